@@ -1,0 +1,125 @@
+// Package wire is what crosses from the edge to the vps and from the vps to its readers: the sample, the batch that
+// carries samples, the receipt that lets the edge forget them, and the bucket that a reader asks for.
+//
+//	edge ── Batch{Samples} ──> POST /v1/ingest ──> vps
+//	edge <──── Receipt ──────────────────────────── vps ── Sample, Bucket ──> reader
+//
+// The JSON names are a contract with edges and readers that are older than this program: a field may be added, never
+// renamed, and absent is not zero.
+package wire
+
+import "time"
+
+// Paths of the API. The edge appends them to VPS_BASE_URL.
+const (
+	IngestPath   = "/v1/ingest"
+	RealtimePath = "/v1/realtime"
+	SeriesPath   = "/v1/series"
+	HealthPath   = "/health"
+	ReadyPath    = "/ready"
+	MetricsPath  = "/metrics"
+)
+
+// What a server of the contract accepts in one request unless its operator says otherwise.
+const (
+	MaxSamples = 1000    // samples per request
+	MaxBytes   = 1 << 20 // bytes per request, after decompression
+)
+
+// Lenient, sent as the Prefer header of an ingest, asks for a verdict per sample instead of all or nothing.
+const Lenient = "handling=lenient"
+
+// Sample is one reading of one inverter, in the units and signs of the contract. A pointer that is nil means that the
+// inverter cannot measure the value (no battery, no meter) or did not give a plausible one; it is never a zero.
+type Sample struct {
+	DeviceID string    `json:"device_id"`
+	Time     time.Time `json:"ts"` // of the poll; UTC, whole milliseconds
+
+	PVPowerW      float64  `json:"pv_power_w"`      // DC side
+	PVDailyKWh    *float64 `json:"pv_daily_kwh"`    // since local midnight
+	BatteryPowerW *float64 `json:"battery_power_w"` // > 0 charging, < 0 discharging
+	BatterySOCPct *float64 `json:"battery_soc_pct"`
+	BatteryTempC  *float64 `json:"battery_temp_c"`
+	LoadPowerW    *float64 `json:"load_power_w"`   // < 0 when another generator feeds in behind the meter
+	ExportPowerW  *float64 `json:"export_power_w"` // > 0 to the grid, < 0 from it
+	Count         int      `json:"sample_count"`   // raw samples aggregated in this one
+
+	// Lifetime counters, kWh. Energy is their difference, which survives any gap.
+	PVTotalKWh        *float64 `json:"pv_total_kwh,omitempty"`
+	ImportTotalKWh    *float64 `json:"import_total_kwh,omitempty"`
+	ExportTotalKWh    *float64 `json:"export_total_kwh,omitempty"`
+	ChargeTotalKWh    *float64 `json:"charge_total_kwh,omitempty"`
+	DischargeTotalKWh *float64 `json:"discharge_total_kwh,omitempty"`
+	DirectTotalKWh    *float64 `json:"direct_total_kwh,omitempty"` // PV used in the house at once
+
+	// Values is every other register of the map by its name, in the register's own unit.
+	Values map[string]float64 `json:"values,omitempty"`
+}
+
+// Batch is the body of an ingest. Everything but Samples is ours and may be absent.
+type Batch struct {
+	Samples []Sample `json:"samples"`
+	ID      string   `json:"batch_id,omitempty"` // opaque, echoed in the receipt
+	Zone    string   `json:"tz,omitempty"`       // IANA name, where the inverter's days begin and end
+	Edge    *Edge    `json:"edge,omitempty"`
+}
+
+// Edge is what the edge says of itself with each batch.
+type Edge struct {
+	Version       string  `json:"version"`
+	Model         string  `json:"model,omitempty"`
+	PollIntervalS float64 `json:"poll_interval_s,omitempty"`
+	SpoolCount    int     `json:"spool_count"`
+	Quarantined   int     `json:"quarantined,omitempty"`
+	State         string  `json:"state,omitempty"` // one sentence, as in health.json
+}
+
+// Receipt is the answer 200 to an ingest. The contract has only Inserted; a lenient answer has all fields, and then
+// Accepted + Duplicates + len(Rejected) is the number of samples sent.
+type Receipt struct {
+	Inserted   int         `json:"inserted"` // rows really new
+	Accepted   *int        `json:"accepted,omitempty"`
+	Duplicates *int        `json:"duplicates,omitempty"`
+	Rejected   []Rejection `json:"rejected,omitempty"`
+	BatchID    string      `json:"batch_id,omitempty"`
+}
+
+// Rejection is the verdict on one sample of a lenient batch that was not stored.
+type Rejection struct {
+	Index  int    `json:"index"` // in Batch.Samples
+	Code   string `json:"code"`
+	Detail string `json:"detail"`
+}
+
+// Problem is the body of every answer that is not 200. Detail is a string, or a list of FieldError for a 422.
+type Problem struct {
+	Detail any    `json:"detail"`
+	Code   string `json:"code,omitempty"` // ours: for programs
+	Next   string `json:"next,omitempty"` // ours: what the caller can do
+}
+
+// FieldError names one field that a server refused, in the form the contract took from its first implementation.
+type FieldError struct {
+	Type string `json:"type"`
+	Loc  []any  `json:"loc"` // "samples", 3, "pv_power_w"
+	Msg  string `json:"msg"`
+}
+
+// Bucket is one period of a series. Averages are weighted by sample_count; nil where no sample had the value.
+type Bucket struct {
+	Start            time.Time `json:"bucket"` // UTC
+	AvgPVPowerW      *float64  `json:"avg_pv_power_w"`
+	MaxPVPowerW      *float64  `json:"max_pv_power_w"`
+	AvgBatteryPowerW *float64  `json:"avg_battery_power_w"`
+	AvgBatterySOCPct *float64  `json:"avg_battery_soc_pct"`
+	AvgLoadPowerW    *float64  `json:"avg_load_power_w"`
+	AvgExportPowerW  *float64  `json:"avg_export_power_w"`
+	SampleCount      int       `json:"sample_count"`
+}
+
+// Series is the answer to a series query.
+type Series struct {
+	DeviceID string   `json:"device_id"`
+	Frame    string   `json:"frame"`
+	Buckets  []Bucket `json:"series"`
+}
