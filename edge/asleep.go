@@ -1,0 +1,25 @@
+package edge
+
+import (
+	"errors"
+	"time"
+
+	"sunspool/health"
+)
+
+// asleep is a string inverter at night, which is no fault.
+var asleep = &health.Fault{Code: "inverter_asleep", What: "the inverter sleeps until sunrise", Err: health.ErrResting}
+
+// orAsleep takes the silence of an inverter that was last seen in the dusk for sleep: string inverters switch their
+// dongle off with the sun.
+func (e *Edge) orAsleep(err error) error {
+	const dusk, longestNight = 50, 20 * time.Hour
+	f, ok := errors.AsType[*health.Fault](err)
+	if !ok || f.Exit != health.ExitUnreachable {
+		return err
+	}
+	if seen := e.Report.lastSample(); e.Inverter.SleepsAtNight() && e.lastPV < dusk && now().Sub(seen) < longestNight {
+		return asleep
+	}
+	return err
+}

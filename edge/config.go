@@ -1,0 +1,145 @@
+package edge
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"sunspool/edge/registers"
+	"sunspool/health"
+	"sunspool/settings"
+	"sunspool/wire"
+)
+
+// Config is every setting of the edge: environment variable, flag, default, help. A setting that is secret has no flag
+// that is taken: every user of a machine can read its command lines.
+type Config struct {
+	Host         string          `name:"sungrow-host" env:"SUNGROW_HOST" help:"Address of the inverter or its WiNet-S dongle. Required."`
+	Port         int             `name:"sungrow-port" env:"SUNGROW_PORT" default:"502" help:"Modbus TCP port."`
+	Unit         int             `name:"sungrow-slave-id" env:"SUNGROW_SLAVE_ID" default:"1" help:"Modbus unit id, 1 to 247."`
+	PollS        float64         `name:"poll-interval-s" env:"POLL_INTERVAL_S" default:"5" help:"Seconds from one poll's start to the next, at least 5."`
+	GapMS        int             `name:"inter-register-delay-ms" env:"INTER_REGISTER_DELAY_MS" default:"20" help:"Milliseconds between an answer and the next read, at least 20."`
+	URL          string          `name:"vps-base-url" env:"VPS_BASE_URL" help:"The server, https://... Required."`
+	Token        settings.Secret `name:"vps-device-token" env:"VPS_DEVICE_TOKEN" hidden:"" help:"Token of this device. Required, here, in VPS_DEVICE_TOKEN_FILE, or as the systemd credential vps-device-token."`
+	TokenFile    string          `name:"vps-device-token-file" env:"VPS_DEVICE_TOKEN_FILE" help:"File that holds the token, readable by its owner only; read again when it changes."`
+	CAFile       string          `name:"vps-ca-file" env:"VPS_CA_FILE" help:"PEM file of the certificate authority, for a server with a private one."`
+	DeviceID     string          `name:"device-id" env:"DEVICE_ID" help:"Name of the inverter on the server. Default: SUNGROW_HOST."`
+	BatchSize    int             `name:"batch-size" env:"BATCH_SIZE" default:"30" help:"Samples per upload, 1 to 1000; more while there is a backlog."`
+	UploadS      float64         `name:"upload-interval-s" env:"UPLOAD_INTERVAL_S" default:"10" help:"Seconds between uploads while there is no backlog."`
+	MaxBackoffS  float64         `name:"max-backoff-s" env:"MAX_BACKOFF_S" default:"300" help:"The longest wait between attempts while the server is away, seconds."`
+	SpoolPath    string          `name:"spool-path" env:"SPOOL_PATH" default:"/data/spool.db" help:"File that keeps samples until the server has them."`
+	HealthPath   string          `name:"health-path" env:"HEALTH_PATH" help:"File that tells how the edge is. Default: health.json beside the spool."`
+	Socket       string          `name:"status-socket" env:"STATUS_SOCKET" help:"Unix socket for status and metrics. Default: edge.sock beside the spool."`
+	RegisterMap  string          `name:"register-map" env:"REGISTER_MAP" help:"CSV file of registers that replace or extend the built-in map."`
+	RawDebug     bool            `name:"raw-debug-enabled" env:"RAW_DEBUG_ENABLED" help:"Log the raw words of a poll from time to time."`
+	RawDebugEach int             `name:"raw-debug-every-n-polls" env:"RAW_DEBUG_EVERY_N_POLLS" default:"60" help:"How often: every so many polls."`
+	LogLevel     string          `name:"log-level" env:"LOG_LEVEL" default:"info" enum:"debug,info,warn,error" help:"debug, info, warn or error."`
+}
+
+const (
+	minPollS = 5
+	minGapMS = 20
+)
+
+// Validate completes the defaults that depend on other settings and names everything that is wrong, in one *health.Fault.
+func (c *Config) Validate() error {
+	if c.DeviceID == "" {
+		c.DeviceID = c.Host
+	}
+	dir := filepath.Dir(c.SpoolPath)
+	if c.HealthPath == "" {
+		c.HealthPath = filepath.Join(dir, "health.json")
+	}
+	if c.Socket == "" {
+		c.Socket = filepath.Join(dir, "edge.sock")
+	}
+
+	var wrong []error
+	must := func(ok bool, format string, args ...any) {
+		if !ok {
+			wrong = append(wrong, fmt.Errorf(format, args...))
+		}
+	}
+	between := func(name string, v, low, high float64) {
+		must(v >= low && v <= high, "%s is %v: must be %v to %v", name, v, low, high)
+	}
+	must(c.Host != "", "SUNGROW_HOST is missing: the address of the inverter")
+	must(!strings.ContainsAny(c.Host, "/ ") && !strings.Contains(c.Host, "://"), "SUNGROW_HOST is %q: must be a name or an address, without scheme or path", c.Host)
+	between("SUNGROW_PORT", float64(c.Port), 1, 65535)
+	between("SUNGROW_SLAVE_ID", float64(c.Unit), 1, 247)
+	between("POLL_INTERVAL_S", c.PollS, minPollS, 3600)
+	between("INTER_REGISTER_DELAY_MS", float64(c.GapMS), minGapMS, 5000)
+	between("BATCH_SIZE", float64(c.BatchSize), 1, wire.MaxSamples)
+	between("UPLOAD_INTERVAL_S", c.UploadS, 1, 3600)
+	between("MAX_BACKOFF_S", c.MaxBackoffS, 1, 86400)
+	between("RAW_DEBUG_EVERY_N_POLLS", float64(c.RawDebugEach), 1, 1e6)
+	must(c.Host == "" || wire.ValidDeviceID(c.DeviceID), "DEVICE_ID is %q: must be 1 to 64 characters of A-Z a-z 0-9 . _ ~ -", c.DeviceID)
+	must(c.SpoolPath != "", "SPOOL_PATH is empty")
+	if err := checkURL(c.URL); err != nil {
+		wrong = append(wrong, err)
+	}
+	if _, err := NewToken(string(c.Token), c.TokenFile); err != nil {
+		wrong = append(wrong, err)
+	}
+	if _, err := NewClient(c.CAFile); err != nil {
+		wrong = append(wrong, err)
+	}
+	if _, err := c.ownRegisters(); err != nil {
+		wrong = append(wrong, err)
+	}
+	if len(wrong) == 0 {
+		return nil
+	}
+	return &health.Fault{
+		Code: "config_invalid", Exit: health.ExitConfig,
+		What: "the edge cannot start with these settings",
+		Why:  errors.Join(wrong...).Error(),
+		Next: "sunspool env edge   # every setting with its default and meaning",
+	}
+}
+
+// checkURL accepts only a server whose certificate can be verified.
+func checkURL(s string) error {
+	if s == "" {
+		return errors.New("VPS_BASE_URL is missing: the server, as https://host")
+	}
+	u, err := url.Parse(s)
+	switch {
+	case err != nil:
+		return errors.New("VPS_BASE_URL is not a URL")
+	case u.Scheme != "https":
+		return fmt.Errorf("VPS_BASE_URL starts with %q: must be https, samples and token never travel in the clear", u.Scheme)
+	case u.Host == "", u.User != nil, u.RawQuery != "", u.Fragment != "":
+		return errors.New("VPS_BASE_URL must be https://host[:port][/path], without user, query or fragment")
+	}
+	return nil
+}
+
+// ownRegisters reads REGISTER_MAP, nil if there is none.
+func (c *Config) ownRegisters() (*registers.Map, error) {
+	if c.RegisterMap == "" {
+		return nil, nil
+	}
+	f, err := os.Open(c.RegisterMap)
+	if err != nil {
+		return nil, fmt.Errorf("REGISTER_MAP: %w", err)
+	}
+	defer f.Close()
+	m, err := registers.Parse(f)
+	if err != nil {
+		return nil, fmt.Errorf("REGISTER_MAP %s: %w", c.RegisterMap, err)
+	}
+	return m, nil
+}
+
+func (c *Config) address() string { return net.JoinHostPort(c.Host, strconv.Itoa(c.Port)) }
+
+func (c *Config) ingestURL() string { return strings.TrimRight(c.URL, "/") + wire.IngestPath }
+
+func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }

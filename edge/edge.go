@@ -1,0 +1,180 @@
+// Package edge is everything left of the wire: it reads the inverter, keeps what it read, and delivers it.
+//
+//	            collect                                    deliver
+//	inverter ──────────> Reading ──> Sample ──> spool ──────────────> vps
+//	          Modbus TCP   Normalize    Append   on disk  Peek, POST, Settle
+//
+// The two loops share nothing but the spool: the inverter is read while the server is away, and the spool drains while
+// the inverter is. A sample exists from the moment Append returns, and until the server has it.
+package edge
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"sunspool/health"
+	"sunspool/wire"
+)
+
+const flushTime = 10 * time.Second // for the last upload before the end
+
+// Edge is one inverter's way to one server. New makes one from settings; a test or the demo may change its parts before
+// Run.
+type Edge struct {
+	DeviceID string
+	Every    time.Duration // between uploads while there is no backlog
+	RawEach  int           // log the raw words every so many polls; 0 is never
+	Log      *slog.Logger
+
+	Pace     *Pace
+	Inverter *Inverter
+	Spool    *Spool
+	Uploader *Uploader
+	Report   *Report // health file, status and metrics
+
+	Kept func(wire.Sample) // told of each sample that is durable; may be nil
+
+	inverter, spool, vps *health.Link
+	frozen               frozen
+	polls                int
+	lastPV               float64
+}
+
+// Run reads and delivers until ctx ends; then it stops reading and tries once more, for a short time, to deliver what
+// is waiting. The spool is still open when it returns.
+func (e *Edge) Run(ctx context.Context) error {
+	chain := e.Report.Chain
+	e.inverter, e.spool, e.vps = chain.Link("inverter"), chain.Link("spool"), chain.Link("vps")
+	e.spool.Report(nil) // it is open
+
+	var loops sync.WaitGroup
+	loops.Go(func() { e.collect(ctx) })
+	loops.Go(func() { e.deliver(ctx) })
+	loops.Wait()
+
+	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), flushTime)
+	defer cancel()
+	e.flush(last)
+	e.Report.Write()
+	return nil
+}
+
+// collect polls at the pace that the dongle bears.
+func (e *Edge) collect(ctx context.Context) {
+	defer e.Inverter.Close()
+	for e.Pace.Wait(ctx) == nil {
+		err := protect(func() error { return e.poll(ctx) })
+		if ctx.Err() != nil {
+			return
+		}
+		e.Report.polled(err)
+		e.inverter.Report(err)
+		e.Report.Write()
+	}
+}
+
+// poll reads the inverter once and makes the sample durable. The error is the inverter's; the spool reports its own.
+func (e *Edge) poll(ctx context.Context) error {
+	reading, err := e.Inverter.Read(ctx)
+	if err != nil {
+		return e.orAsleep(err)
+	}
+	e.Report.read(reading)
+	e.logRaw(reading)
+	sample, found, err := Normalize(reading)
+	if err != nil {
+		return e.unusable(err)
+	}
+	e.Report.found(found)
+	if still := e.frozen.still(reading, sample.PVPowerW); still > frozenAfter {
+		return e.thaw(still)
+	}
+	sample.DeviceID, e.lastPV = e.DeviceID, sample.PVPowerW
+
+	err = protect(func() error { return e.Spool.Append(&sample) })
+	e.spool.Report(err)
+	if err != nil {
+		e.Report.lost("spool_error")
+		return nil
+	}
+	e.Report.sampled(sample)
+	e.Log.Debug("spooled", "sample", sample)
+	if e.Kept != nil {
+		e.Kept(sample)
+	}
+	if found.Asleep {
+		return asleep
+	}
+	return nil
+}
+
+// deliver uploads batch after batch while there is a backlog, and else once per interval. What it cannot deliver waits.
+func (e *Edge) deliver(ctx context.Context) {
+	for {
+		more, err := e.deliverOnce(ctx)
+		if ctx.Err() != nil {
+			return
+		}
+		wait := e.Every
+		switch {
+		case err != nil:
+			wait = e.Uploader.Wait(err)
+		case more:
+			wait = 0
+		}
+		if sleep(ctx, wait) != nil {
+			return
+		}
+	}
+}
+
+func (e *Edge) deliverOnce(ctx context.Context) (more bool, err error) {
+	before := e.Uploader.Uploaded.Load()
+	err = protect(func() error {
+		more, err = e.Uploader.Deliver(ctx)
+		return err
+	})
+	if ctx.Err() != nil && err != nil {
+		return false, err // ours, not the server's
+	}
+	if sent := e.Uploader.Uploaded.Load() - before; sent > 0 {
+		e.Report.uploaded()
+		e.Log.Debug("uploaded", "samples", sent, "waiting", e.Spool.Waiting())
+	} else if err == nil {
+		return more, nil // nothing was sent, so nothing is known of the server
+	}
+	e.vps.Report(explainUpload(err))
+	return more, err
+}
+
+// flush delivers what is waiting, as far as the time allows. What is left is delivered after the next start.
+func (e *Edge) flush(ctx context.Context) {
+	for more := true; more && ctx.Err() == nil; {
+		var err error
+		if more, err = e.deliverOnce(ctx); err != nil {
+			break
+		}
+	}
+	e.Log.Info("stopped", "waiting", e.Spool.Waiting())
+}
+
+func (e *Edge) logRaw(r Reading) {
+	if e.RawEach > 0 && e.polls%e.RawEach == 0 {
+		e.Log.Info("raw words", "model", r.Model.Name, "words", r.Words)
+	}
+	e.polls++
+}
+
+// protect makes a panic in one loop an error of that loop: the other goes on, and so does this one.
+func protect(f func() error) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("bug: panic: %v\n%s", p, debug.Stack())
+		}
+	}()
+	return f()
+}

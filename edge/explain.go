@@ -1,0 +1,130 @@
+package edge
+
+import (
+	"cmp"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"syscall"
+
+	"sunspool/health"
+)
+
+// explain turns what went wrong with an inverter into what its owner can do about it.
+func explain(address string, unit byte, err error) error {
+	f := &health.Fault{Code: "inverter_unreachable", What: "inverter " + address, Exit: health.ExitUnreachable, Err: err}
+	var dns *net.DNSError
+	var exc *exception
+	switch {
+	case errors.As(err, &dns):
+		f.Why = "the name cannot be resolved: " + dns.Err
+		f.Next = "set SUNGROW_HOST to the IP address (.local names are not resolved) and reserve it in your router"
+	case errors.Is(err, syscall.ECONNREFUSED):
+		f.Why = "the host is up but refuses connections on this port"
+		f.Next = "enable Modbus TCP in the WiNet-S web page, or use the inverter's LAN port"
+	case errors.Is(err, syscall.EHOSTUNREACH), errors.Is(err, syscall.ENETUNREACH):
+		f.Why = "no route to the host"
+		f.Next = "check the address, the cable and the Wi-Fi of the dongle"
+	case isTimeout(err) && isDial(err):
+		f.Why = "the host does not answer"
+		f.Next = "check the address and that the dongle has power and network"
+	case isTimeout(err):
+		f.Code = "inverter_silent"
+		f.Why = "connected, but it does not answer"
+		f.Next = "a dongle serves one client: stop other programs that read it (evcc, Home Assistant, SunGather), and check SUNGROW_SLAVE_ID"
+	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.EPIPE):
+		f.Code = "inverter_reset"
+		f.Why = "it closed the connection"
+		f.Next = "another client may hold its only session, or its firmware has Modbus TCP switched off"
+	case errors.Is(err, errFraming):
+		f.Code = "inverter_garbled"
+		f.Why = err.Error()
+		f.Next = "if it lasts, restart the dongle; a second Modbus client has the same effect"
+	case errors.Is(err, errStranger):
+		f.Code = "inverter_changed"
+		f.Why = err.Error()
+		f.Next = "check that SUNGROW_HOST is still this inverter's address; a replaced inverter is accepted by itself"
+	case errors.Is(err, errNotReady):
+		f.Code = "inverter_not_ready"
+		f.Why = err.Error()
+		f.Next = "wait a minute; if it lasts, restart the dongle"
+	case errors.As(err, &exc):
+		f.Code = "inverter_exception"
+		f.Why = err.Error()
+		f.Next = cmp.Or(unitHint(exc.code, unit), "if it lasts, restart the dongle")
+	}
+	return f
+}
+
+// unitHint knows the exceptions by which a gateway says that nobody has the unit id.
+func unitHint(code, unit byte) string {
+	if code != 10 && code != 11 {
+		return ""
+	}
+	return fmt.Sprintf("no inverter answers as unit %d: check SUNGROW_SLAVE_ID (1, or 2 for the second of a pair)", unit)
+}
+
+func isDial(err error) bool {
+	op, ok := errors.AsType[*net.OpError](err)
+	return ok && op.Op == "dial"
+}
+
+// unusable reports a reading without a sample.
+func (e *Edge) unusable(err error) error {
+	u, ok := errors.AsType[*Unusable](err)
+	if !ok {
+		return err
+	}
+	e.Report.lost(u.Code)
+	return &health.Fault{Code: "reading_" + u.Code, What: "the inverter answers, but its reading gives no sample", Why: u.Why, Err: err,
+		Next: "sunspool simulate and RAW_DEBUG_ENABLED=true show what was read; please report it with the model"}
+}
+
+// explainUpload turns what went wrong with an upload into what its owner can do about it.
+func explainUpload(err error) error {
+	if err == nil {
+		return nil
+	}
+	f := &health.Fault{Code: "vps_unreachable", What: "the server did not take the samples", Why: err.Error(), Err: err, Exit: health.ExitUnreachable}
+	var unknown x509.UnknownAuthorityError
+	var name x509.HostnameError
+	var invalid x509.CertificateInvalidError
+	var dns *net.DNSError
+	switch err.(type) {
+	case *later:
+		f.Code, f.Next = "vps_busy", "nothing: it is tried again by itself"
+		return f
+	case *foreign:
+		f.Code, f.Next = "endpoint_identity", "check VPS_BASE_URL, and whether a login page of the network answers in its place"
+		return f
+	case *denied:
+		f.Code, f.Exit = "credential", health.ExitAuth
+		f.Next = "put a valid token of this device into VPS_DEVICE_TOKEN_FILE or VPS_DEVICE_TOKEN"
+		return f
+	case *tooLarge:
+		f.Code, f.Next = "batch_too_large", "nothing: smaller batches follow"
+		return f
+	}
+	switch {
+	case errors.Is(err, errSchema):
+		f.Code, f.Next = "schema_mismatch", "update the server, or the edge: their versions do not understand each other"
+	case errors.As(err, &unknown):
+		f.Code, f.Next = "tls", "if the server has a private certificate authority, name its file in VPS_CA_FILE"
+	case errors.As(err, &name):
+		f.Code, f.Next = "tls", "VPS_BASE_URL must use the name that is in the server's certificate"
+	case errors.As(err, &invalid):
+		f.Code, f.Next = "tls", "check the date of this host, then the server's certificate"
+	case errors.As(err, &dns):
+		f.Next = "check the name in VPS_BASE_URL and the name server of this host"
+	default:
+		f.Next = "nothing, if the server or the network is away: the samples wait"
+	}
+	return f
+}
+
+func asFault(err error) *health.Fault {
+	f, _ := errors.AsType[*health.Fault](err)
+	return f
+}

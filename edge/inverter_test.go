@@ -1,0 +1,406 @@
+package edge
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"net"
+	"path/filepath"
+	"slices"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"sunspool/edge/registers"
+	"sunspool/edge/simulator"
+	"sunspool/health"
+)
+
+// bed is an inverter on the other end of a pipe, in virtual time, and ours that reads it.
+type bed struct {
+	t    *testing.T
+	sim  *simulator.Server
+	in   *Inverter
+	file string // of the pace
+}
+
+func newBed(t *testing.T, sim *simulator.Server) *bed {
+	b := &bed{t: t, sim: sim, file: filepath.Join(t.TempDir(), "last-poll")}
+	b.restart()
+	return b
+}
+
+// restart is what a new process has: nothing but the file.
+func (b *bed) restart() {
+	pace := &Pace{Interval: 5 * time.Second, File: b.file}
+	b.in = &Inverter{Unit: 1, Pace: pace, Log: slog.New(slog.DiscardHandler), Link: transport{
+		Address: "dongle:502", Dial: b.dial, Timeout: 5 * time.Second, Gap: 20 * time.Millisecond,
+		Settle: 3 * time.Second, Touched: pace.Touch,
+	}}
+}
+
+func (b *bed) dial(ctx context.Context, _, _ string) (net.Conn, error) {
+	if b.sim == nil {
+		return nil, &net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}
+	}
+	ours, theirs := net.Pipe()
+	go b.sim.ServeConn(b.t.Context(), theirs)
+	return ours, nil
+}
+
+// poll waits for its turn and reads.
+func (b *bed) poll() (Reading, error) {
+	b.t.Helper()
+	if err := b.in.Pace.Wait(b.t.Context()); err != nil {
+		b.t.Fatal(err)
+	}
+	return b.in.Read(b.t.Context())
+}
+
+func (b *bed) mustPoll() Reading {
+	b.t.Helper()
+	r, err := b.poll()
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return r
+}
+
+// polite complains when the dongle was treated badly.
+func (b *bed) polite() {
+	b.t.Helper()
+	a := b.sim.Audit()
+	if a.MaxOpen > 1 {
+		b.t.Errorf("%d connections at a time", a.MaxOpen)
+	}
+	if a.RequestGap.Count > 0 && a.RequestGap.Least < 20*time.Millisecond {
+		b.t.Errorf("a request %v after the last answer", a.RequestGap.Least)
+	}
+	if a.PollGap.Count > 0 && a.PollGap.Least < 5*time.Second {
+		b.t.Errorf("a poll %v after the last", a.PollGap.Least)
+	}
+	if a.ConnectGap.Count > 0 && a.ConnectGap.Least < 5*time.Second {
+		b.t.Errorf("a connection %v after the last", a.ConnectGap.Least)
+	}
+}
+
+func (b *bed) faults(texts ...string) {
+	b.t.Helper()
+	var all []simulator.Fault
+	for _, text := range texts {
+		f, err := simulator.ParseFault(text)
+		if err != nil {
+			b.t.Fatal(err)
+		}
+		all = append(all, f)
+	}
+	b.sim.SetFaults(all...)
+}
+
+func ofImage(t *testing.T, id string) *simulator.Server {
+	t.Helper()
+	image, err := simulator.LoadImage(id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sim, err := simulator.New(simulator.Options{Image: image})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return sim
+}
+
+const hybridImage = "calc-sh4rs-sunny-charging-exporting"
+
+func TestPollReadsTheWholePlanInFourRequests(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBed(t, ofImage(t, hybridImage))
+		first := b.mustPoll()
+		if first.Model.Name != "SH4.0RS" || first.Serial != "A2211223344" && first.Serial == "" {
+			t.Errorf("met %q, serial number %q", first.Model.Name, first.Serial)
+		}
+		before := b.sim.Audit().Requests
+		second := b.mustPoll()
+		if n := b.sim.Audit().Requests - before; n != 4 {
+			t.Errorf("the second poll took %d requests, want 4", n)
+		}
+		if len(second.Lost) != 0 || len(second.Words) != 36+29+39+78 && len(second.Words) != 36+29+39+80 {
+			t.Errorf("%d words, lost %v", len(second.Words), second.Lost)
+		}
+		b.polite()
+	})
+}
+
+// The connection that failed once is never used again: a late answer would be taken for the next one.
+func TestEveryFaultOfTheDongleIsSurvived(t *testing.T) {
+	for _, fault := range []string{
+		"slow=2s*1", "slow=10s*1", "late=7s*1", "silent*1", "half*1", "stall*1", "wrong-unit*1", "exception=4*1", "exception=6*1",
+		"exception=10*1", "exception=11*1", "exception=2*1", "code0*1", "bad-length*1", "bad-count*1", "surplus*1", "reset*1",
+		"second-client*1", "silent*3", "reset*4", "second-client@0.3", "exception=6@0.1", "code0@0.1", "surplus@0.1", "bad-count@0.1",
+	} {
+		t.Run(fault, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				b := newBed(t, ofImage(t, hybridImage))
+				want := b.mustPoll().Words
+				b.faults(fault)
+				good := 0
+				for range 60 { // five minutes
+					r, err := b.poll()
+					if err != nil {
+						if f, ok := errors.AsType[*health.Fault](err); !ok || f.Next == "" {
+							t.Errorf("%v does not say what to do", err)
+						}
+						continue
+					}
+					good++
+					for a, w := range r.Words {
+						if want[a] != w {
+							t.Fatalf("word %d is %#x, want %#x", a, w, want[a])
+						}
+					}
+				}
+				if good < 20 {
+					t.Errorf("only %d of 60 polls were good", good)
+				}
+				b.polite()
+			})
+		})
+	}
+}
+
+func TestPoliteWhateverHappens(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		rng := rand.New(rand.NewPCG(3, 4))
+		b := newBed(t, ofImage(t, hybridImage))
+		faults := []string{"slow=3s", "slow=4s", "late=9s", "silent", "half", "exception=4", "code0", "bad-length", "surplus", "reset", "off", "second-client"}
+		good := 0
+		for i := range 10_000 {
+			if i%7 == 0 {
+				var now []string
+				if rng.IntN(3) > 0 {
+					now = append(now, fmt.Sprintf("%s@0.%d", faults[rng.IntN(len(faults))], 1+rng.IntN(9)))
+				}
+				b.faults(now...)
+			}
+			if rng.IntN(50) == 0 { // killed, and back at once
+				b.in.Close()
+				b.restart()
+			}
+			if rng.IntN(100) == 0 {
+				time.Sleep(time.Duration(rng.Int64N(int64(time.Minute)))) // stopped and continued
+			}
+			if _, err := b.poll(); err == nil {
+				good++
+			}
+		}
+		b.polite()
+		if a := b.sim.Audit(); good < 2000 || a.PollGap.Count < 2000 {
+			t.Errorf("only %d good polls of 10,000, %d measured", good, a.PollGap.Count)
+		}
+	})
+}
+
+func TestRefusedBlockCostsItsPieceOnly(t *testing.T) {
+	for _, c := range []struct {
+		block    string
+		from, to uint16 // refused
+	}{
+		{"B", 5213, 5241},
+		{"B", 5241, 5241},
+		{"B", 5215, 5240}, // a hole that may not be read across
+		{"C", 5600, 5638},
+		{"D", 13049, 13078}, // the alarms
+		{"D", 13057, 13057}, // half a register
+		{"A", 5032, 5034},
+	} {
+		t.Run(fmt.Sprintf("%s %d-%d", c.block, c.from, c.to), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				p := newPlan(registers.Hybrid(), true).find(c.block)
+				refusals := 0
+				device := func(_ context.Context, b registers.Block, words registers.Words) error {
+					if b.Start <= c.to && b.Start+b.Count > c.from {
+						refusals++
+						return &exception{b, 2, errRefused}
+					}
+					for i := range b.Count {
+						words[b.Start+i] = 1
+					}
+					return nil
+				}
+				var words registers.Words
+				poll := func() int {
+					refusals, words = 0, registers.Words{}
+					p.read(t.Context(), device, words)
+					return refusals
+				}
+				for i := range 8 {
+					if n := poll(); n > probesAPoll+1 {
+						t.Errorf("poll %d followed up %d refusals", i, n)
+					}
+				}
+				if n := poll(); n > 0 {
+					t.Errorf("after 8 polls it still asks %d times for what is refused", n)
+				}
+				for _, reg := range p.block.Registers {
+					refused := reg.Address() <= c.to && reg.Address()+reg.Words > c.from
+					if _, got := words[reg.Address()]; got == refused {
+						t.Errorf("%v was read: %v, refused: %v", reg, got, refused)
+					}
+				}
+				time.Sleep(refusedFor)
+				if n := poll(); n == 0 {
+					t.Error("a day later the refusal is not looked at again")
+				}
+			})
+		})
+	}
+}
+
+// Some firmware hangs or answers with a broken frame when it is asked for what it does not have.
+func TestBlockThatBreaksTheConnectionIsLeftAlone(t *testing.T) {
+	for _, fault := range []string{"silent:5213-5241", "bad-length:5213-5241", "reset:5600-5638"} {
+		t.Run(fault, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				b := newBed(t, ofImage(t, hybridImage))
+				b.mustPoll()
+				b.faults(fault)
+				good, start := 0, time.Now()
+				for time.Since(start) < 9*time.Minute {
+					if _, err := b.poll(); err == nil {
+						good++
+					}
+				}
+				if good < 80 {
+					t.Errorf("only %d samples in 9 min", good)
+				}
+				b.polite()
+			})
+		})
+	}
+}
+
+func TestAnotherInverterIsNotMixedIn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBed(t, ofImage(t, hybridImage))
+		ours := b.mustPoll().Serial
+		mine := b.sim
+		b.sim = ofImage(t, "calc-sh6rt-old-fw-magnitude-discharging")
+		b.in.Close() // the router gave the address to somebody else
+		for range 4 {
+			if r, err := b.poll(); err == nil {
+				t.Fatalf("a reading of %s %s", r.Model.Name, r.Serial)
+			}
+		}
+		b.sim = mine
+		for range 40 {
+			if r, err := b.poll(); err == nil && r.Serial != ours {
+				t.Fatalf("a reading of %s", r.Serial)
+			} else if err == nil {
+				return
+			}
+		}
+		t.Error("our own inverter is not read any more")
+	})
+}
+
+func TestReplacedInverterIsAcceptedByItself(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBed(t, ofImage(t, hybridImage))
+		old := b.mustPoll().Serial
+		b.sim = ofImage(t, "calc-sh6rt-old-fw-magnitude-discharging")
+		b.in.Close()
+		for start := time.Now(); time.Since(start) < 10*time.Minute; {
+			if r, err := b.poll(); err == nil {
+				if r.Serial == old || r.Model.Name != "SH6.0RT-V112" {
+					t.Errorf("read %s %s", r.Model.Name, r.Serial)
+				}
+				return
+			}
+		}
+		t.Error("not accepted within 10 min")
+	})
+}
+
+func TestDongleIsLeftAloneAfterErrors(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBed(t, ofImage(t, hybridImage))
+		b.mustPoll()
+		b.faults("silent")
+		for range 200 {
+			b.poll()
+		}
+		connects := b.sim.Audit().Connects
+		if a := b.sim.Audit(); connects < 8 || connects > 16 {
+			t.Errorf("%d connections in 1000 s of silence (5, 20, 45, then 90 s apart): %+v", connects, a)
+		}
+		b.faults()
+		start := time.Now()
+		for {
+			if _, err := b.poll(); err == nil {
+				break
+			}
+		}
+		if waited := time.Since(start); waited > 110*time.Second {
+			t.Errorf("the next good poll came after %v", waited)
+		}
+	})
+}
+
+func TestFaultsAreExplained(t *testing.T) {
+	timeout := &net.OpError{Op: "dial", Err: context.DeadlineExceeded}
+	for _, c := range []struct {
+		err  error
+		code string
+	}{
+		{&net.DNSError{Err: "no such host", Name: "winet-s.local"}, "inverter_unreachable"},
+		{&net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}, "inverter_unreachable"},
+		{&net.OpError{Op: "dial", Err: syscall.EHOSTUNREACH}, "inverter_unreachable"},
+		{timeout, "inverter_unreachable"},
+		{fmt.Errorf("answer: %w", context.DeadlineExceeded), "inverter_silent"},
+		{syscall.ECONNRESET, "inverter_reset"},
+		{errFraming, "inverter_garbled"},
+		{errStranger, "inverter_changed"},
+		{errNotReady, "inverter_not_ready"},
+		{&exception{code: 11, err: errors.New("x")}, "inverter_exception"},
+	} {
+		f, ok := errors.AsType[*health.Fault](explain("192.0.2.7:502", 1, c.err))
+		if !ok || f.Code != c.code || f.Exit != health.ExitUnreachable {
+			t.Errorf("%v: %+v, want %s", c.err, f, c.code)
+		}
+	}
+}
+
+// No bytes of a stranger make a reading of anything but what was asked, and none make us panic.
+func FuzzAnswer(f *testing.F) {
+	f.Add([]byte{0, 1, 0, 0, 0, 5, 1, 4, 2, 0x12, 0x34})
+	f.Add([]byte{0, 1, 0, 0, 0, 3, 1, 0x84, 2})
+	f.Add([]byte{0, 1, 0, 0, 0, 2, 1, 0x84})
+	f.Add([]byte{0, 9, 0, 0, 0, 3, 1, 0x84, 2, 0, 1, 0, 0, 0, 5, 1, 4, 2, 0x12, 0x34})
+	f.Fuzz(func(t *testing.T, stream []byte) {
+		request := []byte{0, 1, 0, 0, 0, 6, 1, 4, 0x13, 0x87, 0, 1} // one word at 4999
+		ours, theirs := net.Pipe()
+		go func() {
+			theirs.Read(make([]byte, 64))
+			theirs.Write(stream)
+			theirs.Close()
+		}()
+		tr := &transport{Timeout: time.Minute, conn: ours, in: bufio.NewReader(ours)}
+		answer, err := tr.send(t.Context(), request)
+		theirs.Close()
+		if err != nil {
+			if tr.conn != nil {
+				t.Error("the connection survives an error")
+			}
+			return
+		}
+		good := slices.Equal(answer[:2], request[:2]) && answer[6] == 1 &&
+			(answer[7] == 4 && len(answer) == 11 && answer[8] == 2 || answer[7] == 0x84 && len(answer) == 9 && answer[8] <= 11)
+		if !good {
+			t.Errorf("accepted % x", answer)
+		}
+	})
+}

@@ -1,0 +1,270 @@
+package edge
+
+import (
+	"errors"
+	"maps"
+	"math"
+	"math/rand/v2"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"sunspool/edge/registers"
+	"sunspool/edge/simulator"
+	"sunspool/wire"
+)
+
+// noSample are the images that do not hold what a sample needs, and why.
+var noSample = map[string]string{
+	"real-partial-evcc18473-charging": "inverter_not_ready", // no type
+	"official-example-13000":          "inverter_not_ready",
+	"official-example-sh25t":          "no_value", // no power
+}
+
+// Each image, served word by word and polled over Modbus, becomes the sample that it is known to mean.
+func TestImagesBecomeTheSamplesTheyMean(t *testing.T) {
+	for _, image := range simulator.Images() {
+		t.Run(image.ID, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				b := newBed(t, ofImage(t, image.ID))
+				b.poll() // the first poll of a connection reads block A only as far as every family has it
+				r, err := b.poll()
+				var s wire.Sample
+				var f Findings
+				if err == nil {
+					s, f, err = Normalize(r)
+				}
+				if code, none := noSample[image.ID]; none {
+					if !sameCode(err, code) {
+						t.Fatalf("sample %+v, error %v, want none because of %s", s, err, code)
+					}
+					return
+				}
+				if err != nil {
+					t.Fatal(err)
+				}
+				checkDerived(t, image, s, f)
+				for name, want := range image.Expected {
+					reg, ok := r.Map.Lookup(name)
+					number, isNumber := want.(float64)
+					if !ok || !isNumber || reg.Block == "" {
+						continue // not on this model, a text, or not polled
+					}
+					if got, ok := s.Values[name]; !ok || got != number {
+						t.Errorf("values[%s] is %v, %v, want %v", name, got, ok, number)
+					}
+				}
+			})
+		})
+	}
+}
+
+func sameCode(err error, code string) bool {
+	if u, ok := errors.AsType[*Unusable](err); ok {
+		return u.Code == code
+	}
+	f := asFault(err)
+	return f != nil && f.Code == code
+}
+
+// checkDerived compares with what the image means for the contract; what a unit without battery or meter cannot know is
+// nil, whatever its registers say.
+func checkDerived(t *testing.T, image simulator.Image, s wire.Sample, f Findings) {
+	t.Helper()
+	for key, got := range map[string]*float64{
+		"pv_dc_power_w": &s.PVPowerW, "battery_power_w": s.BatteryPowerW, "load_power_w": s.LoadPowerW, "export_power_w": s.ExportPowerW,
+	} {
+		want, known := image.Derived[key].(float64)
+		absent := f.NoBattery && key == "battery_power_w" || f.NoMeter && (key == "load_power_w" || key == "export_power_w")
+		switch {
+		case absent && got != nil:
+			t.Errorf("%s is %v of a unit that cannot know it", key, *got)
+		case absent || !known:
+		case got == nil || *got != want:
+			t.Errorf("%s is %v, want %v", key, text(got), want)
+		}
+	}
+}
+
+func text(v *float64) any {
+	if v == nil {
+		return nil
+	}
+	return *v
+}
+
+func readingOf(t *testing.T, id string, change map[uint16]uint16, without ...uint16) Reading {
+	t.Helper()
+	image, err := simulator.LoadImage(id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	model, _ := registers.ModelOf(*image.DeviceType)
+	words := registers.Words{}
+	for _, b := range model.Map().Reads() {
+		for i := range b.Count {
+			words[b.Start+i] = image.Fill
+		}
+	}
+	for a := range words {
+		if w, ok := image.Input[a]; ok {
+			words[a] = w
+		}
+	}
+	maps.Copy(words, change)
+	for _, a := range without {
+		delete(words, a)
+	}
+	return Reading{At: noon, Model: model, Map: model.Map(), Words: words, Lost: map[string]error{}}
+}
+
+func TestBadOptionalFieldIsNullAndTheSampleIsKept(t *testing.T) {
+	frost := readingOf(t, hybridImage, map[uint16]uint16{13024: 0xFF9C}) // -10.0 degrees
+	s, _, err := Normalize(frost)
+	if err != nil || s.BatteryTempC == nil || *s.BatteryTempC != -10 {
+		t.Errorf("frost: %v, %v", text(s.BatteryTempC), err)
+	}
+	for name, r := range map[string]Reading{
+		"implausible":   readingOf(t, hybridImage, map[uint16]uint16{13024: 9000}),
+		"not available": readingOf(t, hybridImage, map[uint16]uint16{13024: 0x7FFF}),
+	} {
+		s, f, err := Normalize(r)
+		if err != nil || s.BatteryTempC != nil || s.BatterySOCPct == nil {
+			t.Errorf("%s: %+v, %v", name, s, err)
+		}
+		if _, there := s.Values["battery_temperature"]; there {
+			t.Errorf("%s: values has the temperature", name)
+		}
+		if counted := len(f.Nulled) == 1; counted != (name == "implausible") {
+			t.Errorf("%s: counted %v", name, f.Nulled)
+		}
+	}
+}
+
+func TestWhatTheContractNeedsIsMeasuredOrThereIsNoSample(t *testing.T) {
+	for name, c := range map[string]struct {
+		change  map[uint16]uint16
+		without []uint16
+		code    string
+	}{
+		"no PV power":         {nil, []uint16{5016, 5017}, "no_value"},
+		"PV not available":    {map[uint16]uint16{5016: 0xFFFF, 5017: 0xFFFF}, nil, "no_value"},
+		"load not available":  {map[uint16]uint16{13007: 0xFFFF, 13008: 0x7FFF}, nil, "no_value"},
+		"charge impossible":   {map[uint16]uint16{13022: 2000}, nil, "no_value"},
+		"direction not known": {map[uint16]uint16{13021: 500, 13000: 0, 13020: 10, 5630: 10}, []uint16{5213, 5214}, "battery_direction"},
+	} {
+		s, _, err := Normalize(readingOf(t, hybridImage, c.change, c.without...))
+		if !sameCode(err, c.code) {
+			t.Errorf("%s: %v (%+v), want %s", name, err, s, c.code)
+		}
+	}
+	r := readingOf(t, hybridImage, nil)
+	for a := range r.Words {
+		if a >= 12999 {
+			delete(r.Words, a)
+		}
+	}
+	r.Lost["D"] = errRefused
+	if _, _, err := Normalize(r); !sameCode(err, "no_block") || !errors.Is(err, errRefused) {
+		t.Errorf("block D refused: %v", err)
+	}
+}
+
+func TestNoMeterIsNotZero(t *testing.T) {
+	for name, change := range map[string]map[uint16]uint16{
+		"LAN port": {5600: 0xFFFF, 5601: 0x7FFF},
+		"dongle":   {5600: 0, 5601: 0, 13009: 0, 13010: 0, 13036: 0, 13037: 0, 13045: 0, 13046: 0},
+	} {
+		s, f, err := Normalize(readingOf(t, hybridImage, change))
+		if err != nil || !f.NoMeter || s.LoadPowerW != nil || s.ExportPowerW != nil || s.ImportTotalKWh != nil || s.ExportTotalKWh != nil {
+			t.Errorf("%s: %+v, %+v, %v", name, s, f, err)
+		}
+	}
+	// At an instant without exchange a meter says 0 too; its counters tell it from none.
+	s, f, err := Normalize(readingOf(t, hybridImage, map[uint16]uint16{5600: 0, 5601: 0, 13009: 0, 13010: 0}))
+	if err != nil || f.NoMeter || s.ExportPowerW == nil || *s.ExportPowerW != 0 {
+		t.Errorf("a balanced instant: %+v, %+v, %v", s, f, err)
+	}
+}
+
+func TestNoBatteryIsNotAnEmptyOne(t *testing.T) {
+	none := map[uint16]uint16{13019: 0, 13020: 0, 13021: 0, 13022: 0, 13023: 0, 5213: 0, 5214: 0}
+	s, f, err := Normalize(readingOf(t, hybridImage, none))
+	if err != nil || !f.NoBattery || s.BatteryPowerW != nil || s.BatterySOCPct != nil || s.BatteryTempC != nil {
+		t.Errorf("no battery: %+v, %+v, %v", s, f, err)
+	}
+	s, f, err = Normalize(readingOf(t, hybridImage, map[uint16]uint16{13022: 0}))
+	if err != nil || f.NoBattery || s.BatterySOCPct == nil || *s.BatterySOCPct != 0 {
+		t.Errorf("an empty battery: %+v, %+v, %v", s, f, err)
+	}
+}
+
+func TestSleepingStringInverterSaysNothingOfTheHouse(t *testing.T) {
+	asleep := map[uint16]uint16{5010: 0, 5011: 0, 5012: 0, 5013: 0, 5016: 0, 5017: 0, 5018: 0, 5030: 0}
+	s, f, err := Normalize(readingOf(t, "calc-sg5rs-sunny-exporting", asleep))
+	if err != nil || !f.Asleep || s.PVPowerW != 0 || s.PVDailyKWh != nil || s.LoadPowerW != nil || s.ExportPowerW != nil {
+		t.Errorf("asleep: %+v, %+v, %v", s, f, err)
+	}
+	s, f, err = Normalize(readingOf(t, "calc-sg5rs-sunny-exporting", nil))
+	if err != nil || f.Asleep || *s.PVDailyKWh != 12.4 || *s.PVTotalKWh != 16071 || *s.ExportPowerW != 2901 || *s.LoadPowerW != 487 {
+		t.Errorf("awake: %+v, %+v, %v", s, f, err)
+	}
+}
+
+func TestNothingMadeUpByRandomWords(t *testing.T) {
+	rng := rand.New(rand.NewPCG(5, 6))
+	base := readingOf(t, hybridImage, nil)
+	addresses := slices.Sorted(maps.Keys(base.Words))
+	for range 2000 {
+		r := base
+		r.Words = maps.Clone(base.Words)
+		for range 20 {
+			r.Words[addresses[rng.IntN(len(addresses))]] = uint16(rng.Uint32())
+		}
+		s, _, err := Normalize(r)
+		if err != nil {
+			continue
+		}
+		s.DeviceID = "x"
+		if err := s.Validate(noon); err != nil {
+			t.Fatalf("%v: %+v", err, s)
+		}
+		for name, v := range s.Values {
+			reg, _ := r.Map.Lookup(name)
+			if math.IsNaN(v) || v < reg.Min || v > reg.Max {
+				t.Fatalf("%s is %v", name, v)
+			}
+		}
+	}
+}
+
+func TestFrozenDongleIsRecognized(t *testing.T) {
+	var f frozen
+	r := readingOf(t, hybridImage, nil)
+	step := func(pv float64, change uint16) time.Duration {
+		r.At = r.At.Add(5 * time.Second)
+		r.Words[13007] += change
+		return f.still(r, pv)
+	}
+	for range 100 {
+		if step(3700, 1) > 0 {
+			t.Fatal("frozen though the load moves")
+		}
+	}
+	for range 100 {
+		if step(0, 0) > 0 {
+			t.Fatal("frozen at night")
+		}
+	}
+	var still time.Duration
+	for range 62 {
+		still = step(3700, 0)
+	}
+	if still <= frozenAfter {
+		t.Errorf("still for %v after more than five minutes of the same", still)
+	}
+	if step(3700, 1) != 0 {
+		t.Error("still frozen though it moves again")
+	}
+}

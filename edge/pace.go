@@ -1,0 +1,101 @@
+package edge
+
+import (
+	"context"
+	"math/rand/v2"
+	"os"
+	"time"
+)
+
+// margin is added between polls so that they are not closer at the dongle than they were here, when the network delays
+// one request more than the next.
+const margin = 10 * time.Millisecond
+
+// Pace keeps poll starts apart: never closer than Interval, whatever happened to the polls between, and also across a
+// restart of the process, because the dongle needs its rest and does not care why we came back. A poll that took too
+// long is not caught up.
+type Pace struct {
+	Interval time.Duration
+	File     string // its modification time is the last touch; "" forgets at exit
+
+	last time.Time // when the inverter was last touched, or the last Wait returned
+}
+
+// Wait blocks until the next poll may start. It returns ctx's error if that comes first.
+func (p *Pace) Wait(ctx context.Context) error {
+	if p.last.IsZero() {
+		p.last = p.remembered()
+	}
+	if err := sleep(ctx, p.last.Add(p.Interval+margin).Sub(now())); err != nil {
+		return err
+	}
+	p.last = now()
+	return nil
+}
+
+// Touch says that the inverter is being talked to at this instant: the next Wait counts from here.
+func (p *Pace) Touch() {
+	p.last = now()
+	if p.File == "" {
+		return
+	}
+	// The file is a courtesy to the next process. Without it that process waits no longer than it must anyway.
+	if err := os.Chtimes(p.File, p.last, p.last); os.IsNotExist(err) {
+		if f, err := os.OpenFile(p.File, os.O_CREATE|os.O_WRONLY, 0o600); err == nil {
+			f.Close()
+		}
+	}
+}
+
+// remembered is when an earlier process touched the inverter, if that can matter, and long ago otherwise.
+func (p *Pace) remembered() time.Time {
+	t := now()
+	long := t.Add(-p.Interval - margin)
+	info, err := os.Stat(p.File)
+	if p.File == "" || err != nil || info.ModTime().Before(long) {
+		return long
+	}
+	if info.ModTime().After(t) { // the clock was set back: wait one interval, which is always enough
+		return t
+	}
+	return t.Add(info.ModTime().Sub(t)) // t's monotonic reading, so that a step of the clock cannot shorten the wait
+}
+
+// Backoff says how long to wait after each failure in a row: exponential from Min to Max with jitter over the upper
+// half, so that a hundred edges do not come back in step.
+type Backoff struct {
+	Min, Max time.Duration
+
+	failures int
+}
+
+// Next is the wait after one more failure.
+func (b *Backoff) Next() time.Duration {
+	d := b.Min << min(b.failures, 30)
+	if d > b.Max || d <= 0 {
+		d = b.Max
+	}
+	b.failures++
+	return d/2 + rand.N(d/2+1)
+}
+
+// Reset is to be called after a success.
+func (b *Backoff) Reset() { b.failures = 0 }
+
+// jitter returns d plus or minus up to a tenth.
+func jitter(d time.Duration) time.Duration { return d - d/10 + rand.N(d/5+1) }
+
+// sleep waits for d, which may be negative, or for ctx.
+func sleep(ctx context.Context, d time.Duration) error {
+	if d <= 0 {
+		return ctx.Err()
+	}
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}

@@ -1,0 +1,101 @@
+package edge
+
+import (
+	"context"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+func TestPollsAreNeverCloserThanTheInterval(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		rng := rand.New(rand.NewPCG(1, 2))
+		p := &Pace{Interval: 5 * time.Second}
+		var last time.Time
+		for range 10_000 {
+			if err := p.Wait(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			if rng.IntN(10) == 0 {
+				time.Sleep(time.Duration(rng.Int64N(int64(30 * time.Second)))) // connecting, or a stall before the first request
+			}
+			p.Touch()
+			if gap := time.Since(last); gap < 5*time.Second {
+				t.Fatalf("%v between two polls", gap)
+			}
+			last = time.Now()
+			if rng.IntN(10) == 0 {
+				time.Sleep(time.Duration(rng.Int64N(int64(30 * time.Second)))) // a slow poll: it is not caught up
+			}
+		}
+	})
+}
+
+func TestPaceSurvivesARestart(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "last-poll")
+	synctest.Test(t, func(t *testing.T) {
+		for _, away := range []time.Duration{0, time.Second, 4 * time.Second, time.Minute} {
+			p := &Pace{Interval: 5 * time.Second, File: file}
+			p.Wait(t.Context())
+			p.Touch()
+			touched := time.Now()
+			time.Sleep(away)
+
+			p = &Pace{Interval: 5 * time.Second, File: file} // the process was killed and came back
+			p.Wait(t.Context())
+			if gap := time.Since(touched); gap < 5*time.Second || gap > max(away, 5*time.Second)+time.Second {
+				t.Errorf("away for %v: the next poll is %v after the last", away, gap)
+			}
+		}
+	})
+}
+
+func TestClockSetBackDoesNotStopPolling(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "last-poll")
+	synctest.Test(t, func(t *testing.T) {
+		os.WriteFile(file, nil, 0o600)
+		future := time.Now().Add(24 * time.Hour)
+		os.Chtimes(file, future, future)
+		p := &Pace{Interval: 5 * time.Second, File: file}
+		start := time.Now()
+		p.Wait(t.Context())
+		if waited := time.Since(start); waited > 6*time.Second {
+			t.Errorf("waited %v", waited)
+		}
+	})
+}
+
+func TestWaitEndsWithItsContext(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		p := &Pace{Interval: time.Hour}
+		p.Touch()
+		if err := p.Wait(ctx); err == nil {
+			t.Error("Wait returned without an error")
+		}
+	})
+}
+
+func TestBackoffGrowsToItsMaximumAndSpreads(t *testing.T) {
+	b := Backoff{Min: time.Second, Max: 5 * time.Minute}
+	seen := map[time.Duration]bool{}
+	for i := range 60 {
+		full := min(time.Second<<min(i, 30), 5*time.Minute)
+		d := b.Next()
+		if d < full/2 || d > full {
+			t.Errorf("wait %d is %v, want %v to %v", i, d, full/2, full)
+		}
+		seen[d] = true
+	}
+	if len(seen) < 50 {
+		t.Errorf("only %d different waits of 60", len(seen))
+	}
+	b.Reset()
+	if d := b.Next(); d > time.Second {
+		t.Errorf("after a success the wait is %v", d)
+	}
+}

@@ -1,0 +1,160 @@
+package edge
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"time"
+
+	"sunspool/wire"
+)
+
+// post sends as many of the records as fit in one request, and returns how many these were.
+func (u *Uploader) post(ctx context.Context, records []Record) (sent int, receipt wire.Receipt, err error) {
+	id := rand.Text()
+	body, sent, err := u.encode(records, id)
+	if err != nil {
+		return sent, receipt, err
+	}
+	compress := !now().Before(u.plainUntil)
+	receipt, err = u.try(ctx, body, compress, sent, id)
+	if !compress || err == nil {
+		u.gzipTaken = u.gzipTaken || err == nil && compress
+		return sent, receipt, err
+	}
+	// A server that cannot decompress says so by 415, or finds that the body is not JSON.
+	_, refused := err.(*suspect)
+	if _, unsupported := err.(*unsupportedEncoding); !unsupported && (!refused || u.gzipTaken) {
+		return sent, receipt, err
+	}
+	receipt, plainErr := u.try(ctx, body, false, sent, id)
+	if _, again := plainErr.(*suspect); !again {
+		u.plainUntil = now().Add(plainFor)
+	}
+	return sent, receipt, plainErr
+}
+
+// unsupportedEncoding is the answer 415 to a compressed batch.
+type unsupportedEncoding struct{ foreign }
+
+// encode writes the body of a batch. It holds at least one sample.
+func (u *Uploader) encode(records []Record, id string) ([]byte, int, error) {
+	var b bytes.Buffer
+	b.WriteString(`{"samples":[`)
+	n := 0
+	for _, r := range records {
+		sample, err := json.Marshal(r.Sample)
+		if err != nil {
+			return nil, 0, fmt.Errorf("sample %d: %w", r.Seq, err)
+		}
+		if n > 0 && b.Len()+len(sample)+envelope > wire.MaxBytes {
+			break
+		}
+		if n > 0 {
+			b.WriteByte(',')
+		}
+		b.Write(sample)
+		n++
+	}
+	rest, err := json.Marshal(struct {
+		ID   string     `json:"batch_id"`
+		Zone string     `json:"tz,omitempty"`
+		Edge *wire.Edge `json:"edge,omitempty"`
+	}{id, u.Zone, u.Describe()})
+	if err != nil {
+		return nil, 0, err
+	}
+	b.WriteString("],")
+	b.Write(rest[1:]) // the rest of one object
+	return b.Bytes(), n, nil
+}
+
+// try makes one request and judges its answer.
+func (u *Uploader) try(ctx context.Context, body []byte, compress bool, n int, id string) (wire.Receipt, error) {
+	token, err := u.Token.Get()
+	if err != nil {
+		return wire.Receipt{}, &denied{err.Error()}
+	}
+	if compress {
+		body = u.zip(body)
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, u.URL, bytes.NewReader(body))
+	if err != nil {
+		return wire.Receipt{}, err
+	}
+	req.Header.Set("Authorization", "Bearer "+token)
+	req.Header.Set("Content-Type", "application/json")
+	req.Header.Set("Prefer", wire.Lenient)
+	req.Header.Set("User-Agent", u.Agent)
+	if compress {
+		req.Header.Set("Content-Encoding", "gzip")
+	}
+	u.Requests.Add(1)
+	resp, err := u.Client.Do(req)
+	if err != nil {
+		return wire.Receipt{}, err
+	}
+	defer resp.Body.Close()
+	answer, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
+	if err != nil {
+		return wire.Receipt{}, fmt.Errorf("answer of the server: %w", err)
+	}
+	receipt, err := judge(resp.StatusCode, resp.Header, answer, n, id)
+	if f, ok := err.(*foreign); ok && compress && resp.StatusCode == http.StatusUnsupportedMediaType {
+		return receipt, &unsupportedEncoding{*f}
+	}
+	return receipt, err
+}
+
+// zip compresses body. The compressor is kept: it is larger than most batches.
+func (u *Uploader) zip(body []byte) []byte {
+	var b bytes.Buffer
+	if u.gzip == nil {
+		u.gzip = gzip.NewWriter(&b)
+	}
+	u.gzip.Reset(&b)
+	u.gzip.Write(body) // writing to memory does not fail
+	u.gzip.Close()
+	return b.Bytes()
+}
+
+// NewClient returns the HTTP client for uploads: it verifies the server's certificate always, by the roots of caFile
+// where one is given, and follows no redirect, which would hand the token and the samples to somebody else.
+func NewClient(caFile string) (*http.Client, error) {
+	config := &tls.Config{MinVersion: tls.VersionTLS12}
+	if caFile != "" {
+		pem, err := os.ReadFile(caFile)
+		if err != nil {
+			return nil, fmt.Errorf("VPS_CA_FILE: %w", err)
+		}
+		config.RootCAs = x509.NewCertPool()
+		if !config.RootCAs.AppendCertsFromPEM(pem) {
+			return nil, fmt.Errorf("VPS_CA_FILE: %s holds no PEM certificate", caFile)
+		}
+	}
+	return &http.Client{
+		Timeout:       30 * time.Second,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		Transport: &http.Transport{
+			Proxy:                 http.ProxyFromEnvironment,
+			TLSClientConfig:       config,
+			TLSHandshakeTimeout:   10 * time.Second,
+			ResponseHeaderTimeout: 30 * time.Second,
+			IdleConnTimeout:       90 * time.Second,
+			MaxIdleConnsPerHost:   1,
+			DisableCompression:    true,
+			ForceAttemptHTTP2:     true,
+		},
+	}, nil
+}
+
+// clip bounds what a server may have us keep.
+func clip(s string) string { return s[:min(len(s), maxQuote)] }

@@ -1,0 +1,83 @@
+package edge
+
+import (
+	"context"
+	"log/slog"
+	"net"
+	"time"
+
+	"sunspool/wire"
+)
+
+// New puts an edge together from settings that Validate accepted. The spool is open when it returns.
+func New(c Config, version string, log *slog.Logger) (*Edge, error) {
+	own, err := c.ownRegisters()
+	if err != nil {
+		return nil, err
+	}
+	token, err := NewToken(string(c.Token), c.TokenFile)
+	if err != nil {
+		return nil, err
+	}
+	client, err := NewClient(c.CAFile)
+	if err != nil {
+		return nil, err
+	}
+	spool, err := OpenSpool(c.SpoolPath)
+	if err != nil {
+		return nil, err
+	}
+	report := NewReport(version, c.DeviceID, c.HealthPath, log)
+	pace := &Pace{Interval: seconds(c.PollS), File: c.SpoolPath + ".last-poll"}
+	e := &Edge{
+		DeviceID: c.DeviceID,
+		Every:    seconds(c.UploadS),
+		Log:      log,
+		Pace:     pace,
+		Spool:    spool,
+		Report:   report,
+		Inverter: &Inverter{
+			Unit: byte(c.Unit), Own: own, Pace: pace, Log: log,
+			Link: transport{
+				Address: c.address(),
+				Dial:    (&net.Dialer{}).DialContext,
+				Timeout: 5 * time.Second,
+				Gap:     time.Duration(c.GapMS) * time.Millisecond,
+				Settle:  3 * time.Second,
+				Touched: pace.Touch,
+			},
+		},
+		Uploader: &Uploader{
+			Spool: spool, Client: client, URL: c.ingestURL(), Token: token,
+			Agent: "sunspool/" + version, Zone: hostZone(), BatchSize: c.BatchSize,
+			Backoff: Backoff{Min: time.Second, Max: seconds(c.MaxBackoffS)},
+		},
+	}
+	if c.RawDebug {
+		e.RawEach = c.RawDebugEach
+	}
+	e.Uploader.Describe = func() *wire.Edge { return report.describe(pace.Interval) }
+	report.watch(e)
+	return e, nil
+}
+
+// Run is the edge as a service: it runs until ctx ends and leaves the spool closed and whole.
+func Run(ctx context.Context, c Config, version string, log *slog.Logger) error {
+	if err := c.Validate(); err != nil {
+		return err
+	}
+	e, err := New(c, version, log)
+	if err != nil {
+		return err
+	}
+	defer e.Spool.Close()
+	status, err := e.Report.Serve(c.Socket)
+	if err != nil {
+		log.Warn("no status socket", "path", c.Socket, "error", err.Error()) // a convenience, not the job
+	} else {
+		defer status.Shutdown(context.WithoutCancel(ctx))
+	}
+	log.Info("edge started", "version", version, "device", c.DeviceID, "host", c.Host, "port", c.Port, "unit", c.Unit,
+		"poll_interval_s", c.PollS, "upload_interval_s", c.UploadS, "server", c.URL, "spool", c.SpoolPath, "waiting", e.Spool.Waiting())
+	return e.Run(ctx)
+}

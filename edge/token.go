@@ -1,0 +1,87 @@
+package edge
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"sunspool/health"
+)
+
+// credential is the name under which a service manager hands us the token (LoadCredential=).
+const credential = "vps-device-token"
+
+// Token is where the edge's token comes from: the file is read again when it changes, so that a new token needs no
+// restart. It is never logged.
+type Token struct {
+	value string
+	file  string
+	read  time.Time // modification time of what value holds
+	size  int64
+}
+
+// NewToken takes the token from value, else from file, else from the systemd credential.
+func NewToken(value, file string) (*Token, error) {
+	if dir := os.Getenv("CREDENTIALS_DIRECTORY"); value == "" && file == "" && dir != "" {
+		file = filepath.Join(dir, credential)
+	}
+	t := &Token{value: strings.TrimSpace(value), file: file}
+	if t.value != "" {
+		t.file = ""
+		return t, validToken(t.value)
+	}
+	if file == "" {
+		return nil, errors.New("VPS_DEVICE_TOKEN, VPS_DEVICE_TOKEN_FILE and the credential " + credential + " are all missing")
+	}
+	_, err := t.Get()
+	return t, err
+}
+
+// Get returns the token. A file that changed is read again; if it can no longer be read the token that we have goes on
+// being used.
+func (t *Token) Get() (string, error) {
+	if t.file == "" {
+		return t.value, nil
+	}
+	info, err := os.Stat(t.file)
+	if err == nil && info.ModTime().Equal(t.read) && info.Size() == t.size && t.value != "" {
+		return t.value, nil
+	}
+	if err == nil && info.Mode().Perm()&0o077 != 0 && os.Getenv("CREDENTIALS_DIRECTORY") == "" {
+		err = &health.Fault{
+			Code: "token_readable", Exit: health.ExitConfig,
+			What: "the token file " + t.file + " can be read by other users",
+			Next: "chmod 600 " + t.file,
+		}
+	}
+	var b []byte
+	if err == nil {
+		b, err = os.ReadFile(t.file)
+	}
+	fresh := strings.TrimSpace(string(b))
+	if err == nil {
+		err = validToken(fresh)
+	}
+	if err != nil {
+		if t.value != "" {
+			return t.value, nil
+		}
+		return "", fmt.Errorf("token file: %w", err)
+	}
+	t.value, t.read, t.size = fresh, info.ModTime(), info.Size()
+	return t.value, nil
+}
+
+// validToken refuses what cannot be in an Authorization header, without repeating it.
+func validToken(s string) error {
+	if s == "" {
+		return errors.New("the token is empty")
+	}
+	if i := strings.IndexFunc(s, func(r rune) bool { return r <= ' ' || r > '~' }); i >= 0 {
+		return fmt.Errorf("the token has a character at position %d that is not printable ASCII", i+1)
+	}
+	return nil
+}
