@@ -1,0 +1,119 @@
+package simulator
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"math"
+	"net"
+	"time"
+)
+
+// Config is the flags of sunspool simulate: one line = flag, default, help.
+type Config struct {
+	Listen     string  `default:"127.0.0.1:5020" placeholder:"HOST:PORT" help:"Where to answer Modbus TCP."`
+	Model      string  `default:"SH10RT" enum:"SH10RT,SH4.0RS,SG5.0RS" help:"Inverter to simulate: ${enum}."`
+	Image      string  `placeholder:"ID|FILE" help:"Serve the words of a real inverter instead, as they are."`
+	Seed       uint64  `default:"1" help:"Another seed is another weather and another family."`
+	Speed      float64 `default:"1" help:"Simulated seconds in a second."`
+	Date       string  `placeholder:"DATE" help:"Start at this date, 2026-10-25 or 2026-10-25T14:00, instead of now."`
+	TZ         string  `name:"tz" default:"Europe/Brussels" placeholder:"ZONE" help:"Where its days begin."`
+	Unit       uint8   `default:"1" help:"Modbus unit id."`
+	NoBattery  bool    `help:"No battery is connected."`
+	NoMeter    bool    `help:"No grid meter is connected."`
+	Fault      []Fault `sep:"none" placeholder:"FAULT" help:"What goes wrong, such as slow=2s, exception=6@0.1 or refuse=5213-5241. Repeatable."`
+	ListImages bool    `help:"List the images that --image knows."`
+}
+
+// Run simulates an inverter until ctx ends. It says on stdout where, once it can be reached.
+func Run(ctx context.Context, c Config, stdout io.Writer, log *slog.Logger) error {
+	if c.ListImages {
+		for _, image := range Images() {
+			if _, err := fmt.Fprintf(stdout, "%-42s %s: %s\n", image.ID, image.Model, image.Situation); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	server, err := c.Server(time.Now(), log)
+	if err != nil {
+		return err
+	}
+	var listen net.ListenConfig
+	l, err := listen.Listen(ctx, "tcp", c.Listen)
+	if err != nil {
+		return fmt.Errorf("listen on %s: %w", c.Listen, err)
+	}
+	if _, err := fmt.Fprintf(stdout, "simulated %s on %v (unit %d)\n", server.Name(), l.Addr(), c.Unit); err != nil {
+		return errors.Join(err, l.Close())
+	}
+	return server.Serve(ctx, l)
+}
+
+// Server makes the server that the flags describe. A date without a time starts at the time of day of now.
+func (c Config) Server(now time.Time, log *slog.Logger) (*Server, error) {
+	if !(c.Speed > 0) || math.IsInf(c.Speed, 0) {
+		return nil, fmt.Errorf("speed %v: must be above 0", c.Speed)
+	}
+	if c.Unit == 0 {
+		return nil, errors.New("unit 0: it is everybody's, choose 1 to 255")
+	}
+	o := Options{Unit: c.Unit, Speed: c.Speed, Seed: c.Seed, Faults: c.Fault, Log: log}
+	if c.Image != "" {
+		image, err := LoadImage(c.Image)
+		if err != nil {
+			return nil, err
+		}
+		o.Image = image
+		return New(o)
+	}
+	zone, err := time.LoadLocation(c.TZ)
+	if err != nil {
+		return nil, fmt.Errorf("time zone: %w", err)
+	}
+	if o.Start, err = start(c.Date, now.In(zone)); err != nil {
+		return nil, err
+	}
+	o.Home, err = NewHome(HomeOptions{
+		Model:     c.Model,
+		Seed:      c.Seed,
+		Zone:      zone,
+		Since:     Since(o.Start),
+		NoBattery: c.NoBattery,
+		NoMeter:   c.NoMeter,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return New(o)
+}
+
+// start is the time that date means.
+func start(date string, now time.Time) (time.Time, error) {
+	if date == "" {
+		return now, nil
+	}
+	for _, layout := range []string{"2006-01-02T15:04", "2006-01-02T15:04:05", time.DateOnly} {
+		t, err := time.ParseInLocation(layout, date, now.Location())
+		if err != nil {
+			continue
+		}
+		if layout == time.DateOnly {
+			y, m, d := t.Date()
+			t = time.Date(y, m, d, now.Hour(), now.Minute(), now.Second(), 0, now.Location())
+		}
+		return t, nil
+	}
+	return time.Time{}, fmt.Errorf("date %q: write it as 2026-10-25 or 2026-10-25T14:00", date)
+}
+
+// Since is when a home that is to be shown at t, with a year and a month of history, was commissioned: as usual, or
+// earlier if t is early.
+func Since(t time.Time) time.Time {
+	if t.Sub(Commissioned) > 400*24*time.Hour {
+		return Commissioned
+	}
+	return time.Date(t.Year()-2, 1, 1, 0, 0, 0, 0, time.UTC)
+}
