@@ -1,0 +1,476 @@
+package store
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io/fs"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	bolt "go.etcd.io/bbolt"
+
+	"sunspool/health"
+	"sunspool/wire"
+)
+
+func open(t testing.TB, dir string) *Bolt {
+	t.Helper()
+	b, err := OpenBolt(filepath.Join(dir, "store.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+// opened is open for a test that leaves the closing to the end.
+func opened(t testing.TB, dir string) *Bolt {
+	t.Helper()
+	b := open(t, dir)
+	t.Cleanup(func() { b.Close() })
+	return b
+}
+
+func read(t *testing.T, path string) []byte {
+	t.Helper()
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+func fault(t *testing.T, err error) *health.Fault {
+	t.Helper()
+	f, ok := errors.AsType[*health.Fault](err)
+	if !ok {
+		t.Fatalf("%v (%T) is no fault", err, err)
+	}
+	if f.Next == "" || f.What == "" {
+		t.Errorf("%v does not say what to do", err)
+	}
+	return f
+}
+
+func TestFileIsForItsOwnerAlone(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "var", "sunspool")
+	b := opened(t, dir)
+	for path, want := range map[string]fs.FileMode{dir: 0o700, b.path: 0o600} {
+		if info, err := os.Stat(path); err != nil || info.Mode().Perm() != want {
+			t.Errorf("%s: %v, %v; want %v", path, info.Mode().Perm(), err, want)
+		}
+	}
+	if left, _ := os.ReadDir(dir); len(left) != 1 {
+		t.Errorf("creation left %v", left)
+	}
+}
+
+func TestSecondProcessIsToldWhoHoldsTheStore(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	b := opened(t, dir)
+	_, err := OpenBolt(b.path)
+	f := fault(t, err)
+	if f.Exit != health.ExitBusy || !strings.Contains(f.Error(), "another sunspool vps holds "+b.path) {
+		t.Errorf("exit %d: %v", f.Exit, f)
+	}
+	insert(t, b, "a", 1, at(noon, 1))
+}
+
+// Of processes that start at once on an empty directory, each in the end sees the same file.
+func TestCreationRaceHasOneWinner(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "store.db")
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Go(func() {
+			if err := createBolt(path); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	before, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := makeBolt(path); err != nil { // the latecomer that did not see the file yet
+		t.Fatal(err)
+	}
+	if after, err := os.Stat(path); err != nil || !os.SameFile(before, after) {
+		t.Errorf("a file in use was replaced: %v", err)
+	}
+	if left, _ := os.ReadDir(dir); len(left) != 1 {
+		t.Errorf("creation left %v", left)
+	}
+}
+
+// What a kill leaves is the file as it is. Each acknowledged sample must be in a copy made after its Insert returned,
+// and every copy, made at any moment, must open.
+func TestKilledProcessLosesNothing(t *testing.T) {
+	dir := t.TempDir()
+	b := opened(t, dir)
+	images := make(chan [2][]byte, 1) // the file and how many samples were acknowledged before it was read
+	go func() {
+		defer close(images)
+		for i := range 200 {
+			if _, err := b.Insert(t.Context(), "a", []wire.Sample{at(noon.Add(time.Duration(i)*time.Minute), float64(i))}); err != nil {
+				t.Error(err)
+				return
+			}
+			if i%10 == 0 {
+				file, err := os.ReadFile(b.path)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				images <- [2][]byte{file, binary.AppendUvarint(nil, uint64(i+1))}
+			}
+		}
+	}()
+	for image := range images { // opened while the original goes on
+		acked, _ := binary.Uvarint(image[1])
+		dir := t.TempDir()
+		if err := os.WriteFile(filepath.Join(dir, "store.db"), image[0], 0o600); err != nil {
+			t.Fatal(err)
+		}
+		killed := open(t, dir)
+		n := 0
+		for _, bucket := range series(t, killed, Query{Device: "a", Resolution: Day}) {
+			n += bucket.SampleCount
+		}
+		if n != int(acked) {
+			t.Errorf("%d samples, %d were acknowledged", n, acked)
+		}
+		insert(t, killed, "a", 1, at(noon.Add(-time.Hour), 1))
+		killed.Close()
+	}
+}
+
+func TestDamagedFileSaysWhatToDo(t *testing.T) {
+	dir := t.TempDir()
+	b := open(t, dir)
+	for i, device := range []string{"a", "b", "c"} {
+		insert(t, b, device, 2000, random(rand.New(rand.NewPCG(1, uint64(i))), noon, 100*24*time.Hour, 2000)...)
+	}
+	b.Close()
+	whole := read(t, b.path)
+	used := len(whole)
+	for used > 0 && whole[used-1] == 0 { // the rest was allocated ahead
+		used--
+	}
+	r := rand.New(rand.NewPCG(2, 2))
+
+	try := func(what string, file []byte, mustFail bool) {
+		t.Helper()
+		path := filepath.Join(t.TempDir(), "store.db")
+		if err := os.WriteFile(path, file, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		b, err := OpenBolt(path)
+		if err != nil {
+			if f := fault(t, err); f.Code != damagedCode {
+				t.Errorf("%s: %v, code %s", what, f, f.Code)
+			}
+			return
+		}
+		defer b.Close()
+		if mustFail {
+			t.Errorf("%s: opened", what)
+		}
+		for _, device := range []string{"a", "b", "c"} { // an answer or an error, never a panic
+			_, _ = b.Latest(t.Context(), device)
+			_, _ = b.Series(t.Context(), Query{Device: device, Resolution: Hour})
+			_, err := b.Insert(t.Context(), device, random(r, noon, 100*24*time.Hour, 50))
+			if err != nil && !errors.Is(err, ErrUnavailable) {
+				t.Errorf("%s: insert: %v", what, err)
+			}
+		}
+	}
+	try("empty", nil, true)
+	try("a text", []byte("hello, this is not a database"), true)
+	try("a long text", []byte(strings.Repeat("hello, this is not a database\n", 10_000)), true)
+	for _, n := range []int{1, 511, 4096, 8191, 8192, 12288, used / 2 / 4096 * 4096, used/4096*4096 - 4096} {
+		try("cut", whole[:n], true)
+	}
+	for range 25 {
+		file := append([]byte(nil), whole...)
+		page := r.IntN(used/4096) * 4096
+		switch r.IntN(3) {
+		case 0:
+			clear(file[page:][:4096])
+		case 1:
+			copy(file[page:][:4096], file[r.IntN(used/4096)*4096:])
+		default:
+			for range 20 {
+				file[page+r.IntN(4096)] ^= 1 << r.IntN(8)
+			}
+		}
+		try("a damaged page", file, false)
+	}
+	both := append([]byte(nil), whole...)
+	clear(both[:8192])
+	try("no meta page", both, true)
+}
+
+func TestForeignFileIsNotTouched(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "store.db")
+	db, err := bolt.Open(path, 0o600, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := db.Update(func(tx *bolt.Tx) error { _, err := tx.CreateBucket([]byte("spool")); return err }); err != nil {
+		t.Fatal(err)
+	}
+	db.Close()
+	before := read(t, path)
+	_, err = OpenBolt(path)
+	if f := fault(t, err); !strings.Contains(f.Why, "not one of a sunspool vps") {
+		t.Error(f)
+	}
+	if string(read(t, path)) != string(before) {
+		t.Error("the file was changed")
+	}
+}
+
+func TestNewerSchemaIsRefused(t *testing.T) {
+	if boltSchema == 1 && len(wire.Fields) != 13 {
+		t.Error("the fields of a sample have grown, raise the schema")
+	}
+	b := open(t, t.TempDir())
+	if err := b.db.Update(func(tx *bolt.Tx) error { return tx.Bucket(metaBucket).Put(schemaKey, []byte("2")) }); err != nil {
+		t.Fatal(err)
+	}
+	b.Close()
+	_, err := OpenBolt(b.path)
+	if f := fault(t, err); f.Code != "store_newer" || !strings.Contains(f.Why, "schema is 2") {
+		t.Error(f)
+	}
+}
+
+func TestUnwritablePlaceSaysWhatToDo(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, []byte("x"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{filepath.Join(file, "store.db"), filepath.Dir(file)} {
+		_, err := OpenBolt(path)
+		if f := fault(t, err); f.Exit != health.ExitConfig {
+			t.Errorf("exit %d: %v", f.Exit, f)
+		}
+	}
+}
+
+func TestFullDiskIsUnavailableAndPasses(t *testing.T) {
+	b := opened(t, t.TempDir())
+	insert(t, b, "a", 1, at(noon, 1))
+	db := b.db
+	db.MaxSize = 1
+	many := random(rand.New(rand.NewPCG(3, 3)), noon.Add(time.Hour), 24*time.Hour, 5000)
+	if n, err := b.Insert(t.Context(), "a", many); !errors.Is(err, ErrUnavailable) || n != 0 {
+		t.Fatalf("inserted %d, %v", n, err)
+	}
+	if got := latest(t, b, "a"); got.PVPowerW != 1 || b.db != db {
+		t.Errorf("while full, latest is %+v; reopened: %t", got, b.db != db)
+	}
+	db.MaxSize = 0
+	insert(t, b, "a", 5000, many...)
+}
+
+// Closing bbolt's handle behind the store's back stands for any commit that fails: the handle is replaced.
+func TestFailedCommitReopensTheFile(t *testing.T) {
+	b := opened(t, t.TempDir())
+	insert(t, b, "a", 1, at(noon, 1))
+	b.db.Close()
+	if _, err := b.Insert(t.Context(), "a", []wire.Sample{at(noon, 1)}); !errors.Is(err, ErrUnavailable) {
+		t.Fatalf("insert: %v", err)
+	}
+	insert(t, b, "a", 0, at(noon, 1))
+	insert(t, b, "a", 1, at(noon.Add(time.Minute), 2))
+	if got := latest(t, b, "a"); got.PVPowerW != 2 {
+		t.Errorf("latest %+v", got)
+	}
+}
+
+func TestStoreComesBackWhenItsFileDoes(t *testing.T) {
+	b := opened(t, t.TempDir())
+	insert(t, b, "a", 1, at(noon, 1))
+	away := b.path + ".away"
+	if err := os.Rename(b.path, away); err != nil {
+		t.Fatal(err)
+	}
+	b.db.Close()
+	for range 2 {
+		if _, err := b.Insert(t.Context(), "a", []wire.Sample{at(noon, 1)}); !errors.Is(err, ErrUnavailable) {
+			t.Fatalf("insert: %v", err)
+		}
+		if _, err := b.Latest(t.Context(), "a"); !errors.Is(err, ErrUnavailable) {
+			t.Fatalf("latest: %v", err)
+		}
+	}
+	if _, err := os.Stat(b.path); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("an empty file took the place: %v", err)
+	}
+	if err := os.Rename(away, b.path); err != nil {
+		t.Fatal(err)
+	}
+	insert(t, b, "a", 1, at(noon.Add(time.Minute), 2))
+	insert(t, b, "a", 0, at(noon, 1))
+}
+
+func TestConflictsAreCounted(t *testing.T) {
+	b := opened(t, t.TempDir())
+	one := at(noon, 1)
+	one.Values = map[string]float64{"battery_voltage": 464.2}
+	insert(t, b, "a", 1, one)
+	insert(t, b, "a", 0, one, one)
+	if n := b.Conflicts(); n != 0 {
+		t.Errorf("%d conflicts among repetitions", n)
+	}
+	other := at(noon, 1)
+	other.Values = map[string]float64{"battery_voltage": 464.3}
+	insert(t, b, "a", 0, other, at(noon, 2), one)
+	insert(t, b, "b", 1, at(noon, 3))
+	if n := b.Conflicts(); n != 2 {
+		t.Errorf("%d conflicts, want 2", n)
+	}
+}
+
+// A flipped bit in a row: the row counts as absent until it is sent again, and a rollup is never missed.
+func TestDamagedRowIsSkippedAndReplaced(t *testing.T) {
+	b := opened(t, t.TempDir())
+	var all []wire.Sample
+	for i := range 200 {
+		all = append(all, at(noon.Truncate(day).Add(time.Duration(i)*15*time.Minute), float64(i)))
+	}
+	insert(t, b, "a", 200, all...)
+	q := Query{Device: "a", Resolution: Month}
+	want := dump(series(t, b, q))
+	spoil := func(level, row int) {
+		t.Helper()
+		if err := b.db.Update(func(tx *bolt.Tx) error {
+			d, _ := b.device(tx, "a")
+			c := d.levels[level].Cursor()
+			k, v := c.First()
+			for range row {
+				k, v = c.Next()
+			}
+			v = append([]byte(nil), v...)
+			v[len(v)/2] ^= 4
+			return d.levels[level].Put(append([]byte(nil), k...), v)
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	spoil(2, 0)
+	spoil(1, 5)
+	if got := dump(series(t, b, q)); got != want {
+		t.Errorf("with damaged rollups:\n%s, want\n%s", got, want)
+	}
+	if b.Damaged() != 2 {
+		t.Errorf("%d damaged rows, want 2", b.Damaged())
+	}
+	spoil(0, 199)
+	if got := latest(t, b, "a"); got.PVPowerW != 198 {
+		t.Errorf("latest %+v", got)
+	}
+	insert(t, b, "a", 1, all[198], all[199])
+	if got := latest(t, b, "a"); got.PVPowerW != 199 {
+		t.Errorf("latest %+v", got)
+	}
+	if got := dump(series(t, b, q)); got != want || b.Conflicts() != 0 {
+		t.Errorf("%d conflicts, healed:\n%s, want\n%s", b.Conflicts(), got, want)
+	}
+}
+
+// While one transaction waits for the disk, all that arrive wait for the same next one.
+func TestWaitingInsertsShareOneCommit(t *testing.T) {
+	for _, c := range []struct{ writes, rows, want int }{{100, 30, 100}, {100, 1000, 5}, {1, 1000, 1}} {
+		synctest.Test(t, func(t *testing.T) {
+			b := &Bolt{writes: make(chan *write), closing: make(chan struct{})}
+			ctx, cancel := context.WithCancel(t.Context())
+			for range c.writes {
+				go b.do(ctx, &write{rows: make([]row, c.rows)})
+			}
+			synctest.Wait()
+			if got := b.group(<-b.writes); len(got) != c.want {
+				t.Errorf("%d writes of %d rows: %d in the group, want %d", c.writes, c.rows, len(got), c.want)
+			}
+			cancel() // and nobody waits for ever for a writer that is not there
+		})
+	}
+
+	b := opened(t, t.TempDir())
+	group := make([]*write, 50)
+	for i := range group {
+		group[i] = newWrite(fmt.Sprint("device ", i%7))
+		group[i].pack([]wire.Sample{at(noon, 1), at(noon.Add(time.Duration(i)*time.Second), 1)})
+	}
+	commits := func() (id int) {
+		_ = b.db.View(func(tx *bolt.Tx) error { id = tx.ID(); return nil })
+		return id
+	}
+	before, inserted := commits(), 0
+	b.commit(group)
+	for _, w := range group {
+		if err := <-w.done; err != nil {
+			t.Error(err)
+		}
+		inserted += w.new
+	}
+	if n := commits() - before; n != 1 || inserted != 7+49 {
+		t.Errorf("%d commits, %d inserted, want 1 and %d", n, inserted, 7+49)
+	}
+	b.commit(group)
+	if n := commits() - before; n != 1 {
+		t.Errorf("repetitions alone cost %d commits", n-1)
+	}
+}
+
+// One commit carries the inserts of many devices; a damaged page of one must not refuse the others for ever.
+func TestDamageOfOneDeviceDoesNotStopTheOthers(t *testing.T) {
+	b := opened(t, t.TempDir())
+	all := random(rand.New(rand.NewPCG(4, 4)), noon, 24*time.Hour, 2000)
+	insert(t, b, "sick", 2000, all...)
+	insert(t, b, "well", 2000, all...)
+
+	w := newWrite("sick")
+	w.pack(all[:1])
+	if err := b.db.View(func(tx *bolt.Tx) error { // where is that row in the file?
+		d, _ := b.device(tx, "sick")
+		c := d.levels[0].Cursor()
+		k, _ := c.Seek(key(w.rows[0].ms))
+		at := bytes.Index(read(t, b.path), append(append([]byte(nil), k...), w.rows[0].value...))
+		file, err := os.OpenFile(b.path, os.O_WRONLY, 0)
+		if err != nil {
+			return err
+		}
+		defer file.Close()
+		_, err = file.WriteAt(make([]byte, 4096), int64(at/4096*4096))
+		return err
+	}); err != nil {
+		t.Fatal(err)
+	}
+
+	healthy := newWrite("well")
+	healthy.pack([]wire.Sample{at(noon.Add(-time.Hour), 1)})
+	b.commit([]*write{w, healthy})
+	if err := <-w.done; !isDamage(err) || !errors.Is(err, ErrUnavailable) {
+		t.Errorf("the sick device: %v", err)
+	}
+	if err := <-healthy.done; err != nil || healthy.new != 1 {
+		t.Errorf("the healthy device: %d new, %v", healthy.new, err)
+	}
+	insert(t, b, "well", 1, at(noon.Add(-2*time.Hour), 1))
+	if _, err := b.Series(t.Context(), Query{Device: "sick", From: noon.Add(time.Second), Resolution: Quarter}); err != nil && !isDamage(err) {
+		t.Errorf("series of the sick device: %v", err)
+	}
+}

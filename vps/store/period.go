@@ -1,0 +1,52 @@
+package store
+
+import (
+	"fmt"
+	"time"
+)
+
+// period returns the bucket [start, end) of that resolution into which t falls, by the clocks of zone. An hour ends with
+// the full hour of the local clock or where that clock is changed, so the hour that a clock shows twice is two buckets;
+// a day has 23, 24 or 25 of them, and begins at 01:00 where midnight is skipped.
+func (r Resolution) period(t time.Time, zone *time.Location) (start, end time.Time) {
+	t = t.In(zone)
+	switch y, m, d := t.Date(); r {
+	case Month:
+		return midnight(y, m, 1, zone), midnight(y, m+1, 1, zone)
+	case Day:
+		return midnight(y, m, d, zone), midnight(y, m, d+1, zone)
+	case Hour:
+		_, offset := t.Zone()
+		local := time.Duration(offset) * time.Second
+		start = t.Add(local).Truncate(time.Hour).Add(-local)
+		end = start.Add(time.Hour)
+		since, until := t.ZoneBounds()
+		if start.Before(since) {
+			start = since
+		}
+		if !until.IsZero() && end.After(until) {
+			end = until
+		}
+		return start, end
+	default:
+		start = t.Truncate(quarter)
+		return start, start.Add(quarter)
+	}
+}
+
+// midnight returns the first instant of a local day.
+func midnight(y int, m time.Month, d int, zone *time.Location) time.Time {
+	t := time.Date(y, m, d, 0, 0, 0, 0, zone)
+	if day := time.Date(y, m, d, 0, 0, 0, 0, time.UTC).Day(); t.Day() != day { // skipped: t is 23:00 of the day before
+		_, t = t.ZoneBounds()
+	}
+	return t
+}
+
+func (r Resolution) validate() error {
+	switch r {
+	case Quarter, Hour, Day, Month:
+		return nil
+	}
+	return fmt.Errorf("resolution %q is none of %s, %s, %s, %s", r, Quarter, Hour, Day, Month)
+}
