@@ -120,7 +120,7 @@ func TestPollReadsTheWholePlanInFourRequests(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBed(t, ofImage(t, hybridImage))
 		first := b.mustPoll()
-		if first.Model.Name != "SH4.0RS" || first.Serial != "A2211223344" && first.Serial == "" {
+		if first.Model.Name != "SH4.0RS" || len(first.Serial) < 10 {
 			t.Errorf("met %q, serial number %q", first.Model.Name, first.Serial)
 		}
 		before := b.sim.Audit().Requests
@@ -128,8 +128,8 @@ func TestPollReadsTheWholePlanInFourRequests(t *testing.T) {
 		if n := b.sim.Audit().Requests - before; n != 4 {
 			t.Errorf("the second poll took %d requests, want 4", n)
 		}
-		if len(second.Lost) != 0 || len(second.Words) != 36+29+39+78 && len(second.Words) != 36+29+39+80 {
-			t.Errorf("%d words, lost %v", len(second.Words), second.Lost)
+		if len(second.Lost) != 0 || second.Words[4989] == 0 {
+			t.Errorf("lost %v, serial number %#x", second.Lost, second.Words[4989])
 		}
 		b.polite()
 	})

@@ -3,6 +3,7 @@ package edge
 import (
 	"errors"
 	"fmt"
+	"math"
 
 	"sunspool/edge/registers"
 	"sunspool/wire"
@@ -72,7 +73,7 @@ func Normalize(r Reading) (wire.Sample, Findings, error) {
 
 // hybrid fills in what a unit with battery inputs knows.
 func hybrid(r Reading, d decoder, s *wire.Sample, f *Findings) error {
-	if _, err := d.need(r, "D", "total_active_power"); err != nil {
+	if _, err := d.need(r, "D", "running_state"); err != nil {
 		return err
 	}
 	s.PVDailyKWh = d.maybe("daily_pv_generation")
@@ -95,13 +96,15 @@ func hybrid(r Reading, d decoder, s *wire.Sample, f *Findings) error {
 		s.DischargeTotalKWh = d.counter("total_battery_discharge")
 	}
 	if f.NoMeter = !hasMeter(d); !f.NoMeter {
-		load, err := d.need(r, "D", "load_power")
-		if err != nil {
-			return err
-		}
 		export, err := d.need(r, "D", "export_power")
 		if err != nil {
 			return err
+		}
+		load, err := d.need(r, "D", "load_power")
+		if err != nil && !d.loadIsMinusOne(export) {
+			return err
+		} else if err != nil {
+			load = -1
 		}
 		s.LoadPowerW, s.ExportPowerW = &load, &export
 		s.ImportTotalKWh = d.counter("total_import_energy")
@@ -120,7 +123,7 @@ func hasBattery(d decoder) bool {
 // meter's own register and a WiNet-S answers 0 there; the export is then 0 and the load is the inverter's own output,
 // and neither was measured.
 func hasMeter(d decoder) bool {
-	if _, err := d.value("meter_active_power"); errors.Is(err, registers.ErrNotAvailable) {
+	if d.raw("meter_active_power") == 0x7FFFFFFF {
 		return false
 	}
 	return d.nonZero("meter_active_power") || d.nonZero("export_power") ||
@@ -198,6 +201,19 @@ func (d decoder) counter(name string) *float64 {
 		return nil
 	}
 	return d.maybe(name)
+}
+
+// loadIsMinusOne tells a load of -1 W from a register that is not there: both read all ones. The output of the inverter
+// less what it exports is the load, within what changes while they are read.
+func (d decoder) loadIsMinusOne(export float64) bool {
+	ac, err := d.value("total_active_power")
+	return err == nil && d.raw("load_power") == 0xFFFFFFFF && math.Abs(ac-export+1) <= 25
+}
+
+// raw is the two words of a register as they were read, 0 if they were not.
+func (d decoder) raw(name string) uint32 {
+	reg, _ := d.mapping.Lookup(name)
+	return uint32(d.words[reg.Address()]) | uint32(d.words[reg.Address()+1])<<16
 }
 
 func (d decoder) nonZero(name string) bool {

@@ -188,6 +188,21 @@ func TestNoMeterIsNotZero(t *testing.T) {
 	}
 }
 
+// One watt less than nothing has the bits of a register that is not there.
+func TestMinusOneWattIsMeasured(t *testing.T) {
+	s, f, err := Normalize(readingOf(t, hybridImage, map[uint16]uint16{5600: 0xFFFF, 5601: 0xFFFF, 13009: 1, 13010: 0, 13036: 0, 13037: 0, 13045: 0, 13046: 0}))
+	if err != nil || f.NoMeter || s.ExportPowerW == nil || *s.ExportPowerW != 1 || s.LoadPowerW == nil {
+		t.Errorf("the meter reads -1: %+v, %+v, %v", s, f, err)
+	}
+	s, _, err = Normalize(readingOf(t, hybridImage, map[uint16]uint16{13007: 0xFFFF, 13008: 0xFFFF, 13009: 2267, 13010: 0}))
+	if err != nil || s.LoadPowerW == nil || *s.LoadPowerW != -1 {
+		t.Errorf("the load is -1: %+v, %v", s, err)
+	}
+	if _, _, err = Normalize(readingOf(t, hybridImage, map[uint16]uint16{13007: 0xFFFF, 13008: 0xFFFF})); !sameCode(err, "no_value") {
+		t.Errorf("a load that is not there: %v", err)
+	}
+}
+
 func TestNoBatteryIsNotAnEmptyOne(t *testing.T) {
 	none := map[uint16]uint16{13019: 0, 13020: 0, 13021: 0, 13022: 0, 13023: 0, 5213: 0, 5214: 0}
 	s, f, err := Normalize(readingOf(t, hybridImage, none))

@@ -1,0 +1,301 @@
+package demo
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"crypto/x509"
+	"encoding/json"
+	"encoding/pem"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"sunspool/edge/simulator"
+	"sunspool/vps/store"
+	"sunspool/wire"
+)
+
+// binary builds the program once for all tests that run it as a process.
+var binary = sync.OnceValues(func() (string, error) {
+	dir, err := os.MkdirTemp("", "sunspool-test-")
+	if err != nil {
+		return "", err
+	}
+	path := filepath.Join(dir, "sunspool")
+	build := exec.Command("go", "build", "-o", path, "sunspool")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("%w\n%s", err, out)
+	}
+	return path, nil
+})
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if path, err := binary(); err == nil && code == 0 {
+		os.RemoveAll(filepath.Dir(path))
+	}
+	os.Exit(code)
+}
+
+// site is a vps process with its own certificate, and what edges need to reach it.
+type site struct {
+	t      *testing.T
+	dir    string
+	listen string
+	secret *secrets
+	vps    *process
+}
+
+// process is one run of the program. Its log goes to a file.
+type process struct {
+	cmd  *exec.Cmd
+	done chan error
+}
+
+func (s *site) start(log string, env []string, args ...string) *process {
+	s.t.Helper()
+	path, err := binary()
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	out, err := os.OpenFile(filepath.Join(s.dir, log), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer out.Close()
+	cmd := exec.Command(path, args...)
+	cmd.Env, cmd.Stdout, cmd.Stderr = env, out, out
+	if err := cmd.Start(); err != nil {
+		s.t.Fatal(err)
+	}
+	p := &process{cmd: cmd, done: make(chan error, 1)}
+	go func() { p.done <- cmd.Wait() }()
+	s.t.Cleanup(func() { cmd.Process.Kill() })
+	return p
+}
+
+// end sends a signal and waits for the exit.
+func (p *process) end(sig os.Signal) error {
+	p.cmd.Process.Signal(sig)
+	return <-p.done
+}
+
+func newSite(t *testing.T) *site {
+	t.Helper()
+	s := &site{t: t, dir: t.TempDir()}
+	var err error
+	if s.secret, err = newSecrets(s.dir); err != nil {
+		t.Fatal(err)
+	}
+	cert := s.secret.tls.Certificates[0]
+	key, err := x509.MarshalPKCS8PrivateKey(cert.PrivateKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, block := range map[string]*pem.Block{"cert.pem": {Type: "CERTIFICATE", Bytes: cert.Certificate[0]}, "key.pem": {Type: "PRIVATE KEY", Bytes: key}} {
+		if err := os.WriteFile(filepath.Join(s.dir, name), pem.EncodeToMemory(block), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.listen = freeAddress(t)
+	return s
+}
+
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
+}
+
+// serve starts the vps and waits until it answers.
+func (s *site) serve(tokens string) {
+	s.t.Helper()
+	s.vps = s.start("vps.log", []string{
+		"DATA_DIR=" + s.dir, "LISTEN_ADDR=" + s.listen, "INTERNAL_ADDR=" + freeAddress(s.t), "DEVICE_TOKENS=" + tokens,
+		"TLS_CERT_FILE=" + filepath.Join(s.dir, "cert.pem"), "TLS_KEY_FILE=" + filepath.Join(s.dir, "key.pem"),
+	}, "vps")
+	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+		if resp, err := s.get("/health", ""); err == nil && resp.StatusCode == 200 {
+			return
+		}
+		if time.Now().After(deadline) {
+			log, _ := os.ReadFile(filepath.Join(s.dir, "vps.log"))
+			s.t.Fatalf("the vps does not answer:\n%s", log)
+		}
+	}
+}
+
+func (s *site) get(path, token string) (*http.Response, error) {
+	pool := x509.NewCertPool()
+	ca, err := os.ReadFile(s.secret.caFile)
+	if err != nil {
+		return nil, err
+	}
+	pool.AppendCertsFromPEM(ca)
+	config := s.secret.tls.Clone()
+	config.Certificates, config.RootCAs = nil, pool
+	client := &http.Client{Transport: &http.Transport{TLSClientConfig: config, DisableKeepAlives: true}, Timeout: 10 * time.Second}
+	req, err := http.NewRequest(http.MethodGet, "https://"+s.listen+path, nil)
+	if err != nil {
+		return nil, err
+	}
+	req.Header.Set("Authorization", "Bearer "+token)
+	resp, err := client.Do(req)
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	resp.Body = io.NopCloser(bytes.NewReader(body))
+	return resp, err
+}
+
+// edge starts an edge that reads the inverter at modbus.
+func (s *site) edge(device, token, modbus string) *process {
+	s.t.Helper()
+	host, port, _ := net.SplitHostPort(modbus)
+	return s.start(device+".log", []string{
+		"SUNGROW_HOST=" + host, "SUNGROW_PORT=" + port, "DEVICE_ID=" + device, "VPS_BASE_URL=https://" + s.listen,
+		"VPS_DEVICE_TOKEN=" + token, "VPS_CA_FILE=" + s.secret.caFile, "UPLOAD_INTERVAL_S=1", "MAX_BACKOFF_S=2",
+		"SPOOL_PATH=" + filepath.Join(s.dir, device, "spool.db"), "LOG_LEVEL=debug",
+	}, "edge")
+}
+
+// spooled reads from an edge's log what was durable in its spool.
+func (s *site) spooled(device string) (all []wire.Sample) {
+	s.t.Helper()
+	f, err := os.Open(filepath.Join(s.dir, device+".log"))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer f.Close()
+	for lines := bufio.NewScanner(f); lines.Scan(); {
+		var line struct {
+			Msg    string
+			Sample wire.Sample
+		}
+		if json.Unmarshal(lines.Bytes(), &line) == nil && line.Msg == "spooled" {
+			all = append(all, line.Sample)
+		}
+	}
+	return all
+}
+
+// inverter serves Modbus TCP in this process.
+func inverter(t *testing.T, o simulator.Options) (*simulator.Server, string) {
+	t.Helper()
+	sim, err := simulator.New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- sim.Serve(ctx, l) }()
+	t.Cleanup(func() { cancel(); <-done })
+	return sim, l.Addr().String()
+}
+
+// A hundred kill -9 of the real edge, and some of the real vps: what was durable is stored once, nothing else is.
+func TestKilledEdgeLosesAndDoublesNothing(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes two minutes")
+	}
+	const edges, kills = 10, 10
+	home, err := simulator.NewHome(simulator.HomeOptions{Model: "SH10RT", Seed: 1, Since: time.Now().AddDate(0, 0, -2)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := newSite(t)
+	var tokens []string
+	for i := range edges {
+		tokens = append(tokens, fmt.Sprintf("t0ken%d:inverter%d", i, i))
+	}
+	s.serve(strings.Join(tokens, ","))
+
+	var sims [edges]*simulator.Server
+	var wg sync.WaitGroup
+	for i := range edges {
+		var address string
+		sims[i], address = inverter(t, simulator.Options{Home: home})
+		device, token := fmt.Sprint("inverter", i), fmt.Sprint("t0ken", i)
+		wg.Go(func() {
+			for range kills {
+				p := s.edge(device, token, address)
+				time.Sleep(2*time.Second + rand.N(8*time.Second))
+				p.end(syscall.SIGKILL)
+			}
+			p := s.edge(device, token, address)
+			time.Sleep(12 * time.Second)
+			if err := p.end(syscall.SIGTERM); err != nil {
+				t.Errorf("%s: told to stop it says %v", device, err)
+			}
+		})
+	}
+	for range 5 {
+		time.Sleep(8 * time.Second)
+		s.vps.end(syscall.SIGKILL)
+		s.serve(strings.Join(tokens, ","))
+	}
+	wg.Wait()
+	if err := s.vps.end(syscall.SIGTERM); err != nil {
+		t.Errorf("the vps, told to stop, says %v", err)
+	}
+
+	disk, err := store.OpenBolt(filepath.Join(s.dir, "vps.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer disk.Close()
+	total := 0
+	for i := range edges {
+		device := fmt.Sprint("inverter", i)
+		made := s.spooled(device)
+		total += len(made)
+		rows := 0
+		buckets, err := disk.Series(t.Context(), store.Query{Device: device, Resolution: store.Quarter})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, b := range buckets {
+			rows += b.SampleCount
+		}
+		missing, err := disk.Insert(t.Context(), device, made)
+		if err != nil {
+			t.Fatal(err)
+		}
+		// A sample may be durable without being in the log, when the kill came between the two.
+		if missing != 0 || rows < len(made) || rows > len(made)+kills {
+			t.Errorf("%s: %d samples durable, %d of them not stored, %d rows", device, len(made), missing, rows)
+		}
+		if a := sims[i].Audit(); a.MaxOpen > 1 || a.PollGap.Least < 5*time.Second || a.RequestGap.Least < 20*time.Millisecond {
+			t.Errorf("%s: the dongle was treated badly: %+v", device, a)
+		}
+	}
+	if n := disk.Conflicts(); n != 0 {
+		t.Errorf("%d rows are not what was durable", n)
+	}
+	if total < edges*kills/2 {
+		t.Errorf("only %d samples in all: the test tests nothing", total)
+	}
+	t.Logf("%d kills of the edge, 5 of the vps, %d samples", edges*kills, total)
+}

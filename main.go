@@ -1,0 +1,199 @@
+// Command sunspool carries what a Sungrow inverter measures to where its owner can see it, and loses nothing on the
+// way. One program has two roles: edge, beside the inverter, and vps, which stores and answers.
+//
+//	inverter ──> sunspool edge ──> sunspool vps ──> reader
+//
+// Settings are environment variables, each also a flag; `sunspool env` prints them.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"strings"
+	"syscall"
+
+	_ "time/tzdata" // a household's days must be right in an image without zones
+
+	"github.com/alecthomas/kong"
+	_ "golang.org/x/crypto/x509roots/fallback" // and its server's certificate verified in one without roots
+
+	"sunspool/demo"
+	"sunspool/edge"
+	"sunspool/edge/simulator"
+	"sunspool/health"
+	"sunspool/settings"
+	"sunspool/vps"
+)
+
+// version is set at the link of a release.
+var version = "devel"
+
+// commands is the command line: one line a command, its struct the settings.
+type commands struct {
+	Demo     demo.Config      `cmd:"" help:"Show it all at work: a simulated inverter, edge and vps in one process."`
+	Edge     edge.Config      `cmd:"" help:"Read an inverter and deliver to a server (a service)."`
+	VPS      vps.Config       `cmd:"" name:"vps" help:"Store what edges deliver and answer readers (a service)."`
+	Simulate simulator.Config `cmd:"" help:"Be an inverter: a Modbus TCP server with a believable day."`
+	Env      envCommand       `cmd:"" help:"Print every setting with its default and meaning."`
+	Version  struct{}         `cmd:"" help:"Print the version."`
+}
+
+type envCommand struct {
+	Role string `arg:"" optional:"" enum:"edge,vps,all" default:"all" help:"edge, vps or all."`
+}
+
+func main() {
+	ctx, stop := interruptible(context.Background())
+	defer stop()
+	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
+}
+
+// run does what args say and returns the exit status.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	if len(args) == 0 {
+		fmt.Fprint(stdout, welcome)
+		return 0
+	}
+	var c commands
+	exited := -1
+	parser, err := kong.New(&c,
+		kong.Name("sunspool"), kong.Description("From a Sungrow inverter to your own server, without losing a sample."),
+		kong.Writers(stdout, stderr), kong.Exit(func(code int) { exited = code }),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true, FlagsLast: true}),
+	)
+	if err != nil {
+		panic(err) // the command line above is wrong
+	}
+	cmd, err := parser.Parse(args)
+	switch {
+	case exited >= 0: // --help
+		return exited
+	case err != nil:
+		return report(stderr, asUsage(err))
+	}
+	return report(stderr, c.do(ctx, cmd, stdout, stderr))
+}
+
+func (c *commands) do(ctx context.Context, cmd *kong.Context, stdout, stderr io.Writer) error {
+	switch cmd.Selected().Name {
+	case "demo":
+		return demo.Run(ctx, c.Demo, buildVersion(), os.Stdin, stdout)
+	case "edge":
+		return edge.Run(ctx, c.Edge, buildVersion(), logger(stderr, c.Edge.LogLevel))
+	case "vps":
+		hup := make(chan os.Signal, 1)
+		signal.Notify(hup, syscall.SIGHUP)
+		c.VPS.Reload = hup
+		return vps.Run(ctx, c.VPS, logger(stderr, c.VPS.LogLevel))
+	case "simulate":
+		return simulator.Run(ctx, c.Simulate, stdout, logger(stderr, "info"))
+	case "env":
+		return settings.WriteEnv(stdout, c.Env.nodes(cmd.Model)...)
+	case "version":
+		fmt.Fprintln(stdout, "sunspool", buildVersion())
+	}
+	return nil
+}
+
+func (e envCommand) nodes(app *kong.Application) (nodes []*kong.Node) {
+	for _, n := range app.Children {
+		if (n.Name == "edge" || n.Name == "vps") && (e.Role == "all" || e.Role == n.Name) {
+			nodes = append(nodes, n)
+		}
+	}
+	return nodes
+}
+
+const welcome = `sunspool carries what a Sungrow inverter measures to your own server, and loses nothing.
+  sunspool demo        see it work, nothing needed
+  sunspool edge        beside the inverter: read it and deliver
+  sunspool vps         the server: store and answer
+  sunspool env         every setting
+  sunspool --help      every command
+`
+
+// logger writes JSON lines for journals and collectors.
+func logger(w io.Writer, level string) *slog.Logger {
+	var l slog.Level
+	if err := l.UnmarshalText([]byte(level)); err != nil {
+		l = slog.LevelInfo
+	}
+	return slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{Level: l}))
+}
+
+// report tells a person about err in three lines at most and returns the exit status that tells a program.
+func report(w io.Writer, err error) int {
+	if err == nil {
+		return 0
+	}
+	f, ok := errors.AsType[*health.Fault](err)
+	if !ok {
+		f = &health.Fault{What: err.Error()}
+	}
+	fmt.Fprintln(w, "error:", indent(f.What))
+	if why := f.Why; why != "" {
+		fmt.Fprintln(w, "  why:", indent(why))
+	} else if f.Err != nil {
+		fmt.Fprintln(w, "  why:", indent(f.Err.Error()))
+	}
+	if f.Next != "" {
+		fmt.Fprintln(w, " next:", indent(f.Next))
+	}
+	return max(f.Exit, 1)
+}
+
+// indent puts further lines of text below the first.
+func indent(text string) string { return strings.ReplaceAll(text, "\n", "\n       ") }
+
+// asUsage makes what the command line parser says a fault; a setting's own fault stays what it is.
+func asUsage(err error) error {
+	if f, ok := errors.AsType[*health.Fault](err); ok {
+		return f
+	}
+	f := &health.Fault{Code: "usage", What: err.Error(), Next: "sunspool --help", Exit: health.ExitUsage}
+	if parse, ok := errors.AsType[*kong.ParseError](err); ok && parse.Context != nil && parse.Context.Selected() != nil {
+		name := parse.Context.Selected().Name
+		f.Next = "sunspool " + name + " --help"
+		if name == "edge" || name == "vps" { // services are set by variables: a wrong one is no reason to try again
+			f.Exit = health.ExitConfig
+		}
+	}
+	return f
+}
+
+// interruptible ends the context at the first SIGINT or SIGTERM, and the process at the second.
+func interruptible(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(ctx)
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	go func() {
+		<-signals
+		cancel()
+		<-signals
+		os.Exit(health.ExitInterrupted)
+	}()
+	return ctx, cancel
+}
+
+// buildVersion is the release's version, or the commit that this was built from.
+func buildVersion() string {
+	if version != "devel" {
+		return version
+	}
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return version
+	}
+	for _, s := range info.Settings {
+		if s.Key == "vcs.revision" {
+			return version + "-" + s.Value[:min(len(s.Value), 12)]
+		}
+	}
+	return version
+}

@@ -1,0 +1,224 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"flag"
+	"go/parser"
+	"go/token"
+	"io"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+)
+
+var update = flag.Bool("update", false, "rewrite .env.example")
+
+// pkg is what go list says of a package of ours.
+type pkg struct {
+	ImportPath, Dir, Name, Doc   string
+	Imports                      []string
+	GoFiles, TestGoFiles, XTests []string
+	TestImports, XTestImports    []string
+}
+
+func packages(t *testing.T) []pkg {
+	t.Helper()
+	out, err := exec.CommandContext(t.Context(), "go", "list", "-json", "./...").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all []pkg
+	for d := json.NewDecoder(bytes.NewReader(out)); d.More(); {
+		var p pkg
+		if err := d.Decode(&p); err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, p)
+	}
+	return all
+}
+
+// The house's walls: who may import whom.
+func TestImportsPointOneWay(t *testing.T) {
+	role := func(path string) string {
+		for _, r := range []string{"edge", "vps"} {
+			if path == "sunspool/"+r || strings.HasPrefix(path, "sunspool/"+r+"/") {
+				return r
+			}
+		}
+		return ""
+	}
+	alone := []string{"sunspool/wire", "sunspool/health", "sunspool/settings", "sunspool/edge/registers"}
+	both := []string{"sunspool", "sunspool/demo", "sunspool/cli"}
+	for _, p := range packages(t) {
+		for _, imported := range p.Imports {
+			if !strings.HasPrefix(imported, "sunspool") {
+				continue
+			}
+			if slices.Contains(alone, p.ImportPath) {
+				t.Errorf("%s imports %s: it stands alone", p.ImportPath, imported)
+			}
+			if from, to := role(p.ImportPath), role(imported); from != "" && to != "" && from != to {
+				t.Errorf("%s imports %s: what is left and right of the wire meets in wire/ only", p.ImportPath, imported)
+			}
+			if to := role(imported); to != "" && role(p.ImportPath) == "" && !slices.Contains(both, p.ImportPath) {
+				t.Errorf("%s imports %s: only demo, cli and main see both roles", p.ImportPath, imported)
+			}
+		}
+	}
+}
+
+// Each third-party module sits behind one place, so that replacing it is one change.
+func TestModulesHaveOneDoor(t *testing.T) {
+	doors := map[string][]string{
+		"github.com/goburrow/modbus":             {"edge/inverter.go"},
+		"go.etcd.io/bbolt":                       {"edge/spool.go", "edge/spoolfile.go", "vps/store/"},
+		"github.com/go-json-experiment/json":     {"vps/decode_json.go"},
+		"github.com/prometheus/client_golang":    {"edge/status.go", "vps/metrics.go"},
+		"github.com/alecthomas/kong":             {"main.go", "settings/", "vps/config.go"},
+		"golang.org/x/crypto/x509roots/fallback": {"main.go"},
+		"golang.org/x/term":                      {"demo/panel.go"},
+		"golang.org/x/net":                       {"vps/run.go"},
+	}
+	eachFile(t, func(path string, imports []string) {
+		for _, imported := range imports {
+			for module, allowed := range doors {
+				if imported != module && !strings.HasPrefix(imported, module+"/") {
+					continue
+				}
+				if !slices.ContainsFunc(allowed, func(door string) bool { return strings.HasPrefix(path, door) }) {
+					t.Errorf("%s imports %s, which belongs to %v", path, imported, allowed)
+				}
+			}
+		}
+	})
+}
+
+// eachFile calls f with the imports of every Go file that is not a test.
+func eachFile(t *testing.T, f func(path string, imports []string)) {
+	t.Helper()
+	err := filepath.WalkDir(".", func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
+			return err
+		}
+		file, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.ImportsOnly)
+		if err != nil {
+			return err
+		}
+		var imports []string
+		for _, i := range file.Imports {
+			imports = append(imports, strings.Trim(i.Path.Value, `"`))
+		}
+		f(path, imports)
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestEveryPackageSaysWhatItIs(t *testing.T) {
+	for _, p := range packages(t) {
+		if p.Doc == "" {
+			t.Errorf("%s has no package comment", p.ImportPath)
+		}
+	}
+}
+
+// The program only ever reads the inverter, verifies every certificate, and holds nothing of anybody's machine.
+func TestWhatMustNotBeInTheCode(t *testing.T) {
+	forbidden := map[string]*regexp.Regexp{
+		"a Modbus write":                    regexp.MustCompile(`\.(WriteSingle|WriteMultiple|MaskWrite|ReadWrite)[A-Z]`),
+		"a certificate that is not checked": regexp.MustCompile(`InsecureSkipVerify`),
+		"a sync that is left out":           regexp.MustCompile(`NoSync:|NoGrowSync:|NoFreelistSync:|\.NoSync =`),
+		"something left to do":              regexp.MustCompile(`\b(TODO|FIXME|XXX)\b`),
+	}
+	eachFile(t, func(path string, _ []string) {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for what, re := range forbidden {
+			if found := re.Find(text); found != nil {
+				t.Errorf("%s has %s: %s", path, what, found)
+			}
+		}
+	})
+}
+
+func TestEnvExampleIsWhatTheProgramPrints(t *testing.T) {
+	var out bytes.Buffer
+	if code := run(t.Context(), []string{"env"}, &out, io.Discard); code != 0 {
+		t.Fatalf("sunspool env exits %d", code)
+	}
+	if *update {
+		if err := os.WriteFile(".env.example", out.Bytes(), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	have, err := os.ReadFile(".env.example")
+	if err != nil || !bytes.Equal(have, out.Bytes()) {
+		t.Errorf(".env.example is not what `sunspool env` prints (%v): go test . -run EnvExample -update", err)
+	}
+	for _, name := range []string{"SUNGROW_HOST", "VPS_BASE_URL", "VPS_DEVICE_TOKEN", "POLL_INTERVAL_S", "SPOOL_PATH", "DEVICE_TOKENS", "LISTEN_ADDR", "MAX_SAMPLES_PER_REQUEST"} {
+		if !regexp.MustCompile(`(?m)^#` + name + `=`).Match(have) {
+			t.Errorf(".env.example does not have %s", name)
+		}
+	}
+}
+
+// Wrong input: one clear error, the right exit status, no stack trace, no secret.
+func TestWrongInputIsOneClearError(t *testing.T) {
+	t.Setenv("VPS_DEVICE_TOKEN", "canary-7f3k")
+	for name, c := range map[string]struct {
+		args []string
+		env  map[string]string
+		exit int
+		want []string
+	}{
+		"no settings":     {[]string{"edge"}, nil, 3, []string{"SUNGROW_HOST", "VPS_BASE_URL", "next:"}},
+		"plain http":      {[]string{"edge"}, map[string]string{"SUNGROW_HOST": "192.0.2.7", "VPS_BASE_URL": "http://example.org"}, 3, []string{"must be https"}},
+		"all at once":     {[]string{"edge"}, map[string]string{"SUNGROW_HOST": "192.0.2.7", "VPS_BASE_URL": "https://example.org", "POLL_INTERVAL_S": "1", "SUNGROW_SLAVE_ID": "300", "BATCH_SIZE": "0"}, 3, []string{"POLL_INTERVAL_S is 1", "SUNGROW_SLAVE_ID is 300", "BATCH_SIZE is 0"}},
+		"not a number":    {[]string{"edge"}, map[string]string{"POLL_INTERVAL_S": "soon"}, 3, []string{"soon"}},
+		"secret as flag":  {[]string{"edge", "--vps-device-token=hunter2"}, nil, 3, []string{"not taken from the command line"}},
+		"unknown command": {[]string{"edgy"}, nil, 2, []string{"edge"}},
+		"unknown flag":    {[]string{"demo", "--lsten=x"}, nil, 2, []string{"--listen"}},
+		"demo for all":    {[]string{"demo", "--listen=0.0.0.0:1"}, nil, 2, []string{"loopback"}},
+		"no tokens":       {[]string{"vps", "--data-dir=" + t.TempDir()}, nil, 3, []string{"DEVICE_TOKENS"}},
+		"bad image":       {[]string{"simulate", "--image=nope"}, nil, 0, []string{"real-sh15t-evening-discharging"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			for k, v := range c.env {
+				t.Setenv(k, v)
+			}
+			var out, errs bytes.Buffer
+			ctx, cancel := context.WithCancel(t.Context())
+			cancel() // whatever starts in spite of it ends at once
+			code := run(ctx, c.args, &out, &errs)
+			if c.exit != 0 && code != c.exit || code == 0 {
+				t.Errorf("exit status %d, want %d", code, c.exit)
+			}
+			text := errs.String()
+			for _, want := range c.want {
+				if !strings.Contains(text, want) {
+					t.Errorf("the error does not have %q:\n%s", want, text)
+				}
+			}
+			for _, bad := range []string{"canary-7f3k", "hunter2", "goroutine "} {
+				if strings.Contains(text, bad) {
+					t.Errorf("the error has %q:\n%s", bad, text)
+				}
+			}
+			if strings.Count(text, "error:") != 1 {
+				t.Errorf("not one error:\n%s", text)
+			}
+		})
+	}
+}
