@@ -394,3 +394,43 @@ func TestServerAwayIsTriedLessAndLess(t *testing.T) {
 		}
 	})
 }
+
+// A captive portal, another program, a redirect: the samples stay, and the token goes nowhere else.
+func TestForeignAnswersKeepTheSamples(t *testing.T) {
+	page := &http.Response{StatusCode: 200, Header: http.Header{"Content-Type": {"text/html"}}}
+	redirect := &http.Response{StatusCode: 302, Header: http.Header{"Location": {"https://portal.example.net/login"}}}
+	for name, foreign := range map[string]*http.Response{
+		"login page": page, "redirect": redirect, "wrong program": answer(200, `{"status":"ok"}`), "not found": answer(404, `{"detail":"Not Found"}`),
+		"more than was sent": answer(200, `{"inserted":999999}`),
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := &server{lenient: true}
+				u := uploaderTo(t, s)
+				s.refuse = func(int) *http.Response {
+					if len(s.requests) > 20 {
+						return nil
+					}
+					a := *foreign
+					a.Body = io.NopCloser(strings.NewReader("<html>"))
+					if foreign.Body != nil {
+						text, _ := io.ReadAll(foreign.Body)
+						foreign.Body = io.NopCloser(strings.NewReader(string(text)))
+						a.Body = io.NopCloser(strings.NewReader(string(text)))
+					}
+					return &a
+				}
+				made := fill(t, u.Spool, 40)
+				drain(t, u, 20*time.Minute)
+				if u.Spool.Waiting() != 40 || len(s.stored) != 0 {
+					t.Errorf("%d waiting, %d stored, want 40 and 0", u.Spool.Waiting(), len(s.stored))
+				}
+				drain(t, u, 6*time.Hour)
+				conserved(t, u, s, made)
+				if len(s.stored) != 40 {
+					t.Errorf("%d stored once the server was there again", len(s.stored))
+				}
+			})
+		})
+	}
+}

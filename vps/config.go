@@ -1,0 +1,178 @@
+package vps
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math"
+	"net"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"sunspool/health"
+	"sunspool/settings"
+)
+
+// Config is the settings of the vps: one line each = variable, flag, default, help. A setting that is empty or 0 where
+// that makes no sense is its default.
+type Config struct {
+	DatabaseURL settings.Secret `name:"database-url" env:"DATABASE_URL" placeholder:"URL" hidden:"" help:"Not in this version: it has only the embedded store."`
+	RedisURL    settings.Secret `name:"redis-url" env:"REDIS_URL" placeholder:"URL" hidden:"" help:"Not in this version: it has only the cache in the process."`
+	DataDir     string          `name:"data-dir" env:"DATA_DIR" default:"/data" placeholder:"DIR" help:"Where samples are kept."`
+
+	ListenAddr   string `name:"listen" env:"LISTEN_ADDR" default:"127.0.0.1:8000" placeholder:"HOST:PORT" help:"Where the API listens."`
+	InternalAddr string `name:"internal" env:"INTERNAL_ADDR" default:"127.0.0.1:8001" placeholder:"HOST:PORT" help:"Where /metrics listens, beside /health and /ready; empty for nowhere."`
+	TLSCertFile  string `name:"tls-cert-file" env:"TLS_CERT_FILE" placeholder:"FILE" help:"Certificate chain, PEM, to serve https without a proxy; read again when it changes."`
+	TLSKeyFile   string `name:"tls-key-file" env:"TLS_KEY_FILE" placeholder:"FILE" help:"Private key of the certificate, PEM."`
+
+	DeviceTokens     settings.Secret `name:"device-tokens" env:"DEVICE_TOKENS" placeholder:"TOKEN:DEVICE,..." help:"Who may send and read: token:device or sha256:HEX:device, several per device if you like. Environment only."`
+	DeviceTokensFile string          `name:"device-tokens-file" env:"DEVICE_TOKENS_FILE" placeholder:"FILE" help:"The same in a file of mode 0600, one entry a line; read again on SIGHUP. The systemd credential device-tokens is read too."`
+	ViewerTokens     settings.Secret `name:"viewer-tokens" env:"VIEWER_TOKENS" placeholder:"TOKEN:DEVICE,..." help:"Who may only read: token:device, or token:* for every device. Environment only."`
+
+	MaxSamplesPerRequest int      `name:"max-samples-per-request" env:"MAX_SAMPLES_PER_REQUEST" default:"1000" help:"Samples that one request may hold."`
+	MaxRequestBytes      int64    `name:"max-request-bytes" env:"MAX_REQUEST_BYTES" default:"1048576" help:"Bytes that one request may hold, unpacked."`
+	CacheTTLS            float64  `name:"cache-ttl-s" env:"CACHE_TTL_S" default:"5" help:"Seconds that the newest sample of a device is kept in memory; 0 for not at all."`
+	SiteTZ               string   `name:"site-tz" env:"SITE_TZ" placeholder:"ZONE" help:"Time zone of devices whose edge does not say its own, such as Europe/Brussels; UTC if empty."`
+	CORSAllowOrigins     []string `name:"cors-allow-origins" env:"CORS_ALLOW_ORIGINS" sep:"," placeholder:"ORIGIN,..." help:"Other origins whose pages may read, such as https://panel.example.org."`
+	LogLevel             string   `name:"log-level" env:"LOG_LEVEL" default:"info" help:"debug, info, warn or error."`
+
+	// Reload makes Run read the tokens and the certificate again: main gives the channel of SIGHUP here.
+	Reload <-chan os.Signal `kong:"-"`
+	// Listening is called once both listeners are open: main then tells systemd. internal is nil when it is off.
+	Listening func(public, internal net.Addr) `kong:"-"`
+}
+
+// Validate names everything that is wrong with the settings at once, as a *health.Fault, or returns nil.
+func (c *Config) Validate() error {
+	var wrong []string
+	check := func(ok bool, format string, args ...any) {
+		if !ok {
+			wrong = append(wrong, fmt.Sprintf(format, args...))
+		}
+	}
+	check(c.DatabaseURL == "", "DATABASE_URL is set, but this version has only the embedded store: leave it empty and set DATA_DIR")
+	check(c.RedisURL == "", "REDIS_URL is set, but this version has only the cache in the process: leave it empty")
+	check(c.DataDir != "", "DATA_DIR is empty")
+	check(isAddr(c.ListenAddr), "LISTEN_ADDR %q is not host:port", c.ListenAddr)
+	check(c.InternalAddr == "" || isAddr(c.InternalAddr), "INTERNAL_ADDR %q is not host:port", c.InternalAddr)
+	check(c.InternalAddr != c.ListenAddr || strings.HasSuffix(c.ListenAddr, ":0"), "INTERNAL_ADDR is the same as LISTEN_ADDR: /metrics is not for the public")
+	check((c.TLSCertFile == "") == (c.TLSKeyFile == ""), "TLS_CERT_FILE and TLS_KEY_FILE need each other")
+	if c.TLSCertFile != "" && c.TLSKeyFile != "" {
+		_, err := (&certificate{certFile: c.TLSCertFile, keyFile: c.TLSKeyFile}).read()
+		check(err == nil, "TLS_CERT_FILE and TLS_KEY_FILE: %v", err)
+	}
+	if _, err := c.tokens(); err != nil {
+		check(false, "%v", cause(err))
+	}
+	check(c.MaxSamplesPerRequest >= 0 && c.MaxSamplesPerRequest <= 100_000, "MAX_SAMPLES_PER_REQUEST %d is not 1 to 100000", c.MaxSamplesPerRequest)
+	check(c.MaxRequestBytes == 0 || c.MaxRequestBytes >= 1024 && c.MaxRequestBytes <= 64<<20, "MAX_REQUEST_BYTES %d is not 1024 to 67108864", c.MaxRequestBytes)
+	check(c.CacheTTLS >= 0 && c.CacheTTLS <= 3600, "CACHE_TTL_S %v is not 0 to 3600", c.CacheTTLS)
+	if _, err := c.zone(); err != nil {
+		check(false, "SITE_TZ %q is not a time zone, such as Europe/Brussels", c.SiteTZ)
+	}
+	for _, origin := range c.CORSAllowOrigins {
+		check(isOrigin(origin), "CORS_ALLOW_ORIGINS has %q, which is not one exact origin such as https://panel.example.org", origin)
+	}
+	if _, err := c.Level(); err != nil {
+		check(false, "LOG_LEVEL %q is not debug, info, warn or error", c.LogLevel)
+	}
+	if wrong == nil {
+		return nil
+	}
+	what := "1 setting of the vps is wrong"
+	if len(wrong) > 1 {
+		what = fmt.Sprintf("%d settings of the vps are wrong", len(wrong))
+	}
+	return &health.Fault{Code: "config_invalid", Exit: health.ExitConfig, What: what, Why: strings.Join(wrong, "; "),
+		Next: "correct the environment and start again; every setting is listed by: sunspool env"}
+}
+
+// cause is the part of a fault that says what is wrong.
+func cause(err error) string {
+	if f, ok := errors.AsType[*health.Fault](err); ok {
+		return cmp.Or(f.Why, f.What)
+	}
+	return err.Error()
+}
+
+func isAddr(addr string) bool {
+	_, port, err := net.SplitHostPort(addr)
+	if err != nil {
+		return false
+	}
+	_, err = strconv.ParseUint(port, 10, 16)
+	return err == nil
+}
+
+func isOrigin(origin string) bool {
+	u, err := url.Parse(origin)
+	return err == nil && (u.Scheme == "https" || u.Scheme == "http") && u.Host != "" && u.User == nil &&
+		u.Scheme+"://"+u.Host == origin && !strings.Contains(u.Host, "*")
+}
+
+// Level is LOG_LEVEL, in any case.
+func (c *Config) Level() (level slog.Level, err error) {
+	text := strings.ToLower(cmp.Or(c.LogLevel, "info"))
+	if text == "warning" {
+		text = "warn"
+	}
+	err = level.UnmarshalText([]byte(text))
+	return level, err
+}
+
+func (c *Config) zone() (*time.Location, error) {
+	return new(zones).load(cmp.Or(c.SiteTZ, "UTC"))
+}
+
+func (c *Config) cacheTTL() time.Duration {
+	return time.Duration(math.Round(c.CacheTTLS*1000)) * time.Millisecond
+}
+
+// tokens reads the tokens from every place that may hold some.
+func (c *Config) tokens() (*Tokens, error) {
+	t := new(Tokens)
+	return t, c.readTokens(t)
+}
+
+// readTokens replaces t with what the settings, the file and the systemd credential hold now.
+func (c *Config) readTokens(t *Tokens) error {
+	all := []string{string(c.DeviceTokens)}
+	if c.DeviceTokensFile != "" {
+		text, err := readSecret(c.DeviceTokensFile)
+		if err != nil {
+			return err
+		}
+		all = append(all, text)
+	}
+	if dir := os.Getenv("CREDENTIALS_DIRECTORY"); dir != "" {
+		text, err := os.ReadFile(filepath.Join(dir, "device-tokens"))
+		if err != nil && !errors.Is(err, os.ErrNotExist) {
+			return fmt.Errorf("read the credential device-tokens: %w", err)
+		}
+		all = append(all, string(text))
+	}
+	return t.Replace(strings.Join(all, "\n"), string(c.ViewerTokens))
+}
+
+// readSecret reads a file that nobody but its owner may read.
+func readSecret(path string) (string, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return "", fmt.Errorf("DEVICE_TOKENS_FILE: %w", err)
+	}
+	if mode := info.Mode().Perm(); mode&0o077 != 0 {
+		return "", &health.Fault{Code: "config_invalid", Exit: health.ExitConfig,
+			What: fmt.Sprintf("DEVICE_TOKENS_FILE %s has mode %04o, so others than its owner can read it", path, mode),
+			Next: "chmod 600 " + path}
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return "", fmt.Errorf("DEVICE_TOKENS_FILE: %w", err)
+	}
+	return string(text), nil
+}

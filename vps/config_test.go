@@ -1,0 +1,91 @@
+package vps
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"testing"
+
+	"github.com/alecthomas/kong"
+
+	"sunspool/health"
+	"sunspool/settings"
+)
+
+// parse reads the settings as main does.
+func parse(t *testing.T, args ...string) (Config, error) {
+	t.Helper()
+	var c Config
+	p, err := kong.New(&c, kong.Name("vps"), kong.Exit(func(int) { t.Fatal("exit") }))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = p.Parse(args)
+	return c, err
+}
+
+func TestDefaultsNeedOnlyATokenToBeValid(t *testing.T) {
+	t.Setenv("DEVICE_TOKENS", token1+":inv-1")
+	c, err := parse(t)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.ListenAddr != "127.0.0.1:8000" || c.InternalAddr != "127.0.0.1:8001" || c.DataDir != "/data" ||
+		c.MaxSamplesPerRequest != 1000 || c.MaxRequestBytes != 1<<20 || c.CacheTTLS != 5 || string(c.DeviceTokens) != token1+":inv-1" {
+		t.Errorf("%+v", c)
+	}
+	t.Setenv("INTERNAL_ADDR", "")
+	t.Setenv("CORS_ALLOW_ORIGINS", "https://a.example,http://b.example:8080")
+	t.Setenv("LOG_LEVEL", "WARNING")
+	if c, err = parse(t); err != nil || c.InternalAddr != "" || len(c.CORSAllowOrigins) != 2 {
+		t.Errorf("%+v %v", c, err)
+	}
+	if level, err := c.Level(); level != slog.LevelWarn || err != nil {
+		t.Errorf("level %v %v", level, err)
+	}
+}
+
+func TestSecretsAreNeverPrintedNorTakenFromTheCommandLine(t *testing.T) {
+	const canary = "canary-of-a-setting"
+	if _, err := parse(t, "--device-tokens="+canary+":inv-1"); err == nil || strings.Contains(err.Error(), canary) {
+		t.Errorf("a secret on the command line: %v", err)
+	}
+	t.Setenv("DEVICE_TOKENS", canary+":in v")
+	t.Setenv("DATABASE_URL", "postgres://u:"+canary+"@db/x")
+	c, validate := parse(t) // kong calls Validate too
+	if validate == nil {
+		t.Fatal("valid")
+	}
+	c.DeviceTokens, c.DatabaseURL = canary+":in v", canary
+	text, _ := json.Marshal(struct{ A, B settings.Secret }{c.DeviceTokens, c.DatabaseURL})
+	said := fmt.Sprintf("%v %+v %#v %s %v %v", c, c, c, text, validate, c.Validate())
+	if strings.Contains(said, canary) {
+		t.Errorf("the secret is printed: %s", said)
+	}
+}
+
+func TestEverythingWrongIsNamedAtOnce(t *testing.T) {
+	c := Config{DatabaseURL: "postgres://x", RedisURL: "redis://x", ListenAddr: "8000", InternalAddr: "nowhere:99999", TLSCertFile: "/nowhere",
+		MaxSamplesPerRequest: -1, MaxRequestBytes: 1, CacheTTLS: -1, SiteTZ: "Mars/Base", CORSAllowOrigins: []string{"*"}, LogLevel: "loud"}
+	fault, ok := errors.AsType[*health.Fault](c.Validate())
+	if !ok || fault.Exit != health.ExitConfig || fault.Next == "" {
+		t.Fatalf("%#v", c.Validate())
+	}
+	for _, name := range []string{"DATABASE_URL", "REDIS_URL", "DATA_DIR", "LISTEN_ADDR", "INTERNAL_ADDR", "TLS_KEY_FILE", "DEVICE_TOKENS",
+		"MAX_SAMPLES_PER_REQUEST", "MAX_REQUEST_BYTES", "CACHE_TTL_S", "SITE_TZ", "CORS_ALLOW_ORIGINS", "LOG_LEVEL"} {
+		if !strings.Contains(fault.Why, name) {
+			t.Errorf("%s is not named in: %s", name, fault.Why)
+		}
+	}
+	for _, origin := range []string{"https://a.example/", "https://*.example", "a.example", "https://u@a.example", "ftp://a", "null", "https://"} {
+		if isOrigin(origin) {
+			t.Errorf("%q passes for an origin", origin)
+		}
+	}
+	same := Config{DataDir: "/d", DeviceTokens: "t:inv-1", ListenAddr: "127.0.0.1:8000", InternalAddr: "127.0.0.1:8000"}
+	if err := same.Validate(); err == nil || !strings.Contains(err.Error(), "/metrics") {
+		t.Errorf("metrics in public: %v", err)
+	}
+}

@@ -1,0 +1,341 @@
+package vps
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"math"
+	"sync"
+	"time"
+
+	"github.com/go-json-experiment/json/jsontext"
+
+	"sunspool/wire"
+)
+
+// What a body may hold beside the limits of the server. They bound memory and what is stored, and are far above what
+// an edge sends.
+const (
+	maxDepth     = 64   // of nested JSON
+	maxValues    = 512  // names in one sample's values
+	maxName      = 64   // bytes of such a name
+	maxText      = 128  // bytes of batch_id, tz and what the edge says of itself
+	smallSample  = 100  // bytes: a sample with all its fields is larger
+	maxMagnitude = 1e15 // of any number: beyond it a sum could leave the finite numbers
+)
+
+const codeOutOfRange = "out_of_range"
+
+var errTooDeep = errors.New("nested more than 64 deep")
+
+// batch is what an ingest body holds.
+type batch struct {
+	sent     int           // samples in the body, good and bad
+	good     []wire.Sample // may be stored
+	problems []problem     // of the other samples, by ascending index; a sample may have several
+	foreign  bool          // a sample names another device than the caller
+	id, zone string
+	edge     *wire.Edge
+}
+
+// problem is one reason not to store the sample at index.
+type problem struct {
+	index             int
+	field, code, what string
+}
+
+// decoder reads a body in one pass over its bytes, strictly: a duplicate name, invalid UTF-8, or anything after the end
+// refuses the whole body, a wrong field only its sample. Unknown names are skipped; the names known are matched exactly.
+type decoder struct {
+	body   bytes.Buffer
+	json   *jsontext.Decoder
+	names  map[string]string // of this body's values, so that a name is allocated once
+	width  int               // how many names the last sample had: a guess for the next
+	text   []byte            // the last string that had escapes
+	floats []float64         // room for optional fields: a pointer each into a small shared block
+
+	device string
+	now    time.Time
+	max    int
+	batch
+}
+
+var decoders = sync.Pool{New: func() any {
+	return &decoder{json: jsontext.NewDecoder(new(bytes.Buffer)), names: map[string]string{}}
+}}
+
+// numberFields are the places in wire.Fields by JSON name.
+var numberFields, requiredFields = func() (map[string]int, uint32) {
+	places, required := map[string]int{}, uint32(0)
+	for i, f := range wire.Fields {
+		places[f.Name] = i
+		if f.Required {
+			required |= 1 << i
+		}
+	}
+	return places, required
+}()
+
+// decode reads d.body as a batch that device sends at the time now. The error is a refusal of the whole.
+func (d *decoder) decode(device string, now time.Time, maxSamples int) (batch, error) {
+	d.device, d.now, d.max = device, now, maxSamples
+	d.batch, d.floats = batch{}, nil
+	clear(d.names)
+	d.json.Reset(&d.body)
+
+	if err := d.root(); err != nil {
+		return batch{}, d.refusal(err)
+	}
+	return d.batch, nil
+}
+
+func (d *decoder) root() error {
+	seen := false
+	switch kind := d.json.PeekKind(); kind {
+	case '{':
+	case jsontext.KindInvalid:
+		_, err := d.json.ReadToken()
+		return err
+	default:
+		return invalid("model_attributes_type", "Input should be an object")
+	}
+	err := d.object(func(name []byte) error {
+		switch string(name) {
+		case "samples":
+			seen = true
+			return d.samples()
+		case "batch_id":
+			return d.shortText("batch_id", &d.id)
+		case "tz":
+			return d.shortText("tz", &d.zone)
+		case "edge":
+			return d.readEdge()
+		}
+		return d.skip()
+	})
+	if err != nil {
+		return err
+	}
+	if _, err := d.json.ReadToken(); err != io.EOF {
+		return errors.Join(errors.New("data after the end"), err)
+	}
+	if !seen {
+		return invalid("missing", "Field required", "samples")
+	}
+	return nil
+}
+
+func (d *decoder) samples() error {
+	if kind := d.json.PeekKind(); kind != '[' && kind != jsontext.KindInvalid {
+		return invalid("list_type", "Input should be a valid list", "samples")
+	}
+	return d.array(func() error {
+		if d.sent++; d.sent > d.max {
+			return errTooManySamples
+		}
+		return d.sample(d.sent - 1)
+	})
+}
+
+// sample reads one sample into good, or what is wrong with it into problems.
+func (d *decoder) sample(index int) error {
+	if kind := d.json.PeekKind(); kind != '{' && kind != jsontext.KindInvalid {
+		d.refuse(index, "", "model_attributes_type", "Input should be an object")
+		return d.skip()
+	}
+	if d.good == nil {
+		d.good = make([]wire.Sample, 0, min(d.max, d.body.Len()/smallSample+1))
+	}
+	d.good = append(d.good, wire.Sample{Count: 1}) // read in place; it leaves again if it is bad
+	s := &d.good[len(d.good)-1]
+	before, seen, identified, timed := len(d.problems), uint32(0), false, false
+	err := d.object(func(name []byte) error {
+		switch string(name) {
+		case "device_id":
+			identified = true
+			return d.readDevice(index, s)
+		case "ts":
+			timed = true
+			return d.readTime(index, s)
+		case "sample_count":
+			return d.readCount(index, s)
+		case "values":
+			return d.readValues(index, s)
+		}
+		place, known := numberFields[string(name)]
+		if !known {
+			return d.skip()
+		}
+		seen |= 1 << place
+		return d.readField(index, s, wire.Fields[place])
+	})
+	if err != nil {
+		return err
+	}
+
+	if !identified {
+		d.refuse(index, "device_id", "missing", "Field required")
+	}
+	if !timed {
+		d.refuse(index, "ts", "missing", "Field required")
+	}
+	if seen&requiredFields != requiredFields {
+		for i, f := range wire.Fields {
+			if f.Required && seen&(1<<i) == 0 {
+				d.refuse(index, f.Name, "missing", "Field required")
+			}
+		}
+	}
+	if len(d.problems) == before {
+		if why, bad := errors.AsType[*wire.Invalid](s.Validate(d.now)); bad {
+			d.refuse(index, why.Field, why.Code, why.Detail)
+		}
+	}
+	if len(d.problems) > before {
+		d.good = d.good[:len(d.good)-1]
+	}
+	return nil
+}
+
+func (d *decoder) readDevice(index int, s *wire.Sample) error {
+	id, isText, err := d.readText()
+	switch {
+	case err != nil:
+		return err
+	case !isText:
+		d.refuse(index, "device_id", "string_type", "Input should be a valid string")
+	case string(id) == d.device:
+		s.DeviceID = d.device
+	default:
+		s.DeviceID = string(id[:min(len(id), 2*maxName)]) // enough to be refused
+		d.foreign = d.foreign || wire.ValidDeviceID(s.DeviceID)
+	}
+	return nil
+}
+
+func (d *decoder) readTime(index int, s *wire.Sample) error {
+	text, isText, err := d.readText()
+	switch {
+	case err != nil:
+		return err
+	case !isText || !strictTime(text) || s.Time.UnmarshalText(text) != nil:
+		d.refuse(index, "ts", "datetime_parsing", "Input should be an RFC 3339 time with a zone")
+	default:
+		s.Time = s.Time.UTC().Truncate(time.Millisecond)
+	}
+	return nil
+}
+
+// strictTime refuses what package time forgives: a comma before the fraction, an hour of one digit.
+func strictTime(text []byte) bool {
+	const shortest = len("2006-01-02T15:04:05Z")
+	return len(text) >= shortest && text[13] == ':' && bytes.IndexByte(text, ',') < 0
+}
+
+func (d *decoder) readCount(index int, s *wire.Sample) error {
+	v, code, err := d.readNumber()
+	if err != nil {
+		return err
+	}
+	if code != "" || v != math.Trunc(v) || v < 1 || v > math.MaxInt32 {
+		d.refuse(index, "sample_count", wire.CodeSampleCount, "must be a positive 32-bit integer")
+		return nil
+	}
+	s.Count = int(v)
+	return nil
+}
+
+func (d *decoder) readField(index int, s *wire.Sample, f wire.Field) error {
+	if f.Nullable && d.json.PeekKind() == 'n' {
+		return d.skip()
+	}
+	v, code, err := d.readNumber()
+	switch {
+	case err != nil:
+		return err
+	case code != "":
+		d.refuse(index, f.Name, code, numberProblems[code])
+	default:
+		f.Set(s, d.float(v))
+	}
+	return nil
+}
+
+func (d *decoder) readValues(index int, s *wire.Sample) error {
+	switch kind := d.json.PeekKind(); kind {
+	case '{', jsontext.KindInvalid:
+	case 'n':
+		return d.skip()
+	default:
+		d.refuse(index, "values", "dict_type", "Input should be an object of numbers")
+		return d.skip()
+	}
+	sound := true // the first problem is enough
+	refuse := func(code, what string) error {
+		if sound {
+			d.refuse(index, "values", code, what)
+		}
+		sound = false
+		return nil
+	}
+	s.Values = make(map[string]float64, d.width)
+	defer func() { d.width = min(len(s.Values), maxName) }()
+	return d.object(func(raw []byte) error {
+		if len(raw) == 0 || len(raw) > maxName || len(s.Values) == maxValues {
+			refuse("too_long", "must have at most 512 names of 1 to 64 bytes")
+			return d.skip()
+		}
+		name, known := d.names[string(raw)]
+		if !known {
+			name = string(raw)
+			d.names[name] = name
+		}
+		v, code, err := d.readNumber()
+		if err == nil && code != "" {
+			return refuse(code, numberProblems[code])
+		}
+		s.Values[name] = v
+		return err
+	})
+}
+
+// readEdge remembers what the edge says of itself. Nothing in it can refuse samples: what does not fit is left out.
+func (d *decoder) readEdge() error {
+	if kind := d.json.PeekKind(); kind != '{' && kind != jsontext.KindInvalid {
+		return d.skip()
+	}
+	d.edge = new(wire.Edge)
+	text := func(to *string) error {
+		raw, _, err := d.readText()
+		*to = string(raw[:min(len(raw), maxText)])
+		return err
+	}
+	number := func(set func(float64)) error {
+		v, code, err := d.readNumber()
+		if err == nil && code == "" && v >= 0 {
+			set(min(v, math.MaxInt32))
+		}
+		return err
+	}
+	return d.object(func(name []byte) error {
+		switch string(name) {
+		case "version":
+			return text(&d.edge.Version)
+		case "model":
+			return text(&d.edge.Model)
+		case "state":
+			return text(&d.edge.State)
+		case "poll_interval_s":
+			return number(func(v float64) { d.edge.PollIntervalS = v })
+		case "spool_count":
+			return number(func(v float64) { d.edge.SpoolCount = int(v) })
+		case "quarantined":
+			return number(func(v float64) { d.edge.Quarantined = int(v) })
+		}
+		return d.skip()
+	})
+}
+
+func (d *decoder) refuse(index int, field, code, what string) {
+	d.problems = append(d.problems, problem{index, field, code, what})
+}

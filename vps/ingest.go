@@ -1,0 +1,213 @@
+package vps
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	"sunspool/health"
+	"sunspool/wire"
+)
+
+const (
+	storeTimeout = 10 * time.Second // for one call of the store; then the caller is asked to come again
+	maxDetails   = 20               // problems that a strict refusal lists
+	detailBytes  = 4 << 10          // of verdicts' texts in a lenient answer: an edge reads at most 64 KiB of it
+)
+
+// ingest stores the samples of one request. It answers 200 only when they are durable.
+func (s *Server) ingest(c *call) (any, error) {
+	if c.caller.viewer {
+		return nil, errReadOnly
+	}
+	d := decoders.Get().(*decoder)
+	defer decoders.Put(d)
+	if err := s.readBody(c, &d.body); err != nil {
+		return nil, err
+	}
+	b, err := d.decode(c.caller.device, s.Now(), s.MaxSamples)
+	if err != nil {
+		return nil, err
+	}
+	lenient := prefersLenient(c.r)
+	if err := admit(b, lenient); err != nil {
+		return nil, err
+	}
+
+	inserted := 0
+	if len(b.good) > 0 {
+		if inserted, err = s.insert(c, b.good); err != nil {
+			return nil, err
+		}
+	}
+	s.remember(c, b)
+	s.metrics.samples(inserted, len(b.good)-inserted)
+
+	receipt := wire.Receipt{Inserted: inserted, BatchID: b.id}
+	if lenient {
+		c.Header().Set("Preference-Applied", wire.Lenient)
+		receipt.Accepted, receipt.Duplicates = new(inserted), new(len(b.good)-inserted)
+		receipt.Rejected = s.verdicts(b.problems)
+	}
+	return receipt, nil
+}
+
+// admit says whether anything of the batch may be stored. A sample of another device refuses all even when verdicts
+// were asked for: then the token is wrong, not the sample, and the edge must keep it.
+func admit(b batch, lenient bool) error {
+	if len(b.problems) > 0 && !lenient {
+		return strictRefusal(b.problems)
+	}
+	if b.foreign {
+		return errForeignSample
+	}
+	return nil
+}
+
+func (s *Server) insert(c *call, samples []wire.Sample) (inserted int, err error) {
+	inserted, err = ask(s, c, "insert", func(ctx context.Context) (int, error) {
+		return s.Store.Insert(ctx, c.caller.device, samples)
+	})
+	if c.r.Context().Err() == nil { // a caller that went away says nothing about the store
+		s.wrote(err)
+	}
+	return inserted, err
+}
+
+// remember keeps what an edge said of itself. The samples are stored by now: trouble here is logged, not answered.
+func (s *Server) remember(c *call, b batch) {
+	device := c.caller.device
+	if !s.notes.update(device, b.zone, b.edge, s.Now()) {
+		return
+	}
+	if _, err := s.zones.load(b.zone); err != nil {
+		s.Log.Warn("edge sent an unknown time zone", "device", device, "tz", capped(b.zone))
+		return
+	}
+	_, err := ask(s, c, "set_zone", func(ctx context.Context) (struct{}, error) {
+		return struct{}{}, s.Store.SetZone(ctx, device, b.zone)
+	})
+	if err != nil {
+		s.notes.forgetZone(device) // the next batch tries again
+		s.Log.Warn("time zone not stored", "device", device, "error", err.Error())
+	}
+}
+
+// verdicts lists the samples that were not stored, the first problem of each. The texts of the first are spelled out;
+// of very many, the code says enough.
+func (s *Server) verdicts(problems []problem) []wire.Rejection {
+	var all []wire.Rejection
+	room, last := detailBytes, -1
+	for _, p := range problems {
+		if p.index == last {
+			continue
+		}
+		last = p.index
+		r := wire.Rejection{Index: p.index, Code: p.code, Detail: strings.TrimPrefix(p.field+": "+p.what, ": ")}
+		if room -= len(r.Detail); room < 0 {
+			r.Detail = ""
+		}
+		all = append(all, r)
+		s.metrics.rejected.WithLabelValues(p.code).Inc()
+	}
+	return all
+}
+
+func strictRefusal(problems []problem) *refusal {
+	var list []wire.FieldError
+	for _, p := range problems[:min(len(problems), maxDetails)] {
+		loc := []any{"samples", p.index}
+		if p.field != "" {
+			loc = append(loc, p.field)
+		}
+		list = append(list, wire.FieldError{Type: p.code, Loc: loc, Msg: p.what})
+	}
+	return &refusal{status: 422, Problem: wire.Problem{Detail: list, Code: problems[0].code}}
+}
+
+// prefersLenient reports whether the caller asked for a verdict per sample.
+func prefersLenient(r *http.Request) bool {
+	for _, line := range r.Header.Values("Prefer") {
+		for wish := range strings.SplitSeq(line, ",") {
+			wish, _, _ = strings.Cut(wish, ";")
+			if strings.EqualFold(strings.TrimSpace(wish), wire.Lenient) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// readBody reads the request's body into to, never more than the limit: of what comes over the wire, and of what it
+// unpacks to.
+func (s *Server) readBody(c *call, to *bytes.Buffer) error {
+	to.Reset()
+	switch length := c.r.Header.Get("Content-Length"); {
+	case strings.Trim(length, "0123456789") != "":
+		return errBadLength
+	case c.r.ContentLength > s.MaxBytes:
+		return errTooLarge
+	}
+	var body io.Reader = http.MaxBytesReader(c.ResponseWriter, c.r.Body, s.MaxBytes)
+	counted := &counter{Reader: body}
+	defer func() { c.in = counted.n }()
+	body = counted
+
+	switch strings.ToLower(c.r.Header.Get("Content-Encoding")) {
+	case "", "identity":
+	case "gzip", "x-gzip":
+		z := inflaters.Get().(*gzip.Reader)
+		defer inflaters.Put(z)
+		if err := z.Reset(body); err != nil {
+			return bodyError(err)
+		}
+		body = z
+	default:
+		return errEncoding
+	}
+	n, err := to.ReadFrom(io.LimitReader(body, s.MaxBytes+1))
+	switch {
+	case err != nil:
+		return bodyError(err)
+	case n > s.MaxBytes:
+		return errTooLarge
+	}
+	return nil
+}
+
+var inflaters = sync.Pool{New: func() any { return new(gzip.Reader) }}
+
+func bodyError(err error) error {
+	if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
+		return errTooLarge
+	}
+	return errBadBody
+}
+
+// counter counts the bytes that went through it.
+type counter struct {
+	io.Reader
+	n int64
+}
+
+func (c *counter) Read(p []byte) (int, error) {
+	n, err := c.Reader.Read(p)
+	c.n += int64(n)
+	return n, err
+}
+
+// wrote reports how writing to the store went.
+func (s *Server) wrote(err error) {
+	s.lastWrite.set(err, s.Now())
+	if err != nil {
+		err = &health.Fault{Code: "store_unavailable", What: "samples cannot be stored",
+			Next: "check the disk that holds DATA_DIR: space, read-only, errors", Err: err}
+	}
+	s.stored.Report(err)
+}

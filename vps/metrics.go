@@ -1,0 +1,106 @@
+package vps
+
+import (
+	"errors"
+	"net/http"
+	"runtime/debug"
+	"strconv"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"sunspool/vps/store"
+	"sunspool/wire"
+)
+
+// metrics are what a server counts. No label takes a value from outside: routes, codes and operations are all ours.
+type metrics struct {
+	registry *prometheus.Registry
+
+	ingests      *prometheus.CounterVec // by outcome: ok, or the code of the refusal
+	stored       *prometheus.CounterVec // samples, by verdict: inserted or duplicate
+	rejected     *prometheus.CounterVec // samples of lenient batches, by code
+	authFailures *prometheus.CounterVec // by code
+	requests     *prometheus.HistogramVec
+	calls        *prometheus.HistogramVec
+}
+
+func newMetrics(s *Server) *metrics {
+	registry := prometheus.NewRegistry()
+	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
+		v := prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, labels)
+		registry.MustRegister(v)
+		return v
+	}
+	seconds := func(name, help string, labels ...string) *prometheus.HistogramVec {
+		v := prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: name, Help: help,
+			Buckets: []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 10}}, labels)
+		registry.MustRegister(v)
+		return v
+	}
+	m := &metrics{
+		registry:     registry,
+		ingests:      counter("sunspool_ingests_total", "Ingest requests by outcome.", "outcome"),
+		stored:       counter("sunspool_samples_total", "Samples accepted: inserted, or duplicate of one already stored.", "verdict"),
+		rejected:     counter("sunspool_samples_rejected_total", "Samples of lenient batches that were not stored, by code.", "code"),
+		authFailures: counter("sunspool_auth_failures_total", "Requests without a good token, by code.", "code"),
+		requests:     seconds("sunspool_request_seconds", "Time to answer a request.", "route", "status"),
+		calls:        seconds("sunspool_store_seconds", "Time of a call of the store.", "op", "outcome"),
+	}
+	m.stored.WithLabelValues("inserted")
+	m.stored.WithLabelValues("duplicate")
+	registry.MustRegister(
+		collectors.NewGoCollector(),
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "sunspool_requests_in_flight",
+			Help: "Requests with a good token that are being served."}, func() float64 { return float64(len(s.places)) }),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "sunspool_build_info", Help: "Always 1.",
+			ConstLabels: buildLabels()}, func() float64 { return 1 }),
+	)
+	if s.Conflicts != nil {
+		registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Name: "sunspool_conflicts_total",
+			Help: "Samples skipped as duplicates whose values differ from those stored."},
+			func() float64 { return float64(s.Conflicts()) }))
+	}
+	return m
+}
+
+func buildLabels() prometheus.Labels {
+	labels := prometheus.Labels{"version": "unknown", "go": "unknown"}
+	if info, ok := debug.ReadBuildInfo(); ok {
+		labels["version"], labels["go"] = info.Main.Version, info.GoVersion
+	}
+	return labels
+}
+
+// request counts an answered request.
+func (m *metrics) request(c *call, took time.Duration) {
+	m.requests.WithLabelValues(route(c.r), strconv.Itoa(c.status)).Observe(took.Seconds())
+	if route(c.r) == wire.IngestPath {
+		outcome := "ok"
+		if c.status != http.StatusOK {
+			outcome = c.code
+		}
+		m.ingests.WithLabelValues(outcome).Inc()
+	}
+}
+
+func (m *metrics) samples(inserted, duplicates int) {
+	m.stored.WithLabelValues("inserted").Add(float64(inserted))
+	m.stored.WithLabelValues("duplicate").Add(float64(duplicates))
+}
+
+func (m *metrics) store(op string, err error, took time.Duration) {
+	outcome := "ok"
+	if err != nil && !errors.Is(err, store.ErrNone) {
+		outcome = "error"
+	}
+	m.calls.WithLabelValues(op, outcome).Observe(took.Seconds())
+}
+
+// handler serves the metrics. around has the access log and the errors.
+func (m *metrics) handler() http.Handler {
+	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{})
+}

@@ -1,0 +1,137 @@
+package vps
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"net/url"
+	"time"
+
+	"sunspool/vps/store"
+	"sunspool/wire"
+)
+
+// realtime is the answer of GET /v1/realtime: the newest sample, and what follows from it. The last four fields are
+// those of a grid meter, so that one device can play both parts for a reader that expects two.
+type realtime struct {
+	wire.Sample
+	AgeS       float64  `json:"age_s"`
+	State      string   `json:"state"`        // live, delayed, stale or offline
+	GridPowerW *float64 `json:"grid_power_w"` // > 0 from the grid, < 0 to it
+	Flows      flows    `json:"flows"`
+
+	PowerW          *int64   `json:"power_w"` // as GridPowerW, rounded
+	ImportPowerW    *float64 `json:"import_power_w"`
+	EnergyImportKWh *float64 `json:"energy_import_kwh"`
+	EnergyExportKWh *float64 `json:"energy_export_kwh"`
+}
+
+func (s *Server) realtime(c *call) (any, error) {
+	_, device, err := readable(c, "device_id")
+	if err != nil {
+		return nil, err
+	}
+	sample, err := ask(s, c, "latest", func(ctx context.Context) (wire.Sample, error) {
+		return s.Store.Latest(ctx, device)
+	})
+	if errors.Is(err, store.ErrNone) {
+		return nil, refuse(404, "no_data", fmt.Sprintf("No data found for device_id '%s'.", capped(device)))
+	}
+	if err != nil {
+		return nil, err
+	}
+	if sample.PVDailyKWh == nil {
+		sample.PVDailyKWh = s.integratePV(c, &sample)
+	}
+
+	age := max(s.Now().Sub(sample.Time), 0)
+	answer := realtime{
+		Sample: sample, AgeS: math.Round(age.Seconds()*10) / 10,
+		State: freshness(age, s.notes.get(device).edge.PollIntervalS), Flows: flowsOf(&sample),
+		EnergyImportKWh: sample.ImportTotalKWh, EnergyExportKWh: sample.ExportTotalKWh,
+	}
+	if sample.ExportPowerW != nil {
+		grid := 0 - *sample.ExportPowerW
+		answer.GridPowerW, answer.PowerW, answer.ImportPowerW = &grid, new(int64(math.Round(grid))), new(max(grid, 0))
+	}
+	return answer, nil
+}
+
+// freshness names an age by how many polls it is long. An edge that did not say how often it polls does so every 5 s.
+func freshness(age time.Duration, pollS float64) string {
+	poll := time.Duration(min(max(pollS, 5), 3600) * float64(time.Second))
+	switch {
+	case age <= 3*poll:
+		return "live"
+	case age <= 12*poll:
+		return "delayed"
+	case age <= 180*poll:
+		return "stale"
+	}
+	return "offline"
+}
+
+// integratePV returns the PV energy from local midnight to the sample, kWh, as the sum of quarter-hour averages. Times
+// without samples count as no energy. nil when the store cannot say; a reader then sees null, not an invented number.
+func (s *Server) integratePV(c *call, sample *wire.Sample) *float64 {
+	zone, err := s.zoneOf(c, sample.DeviceID)
+	if err != nil {
+		return nil
+	}
+	buckets, err := ask(s, c, "series", func(ctx context.Context) ([]wire.Bucket, error) {
+		return s.Store.Series(ctx, store.Query{Device: sample.DeviceID, Resolution: store.Quarter,
+			From: startOfDay(sample.Time.In(zone), 0), To: sample.Time.Add(time.Millisecond), Zone: zone})
+	})
+	if err != nil {
+		return nil
+	}
+	kwh := 0.0
+	for _, b := range buckets {
+		length := min(sample.Time.Sub(b.Start), 15*time.Minute)
+		if b.AvgPVPowerW != nil {
+			kwh += max(*b.AvgPVPowerW, 0) / 1000 * length.Hours()
+		}
+	}
+	return new(math.Round(kwh*1000) / 1000)
+}
+
+// zoneOf returns where a device's days begin and end: the zone that its edge named, else the site's.
+func (s *Server) zoneOf(c *call, device string) (*time.Location, error) {
+	name, err := ask(s, c, "zone", func(ctx context.Context) (string, error) { return s.Store.Zone(ctx, device) })
+	if err != nil {
+		return nil, err
+	}
+	if zone, err := s.zones.load(name); err == nil {
+		return zone, nil
+	}
+	return s.Zone, nil
+}
+
+// readable returns the query and the device of a reader's request, or why it may not be answered. device_id is one of
+// the parameters that must be present.
+func readable(c *call, required ...string) (url.Values, string, error) {
+	query := c.r.URL.Query()
+	var missing []wire.FieldError
+	for _, name := range required {
+		if !query.Has(name) {
+			missing = append(missing, wire.FieldError{Type: "missing", Loc: []any{"query", name}, Msg: "Field required"})
+		}
+	}
+	if missing != nil {
+		return nil, "", &refusal{status: 422, Problem: wire.Problem{Detail: missing, Code: "missing"}}
+	}
+	device := last(query, "device_id")
+	if !c.caller.mayRead(device) {
+		return nil, "", errForeignDevice
+	}
+	return query, device, nil
+}
+
+// last returns the value of a parameter, the last one of several: that is how the contract's first server read them.
+func last(query url.Values, name string) string {
+	if all := query[name]; len(all) > 0 {
+		return all[len(all)-1]
+	}
+	return ""
+}

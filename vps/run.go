@@ -1,0 +1,178 @@
+package vps
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"golang.org/x/net/netutil"
+	"golang.org/x/sync/errgroup"
+
+	"sunspool/health"
+	"sunspool/vps/store"
+)
+
+const (
+	drainTime      = 20 * time.Second // that requests in flight get at the end
+	maxConnections = 512
+)
+
+// Run serves until ctx ends, answers what is in flight, closes the store, and returns nil. An error that an operator
+// must act on is a *health.Fault.
+func Run(ctx context.Context, cfg Config, log *slog.Logger) (err error) {
+	if err := cfg.Validate(); err != nil {
+		return err
+	}
+	tokens, err := cfg.tokens()
+	if err != nil {
+		return err
+	}
+	zone, err := cfg.zone()
+	if err != nil {
+		return err
+	}
+	disk, err := store.OpenBolt(filepath.Join(cfg.DataDir, "vps.db"))
+	if err != nil {
+		return err
+	}
+	samples := store.Samples(disk)
+	if ttl := cfg.cacheTTL(); ttl > 0 {
+		samples = store.NewCached(disk, ttl)
+	}
+	defer func() { err = errors.Join(err, samples.Close()) }()
+
+	s := &Server{
+		Store: samples, Tokens: tokens, Log: log, Zone: zone, Origins: cfg.CORSAllowOrigins, Conflicts: disk.Conflicts,
+		MaxSamples: cfg.MaxSamplesPerRequest, MaxBytes: cfg.MaxRequestBytes,
+	}
+	var cert *certificate
+	var https *tls.Config
+	if cfg.TLSCertFile != "" {
+		if cert, err = newCertificate(cfg.TLSCertFile, cfg.TLSKeyFile, log); err != nil {
+			return err
+		}
+		https = cert.config()
+	}
+
+	public, err := listen("LISTEN_ADDR", cfg.ListenAddr)
+	if err != nil {
+		return err
+	}
+	defer public.Close()
+	var internal net.Listener
+	if cfg.InternalAddr != "" {
+		if internal, err = listen("INTERNAL_ADDR", cfg.InternalAddr); err != nil {
+			return err
+		}
+		defer internal.Close()
+	}
+	announce(cfg, log, public, internal)
+
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return Serve(ctx, public, https, s.Handler(), log) })
+	if internal != nil {
+		g.Go(func() error { return Serve(ctx, internal, nil, s.Internal(), log) })
+	}
+	g.Go(func() error { reload(ctx, cfg, tokens, cert, log); return nil })
+	err = g.Wait()
+	log.Info("vps stopped")
+	return err
+}
+
+func announce(cfg Config, log *slog.Logger, public, internal net.Listener) {
+	scheme := "http"
+	if cfg.TLSCertFile != "" {
+		scheme = "https"
+	}
+	facts := []any{"listen", public.Addr().String(), "scheme", scheme, "data_dir", cfg.DataDir}
+	var internalAddr net.Addr
+	if internal != nil {
+		internalAddr = internal.Addr()
+		facts = append(facts, "internal", internalAddr.String())
+	}
+	log.Info("vps started", facts...)
+	if ip, ok := public.Addr().(*net.TCPAddr); ok && !ip.IP.IsLoopback() && scheme == "http" {
+		log.Warn("the API is served without TLS beyond this host: put a proxy with TLS in front, or set TLS_CERT_FILE",
+			"listen", public.Addr().String())
+	}
+	if cfg.Listening != nil {
+		cfg.Listening(public.Addr(), internalAddr)
+	}
+}
+
+// reload reads the tokens and the certificate again whenever it is asked. What cannot be read leaves what was before.
+func reload(ctx context.Context, cfg Config, tokens *Tokens, cert *certificate, log *slog.Logger) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-cfg.Reload:
+		}
+		if err := cfg.readTokens(tokens); err != nil {
+			log.Error("tokens not reloaded, the old ones stay", "error", cause(err))
+		} else {
+			log.Info("tokens reloaded")
+		}
+		if cert != nil {
+			cert.reload()
+		}
+	}
+}
+
+func listen(setting, addr string) (net.Listener, error) {
+	l, err := net.Listen("tcp", addr)
+	if err == nil {
+		return l, nil
+	}
+	fault := &health.Fault{Code: "listen", What: fmt.Sprintf("cannot listen on %s (%s)", addr, setting), Err: err}
+	if errors.Is(err, syscall.EADDRINUSE) {
+		_, port, _ := net.SplitHostPort(addr)
+		fault.Code, fault.Exit, fault.Why = "port_in_use", health.ExitBusy, "another process listens there"
+		fault.Next = fmt.Sprintf("stop it (ss -ltnp 'sport = :%s' names it), or set %s to another port", port, setting)
+	}
+	return nil, fault
+}
+
+// Serve serves h on l, within the limits that keep slow and many callers from doing harm, until ctx ends; then it
+// answers the requests in flight, for at most 20 s, and returns nil. https is nil for plain http. Serve closes l.
+func Serve(ctx context.Context, l net.Listener, https *tls.Config, h http.Handler, log *slog.Logger) error {
+	srv := &http.Server{
+		Handler:           h,
+		ReadHeaderTimeout: 5 * time.Second,
+		ReadTimeout:       15 * time.Second,
+		WriteTimeout:      30 * time.Second,
+		IdleTimeout:       60 * time.Second,
+		MaxHeaderBytes:    8 << 10,
+		Protocols:         new(http.Protocols),
+		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+	}
+	srv.Protocols.SetHTTP1(true)
+	l = netutil.LimitListener(l, maxConnections)
+	if https != nil {
+		l = tls.NewListener(l, https)
+	}
+
+	drained := make(chan error, 1)
+	stop := context.AfterFunc(ctx, func() {
+		limit, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTime)
+		defer cancel()
+		err := srv.Shutdown(limit)
+		if err != nil {
+			err = errors.Join(fmt.Errorf("requests in flight were cut off after %v: %w", drainTime, err), srv.Close())
+		}
+		drained <- err
+	})
+	if err := srv.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+		if stop() {
+			return fmt.Errorf("serve on %s: %w", l.Addr(), err)
+		}
+	}
+	return <-drained
+}

@@ -1,0 +1,96 @@
+package vps
+
+import (
+	"crypto/tls"
+	"fmt"
+	"log/slog"
+	"os"
+	"sync"
+	"time"
+
+	"sunspool/health"
+)
+
+const certificateCheck = 10 * time.Second // at most so often the files are looked at
+
+// certificate is the server's own, read again when its files change: a renewal needs no restart.
+type certificate struct {
+	certFile, keyFile string
+	log               *slog.Logger
+
+	mu      sync.Mutex
+	now     *tls.Certificate
+	version string    // of the files that now was read from, or that could not be read last
+	checked time.Time // when the files were looked at
+}
+
+func newCertificate(certFile, keyFile string, log *slog.Logger) (*certificate, error) {
+	c := &certificate{certFile: certFile, keyFile: keyFile, log: log}
+	var err error
+	c.version = c.fileVersion()
+	c.now, err = c.read()
+	return c, err
+}
+
+func (c *certificate) config() *tls.Config {
+	return &tls.Config{
+		MinVersion: tls.VersionTLS12,
+		NextProtos: []string{"http/1.1"},
+		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
+			return c.get(time.Now()), nil
+		},
+	}
+}
+
+func (c *certificate) read() (*tls.Certificate, error) {
+	pair, err := tls.LoadX509KeyPair(c.certFile, c.keyFile)
+	if err != nil {
+		return nil, &health.Fault{Code: "config_invalid", Exit: health.ExitConfig,
+			What: fmt.Sprintf("the certificate %s with the key %s cannot be used", c.certFile, c.keyFile), Why: err.Error(),
+			Next: "give the full chain and its key as PEM files that this user can read"}
+	}
+	return &pair, nil
+}
+
+// get returns the certificate at the time now.
+func (c *certificate) get(now time.Time) *tls.Certificate {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if now.Sub(c.checked) >= certificateCheck {
+		c.checked = now
+		if version := c.fileVersion(); version != c.version {
+			c.renew(version)
+		}
+	}
+	return c.now
+}
+
+// reload reads the files whether they look changed or not.
+func (c *certificate) reload() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.renew(c.fileVersion())
+}
+
+// renew reads the files. A pair that does not fit, as between the two writes of a renewal, leaves the old one in place
+// and is said once.
+func (c *certificate) renew(version string) {
+	c.version = version
+	pair, err := c.read()
+	if err != nil {
+		c.log.Error("certificate not reloaded, the old one stays", "error", cause(err))
+		return
+	}
+	c.now = pair
+	c.log.Info("certificate reloaded", "not_after", pair.Leaf.NotAfter)
+}
+
+// fileVersion changes when either file does.
+func (c *certificate) fileVersion() (version string) {
+	for _, file := range []string{c.certFile, c.keyFile} {
+		if info, err := os.Stat(file); err == nil {
+			version += fmt.Sprint(info.ModTime().UnixNano(), " ", info.Size(), " ")
+		}
+	}
+	return version
+}

@@ -1,0 +1,152 @@
+package vps
+
+import (
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/hex"
+	"fmt"
+	"net/http"
+	"strings"
+	"sync/atomic"
+
+	"sunspool/health"
+	"sunspool/wire"
+)
+
+// anyDevice in place of a device lets a viewer read every device.
+const anyDevice = "*"
+
+// caller is whom a token names: a device that may send its samples and read them, or a viewer that may only read.
+type caller struct {
+	device string
+	viewer bool
+}
+
+func (c caller) mayRead(device string) bool {
+	return c.device == device || c.viewer && c.device == anyDevice
+}
+
+type entry struct {
+	sum [sha256.Size]byte // of the token, which is not kept
+	caller
+}
+
+// Tokens knows which token belongs to whom. It may be replaced while requests are served.
+type Tokens struct{ entries atomic.Pointer[[]entry] }
+
+// ParseTokens reads the settings DEVICE_TOKENS and VIEWER_TOKENS: entries token:device, separated by commas or lines;
+// sha256:HEX may stand in place of a token. The error is a *health.Fault that names each bad entry by its number, never
+// by its text.
+func ParseTokens(devices, viewers string) (*Tokens, error) {
+	t := new(Tokens)
+	if err := t.Replace(devices, viewers); err != nil {
+		return nil, err
+	}
+	return t, nil
+}
+
+// Replace swaps all tokens for the given ones at once. On an error, as of ParseTokens, the old ones stay.
+func (t *Tokens) Replace(devices, viewers string) error {
+	var all []entry
+	var wrong []string
+	for _, from := range []struct {
+		setting, text string
+		viewer        bool
+	}{{"DEVICE_TOKENS", devices, false}, {"VIEWER_TOKENS", viewers, true}} {
+		for i, text := range split(from.text) {
+			e, why := parseEntry(text, from.viewer)
+			if why == "" {
+				why = clash(all, e)
+			}
+			if why != "" {
+				wrong = append(wrong, fmt.Sprintf("%s entry %d %s", from.setting, i+1, why))
+				continue
+			}
+			all = append(all, e)
+		}
+		if !from.viewer && len(all) == 0 && wrong == nil {
+			wrong = append(wrong, "DEVICE_TOKENS has no entry, so no edge could send anything")
+		}
+	}
+	if wrong != nil {
+		return &health.Fault{Code: "config_invalid", Exit: health.ExitConfig,
+			What: "the tokens cannot be used", Why: strings.Join(wrong, "; "),
+			Next: "write DEVICE_TOKENS as token:device[,token:device], or sha256:HEX:device"}
+	}
+	t.entries.Store(&all)
+	return nil
+}
+
+// split cuts a setting into entries at commas and ends of line; a line that begins with # is a comment.
+func split(text string) []string {
+	var entries []string
+	for line := range strings.Lines(text) {
+		if strings.HasPrefix(strings.TrimSpace(line), "#") {
+			continue
+		}
+		for e := range strings.SplitSeq(line, ",") {
+			if e = strings.TrimSpace(e); e != "" {
+				entries = append(entries, e)
+			}
+		}
+	}
+	return entries
+}
+
+// parseEntry cuts at the last colon: a device has none, a token may.
+func parseEntry(text string, viewer bool) (e entry, why string) {
+	colon := strings.LastIndexByte(text, ':')
+	if colon < 0 {
+		return e, "is not token:device"
+	}
+	token, device := strings.TrimSpace(text[:colon]), strings.TrimSpace(text[colon+1:])
+	e.caller = caller{device, viewer}
+	switch {
+	case token == "":
+		return e, "has an empty token"
+	case viewer && device == anyDevice:
+	case !wire.ValidDeviceID(device):
+		return e, "does not name a device of 1 to 64 characters of A-Z a-z 0-9 . _ ~ -"
+	}
+	digits, hashed := strings.CutPrefix(token, "sha256:")
+	if !hashed {
+		e.sum = sha256.Sum256([]byte(token))
+		return e, ""
+	}
+	sum, err := hex.DecodeString(digits)
+	if err != nil || len(sum) != sha256.Size {
+		return e, "does not have 64 hexadecimal digits after sha256:"
+	}
+	e.sum = [sha256.Size]byte(sum)
+	return e, ""
+}
+
+// clash says why e contradicts an entry before it: one token cannot be two callers.
+func clash(all []entry, e entry) string {
+	for _, other := range all {
+		if other.sum == e.sum && other.caller != e.caller {
+			return "has the token of another entry that names somebody else"
+		}
+	}
+	return ""
+}
+
+// find returns whose token it is. It compares with every entry, so that its time tells nothing about any of them.
+func (t *Tokens) find(token string) (who caller, known bool) {
+	sum := sha256.Sum256([]byte(token))
+	for _, e := range *t.entries.Load() {
+		if subtle.ConstantTimeCompare(sum[:], e.sum[:]) == 1 {
+			who, known = e.caller, true
+		}
+	}
+	return who, known
+}
+
+// bearer returns the token of a request, "" when it has none.
+func bearer(r *http.Request) string {
+	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	if !strings.EqualFold(scheme, "Bearer") {
+		return ""
+	}
+	return strings.TrimSpace(token)
+}

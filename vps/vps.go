@@ -1,0 +1,196 @@
+// Package vps is what is right of the wire: it stores what edges send and answers readers.
+//
+//	edge ── POST /v1/ingest ──> token ──> limits ──> decode ──> store.Insert ──> 200, durable
+//	reader ── GET /v1/... ────> token ──> store.Latest, store.Series ──> JSON
+//
+// A handler returns its answer or an error; fail turns every error into a status. Before a token is known to be good, a
+// request costs a few lines of header and nothing else: no body is read for it, and it takes no place of those that
+// are served at once.
+package vps
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"sync"
+	"time"
+
+	"sunspool/health"
+	"sunspool/vps/store"
+	"sunspool/wire"
+)
+
+// Server answers the API from a store. Store and Tokens are required; the rest has a default. Set the fields before
+// the first call of Handler, Internal or Readers.
+type Server struct {
+	Store  store.Samples // closed by its owner, after the last request
+	Tokens *Tokens
+	Log    *slog.Logger     // default slog.Default()
+	Now    func() time.Time // default time.Now
+
+	// Conflicts returns how many samples the store skipped as duplicates although they differ; may be nil.
+	Conflicts func() uint64
+
+	MaxSamples int            // per request; default wire.MaxSamples
+	MaxBytes   int64          // per request, unpacked; default wire.MaxBytes
+	MaxAtOnce  int            // requests served at once; default 32
+	Zone       *time.Location // of devices that never said theirs; default UTC
+	Origins    []string       // whose pages may read, see CORS
+
+	once     sync.Once
+	places   chan struct{} // one for each request that is served
+	failures failures
+	notes    notes
+	zones    zones
+	metrics  *metrics
+	chain    *health.Chain
+	stored   *health.Link
+
+	lastWrite lastWrite
+	probing   sync.Mutex // guards the three below
+	probed    time.Time
+	probeErr  error
+	probeZone string
+}
+
+func (s *Server) init() {
+	s.once.Do(func() {
+		if s.Log == nil {
+			s.Log = slog.Default()
+		}
+		if s.Now == nil {
+			s.Now = time.Now
+		}
+		if s.MaxSamples == 0 {
+			s.MaxSamples = wire.MaxSamples
+		}
+		if s.MaxBytes == 0 {
+			s.MaxBytes = wire.MaxBytes
+		}
+		if s.MaxAtOnce == 0 {
+			s.MaxAtOnce = 32
+		}
+		if s.Zone == nil {
+			s.Zone = time.UTC
+		}
+		s.places = make(chan struct{}, s.MaxAtOnce)
+		s.metrics = newMetrics(s)
+		s.chain = health.New(s.Now, s.Log)
+		s.stored = s.chain.Link("store")
+	})
+}
+
+// Handler serves the API to edges and readers that have a token.
+func (s *Server) Handler() http.Handler {
+	s.init()
+	mux := http.NewServeMux()
+	mux.Handle("GET /{$}", s.public(s.root))
+	mux.Handle("GET "+wire.HealthPath, s.public(s.health))
+	mux.Handle("GET "+wire.ReadyPath, s.public(s.ready))
+	mux.Handle("POST "+wire.IngestPath, s.withToken(s.ingest))
+	mux.Handle("GET "+wire.RealtimePath, s.withToken(s.realtime))
+	mux.Handle("GET "+wire.SeriesPath, s.withToken(s.series))
+	return s.around(mux)
+}
+
+// Internal serves what only the operator's own machines may see.
+func (s *Server) Internal() http.Handler {
+	s.init()
+	mux := http.NewServeMux()
+	mux.Handle("GET "+wire.HealthPath, s.public(s.health))
+	mux.Handle("GET "+wire.ReadyPath, s.public(s.ready))
+	mux.Handle("GET "+wire.MetricsPath, s.metrics.handler())
+	return s.around(mux)
+}
+
+// Readers serves the reading half of the API for one device to anybody, without a token. It has no route that writes
+// and knows no other device: a demo listens with it on the loopback.
+func (s *Server) Readers(device string) http.Handler {
+	s.init()
+	anybody := func(h handler) http.Handler { return s.as(caller{device: device, viewer: true}, h) }
+	mux := http.NewServeMux()
+	mux.Handle("GET /{$}", s.public(s.root))
+	mux.Handle("GET "+wire.HealthPath, s.public(s.health))
+	mux.Handle("GET "+wire.RealtimePath, anybody(s.realtime))
+	mux.Handle("GET "+wire.SeriesPath, anybody(s.series))
+	return s.around(mux)
+}
+
+// handler returns the answer to c, which is sent as 200, or an error for fail.
+type handler func(c *call) (answer any, err error)
+
+// public serves h to everybody. around made w a *call.
+func (s *Server) public(h handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		c := w.(*call)
+		answer, err := h(c)
+		if err != nil {
+			s.fail(c, err)
+			return
+		}
+		c.answer(http.StatusOK, answer)
+	})
+}
+
+// withToken serves h to callers with a good token, some at once.
+func (s *Server) withToken(h handler) http.Handler {
+	return s.public(func(c *call) (any, error) {
+		token := bearer(c.r)
+		if token == "" {
+			return nil, s.rejected(errNoToken)
+		}
+		who, known := s.Tokens.find(token)
+		if !known {
+			if wait := s.failures.add(c.r.RemoteAddr, s.Now()); wait > 0 {
+				tooMany := *errFailures
+				return nil, s.rejected(tooMany.after(wait))
+			}
+			return nil, s.rejected(errBadToken)
+		}
+		return s.inPlace(c, who, h)
+	})
+}
+
+func (s *Server) rejected(r *refusal) error {
+	s.metrics.authFailures.WithLabelValues(r.Code).Inc()
+	return r
+}
+
+// as serves h to everybody as if they were who.
+func (s *Server) as(who caller, h handler) http.Handler {
+	return s.public(func(c *call) (any, error) { return s.inPlace(c, who, h) })
+}
+
+// inPlace calls h if there is a place left among the requests that are served at once.
+func (s *Server) inPlace(c *call, who caller, h handler) (any, error) {
+	select {
+	case s.places <- struct{}{}:
+		defer func() { <-s.places }()
+	default:
+		return nil, errBusy
+	}
+	c.caller = who
+	return h(c)
+}
+
+func (s *Server) root(*call) (any, error)   { return statusOK, nil }
+func (s *Server) health(*call) (any, error) { return statusOK, nil }
+
+func (s *Server) ready(c *call) (any, error) {
+	if err := s.writable(c.r.Context()); err != nil {
+		return nil, err
+	}
+	return statusOK, nil
+}
+
+var statusOK = map[string]string{"status": "ok"}
+
+// ask calls the store on behalf of c, for as long as c waits but not for ever, and measures it.
+func ask[T any](s *Server, c *call, op string, f func(context.Context) (T, error)) (v T, err error) {
+	ctx, cancel := context.WithTimeout(c.r.Context(), storeTimeout)
+	defer cancel()
+	began := s.Now()
+	v, err = f(ctx)
+	s.metrics.store(op, err, s.Now().Sub(began))
+	return v, err
+}
