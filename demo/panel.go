@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"strings"
 	"sync"
@@ -159,21 +160,22 @@ func (p *panel) status() string {
 		if w == nil {
 			return "?"
 		}
-		return fmt.Sprintf("%.2f", *w/1000)
+		return fmt.Sprintf("%.2f", math.Round(*w/10)/100+0) // never -0.00
 	}
 	soc := ""
 	if s.BatterySOCPct != nil {
 		soc = fmt.Sprintf(" (%.0f %%)", *s.BatterySOCPct)
 	}
-	line := fmt.Sprintf("%s  PV %s kW  home %s  battery %s%s  export %s  | %d read, %d waiting, %d stored",
+	var line strings.Builder
+	fmt.Fprintf(&line, "%s  PV %s kW  home %s  battery %s%s  export %s  | %d read, %d waiting, %d stored",
 		s.Time.Local().Format("15:04:05"), kw(&s.PVPowerW), kw(s.LoadPowerW), kw(s.BatteryPowerW), soc, kw(s.ExportPowerW),
 		p.show.read(), h.SpoolCount, p.show.edge.Uploader.Uploaded.Load())
 	for _, link := range h.Links {
 		if link.State == health.Broken {
-			line += fmt.Sprintf("  [%s down %s]", link.Name, time.Since(link.Since).Round(time.Second))
+			fmt.Fprintf(&line, "  [%s down %s]", link.Name, time.Since(link.Since).Round(time.Second))
 		}
 	}
-	return line
+	return line.String()
 }
 
 // read is the number of samples that the edge made.
