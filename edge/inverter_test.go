@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"math/rand/v2"
 	"net"
 	"path/filepath"
@@ -172,6 +173,22 @@ func TestEveryFaultOfTheDongleIsSurvived(t *testing.T) {
 	}
 }
 
+func TestRandomExceptionCostsNoSample(t *testing.T) {
+	for _, fault := range []string{"exception=4", "exception=6", "exception=10", "exception=11", "code0", "exception=2"} {
+		synctest.Test(t, func(t *testing.T) {
+			b := newBed(t, ofImage(t, hybridImage))
+			whole := len(b.mustPoll().Words)
+			for _, block := range []string{":4999", ":12999", ":5213", ":5600"} {
+				b.faults(fault + block + "*1")
+				if r := b.mustPoll(); len(r.Words) != whole || len(r.Lost) > 0 {
+					t.Errorf("%s%s: %d words of %d, lost %v", fault, block, len(r.Words), whole, r.Lost)
+				}
+			}
+			b.polite()
+		})
+	}
+}
+
 func TestPoliteWhateverHappens(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		rng := rand.New(rand.NewPCG(3, 4))
@@ -304,6 +321,40 @@ func TestAnotherInverterIsNotMixedIn(t *testing.T) {
 			}
 		}
 		t.Error("our own inverter is not read any more")
+	})
+}
+
+func TestInverterOfTheSameTypeIsToldByItsSerialNumber(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		image, err := simulator.LoadImage(hybridImage)
+		if err != nil {
+			t.Fatal(err)
+		}
+		twin := *image
+		twin.Input = maps.Clone(image.Input)
+		twin.Input[4991]++
+		other, err := simulator.New(simulator.Options{Image: &twin})
+		if err != nil {
+			t.Fatal(err)
+		}
+		b := newBed(t, ofImage(t, hybridImage))
+		ours := b.mustPoll().Serial
+		b.sim = other
+		b.in.Close()
+		r, err := b.poll()
+		if !sameCode(err, "inverter_changed") {
+			t.Fatalf("a reading of %s instead of %s, %v", r.Serial, ours, err)
+		}
+		for start := time.Now(); ; {
+			if r, err = b.poll(); err == nil {
+				break
+			} else if time.Since(start) > 10*time.Minute {
+				t.Fatalf("the new one is not accepted: %v", err)
+			}
+		}
+		if r.Serial == ours || b.in.Link.Connects.Load() < sightings {
+			t.Errorf("accepted %s after %d connections", r.Serial, b.in.Link.Connects.Load())
+		}
 	})
 }
 

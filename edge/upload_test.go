@@ -303,6 +303,31 @@ func TestTooLargeIsHalvedAndRemembered(t *testing.T) {
 	})
 }
 
+func TestBatchNeverExceedsTheBytesOfARequest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &server{lenient: true}
+		u := uploaderTo(t, s)
+		values := map[string]float64{}
+		for i := range 90 {
+			values[fmt.Sprintf("some_register_of_the_map_%d", i)] = 1234.5
+		}
+		var made []wire.Sample
+		for i := range 700 { // 2.5 MB
+			sample := sampleAt(noon.Add(time.Duration(i) * 5 * time.Second))
+			sample.Values = values
+			if err := u.Spool.Append(&sample); err != nil {
+				t.Fatal(err)
+			}
+			made = append(made, sample)
+		}
+		drain(t, u, time.Minute) // the server complains about a larger request
+		conserved(t, u, s, made)
+		if len(s.stored) != 700 {
+			t.Errorf("%d stored by batches of %v", len(s.stored), s.sizes)
+		}
+	})
+}
+
 func TestServerWithoutGzipGetsPlainJSON(t *testing.T) {
 	for _, status := range []int{415, 400, 422} {
 		synctest.Test(t, func(t *testing.T) {

@@ -1,0 +1,83 @@
+package edge
+
+import (
+	"log/slog"
+	"net"
+	"testing"
+	"time"
+
+	peer "github.com/simonvetter/modbus"
+
+	"sunspool/edge/simulator"
+)
+
+// otherServer answers Modbus as a library of other people thinks it should be done.
+type otherServer struct{ image *simulator.Image }
+
+func (s otherServer) HandleInputRegisters(r *peer.InputRegistersRequest) ([]uint16, error) {
+	if r.UnitId != 1 {
+		return nil, peer.ErrGWTargetFailedToRespond
+	}
+	var words []uint16
+	for a := r.Addr; a < r.Addr+r.Quantity; a++ {
+		w, ok := s.image.Input[a]
+		if !ok {
+			w = s.image.Fill
+		}
+		words = append(words, w)
+	}
+	return words, nil
+}
+
+func (otherServer) HandleCoils(*peer.CoilsRequest) ([]bool, error) {
+	return nil, peer.ErrIllegalFunction
+}
+
+func (otherServer) HandleDiscreteInputs(*peer.DiscreteInputsRequest) ([]bool, error) {
+	return nil, peer.ErrIllegalFunction
+}
+
+func (otherServer) HandleHoldingRegisters(*peer.HoldingRegistersRequest) ([]uint16, error) {
+	return nil, peer.ErrIllegalFunction
+}
+
+func TestServerOfAnotherMakerIsRead(t *testing.T) {
+	image, err := simulator.LoadImage(hybridImage)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := l.Addr().String()
+	l.Close() // that library wants to listen by itself
+	server, err := peer.NewServer(&peer.ServerConfiguration{URL: "tcp://" + address, MaxClients: 4}, otherServer{image})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := server.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer server.Stop()
+
+	read := func(unit byte) (Reading, error) {
+		pace := &Pace{}
+		in := &Inverter{Unit: unit, Pace: pace, Log: slog.New(slog.DiscardHandler), Link: transport{
+			Address: address, Dial: (&net.Dialer{}).DialContext, Timeout: 5 * time.Second, Gap: 20 * time.Millisecond, Touched: pace.Touch,
+		}}
+		defer in.Close()
+		return in.Read(t.Context())
+	}
+	r, err := read(1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, _, err := Normalize(r)
+	if err != nil || s.PVPowerW != 3726 || *s.BatteryPowerW != 1373 || *s.ExportPowerW != 1855 || *s.LoadPowerW != 412 {
+		t.Errorf("%+v, %v", s, err)
+	}
+	if _, err := read(9); !sameCode(err, "inverter_exception") {
+		t.Errorf("a unit that is not there: %v", err)
+	}
+}
