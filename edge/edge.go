@@ -95,7 +95,7 @@ func (e *Edge) poll(ctx context.Context) error {
 	}
 	sample.DeviceID, e.lastPV = e.DeviceID, sample.PVPowerW
 
-	err = protect(func() error { return e.Spool.Append(&sample) })
+	err = protect(func() error { return e.Spool.Append(&sample, When{Quality: Believed}) })
 	e.spool.Report(err)
 	if err != nil {
 		e.Report.lost("spool_error")

@@ -33,12 +33,6 @@ type Spool struct {
 	waiting, quarantined atomic.Int64
 }
 
-// Record is a sample in the spool. Its number tells it from all others for ever.
-type Record struct {
-	Seq    uint64
-	Sample wire.Sample
-}
-
 // Poison is a sample that the server refuses, and the server's reason.
 type Poison struct {
 	Seq         uint64    `json:"-"`
@@ -49,8 +43,12 @@ type Poison struct {
 
 var (
 	samplesBucket    = []byte("samples")    // sequence number, big-endian ──> record
+	undatedBucket    = []byte("undated")    // the same, of samples whose time is not known yet
 	quarantineBucket = []byte("quarantine") // the same key ──> JSON of quarantineEntry
+	bootsBucket      = []byte("boots")      // number, big-endian ──> what is known of that boot's clock
 	metaBucket       = []byte("meta")       // the keys below, 8 bytes each; small, so it rides in the page of the root
+
+	buckets = [][]byte{samplesBucket, undatedBucket, quarantineBucket, bootsBucket, metaBucket}
 
 	schemaKey  = []byte("schema")
 	settledKey = []byte("settled") // how many samples ever left the samples bucket
@@ -65,7 +63,7 @@ const clockSlack = 2 * time.Second
 
 // Append stores s and returns when it is durable. Two samples of a device with the same time would be one on the
 // server, so s.Time is moved to the next millisecond where that is needed.
-func (s *Spool) Append(sample *wire.Sample) error {
+func (s *Spool) Append(sample *wire.Sample, when When) error {
 	return s.do(func() error {
 		err := s.db.Update(func(tx *bolt.Tx) error {
 			meta, samples := tx.Bucket(metaBucket), tx.Bucket(samplesBucket)
@@ -81,7 +79,8 @@ func (s *Spool) Append(sample *wire.Sample) error {
 			if err != nil {
 				return err
 			}
-			return samples.Put(seqKey(seq), encodeRecord(seq, sample))
+			r := Record{Seq: seq, Sample: *sample, When: when}
+			return samples.Put(seqKey(seq), r.encode())
 		})
 		if err == nil {
 			s.waiting.Add(1)

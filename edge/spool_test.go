@@ -41,7 +41,7 @@ func fill(t *testing.T, s *Spool, n int) []wire.Sample {
 	var all []wire.Sample
 	for i := range n {
 		sample := sampleAt(noon.Add(time.Duration(i) * 5 * time.Second))
-		if err := s.Append(&sample); err != nil {
+		if err := s.Append(&sample, When{Quality: Synced}); err != nil {
 			t.Fatal(err)
 		}
 		all = append(all, sample)
@@ -136,7 +136,7 @@ func TestNoTwoSamplesHaveTheSameTime(t *testing.T) {
 	seen := map[int64]bool{}
 	for _, step := range []time.Duration{0, 0, 0, -time.Millisecond, time.Millisecond, 5 * time.Second, -time.Second} {
 		sample := sampleAt(noon.Add(step))
-		if err := s.Append(&sample); err != nil {
+		if err := s.Append(&sample, When{Quality: Synced}); err != nil {
 			t.Fatal(err)
 		}
 		if ms := sample.Time.UnixMilli(); seen[ms] {
@@ -146,14 +146,14 @@ func TestNoTwoSamplesHaveTheSameTime(t *testing.T) {
 		}
 	}
 	back := sampleAt(noon.Add(-time.Hour)) // the clock was wrong before: the true time stays
-	if err := s.Append(&back); err != nil || !back.Time.Equal(noon.Add(-time.Hour)) {
+	if err := s.Append(&back, When{Quality: Synced}); err != nil || !back.Time.Equal(noon.Add(-time.Hour)) {
 		t.Errorf("a sample of an hour before became %v, %v", back.Time, err)
 	}
 }
 
 func TestFlippedBitsAreNoMeasurement(t *testing.T) {
 	sample := sampleAt(noon)
-	good := encodeRecord(7, &sample)
+	good := (&Record{Seq: 7, Sample: sample}).encode()
 	if _, err := decodeRecord(7, good); err != nil {
 		t.Fatal(err)
 	}
@@ -271,14 +271,14 @@ func TestGarbageIsAnErrorNotAPanic(t *testing.T) {
 
 func FuzzSpoolRecord(f *testing.F) {
 	sample := sampleAt(noon)
-	f.Add(uint64(7), encodeRecord(7, &sample))
+	f.Add(uint64(7), (&Record{Seq: 7, Sample: sample}).encode())
 	f.Add(uint64(0), []byte{})
 	f.Fuzz(func(t *testing.T, seq uint64, b []byte) {
 		r, err := decodeRecord(seq, b)
 		if err != nil {
 			return
 		}
-		if again, err := decodeRecord(seq, encodeRecord(seq, &r.Sample)); err != nil || !again.Sample.Time.Equal(r.Sample.Time) {
+		if again, err := decodeRecord(seq, r.encode()); err != nil || !again.Sample.Time.Equal(r.Sample.Time) {
 			t.Errorf("%+v does not survive: %v", r, err)
 		}
 	})
@@ -293,7 +293,7 @@ func BenchmarkSpoolAppend(b *testing.B) {
 	i := 0
 	for b.Loop() {
 		sample := sampleAt(noon.Add(time.Duration(i) * 5 * time.Second))
-		if err := s.Append(&sample); err != nil {
+		if err := s.Append(&sample, When{Quality: Synced}); err != nil {
 			b.Fatal(err)
 		}
 		i++

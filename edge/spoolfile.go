@@ -1,10 +1,8 @@
 package edge
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
-	"hash/crc32"
 	"os"
 	"path/filepath"
 	"time"
@@ -13,46 +11,7 @@ import (
 	bolterrors "go.etcd.io/bbolt/errors"
 
 	"sunspool/health"
-	"sunspool/wire"
 )
-
-// A record is a version byte, the CRC-32C of all that follows it, the sequence number, and the packed sample: bbolt
-// checks only its own first pages, and a bit that flips anywhere else must not become a measurement. The number is in
-// the record too, so that records found in a damaged file can be told apart.
-const (
-	recordVersion = 1
-	recordHeader  = 1 + 4 + 8
-)
-
-var castagnoli = crc32.MakeTable(crc32.Castagnoli)
-
-func encodeRecord(seq uint64, s *wire.Sample) []byte {
-	b := make([]byte, recordHeader, recordHeader+512)
-	b[0] = recordVersion
-	binary.BigEndian.PutUint64(b[5:], seq)
-	b = s.AppendPacked(b)
-	binary.BigEndian.PutUint32(b[1:], crc32.Checksum(b[5:], castagnoli))
-	return b
-}
-
-// decodeRecord returns the sample in b, which keeps no reference to b.
-func decodeRecord(seq uint64, b []byte) (Record, error) {
-	switch {
-	case len(b) < recordHeader:
-		return Record{}, fmt.Errorf("record of %d bytes", len(b))
-	case b[0] != recordVersion:
-		return Record{}, fmt.Errorf("record version %d, this program knows %d", b[0], recordVersion)
-	case crc32.Checksum(b[5:], castagnoli) != binary.BigEndian.Uint32(b[1:]):
-		return Record{}, errors.New("checksum does not match")
-	case binary.BigEndian.Uint64(b[5:]) != seq:
-		return Record{}, fmt.Errorf("record %d under number %d", binary.BigEndian.Uint64(b[5:]), seq)
-	}
-	r := Record{Seq: seq}
-	if err := r.Sample.Unpack(b[recordHeader:]); err != nil {
-		return Record{}, err
-	}
-	return r, nil
-}
 
 // OpenSpool opens the spool at path, or creates it. Its directory is made if it is missing. The error is a
 // *health.Fault that says what the operator can do.
@@ -109,7 +68,7 @@ func createSpool(path string) error {
 		return err
 	}
 	err = db.Update(func(tx *bolt.Tx) error {
-		for _, name := range [][]byte{samplesBucket, quarantineBucket, metaBucket} {
+		for _, name := range buckets {
 			if _, err := tx.CreateBucket(name); err != nil {
 				return err
 			}
@@ -146,10 +105,12 @@ var errNewerSpool = errors.New("written by a newer version")
 
 // load checks the schema and counts.
 func (s *Spool) load(tx *bolt.Tx) error {
-	meta, samples, quarantine := tx.Bucket(metaBucket), tx.Bucket(samplesBucket), tx.Bucket(quarantineBucket)
-	if meta == nil || samples == nil || quarantine == nil {
-		return errors.New("not a spool of sunspool")
+	for _, name := range buckets {
+		if tx.Bucket(name) == nil {
+			return errors.New("not a spool of sunspool")
+		}
 	}
+	meta, samples, quarantine := tx.Bucket(metaBucket), tx.Bucket(samplesBucket), tx.Bucket(quarantineBucket)
 	if v := number(meta, schemaKey); v > spoolSchema {
 		return fmt.Errorf("%w: schema %d, this program knows %d", errNewerSpool, v, spoolSchema)
 	}

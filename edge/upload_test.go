@@ -315,7 +315,7 @@ func TestBatchNeverExceedsTheBytesOfARequest(t *testing.T) {
 		for i := range 700 { // 2.5 MB
 			sample := sampleAt(noon.Add(time.Duration(i) * 5 * time.Second))
 			sample.Values = values
-			if err := u.Spool.Append(&sample); err != nil {
+			if err := u.Spool.Append(&sample, When{Quality: Synced}); err != nil {
 				t.Fatal(err)
 			}
 			made = append(made, sample)

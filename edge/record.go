@@ -1,0 +1,96 @@
+package edge
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"time"
+
+	"sunspool/wire"
+)
+
+// Record is a sample in the spool. Its number tells it from all others for ever.
+type Record struct {
+	Seq    uint64
+	Sample wire.Sample
+	When   When
+}
+
+// When is what the host knew of the time when a sample was made. It never changes; the sample's own time may be found
+// out later.
+type When struct {
+	Boot    uint32        // number of the boot in the spool, 0 if unknown
+	Since   time.Duration // that the host had been up, suspended time included
+	Quality Quality       // of Sample.Time
+}
+
+// Quality says who vouches for a sample's time.
+type Quality uint8
+
+const (
+	Undated   Quality = iota // nobody: the sample waits until its time is known
+	Synced                   // the kernel, whose clock was set by a time server
+	ByServer                 // our own server, by the Date of its answers
+	Estimated                // placed between what was known before and after its boot
+	Believed                 // the operator, who told us to believe the host's clock
+)
+
+// A record is a version byte, the CRC-32C of all that follows it, the sequence number, the quality, the boot and the
+// time since then as varints, and the packed sample. bbolt checks only its own first pages, and a bit that flips
+// anywhere else must not become a measurement. The number is in the record too, so that records found in a damaged file
+// can be told apart.
+const (
+	recordVersion = 1
+	recordHeader  = 1 + 4 + 8 + 1
+)
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+func (r *Record) encode() []byte {
+	b := make([]byte, recordHeader, recordHeader+512)
+	b[0] = recordVersion
+	binary.BigEndian.PutUint64(b[5:], r.Seq)
+	b[13] = byte(r.When.Quality)
+	b = binary.AppendUvarint(b, uint64(r.When.Boot))
+	b = binary.AppendUvarint(b, uint64(r.When.Since))
+	b = r.Sample.AppendPacked(b)
+	binary.BigEndian.PutUint32(b[1:], crc32.Checksum(b[5:], castagnoli))
+	return b
+}
+
+// checkRecord returns the number of the record in b if it is whole.
+func checkRecord(b []byte) (seq uint64, err error) {
+	switch {
+	case len(b) < recordHeader:
+		return 0, fmt.Errorf("record of %d bytes", len(b))
+	case b[0] != recordVersion:
+		return 0, fmt.Errorf("record version %d, this program knows %d", b[0], recordVersion)
+	case crc32.Checksum(b[5:], castagnoli) != binary.BigEndian.Uint32(b[1:]):
+		return 0, errors.New("checksum does not match")
+	}
+	return binary.BigEndian.Uint64(b[5:]), nil
+}
+
+// decodeRecord returns the record in b, which must have that number. It keeps no reference to b.
+func decodeRecord(seq uint64, b []byte) (Record, error) {
+	got, err := checkRecord(b)
+	if err != nil {
+		return Record{}, err
+	}
+	if got != seq {
+		return Record{}, fmt.Errorf("record %d under number %d", got, seq)
+	}
+	r := Record{Seq: seq, When: When{Quality: Quality(b[13])}}
+	b = b[recordHeader:]
+	boot, n := binary.Uvarint(b)
+	since, m := binary.Uvarint(b[max(n, 0):])
+	if n <= 0 || m <= 0 || boot > 1<<32-1 {
+		return Record{}, errors.New("malformed time of a record")
+	}
+	r.When.Boot, r.When.Since = uint32(boot), time.Duration(since)
+	if err := r.Sample.Unpack(b[n+m:]); err != nil {
+		return Record{}, err
+	}
+	return r, nil
+}
