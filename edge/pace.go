@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// margin is added between polls so that they are not closer at the dongle than they were here, when the network delays
-// one request more than the next.
+// margin is added between polls, and between an answer and the next read, so that they are not closer at the dongle
+// than they were here, when the network delays one of them more than the other.
 const margin = 10 * time.Millisecond
 
 // Pace keeps poll starts apart: never closer than Interval, whatever happened to the polls between, and also across a

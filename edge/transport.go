@@ -76,7 +76,7 @@ func (t *transport) close() {
 
 // ready waits until the dongle has rested from its last answer.
 func (t *transport) ready(ctx context.Context) error {
-	return sleep(ctx, t.lastReply.Add(t.Gap).Sub(now()))
+	return sleep(ctx, t.lastReply.Add(t.Gap+margin).Sub(now()))
 }
 
 // send writes one request and returns the answer that belongs to it.
