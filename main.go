@@ -11,7 +11,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"os"
 	"os/signal"
 	"runtime/debug"
@@ -70,6 +69,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	if err != nil {
 		panic(err) // the command line above is wrong
 	}
+	settings.ForgetEmpty(parser.Model)
 	cmd, err := parser.Parse(args)
 	switch {
 	case exited >= 0: // --help
@@ -83,16 +83,19 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 func (c *commands) do(ctx context.Context, cmd *kong.Context, stdout, stderr io.Writer) error {
 	switch cmd.Selected().Name {
 	case "demo":
+		ctx, stop := signal.NotifyContext(ctx, syscall.SIGHUP) // the terminal was closed
+		defer stop()
 		return demo.Run(ctx, c.Demo, buildVersion(), os.Stdin, stdout)
 	case "edge":
-		return edge.Run(ctx, c.Edge, buildVersion(), logger(stderr, c.Edge.LogLevel))
+		signal.Ignore(syscall.SIGHUP) // reload: a token file is read again whenever it changes
+		return edge.Run(ctx, c.Edge, buildVersion(), c.Edge.LogLevel.Logger(stderr))
 	case "vps":
 		hup := make(chan os.Signal, 1)
 		signal.Notify(hup, syscall.SIGHUP)
-		c.VPS.Reload = hup
-		return vps.Run(ctx, c.VPS, logger(stderr, c.VPS.LogLevel))
+		c.VPS.Reload, c.VPS.Version = hup, buildVersion()
+		return vps.Run(ctx, c.VPS, c.VPS.LogLevel.Logger(stderr))
 	case "simulate":
-		return simulator.Run(ctx, c.Simulate, stdout, logger(stderr, "info"))
+		return simulator.Run(ctx, c.Simulate, stdout, settings.LogLevel{}.Logger(stderr))
 	case "env":
 		return settings.WriteEnv(stdout, c.Env.nodes(cmd.Model)...)
 	case "version":
@@ -117,15 +120,6 @@ const welcome = `sunspool carries what a Sungrow inverter measures to your own s
   sunspool env         every setting
   sunspool --help      every command
 `
-
-// logger writes JSON lines for journals and collectors.
-func logger(w io.Writer, level string) *slog.Logger {
-	var l slog.Level
-	if err := l.UnmarshalText([]byte(level)); err != nil {
-		l = slog.LevelInfo
-	}
-	return slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{Level: l}))
-}
 
 // report tells a person about err in three lines at most and returns the exit status that tells a program.
 func report(w io.Writer, err error) int {
@@ -167,11 +161,13 @@ func asUsage(err error) error {
 	return f
 }
 
-// interruptible ends the context at the first SIGINT or SIGTERM, and the process at the second.
+// interruptible ends the context at the first SIGINT or SIGTERM, and the process at the second. A terminal that goes
+// away is no reason to end without tidying up: whoever writes to it gets an error instead of a signal.
 func interruptible(ctx context.Context) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancel(ctx)
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	signal.Ignore(syscall.SIGPIPE)
 	go func() {
 		<-signals
 		cancel()

@@ -192,7 +192,7 @@ func TestWrongInputIsOneClearError(t *testing.T) {
 		"unknown flag":    {[]string{"demo", "--lsten=x"}, nil, 2, []string{"--listen"}},
 		"demo for all":    {[]string{"demo", "--listen=0.0.0.0:1"}, nil, 2, []string{"loopback"}},
 		"no tokens":       {[]string{"vps", "--data-dir=" + t.TempDir()}, nil, 3, []string{"DEVICE_TOKENS"}},
-		"bad image":       {[]string{"simulate", "--image=nope"}, nil, 0, []string{"real-sh15t-evening-discharging"}},
+		"bad image":       {[]string{"simulate", "--image=nope"}, nil, 2, []string{"real-sh15t-evening-discharging"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			for k, v := range c.env {

@@ -8,6 +8,7 @@
 package demo
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -35,7 +36,7 @@ const Device = "demo"
 
 // Config is the flags of sunspool demo.
 type Config struct {
-	Listen   string  `default:"127.0.0.1:8080" placeholder:"HOST:PORT" help:"Where readers ask; the next free port if this one is taken and not given. Loopback only."`
+	Listen   string  `placeholder:"HOST:PORT" help:"Where readers ask, on the loopback. Default: 127.0.0.1:8080, or the next free port."`
 	Days     int     `default:"400" help:"Days of history to begin with."`
 	Model    string  `default:"SH10RT" enum:"SH10RT,SH4.0RS,SG5.0RS" help:"Inverter to simulate: ${enum}."`
 	Scenario string  `default:"mixed" enum:"mixed,no-battery,no-meter" help:"What the home has: ${enum}."`
@@ -49,8 +50,9 @@ type Config struct {
 // Validate names what is wrong with the flags.
 func (c *Config) Validate() error {
 	var wrong []error
-	if host, _, err := net.SplitHostPort(c.Listen); err != nil {
-		wrong = append(wrong, fmt.Errorf("--listen %q is not host:port", c.Listen))
+	host, port, err := net.SplitHostPort(cmp.Or(c.Listen, defaultListen))
+	if n, bad := strconv.ParseUint(port, 10, 16); err != nil || bad != nil || n == 0 && port != "0" {
+		wrong = append(wrong, fmt.Errorf("--listen %q is not host:port with a port up to 65535", c.Listen))
 	} else if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
 		wrong = append(wrong, fmt.Errorf("--listen %s: the demo asks for no token, so it listens on the loopback only", c.Listen))
 	}
@@ -225,10 +227,12 @@ func (s *show) remember(ctx context.Context, c Config, p *panel) error {
 	return nil
 }
 
-// listen listens on address, or on one of the ports after it if it is taken and the user did not ask for it.
+// listen listens on address, or, if none is given, on the default one or the next free port after it.
 func listen(address string) (net.Listener, error) {
+	given := address != ""
+	address = cmp.Or(address, defaultListen)
 	l, err := net.Listen("tcp", address)
-	if err == nil || address != defaultListen {
+	if err == nil || given {
 		if err != nil {
 			err = &health.Fault{Code: "port_in_use", Exit: health.ExitBusy, What: "cannot listen on " + address, Err: err,
 				Next: "choose another port with --listen, or none: then a free one is found"}

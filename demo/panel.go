@@ -167,14 +167,14 @@ func (p *panel) status() string {
 		soc = fmt.Sprintf(" (%.0f %%)", *s.BatterySOCPct)
 	}
 	var line strings.Builder
-	fmt.Fprintf(&line, "%s  PV %s kW  home %s  battery %s%s  export %s  | %d read, %d waiting, %d stored",
-		s.Time.Local().Format("15:04:05"), kw(&s.PVPowerW), kw(s.LoadPowerW), kw(s.BatteryPowerW), soc, kw(s.ExportPowerW),
-		p.show.read(), h.SpoolCount, p.show.edge.Uploader.Uploaded.Load())
+	fmt.Fprintf(&line, "%d read, %d waiting, %d stored", p.show.read(), h.SpoolCount, p.show.edge.Uploader.Uploaded.Load())
 	for _, link := range h.Links {
 		if link.State == health.Broken {
 			fmt.Fprintf(&line, "  [%s down %s]", link.Name, time.Since(link.Since).Round(time.Second))
 		}
 	}
+	fmt.Fprintf(&line, "  PV %s home %s battery %s%s export %s kW",
+		kw(&s.PVPowerW), kw(s.LoadPowerW), kw(s.BatteryPowerW), soc, kw(s.ExportPowerW))
 	return line.String()
 }
 

@@ -1,6 +1,7 @@
 package edge
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net"
@@ -20,26 +21,26 @@ import (
 // Config is every setting of the edge: environment variable, flag, default, help. A setting that is secret has no flag
 // that is taken: every user of a machine can read its command lines.
 type Config struct {
-	Host         string          `name:"sungrow-host" env:"SUNGROW_HOST" help:"Address of the inverter or its WiNet-S dongle. Required."`
-	Port         int             `name:"sungrow-port" env:"SUNGROW_PORT" default:"502" help:"Modbus TCP port."`
-	Unit         int             `name:"sungrow-slave-id" env:"SUNGROW_SLAVE_ID" default:"1" help:"Modbus unit id, 1 to 247."`
-	PollS        float64         `name:"poll-interval-s" env:"POLL_INTERVAL_S" default:"5" help:"Seconds from one poll's start to the next, at least 5."`
-	GapMS        int             `name:"inter-register-delay-ms" env:"INTER_REGISTER_DELAY_MS" default:"20" help:"Milliseconds between an answer and the next read, at least 20."`
-	URL          string          `name:"vps-base-url" env:"VPS_BASE_URL" help:"The server, https://... Required."`
-	Token        settings.Secret `name:"vps-device-token" env:"VPS_DEVICE_TOKEN" hidden:"" help:"Token of this device. Required, here, in VPS_DEVICE_TOKEN_FILE, or as the systemd credential vps-device-token."`
-	TokenFile    string          `name:"vps-device-token-file" env:"VPS_DEVICE_TOKEN_FILE" help:"File that holds the token, readable by its owner only; read again when it changes."`
-	CAFile       string          `name:"vps-ca-file" env:"VPS_CA_FILE" help:"PEM file of the certificate authority, for a server with a private one."`
-	DeviceID     string          `name:"device-id" env:"DEVICE_ID" help:"Name of the inverter on the server. Default: SUNGROW_HOST."`
-	BatchSize    int             `name:"batch-size" env:"BATCH_SIZE" default:"30" help:"Samples per upload, 1 to 1000; more while there is a backlog."`
-	UploadS      float64         `name:"upload-interval-s" env:"UPLOAD_INTERVAL_S" default:"10" help:"Seconds between uploads while there is no backlog."`
-	MaxBackoffS  float64         `name:"max-backoff-s" env:"MAX_BACKOFF_S" default:"300" help:"The longest wait between attempts while the server is away, seconds."`
-	SpoolPath    string          `name:"spool-path" env:"SPOOL_PATH" default:"/data/spool.db" help:"File that keeps samples until the server has them."`
-	HealthPath   string          `name:"health-path" env:"HEALTH_PATH" help:"File that tells how the edge is. Default: health.json beside the spool."`
-	Socket       string          `name:"status-socket" env:"STATUS_SOCKET" help:"Unix socket for status and metrics. Default: edge.sock beside the spool."`
-	RegisterMap  string          `name:"register-map" env:"REGISTER_MAP" help:"CSV file of registers that replace or extend the built-in map."`
-	RawDebug     bool            `name:"raw-debug-enabled" env:"RAW_DEBUG_ENABLED" help:"Log the raw words of a poll from time to time."`
-	RawDebugEach int             `name:"raw-debug-every-n-polls" env:"RAW_DEBUG_EVERY_N_POLLS" default:"60" help:"How often: every so many polls."`
-	LogLevel     string          `name:"log-level" env:"LOG_LEVEL" default:"info" enum:"debug,info,warn,error" help:"debug, info, warn or error."`
+	Host         string            `name:"sungrow-host" env:"SUNGROW_HOST" help:"Address of the inverter or its WiNet-S dongle. Required."`
+	Port         int               `name:"sungrow-port" env:"SUNGROW_PORT" default:"502" help:"Modbus TCP port."`
+	Unit         int               `name:"sungrow-slave-id" env:"SUNGROW_SLAVE_ID" default:"1" help:"Modbus unit id, 1 to 247."`
+	PollS        float64           `name:"poll-interval-s" env:"POLL_INTERVAL_S" default:"5" help:"Seconds from one poll's start to the next, at least 5."`
+	GapMS        int               `name:"inter-register-delay-ms" env:"INTER_REGISTER_DELAY_MS" default:"20" help:"Milliseconds between an answer and the next read, at least 20."`
+	URL          string            `name:"vps-base-url" env:"VPS_BASE_URL" help:"The server, https://... Required."`
+	Token        settings.Secret   `name:"vps-device-token" env:"VPS_DEVICE_TOKEN" hidden:"" help:"Token of this device. Required, here, in VPS_DEVICE_TOKEN_FILE, or as the systemd credential vps-device-token."`
+	TokenFile    string            `name:"vps-device-token-file" env:"VPS_DEVICE_TOKEN_FILE" help:"File that holds the token, readable by its owner only; read again when it changes."`
+	CAFile       string            `name:"vps-ca-file" env:"VPS_CA_FILE" help:"PEM file of the certificate authority, for a server with a private one."`
+	DeviceID     string            `name:"device-id" env:"DEVICE_ID" help:"Name of the inverter on the server. Default: SUNGROW_HOST."`
+	BatchSize    int               `name:"batch-size" env:"BATCH_SIZE" default:"30" help:"Samples per upload, 1 to 1000; more while there is a backlog."`
+	UploadS      float64           `name:"upload-interval-s" env:"UPLOAD_INTERVAL_S" default:"10" help:"Seconds between uploads while there is no backlog."`
+	MaxBackoffS  float64           `name:"max-backoff-s" env:"MAX_BACKOFF_S" default:"300" help:"The longest wait between attempts while the server is away, seconds."`
+	SpoolPath    string            `name:"spool-path" env:"SPOOL_PATH" default:"/data/spool.db" help:"File that keeps samples until the server has them."`
+	HealthPath   string            `name:"health-path" env:"HEALTH_PATH" help:"File that tells how the edge is. Default: health.json beside the spool."`
+	Socket       string            `name:"status-socket" env:"STATUS_SOCKET" help:"Unix socket for status and metrics. Default: edge.sock beside the spool."`
+	RegisterMap  string            `name:"register-map" env:"REGISTER_MAP" help:"CSV file of registers that replace or extend the built-in map."`
+	RawDebug     bool              `name:"raw-debug-enabled" env:"RAW_DEBUG_ENABLED" help:"Log the raw words of a poll from time to time."`
+	RawDebugEach int               `name:"raw-debug-every-n-polls" env:"RAW_DEBUG_EVERY_N_POLLS" default:"60" help:"How often: every so many polls."`
+	LogLevel     settings.LogLevel `name:"log-level" env:"LOG_LEVEL" default:"info" help:"debug, info, warn or error."`
 }
 
 const (
@@ -52,13 +53,8 @@ func (c *Config) Validate() error {
 	if c.DeviceID == "" {
 		c.DeviceID = c.Host
 	}
-	dir := filepath.Dir(c.SpoolPath)
-	if c.HealthPath == "" {
-		c.HealthPath = filepath.Join(dir, "health.json")
-	}
-	if c.Socket == "" {
-		c.Socket = filepath.Join(dir, "edge.sock")
-	}
+	c.HealthPath = cmp.Or(c.HealthPath, c.beside("health.json"))
+	c.Socket = cmp.Or(c.Socket, c.beside("edge.sock"))
 
 	var wrong []error
 	must := func(ok bool, format string, args ...any) {
@@ -81,6 +77,8 @@ func (c *Config) Validate() error {
 	between("RAW_DEBUG_EVERY_N_POLLS", float64(c.RawDebugEach), 1, 1e6)
 	must(c.Host == "" || wire.ValidDeviceID(c.DeviceID), "DEVICE_ID is %q: must be 1 to 64 characters of A-Z a-z 0-9 . _ ~ -", c.DeviceID)
 	must(c.SpoolPath != "", "SPOOL_PATH is empty")
+	must(filepath.Clean(c.HealthPath) != filepath.Clean(c.SpoolPath), "HEALTH_PATH is the same file as SPOOL_PATH")
+	must(filepath.Clean(c.Socket) != filepath.Clean(c.SpoolPath) && filepath.Clean(c.Socket) != filepath.Clean(c.HealthPath), "STATUS_SOCKET is the same file as SPOOL_PATH or HEALTH_PATH")
 	if err := checkURL(c.URL); err != nil {
 		wrong = append(wrong, err)
 	}
@@ -102,6 +100,15 @@ func (c *Config) Validate() error {
 		Why:  errors.Join(wrong...).Error(),
 		Next: "sunspool env edge   # every setting with its default and meaning",
 	}
+}
+
+// beside is the path of a file that belongs to the spool: of that name beside spool.db, and beside another.db of its own,
+// so that two edges may share a directory.
+func (c *Config) beside(name string) string {
+	if base := strings.TrimSuffix(filepath.Base(c.SpoolPath), ".db"); base != "spool" {
+		name = base + "." + name
+	}
+	return filepath.Join(filepath.Dir(c.SpoolPath), name)
 }
 
 // checkURL accepts only a server whose certificate can be verified.

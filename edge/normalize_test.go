@@ -28,8 +28,14 @@ func TestImagesBecomeTheSamplesTheyMean(t *testing.T) {
 		t.Run(image.ID, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				b := newBed(t, ofImage(t, image.ID))
-				b.poll() // the first poll of a connection reads block A only as far as every family has it
-				r, err := b.poll()
+				first, err := b.poll() // the first poll of a connection reads block A only as far as every family has it
+				if err == nil && time.Since(first.At) > time.Second {
+					t.Errorf("the first reading is of %v", first.At)
+				}
+				var r Reading
+				if r, err = b.poll(); err == nil && r.At.IsZero() {
+					t.Error("no time")
+				}
 				var s wire.Sample
 				var f Findings
 				if err == nil {
@@ -43,6 +49,9 @@ func TestImagesBecomeTheSamplesTheyMean(t *testing.T) {
 				}
 				if err != nil {
 					t.Fatal(err)
+				}
+				if age := time.Since(s.Time); age > time.Second {
+					t.Errorf("the sample is %v old", age)
 				}
 				checkDerived(t, image, s, f)
 				for name, want := range image.Expected {

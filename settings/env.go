@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"io"
+	"os"
 	"strings"
 
 	"github.com/alecthomas/kong"
@@ -44,4 +45,18 @@ func wrap(prefix, text string, width int) string {
 	}
 	b.WriteString(strings.TrimRight(line, " ") + "\n")
 	return b.String()
+}
+
+// ForgetEmpty takes a variable that is set to nothing for one that is not set, as an environment file with a line left
+// blank means it. A setting that is switched off by being empty has the tag empty:"off".
+func ForgetEmpty(app *kong.Application) {
+	for _, node := range app.Children {
+		for _, flag := range node.Flags {
+			for _, name := range flag.Envs {
+				if value, set := os.LookupEnv(name); set && value == "" && !flag.Tag.Has("empty") {
+					os.Unsetenv(name)
+				}
+			}
+		}
+	}
 }

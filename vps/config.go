@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"log/slog"
 	"math"
 	"net"
 	"net/url"
@@ -26,7 +25,7 @@ type Config struct {
 	DataDir     string          `name:"data-dir" env:"DATA_DIR" default:"/data" placeholder:"DIR" help:"Where samples are kept."`
 
 	ListenAddr   string `name:"listen" env:"LISTEN_ADDR" default:"127.0.0.1:8000" placeholder:"HOST:PORT" help:"Where the API listens."`
-	InternalAddr string `name:"internal" env:"INTERNAL_ADDR" default:"127.0.0.1:8001" placeholder:"HOST:PORT" help:"Where /metrics listens, beside /health and /ready; empty for nowhere."`
+	InternalAddr string `name:"internal" env:"INTERNAL_ADDR" empty:"off" default:"127.0.0.1:8001" placeholder:"HOST:PORT" help:"Where /metrics listens, beside /health and /ready; empty for nowhere."`
 	TLSCertFile  string `name:"tls-cert-file" env:"TLS_CERT_FILE" placeholder:"FILE" help:"Certificate chain, PEM, to serve https without a proxy; read again when it changes."`
 	TLSKeyFile   string `name:"tls-key-file" env:"TLS_KEY_FILE" placeholder:"FILE" help:"Private key of the certificate, PEM."`
 
@@ -34,13 +33,15 @@ type Config struct {
 	DeviceTokensFile string          `name:"device-tokens-file" env:"DEVICE_TOKENS_FILE" placeholder:"FILE" help:"The same in a file of mode 0600, one entry a line; read again on SIGHUP. The systemd credential device-tokens is read too."`
 	ViewerTokens     settings.Secret `name:"viewer-tokens" env:"VIEWER_TOKENS" placeholder:"TOKEN:DEVICE,..." help:"Who may only read: token:device, or token:* for every device. Environment only."`
 
-	MaxSamplesPerRequest int      `name:"max-samples-per-request" env:"MAX_SAMPLES_PER_REQUEST" default:"1000" help:"Samples that one request may hold."`
-	MaxRequestBytes      int64    `name:"max-request-bytes" env:"MAX_REQUEST_BYTES" default:"1048576" help:"Bytes that one request may hold, unpacked."`
-	CacheTTLS            float64  `name:"cache-ttl-s" env:"CACHE_TTL_S" default:"5" help:"Seconds that the newest sample of a device is kept in memory; 0 for not at all."`
-	SiteTZ               string   `name:"site-tz" env:"SITE_TZ" placeholder:"ZONE" help:"Time zone of devices whose edge does not say its own, such as Europe/Brussels; UTC if empty."`
-	CORSAllowOrigins     []string `name:"cors-allow-origins" env:"CORS_ALLOW_ORIGINS" sep:"," placeholder:"ORIGIN,..." help:"Other origins whose pages may read, such as https://panel.example.org."`
-	LogLevel             string   `name:"log-level" env:"LOG_LEVEL" default:"info" help:"debug, info, warn or error."`
+	MaxSamplesPerRequest int               `name:"max-samples-per-request" env:"MAX_SAMPLES_PER_REQUEST" default:"1000" help:"Samples that one request may hold."`
+	MaxRequestBytes      int64             `name:"max-request-bytes" env:"MAX_REQUEST_BYTES" default:"1048576" help:"Bytes that one request may hold, unpacked."`
+	CacheTTLS            float64           `name:"cache-ttl-s" env:"CACHE_TTL_S" default:"5" help:"Seconds that the newest sample of a device is kept in memory; 0 for not at all."`
+	SiteTZ               string            `name:"site-tz" env:"SITE_TZ" placeholder:"ZONE" help:"Time zone of devices whose edge does not say its own, such as Europe/Brussels; UTC if empty."`
+	CORSAllowOrigins     []string          `name:"cors-allow-origins" env:"CORS_ALLOW_ORIGINS" sep:"," placeholder:"ORIGIN,..." help:"Other origins whose pages may read, such as https://panel.example.org."`
+	LogLevel             settings.LogLevel `name:"log-level" env:"LOG_LEVEL" default:"info" help:"debug, info, warn or error."`
 
+	// Version is that of the program, for the log and the metrics.
+	Version string `kong:"-"`
 	// Reload makes Run read the tokens and the certificate again: main gives the channel of SIGHUP here.
 	Reload <-chan os.Signal `kong:"-"`
 	// Listening is called once both listeners are open: main then tells systemd. internal is nil when it is off.
@@ -78,9 +79,6 @@ func (c *Config) Validate() error {
 	for _, origin := range c.CORSAllowOrigins {
 		check(isOrigin(origin), "CORS_ALLOW_ORIGINS has %q, which is not one exact origin such as https://panel.example.org", origin)
 	}
-	if _, err := c.Level(); err != nil {
-		check(false, "LOG_LEVEL %q is not debug, info, warn or error", c.LogLevel)
-	}
 	if wrong == nil {
 		return nil
 	}
@@ -113,16 +111,6 @@ func isOrigin(origin string) bool {
 	u, err := url.Parse(origin)
 	return err == nil && (u.Scheme == "https" || u.Scheme == "http") && u.Host != "" && u.User == nil &&
 		u.Scheme+"://"+u.Host == origin && !strings.Contains(u.Host, "*")
-}
-
-// Level is LOG_LEVEL, in any case.
-func (c *Config) Level() (level slog.Level, err error) {
-	text := strings.ToLower(cmp.Or(c.LogLevel, "info"))
-	if text == "warning" {
-		text = "warn"
-	}
-	err = level.UnmarshalText([]byte(text))
-	return level, err
 }
 
 func (c *Config) zone() (*time.Location, error) {

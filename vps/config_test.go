@@ -42,8 +42,8 @@ func TestDefaultsNeedOnlyATokenToBeValid(t *testing.T) {
 	if c, err = parse(t); err != nil || c.InternalAddr != "" || len(c.CORSAllowOrigins) != 2 {
 		t.Errorf("%+v %v", c, err)
 	}
-	if level, err := c.Level(); level != slog.LevelWarn || err != nil {
-		t.Errorf("level %v %v", level, err)
+	if c.LogLevel.Level != slog.LevelWarn {
+		t.Errorf("level %v", c.LogLevel)
 	}
 }
 
@@ -68,13 +68,13 @@ func TestSecretsAreNeverPrintedNorTakenFromTheCommandLine(t *testing.T) {
 
 func TestEverythingWrongIsNamedAtOnce(t *testing.T) {
 	c := Config{DatabaseURL: "postgres://x", RedisURL: "redis://x", ListenAddr: "8000", InternalAddr: "nowhere:99999", TLSCertFile: "/nowhere",
-		MaxSamplesPerRequest: -1, MaxRequestBytes: 1, CacheTTLS: -1, SiteTZ: "Mars/Base", CORSAllowOrigins: []string{"*"}, LogLevel: "loud"}
+		MaxSamplesPerRequest: -1, MaxRequestBytes: 1, CacheTTLS: -1, SiteTZ: "Mars/Base", CORSAllowOrigins: []string{"*"}}
 	fault, ok := errors.AsType[*health.Fault](c.Validate())
 	if !ok || fault.Exit != health.ExitConfig || fault.Next == "" {
 		t.Fatalf("%#v", c.Validate())
 	}
 	for _, name := range []string{"DATABASE_URL", "REDIS_URL", "DATA_DIR", "LISTEN_ADDR", "INTERNAL_ADDR", "TLS_KEY_FILE", "DEVICE_TOKENS",
-		"MAX_SAMPLES_PER_REQUEST", "MAX_REQUEST_BYTES", "CACHE_TTL_S", "SITE_TZ", "CORS_ALLOW_ORIGINS", "LOG_LEVEL"} {
+		"MAX_SAMPLES_PER_REQUEST", "MAX_REQUEST_BYTES", "CACHE_TTL_S", "SITE_TZ", "CORS_ALLOW_ORIGINS"} {
 		if !strings.Contains(fault.Why, name) {
 			t.Errorf("%s is not named in: %s", name, fault.Why)
 		}

@@ -1,9 +1,10 @@
 package vps
 
 import (
+	"cmp"
 	"errors"
 	"net/http"
-	"runtime/debug"
+	"runtime"
 	"strconv"
 	"time"
 
@@ -57,7 +58,7 @@ func newMetrics(s *Server) *metrics {
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "sunspool_requests_in_flight",
 			Help: "Requests with a good token that are being served."}, func() float64 { return float64(len(s.places)) }),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "sunspool_build_info", Help: "Always 1.",
-			ConstLabels: buildLabels()}, func() float64 { return 1 }),
+			ConstLabels: prometheus.Labels{"version": cmp.Or(s.Version, "unknown"), "go": runtime.Version()}}, func() float64 { return 1 }),
 	)
 	if s.Conflicts != nil {
 		registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Name: "sunspool_conflicts_total",
@@ -65,14 +66,6 @@ func newMetrics(s *Server) *metrics {
 			func() float64 { return float64(s.Conflicts()) }))
 	}
 	return m
-}
-
-func buildLabels() prometheus.Labels {
-	labels := prometheus.Labels{"version": "unknown", "go": "unknown"}
-	if info, ok := debug.ReadBuildInfo(); ok {
-		labels["version"], labels["go"] = info.Main.Version, info.GoVersion
-	}
-	return labels
 }
 
 // request counts an answered request.

@@ -9,7 +9,7 @@ import (
 const (
 	probeEvery   = 10 * time.Second
 	probeTimeout = 2 * time.Second
-	failureHolds = 30 * time.Second // a write that failed is believed so long, whatever a smaller one says
+	failureHolds = 30 * time.Second // a write that failed is believed so long, whatever a probe says
 	probeDevice  = "~ready"         // whose zone is written to see whether the store can write
 )
 

@@ -50,7 +50,7 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger) (err error) {
 
 	s := &Server{
 		Store: samples, Tokens: tokens, Log: log, Zone: zone, Origins: cfg.CORSAllowOrigins, Conflicts: disk.Conflicts,
-		MaxSamples: cfg.MaxSamplesPerRequest, MaxBytes: cfg.MaxRequestBytes,
+		MaxSamples: cfg.MaxSamplesPerRequest, MaxBytes: cfg.MaxRequestBytes, Version: cfg.Version,
 	}
 	var cert *certificate
 	var https *tls.Config
@@ -91,7 +91,7 @@ func announce(cfg Config, log *slog.Logger, public, internal net.Listener) {
 	if cfg.TLSCertFile != "" {
 		scheme = "https"
 	}
-	facts := []any{"listen", public.Addr().String(), "scheme", scheme, "data_dir", cfg.DataDir}
+	facts := []any{"version", cfg.Version, "listen", public.Addr().String(), "scheme", scheme, "data_dir", cfg.DataDir}
 	var internalAddr net.Addr
 	if internal != nil {
 		internalAddr = internal.Addr()

@@ -23,10 +23,11 @@ import (
 // Server answers the API from a store. Store and Tokens are required; the rest has a default. Set the fields before
 // the first call of Handler, Internal or Readers.
 type Server struct {
-	Store  store.Samples // closed by its owner, after the last request
-	Tokens *Tokens
-	Log    *slog.Logger     // default slog.Default()
-	Now    func() time.Time // default time.Now
+	Store   store.Samples // closed by its owner, after the last request
+	Tokens  *Tokens
+	Version string           // of the program, for the metrics
+	Log     *slog.Logger     // default slog.Default()
+	Now     func() time.Time // default time.Now
 
 	// Conflicts returns how many samples the store skipped as duplicates although they differ; may be nil.
 	Conflicts func() uint64

@@ -9,6 +9,8 @@ import (
 	"math"
 	"net"
 	"time"
+
+	"sunspool/health"
 )
 
 // Config is the flags of sunspool simulate: one line = flag, default, help.
@@ -39,12 +41,13 @@ func Run(ctx context.Context, c Config, stdout io.Writer, log *slog.Logger) erro
 	}
 	server, err := c.Server(time.Now(), log)
 	if err != nil {
-		return err
+		return &health.Fault{Code: "usage", Exit: health.ExitUsage, What: "cannot simulate that", Why: err.Error(), Next: "sunspool simulate --help"}
 	}
 	var listen net.ListenConfig
 	l, err := listen.Listen(ctx, "tcp", c.Listen)
 	if err != nil {
-		return fmt.Errorf("listen on %s: %w", c.Listen, err)
+		return &health.Fault{Code: "listen", Exit: health.ExitBusy, What: "cannot listen on " + c.Listen, Err: err,
+			Next: "choose another address with --listen; port 0 is any free one"}
 	}
 	if _, err := fmt.Fprintf(stdout, "simulated %s on %v (unit %d)\n", server.Name(), l.Addr(), c.Unit); err != nil {
 		return errors.Join(err, l.Close())
