@@ -27,18 +27,17 @@ type bed struct {
 	sim  *simulator.Server
 	in   *Inverter
 	file string // of the pace
-	up   func() time.Duration
 }
 
 func newBed(t *testing.T, sim *simulator.Server) *bed {
-	b := &bed{t: t, sim: sim, file: filepath.Join(t.TempDir(), "last-poll"), up: upIn()}
+	b := &bed{t: t, sim: sim, file: filepath.Join(t.TempDir(), "last-poll")}
 	b.restart()
 	return b
 }
 
 // restart is what a new process has: nothing but the file.
 func (b *bed) restart() {
-	pace := &Pace{Interval: 5 * time.Second, File: b.file, Up: b.up}
+	pace := &Pace{Interval: 5 * time.Second, File: b.file}
 	b.in = &Inverter{Unit: 1, Pace: pace, Log: slog.New(slog.DiscardHandler), Link: transport{
 		Address: "dongle:502", Dial: b.dial, Timeout: 5 * time.Second, Gap: 20 * time.Millisecond,
 		Settle: 3 * time.Second, Touched: pace.Touch,
@@ -191,7 +190,7 @@ func TestRandomExceptionCostsNoSample(t *testing.T) {
 }
 
 // Ten thousand polls with every fault that there is, kills and pauses: the dongle is never treated badly, as it measures
-// itself. A clock that is set cannot matter: see TestClockThatIsSetDoesNotHurryARestart.
+// itself.
 func TestPoliteWhateverHappens(t *testing.T) {
 	for _, seed := range []uint64{3, 4} {
 		synctest.Test(t, func(t *testing.T) {

@@ -16,8 +16,7 @@ const margin = 10 * time.Millisecond
 // long is not caught up.
 type Pace struct {
 	Interval time.Duration
-	File     string               // its modification time is p.Up() at the last touch; "" forgets at exit
-	Up       func() time.Duration // how long the host has been up, which no clock that is set can change
+	File     string // its modification time is the last touch; "" forgets at exit
 
 	last time.Time // when the inverter was last touched, or the last Wait returned
 }
@@ -41,29 +40,25 @@ func (p *Pace) Touch() {
 		return
 	}
 	// The file is a courtesy to the next process. Without it that process waits no longer than it must anyway.
-	up := time.Unix(0, int64(p.Up()))
-	if err := os.Chtimes(p.File, up, up); os.IsNotExist(err) {
+	if err := os.Chtimes(p.File, p.last, p.last); os.IsNotExist(err) {
 		if f, err := os.OpenFile(p.File, os.O_CREATE|os.O_WRONLY, 0o600); err == nil {
 			f.Close()
-			os.Chtimes(p.File, up, up)
 		}
 	}
 }
 
-// remembered is when an earlier process touched the inverter, if that can matter, and long ago otherwise. When the host
-// has started anew since, it was up for longer then than now, or we wait for one interval at most.
+// remembered is when an earlier process touched the inverter, if that can matter, and long ago otherwise.
 func (p *Pace) remembered() time.Time {
 	t := now()
 	long := t.Add(-p.Interval - margin)
 	info, err := os.Stat(p.File)
-	if p.File == "" || err != nil {
+	if p.File == "" || err != nil || info.ModTime().Before(long) {
 		return long
 	}
-	ago := p.Up() - time.Duration(info.ModTime().UnixNano())
-	if ago < 0 || ago > p.Interval+margin {
-		return long
+	if info.ModTime().After(t) { // the clock was set back: wait one interval, which is always enough
+		return t
 	}
-	return t.Add(-ago)
+	return t.Add(info.ModTime().Sub(t)) // t's monotonic reading, so that a step of the clock cannot shorten the wait
 }
 
 // Backoff says how long to wait after each failure in a row: exponential from Min to Max with jitter over the upper

@@ -28,7 +28,7 @@ func New(c Config, version string, log *slog.Logger) (*Edge, error) {
 		return nil, err
 	}
 	report := NewReport(version, c.DeviceID, c.HealthPath, log)
-	pace := &Pace{Interval: seconds(c.PollS), File: c.SpoolPath + ".last-poll", Up: uptime}
+	pace := &Pace{Interval: seconds(c.PollS), File: c.SpoolPath + ".last-poll"}
 	e := &Edge{
 		DeviceID: c.DeviceID,
 		Every:    seconds(c.UploadS),

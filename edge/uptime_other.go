@@ -1,9 +1,0 @@
-//go:build !linux
-
-package edge
-
-import "time"
-
-var started = now()
-
-func uptime() time.Duration { return now().Sub(started) }
