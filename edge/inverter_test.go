@@ -246,6 +246,32 @@ func TestPoliteWhateverHappens(t *testing.T) {
 	}
 }
 
+// slowWriter is a host that is too busy to let a request out at once, now and then.
+type slowWriter struct {
+	net.Conn
+	rng *rand.Rand
+}
+
+func (w slowWriter) Write(b []byte) (int, error) {
+	time.Sleep(time.Duration(w.rng.Int64N(int64(300 * time.Millisecond))))
+	return w.Conn.Write(b)
+}
+
+func TestBusyHostDoesNotHurryTheDongle(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBed(t, ofImage(t, hybridImage))
+		rng := rand.New(rand.NewPCG(1, 1))
+		b.in.Link.Dial = func(ctx context.Context, network, address string) (net.Conn, error) {
+			conn, err := b.dial(ctx, network, address)
+			return slowWriter{conn, rng}, err
+		}
+		for range 200 {
+			b.mustPoll()
+		}
+		b.polite()
+	})
+}
+
 func TestRefusedBlockCostsItsPieceOnly(t *testing.T) {
 	for _, c := range []struct {
 		block    string
