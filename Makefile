@@ -1,16 +1,17 @@
-# Targets: test lint build bench fuzz demo. `make test` is what CI runs; `make help` lists the rest.
+# Targets: test lint build bench fuzz demo. `make test` is what CI runs; `make help` lists the rest, docs/testing.md says
+# what each proves.
 SHELL := /bin/bash
 GO ?= go
 FUZZTIME ?= 30s
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
 export CGO_ENABLED ?= 0
 
-.PHONY: help test unit race lint build bench fuzz demo
+.PHONY: help test unit race lint build bench fuzz demo test-crash test-frames test-leaks test-backlog test-32bit test-386 test-arm
 
 help:
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
 
-test: lint unit race build ## everything that must hold before a change lands
+test: lint unit race test-386 build ## everything that must hold before a change lands
 
 unit: ## all tests, fuzz seeds included
 	$(GO) test ./...
@@ -38,6 +39,38 @@ fuzz: ## every fuzz target for FUZZTIME (30s)
 			echo "== $$pkg $$target"; \
 			$(GO) test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 20x $$pkg; \
 		done; done
+
+# What takes too long for every change. N, DAYS and SEED are how much, and of what.
+TORTURE := $(GO) test -count 1 -v -timeout 2h
+
+test-crash: ## N=50000 power cuts of a recorded edge (needs strace)
+	$(TORTURE) ./demo -run PowerCut -crash-images $(or $(N),50000) -crash-seed $(or $(SEED),1)
+
+test-frames: ## N=1000000 spoiled Modbus answers
+	$(TORTURE) ./edge -run 'SpoiledFrame|FlippedRegister' -frames $(or $(N),1000000) -frame-seed $(or $(SEED),0)
+
+test-leaks: ## DAYS=7 virtual days of faults at the pace of life
+	$(TORTURE) ./edge -run LeaksNothing -leak-days $(or $(DAYS),7) -leak-poll 5
+
+test-backlog: ## an outage of DAYS=30, delivered while polling
+	$(TORTURE) ./demo -run Backlog -backlog-days $(or $(DAYS),30)
+
+test-32bit: test-386 test-arm ## what depends on the size of a word, on 386 and on the oldest Raspberry Pi
+
+slow := Frame|Leaks|Polite|RefusesEverything
+
+test-386:
+	GOARCH=386 $(GO) test -short -skip '$(slow)' ./wire ./edge ./edge/registers ./vps/store
+
+# GOARM=6 on an arm1176 is the first Raspberry Pi: what needs a later one stops there as an illegal instruction.
+test-arm:
+	@command -v qemu-arm-static >/dev/null || { [ "$$(id -u)" = 0 ] && apt-get install -y --no-install-recommends qemu-user-static >/dev/null; } || true
+	@if ! command -v qemu-arm-static >/dev/null; then echo "SKIPPED: no qemu-arm-static, so nothing ran on ARM (apt-get install qemu-user-static)"; exit 0; fi; \
+	set -e; dir=$$(mktemp -d); trap 'rm -rf "$$dir"' EXIT; \
+	for pkg in wire edge; do \
+		GOARCH=arm GOARM=6 $(GO) test -c -o "$$dir/$$pkg" ./$$pkg; \
+		(cd $$pkg && qemu-arm-static -cpu arm1176 "$$dir/$$pkg" -test.short -test.skip '$(slow)'); \
+	done
 
 demo: ## show it
 	$(GO) run . demo

@@ -138,6 +138,7 @@ func (in *Inverter) poll(ctx context.Context) (Reading, error) {
 		return Reading{}, err
 	}
 	in.Pace.Touch()
+	in.Link.written = in.Pace.Touch // a busy host may take its time between the two, and the dongle counts from the request
 	r := Reading{Words: make(registers.Words, 256), Set: make(registers.Words), Lost: make(map[string]error)}
 	if !in.met {
 		if err := in.meet(ctx, r.Words); err != nil {

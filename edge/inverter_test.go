@@ -189,35 +189,86 @@ func TestRandomExceptionCostsNoSample(t *testing.T) {
 	}
 }
 
+// Ten thousand polls with every fault that there is, kills and pauses: the dongle is never treated badly, as it measures
+// itself.
 func TestPoliteWhateverHappens(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		rng := rand.New(rand.NewPCG(3, 4))
-		b := newBed(t, ofImage(t, hybridImage))
-		faults := []string{"slow=3s", "slow=4s", "late=9s", "silent", "half", "exception=4", "code0", "bad-length", "surplus", "reset", "off", "second-client"}
-		good := 0
-		for i := range 10_000 {
-			if i%7 == 0 {
-				var now []string
-				if rng.IntN(3) > 0 {
-					now = append(now, fmt.Sprintf("%s@0.%d", faults[rng.IntN(len(faults))], 1+rng.IntN(9)))
+	for _, seed := range []uint64{3, 4} {
+		synctest.Test(t, func(t *testing.T) {
+			rng := rand.New(rand.NewPCG(seed, 4))
+			model := []string{"SH10RT", "SG5.0RS"}[seed%2]
+			home, err := simulator.NewHome(simulator.HomeOptions{Model: model, Seed: seed, Since: time.Now().AddDate(0, 0, -2)})
+			if err != nil {
+				t.Fatal(err)
+			}
+			sim, err := simulator.New(simulator.Options{Home: home, Seed: seed})
+			if err != nil {
+				t.Fatal(err)
+			}
+			b := newBed(t, sim)
+			struck := make(map[string]int)
+			good, restarts := 0, 0
+			for i := range 10_000 {
+				if i%7 == 0 {
+					var now []string
+					if rng.IntN(3) > 0 {
+						kind := simulator.FaultKinds()[rng.IntN(len(simulator.FaultKinds()))]
+						struck[kind]++
+						text := kind
+						switch kind {
+						case "slow", "late":
+							text += fmt.Sprintf("=%dms", 1+rng.IntN(12_000))
+						case "refuse":
+							text += "=5213-5241"
+						}
+						now = append(now, fmt.Sprintf("%s@0.%d", text, 1+rng.IntN(9)))
+					}
+					b.faults(now...)
 				}
-				b.faults(now...)
+				if rng.IntN(50) == 0 { // killed, and back at once
+					b.in.Close()
+					b.restart()
+					restarts++
+				}
+				if rng.IntN(100) == 0 {
+					time.Sleep(time.Duration(rng.Int64N(int64(time.Minute)))) // stopped and continued
+				}
+				if _, err := b.poll(); err == nil {
+					good++
+				}
 			}
-			if rng.IntN(50) == 0 { // killed, and back at once
-				b.in.Close()
-				b.restart()
+			b.polite()
+			a := b.sim.Audit()
+			if good < 2000 || a.PollGap.Count < 2000 || a.ConnectGap.Count < 500 || restarts < 100 || len(struck) != len(simulator.FaultKinds()) {
+				t.Errorf("only %d good polls of 10,000, %d restarts, %d kinds of faults, %+v", good, restarts, len(struck), a)
 			}
-			if rng.IntN(100) == 0 {
-				time.Sleep(time.Duration(rng.Int64N(int64(time.Minute)))) // stopped and continued
-			}
-			if _, err := b.poll(); err == nil {
-				good++
-			}
+			t.Logf("%s: %d good polls, %d restarts, %+v", model, good, restarts, a)
+		})
+	}
+}
+
+// slowWriter is a host that is too busy to let a request out at once, now and then.
+type slowWriter struct {
+	net.Conn
+	rng *rand.Rand
+}
+
+func (w slowWriter) Write(b []byte) (int, error) {
+	time.Sleep(time.Duration(w.rng.Int64N(int64(300 * time.Millisecond))))
+	return w.Conn.Write(b)
+}
+
+func TestBusyHostDoesNotHurryTheDongle(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBed(t, ofImage(t, hybridImage))
+		rng := rand.New(rand.NewPCG(1, 1))
+		b.in.Link.Dial = func(ctx context.Context, network, address string) (net.Conn, error) {
+			conn, err := b.dial(ctx, network, address)
+			return slowWriter{conn, rng}, err
+		}
+		for range 200 {
+			b.mustPoll()
 		}
 		b.polite()
-		if a := b.sim.Audit(); good < 2000 || a.PollGap.Count < 2000 {
-			t.Errorf("only %d good polls of 10,000, %d measured", good, a.PollGap.Count)
-		}
 	})
 }
 

@@ -41,6 +41,7 @@ type transport struct {
 
 	conn      net.Conn
 	in        *bufio.Reader // of conn
+	written   func()        // called once, when the next request is on its way; may be nil
 	lastReply time.Time
 
 	Connects, Requests, Stale atomic.Int64
@@ -102,6 +103,10 @@ func (t *transport) send(ctx context.Context, request []byte) (answer []byte, er
 	t.Requests.Add(1)
 	if _, err := conn.Write(request); err != nil {
 		return nil, cancelled(ctx, fmt.Errorf("send to %s: %w", t.Address, err))
+	}
+	if t.written != nil {
+		t.written()
+		t.written = nil
 	}
 	for {
 		answer, err := readFrame(t.in)

@@ -52,7 +52,7 @@ func anything(r *rand.Rand) Sample {
 		}
 	}
 	s := Sample{
-		DeviceID: strings.Repeat("d", r.IntN(65)), Time: time.UnixMilli(r.Int64N(1<<45) - 1<<44).UTC(), Count: r.IntN(1<<31) - 1<<30,
+		DeviceID: strings.Repeat("d", r.IntN(65)), Time: time.UnixMilli(r.Int64N(1<<45) - 1<<44).UTC(), Count: int(r.Int32()) - 1<<30,
 	}
 	for _, f := range Fields {
 		if !f.Nullable || r.IntN(2) == 0 {

@@ -45,6 +45,9 @@ var kinds = map[string]time.Duration{
 	"off":           -1,              // closes every connection at once
 }
 
+// FaultKinds are the kinds of faults there are, sorted.
+func FaultKinds() []string { return slices.Sorted(maps.Keys(kinds)) }
+
 // ParseFault reads the text form.
 func ParseFault(text string) (Fault, error) {
 	bad := func(why string) (Fault, error) { return Fault{}, fmt.Errorf("fault %q: %s", text, why) }
@@ -70,7 +73,7 @@ func ParseFault(text string) (Fault, error) {
 	f.Kind = kind
 	usual, known := kinds[kind]
 	if !known {
-		return bad("the kinds are " + strings.Join(slices.Sorted(maps.Keys(kinds)), ", "))
+		return bad("the kinds are " + strings.Join(FaultKinds(), ", "))
 	}
 	f.Value = max(usual, 0)
 	switch {
