@@ -88,7 +88,7 @@ func (b *bed) startEdge() {
 	b.t.Helper()
 	e, err := edge.New(edge.Config{
 		Host: "dongle", Port: 502, Unit: 1, PollS: 5, GapMS: 20, URL: "https://vps.example.org", Token: settings.Secret("t0ken"),
-		DeviceID: "roof", BatchSize: 30, UploadS: 10, MaxBackoffS: 300,
+		DeviceID: "roof", BatchSize: 30, UploadS: 10, MaxBackoffS: 300, ClockTrust: "always",
 		SpoolPath: filepath.Join(b.dir, "spool.db"), HealthPath: filepath.Join(b.dir, "health.json"),
 	}, "test", slog.New(slog.DiscardHandler))
 	if err != nil {

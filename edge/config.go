@@ -36,6 +36,7 @@ type Config struct {
 	SpoolPath    string          `name:"spool-path" env:"SPOOL_PATH" default:"/data/spool.db" help:"File that keeps samples until the server has them."`
 	HealthPath   string          `name:"health-path" env:"HEALTH_PATH" help:"File that tells how the edge is. Default: health.json beside the spool."`
 	Socket       string          `name:"status-socket" env:"STATUS_SOCKET" help:"Unix socket for status and metrics. Default: edge.sock beside the spool."`
+	ClockTrust   string          `name:"clock-trust" env:"CLOCK_TRUST" default:"auto" enum:"auto,always" help:"auto keeps samples until a time server or our own server vouches for the time; always believes this host's clock."`
 	RegisterMap  string          `name:"register-map" env:"REGISTER_MAP" help:"CSV file of registers that replace or extend the built-in map."`
 	RawDebug     bool            `name:"raw-debug-enabled" env:"RAW_DEBUG_ENABLED" help:"Log the raw words of a poll from time to time."`
 	RawDebugEach int             `name:"raw-debug-every-n-polls" env:"RAW_DEBUG_EVERY_N_POLLS" default:"60" help:"How often: every so many polls."`
@@ -45,6 +46,8 @@ type Config struct {
 const (
 	minPollS = 5
 	minGapMS = 20
+
+	clockAlways = "always"
 )
 
 // Validate completes the defaults that depend on other settings and names everything that is wrong, in one *health.Fault.
@@ -80,6 +83,7 @@ func (c *Config) Validate() error {
 	between("MAX_BACKOFF_S", c.MaxBackoffS, 1, 86400)
 	between("RAW_DEBUG_EVERY_N_POLLS", float64(c.RawDebugEach), 1, 1e6)
 	must(c.Host == "" || wire.ValidDeviceID(c.DeviceID), "DEVICE_ID is %q: must be 1 to 64 characters of A-Z a-z 0-9 . _ ~ -", c.DeviceID)
+	must(c.ClockTrust == "" || c.ClockTrust == "auto" || c.ClockTrust == clockAlways, "CLOCK_TRUST is %q: must be auto or always", c.ClockTrust)
 	must(c.SpoolPath != "", "SPOOL_PATH is empty")
 	if err := checkURL(c.URL); err != nil {
 		wrong = append(wrong, err)

@@ -29,6 +29,7 @@ var errSchema = errors.New("the server refuses sample after sample: nothing is g
 type Uploader struct {
 	Spool     *Spool
 	Client    *http.Client
+	Clock     *Clock // hears the Date of each answer; may be nil
 	URL       string // of the ingest
 	Token     *Token
 	Agent     string // User-Agent
@@ -69,7 +70,7 @@ func (u *Uploader) Deliver(ctx context.Context) (more bool, err error) {
 		return false, err
 	}
 	u.Backoff.Reset()
-	more = u.Spool.Waiting() > len(u.suspects)
+	more = u.Spool.Ready() > len(u.suspects)
 	u.resize(len(records), more)
 	return more, nil
 }
