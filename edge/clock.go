@@ -28,7 +28,7 @@ func timestamp(t time.Time) time.Time { return t.UTC().Truncate(time.Millisecond
 //	the kernel says that a time server keeps its clock ──┐
 //	our own server's Date, where the kernel cannot say ──┴─> anchor ──> all samples of this boot
 //
-// One goroutine calls Check and Date, and nobody else writes the first fields below mu; the other methods may be called from any.
+// One goroutine calls Check and Date, and only it writes anchor and doubt; the other methods may be called from any.
 type Clock struct {
 	Host  Host
 	Trust bool // believe the host, whatever it says of its clock
@@ -58,6 +58,7 @@ const (
 	patience  = 10 * time.Minute      // without a time server, until our own server is asked
 	longest   = 10 * time.Second      // that its answer may take
 	dateSlack = 2 * time.Second       // a Date has whole seconds, and may come from a proxy
+	mostDrift = 2000                  // a clock left alone is off by less than this part of the time, which is 500 ppm
 	tolerance = 5 * time.Minute       // that a clock may lie behind the newest sample
 )
 
@@ -127,9 +128,13 @@ func (c *Clock) choose(seen anchor, heard *hearing) (next, doubt anchor) {
 	return anchor{}, seen
 }
 
-// follow returns what our server says of the time, if that is better than what we have.
+// follow returns what our server says of the time, if that is better than what we have: a time server's word holds for
+// the rest of the boot, as long as the difference can be the drift of the host's clock since then.
 func (c *Clock) follow(h *hearing) anchor {
-	if h == nil || c.anchor.set() && h.near(c.anchor, h.slack) {
+	switch {
+	case h == nil, c.anchor.set() && h.near(c.anchor, h.slack):
+		return anchor{}
+	case c.anchor.Quality == Synced && !h.near(c.anchor, h.slack+(h.Taken-c.anchor.Taken)/mostDrift):
 		return anchor{}
 	}
 	return h.anchor
@@ -227,7 +232,8 @@ func (c *Clock) Wanted() bool {
 func (c *Clock) Hear(r *http.Response, asked time.Duration) {
 	up := c.Host.Up()
 	date, err := http.ParseTime(r.Header.Get("Date"))
-	if err != nil || r.TLS == nil || len(r.TLS.VerifiedChains) == 0 || up-asked > longest || date.Before(built()) {
+	cached := r.Header.Get("Age") != ""
+	if err != nil || cached || r.TLS == nil || len(r.TLS.VerifiedChains) == 0 || up-asked > longest || date.Before(built()) {
 		return
 	}
 	took := up - asked

@@ -3,6 +3,7 @@ package edge
 import (
 	"encoding/binary"
 	"encoding/json"
+	"fmt"
 	"time"
 
 	bolt "go.etcd.io/bbolt"
@@ -112,8 +113,9 @@ func (s *Spool) Date(n uint32, a anchor, up time.Duration) error {
 	if err := s.place(n, a, up); err != nil {
 		return err
 	}
-	for s.held.Load() > 0 {
-		if err := s.stamp(stampAtOnce); err != nil {
+	for more := true; more; {
+		var err error
+		if more, err = s.stamp(stampAtOnce); err != nil {
 			return err
 		}
 	}
@@ -191,51 +193,33 @@ func stretchesOf(undated *bolt.Bucket) (all []stretch) {
 	return all
 }
 
-// stamp gives up to most of the oldest held samples the times that the anchors of their boots say, in one transaction.
-// The boots have anchors.
-func (s *Spool) stamp(most int) error {
-	return s.do(func() error {
+// stamp gives up to most of the oldest held samples the times that the anchors of their boots say, in one transaction,
+// and reports whether there are more. The boots have anchors.
+func (s *Spool) stamp(most int) (more bool, err error) {
+	err = s.do(func() error {
 		var moved, damaged, estimated int
 		err := s.db.Update(func(tx *bolt.Tx) error {
-			boots, undated, samples, meta := tx.Bucket(bootsBucket), tx.Bucket(undatedBucket), tx.Bucket(samplesBucket), tx.Bucket(metaBucket)
-			samples.FillPercent = 0.95
+			undated, meta := tx.Bucket(undatedBucket), tx.Bucket(metaBucket)
 			anchors := make(map[uint32]anchor)
-			for range most {
+			for ; moved < most; moved++ {
 				k, v := undated.Cursor().First()
 				if k == nil {
 					break
 				}
 				seq := binary.BigEndian.Uint64(k)
-				r, err := decodeRecord(seq, v)
-				if err != nil {
+				if r, err := decodeRecord(seq, v); err != nil {
 					damaged++
-					p := Poison{Seq: seq, Code: "record_damaged", Detail: err.Error(), First: now(), Last: now()}
-					if err := putAside(tx, p, v); err != nil {
+					if err := putAside(tx, Poison{Seq: seq, Code: "record_damaged", Detail: err.Error(), First: now(), Last: now()}, v); err != nil {
 						return err
 					}
-				} else {
-					if r.When.Quality == Undated {
-						a, ok := anchors[r.When.Boot]
-						if !ok {
-							a = decodeBoot(boots.Get(seqKey(uint64(r.When.Boot)))).Latest
-							anchors[r.When.Boot] = a
-						}
-						r.Sample.Time, r.When.Quality = a.at(r.When.Since), a.Quality
-					}
-					if r.When.Quality == Estimated {
-						estimated++
-					}
-					if err := s.unique(tx, &r.Sample.Time); err != nil {
-						return err
-					}
-					if err := samples.Put(seqKey(seq), r.encode()); err != nil {
-						return err
-					}
+				} else if err := s.stampOne(tx, &r, anchors); err != nil {
+					return err
+				} else if r.When.Quality == Estimated {
+					estimated++
 				}
 				if err := undated.Delete(seqKey(seq)); err != nil {
 					return err
 				}
-				moved++
 			}
 			if err := putNumber(meta, settledKey, number(meta, settledKey)+uint64(damaged)); err != nil {
 				return err
@@ -243,6 +227,7 @@ func (s *Spool) stamp(most int) error {
 			return putNumber(meta, estimatedKey, number(meta, estimatedKey)+uint64(estimated))
 		})
 		if err == nil {
+			more = moved == most
 			s.held.Add(int64(-moved))
 			s.waiting.Add(int64(-damaged))
 			s.quarantined.Add(int64(damaged))
@@ -250,6 +235,29 @@ func (s *Spool) stamp(most int) error {
 		}
 		return err
 	})
+	return more, err
+}
+
+// stampOne puts r among the samples, with the time that the anchor of its boot says. One that was only held behind
+// others has its time already. The anchors that were read so far are kept.
+func (s *Spool) stampOne(tx *bolt.Tx, r *Record, anchors map[uint32]anchor) error {
+	if r.When.Quality == Undated {
+		a, ok := anchors[r.When.Boot]
+		if !ok {
+			a = decodeBoot(tx.Bucket(bootsBucket).Get(seqKey(uint64(r.When.Boot)))).Latest
+			anchors[r.When.Boot] = a
+		}
+		if !a.set() {
+			return fmt.Errorf("boot %d of sample %d has no anchor", r.When.Boot, r.Seq)
+		}
+		r.Sample.Time, r.When.Quality = a.at(r.When.Since), a.Quality
+	}
+	if err := s.unique(tx, &r.Sample.Time); err != nil {
+		return err
+	}
+	samples := tx.Bucket(samplesBucket)
+	samples.FillPercent = 0.95
+	return samples.Put(seqKey(r.Seq), r.encode())
 }
 
 // putAside moves a record to the quarantine as it is.
