@@ -1,11 +1,11 @@
-# Targets: test lint build bench fuzz demo. `make test` is what CI runs; `make help` lists the rest.
+# Targets: test lint build bench fuzz clock demo. `make test` is what CI runs; `make help` lists the rest.
 SHELL := /bin/bash
 GO ?= go
 FUZZTIME ?= 30s
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
 export CGO_ENABLED ?= 0
 
-.PHONY: help test unit race lint build bench fuzz demo
+.PHONY: help test unit race lint build bench fuzz clock demo
 
 help:
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
@@ -38,6 +38,9 @@ fuzz: ## every fuzz target for FUZZTIME (30s)
 			echo "== $$pkg $$target"; \
 			$(GO) test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 20x $$pkg; \
 		done; done
+
+clock: ## 2,000 random lives of a host with a bad clock
+	CLOCK_SCHEDULES=2000 $(GO) test -run ClockSchedules -timeout 30m ./edge
 
 demo: ## show it
 	$(GO) run . demo

@@ -211,6 +211,24 @@ func TestClockSchedulesLoseNothingAndDateItRight(t *testing.T) {
 	}
 }
 
+func TestSampleBehindHeldOnesKeepsTheOrder(t *testing.T) {
+	w := newWorld(t)
+	w.boot(-year, false)
+	w.polls(5)
+	s := sampleAt(w.truth)
+	s.PVPowerW = 5
+	w.made[5] = made{w.truth, w.boots}
+	if err := w.spool.Append(&s, When{Boot: w.clock.boot, Since: w.clock.Host.Up(), Quality: Synced}); err != nil { // the disk was full when the others were to be dated
+		t.Fatal(err)
+	}
+	if w.spool.Ready() != 0 {
+		t.Error("it can be uploaded before those that are older")
+	}
+	w.ahead, w.synced = 0, true
+	w.clock.Check()
+	w.right(6, Synced, 100*time.Millisecond)
+}
+
 func TestTimesInTheRingComeBackAsTheyWere(t *testing.T) {
 	w := newWorld(t)
 	var want []int64
