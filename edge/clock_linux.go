@@ -10,7 +10,7 @@ import (
 func uptime() time.Duration {
 	var t unix.Timespec
 	if err := unix.ClockGettime(unix.CLOCK_BOOTTIME, &t); err != nil {
-		return now().Sub(started)
+		return sinceStart()
 	}
 	return time.Duration(t.Nano())
 }

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// uptime is that of this process, which bootID makes a boot of its own.
-func uptime() time.Duration { return now().Sub(started) }
+// uptime is that of this process, which is a boot of its own here.
+func uptime() time.Duration { return sinceStart() }
 
 func synced() (bool, error) { return false, errors.ErrUnsupported }

@@ -21,19 +21,23 @@ type Host struct {
 // thisHost returns the sources of the machine we run on. A machine that does not name its boots starts a new one with
 // each process.
 func thisHost() Host {
-	return Host{Wall: now, Up: uptime, Synced: synced, BootID: bootID()}
+	h := Host{Wall: now, Up: uptime, Synced: synced, BootID: bootID()}
+	if h.BootID == "" {
+		h.BootID, h.Up = rand.Text(), sinceStart
+	}
+	return h
 }
 
-// bootID prefers what a service manager says, because a sandbox may hide the kernel's own.
+// bootID prefers what a service manager says, because a sandbox may hide the kernel's own. It is "" where nobody says.
 func bootID() string {
 	if id := strings.TrimSpace(os.Getenv("SUNSPOOL_BOOT_ID")); id != "" {
 		return id
 	}
-	if id, err := os.ReadFile("/proc/sys/kernel/random/boot_id"); err == nil && len(id) > 0 {
-		return strings.TrimSpace(string(id))
-	}
-	return rand.Text()
+	id, _ := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	return strings.TrimSpace(string(id))
 }
+
+func sinceStart() time.Duration { return now().Sub(started) }
 
 // oldest is before the first day of this program: no clock that says so is right.
 var oldest = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)

@@ -27,10 +27,11 @@ func New(c Config, version string, log *slog.Logger) (*Edge, error) {
 	if err != nil {
 		return nil, err
 	}
-	clock := &Clock{Host: thisHost(), Trust: c.ClockTrust == clockAlways, Spool: spool, Log: log}
+	host := thisHost()
+	clock := &Clock{Host: host, Trust: c.ClockTrust == clockAlways, Spool: spool, Log: log}
 	verifyBy(client, clock)
 	report := NewReport(version, c.DeviceID, c.HealthPath, log)
-	pace := &Pace{Interval: seconds(c.PollS), File: c.SpoolPath + ".last-poll"}
+	pace := &Pace{Interval: seconds(c.PollS), File: c.SpoolPath + ".last-poll", Up: host.Up, BootID: host.BootID}
 	e := &Edge{
 		DeviceID: c.DeviceID,
 		Every:    seconds(c.UploadS),
