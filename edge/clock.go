@@ -1,12 +1,10 @@
 package edge
 
 import (
-	"crypto/x509"
-	"errors"
 	"fmt"
 	"log/slog"
-	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"sunspool/health"
@@ -39,17 +37,13 @@ type Clock struct {
 	refuted anchor // what the kernel vouched for and our server did not
 	since   time.Duration
 
+	accused atomic.Bool // by the server, of a time in the future
+
 	mu     sync.Mutex
 	anchor anchor // of this boot
 	doubt  anchor // what the kernel vouches for although newer samples exist
 	heard  *hearing
 	bound  bool // certificates are verified by the host's clock alone
-}
-
-// hearing is a Date of our own server, whose certificate was verified.
-type hearing struct {
-	anchor
-	slack time.Duration // that it may be off
 }
 
 const (
@@ -93,6 +87,9 @@ func (c *Clock) Check() error {
 	c.mu.Unlock()
 	if !c.dated() {
 		return c.unsynced()
+	}
+	if err := c.retract(up); err != nil {
+		return err
 	}
 	if err := c.Spool.Date(c.boot, c.anchor, up); err != nil {
 		return err
@@ -155,11 +152,15 @@ func (c *Clock) adopt(a anchor, up time.Duration) error {
 	} else {
 		log.Info("clock set")
 	}
-	return c.retract(up)
+	return nil
 }
 
-// retract takes back times that a clock gave which was ahead.
+// retract takes back times that a clock gave which was ahead, after the server refused one: it is a server that takes
+// no sample of the future, so it has none of them.
 func (c *Clock) retract(up time.Duration) error {
+	if !c.accused.Swap(false) {
+		return nil
+	}
 	n, err := c.Spool.Retract(c.anchor.at(up))
 	if n > 0 {
 		c.Log.Warn("samples from the future are dated anew", "samples", n)
@@ -179,9 +180,6 @@ func (c *Clock) join(up time.Duration) error {
 	c.mu.Lock()
 	c.boot, c.anchor = boot, a
 	c.mu.Unlock()
-	if a.set() && !c.Trust { // that process may have ended before it had done this
-		return c.retract(up)
-	}
 	return nil
 }
 
@@ -213,67 +211,6 @@ func (c *Clock) look() (wall time.Time, up time.Duration, ok bool) {
 		}
 	}
 	return wall, up, false
-}
-
-// Wanted reports whether our server is to be asked for the time: at once when the kernel cannot say whether its clock
-// is right, else when no time server did for long.
-func (c *Clock) Wanted() bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.Trust || c.heard != nil || c.dated() {
-		return false
-	}
-	_, err := c.Host.Synced()
-	return err != nil || c.doubt.set() || c.Host.Up() >= patience
-}
-
-// Hear takes the Date of an answer to a request that was made when the host had been up for asked. Only a server whose
-// certificate was verified is believed.
-func (c *Clock) Hear(r *http.Response, asked time.Duration) {
-	up := c.Host.Up()
-	date, err := http.ParseTime(r.Header.Get("Date"))
-	cached := r.Header.Get("Age") != ""
-	if err != nil || cached || r.TLS == nil || len(r.TLS.VerifiedChains) == 0 || up-asked > longest || date.Before(built()) {
-		return
-	}
-	took := up - asked
-	middle := date.Add(500*time.Millisecond - (asked + took/2)) // its fraction is cut off
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.heard = &hearing{anchor{Taken: up, Start: middle.UnixNano(), Quality: ByServer}, dateSlack + took/2}
-}
-
-// Certificates returns the time by which certificates are verified. While the host's clock is not set it may be in
-// 1970, where no certificate is valid yet: then it is at least the newest that we know it to be. That is never later
-// than the truth unless an earlier clock was ahead, which Refused finds out.
-func (c *Clock) Certificates() time.Time {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	wall, up, _ := c.look()
-	switch {
-	case c.Trust:
-		return wall
-	case c.dated():
-		return c.anchor.at(up)
-	case c.bound:
-		return wall
-	}
-	for _, known := range []time.Time{built(), c.Spool.Newest()} {
-		if known.After(wall) {
-			wall = known
-		}
-	}
-	return wall
-}
-
-// Refused takes note that a certificate was not valid at the time that Certificates gave: the next one is verified by
-// the other time that we have.
-func (c *Clock) Refused(err error) {
-	if invalid, ok := errors.AsType[x509.CertificateInvalidError](err); ok && invalid.Reason == x509.Expired {
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		c.bound = !c.bound
-	}
 }
 
 // State is synced, server, believed or unsynced: who vouches for the time of a sample made now.

@@ -113,6 +113,7 @@ func (s *schedule) upload(n int) {
 	var done []uint64
 	for _, r := range records {
 		if s.strict && r.Sample.Time.After(s.truth.Add(maxAhead)) {
+			s.clock.Accused()
 			continue
 		}
 		ms := r.Sample.Time.UnixMilli()

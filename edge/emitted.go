@@ -75,8 +75,8 @@ func (s *Spool) learn(tx *bolt.Tx, ms int64) error {
 	})
 }
 
-// Retract takes the times back of samples that lie further ahead of the true time than any server takes: a clock that
-// was believed was wrong. None of them can be on a server, so they may be dated anew. It returns how many they are.
+// Retract takes the times back of samples that lie further ahead of the true time than our server takes: a clock that
+// was believed was wrong. None of them can be on the server, so they may be dated anew. It returns how many they are.
 func (s *Spool) Retract(truth time.Time) (total int, err error) {
 	limit := truth.Add(maxAhead)
 	for more := true; more && err == nil && s.newest.Load() > limit.UnixMilli(); {
