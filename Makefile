@@ -6,7 +6,7 @@ FUZZTIME ?= 30s
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
 export CGO_ENABLED ?= 0
 
-.PHONY: help test unit race lint build bench fuzz demo test-crash test-frames test-leaks test-backlog test-32bit test-386 test-arm
+.PHONY: help test unit race lint build bench fuzz demo test-crash test-frames test-leaks test-backlog test-32bit test-386 test-arm clock
 
 help:
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -71,6 +71,9 @@ test-arm:
 		GOARCH=arm GOARM=6 $(GO) test -c -o "$$dir/$$pkg" ./$$pkg; \
 		(cd $$pkg && qemu-arm-static -cpu arm1176 "$$dir/$$pkg" -test.short -test.skip '$(slow)'); \
 	done
+
+clock: ## 2,000 random lives of a host with a bad clock
+	CLOCK_SCHEDULES=2000 $(GO) test -run ClockSchedules -timeout 30m ./edge
 
 demo: ## show it
 	$(GO) run . demo

@@ -2,6 +2,8 @@ package demo
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"io"
 	"log/slog"
@@ -30,12 +32,14 @@ type bed struct {
 
 	mu      sync.Mutex
 	cut     bool         // the network between edge and vps
+	dates   bool         // answers have a date and a connection that was verified, as in earnest
 	lose    float64      // part of the answers that are lost after the server has acted
 	api     http.Handler // nil while the server is down
 	rng     *rand.Rand
 	made    []wire.Sample // durable in the spool
 	retries int           // answers lost
 	disk    *store.Bolt
+	host    *edge.Host // a clock that is not to be believed; nil for the bubble's
 	edge    *edge.Edge
 	stopped chan struct{} // closed when the edge has ended
 	cancel  context.CancelFunc
@@ -88,11 +92,14 @@ func (b *bed) startEdge() {
 	b.t.Helper()
 	e, err := edge.New(edge.Config{
 		Host: "dongle", Port: 502, Unit: 1, PollS: 5, GapMS: 20, URL: "https://vps.example.org", Token: settings.Secret("t0ken"),
-		DeviceID: "roof", BatchSize: 30, UploadS: 10, MaxBackoffS: 300,
+		DeviceID: "roof", BatchSize: 30, UploadS: 10, MaxBackoffS: 300, ClockTrust: "always",
 		SpoolPath: filepath.Join(b.dir, "spool.db"), HealthPath: filepath.Join(b.dir, "health.json"),
 	}, "test", slog.New(slog.DiscardHandler))
 	if err != nil {
 		b.t.Fatal(err)
+	}
+	if b.host != nil {
+		e.Clock.Trust, e.Clock.Host = false, *b.host
 	}
 	ctx, cancel := context.WithCancel(b.t.Context())
 	e.Inverter.Link.Dial = func(context.Context, string, string) (net.Conn, error) {
@@ -139,7 +146,12 @@ func (b *bed) RoundTrip(r *http.Request) (*http.Response, error) {
 		b.mu.Unlock()
 		return nil, io.ErrUnexpectedEOF
 	}
-	return w.response(r), nil
+	resp := w.response(r)
+	if b.dates {
+		resp.Header.Set("Date", time.Now().UTC().Format(http.TimeFormat))
+		resp.TLS = &tls.ConnectionState{VerifiedChains: [][]*x509.Certificate{{}}}
+	}
+	return resp, nil
 }
 
 func (b *bed) set(f func()) {

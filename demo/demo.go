@@ -171,7 +171,7 @@ func (s *show) start(ctx context.Context, g *errgroup.Group, c Config, dir, vers
 	if s.edge, err = edge.New(edge.Config{
 		Host: "127.0.0.1", Port: modbus.Addr().(*net.TCPAddr).Port, Unit: 1, PollS: 5, GapMS: 20,
 		URL: "https://" + s.addresses.api, Token: settings.Secret(secret.token), CAFile: secret.caFile, DeviceID: Device,
-		BatchSize: 30, UploadS: 1, MaxBackoffS: 3,
+		BatchSize: 30, UploadS: 1, MaxBackoffS: 3, ClockTrust: "always",
 		SpoolPath: filepath.Join(dir, "spool.db"), HealthPath: filepath.Join(dir, "health.json"),
 	}, version, log.With("role", "edge")); err != nil {
 		s.store.Close()

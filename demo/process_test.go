@@ -177,7 +177,7 @@ func (s *site) edge(device, token, modbus string) *process {
 	return s.start(device+".log", []string{
 		"SUNGROW_HOST=" + host, "SUNGROW_PORT=" + port, "DEVICE_ID=" + device, "VPS_BASE_URL=https://" + s.listen,
 		"VPS_DEVICE_TOKEN=" + token, "VPS_CA_FILE=" + s.secret.caFile, "UPLOAD_INTERVAL_S=1", "MAX_BACKOFF_S=2",
-		"SPOOL_PATH=" + filepath.Join(s.dir, device, "spool.db"), "LOG_LEVEL=debug",
+		"SPOOL_PATH=" + filepath.Join(s.dir, device, "spool.db"), "LOG_LEVEL=debug", "CLOCK_TRUST=always",
 	}, "edge")
 }
 

@@ -18,7 +18,7 @@ func (e *Edge) orAsleep(err error) error {
 	if !ok || f.Exit != health.ExitUnreachable {
 		return err
 	}
-	if seen := e.Report.lastSample(); e.Inverter.SleepsAtNight() && e.lastPV < dusk && now().Sub(seen) < longestNight {
+	if e.Inverter.SleepsAtNight() && e.lastPV < dusk && e.Report.sinceSample() < longestNight {
 		return asleep
 	}
 	return err

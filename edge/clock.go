@@ -1,42 +1,253 @@
 package edge
 
 import (
-	"os"
-	"path/filepath"
-	"strings"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
 	"time"
+
+	"sunspool/health"
 )
 
-// now is the only place of the edge that asks the host for the time. Whether the host knows it is decided here too, so
-// that a sample never carries a time nobody vouches for.
+// now is the only place of the edge that asks the host for the time. What it returns measures durations, whatever the
+// host's clock is set to meanwhile; what time a sample has is for a Clock to say.
 func now() time.Time { return time.Now() }
+
+var started = now()
 
 // timestamp is t as a sample carries it: UTC, whole milliseconds, which is the finest that every store keeps.
 func timestamp(t time.Time) time.Time { return t.UTC().Truncate(time.Millisecond) }
 
-// hostZone returns the IANA name of the host's time zone, or "" when the host does not say: the inverter hangs on the
-// same wall, so its days begin and end there.
-func hostZone() string {
-	if tz, ok := os.LookupEnv("TZ"); ok {
-		return known(strings.TrimPrefix(tz, ":"))
-	}
-	if link, err := filepath.EvalSymlinks("/etc/localtime"); err == nil {
-		if _, name, ok := strings.Cut(link, "zoneinfo/"); ok {
-			return known(name)
-		}
-	}
-	if name, err := os.ReadFile("/etc/timezone"); err == nil {
-		return known(strings.TrimSpace(string(name)))
-	}
-	return ""
+// Clock knows when a sample was made, or that nobody does. The host's clock may be years off until a time server sets
+// it, and then it steps; what never steps is the time since the host started. So a sample keeps that, and an anchor
+// ties it to the time of day:
+//
+//	the kernel says that a time server keeps its clock ──┐
+//	our own server's Date, where the kernel cannot say ──┴─> anchor ──> all samples of this boot
+//
+// One goroutine calls Check and Date, and only it writes anchor and doubt; the other methods may be called from any.
+type Clock struct {
+	Host  Host
+	Trust bool // believe the host, whatever it says of its clock
+	Spool *Spool
+	Log   *slog.Logger
+
+	boot    uint32 // number of this boot in the spool, 0 until it is known
+	refuted anchor // what the kernel vouched for and our server did not
+	since   time.Duration
+
+	accused atomic.Bool // by the server, of a time in the future
+
+	mu     sync.Mutex
+	anchor anchor // of this boot
+	doubt  anchor // what the kernel vouches for although newer samples exist
+	heard  *hearing
+	bound  bool // certificates are verified by the host's clock alone
 }
 
-func known(zone string) string {
-	if zone == "" || zone == "Local" {
-		return ""
+const (
+	jump      = 50 * time.Millisecond // an anchor stays until a better one differs by this: the kernel slews its clock all the time
+	bracket   = 10 * time.Millisecond // that reading both clocks may take, to be one instant
+	patience  = 10 * time.Minute      // without a time server, until our own server is asked
+	longest   = 10 * time.Second      // that its answer may take
+	dateSlack = 2 * time.Second       // a Date has whole seconds, and may come from a proxy
+	mostDrift = 2000                  // a clock left alone is off by less than this part of the time, which is 500 ppm
+	tolerance = 5 * time.Minute       // that a clock may lie behind the newest sample
+)
+
+// Check compares the clocks and dates the samples that wait, where that is possible now. It is to be called before
+// every poll. The error is the spool's, or a *health.Fault that says what is wrong or waited for.
+func (c *Clock) Check() error {
+	wall, up, ok := c.look()
+	if !ok {
+		return nil // the host is busy: the next poll is soon
 	}
-	if _, err := time.LoadLocation(zone); err != nil {
-		return ""
+	if err := c.join(up); err != nil {
+		return err
 	}
-	return zone
+	seen := anchor{Taken: up, Start: wall.Add(-up).UnixNano(), Quality: Synced}
+	if c.Trust {
+		seen.Quality = Believed
+		return c.Spool.Date(c.boot, seen, up)
+	}
+	c.mu.Lock()
+	heard := c.heard
+	c.heard = nil
+	c.mu.Unlock()
+
+	next, doubt := c.choose(seen, heard)
+	if next.set() {
+		if err := c.adopt(next, up); err != nil {
+			return err
+		}
+	}
+	c.mu.Lock()
+	c.doubt = doubt
+	c.mu.Unlock()
+	if !c.dated() {
+		return c.unsynced()
+	}
+	if err := c.retract(up); err != nil {
+		return err
+	}
+	if err := c.Spool.Date(c.boot, c.anchor, up); err != nil {
+		return err
+	}
+	return c.disputed(heard)
+}
+
+// choose returns the anchor that is to replace the present one, if any is, and what the kernel says if that is in
+// doubt. It needs no lock: nobody else writes what it reads.
+func (c *Clock) choose(seen anchor, heard *hearing) (next, doubt anchor) {
+	synced, err := c.Host.Synced()
+	now := seen.at(seen.Taken)
+	switch {
+	case err != nil || !synced || now.Before(built()) || c.refuted.set() && seen.near(c.refuted, tolerance):
+		return c.follow(heard), anchor{}
+	case c.anchor.Quality == Synced && seen.near(c.anchor, jump):
+		return anchor{}, anchor{}
+	case !now.Before(c.Spool.Newest().Add(-tolerance)):
+		return seen, anchor{}
+	}
+	// Samples that are newer than now: either the clock was ahead then, or it is behind now, whatever the kernel says.
+	// Our server knows; without it, who says the same for long enough is believed.
+	if !c.doubt.set() || !seen.near(c.doubt, tolerance) {
+		c.since = seen.Taken
+	}
+	switch {
+	case heard != nil && seen.near(heard.anchor, tolerance), seen.Taken-c.since >= patience:
+		return seen, anchor{}
+	case heard != nil:
+		c.refuted = seen
+		return c.follow(heard), anchor{}
+	}
+	return anchor{}, seen
+}
+
+// follow returns what our server says of the time, if that is better than what we have: a time server's word holds for
+// the rest of the boot, as long as the difference can be the drift of the host's clock since then.
+func (c *Clock) follow(h *hearing) anchor {
+	switch {
+	case h == nil, c.anchor.set() && h.near(c.anchor, h.slack):
+		return anchor{}
+	case c.anchor.Quality == Synced && !h.near(c.anchor, h.slack+(h.Taken-c.anchor.Taken)/mostDrift):
+		return anchor{}
+	}
+	return h.anchor
+}
+
+// adopt makes a the anchor of this boot.
+func (c *Clock) adopt(a anchor, up time.Duration) error {
+	before := c.anchor
+	if err := c.Spool.Anchor(c.boot, a); err != nil {
+		return err
+	}
+	c.mu.Lock()
+	c.anchor = a
+	c.mu.Unlock()
+	log := c.Log.With("time", a.at(up), "by", a.Quality.String(), "held", c.Spool.Held())
+	if before.set() {
+		log.Warn("clock stepped", "step_s", time.Duration(a.Start-before.Start).Seconds())
+	} else {
+		log.Info("clock set")
+	}
+	return nil
+}
+
+// retract takes back times that a clock gave which was ahead, after the server refused one: it is a server that takes
+// no sample of the future, so it has none of them.
+func (c *Clock) retract(up time.Duration) error {
+	if !c.accused.Swap(false) {
+		return nil
+	}
+	n, err := c.Spool.Retract(c.anchor.at(up))
+	if n > 0 {
+		c.Log.Warn("samples from the future are dated anew", "samples", n)
+	}
+	return err
+}
+
+// join learns the number of this boot and the anchor that an earlier process left.
+func (c *Clock) join(up time.Duration) error {
+	if c.boot != 0 {
+		return nil
+	}
+	boot, a, err := c.Spool.Join(c.Host.BootID, up)
+	if err != nil {
+		return err
+	}
+	c.mu.Lock()
+	c.boot, c.anchor = boot, a
+	c.mu.Unlock()
+	return nil
+}
+
+// Date returns the time of an instant that is age ago, and what is known of it. Undated, it is what the host thinks.
+func (c *Clock) Date(age time.Duration) (time.Time, When) {
+	wall, up, _ := c.look()
+	when := When{Boot: c.boot, Since: max(up-age, 0)}
+	switch {
+	case c.Trust:
+		when.Quality = Believed
+	case c.dated():
+		when.Quality = c.anchor.Quality
+		return c.anchor.at(when.Since), when
+	}
+	return timestamp(wall.Add(-age)), when
+}
+
+// dated reports whether the samples of this boot can have a time. The caller is the one of Check, or has the lock.
+func (c *Clock) dated() bool { return c.anchor.set() && !c.doubt.set() }
+
+// look reads both clocks at one instant.
+func (c *Clock) look() (wall time.Time, up time.Duration, ok bool) {
+	for range 3 {
+		before := c.Host.Up()
+		wall = c.Host.Wall()
+		after := c.Host.Up()
+		if up = before + (after-before)/2; after-before <= bracket {
+			return wall, up, true
+		}
+	}
+	return wall, up, false
+}
+
+// State is synced, server, believed or unsynced: who vouches for the time of a sample made now.
+func (c *Clock) State() string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case c.Trust:
+		return Believed.String()
+	case c.dated():
+		return c.anchor.Quality.String()
+	}
+	return Undated.String()
+}
+
+// unsynced says what the samples wait for.
+func (c *Clock) unsynced() error {
+	f := &health.Fault{
+		Code: "clock_unsynced", What: "the time is not known: samples are kept until it is",
+		Why:  "no time server has set this host's clock; our own server is asked when none does for 10 min",
+		Next: "timedatectl   # is NTP on, and is its server reached? CLOCK_TRUST=always believes this clock as it is",
+	}
+	if c.doubt.set() {
+		f.Why = fmt.Sprintf("this host's clock says %s, but there are samples of %s; it is believed after 10 min, or when our server agrees",
+			c.doubt.at(c.doubt.Taken).Format(time.RFC3339), c.Spool.Newest().UTC().Format(time.RFC3339))
+	}
+	return f
+}
+
+// disputed says that the kernel and our server differ by so much that the server will not take the samples.
+func (c *Clock) disputed(h *hearing) error {
+	if h == nil || h.near(c.anchor, maxAhead) {
+		return nil
+	}
+	return &health.Fault{
+		Code: "clock_disputed", What: fmt.Sprintf("this host's clock and the server's differ by %v", time.Duration(c.anchor.Start-h.Start).Round(time.Second)),
+		Why:  "a time server vouches for this host's clock, so the server's is taken to be wrong",
+		Next: "set the clock of the server; samples that it takes to be from the future wait until then",
+	}
 }

@@ -41,11 +41,14 @@ type Config struct {
 	RawDebug     bool              `name:"raw-debug-enabled" env:"RAW_DEBUG_ENABLED" help:"Log the raw words of a poll from time to time."`
 	RawDebugEach int               `name:"raw-debug-every-n-polls" env:"RAW_DEBUG_EVERY_N_POLLS" default:"60" help:"How often: every so many polls."`
 	LogLevel     settings.LogLevel `name:"log-level" env:"LOG_LEVEL" default:"info" help:"debug, info, warn or error."`
+	ClockTrust   string            `name:"clock-trust" env:"CLOCK_TRUST" default:"auto" enum:"auto,always" help:"auto keeps samples until a time server or our own server vouches for the time; always believes this host's clock."`
 }
 
 const (
 	minPollS = 5
 	minGapMS = 20
+
+	clockAlways = "always"
 )
 
 // Validate completes the defaults that depend on other settings and names everything that is wrong, in one *health.Fault.
@@ -76,6 +79,7 @@ func (c *Config) Validate() error {
 	between("MAX_BACKOFF_S", c.MaxBackoffS, 1, 86400)
 	between("RAW_DEBUG_EVERY_N_POLLS", float64(c.RawDebugEach), 1, 1e6)
 	must(c.Host == "" || wire.ValidDeviceID(c.DeviceID), "DEVICE_ID is %q: must be 1 to 64 characters of A-Z a-z 0-9 . _ ~ -", c.DeviceID)
+	must(c.ClockTrust == "" || c.ClockTrust == "auto" || c.ClockTrust == clockAlways, "CLOCK_TRUST is %q: must be auto or always", c.ClockTrust)
 	must(c.SpoolPath != "", "SPOOL_PATH is empty")
 	must(filepath.Clean(c.HealthPath) != filepath.Clean(c.SpoolPath), "HEALTH_PATH is the same file as SPOOL_PATH")
 	must(filepath.Clean(c.Socket) != filepath.Clean(c.SpoolPath) && filepath.Clean(c.Socket) != filepath.Clean(c.HealthPath), "STATUS_SOCKET is the same file as SPOOL_PATH or HEALTH_PATH")

@@ -33,22 +33,23 @@ type Edge struct {
 	Pace     *Pace
 	Inverter *Inverter
 	Spool    *Spool
+	Clock    *Clock
 	Uploader *Uploader
 	Report   *Report // health file, status and metrics
 
-	Kept func(wire.Sample) // told of each sample that is durable; may be nil
+	Kept func(wire.Sample) // told of each sample that is durable, with the host's time while it is held; may be nil
 
-	inverter, spool, vps *health.Link
-	frozen               frozen
-	polls                int
-	lastPV               float64
+	inverter, spool, clock, vps *health.Link
+	frozen                      frozen
+	polls                       int
+	lastPV                      float64
 }
 
 // Run reads and delivers until ctx ends; then it stops reading and tries once more, for a short time, to deliver what
 // is waiting. The spool is still open when it returns.
 func (e *Edge) Run(ctx context.Context) error {
 	chain := e.Report.Chain
-	e.inverter, e.spool, e.vps = chain.Link("inverter"), chain.Link("spool"), chain.Link("vps")
+	e.inverter, e.spool, e.clock, e.vps = chain.Link("inverter"), chain.Link("spool"), chain.Link("clock"), chain.Link("vps")
 	e.spool.Report(nil) // it is open
 
 	var loops sync.WaitGroup
@@ -67,6 +68,7 @@ func (e *Edge) Run(ctx context.Context) error {
 func (e *Edge) collect(ctx context.Context) {
 	defer e.Inverter.Close()
 	for e.Pace.Wait(ctx) == nil {
+		e.clock.Report(protect(e.Clock.Check))
 		err := protect(func() error { return e.poll(ctx) })
 		if ctx.Err() != nil {
 			return
@@ -95,7 +97,9 @@ func (e *Edge) poll(ctx context.Context) error {
 	}
 	sample.DeviceID, e.lastPV = e.DeviceID, sample.PVPowerW
 
-	err = protect(func() error { return e.Spool.Append(&sample, When{Quality: Believed}) })
+	var when When
+	sample.Time, when = e.Clock.Date(now().Sub(reading.At))
+	err = protect(func() error { return e.Spool.Append(&sample, when) })
 	e.spool.Report(err)
 	if err != nil {
 		e.Report.lost("spool_error")
@@ -135,6 +139,11 @@ func (e *Edge) deliver(ctx context.Context) {
 func (e *Edge) deliverOnce(ctx context.Context) (more bool, err error) {
 	before := e.Uploader.Uploaded.Load()
 	err = protect(func() error {
+		if e.Clock.Wanted() {
+			if err := e.Uploader.ask(ctx); err != nil {
+				return err
+			}
+		}
 		more, err = e.Uploader.Deliver(ctx)
 		return err
 	})

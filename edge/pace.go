@@ -18,6 +18,13 @@ type Pace struct {
 	Interval time.Duration
 	File     string // its modification time is the last touch; "" forgets at exit
 
+	// How long the host has been up, and which boot that is. The file then has the boot in it and, as modification
+	// time, how long the host had been up: a step of the wall clock between two processes shortens no wait. Nil takes
+	// the wall clock.
+	Up     func() time.Duration
+	BootID string
+
+	kept bool      // the file is of this boot
 	last time.Time // when the inverter was last touched, or the last Wait returned
 }
 
@@ -40,10 +47,17 @@ func (p *Pace) Touch() {
 		return
 	}
 	// The file is a courtesy to the next process. Without it that process waits no longer than it must anyway.
-	if err := os.Chtimes(p.File, p.last, p.last); os.IsNotExist(err) {
-		if f, err := os.OpenFile(p.File, os.O_CREATE|os.O_WRONLY, 0o600); err == nil {
-			f.Close()
-		}
+	mark := p.last
+	if p.Up != nil {
+		mark = time.Unix(0, int64(p.Up()))
+	}
+	err := os.ErrNotExist
+	if p.kept {
+		err = os.Chtimes(p.File, mark, mark)
+	}
+	if os.IsNotExist(err) && os.WriteFile(p.File, []byte(p.BootID), 0o600) == nil {
+		os.Chtimes(p.File, mark, mark)
+		p.kept = true
 	}
 }
 
@@ -52,13 +66,28 @@ func (p *Pace) remembered() time.Time {
 	t := now()
 	long := t.Add(-p.Interval - margin)
 	info, err := os.Stat(p.File)
-	if p.File == "" || err != nil || info.ModTime().Before(long) {
+	if p.File == "" || err != nil {
+		return long
+	}
+	if p.Up != nil {
+		return t.Add(-min(p.ago(info), p.Interval+margin))
+	}
+	if info.ModTime().Before(long) {
 		return long
 	}
 	if info.ModTime().After(t) { // the clock was set back: wait one interval, which is always enough
 		return t
 	}
 	return t.Add(info.ModTime().Sub(t)) // t's monotonic reading, so that a step of the clock cannot shorten the wait
+}
+
+// ago is for how long the inverter was not touched, at least.
+func (p *Pace) ago(info os.FileInfo) time.Duration {
+	up := p.Up()
+	if id, err := os.ReadFile(p.File); err != nil || string(id) != p.BootID {
+		return up // it was before this boot
+	}
+	return max(up-time.Duration(info.ModTime().UnixNano()), 0)
 }
 
 // Backoff says how long to wait after each failure in a row: exponential from Min to Max with jitter over the upper

@@ -53,6 +53,37 @@ func TestPaceSurvivesARestart(t *testing.T) {
 	})
 }
 
+// A step of the wall clock between two processes, and a new boot, shorten no wait and make none longer.
+func TestPaceSurvivesARestartAndAStepOfTheClock(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "last-poll")
+	synctest.Test(t, func(t *testing.T) {
+		boot, booted := "first", time.Now().Add(-time.Hour)
+		pace := func() *Pace {
+			return &Pace{Interval: 5 * time.Second, File: file, BootID: boot, Up: func() time.Duration { return time.Since(booted) }}
+		}
+		for i, away := range []time.Duration{0, time.Second, 4 * time.Second, time.Minute, 0, 2 * time.Second} {
+			p := pace()
+			for range 3 {
+				p.Wait(t.Context())
+				p.Touch()
+			}
+			touched := time.Now()
+			time.Sleep(away)
+			if i > 3 { // the host starts anew, faster than any does
+				boot, booted = "second"+away.String(), time.Now()
+			}
+			start := time.Now()
+			pace().Wait(t.Context())
+			if gap, waited := time.Since(touched), time.Since(start); gap < 5*time.Second || waited > 5*time.Second+margin {
+				t.Errorf("away for %v: the next poll is %v after the last, by a wait of %v", away, gap, waited)
+			}
+			if away == time.Minute && time.Since(start) > 0 {
+				t.Errorf("waited %v after a minute", time.Since(start))
+			}
+		}
+	})
+}
+
 func TestClockSetBackDoesNotStopPolling(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "last-poll")
 	synctest.Test(t, func(t *testing.T) {

@@ -36,6 +36,11 @@ const (
 	Believed                 // the operator, who told us to believe the host's clock
 )
 
+func (q Quality) String() string {
+	names := []string{"unsynced", "synced", "server", "estimated", "believed"}
+	return names[min(int(q), len(names)-1)]
+}
+
 // A record is a version byte, the CRC-32C of all that follows it, the sequence number, the quality, the boot and the
 // time since then as varints, and the packed sample. bbolt checks only its own first pages, and a bit that flips
 // anywhere else must not become a measurement. The number is in the record too, so that records found in a damaged file

@@ -27,6 +27,7 @@ type Report struct {
 
 	mu         sync.Mutex
 	sample     wire.Sample // the last one that is durable
+	sampledAt  time.Time   // on the host's clock, with its monotonic reading
 	lastUpload time.Time
 	model      string
 	serial     string
@@ -64,6 +65,9 @@ type Health struct {
 	Written     time.Time       `json:"written_ts"`
 	SpoolBytes  int64           `json:"spool_bytes"`
 	Quarantined int             `json:"quarantined"`
+	Clock       string          `json:"clock"`     // who vouches for the time: synced, server, believed, or unsynced for nobody
+	Held        int             `json:"held"`      // samples that wait until the time is known
+	Estimated   int             `json:"estimated"` // samples whose time was estimated, ever
 	NoBattery   bool            `json:"no_battery,omitempty"`
 	NoMeter     bool            `json:"no_meter,omitempty"`
 	BatteryBy   string          `json:"battery_power_from,omitempty"`
@@ -85,7 +89,7 @@ func (r *Report) Now() Health {
 		Serial: mask(r.serial), Written: timestamp(now()), SpoolBytes: r.edge.Spool.Bytes(),
 		Quarantined: r.edge.Spool.InQuarantine(), NoBattery: r.facts.NoBattery, NoMeter: r.facts.NoMeter,
 		BatteryBy: r.facts.Battery, Implausible: r.facts.Nulled, Polls: r.polls, Missing: maps.Clone(r.missing),
-		Links: r.Chain.Status(),
+		Links: r.Chain.Status(), Clock: r.edge.Clock.State(), Held: r.edge.Spool.Held(), Estimated: r.edge.Spool.Estimated(),
 	}
 	if !r.sample.Time.IsZero() {
 		h.Sample = new(r.sample)
@@ -186,7 +190,7 @@ func (r *Report) lost(why string) {
 func (r *Report) sampled(s wire.Sample) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.sample = s
+	r.sample, r.sampledAt = s, now()
 }
 
 func (r *Report) uploaded() {
@@ -199,6 +203,13 @@ func (r *Report) lastSample() time.Time {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.sample.Time
+}
+
+// sinceSample is how long ago the last sample was made, whatever the host's clock was set to meanwhile.
+func (r *Report) sinceSample() time.Duration {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return now().Sub(r.sampledAt)
 }
 
 func timeOrNil(t time.Time) *time.Time {

@@ -98,7 +98,7 @@ func (u *Uploader) try(ctx context.Context, body []byte, compress bool, n int, i
 		req.Header.Set("Content-Encoding", "gzip")
 	}
 	u.Requests.Add(1)
-	resp, err := u.Client.Do(req)
+	resp, err := u.do(req)
 	if err != nil {
 		return wire.Receipt{}, err
 	}

@@ -27,14 +27,18 @@ func New(c Config, version string, log *slog.Logger) (*Edge, error) {
 	if err != nil {
 		return nil, err
 	}
+	host := thisHost()
+	clock := &Clock{Host: host, Trust: c.ClockTrust == clockAlways, Spool: spool, Log: log}
+	verifyBy(client, clock)
 	report := NewReport(version, c.DeviceID, c.HealthPath, log)
-	pace := &Pace{Interval: seconds(c.PollS), File: c.SpoolPath + ".last-poll"}
+	pace := &Pace{Interval: seconds(c.PollS), File: c.SpoolPath + ".last-poll", Up: host.Up, BootID: host.BootID}
 	e := &Edge{
 		DeviceID: c.DeviceID,
 		Every:    seconds(c.UploadS),
 		Log:      log,
 		Pace:     pace,
 		Spool:    spool,
+		Clock:    clock,
 		Report:   report,
 		Inverter: &Inverter{
 			Unit: byte(c.Unit), Own: own, Pace: pace, Log: log,
@@ -48,7 +52,7 @@ func New(c Config, version string, log *slog.Logger) (*Edge, error) {
 			},
 		},
 		Uploader: &Uploader{
-			Spool: spool, Client: client, URL: c.ingestURL(), Token: token,
+			Spool: spool, Client: client, Clock: clock, URL: c.ingestURL(), Token: token,
 			Agent: "sunspool/" + version, Zone: hostZone(), BatchSize: c.BatchSize,
 			Backoff: Backoff{Min: time.Second, Max: seconds(c.MaxBackoffS)},
 		},

@@ -18,6 +18,7 @@ import (
 // Spool keeps samples on disk from the moment they are measured until the server has them.
 //
 //	Append ──> samples ──> Peek ──> (upload) ──> Settle ──> gone, or quarantine
+//	  └──> undated ──^ Date
 //
 // A sample is on the disk when Append returns, and stays until Settle says that the server has it, or that the server
 // will never take it: then it is moved to the quarantine in the same transaction. Nothing else removes a sample.
@@ -30,7 +31,10 @@ type Spool struct {
 	quit chan struct{} // closed by Close
 	once sync.Once
 
-	waiting, quarantined atomic.Int64
+	waiting, quarantined    atomic.Int64
+	held, estimated, newest atomic.Int64   // see Held, Estimated, Newest
+	given                   map[int64]bool // times that were given, from givenFrom on; nil while only the newest matters
+	givenFrom               int64
 }
 
 // Poison is a sample that the server refuses, and the server's reason.
@@ -48,42 +52,42 @@ var (
 	bootsBucket      = []byte("boots")      // number, big-endian ──> what is known of that boot's clock
 	metaBucket       = []byte("meta")       // the keys below, 8 bytes each; small, so it rides in the page of the root
 
-	buckets = [][]byte{samplesBucket, undatedBucket, quarantineBucket, bootsBucket, metaBucket}
+	buckets = [][]byte{samplesBucket, undatedBucket, quarantineBucket, bootsBucket, givenBucket, metaBucket}
 
 	schemaKey  = []byte("schema")
 	settledKey = []byte("settled") // how many samples ever left the samples bucket
-	lastTSKey  = []byte("last_ts") // newest time given to a sample, Unix ms
+	lastTSKey  = []byte("last_ts") // last time given to a sample, Unix ms
 )
 
 const spoolSchema = 1
 
-// clockSlack is how far a sample's time may be moved so that no two of a device are equal. A step back by more is a
-// clock that was wrong, and the sample keeps what it says.
-const clockSlack = 2 * time.Second
-
 // Append stores s and returns when it is durable. Two samples of a device with the same time would be one on the
-// server, so s.Time is moved to the next millisecond where that is needed.
+// server, so s.Time is moved to the next millisecond where that is needed. A sample whose time nobody knows is held
+// until Date, and so is one behind it, which keeps the order.
 func (s *Spool) Append(sample *wire.Sample, when When) error {
 	return s.do(func() error {
+		hold := when.Quality == Undated || s.held.Load() > 0
 		err := s.db.Update(func(tx *bolt.Tx) error {
-			meta, samples := tx.Bucket(metaBucket), tx.Bucket(samplesBucket)
-			samples.FillPercent = 0.95 // keys only grow, and the setting is not kept in the file
-			last := time.UnixMilli(int64(number(meta, lastTSKey)))
-			if !sample.Time.After(last) && last.Sub(sample.Time) < clockSlack {
-				sample.Time = last.Add(time.Millisecond).UTC()
-			}
-			if err := putNumber(meta, lastTSKey, uint64(sample.Time.UnixMilli())); err != nil {
-				return err
-			}
+			samples := tx.Bucket(samplesBucket)
 			seq, err := samples.NextSequence()
 			if err != nil {
 				return err
 			}
+			to := samples
+			if hold {
+				to = tx.Bucket(undatedBucket)
+			} else if err := s.unique(tx, &sample.Time); err != nil {
+				return err
+			}
+			to.FillPercent = 0.95 // keys only grow, and the setting is not kept in the file
 			r := Record{Seq: seq, Sample: *sample, When: when}
-			return samples.Put(seqKey(seq), r.encode())
+			return to.Put(seqKey(seq), r.encode())
 		})
 		if err == nil {
 			s.waiting.Add(1)
+		}
+		if err == nil && hold {
+			s.held.Add(1)
 		}
 		return err
 	})
@@ -127,30 +131,34 @@ func (s *Spool) Settle(stored []uint64, poisoned []Poison) error {
 	return s.do(func() error {
 		var left, moved int
 		err := s.db.Update(func(tx *bolt.Tx) error {
+			var times []int64
 			left, moved = 0, 0
-			meta, samples, quarantine := tx.Bucket(metaBucket), tx.Bucket(samplesBucket), tx.Bucket(quarantineBucket)
+			meta, samples := tx.Bucket(metaBucket), tx.Bucket(samplesBucket)
 			remove := func(seq uint64) error {
 				left++
 				return samples.Delete(seqKey(seq))
 			}
 			for _, seq := range stored {
-				if samples.Get(seqKey(seq)) == nil {
+				record := samples.Get(seqKey(seq))
+				if record == nil {
 					continue
+				}
+				if r, err := decodeRecord(seq, record); err == nil {
+					times = append(times, r.Sample.Time.UnixMilli())
 				}
 				if err := remove(seq); err != nil {
 					return err
 				}
+			}
+			if err := leave(tx, times); err != nil {
+				return err
 			}
 			for _, p := range poisoned {
 				record := samples.Get(seqKey(p.Seq))
 				if record == nil {
 					continue
 				}
-				entry, err := json.Marshal(quarantineEntry{p, record})
-				if err != nil {
-					return err
-				}
-				if err := quarantine.Put(seqKey(p.Seq), entry); err != nil {
+				if err := putAside(tx, p, record); err != nil {
 					return err
 				}
 				if err := remove(p.Seq); err != nil {
@@ -192,7 +200,7 @@ func (s *Spool) Quarantined() ([]Record, []Poison, error) {
 	return records, reasons, err
 }
 
-// Waiting is the number of samples that the server does not have yet.
+// Waiting is the number of samples that the server does not have yet, held ones included.
 func (s *Spool) Waiting() int { return int(s.waiting.Load()) }
 
 // InQuarantine is the number of samples that the server will not take.

@@ -116,7 +116,7 @@ func (s *Spool) load(tx *bolt.Tx) error {
 	}
 	s.waiting.Store(int64(samples.Sequence() - number(meta, settledKey)))
 	s.quarantined.Store(int64(quarantine.Stats().KeyN))
-	return nil
+	return s.loadDating(tx)
 }
 
 // spoolFault says what an operator can do about a spool that does not open.

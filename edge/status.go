@@ -74,6 +74,8 @@ func (r *Report) metrics() *prometheus.Registry {
 	number(counter, "duplicate_samples_total", "Samples that the server had already.", e.Uploader.Duplicates.Load)
 	number(counter, "rejected_samples_total", "Samples that the server will not take.", e.Uploader.Rejected.Load)
 	number(gauge, "spool_samples", "Samples that the server does not have yet.", func() int64 { return int64(e.Spool.Waiting()) })
+	number(gauge, "spool_held_samples", "Samples whose time is not known yet.", func() int64 { return int64(e.Spool.Held()) })
+	number(counter, "estimated_samples_total", "Samples whose time was estimated.", func() int64 { return int64(e.Spool.Estimated()) })
 	number(gauge, "spool_quarantined_samples", "Samples in quarantine.", func() int64 { return int64(e.Spool.InQuarantine()) })
 	number(gauge, "spool_bytes", "Size of the spool file.", e.Spool.Bytes)
 	number(gauge, "last_sample_timestamp_seconds", "Unix time of the last sample.", func() int64 { return max(r.lastSample().Unix(), 0) })

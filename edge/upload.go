@@ -29,6 +29,7 @@ var errSchema = errors.New("the server refuses sample after sample: nothing is g
 type Uploader struct {
 	Spool     *Spool
 	Client    *http.Client
+	Clock     *Clock // hears the Date of each answer; may be nil
 	URL       string // of the ingest
 	Token     *Token
 	Agent     string // User-Agent
@@ -69,7 +70,7 @@ func (u *Uploader) Deliver(ctx context.Context) (more bool, err error) {
 		return false, err
 	}
 	u.Backoff.Reset()
-	more = u.Spool.Waiting() > len(u.suspects)
+	more = u.Spool.Ready() > len(u.suspects)
 	u.resize(len(records), more)
 	return more, nil
 }
@@ -146,7 +147,7 @@ func (u *Uploader) settle(records []Record, receipt wire.Receipt) error {
 			stored = append(stored, r.Seq)
 			delete(u.suspects, r.Seq)
 		case rejected.Code == wire.CodeInFuture: // one of the clocks is wrong, not the sample
-			u.suspicion(r.Seq).retryAt = now().Add(suspectRest)
+			u.fromFuture(r.Seq)
 		default:
 			poisoned = append(poisoned, Poison{r.Seq, rejected.Code, clip(rejected.Detail), now(), now()})
 			delete(u.suspects, r.Seq)
@@ -164,6 +165,10 @@ func (u *Uploader) settle(records []Record, receipt wire.Receipt) error {
 // accuse notes that the server refused r on its own. It is given up only after it was refused again and again for the
 // same reason, over a time in which a server's mistake is mended.
 func (u *Uploader) accuse(r Record, e *suspect) error {
+	if e.code == wire.CodeInFuture {
+		u.fromFuture(r.Seq)
+		return nil
+	}
 	s := u.suspicion(r.Seq)
 	if s.times == 0 || s.Code != e.code {
 		s.Poison, s.times = Poison{r.Seq, e.code, clip(e.why), now(), now()}, 0
@@ -182,6 +187,14 @@ func (u *Uploader) accuse(r Record, e *suspect) error {
 	delete(u.suspects, r.Seq)
 	u.Rejected.Add(1)
 	return nil
+}
+
+// fromFuture sets a sample aside until one of the clocks is set right.
+func (u *Uploader) fromFuture(seq uint64) {
+	u.suspicion(seq).retryAt = now().Add(suspectRest)
+	if u.Clock != nil {
+		u.Clock.Accused()
+	}
 }
 
 func (u *Uploader) suspicion(seq uint64) *suspicion {

@@ -1,0 +1,13 @@
+//go:build !linux
+
+package edge
+
+import (
+	"errors"
+	"time"
+)
+
+// uptime is that of this process, which is a boot of its own here.
+func uptime() time.Duration { return sinceStart() }
+
+func synced() (bool, error) { return false, errors.ErrUnsupported }

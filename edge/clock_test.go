@@ -1,0 +1,568 @@
+package edge
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	bolt "go.etcd.io/bbolt"
+
+	"sunspool/wire"
+)
+
+// world is a machine whose true time the test knows.
+type world struct {
+	t      *testing.T
+	truth  time.Time
+	booted time.Time     // true time
+	ahead  time.Duration // of the wall clock
+	synced bool
+	mute   error // the kernel does not say
+	id     string
+	boots  int
+
+	path  string
+	clock *Clock
+	spool *Spool
+	made  map[float64]made // by pv_power_w
+}
+
+// made is what is true of a sample.
+type made struct {
+	at   time.Time
+	boot int
+}
+
+func newWorld(t *testing.T) *world {
+	w := &world{t: t, truth: noon, path: filepath.Join(t.TempDir(), "spool.db"), made: map[float64]made{}}
+	w.spool = openSpool(t, w.path)
+	w.boot(0, true)
+	return w
+}
+
+// boot starts the machine anew, with a wall clock that is wrong by ahead.
+func (w *world) boot(ahead time.Duration, synced bool) {
+	w.boots++
+	w.booted, w.ahead, w.synced, w.mute, w.id = w.truth.Add(-3*time.Second), ahead, synced, nil, fmt.Sprint("boot ", w.boots)
+	w.restart()
+}
+
+// restart is a new process in the same boot.
+func (w *world) restart() {
+	w.t.Helper()
+	w.spool.Close()
+	var err error
+	if w.spool, err = OpenSpool(w.path); err != nil {
+		w.t.Fatal(err)
+	}
+	w.t.Cleanup(func() { w.spool.Close() })
+	w.spool.db.NoSync = true // power cuts are not the matter here
+	w.clock = &Clock{Spool: w.spool, Log: slog.New(slog.DiscardHandler), Host: Host{
+		Wall: func() time.Time { return w.truth.Add(w.ahead) }, Up: func() time.Duration { return w.truth.Sub(w.booted) },
+		Synced: func() (bool, error) { return w.synced, w.mute }, BootID: w.id,
+	}}
+}
+
+// poll makes a sample as the edge does, a second after its reading.
+func (w *world) poll() wire.Sample {
+	w.t.Helper()
+	w.clock.Check()
+	return w.sample()
+}
+
+func (w *world) sample() wire.Sample {
+	w.t.Helper()
+	s := sampleAt(noon)
+	s.PVPowerW = float64(len(w.made))
+	w.made[s.PVPowerW] = made{w.truth, w.boots}
+	w.truth = w.truth.Add(time.Second)
+	var when When
+	s.Time, when = w.clock.Date(time.Second)
+	if err := w.spool.Append(&s, when); err != nil {
+		w.t.Fatal(err)
+	}
+	return s
+}
+
+// polls makes n samples, five seconds apart.
+func (w *world) polls(n int) {
+	w.t.Helper()
+	for range n {
+		w.poll()
+		w.truth = w.truth.Add(4 * time.Second)
+	}
+}
+
+// hear is an answer of our server, which knows the time but for off, and took a while.
+func (w *world) hear(off, took time.Duration) {
+	asked := w.clock.Host.Up()
+	w.truth = w.truth.Add(took)
+	w.clock.Hear(dated(w.truth.Add(off)), asked)
+}
+
+func dated(date time.Time) *http.Response {
+	a := answer(200, `{"inserted":0}`)
+	a.Header.Set("Date", date.UTC().Format(http.TimeFormat))
+	a.TLS = &tls.ConnectionState{VerifiedChains: [][]*x509.Certificate{{}}}
+	return a
+}
+
+// all is the spool's samples, with how far each is from the truth.
+func (w *world) all() (records []Record, off []time.Duration) {
+	w.t.Helper()
+	records = peek(w.t, w.spool, 1<<20)
+	for _, r := range records {
+		off = append(off, r.Sample.Time.Sub(w.made[r.Sample.PVPowerW].at))
+	}
+	return records, off
+}
+
+// right fails unless all n samples are in the spool, dated right to 100 ms, in order.
+func (w *world) right(n int, quality Quality, slack time.Duration) {
+	w.t.Helper()
+	records, off := w.all()
+	if len(records) != n || w.spool.Held() != 0 || w.spool.Waiting() != n {
+		w.t.Fatalf("%d of %d samples can be uploaded, %d are held", len(records), n, w.spool.Held())
+	}
+	for i, r := range records {
+		if off[i].Abs() > slack || r.When.Quality != quality {
+			w.t.Errorf("sample %d is off by %v, %v", r.Seq, off[i], r.When.Quality)
+		}
+		if i > 0 && !r.Sample.Time.After(records[i-1].Sample.Time) {
+			w.t.Errorf("sample %d is of %v, the one before it of %v", r.Seq, r.Sample.Time, records[i-1].Sample.Time)
+		}
+	}
+}
+
+const year = 365 * 24 * time.Hour
+
+func TestE10BootWithWrongClockIsDatedWhenTheClockIsSet(t *testing.T) {
+	for _, ahead := range []time.Duration{-10 * time.Minute, 10 * time.Minute, -year, year, noon.Sub(time.Unix(0, 0)) * -1} {
+		t.Run(ahead.String(), func(t *testing.T) {
+			w := newWorld(t)
+			w.polls(20)
+			w.truth = w.truth.Add(20 * time.Minute)
+			w.boot(ahead, false)
+			w.polls(30)
+			if w.spool.Held() != 30 || w.spool.Ready() != 20 || w.clock.State() != "unsynced" {
+				t.Errorf("%d held, %d ready, %s", w.spool.Held(), w.spool.Ready(), w.clock.State())
+			}
+			w.restart() // they are durable
+			w.polls(10)
+			w.ahead, w.synced = 0, true // the step of NTP
+			w.polls(10)
+			w.right(70, Synced, 100*time.Millisecond)
+		})
+	}
+}
+
+// The kernel vouched for a clock that was ahead, and sets it right.
+func TestE10StepBackIsProvenAndGivesNoTimeTwice(t *testing.T) {
+	for _, ahead := range []time.Duration{30 * time.Second, 10 * time.Minute, year} {
+		t.Run(ahead.String(), func(t *testing.T) {
+			w := newWorld(t)
+			w.ahead = ahead
+			w.polls(100)
+			records := peek(t, w.spool, 60)
+			if err := w.spool.Settle(seqs(records), nil); err != nil { // a server that takes everything
+				t.Fatal(err)
+			}
+			w.ahead = 0
+			w.polls(400)
+			w.restart()
+			w.polls(400)
+			if w.spool.Held() != 0 {
+				t.Fatalf("%d held half an hour after the step", w.spool.Held())
+			}
+			seen := map[int64]bool{}
+			late, off := w.all()
+			for i, r := range append(late, records...) {
+				if ms := r.Sample.Time.UnixMilli(); seen[ms] {
+					t.Errorf("%v was given twice", r.Sample.Time)
+				} else {
+					seen[ms] = true
+				}
+				if i < len(late) && r.Seq > 100 && off[i].Abs() > 100*time.Millisecond {
+					t.Errorf("sample %d is off by %v", r.Seq, off[i])
+				}
+			}
+			if len(seen) != 900 {
+				t.Errorf("%d times of 900 samples", len(seen))
+			}
+		})
+	}
+}
+
+func TestE11BootThatNeverSyncsIsPlacedAndMarked(t *testing.T) {
+	for _, c := range []struct {
+		ahead time.Duration
+		off   time.Duration // of its samples, at most
+	}{
+		{-2 * time.Minute, 2 * time.Minute}, // its clock says a time in the gap: it is taken
+		{-year, 11 * time.Minute},           // out of the gap: it ends where the next boot begins
+		{year, 11 * time.Minute},
+	} {
+		t.Run(c.ahead.String(), func(t *testing.T) {
+			w := newWorld(t)
+			w.polls(20)
+			w.truth = w.truth.Add(5 * time.Minute)
+			w.boot(c.ahead, false)
+			w.polls(20)
+			w.truth = w.truth.Add(5 * time.Minute)
+			w.boot(c.ahead, false)
+			w.polls(20)
+			w.truth = w.truth.Add(10 * time.Minute)
+			w.boot(-year, false)
+			w.polls(20)
+			w.ahead, w.synced = 0, true
+			w.polls(1)
+			records, off := w.all()
+			if len(records) != 81 || w.spool.Held() != 0 || w.spool.Estimated() != 40 {
+				t.Fatalf("%d samples, %d held, %d estimated", len(records), w.spool.Held(), w.spool.Estimated())
+			}
+			for i, r := range records {
+				estimated := i >= 20 && i < 60
+				if (r.When.Quality == Estimated) != estimated || off[i].Abs() > c.off+5*time.Minute || !estimated && off[i].Abs() > 100*time.Millisecond {
+					t.Errorf("sample %d is off by %v, %v", r.Seq, off[i], r.When.Quality)
+				}
+				if i == 0 {
+					continue
+				}
+				gap := r.Sample.Time.Sub(records[i-1].Sample.Time)
+				if gap <= 0 || i%20 != 0 && (gap-5*time.Second).Abs() > time.Millisecond {
+					t.Errorf("sample %d comes %v after the one before", r.Seq, gap)
+				}
+			}
+		})
+	}
+}
+
+func TestE12NoTwoSamplesHaveTheSameMillisecond(t *testing.T) {
+	w := newWorld(t)
+	for range 50 { // as fast as it goes
+		w.poll()
+		w.truth = w.truth.Add(-time.Second)
+	}
+	w.truth = w.truth.Add(time.Second)
+	w.polls(10)
+	seen := map[int64]bool{}
+	records, _ := w.all()
+	for i, r := range records {
+		seen[r.Sample.Time.UnixMilli()] = true
+		if i > 0 && !r.Sample.Time.After(records[i-1].Sample.Time) {
+			t.Errorf("sample %d is not after the one before", r.Seq)
+		}
+	}
+	if len(seen) != 60 {
+		t.Errorf("%d times of 60 samples", len(seen))
+	}
+}
+
+func TestE13DaysOfTheClockChangeAndALeapSecondAreUTC(t *testing.T) {
+	brussels, err := time.LoadLocation("Europe/Brussels")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, day := range []time.Time{
+		time.Date(2026, 3, 29, 0, 55, 0, 0, time.UTC), time.Date(2026, 10, 25, 0, 55, 0, 0, time.UTC), // an hour is missing, or twice
+		time.Date(2026, 12, 31, 23, 55, 0, 0, time.UTC), // and a leap second
+	} {
+		w := newWorld(t)
+		w.truth = day
+		w.boot(0, true)
+		wall := w.clock.Host.Wall
+		w.clock.Host.Wall = func() time.Time { return wall().In(brussels) }
+		w.polls(60)
+		if day.Month() == time.December {
+			w.ahead = -time.Second // 23:59:60 was 23:59:59 once more
+		}
+		w.polls(60)
+		records, _ := w.all()
+		for i, r := range records[1:] {
+			gap := r.Sample.Time.Sub(records[i].Sample.Time)
+			if gap != 5*time.Second && (w.ahead == 0 || gap != 4*time.Second) || r.Sample.Time.Location() != time.UTC {
+				t.Errorf("%v is followed by %v", records[i].Sample.Time, r.Sample.Time)
+			}
+		}
+		if want := day.Add(119*5*time.Second + w.ahead); !records[119].Sample.Time.Equal(want) {
+			t.Errorf("the last is of %v, want %v", records[119].Sample.Time, want)
+		}
+	}
+}
+
+func TestSlewIsIgnoredAndAFreeClockGoesOn(t *testing.T) {
+	w := newWorld(t)
+	for i := range 100 {
+		w.ahead = time.Duration(i%3) * 20 * time.Millisecond
+		w.polls(1)
+	}
+	if a := w.clock.anchor; a.Taken != 3*time.Second {
+		t.Errorf("the anchor was replaced after %v", a.Taken)
+	}
+	w.synced, w.ahead = false, -time.Hour // NTP is gone, and somebody sets the clock
+	w.polls(100)
+	w.restart()
+	w.polls(100)
+	w.right(300, Synced, 100*time.Millisecond)
+}
+
+func TestServerDatesAHostThatNoTimeServerReaches(t *testing.T) {
+	for name, mute := range map[string]error{"unsynced": nil, "forbidden": syscall.EPERM, "unknown": syscall.ENOSYS} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			w.boot(-year, false)
+			w.mute = mute
+			w.polls(3)
+			if w.clock.Wanted() != (mute != nil) {
+				t.Errorf("after 15 s, the server is wanted: %v", w.clock.Wanted())
+			}
+			w.polls(120)
+			if !w.clock.Wanted() {
+				t.Error("after 10 min the server is not wanted")
+			}
+			w.hear(0, 300*time.Millisecond)
+			w.polls(1)
+			if w.clock.State() != "server" || w.clock.Wanted() {
+				t.Errorf("the clock is %s", w.clock.State())
+			}
+			w.right(124, ByServer, 1150*time.Millisecond)
+			w.hear(-time.Second, time.Second) // no better
+			before := w.clock.anchor
+			w.polls(1)
+			if w.clock.anchor != before {
+				t.Error("an anchor was replaced by one that is no better")
+			}
+		})
+	}
+}
+
+func TestDateOfAnUnverifiedServerIsNotBelieved(t *testing.T) {
+	for name, change := range map[string]func(*http.Response){
+		"no TLS":           func(r *http.Response) { r.TLS = nil },
+		"not verified":     func(r *http.Response) { r.TLS = &tls.ConnectionState{} },
+		"from a cache":     func(r *http.Response) { r.Header.Set("Age", "3600") },
+		"no date":          func(r *http.Response) { r.Header.Del("Date") },
+		"not a date":       func(r *http.Response) { r.Header.Set("Date", "soon") },
+		"before the build": func(r *http.Response) { r.Header.Set("Date", "Thu, 01 Jan 1970 00:00:00 GMT") },
+	} {
+		w := newWorld(t)
+		w.boot(-year, false)
+		a := dated(w.truth)
+		change(a)
+		w.clock.Hear(a, w.clock.Host.Up())
+		w.polls(1)
+		if w.spool.Held() != 1 {
+			t.Errorf("%s: the sample is dated", name)
+		}
+		w.clock.Hear(dated(w.truth), w.clock.Host.Up()-11*time.Second)
+		w.polls(1)
+		if w.spool.Held() != 2 {
+			t.Errorf("%s: an answer that took 11 s dates the samples", name)
+		}
+	}
+}
+
+// A kernel that vouches for a clock behind the newest sample is believed when the server agrees, else after 10 min.
+func TestClockBehindItsSamplesIsDoubted(t *testing.T) {
+	lie := func(t *testing.T) *world {
+		w := newWorld(t)
+		w.polls(10)
+		w.boot(-time.Hour, true)
+		w.polls(10)
+		if w.spool.Held() != 10 || !w.clock.Wanted() || !sameCode(w.clock.Check(), "clock_unsynced") {
+			t.Fatalf("%d held", w.spool.Held())
+		}
+		return w
+	}
+	t.Run("the server disagrees", func(t *testing.T) {
+		w := lie(t)
+		w.hear(0, time.Second)
+		w.polls(300)
+		if w.clock.State() != "server" || w.spool.Held() != 0 {
+			t.Errorf("the clock is %s, %d held", w.clock.State(), w.spool.Held())
+		}
+		w.ahead = 0
+		w.polls(10)
+		if w.clock.State() != "synced" {
+			t.Errorf("the clock, set right, is %s", w.clock.State())
+		}
+	})
+	t.Run("the server agrees", func(t *testing.T) {
+		w := lie(t)
+		w.hear(-time.Hour, time.Second)
+		w.polls(1)
+		if w.clock.State() != "synced" || w.spool.Held() != 0 {
+			t.Errorf("the clock is %s, %d held", w.clock.State(), w.spool.Held())
+		}
+	})
+	t.Run("nobody is there", func(t *testing.T) {
+		w := lie(t)
+		w.polls(121)
+		if w.clock.State() != "synced" || w.spool.Held() != 0 {
+			t.Errorf("the clock is %s, %d held", w.clock.State(), w.spool.Held())
+		}
+	})
+}
+
+func TestUploadsDoNotSpinOnHeldSamples(t *testing.T) {
+	w := newWorld(t)
+	w.boot(-year, false)
+	w.polls(30)
+	s := &server{lenient: true}
+	u := uploaderTo(t, s)
+	u.Spool = w.spool
+	more, err := u.Deliver(t.Context())
+	if more || err != nil || len(s.requests) != 0 || u.Spool.Waiting() != 30 {
+		t.Errorf("more %v, %v, %d requests, %d waiting", more, err, len(s.requests), u.Spool.Waiting())
+	}
+	w.ahead, w.synced = 0, true
+	w.clock.Check()
+	w.boot(-year, false)
+	u.Spool = w.spool
+	w.polls(5)
+	more, err = u.Deliver(t.Context())
+	if more || err != nil || len(s.stored) != 30 || u.Spool.Waiting() != 5 {
+		t.Errorf("more %v, %v, %d stored, %d waiting", more, err, len(s.stored), u.Spool.Waiting())
+	}
+}
+
+func TestDamagedHeldSampleHoldsNothingUp(t *testing.T) {
+	w := newWorld(t)
+	w.boot(-year, false)
+	w.polls(3)
+	w.spool.do(func() error {
+		return w.spool.db.Update(func(tx *bolt.Tx) error {
+			return tx.Bucket(undatedBucket).Put(seqKey(2), []byte("garbage"))
+		})
+	})
+	w.ahead, w.synced = 0, true
+	w.polls(1)
+	if w.spool.Ready() != 3 || w.spool.Held() != 0 || w.spool.Waiting() != 3 || w.spool.InQuarantine() != 1 {
+		t.Errorf("%d ready, %d held, %d waiting, %d in quarantine", w.spool.Ready(), w.spool.Held(), w.spool.Waiting(), w.spool.InQuarantine())
+	}
+	w.restart()
+	if w.spool.Waiting() != 3 {
+		t.Errorf("%d waiting after a restart", w.spool.Waiting())
+	}
+}
+
+func TestBelievedClockIsNotAsked(t *testing.T) {
+	w := newWorld(t)
+	w.boot(3*time.Second, false)
+	w.clock.Trust = true
+	w.clock.Host.Synced = func() (bool, error) { t.Error("the kernel was asked"); return false, nil }
+	w.polls(5)
+	if w.clock.State() != "believed" || w.clock.Wanted() {
+		t.Errorf("the clock is %s", w.clock.State())
+	}
+	w.right(5, Believed, 3*time.Second)
+}
+
+// On a Pi the clock may be in 1970 when the server is asked what time it is.
+func TestCertificateIsVerifiedInSpiteOfAWrongClock(t *testing.T) {
+	ca := newAuthority(t)
+	config := &tls.Config{Certificates: []tls.Certificate{ca.issue(nil)}}
+	expired := &tls.Config{Certificates: []tls.Certificate{ca.issue(func(c *x509.Certificate) {
+		c.NotBefore, c.NotAfter = time.Now().Add(-2*time.Minute), time.Now().Add(-time.Minute)
+	})}}
+	date := func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, `{"ok":true}`) }
+	for name, c := range map[string]struct {
+		config *tls.Config
+		newest time.Duration // of the samples, before now
+		wall   time.Duration
+		tries  int // until an answer, 0 is never
+	}{
+		"1970":                       {config, 30 * time.Minute, 50 * year, 1},
+		"1970, and an old spool":     {config, 90 * 24 * time.Hour, 50 * year, 0},
+		"expired":                    {expired, 30 * time.Second, 50 * year, 0},
+		"samples from the future":    {config, -year, 0, 2},
+		"right although not vouched": {config, year / 2, 0, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			url, tokens := serve(t, c.config, date)
+			spool := openSpool(t, filepath.Join(t.TempDir(), "spool.db"))
+			sample := sampleAt(time.Now().Add(-c.newest))
+			if err := spool.Append(&sample, When{Quality: Synced}); err != nil {
+				t.Fatal(err)
+			}
+			client, err := NewClient(ca.file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			clock := &Clock{Spool: spool, Log: slog.New(slog.DiscardHandler), Host: Host{
+				Wall: func() time.Time { return time.Now().Add(-c.wall) }, Up: func() time.Duration { return time.Since(started) },
+				Synced: func() (bool, error) { return false, nil }, BootID: "now",
+			}}
+			verifyBy(client, clock)
+			u := &Uploader{Spool: spool, Client: client, Clock: clock, URL: url + wire.IngestPath}
+			tries := 0
+			for err = errors.New("not asked"); err != nil && tries < 4; tries++ {
+				err = u.ask(t.Context())
+			}
+			if (err == nil) != (c.tries > 0) || err == nil && tries != c.tries {
+				t.Errorf("%v after %d tries", err, tries)
+			}
+			if tokens.Load() > 0 {
+				t.Error("the token was sent")
+			}
+			clock.Check()
+			if got := clock.Certificates().Sub(time.Now()); err == nil && (clock.State() != "server" || got.Abs() > 3*time.Second) {
+				t.Errorf("the clock is %s, off by %v", clock.State(), got)
+			}
+		})
+	}
+}
+
+// What time it is on the host is asked in one file only.
+func TestOnlyTheClockAsksTheHost(t *testing.T) {
+	asks := regexp.MustCompile(`\btime\.(Now|Since|Until)\b`)
+	files, err := filepath.Glob("*.go")
+	if err != nil || len(files) < 20 {
+		t.Fatal(files, err)
+	}
+	asked := 0
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		switch found := asks.FindAll(text, -1); {
+		case strings.HasSuffix(file, "_test.go"):
+		case file == "clock.go":
+			asked = len(found)
+		case found != nil:
+			t.Errorf("%s asks the host: %s", file, found)
+		}
+	}
+	if asked != 1 {
+		t.Errorf("clock.go asks %d times", asked)
+	}
+}
+
+func TestThisHostsClocksRun(t *testing.T) {
+	h := thisHost()
+	a, b := h.Up(), h.Up()
+	if a <= 0 || b < a || h.BootID == "" {
+		t.Errorf("up for %v, then %v, boot %q", a, b, h.BootID)
+	}
+	if ok, err := h.Synced(); err != nil {
+		t.Logf("the kernel does not say whether its clock is set: %v", err)
+	} else {
+		t.Logf("synced: %v", ok)
+	}
+	t.Setenv("SUNSPOOL_BOOT_ID", "as the manager says")
+	if id := bootID(); id != "as the manager says" {
+		t.Errorf("boot %q", id)
+	}
+}

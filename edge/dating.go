@@ -1,0 +1,296 @@
+package edge
+
+import (
+	"encoding/binary"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	bolt "go.etcd.io/bbolt"
+)
+
+// A sample whose time is not known is as durable as any other, but held: it lies in the bucket undated, where no upload
+// looks, until its boot gets an anchor.
+//
+//	Append ──> undated ──(Date)──> samples     under the same number, in the order of the numbers
+
+// anchor ties the time since a boot to the time of day.
+type anchor struct {
+	Taken   time.Duration `json:"taken"` // since the boot
+	Start   int64         `json:"start"` // of the boot, Unix ns
+	Quality Quality       `json:"quality"`
+}
+
+func (a anchor) set() bool { return a.Quality != Undated }
+
+// at is the time of day at an instant of the boot.
+func (a anchor) at(since time.Duration) time.Time { return timestamp(time.Unix(0, a.Start).Add(since)) }
+
+// near reports whether a and b differ by no more than slack.
+func (a anchor) near(b anchor, slack time.Duration) bool {
+	return time.Duration(a.Start-b.Start).Abs() <= slack
+}
+
+// boot is what the spool knows of one run of the host.
+type boot struct {
+	ID     string `json:"id"`
+	First  anchor `json:"first"`
+	Latest anchor `json:"latest"`
+}
+
+const (
+	stampAtOnce = 10_000 // samples in one transaction: half a day, 3 MB
+	keptBoots   = 100
+)
+
+// Join returns the number of the boot of that id, which is new unless the last one has the same, and its anchor. A boot
+// whose uptime went back is another one, whatever it is called: a machine that was restored to an earlier state.
+func (s *Spool) Join(id string, up time.Duration) (n uint32, a anchor, err error) {
+	err = s.do(func() error {
+		return s.db.Update(func(tx *bolt.Tx) error {
+			boots := tx.Bucket(bootsBucket)
+			if k, v := boots.Cursor().Last(); k != nil {
+				last := decodeBoot(v)
+				if last.ID == id && last.Latest.Taken <= up {
+					n, a = uint32(binary.BigEndian.Uint64(k)), last.Latest
+					return nil
+				}
+			}
+			number, err := boots.NextSequence()
+			if err != nil {
+				return err
+			}
+			n = uint32(number)
+			if number > keptBoots && s.held.Load() == 0 {
+				if err := boots.Delete(seqKey(number - keptBoots)); err != nil {
+					return err
+				}
+			}
+			return putBoot(boots, n, boot{ID: id})
+		})
+	})
+	return n, a, err
+}
+
+// Anchor makes a durable as the latest anchor of boot n.
+func (s *Spool) Anchor(n uint32, a anchor) error {
+	return s.do(func() error {
+		return s.db.Update(func(tx *bolt.Tx) error { return setAnchor(tx.Bucket(bootsBucket), n, a) })
+	})
+}
+
+func setAnchor(boots *bolt.Bucket, n uint32, a anchor) error {
+	b := decodeBoot(boots.Get(seqKey(uint64(n))))
+	if !b.First.set() {
+		b.First = a
+	}
+	b.Latest = a
+	return putBoot(boots, n, b)
+}
+
+func decodeBoot(v []byte) (b boot) {
+	if json.Unmarshal(v, &b) != nil {
+		return boot{} // damaged: its samples are placed as those of a boot without an anchor
+	}
+	return b
+}
+
+func putBoot(boots *bolt.Bucket, n uint32, b boot) error {
+	v, err := json.Marshal(b)
+	if err != nil {
+		return err
+	}
+	return boots.Put(seqKey(uint64(n)), v)
+}
+
+// Date gives the held samples their times, now that the present boot, n, has an anchor and has lasted for up. First
+// every boot gets an anchor, then the samples are stamped, oldest first, some thousands in a transaction; a crash in
+// between is continued by the next call, to the same times.
+func (s *Spool) Date(n uint32, a anchor, up time.Duration) error {
+	if s.held.Load() == 0 {
+		return nil
+	}
+	if err := s.place(n, a, up); err != nil {
+		return err
+	}
+	for more := true; more; {
+		var err error
+		if more, err = s.stamp(stampAtOnce); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// stretch is the held samples of one boot.
+type stretch struct {
+	boot        uint32
+	first, last time.Duration // since the boot
+	wall        time.Time     // that the last sample was made at, as its host thought
+}
+
+// place gives an anchor to every boot that has held samples. A boot that ended without one lies between what was
+// stamped before it and the start of the boot after it. If its own clock says something in between, that is taken; else
+// it ends just before the later boot began.
+func (s *Spool) place(n uint32, a anchor, up time.Duration) error {
+	return s.do(func() error {
+		return s.db.Update(func(tx *bolt.Tx) error {
+			boots, meta := tx.Bucket(bootsBucket), tx.Bucket(metaBucket)
+			if err := setAnchor(boots, n, a); err != nil {
+				return err
+			}
+			stretches := stretchesOf(tx.Bucket(undatedBucket))
+			earliest := max(int64(number(meta, lastTSKey)), oldest.UnixMilli())
+			lower := make([]time.Time, len(stretches)) // what the boots before leave
+			room := time.UnixMilli(earliest)
+			for i, st := range stretches {
+				lower[i] = room
+				room = room.Add(st.last)
+			}
+			end, upper := a.at(up), a.at(0)
+			for i := len(stretches) - 1; i >= 0; i-- {
+				st := stretches[i]
+				if st.boot == n {
+					continue
+				}
+				known := decodeBoot(boots.Get(seqKey(uint64(st.boot)))).Latest
+				if !known.set() || known.at(st.last).After(end) {
+					known = st.between(lower[i], upper)
+					if err := setAnchor(boots, st.boot, known); err != nil {
+						return err
+					}
+				}
+				upper = known.at(0)
+			}
+			return nil
+		})
+	})
+}
+
+// between estimates when the boot of st started.
+func (st stretch) between(lower, upper time.Time) anchor {
+	start := st.wall.Add(-st.last)
+	if start.Add(st.first).Before(lower) || st.wall.After(upper) {
+		start = upper.Add(-st.last - time.Millisecond)
+	}
+	return anchor{Taken: st.last, Start: start.UnixNano(), Quality: Estimated}
+}
+
+// stretchesOf sums up the held samples, in the order of their numbers.
+func stretchesOf(undated *bolt.Bucket) (all []stretch) {
+	c := undated.Cursor()
+	for k, v := c.First(); k != nil; k, v = c.Next() {
+		r, err := decodeRecord(binary.BigEndian.Uint64(k), v)
+		if err != nil {
+			continue // stamp deals with it
+		}
+		if len(all) == 0 || all[len(all)-1].boot != r.When.Boot {
+			all = append(all, stretch{boot: r.When.Boot, first: r.When.Since})
+		}
+		st := &all[len(all)-1]
+		st.last, st.wall = r.When.Since, r.Sample.Time
+	}
+	return all
+}
+
+// stamp gives up to most of the oldest held samples the times that the anchors of their boots say, in one transaction,
+// and reports whether there are more. The boots have anchors.
+func (s *Spool) stamp(most int) (more bool, err error) {
+	err = s.do(func() error {
+		var moved, damaged, estimated int
+		err := s.db.Update(func(tx *bolt.Tx) error {
+			undated, meta := tx.Bucket(undatedBucket), tx.Bucket(metaBucket)
+			anchors := make(map[uint32]anchor)
+			for ; moved < most; moved++ {
+				k, v := undated.Cursor().First()
+				if k == nil {
+					break
+				}
+				seq := binary.BigEndian.Uint64(k)
+				if r, err := decodeRecord(seq, v); err != nil {
+					damaged++
+					if err := putAside(tx, Poison{Seq: seq, Code: "record_damaged", Detail: err.Error(), First: now(), Last: now()}, v); err != nil {
+						return err
+					}
+				} else if err := s.stampOne(tx, &r, anchors); err != nil {
+					return err
+				} else if r.When.Quality == Estimated {
+					estimated++
+				}
+				if err := undated.Delete(seqKey(seq)); err != nil {
+					return err
+				}
+			}
+			if err := putNumber(meta, settledKey, number(meta, settledKey)+uint64(damaged)); err != nil {
+				return err
+			}
+			return putNumber(meta, estimatedKey, number(meta, estimatedKey)+uint64(estimated))
+		})
+		if err == nil {
+			more = moved == most
+			s.held.Add(int64(-moved))
+			s.waiting.Add(int64(-damaged))
+			s.quarantined.Add(int64(damaged))
+			s.estimated.Add(int64(estimated))
+		}
+		return err
+	})
+	return more, err
+}
+
+// stampOne puts r among the samples, with the time that the anchor of its boot says. One that was only held behind
+// others has its time already. The anchors that were read so far are kept.
+func (s *Spool) stampOne(tx *bolt.Tx, r *Record, anchors map[uint32]anchor) error {
+	if r.When.Quality == Undated {
+		a, ok := anchors[r.When.Boot]
+		if !ok {
+			a = decodeBoot(tx.Bucket(bootsBucket).Get(seqKey(uint64(r.When.Boot)))).Latest
+			anchors[r.When.Boot] = a
+		}
+		if !a.set() {
+			return fmt.Errorf("boot %d of sample %d has no anchor", r.When.Boot, r.Seq)
+		}
+		r.Sample.Time, r.When.Quality = a.at(r.When.Since), a.Quality
+	}
+	if err := s.unique(tx, &r.Sample.Time); err != nil {
+		return err
+	}
+	samples := tx.Bucket(samplesBucket)
+	samples.FillPercent = 0.95
+	return samples.Put(seqKey(r.Seq), r.encode())
+}
+
+// putAside moves a record to the quarantine as it is.
+func putAside(tx *bolt.Tx, p Poison, record []byte) error {
+	entry, err := json.Marshal(quarantineEntry{p, record})
+	if err != nil {
+		return err
+	}
+	return tx.Bucket(quarantineBucket).Put(seqKey(p.Seq), entry)
+}
+
+// Newest is the latest time that a sample was ever given, zero if none was.
+func (s *Spool) Newest() time.Time {
+	if ms := s.newest.Load(); ms > 0 {
+		return time.UnixMilli(ms)
+	}
+	return time.Time{}
+}
+
+// Held is the number of samples whose time is not known yet: they wait, but cannot be uploaded.
+func (s *Spool) Held() int { return int(s.held.Load()) }
+
+// Ready is the number of samples that can be uploaded.
+func (s *Spool) Ready() int { return s.Waiting() - s.Held() }
+
+// Estimated is the number of samples whose time was estimated, ever.
+func (s *Spool) Estimated() int { return int(s.estimated.Load()) }
+
+// loadDating counts what load does not.
+func (s *Spool) loadDating(tx *bolt.Tx) error {
+	meta := tx.Bucket(metaBucket)
+	s.held.Store(int64(tx.Bucket(undatedBucket).Stats().KeyN))
+	s.estimated.Store(int64(number(meta, estimatedKey)))
+	s.newest.Store(int64(number(meta, newestTSKey)))
+	return nil
+}

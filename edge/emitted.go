@@ -1,0 +1,211 @@
+package edge
+
+import (
+	"encoding/binary"
+	"encoding/json"
+	"time"
+
+	bolt "go.etcd.io/bbolt"
+
+	"sunspool/wire"
+)
+
+// On the server a time of a device is one sample: a second sample with the same time would be dropped without a word.
+// So the spool never gives a time twice. As long as time only grows, knowing the newest is enough. When a clock that
+// was ahead is set right, true times lie among those that were given before; which these are is known from the samples
+// in the spool, and for those that left it from a ring that Settle fills:
+//
+//	meta "given"  the last few, so that a commit writes no page more for them
+//	given         number ──> some 256 times, moved here when they are full; the oldest is dropped
+const (
+	clockSlack  = 2 * time.Second // a step back by less is no step: the sample is moved after the last one
+	maxAhead    = wire.MaxAhead
+	chunkBytes  = 512
+	givenChunks = 160 // 48 h and more at the fastest poll
+)
+
+var (
+	givenBucket  = []byte("given")
+	givenKey     = []byte("given")
+	newestTSKey  = []byte("newest_ts") // latest time ever given, Unix ms
+	estimatedKey = []byte("estimated") // how many samples were placed by estimation
+)
+
+// unique moves t to a millisecond that no sample was given before, and remembers it.
+func (s *Spool) unique(tx *bolt.Tx, t *time.Time) error {
+	meta := tx.Bucket(metaBucket)
+	last, newest := int64(number(meta, lastTSKey)), int64(number(meta, newestTSKey))
+	ms := t.UnixMilli()
+	if ms <= last && last-ms < clockSlack.Milliseconds() {
+		ms = last + 1
+	}
+	if ms > newest {
+		s.given = nil
+	} else if err := s.learn(tx, ms); err != nil {
+		return err
+	}
+	for s.given[ms] {
+		ms++
+	}
+	if s.given != nil {
+		s.given[ms] = true
+	}
+	*t = time.UnixMilli(ms).UTC()
+	if err := putNumber(meta, lastTSKey, uint64(ms)); err != nil {
+		return err
+	}
+	if ms <= newest {
+		return nil
+	}
+	tx.OnCommit(func() { s.newest.Store(ms) })
+	return putNumber(meta, newestTSKey, uint64(ms))
+}
+
+// learn makes s.given hold every time from ms on that was ever given.
+func (s *Spool) learn(tx *bolt.Tx, ms int64) error {
+	const most = 1 << 17
+	if s.given != nil && ms >= s.givenFrom && len(s.given) < most {
+		return nil
+	}
+	s.given, s.givenFrom = make(map[int64]bool), ms
+	return eachGiven(tx, func(given int64) {
+		if given >= ms {
+			s.given[given] = true
+		}
+	})
+}
+
+// Retract takes the times back of samples that lie further ahead of the true time than our server takes: a clock that
+// was believed was wrong. None of them can be on the server, so they may be dated anew. It returns how many they are.
+func (s *Spool) Retract(truth time.Time) (total int, err error) {
+	limit := truth.Add(maxAhead)
+	for more := true; more && err == nil && s.newest.Load() > limit.UnixMilli(); {
+		err = s.do(func() error {
+			moved := 0
+			err := s.db.Update(func(tx *bolt.Tx) error {
+				moved, more = 0, false
+				samples, undated := tx.Bucket(samplesBucket), tx.Bucket(undatedBucket)
+				var found []Record
+				c := samples.Cursor()
+				for k, v := c.First(); k != nil && !more; k, v = c.Next() {
+					r, err := decodeRecord(binary.BigEndian.Uint64(k), v)
+					if err == nil && r.Sample.Time.After(limit) {
+						found = append(found, r)
+						more = len(found) == stampAtOnce
+					}
+				}
+				for _, r := range found {
+					r.When.Quality = Undated
+					if err := undated.Put(seqKey(r.Seq), r.encode()); err != nil {
+						return err
+					}
+					if err := samples.Delete(seqKey(r.Seq)); err != nil {
+						return err
+					}
+				}
+				moved = len(found)
+				return s.renew(tx)
+			})
+			if err == nil {
+				total += moved
+				s.held.Add(int64(moved))
+			}
+			return err
+		})
+	}
+	return total, err
+}
+
+// renew finds the newest time anew, after samples gave theirs back.
+func (s *Spool) renew(tx *bolt.Tx) error {
+	var newest int64
+	if err := eachGiven(tx, func(ms int64) { newest = max(newest, ms) }); err != nil {
+		return err
+	}
+	s.given = nil
+	tx.OnCommit(func() { s.newest.Store(newest) })
+	meta := tx.Bucket(metaBucket)
+	if err := putNumber(meta, lastTSKey, uint64(newest)); err != nil {
+		return err
+	}
+	return putNumber(meta, newestTSKey, uint64(newest))
+}
+
+// eachGiven calls f with the times of all samples in the spool and of those that left it lately.
+func eachGiven(tx *bolt.Tx, f func(ms int64)) error {
+	times := func(_, packed []byte) error {
+		for _, ms := range unpackTimes(packed) {
+			f(ms)
+		}
+		return nil
+	}
+	if err := tx.Bucket(givenBucket).ForEach(times); err != nil {
+		return err
+	}
+	times(nil, tx.Bucket(metaBucket).Get(givenKey))
+	record := func(k, v []byte) {
+		if r, err := decodeRecord(binary.BigEndian.Uint64(k), v); err == nil && r.When.Quality != Undated {
+			f(r.Sample.Time.UnixMilli())
+		}
+	}
+	if err := tx.Bucket(samplesBucket).ForEach(func(k, v []byte) error { record(k, v); return nil }); err != nil {
+		return err
+	}
+	return tx.Bucket(quarantineBucket).ForEach(func(k, v []byte) error {
+		var e quarantineEntry
+		if json.Unmarshal(v, &e) == nil {
+			record(k, e.Record)
+		}
+		return nil
+	})
+}
+
+// leave notes the times of samples that leave the spool.
+func leave(tx *bolt.Tx, times []int64) error {
+	if len(times) == 0 {
+		return nil
+	}
+	meta := tx.Bucket(metaBucket)
+	packed := append([]byte(nil), meta.Get(givenKey)...)
+	known := unpackTimes(packed)
+	var last int64
+	if len(known) > 0 {
+		last = known[len(known)-1]
+	}
+	for _, ms := range times {
+		packed = binary.AppendVarint(packed, ms-last)
+		last = ms
+		if len(packed) < chunkBytes {
+			continue
+		}
+		given := tx.Bucket(givenBucket)
+		n, err := given.NextSequence()
+		if err != nil {
+			return err
+		}
+		if err := given.Put(seqKey(n), packed); err != nil {
+			return err
+		}
+		if n > givenChunks {
+			if err := given.Delete(seqKey(n - givenChunks)); err != nil {
+				return err
+			}
+		}
+		packed, last = nil, 0
+	}
+	return meta.Put(givenKey, packed)
+}
+
+// unpackTimes reads what leave wrote: each time as the difference to the one before.
+func unpackTimes(packed []byte) (times []int64) {
+	var ms int64
+	for len(packed) > 0 {
+		d, n := binary.Varint(packed)
+		if n <= 0 {
+			return times
+		}
+		ms += d
+		times, packed = append(times, ms), packed[n:]
+	}
+	return times
+}
