@@ -2,10 +2,11 @@
 SHELL := /bin/bash
 GO ?= go
 FUZZTIME ?= 30s
+N ?= 10000
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
 export CGO_ENABLED ?= 0
 
-.PHONY: help test unit race lint build bench fuzz demo
+.PHONY: help test unit race lint build bench fuzz demo simulate
 
 help:
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
@@ -38,6 +39,9 @@ fuzz: ## every fuzz target for FUZZTIME (30s)
 			echo "== $$pkg $$target"; \
 			$(GO) test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 20x $$pkg; \
 		done; done
+
+simulate: ## N random schedules of 4 h each (10000, about 40 min on 2 cores); CI plays 500
+	$(GO) test ./demo -run '^TestRandomSchedulesLoseNothing$$' -timeout 24h -v -schedules $(N) | grep -v '^=== \|--- PASS: .*/'
 
 demo: ## show it
 	$(GO) run . demo

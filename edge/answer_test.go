@@ -22,6 +22,8 @@ func TestOnlyAnAnswerThatProvesItselfLetsSamplesGo(t *testing.T) {
 		{200, "application/json; charset=utf-8", `{"inserted":0}`, nil}, // all were there already
 		{200, "application/json", `{"inserted":3,"accepted":3,"duplicates":1,"rejected":[{"index":4,"code":"x","detail":"y"}],"batch_id":"b1"}`, nil},
 		{200, "application/json", `{"inserted":3,"unknown":true}`, nil},
+		{200, "application/json", `{"inserted":3,"batch_id":"b1"}`, nil},
+		{200, "application/json", `{"inserted":3,"batch_id":"other"}`, new(foreign)},
 
 		{200, "text/html", html, new(foreign)},
 		{200, "", `{"inserted":5}`, new(foreign)},

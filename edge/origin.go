@@ -30,11 +30,13 @@ func (p *origin) answered(resp *http.Response, proper bool) {
 }
 
 // rename is what follows when a device got another name while samples of the old one waited: the server refuses these
-// with 403, as it does with a token that is not good for any. One sample that goes alone tells the two cases apart.
+// with 403, as it does with a token that is not good for any. One sample that goes alone tells the two cases apart. A 403
+// is believed only when the server took something since the one before.
 type rename struct {
 	probe   bool      // the next batch is that sample
 	device  string    // that the token was good for,
 	vouched time.Time // and when
+	refused time.Time // when the last 403 came
 
 	upTo  uint64    // samples up to this number wait until
 	until time.Time // then they are tried again
@@ -60,8 +62,9 @@ func (u *Uploader) vouch(device string) {
 // samples of another device wait until the operator has decided about them, and do not hold up ours; among our own a
 // poison is searched for.
 func (u *Uploader) forbidden(records []Record, hunted bool, e *denied) error {
-	r := &u.rename
-	good := e.forbidden && u.origin.known && !r.probe && now().Sub(r.vouched) < trustFor && !r.vouched.IsZero()
+	r, p := &u.rename, &u.poison
+	good := e.forbidden && u.origin.known && !r.probe && p.accepted.After(r.refused) && now().Sub(r.vouched) < trustFor
+	r.refused = now()
 	if !good {
 		r.probe = e.forbidden
 		return e

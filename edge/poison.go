@@ -10,7 +10,8 @@ import (
 )
 
 const (
-	suspectRest = 5 * time.Minute  // between trials of a sample that was refused
+	suspectRest = 5 * time.Minute  // after the first refusal of a sample; each further one doubles it,
+	longestRest = time.Hour        // up to this
 	enough      = 3                // refusals that make a poison
 	longEnough  = 10 * time.Minute // between the first and the last of them
 	verdicts    = 1000             // on samples, that are remembered
@@ -38,6 +39,7 @@ type poison struct {
 	trial    int
 	brake    brake
 	requeued time.Time
+	accepted time.Time // when the server last took a sample
 
 	Suspects, Braked atomic.Int64 // for the report
 }
@@ -154,28 +156,37 @@ func (u *Uploader) refused(records []Record, hunted bool, e *suspect) error {
 // same reason, over a time in which a server's mistake is mended. What is said to be in the future accuses the clocks.
 func (u *Uploader) accuse(r Record, e *suspect) error {
 	p := &u.poison
-	s := p.suspicion(r.Seq)
-	if s.times == 0 {
+	if s := p.suspects[r.Seq]; s == nil || s.times == 0 {
 		p.brake.refused(1)
 		p.Braked.Store(p.brake.light())
 	}
-	if s.times == 0 || s.Code != e.code {
-		s.Poison, s.times = Poison{r.Seq, e.code, clip(e.why), now(), now()}, 0
-	}
-	s.times++
-	s.Last, s.retryAt = now(), now().Add(suspectRest)
+	convicted := p.charge(Poison{r.Seq, e.code, clip(e.why), now(), now()})
 	switch {
 	case p.brake.on():
 		return errSchema
-	case s.times < enough, s.Last.Sub(s.First) < longEnough, e.code == wire.CodeInFuture:
-		return nil
+	case convicted:
+		return u.giveUp(p.suspects[r.Seq].Poison)
 	}
-	return u.giveUp(s.Poison)
+	return nil
 }
 
-// sentence decides about samples that our own server refused one by one: which of them go to the quarantine now. While
-// too many are refused none does; then they wait as suspects, or, when nothing at all was taken, as they are.
-func (u *Uploader) sentence(poisoned []Poison, taken int) ([]Poison, error) {
+// charge adds one refusal to the record of a suspect, and reports whether that is enough to give it up: refused often
+// enough for the same reason, for long enough, by a server that took other samples meanwhile.
+func (p *poison) charge(x Poison) bool {
+	s := p.suspicion(x.Seq)
+	if s.times == 0 || s.Code != x.Code {
+		s.Poison, s.times = x, 0
+	}
+	s.times++
+	s.Detail, s.Last = x.Detail, x.Last
+	s.retryAt = now().Add(min(suspectRest<<min(s.times-1, 10), longestRest))
+	return s.times >= enough && s.Last.Sub(s.First) >= longEnough && p.accepted.After(s.First) && s.Code != wire.CodeInFuture
+}
+
+// sentence decides about samples that our own server refused one by one, while it took others of the same batch: which
+// of them go to the quarantine now. While too many are refused none does, and while it takes nothing they are suspects
+// as others are.
+func (u *Uploader) sentence(poisoned []Poison, taken int) (now []Poison, err error) {
 	p := &u.poison
 	for _, x := range poisoned {
 		if p.suspects[x.Seq] == nil {
@@ -190,16 +201,19 @@ func (u *Uploader) sentence(poisoned []Poison, taken int) ([]Poison, error) {
 	switch {
 	case err != nil:
 		return nil, err
-	case !full && !p.brake.on():
-		return poisoned, nil
-	case taken == 0:
+	case taken == 0 && p.brake.on():
 		return nil, errSchema
 	}
 	for _, x := range poisoned {
-		s := p.suspicion(x.Seq)
-		s.Poison, s.times, s.retryAt = x, s.times+1, now().Add(suspectRest)
+		convicted := taken > 0 || p.charge(x)
+		switch {
+		case full || p.brake.on():
+			p.charge(x)
+		case convicted:
+			now = append(now, x)
+		}
 	}
-	return nil, nil
+	return now, nil
 }
 
 // giveUp moves one sample to the quarantine, unless that is full.
@@ -221,6 +235,9 @@ func (u *Uploader) giveUp(p Poison) error {
 func (u *Uploader) trust(n int) error {
 	b := &u.poison.brake
 	braked, since := b.on(), b.since
+	if n > 0 {
+		u.poison.accepted = now()
+	}
 	b.took(n)
 	u.poison.Braked.Store(b.light())
 	if !braked || b.on() || now().Sub(u.poison.requeued) < requeueRest {

@@ -262,26 +262,43 @@ func TestSampleFromTheFutureWaitsForTheClock(t *testing.T) {
 	})
 }
 
+// Everything is refused, by the whole batch or sample by sample: that cannot be the samples. When it is over all arrive.
 func TestServerThatRefusesEverythingIsNotBelieved(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s := &server{bad: func(wire.Sample) string { return "missing" }}
-		u := uploaderTo(t, s)
-		fill(t, u.Spool, 1000)
-		var last error
-		for end := time.Now().Add(6 * time.Hour); time.Now().Before(end); {
-			_, err := u.Deliver(t.Context())
-			if err != nil {
-				last = err
+	for _, lenient := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			end := time.Now().Add(6 * time.Hour)
+			s := &server{lenient: lenient, bad: func(wire.Sample) string {
+				if time.Now().Before(end) {
+					return "missing"
+				}
+				return ""
+			}}
+			u := uploaderTo(t, s)
+			made := fill(t, u.Spool, 1000)
+			var last error
+			for time.Now().Before(end) {
+				more, err := u.Deliver(t.Context())
+				switch {
+				case err != nil:
+					last = err
+					time.Sleep(u.Wait(err))
+				case !more:
+					time.Sleep(10 * time.Second)
+				}
 			}
-			time.Sleep(time.Minute)
-		}
-		if !errors.Is(last, errSchema) {
-			t.Errorf("the last error is %v", last)
-		}
-		if u.Spool.InQuarantine() > tooMany {
-			t.Errorf("%d samples were given up", u.Spool.InQuarantine())
-		}
-	})
+			if !errors.Is(last, errSchema) || u.poison.Braked.Load() != 1 {
+				t.Errorf("lenient %v: the last error is %v", lenient, last)
+			}
+			if u.Spool.InQuarantine() > 0 || len(s.requests) > 500 {
+				t.Errorf("lenient %v: %d samples were given up, %d requests", lenient, u.Spool.InQuarantine(), len(s.requests))
+			}
+			drain(t, u, 2*time.Hour)
+			conserved(t, u, s, made)
+			if len(s.stored) != 1000 || u.poison.Suspects.Load() != 0 {
+				t.Errorf("lenient %v: %d stored when it was over, %d suspects", lenient, len(s.stored), u.poison.Suspects.Load())
+			}
+		})
+	}
 }
 
 func TestTooLargeIsHalvedAndRemembered(t *testing.T) {
