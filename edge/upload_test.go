@@ -27,6 +27,9 @@ type server struct {
 	bad     func(wire.Sample) string
 	refuse  func(n int) *http.Response // an answer in place of everything else, nil for none
 	lose    func() bool                // the answer is lost after the rows are stored
+	foreign func(device string) bool   // the token is not for it
+	version string                     // that it tells
+	took    time.Duration              // that an answer takes
 
 	stored   map[int64]wire.Sample
 	sizes    []int
@@ -66,6 +69,10 @@ func (s *server) RoundTrip(r *http.Request) (*http.Response, error) {
 			return a, nil
 		}
 	}
+	time.Sleep(s.took)
+	if s.foreign != nil && slices.ContainsFunc(b.Samples, func(x wire.Sample) bool { return s.foreign(x.DeviceID) }) {
+		return answer(403, `{"detail":"Sample device ID does not match authenticated device."}`), nil
+	}
 	if s.limit > 0 && n > s.limit {
 		return answer(413, `{"detail":"too many"}`), nil
 	}
@@ -95,7 +102,11 @@ func (s *server) RoundTrip(r *http.Request) (*http.Response, error) {
 		return answer(200, fmt.Sprintf(`{"inserted":%d}`, fresh)), nil
 	}
 	text, _ := json.Marshal(wire.Receipt{Inserted: fresh, Accepted: new(fresh), Duplicates: new(known), Rejected: rejected, BatchID: b.ID})
-	return answer(200, string(text)), nil
+	a := answer(200, string(text))
+	if s.version != "" {
+		a.Header.Set("Server", s.version)
+	}
+	return a, nil
 }
 
 func answer(status int, body string) *http.Response {
@@ -106,7 +117,7 @@ func answer(status int, body string) *http.Response {
 func uploaderTo(t *testing.T, s *server) *Uploader {
 	s.t, s.stored = t, map[int64]wire.Sample{}
 	return &Uploader{
-		Spool:  openSpool(t, filepath.Join(t.TempDir(), "spool.db")),
+		Spool:  openSpool(t, filepath.Join(memoryDir(t), "spool.db")),
 		Client: &http.Client{Transport: s, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }},
 		URL:    "https://vps.example.org/base/v1/ingest", Token: &Token{value: "t0ken"}, BatchSize: 30,
 		Describe: func() *wire.Edge { return &wire.Edge{Version: "test"} },
