@@ -30,6 +30,7 @@ type bed struct {
 	dir      string
 	pollS    float64
 	uploadS  float64
+	log      *slog.Logger // of the edge
 	inverter *simulator.Server
 	link     http.RoundTripper                 // from the edge to the vps; the bed itself unless changed
 	wrap     func(store.Samples) store.Samples // what stands before the store; may be nil
@@ -51,10 +52,12 @@ type bed struct {
 // epoch is when the tests play: a bubble's clock starts in 2000, before any inverter.
 var epoch = time.Date(2026, 6, 21, 10, 0, 0, 0, time.UTC)
 
-func newBed(t *testing.T) *bed {
+func newBed(t *testing.T) *bed { return newBedOf(t, "SH10RT") }
+
+func newBedOf(t *testing.T, model string) *bed {
 	t.Helper()
 	time.Sleep(time.Until(epoch))
-	home, err := simulator.NewHome(simulator.HomeOptions{Model: "SH10RT", Seed: 1, Since: epoch.AddDate(0, 0, -2)})
+	home, err := simulator.NewHome(simulator.HomeOptions{Model: model, Seed: 1, Since: epoch.AddDate(0, 0, -2)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -62,7 +65,7 @@ func newBed(t *testing.T) *bed {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := &bed{t: t, dir: tempDir(t), pollS: 5, uploadS: 10, inverter: inverter, rng: rand.New(rand.NewPCG(1, 1))}
+	b := &bed{t: t, dir: tempDir(t), pollS: 5, uploadS: 10, inverter: inverter, log: slog.New(slog.DiscardHandler), rng: rand.New(rand.NewPCG(1, 1))}
 	b.link = b
 	return b
 }
@@ -127,7 +130,7 @@ func (b *bed) startEdge() {
 		Host: "dongle", Port: 502, Unit: 1, PollS: b.pollS, GapMS: 20, URL: "https://vps.example.org", Token: settings.Secret("t0ken"),
 		DeviceID: "roof", BatchSize: 30, UploadS: b.uploadS, MaxBackoffS: 300,
 		SpoolPath: filepath.Join(b.dir, "spool.db"),
-	}, "test", slog.New(slog.DiscardHandler))
+	}, "test", b.log)
 	if err != nil {
 		b.t.Fatal(err)
 	}

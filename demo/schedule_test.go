@@ -89,9 +89,9 @@ func play(t *testing.T, seed uint64, plant *bug) *schedule {
 	t.Helper()
 	var s *schedule
 	synctest.Test(t, func(t *testing.T) {
-		b := newBed(t)
+		dice := fate(seed).dice("settings", 0)
+		b := newBedOf(t, []string{"SH10RT", "SH4.0RS", "SG5.0RS"}[dice.IntN(3)])
 		w := &world{bed: b, fate: fate(seed), began: time.Now()}
-		dice := w.fate.dice("settings", 0)
 		b.pollS = []float64{5, 10, 20, 20, 30, 30, 60, 60}[dice.IntN(8)]
 		b.uploadS = []float64{10, 20, 30, 60}[dice.IntN(4)]
 		w.strict = dice.IntN(3) == 0

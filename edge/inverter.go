@@ -143,6 +143,7 @@ func (in *Inverter) poll(ctx context.Context) (Reading, error) {
 		if err := in.meet(ctx, r.Words); err != nil {
 			return r, err
 		}
+		r.At = now() // of block A, which is all that a string inverter's powers need
 	}
 	for _, p := range in.plan {
 		name := p.block.Name

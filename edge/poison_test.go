@@ -171,8 +171,8 @@ func TestNewestSampleOvertakesABacklog(t *testing.T) {
 		s := &server{lenient: true, took: 2 * time.Second}
 		u := uploaderTo(t, s)
 		u.Fresh = 10 * time.Second
-		fill(t, u.Spool, 8_000)
-		next := noon.Add(8_000 * 5 * time.Second)
+		fill(t, u.Spool, 40_000)
+		next := noon.Add(40_000 * 5 * time.Second)
 		polled := time.Now()
 		for worst := time.Duration(0); u.Spool.Waiting() > 0; {
 			for ; time.Since(polled) >= 0; polled = polled.Add(5 * time.Second) {
@@ -199,7 +199,7 @@ func TestNewestSampleOvertakesABacklog(t *testing.T) {
 				time.Sleep(10 * time.Second)
 			}
 		}
-		if len(s.stored) < 8_000 {
+		if len(s.stored) < 40_000 {
 			t.Errorf("%d stored", len(s.stored))
 		}
 	})
