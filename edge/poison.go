@@ -41,7 +41,7 @@ type poison struct {
 	requeued time.Time
 	accepted time.Time // when the server last took a sample
 
-	Suspects, Braked atomic.Int64 // for the report
+	Suspects, Braked, Full atomic.Int64 // for the report
 }
 
 // suspicion is the record of a sample that the server refused on its own.
@@ -197,7 +197,7 @@ func (u *Uploader) sentence(poisoned []Poison, taken int) (now []Poison, err err
 	if len(poisoned) == 0 {
 		return nil, nil
 	}
-	full, err := u.Spool.quarantineFull()
+	full, err := u.quarantineFull()
 	switch {
 	case err != nil:
 		return nil, err
@@ -216,9 +216,20 @@ func (u *Uploader) sentence(poisoned []Poison, taken int) (now []Poison, err err
 	return now, nil
 }
 
+// quarantineFull reports whether the quarantine takes no more, and remembers it for the report.
+func (u *Uploader) quarantineFull() (bool, error) {
+	full, err := u.Spool.quarantineFull()
+	if full {
+		u.poison.Full.Store(1)
+	} else {
+		u.poison.Full.Store(0)
+	}
+	return full, err
+}
+
 // giveUp moves one sample to the quarantine, unless that is full.
 func (u *Uploader) giveUp(p Poison) error {
-	full, err := u.Spool.quarantineFull()
+	full, err := u.quarantineFull()
 	if err != nil || full {
 		return err
 	}

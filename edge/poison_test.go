@@ -410,6 +410,52 @@ type readerFunc func([]byte) (int, error)
 
 func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
 
+func TestFullQuarantineTakesNoMoreAndIsTold(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &server{t: t, lenient: true, stored: map[int64]wire.Sample{}, bad: func(x wire.Sample) string {
+			if place(x)%50 == 3 {
+				return "unknown_field"
+			}
+			return ""
+		}}
+		e, _, _ := edgeTo(t, s)
+		e.Spool.QuarantineCap = 2000
+		fill(t, e.Spool, 1000)
+		drain(t, e.Uploader, 30*time.Minute)
+		in, waiting := e.Spool.InQuarantine(), e.Spool.Waiting()
+		if in == 0 || in == 20 || in+waiting != 20 || len(s.stored) != 980 {
+			t.Errorf("%d in quarantine, %d waiting, %d stored", in, waiting, len(s.stored))
+		}
+		if state := e.Report.State(); state.Status != StateBlocked || !slices.Contains(state.Reasons, "quarantine_full") {
+			t.Errorf("the state is %+v", state)
+		}
+	})
+}
+
+// E24: the edge dies when the server has answered and before the samples are gone from the spool.
+func TestCrashBetweenAnswerAndDeleteStoresOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &server{lenient: true}
+		u := uploaderTo(t, s)
+		made := fill(t, u.Spool, 50)
+		path := u.Spool.path
+		u.Client.Transport = tripper(func(r *http.Request) (*http.Response, error) {
+			resp, err := s.RoundTrip(r)
+			u.Spool.Close()
+			return resp, err
+		})
+		if _, err := u.Deliver(t.Context()); err == nil || len(s.stored) != 30 {
+			t.Fatalf("%v, %d stored", err, len(s.stored))
+		}
+		u.Spool, u.Client.Transport = openSpool(t, path), s
+		drain(t, u, time.Minute)
+		conserved(t, u, s, made)
+		if len(s.stored) != 50 || u.Spool.Waiting() != 0 || u.Duplicates.Load() != 30 {
+			t.Errorf("%d stored, %d waiting, %d duplicates", len(s.stored), u.Spool.Waiting(), u.Duplicates.Load())
+		}
+	})
+}
+
 // memoryDir is a directory where a flush costs nothing, if there is one.
 func memoryDir(t *testing.T) string {
 	t.Helper()

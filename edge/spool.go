@@ -24,6 +24,8 @@ import (
 //
 // One goroutine owns the file; the methods may be called from any.
 type Spool struct {
+	QuarantineCap int // bytes; 0 is quarantineCap
+
 	path string
 	db   *bolt.DB
 	ops  chan func()

@@ -1,6 +1,7 @@
 package edge
 
 import (
+	"cmp"
 	"encoding/binary"
 	"encoding/json"
 	"hash/fnv"
@@ -9,8 +10,8 @@ import (
 	bolt "go.etcd.io/bbolt"
 )
 
-// quarantineCap is how much of the file the quarantine may take: a tenth of the smallest limit that a spool has. Beyond
-// it nothing is given up any more, it is tried for ever.
+// quarantineCap is how many bytes the quarantine may take unless Spool.QuarantineCap says otherwise: a tenth of the
+// smallest limit that a spool has. Beyond it nothing is given up any more, it is tried for ever.
 const quarantineCap = 50 << 20
 
 // PeekNewest returns up to n of the newest samples, oldest first, without those that skip names. Damaged records are
@@ -132,7 +133,7 @@ func (s *Spool) requeue(match func(Poison) bool, moved *int, also func(meta *bol
 func (s *Spool) quarantineFull() (full bool, err error) {
 	err = s.do(func() error {
 		return s.db.View(func(tx *bolt.Tx) error {
-			full = tx.Bucket(quarantineBucket).Stats().LeafInuse >= quarantineCap
+			full = tx.Bucket(quarantineBucket).Stats().LeafInuse >= cmp.Or(s.QuarantineCap, quarantineCap)
 			return nil
 		})
 	})

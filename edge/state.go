@@ -26,6 +26,7 @@ var blocking = []string{
 // nil is all right.
 var conditions = []func(*Edge) *health.Fault{
 	mismatched,
+	overfull,
 	poisoned,
 	renamed,
 }
@@ -153,6 +154,16 @@ func mismatched(e *Edge) *health.Fault {
 	return &health.Fault{
 		Code: "schema_mismatch", What: "the server refuses so many samples that none is given up: they wait",
 		Next: "update the server, or the edge: their versions do not understand each other",
+	}
+}
+
+func overfull(e *Edge) *health.Fault {
+	if e.Uploader.poison.Full.Load() == 0 {
+		return nil
+	}
+	return &health.Fault{
+		Code: "quarantine_full", What: "the quarantine is full: what the server refuses is tried for ever",
+		Next: "find out why the server refuses so much; update the server, or the edge",
 	}
 }
 
