@@ -3,10 +3,12 @@
 SHELL := /bin/bash
 GO ?= go
 FUZZTIME ?= 30s
+N ?= 10000
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
 export CGO_ENABLED ?= 0
 
-.PHONY: help test unit race lint build bench fuzz demo test-crash test-frames test-leaks test-backlog test-32bit test-386 test-arm clock
+
+.PHONY: help test unit race lint build bench fuzz demo simulate clock test-crash test-frames test-leaks test-backlog test-32bit test-386 test-arm
 
 help:
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -74,6 +76,9 @@ test-arm:
 
 clock: ## 2,000 random lives of a host with a bad clock
 	CLOCK_SCHEDULES=2000 $(GO) test -run ClockSchedules -timeout 30m ./edge
+
+simulate: ## N random schedules of 4 h each (10000, about 40 min on 2 cores); CI plays 500
+	$(GO) test ./demo -run '^TestRandomSchedulesLoseNothing$$' -timeout 24h -v -schedules $(N) | grep -v '^=== \|--- PASS: .*/'
 
 demo: ## show it
 	$(GO) run . demo

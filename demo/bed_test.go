@@ -5,11 +5,13 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"math/rand/v2"
 	"net"
 	"net/http"
+	"os"
 	"path/filepath"
 	"sync"
 	"testing"
@@ -28,11 +30,15 @@ import (
 type bed struct {
 	t        *testing.T
 	dir      string
+	pollS    float64
+	uploadS  float64
+	log      *slog.Logger // of the edge
 	inverter *simulator.Server
+	link     http.RoundTripper                 // from the edge to the vps; the bed itself unless changed
+	wrap     func(store.Samples) store.Samples // what stands before the store; may be nil
 
 	mu      sync.Mutex
 	cut     bool         // the network between edge and vps
-	dates   bool         // answers have a date and a connection that was verified, as in earnest
 	lose    float64      // part of the answers that are lost after the server has acted
 	api     http.Handler // nil while the server is down
 	rng     *rand.Rand
@@ -40,7 +46,9 @@ type bed struct {
 	retries int           // answers lost
 	disk    *store.Bolt
 	host    *edge.Host // a clock that is not to be believed; nil for the bubble's
+	dates   bool       // answers have a date and a connection that was verified, as in earnest
 	edge    *edge.Edge
+	why     []edge.Poison // what is in quarantine, when the edge was stopped
 	stopped chan struct{} // closed when the edge has ended
 	cancel  context.CancelFunc
 }
@@ -48,10 +56,12 @@ type bed struct {
 // epoch is when the tests play: a bubble's clock starts in 2000, before any inverter.
 var epoch = time.Date(2026, 6, 21, 10, 0, 0, 0, time.UTC)
 
-func newBed(t *testing.T) *bed {
+func newBed(t *testing.T) *bed { return newBedOf(t, "SH10RT") }
+
+func newBedOf(t *testing.T, model string) *bed {
 	t.Helper()
 	time.Sleep(time.Until(epoch))
-	home, err := simulator.NewHome(simulator.HomeOptions{Model: "SH10RT", Seed: 1, Since: epoch.AddDate(0, 0, -2)})
+	home, err := simulator.NewHome(simulator.HomeOptions{Model: model, Seed: 1, Since: epoch.AddDate(0, 0, -2)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -59,10 +69,29 @@ func newBed(t *testing.T) *bed {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := &bed{t: t, dir: t.TempDir(), inverter: inverter, rng: rand.New(rand.NewPCG(1, 1))}
+	b := &bed{t: t, dir: tempDir(t), pollS: 5, uploadS: 10, inverter: inverter, log: slog.New(slog.DiscardHandler), rng: rand.New(rand.NewPCG(1, 1))}
+	b.link = b
+	return b
+}
+
+// begin starts the server, then the edge.
+func (b *bed) begin() *bed {
+	b.t.Helper()
 	b.startServer()
 	b.startEdge()
 	return b
+}
+
+// tempDir is a directory in memory where there is one: a flush of it costs nothing, and nobody pulls the plug here.
+func tempDir(t *testing.T) string {
+	t.Helper()
+	const memory = "/dev/shm"
+	dir, err := os.MkdirTemp(memory, "sunspool-test-")
+	if err != nil {
+		return t.TempDir()
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	return dir
 }
 
 func (b *bed) startServer() {
@@ -75,7 +104,11 @@ func (b *bed) startServer() {
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	server := &vps.Server{Store: store.NewCached(disk, 5*time.Second), Tokens: tokens, Log: slog.New(slog.DiscardHandler)}
+	var samples store.Samples = disk
+	if b.wrap != nil {
+		samples = b.wrap(disk)
+	}
+	server := &vps.Server{Store: store.NewCached(samples, 5*time.Second), Tokens: tokens, Log: slog.New(slog.DiscardHandler)}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.disk, b.api = disk, server.Handler()
@@ -88,13 +121,20 @@ func (b *bed) stopServer() {
 	b.disk.Close()
 }
 
+// crashEdge ends the edge as a power cut does: nothing that it still wants to write or to send happens.
+func (b *bed) crashEdge() {
+	b.edge.Spool.Close() // every commit is on the disk already, so there is nothing else to lose with the handle
+	b.cancel()
+	<-b.stopped
+}
+
 func (b *bed) startEdge() {
 	b.t.Helper()
 	e, err := edge.New(edge.Config{
-		Host: "dongle", Port: 502, Unit: 1, PollS: 5, GapMS: 20, URL: "https://vps.example.org", Token: settings.Secret("t0ken"),
-		DeviceID: "roof", BatchSize: 30, UploadS: 10, MaxBackoffS: 300, ClockTrust: "always",
-		SpoolPath: filepath.Join(b.dir, "spool.db"), HealthPath: filepath.Join(b.dir, "health.json"),
-	}, "test", slog.New(slog.DiscardHandler))
+		Host: "dongle", Port: 502, Unit: 1, PollS: b.pollS, GapMS: 20, URL: "https://vps.example.org", Token: settings.Secret("t0ken"),
+		DeviceID: "roof", BatchSize: 30, UploadS: b.uploadS, MaxBackoffS: 300, ClockTrust: "always",
+		SpoolPath: filepath.Join(b.dir, "spool.db"),
+	}, "test", b.log)
 	if err != nil {
 		b.t.Fatal(err)
 	}
@@ -107,7 +147,7 @@ func (b *bed) startEdge() {
 		go b.inverter.ServeConn(b.t.Context(), theirs)
 		return ours, nil
 	}
-	e.Uploader.Client.Transport = b
+	e.Uploader.Client.Transport = b.link
 	e.Kept = func(s wire.Sample) {
 		b.mu.Lock()
 		defer b.mu.Unlock()
@@ -123,6 +163,7 @@ func (b *bed) startEdge() {
 func (b *bed) stopEdge() {
 	b.cancel()
 	<-b.stopped
+	_, b.why, _ = b.edge.Spool.Quarantined()
 	b.edge.Spool.Close()
 }
 
@@ -136,22 +177,30 @@ func (b *bed) RoundTrip(r *http.Request) (*http.Response, error) {
 	if cut || api == nil {
 		return nil, errNetwork
 	}
-	w := &recorder{header: make(http.Header), status: 200}
-	in := r.Clone(r.Context())
-	in.RequestURI, in.RemoteAddr = r.URL.RequestURI(), "192.0.2.1:1234"
-	api.ServeHTTP(w, in)
+	resp := carry(api, r)
+	if err := r.Context().Err(); err != nil {
+		return nil, err
+	}
 	if lost {
 		b.mu.Lock()
 		b.retries++
 		b.mu.Unlock()
 		return nil, io.ErrUnexpectedEOF
 	}
-	resp := w.response(r)
 	if b.dates {
 		resp.Header.Set("Date", time.Now().UTC().Format(http.TimeFormat))
 		resp.TLS = &tls.ConnectionState{VerifiedChains: [][]*x509.Certificate{{}}}
 	}
 	return resp, nil
+}
+
+// carry takes a request to the handlers and brings the answer back.
+func carry(api http.Handler, r *http.Request) *http.Response {
+	w := &recorder{header: make(http.Header), status: 200}
+	in := r.Clone(r.Context())
+	in.RequestURI, in.RemoteAddr = r.URL.RequestURI(), "192.0.2.1:1234"
+	api.ServeHTTP(w, in)
+	return w.response(r)
 }
 
 func (b *bed) set(f func()) {
@@ -163,34 +212,52 @@ func (b *bed) set(f func()) {
 // check holds what was made against what is stored: the same samples, each once.
 func (b *bed) check() {
 	b.t.Helper()
-	if n := b.edge.Spool.Waiting(); n != 0 {
-		b.t.Errorf("%d samples still wait", n)
+	for _, problem := range b.problems() {
+		b.t.Error(problem)
 	}
-	if n := b.edge.Spool.InQuarantine(); n != 0 {
-		b.t.Errorf("%d samples are in quarantine", n)
-	}
-	stored(b.t, b.disk, "roof", b.made)
 }
 
-// stored fails unless the store has exactly these samples of the device.
-func stored(t *testing.T, disk *store.Bolt, device string, made []wire.Sample) {
-	t.Helper()
+// problems is what is wrong at the end.
+func (b *bed) problems() (all []string) {
+	say := func(format string, args ...any) { all = append(all, fmt.Sprintf(format, args...)) }
+	if n := b.edge.Spool.Waiting(); n != 0 {
+		say("%d samples still wait: %s", n, b.edge.Report.Status())
+	}
+	if n := b.edge.Spool.InQuarantine(); n != 0 {
+		say("%d samples are in quarantine: %v", n, b.why)
+	}
+	if err := stored(b.t.Context(), b.disk, "roof", b.made); err != nil {
+		say("%v", err)
+	}
+	a := b.inverter.Audit()
+	interval := time.Duration(b.pollS * float64(time.Second))
+	switch {
+	case a.MaxOpen > 1, a.PollGap.Least < interval, a.RequestGap.Least < 20*time.Millisecond,
+		a.ConnectGap.Count > 0 && a.ConnectGap.Least < 5*time.Second:
+		say("the dongle was treated badly: %+v", a)
+	}
+	return all
+}
+
+// stored is an error unless the store has exactly these samples of the device.
+func stored(ctx context.Context, disk *store.Bolt, device string, made []wire.Sample) error {
 	rows := 0
-	buckets, err := disk.Series(t.Context(), store.Query{Device: device, Resolution: store.Quarter})
+	buckets, err := disk.Series(ctx, store.Query{Device: device, Resolution: store.Quarter})
 	if err != nil {
-		t.Fatal(err)
+		return err
 	}
 	for _, bucket := range buckets {
 		rows += bucket.SampleCount
 	}
-	missing, err := disk.Insert(t.Context(), device, made) // what is there already is not inserted again
+	missing, err := disk.Insert(ctx, device, made) // what is there already is not inserted again
 	if err != nil {
-		t.Fatal(err)
+		return err
 	}
 	if rows != len(made) || missing != 0 {
-		t.Errorf("%d samples made, %d rows stored, %d of them missing", len(made), rows, missing)
+		return fmt.Errorf("%d samples made, %d rows stored, %d of them missing", len(made), rows, missing)
 	}
 	if n := disk.Conflicts(); n != 0 {
-		t.Errorf("%d rows are not what was made", n)
+		return fmt.Errorf("%d rows are not what was made", n)
 	}
+	return nil
 }

@@ -17,7 +17,7 @@ func TestHostWithoutAClockLosesNothing(t *testing.T) {
 	for name, byServer := range map[string]bool{"time server after 20 min": false, "our own server": true} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				b := newBed(t)
+				b := newBed(t).begin()
 				b.stopEdge()
 				var synced atomic.Bool
 				begun := time.Now()

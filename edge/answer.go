@@ -25,8 +25,11 @@ type (
 		why   string
 		after time.Duration // that the server asked for
 	}
-	foreign  struct{ why string }
-	denied   struct{ why string }
+	foreign struct{ why string }
+	denied  struct {
+		why       string
+		forbidden bool // 403 in the form of the contract: perhaps a good token, but not for this
+	}
 	suspect  struct{ code, why string }
 	tooLarge struct{ why string }
 )
@@ -50,9 +53,9 @@ func judge(status int, header http.Header, body []byte, n int, id string) (wire.
 	case status == http.StatusOK:
 		return receipt(header, body, n, id)
 	case status == http.StatusUnauthorized, status == http.StatusForbidden:
-		return wire.Receipt{}, &denied{quote(status, body)}
+		return wire.Receipt{}, &denied{quote(status, body), status == http.StatusForbidden && isEnvelope(header, body)}
 	case status == http.StatusBadRequest, status == http.StatusUnprocessableEntity:
-		if !isJSON(header) {
+		if !isEnvelope(header, body) {
 			return wire.Receipt{}, &foreign{quote(status, body)}
 		}
 		return wire.Receipt{}, &suspect{rejectionCode(status, body), quote(status, body)}
@@ -65,7 +68,7 @@ func judge(status int, header http.Header, body []byte, n int, id string) (wire.
 }
 
 // receipt reads an answer 200. A server of the contract tells how many rows are new; ours tells the fate of every
-// sample and repeats the id of the batch. An answer in between is nobody's.
+// sample and repeats the id of the batch. Counts that are not whole are nobody's.
 func receipt(header http.Header, body []byte, n int, id string) (wire.Receipt, error) {
 	var r struct {
 		wire.Receipt
@@ -85,8 +88,8 @@ func receipt(header http.Header, body []byte, n int, id string) (wire.Receipt, e
 	if got.Inserted < 0 || got.Inserted > n {
 		return wire.Receipt{}, &foreign{fmt.Sprintf("%d inserted of %d sent", got.Inserted, n)}
 	}
-	if got.Accepted == nil && got.Duplicates == nil && got.Rejected == nil && got.BatchID == "" {
-		return got, nil
+	if got.Accepted == nil && got.Duplicates == nil && got.Rejected == nil && (got.BatchID == "" || got.BatchID == id) {
+		return got, nil // ours too, when a proxy does not let our wish for verdicts pass
 	}
 	switch {
 	case got.Accepted == nil || got.Duplicates == nil || *got.Accepted < 0 || *got.Duplicates < 0:
@@ -109,6 +112,14 @@ func receipt(header http.Header, body []byte, n int, id string) (wire.Receipt, e
 func isJSON(header http.Header) bool {
 	t, _, err := mime.ParseMediaType(header.Get("Content-Type"))
 	return err == nil && (t == "application/json" || strings.HasSuffix(t, "+json"))
+}
+
+// isEnvelope reports whether an answer has the form that the contract gives to every refusal.
+func isEnvelope(header http.Header, body []byte) bool {
+	var p struct {
+		Detail json.RawMessage `json:"detail"`
+	}
+	return isJSON(header) && len(body) <= maxAnswer && json.Unmarshal(body, &p) == nil && p.Detail != nil
 }
 
 // rejectionCode names the reason of a refusal, as far as the answer has one: ours says it in code, the contract's

@@ -22,6 +22,8 @@ func TestOnlyAnAnswerThatProvesItselfLetsSamplesGo(t *testing.T) {
 		{200, "application/json; charset=utf-8", `{"inserted":0}`, nil}, // all were there already
 		{200, "application/json", `{"inserted":3,"accepted":3,"duplicates":1,"rejected":[{"index":4,"code":"x","detail":"y"}],"batch_id":"b1"}`, nil},
 		{200, "application/json", `{"inserted":3,"unknown":true}`, nil},
+		{200, "application/json", `{"inserted":3,"batch_id":"b1"}`, nil},
+		{200, "application/json", `{"inserted":3,"batch_id":"other"}`, new(foreign)},
 
 		{200, "text/html", html, new(foreign)},
 		{200, "", `{"inserted":5}`, new(foreign)},
@@ -56,6 +58,9 @@ func TestOnlyAnAnswerThatProvesItselfLetsSamplesGo(t *testing.T) {
 		{400, "application/json", `{"detail":"bad"}`, new(suspect)},
 		{422, "application/json", `{"detail":[]}`, new(suspect)},
 		{400, "text/html", html, new(foreign)},
+		{400, "application/json", html, new(foreign)},
+		{422, "application/json", `{"error":"no such session"}`, new(foreign)},
+		{422, "application/json", `{"detail":[],"pad":"` + strings.Repeat("x", maxAnswer) + `"}`, new(foreign)},
 		{401, "application/json", `{"detail":"Invalid or expired token."}`, new(denied)},
 		{403, "application/json", `{"detail":"Sample device ID does not match authenticated device."}`, new(denied)},
 		{413, "", ``, new(tooLarge)},
@@ -81,7 +86,6 @@ func TestRefusalIsNamedByItsCode(t *testing.T) {
 		`{"detail":"x","code":"not_finite"}`:                                              "not_finite",
 		`{"detail":[{"type":"missing","loc":["samples",0,"ts"],"msg":"Field required"}]}`: "missing",
 		`{"detail":"x"}`: "status_422",
-		`nonsense`:       "status_422",
 	} {
 		_, err := judge(422, json, []byte(body), 1, "")
 		if s, ok := err.(*suspect); !ok || s.code != want {

@@ -103,6 +103,9 @@ func explainUpload(err error) error {
 		f.Code, f.Exit = "credential", health.ExitAuth
 		f.Next = "put a valid token of this device into VPS_DEVICE_TOKEN_FILE or VPS_DEVICE_TOKEN"
 		return f
+	case *suspect:
+		f.Code, f.Next = "batch_refused", "nothing yet: a server that is not known is asked again before its refusal is believed"
+		return f
 	case *tooLarge:
 		f.Code, f.Next = "batch_too_large", "nothing: smaller batches follow"
 		return f
@@ -110,6 +113,8 @@ func explainUpload(err error) error {
 	switch {
 	case errors.Is(err, errSchema):
 		f.Code, f.Next = "schema_mismatch", "update the server, or the edge: their versions do not understand each other"
+	case errors.Is(err, errAhead):
+		f.Code, f.Next = "clock_ahead", "check the date of this host and of the server: nothing is given up"
 	case errors.As(err, &unknown):
 		f.Code, f.Next = "tls", "if the server has a private certificate authority, name its file in VPS_CA_FILE"
 	case errors.As(err, &name):

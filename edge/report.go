@@ -7,8 +7,8 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"sunspool/health"
@@ -32,16 +32,18 @@ type Report struct {
 	model      string
 	serial     string
 	facts      Findings
-	polls      int
 	missing    map[string]int // samples that were not made, by reason
 	writeErr   string
+	teller     teller
+
+	polls, made atomic.Int64
 }
 
 // NewReport returns a report that writes its health file to path.
 func NewReport(version, device, path string, log *slog.Logger) *Report {
 	return &Report{
 		Chain: health.New(now, log), version: version, device: device, path: path,
-		started: now(), log: log, missing: make(map[string]int),
+		started: now(), log: log, missing: make(map[string]int), teller: teller{log: log},
 	}
 }
 
@@ -56,60 +58,67 @@ type Health struct {
 	SpoolCount int        `json:"spool_count"`
 	UptimeS    float64    `json:"uptime_s"`
 
-	Status      string          `json:"status"`   // ok or degraded
-	Sentence    string          `json:"sentence"` // how the edge is, for people
-	Version     string          `json:"version"`
-	DeviceID    string          `json:"device_id"`
-	Model       string          `json:"model,omitempty"`
-	Serial      string          `json:"serial,omitempty"` // shortened
-	Written     time.Time       `json:"written_ts"`
-	SpoolBytes  int64           `json:"spool_bytes"`
-	Quarantined int             `json:"quarantined"`
-	Clock       string          `json:"clock"`     // who vouches for the time: synced, server, believed, or unsynced for nobody
-	Held        int             `json:"held"`      // samples that wait until the time is known
-	Estimated   int             `json:"estimated"` // samples whose time was estimated, ever
-	NoBattery   bool            `json:"no_battery,omitempty"`
-	NoMeter     bool            `json:"no_meter,omitempty"`
-	BatteryBy   string          `json:"battery_power_from,omitempty"`
-	Implausible []string        `json:"implausible,omitempty"` // registers left out of the last sample
-	Polls       int             `json:"polls"`
-	Missing     map[string]int  `json:"samples_not_made,omitempty"` // by reason
-	Links       []health.Status `json:"links"`
-	Sample      *wire.Sample    `json:"sample,omitempty"` // the last one; in /status only
+	Status      string           `json:"status"`           // ok, degraded or blocked
+	Reason      string           `json:"reason,omitempty"` // code of what is wrong first
+	Sentence    string           `json:"sentence"`         // how the edge is, for people
+	Next        string           `json:"next,omitempty"`   // what they can do about it
+	Reasons     []string         `json:"reasons,omitempty"`
+	Version     string           `json:"version"`
+	DeviceID    string           `json:"device_id"`
+	Model       string           `json:"model,omitempty"`
+	Serial      string           `json:"serial,omitempty"` // shortened
+	Written     time.Time        `json:"written_ts"`
+	SpoolBytes  int64            `json:"spool_bytes"`
+	Quarantined int              `json:"quarantined"`
+	Clock       string           `json:"clock"`     // who vouches for the time: synced, server, believed, or unsynced for nobody
+	Held        int              `json:"held"`      // samples that wait until the time is known
+	Estimated   int              `json:"estimated"` // samples whose time was estimated, ever
+	NoBattery   bool             `json:"no_battery,omitempty"`
+	NoMeter     bool             `json:"no_meter,omitempty"`
+	BatteryBy   string           `json:"battery_power_from,omitempty"`
+	Implausible []string         `json:"implausible,omitempty"` // registers left out of the last sample
+	Polls       int64            `json:"polls"`
+	Missing     map[string]int   `json:"samples_not_made,omitempty"` // by reason
+	Counts      map[string]int64 `json:"counts"`
+	Links       []health.Status  `json:"links"`
+	Sample      *wire.Sample     `json:"sample,omitempty"` // the last one; in /status only
 }
 
 // Now returns the present state.
 func (r *Report) Now() Health {
+	state, tally := r.State(), r.edge.tally()
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	h := Health{
 		LastPoll: timeOrNil(r.sample.Time), LastUpload: timeOrNil(r.lastUpload),
 		SpoolCount: r.edge.Spool.Waiting(), UptimeS: now().Sub(r.started).Round(time.Millisecond).Seconds(),
-		Status: "ok", Sentence: r.Chain.Sentence(), Version: r.version, DeviceID: r.device, Model: r.model,
+		Status: state.Status, Sentence: state.Sentence, Next: state.Next, Reasons: state.Reasons, Counts: tally, Version: r.version, DeviceID: r.device, Model: r.model,
 		Serial: mask(r.serial), Written: timestamp(now()), SpoolBytes: r.edge.Spool.Bytes(),
 		Quarantined: r.edge.Spool.InQuarantine(), NoBattery: r.facts.NoBattery, NoMeter: r.facts.NoMeter,
-		BatteryBy: r.facts.Battery, Implausible: r.facts.Nulled, Polls: r.polls, Missing: maps.Clone(r.missing),
+		BatteryBy: r.facts.Battery, Implausible: r.facts.Nulled, Polls: r.polls.Load(), Missing: maps.Clone(r.missing),
 		Links: r.Chain.Status(), Clock: r.edge.Clock.State(), Held: r.edge.Spool.Held(), Estimated: r.edge.Spool.Estimated(),
 	}
 	if !r.sample.Time.IsZero() {
 		h.Sample = new(r.sample)
 	}
-	if slices.ContainsFunc(h.Links, func(s health.Status) bool { return s.State == health.Broken }) {
-		h.Status = "degraded"
+	if len(state.Reasons) > 0 {
+		h.Reason = state.Reasons[0]
 	}
 	return h
 }
 
-// Write replaces the health file. A reader sees the old one or the new one, never half of one.
+// Write replaces the health file, if there is one, and logs what changed. A reader sees the old one or the new one, never half of one.
 func (r *Report) Write() {
-	if r.path == "" {
-		return
-	}
 	h := r.Now()
 	h.Sample = nil
-	err := writeFile(r.path, h)
+	var err error
+	if r.path != "" {
+		err = writeFile(r.path, h)
+	}
+	state := r.State()
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.teller.tell(state, h.Links)
 	text := ""
 	if err != nil {
 		text = err.Error()
@@ -138,20 +147,16 @@ func writeFile(path string, v any) error {
 // describe is what goes with each upload.
 func (r *Report) describe(poll time.Duration) *wire.Edge {
 	h := r.Now()
-	state := h.Sentence
-	if i := strings.IndexByte(state, '\n'); i >= 0 {
-		state = state[:i]
-	}
 	return &wire.Edge{
 		Version: h.Version, Model: h.Model, PollIntervalS: poll.Seconds(),
-		SpoolCount: h.SpoolCount, Quarantined: h.Quarantined, State: clip(state),
+		SpoolCount: h.SpoolCount, Quarantined: h.Quarantined, State: clip(State{Status: h.Status, Sentence: h.Sentence}.Line()),
 	}
 }
 
 func (r *Report) polled(err error) {
+	r.polls.Add(1)
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.polls++
 	if f, ok := err.(*health.Fault); ok && f.Exit == health.ExitUnreachable {
 		r.missing[f.Code]++
 	}
@@ -188,6 +193,7 @@ func (r *Report) lost(why string) {
 }
 
 func (r *Report) sampled(s wire.Sample) {
+	r.made.Add(1)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.sample, r.sampledAt = s, now()

@@ -12,50 +12,55 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"strings"
 	"time"
 
 	"sunspool/wire"
 )
 
-// post sends as many of the records as fit in one request, and returns how many these were.
-func (u *Uploader) post(ctx context.Context, records []Record) (sent int, receipt wire.Receipt, err error) {
+// post sends as many of the records as fit in one request, and returns how many these were and how long their body was.
+func (u *Uploader) post(ctx context.Context, records []Record) (sent, size int, receipt wire.Receipt, err error) {
 	id := rand.Text()
 	body, sent, err := u.encode(records, id)
 	if err != nil {
-		return sent, receipt, err
+		return sent, 0, receipt, err
 	}
 	compress := !now().Before(u.plainUntil)
 	receipt, err = u.try(ctx, body, compress, sent, id)
 	if !compress || err == nil {
 		u.gzipTaken = u.gzipTaken || err == nil && compress
-		return sent, receipt, err
+		return sent, len(body), receipt, err
 	}
 	// A server that cannot decompress says so by 415, or finds that the body is not JSON.
 	_, refused := err.(*suspect)
 	if _, unsupported := err.(*unsupportedEncoding); !unsupported && (!refused || u.gzipTaken) {
-		return sent, receipt, err
+		return sent, len(body), receipt, err
 	}
 	receipt, plainErr := u.try(ctx, body, false, sent, id)
 	if _, again := plainErr.(*suspect); !again {
 		u.plainUntil = now().Add(plainFor)
 	}
-	return sent, receipt, plainErr
+	return sent, len(body), receipt, plainErr
 }
 
 // unsupportedEncoding is the answer 415 to a compressed batch.
 type unsupportedEncoding struct{ foreign }
 
+// unsendable is a sample that JSON has no form for.
+type unsendable struct{ error }
+
 // encode writes the body of a batch. It holds at least one sample.
 func (u *Uploader) encode(records []Record, id string) ([]byte, int, error) {
 	var b bytes.Buffer
 	b.WriteString(`{"samples":[`)
+	most := max(u.limitBytes-envelope, u.limitBytes/2)
 	n := 0
 	for _, r := range records {
 		sample, err := json.Marshal(r.Sample)
-		if err != nil {
-			return nil, 0, fmt.Errorf("sample %d: %w", r.Seq, err)
+		if err != nil && n == 0 {
+			return nil, 1, &unsendable{err}
 		}
-		if n > 0 && b.Len()+len(sample)+envelope > wire.MaxBytes {
+		if err != nil || n > 0 && b.Len()+len(sample) > most {
 			break
 		}
 		if n > 0 {
@@ -81,7 +86,7 @@ func (u *Uploader) encode(records []Record, id string) ([]byte, int, error) {
 func (u *Uploader) try(ctx context.Context, body []byte, compress bool, n int, id string) (wire.Receipt, error) {
 	token, err := u.Token.Get()
 	if err != nil {
-		return wire.Receipt{}, &denied{err.Error()}
+		return wire.Receipt{}, &denied{why: err.Error()}
 	}
 	if compress {
 		body = u.zip(body)
@@ -108,6 +113,11 @@ func (u *Uploader) try(ctx context.Context, body []byte, compress bool, n int, i
 		return wire.Receipt{}, fmt.Errorf("answer of the server: %w", err)
 	}
 	receipt, err := judge(resp.StatusCode, resp.Header, answer, n, id)
+	refused := resp.StatusCode >= 400 && resp.StatusCode < 500 && isEnvelope(resp.Header, answer)
+	u.origin.answered(resp, err == nil || refused)
+	if v, ours := strings.CutPrefix(resp.Header.Get("Server"), "sunspool/"); ours && err == nil {
+		u.version = v
+	}
 	if f, ok := err.(*foreign); ok && compress && resp.StatusCode == http.StatusUnsupportedMediaType {
 		return receipt, &unsupportedEncoding{*f}
 	}

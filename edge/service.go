@@ -53,7 +53,7 @@ func New(c Config, version string, log *slog.Logger) (*Edge, error) {
 		},
 		Uploader: &Uploader{
 			Spool: spool, Client: client, Clock: clock, URL: c.ingestURL(), Token: token,
-			Agent: "sunspool/" + version, Zone: hostZone(), BatchSize: c.BatchSize,
+			Agent: "sunspool/" + version, Zone: hostZone(), BatchSize: c.BatchSize, Fresh: seconds(c.UploadS),
 			Backoff: Backoff{Min: time.Second, Max: seconds(c.MaxBackoffS)},
 		},
 	}

@@ -25,6 +25,8 @@ import (
 //
 // One goroutine owns the file; the methods may be called from any.
 type Spool struct {
+	QuarantineCap int // bytes; 0 is quarantineCap
+
 	path string
 	db   *bolt.DB
 	ops  chan func()

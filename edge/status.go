@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -49,36 +50,18 @@ func (r *Report) Serve(path string) (*http.Server, error) {
 	return server, nil
 }
 
-// metrics shows the counters that the parts keep.
+// metrics shows the same numbers as health.json.
 func (r *Report) metrics() *prometheus.Registry {
 	reg := prometheus.NewRegistry()
 	reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), missing{r})
-	number := func(kind func(name, help string, f func() float64) prometheus.Collector, name, help string, f func() int64) {
-		reg.MustRegister(kind("sunspool_edge_"+name, help, func() float64 { return float64(f()) }))
+	for _, c := range counts {
+		name, value := "sunspool_edge_"+c.name, func() float64 { return float64(c.value(r.edge)) }
+		if strings.HasSuffix(c.name, "_total") {
+			reg.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Name: name, Help: c.help}, value))
+		} else {
+			reg.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: c.help}, value))
+		}
 	}
-	counter := func(name, help string, f func() float64) prometheus.Collector {
-		return prometheus.NewCounterFunc(prometheus.CounterOpts{Name: name, Help: help}, f)
-	}
-	gauge := func(name, help string, f func() float64) prometheus.Collector {
-		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, f)
-	}
-	e := r.edge
-	number(counter, "polls_total", "Polls that were tried.", func() int64 { return int64(r.Now().Polls) })
-	number(counter, "modbus_requests_total", "Modbus requests.", e.Inverter.Link.Requests.Load)
-	number(counter, "modbus_connects_total", "Connections tried to the inverter.", e.Inverter.Link.Connects.Load)
-	number(counter, "modbus_exceptions_total", "Modbus exceptions.", e.Inverter.Exceptions.Load)
-	number(counter, "modbus_retries_total", "Reads tried again after an exception.", e.Inverter.Retries.Load)
-	number(counter, "modbus_stale_total", "Answers to requests of somebody else.", e.Inverter.Link.Stale.Load)
-	number(counter, "upload_requests_total", "Requests to the server.", e.Uploader.Requests.Load)
-	number(counter, "uploaded_samples_total", "Samples that the server has.", e.Uploader.Uploaded.Load)
-	number(counter, "duplicate_samples_total", "Samples that the server had already.", e.Uploader.Duplicates.Load)
-	number(counter, "rejected_samples_total", "Samples that the server will not take.", e.Uploader.Rejected.Load)
-	number(gauge, "spool_samples", "Samples that the server does not have yet.", func() int64 { return int64(e.Spool.Waiting()) })
-	number(gauge, "spool_held_samples", "Samples whose time is not known yet.", func() int64 { return int64(e.Spool.Held()) })
-	number(counter, "estimated_samples_total", "Samples whose time was estimated.", func() int64 { return int64(e.Spool.Estimated()) })
-	number(gauge, "spool_quarantined_samples", "Samples in quarantine.", func() int64 { return int64(e.Spool.InQuarantine()) })
-	number(gauge, "spool_bytes", "Size of the spool file.", e.Spool.Bytes)
-	number(gauge, "last_sample_timestamp_seconds", "Unix time of the last sample.", func() int64 { return max(r.lastSample().Unix(), 0) })
 	return reg
 }
 

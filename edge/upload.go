@@ -4,6 +4,7 @@ import (
 	"compress/gzip"
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"sync/atomic"
 	"time"
@@ -12,67 +13,107 @@ import (
 )
 
 const (
-	envelope    = 4 << 10          // bytes of a batch that are not samples, generously
-	sizeFor     = time.Hour        // until a limit that a server taught us is tested by a larger batch
-	plainFor    = 24 * time.Hour   // until compression is tried again on a server that refused it
-	tokenRest   = 60 * time.Second // between requests while the token is refused
-	suspectRest = 5 * time.Minute  // between trials of a sample that was refused
-	enough      = 3                // refusals that make a poison
-	longEnough  = 10 * time.Minute // between the first and the last of them
-	tooMany     = 50               // suspects at a time: then it is not the samples
+	envelope  = 4 << 10          // bytes of a batch that are not samples, generously
+	sizeFor   = time.Hour        // until a limit that a server taught us is tested by a larger batch
+	plainFor  = 24 * time.Hour   // until compression is tried again on a server that refused it
+	tokenRest = 60 * time.Second // between requests while the token is refused
 )
 
-// errSchema is a server that refuses so much that the fault must be between us, not in the samples.
-var errSchema = errors.New("the server refuses sample after sample: nothing is given up")
+// errAhead is a server that finds every sample of a batch in the future: then one of the clocks is wrong.
+var errAhead = errors.New("the server finds the samples too far in the future")
 
 // Uploader moves samples from the spool to the server. One goroutine owns it, but for the counters.
+//
+//	                     ┌── newest few, once in Fresh ──┐
+//	spool ── Deliver ────┼── oldest, ever larger batches ┼──> post ──> answer ──> settle: gone from the spool
+//	                     └── halves and single suspects ─┘                  └───> hunt, suspects (poison.go)
 type Uploader struct {
 	Spool     *Spool
 	Client    *http.Client
 	Clock     *Clock // hears the Date of each answer; may be nil
 	URL       string // of the ingest
 	Token     *Token
-	Agent     string // User-Agent
+	Agent     string // User-Agent; names our version
 	Zone      string // of the inverter's days
 	Describe  func() *wire.Edge
-	BatchSize int // samples per request while there is no backlog
+	BatchSize int           // samples per request while there is no backlog
+	Fresh     time.Duration // how often the newest samples overtake a backlog; 0 is never
 	Backoff   Backoff
 
 	size       int // samples in the next batch
 	limit      int // the most that the server takes, as far as we know
+	limitBytes int // the same, of a body before it is compressed
 	limitSince time.Time
 	plainUntil time.Time // no compression before
 	gzipTaken  bool      // the server did read a compressed batch
 	gzip       *gzip.Writer
-	suspects   map[uint64]*suspicion
+	freshAt    time.Time // when the newest samples went last
+	notBefore  time.Time // of the next request, as the server asked
+	version    string    // of the server, "" if it does not tell
+
+	origin origin
+	rename rename
+	poison poison
 
 	Requests, Uploaded, Duplicates, Rejected atomic.Int64
 }
 
-// suspicion is the record of a sample that the server refused on its own.
-type suspicion struct {
-	Poison
-	times   int
-	retryAt time.Time
+// batch is what one request carries, and why.
+type batch struct {
+	records []Record
+	hunted  bool // the top of the hunt
+	probe   bool // one sample that shows whether the token is good
 }
 
-// Deliver sends one batch of the oldest samples and settles what the answer says of them. It reports whether more are
-// waiting that can be sent at once.
+// Deliver makes one request and settles what the answer says of its samples. It reports whether there may be more that
+// can be sent at once.
 func (u *Uploader) Deliver(ctx context.Context) (more bool, err error) {
 	if u.limit == 0 {
-		u.limit, u.size = wire.MaxSamples, u.BatchSize
+		u.limit, u.limitBytes, u.size = wire.MaxSamples, wire.MaxBytes, u.BatchSize
+		if _, err := u.Spool.RequeueOnce("edge", u.Agent); err != nil {
+			return false, err
+		}
 	}
-	records, err := u.Spool.Peek(u.size, u.aside)
-	if err != nil || len(records) == 0 {
+	if wait := u.notBefore.Sub(now()); wait > 0 {
+		return false, &later{"the server asked for time", wait}
+	}
+	u.rename.expire()
+	b, err := u.next()
+	if err != nil || len(b.records) == 0 {
 		return false, err
 	}
-	if err := u.send(ctx, records); err != nil {
+	if err := u.send(ctx, b); err != nil {
 		return false, err
 	}
 	u.Backoff.Reset()
-	more = u.Spool.Ready() > len(u.suspects)
-	u.resize(len(records), more)
+	more = u.Spool.Ready() > 0
+	u.resize(len(b.records), more)
 	return more, nil
+}
+
+// next chooses what goes next. The newest samples come first when they are due, so that a reader sees the present
+// while weeks of the past drain; then, within their budget, the trials of samples that were refused; then the oldest.
+func (u *Uploader) next() (b batch, err error) {
+	if u.rename.probe {
+		b.probe = true
+		b.records, err = u.Spool.PeekNewest(1, nil)
+		return b, err
+	}
+	hunting := len(u.poison.hunt) > 0
+	if u.Fresh > 0 && now().Sub(u.freshAt) >= u.Fresh && (hunting || u.Spool.Ready() > u.size) {
+		u.freshAt = now()
+		if b.records, err = u.Spool.PeekNewest(min(u.BatchSize, u.limit), u.aside); err != nil || len(b.records) > 0 {
+			return b, err
+		}
+	}
+	if b, err = u.trial(); err != nil || len(b.records) > 0 {
+		return b, err
+	}
+	if u.poison.hunt.size() > wire.MaxSamples {
+		return batch{}, nil // enough is held up by the search already
+	}
+	b.records, err = u.Spool.Peek(u.size, u.aside)
+	return b, err
 }
 
 // Wait is how long to leave the server alone after err.
@@ -94,8 +135,10 @@ func (u *Uploader) Wait(err error) time.Duration {
 
 // resize makes batches grow while there is a backlog, and small again when there is none.
 func (u *Uploader) resize(sent int, more bool) {
-	if u.limit < wire.MaxSamples && now().Sub(u.limitSince) > sizeFor {
-		u.limit, u.limitSince = min(u.limit+u.limit/4+1, wire.MaxSamples), now()
+	if (u.limit < wire.MaxSamples || u.limitBytes < wire.MaxBytes) && now().Sub(u.limitSince) > sizeFor {
+		u.limit = min(u.limit+u.limit/4+1, wire.MaxSamples)
+		u.limitBytes = min(u.limitBytes+u.limitBytes/4+1, wire.MaxBytes)
+		u.limitSince = now()
 	}
 	switch {
 	case !more:
@@ -106,109 +149,94 @@ func (u *Uploader) resize(sent int, more bool) {
 	u.size = max(1, min(u.size, u.limit))
 }
 
-// send posts records and settles them by the answer: what the server has and what it will never take leaves the
-// spool in one transaction. When the server refuses the batch as a whole, halves of it find the sample it means.
-func (u *Uploader) send(ctx context.Context, records []Record) error {
-	sent, receipt, err := u.post(ctx, records)
+// send posts a batch and settles it by the answer: what the server has and what it will never take leaves the spool in
+// one transaction.
+func (u *Uploader) send(ctx context.Context, b batch) error {
+	records := ofOneDevice(b.records)
+	sent, bytes, receipt, err := u.post(ctx, records)
+	records = records[:sent]
 	switch e := err.(type) {
 	case nil:
-		return u.settle(records[:sent], receipt)
-	case *tooLarge:
-		if sent == 1 {
-			return u.accuse(records[0], &suspect{"too_large", e.why})
+		if b.probe {
+			u.vouch(records[0].Sample.DeviceID)
 		}
-		u.limit, u.limitSince = sent/2, now()
-		u.size = u.limit
-		return e
-	case *suspect:
-		if sent == 1 {
-			return u.accuse(records[0], e)
-		}
-		if err := u.send(ctx, records[:sent/2]); err != nil {
+		if err := u.settle(records, receipt); err != nil {
 			return err
 		}
-		return u.send(ctx, records[sent/2:sent])
+		if b.hunted {
+			u.poison.hunt.took(sent, len(receipt.Rejected) == 0)
+		}
+		return u.meetVersion()
+	case *unsendable:
+		return u.giveUp(Poison{records[0].Seq, "not_encodable", clip(e.Error()), now(), now()})
+	case *later:
+		if e.after > 0 {
+			u.notBefore = now().Add(e.after)
+		}
+	case *tooLarge:
+		if sent == 1 {
+			return u.refused(records, b.hunted, &suspect{"too_large", e.why})
+		}
+		u.limit, u.limitBytes, u.limitSince = sent/2, bytes/2, now()
+		u.size = u.limit
+	case *suspect:
+		return u.refused(records, b.hunted, e)
+	case *denied:
+		return u.forbidden(records, b.hunted, e)
 	}
 	return err
 }
 
-// settle acts on a receipt for records.
+// settle acts on a receipt for records. Our own server says of each sample whether it took it: no search is needed.
 func (u *Uploader) settle(records []Record, receipt wire.Receipt) error {
 	verdict := make(map[int]wire.Rejection, len(receipt.Rejected))
 	for _, r := range receipt.Rejected {
 		verdict[r.Index] = r
 	}
-	var stored []uint64
+	var stored, ahead []uint64
 	var poisoned []Poison
 	for i, r := range records {
 		rejected, bad := verdict[i]
 		switch {
 		case !bad:
 			stored = append(stored, r.Seq)
-			delete(u.suspects, r.Seq)
-		case rejected.Code == wire.CodeInFuture: // one of the clocks is wrong, not the sample
-			u.fromFuture(r.Seq)
+		case rejected.Code == wire.CodeInFuture:
+			ahead = append(ahead, r.Seq)
 		default:
 			poisoned = append(poisoned, Poison{r.Seq, rejected.Code, clip(rejected.Detail), now(), now()})
-			delete(u.suspects, r.Seq)
 		}
 	}
-	if err := u.Spool.Settle(stored, poisoned); err != nil {
+	kept, err := u.sentence(poisoned, len(stored))
+	if err != nil {
 		return err
+	}
+	if len(ahead) > 0 && u.Clock != nil {
+		u.Clock.Accused()
+	}
+	if len(ahead) == len(records) {
+		return fmt.Errorf("%w: %s", errAhead, clip(receipt.Rejected[0].Detail))
+	}
+	if err := u.Spool.Settle(stored, kept); err != nil {
+		return err
+	}
+	u.poison.forget(stored)
+	for _, p := range kept {
+		u.poison.forget([]uint64{p.Seq})
+	}
+	for _, seq := range ahead { // one of the clocks is wrong, not the sample
+		u.poison.suspicion(seq).retryAt = now().Add(suspectRest)
 	}
 	u.Uploaded.Add(int64(len(stored)))
 	u.Duplicates.Add(int64(len(stored) - receipt.Inserted))
-	u.Rejected.Add(int64(len(poisoned)))
-	return nil
+	u.Rejected.Add(int64(len(kept)))
+	return u.trust(len(stored))
 }
 
-// accuse notes that the server refused r on its own. It is given up only after it was refused again and again for the
-// same reason, over a time in which a server's mistake is mended.
-func (u *Uploader) accuse(r Record, e *suspect) error {
-	if e.code == wire.CodeInFuture {
-		u.fromFuture(r.Seq)
+// meetVersion gives what is in quarantine another chance with a server of another version, if it tells one.
+func (u *Uploader) meetVersion() error {
+	if u.version == "" {
 		return nil
 	}
-	s := u.suspicion(r.Seq)
-	if s.times == 0 || s.Code != e.code {
-		s.Poison, s.times = Poison{r.Seq, e.code, clip(e.why), now(), now()}, 0
-	}
-	s.times++
-	s.Last, s.retryAt = now(), now().Add(suspectRest)
-	if len(u.suspects) > tooMany {
-		return errSchema
-	}
-	if s.times < enough || s.Last.Sub(s.First) < longEnough {
-		return nil
-	}
-	if err := u.Spool.Settle(nil, []Poison{s.Poison}); err != nil {
-		return err
-	}
-	delete(u.suspects, r.Seq)
-	u.Rejected.Add(1)
-	return nil
-}
-
-// fromFuture sets a sample aside until one of the clocks is set right.
-func (u *Uploader) fromFuture(seq uint64) {
-	u.suspicion(seq).retryAt = now().Add(suspectRest)
-	if u.Clock != nil {
-		u.Clock.Accused()
-	}
-}
-
-func (u *Uploader) suspicion(seq uint64) *suspicion {
-	if u.suspects == nil {
-		u.suspects = make(map[uint64]*suspicion)
-	}
-	if u.suspects[seq] == nil {
-		u.suspects[seq] = new(suspicion)
-	}
-	return u.suspects[seq]
-}
-
-// aside reports whether a sample is to be left out for now, so that it does not hold up the others.
-func (u *Uploader) aside(seq uint64) bool {
-	s, ok := u.suspects[seq]
-	return ok && now().Before(s.retryAt)
+	_, err := u.Spool.RequeueOnce("server", u.version)
+	return err
 }

@@ -27,6 +27,9 @@ type server struct {
 	bad     func(wire.Sample) string
 	refuse  func(n int) *http.Response // an answer in place of everything else, nil for none
 	lose    func() bool                // the answer is lost after the rows are stored
+	foreign func(device string) bool   // the token is not for it
+	version string                     // that it tells
+	took    time.Duration              // that an answer takes
 
 	stored   map[int64]wire.Sample
 	sizes    []int
@@ -66,6 +69,10 @@ func (s *server) RoundTrip(r *http.Request) (*http.Response, error) {
 			return a, nil
 		}
 	}
+	time.Sleep(s.took)
+	if s.foreign != nil && slices.ContainsFunc(b.Samples, func(x wire.Sample) bool { return s.foreign(x.DeviceID) }) {
+		return answer(403, `{"detail":"Sample device ID does not match authenticated device."}`), nil
+	}
 	if s.limit > 0 && n > s.limit {
 		return answer(413, `{"detail":"too many"}`), nil
 	}
@@ -95,7 +102,11 @@ func (s *server) RoundTrip(r *http.Request) (*http.Response, error) {
 		return answer(200, fmt.Sprintf(`{"inserted":%d}`, fresh)), nil
 	}
 	text, _ := json.Marshal(wire.Receipt{Inserted: fresh, Accepted: new(fresh), Duplicates: new(known), Rejected: rejected, BatchID: b.ID})
-	return answer(200, string(text)), nil
+	a := answer(200, string(text))
+	if s.version != "" {
+		a.Header.Set("Server", s.version)
+	}
+	return a, nil
 }
 
 func answer(status int, body string) *http.Response {
@@ -106,7 +117,7 @@ func answer(status int, body string) *http.Response {
 func uploaderTo(t *testing.T, s *server) *Uploader {
 	s.t, s.stored = t, map[int64]wire.Sample{}
 	return &Uploader{
-		Spool:  openSpool(t, filepath.Join(t.TempDir(), "spool.db")),
+		Spool:  openSpool(t, filepath.Join(memoryDir(t), "spool.db")),
 		Client: &http.Client{Transport: s, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }},
 		URL:    "https://vps.example.org/base/v1/ingest", Token: &Token{value: "t0ken"}, BatchSize: 30,
 		Describe: func() *wire.Edge { return &wire.Edge{Version: "test"} },
@@ -203,9 +214,9 @@ func TestPoisonOfAContractServerIsFoundAndSetAside(t *testing.T) {
 		u := uploaderTo(t, s)
 		fill(t, u.Spool, 1000)
 		start := time.Now()
-		drain(t, u, time.Minute)
+		drain(t, u, 6*time.Minute)
 		if len(s.stored) != 997 {
-			t.Errorf("%d stored within a minute, want the 997 good ones", len(s.stored))
+			t.Errorf("%d stored within six minutes, want the 997 good ones", len(s.stored))
 		}
 		if u.Spool.InQuarantine() != 0 {
 			t.Error("a sample was given up at its first refusal")
@@ -262,26 +273,43 @@ func TestSampleFromTheFutureWaitsForTheClock(t *testing.T) {
 	})
 }
 
+// Everything is refused, by the whole batch or sample by sample: that cannot be the samples. When it is over all arrive.
 func TestServerThatRefusesEverythingIsNotBelieved(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s := &server{bad: func(wire.Sample) string { return "missing" }}
-		u := uploaderTo(t, s)
-		fill(t, u.Spool, 1000)
-		var last error
-		for end := time.Now().Add(6 * time.Hour); time.Now().Before(end); {
-			_, err := u.Deliver(t.Context())
-			if err != nil {
-				last = err
+	for _, lenient := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			end := time.Now().Add(6 * time.Hour)
+			s := &server{lenient: lenient, bad: func(wire.Sample) string {
+				if time.Now().Before(end) {
+					return "missing"
+				}
+				return ""
+			}}
+			u := uploaderTo(t, s)
+			made := fill(t, u.Spool, 1000)
+			var last error
+			for time.Now().Before(end) {
+				more, err := u.Deliver(t.Context())
+				switch {
+				case err != nil:
+					last = err
+					time.Sleep(u.Wait(err))
+				case !more:
+					time.Sleep(10 * time.Second)
+				}
 			}
-			time.Sleep(time.Minute)
-		}
-		if !errors.Is(last, errSchema) {
-			t.Errorf("the last error is %v", last)
-		}
-		if u.Spool.InQuarantine() > tooMany {
-			t.Errorf("%d samples were given up", u.Spool.InQuarantine())
-		}
-	})
+			if !errors.Is(last, errSchema) || u.poison.Braked.Load() != 1 {
+				t.Errorf("lenient %v: the last error is %v", lenient, last)
+			}
+			if u.Spool.InQuarantine() > 0 || len(s.requests) > 500 {
+				t.Errorf("lenient %v: %d samples were given up, %d requests", lenient, u.Spool.InQuarantine(), len(s.requests))
+			}
+			drain(t, u, 2*time.Hour)
+			conserved(t, u, s, made)
+			if len(s.stored) != 1000 || u.poison.Suspects.Load() != 0 {
+				t.Errorf("lenient %v: %d stored when it was over, %d suspects", lenient, len(s.stored), u.poison.Suspects.Load())
+			}
+		})
+	}
 }
 
 func TestTooLargeIsHalvedAndRemembered(t *testing.T) {

@@ -1,0 +1,40 @@
+package edge
+
+// count is a number that the edge tells of itself: in health.json under counts, and as a metric sunspool_edge_NAME. A
+// name that ends in _total only grows while the process runs.
+type count struct {
+	name, help string
+	value      func(*Edge) int64
+}
+
+// counts are all of them, one a line. What was not made is counted by Report.lost, with its reason.
+var counts = []count{
+	{"polls_total", "Polls that were tried.", func(e *Edge) int64 { return e.Report.polls.Load() }},
+	{"samples_total", "Samples that were made and are durable.", func(e *Edge) int64 { return e.Report.made.Load() }},
+	{"modbus_requests_total", "Modbus requests.", func(e *Edge) int64 { return e.Inverter.Link.Requests.Load() }},
+	{"modbus_connects_total", "Connections tried to the inverter.", func(e *Edge) int64 { return e.Inverter.Link.Connects.Load() }},
+	{"modbus_exceptions_total", "Modbus exceptions.", func(e *Edge) int64 { return e.Inverter.Exceptions.Load() }},
+	{"modbus_retries_total", "Reads tried again after an exception.", func(e *Edge) int64 { return e.Inverter.Retries.Load() }},
+	{"modbus_stale_total", "Answers to requests of somebody else.", func(e *Edge) int64 { return e.Inverter.Link.Stale.Load() }},
+	{"upload_requests_total", "Requests to the server.", func(e *Edge) int64 { return e.Uploader.Requests.Load() }},
+	{"uploaded_samples_total", "Samples that the server has.", func(e *Edge) int64 { return e.Uploader.Uploaded.Load() }},
+	{"duplicate_samples_total", "Samples that the server had already.", func(e *Edge) int64 { return e.Uploader.Duplicates.Load() }},
+	{"rejected_samples_total", "Samples that the server will not take.", func(e *Edge) int64 { return e.Uploader.Rejected.Load() }},
+	{"suspect_samples", "Samples that the server refused and that are tried again.", func(e *Edge) int64 { return e.Uploader.poison.Suspects.Load() }},
+	{"schema_mismatch", "1 while so much is refused that nothing is given up.", func(e *Edge) int64 { return e.Uploader.poison.Braked.Load() }},
+	{"spool_samples", "Samples that the server does not have yet.", func(e *Edge) int64 { return int64(e.Spool.Waiting()) }},
+	{"spool_held_samples", "Samples whose time is not known yet.", func(e *Edge) int64 { return int64(e.Spool.Held()) }},
+	{"estimated_samples_total", "Samples whose time was estimated.", func(e *Edge) int64 { return int64(e.Spool.Estimated()) }},
+	{"spool_quarantined_samples", "Samples in quarantine.", func(e *Edge) int64 { return int64(e.Spool.InQuarantine()) }},
+	{"spool_bytes", "Size of the spool file.", func(e *Edge) int64 { return e.Spool.Bytes() }},
+	{"last_sample_timestamp_seconds", "Unix time of the last sample.", func(e *Edge) int64 { return max(e.Report.lastSample().Unix(), 0) }},
+}
+
+// tally returns what all counts are now.
+func (e *Edge) tally() map[string]int64 {
+	all := make(map[string]int64, len(counts))
+	for _, c := range counts {
+		all[c.name] = c.value(e)
+	}
+	return all
+}

@@ -1,0 +1,386 @@
+package edge
+
+import (
+	"errors"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"sunspool/wire"
+)
+
+const (
+	suspectRest = 5 * time.Minute  // after the first refusal of a sample; each further one doubles it,
+	longestRest = time.Hour        // up to this
+	enough      = 3                // refusals that make a poison
+	longEnough  = 10 * time.Minute // between the first and the last of them
+	verdicts    = 1000             // on samples, that are remembered
+	tooMany     = 50               // refusals among them: then it is not the samples
+	trials      = 10               // requests in a minute that the search for a poison may cost
+	trustFor    = time.Hour        // that a server is known by an earlier answer
+	requeueRest = 24 * time.Hour   // between trials of what was given up before a server came to its senses
+)
+
+// errSchema is a server that refuses so much that the fault must be between us, not in the samples.
+var errSchema = errors.New("the server refuses sample after sample: nothing is given up")
+
+// poison is what an uploader knows of samples that the server does not take. A batch that is refused as a whole is
+// searched by halves, at a bounded pace, while everything else goes on; a sample that is refused on its own is a
+// suspect, stays out of all batches, and is tried alone until it has been refused often enough for long enough.
+//
+//	batch refused ──> hunt ──> halves ──> suspect ── 3 times in 10 min ──> quarantine
+//	                    └── taken: gone     └── taken: gone
+//
+// Nothing of this is kept over a restart: it is found again.
+type poison struct {
+	hunt     hunt
+	suspects map[uint64]*suspicion
+	spent    [trials]time.Time // when the last trials were made, a ring
+	trial    int
+	brake    brake
+	requeued time.Time
+	accepted time.Time // when the server last took a sample
+
+	Suspects, Braked, Full atomic.Int64 // for the report
+}
+
+// suspicion is the record of a sample that the server refused on its own.
+type suspicion struct {
+	Poison
+	times   int
+	retryAt time.Time
+}
+
+func (p *poison) suspicion(seq uint64) *suspicion {
+	if p.suspects == nil {
+		p.suspects = make(map[uint64]*suspicion)
+	}
+	s := p.suspects[seq]
+	if s == nil {
+		s = &suspicion{Poison: Poison{Seq: seq}}
+		p.suspects[seq] = s
+		p.Suspects.Store(int64(len(p.suspects)))
+	}
+	return s
+}
+
+func (p *poison) forget(seqs []uint64) {
+	for _, seq := range seqs {
+		delete(p.suspects, seq)
+	}
+	p.Suspects.Store(int64(len(p.suspects)))
+}
+
+// aside reports whether a sample is to be left out of batches, so that it does not hold up the others.
+func (u *Uploader) aside(seq uint64) bool {
+	_, suspect := u.poison.suspects[seq]
+	return suspect || u.poison.hunt.has(seq) || u.rename.holds(seq)
+}
+
+// trial returns what is to be tried apart now, if the budget allows it: first a suspect whose rest is over, then the
+// next part of a batch that was refused.
+func (u *Uploader) trial() (b batch, err error) {
+	p := &u.poison
+	if len(p.suspects) == 0 && len(p.hunt) == 0 || now().Sub(p.spent[p.trial]) < time.Minute {
+		return batch{}, nil
+	}
+	for {
+		seqs, hunted := p.due(), false
+		if seqs == nil {
+			seqs, hunted = p.hunt.next(), true
+		}
+		if seqs == nil {
+			return batch{}, nil
+		}
+		if b.records, err = u.Spool.Get(seqs); err != nil {
+			return batch{}, err
+		}
+		if len(b.records) < len(seqs) { // gone meanwhile, or damaged, which Peek sees to
+			have := make([]uint64, len(b.records))
+			for i, r := range b.records {
+				have[i] = r.Seq
+			}
+			if hunted {
+				p.hunt.replace(have)
+			} else {
+				p.forget(seqs)
+			}
+			continue
+		}
+		p.spent[p.trial] = now()
+		p.trial = (p.trial + 1) % trials
+		b.hunted = hunted
+		return b, nil
+	}
+}
+
+// due returns the suspect that waits longest for its next trial, nil if none is due.
+func (p *poison) due() []uint64 {
+	var first *suspicion
+	for _, s := range p.suspects {
+		if !now().Before(s.retryAt) && (first == nil || s.retryAt.Before(first.retryAt) || s.retryAt.Equal(first.retryAt) && s.Seq < first.Seq) {
+			first = s
+		}
+	}
+	if first == nil {
+		return nil
+	}
+	return []uint64{first.Seq}
+}
+
+// refused deals with records that the server refused as a whole. A server that we do not know may be anybody: then
+// nothing is searched, and the refusal is an error like others.
+func (u *Uploader) refused(records []Record, hunted bool, e *suspect) error {
+	if !u.origin.known {
+		return e
+	}
+	h := &u.poison.hunt
+	if len(records) == 1 {
+		if hunted {
+			h.took(1, false)
+		}
+		return u.accuse(records[0], e)
+	}
+	if hunted {
+		h.refused(len(records))
+	} else {
+		h.add(records)
+	}
+	if u.poison.brake.on() {
+		return errSchema
+	}
+	return nil
+}
+
+// accuse notes that the server refused r on its own. It is given up only after it was refused again and again for the
+// same reason, over a time in which a server's mistake is mended. What is said to be in the future accuses the clocks.
+func (u *Uploader) accuse(r Record, e *suspect) error {
+	p := &u.poison
+	if s := p.suspects[r.Seq]; s == nil || s.times == 0 {
+		p.brake.refused(1)
+		p.Braked.Store(p.brake.light())
+	}
+	if e.code == wire.CodeInFuture && u.Clock != nil {
+		u.Clock.Accused()
+	}
+	convicted := p.charge(Poison{r.Seq, e.code, clip(e.why), now(), now()})
+	switch {
+	case p.brake.on():
+		return errSchema
+	case convicted:
+		return u.giveUp(p.suspects[r.Seq].Poison)
+	}
+	return nil
+}
+
+// charge adds one refusal to the record of a suspect, and reports whether that is enough to give it up: refused often
+// enough for the same reason, for long enough, by a server that took other samples meanwhile.
+func (p *poison) charge(x Poison) bool {
+	s := p.suspicion(x.Seq)
+	if s.times == 0 || s.Code != x.Code {
+		s.Poison, s.times = x, 0
+	}
+	s.times++
+	s.Detail, s.Last = x.Detail, x.Last
+	s.retryAt = now().Add(min(suspectRest<<min(s.times-1, 10), longestRest))
+	return s.times >= enough && s.Last.Sub(s.First) >= longEnough && p.accepted.After(s.First) && s.Code != wire.CodeInFuture
+}
+
+// sentence decides about samples that our own server refused one by one, while it took others of the same batch: which
+// of them go to the quarantine now. While too many are refused none does, and while it takes nothing they are suspects
+// as others are.
+func (u *Uploader) sentence(poisoned []Poison, taken int) (now []Poison, err error) {
+	p := &u.poison
+	for _, x := range poisoned {
+		if p.suspects[x.Seq] == nil {
+			p.brake.refused(1)
+		}
+	}
+	p.Braked.Store(p.brake.light())
+	if len(poisoned) == 0 {
+		return nil, nil
+	}
+	full, err := u.quarantineFull()
+	switch {
+	case err != nil:
+		return nil, err
+	case taken == 0 && p.brake.on():
+		return nil, errSchema
+	}
+	for _, x := range poisoned {
+		convicted := taken > 0 || p.charge(x)
+		switch {
+		case full || p.brake.on():
+			p.charge(x)
+		case convicted:
+			now = append(now, x)
+		}
+	}
+	return now, nil
+}
+
+// quarantineFull reports whether the quarantine takes no more, and remembers it for the report.
+func (u *Uploader) quarantineFull() (bool, error) {
+	full, err := u.Spool.quarantineFull()
+	if full {
+		u.poison.Full.Store(1)
+	} else {
+		u.poison.Full.Store(0)
+	}
+	return full, err
+}
+
+// giveUp moves one sample to the quarantine, unless that is full.
+func (u *Uploader) giveUp(p Poison) error {
+	full, err := u.quarantineFull()
+	if err != nil || full {
+		return err
+	}
+	if err := u.Spool.Settle(nil, []Poison{p}); err != nil {
+		return err
+	}
+	u.poison.forget([]uint64{p.Seq})
+	u.Rejected.Add(1)
+	return nil
+}
+
+// trust notes that the server took n samples. When it had refused too many before, what was given up meanwhile is
+// tried again.
+func (u *Uploader) trust(n int) error {
+	b := &u.poison.brake
+	braked, since := b.on(), b.since
+	if n > 0 {
+		u.poison.accepted = now()
+	}
+	b.took(n)
+	u.poison.Braked.Store(b.light())
+	if !braked || b.on() || now().Sub(u.poison.requeued) < requeueRest {
+		return nil
+	}
+	u.poison.requeued = now()
+	_, err := u.Spool.Requeue(func(p Poison) bool { return !p.Last.Before(since) })
+	return err
+}
+
+// hunt is the parts of refused batches in which a poison may be; the last is looked at next, oldest samples first. It
+// costs at most two requests for each halving.
+type hunt []part
+
+type part struct {
+	seqs   []uint64 // ascending
+	guilty bool     // a poison is in it: halve it without asking
+	twin   bool     // the part below is the other half of one that is guilty: if this is taken, that is not
+}
+
+func (h hunt) size() (n int) {
+	for _, p := range h {
+		n += len(p.seqs)
+	}
+	return n
+}
+
+func (h hunt) has(seq uint64) bool {
+	return slices.ContainsFunc(h, func(p part) bool {
+		_, found := slices.BinarySearch(p.seqs, seq)
+		return found
+	})
+}
+
+// add begins to search records. They wait below what is searched already.
+func (h *hunt) add(records []Record) {
+	seqs := make([]uint64, len(records))
+	for i, r := range records {
+		seqs[i] = r.Seq
+	}
+	*h = slices.Insert(*h, 0, part{seqs: seqs, guilty: true})
+}
+
+// next returns the samples to try next, nil when there are none.
+func (h *hunt) next() []uint64 {
+	for len(*h) > 0 {
+		last := len(*h) - 1
+		top := (*h)[last]
+		switch half := len(top.seqs) / 2; {
+		case len(top.seqs) == 0:
+			*h = (*h)[:last]
+		case top.guilty && half > 0:
+			*h = append((*h)[:last], part{seqs: top.seqs[half:]}, part{seqs: top.seqs[:half], twin: true})
+		default:
+			return top.seqs
+		}
+	}
+	return nil
+}
+
+// took says that the first n samples of the part that next gave need no more search: clean if the server took them all.
+func (h *hunt) took(n int, clean bool) {
+	last := len(*h) - 1
+	top := &(*h)[last]
+	top.seqs = top.seqs[n:]
+	if len(top.seqs) > 0 {
+		top.twin = top.twin && clean
+		return
+	}
+	if top.twin && clean && last > 0 {
+		(*h)[last-1].guilty = true
+	}
+	*h = (*h)[:last]
+}
+
+// refused says that a poison is among the first n samples of the part that next gave.
+func (h *hunt) refused(n int) {
+	last := len(*h) - 1
+	top := (*h)[last]
+	*h = (*h)[:last]
+	if rest := top.seqs[n:]; len(rest) > 0 {
+		*h = append(*h, part{seqs: rest})
+	}
+	*h = append(*h, part{seqs: top.seqs[:n], guilty: true})
+}
+
+// replace corrects the part that next gave: some of its samples are gone.
+func (h *hunt) replace(seqs []uint64) { (*h)[len(*h)-1] = part{seqs: seqs} }
+
+// brake remembers the last verdicts on samples. Each sample counts once, however often it is refused.
+type brake struct {
+	ring  [verdicts]bool // refused
+	at    int
+	bad   int
+	since time.Time // of the first refusal that is remembered
+}
+
+// on reports whether too many samples are refused to believe that it is them.
+func (b *brake) on() bool { return b.bad > tooMany }
+
+func (b *brake) light() int64 {
+	if b.on() {
+		return 1
+	}
+	return 0
+}
+
+func (b *brake) took(n int) {
+	for range min(n, verdicts) {
+		b.note(false)
+	}
+}
+
+func (b *brake) refused(n int) {
+	if b.bad == 0 {
+		b.since = now()
+	}
+	for range n {
+		b.note(true)
+	}
+}
+
+func (b *brake) note(refused bool) {
+	if b.ring[b.at] {
+		b.bad--
+	}
+	b.ring[b.at] = refused
+	if refused {
+		b.bad++
+	}
+	b.at = (b.at + 1) % verdicts
+}

@@ -1,0 +1,141 @@
+package edge
+
+import (
+	"cmp"
+	"encoding/binary"
+	"encoding/json"
+	"hash/fnv"
+	"slices"
+
+	bolt "go.etcd.io/bbolt"
+)
+
+// quarantineCap is how many bytes the quarantine may take unless Spool.QuarantineCap says otherwise: a tenth of the
+// smallest limit that a spool has. Beyond it nothing is given up any more, it is tried for ever.
+const quarantineCap = 50 << 20
+
+// PeekNewest returns up to n of the newest samples, oldest first, without those that skip names. Damaged records are
+// left to Peek.
+func (s *Spool) PeekNewest(n int, skip func(seq uint64) bool) ([]Record, error) {
+	var records []Record
+	err := s.do(func() error {
+		return s.db.View(func(tx *bolt.Tx) error {
+			c := tx.Bucket(samplesBucket).Cursor()
+			for k, v := c.Last(); k != nil && len(records) < n; k, v = c.Prev() {
+				seq := binary.BigEndian.Uint64(k)
+				if skip != nil && skip(seq) {
+					continue
+				}
+				if r, err := decodeRecord(seq, v); err == nil {
+					records = append(records, r)
+				}
+			}
+			return nil
+		})
+	})
+	slices.Reverse(records)
+	return records, err
+}
+
+// Get returns the samples with these numbers that still wait, in that order.
+func (s *Spool) Get(seqs []uint64) ([]Record, error) {
+	var records []Record
+	err := s.do(func() error {
+		return s.db.View(func(tx *bolt.Tx) error {
+			b := tx.Bucket(samplesBucket)
+			for _, seq := range seqs {
+				if r, err := decodeRecord(seq, b.Get(seqKey(seq))); err == nil {
+					records = append(records, r)
+				}
+			}
+			return nil
+		})
+	})
+	return records, err
+}
+
+// Requeue moves what match accepts back from the quarantine, to be delivered once more, and returns how many that were.
+// A record that is damaged stays: it is no sample.
+func (s *Spool) Requeue(match func(Poison) bool) (int, error) {
+	moved := 0
+	err := s.do(func() error {
+		return s.requeue(match, &moved, nil)
+	})
+	return moved, err
+}
+
+// RequeueOnce requeues everything when the version of part is another than at the last call: what one version refuses
+// the next may take.
+func (s *Spool) RequeueOnce(part, version string) (int, error) {
+	h := fnv.New64a()
+	h.Write([]byte(version))
+	key, print := []byte("version_"+part), h.Sum64()
+	moved := 0
+	err := s.do(func() error {
+		known := false
+		err := s.db.View(func(tx *bolt.Tx) error {
+			known = number(tx.Bucket(metaBucket), key) == print
+			return nil
+		})
+		if err != nil || known {
+			return err
+		}
+		return s.requeue(func(Poison) bool { return true }, &moved, func(meta *bolt.Bucket) error { return putNumber(meta, key, print) })
+	})
+	return moved, err
+}
+
+// requeue is one transaction. It runs on the goroutine that owns the file.
+func (s *Spool) requeue(match func(Poison) bool, moved *int, also func(meta *bolt.Bucket) error) error {
+	n := 0
+	err := s.db.Update(func(tx *bolt.Tx) error {
+		meta, samples, quarantine := tx.Bucket(metaBucket), tx.Bucket(samplesBucket), tx.Bucket(quarantineBucket)
+		back := make(map[uint64][]byte)
+		err := quarantine.ForEach(func(k, v []byte) error {
+			var e quarantineEntry
+			if json.Unmarshal(v, &e) != nil || !match(e.Poison) {
+				return nil
+			}
+			seq := binary.BigEndian.Uint64(k)
+			if _, err := decodeRecord(seq, e.Record); err == nil {
+				back[seq] = e.Record
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+		for seq, record := range back {
+			if err := samples.Put(seqKey(seq), record); err != nil {
+				return err
+			}
+			if err := quarantine.Delete(seqKey(seq)); err != nil {
+				return err
+			}
+		}
+		n = len(back)
+		if also != nil {
+			if err := also(meta); err != nil {
+				return err
+			}
+		}
+		return putNumber(meta, settledKey, number(meta, settledKey)-uint64(n))
+	})
+	if err == nil {
+		*moved = n
+		s.waiting.Add(int64(n))
+		s.quarantined.Add(int64(-n))
+	}
+	return err
+}
+
+// quarantineFull reports whether the quarantine has taken its part of the file.
+func (s *Spool) quarantineFull() (full bool, err error) {
+	err = s.do(func() error {
+		return s.db.View(func(tx *bolt.Tx) error {
+			full = tx.Bucket(quarantineBucket).Stats().LeafInuse >= cmp.Or(s.QuarantineCap, quarantineCap)
+			return nil
+		})
+	})
+	return full, err
+}

@@ -1,0 +1,179 @@
+package edge
+
+import (
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"time"
+
+	"sunspool/health"
+)
+
+// What the edge is, on the whole.
+const (
+	StateOK       = "ok"
+	StateDegraded = "degraded" // something is wrong; nothing is lost, and it may pass by itself
+	StateBlocked  = "blocked"  // samples cannot be kept or delivered until somebody does something
+)
+
+// blocking are the reasons that do not pass by themselves.
+var blocking = []string{
+	"credential", "endpoint_identity", "tls", "schema_mismatch", "quarantine_full", "spool_full", "disk_readonly", "spool_broken",
+}
+
+// conditions are what can be wrong besides a link that is broken, the worst first. Each is asked whenever the state is;
+// nil is all right.
+var conditions = []func(*Edge) *health.Fault{
+	mismatched,
+	overfull,
+	poisoned,
+	renamed,
+}
+
+// State is the one answer to how the edge is: health.json, the status of the service, the log and what goes with each
+// upload all say this.
+type State struct {
+	Status   string   // one of the above
+	Reasons  []string // codes; empty when ok
+	Sentence string   // for people, of the first reason
+	Next     string   // what they can do about it
+}
+
+// assess finds the state: the first broken link explains what is behind it, conditions come after the links.
+func assess(links []health.Status, chain string, faults []*health.Fault) State {
+	s := State{Status: StateOK, Sentence: chain}
+	for _, l := range links {
+		if l.State == health.Broken {
+			s.add(orName(l.Code, l.Name), "", l.Next)
+		}
+	}
+	for _, f := range faults {
+		s.add(f.Code, f.Error(), f.Next)
+	}
+	return s
+}
+
+func (s *State) add(code, sentence, next string) {
+	if len(s.Reasons) == 0 {
+		s.Status, s.Next = StateDegraded, next
+		if sentence != "" {
+			s.Sentence = sentence
+		}
+	}
+	if slices.Contains(s.Reasons, code) {
+		return
+	}
+	s.Reasons = append(s.Reasons, code)
+	if slices.Contains(blocking, code) {
+		s.Status = StateBlocked
+	}
+}
+
+func orName(code, link string) string {
+	if code == "" {
+		return link + "_broken"
+	}
+	return code
+}
+
+// Line is the state for a place that has one line.
+func (s State) Line() string {
+	line, _, _ := strings.Cut(s.Sentence, "\n")
+	if s.Status != StateOK {
+		line = s.Status + ": " + line
+	}
+	return line
+}
+
+// State returns the present state.
+func (r *Report) State() State {
+	var faults []*health.Fault
+	for _, check := range conditions {
+		if f := check(r.edge); f != nil {
+			faults = append(faults, f)
+		}
+	}
+	return assess(r.Chain.Status(), r.Chain.Sentence(), faults)
+}
+
+// Status is one line for the service manager.
+func (r *Report) Status() string {
+	line := r.State().Line()
+	if n := r.edge.Spool.Waiting(); n > 0 {
+		line += fmt.Sprintf("; %d waiting", n)
+	}
+	if n := r.edge.Spool.InQuarantine(); n > 0 {
+		line += fmt.Sprintf("; %d in quarantine", n)
+	}
+	return line
+}
+
+// teller logs conditions when they come and go, and repeats a state that is not ok from time to time: never per attempt.
+type teller struct {
+	log  *slog.Logger
+	told []string
+	at   time.Time
+}
+
+const repeatLog = 6 * time.Hour
+
+func (t *teller) tell(s State, links []health.Status) {
+	var fresh, gone []string
+	for _, code := range s.Reasons {
+		if !slices.Contains(t.told, code) {
+			fresh = append(fresh, code)
+		}
+	}
+	for _, code := range t.told {
+		if !slices.Contains(s.Reasons, code) {
+			gone = append(gone, code)
+		}
+	}
+	ofLink := func(code string) bool { // the chain has logged it
+		return slices.ContainsFunc(links, func(l health.Status) bool { return l.State == health.Broken && orName(l.Code, l.Name) == code })
+	}
+	fresh = slices.DeleteFunc(fresh, ofLink)
+	switch {
+	case len(fresh) > 0:
+		t.log.Error("edge "+s.Status, "reasons", s.Reasons, "sentence", s.Sentence, "next", s.Next)
+	case len(gone) > 0 && s.Status == StateOK:
+		t.log.Info("edge ok", "was", gone)
+	case s.Status != StateOK && now().Sub(t.at) >= repeatLog && slices.Equal(t.told, s.Reasons):
+		t.log.Error("edge still "+s.Status, "reasons", s.Reasons, "sentence", s.Sentence, "next", s.Next)
+	case slices.Equal(t.told, s.Reasons):
+		return
+	}
+	t.told, t.at = slices.Clone(s.Reasons), now()
+}
+
+func mismatched(e *Edge) *health.Fault {
+	if e.Uploader.poison.Braked.Load() == 0 {
+		return nil
+	}
+	return &health.Fault{
+		Code: "schema_mismatch", What: "the server refuses so many samples that none is given up: they wait",
+		Next: "update the server, or the edge: their versions do not understand each other",
+	}
+}
+
+func overfull(e *Edge) *health.Fault {
+	if e.Uploader.poison.Full.Load() == 0 {
+		return nil
+	}
+	return &health.Fault{
+		Code: "quarantine_full", What: "the quarantine is full: what the server refuses is tried for ever",
+		Next: "find out why the server refuses so much; update the server, or the edge",
+	}
+}
+
+func poisoned(e *Edge) *health.Fault {
+	n := e.Spool.InQuarantine()
+	if n == 0 {
+		return nil
+	}
+	return &health.Fault{
+		Code: "poison_quarantined", What: fmt.Sprintf("%d samples that the server refused are kept in quarantine", n),
+		Next: "they are tried again by themselves with the next version of server or edge",
+	}
+}
