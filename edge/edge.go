@@ -49,12 +49,26 @@ type Edge struct {
 func (e *Edge) Run(ctx context.Context) error {
 	chain := e.Report.Chain
 	e.inverter, e.spool, e.vps = chain.Link("inverter"), chain.Link("spool"), chain.Link("vps")
-	e.spool.Report(nil) // it is open
+	e.spool.Report(e.Spool.Alarm(nil)) // it is open
 
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
 	var loops sync.WaitGroup
 	loops.Go(func() { e.collect(ctx) })
 	loops.Go(func() { e.deliver(ctx) })
+	loops.Go(func() {
+		defer stop()
+		select {
+		case <-ctx.Done():
+		case <-e.Spool.Lost():
+		}
+	})
 	loops.Wait()
+	if err := e.Spool.Failure(); err != nil {
+		e.spool.Report(err)
+		e.Report.Write()
+		return err
+	}
 
 	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), flushTime)
 	defer cancel()
@@ -96,7 +110,7 @@ func (e *Edge) poll(ctx context.Context) error {
 	sample.DeviceID, e.lastPV = e.DeviceID, sample.PVPowerW
 
 	err = protect(func() error { return e.Spool.Append(&sample, When{Quality: Believed}) })
-	e.spool.Report(err)
+	e.spool.Report(e.Spool.Alarm(err))
 	if err != nil {
 		e.Report.lost("spool_error")
 		return nil

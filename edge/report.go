@@ -64,6 +64,9 @@ type Health struct {
 	Written     time.Time       `json:"written_ts"`
 	SpoolBytes  int64           `json:"spool_bytes"`
 	Quarantined int             `json:"quarantined"`
+	Salvaged    int             `json:"salvaged,omitempty"`   // samples found in a spool that was damaged
+	Unreadable  int             `json:"unreadable,omitempty"` // and those not found
+	SetAside    string          `json:"damaged_spool,omitempty"`
 	NoBattery   bool            `json:"no_battery,omitempty"`
 	NoMeter     bool            `json:"no_meter,omitempty"`
 	BatteryBy   string          `json:"battery_power_from,omitempty"`
@@ -78,12 +81,14 @@ type Health struct {
 func (r *Report) Now() Health {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	found := r.edge.Spool.Opening()
 	h := Health{
 		LastPoll: timeOrNil(r.sample.Time), LastUpload: timeOrNil(r.lastUpload),
 		SpoolCount: r.edge.Spool.Waiting(), UptimeS: now().Sub(r.started).Round(time.Millisecond).Seconds(),
 		Status: "ok", Sentence: r.Chain.Sentence(), Version: r.version, DeviceID: r.device, Model: r.model,
 		Serial: mask(r.serial), Written: timestamp(now()), SpoolBytes: r.edge.Spool.Bytes(),
-		Quarantined: r.edge.Spool.InQuarantine(), NoBattery: r.facts.NoBattery, NoMeter: r.facts.NoMeter,
+		Quarantined: r.edge.Spool.InQuarantine(),
+		Salvaged:    found.Salvaged, Unreadable: found.Unreadable, SetAside: found.Aside, NoBattery: r.facts.NoBattery, NoMeter: r.facts.NoMeter,
 		BatteryBy: r.facts.Battery, Implausible: r.facts.Nulled, Polls: r.polls, Missing: maps.Clone(r.missing),
 		Links: r.Chain.Status(),
 	}
@@ -121,14 +126,10 @@ func writeFile(path string, v any) error {
 	if err != nil {
 		return err
 	}
-	fresh := path + ".new"
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return err
 	}
-	if err := os.WriteFile(fresh, append(b, '\n'), 0o644); err != nil {
-		return err
-	}
-	return os.Rename(fresh, path)
+	return replaceOurs(path, append(b, '\n'), 0o644, false)
 }
 
 // describe is what goes with each upload.

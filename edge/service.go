@@ -27,6 +27,9 @@ func New(c Config, version string, log *slog.Logger) (*Edge, error) {
 	if err != nil {
 		return nil, err
 	}
+	for _, text := range spool.Opening().Warnings {
+		log.Warn("spool", "mended", text)
+	}
 	report := NewReport(version, c.DeviceID, c.HealthPath, log)
 	pace := &Pace{Interval: seconds(c.PollS), File: c.SpoolPath + ".last-poll"}
 	e := &Edge{
