@@ -5,7 +5,7 @@ FUZZTIME ?= 30s
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
 export CGO_ENABLED ?= 0
 
-.PHONY: help test unit race lint build bench fuzz demo
+.PHONY: help test unit race lint build bench fuzz demo test-damage
 
 help:
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
@@ -38,6 +38,9 @@ fuzz: ## every fuzz target for FUZZTIME (30s)
 			echo "== $$pkg $$target"; \
 			$(GO) test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 20x $$pkg; \
 		done; done
+
+test-damage: ## 2,000 damaged spool files (FILES=n for more): no process dies, no whole record is lost
+	DAMAGED_FILES=$(or $(FILES),2000) $(GO) test ./edge -count 1 -v -timeout 60m -run '^(TestDamagedSpoolGivesBackEveryWholeRecord|TestCutAtEverySector|TestSalvageOf100MBTakesLessThanAStart)$$'
 
 demo: ## show it
 	$(GO) run . demo

@@ -63,7 +63,7 @@ func examine(file *os.File) (*look, error) {
 		return l, &damaged{err, newLook(file, info.Size(), 4096)}
 	}
 	switch {
-	case l.schema > spoolSchema && l.schema < 1<<16:
+	case l.schema > spoolSchema && l.schema <= spoolSchema+30: // beyond, it is a flipped bit
 		return l, fmt.Errorf("%w: schema %d, this program knows %d", errNewerSpool, l.schema, spoolSchema)
 	case l.why() != nil:
 		return l, &damaged{l.why(), l}
@@ -115,6 +115,8 @@ func (l *look) walk(m meta) {
 					l.sequence = native.Uint64(i.value[8:])
 				}
 			}
+		case i.bucket:
+			l.fail("page %d: %s has a bucket %x in it", i.page, name, i.key)
 		case name == string(samplesBucket), name == string(undatedBucket):
 			l.waiting++
 			l.live.set(i.page)
@@ -143,6 +145,9 @@ func (l *look) walk(m meta) {
 	if l.ours && names < len(buckets) {
 		l.fail("%d of %d buckets are missing", len(buckets)-names, len(buckets))
 	}
+	if l.ours && l.schema != spoolSchema {
+		l.fail("schema %d", l.schema)
+	}
 	if l.ours && l.waiting != l.sequence-l.settled {
 		l.fail("%d samples where %d must be", l.waiting, int64(l.sequence-l.settled))
 	}
@@ -160,7 +165,7 @@ func readEntry(seq uint64, b []byte) (e quarantineEntry, err error) {
 	if err := json.Unmarshal(b, &e); err != nil {
 		return e, err
 	}
-	if e.Code == "" || seq == 0 {
+	if e.Code == "" || seq == 0 || seq >= 1<<40 {
 		return e, errors.New("no entry of the quarantine")
 	}
 	if got, err := checkRecord(e.Record); err == nil && got != seq {

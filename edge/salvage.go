@@ -212,11 +212,10 @@ func salvage(r io.ReaderAt, size int64, l *look, m mark, fresh string, result *O
 		last = max(last, seq)
 	}
 	expected := int64(0)
-	if l.sequence > 0 && l.sequence <= max(m.Reserved, last+markStep) {
+	if l.sequence <= max(m.Reserved, last+markStep) { // else it is a flipped bit
 		last, expected = max(last, l.sequence), int64(l.sequence-l.settled)
-	} else {
-		last = max(last, m.Reserved)
 	}
+	last = max(last, m.Reserved)
 	result.Salvaged = len(waiting)
 	result.Unreadable = max(int(min(expected, int64(last)))-len(waiting), l.lostOf(waiting))
 
