@@ -120,7 +120,11 @@ func (l *look) walk(m meta) {
 		case name == string(samplesBucket), name == string(undatedBucket):
 			l.waiting++
 			l.live.set(i.page)
-			if _, err := decodeRecord(keyOf(i.key), i.value); err != nil {
+			seq, err := checkRecord(i.value)
+			if err == nil && seq != keyOf(i.key) {
+				err = fmt.Errorf("it is record %d", seq)
+			}
+			if err != nil {
 				l.fail("page %d: %s %x: %w", i.page, name, i.key, err)
 				l.unreadable = append(l.unreadable, keyOf(i.key))
 			}

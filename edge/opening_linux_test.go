@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -15,6 +14,7 @@ import (
 	"time"
 
 	bolt "go.etcd.io/bbolt"
+	bolterrors "go.etcd.io/bbolt/errors"
 
 	"sunspool/health"
 )
@@ -366,7 +366,7 @@ func TestErrorsThatDoNotEndEndTheProcess(t *testing.T) {
 
 func TestInvalidMappingAndPanicsReopen(t *testing.T) {
 	for name, harm := range map[string]func() error{
-		"mapping": func() error { return bolt.ErrInvalidMapping },
+		"mapping": func() error { return bolterrors.ErrInvalidMapping },
 		"panic":   func() error { panic("a page makes no sense") },
 		"fault":   nil,
 	} {

@@ -221,7 +221,7 @@ func salvage(r io.ReaderAt, size int64, l *look, m mark, fresh string, result *O
 
 	steps := []func(*bolt.Tx) error{numbered(last, last-uint64(len(waiting))), l.restore}
 	newest := int64(0) // ms
-	for part := range slices.Chunk(waiting, 5000) {
+	for part := range slices.Chunk(waiting, 20_000) {
 		steps = append(steps, func(tx *bolt.Tx) error { return putCopies(tx, r, part, &newest) })
 	}
 	steps = append(steps, func(tx *bolt.Tx) error { // a time beyond the next days is a flipped bit
@@ -288,23 +288,26 @@ func (l *look) restore(tx *bolt.Tx) error {
 func putCopies(tx *bolt.Tx, r io.ReaderAt, copies []copyOf, newest *int64) error {
 	samples, undated := tx.Bucket(samplesBucket), tx.Bucket(undatedBucket)
 	samples.FillPercent, undated.FillPercent = 0.95, 0.95
-	for _, c := range copies {
+	for i, c := range copies {
 		b := make([]byte, c.size)
 		if _, err := r.ReadAt(b, c.at); err != nil {
 			return err
 		}
-		record, err := decodeRecord(c.seq, b)
-		if err != nil {
-			return fmt.Errorf("sample %d changed while it was read: %w", c.seq, err)
+		if seq, err := checkRecord(b); err != nil || seq != c.seq {
+			return fmt.Errorf("sample %d changed while it was read", c.seq)
 		}
 		bucket := samples
-		if record.When.Quality == Undated {
+		if c.rank&2 == 0 {
 			bucket = undated
-		} else {
-			*newest = max(*newest, record.Sample.Time.UnixMilli())
 		}
 		if err := bucket.Put(seqKey(c.seq), b); err != nil {
 			return err
+		}
+		if i < len(copies)-1 {
+			continue
+		}
+		if record, err := decodeRecord(c.seq, b); err == nil {
+			*newest = max(*newest, record.Sample.Time.UnixMilli()) // near enough: it is the last of its part
 		}
 	}
 	return nil
