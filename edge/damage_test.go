@@ -341,6 +341,18 @@ func (r *ruin) survive(t *testing.T, what string, b []byte) (salvaged bool) {
 		t.Errorf("opening took %v", took)
 	}
 	c, o := read(t, s), s.Opening()
+	boots, newest := uint64(0), uint32(0)
+	s.do(func() error {
+		return s.db.View(func(tx *bolt.Tx) error { boots = tx.Bucket(bootsBucket).Sequence(); return nil })
+	})
+	for seq, record := range c.waiting {
+		if r, err := decodeRecord(seq, record); err == nil {
+			newest = max(newest, r.When.Boot)
+		}
+	}
+	if o.Aside != "" && boots < uint64(newest) {
+		t.Errorf("the next boot gets number %d, which samples of another have", boots+1)
+	}
 	if len(c.twice) > 0 {
 		t.Errorf("%v are there twice", c.twice)
 	}

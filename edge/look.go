@@ -33,12 +33,14 @@ type look struct {
 	live       bitmap                 // pages that hold waiting samples
 	quarantine map[uint64][]byte      // its entries
 	others     map[string][][2][]byte // keys and values of the other buckets
+	numbers    map[string]uint64      // the last number that each bucket gave
 }
 
 func newLook(r io.ReaderAt, size, pageSize int64) *look {
 	return &look{
 		pages: &pages{r: r, size: size, pageSize: pageSize}, live: newBitmap(uint64(size/pageSize) + 1),
 		quarantine: make(map[uint64][]byte), others: make(map[string][][2][]byte),
+		numbers: make(map[string]uint64),
 	}
 }
 
@@ -111,9 +113,10 @@ func (l *look) walk(m meta) {
 			if known && i.bucket {
 				names++
 				l.ours = true
-				if string(i.key) == string(samplesBucket) && len(i.value) >= inBucket {
-					l.sequence = native.Uint64(i.value[8:])
+				if len(i.value) >= inBucket {
+					l.numbers[string(i.key)] = native.Uint64(i.value[8:])
 				}
+				l.sequence = l.numbers[string(samplesBucket)]
 			}
 		case i.bucket:
 			l.fail("page %d: %s has a bucket %x in it", i.page, name, i.key)

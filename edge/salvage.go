@@ -3,6 +3,7 @@ package edge
 import (
 	"bytes"
 	"cmp"
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -271,7 +272,19 @@ func (l *look) restore(tx *bolt.Tx) error {
 	}
 	for name, items := range l.others {
 		b := tx.Bucket([]byte(name))
+		last := l.numbers[name]
+		if last >= 1<<40 { // a flipped bit
+			last = 0
+		}
 		for _, i := range items {
+			if b != nil && name != string(metaBucket) && keyOf(i[0]) < 1<<40 {
+				last = max(last, keyOf(i[0]))
+			}
+			if b != nil && b.Sequence() < last {
+				if err := b.SetSequence(last); err != nil {
+					return err
+				}
+			}
 			key := string(i[0])
 			if b == nil || len(key) == 0 || name == string(metaBucket) && (key == string(schemaKey) || key == string(settledKey)) {
 				continue
@@ -286,7 +299,7 @@ func (l *look) restore(tx *bolt.Tx) error {
 
 // putCopies puts records into the bucket where they belong. newest is the newest time of a sample, in ms.
 func putCopies(tx *bolt.Tx, r io.ReaderAt, copies []copyOf, newest *int64) error {
-	samples, undated := tx.Bucket(samplesBucket), tx.Bucket(undatedBucket)
+	samples, undated, boots := tx.Bucket(samplesBucket), tx.Bucket(undatedBucket), tx.Bucket(bootsBucket)
 	samples.FillPercent, undated.FillPercent = 0.95, 0.95
 	for i, c := range copies {
 		b := make([]byte, c.size)
@@ -299,6 +312,12 @@ func putCopies(tx *bolt.Tx, r io.ReaderAt, copies []copyOf, newest *int64) error
 		bucket := samples
 		if c.rank&2 == 0 {
 			bucket = undated
+		}
+		// What was known of its boot may be lost, but its number must not become another boot's.
+		if boot, _ := binary.Uvarint(b[recordHeader:]); boot > boots.Sequence() && boot < 1<<32 {
+			if err := boots.SetSequence(boot); err != nil {
+				return err
+			}
 		}
 		if err := bucket.Put(seqKey(c.seq), b); err != nil {
 			return err
