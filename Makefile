@@ -8,7 +8,7 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo deve
 export CGO_ENABLED ?= 0
 
 
-.PHONY: help test unit race lint build bench fuzz demo simulate clock test-crash test-frames test-leaks test-backlog test-32bit test-386 test-arm
+.PHONY: help test unit race lint build bench fuzz demo simulate clock test-damage test-crash test-frames test-leaks test-backlog test-32bit test-386 test-arm
 
 help:
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -79,6 +79,9 @@ clock: ## 2,000 random lives of a host with a bad clock
 
 simulate: ## N random schedules of 4 h each (10000, about 40 min on 2 cores); CI plays 500
 	$(GO) test ./demo -run '^TestRandomSchedulesLoseNothing$$' -timeout 24h -v -schedules $(N) | grep -v '^=== \|--- PASS: .*/'
+
+test-damage: ## 2,000 damaged spool files (FILES=n for more): no process dies, no whole record is lost
+	DAMAGED_FILES=$(or $(FILES),2000) $(GO) test ./edge -count 1 -v -timeout 60m -run '^(TestDamagedSpoolGivesBackEveryWholeRecord|TestCutAtEverySector|TestSalvageOf100MBTakesLessThanAStart)$$'
 
 demo: ## show it
 	$(GO) run . demo

@@ -50,12 +50,26 @@ type Edge struct {
 func (e *Edge) Run(ctx context.Context) error {
 	chain := e.Report.Chain
 	e.inverter, e.spool, e.clock, e.vps = chain.Link("inverter"), chain.Link("spool"), chain.Link("clock"), chain.Link("vps")
-	e.spool.Report(nil) // it is open
+	e.spool.Report(e.Spool.Alarm(nil)) // it is open
 
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
 	var loops sync.WaitGroup
 	loops.Go(func() { e.collect(ctx) })
 	loops.Go(func() { e.deliver(ctx) })
+	loops.Go(func() {
+		defer stop()
+		select {
+		case <-ctx.Done():
+		case <-e.Spool.Lost():
+		}
+	})
 	loops.Wait()
+	if err := e.Spool.Failure(); err != nil {
+		e.spool.Report(e.Spool.Alarm(err))
+		e.Report.Write()
+		return err
+	}
 
 	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), flushTime)
 	defer cancel()

@@ -104,7 +104,7 @@ func (s *Spool) Retract(truth time.Time) (total int, err error) {
 					}
 				}
 				moved = len(found)
-				return s.renew(tx)
+				return s.recall(tx)
 			})
 			if err == nil {
 				total += moved
@@ -116,8 +116,8 @@ func (s *Spool) Retract(truth time.Time) (total int, err error) {
 	return total, err
 }
 
-// renew finds the newest time anew, after samples gave theirs back.
-func (s *Spool) renew(tx *bolt.Tx) error {
+// recall finds the newest time anew, after samples gave theirs back.
+func (s *Spool) recall(tx *bolt.Tx) error {
 	var newest int64
 	if err := eachGiven(tx, func(ms int64) { newest = max(newest, ms) }); err != nil {
 		return err

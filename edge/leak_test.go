@@ -170,7 +170,7 @@ func TestAWeekOfFaultsLeaksNothing(t *testing.T) {
 		go w.server.Serve(w)
 		e, err := New(Config{
 			Host: "dongle", Port: 502, Unit: 1, PollS: *leakPoll, GapMS: 20, URL: "https://vps.example.org", Token: settings.Secret("t0ken"),
-			DeviceID: "roof", BatchSize: 30, UploadS: 2 * *leakPoll, MaxBackoffS: 300,
+			DeviceID: "roof", BatchSize: 30, UploadS: 2 * *leakPoll, MaxBackoffS: 300, ClockTrust: clockAlways,
 			SpoolPath: filepath.Join(dir, "spool.db"), HealthPath: filepath.Join(dir, "health.json"),
 		}, "test", slog.New(slog.DiscardHandler))
 		if err != nil {
@@ -219,7 +219,7 @@ func TestAWeekOfFaultsLeaksNothing(t *testing.T) {
 		e.Uploader.Client.CloseIdleConnections()
 		w.server.Close()
 		synctest.Wait()
-		if left := ours(); left != "" {
+		if left := leaked(); left != "" {
 			t.Errorf("Run has returned, and there still is\n%s", left)
 		}
 		a := sim.Audit()
@@ -241,7 +241,7 @@ func openFiles() int {
 }
 
 // ours returns the stacks of goroutines that run code of the edge, but for the one that asks.
-func ours() (left string) {
+func leaked() (left string) {
 	buf := make([]byte, 1<<20)
 	stacks := string(buf[:runtime.Stack(buf, true)])
 	for i, g := range strings.Split(stacks, "\n\n") {

@@ -5,6 +5,8 @@ import (
 	"os"
 	"strings"
 	"syscall"
+
+	"golang.org/x/sys/unix"
 )
 
 // lockHolder names the process that has a lock on the file at path, as " (process 1234)", or "" if the kernel does not
@@ -22,4 +24,13 @@ func lockHolder(path string) string {
 		}
 	}
 	return ""
+}
+
+// forgetPages makes the next read of f one from the disk. After a sync that failed the kernel still shows what it could
+// not write, as if it were there.
+func forgetPages(f *os.File) error {
+	if err := f.Sync(); err != nil {
+		return err
+	}
+	return unix.Fadvise(int(f.Fd()), 0, 0, unix.FADV_DONTNEED)
 }

@@ -48,6 +48,7 @@ func (q Quality) String() string {
 const (
 	recordVersion = 1
 	recordHeader  = 1 + 4 + 8 + 1
+	longestRecord = 8 << 10 // of those that a spool holds
 )
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
@@ -75,6 +76,29 @@ func checkRecord(b []byte) (seq uint64, err error) {
 		return 0, errors.New("checksum does not match")
 	}
 	return binary.BigEndian.Uint64(b[5:]), nil
+}
+
+// findRecord returns the record at the front of b, however long it is, and nil if there is none: what a file holds is
+// found by it when nothing says any more where things are.
+func findRecord(b []byte) []byte {
+	// Before the checksum is tried at every length: numbers do not grow beyond 2^40 in the life of an inverter.
+	if len(b) < recordHeader || b[0] != recordVersion || b[5]|b[6]|b[7] != 0 || b[13] > byte(Believed) {
+		return nil
+	}
+	seq, want := binary.BigEndian.Uint64(b[5:]), binary.BigEndian.Uint32(b[1:])
+	sum := crc32.Checksum(b[5:recordHeader], castagnoli)
+	for n := recordHeader; seq > 0; n++ {
+		if sum == want {
+			if _, err := decodeRecord(seq, b[:n]); err == nil {
+				return b[:n:n]
+			}
+		}
+		if n == min(len(b), longestRecord) {
+			break
+		}
+		sum = ^(castagnoli[byte(^sum)^b[n]] ^ ^sum>>8) // one byte more
+	}
+	return nil
 }
 
 // decodeRecord returns the record in b, which must have that number. It keeps no reference to b.

@@ -70,6 +70,9 @@ type Health struct {
 	Written     time.Time        `json:"written_ts"`
 	SpoolBytes  int64            `json:"spool_bytes"`
 	Quarantined int              `json:"quarantined"`
+	Salvaged    int              `json:"salvaged,omitempty"`   // samples found in a spool that was damaged
+	Unreadable  int              `json:"unreadable,omitempty"` // and those not found
+	SetAside    string           `json:"damaged_spool,omitempty"`
 	Clock       string           `json:"clock"`     // who vouches for the time: synced, server, believed, or unsynced for nobody
 	Held        int              `json:"held"`      // samples that wait until the time is known
 	Estimated   int              `json:"estimated"` // samples whose time was estimated, ever
@@ -89,12 +92,14 @@ func (r *Report) Now() Health {
 	state, tally := r.State(), r.edge.tally()
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	found := r.edge.Spool.Opening()
 	h := Health{
 		LastPoll: timeOrNil(r.sample.Time), LastUpload: timeOrNil(r.lastUpload),
 		SpoolCount: r.edge.Spool.Waiting(), UptimeS: now().Sub(r.started).Round(time.Millisecond).Seconds(),
 		Status: state.Status, Sentence: state.Sentence, Next: state.Next, Reasons: state.Reasons, Counts: tally, Version: r.version, DeviceID: r.device, Model: r.model,
 		Serial: mask(r.serial), Written: timestamp(now()), SpoolBytes: r.edge.Spool.Bytes(),
-		Quarantined: r.edge.Spool.InQuarantine(), NoBattery: r.facts.NoBattery, NoMeter: r.facts.NoMeter,
+		Quarantined: r.edge.Spool.InQuarantine(), Salvaged: found.Salvaged, Unreadable: found.Unreadable, SetAside: found.Aside,
+		NoBattery: r.facts.NoBattery, NoMeter: r.facts.NoMeter,
 		BatteryBy: r.facts.Battery, Implausible: r.facts.Nulled, Polls: r.polls.Load(), Missing: maps.Clone(r.missing),
 		Links: r.Chain.Status(), Clock: r.edge.Clock.State(), Held: r.edge.Spool.Held(), Estimated: r.edge.Spool.Estimated(),
 	}
@@ -134,14 +139,10 @@ func writeFile(path string, v any) error {
 	if err != nil {
 		return err
 	}
-	fresh := path + ".new"
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return err
 	}
-	if err := os.WriteFile(fresh, append(b, '\n'), 0o644); err != nil {
-		return err
-	}
-	return os.Rename(fresh, path)
+	return replaceOurs(path, append(b, '\n'), 0o644, false)
 }
 
 // describe is what goes with each upload.

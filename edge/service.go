@@ -30,6 +30,9 @@ func New(c Config, version string, log *slog.Logger) (*Edge, error) {
 	host := thisHost()
 	clock := &Clock{Host: host, Trust: c.ClockTrust == clockAlways, Spool: spool, Log: log}
 	verifyBy(client, clock)
+	for _, text := range spool.Opening().Warnings {
+		log.Warn("spool", "mended", text)
+	}
 	report := NewReport(version, c.DeviceID, c.HealthPath, log)
 	pace := &Pace{Interval: seconds(c.PollS), File: c.SpoolPath + ".last-poll", Up: host.Up, BootID: host.BootID}
 	e := &Edge{

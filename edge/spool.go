@@ -1,6 +1,7 @@
 package edge
 
 import (
+	"bytes"
 	"encoding/binary"
 	"encoding/json"
 	"fmt"
@@ -29,9 +30,20 @@ type Spool struct {
 
 	path string
 	db   *bolt.DB
+	file *os.File // that db has open and locked
 	ops  chan func()
 	quit chan struct{} // closed by Close
 	once sync.Once
+
+	opening   atomic.Pointer[Opening]
+	marked    mark          // as it is on the disk
+	markErr   error         // of the last try to write it
+	committed int           // number of the last commit that was seen
+	renewals  int           // openings since then
+	renewed   time.Time     // when the last of them was
+	trouble   error         // that made it necessary
+	lost      chan struct{} // closed when opening again does not help
+	giveUp    sync.Once
 
 	waiting, quarantined    atomic.Int64
 	held, estimated, newest atomic.Int64   // see Held, Estimated, Newest
@@ -67,7 +79,16 @@ const spoolSchema = 1
 // server, so s.Time is moved to the next millisecond where that is needed. A sample whose time nobody knows is held
 // until Date, and so is one behind it, which keeps the order.
 func (s *Spool) Append(sample *wire.Sample, when When) error {
-	return s.do(func() error {
+	var r Record
+	written := func(tx *bolt.Tx) bool {
+		for _, name := range [][]byte{samplesBucket, undatedBucket} {
+			if bytes.Equal(tx.Bucket(name).Get(seqKey(r.Seq)), r.encode()) {
+				return true
+			}
+		}
+		return false
+	}
+	return s.doSure(written, func() error {
 		hold := when.Quality == Undated || s.held.Load() > 0
 		err := s.db.Update(func(tx *bolt.Tx) error {
 			samples := tx.Bucket(samplesBucket)
@@ -82,7 +103,7 @@ func (s *Spool) Append(sample *wire.Sample, when When) error {
 				return err
 			}
 			to.FillPercent = 0.95 // keys only grow, and the setting is not kept in the file
-			r := Record{Seq: seq, Sample: *sample, When: when}
+			r = Record{Seq: seq, Sample: *sample, When: when}
 			return to.Put(seqKey(seq), r.encode())
 		})
 		if err == nil {
@@ -221,7 +242,12 @@ func (s *Spool) Bytes() int64 {
 // on.
 func (s *Spool) Close() (err error) {
 	s.once.Do(func() {
-		err = s.do(s.db.Close)
+		err = s.run(func() error {
+			if s.db == nil {
+				return s.trouble
+			}
+			return s.db.Close()
+		})
 		close(s.quit)
 	})
 	return err
@@ -235,15 +261,18 @@ type quarantineEntry struct {
 
 // do runs f on the goroutine that owns the file and returns its error, or its panic as one: a page that cannot be read
 // or that makes no sense must not end the process.
-func (s *Spool) do(f func() error) error {
+func (s *Spool) do(f func() error) error { return s.doSure(nil, f) }
+
+// doSure is do for an f that writes what done finds in the file.
+func (s *Spool) doSure(done func(*bolt.Tx) bool, f func() error) error {
+	return s.run(func() error { return s.sure(f, done) })
+}
+
+// run runs f on the goroutine that owns the file.
+func (s *Spool) run(f func() error) error {
 	result := make(chan error, 1)
 	op := func() {
-		defer func() {
-			if p := recover(); p != nil {
-				result <- fmt.Errorf("spool %s: %v", s.path, p)
-			}
-		}()
-		if err := f(); err != nil {
+		if err := caught(f); err != nil {
 			result <- fmt.Errorf("spool %s: %w", s.path, err)
 			return
 		}
@@ -271,6 +300,8 @@ func (s *Spool) own() {
 }
 
 func seqKey(seq uint64) []byte { return binary.BigEndian.AppendUint64(nil, seq) }
+
+func keySeq(key []byte) uint64 { return binary.BigEndian.Uint64(key) }
 
 func number(b *bolt.Bucket, key []byte) uint64 {
 	v := b.Get(key)

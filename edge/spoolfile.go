@@ -16,38 +16,22 @@ import (
 // OpenSpool opens the spool at path, or creates it. Its directory is made if it is missing. The error is a
 // *health.Fault that says what the operator can do.
 func OpenSpool(path string) (*Spool, error) {
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return nil, spoolFault(path, err)
-	}
-	if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) {
-		if err := createSpool(path); err != nil {
-			return nil, spoolFault(path, err)
-		}
-	}
-	s := &Spool{path: path, ops: make(chan func()), quit: make(chan struct{})}
+	s := &Spool{path: path, ops: make(chan func()), quit: make(chan struct{}), lost: make(chan struct{})}
 	go s.own()
-	err := s.do(func() error {
-		db, err := openBolt(path)
-		if err != nil {
-			return err
-		}
-		s.db = db
-		return db.View(s.load)
-	})
-	if err != nil {
-		if s.db != nil {
-			s.do(s.db.Close)
-		}
+	if err := s.run(s.open); err != nil {
+		s.run(func() error { s.discard(true); return nil })
 		close(s.quit)
 		return nil, spoolFault(path, err)
 	}
 	return s, nil
 }
 
-func openBolt(path string) (*bolt.DB, error) {
-	db, err := bolt.Open(path, 0o600, &bolt.Options{
+// openBolt lets bbolt have a file that is open and locked.
+func openBolt(file *os.File) (*bolt.DB, error) {
+	db, err := bolt.Open(file.Name(), 0o600, &bolt.Options{
 		Timeout:      2 * time.Second, // for the lock
 		FreelistType: bolt.FreelistMapType,
+		OpenFile:     func(string, int, os.FileMode) (*os.File, error) { return file, nil },
 	})
 	if err != nil {
 		return nil, err
@@ -56,26 +40,12 @@ func openBolt(path string) (*bolt.DB, error) {
 	return db, nil
 }
 
-// createSpool makes an empty spool. A power cut inside bbolt's own first write leaves a file that cannot be opened, so
-// that write goes to another name, and the file gets its own when it is whole and on the disk.
-func createSpool(path string) error {
+// createSpool makes an empty spool whose first number is the one after last. A power cut inside bbolt's own first write
+// leaves a file that cannot be opened, so that write goes to another name, and the file gets its own when it is whole
+// and on the disk.
+func createSpool(path string, last uint64) error {
 	fresh := path + ".new"
-	if err := os.Remove(fresh); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return err
-	}
-	db, err := openBolt(fresh)
-	if err != nil {
-		return err
-	}
-	err = db.Update(func(tx *bolt.Tx) error {
-		for _, name := range buckets {
-			if _, err := tx.CreateBucket(name); err != nil {
-				return err
-			}
-		}
-		return putNumber(tx.Bucket(metaBucket), schemaKey, spoolSchema)
-	})
-	if err := errors.Join(err, db.Close()); err != nil {
+	if err := writeSpool(fresh, numbered(last, last)); err != nil {
 		return err
 	}
 	// A link, not a rename: another process may have made the spool meanwhile, and its samples are not ours to drop.
@@ -90,6 +60,32 @@ func createSpool(path string) error {
 		return err
 	}
 	return syncDir(filepath.Dir(path))
+}
+
+// writeSpool makes a file with empty buckets and what the steps put into it, one commit each.
+func writeSpool(path string, steps ...func(*bolt.Tx) error) error {
+	file, err := createOurs(path, 0o600)
+	if err != nil {
+		return err
+	}
+	db, err := openBolt(file)
+	if err != nil {
+		return errors.Join(err, file.Close())
+	}
+	err = db.Update(func(tx *bolt.Tx) error {
+		for _, name := range buckets {
+			if _, err := tx.CreateBucket(name); err != nil {
+				return err
+			}
+		}
+		return putNumber(tx.Bucket(metaBucket), schemaKey, spoolSchema)
+	})
+	for _, step := range steps {
+		if err == nil {
+			err = db.Update(step)
+		}
+	}
+	return errors.Join(err, db.Close())
 }
 
 // syncDir makes the names in dir durable, which bbolt never does.
@@ -130,6 +126,12 @@ func spoolFault(path string, err error) error {
 	case errors.Is(err, errNewerSpool):
 		f.Code, f.Exit = "spool_newer", health.ExitConfig
 		f.Next = "install the version that wrote it, or a later one; nothing was changed"
+	case errors.Is(err, errForeign):
+		f.Code, f.Exit = "spool_foreign", health.ExitConfig
+		f.Next = "give the spool a SPOOL_PATH of its own; nothing was changed"
+	case errors.Is(err, errNotOurs):
+		f.Code, f.Exit = "spool_not_ours", health.ExitConfig
+		f.Next = "look who put it there, and remove it if it is not wanted; nothing was changed"
 	case errors.Is(err, os.ErrPermission):
 		f.Exit = health.ExitConfig
 		f.Next = "give the user of this service write access to " + filepath.Dir(path)

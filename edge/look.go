@@ -1,0 +1,182 @@
+package edge
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+)
+
+// damaged is the error of a file that bbolt must not be given.
+type damaged struct {
+	why  error
+	look *look
+}
+
+func (d *damaged) Error() string { return d.why.Error() }
+func (d *damaged) Unwrap() error { return d.why }
+
+// look is what examine found in the pages in use.
+type look struct {
+	pages      *pages
+	damage     error // of an item; that of a page is in pages
+	ours       bool  // it has a bucket of ours
+	schema     uint64
+	sequence   uint64                 // the last number given
+	settled    uint64                 // samples that had left
+	waiting    uint64                 // samples that had not
+	unreadable []uint64               // those of them that are damaged
+	live       bitmap                 // pages that hold waiting samples
+	quarantine map[uint64][]byte      // its entries
+	others     map[string][][2][]byte // keys and values of the other buckets
+	numbers    map[string]uint64      // the last number that each bucket gave
+}
+
+func newLook(r io.ReaderAt, size, pageSize int64) *look {
+	return &look{
+		pages: &pages{r: r, size: size, pageSize: pageSize}, live: newBitmap(uint64(size/pageSize) + 1),
+		quarantine: make(map[uint64][]byte), others: make(map[string][][2][]byte),
+		numbers: make(map[string]uint64),
+	}
+}
+
+// why says what is wrong, nil if nothing is.
+func (l *look) why() error { return cmp.Or(l.pages.damage, l.damage) }
+
+func (l *look) fail(format string, args ...any) {
+	if l.damage == nil {
+		l.damage = fmt.Errorf(format, args...)
+	}
+}
+
+// examine looks at every page in use: whether they make a tree, whether each sample is whole, and whether there are as
+// many as there must be. The error is *damaged, or says why the file is to be left alone.
+func examine(file *os.File) (*look, error) {
+	info, err := file.Stat()
+	if err != nil {
+		return nil, err
+	}
+	var l *look
+	if err := caught(func() error { l = lookAt(file, info.Size()); return nil }); err != nil {
+		return l, &damaged{err, newLook(file, info.Size(), 4096)}
+	}
+	switch {
+	case l.schema > spoolSchema && l.schema <= spoolSchema+30: // beyond, it is a flipped bit
+		return l, fmt.Errorf("%w: schema %d, this program knows %d", errNewerSpool, l.schema, spoolSchema)
+	case l.why() != nil:
+		return l, &damaged{l.why(), l}
+	case !l.ours && len(search(file, info.Size(), l.inUse).copies) == 0:
+		return l, errForeign
+	case !l.ours:
+		return l, &damaged{errors.New("its buckets are missing"), l}
+	}
+	return l, nil
+}
+
+// lookAt looks at the newest commit, and if that is damaged, for what does not change often at the one before it too.
+func lookAt(r io.ReaderAt, size int64) *look {
+	p, metas := openPages(r, size)
+	newest := newLook(r, size, p.pageSize)
+	newest.pages.damage = p.damage
+	for i, m := range metas {
+		if i == 0 {
+			newest.walk(m)
+			if newest.why() == nil {
+				break
+			}
+			continue
+		}
+		before := newLook(r, size, p.pageSize)
+		before.walk(m)
+		for name, items := range before.others {
+			if len(newest.others[name]) == 0 {
+				newest.others[name] = items
+			}
+		}
+	}
+	return newest
+}
+
+// inUse reports whether what is at that place of the file is in a page that holds waiting samples.
+func (l *look) inUse(at int64) bool { return l.live.has(uint64(at / l.pages.pageSize)) }
+
+func (l *look) walk(m meta) {
+	names := 0
+	l.pages.walk(m, func(bucket []byte, sequence uint64, i item) {
+		known := slices.ContainsFunc(buckets, func(name []byte) bool { return bytes.Equal(name, i.key) })
+		switch name := string(bucket); {
+		case bucket == nil:
+			if known && i.bucket {
+				names++
+				l.ours = true
+				if len(i.value) >= inBucket {
+					l.numbers[string(i.key)] = native.Uint64(i.value[8:])
+				}
+				l.sequence = l.numbers[string(samplesBucket)]
+			}
+		case i.bucket:
+			l.fail("page %d: %s has a bucket %x in it", i.page, name, i.key)
+		case name == string(samplesBucket), name == string(undatedBucket):
+			l.waiting++
+			l.live.set(i.page)
+			seq, err := checkRecord(i.value)
+			if err == nil && seq != keyOf(i.key) {
+				err = fmt.Errorf("it is record %d", seq)
+			}
+			if err != nil {
+				l.fail("page %d: %s %x: %w", i.page, name, i.key, err)
+				l.unreadable = append(l.unreadable, keyOf(i.key))
+			}
+		case name == string(quarantineBucket):
+			if _, err := readEntry(keyOf(i.key), i.value); err != nil {
+				l.fail("page %d: %s %x: %w", i.page, name, i.key, err)
+				return
+			}
+			l.quarantine[keyOf(i.key)] = bytes.Clone(i.value)
+		default:
+			l.others[name] = append(l.others[name], [2][]byte{bytes.Clone(i.key), bytes.Clone(i.value)})
+			if name == string(metaBucket) && len(i.value) == 8 {
+				switch n := keyOf(i.value); string(i.key) {
+				case string(schemaKey):
+					l.schema = n
+				case string(settledKey):
+					l.settled = n
+				}
+			}
+		}
+	})
+	if l.ours && names < len(buckets) {
+		l.fail("%d of %d buckets are missing", len(buckets)-names, len(buckets))
+	}
+	if l.ours && l.schema != spoolSchema {
+		l.fail("schema %d", l.schema)
+	}
+	if l.ours && l.waiting != l.sequence-l.settled {
+		l.fail("%d samples where %d must be", l.waiting, int64(l.sequence-l.settled))
+	}
+}
+
+func keyOf(key []byte) uint64 {
+	if len(key) != 8 {
+		return 0
+	}
+	return keySeq(key)
+}
+
+// readEntry checks a quarantine entry. Its sample may be damaged: that may be why it is there.
+func readEntry(seq uint64, b []byte) (e quarantineEntry, err error) {
+	if err := json.Unmarshal(b, &e); err != nil {
+		return e, err
+	}
+	if e.Code == "" || seq == 0 || seq >= 1<<40 {
+		return e, errors.New("no entry of the quarantine")
+	}
+	if got, err := checkRecord(e.Record); err == nil && got != seq {
+		return e, fmt.Errorf("sample %d under number %d", got, seq)
+	}
+	return e, nil
+}

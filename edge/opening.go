@@ -1,0 +1,297 @@
+package edge
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime/debug"
+	"slices"
+	"strings"
+	"time"
+
+	bolt "go.etcd.io/bbolt"
+	bolterrors "go.etcd.io/bbolt/errors"
+
+	"sunspool/health"
+)
+
+// Opening is what was not as it should be when the spool was opened, at the start or later. The zero value is a spool
+// that was in order.
+type Opening struct {
+	At         time.Time // of the last trouble
+	Damage     string    // what was wrong with the file
+	Aside      string    // where the damaged file is now; it is never deleted by us
+	Salvaged   int       // samples found in it, in the spool again
+	Unreadable int       // samples that were in it and could not be read, as far as that can be known
+	Vanished   bool      // the file was missing or empty although there had been samples
+	Warnings   []string  // what was mended on the way
+}
+
+const (
+	lockWait   = 2 * time.Second
+	renewRest  = 20 * time.Second // between two openings after errors: then a dying disk restarts the process once a minute
+	renewMost  = 3                // openings in a row without a commit
+	alarmHolds = time.Hour        // of what was mended at the opening, in the health of the spool
+)
+
+var errForeign = errors.New("the database of another program")
+
+// crash is a panic as an error.
+type crash struct{ text string }
+
+func (c *crash) Error() string { return c.text }
+
+// caught runs f and returns its panic as an error. A fault in a mapped file is a panic on the goroutine that owns the
+// spool.
+func caught(f func() error) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = &crash{fmt.Sprintf("panic: %v\n%s", p, debug.Stack())}
+		}
+	}()
+	return f()
+}
+
+// open opens the file, in whatever state it is, on the goroutine that owns it.
+//
+//	missing or empty ──> a new one, and an alarm if there had been samples
+//	written by a newer version, or the database of another program ──> refused, nothing is changed
+//	damaged ──> set aside, and a new one with every record that can be found in it
+func (s *Spool) open() error {
+	found := s.Opening()
+	warn, err := tighten(s.path)
+	if err != nil {
+		return err
+	}
+	found.warn(warn)
+	mark, err := readMark(s.path)
+	if err != nil {
+		found.warn(err.Error())
+	}
+	if err := finishSalvage(s.path); err != nil {
+		return err
+	}
+	file, err := s.lockFile(&found)
+	if errors.Is(err, fs.ErrNotExist) {
+		if mark.Reserved > 0 {
+			found.Vanished, found.At = true, now()
+		}
+		if err = createSpool(s.path, mark.Reserved); err == nil {
+			file, err = s.lockFile(&found)
+		}
+	}
+	if err != nil {
+		return err
+	}
+	err = s.attach(file)
+	if d, ok := errors.AsType[*damaged](err); ok {
+		if err = s.replace(file, d, mark, &found); err == nil {
+			if file, err = s.lockFile(&found); err == nil {
+				err = s.attach(file)
+			}
+		}
+	}
+	if err == nil {
+		s.marked = mark
+		s.opening.Store(&found)
+		s.mark()
+	}
+	return err
+}
+
+// lockFile opens the file and takes its lock, which says that no other process has it. An empty file is removed and
+// does not exist: bbolt would make a spool in it that a power cut can break.
+func (s *Spool) lockFile(found *Opening) (*os.File, error) {
+	file, warn, err := openOurs(s.path)
+	if err != nil {
+		return nil, err
+	}
+	found.warn(warn)
+	free, err := lock(file)
+	for waited := time.Duration(0); !free && err == nil; waited += lockWait / 20 {
+		if waited >= lockWait {
+			err = bolterrors.ErrTimeout
+			break
+		}
+		time.Sleep(lockWait / 20)
+		free, err = lock(file)
+	}
+	if err == nil && s.renewals > 0 {
+		err = forgetPages(file)
+	}
+	var info fs.FileInfo
+	if err == nil {
+		info, err = file.Stat()
+	}
+	if err == nil && info.Size() == 0 {
+		if err = os.Remove(s.path); err == nil {
+			err = fs.ErrNotExist
+		}
+	}
+	if err != nil {
+		file.Close()
+		return nil, err
+	}
+	return file, nil
+}
+
+// attach gives file to bbolt if it is whole. The error is *damaged if it is not.
+func (s *Spool) attach(file *os.File) error {
+	look, err := examine(file)
+	if err == nil {
+		err = caught(func() error {
+			db, err := openBolt(file)
+			if err != nil {
+				return err
+			}
+			s.db, s.file = db, file
+			return db.View(func(tx *bolt.Tx) error {
+				s.committed = tx.ID()
+				return s.load(tx)
+			})
+		})
+		if err == nil {
+			return nil
+		}
+		if !hard(err) && !errors.Is(err, errNewerSpool) {
+			err = &damaged{why: err, look: look} // then our look missed it
+		}
+	}
+	s.db, s.file = nil, nil
+	if _, keep := errors.AsType[*damaged](err); !keep { // else it is wanted for what is in it
+		unlock(file)
+		file.Close()
+	}
+	return err
+}
+
+// discard gives up the handle. After a panic inside of bbolt its locks may be held for ever, so that it cannot be asked
+// to close: the file is closed below it, and its mapping stays until the process ends.
+func (s *Spool) discard(crashed bool) {
+	db, file := s.db, s.file
+	if s.db, s.file = nil, nil; db == nil {
+		return
+	}
+	unlock(file)
+	if crashed || caught(db.Close) != nil {
+		file.Close()
+	}
+}
+
+// sure runs f, which may write, and opens the file anew when the error leaves it unknown what the disk holds: bbolt
+// shows a commit whose last sync failed as if it were done, and the kernel forgets what it could not write. If done then
+// finds in the file what f was to write, f succeeded. done may be nil.
+func (s *Spool) sure(f func() error, done func(*bolt.Tx) bool) error {
+	if s.db == nil {
+		if err := s.renew(); err != nil {
+			return err
+		}
+	}
+	err := caught(f)
+	if !doubtful(err) {
+		s.mark()
+		return err
+	}
+	_, crashed := errors.AsType[*crash](err)
+	s.discard(crashed)
+	s.trouble = err
+	if s.renew() == nil && done != nil {
+		caught(func() error {
+			return s.db.View(func(tx *bolt.Tx) error {
+				if done(tx) {
+					err = nil
+				}
+				return nil
+			})
+		})
+	}
+	return err
+}
+
+// doubtful reports whether the file must be opened anew after err.
+func doubtful(err error) bool {
+	if err == nil || errors.Is(err, bolterrors.ErrMaxSizeReached) || clean(err) {
+		return false
+	}
+	if _, crashed := errors.AsType[*crash](err); crashed {
+		return true
+	}
+	text := err.Error() // bbolt makes texts of these
+	return hard(err) || errors.Is(err, bolterrors.ErrInvalidMapping) || strings.Contains(text, "mmap allocate error") ||
+		strings.Contains(text, "file resize error") || strings.Contains(text, "file sync error")
+}
+
+// renew opens the file again after an error, not too often, and gives up when that does not help.
+func (s *Spool) renew() error {
+	if s.renewals > 0 && now().Sub(s.renewed) < renewRest {
+		return s.trouble
+	}
+	if s.renewals >= renewMost {
+		s.giveUp.Do(func() { close(s.lost) })
+		return s.trouble
+	}
+	s.renewals++
+	s.renewed = now()
+	if err := caught(s.open); err != nil {
+		s.discard(true)
+		if clean(err) { // a disk that is full or read-only is waited for
+			s.renewals--
+		}
+		s.trouble = err
+		return err
+	}
+	return nil
+}
+
+// Lost is closed when the file cannot be written any more and opening it again did not help: the process must end, so
+// that everything is tried afresh. Failure says why.
+func (s *Spool) Lost() <-chan struct{} { return s.lost }
+
+// Failure is the *health.Fault of a spool that is Lost, else nil.
+func (s *Spool) Failure() error {
+	select {
+	case <-s.lost:
+		return &health.Fault{
+			Code: "spool_failing", What: "the spool " + s.path + " cannot be written", Why: s.trouble.Error(), Err: s.trouble,
+			Next: "check the disk (dmesg): what was written is kept",
+		}
+	default:
+		return nil
+	}
+}
+
+// Opening is what was found amiss since the process started.
+func (s *Spool) Opening() Opening {
+	if o := s.opening.Load(); o != nil {
+		return *o
+	}
+	return Opening{}
+}
+
+// Alarm is err, or for an hour the fault that tells of a spool that was found damaged or missing.
+func (s *Spool) Alarm(err error) error {
+	o := s.Opening()
+	if err != nil || o.At.IsZero() || now().Sub(o.At) > alarmHolds {
+		return err
+	}
+	if o.Aside == "" {
+		return &health.Fault{
+			Code: "spool_vanished", What: "the spool " + s.path + " had vanished",
+			Why:  "it was missing or empty although it had held samples; what was waiting in it is lost unless it is put back",
+			Next: "find out who removes files in " + filepath.Dir(s.path) + ", and check the disk",
+		}
+	}
+	return &health.Fault{
+		Code: "spool_salvaged", What: fmt.Sprintf("the spool was damaged: %d samples salvaged, %d unreadable", o.Salvaged, o.Unreadable),
+		Why:  o.Damage,
+		Next: "check the disk; " + o.Aside + " is the damaged file, kept until you delete it",
+	}
+}
+
+func (o *Opening) warn(text string) {
+	if text != "" && !slices.Contains(o.Warnings, text) {
+		o.Warnings = append(o.Warnings[:len(o.Warnings):len(o.Warnings)], text)
+	}
+}
