@@ -29,6 +29,10 @@ type Spool struct {
 	ops  chan func()
 	quit chan struct{} // closed by Close
 	once sync.Once
+	room room
+
+	compactNext time.Time         // no attempt before
+	atStep      func(step string) // for tests of a crash at each step of it
 
 	waiting, quarantined atomic.Int64
 }
@@ -61,32 +65,62 @@ const spoolSchema = 1
 // clock that was wrong, and the sample keeps what it says.
 const clockSlack = 2 * time.Second
 
-// Append stores s and returns when it is durable. Two samples of a device with the same time would be one on the
-// server, so s.Time is moved to the next millisecond where that is needed.
+// Pending is a sample on its way to the disk.
+type Pending struct {
+	Sample wire.Sample
+	When   When
+}
+
+// Append stores sample and returns when it is durable, see AppendAll.
 func (s *Spool) Append(sample *wire.Sample, when When) error {
+	group := []Pending{{*sample, when}}
+	err := s.AppendAll(group)
+	*sample = group[0].Sample
+	return err
+}
+
+// AppendAll stores the samples of group in their order, all or none, and returns when they are durable: a power cut
+// after that loses none of them. Two samples of a device with the same time would be one on the server, so a time in
+// group is moved to the next millisecond where that is needed. The error is ErrSpoolFull, or the disk's.
+func (s *Spool) AppendAll(group []Pending) error {
 	return s.do(func() error {
-		err := s.db.Update(func(tx *bolt.Tx) error {
-			meta, samples := tx.Bucket(metaBucket), tx.Bucket(samplesBucket)
-			samples.FillPercent = 0.95 // keys only grow, and the setting is not kept in the file
-			last := time.UnixMilli(int64(number(meta, lastTSKey)))
-			if !sample.Time.After(last) && last.Sub(sample.Time) < clockSlack {
-				sample.Time = last.Add(time.Millisecond).UTC()
+		times := make([]time.Time, len(group))
+		err := s.commitSamples(func(tx *bolt.Tx) (err error) {
+			for i, p := range group {
+				if times[i], err = put(tx, p.Sample, p.When); err != nil {
+					return err
+				}
 			}
-			if err := putNumber(meta, lastTSKey, uint64(sample.Time.UnixMilli())); err != nil {
-				return err
-			}
-			seq, err := samples.NextSequence()
-			if err != nil {
-				return err
-			}
-			r := Record{Seq: seq, Sample: *sample, When: when}
-			return samples.Put(seqKey(seq), r.encode())
+			return nil
 		})
-		if err == nil {
-			s.waiting.Add(1)
+		if err != nil {
+			return err
 		}
-		return err
+		for i := range group {
+			group[i].Sample.Time = times[i]
+		}
+		s.waiting.Add(int64(len(group)))
+		return nil
 	})
+}
+
+// put adds a sample to tx and returns the time that it got.
+func put(tx *bolt.Tx, sample wire.Sample, when When) (time.Time, error) {
+	meta, samples := tx.Bucket(metaBucket), tx.Bucket(samplesBucket)
+	samples.FillPercent = 0.95 // keys only grow, and the setting is not kept in the file
+	last := time.UnixMilli(int64(number(meta, lastTSKey)))
+	if !sample.Time.After(last) && last.Sub(sample.Time) < clockSlack {
+		sample.Time = last.Add(time.Millisecond).UTC()
+	}
+	if err := putNumber(meta, lastTSKey, uint64(sample.Time.UnixMilli())); err != nil {
+		return sample.Time, err
+	}
+	seq, err := samples.NextSequence()
+	if err != nil {
+		return sample.Time, err
+	}
+	r := Record{Seq: seq, Sample: sample, When: when}
+	return sample.Time, samples.Put(seqKey(seq), r.encode())
 }
 
 // Peek returns up to n of the oldest samples, without those that skip names. A record that is damaged is no sample any
@@ -126,7 +160,7 @@ func (s *Spool) Settle(stored []uint64, poisoned []Poison) error {
 	}
 	return s.do(func() error {
 		var left, moved int
-		err := s.db.Update(func(tx *bolt.Tx) error {
+		err := s.commitAcks(func(tx *bolt.Tx) error {
 			left, moved = 0, 0
 			meta, samples, quarantine := tx.Bucket(metaBucket), tx.Bucket(samplesBucket), tx.Bucket(quarantineBucket)
 			remove := func(seq uint64) error {

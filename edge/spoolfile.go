@@ -32,7 +32,12 @@ func OpenSpool(path string) (*Spool, error) {
 			return err
 		}
 		s.db = db
-		return db.View(s.load)
+		if err := db.View(s.load); err != nil {
+			return err
+		}
+		removeLeftovers(path)
+		s.settleIn()
+		return nil
 	})
 	if err != nil {
 		if s.db != nil {
@@ -45,14 +50,23 @@ func OpenSpool(path string) (*Spool, error) {
 }
 
 func openBolt(path string) (*bolt.DB, error) {
+	var file *os.File
 	db, err := bolt.Open(path, 0o600, &bolt.Options{
 		Timeout:      2 * time.Second, // for the lock
 		FreelistType: bolt.FreelistMapType,
+		PageSize:     pageSize,
+		OpenFile: func(name string, flag int, mode os.FileMode) (_ *os.File, err error) {
+			file, err = os.OpenFile(name, flag, mode)
+			return file, err
+		},
 	})
 	if err != nil {
 		return nil, err
 	}
-	db.AllocSize = 1 << 20 // grow in small steps: the disk is not ours alone
+	if !stillNamed(file, path) { // what we waited for was replaced by a compact copy meanwhile, see compact
+		return nil, errors.Join(bolterrors.ErrTimeout, db.Close())
+	}
+	db.AllocSize = allocSize // grow in small steps: the disk is not ours alone
 	return db, nil
 }
 
