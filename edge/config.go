@@ -1,6 +1,7 @@
 package edge
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net"
@@ -34,6 +35,8 @@ type Config struct {
 	UploadS      float64         `name:"upload-interval-s" env:"UPLOAD_INTERVAL_S" default:"10" help:"Seconds between uploads while there is no backlog."`
 	MaxBackoffS  float64         `name:"max-backoff-s" env:"MAX_BACKOFF_S" default:"300" help:"The longest wait between attempts while the server is away, seconds."`
 	SpoolPath    string          `name:"spool-path" env:"SPOOL_PATH" default:"/data/spool.db" help:"File that keeps samples until the server has them."`
+	SpoolMaxMB   int             `name:"spool-max-mb" env:"SPOOL_MAX_MB" help:"The most that the spool may use, MiB, from 16. From 70 % on the inverter is read less often, nothing is deleted. Default: 1024, or 512 on a 32-bit system."`
+	CommitS      float64         `name:"spool-commit-interval-s" env:"SPOOL_COMMIT_INTERVAL_S" default:"0" help:"Seconds for which samples are collected in memory before they are written, up to 300: spares a memory card, but a power cut loses as many seconds. 0 writes each poll; a normal stop loses nothing."`
 	HealthPath   string          `name:"health-path" env:"HEALTH_PATH" help:"File that tells how the edge is. Default: health.json beside the spool."`
 	Socket       string          `name:"status-socket" env:"STATUS_SOCKET" help:"Unix socket for status and metrics. Default: edge.sock beside the spool."`
 	RegisterMap  string          `name:"register-map" env:"REGISTER_MAP" help:"CSV file of registers that replace or extend the built-in map."`
@@ -45,6 +48,9 @@ type Config struct {
 const (
 	minPollS = 5
 	minGapMS = 20
+
+	minSpoolMB = 16
+	maxCommitS = 300
 )
 
 // Validate completes the defaults that depend on other settings and names everything that is wrong, in one *health.Fault.
@@ -81,6 +87,8 @@ func (c *Config) Validate() error {
 	between("RAW_DEBUG_EVERY_N_POLLS", float64(c.RawDebugEach), 1, 1e6)
 	must(c.Host == "" || wire.ValidDeviceID(c.DeviceID), "DEVICE_ID is %q: must be 1 to 64 characters of A-Z a-z 0-9 . _ ~ -", c.DeviceID)
 	must(c.SpoolPath != "", "SPOOL_PATH is empty")
+	must(c.SpoolMaxMB == 0 || c.SpoolMaxMB >= minSpoolMB && c.SpoolMaxMB <= maxSpoolMB(wordBits), "SPOOL_MAX_MB is %d: must be %d to %d", c.SpoolMaxMB, minSpoolMB, maxSpoolMB(wordBits))
+	between("SPOOL_COMMIT_INTERVAL_S", c.CommitS, 0, maxCommitS)
 	if err := checkURL(c.URL); err != nil {
 		wrong = append(wrong, err)
 	}
@@ -141,5 +149,9 @@ func (c *Config) ownRegisters() (*registers.Map, error) {
 func (c *Config) address() string { return net.JoinHostPort(c.Host, strconv.Itoa(c.Port)) }
 
 func (c *Config) ingestURL() string { return strings.TrimRight(c.URL, "/") + wire.IngestPath }
+
+func (c *Config) spoolLimit() int64 {
+	return int64(cmp.Or(c.SpoolMaxMB, defaultSpoolMB(wordBits))) << 20
+}
 
 func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }

@@ -27,6 +27,7 @@ const flushTime = 10 * time.Second // for the last upload before the end
 type Edge struct {
 	DeviceID string
 	Every    time.Duration // between uploads while there is no backlog
+	Commit   time.Duration // between commits of samples; 0 makes each durable at once
 	RawEach  int           // log the raw words every so many polls; 0 is never
 	Log      *slog.Logger
 
@@ -40,6 +41,8 @@ type Edge struct {
 
 	inverter, spool, vps *health.Link
 	frozen               frozen
+	ring                 ring
+	brake                brake
 	polls                int
 	lastPV               float64
 }
@@ -51,11 +54,15 @@ func (e *Edge) Run(ctx context.Context) error {
 	e.inverter, e.spool, e.vps = chain.Link("inverter"), chain.Link("spool"), chain.Link("vps")
 	e.spool.Report(nil) // it is open
 
+	e.fillRing()
+
 	var loops sync.WaitGroup
 	loops.Go(func() { e.collect(ctx) })
+	loops.Go(func() { e.ring.run(ctx.Done(), e.stored) })
 	loops.Go(func() { e.deliver(ctx) })
 	loops.Wait()
 
+	e.stored(e.ring.flush())
 	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), flushTime)
 	defer cancel()
 	e.flush(last)
@@ -67,17 +74,21 @@ func (e *Edge) Run(ctx context.Context) error {
 func (e *Edge) collect(ctx context.Context) {
 	defer e.Inverter.Close()
 	for e.Pace.Wait(ctx) == nil {
+		if e.skip() {
+			continue
+		}
 		err := protect(func() error { return e.poll(ctx) })
 		if ctx.Err() != nil {
 			return
 		}
 		e.Report.polled(err)
 		e.inverter.Report(err)
+		e.compact()
 		e.Report.Write()
 	}
 }
 
-// poll reads the inverter once and makes the sample durable. The error is the inverter's; the spool reports its own.
+// poll reads the inverter once and makes the sample durable, at once or with those that wait in the ring. The error is the inverter's; the spool reports its own.
 func (e *Edge) poll(ctx context.Context) error {
 	reading, err := e.Inverter.Read(ctx)
 	if err != nil {
@@ -95,17 +106,7 @@ func (e *Edge) poll(ctx context.Context) error {
 	}
 	sample.DeviceID, e.lastPV = e.DeviceID, sample.PVPowerW
 
-	err = protect(func() error { return e.Spool.Append(&sample, When{Quality: Believed}) })
-	e.spool.Report(err)
-	if err != nil {
-		e.Report.lost("spool_error")
-		return nil
-	}
-	e.Report.sampled(sample)
-	e.Log.Debug("spooled", "sample", sample)
-	if e.Kept != nil {
-		e.Kept(sample)
-	}
+	e.stored(e.ring.add(sample, When{Quality: Believed}))
 	if found.Asleep {
 		return asleep
 	}

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"log/slog"
 	"maps"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -33,6 +34,8 @@ type Report struct {
 	facts      Findings
 	polls      int
 	missing    map[string]int // samples that were not made, by reason
+	gone       map[string]int // samples that were made and lost, by reason
+	wear       wear
 	writeErr   string
 }
 
@@ -40,7 +43,7 @@ type Report struct {
 func NewReport(version, device, path string, log *slog.Logger) *Report {
 	return &Report{
 		Chain: health.New(now, log), version: version, device: device, path: path,
-		started: now(), log: log, missing: make(map[string]int),
+		started: now(), log: log, missing: make(map[string]int), gone: make(map[string]int),
 	}
 }
 
@@ -63,6 +66,9 @@ type Health struct {
 	Serial      string          `json:"serial,omitempty"` // shortened
 	Written     time.Time       `json:"written_ts"`
 	SpoolBytes  int64           `json:"spool_bytes"`
+	SpoolShare  float64         `json:"spool_used_pct"`                 // of what it may use
+	RAMOnly     int             `json:"ram_only"`                       // samples that are not on the disk yet
+	WrittenDay  int64           `json:"written_bytes_per_day,omitzero"` // to disks, by this process, at the present rate
 	Quarantined int             `json:"quarantined"`
 	NoBattery   bool            `json:"no_battery,omitempty"`
 	NoMeter     bool            `json:"no_meter,omitempty"`
@@ -70,6 +76,7 @@ type Health struct {
 	Implausible []string        `json:"implausible,omitempty"` // registers left out of the last sample
 	Polls       int             `json:"polls"`
 	Missing     map[string]int  `json:"samples_not_made,omitempty"` // by reason
+	Lost        map[string]int  `json:"samples_lost,omitempty"`     // made, but never on the disk, by reason
 	Links       []health.Status `json:"links"`
 	Sample      *wire.Sample    `json:"sample,omitempty"` // the last one; in /status only
 }
@@ -85,7 +92,8 @@ func (r *Report) Now() Health {
 		Serial: mask(r.serial), Written: timestamp(now()), SpoolBytes: r.edge.Spool.Bytes(),
 		Quarantined: r.edge.Spool.InQuarantine(), NoBattery: r.facts.NoBattery, NoMeter: r.facts.NoMeter,
 		BatteryBy: r.facts.Battery, Implausible: r.facts.Nulled, Polls: r.polls, Missing: maps.Clone(r.missing),
-		Links: r.Chain.Status(),
+		Links: r.Chain.Status(), SpoolShare: math.Round(r.edge.Spool.Room().Share()*1000) / 10,
+		RAMOnly: r.edge.ring.Len(), Lost: maps.Clone(r.gone), WrittenDay: r.wear.perDay(now(), bytesWritten()),
 	}
 	if !r.sample.Time.IsZero() {
 		h.Sample = new(r.sample)
@@ -206,4 +214,11 @@ func timeOrNil(t time.Time) *time.Time {
 		return nil
 	}
 	return &t
+}
+
+// gaveUp counts a sample that was made and is lost.
+func (r *Report) gaveUp(why string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.gone[why]++
 }

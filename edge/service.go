@@ -27,11 +27,16 @@ func New(c Config, version string, log *slog.Logger) (*Edge, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := spool.Limit(c.spoolLimit()); err != nil {
+		spool.Close()
+		return nil, err
+	}
 	report := NewReport(version, c.DeviceID, c.HealthPath, log)
 	pace := &Pace{Interval: seconds(c.PollS), File: c.SpoolPath + ".last-poll"}
 	e := &Edge{
 		DeviceID: c.DeviceID,
 		Every:    seconds(c.UploadS),
+		Commit:   seconds(c.CommitS),
 		Log:      log,
 		Pace:     pace,
 		Spool:    spool,
@@ -56,7 +61,7 @@ func New(c Config, version string, log *slog.Logger) (*Edge, error) {
 	if c.RawDebug {
 		e.RawEach = c.RawDebugEach
 	}
-	e.Uploader.Describe = func() *wire.Edge { return report.describe(pace.Interval) }
+	e.Uploader.Describe = func() *wire.Edge { return report.describe(e.interval()) }
 	report.watch(e)
 	return e, nil
 }

@@ -73,6 +73,10 @@ func (r *Report) metrics() *prometheus.Registry {
 	number(gauge, "spool_samples", "Samples that the server does not have yet.", func() int64 { return int64(e.Spool.Waiting()) })
 	number(gauge, "spool_quarantined_samples", "Samples in quarantine.", func() int64 { return int64(e.Spool.InQuarantine()) })
 	number(gauge, "spool_bytes", "Size of the spool file.", e.Spool.Bytes)
+	number(gauge, "spool_used_bytes", "Bytes of the spool file that hold something.", func() int64 { return e.Spool.Room().Used })
+	number(gauge, "spool_limit_bytes", "The most that the spool may use.", func() int64 { return e.Spool.Room().Limit })
+	number(gauge, "ram_only_samples", "Samples that are not on the disk yet.", func() int64 { return int64(e.ring.Len()) })
+	number(counter, "written_bytes_total", "Bytes that this process had written to disks.", bytesWritten)
 	number(gauge, "last_sample_timestamp_seconds", "Unix time of the last sample.", func() int64 { return max(r.lastSample().Unix(), 0) })
 	return reg
 }
@@ -82,11 +86,13 @@ type missing struct{ r *Report }
 
 var (
 	missingDesc = prometheus.NewDesc("sunspool_edge_samples_not_made_total", "Polls without a sample, by reason.", []string{"reason"}, nil)
+	lostDesc    = prometheus.NewDesc("sunspool_edge_samples_lost_total", "Samples that were made but never reached the disk, by reason.", []string{"reason"}, nil)
 	linkDesc    = prometheus.NewDesc("sunspool_edge_link_ok", "1 while the link is not broken.", []string{"link"}, nil)
 )
 
 func (m missing) Describe(c chan<- *prometheus.Desc) {
 	c <- missingDesc
+	c <- lostDesc
 	c <- linkDesc
 }
 
@@ -94,6 +100,9 @@ func (m missing) Collect(c chan<- prometheus.Metric) {
 	h := m.r.Now()
 	for reason, n := range h.Missing {
 		c <- prometheus.MustNewConstMetric(missingDesc, prometheus.CounterValue, float64(n), reason)
+	}
+	for reason, n := range h.Lost {
+		c <- prometheus.MustNewConstMetric(lostDesc, prometheus.CounterValue, float64(n), reason)
 	}
 	for _, l := range h.Links {
 		ok := 1.0
