@@ -70,6 +70,9 @@ type Room struct {
 // Share is the part of the room that is used, 0 to about 1. bbolt keeps the last MiB of a file for its next step.
 func (r Room) Share() float64 { return float64(r.Used) / float64(max(r.Limit-allocSize, 1)) }
 
+// scarce reports whether the inverter is read less often because of it.
+func (r Room) scarce() bool { return r.Share() >= levels[len(levels)-2].from }
+
 // room is the part of a Spool that knows its size. The owner's goroutine writes it, Room may be asked from any.
 type room struct {
 	limit   int64
@@ -120,7 +123,10 @@ func (s *Spool) commitSamples(f func(*bolt.Tx) error) error {
 	if r := s.Room(); r.Share() >= sampleShare {
 		return fmt.Errorf("%w: %d of %d MiB", ErrSpoolFull, r.Used>>20, r.Limit>>20)
 	}
-	if r := s.Room(); r.Claimed-r.Size < claimStep/4 {
+	switch r := s.Room(); {
+	case r.Claimed == math.MaxInt64:
+		s.makeBallast()
+	case r.Claimed-r.Size < claimStep/4:
 		s.claim()
 	}
 	err := s.update(s.sampleEnd(), f)

@@ -29,6 +29,7 @@ type Spool struct {
 	ops  chan func()
 	quit chan struct{} // closed by Close
 	once sync.Once
+	acks acks
 	room room
 
 	compactNext time.Time         // no attempt before
@@ -84,14 +85,15 @@ func (s *Spool) Append(sample *wire.Sample, when When) error {
 // group is moved to the next millisecond where that is needed. The error is ErrSpoolFull, or the disk's.
 func (s *Spool) AppendAll(group []Pending) error {
 	return s.do(func() error {
-		times := make([]time.Time, len(group))
+		times, left := make([]time.Time, len(group)), 0
 		err := s.commitSamples(func(tx *bolt.Tx) (err error) {
 			for i, p := range group {
 				if times[i], err = put(tx, p.Sample, p.When); err != nil {
 					return err
 				}
 			}
-			return nil
+			left, err = s.acks.remove(tx)
+			return err
 		})
 		if err != nil {
 			return err
@@ -99,7 +101,8 @@ func (s *Spool) AppendAll(group []Pending) error {
 		for i := range group {
 			group[i].Sample.Time = times[i]
 		}
-		s.waiting.Add(int64(len(group)))
+		s.waiting.Add(int64(len(group) - left))
+		s.acks.clear()
 		return nil
 	})
 }
@@ -133,7 +136,7 @@ func (s *Spool) Peek(n int, skip func(seq uint64) bool) ([]Record, error) {
 			c := tx.Bucket(samplesBucket).Cursor()
 			for k, v := c.First(); k != nil && len(records) < n; k, v = c.Next() {
 				seq := binary.BigEndian.Uint64(k)
-				if skip != nil && skip(seq) {
+				if s.acks.has(seq) || skip != nil && skip(seq) {
 					continue
 				}
 				r, err := decodeRecord(seq, v)
@@ -153,15 +156,29 @@ func (s *Spool) Peek(n int, skip func(seq uint64) bool) ([]Record, error) {
 }
 
 // Settle forgets the samples that the server has and moves the poisoned ones to the quarantine, in one transaction.
-// Numbers that are not in the spool any more are ignored: settling twice is normal.
+// Numbers that are not in the spool any more are ignored: settling twice is normal. It works in a spool that is full. A
+// few numbers that the server has leave the file with the next commit only, see acks.
 func (s *Spool) Settle(stored []uint64, poisoned []Poison) error {
 	if len(stored)+len(poisoned) == 0 {
 		return nil
 	}
 	return s.do(func() error {
-		var left, moved int
-		err := s.commitAcks(func(tx *bolt.Tx) error {
+		var left, moved, earlier int
+		if len(poisoned) == 0 {
+			later := false
+			err := s.db.View(func(tx *bolt.Tx) error {
+				later = s.acks.add(tx, stored, s.Room().scarce())
+				return nil
+			})
+			if err != nil || later {
+				return err
+			}
+		}
+		err := s.commitAcks(func(tx *bolt.Tx) (err error) {
 			left, moved = 0, 0
+			if earlier, err = s.acks.remove(tx); err != nil {
+				return err
+			}
 			meta, samples, quarantine := tx.Bucket(metaBucket), tx.Bucket(samplesBucket), tx.Bucket(quarantineBucket)
 			remove := func(seq uint64) error {
 				left++
@@ -195,7 +212,8 @@ func (s *Spool) Settle(stored []uint64, poisoned []Poison) error {
 			return putNumber(meta, settledKey, number(meta, settledKey)+uint64(left))
 		})
 		if err == nil {
-			s.waiting.Add(int64(-left))
+			s.waiting.Add(int64(-left - earlier))
+			s.acks.clear()
 			s.quarantined.Add(int64(moved))
 		}
 		return err
@@ -227,7 +245,7 @@ func (s *Spool) Quarantined() ([]Record, []Poison, error) {
 }
 
 // Waiting is the number of samples that the server does not have yet.
-func (s *Spool) Waiting() int { return int(s.waiting.Load()) }
+func (s *Spool) Waiting() int { return int(s.waiting.Load() - s.acks.count.Load()) }
 
 // InQuarantine is the number of samples that the server will not take.
 func (s *Spool) InQuarantine() int { return int(s.quarantined.Load()) }
@@ -245,7 +263,12 @@ func (s *Spool) Bytes() int64 {
 // on.
 func (s *Spool) Close() (err error) {
 	s.once.Do(func() {
-		err = s.do(s.db.Close)
+		err = s.do(func() error {
+			if len(s.acks.seqs) > 0 { // a failure only sends them again
+				s.commitAcks(func(tx *bolt.Tx) error { _, err := s.acks.remove(tx); return err })
+			}
+			return s.db.Close()
+		})
 		close(s.quit)
 	})
 	return err
