@@ -1,6 +1,8 @@
 package edge
 
 import (
+	"maps"
+	"slices"
 	"sync/atomic"
 
 	bolt "go.etcd.io/bbolt"
@@ -41,25 +43,28 @@ func (a *acks) add(tx *bolt.Tx, stored []uint64, full bool) bool {
 	return true
 }
 
-// remove takes them out of the file and returns how many there were. They are forgotten with clear, when tx is durable.
-func (a *acks) remove(tx *bolt.Tx) (n int, err error) {
+// list returns them; they are forgotten with clear, when the commit that took them out is durable.
+func (a *acks) list() []uint64 { return slices.Collect(maps.Keys(a.seqs)) }
+
+func (a *acks) clear() {
+	clear(a.seqs)
+	a.count.Store(0)
+}
+
+// forget takes the samples that the server has out of tx and returns how many of them were there.
+func forget(tx *bolt.Tx, stored []uint64) (left int, err error) {
 	meta, samples := tx.Bucket(metaBucket), tx.Bucket(samplesBucket)
-	for seq := range a.seqs {
+	for _, seq := range stored {
 		if samples.Get(seqKey(seq)) == nil {
 			continue
 		}
 		if err := samples.Delete(seqKey(seq)); err != nil {
 			return 0, err
 		}
-		n++
+		left++
 	}
-	if n == 0 {
+	if left == 0 {
 		return 0, nil
 	}
-	return n, putNumber(meta, settledKey, number(meta, settledKey)+uint64(n))
-}
-
-func (a *acks) clear() {
-	clear(a.seqs)
-	a.count.Store(0)
+	return left, putNumber(meta, settledKey, number(meta, settledKey)+uint64(left))
 }

@@ -6,6 +6,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -79,6 +80,7 @@ type room struct {
 	claimed int64
 	barred  time.Time // no attempt to claim more before
 	ballast time.Time // no attempt to make a new one before
+	suspect bool      // a commit failed otherwise than by lack of room: reopen before the next
 	nowhere error     // the name of the file is not durable, see compact
 	now     atomic.Pointer[Room]
 
@@ -168,10 +170,45 @@ func (s *Spool) update(end int64, f func(*bolt.Tx) error) error {
 			return fmt.Errorf("name not durable: %w", s.room.nowhere)
 		}
 	}
+	if s.room.suspect {
+		if err := s.reopen(); err != nil {
+			return err
+		}
+	}
 	s.db.MaxSize = int(min(end, math.MaxInt))
 	err := s.db.Update(f)
+	if err != nil && !errors.Is(err, bolterrors.ErrMaxSizeReached) && !isErrno(err, syscall.ENOSPC) {
+		s.room.suspect = true
+	}
 	s.measure()
 	return err
+}
+
+// reopen opens the file anew after a commit that failed in a way that leaves unknown what is on the disk, or by a disk
+// that went away: what is mounted now is what counts.
+func (s *Spool) reopen() error {
+	s.db.Close()
+	db, err := openBolt(s.path)
+	if err != nil {
+		return fmt.Errorf("open it again: %w", err)
+	}
+	s.db = db
+	if err := db.View(s.load); err != nil {
+		return err
+	}
+	s.room.suspect = false
+	s.settleIn()
+	return nil
+}
+
+// doubted notes the numbers that a commit which failed had given. The failure may have come after the last write: then
+// the samples are in the file although their commit was no success, and must not be there twice when it is repeated.
+func (s *Spool) doubted(first, last uint64) {
+	for seq := first; first > 0 && seq <= last; seq++ {
+		if !slices.Contains(s.doubt, seq) {
+			s.doubt = append(s.doubt, seq)
+		}
+	}
 }
 
 // measure notes how full the spool is: all of it is in memory already.

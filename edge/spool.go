@@ -1,11 +1,13 @@
 package edge
 
 import (
+	"cmp"
 	"encoding/binary"
 	"encoding/json"
 	"fmt"
 	"os"
 	"runtime/debug"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -24,13 +26,14 @@ import (
 //
 // One goroutine owns the file; the methods may be called from any.
 type Spool struct {
-	path string
-	db   *bolt.DB
-	ops  chan func()
-	quit chan struct{} // closed by Close
-	once sync.Once
-	acks acks
-	room room
+	path  string
+	db    *bolt.DB
+	ops   chan func()
+	quit  chan struct{} // closed by Close
+	once  sync.Once
+	acks  acks
+	doubt []uint64 // numbers of a commit that failed: it may be in the file all the same, and it is repeated
+	room  room
 
 	compactNext time.Time         // no attempt before
 	atStep      func(step string) // for tests of a crash at each step of it
@@ -86,16 +89,21 @@ func (s *Spool) Append(sample *wire.Sample, when When) error {
 func (s *Spool) AppendAll(group []Pending) error {
 	return s.do(func() error {
 		times, left := make([]time.Time, len(group)), 0
+		var first, last uint64
 		err := s.commitSamples(func(tx *bolt.Tx) (err error) {
+			if left, err = forget(tx, append(s.acks.list(), s.doubt...)); err != nil {
+				return err
+			}
 			for i, p := range group {
-				if times[i], err = put(tx, p.Sample, p.When); err != nil {
+				if last, times[i], err = put(tx, p.Sample, p.When); err != nil {
 					return err
 				}
+				first = cmp.Or(first, last)
 			}
-			left, err = s.acks.remove(tx)
-			return err
+			return nil
 		})
 		if err != nil {
+			s.doubted(first, last)
 			return err
 		}
 		for i := range group {
@@ -103,12 +111,13 @@ func (s *Spool) AppendAll(group []Pending) error {
 		}
 		s.waiting.Add(int64(len(group) - left))
 		s.acks.clear()
+		s.doubt = nil
 		return nil
 	})
 }
 
-// put adds a sample to tx and returns the time that it got.
-func put(tx *bolt.Tx, sample wire.Sample, when When) (time.Time, error) {
+// put adds a sample to tx and returns the number and the time that it got.
+func put(tx *bolt.Tx, sample wire.Sample, when When) (uint64, time.Time, error) {
 	meta, samples := tx.Bucket(metaBucket), tx.Bucket(samplesBucket)
 	samples.FillPercent = 0.95 // keys only grow, and the setting is not kept in the file
 	last := time.UnixMilli(int64(number(meta, lastTSKey)))
@@ -116,14 +125,14 @@ func put(tx *bolt.Tx, sample wire.Sample, when When) (time.Time, error) {
 		sample.Time = last.Add(time.Millisecond).UTC()
 	}
 	if err := putNumber(meta, lastTSKey, uint64(sample.Time.UnixMilli())); err != nil {
-		return sample.Time, err
+		return 0, sample.Time, err
 	}
 	seq, err := samples.NextSequence()
 	if err != nil {
-		return sample.Time, err
+		return 0, sample.Time, err
 	}
 	r := Record{Seq: seq, Sample: sample, When: when}
-	return sample.Time, samples.Put(seqKey(seq), r.encode())
+	return seq, sample.Time, samples.Put(seqKey(seq), r.encode())
 }
 
 // Peek returns up to n of the oldest samples, without those that skip names. A record that is damaged is no sample any
@@ -136,7 +145,7 @@ func (s *Spool) Peek(n int, skip func(seq uint64) bool) ([]Record, error) {
 			c := tx.Bucket(samplesBucket).Cursor()
 			for k, v := c.First(); k != nil && len(records) < n; k, v = c.Next() {
 				seq := binary.BigEndian.Uint64(k)
-				if s.acks.has(seq) || skip != nil && skip(seq) {
+				if s.acks.has(seq) || slices.Contains(s.doubt, seq) || skip != nil && skip(seq) {
 					continue
 				}
 				r, err := decodeRecord(seq, v)
@@ -163,7 +172,7 @@ func (s *Spool) Settle(stored []uint64, poisoned []Poison) error {
 		return nil
 	}
 	return s.do(func() error {
-		var left, moved, earlier int
+		var left, moved int
 		if len(poisoned) == 0 {
 			later := false
 			err := s.db.View(func(tx *bolt.Tx) error {
@@ -175,23 +184,11 @@ func (s *Spool) Settle(stored []uint64, poisoned []Poison) error {
 			}
 		}
 		err := s.commitAcks(func(tx *bolt.Tx) (err error) {
-			left, moved = 0, 0
-			if earlier, err = s.acks.remove(tx); err != nil {
+			moved = 0
+			if left, err = forget(tx, append(s.acks.list(), stored...)); err != nil {
 				return err
 			}
 			meta, samples, quarantine := tx.Bucket(metaBucket), tx.Bucket(samplesBucket), tx.Bucket(quarantineBucket)
-			remove := func(seq uint64) error {
-				left++
-				return samples.Delete(seqKey(seq))
-			}
-			for _, seq := range stored {
-				if samples.Get(seqKey(seq)) == nil {
-					continue
-				}
-				if err := remove(seq); err != nil {
-					return err
-				}
-			}
 			for _, p := range poisoned {
 				record := samples.Get(seqKey(p.Seq))
 				if record == nil {
@@ -204,15 +201,15 @@ func (s *Spool) Settle(stored []uint64, poisoned []Poison) error {
 				if err := quarantine.Put(seqKey(p.Seq), entry); err != nil {
 					return err
 				}
-				if err := remove(p.Seq); err != nil {
+				if err := samples.Delete(seqKey(p.Seq)); err != nil {
 					return err
 				}
 				moved++
 			}
-			return putNumber(meta, settledKey, number(meta, settledKey)+uint64(left))
+			return putNumber(meta, settledKey, number(meta, settledKey)+uint64(moved))
 		})
 		if err == nil {
-			s.waiting.Add(int64(-left - earlier))
+			s.waiting.Add(int64(-left - moved))
 			s.acks.clear()
 			s.quarantined.Add(int64(moved))
 		}
@@ -265,7 +262,7 @@ func (s *Spool) Close() (err error) {
 	s.once.Do(func() {
 		err = s.do(func() error {
 			if len(s.acks.seqs) > 0 { // a failure only sends them again
-				s.commitAcks(func(tx *bolt.Tx) error { _, err := s.acks.remove(tx); return err })
+				s.commitAcks(func(tx *bolt.Tx) error { _, err := forget(tx, s.acks.list()); return err })
 			}
 			return s.db.Close()
 		})
