@@ -6,7 +6,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -115,5 +114,3 @@ func (d disk) traffic(t testing.TB) (bytes, flushes int64) {
 	flushes, _ = strconv.ParseInt(field[15], 10, 64)
 	return sectors * 512, flushes
 }
-
-var _ = syscall.ENOSPC

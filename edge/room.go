@@ -188,6 +188,9 @@ func (s *Spool) update(end int64, f func(*bolt.Tx) error) error {
 // that went away: what is mounted now is what counts.
 func (s *Spool) reopen() error {
 	s.db.Close()
+	if _, err := os.Stat(s.path); err != nil {
+		return err // an empty mount point is not to become a spool
+	}
 	db, err := openBolt(s.path)
 	if err != nil {
 		return fmt.Errorf("open it again: %w", err)
