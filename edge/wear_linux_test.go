@@ -5,7 +5,6 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
-	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -89,17 +88,5 @@ func appendAndSync(t testing.TB, dir string, n, group int) {
 		if err := unix.Fdatasync(int(f.Fd())); err != nil {
 			t.Fatal(err)
 		}
-	}
-}
-
-// appendGroup appends samples from..from+n of a day without end, in one commit.
-func appendGroup(t testing.TB, s *Spool, from, n int) {
-	t.Helper()
-	group := make([]Pending, n)
-	for i := range group {
-		group[i] = Pending{sampleAt(noon.Add(time.Duration(from+i) * 5 * time.Second)), When{Quality: Synced}}
-	}
-	if err := s.AppendAll(group); err != nil {
-		t.Fatal(err)
 	}
 }
