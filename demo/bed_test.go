@@ -44,6 +44,9 @@ type bed struct {
 // epoch is when the tests play: a bubble's clock starts in 2000, before any inverter.
 var epoch = time.Date(2026, 6, 21, 10, 0, 0, 0, time.UTC)
 
+// commit is SPOOL_COMMIT_INTERVAL_S of the edges that are started.
+var commit float64
+
 func newBed(t *testing.T) *bed {
 	t.Helper()
 	time.Sleep(time.Until(epoch))
@@ -89,7 +92,7 @@ func (b *bed) startEdge() {
 	e, err := edge.New(edge.Config{
 		Host: "dongle", Port: 502, Unit: 1, PollS: 5, GapMS: 20, URL: "https://vps.example.org", Token: settings.Secret("t0ken"),
 		DeviceID: "roof", BatchSize: 30, UploadS: 10, MaxBackoffS: 300,
-		SpoolPath: filepath.Join(b.dir, "spool.db"), HealthPath: filepath.Join(b.dir, "health.json"),
+		CommitS: commit, SpoolPath: filepath.Join(b.dir, "spool.db"), HealthPath: filepath.Join(b.dir, "health.json"),
 	}, "test", slog.New(slog.DiscardHandler))
 	if err != nil {
 		b.t.Fatal(err)

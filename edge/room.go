@@ -65,11 +65,18 @@ type Room struct {
 	Used    int64 // by pages that hold something
 	Size    int64 // of the file, as far as it was ever used: Used and what can be used again
 	Limit   int64
+	Refused bool  // the last samples found no place, though a few pages may be free
 	Claimed int64 // blocks that the disk has promised, from the start of the file; MaxInt64 if it promises none
 }
 
 // Share is the part of the room that is used, 0 to about 1. bbolt keeps the last MiB of a file for its next step.
-func (r Room) Share() float64 { return float64(r.Used) / float64(max(r.Limit-allocSize, 1)) }
+func (r Room) Share() float64 {
+	share := float64(r.Used) / float64(max(r.Limit-allocSize, 1))
+	if r.Refused {
+		return max(share, sampleShare)
+	}
+	return share
+}
 
 // scarce reports whether the inverter is read less often because of it.
 func (r Room) scarce() bool { return r.Share() >= levels[len(levels)-2].from }
@@ -141,6 +148,9 @@ func (s *Spool) commitSamples(f func(*bolt.Tx) error) error {
 		err = s.update(s.sampleEnd(), f)
 	}
 	if errors.Is(err, bolterrors.ErrMaxSizeReached) {
+		r := s.Room()
+		r.Refused = true
+		s.room.now.Store(&r)
 		return fmt.Errorf("%w: %w", ErrSpoolFull, err)
 	}
 	return err
