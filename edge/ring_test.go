@@ -39,6 +39,7 @@ func TestSamplesWaitInMemoryAndFollowInOrder(t *testing.T) {
 				err = r.add(sampleAt(noon.Add(time.Duration(n)*5*time.Second)), When{Quality: Undated, Boot: 2, Since: time.Duration(n)})
 				n++
 				time.Sleep(5 * time.Second)
+				synctest.Wait()
 			}
 			return err
 		}
@@ -57,6 +58,7 @@ func TestSamplesWaitInMemoryAndFollowInOrder(t *testing.T) {
 		}
 		goOn(s)
 		time.Sleep(ringRetry + time.Second) // no poll comes: the inverter is away
+		synctest.Wait()
 		if r.Len() != 0 || len(*durable) != n {
 			t.Fatalf("%d in memory, %d of %d durable", r.Len(), len(*durable), n)
 		}
@@ -128,6 +130,7 @@ func TestGroupCommitLosesAtMostItsInterval(t *testing.T) {
 				t.Fatal(err)
 			}
 			time.Sleep(5 * time.Second)
+			synctest.Wait()
 			if n := len(*durable); n < i+1-int(r.Every/(5*time.Second)) {
 				t.Fatalf("%d of %d samples are durable", n, i+1)
 			}
