@@ -53,6 +53,9 @@ type bed struct {
 	cancel  context.CancelFunc
 }
 
+// commit is SPOOL_COMMIT_INTERVAL_S of the edges that are started.
+var commit float64
+
 // epoch is when the tests play: a bubble's clock starts in 2000, before any inverter.
 var epoch = time.Date(2026, 6, 21, 10, 0, 0, 0, time.UTC)
 
@@ -132,7 +135,7 @@ func (b *bed) startEdge() {
 	b.t.Helper()
 	e, err := edge.New(edge.Config{
 		Host: "dongle", Port: 502, Unit: 1, PollS: b.pollS, GapMS: 20, URL: "https://vps.example.org", Token: settings.Secret("t0ken"),
-		DeviceID: "roof", BatchSize: 30, UploadS: b.uploadS, MaxBackoffS: 300, ClockTrust: "always",
+		DeviceID: "roof", BatchSize: 30, UploadS: b.uploadS, MaxBackoffS: 300, ClockTrust: "always", CommitS: commit,
 		SpoolPath: filepath.Join(b.dir, "spool.db"),
 	}, "test", b.log)
 	if err != nil {

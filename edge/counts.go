@@ -27,6 +27,11 @@ var counts = []count{
 	{"estimated_samples_total", "Samples whose time was estimated.", func(e *Edge) int64 { return int64(e.Spool.Estimated()) }},
 	{"spool_quarantined_samples", "Samples in quarantine.", func(e *Edge) int64 { return int64(e.Spool.InQuarantine()) }},
 	{"spool_bytes", "Size of the spool file.", func(e *Edge) int64 { return e.Spool.Bytes() }},
+	{"spool_used_bytes", "Bytes of the spool file that hold something.", func(e *Edge) int64 { return e.Spool.Room().Used }},
+	{"spool_limit_bytes", "The most that the spool may use.", func(e *Edge) int64 { return e.Spool.Room().Limit }},
+	{"ram_only_samples", "Samples that are not on the disk yet.", func(e *Edge) int64 { return int64(e.ring.Len()) }},
+	{"salvaged_samples", "Samples found in a spool that was damaged, since the start.", func(e *Edge) int64 { return int64(e.Spool.Opening().Salvaged) }},
+	{"written_bytes_total", "Bytes that this process had written to disks.", func(*Edge) int64 { return bytesWritten() }},
 	{"last_sample_timestamp_seconds", "Unix time of the last sample.", func(e *Edge) int64 { return max(e.Report.lastSample().Unix(), 0) }},
 }
 

@@ -47,7 +47,7 @@ const (
 // whose uptime went back is another one, whatever it is called: a machine that was restored to an earlier state.
 func (s *Spool) Join(id string, up time.Duration) (n uint32, a anchor, err error) {
 	err = s.do(func() error {
-		return s.db.Update(func(tx *bolt.Tx) error {
+		return s.commitAcks(func(tx *bolt.Tx) error {
 			boots := tx.Bucket(bootsBucket)
 			if k, v := boots.Cursor().Last(); k != nil {
 				last := decodeBoot(v)
@@ -75,7 +75,7 @@ func (s *Spool) Join(id string, up time.Duration) (n uint32, a anchor, err error
 // Anchor makes a durable as the latest anchor of boot n.
 func (s *Spool) Anchor(n uint32, a anchor) error {
 	return s.do(func() error {
-		return s.db.Update(func(tx *bolt.Tx) error { return setAnchor(tx.Bucket(bootsBucket), n, a) })
+		return s.commitAcks(func(tx *bolt.Tx) error { return setAnchor(tx.Bucket(bootsBucket), n, a) })
 	})
 }
 
@@ -134,7 +134,7 @@ type stretch struct {
 // it ends just before the later boot began.
 func (s *Spool) place(n uint32, a anchor, up time.Duration) error {
 	return s.do(func() error {
-		return s.db.Update(func(tx *bolt.Tx) error {
+		return s.commitAcks(func(tx *bolt.Tx) error {
 			boots, meta := tx.Bucket(bootsBucket), tx.Bucket(metaBucket)
 			if err := setAnchor(boots, n, a); err != nil {
 				return err
@@ -198,7 +198,7 @@ func stretchesOf(undated *bolt.Bucket) (all []stretch) {
 func (s *Spool) stamp(most int) (more bool, err error) {
 	err = s.do(func() error {
 		var moved, damaged, estimated int
-		err := s.db.Update(func(tx *bolt.Tx) error {
+		err := s.commitAcks(func(tx *bolt.Tx) error {
 			undated, meta := tx.Bucket(undatedBucket), tx.Bucket(metaBucket)
 			anchors := make(map[uint32]anchor)
 			for ; moved < most; moved++ {

@@ -27,6 +27,7 @@ const flushTime = 10 * time.Second // for the last upload before the end
 type Edge struct {
 	DeviceID string
 	Every    time.Duration // between uploads while there is no backlog
+	Commit   time.Duration // between commits of samples; 0 makes each durable at once
 	RawEach  int           // log the raw words every so many polls; 0 is never
 	Log      *slog.Logger
 
@@ -41,6 +42,8 @@ type Edge struct {
 
 	inverter, spool, clock, vps *health.Link
 	frozen                      frozen
+	ring                        ring
+	throttle                    throttle
 	polls                       int
 	lastPV                      float64
 }
@@ -52,10 +55,13 @@ func (e *Edge) Run(ctx context.Context) error {
 	e.inverter, e.spool, e.clock, e.vps = chain.Link("inverter"), chain.Link("spool"), chain.Link("clock"), chain.Link("vps")
 	e.spool.Report(e.Spool.Alarm(nil)) // it is open
 
+	e.fillRing()
+
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	var loops sync.WaitGroup
 	loops.Go(func() { e.collect(ctx) })
+	loops.Go(func() { e.ring.run(ctx.Done(), e.stored) })
 	loops.Go(func() { e.deliver(ctx) })
 	loops.Go(func() {
 		defer stop()
@@ -71,6 +77,7 @@ func (e *Edge) Run(ctx context.Context) error {
 		return err
 	}
 
+	e.stored(e.ring.flush())
 	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), flushTime)
 	defer cancel()
 	e.flush(last)
@@ -83,17 +90,21 @@ func (e *Edge) collect(ctx context.Context) {
 	defer e.Inverter.Close()
 	for e.Pace.Wait(ctx) == nil {
 		e.clock.Report(protect(e.Clock.Check))
+		if e.skip() {
+			continue
+		}
 		err := protect(func() error { return e.poll(ctx) })
 		if ctx.Err() != nil {
 			return
 		}
 		e.Report.polled(err)
 		e.inverter.Report(err)
+		e.compact()
 		e.Report.Write()
 	}
 }
 
-// poll reads the inverter once and makes the sample durable. The error is the inverter's; the spool reports its own.
+// poll reads the inverter once and makes the sample durable, at once or with those that wait in the ring. The error is the inverter's; the spool reports its own.
 func (e *Edge) poll(ctx context.Context) error {
 	reading, err := e.Inverter.Read(ctx)
 	if err != nil {
@@ -113,17 +124,7 @@ func (e *Edge) poll(ctx context.Context) error {
 
 	var when When
 	sample.Time, when = e.Clock.Date(now().Sub(reading.At))
-	err = protect(func() error { return e.Spool.Append(&sample, when) })
-	e.spool.Report(err)
-	if err != nil {
-		e.Report.lost("spool_error")
-		return nil
-	}
-	e.Report.sampled(sample)
-	e.Log.Debug("spooled", "sample", sample)
-	if e.Kept != nil {
-		e.Kept(sample)
-	}
+	e.stored(e.ring.add(sample, when))
 	if found.Asleep {
 		return asleep
 	}

@@ -82,7 +82,7 @@ func (s *Spool) Retract(truth time.Time) (total int, err error) {
 	for more := true; more && err == nil && s.newest.Load() > limit.UnixMilli(); {
 		err = s.do(func() error {
 			moved := 0
-			err := s.db.Update(func(tx *bolt.Tx) error {
+			err := s.commitAcks(func(tx *bolt.Tx) error {
 				moved, more = 0, false
 				samples, undated := tx.Bucket(samplesBucket), tx.Bucket(undatedBucket)
 				var found []Record

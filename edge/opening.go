@@ -94,6 +94,8 @@ func (s *Spool) open() error {
 		}
 	}
 	if err == nil {
+		removeLeftovers(s.path)
+		s.settleIn()
 		s.marked = mark
 		s.opening.Store(&found)
 		s.mark()
@@ -117,6 +119,9 @@ func (s *Spool) lockFile(found *Opening) (*os.File, error) {
 		}
 		time.Sleep(lockWait / 20)
 		free, err = lock(file)
+	}
+	if err == nil && !stillNamed(file, s.path) { // what we waited for was replaced by a compact copy meanwhile, see compact
+		err = bolterrors.ErrTimeout
 	}
 	if err == nil && s.renewals > 0 {
 		err = forgetPages(file)

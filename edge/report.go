@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"log/slog"
 	"maps"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -33,6 +34,8 @@ type Report struct {
 	serial     string
 	facts      Findings
 	missing    map[string]int // samples that were not made, by reason
+	gone       map[string]int // samples that were made and lost, by reason
+	wear       wear
 	writeErr   string
 	teller     teller
 
@@ -43,7 +46,7 @@ type Report struct {
 func NewReport(version, device, path string, log *slog.Logger) *Report {
 	return &Report{
 		Chain: health.New(now, log), version: version, device: device, path: path,
-		started: now(), log: log, missing: make(map[string]int), teller: teller{log: log},
+		started: now(), log: log, missing: make(map[string]int), gone: make(map[string]int), teller: teller{log: log},
 	}
 }
 
@@ -69,6 +72,9 @@ type Health struct {
 	Serial      string           `json:"serial,omitempty"` // shortened
 	Written     time.Time        `json:"written_ts"`
 	SpoolBytes  int64            `json:"spool_bytes"`
+	SpoolShare  float64          `json:"spool_used_pct"`                 // of what it may use
+	RAMOnly     int              `json:"ram_only"`                       // samples that are not on the disk yet
+	WrittenDay  int64            `json:"written_bytes_per_day,omitzero"` // to disks, by this process, at the present rate
 	Quarantined int              `json:"quarantined"`
 	Salvaged    int              `json:"salvaged,omitempty"`   // samples found in a spool that was damaged
 	Unreadable  int              `json:"unreadable,omitempty"` // and those not found
@@ -82,6 +88,7 @@ type Health struct {
 	Implausible []string         `json:"implausible,omitempty"` // registers left out of the last sample
 	Polls       int64            `json:"polls"`
 	Missing     map[string]int   `json:"samples_not_made,omitempty"` // by reason
+	Lost        map[string]int   `json:"samples_lost,omitempty"`     // made, but never on the disk, by reason
 	Counts      map[string]int64 `json:"counts"`
 	Links       []health.Status  `json:"links"`
 	Sample      *wire.Sample     `json:"sample,omitempty"` // the last one; in /status only
@@ -101,6 +108,8 @@ func (r *Report) Now() Health {
 		Quarantined: r.edge.Spool.InQuarantine(), Salvaged: found.Salvaged, Unreadable: found.Unreadable, SetAside: found.Aside,
 		NoBattery: r.facts.NoBattery, NoMeter: r.facts.NoMeter,
 		BatteryBy: r.facts.Battery, Implausible: r.facts.Nulled, Polls: r.polls.Load(), Missing: maps.Clone(r.missing),
+		SpoolShare: math.Round(r.edge.Spool.Room().Share()*1000) / 10,
+		RAMOnly:    r.edge.ring.Len(), Lost: maps.Clone(r.gone), WrittenDay: r.wear.perDay(now(), bytesWritten()),
 		Links: r.Chain.Status(), Clock: r.edge.Clock.State(), Held: r.edge.Spool.Held(), Estimated: r.edge.Spool.Estimated(),
 	}
 	if !r.sample.Time.IsZero() {
@@ -224,4 +233,11 @@ func timeOrNil(t time.Time) *time.Time {
 		return nil
 	}
 	return &t
+}
+
+// gaveUp counts a sample that was made and is lost.
+func (r *Report) gaveUp(why string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.gone[why]++
 }

@@ -33,11 +33,16 @@ func New(c Config, version string, log *slog.Logger) (*Edge, error) {
 	for _, text := range spool.Opening().Warnings {
 		log.Warn("spool", "mended", text)
 	}
+	if err := spool.Limit(c.spoolLimit()); err != nil {
+		spool.Close()
+		return nil, err
+	}
 	report := NewReport(version, c.DeviceID, c.HealthPath, log)
 	pace := &Pace{Interval: seconds(c.PollS), File: c.SpoolPath + ".last-poll", Up: host.Up, BootID: host.BootID}
 	e := &Edge{
 		DeviceID: c.DeviceID,
 		Every:    seconds(c.UploadS),
+		Commit:   seconds(c.CommitS),
 		Log:      log,
 		Pace:     pace,
 		Spool:    spool,
@@ -63,7 +68,7 @@ func New(c Config, version string, log *slog.Logger) (*Edge, error) {
 	if c.RawDebug {
 		e.RawEach = c.RawDebugEach
 	}
-	e.Uploader.Describe = func() *wire.Edge { return report.describe(pace.Interval) }
+	e.Uploader.Describe = func() *wire.Edge { return report.describe(e.interval()) }
 	report.watch(e)
 	return e, nil
 }

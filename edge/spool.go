@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"runtime/debug"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -34,6 +35,13 @@ type Spool struct {
 	ops  chan func()
 	quit chan struct{} // closed by Close
 	once sync.Once
+
+	acks  acks
+	doubt []uint64 // numbers of a commit that failed: it may be in the file all the same, and it is repeated
+	room  room
+
+	compactNext time.Time         // no attempt before
+	atStep      func(step string) // for tests of a crash at each step of it
 
 	opening   atomic.Pointer[Opening]
 	marked    mark          // as it is on the disk
@@ -75,46 +83,101 @@ var (
 
 const spoolSchema = 1
 
-// Append stores s and returns when it is durable. Two samples of a device with the same time would be one on the
-// server, so s.Time is moved to the next millisecond where that is needed. A sample whose time nobody knows is held
-// until Date, and so is one behind it, which keeps the order.
+// Pending is a sample on its way to the disk.
+type Pending struct {
+	Sample wire.Sample
+	When   When
+}
+
+// Append stores sample and returns when it is durable, see AppendAll.
 func (s *Spool) Append(sample *wire.Sample, when When) error {
-	var r Record
-	written := func(tx *bolt.Tx) bool {
-		for _, name := range [][]byte{samplesBucket, undatedBucket} {
-			if bytes.Equal(tx.Bucket(name).Get(seqKey(r.Seq)), r.encode()) {
-				return true
-			}
-		}
-		return false
-	}
-	return s.doSure(written, func() error {
-		hold := when.Quality == Undated || s.held.Load() > 0
-		err := s.db.Update(func(tx *bolt.Tx) error {
-			samples := tx.Bucket(samplesBucket)
-			seq, err := samples.NextSequence()
-			if err != nil {
+	group := []Pending{{*sample, when}}
+	err := s.AppendAll(group)
+	*sample = group[0].Sample
+	return err
+}
+
+// AppendAll stores the samples of group in their order, all or none, and returns when they are durable: a power cut
+// after that loses none of them. Two samples of a device with the same time would be one on the server, so a time in
+// group is moved to the next millisecond where that is needed. A sample whose time nobody knows is held until Date, and
+// so is one behind it, which keeps the order. The error is ErrSpoolFull, or the disk's.
+func (s *Spool) AppendAll(group []Pending) error {
+	var records []Record
+	err := s.doSure(func(tx *bolt.Tx) bool { return holds(tx, records) }, func() error {
+		var left, held int
+		err := s.commitSamples(func(tx *bolt.Tx) (err error) {
+			records, held = records[:0], 0
+			if left, err = forget(tx, append(s.acks.list(), s.doubt...)); err != nil {
 				return err
 			}
-			to := samples
-			if hold {
-				to = tx.Bucket(undatedBucket)
-			} else if err := s.unique(tx, &sample.Time); err != nil {
-				return err
+			for _, p := range group {
+				hold := p.When.Quality == Undated || s.held.Load() > 0 || held > 0
+				r, err := s.put(tx, p, hold)
+				if err != nil {
+					return err
+				}
+				if hold {
+					held++
+				}
+				records = append(records, r)
 			}
-			to.FillPercent = 0.95 // keys only grow, and the setting is not kept in the file
-			r = Record{Seq: seq, Sample: *sample, When: when}
-			return to.Put(seqKey(seq), r.encode())
+			return nil
 		})
 		if err == nil {
-			s.waiting.Add(1)
-		}
-		if err == nil && hold {
-			s.held.Add(1)
+			s.waiting.Add(int64(len(group) - left))
+			s.held.Add(int64(held))
+			s.acks.clear()
 		}
 		return err
 	})
+	s.run(func() error {
+		if err != nil {
+			s.doubted(records)
+		} else {
+			s.doubt = nil
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	for i := range group {
+		group[i].Sample.Time = records[i].Sample.Time
+	}
+	return nil
 }
+
+// put adds a sample to tx, to those that are held or to those that can be sent.
+func (s *Spool) put(tx *bolt.Tx, p Pending, hold bool) (Record, error) {
+	to := tx.Bucket(samplesBucket)
+	seq, err := to.NextSequence()
+	if err != nil {
+		return Record{}, err
+	}
+	r := Record{Seq: seq, Sample: p.Sample, When: p.When}
+	if hold {
+		to = tx.Bucket(undatedBucket)
+	} else if err := s.unique(tx, &r.Sample.Time); err != nil {
+		return Record{}, err
+	}
+	to.FillPercent = 0.95 // keys only grow, and the setting is not kept in the file
+	return r, to.Put(seqKey(seq), r.encode())
+}
+
+// holds reports whether all records are in tx as they are.
+func holds(tx *bolt.Tx, records []Record) bool {
+	for _, r := range records {
+		k, v := seqKey(r.Seq), r.encode()
+		if !bytes.Equal(tx.Bucket(samplesBucket).Get(k), v) && !bytes.Equal(tx.Bucket(undatedBucket).Get(k), v) {
+			return false
+		}
+	}
+	return len(records) > 0
+}
+
+// hidden reports whether a sample that is in the file is none for who reads it: the server has it, or it will be
+// written again.
+func (s *Spool) hidden(seq uint64) bool { return s.acks.has(seq) || slices.Contains(s.doubt, seq) }
 
 // Peek returns up to n of the oldest samples, without those that skip names. A record that is damaged is no sample any
 // more: it goes to the quarantine as it is.
@@ -126,7 +189,7 @@ func (s *Spool) Peek(n int, skip func(seq uint64) bool) ([]Record, error) {
 			c := tx.Bucket(samplesBucket).Cursor()
 			for k, v := c.First(); k != nil && len(records) < n; k, v = c.Next() {
 				seq := binary.BigEndian.Uint64(k)
-				if skip != nil && skip(seq) {
+				if s.hidden(seq) || skip != nil && skip(seq) {
 					continue
 				}
 				r, err := decodeRecord(seq, v)
@@ -146,36 +209,30 @@ func (s *Spool) Peek(n int, skip func(seq uint64) bool) ([]Record, error) {
 }
 
 // Settle forgets the samples that the server has and moves the poisoned ones to the quarantine, in one transaction.
-// Numbers that are not in the spool any more are ignored: settling twice is normal.
+// Numbers that are not in the spool any more are ignored: settling twice is normal. It works in a spool that is full. A
+// few numbers that the server has leave the file with the next commit only, see acks.
 func (s *Spool) Settle(stored []uint64, poisoned []Poison) error {
 	if len(stored)+len(poisoned) == 0 {
 		return nil
 	}
 	return s.do(func() error {
-		var left, moved int
-		err := s.db.Update(func(tx *bolt.Tx) error {
-			var times []int64
-			left, moved = 0, 0
-			meta, samples := tx.Bucket(metaBucket), tx.Bucket(samplesBucket)
-			remove := func(seq uint64) error {
-				left++
-				return samples.Delete(seqKey(seq))
-			}
-			for _, seq := range stored {
-				record := samples.Get(seqKey(seq))
-				if record == nil {
-					continue
-				}
-				if r, err := decodeRecord(seq, record); err == nil {
-					times = append(times, r.Sample.Time.UnixMilli())
-				}
-				if err := remove(seq); err != nil {
-					return err
-				}
-			}
-			if err := leave(tx, times); err != nil {
+		if len(poisoned) == 0 {
+			later := false
+			err := s.db.View(func(tx *bolt.Tx) error {
+				later = s.acks.add(tx, stored, s.Room().scarce())
+				return nil
+			})
+			if err != nil || later {
 				return err
 			}
+		}
+		var left, moved int
+		err := s.commitAcks(func(tx *bolt.Tx) (err error) {
+			moved = 0
+			if left, err = forget(tx, append(s.acks.list(), stored...)); err != nil {
+				return err
+			}
+			meta, samples := tx.Bucket(metaBucket), tx.Bucket(samplesBucket)
 			for _, p := range poisoned {
 				record := samples.Get(seqKey(p.Seq))
 				if record == nil {
@@ -184,15 +241,16 @@ func (s *Spool) Settle(stored []uint64, poisoned []Poison) error {
 				if err := putAside(tx, p, record); err != nil {
 					return err
 				}
-				if err := remove(p.Seq); err != nil {
+				if err := samples.Delete(seqKey(p.Seq)); err != nil {
 					return err
 				}
 				moved++
 			}
-			return putNumber(meta, settledKey, number(meta, settledKey)+uint64(left))
+			return putNumber(meta, settledKey, number(meta, settledKey)+uint64(moved))
 		})
 		if err == nil {
-			s.waiting.Add(int64(-left))
+			s.waiting.Add(int64(-left - moved))
+			s.acks.clear()
 			s.quarantined.Add(int64(moved))
 		}
 		return err
@@ -224,7 +282,7 @@ func (s *Spool) Quarantined() ([]Record, []Poison, error) {
 }
 
 // Waiting is the number of samples that the server does not have yet, held ones included.
-func (s *Spool) Waiting() int { return int(s.waiting.Load()) }
+func (s *Spool) Waiting() int { return int(s.waiting.Load() - s.acks.count.Load()) }
 
 // InQuarantine is the number of samples that the server will not take.
 func (s *Spool) InQuarantine() int { return int(s.quarantined.Load()) }
@@ -245,6 +303,11 @@ func (s *Spool) Close() (err error) {
 		err = s.run(func() error {
 			if s.db == nil {
 				return s.trouble
+			}
+			if len(s.acks.seqs) > 0 { // a failure only sends them again
+				caught(func() error {
+					return s.commitAcks(func(tx *bolt.Tx) error { _, err := forget(tx, s.acks.list()); return err })
+				})
 			}
 			return s.db.Close()
 		})

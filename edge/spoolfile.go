@@ -31,12 +31,13 @@ func openBolt(file *os.File) (*bolt.DB, error) {
 	db, err := bolt.Open(file.Name(), 0o600, &bolt.Options{
 		Timeout:      2 * time.Second, // for the lock
 		FreelistType: bolt.FreelistMapType,
+		PageSize:     pageSize,
 		OpenFile:     func(string, int, os.FileMode) (*os.File, error) { return file, nil },
 	})
 	if err != nil {
 		return nil, err
 	}
-	db.AllocSize = 1 << 20 // grow in small steps: the disk is not ours alone
+	db.AllocSize = allocSize // grow in small steps: the disk is not ours alone
 	return db, nil
 }
 
@@ -110,6 +111,7 @@ func (s *Spool) load(tx *bolt.Tx) error {
 	if v := number(meta, schemaKey); v > spoolSchema {
 		return fmt.Errorf("%w: schema %d, this program knows %d", errNewerSpool, v, spoolSchema)
 	}
+	s.acks.clear() // what the server has and the file still holds is sent again
 	s.waiting.Store(int64(samples.Sequence() - number(meta, settledKey)))
 	s.quarantined.Store(int64(quarantine.Stats().KeyN))
 	return s.loadDating(tx)

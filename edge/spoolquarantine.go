@@ -23,7 +23,7 @@ func (s *Spool) PeekNewest(n int, skip func(seq uint64) bool) ([]Record, error) 
 			c := tx.Bucket(samplesBucket).Cursor()
 			for k, v := c.Last(); k != nil && len(records) < n; k, v = c.Prev() {
 				seq := binary.BigEndian.Uint64(k)
-				if skip != nil && skip(seq) {
+				if s.hidden(seq) || skip != nil && skip(seq) {
 					continue
 				}
 				if r, err := decodeRecord(seq, v); err == nil {
@@ -44,6 +44,9 @@ func (s *Spool) Get(seqs []uint64) ([]Record, error) {
 		return s.db.View(func(tx *bolt.Tx) error {
 			b := tx.Bucket(samplesBucket)
 			for _, seq := range seqs {
+				if s.hidden(seq) {
+					continue
+				}
 				if r, err := decodeRecord(seq, b.Get(seqKey(seq))); err == nil {
 					records = append(records, r)
 				}
@@ -88,7 +91,7 @@ func (s *Spool) RequeueOnce(part, version string) (int, error) {
 // requeue is one transaction. It runs on the goroutine that owns the file.
 func (s *Spool) requeue(match func(Poison) bool, moved *int, also func(meta *bolt.Bucket) error) error {
 	n := 0
-	err := s.db.Update(func(tx *bolt.Tx) error {
+	err := s.commitAcks(func(tx *bolt.Tx) error {
 		meta, samples, quarantine := tx.Bucket(metaBucket), tx.Bucket(samplesBucket), tx.Bucket(quarantineBucket)
 		back := make(map[uint64][]byte)
 		err := quarantine.ForEach(func(k, v []byte) error {

@@ -70,11 +70,13 @@ type missing struct{ r *Report }
 
 var (
 	missingDesc = prometheus.NewDesc("sunspool_edge_samples_not_made_total", "Polls without a sample, by reason.", []string{"reason"}, nil)
+	lostDesc    = prometheus.NewDesc("sunspool_edge_samples_lost_total", "Samples that were made but never reached the disk, by reason.", []string{"reason"}, nil)
 	linkDesc    = prometheus.NewDesc("sunspool_edge_link_ok", "1 while the link is not broken.", []string{"link"}, nil)
 )
 
 func (m missing) Describe(c chan<- *prometheus.Desc) {
 	c <- missingDesc
+	c <- lostDesc
 	c <- linkDesc
 }
 
@@ -82,6 +84,9 @@ func (m missing) Collect(c chan<- prometheus.Metric) {
 	h := m.r.Now()
 	for reason, n := range h.Missing {
 		c <- prometheus.MustNewConstMetric(missingDesc, prometheus.CounterValue, float64(n), reason)
+	}
+	for reason, n := range h.Lost {
+		c <- prometheus.MustNewConstMetric(lostDesc, prometheus.CounterValue, float64(n), reason)
 	}
 	for _, l := range h.Links {
 		ok := 1.0

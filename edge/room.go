@@ -1,0 +1,339 @@
+package edge
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	bolt "go.etcd.io/bbolt"
+	bolterrors "go.etcd.io/bbolt/errors"
+
+	"sunspool/health"
+)
+
+// How much room the spool has, and what happens when it runs out. There are two ends: the size the owner allows it,
+// and a disk that others fill.
+//
+//	0            used                 98 %      limit
+//	├─────────────┼────────────────────┼──────────┤
+//	│  samples    │  room for samples  │ for acks │
+//
+// Samples stop at 98 %: what is left is for Settle, because in a file that copies on write even forgetting needs room.
+// And the blocks ahead of the end of the file are claimed before they are needed, so that a disk filled by others does
+// not stop the drain; where the filesystem cannot do that, a file of ballast is thrown overboard instead.
+
+const (
+	allocSize   = 1 << 20  // by which bbolt grows the file; also what stays claimed ahead of the last sample
+	claimStep   = 16 << 20 // five days of samples, and little on the smallest card
+	ballastSize = 16 << 20
+	roomRetry   = 10 * time.Second // between attempts to claim what was not to be had
+	sampleShare = 0.98             // of the limit, for samples
+)
+
+// ErrSpoolFull is a spool that has reached the size it is allowed. Nothing is deleted for a new sample.
+var ErrSpoolFull = errors.New("the spool has reached its size")
+
+// defaultSpoolMB is 85 days and more of samples. A process of 32 bits cannot map more than 1 GiB, and bbolt must map
+// the next power of two.
+func defaultSpoolMB(bits int) int {
+	if bits < 64 {
+		return 512
+	}
+	return 1024
+}
+
+// maxSpoolMB is what SPOOL_MAX_MB may be.
+func maxSpoolMB(bits int) int {
+	if bits < 64 {
+		return 512
+	}
+	return 1 << 20
+}
+
+const wordBits = strconv.IntSize
+
+// Room says how full the spool is, in bytes.
+type Room struct {
+	Used    int64 // by pages that hold something
+	Size    int64 // of the file, as far as it was ever used: Used and what can be used again
+	Limit   int64
+	Refused bool  // the last samples found no place, though a few pages may be free
+	Claimed int64 // blocks that the disk has promised, from the start of the file; MaxInt64 if it promises none
+}
+
+// Share is the part of the room that is used, 0 to about 1. bbolt keeps the last MiB of a file for its next step.
+func (r Room) Share() float64 {
+	share := float64(r.Used) / float64(max(r.Limit-allocSize, 1))
+	if r.Refused {
+		return max(share, sampleShare)
+	}
+	return share
+}
+
+// scarce reports whether the inverter is read less often because of it.
+func (r Room) scarce() bool { return r.Share() >= levels[len(levels)-2].from }
+
+// room is the part of a Spool that knows its size. The owner's goroutine writes it, Room may be asked from any.
+type room struct {
+	limit   int64
+	claimed int64
+	barred  time.Time // no attempt to claim more before
+	ballast time.Time // no attempt to make a new one before
+	suspect bool      // a commit failed otherwise than by lack of room: reopen before the next
+	nowhere error     // the name of the file is not durable, see compact
+	now     atomic.Pointer[Room]
+
+	allocate func(f *os.File, size int64) error // fallocate, unless a test has none
+}
+
+// Room returns how full the spool was after the last commit.
+func (s *Spool) Room() Room {
+	if r := s.room.now.Load(); r != nil {
+		return *r
+	}
+	return Room{Limit: 2 * allocSize}
+}
+
+// Limit sets the size that the spool may have, in bytes. A file that is larger already stays, and takes no more samples
+// until it is drained.
+func (s *Spool) Limit(bytes int64) error {
+	return s.do(func() error {
+		s.room.limit = bytes
+		s.claim()
+		s.measure()
+		return nil
+	})
+}
+
+// settleIn makes the room of a file that was just opened known.
+func (s *Spool) settleIn() {
+	if s.room.limit == 0 {
+		s.room.limit = int64(defaultSpoolMB(wordBits)) << 20
+	}
+	if s.room.allocate == nil {
+		s.room.allocate = fallocate
+	}
+	s.room.claimed, s.room.barred, s.room.suspect = 0, time.Time{}, false
+	s.measure()
+	s.claim()
+	s.measure()
+}
+
+// commitSamples commits f, which adds samples, unless that would take the room that is left for acks.
+func (s *Spool) commitSamples(f func(*bolt.Tx) error) error {
+	if r := s.Room(); r.Share() >= sampleShare {
+		return fmt.Errorf("%w: %d of %d MiB", ErrSpoolFull, r.Used>>20, r.Limit>>20)
+	}
+	switch r := s.Room(); {
+	case r.Claimed == math.MaxInt64:
+		s.makeBallast()
+	case r.Claimed-r.Size < claimStep/4:
+		s.claim()
+	}
+	err := s.update(s.sampleEnd(), f)
+	if errors.Is(err, bolterrors.ErrMaxSizeReached) && s.sampleEnd() == s.room.claimed {
+		s.room.barred = time.Time{}
+		before := s.room.claimed
+		if why := s.claim(); s.room.claimed == before {
+			return fmt.Errorf("no room beyond %d MiB: %w", before>>20, why)
+		}
+		err = s.update(s.sampleEnd(), f)
+	}
+	if errors.Is(err, bolterrors.ErrMaxSizeReached) {
+		r := s.Room()
+		r.Refused = true
+		s.room.now.Store(&r)
+		return fmt.Errorf("%w: %w", ErrSpoolFull, err)
+	}
+	return err
+}
+
+// sampleEnd is where the file must end for samples; bbolt keeps allocSize free before it.
+func (s *Spool) sampleEnd() int64 {
+	share := int64(float64(s.room.limit-allocSize) * sampleShare)
+	return min(max(share+allocSize, 2*allocSize), s.room.claimed)
+}
+
+// commitAcks commits f, which frees more than it takes. It may use all there is, and a little more if the limit was
+// lowered: a spool that cannot forget cannot drain.
+func (s *Spool) commitAcks(f func(*bolt.Tx) error) error {
+	end := max(s.room.limit, s.Room().Size+2*allocSize)
+	err := s.update(end, f)
+	if isErrno(err, syscall.ENOSPC) && s.dropBallast() {
+		err = s.update(end, f)
+	}
+	return err
+}
+
+// update commits f in a file of at most end bytes and measures what became of it.
+func (s *Spool) update(end int64, f func(*bolt.Tx) error) error {
+	if s.room.nowhere != nil {
+		if s.room.nowhere = syncDir(filepath.Dir(s.path)); s.room.nowhere != nil {
+			return fmt.Errorf("name not durable: %w", s.room.nowhere)
+		}
+	}
+	if s.room.suspect {
+		if err := s.reopen(); err != nil {
+			return err
+		}
+	}
+	s.db.MaxSize = int(min(end, math.MaxInt))
+	err := s.db.Update(f)
+	if clean(err) && !isErrno(err, syscall.ENOSPC) { // others are dealt with by sure
+		s.room.suspect = true
+	}
+	s.measure()
+	return err
+}
+
+// reopen opens the file anew after a commit that failed in a way that leaves unknown what is on the disk, or by a disk
+// that went away: what is mounted now is what counts.
+func (s *Spool) reopen() error {
+	if _, err := os.Stat(s.path); err != nil {
+		return err // an empty mount point is not to become a spool
+	}
+	s.discard(false)
+	if err := s.open(); err != nil {
+		s.discard(true)
+		s.trouble = err
+		return fmt.Errorf("open it again: %w", err)
+	}
+	return nil
+}
+
+// doubted notes the numbers that a commit which failed had given. The failure may have come after the last write: then
+// the samples are in the file although their commit was no success, and must not be there twice when it is repeated.
+func (s *Spool) doubted(records []Record) {
+	for _, r := range records {
+		if !slices.Contains(s.doubt, r.Seq) {
+			s.doubt = append(s.doubt, r.Seq)
+		}
+	}
+}
+
+// measure notes how full the spool is: all of it is in memory already.
+func (s *Spool) measure() {
+	r := Room{Limit: s.room.limit, Claimed: s.room.claimed}
+	err := s.db.View(func(tx *bolt.Tx) error {
+		stats := s.db.Stats()
+		r.Size = tx.Size()
+		r.Used = r.Size - int64(stats.FreePageN+stats.PendingPageN)*int64(s.db.Info().PageSize)
+		return nil
+	})
+	if err == nil {
+		s.room.now.Store(&r)
+	}
+}
+
+// claim asks the disk for the blocks ahead of the end of the file, so that nobody else gets them. A file that only ever
+// grows into blocks it has is cheaper, too: growing is a commit of the filesystem's journal.
+func (s *Spool) claim() error {
+	if now().Before(s.room.barred) || s.room.claimed >= s.room.limit {
+		return syscall.ENOSPC
+	}
+	size := s.Room().Size
+	var err error
+	for _, step := range []int64{claimStep, claimStep / 4, 2 * allocSize} {
+		want := min(roundUp(size+step, allocSize), max(s.room.limit, size))
+		if want <= s.room.claimed {
+			break
+		}
+		err = s.allocate(s.path, want)
+		switch {
+		case err == nil:
+			s.room.claimed = want
+			return nil
+		case errors.Is(err, errors.ErrUnsupported):
+			s.room.claimed = math.MaxInt64
+			s.makeBallast()
+			return nil
+		}
+	}
+	s.room.barred = now().Add(roomRetry)
+	if info, statErr := os.Stat(s.path); s.room.claimed == 0 && statErr == nil {
+		s.room.claimed = max(blocks(info), size+allocSize)
+	}
+	return err
+}
+
+// allocate claims the first size bytes of the file at path, without making it longer.
+func (s *Spool) allocate(path string, size int64) error {
+	f, err := os.OpenFile(path, os.O_RDWR, 0)
+	if err != nil {
+		return err
+	}
+	return errors.Join(s.room.allocate(f, size), f.Close())
+}
+
+func (s *Spool) ballastPath() string { return s.path + ".ballast" }
+
+// makeBallast fills a file that is of no use but for its size, if there is room for it twice.
+func (s *Spool) makeBallast() {
+	if now().Before(s.room.ballast) {
+		return
+	}
+	s.room.ballast = now().Add(time.Hour)
+	if info, err := os.Lstat(s.ballastPath()); err == nil && info.Size() == ballastSize {
+		return
+	}
+	if freeBytes(filepath.Dir(s.path)) < 2*ballastSize {
+		return
+	}
+	if err := fillFile(s.ballastPath(), ballastSize); err != nil {
+		os.Remove(s.ballastPath())
+	}
+}
+
+// dropBallast makes room on a disk that is full, once.
+func (s *Spool) dropBallast() bool {
+	s.room.ballast = now().Add(roomRetry)
+	return os.Remove(s.ballastPath()) == nil
+}
+
+func fillFile(path string, size int64) error {
+	os.Remove(path)
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	block := make([]byte, 1<<20)
+	for done := int64(0); done < size && err == nil; done += int64(len(block)) {
+		_, err = f.Write(block[:min(int64(len(block)), size-done)])
+	}
+	if err == nil {
+		err = f.Sync()
+	}
+	return errors.Join(err, f.Close())
+}
+
+func roundUp(n, to int64) int64 { return (n + to - 1) / to * to }
+
+// isErrno looks for errno in err. bbolt puts the errors of growing a file into words, so their text is looked at too.
+func isErrno(err error, errno syscall.Errno) bool {
+	return err != nil && (errors.Is(err, errno) || strings.Contains(err.Error(), errno.Error()))
+}
+
+// unwritable says why samples do not reach the disk, and what the operator can do.
+func unwritable(err error) *health.Fault {
+	f := &health.Fault{Code: "spool_error", What: "new samples are in memory only: the spool cannot be written", Why: err.Error(), Err: err,
+		Next: "check the disk: it is tried again every 10 s"}
+	switch {
+	case errors.Is(err, ErrSpoolFull):
+		f.Code, f.Next = "spool_full", "nothing, if the server comes back: the spool drains by itself; else raise SPOOL_MAX_MB"
+	case isErrno(err, syscall.ENOSPC), isErrno(err, syscall.EDQUOT):
+		f.Code, f.Next = "disk_full", "free space on the disk of SPOOL_PATH"
+	case isErrno(err, syscall.EROFS):
+		f.Code, f.Next = "disk_readonly", "the kernel made the disk read-only: check and remount it, and think of a new card"
+	case isErrno(err, syscall.EIO):
+		f.Code, f.Next = "disk_error", "the disk fails: replace it"
+	}
+	return f
+}

@@ -1,0 +1,148 @@
+package edge
+
+import (
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"sunspool/health"
+	"sunspool/wire"
+)
+
+// What the edge does about its spool's room: it reads the inverter less often while the spool fills up, says so, and
+// makes the file small when it has drained.
+
+// throttle leaves polls out. The pace stays what it is, every so many of its beats become a poll: so what is left out is
+// counted exactly, and a spool that drains is noticed within a beat.
+type throttle struct {
+	pressure pressure
+	beats    int // since the last poll
+	every    atomic.Int64
+
+	mu   sync.Mutex
+	full *health.Fault // what is said of the level, nil for the lowest
+	disk error         // what the ring says of the disk
+}
+
+// skip reports whether this beat is no poll, because the spool fills up.
+func (e *Edge) skip() bool {
+	b, room := &e.throttle, e.Spool.Room()
+	at := b.pressure.of(room.Share())
+	b.every.Store(int64(at.every))
+	b.mu.Lock()
+	b.full = filling(at, room, e.Pace.Interval)
+	b.mu.Unlock()
+	if b.beats++; at.every > 0 && b.beats >= at.every {
+		b.beats = 0
+		return false
+	}
+	if at.every == 0 {
+		e.Inverter.Close() // the dongle need not keep a session for nothing
+	}
+	e.Report.lost("spool_full")
+	e.tellSpool()
+	e.compact()
+	e.Report.Write()
+	return true
+}
+
+// filling says how full the spool is, nil while it is not worth a word.
+func filling(at level, room Room, interval time.Duration) *health.Fault {
+	if at.code == "" {
+		return nil
+	}
+	f := &health.Fault{Code: at.code, What: fmt.Sprintf("the spool is %.0f %% full", room.Share()*100),
+		Next: "see why the server does not take the samples; SPOOL_MAX_MB gives more room"}
+	if at.every == 0 {
+		f.Why = "the inverter is not read until the server takes samples again; nothing is deleted"
+	} else {
+		f.Why = fmt.Sprintf("the inverter is read every %v until the server takes samples again; nothing is deleted", time.Duration(at.every)*interval)
+	}
+	return f
+}
+
+// interval is the time between polls at present; while there are none, between looks at the spool.
+func (e *Edge) interval() time.Duration {
+	return e.Pace.Interval * time.Duration(max(e.throttle.every.Load(), 1))
+}
+
+// fillRing connects the ring with the spool.
+func (e *Edge) fillRing() {
+	e.ring.Spool, e.ring.Every, e.ring.Log = e.Spool, e.Commit, e.Log
+	e.ring.wake = make(chan struct{}, 1)
+	e.ring.Lost = e.Report.gaveUp
+	e.ring.Durable = func(sample wire.Sample) {
+		e.Report.sampled(sample)
+		e.Log.Debug("spooled", "sample", sample)
+		if e.Kept != nil {
+			e.Kept(sample)
+		}
+	}
+}
+
+// stored notes how writing to the disk went.
+func (e *Edge) stored(err error) {
+	e.throttle.mu.Lock()
+	e.throttle.disk = err
+	e.throttle.mu.Unlock()
+	e.tellSpool()
+}
+
+// tellSpool reports the spool's state: what is wrong with the disk, else how full it is.
+func (e *Edge) tellSpool() {
+	e.throttle.mu.Lock()
+	defer e.throttle.mu.Unlock()
+	switch {
+	case e.throttle.disk != nil:
+		e.spool.Report(e.throttle.disk)
+	case e.throttle.full != nil:
+		e.spool.Report(e.throttle.full)
+	default:
+		e.spool.Report(e.Spool.Alarm(nil))
+	}
+}
+
+// compact makes the spool small again when it is drained: between two polls, where there is time.
+func (e *Edge) compact() {
+	var gained int64
+	err := protect(func() (err error) {
+		gained, err = e.Spool.Compact()
+		return err
+	})
+	if err != nil {
+		e.Log.Warn("spool not compacted", "error", err.Error())
+	} else if gained > 0 {
+		e.Log.Info("spool compacted", "gained_mib", gained>>20)
+	}
+}
+
+// wear estimates how much is written per day, by the last day.
+type wear struct{ marks []wearMark }
+
+type wearMark struct {
+	at      time.Time
+	written int64
+}
+
+const (
+	wearStep = time.Hour
+	wearSpan = 24
+	wearMin  = 10 * time.Minute // before that it would be a guess
+)
+
+// perDay notes what was written until now and returns the rate, 0 while it is not known.
+func (w *wear) perDay(now time.Time, written int64) int64 {
+	if n := len(w.marks); n == 0 || now.Sub(w.marks[n-1].at) >= wearStep {
+		w.marks = append(w.marks, wearMark{now, written})
+		if len(w.marks) > wearSpan+1 {
+			w.marks = w.marks[1:]
+		}
+	}
+	first := w.marks[0]
+	span := now.Sub(first.at)
+	if span < wearMin {
+		return 0
+	}
+	return int64(float64(written-first.written) * float64(24*time.Hour) / float64(span))
+}
