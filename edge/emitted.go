@@ -16,12 +16,12 @@ import (
 // in the spool, and for those that left it from a ring that Settle fills:
 //
 //	meta "given"  the last few, so that a commit writes no page more for them
-//	given         number ──> some 256 times, moved here when they are full; the oldest is dropped
+//	given         number ──> some 190 times, moved here when they are full; the oldest is dropped
 const (
 	clockSlack  = 2 * time.Second // a step back by less is no step: the sample is moved after the last one
 	maxAhead    = wire.MaxAhead
-	chunkBytes  = 512
-	givenChunks = 160 // 48 h and more at the fastest poll
+	chunkBytes  = 384 // small enough that meta, with its other keys, stays inside the page of the root
+	givenChunks = 200 // 48 h and more at the fastest poll
 )
 
 var (
