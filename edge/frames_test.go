@@ -186,6 +186,7 @@ func (n *noise) carry(near, far net.Conn) {
 			if err != nil {
 				return
 			}
+			n.asked(request)
 			requests <- request
 		}
 	}()
@@ -219,6 +220,19 @@ func (n *noise) carry(near, far net.Conn) {
 	}
 }
 
+// asked watches when polls begin, before the line delays anything.
+func (n *noise) asked(request []byte) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if binary.BigEndian.Uint16(request[mbapSize+1:]) == deviceType.Address() && !n.refused {
+		if !n.begun.IsZero() {
+			n.pollGap = min(n.pollGap, time.Since(n.begun))
+		}
+		n.begun = time.Now()
+	}
+	n.refused = false
+}
+
 // pass keeps what is true of an answer and returns what arrives of it.
 func (n *noise) pass(request, answer []byte) []chunk {
 	n.mu.Lock()
@@ -227,13 +241,6 @@ func (n *noise) pass(request, answer []byte) []chunk {
 	for i := 0; answer[mbapSize] == request[mbapSize] && mbapSize+2+2*i < len(answer); i++ {
 		n.truth[start+uint16(i)] = binary.BigEndian.Uint16(answer[mbapSize+2+2*i:])
 	}
-	if start == deviceType.Address() && !n.refused {
-		if !n.begun.IsZero() {
-			n.pollGap = min(n.pollGap, time.Since(n.begun))
-		}
-		n.begun = time.Now()
-	}
-	n.refused = false
 	defer func() { n.past = append(n.past[max(0, len(n.past)-50):], answer) }()
 	if len(n.past) == 0 || n.rng.IntN(6) > 0 {
 		return whole(answer)
