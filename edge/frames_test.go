@@ -252,11 +252,13 @@ func (n *noise) pass(request, answer []byte) []chunk {
 	return k.do(n, answer)
 }
 
-// forget is the start of a poll: what was said before is not true any more, but for who the inverter is.
-func (n *noise) forget() {
+// forget is the start of a poll: what was said before is not true any more, but for who the inverter is. It returns how
+// many frames were spoiled so far.
+func (n *noise) forget() int {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	maps.DeleteFunc(n.truth, func(address, _ uint16) bool { return address >= deviceType.Address() })
+	return n.all
 }
 
 // unsaid names the words that the inverter did not say.
@@ -290,8 +292,7 @@ func suffer(t *testing.T, seed uint64, frames int, kinds []spoiling) (good, word
 	}
 	line()
 	polls := 0
-	for n.all < frames && len(wrong) < 10 {
-		n.forget()
+	for n.forget() < frames && len(wrong) < 10 {
 		if polls++; polls%500 == 0 { // what a plan learned from invented exceptions would make the test tame
 			b.in.Close()
 			b.restart()
@@ -306,6 +307,7 @@ func suffer(t *testing.T, seed uint64, frames int, kinds []spoiling) (good, word
 		wrong = append(wrong, n.unsaid(r.Words)...)
 	}
 	b.in.Close()
+	synctest.Wait()
 	if a := sim.Audit(); a.MaxOpen > 1 || a.RequestGap.Least < 20*time.Millisecond || a.ConnectGap.Count > 0 && a.ConnectGap.Least < 5*time.Second || n.pollGap < 5*time.Second {
 		t.Errorf("the dongle was treated badly: polls %v apart, %+v", n.pollGap, a) // it does not know which of its answers we saw as exceptions
 	}
