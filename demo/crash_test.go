@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"math/rand/v2"
 	"net"
 	"net/http"
@@ -18,6 +19,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -138,7 +140,6 @@ func record(t *testing.T, dir string) {
 				}
 			}
 		})
-		t.Cleanup(func() { _ = l })
 		defer func() {
 			l.Stored, l.After = w.stored(l.Device), filesIn(t, l.Root)
 			text, err := json.Marshal(l)
@@ -217,7 +218,6 @@ type witness struct {
 	secret *secrets
 	url    string
 	api    http.Handler
-	devs   []string
 
 	mu    sync.Mutex
 	from  map[string]time.Time           // when it is there for a device
@@ -237,11 +237,11 @@ func newWitness(t *testing.T) *witness {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { disk.Close() })
-	var list string
+	var list []string
 	for i := range 10 {
-		list += fmt.Sprintf("%s:edge%d,", w.token(fmt.Sprint("edge", i)), i)
+		list = append(list, fmt.Sprintf("%s:edge%d", w.token(fmt.Sprint("edge", i)), i))
 	}
-	tokens, err := vps.ParseTokens(list[:len(list)-1], "")
+	tokens, err := vps.ParseTokens(strings.Join(list, ","), "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -310,9 +310,7 @@ func (w *witness) ServeHTTP(out http.ResponseWriter, r *http.Request) {
 		}
 		w.mu.Unlock()
 	}
-	for k, v := range answer.header {
-		out.Header()[k] = v
-	}
+	maps.Copy(out.Header(), answer.header)
 	out.WriteHeader(answer.status)
 	out.Write(answer.body.Bytes())
 }

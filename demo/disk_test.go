@@ -1,7 +1,6 @@
 package demo
 
 import (
-	"bytes"
 	"fmt"
 	"maps"
 	"math/rand/v2"
@@ -297,14 +296,4 @@ func (f *file) torn(rng *rand.Rand) []byte {
 		b = b[:len(f.durable)] // the size was lost, and with it what is behind the old end
 	}
 	return b
-}
-
-// differs names the files that are not as the process left them: then the model is wrong.
-func (d *disk) differs() (names []string) {
-	for name, f := range d.now {
-		if b, err := os.ReadFile(filepath.Join(d.root, name)); err != nil || !bytes.Equal(b, d.contents(f)) {
-			names = append(names, name)
-		}
-	}
-	return names
 }
