@@ -14,7 +14,7 @@ import (
 // that is left out is counted, and when the server is back all that was made is stored.
 func TestFullSpoolSlowsPollingAndLosesNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newBed(t)
+		b := newBed(t).begin()
 		b.set(func() { b.cut = true })
 		b.edge.Spool.Limit(3 << 20)
 		time.Sleep(time.Minute)
@@ -85,7 +85,7 @@ func TestFullSpoolSlowsPollingAndLosesNothing(t *testing.T) {
 // With a commit interval the last samples are in memory when the edge is told to stop; they are not lost.
 func TestStopFlushesWhatWasNotCommitted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newBed(t)
+		b := newBed(t).begin()
 		b.stopEdge()
 		commit = 120
 		defer func() { commit = 0 }()

@@ -29,9 +29,12 @@ type world struct {
 	log      []string
 	network  string // the fault that lies on it now, "" for none
 	requests int    // so far
-	inserts  int    // calls of the store so far
-	resent   int    // samples that the store had already
-	crashing bool   // the server dies in its next insert
+	instant  time.Time
+	atOnce   int  // requests at that instant
+	most     int  // of all instants
+	inserts  int  // calls of the store so far
+	resent   int  // samples that the store had already
+	crashing bool // the server dies in its next insert
 
 	server sync.Mutex // guards the server's life
 	dead   bool
@@ -154,14 +157,28 @@ func (w *world) spoilInverter(dice *rand.Rand) (string, func()) {
 	return what, func() { w.inverter.SetFaults() }
 }
 
+// spinning is more requests than any backlog here takes when none of them takes any time.
+const spinning = 60
+
 const portal = "portal.example.net"
 
 // RoundTrip is the network with what lies on it.
 func (w *world) RoundTrip(r *http.Request) (*http.Response, error) {
 	w.lock.Lock()
 	w.requests++
+	if w.instant != time.Now() {
+		w.instant, w.atOnce = time.Now(), 0
+	}
+	w.atOnce++
+	w.most = max(w.most, w.atOnce)
+	spins := w.atOnce > spinning
 	fault, dice := w.network, w.fate.dice("request", w.requests)
 	w.lock.Unlock()
+	if spins {
+		if err := pause(r.Context(), time.Second); err != nil { // or this test would never end
+			return nil, err
+		}
+	}
 	if r.URL.Host == portal { // a program that says yes to everything
 		return says(r, 200, "application/json", `{"inserted":0}`), nil
 	}

@@ -117,6 +117,9 @@ func play(t *testing.T, seed uint64, plant *bug) *schedule {
 		time.Sleep(calmTime)
 		b.stopEdge()
 		s = &schedule{problems: b.problems(), trace: w.log, made: len(b.made), requests: w.requests, resent: w.resent, faults: len(w.log)}
+		if w.most > spinning {
+			s.problems = append(s.problems, fmt.Sprintf("%d requests at one instant", w.most))
+		}
 		b.stopServer()
 	})
 	return s

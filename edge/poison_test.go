@@ -3,6 +3,7 @@ package edge
 import (
 	"io"
 	"math"
+	"math/rand/v2"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -163,6 +164,55 @@ func TestForbiddenTokenIsNoPoison(t *testing.T) {
 			t.Errorf("%d stored 90 s after the token was good again", len(s.stored))
 		}
 	})
+}
+
+// Whatever a server answers, and in whatever order, it is never asked without end at one instant.
+func TestNoAnswerMakesTheEdgeSpin(t *testing.T) {
+	detail := `{"detail":"no"}`
+	for seed := range uint64(200) {
+		synctest.Test(t, func(t *testing.T) {
+			dice := rand.New(rand.NewPCG(seed, 0))
+			s := &server{lenient: seed%2 == 0}
+			s.bad = func(x wire.Sample) string {
+				if dice.IntN(20) == 0 {
+					return "value_error"
+				}
+				return ""
+			}
+			mood := 0
+			s.refuse = func(int) *http.Response {
+				if dice.IntN(8) == 0 {
+					mood = dice.IntN(10)
+				}
+				status := []int{0, 0, 0, 422, 403, 413, 401, 400, 422, 403}[mood]
+				if status == 0 {
+					return nil
+				}
+				return answer(status, detail)
+			}
+			u := uploaderTo(t, s)
+			u.Fresh = 10 * time.Second
+			u.Spool.QuarantineCap = 1000
+			bad := sampleAt(noon.Add(-time.Hour))
+			bad.PVPowerW = math.Inf(1)
+			if err := u.Spool.Append(&bad, When{Quality: Synced}); err != nil {
+				t.Fatal(err)
+			}
+			fill(t, u.Spool, 200)
+			for end := time.Now().Add(3 * time.Hour); time.Now().Before(end); {
+				before := len(s.requests)
+				for more, err := true, error(nil); more; {
+					if more, err = u.Deliver(t.Context()); err != nil {
+						time.Sleep(u.Wait(err))
+					}
+					if len(s.requests)-before > 100 {
+						t.Fatalf("seed %d: more than 100 requests at one instant", seed)
+					}
+				}
+				time.Sleep(10 * time.Second)
+			}
+		})
+	}
 }
 
 // E14: weeks drain, and a reader sees the present all the while.

@@ -168,18 +168,25 @@ func (u *Uploader) send(ctx context.Context, b batch) error {
 		}
 		return u.meetVersion()
 	case *unsendable:
-		return u.giveUp(Poison{records[0].Seq, "not_encodable", clip(e.Error()), now(), now()})
+		poison := Poison{records[0].Seq, "not_encodable", clip(e.Error()), now(), now()}
+		u.poison.charge(poison) // so that it is out of the way even when the quarantine is full
+		return u.giveUp(poison)
 	case *later:
 		if e.after > 0 {
 			u.notBefore = now().Add(e.after)
 		}
 	case *tooLarge:
-		if sent == 1 {
+		if sent == 1 && !b.probe {
 			return u.refused(records, b.hunted, &suspect{"too_large", e.why})
 		}
-		u.limit, u.limitBytes, u.limitSince = sent/2, bytes/2, now()
+		u.rename.probe = false
+		u.limit, u.limitBytes, u.limitSince = max(sent/2, 1), bytes/2, now()
 		u.size = u.limit
 	case *suspect:
+		if b.probe { // it shows nothing about the token
+			u.rename.probe = false
+			return e
+		}
 		return u.refused(records, b.hunted, e)
 	case *denied:
 		return u.forbidden(records, b.hunted, e)
