@@ -73,7 +73,7 @@ func TestFullSpoolSlowsPollingAndLosesNothing(t *testing.T) {
 			t.Errorf("polling goes on %v after the server came back, the last upload was %v", time.Since(back), h.LastUpload)
 		}
 		time.Sleep(15 * time.Minute)
-		if h := b.edge.Report.Now(); h.Status != "ok" || h.SpoolShare > 5 {
+		if h := b.edge.Report.Now(); h.Status != "ok" || h.SpoolShare > 15 { // a small spool: the times that were given are kept in it
 			t.Errorf("drained, but: %s, %.1f %%", h.Sentence, h.SpoolShare)
 		}
 		b.stopEdge()
