@@ -46,7 +46,9 @@ type poison struct {
 // suspicion is the record of a sample that the server refused on its own.
 type suspicion struct {
 	Poison
-	times   int
+	times   int       // refusals that count
+	counted time.Time // the last of them
+	tries   int       // all refusals
 	retryAt time.Time
 }
 
@@ -173,16 +175,20 @@ func (u *Uploader) accuse(r Record, e *suspect) error {
 }
 
 // charge adds one refusal to the record of a suspect, and reports whether that is enough to give it up: refused often
-// enough for the same reason, for long enough, by a server that took other samples meanwhile.
+// enough for the same reason, for long enough. A refusal counts only if the server took other samples since the one
+// before: a server that takes nothing says nothing about a sample.
 func (p *poison) charge(x Poison) bool {
 	s := p.suspicion(x.Seq)
-	if s.times == 0 || s.Code != x.Code {
+	if s.Code != x.Code {
 		s.Poison, s.times = x, 0
 	}
-	s.times++
-	s.Detail, s.Last = x.Detail, x.Last
-	s.retryAt = now().Add(min(suspectRest<<min(s.times-1, 10), longestRest))
-	return s.times >= enough && s.Last.Sub(s.First) >= longEnough && p.accepted.After(s.First) && s.Code != wire.CodeInFuture
+	if s.times == 0 || p.accepted.After(s.counted) {
+		s.times++
+		s.counted = now()
+	}
+	s.Detail, s.Last, s.retryAt = x.Detail, x.Last, now().Add(min(suspectRest<<min(s.tries, 10), longestRest))
+	s.tries++
+	return s.times >= enough && s.Last.Sub(s.First) >= longEnough && s.Code != wire.CodeInFuture
 }
 
 // sentence decides about samples that our own server refused one by one, while it took others of the same batch: which

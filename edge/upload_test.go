@@ -221,7 +221,13 @@ func TestPoisonOfAContractServerIsFoundAndSetAside(t *testing.T) {
 		if u.Spool.InQuarantine() != 0 {
 			t.Error("a sample was given up at its first refusal")
 		}
-		drain(t, u, time.Hour)
+		for i := range 30 { // life goes on
+			sample := sampleAt(noon.Add(time.Hour*2 + time.Duration(i)*time.Minute))
+			if err := u.Spool.Append(&sample, When{Quality: Synced}); err != nil {
+				t.Fatal(err)
+			}
+			drain(t, u, time.Minute)
+		}
 		if u.Spool.InQuarantine() != 3 || u.Spool.Waiting() != 0 {
 			t.Errorf("%d in quarantine and %d waiting, want 3 and 0", u.Spool.InQuarantine(), u.Spool.Waiting())
 		}
