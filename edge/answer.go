@@ -43,7 +43,7 @@ func (e *tooLarge) Error() string { return "the batch is too large for the serve
 const (
 	maxAnswer     = 64 << 10         // bytes read of an answer
 	maxRetryAfter = 15 * time.Minute // that a server may ask of us
-	maxQuote      = 200              // bytes of an answer that are repeated
+	maxQuote      = 200              // bytes of an explanation that are repeated
 )
 
 // judge decides what an answer to a batch of n samples with that id means. Only an answer that proves itself lets the
@@ -141,13 +141,19 @@ func rejectionCode(status int, body []byte) string {
 	return "status_" + strconv.Itoa(status)
 }
 
-// quote repeats what a server said, fit for a log: one line, printable, short.
+// quote says what a server answered, fit for a log: its own explanation, one line, printable, short. A body that is no
+// explanation is not repeated: it may hold anything, what we sent included.
 func quote(status int, body []byte) string {
-	s := fmt.Sprintf("status %d", status)
-	if text := strings.TrimSpace(string(body[:min(len(body), maxQuote)])); text != "" {
-		s += " " + strconv.QuoteToASCII(text)
+	var p struct {
+		Detail json.RawMessage `json:"detail"`
 	}
-	return s
+	switch {
+	case len(body) == 0:
+		return fmt.Sprintf("status %d", status)
+	case json.Unmarshal(body, &p) != nil || len(p.Detail) == 0:
+		return fmt.Sprintf("status %d, %d bytes without an explanation", status, len(body))
+	}
+	return fmt.Sprintf("status %d %s", status, strconv.QuoteToASCII(string(p.Detail[:min(len(p.Detail), maxQuote)])))
 }
 
 // retryAfterOf reads a Retry-After header: seconds, or a date, which is compared with the answer's own date because our

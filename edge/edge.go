@@ -10,6 +10,7 @@ package edge
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"runtime/debug"
@@ -164,6 +165,10 @@ func (e *Edge) deliverOnce(ctx context.Context) (more bool, err error) {
 	})
 	if ctx.Err() != nil && err != nil {
 		return false, err // ours, not the server's
+	}
+	if _, ours := errors.AsType[*spoolError](err); ours {
+		e.spool.Report(unreadable(err))
+		return false, err
 	}
 	if sent := e.Uploader.Uploaded.Load() - before; sent > 0 {
 		e.Report.uploaded()

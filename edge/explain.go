@@ -101,7 +101,7 @@ func explainUpload(err error) error {
 		return f
 	case *denied:
 		f.Code, f.Exit = "credential", health.ExitAuth
-		f.Next = "put a valid token of this device into VPS_DEVICE_TOKEN_FILE or VPS_DEVICE_TOKEN"
+		f.Next = "check that VPS_DEVICE_TOKEN_FILE or VPS_DEVICE_TOKEN holds a valid token, and that it is one of DEVICE_ID"
 		return f
 	case *suspect:
 		f.Code, f.Next = "batch_refused", "nothing yet: a server that is not known is asked again before its refusal is believed"

@@ -82,8 +82,14 @@ func replaceOurs(path string, b []byte, mode os.FileMode, sync bool) error {
 // mistake that is not ours to mend: that is only said.
 func tighten(path string) (warn string, err error) {
 	dir := filepath.Dir(path)
+	_, missing := os.Lstat(dir)
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return "", err
+	}
+	if missing != nil { // a power cut must not take the directory with all that will be in it
+		if err := syncDir(filepath.Dir(dir)); err != nil {
+			return "", err
+		}
 	}
 	info, err := os.Stat(dir)
 	if err != nil || !private || info.Mode().Perm()&0o077 == 0 {

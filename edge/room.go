@@ -321,6 +321,12 @@ func isErrno(err error, errno syscall.Errno) bool {
 	return err != nil && (errors.Is(err, errno) || strings.Contains(err.Error(), errno.Error()))
 }
 
+// unreadable says that the upload failed on our side.
+func unreadable(err error) *health.Fault {
+	return &health.Fault{Code: "spool_error", What: "what waits for the upload cannot be read", Why: err.Error(), Err: err,
+		Next: "check the disk: the spool is opened again by itself"}
+}
+
 // unwritable says why samples do not reach the disk, and what the operator can do.
 func unwritable(err error) *health.Fault {
 	f := &health.Fault{Code: "spool_error", What: "new samples are in memory only: the spool cannot be written", Why: err.Error(), Err: err,

@@ -336,7 +336,7 @@ func (s *Spool) run(f func() error) error {
 	result := make(chan error, 1)
 	op := func() {
 		if err := caught(f); err != nil {
-			result <- fmt.Errorf("spool %s: %w", s.path, err)
+			result <- &spoolError{s.path, err}
 			return
 		}
 		result <- nil
@@ -345,9 +345,18 @@ func (s *Spool) run(f func() error) error {
 	case s.ops <- op:
 		return <-result
 	case <-s.quit:
-		return fmt.Errorf("spool %s: closed", s.path)
+		return &spoolError{s.path, os.ErrClosed}
 	}
 }
+
+// spoolError is an error of the spool, not of who uses it.
+type spoolError struct {
+	path string
+	err  error
+}
+
+func (e *spoolError) Error() string { return "spool " + e.path + ": " + e.err.Error() }
+func (e *spoolError) Unwrap() error { return e.err }
 
 // own runs the operations one after the other until the spool is closed.
 func (s *Spool) own() {

@@ -20,7 +20,9 @@ type Token struct {
 	value string
 	file  string
 	read  time.Time // modification time of what value holds
-	size  int64
+
+	trouble error // why a file that changed is not used
+	size    int64
 }
 
 // NewToken takes the token from value, else from file, else from the systemd credential.
@@ -53,8 +55,7 @@ func (t *Token) Get() (string, error) {
 	if err == nil && info.Mode().Perm()&0o077 != 0 && os.Getenv("CREDENTIALS_DIRECTORY") == "" {
 		err = &health.Fault{
 			Code: "token_readable", Exit: health.ExitConfig,
-			What: "the token file " + t.file + " can be read by other users",
-			Next: "chmod 600 " + t.file,
+			What: "the token file " + t.file + " can be read by other users: chmod 600 " + t.file,
 		}
 	}
 	var b []byte
@@ -65,11 +66,11 @@ func (t *Token) Get() (string, error) {
 	if err == nil {
 		err = validToken(fresh)
 	}
-	if err != nil {
+	if t.trouble = err; err != nil {
 		if t.value != "" {
 			return t.value, nil
 		}
-		return "", fmt.Errorf("token file: %w", err)
+		return "", fmt.Errorf("token: %w", err)
 	}
 	t.value, t.read, t.size = fresh, info.ModTime(), info.Size()
 	return t.value, nil

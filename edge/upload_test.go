@@ -454,6 +454,24 @@ func TestServerAwayIsTriedLessAndLess(t *testing.T) {
 	})
 }
 
+// A proxy that repeats what it was sent must not bring the token into our log, our health and our uploads.
+func TestTokenDoesNotComeBackInAnError(t *testing.T) {
+	for name, body := range map[string]string{"text": "you said Bearer t0ken-canary", "JSON": `{"detail":"bad header: Bearer t0ken-canary"}`} {
+		for _, status := range []int{200, 302, 401, 404, 422, 502} {
+			synctest.Test(t, func(t *testing.T) {
+				s := &server{lenient: true, refuse: func(int) *http.Response { return answer(status, body) }}
+				u := uploaderTo(t, s)
+				u.Token = &Token{value: "t0ken-canary"}
+				fill(t, u.Spool, 3)
+				_, err := u.Deliver(t.Context())
+				if said := fmt.Sprint(err, explainUpload(err)); strings.Contains(said, "canary") || err == nil && status != 422 {
+					t.Errorf("%s, status %d: %s", name, status, said)
+				}
+			})
+		}
+	}
+}
+
 // A captive portal, another program, a redirect: the samples stay, and the token goes nowhere else.
 func TestForeignAnswersKeepTheSamples(t *testing.T) {
 	page := &http.Response{StatusCode: 200, Header: http.Header{"Content-Type": {"text/html"}}}
