@@ -32,9 +32,9 @@ var backlogDays = flag.Int("backlog-days", 1, "days of outage that TestBacklogDr
 
 // What the edge promises of a backlog. A promise that is false here is measured and not yet kept.
 const (
-	freshWhileDraining = true  // the newest sample comes first, and is never older than newestAge on the server
-	compactsAfterwards = true  // a commit after the drain is at most commitGrowth times that of a fresh spool
-	smallWithItsSpool  = false // mostMemory holds with the pages of the mapped spool, which the system may take back
+	freshWhileDraining = true // the newest sample comes first, and is never older than newestAge on the server
+	compactsAfterwards = true // a commit after the drain is at most commitGrowth times that of a fresh spool
+	smallWithItsSpool  = true // mostMemory holds with the pages of the mapped spool, which the system may take back
 
 	newestAge    = 5*time.Second + time.Second + 6*time.Second // a poll, an upload, and what the two take
 	commitGrowth = 1.5

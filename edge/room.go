@@ -36,6 +36,8 @@ const (
 	ballastSize = 16 << 20
 	roomRetry   = 10 * time.Second // between attempts to claim what was not to be had
 	sampleShare = 0.98             // of the limit, for samples
+	slimFrom    = 16 << 20         // a smaller file may stay in memory
+	slimEach    = time.Second / 4
 )
 
 // ErrSpoolFull is a spool that has reached the size it is allowed. Nothing is deleted for a new sample.
@@ -87,6 +89,7 @@ type room struct {
 	claimed int64
 	barred  time.Time // no attempt to claim more before
 	ballast time.Time // no attempt to make a new one before
+	slimmed time.Time // when mapped pages were given back
 	suspect bool      // a commit failed otherwise than by lack of room: reopen before the next
 	nowhere error     // the name of the file is not durable, see compact
 	now     atomic.Pointer[Room]
@@ -233,88 +236,13 @@ func (s *Spool) measure() {
 	}
 }
 
-// claim asks the disk for the blocks ahead of the end of the file, so that nobody else gets them. A file that only ever
-// grows into blocks it has is cheaper, too: growing is a commit of the filesystem's journal.
-func (s *Spool) claim() error {
-	if now().Before(s.room.barred) || s.room.claimed >= s.room.limit {
-		return syscall.ENOSPC
-	}
-	size := s.Room().Size
-	var err error
-	for _, step := range []int64{claimStep, claimStep / 4, 2 * allocSize} {
-		want := min(roundUp(size+step, allocSize), max(s.room.limit, size))
-		if want <= s.room.claimed {
-			break
-		}
-		err = s.allocate(s.path, want)
-		switch {
-		case err == nil:
-			s.room.claimed = want
-			return nil
-		case errors.Is(err, errors.ErrUnsupported):
-			s.room.claimed = math.MaxInt64
-			s.makeBallast()
-			return nil
-		}
-	}
-	s.room.barred = now().Add(roomRetry)
-	if info, statErr := os.Stat(s.path); s.room.claimed == 0 && statErr == nil {
-		s.room.claimed = max(blocks(info), size+allocSize)
-	}
-	return err
-}
-
-// allocate claims the first size bytes of the file at path, without making it longer.
-func (s *Spool) allocate(path string, size int64) error {
-	f, err := os.OpenFile(path, os.O_RDWR, 0)
-	if err != nil {
-		return err
-	}
-	return errors.Join(s.room.allocate(f, size), f.Close())
-}
-
-func (s *Spool) ballastPath() string { return s.path + ".ballast" }
-
-// makeBallast fills a file that is of no use but for its size, if there is room for it twice.
-func (s *Spool) makeBallast() {
-	if now().Before(s.room.ballast) {
-		return
-	}
-	s.room.ballast = now().Add(time.Hour)
-	if info, err := os.Lstat(s.ballastPath()); err == nil && info.Size() == ballastSize {
-		return
-	}
-	if freeBytes(filepath.Dir(s.path)) < 2*ballastSize {
-		return
-	}
-	if err := fillFile(s.ballastPath(), ballastSize); err != nil {
-		os.Remove(s.ballastPath())
+// slim keeps the pages of a large file that were read out of our memory: a drain reads all of them once.
+func (s *Spool) slim() {
+	if size := s.Room().Size; s.db != nil && size > slimFrom && now().Sub(s.room.slimmed) > slimEach {
+		s.room.slimmed = now()
+		releasePages(s.db.Info().Data, size)
 	}
 }
-
-// dropBallast makes room on a disk that is full, once.
-func (s *Spool) dropBallast() bool {
-	s.room.ballast = now().Add(roomRetry)
-	return os.Remove(s.ballastPath()) == nil
-}
-
-func fillFile(path string, size int64) error {
-	os.Remove(path)
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
-	if err != nil {
-		return err
-	}
-	block := make([]byte, 1<<20)
-	for done := int64(0); done < size && err == nil; done += int64(len(block)) {
-		_, err = f.Write(block[:min(int64(len(block)), size-done)])
-	}
-	if err == nil {
-		err = f.Sync()
-	}
-	return errors.Join(err, f.Close())
-}
-
-func roundUp(n, to int64) int64 { return (n + to - 1) / to * to }
 
 // isErrno looks for errno in err. bbolt puts the errors of growing a file into words, so their text is looked at too.
 func isErrno(err error, errno syscall.Errno) bool {

@@ -30,6 +30,12 @@ func fallocate(f *os.File, size int64) error {
 	}
 }
 
+// releasePages lets the kernel have the pages of a mapping that starts at data back. They are those of a file: whoever
+// touches them again gets them again.
+func releasePages(data uintptr, size int64) {
+	unix.Syscall(unix.SYS_MADVISE, data, uintptr(size), unix.MADV_DONTNEED)
+}
+
 // freeBytes is what an ordinary user can still write to the disk of dir.
 func freeBytes(dir string) int64 {
 	var st unix.Statfs_t

@@ -335,6 +335,7 @@ func (s *Spool) doSure(done func(*bolt.Tx) bool, f func() error) error {
 func (s *Spool) run(f func() error) error {
 	result := make(chan error, 1)
 	op := func() {
+		defer s.slim()
 		if err := caught(f); err != nil {
 			result <- &spoolError{s.path, err}
 			return
