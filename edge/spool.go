@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
-	"runtime/debug"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -320,56 +319,6 @@ func (s *Spool) Close() (err error) {
 type quarantineEntry struct {
 	Poison
 	Record []byte `json:"record"`
-}
-
-// do runs f on the goroutine that owns the file and returns its error, or its panic as one: a page that cannot be read
-// or that makes no sense must not end the process.
-func (s *Spool) do(f func() error) error { return s.doSure(nil, f) }
-
-// doSure is do for an f that writes what done finds in the file.
-func (s *Spool) doSure(done func(*bolt.Tx) bool, f func() error) error {
-	return s.run(func() error { return s.sure(f, done) })
-}
-
-// run runs f on the goroutine that owns the file.
-func (s *Spool) run(f func() error) error {
-	result := make(chan error, 1)
-	op := func() {
-		defer s.slim()
-		if err := caught(f); err != nil {
-			result <- &spoolError{s.path, err}
-			return
-		}
-		result <- nil
-	}
-	select {
-	case s.ops <- op:
-		return <-result
-	case <-s.quit:
-		return &spoolError{s.path, os.ErrClosed}
-	}
-}
-
-// spoolError is an error of the spool, not of who uses it.
-type spoolError struct {
-	path string
-	err  error
-}
-
-func (e *spoolError) Error() string { return "spool " + e.path + ": " + e.err.Error() }
-func (e *spoolError) Unwrap() error { return e.err }
-
-// own runs the operations one after the other until the spool is closed.
-func (s *Spool) own() {
-	debug.SetPanicOnFault(true) // a truncated file faults when its mapping is read
-	for {
-		select {
-		case op := <-s.ops:
-			op()
-		case <-s.quit:
-			return
-		}
-	}
 }
 
 func seqKey(seq uint64) []byte { return binary.BigEndian.AppendUint64(nil, seq) }
