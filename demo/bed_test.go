@@ -48,8 +48,9 @@ type bed struct {
 	host    *edge.Host // a clock that is not to be believed; nil for the bubble's
 	dates   bool       // answers have a date and a connection that was verified, as in earnest
 	edge    *edge.Edge
-	why     []edge.Poison // what is in quarantine, when the edge was stopped
-	stopped chan struct{} // closed when the edge has ended
+	tamper  func(*edge.Edge) // changes an edge before it runs; may be nil
+	why     []edge.Poison    // what is in quarantine, when the edge was stopped
+	stopped chan struct{}    // closed when the edge has ended
 	cancel  context.CancelFunc
 }
 
@@ -155,6 +156,9 @@ func (b *bed) startEdge() {
 		b.mu.Lock()
 		defer b.mu.Unlock()
 		b.made = append(b.made, s)
+	}
+	if b.tamper != nil {
+		b.tamper(e)
 	}
 	b.edge, b.cancel, b.stopped = e, cancel, make(chan struct{})
 	go func() {

@@ -104,18 +104,19 @@ func TestFrozenDongleGivesNoSamples(t *testing.T) {
 		time.Sleep(5 * time.Minute)
 		b.inverter.SetFaults(simulator.Fault{Kind: "frozen"})
 		time.Sleep(10 * time.Minute)
-		before := len(b.made)
+		made := func() (n int) { b.set(func() { n = len(b.made) }); return n }
+		before := made()
 		h := b.edge.Report.Now()
 		if h.Links[0].Code != "inverter_frozen" || h.Missing["inverter_frozen"] == 0 {
 			t.Errorf("health says %+v, not made %v", h.Links[0], h.Missing)
 		}
 		time.Sleep(10 * time.Minute)
-		if n := len(b.made) - before; n > 0 {
+		if n := made() - before; n > 0 {
 			t.Errorf("%d samples of a frozen dongle", n)
 		}
 		b.inverter.SetFaults()
 		time.Sleep(2 * time.Minute)
-		if n := len(b.made) - before; n < 10 {
+		if n := made() - before; n < 10 {
 			t.Errorf("%d samples in the 2 min after it woke up", n)
 		}
 		b.stopEdge()

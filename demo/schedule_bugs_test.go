@@ -11,22 +11,23 @@ import (
 	"testing"
 	"time"
 
+	"sunspool/edge"
 	"sunspool/vps/store"
 	"sunspool/wire"
 )
 
 // bug is a mistake that a program of this kind can have. What it does is planted around the real parts.
 type bug struct {
-	edge  func(*world) // changes an edge that just started
+	edge  func(*edge.Edge) // changes an edge before it runs
 	store func(*world, store.Samples) store.Samples
 }
 
-func (p *bug) into(w *world) { w.planted = p }
+func (p *bug) into(w *world) { w.planted, w.tamper = p, p.edge }
 
 // bugs are mistakes that lose or double samples, and that the schedules must find.
 var bugs = map[string]*bug{
-	"any answer 200 is taken for an ack": {edge: func(w *world) {
-		client := w.edge.Uploader.Client
+	"any answer 200 is taken for an ack": {edge: func(e *edge.Edge) {
+		client := e.Uploader.Client
 		next := client.Transport
 		client.Transport = tripper(func(r *http.Request) (*http.Response, error) {
 			resp, err := next.RoundTrip(r)
@@ -36,9 +37,9 @@ var bugs = map[string]*bug{
 			return resp, err
 		})
 	}},
-	"redirects are followed": {edge: func(w *world) { w.edge.Uploader.Client.CheckRedirect = nil }},
-	"samples are deleted before the ack": {edge: func(w *world) {
-		client, spool := w.edge.Uploader.Client, w.edge.Spool
+	"redirects are followed": {edge: func(e *edge.Edge) { e.Uploader.Client.CheckRedirect = nil }},
+	"samples are deleted before the ack": {edge: func(e *edge.Edge) {
+		client, spool := e.Uploader.Client, e.Spool
 		next := client.Transport
 		client.Transport = tripper(func(r *http.Request) (*http.Response, error) {
 			body, err := r.GetBody()

@@ -136,9 +136,6 @@ func (w *world) crash(dice *rand.Rand) (string, func()) {
 	}
 	return what, func() {
 		w.startEdge()
-		if w.planted != nil && w.planted.edge != nil {
-			w.planted.edge(w)
-		}
 	}
 }
 

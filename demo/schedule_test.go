@@ -102,9 +102,6 @@ func play(t *testing.T, seed uint64, plant *bug) *schedule {
 			plant.into(w)
 		}
 		b.begin()
-		if plant != nil && plant.edge != nil {
-			plant.edge(w)
-		}
 
 		end := time.Now().Add(scheduleTime)
 		var all sync.WaitGroup
