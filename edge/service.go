@@ -33,6 +33,7 @@ func New(c Config, version string, log *slog.Logger) (*Edge, error) {
 	for _, text := range spool.Opening().Warnings {
 		log.Warn("spool", "mended", text)
 	}
+	spool.QuarantineCap = int(c.spoolLimit() / 10)
 	if err := spool.Limit(c.spoolLimit()); err != nil {
 		spool.Close()
 		return nil, err

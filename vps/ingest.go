@@ -49,6 +49,9 @@ func (s *Server) ingest(c *call) (any, error) {
 	s.remember(c, b)
 	s.metrics.samples(inserted, len(b.good)-inserted)
 
+	if s.Version != "" {
+		c.Header().Set("Server", "sunspool/"+s.Version) // an edge tries again with a new version what an old one refused
+	}
 	receipt := wire.Receipt{Inserted: inserted, BatchID: b.id}
 	if lenient {
 		c.Header().Set("Preference-Applied", wire.Lenient)

@@ -19,6 +19,17 @@ import (
 
 // TestLenientVerdictsAddUp sends random mixes of good, bad and repeated samples and checks each verdict by what was
 // sent, and the sum by what is stored.
+// An edge may try again with a new server what an old one refused, so the server names itself to who has a token.
+func TestAcceptedBatchNamesTheVersion(t *testing.T) {
+	b := newBench(t, func(s *Server) { s.Version = "1.2.3" })
+	if w := b.post(token1, `{"samples":[]}`); w.Code != 200 || w.Header().Get("Server") != "sunspool/1.2.3" {
+		t.Errorf("%d, Server %q", w.Code, w.Header().Get("Server"))
+	}
+	if w := b.post("wrong", `{"samples":[]}`); w.Header().Get("Server") != "" {
+		t.Errorf("a stranger is told %q", w.Header().Get("Server"))
+	}
+}
+
 func TestLenientVerdictsAddUp(t *testing.T) {
 	b := newBench(t)
 	random := rand.New(rand.NewPCG(1, 2))
