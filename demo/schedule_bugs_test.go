@@ -41,6 +41,9 @@ var bugs = map[string]*bug{
 		client, spool := w.edge.Uploader.Client, w.edge.Spool
 		next := client.Transport
 		client.Transport = tripper(func(r *http.Request) (*http.Response, error) {
+			if r.GetBody == nil { // it only asks for the time
+				return next.RoundTrip(r)
+			}
 			body, err := r.GetBody()
 			if err != nil {
 				return nil, err
