@@ -32,10 +32,14 @@ type bed struct {
 	dir      string
 	pollS    float64
 	uploadS  float64
+	commitS  float64      // SPOOL_COMMIT_INTERVAL_S of the edges that are started
 	log      *slog.Logger // of the edge
 	inverter *simulator.Server
 	link     http.RoundTripper                 // from the edge to the vps; the bed itself unless changed
 	wrap     func(store.Samples) store.Samples // what stands before the store; may be nil
+	tap      func(net.Conn) net.Conn           // what stands before the dongle; may be nil
+	kept     func(wire.Sample)                 // told of each sample in made; may be nil
+	rawEach  int                               // as edge.Edge.RawEach
 
 	mu      sync.Mutex
 	cut     bool         // the network between edge and vps
@@ -53,9 +57,6 @@ type bed struct {
 	stopped chan struct{}    // closed when the edge has ended
 	cancel  context.CancelFunc
 }
-
-// commit is SPOOL_COMMIT_INTERVAL_S of the edges that are started.
-var commit float64
 
 // epoch is when the tests play: a bubble's clock starts in 2000, before any inverter.
 var epoch = time.Date(2026, 6, 21, 10, 0, 0, 0, time.UTC)
@@ -136,7 +137,7 @@ func (b *bed) startEdge() {
 	b.t.Helper()
 	e, err := edge.New(edge.Config{
 		Host: "dongle", Port: 502, Unit: 1, PollS: b.pollS, GapMS: 20, URL: "https://vps.example.org", Token: settings.Secret("t0ken"),
-		DeviceID: "roof", BatchSize: 30, UploadS: b.uploadS, MaxBackoffS: 300, ClockTrust: "always", CommitS: commit,
+		DeviceID: "roof", BatchSize: 30, UploadS: b.uploadS, MaxBackoffS: 300, ClockTrust: "always", CommitS: b.commitS,
 		SpoolPath: filepath.Join(b.dir, "spool.db"),
 	}, "test", b.log)
 	if err != nil {
@@ -149,22 +150,28 @@ func (b *bed) startEdge() {
 	e.Inverter.Link.Dial = func(context.Context, string, string) (net.Conn, error) {
 		ours, theirs := net.Pipe()
 		go b.inverter.ServeConn(b.t.Context(), theirs)
+		if b.tap != nil {
+			ours = b.tap(ours)
+		}
 		return ours, nil
 	}
-	e.Uploader.Client.Transport = b.link
+	e.Uploader.Client.Transport, e.RawEach = b.link, b.rawEach
 	e.Kept = func(s wire.Sample) {
 		b.mu.Lock()
 		defer b.mu.Unlock()
 		b.made = append(b.made, s)
+		if b.kept != nil {
+			b.kept(s)
+		}
 	}
 	if b.tamper != nil {
 		b.tamper(e)
 	}
-	b.edge, b.cancel, b.stopped = e, cancel, make(chan struct{})
-	go func() {
-		defer close(b.stopped)
+	b.set(func() { b.edge, b.cancel, b.stopped = e, cancel, make(chan struct{}) })
+	go func(stopped chan struct{}) {
+		defer close(stopped)
 		e.Run(ctx)
-	}()
+	}(b.stopped)
 }
 
 func (b *bed) stopEdge() {
@@ -195,10 +202,15 @@ func (b *bed) RoundTrip(r *http.Request) (*http.Response, error) {
 		return nil, io.ErrUnexpectedEOF
 	}
 	if b.dates {
-		resp.Header.Set("Date", time.Now().UTC().Format(http.TimeFormat))
-		resp.TLS = &tls.ConnectionState{VerifiedChains: [][]*x509.Certificate{{}}}
+		date(resp)
 	}
 	return resp, nil
+}
+
+// date puts into resp by what an edge without a clock learns the time.
+func date(resp *http.Response) {
+	resp.Header.Set("Date", time.Now().UTC().Format(http.TimeFormat))
+	resp.TLS = &tls.ConnectionState{VerifiedChains: [][]*x509.Certificate{{}}}
 }
 
 // carry takes a request to the handlers and brings the answer back.

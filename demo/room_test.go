@@ -87,8 +87,7 @@ func TestStopFlushesWhatWasNotCommitted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBed(t).begin()
 		b.stopEdge()
-		commit = 120
-		defer func() { commit = 0 }()
+		b.commitS = 120
 		b.startEdge()
 		time.Sleep(10*time.Minute + 7*time.Second)
 		h := b.edge.Report.Now()

@@ -42,6 +42,9 @@ var bugs = map[string]*bug{
 		client, spool := e.Uploader.Client, e.Spool
 		next := client.Transport
 		client.Transport = tripper(func(r *http.Request) (*http.Response, error) {
+			if r.GetBody == nil { // it only asks for the time
+				return next.RoundTrip(r)
+			}
 			body, err := r.GetBody()
 			if err != nil {
 				return nil, err

@@ -1,16 +1,19 @@
 package demo
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
 	"net/http"
+	"os"
 	"strings"
 	"sync"
 	"time"
 
+	"sunspool/edge"
 	"sunspool/edge/simulator"
 	"sunspool/vps/store"
 	"sunspool/wire"
@@ -30,18 +33,23 @@ type world struct {
 	network  string // the fault that lies on it now, "" for none
 	requests int    // so far
 	instant  time.Time
-	atOnce   int  // requests at that instant
-	most     int  // of all instants
-	inserts  int  // calls of the store so far
-	resent   int  // samples that the store had already
-	crashing bool // the server dies in its next insert
+	atOnce   int   // requests at that instant
+	most     int   // of all instants
+	inserts  int   // calls of the store so far
+	resent   int   // samples that the store had already
+	crashing bool  // the server dies in its next insert
+	limit    int64 // of the spool, 0 for the usual one
+
+	machine   *machine // that the edge runs on, nil for one whose clock is believed
+	testimony          // what was really made, and when
+
+	spool sync.Mutex // held while the limit is set
 
 	server sync.Mutex // guards the server's life
 	dead   bool
 }
 
-// gremlin is one kind of trouble: it comes, lasts, and goes, again and again until the end. A clock that steps would be
-// one more of them.
+// gremlin is one kind of trouble: it comes, lasts, and goes, again and again until the end.
 type gremlin struct {
 	name        string
 	quiet, last time.Duration // at most between two troubles, and for one
@@ -53,7 +61,11 @@ var gremlins = []gremlin{
 	{"server", 50 * time.Minute, 10 * time.Minute, (*world).spoilServer},
 	{"edge", 40 * time.Minute, 3 * time.Minute, (*world).crash},
 	{"inverter", 20 * time.Minute, 10 * time.Minute, (*world).spoilInverter},
+	{"disk", 100 * time.Minute, 20 * time.Minute, (*world).fillDisk},
 }
+
+// clockGremlin strikes only where the edge runs on a machine.
+var clockGremlin = gremlin{"clock", 40 * time.Minute, 40 * time.Minute, (*world).spoilClock}
 
 // haunt lets g strike until end.
 func (w *world) haunt(g gremlin, end time.Time) {
@@ -134,8 +146,43 @@ func (w *world) crash(dice *rand.Rand) (string, func()) {
 	} else {
 		w.crashEdge()
 	}
+	if w.machine != nil && dice.IntN(3) == 0 {
+		what += " and boot, " + w.machine.reboot(dice)
+		w.host = w.machine.host()
+	}
 	return what, func() {
+		w.forget()
 		w.startEdge()
+		w.applyLimit()
+	}
+}
+
+// fillDisk leaves the spool less room than it needs, or hardly more.
+func (w *world) fillDisk(dice *rand.Rand) (string, func()) {
+	var used int64
+	w.set(func() { used = w.edge.Spool.Room().Used })
+	share := 0.6 + dice.Float64()/2
+	set := func(limit int64) {
+		w.lock.Lock()
+		w.limit = limit
+		w.lock.Unlock()
+		w.applyLimit()
+	}
+	set(int64(float64(used)/share) + 1<<20)
+	return fmt.Sprintf("%.0f %% full", share*100), func() { set(0) }
+}
+
+// applyLimit tells the edge that runs, if one does, how large its spool may be.
+func (w *world) applyLimit() {
+	w.spool.Lock()
+	defer w.spool.Unlock()
+	w.lock.Lock()
+	limit := cmp.Or(w.limit, 1<<30)
+	w.lock.Unlock()
+	var spool *edge.Spool
+	w.set(func() { spool = w.edge.Spool })
+	if err := spool.Limit(limit); err != nil && !errors.Is(err, os.ErrClosed) {
+		w.t.Error(err)
 	}
 }
 
@@ -191,6 +238,9 @@ func (w *world) RoundTrip(r *http.Request) (*http.Response, error) {
 			return nil, errNetwork
 		}
 		resp := carry(api, r)
+		if w.dates {
+			date(resp)
+		}
 		if err := r.Context().Err(); err != nil {
 			return nil, err // nobody waits for it any more
 		}
@@ -310,6 +360,9 @@ func (m *mortal) Insert(ctx context.Context, device string, samples []wire.Sampl
 	n, err := m.Samples.Insert(ctx, device, samples)
 	w.lock.Lock()
 	w.resent += len(samples) - n
+	if err == nil {
+		w.arrived.add(samples)
+	}
 	w.lock.Unlock()
 	if err == nil && dies {
 		w.killServer()

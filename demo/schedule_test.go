@@ -6,6 +6,7 @@ import (
 	"hash/fnv"
 	"math/rand/v2"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -24,7 +25,7 @@ const (
 )
 
 // Whatever goes wrong in four hours, and however it falls together: half an hour after the last fault every sample that
-// was made is stored, once, with its values, and the dongle was never hurried.
+// was made is stored, once, with its values and the time of its poll, and the dongle was never hurried.
 func TestRandomSchedulesLoseNothing(t *testing.T) {
 	if *oneSeed != 0 {
 		report(t, *oneSeed, play(t, *oneSeed, nil))
@@ -49,11 +50,14 @@ func TestRandomSchedulesLoseNothing(t *testing.T) {
 				total.requests += s.requests
 				total.resent += s.resent
 				total.faults += s.faults
+				total.redated += s.redated
+				total.estimated += s.estimated
 			})
 		}
 	})
-	t.Logf("%d schedules: %d samples, %d requests, %d samples sent again, %d faults", n, total.made, total.requests, total.resent, total.faults)
-	if total.resent < n || total.faults < 10*n {
+	t.Logf("%d schedules: %d samples, %d requests, %d samples sent again, %d dated later, %d of them by estimation, %d faults",
+		n, total.made, total.requests, total.resent, total.redated, total.estimated, total.faults)
+	if total.resent < n || total.faults < 10*n || total.redated < n || total.estimated < n/2 {
 		t.Error("hardly anything went wrong: the test tests nothing")
 	}
 }
@@ -63,7 +67,7 @@ type schedule struct {
 	problems []string
 	trace    []string
 
-	made, requests, resent, faults int
+	made, requests, resent, redated, estimated, faults int
 }
 
 func report(t *testing.T, seed uint64, s *schedule) {
@@ -97,7 +101,15 @@ func play(t *testing.T, seed uint64, plant *bug) *schedule {
 		b.pollS = []float64{5, 10, 20, 20, 30, 30, 60, 60}[dice.IntN(8)]
 		b.uploadS = []float64{10, 30, 60, 60}[dice.IntN(4)]
 		w.strict = dice.IntN(3) == 0
+		b.commitS = []float64{0, 0, 0, 0, 20, 120}[dice.IntN(6)]
 		b.link, b.wrap = w, w.before
+		w.watch()
+		troubles := gremlins
+		if dice.IntN(2) == 0 {
+			w.machine = &machine{began: time.Now(), says: synced}
+			b.host, b.dates = w.machine.host(), true
+			troubles = append(slices.Clip(troubles), clockGremlin)
+		}
 		if plant != nil {
 			plant.into(w)
 		}
@@ -105,7 +117,7 @@ func play(t *testing.T, seed uint64, plant *bug) *schedule {
 
 		end := time.Now().Add(scheduleTime)
 		var all sync.WaitGroup
-		for _, g := range gremlins {
+		for _, g := range troubles {
 			all.Go(func() { w.haunt(g, end) })
 		}
 		all.Wait()
@@ -113,7 +125,8 @@ func play(t *testing.T, seed uint64, plant *bug) *schedule {
 		w.trace("faults end")
 		time.Sleep(calmTime)
 		b.stopEdge()
-		s = &schedule{problems: b.problems(), trace: w.log, made: len(b.made), requests: w.requests, resent: w.resent, faults: len(w.log)}
+		problems := w.dating()
+		s = &schedule{problems: append(problems, b.problems()...), trace: w.log, made: len(b.made), requests: w.requests, resent: w.resent, redated: w.redated, estimated: w.estimated, faults: len(w.log)}
 		if w.most > spinning {
 			s.problems = append(s.problems, fmt.Sprintf("%d requests at one instant", w.most))
 		}

@@ -59,6 +59,7 @@ const (
 // Check compares the clocks and dates the samples that wait, where that is possible now. It is to be called before
 // every poll. The error is the spool's, or a *health.Fault that says what is wrong or waited for.
 func (c *Clock) Check() error {
+	synced := c.vouched() // asked before the clock is read: a time server sets it first, then the kernel says so
 	wall, up, ok := c.look()
 	if !ok {
 		return nil // the host is busy: the next poll is soon
@@ -76,7 +77,7 @@ func (c *Clock) Check() error {
 	c.heard = nil
 	c.mu.Unlock()
 
-	next, doubt := c.choose(seen, heard)
+	next, doubt := c.choose(seen, synced, heard)
 	if next.set() {
 		if err := c.adopt(next, up); err != nil {
 			return err
@@ -97,13 +98,21 @@ func (c *Clock) Check() error {
 	return c.disputed(heard)
 }
 
-// choose returns the anchor that is to replace the present one, if any is, and what the kernel says if that is in
-// doubt. It needs no lock: nobody else writes what it reads.
-func (c *Clock) choose(seen anchor, heard *hearing) (next, doubt anchor) {
+// vouched reports whether the kernel says that a time server keeps its clock. It is not asked when it does not matter.
+func (c *Clock) vouched() bool {
+	if c.Trust {
+		return false
+	}
 	synced, err := c.Host.Synced()
+	return err == nil && synced
+}
+
+// choose returns the anchor that is to replace the present one, if any is, and what the kernel says if that is in
+// doubt: synced is whether it vouches for seen. It needs no lock: nobody else writes what it reads.
+func (c *Clock) choose(seen anchor, synced bool, heard *hearing) (next, doubt anchor) {
 	now := seen.at(seen.Taken)
 	switch {
-	case err != nil || !synced || now.Before(built()) || c.refuted.set() && seen.near(c.refuted, tolerance):
+	case !synced || now.Before(built()) || c.refuted.set() && seen.near(c.refuted, tolerance):
 		return c.follow(heard), anchor{}
 	case c.anchor.Quality == Synced && seen.near(c.anchor, jump):
 		return anchor{}, anchor{}

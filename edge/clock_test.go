@@ -74,6 +74,25 @@ func (w *world) restart() {
 	}}
 }
 
+// A time server may set the clock while the edge looks at it: the time from before is not taken for the time server's.
+func TestClockThatIsSetBetweenTwoLooks(t *testing.T) {
+	w := newWorld(t)
+	w.boot(365*24*time.Hour, false)
+	wall := w.clock.Host.Wall
+	w.clock.Host.Wall = func() time.Time {
+		defer func() { w.ahead, w.synced = 0, true }() // right after the clock was read
+		return wall()
+	}
+	w.clock.Check()
+	if w.clock.anchor.set() {
+		t.Errorf("a clock that was a year off was believed: %v", w.clock.anchor.at(0))
+	}
+	w.clock.Check()
+	if got := w.clock.anchor; got.Quality != Synced || got.at(w.clock.Host.Up()).Sub(w.truth).Abs() > time.Second {
+		t.Errorf("%v by %v, it is %v", got.at(w.clock.Host.Up()), got.Quality, w.truth)
+	}
+}
+
 // poll makes a sample as the edge does, a second after its reading.
 func (w *world) poll() wire.Sample {
 	w.t.Helper()
