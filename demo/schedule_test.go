@@ -57,7 +57,7 @@ func TestRandomSchedulesLoseNothing(t *testing.T) {
 	})
 	t.Logf("%d schedules: %d samples, %d requests, %d samples sent again, %d dated later, %d of them by estimation, %d faults",
 		n, total.made, total.requests, total.resent, total.redated, total.estimated, total.faults)
-	if total.resent < n || total.faults < 10*n || total.redated < n || total.estimated < n/2 {
+	if total.resent < n || total.faults < 10*n || total.redated < n || total.estimated < n/10 {
 		t.Error("hardly anything went wrong: the test tests nothing")
 	}
 }
