@@ -31,7 +31,8 @@ func TestHostWithoutAClockLosesNothing(t *testing.T) {
 					Up:     func() time.Duration { return time.Since(begun) + 20*time.Second },
 					Synced: func() (bool, error) { return synced.Load(), nil }, BootID: "first",
 				}
-				before := len(b.made)
+				before := 0
+				b.set(func() { before = len(b.made) })
 				b.dates = byServer
 				b.startEdge()
 				time.Sleep(8 * time.Minute)
