@@ -72,13 +72,13 @@ func (e *Edge) Run(ctx context.Context) error {
 		}
 	})
 	loops.Wait()
+	e.stored(e.ring.flush()) // what a failing disk does not take is counted as lost
 	if err := e.Spool.Failure(); err != nil {
 		e.spool.Report(e.Spool.Alarm(err))
 		e.Report.Write()
 		return err
 	}
 
-	e.stored(e.ring.flush())
 	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), flushTime)
 	defer cancel()
 	e.flush(last)
@@ -105,7 +105,8 @@ func (e *Edge) collect(ctx context.Context) {
 	}
 }
 
-// poll reads the inverter once and makes the sample durable, at once or with those that wait in the ring. The error is the inverter's; the spool reports its own.
+// poll reads the inverter once and makes the sample durable, at once or with those that wait in the ring. The error is
+// the inverter's; the spool reports its own.
 func (e *Edge) poll(ctx context.Context) error {
 	reading, err := e.Inverter.Read(ctx)
 	if err != nil {

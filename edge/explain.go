@@ -128,8 +128,3 @@ func explainUpload(err error) error {
 	}
 	return f
 }
-
-func asFault(err error) *health.Fault {
-	f, _ := errors.AsType[*health.Fault](err)
-	return f
-}

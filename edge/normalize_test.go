@@ -12,6 +12,7 @@ import (
 
 	"sunspool/edge/registers"
 	"sunspool/edge/simulator"
+	"sunspool/health"
 	"sunspool/wire"
 )
 
@@ -291,4 +292,9 @@ func TestFrozenDongleIsRecognized(t *testing.T) {
 	if step(3700, 1) != 0 {
 		t.Error("still frozen though it moves again")
 	}
+}
+
+func asFault(err error) *health.Fault {
+	f, _ := errors.AsType[*health.Fault](err)
+	return f
 }
