@@ -280,12 +280,12 @@ func (s *site) storedOnce(t *testing.T, device string, parts ...iter.Seq[wire.Sa
 	}
 	defer disk.Close()
 	surplus := 0
-	buckets, err := disk.Series(t.Context(), store.Query{Device: device, Resolution: store.Quarter})
+	periods, err := disk.Periods(t.Context(), store.Query{Device: device, Resolution: store.Quarter})
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, b := range buckets {
-		surplus += b.SampleCount
+	for _, p := range periods {
+		surplus += int(p.Count)
 	}
 	missing := 0
 	var chunk []wire.Sample

@@ -261,12 +261,12 @@ func (b *bed) problems() (all []string) {
 // stored is an error unless the store has exactly these samples of the device.
 func stored(ctx context.Context, disk *store.Bolt, device string, made []wire.Sample) error {
 	rows := 0
-	buckets, err := disk.Series(ctx, store.Query{Device: device, Resolution: store.Quarter})
+	periods, err := disk.Periods(ctx, store.Query{Device: device, Resolution: store.Quarter})
 	if err != nil {
 		return err
 	}
-	for _, bucket := range buckets {
-		rows += bucket.SampleCount
+	for _, p := range periods {
+		rows += int(p.Count)
 	}
 	missing, err := disk.Insert(ctx, device, made) // what is there already is not inserted again
 	if err != nil {

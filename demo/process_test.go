@@ -276,12 +276,12 @@ func TestKilledEdgeLosesAndDoublesNothing(t *testing.T) {
 		made := s.spooled(device)
 		total += len(made)
 		rows := 0
-		buckets, err := disk.Series(t.Context(), store.Query{Device: device, Resolution: store.Quarter})
+		periods, err := disk.Periods(t.Context(), store.Query{Device: device, Resolution: store.Quarter})
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, b := range buckets {
-			rows += b.SampleCount
+		for _, p := range periods {
+			rows += int(p.Count)
 		}
 		missing, err := disk.Insert(t.Context(), device, made)
 		if err != nil {

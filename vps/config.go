@@ -36,7 +36,7 @@ type Config struct {
 	MaxSamplesPerRequest int               `name:"max-samples-per-request" env:"MAX_SAMPLES_PER_REQUEST" default:"1000" help:"Samples that one request may hold."`
 	MaxRequestBytes      int64             `name:"max-request-bytes" env:"MAX_REQUEST_BYTES" default:"1048576" help:"Bytes that one request may hold, unpacked."`
 	CacheTTLS            float64           `name:"cache-ttl-s" env:"CACHE_TTL_S" default:"5" help:"Seconds that the newest sample of a device is kept in memory; 0 for not at all."`
-	SiteTZ               string            `name:"site-tz" env:"SITE_TZ" placeholder:"ZONE" help:"Time zone of devices whose edge does not say its own, such as Europe/Brussels; UTC if empty."`
+	SiteTZ               string            `name:"site-tz" env:"SITE_TZ" placeholder:"ZONE" help:"Time zone in which days are cut, such as Europe/Brussels; empty for the one that each edge names, else UTC."`
 	CORSAllowOrigins     []string          `name:"cors-allow-origins" env:"CORS_ALLOW_ORIGINS" sep:"," placeholder:"ORIGIN,..." help:"Other origins whose pages may read, such as https://panel.example.org."`
 	LogLevel             settings.LogLevel `name:"log-level" env:"LOG_LEVEL" default:"info" help:"debug, info, warn or error."`
 
@@ -113,8 +113,12 @@ func isOrigin(origin string) bool {
 		u.Scheme+"://"+u.Host == origin && !strings.Contains(u.Host, "*")
 }
 
+// zone returns nil when there is none for all devices.
 func (c *Config) zone() (*time.Location, error) {
-	return new(zones).load(cmp.Or(c.SiteTZ, "UTC"))
+	if c.SiteTZ == "" {
+		return nil, nil
+	}
+	return new(zones).load(c.SiteTZ)
 }
 
 func (c *Config) cacheTTL() time.Duration {

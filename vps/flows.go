@@ -3,6 +3,7 @@ package vps
 import (
 	"math"
 
+	"sunspool/vps/energy"
 	"sunspool/wire"
 )
 
@@ -19,32 +20,15 @@ type flows struct {
 	Unaccounted  *float64 `json:"unaccounted"`
 }
 
-// flowsOf splits the powers of one instant: solar serves the house first, then the battery, then the grid; the battery
-// serves the house, then the grid; the grid serves what is left.
 func flowsOf(s *wire.Sample) (f flows) {
-	if s.LoadPowerW == nil {
-		return f
+	split, home, grid := energy.PowersOf(s).Split()
+	if home {
+		f.SolarHome, f.SolarBattery, f.BatteryHome = watts(split.SolarHome), watts(split.SolarBattery), watts(split.BatteryHome)
 	}
-	pv, load := max(s.PVPowerW, 0), max(*s.LoadPowerW, 0)
-	solarHome := min(pv, load)
-	f.SolarHome = watts(solarHome)
-	var charge, discharge float64 // a unit that has a battery always says what it does
-	if s.BatteryPowerW != nil {
-		charge, discharge = max(*s.BatteryPowerW, 0), max(-*s.BatteryPowerW, 0)
+	if grid {
+		f.SolarGrid, f.BatteryGrid = watts(split.SolarGrid), watts(split.BatteryGrid)
+		f.GridHome, f.GridBattery, f.Unaccounted = watts(split.GridHome), watts(split.GridBattery), watts(split.Unaccounted)
 	}
-	solarBattery := min(pv-solarHome, charge)
-	batteryHome := min(discharge, load-solarHome)
-	f.SolarBattery, f.BatteryHome = watts(solarBattery), watts(batteryHome)
-	if s.ExportPowerW == nil {
-		return f
-	}
-	exported, imported := max(*s.ExportPowerW, 0), max(-*s.ExportPowerW, 0)
-	solarGrid := min(pv-solarHome-solarBattery, exported)
-	gridHome := min(imported, load-solarHome-batteryHome)
-	f.SolarGrid, f.GridHome = watts(solarGrid), watts(gridHome)
-	f.BatteryGrid = watts(min(discharge-batteryHome, exported-solarGrid))
-	f.GridBattery = watts(min(imported-gridHome, charge-solarBattery))
-	f.Unaccounted = watts(s.PVPowerW + discharge + imported - *s.LoadPowerW - charge - exported)
 	return f
 }
 

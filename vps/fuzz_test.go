@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"sunspool/vps/store"
 	"sunspool/wire"
 )
 
@@ -39,7 +40,10 @@ func (k *keeper) Insert(_ context.Context, device string, samples []wire.Sample)
 	return inserted, nil
 }
 
-func (k *keeper) SetZone(context.Context, string, string) error { return nil }
+func (k *keeper) About(context.Context, string) (store.About, error) {
+	return store.About{}, nil
+}
+func (k *keeper) Describe(context.Context, string, store.About) error { return nil }
 
 // FuzzIngest sends any body through the whole handler: no panic, no 5xx, and what is stored is fit to store.
 func FuzzIngest(f *testing.F) {

@@ -83,25 +83,6 @@ func (s *Server) insert(c *call, samples []wire.Sample) (inserted int, err error
 	return inserted, err
 }
 
-// remember keeps what an edge said of itself. The samples are stored by now: trouble here is logged, not answered.
-func (s *Server) remember(c *call, b batch) {
-	device := c.caller.device
-	if !s.notes.update(device, b.zone, b.edge, s.Now()) {
-		return
-	}
-	if _, err := s.zones.load(b.zone); err != nil {
-		s.Log.Warn("edge sent an unknown time zone", "device", device, "tz", capped(b.zone))
-		return
-	}
-	_, err := ask(s, c, "set_zone", func(ctx context.Context) (struct{}, error) {
-		return struct{}{}, s.Store.SetZone(ctx, device, b.zone)
-	})
-	if err != nil {
-		s.notes.forgetZone(device) // the next batch tries again
-		s.Log.Warn("time zone not stored", "device", device, "error", err.Error())
-	}
-}
-
 // verdicts lists the samples that were not stored, the first problem of each. The texts of the first are spelled out;
 // of very many, the code says enough.
 func (s *Server) verdicts(problems []problem) []wire.Rejection {

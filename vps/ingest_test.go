@@ -367,8 +367,8 @@ func TestZoneOfTheEdgeIsKeptAndANonsenseOneIgnored(t *testing.T) {
 		if w := b.post(token1, string(body)); w.Code != 200 {
 			t.Fatalf("%q: %d %s", step.sent, w.Code, w.Body)
 		}
-		if got, err := b.bolt.Zone(t.Context(), "inv-1"); got != step.want || err != nil {
-			t.Errorf("after %q the zone is %q (%v)", step.sent, got, err)
+		if got, err := b.bolt.About(t.Context(), "inv-1"); got.Zone != step.want || err != nil {
+			t.Errorf("after %q the zone is %q (%v)", step.sent, got.Zone, err)
 		}
 	}
 	if n := strings.Count(b.log.String(), "unknown time zone"); n != 3 {

@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"time"
 
+	"sunspool/vps/energy"
 	"sunspool/vps/store"
 	"sunspool/wire"
 )
@@ -45,10 +46,14 @@ func (s *Server) realtime(c *call) (any, error) {
 		sample.PVDailyKWh = s.integratePV(c, &sample)
 	}
 
+	about, err := s.about(c, device)
+	if err != nil {
+		return nil, err
+	}
 	age := max(s.Now().Sub(sample.Time), 0)
 	answer := realtime{
 		Sample: sample, AgeS: math.Round(age.Seconds()*10) / 10,
-		State: freshness(age, s.notes.get(device).edge.PollIntervalS), Flows: flowsOf(&sample),
+		State: freshness(age, about.Edge), Flows: flowsOf(&sample),
 		EnergyImportKWh: sample.ImportTotalKWh, EnergyExportKWh: sample.ExportTotalKWh,
 	}
 	if sample.ExportPowerW != nil {
@@ -59,8 +64,11 @@ func (s *Server) realtime(c *call) (any, error) {
 }
 
 // freshness names an age by how many polls it is long. An edge that did not say how often it polls does so every 5 s.
-func freshness(age time.Duration, pollS float64) string {
-	poll := time.Duration(min(max(pollS, 5), 3600) * float64(time.Second))
+func freshness(age time.Duration, edge *wire.Edge) string {
+	poll := 5 * time.Second
+	if edge != nil {
+		poll = time.Duration(min(max(edge.PollIntervalS, 5), 3600) * float64(time.Second))
+	}
 	switch {
 	case age <= 3*poll:
 		return "live"
@@ -72,40 +80,22 @@ func freshness(age time.Duration, pollS float64) string {
 	return "offline"
 }
 
-// integratePV returns the PV energy from local midnight to the sample, kWh, as the sum of quarter-hour averages. Times
-// without samples count as no energy. nil when the store cannot say; a reader then sees null, not an invented number.
+// integratePV returns the PV energy since the local midnight before the sample, kWh. Times without samples count as no
+// energy. nil when the store cannot say; a reader then sees null, not an invented number.
 func (s *Server) integratePV(c *call, sample *wire.Sample) *float64 {
 	zone, err := s.zoneOf(c, sample.DeviceID)
 	if err != nil {
 		return nil
 	}
-	buckets, err := ask(s, c, "series", func(ctx context.Context) ([]wire.Bucket, error) {
-		return s.Store.Series(ctx, store.Query{Device: sample.DeviceID, Resolution: store.Quarter,
-			From: startOfDay(sample.Time.In(zone), 0), To: sample.Time.Add(time.Millisecond), Zone: zone})
+	today, err := ask(s, c, "periods", func(ctx context.Context) ([]energy.Period, error) {
+		return s.Store.Periods(ctx, store.Query{Device: sample.DeviceID, Resolution: store.Day,
+			From: startOfDay(sample.Time.In(zone), 0), Zone: zone})
 	})
-	if err != nil {
+	if err != nil || len(today) == 0 {
 		return nil
 	}
-	kwh := 0.0
-	for _, b := range buckets {
-		length := min(sample.Time.Sub(b.Start), 15*time.Minute)
-		if b.AvgPVPowerW != nil {
-			kwh += max(*b.AvgPVPowerW, 0) / 1000 * length.Hours()
-		}
-	}
+	kwh, _ := today[0].KWh(energy.PV)
 	return new(math.Round(kwh*1000) / 1000)
-}
-
-// zoneOf returns where a device's days begin and end: the zone that its edge named, else the site's.
-func (s *Server) zoneOf(c *call, device string) (*time.Location, error) {
-	name, err := ask(s, c, "zone", func(ctx context.Context) (string, error) { return s.Store.Zone(ctx, device) })
-	if err != nil {
-		return nil, err
-	}
-	if zone, err := s.zones.load(name); err == nil {
-		return zone, nil
-	}
-	return s.Zone, nil
 }
 
 // readable returns the query and the device of a reader's request, or why it may not be answered. device_id is one of

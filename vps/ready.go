@@ -10,7 +10,6 @@ const (
 	probeEvery   = 10 * time.Second
 	probeTimeout = 2 * time.Second
 	failureHolds = 30 * time.Second // a write that failed is believed so long, whatever a probe says
-	probeDevice  = "~ready"         // whose zone is written to see whether the store can write
 )
 
 // lastWrite is how the last write to the store went.
@@ -44,15 +43,9 @@ func (s *Server) writable(ctx context.Context) error {
 		return s.probeErr
 	}
 
-	// The zone alternates, so that no store can take the write for a repetition and skip it.
-	zone := "UTC"
-	if s.probeZone == zone {
-		zone = "Etc/UTC"
-	}
-	s.probeZone = zone
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), probeTimeout)
 	defer cancel()
-	s.probeErr = s.Store.SetZone(ctx, probeDevice, zone)
+	s.probeErr = s.Store.Check(ctx)
 	s.probed = now
 	return s.probeErr
 }

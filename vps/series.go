@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"sunspool/vps/energy"
 	"sunspool/vps/store"
 	"sunspool/wire"
 )
@@ -31,19 +32,18 @@ func (s *Server) series(c *call) (any, error) {
 		to = running
 	}
 	q := store.Query{Device: device, From: from, To: to, Resolution: resolutions[name], Zone: zone}
-	buckets, err := ask(s, c, "series", func(ctx context.Context) ([]wire.Bucket, error) {
+	periods, err := ask(s, c, "periods", func(ctx context.Context) ([]energy.Period, error) {
 		if !from.IsZero() && !from.Before(to) {
 			return nil, nil // the first bucket of the frame is the running one
 		}
-		return s.Store.Series(ctx, q)
+		return s.Store.Periods(ctx, q)
 	})
 	if err != nil {
 		return nil, err
 	}
-	answer := wire.Series{DeviceID: device, Frame: name, Buckets: make([]wire.Bucket, len(buckets))}
-	for i, b := range buckets {
-		b.Start = b.Start.UTC()
-		answer.Buckets[i] = b
+	answer := wire.Series{DeviceID: device, Frame: name, Buckets: make([]wire.Bucket, len(periods))}
+	for i := range periods {
+		answer.Buckets[i] = periods[i].Bucket()
 	}
 	return answer, nil
 }

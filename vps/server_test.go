@@ -17,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"sunspool/vps/energy"
 	"sunspool/vps/store"
 	"sunspool/wire"
 )
@@ -118,12 +119,12 @@ func (b *bench) ingested(samples ...wire.Sample) {
 // stored counts the samples of a device in the store.
 func (b *bench) stored(device string) (n int) {
 	b.t.Helper()
-	buckets, err := b.bolt.Series(b.t.Context(), store.Query{Device: device, To: testNow.AddDate(1, 0, 0), Resolution: store.Month})
+	periods, err := b.bolt.Periods(b.t.Context(), store.Query{Device: device, To: testNow.AddDate(1, 0, 0), Resolution: store.Month})
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	for _, bucket := range buckets {
-		n += bucket.SampleCount
+	for _, p := range periods {
+		n += int(p.Count)
 	}
 	return n
 }
@@ -190,6 +191,11 @@ func (b brokenStore) Insert(context.Context, string, []wire.Sample) (int, error)
 func (b brokenStore) Latest(context.Context, string) (wire.Sample, error) {
 	return wire.Sample{}, b.err
 }
-func (b brokenStore) Series(context.Context, store.Query) ([]wire.Bucket, error) { return nil, b.err }
-func (b brokenStore) SetZone(context.Context, string, string) error              { return b.err }
-func (b brokenStore) Zone(context.Context, string) (string, error)               { return "", b.err }
+func (b brokenStore) Periods(context.Context, store.Query) ([]energy.Period, error) {
+	return nil, b.err
+}
+func (b brokenStore) Describe(context.Context, string, store.About) error { return b.err }
+func (b brokenStore) Check(context.Context) error                         { return b.err }
+func (b brokenStore) About(context.Context, string) (store.About, error) {
+	return store.About{}, b.err
+}

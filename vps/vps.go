@@ -1,7 +1,7 @@
 // Package vps is what is right of the wire: it stores what edges send and answers readers.
 //
 //	edge ── POST /v1/ingest ──> token ──> limits ──> decode ──> store.Insert ──> 200, durable
-//	reader ── GET /v1/... ────> token ──> store.Latest, store.Series ──> JSON
+//	reader ── GET /v1/... ────> token ──> store.Latest, store.Periods ──> JSON
 //
 // A handler returns its answer or an error; fail turns every error into a status. Before a token is known to be good, a
 // request costs a few lines of header and nothing else: no body is read for it, and it takes no place of those that
@@ -35,7 +35,7 @@ type Server struct {
 	MaxSamples int            // per request; default wire.MaxSamples
 	MaxBytes   int64          // per request, unpacked; default wire.MaxBytes
 	MaxAtOnce  int            // requests served at once; default 32
-	Zone       *time.Location // of devices that never said theirs; default UTC
+	Zone       *time.Location // of every device; default the one that its edge names
 	Origins    []string       // whose pages may read, see CORS
 
 	once     sync.Once
@@ -51,7 +51,6 @@ type Server struct {
 	probing   sync.Mutex // guards the three below
 	probed    time.Time
 	probeErr  error
-	probeZone string
 }
 
 func (s *Server) init() {
@@ -70,9 +69,6 @@ func (s *Server) init() {
 		}
 		if s.MaxAtOnce == 0 {
 			s.MaxAtOnce = 32
-		}
-		if s.Zone == nil {
-			s.Zone = time.UTC
 		}
 		s.places = make(chan struct{}, s.MaxAtOnce)
 		s.metrics = newMetrics(s)

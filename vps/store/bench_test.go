@@ -154,7 +154,7 @@ func BenchmarkSeries(b *testing.B) {
 			for b.Loop() {
 				for _, c.q.Device = range []string{"dense", "sparse"} {
 					start := time.Now()
-					if got, err := store.Series(b.Context(), c.q); err != nil || len(got) < 12 {
+					if got, err := store.Periods(b.Context(), c.q); err != nil || len(got) < 12 {
 						b.Fatal(len(got), err)
 					}
 					spent[c.q.Device] += time.Since(start)

@@ -3,22 +3,26 @@ package store
 import (
 	"context"
 	"fmt"
+	"math"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	bolt "go.etcd.io/bbolt"
 
+	"sunspool/vps/energy"
 	"sunspool/wire"
 )
 
 // Bolt keeps samples in one file on the local disk. Exactly one process holds the file.
 //
 //	devices / DEVICE / samples     time in ms              -> packed sample without device and time, checksum
-//	                   quarters    start of 15 min (UTC)   -> rollup of the samples in it, checksum
-//	                   days        start of the UTC day    -> rollup of the quarters in it, checksum
-//	                   zone
-//	meta / kind, schema
+//	                   base        start of 5 min (UTC)    -> rollup of the samples in it, checksum
+//	                   hours       start of the UTC hour   -> rollup of the base rows in it, checksum
+//	                   days        start of the UTC day    -> rollup of the hours in it, checksum
+//	                   about       JSON, checksum
+//	                   pruned      time in ms before which samples were deleted
+//	meta / kind, schema, check
 //
 // Keys of time are big-endian, so bbolt's order is the order of time. One goroutine writes: it takes all Inserts that
 // wait into one transaction, because a flush of the disk costs more than everything else. A row whose checksum is wrong
@@ -75,23 +79,38 @@ func (b *Bolt) Insert(ctx context.Context, device string, samples []wire.Sample)
 	return w.inserted(err), err
 }
 
-func (b *Bolt) SetZone(ctx context.Context, device, zone string) error {
-	if was, err := b.Zone(ctx, device); err != nil || was == zone {
+func (b *Bolt) Describe(ctx context.Context, device string, about About) error {
+	about.Seen = about.Seen.Truncate(time.Millisecond).UTC()
+	if was, err := b.About(ctx, device); err != nil || was.equal(about) {
 		return err
 	}
 	w := newWrite(device)
-	w.zone = &zone
+	w.about = &about
 	return b.do(ctx, w)
 }
 
-func (b *Bolt) Zone(ctx context.Context, device string) (zone string, err error) {
+func (b *Bolt) About(ctx context.Context, device string) (about About, err error) {
 	err = b.view(ctx, func(tx *bolt.Tx) error {
-		if d := tx.Bucket(devicesBucket).Bucket([]byte(device)); d != nil {
-			zone = string(d.Get(zoneKey))
-		}
+		about = b.about(tx, []byte(device))
 		return nil
 	})
-	return zone, err
+	return about, err
+}
+
+func (b *Bolt) Devices(ctx context.Context) (all []Device, err error) {
+	err = b.view(ctx, func(tx *bolt.Tx) error {
+		return tx.Bucket(devicesBucket).ForEachBucket(func(name []byte) error {
+			line := Device{ID: string(name), About: b.about(tx, name)}
+			if d, ok := b.device(tx, line.ID); ok {
+				if first, last, ok := d.extent(); ok {
+					line.First, line.Last = fromMS(first), fromMS(last)
+				}
+			}
+			all = append(all, line)
+			return ctx.Err()
+		})
+	})
+	return all, err
 }
 
 func (b *Bolt) Latest(ctx context.Context, device string) (s wire.Sample, err error) {
@@ -100,25 +119,19 @@ func (b *Bolt) Latest(ctx context.Context, device string) (s wire.Sample, err er
 		if !ok {
 			return fmt.Errorf("device %q: %w", device, ErrNone)
 		}
-		c := d.levels[0].Cursor()
+		c := d.levels[samplesLevel].Cursor()
 		for k, v := c.Last(); k != nil; k, v = c.Prev() {
-			packed, ok := unseal(k, v)
-			if !ok {
-				b.damaged.Add(1)
-				continue
+			var whole bool
+			if s, whole, err = d.sample(device, k, v); whole || err != nil {
+				return err
 			}
-			if err := s.Unpack(packed); err != nil {
-				return fmt.Errorf("latest sample of device %q: %w", device, err)
-			}
-			s.DeviceID, s.Time = device, fromKey(k)
-			return nil
 		}
 		return fmt.Errorf("device %q: %w", device, ErrNone)
 	})
 	return s, err
 }
 
-func (b *Bolt) Series(ctx context.Context, q Query) (buckets []wire.Bucket, err error) {
+func (b *Bolt) Periods(ctx context.Context, q Query) (periods []energy.Period, err error) {
 	if err := q.Resolution.validate(); err != nil {
 		return nil, err
 	}
@@ -130,10 +143,77 @@ func (b *Bolt) Series(ctx context.Context, q Query) (buckets []wire.Bucket, err 
 		if !ok {
 			return nil
 		}
-		buckets, err = d.series(ctx, q)
+		periods, err = d.periods(ctx, q)
 		return err
 	})
-	return buckets, err
+	return periods, err
+}
+
+// eachAtOnce is how many samples Each reads in one transaction: one that lasts keeps the pages that it sees from being
+// used again, and the file grows.
+const eachAtOnce = 1000
+
+func (b *Bolt) Each(ctx context.Context, device string, from, to time.Time, yield func(wire.Sample) bool) error {
+	start, end := int64(0), int64(math.MaxInt64)
+	if !from.IsZero() {
+		start = max(start, ceil(from))
+	}
+	if !to.IsZero() {
+		end = ceil(to)
+	}
+	for {
+		some, err := b.some(ctx, device, start, end)
+		if err != nil {
+			return err
+		}
+		for _, s := range some {
+			if !yield(s) {
+				return nil
+			}
+			start = s.Time.UnixMilli() + 1
+		}
+		if len(some) < eachAtOnce {
+			return nil
+		}
+	}
+}
+
+// some returns the first samples in [from, to) ms.
+func (b *Bolt) some(ctx context.Context, device string, from, to int64) (some []wire.Sample, err error) {
+	err = b.view(ctx, func(tx *bolt.Tx) error {
+		d, ok := b.device(tx, device)
+		if !ok {
+			return nil
+		}
+		c := d.levels[samplesLevel].Cursor()
+		for k, v := c.Seek(key(from)); k != nil && ms(k) < to && len(some) < eachAtOnce; k, v = c.Next() {
+			s, whole, err := d.sample(device, k, v)
+			if err != nil {
+				return err
+			}
+			if whole {
+				some = append(some, s)
+			}
+		}
+		return nil
+	})
+	return some, err
+}
+
+func (b *Bolt) Readings(ctx context.Context, device string, t time.Time) (before, after Readings, err error) {
+	err = b.view(ctx, func(tx *bolt.Tx) error {
+		if d, ok := b.device(tx, device); ok {
+			before, after = d.readings(ceil(t))
+		}
+		return nil
+	})
+	return before, after, err
+}
+
+func (b *Bolt) Check(ctx context.Context) error {
+	w := newWrite("")
+	w.check = true
+	return b.do(ctx, w)
 }
 
 // Close waits for the transaction that is being committed, refuses the rest and closes the file.

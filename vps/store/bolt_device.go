@@ -3,53 +3,39 @@ package store
 import (
 	"context"
 	"encoding/binary"
+	"encoding/json"
+	"fmt"
 	"hash/crc32"
-	"math"
-	"time"
 
 	bolt "go.etcd.io/bbolt"
 
+	"sunspool/vps/energy"
 	"sunspool/wire"
 )
 
 var (
 	metaBucket    = []byte("meta")
 	devicesBucket = []byte("devices")
-	zoneKey       = []byte("zone")
+	aboutKey      = []byte("about")
+	prunedKey     = []byte("pruned")
+	levelBuckets  = [levels][]byte{[]byte("samples"), []byte("base"), []byte("hours"), []byte("days")}
 )
-
-const (
-	quarter = 15 * time.Minute
-	day     = 24 * time.Hour
-)
-
-// levels are the buckets of a device. A row of one covers step milliseconds and is the sum of the rows below in that
-// time. A quarter of an hour divides the hours of every zone on earth; with days of UTC a month of any zone is some 30
-// days and, at its two ends, some 100 quarters.
-var levels = [...]struct {
-	bucket []byte
-	step   int64
-}{
-	{[]byte("samples"), 1},
-	{[]byte("quarters"), quarter.Milliseconds()},
-	{[]byte("days"), day.Milliseconds()},
-}
 
 // device is the data of one device inside a transaction.
 type device struct {
 	store  *Bolt // counts the damage
-	levels [len(levels)]*bolt.Bucket
+	root   *bolt.Bucket
+	levels [levels]*bolt.Bucket
 }
 
 // device returns the data of the device of that name, false if it never had a sample.
 func (b *Bolt) device(tx *bolt.Tx, name string) (d device, ok bool) {
-	root := tx.Bucket(devicesBucket).Bucket([]byte(name))
-	if root == nil {
+	d.store, d.root = b, tx.Bucket(devicesBucket).Bucket([]byte(name))
+	if d.root == nil {
 		return d, false
 	}
-	d.store = b
-	for i, l := range levels {
-		if d.levels[i] = root.Bucket(l.bucket); d.levels[i] == nil {
+	for i, bucket := range levelBuckets {
+		if d.levels[i] = d.root.Bucket(bucket); d.levels[i] == nil {
 			return d, false
 		}
 	}
@@ -57,99 +43,197 @@ func (b *Bolt) device(tx *bolt.Tx, name string) (d device, ok bool) {
 }
 
 // createDevice returns the data of the device of that name, for writing.
-func (b *Bolt) createDevice(tx *bolt.Tx, name string) (d device, root *bolt.Bucket, err error) {
-	root, err = tx.Bucket(devicesBucket).CreateBucketIfNotExists([]byte(name))
-	if err != nil {
-		return d, nil, err
-	}
+func (b *Bolt) createDevice(tx *bolt.Tx, name string) (d device, err error) {
 	d.store = b
-	for i, l := range levels {
-		if d.levels[i], err = root.CreateBucketIfNotExists(l.bucket); err != nil {
-			return d, nil, err
+	if d.root, err = tx.Bucket(devicesBucket).CreateBucketIfNotExists([]byte(name)); err != nil {
+		return d, err
+	}
+	for i, bucket := range levelBuckets {
+		if d.levels[i], err = d.root.CreateBucketIfNotExists(bucket); err != nil {
+			return d, err
 		}
 		d.levels[i].FillPercent = 0.95 // rows come in the order of time and stay; bbolt forgets this with the transaction
 	}
-	return d, root, nil
+	return d, nil
 }
 
-// series returns the buckets of q. Each costs a search for its first sample and the sum of the rollups in it.
-func (d device) series(ctx context.Context, q Query) (buckets []wire.Bucket, err error) {
-	from, to := int64(0), int64(math.MaxInt64)
-	if !q.From.IsZero() {
-		from = max(from, ceil(q.From))
+// about returns what is remembered of a device; of what is damaged, nothing.
+func (b *Bolt) about(tx *bolt.Tx, name []byte) (a About) {
+	d := tx.Bucket(devicesBucket).Bucket(name)
+	if d == nil {
+		return a
 	}
-	if !q.To.IsZero() {
-		to = ceil(q.To)
+	v := d.Get(aboutKey)
+	if v == nil {
+		return a
 	}
-	for samples := d.levels[0].Cursor(); ; {
-		k, _ := samples.Seek(key(from))
-		if k == nil || ms(k) >= to {
-			return buckets, nil
-		}
-		if err := ctx.Err(); err != nil {
-			return nil, err
-		}
-		if ms(k) < from { // bbolt searches by halves and finds anything then; going on would go round for ever
-			return nil, damage(d.store.path, "its keys are not in order")
-		}
-		from = ms(k)
-		start, end := q.Resolution.period(fromKey(k), q.Zone)
-		var r rollup
-		d.sum(&r, 0, from, min(end.UnixMilli(), to))
-		if r.count > 0 {
-			buckets = append(buckets, r.bucket(start))
-		}
-		from = end.UnixMilli()
+	payload, ok := unseal(aboutKey, v)
+	if !ok || json.Unmarshal(payload, &a) != nil {
+		b.damaged.Add(1)
+		return About{}
 	}
+	return a
 }
 
-// sum adds to r all samples with a time in [from, to) ms, by the rows of the given level at the ends and of the levels
-// above it for all that they cover.
-func (d device) sum(r *rollup, level int, from, to int64) {
-	if up := level + 1; up < len(levels) {
-		step := levels[up].step
-		first, end := (from+step-1)/step*step, to/step*step
-		if first < end {
-			d.sum(r, level, from, first)
-			d.sum(r, up, first, end)
-			d.sum(r, level, end, to)
-			return
-		}
+// extent returns the times of the first and the last sample that the rollups know of.
+func (d device) extent() (first, last int64, ok bool) {
+	days := d.levels[dayLevel].Cursor()
+	k, v := days.First()
+	if k == nil {
+		return 0, 0, false
 	}
-	d.scan(r, level, from, to)
+	first = d.rollup(dayLevel, k, v).First
+	k, v = days.Last()
+	return first, d.rollup(dayLevel, k, v).Last, true
 }
 
-// scan adds to r the rows of one level that start in [from, to) ms. What a damaged rollup should say is computed from
-// the rows below it.
-func (d device) scan(r *rollup, level int, from, to int64) {
+// rollup returns what a row of that level says, computed from the rows below it when it is damaged.
+func (d device) rollup(level int, k, v []byte) (r energy.Rollup) {
+	if payload, ok := unseal(k, v); ok && r.Read(payload) {
+		return r
+	}
+	d.store.damaged.Add(1)
+	return d.derived(level, ms(k))
+}
+
+// derived computes a row from the rows below it.
+func (d device) derived(level int, start int64) energy.Rollup {
+	end := start + spans[level]
+	if level == baseLevel {
+		var r energy.Rollup
+		d.samples(start, end, func(s *wire.Sample) bool { r.Add(start, s); return true })
+		return r
+	}
+	var sum energy.Sum
+	d.rows(level-1, start, end, func(start int64, r *energy.Rollup) bool {
+		if level-1 == baseLevel {
+			sum.AddBase(start, start+spans[baseLevel], r)
+		} else {
+			sum.Add(r)
+		}
+		return true
+	})
+	return sum.Rollup()
+}
+
+// rows calls yield with the rollups of one level that start in [from, to) ms, until it returns false.
+func (d device) rows(level int, from, to int64, yield func(start int64, r *energy.Rollup) bool) {
 	if from >= to {
 		return
 	}
 	c := d.levels[level].Cursor()
 	for k, v := c.Seek(key(from)); k != nil && ms(k) < to; k, v = c.Next() {
-		var s wire.Sample
-		var row rollup
-		payload, ok := unseal(k, v)
-		switch {
-		case ok && level == 0 && s.UnpackFields(payload) == nil:
-			r.addSample(&s)
-		case ok && level > 0 && row.read(payload):
-			r.add(&row)
-		case level == 0:
-			d.store.damaged.Add(1)
-		default:
-			d.store.damaged.Add(1)
-			d.scan(r, level-1, ms(k), ms(k)+levels[level].step)
+		if r := d.rollup(level, k, v); !yield(ms(k), &r) {
+			return
 		}
 	}
 }
 
+// samples calls yield with the fields of the samples in [from, to) ms, without their values, until it returns false.
+func (d device) samples(from, to int64, yield func(*wire.Sample) bool) {
+	if from >= to {
+		return
+	}
+	c := d.levels[samplesLevel].Cursor()
+	for k, v := c.Seek(key(from)); k != nil && ms(k) < to; k, v = c.Next() {
+		var s wire.Sample
+		payload, ok := unseal(k, v)
+		if !ok || s.UnpackFields(payload) != nil {
+			d.store.damaged.Add(1)
+			continue
+		}
+		s.Time = fromMS(ms(k))
+		if !yield(&s) {
+			return
+		}
+	}
+}
+
+// periods returns the periods of q.
+func (d device) periods(ctx context.Context, q Query) ([]energy.Period, error) {
+	first, last, ok := d.extent()
+	if !ok {
+		return nil, nil
+	}
+	from, to := q.within(first, last)
+	g := gatherer{resolution: q.Resolution, zone: q.Zone, from: from, to: to}
+	for _, s := range plan(from, to, q.Resolution, q.Zone) {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		if s.level == samplesLevel {
+			d.samples(s.from, s.to, func(s *wire.Sample) bool { g.sample(s); return true })
+			continue
+		}
+		d.rows(s.level, s.from, s.to, func(start int64, r *energy.Rollup) bool { g.row(s.level, start, r); return true })
+	}
+	return g.done(), nil
+}
+
+// readingRows is how many base rows Readings looks through on each side: a counter that one of them lacks, because the
+// dongle had a bad moment, is in another.
+const readingRows = 36
+
+// readings returns the last readings before t ms and the first at t or after it. The base row in which t lies is read
+// sample by sample.
+func (d device) readings(t int64) (before, after Readings) {
+	in := spanOf(baseLevel, t)
+	d.samples(in, in+spans[baseLevel], func(s *wire.Sample) bool {
+		for i, r := range energy.ReadingsOf(s) {
+			switch {
+			case !r.Known():
+			case r.At < t:
+				before[i] = r
+			case !after[i].Known():
+				after[i] = r
+			}
+		}
+		return true
+	})
+	c := d.levels[baseLevel].Cursor()
+	k, v := c.Seek(key(in))
+	if k == nil {
+		k, v = c.Last()
+	} else if ms(k) >= in {
+		k, v = c.Prev()
+	}
+	for range readingRows {
+		if k == nil {
+			break
+		}
+		r := d.rollup(baseLevel, k, v)
+		for i, counter := range r.Counters {
+			if !before[i].Known() {
+				before[i] = counter.Last
+			}
+		}
+		k, v = c.Prev()
+	}
+	k, v = c.Seek(key(in + spans[baseLevel]))
+	for range readingRows {
+		if k == nil {
+			break
+		}
+		r := d.rollup(baseLevel, k, v)
+		for i, counter := range r.Counters {
+			if !after[i].Known() {
+				after[i] = counter.First
+			}
+		}
+		k, v = c.Next()
+	}
+	return before, after
+}
+
 // derive writes the row of that level that starts at start from the rows below it.
 func (d device) derive(level int, start int64) error {
-	var r rollup
-	d.scan(&r, level-1, start, start+levels[level].step)
+	r := d.derived(level, start)
+	return d.putRollup(level, start, &r)
+}
+
+func (d device) putRollup(level int, start int64, r *energy.Rollup) error {
 	k := key(start)
-	return d.levels[level].Put(k, seal(k, r.append(make([]byte, 0, rollupSize+checksumSize))))
+	return d.levels[level].Put(k, seal(k, r.Append(nil)))
 }
 
 // A bit that flips on the disk is silent: bbolt has no checksum over its data. Each value ends with one over its key and
@@ -179,13 +263,16 @@ func key(ms int64) []byte { return binary.BigEndian.AppendUint64(nil, uint64(ms)
 
 func ms(k []byte) int64 { return int64(binary.BigEndian.Uint64(k)) }
 
-func fromKey(k []byte) time.Time { return time.UnixMilli(ms(k)).UTC() }
-
-// ceil returns the first whole millisecond at or after t.
-func ceil(t time.Time) int64 {
-	ms := t.UnixMilli()
-	if time.UnixMilli(ms).Before(t) {
-		ms++
+// sample returns the sample in a row, with its values.
+func (d device) sample(name string, k, v []byte) (s wire.Sample, whole bool, err error) {
+	packed, ok := unseal(k, v)
+	if !ok {
+		d.store.damaged.Add(1)
+		return s, false, nil
 	}
-	return ms
+	if err := s.Unpack(packed); err != nil {
+		return s, false, fmt.Errorf("sample of device %q at %v: %w", name, fromMS(ms(k)), err)
+	}
+	s.DeviceID, s.Time = name, fromMS(ms(k))
+	return s, true, nil
 }

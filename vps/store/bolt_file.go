@@ -19,12 +19,13 @@ import (
 
 // The meta bucket says what the file is. A new schema has a higher number, and a program refuses what is above its own:
 // raise it also when wire.Fields grows, because an older program cannot compute rollups from such samples.
-const boltSchema = 1
+const boltSchema = 2
 
 var (
 	kindKey   = []byte("kind")
 	kind      = []byte("sunspool samples")
 	schemaKey = []byte("schema")
+	checkKey  = []byte("check")
 )
 
 const (
@@ -150,7 +151,11 @@ func openBolt(path string) (db *bolt.DB, err error) {
 		return nil, damage(path, err.Error())
 	}
 	db.AllocSize = allocSize
-	if err := db.View(func(tx *bolt.Tx) error { return checkMeta(tx, path, file) }); err != nil {
+	err = db.View(func(tx *bolt.Tx) error { return checkMeta(tx, path, file) })
+	if err == nil {
+		err = upgradeBolt(db)
+	}
+	if err != nil {
 		db.Close()
 		return nil, err
 	}

@@ -2,6 +2,7 @@ package store
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -23,10 +24,12 @@ const groupRows = 4096
 type write struct {
 	device string
 	rows   []row
-	zone   *string
+	about  *About
+	prune  int64      // delete samples before that time, ms
+	check  bool       // only be durable
 	done   chan error // of capacity 1: the caller may be gone
 
-	new, conflicts int // belong to the writer until done
+	new, conflicts, deleted int // belong to the writer until done
 }
 
 type row struct {
@@ -135,7 +138,7 @@ func (b *Bolt) try(group []*write) error {
 
 func (b *Bolt) transact(group []*write) (err error) {
 	for _, w := range group {
-		w.new, w.conflicts = 0, 0
+		w.new, w.conflicts, w.deleted = 0, 0, 0
 	}
 	defer recoverDamage(b.path, &err)()
 	tx, err := b.db.Begin(true)
@@ -157,44 +160,69 @@ func (b *Bolt) transact(group []*write) (err error) {
 	return tx.Commit()
 }
 
-// apply puts the new rows and then computes every rollup that one of them falls into, once for the whole group.
+// apply does the writes and then computes every rollup that a new row falls into, once for the whole group.
 func (b *Bolt) apply(tx *bolt.Tx, group []*write) (changed bool, err error) {
-	touched := map[string]map[int64]bool{} // device, start of quarter
+	touched := map[string]map[int64]bool{} // device, start of base row
 	for _, w := range group {
-		d, root, err := b.createDevice(tx, w.device)
+		if w.check {
+			changed = true
+			if err := tx.Bucket(metaBucket).Put(checkKey, []byte(time.Now().UTC().Format(time.RFC3339))); err != nil {
+				return false, err
+			}
+			continue
+		}
+		d, err := b.createDevice(tx, w.device)
 		if err != nil {
 			return false, fmt.Errorf("device %q: %w", w.device, err)
 		}
-		if w.zone != nil {
-			changed = true
-			if err := root.Put(zoneKey, []byte(*w.zone)); err != nil {
-				return false, err
-			}
+		bases := touched[w.device]
+		if bases == nil {
+			bases = map[int64]bool{}
+			touched[w.device] = bases
 		}
-		quarters := touched[w.device]
-		if quarters == nil {
-			quarters = map[int64]bool{}
-			touched[w.device] = quarters
-		}
-		if err := d.put(w, quarters); err != nil {
+		if err := d.write(w, bases); err != nil {
 			return false, err
 		}
-		changed = changed || w.new > 0
+		changed = changed || w.new > 0 || w.deleted > 0 || w.about != nil
 	}
-	for name, quarters := range touched {
+	for name, bases := range touched {
+		if len(bases) == 0 {
+			continue
+		}
 		d, _ := b.device(tx, name)
-		if err := d.deriveAll(quarters); err != nil {
+		if err := d.deriveAll(bases); err != nil {
 			return false, err
 		}
 	}
 	return changed, nil
 }
 
-// put stores the rows of w whose keys are new and adds their quarters.
-func (d device) put(w *write, quarters map[int64]bool) error {
+func (d device) write(w *write, bases map[int64]bool) error {
+	switch {
+	case w.about != nil:
+		text, err := json.Marshal(w.about)
+		if err != nil {
+			return err
+		}
+		return d.root.Put(aboutKey, seal(aboutKey, text))
+	case w.prune > 0:
+		return d.pruneBefore(w)
+	}
+	return d.put(w, bases)
+}
+
+// put stores the rows of w whose keys are new and adds their base rows, which are to be derived.
+func (d device) put(w *write, bases map[int64]bool) error {
+	pruned := d.pruned()
+	var late []row
 	for _, r := range w.rows {
+		base := spanOf(baseLevel, r.ms)
+		if base < pruned && d.lostSamples(base) {
+			late = append(late, r)
+			continue
+		}
 		k := key(r.ms)
-		if v := d.levels[0].Get(k); v != nil {
+		if v := d.levels[samplesLevel].Get(k); v != nil {
 			if stored, ok := unseal(k, v); ok {
 				if !samePacked(stored, r.value[:len(r.value)-checksumSize]) {
 					w.conflicts++
@@ -203,13 +231,13 @@ func (d device) put(w *write, quarters map[int64]bool) error {
 			}
 			d.store.damaged.Add(1)
 		}
-		if err := d.levels[0].Put(k, r.value); err != nil {
+		if err := d.levels[samplesLevel].Put(k, r.value); err != nil {
 			return err
 		}
 		w.new++
-		quarters[r.ms-r.ms%levels[1].step] = true
+		bases[base] = true
 	}
-	return nil
+	return d.count(w, late, bases)
 }
 
 // samePacked compares by content: the stored sample may have been packed when a name was not yet in the table.
@@ -221,18 +249,23 @@ func samePacked(stored, sent []byte) bool {
 	return s.Unpack(stored) == nil && bytes.Equal(s.AppendPacked(nil), sent)
 }
 
-func (d device) deriveAll(quarters map[int64]bool) error {
-	days := map[int64]bool{}
-	for _, start := range slices.Sorted(maps.Keys(quarters)) {
-		if err := d.derive(1, start); err != nil {
-			return err
+// deriveAll computes the given base rows anew, and the rows above them. A base row of which the rollup is all that is
+// left has its new rollup already.
+func (d device) deriveAll(bases map[int64]bool) error {
+	touched := bases
+	for level := baseLevel; level < levels; level++ {
+		above := map[int64]bool{}
+		for _, start := range slices.Sorted(maps.Keys(touched)) {
+			if level > baseLevel || touched[start] {
+				if err := d.derive(level, start); err != nil {
+					return err
+				}
+			}
+			if level+1 < levels {
+				above[spanOf(level+1, start)] = true
+			}
 		}
-		days[start-start%levels[2].step] = true
-	}
-	for _, start := range slices.Sorted(maps.Keys(days)) {
-		if err := d.derive(2, start); err != nil {
-			return err
-		}
+		touched = above
 	}
 	return nil
 }

@@ -5,12 +5,14 @@ import (
 	"time"
 )
 
-// period returns the bucket [start, end) of that resolution into which t falls, by the clocks of zone. An hour ends with
-// the full hour of the local clock or where that clock is changed, so the hour that a clock shows twice is two buckets;
+// Period returns the period [start, end) of that resolution into which t falls, by the clocks of zone. An hour ends with
+// the full hour of the local clock or where that clock is changed, so the hour that a clock shows twice is two periods;
 // a day has 23, 24 or 25 of them, and begins at 01:00 where midnight is skipped.
-func (r Resolution) period(t time.Time, zone *time.Location) (start, end time.Time) {
+func (r Resolution) Period(t time.Time, zone *time.Location) (start, end time.Time) {
 	t = t.In(zone)
 	switch y, m, d := t.Date(); r {
+	case Year:
+		return midnight(y, 1, 1, zone), midnight(y+1, 1, 1, zone)
 	case Month:
 		return midnight(y, m, 1, zone), midnight(y, m+1, 1, zone)
 	case Day:
@@ -29,10 +31,13 @@ func (r Resolution) period(t time.Time, zone *time.Location) (start, end time.Ti
 		}
 		return start, end
 	default:
-		start = t.Truncate(quarter)
-		return start, start.Add(quarter)
+		start = t.Truncate(fixed[r])
+		return start, start.Add(fixed[r])
 	}
 }
+
+// fixed are the resolutions whose periods are the same in every zone.
+var fixed = map[Resolution]time.Duration{Minute: time.Minute, FiveMinutes: 5 * time.Minute, Quarter: 15 * time.Minute}
 
 // midnight returns the first instant of a local day.
 func midnight(y int, m time.Month, d int, zone *time.Location) time.Time {
@@ -45,8 +50,8 @@ func midnight(y int, m time.Month, d int, zone *time.Location) time.Time {
 
 func (r Resolution) validate() error {
 	switch r {
-	case Quarter, Hour, Day, Month:
+	case Minute, FiveMinutes, Quarter, Hour, Day, Month, Year:
 		return nil
 	}
-	return fmt.Errorf("resolution %q is none of %s, %s, %s, %s", r, Quarter, Hour, Day, Month)
+	return fmt.Errorf("resolution %q is none of 1m, 5m, 15m, 1h, 1d, 1M, 1y", r)
 }

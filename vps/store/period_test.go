@@ -13,7 +13,7 @@ func TestHourEndsWhereTheClockIsChanged(t *testing.T) {
 	}
 	at := time.Date(2010, 11, 7, 2, 30, 30, 0, time.UTC)
 	for _, want := range []string{"02:30 02:31", "02:31 03:30", "03:30 04:30"} { // 00:00-00:01, 23:01-24:00, 00:00-01:00
-		start, end := Hour.period(at, zone)
+		start, end := Hour.Period(at, zone)
 		if got := start.UTC().Format("15:04 ") + end.UTC().Format("15:04"); got != want {
 			t.Errorf("the hour of %v is %s, want %s", at, got, want)
 		}

@@ -1,11 +1,11 @@
 // Package store is where samples rest on the vps.
 //
-//	ingest ──> Insert ──> samples by device and time ──> rollups ──> Series ──> charts
-//	                              └──> Latest ──> Cached ──> realtime
+//	ingest ──> Insert ──> samples by device and time ──> rollups ──> Periods ──> charts, energy
+//	                              └──> Latest ──> cache ──> realtime
 //
-// There is one contract and one conformance test (store_test.go); Bolt is the embedded store. Rollups are derived: each
-// one that a new sample falls into is computed anew in the transaction that stores the sample, so they are never
-// behind, and late data needs no repair.
+// There is one contract and one conformance test (store_test.go); Bolt is the embedded store, Postgres the one for
+// fleets. Rollups are derived: each one that a new sample falls into is computed in the transaction that stores the
+// sample, so they are never behind, and late data needs no repair.
 package store
 
 import (
@@ -14,6 +14,7 @@ import (
 	"fmt"
 	"time"
 
+	"sunspool/vps/energy"
 	"sunspool/wire"
 )
 
@@ -34,41 +35,83 @@ var ErrClosed = fmt.Errorf("%w: closed", ErrUnavailable)
 // values. It returns how many rows are really new. When it returns nil they are durable: a power cut right after does
 // not lose them. When it returns an error, none of them is stored, or all are (an unknown outcome); inserting them
 // again is right in both cases. A sample that wire.Validate refuses is an error that wraps *wire.Invalid, and none is
-// stored. All answers of Latest and Series count the new rows from then on, however late they arrive.
+// stored. All answers count the new rows from then on, however late they arrive.
 //
 // Latest returns the sample with the newest time, or ErrNone. Callers share what its pointers and its map refer to and
 // must not change it.
 //
-// Series returns the buckets of q in ascending order, computed from every stored sample in [q.From, q.To): averages
-// weighted by sample count over the samples that have the value, the count summed. Buckets without a sample are left
-// out; one that From or To cuts has its whole period's start and the samples inside [From, To). Its cost depends on
-// the length of time that it spans, not on the number of samples in it.
+// Periods returns the periods of q that have a sample in [q.From, q.To), in ascending order, each with the rollup of the
+// samples in it. One that From or To cuts has its whole Start and End, and the samples inside [From, To). Its cost
+// depends on the length of time and on the resolution, not on the number of samples, unless that is Minute.
 //
-// SetZone remembers the IANA time zone in which a device lives, unchecked; the same again costs no write. Zone returns
-// it, "" when unknown.
+// Each calls yield with every stored sample in [from, to) in ascending order, until yield returns false. A zero from or
+// to is no limit. The samples are yield's to keep.
+//
+// Readings returns what the device's lifetime counters showed last before t and first at t or after it; zero where there is
+// nothing near (some hours of samples on either side are looked through, across any hole).
+//
+// Describe remembers what is known of a device beside its samples; equal to what is known costs no write. About
+// returns it, the zero About when nothing is known. Devices returns every device that has a sample or was described, by
+// name.
+//
+// Prune deletes samples older than before, some at once, and returns how many; 0 means that none is left to delete. The
+// newest samples of each device stay, and all that rollups say. Samples that arrive later for five minutes that have
+// lost some are only counted in the rollups, and one between the first and the last of those is taken for a repetition,
+// because its key cannot be known any more.
+//
+// Check proves that samples could be stored now: it makes something small durable.
 //
 // Every method returns early with the context's error when ctx ends; an Insert's outcome is then unknown. Methods may be
 // called from many goroutines. After Close every method returns ErrClosed.
 type Samples interface {
 	Insert(ctx context.Context, device string, samples []wire.Sample) (inserted int, err error)
 	Latest(ctx context.Context, device string) (wire.Sample, error)
-	Series(ctx context.Context, q Query) ([]wire.Bucket, error)
-	SetZone(ctx context.Context, device, zone string) error
-	Zone(ctx context.Context, device string) (string, error)
+	Periods(ctx context.Context, q Query) ([]energy.Period, error)
+	Each(ctx context.Context, device string, from, to time.Time, yield func(wire.Sample) bool) error
+	Readings(ctx context.Context, device string, t time.Time) (before, after Readings, err error)
+	Describe(ctx context.Context, device string, about About) error
+	About(ctx context.Context, device string) (About, error)
+	Devices(ctx context.Context) ([]Device, error)
+	Prune(ctx context.Context, before time.Time) (deleted int64, err error)
+	Check(ctx context.Context) error
 	Close() error
 }
 
-// Resolution is the length of a series' buckets. Hours and longer are cut in a query's zone.
+// Readings are readings of each lifetime counter.
+type Readings [energy.Counters]energy.Reading
+
+// About is what an edge said of itself and of its inverter.
+type About struct {
+	Zone string     `json:"zone,omitempty"` // IANA name, where its days begin and end; "" when unknown
+	Edge *wire.Edge `json:"edge,omitempty"` // nil when it never said anything
+	Seen time.Time  `json:"seen,omitzero"`  // when it said so
+}
+
+func (a About) equal(b About) bool {
+	return a.Zone == b.Zone && a.Seen.Equal(b.Seen) && (a.Edge == nil) == (b.Edge == nil) && (a.Edge == nil || *a.Edge == *b.Edge)
+}
+
+// Device is one line of Devices.
+type Device struct {
+	ID string
+	About
+	First, Last time.Time // of its samples; zero when it has none
+}
+
+// Resolution is the length of the periods that a query asks for. Hours and longer are cut in the query's zone.
 type Resolution string
 
 const (
-	Quarter Resolution = "15m"
-	Hour    Resolution = "1h"
-	Day     Resolution = "1d"
-	Month   Resolution = "1M"
+	Minute      Resolution = "1m"
+	FiveMinutes Resolution = "5m"
+	Quarter     Resolution = "15m"
+	Hour        Resolution = "1h"
+	Day         Resolution = "1d"
+	Month       Resolution = "1M"
+	Year        Resolution = "1y"
 )
 
-// Query asks for buckets of one device.
+// Query asks for the periods of one device.
 type Query struct {
 	Device     string
 	From, To   time.Time // [From, To); a zero From means since the first sample, a zero To until the last, included

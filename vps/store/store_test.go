@@ -7,12 +7,14 @@ import (
 	"maps"
 	"math"
 	"math/rand/v2"
+	"reflect"
 	"slices"
 	"sync"
 	"testing"
 	"time"
 	_ "time/tzdata"
 
+	"sunspool/vps/energy"
 	"sunspool/wire"
 )
 
@@ -43,7 +45,12 @@ func testSamples(t *testing.T, open func(t *testing.T, dir string) Samples) {
 		{"WritersOfOneDeviceLoseNothing", writersOfOneDeviceLoseNothing},
 		{"DevicesAreApart", devicesAreApart},
 		{"UnknownDeviceHasNothing", unknownDeviceHasNothing},
-		{"ZoneIsRemembered", zoneIsRemembered},
+		{"DescriptionIsRemembered", descriptionIsRemembered},
+		{"PeriodsAreARecount", periodsAreARecount},
+		{"EachGivesTheSamplesInOrder", eachGivesTheSamplesInOrder},
+		{"ReadingsAreTheNearest", readingsAreTheNearest},
+		{"PruningKeepsWhatRollupsSay", pruningKeepsWhatRollupsSay},
+		{"CheckIsNoSample", checkIsNoSample},
 		{"AbsurdSampleIsRefusedWithItsBatch", absurdSampleIsRefused},
 		{"EndedContextEndsTheCall", endedContextEndsTheCall},
 	} {
@@ -87,11 +94,15 @@ func latest(t *testing.T, s Samples, device string) wire.Sample {
 
 func series(t *testing.T, s Samples, q Query) []wire.Bucket {
 	t.Helper()
-	got, err := s.Series(t.Context(), q)
+	periods, err := s.Periods(t.Context(), q)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return got
+	buckets := make([]wire.Bucket, len(periods))
+	for i := range periods {
+		buckets[i] = periods[i].Bucket()
+	}
+	return buckets
 }
 
 func firstWriteWins(t *testing.T, s Samples) {
@@ -235,7 +246,7 @@ func seriesEdges(t *testing.T, s Samples) {
 			t.Errorf("[%v, %v): %v samples, want %v", c.from, c.to, counts, c.counts)
 		}
 	}
-	if _, err := s.Series(t.Context(), Query{Device: "a", Resolution: "week"}); err == nil {
+	if _, err := s.Periods(t.Context(), Query{Device: "a", Resolution: "week"}); err == nil {
 		t.Error("a resolution of a week gave no error")
 	}
 }
@@ -376,23 +387,328 @@ func unknownDeviceHasNothing(t *testing.T, s Samples) {
 		if got := series(t, s, Query{Device: "a", Resolution: Day}); len(got) != 0 {
 			t.Errorf("series: %s", dump(got))
 		}
-		if err := s.SetZone(t.Context(), "a", "Asia/Kathmandu"); err != nil {
+		err := s.Each(t.Context(), "a", time.Time{}, time.Time{}, func(wire.Sample) bool { t.Error("a sample"); return true })
+		before, after, err2 := s.Readings(t.Context(), "a", noon)
+		if err != nil || err2 != nil || before != (Readings{}) || after != (Readings{}) {
+			t.Errorf("%v, %v; readings %v, %v", err, err2, before, after)
+		}
+		if err := s.Describe(t.Context(), "a", About{Zone: "Asia/Kathmandu"}); err != nil {
 			t.Error(err)
 		}
 	}
 }
 
-func zoneIsRemembered(t *testing.T, s Samples) {
+func descriptionIsRemembered(t *testing.T, s Samples) {
 	insert(t, s, "b", 1, at(noon, 1))
-	for _, zone := range []string{"", "Europe/Brussels", "Europe/Brussels", "Asia/Kathmandu", ""} {
-		if err := s.SetZone(t.Context(), "a", zone); err != nil {
+	insert(t, s, "b", 1, at(noon.Add(-time.Hour), 1))
+	for _, about := range []About{
+		{}, {Zone: "Europe/Brussels"}, {Zone: "Europe/Brussels"}, {Zone: "Asia/Kathmandu", Seen: noon},
+		{Edge: &wire.Edge{Version: "1.2", Model: "SH10RT", PollIntervalS: 5, SpoolCount: 7, State: "all is well"}, Seen: noon.Add(time.Minute)},
+		{Zone: "UTC"}, {},
+	} {
+		if err := s.Describe(t.Context(), "a", about); err != nil {
 			t.Fatal(err)
 		}
-		got, err := s.Zone(t.Context(), "a")
-		other, err2 := s.Zone(t.Context(), "b")
-		if got != zone || other != "" || err != nil || err2 != nil {
-			t.Errorf("zones %q and %q, %v, %v; want %q and none", got, other, err, err2, zone)
+		got, err := s.About(t.Context(), "a")
+		other, err2 := s.About(t.Context(), "b")
+		if !got.equal(about) || !other.equal(About{}) || err != nil || err2 != nil {
+			t.Errorf("%+v and %+v, %v, %v; want %+v and nothing", got, other, err, err2, about)
 		}
+		all, err := s.Devices(t.Context())
+		if err != nil || len(all) == 0 {
+			t.Fatal(all, err)
+		}
+		last := all[len(all)-1]
+		if last.ID != "b" || !last.First.Equal(noon.Add(-time.Hour)) || !last.Last.Equal(noon) {
+			t.Errorf("device %+v", last)
+		}
+		if (about != About{}) && (len(all) != 2 || all[0].ID != "a" || !all[0].About.equal(about) || !all[0].First.IsZero() || !all[0].Last.IsZero()) {
+			t.Errorf("devices %+v", all)
+		}
+	}
+}
+
+// The rollups themselves, with energy and counters, are what the samples alone give.
+func periodsAreARecount(t *testing.T, s Samples) {
+	r := rand.New(rand.NewPCG(11, 12))
+	all := random(r, noon, 100*time.Hour, 2500)
+	all = append(all, random(r, noon.Add(200*time.Hour), 2*time.Hour, 1000)...)
+	for batch := range slices.Chunk(all, 93) {
+		insert(t, s, "a", len(batch), batch...)
+	}
+	slices.SortFunc(all, func(a, b wire.Sample) int { return a.Time.Compare(b.Time) })
+	zone, err := time.LoadLocation("Asia/Kathmandu")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, resolution := range []Resolution{Minute, FiveMinutes, Quarter, Hour, Day, Month, Year} {
+		for i := range 5 {
+			q := Query{Device: "a", Resolution: resolution, Zone: zone}
+			if i > 0 {
+				q.From = noon.Add(time.Duration(r.Int64N(int64(100 * time.Hour)))).Truncate(time.Millisecond)
+				q.To = q.From.Add(time.Duration(r.Int64N(int64(140 * time.Hour)))).Truncate(time.Millisecond)
+			}
+			got, err := s.Periods(t.Context(), q)
+			if err != nil {
+				t.Fatal(err)
+			}
+			want := recountPeriods(all, q)
+			if len(got) != len(want) {
+				t.Fatalf("%s: %d periods, want %d", resolution, len(got), len(want))
+			}
+			for i := range got {
+				if d := rollupDifference(&got[i].Rollup, &want[i].Rollup); d != "" || !got[i].Start.Equal(want[i].Start) || !got[i].End.Equal(want[i].End) {
+					t.Fatalf("%s from %v to %v: period %d from %v: %s", resolution, q.From, q.To, i, want[i].Start, d)
+				}
+			}
+		}
+	}
+}
+
+// recountPeriods makes periods of samples in ascending order with no rollups in between.
+func recountPeriods(samples []wire.Sample, q Query) (periods []energy.Period) {
+	var sum energy.Sum
+	var part energy.Rollup
+	var start, end int64 // of part
+	finish := func() {
+		if part.Rows > 0 {
+			sum.AddBase(start, end, &part)
+		}
+		part = energy.Rollup{}
+	}
+	for _, s := range samples {
+		if !q.From.IsZero() && s.Time.Before(q.From) || !q.To.IsZero() && !s.Time.Before(q.To) {
+			continue
+		}
+		if n := len(periods); n == 0 || !s.Time.Before(periods[n-1].End) {
+			finish()
+			if n > 0 {
+				periods[n-1].Rollup = sum.Rollup()
+			}
+			sum = energy.Sum{}
+			from, to := q.Resolution.Period(s.Time, q.Zone)
+			periods, end = append(periods, energy.Period{Start: from, End: to}), 0
+		}
+		if s.Time.UnixMilli() >= end {
+			finish()
+			p, base := periods[len(periods)-1], s.Time.Truncate(energy.Base)
+			start, end = max(base.UnixMilli(), p.Start.UnixMilli()), min(base.Add(energy.Base).UnixMilli(), p.End.UnixMilli())
+			if !q.From.IsZero() {
+				start = max(start, q.From.UnixMilli())
+			}
+			if !q.To.IsZero() {
+				end = min(end, q.To.UnixMilli())
+			}
+		}
+		part.Add(start, &s)
+	}
+	finish()
+	if n := len(periods); n > 0 {
+		periods[n-1].Rollup = sum.Rollup()
+	}
+	return periods
+}
+
+// rollupDifference names a field in which two rollups differ by more than the rounding of sums.
+func rollupDifference(a, b *energy.Rollup) string {
+	var differ func(path string, x, y reflect.Value) string
+	differ = func(path string, x, y reflect.Value) string {
+		switch x.Kind() {
+		case reflect.Struct:
+			for i := range x.NumField() {
+				if d := differ(path+"."+x.Type().Field(i).Name, x.Field(i), y.Field(i)); d != "" {
+					return d
+				}
+			}
+		case reflect.Array:
+			for i := range x.Len() {
+				if d := differ(fmt.Sprintf("%s[%d]", path, i), x.Index(i), y.Index(i)); d != "" {
+					return d
+				}
+			}
+		case reflect.Float64:
+			if x, y := x.Float(), y.Float(); math.Abs(x-y) > 1e-9*max(1, math.Abs(x), math.Abs(y)) {
+				return fmt.Sprintf("%s is %v, want %v", path, x, y)
+			}
+		case reflect.Int64:
+			if x.Int() != y.Int() {
+				return fmt.Sprintf("%s is %v, want %v", path, x.Int(), y.Int())
+			}
+		case reflect.Pointer:
+			if !x.IsNil() || !y.IsNil() {
+				return path + " is not nil"
+			}
+		default:
+			panic(path)
+		}
+		return ""
+	}
+	return differ("", reflect.ValueOf(*a), reflect.ValueOf(*b))
+}
+
+func eachGivesTheSamplesInOrder(t *testing.T, s Samples) {
+	all := random(rand.New(rand.NewPCG(13, 14)), noon, 50*time.Hour, 2500)
+	insert(t, s, "a", len(all), all...)
+	slices.SortFunc(all, func(a, b wire.Sample) int { return a.Time.Compare(b.Time) })
+	for _, c := range []struct {
+		from, to    time.Time
+		first, last int // of all
+		stop        int // after so many, 0 for never
+	}{
+		{time.Time{}, time.Time{}, 0, 2500, 0},
+		{all[10].Time, all[2300].Time, 10, 2300, 0},
+		{all[10].Time.Add(1), all[2300].Time.Add(1), 11, 2301, 0},
+		{time.Time{}, time.Time{}, 0, 1500, 1500},
+		{noon.Add(-time.Hour), noon, 0, 0, 0},
+	} {
+		var got []wire.Sample
+		err := s.Each(t.Context(), "a", c.from, c.to, func(s wire.Sample) bool {
+			got = append(got, s)
+			return len(got) != c.stop
+		})
+		want := all[c.first:c.last]
+		if err != nil || len(got) != len(want) {
+			t.Fatalf("[%v, %v): %d samples, %v; want %d", c.from, c.to, len(got), err, len(want))
+		}
+		for i := range got {
+			w := want[i]
+			w.DeviceID = "a"
+			if string(got[i].AppendPacked(nil)) != string(w.AppendPacked(nil)) {
+				t.Fatalf("sample %d is %+v, want %+v", i, got[i], w)
+			}
+		}
+	}
+}
+
+func readingsAreTheNearest(t *testing.T, s Samples) {
+	with := func(t time.Time, pv, imported float64) wire.Sample {
+		s := at(t, 1)
+		s.PVTotalKWh = &pv
+		if imported > 0 {
+			s.ImportTotalKWh = &imported
+		}
+		return s
+	}
+	insert(t, s, "a", 5,
+		with(noon, 100, 10), with(noon.Add(time.Minute), 101, 0), with(noon.Add(2*time.Minute), 102, 0),
+		with(noon.Add(20*24*time.Hour), 200, 0), with(noon.Add(20*24*time.Hour+10*time.Minute), 201, 20))
+	for _, c := range []struct {
+		at                        time.Time
+		before, after             float64 // of the PV counter, 0 for none
+		beforeImport, afterImport float64
+	}{
+		{noon.Add(-time.Hour), 0, 100, 0, 10},
+		{noon, 0, 100, 0, 10},
+		{noon.Add(1), 100, 101, 10, 20},
+		{noon.Add(90 * time.Second), 101, 102, 10, 20},
+		{noon.Add(2*time.Minute + 1), 102, 200, 10, 20},
+		{noon.Add(10 * 24 * time.Hour), 102, 200, 10, 20},
+		{noon.Add(20*24*time.Hour + time.Second), 200, 201, 10, 20},
+		{noon.Add(30 * 24 * time.Hour), 201, 0, 20, 0},
+	} {
+		before, after, err := s.Readings(t.Context(), "a", c.at)
+		if err != nil || before[energy.PVTotal].KWh != c.before || after[energy.PVTotal].KWh != c.after ||
+			before[energy.ImportTotal].KWh != c.beforeImport || after[energy.ImportTotal].KWh != c.afterImport {
+			t.Errorf("around %v: %v and %v, %v; want %+v", c.at, before, after, err, c)
+		}
+		if c.before != 0 && before[energy.PVTotal].At >= ceil(c.at) || c.after != 0 && after[energy.PVTotal].At < ceil(c.at) {
+			t.Errorf("around %v: at %v and %v", c.at, fromMS(before[energy.PVTotal].At), fromMS(after[energy.PVTotal].At))
+		}
+	}
+}
+
+func pruningKeepsWhatRollupsSay(t *testing.T, s Samples) {
+	all := random(rand.New(rand.NewPCG(15, 16)), noon, 30*time.Hour, 3000)
+	insert(t, s, "a", 3000, all...)
+	insert(t, s, "b", 1, at(noon, 1))
+	q := Query{Device: "a", Resolution: FiveMinutes}
+	want, err := s.Periods(t.Context(), q)
+	if err != nil {
+		t.Fatal(err)
+	}
+	newest := latest(t, s, "a")
+	cut := noon.Add(20*time.Hour + 2*time.Minute)
+	for deleted := int64(1); deleted > 0; {
+		if deleted, err = s.Prune(t.Context(), cut); err != nil {
+			t.Fatal(err)
+		}
+	}
+	left := 0
+	s.Each(t.Context(), "a", time.Time{}, time.Time{}, func(s wire.Sample) bool {
+		if left++; s.Time.Before(cut.Truncate(energy.Base)) {
+			t.Errorf("a sample of %v is left", s.Time)
+		}
+		return true
+	})
+	if left == 0 || left > 1500 {
+		t.Errorf("%d of 3000 samples are left", left)
+	}
+	compare := func(when string, q Query, want []energy.Period) {
+		t.Helper()
+		got, err := s.Periods(t.Context(), q)
+		if err != nil || len(got) != len(want) {
+			t.Fatalf("%s: %d periods, %v; want %d", when, len(got), err, len(want))
+		}
+		for i := range got {
+			if d := rollupDifference(&got[i].Rollup, &want[i].Rollup); d != "" {
+				t.Fatalf("%s: period %d: %s", when, i, d)
+			}
+		}
+	}
+	compare("after pruning", q, want)
+	insert(t, s, "a", 0, all...) // an edge that sends again what was acknowledged long ago
+	compare("after a repetition", q, want)
+
+	// Late samples: before and after those that are gone, and where there never was one.
+	first := fromMS(want[0].Rollup.First)
+	start, end := first.Truncate(energy.Base), first.Truncate(energy.Base).Add(energy.Base-1)
+	hole := noon.Add(-40 * time.Hour)
+	late := []wire.Sample{at(start, 7), at(end, 7), at(hole, 7), at(hole.Add(time.Minute), 7)}
+	if start.Equal(first) {
+		t.Fatal("the first sample is at the very start")
+	}
+	insert(t, s, "a", 4, late...)
+	insert(t, s, "a", 0, late...)
+	got, err := s.Periods(t.Context(), q)
+	if err != nil || len(got) != len(want)+1 || got[0].Rows != 2 || got[1].Rows != want[0].Rows+2 {
+		t.Errorf("late samples: %d periods, %v, %d and %d rows; want %d, 2 and %d", len(got), err, got[0].Rows, got[1].Rows, len(want)+1, want[0].Rows+2)
+	}
+	hours, days := rows(t, s, Hour), rows(t, s, Day)
+	if hours != 3004 || days != 3004 {
+		t.Errorf("%d rows by hours, %d by days, want 3004", hours, days)
+	}
+
+	if _, err := s.Prune(t.Context(), noon.AddDate(1, 0, 0)); err != nil {
+		t.Fatal(err)
+	}
+	if got := latest(t, s, "a"); !got.Time.Equal(newest.Time) {
+		t.Errorf("the newest sample is of %v, was of %v", got.Time, newest.Time)
+	}
+	if got := latest(t, s, "b"); !got.Time.Equal(noon) {
+		t.Errorf("the only sample of a device is gone")
+	}
+}
+
+func rows(t *testing.T, s Samples, r Resolution) (n int64) {
+	t.Helper()
+	periods, err := s.Periods(t.Context(), Query{Device: "a", Resolution: r})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range periods {
+		n += p.Rows
+	}
+	return n
+}
+
+func checkIsNoSample(t *testing.T, s Samples) {
+	for range 2 {
+		if err := s.Check(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if all, err := s.Devices(t.Context()); len(all) != 0 || err != nil {
+		t.Errorf("devices %v, %v", all, err)
 	}
 }
 
@@ -425,12 +741,19 @@ func calls(s Samples) map[string]func(context.Context) error {
 			return err
 		},
 		"Latest": func(ctx context.Context) error { _, err := s.Latest(ctx, "a"); return err },
-		"Series": func(ctx context.Context) error {
-			_, err := s.Series(ctx, Query{Device: "a", Resolution: Day})
+		"Periods": func(ctx context.Context) error {
+			_, err := s.Periods(ctx, Query{Device: "a", Resolution: Day})
 			return err
 		},
-		"SetZone": func(ctx context.Context) error { return s.SetZone(ctx, "a", "Asia/Kathmandu") },
-		"Zone":    func(ctx context.Context) error { _, err := s.Zone(ctx, "a"); return err },
+		"Each": func(ctx context.Context) error {
+			return s.Each(ctx, "a", time.Time{}, time.Time{}, func(wire.Sample) bool { return true })
+		},
+		"Readings": func(ctx context.Context) error { _, _, err := s.Readings(ctx, "a", noon); return err },
+		"Describe": func(ctx context.Context) error { return s.Describe(ctx, "a", About{Zone: "Asia/Kathmandu"}) },
+		"About":    func(ctx context.Context) error { _, err := s.About(ctx, "a"); return err },
+		"Devices":  func(ctx context.Context) error { _, err := s.Devices(ctx); return err },
+		"Prune":    func(ctx context.Context) error { _, err := s.Prune(ctx, noon); return err },
+		"Check":    func(ctx context.Context) error { return s.Check(ctx) },
 	}
 }
 
@@ -465,7 +788,7 @@ func survivesReopening(t *testing.T, open func() Samples) {
 	s := open()
 	all := random(rand.New(rand.NewPCG(8, 9)), noon, 48*time.Hour, 300)
 	insert(t, s, "a", 300, all...)
-	if err := s.SetZone(t.Context(), "a", "Europe/Brussels"); err != nil {
+	if err := s.Describe(t.Context(), "a", About{Zone: "Europe/Brussels"}); err != nil {
 		t.Fatal(err)
 	}
 	want, newest := series(t, s, Query{Device: "a", Resolution: Hour}), latest(t, s, "a")
@@ -481,8 +804,8 @@ func survivesReopening(t *testing.T, open func() Samples) {
 	if got := latest(t, s, "a"); string(got.AppendPacked(nil)) != string(newest.AppendPacked(nil)) {
 		t.Errorf("latest %+v, was %+v", got, newest)
 	}
-	if zone, err := s.Zone(t.Context(), "a"); zone != "Europe/Brussels" || err != nil {
-		t.Errorf("zone %q, %v", zone, err)
+	if about, err := s.About(t.Context(), "a"); about.Zone != "Europe/Brussels" || err != nil {
+		t.Errorf("about %+v, %v", about, err)
 	}
 	insert(t, s, "a", 0, all...)
 }

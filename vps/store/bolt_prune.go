@@ -1,0 +1,136 @@
+package store
+
+import (
+	"cmp"
+	"context"
+	"encoding/binary"
+	"slices"
+	"time"
+
+	bolt "go.etcd.io/bbolt"
+
+	"sunspool/vps/energy"
+	"sunspool/wire"
+)
+
+// pruneAtOnce is how many samples of a device one transaction deletes: inserts wait for it.
+const pruneAtOnce = 10_000
+
+func (b *Bolt) Prune(ctx context.Context, before time.Time) (deleted int64, err error) {
+	names, err := b.Devices(ctx)
+	if err != nil {
+		return 0, err
+	}
+	for _, d := range names {
+		// Whole base rows, and not the one with the newest sample: a device always has a latest one.
+		w := newWrite(d.ID)
+		w.prune = spanOf(baseLevel, min(before.UnixMilli(), d.Last.UnixMilli()))
+		if d.Last.IsZero() || w.prune <= 0 || !b.hasBefore(ctx, d.ID, w.prune) {
+			continue
+		}
+		if err := b.do(ctx, w); err != nil {
+			return deleted, err
+		}
+		deleted += int64(w.deleted)
+	}
+	return deleted, nil
+}
+
+func (b *Bolt) hasBefore(ctx context.Context, name string, before int64) (has bool) {
+	b.view(ctx, func(tx *bolt.Tx) error {
+		if d, ok := b.device(tx, name); ok {
+			k, _ := d.levels[samplesLevel].Cursor().First()
+			has = k != nil && ms(k) < before
+		}
+		return nil
+	})
+	return has
+}
+
+// pruneBefore deletes some of the samples before w.prune. Where it stops inside a base row, that row has lost samples
+// too: what the rollup says of it stays.
+func (d device) pruneBefore(w *write) error {
+	c := d.levels[samplesLevel].Cursor()
+	end := int64(0)
+	for k, _ := c.First(); k != nil && ms(k) < w.prune && w.deleted < pruneAtOnce; k, _ = c.First() {
+		end = spanOf(baseLevel, ms(k)) + spans[baseLevel]
+		if err := c.Delete(); err != nil {
+			return err
+		}
+		w.deleted++
+	}
+	if end <= d.pruned() {
+		return nil
+	}
+	return d.root.Put(prunedKey, seal(prunedKey, binary.BigEndian.AppendUint64(nil, uint64(end))))
+}
+
+// pruned returns the time, ms, before which samples may be gone.
+func (d device) pruned() int64 {
+	payload, ok := unseal(prunedKey, d.root.Get(prunedKey))
+	if !ok || len(payload) != 8 {
+		return 0
+	}
+	return ms(payload)
+}
+
+// lostSamples reports whether a base row counts more samples than are stored in its span.
+func (d device) lostSamples(start int64) bool {
+	k := key(start)
+	v := d.levels[baseLevel].Get(k)
+	if v == nil {
+		return false
+	}
+	r, stored := d.rollup(baseLevel, k, v), int64(0)
+	d.samples(start, start+spans[baseLevel], func(*wire.Sample) bool { stored++; return true })
+	return r.Rows > stored
+}
+
+// count adds late rows to the rollups of base rows whose samples are gone, if they are before or after all of those.
+func (d device) count(w *write, late []row, bases map[int64]bool) error {
+	slices.SortFunc(late, func(a, b row) int { return cmp.Compare(a.ms, b.ms) })
+	for len(late) > 0 {
+		start := spanOf(baseLevel, late[0].ms)
+		n := 0
+		for n < len(late) && late[n].ms < start+spans[baseLevel] {
+			n++
+		}
+		new, err := d.countInto(start, late[:n])
+		if err != nil {
+			return err
+		}
+		if late = late[n:]; new > 0 {
+			w.new += new
+			bases[start] = false // its rollup is written, those above are not
+		}
+	}
+	return nil
+}
+
+func (d device) countInto(start int64, late []row) (new int, err error) {
+	k := key(start)
+	r := d.rollup(baseLevel, k, d.levels[baseLevel].Get(k))
+	was := r.Rows
+	var earlier energy.Rollup
+	first := r.First
+	for _, row := range late {
+		var s wire.Sample
+		if err := s.UnpackFields(row.value); err != nil {
+			return 0, err
+		}
+		s.Time = fromMS(row.ms)
+		switch {
+		case row.ms < first && (earlier.Rows == 0 || row.ms > earlier.Last):
+			earlier.Add(start, &s)
+		case row.ms > r.Last:
+			r.Add(start, &s)
+		}
+	}
+	if earlier.Rows > 0 {
+		r.Precede(&earlier)
+	}
+	if r.Rows == was {
+		return 0, nil
+	}
+	return int(r.Rows - was), d.putRollup(baseLevel, start, &r)
+}

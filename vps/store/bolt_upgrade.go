@@ -1,0 +1,97 @@
+package store
+
+import (
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"time"
+
+	bolt "go.etcd.io/bbolt"
+)
+
+// upgradeBolt brings a file of an older schema to the present one. Samples are never touched; the rollups, which are
+// derived from them, are made anew. Interrupted at any point it begins again, and ends the same.
+//
+// Schema 1 had rollups of quarter-hours and days, the zone of a device by itself, and a device of the name ~ready, to
+// whom the zone was written that showed whether the disk can be written to.
+func upgradeBolt(db *bolt.DB) error {
+	schema, names := 0, []string(nil)
+	err := db.View(func(tx *bolt.Tx) (err error) {
+		if schema, err = strconv.Atoi(string(tx.Bucket(metaBucket).Get(schemaKey))); err != nil || schema == boltSchema {
+			return err
+		}
+		return tx.Bucket(devicesBucket).ForEachBucket(func(name []byte) error {
+			names = append(names, string(name))
+			return nil
+		})
+	})
+	if err != nil || schema == boltSchema {
+		return err
+	}
+	b := &Bolt{path: db.Path(), db: db}
+	for _, name := range names {
+		if err := b.upgradeDevice(name); err != nil {
+			return fmt.Errorf("bring device %q to schema %d: %w", name, boltSchema, err)
+		}
+	}
+	return db.Update(func(tx *bolt.Tx) error {
+		return tx.Bucket(metaBucket).Put(schemaKey, strconv.AppendInt(nil, boltSchema, 10))
+	})
+}
+
+func (b *Bolt) upgradeDevice(name string) error {
+	err := b.db.Update(func(tx *bolt.Tx) error {
+		all := tx.Bucket(devicesBucket)
+		if name == "~ready" {
+			return all.DeleteBucket([]byte(name))
+		}
+		d := all.Bucket([]byte(name))
+		for _, old := range [...]string{"quarters", "base", "hours", "days"} {
+			if d.Bucket([]byte(old)) == nil {
+				continue
+			}
+			if err := d.DeleteBucket([]byte(old)); err != nil {
+				return err
+			}
+		}
+		if zone := d.Get([]byte("zone")); zone != nil {
+			text, err := json.Marshal(About{Zone: string(zone)})
+			if err != nil {
+				return err
+			}
+			if err := d.Put(aboutKey, seal(aboutKey, text)); err != nil {
+				return err
+			}
+		}
+		return d.Delete([]byte("zone"))
+	})
+	for from := int64(0); err == nil && from >= 0; {
+		err = b.db.Update(func(tx *bolt.Tx) error {
+			from, err = b.deriveDays(tx, name, from)
+			return err
+		})
+	}
+	return err
+}
+
+// deriveDays makes the rollups of the next month of days that have samples, and returns where to go on, -1 at the end.
+func (b *Bolt) deriveDays(tx *bolt.Tx, name string, from int64) (next int64, err error) {
+	if tx.Bucket(devicesBucket).Bucket([]byte(name)) == nil {
+		return -1, nil
+	}
+	d, err := b.createDevice(tx, name)
+	if err != nil {
+		return 0, err
+	}
+	bases := map[int64]bool{}
+	k, _ := d.levels[samplesLevel].Cursor().Seek(key(from))
+	if k == nil {
+		return -1, nil
+	}
+	c := d.levels[samplesLevel].Cursor()
+	next = spanOf(dayLevel, ms(k)) + 31*24*time.Hour.Milliseconds()
+	for k, _ := c.Seek(k); k != nil && ms(k) < next; k, _ = c.Seek(key(spanOf(baseLevel, ms(k)) + spans[baseLevel])) {
+		bases[spanOf(baseLevel, ms(k))] = true
+	}
+	return next, d.deriveAll(bases)
+}
