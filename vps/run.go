@@ -38,7 +38,7 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger) (err error) {
 	if err != nil {
 		return err
 	}
-	disk, err := store.OpenBolt(filepath.Join(cfg.DataDir, "vps.db"))
+	disk, err := cfg.openStore(ctx)
 	if err != nil {
 		return err
 	}
@@ -84,6 +84,11 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger) (err error) {
 	err = g.Wait()
 	log.Info("vps stopped")
 	return err
+}
+
+// openStore opens where samples rest.
+func (c *Config) openStore(context.Context) (*store.Bolt, error) {
+	return store.OpenBolt(filepath.Join(c.DataDir, "vps.db"))
 }
 
 func announce(cfg Config, log *slog.Logger, public, internal net.Listener) {
