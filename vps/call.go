@@ -16,13 +16,15 @@ import (
 // call is one request on its way through the server, and what is known of it so far.
 type call struct {
 	http.ResponseWriter
-	r      *http.Request
-	began  time.Time
-	caller caller
-	status int // 0 until answered
-	code   string
-	in     int64 // bytes of body read
-	out    int   // bytes of body written
+	r       *http.Request
+	began   time.Time
+	caller  caller
+	byToken bool // who the caller is was said by a token
+	placed  bool // it has one of the places of Server
+	status  int  // 0 until answered
+	code    string
+	in      int64 // bytes of body read
+	out     int   // bytes of body written
 }
 
 // Unwrap lets http.ResponseController reach the connection.

@@ -15,13 +15,14 @@ import (
 
 	"sunspool/health"
 	"sunspool/settings"
+	"sunspool/vps/store"
 )
 
 // Config is the settings of the vps: one line each = variable, flag, default, help. A setting that is empty or 0 where
 // that makes no sense is its default.
 type Config struct {
 	DatabaseURL settings.Secret `name:"database-url" env:"DATABASE_URL" placeholder:"URL" hidden:"" help:"Not in this version: it has only the embedded store."`
-	RedisURL    settings.Secret `name:"redis-url" env:"REDIS_URL" placeholder:"URL" hidden:"" help:"Not in this version: it has only the cache in the process."`
+	RedisURL    settings.Secret `name:"redis-url" env:"REDIS_URL" placeholder:"URL" help:"A Redis that several processes share: redis://[user:password@]host[:port][/database], or rediss:// for TLS. It keeps the newest sample of each device and carries new ones to every /v1/stream; empty for a cache in this process. Environment only."`
 	DataDir     string          `name:"data-dir" env:"DATA_DIR" default:"/data" placeholder:"DIR" help:"Where samples are kept."`
 
 	ListenAddr   string `name:"listen" env:"LISTEN_ADDR" default:"127.0.0.1:8000" placeholder:"HOST:PORT" help:"Where the API listens."`
@@ -35,7 +36,7 @@ type Config struct {
 
 	MaxSamplesPerRequest int               `name:"max-samples-per-request" env:"MAX_SAMPLES_PER_REQUEST" default:"1000" help:"Samples that one request may hold."`
 	MaxRequestBytes      int64             `name:"max-request-bytes" env:"MAX_REQUEST_BYTES" default:"1048576" help:"Bytes that one request may hold, unpacked."`
-	CacheTTLS            float64           `name:"cache-ttl-s" env:"CACHE_TTL_S" default:"5" help:"Seconds that the newest sample of a device is kept in memory; 0 for not at all."`
+	CacheTTLS            float64           `name:"cache-ttl-s" env:"CACHE_TTL_S" default:"5" help:"Seconds that the newest sample of a device is kept in the cache; 0 for not at all."`
 	SiteTZ               string            `name:"site-tz" env:"SITE_TZ" placeholder:"ZONE" help:"Time zone in which days are cut, such as Europe/Brussels; empty for the one that each edge names, else UTC."`
 	CORSAllowOrigins     []string          `name:"cors-allow-origins" env:"CORS_ALLOW_ORIGINS" sep:"," placeholder:"ORIGIN,..." help:"Other origins whose pages may read, such as https://panel.example.org."`
 	LogLevel             settings.LogLevel `name:"log-level" env:"LOG_LEVEL" default:"info" help:"debug, info, warn or error."`
@@ -57,7 +58,10 @@ func (c *Config) Validate() error {
 		}
 	}
 	check(c.DatabaseURL == "", "DATABASE_URL is set, but this version has only the embedded store: leave it empty and set DATA_DIR")
-	check(c.RedisURL == "", "REDIS_URL is set, but this version has only the cache in the process: leave it empty")
+	if c.RedisURL != "" {
+		why := store.WrongRedisURL(string(c.RedisURL))
+		check(why == "", "REDIS_URL %s", why)
+	}
 	check(c.DataDir != "", "DATA_DIR is empty")
 	check(isAddr(c.ListenAddr), "LISTEN_ADDR %q is not host:port", c.ListenAddr)
 	check(c.InternalAddr == "" || isAddr(c.InternalAddr), "INTERNAL_ADDR %q is not host:port", c.InternalAddr)

@@ -67,7 +67,7 @@ func TestSecretsAreNeverPrintedNorTakenFromTheCommandLine(t *testing.T) {
 }
 
 func TestEverythingWrongIsNamedAtOnce(t *testing.T) {
-	c := Config{DatabaseURL: "postgres://x", RedisURL: "redis://x", ListenAddr: "8000", InternalAddr: "nowhere:99999", TLSCertFile: "/nowhere",
+	c := Config{DatabaseURL: "postgres://x", RedisURL: "redis://", ListenAddr: "8000", InternalAddr: "nowhere:99999", TLSCertFile: "/nowhere",
 		MaxSamplesPerRequest: -1, MaxRequestBytes: 1, CacheTTLS: -1, SiteTZ: "Mars/Base", CORSAllowOrigins: []string{"*"}}
 	fault, ok := errors.AsType[*health.Fault](c.Validate())
 	if !ok || fault.Exit != health.ExitConfig || fault.Next == "" {

@@ -46,6 +46,9 @@ func (s *Server) ingest(c *call) (any, error) {
 			return nil, err
 		}
 	}
+	if inserted > 0 {
+		s.broadcast(b.good)
+	}
 	s.remember(c, b)
 	s.metrics.samples(inserted, len(b.good)-inserted)
 

@@ -57,6 +57,8 @@ func newMetrics(s *Server) *metrics {
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "sunspool_requests_in_flight",
 			Help: "Requests with a good token that are being served."}, func() float64 { return float64(len(s.places)) }),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "sunspool_streams",
+			Help: "Readers of /v1/stream."}, func() float64 { return float64(s.live.count()) }),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "sunspool_build_info", Help: "Always 1.",
 			ConstLabels: prometheus.Labels{"version": cmp.Or(s.Version, "unknown"), "go": runtime.Version()}}, func() float64 { return 1 }),
 	)

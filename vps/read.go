@@ -51,9 +51,10 @@ func (s *Server) realtime(c *call) (any, error) {
 		return nil, err
 	}
 	age := max(s.Now().Sub(sample.Time), 0)
+	state, _ := freshness(age, about.Edge)
 	answer := realtime{
 		Sample: sample, AgeS: math.Round(age.Seconds()*10) / 10,
-		State: freshness(age, about.Edge), Flows: flowsOf(&sample),
+		State: state, Flows: flowsOf(&sample),
 		EnergyImportKWh: sample.ImportTotalKWh, EnergyExportKWh: sample.ExportTotalKWh,
 	}
 	if sample.ExportPowerW != nil {
@@ -63,21 +64,22 @@ func (s *Server) realtime(c *call) (any, error) {
 	return answer, nil
 }
 
-// freshness names an age by how many polls it is long. An edge that did not say how often it polls does so every 5 s.
-func freshness(age time.Duration, edge *wire.Edge) string {
+// freshness names an age by how many polls it is long, and says how long the name has been true. An edge that did not
+// say how often it polls does so every 5 s.
+func freshness(age time.Duration, edge *wire.Edge) (state string, held time.Duration) {
 	poll := 5 * time.Second
 	if edge != nil {
 		poll = time.Duration(min(max(edge.PollIntervalS, 5), 3600) * float64(time.Second))
 	}
 	switch {
 	case age <= 3*poll:
-		return "live"
+		return "live", age
 	case age <= 12*poll:
-		return "delayed"
+		return "delayed", age - 3*poll
 	case age <= 180*poll:
-		return "stale"
+		return "stale", age - 12*poll
 	}
-	return "offline"
+	return "offline", age - 180*poll
 }
 
 // integratePV returns the PV energy since the local midnight before the sample, kWh. Times without samples count as no

@@ -42,15 +42,17 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger) (err error) {
 	if err != nil {
 		return err
 	}
-	samples := store.Samples(disk)
-	if ttl := cfg.cacheTTL(); ttl > 0 {
-		samples = store.NewCached(disk, ttl)
+	chain := health.New(time.Now, log)
+	samples, others, err := cfg.cached(disk, chain)
+	if err != nil {
+		return errors.Join(err, disk.Close())
 	}
 	defer func() { err = errors.Join(err, samples.Close()) }()
 
 	s := &Server{
 		Store: samples, Tokens: tokens, Log: log, Zone: zone, Origins: cfg.CORSAllowOrigins, Conflicts: disk.Conflicts,
 		MaxSamples: cfg.MaxSamplesPerRequest, MaxBytes: cfg.MaxRequestBytes, Version: cfg.Version,
+		Others: others, Chain: chain,
 	}
 	var cert *certificate
 	var https *tls.Config
@@ -81,6 +83,9 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger) (err error) {
 		g.Go(func() error { return Serve(ctx, internal, nil, s.Internal(), log) })
 	}
 	g.Go(func() error { reload(ctx, cfg, tokens, cert, log); return nil })
+	if others != nil {
+		g.Go(func() error { s.Listen(ctx); return nil })
+	}
 	err = g.Wait()
 	log.Info("vps stopped")
 	return err
@@ -89,6 +94,19 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger) (err error) {
 // openStore opens where samples rest.
 func (c *Config) openStore(context.Context) (*store.Bolt, error) {
 	return store.OpenBolt(filepath.Join(c.DataDir, "vps.db"))
+}
+
+// cached puts the cache of the settings in front of samples. others is nil where that is in this process.
+func (c *Config) cached(samples store.Samples, chain *health.Chain) (front store.Samples, others *store.Redis, err error) {
+	chain.Link("store")
+	switch ttl := c.cacheTTL(); {
+	case c.RedisURL != "":
+		others, err = store.NewRedis(samples, string(c.RedisURL), ttl, chain.Link("redis"))
+		return others, others, err
+	case ttl > 0:
+		return store.NewCached(samples, ttl), nil, nil
+	}
+	return samples, nil, nil
 }
 
 func announce(cfg Config, log *slog.Logger, public, internal net.Listener) {
@@ -157,6 +175,7 @@ func Serve(ctx context.Context, l net.Listener, https *tls.Config, h http.Handle
 		MaxHeaderBytes:    8 << 10,
 		Protocols:         new(http.Protocols),
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+		BaseContext:       func(net.Listener) context.Context { return withStopping(context.WithoutCancel(ctx), ctx.Done()) },
 	}
 	srv.Protocols.SetHTTP1(true)
 	l = netutil.LimitListener(l, maxConnections)
@@ -180,4 +199,17 @@ func Serve(ctx context.Context, l net.Listener, https *tls.Config, h http.Handle
 		}
 	}
 	return <-drained
+}
+
+// A request is not cut off when the server is told to stop; one that would go on for ever asks stopping.
+type stoppingKey struct{}
+
+func withStopping(ctx context.Context, stopping <-chan struct{}) context.Context {
+	return context.WithValue(ctx, stoppingKey{}, stopping)
+}
+
+// stopping returns a channel that is closed when the server of a request is told to stop; nil when it cannot be.
+func stopping(request context.Context) <-chan struct{} {
+	stopping, _ := request.Value(stoppingKey{}).(<-chan struct{})
+	return stopping
 }

@@ -2,6 +2,7 @@
 //
 //	edge ── POST /v1/ingest ──> token ──> limits ──> decode ──> store.Insert ──> 200, durable
 //	reader ── GET /v1/... ────> token ──> store.Latest, store.Periods ──> JSON
+//	reader ── GET /v1/stream ─> token ──> what is stored from then on ──> events
 //
 // A handler returns its answer or an error; fail turns every error into a status. Before a token is known to be good, a
 // request costs a few lines of header and nothing else: no body is read for it, and it takes no place of those that
@@ -38,14 +39,17 @@ type Server struct {
 	Zone       *time.Location // of every device; default the one that its edge names
 	Origins    []string       // whose pages may read, see CORS
 
+	Others *store.Redis  // carries new samples between processes that serve the same devices; nil for one alone
+	Chain  *health.Chain // default one of its own
+
 	once     sync.Once
 	places   chan struct{} // one for each request that is served
 	failures failures
 	notes    notes
 	zones    zones
 	metrics  *metrics
-	chain    *health.Chain
 	stored   *health.Link
+	live     live
 
 	lastWrite lastWrite
 	probing   sync.Mutex // guards the three below
@@ -72,8 +76,10 @@ func (s *Server) init() {
 		}
 		s.places = make(chan struct{}, s.MaxAtOnce)
 		s.metrics = newMetrics(s)
-		s.chain = health.New(s.Now, s.Log)
-		s.stored = s.chain.Link("store")
+		if s.Chain == nil {
+			s.Chain = health.New(s.Now, s.Log)
+		}
+		s.stored = s.Chain.Link("store")
 	})
 }
 
@@ -87,6 +93,7 @@ func (s *Server) Handler() http.Handler {
 	mux.Handle("POST "+wire.IngestPath, s.withToken(s.ingest))
 	mux.Handle("GET "+wire.RealtimePath, s.withToken(s.realtime))
 	mux.Handle("GET "+wire.SeriesPath, s.withToken(s.series))
+	mux.Handle("GET "+wire.StreamPath, s.withToken(s.stream))
 	return s.around(mux)
 }
 
@@ -110,10 +117,11 @@ func (s *Server) Readers(device string) http.Handler {
 	mux.Handle("GET "+wire.HealthPath, s.public(s.health))
 	mux.Handle("GET "+wire.RealtimePath, anybody(s.realtime))
 	mux.Handle("GET "+wire.SeriesPath, anybody(s.series))
+	mux.Handle("GET "+wire.StreamPath, anybody(s.stream))
 	return s.around(mux)
 }
 
-// handler returns the answer to c, which is sent as 200, or an error for fail.
+// handler returns the answer to c, which is sent as 200, or an error for fail; or neither, if it wrote the answer itself.
 type handler func(c *call) (answer any, err error)
 
 // public serves h to everybody. around made w a *call.
@@ -125,7 +133,9 @@ func (s *Server) public(h handler) http.Handler {
 			s.fail(c, err)
 			return
 		}
-		c.answer(http.StatusOK, answer)
+		if c.status == 0 {
+			c.answer(http.StatusOK, answer)
+		}
 	})
 }
 
@@ -144,8 +154,18 @@ func (s *Server) withToken(h handler) http.Handler {
 			}
 			return nil, s.rejected(errBadToken)
 		}
+		c.byToken = true
 		return s.inPlace(c, who, h)
 	})
+}
+
+// stillAllowed reports whether c would be let in now as it was.
+func (s *Server) stillAllowed(c *call) bool {
+	if !c.byToken {
+		return true
+	}
+	who, known := s.Tokens.find(bearer(c.r))
+	return known && who == c.caller
 }
 
 func (s *Server) rejected(r *refusal) error {
@@ -162,12 +182,21 @@ func (s *Server) as(who caller, h handler) http.Handler {
 func (s *Server) inPlace(c *call, who caller, h handler) (any, error) {
 	select {
 	case s.places <- struct{}{}:
-		defer func() { <-s.places }()
+		c.placed = true
+		defer s.leave(c)
 	default:
 		return nil, errBusy
 	}
 	c.caller = who
 	return h(c)
+}
+
+// leave gives back the place of c, if it still has it.
+func (s *Server) leave(c *call) {
+	if c.placed {
+		c.placed = false
+		<-s.places
+	}
 }
 
 func (s *Server) root(*call) (any, error)   { return statusOK, nil }

@@ -15,6 +15,7 @@ const (
 	IngestPath   = "/v1/ingest"
 	RealtimePath = "/v1/realtime"
 	SeriesPath   = "/v1/series"
+	StreamPath   = "/v1/stream"
 	HealthPath   = "/health"
 	ReadyPath    = "/ready"
 	MetricsPath  = "/metrics"

@@ -342,6 +342,30 @@ func TestDeletionThatCouldNotBeSentIsDoneFirst(t *testing.T) {
 	}
 }
 
+// The same for a deletion that was never sent: the first reader sends it, or else the probe does, for other processes.
+func TestDeletionThatWasNeverSentIsSentLater(t *testing.T) {
+	server, inner := services.Redis(t), &versions{}
+	r, other := usable(t, inner, server.URL(), time.Hour), usable(t, inner, server.URL(), time.Hour)
+	insert(t, r, "a", 1, at(noon, 1))
+	latest(t, r, "a")
+	client := r.use.Swap(nil)
+	insert(t, r, "a", 1, at(noon, 2))
+	r.use.Store(client)
+	if got := latest(t, r, "a").PVPowerW; got != 2 {
+		t.Errorf("%v W for the first reader", got)
+	}
+	latest(t, r, "a")
+	r.broke(client, errors.New("cut off"))
+	insert(t, r, "a", 1, at(noon, 3))
+	if got := latest(t, other, "a").PVPowerW; got != 2 {
+		t.Fatalf("%v W: what is to be deleted is not there", got)
+	}
+	eventually(t, 5*time.Second, "it is used again", func() bool { return r.use.Load() != nil })
+	if got := latest(t, other, "a").PVPowerW; got != 3 {
+		t.Errorf("%v W for another process after the probe", got)
+	}
+}
+
 func TestWrongPasswordIsSaidAndNotShown(t *testing.T) {
 	server := services.Redis(t, services.Password("right"))
 	u, _ := url.Parse(server.URL())
@@ -405,7 +429,7 @@ func poison(rng *rand.Rand, good string) string {
 	case 5:
 		start := strings.Index(good, field) + len(field)
 		end := start + strings.IndexAny(good[start:], ",}")
-		return good[:start] + pick("NaN", "Infinity", "1e999", "1e300", "-1e16", "true", "[]", "{}", `"0"`, "01", "+1", "1.0") + good[end:]
+		return good[:start] + pick("NaN", "Infinity", "1e999", "1e300", "1e+300", "-10000000000000000", "true", "[]", "{}", `"0"`, "01", "+1", "1.0") + good[end:]
 	case 6:
 		return strings.Replace(good, `"device_id":"a"`, `"device_id":`+pick(`"b"`, `"A"`, `""`, `null`, `"a\u0000"`, `"../a"`), 1)
 	case 7:
@@ -413,7 +437,7 @@ func poison(rng *rand.Rand, good string) string {
 	case 8:
 		return good + pick(good, " ", "\n", "x", "null")
 	default:
-		return strings.Replace(good, "}", `,"values":{"x":`+pick("1e999", "null", "{}", "1e300", strings.Repeat("[", 5000), "0."+strings.Repeat("1", maxSample))+"}}", 1)
+		return strings.Replace(good, "}", `,"values":{"x":`+pick("1e999", "null", "{}", "1e+300", strings.Repeat("[", 5000), "0."+strings.Repeat("1", maxSample))+"}}", 1)
 	}
 }
 
@@ -561,9 +585,15 @@ func TestClosedRedisLeavesNothing(t *testing.T) {
 				}
 				ctx, stop := context.WithCancel(t.Context())
 				var wg sync.WaitGroup
-				wg.Go(func() { r.Listen(ctx, func(string) bool { return true }, func(wire.Sample) {}) })
+				var heard atomic.Bool
+				wg.Go(func() { r.Listen(ctx, func(string) bool { return true }, func(wire.Sample) { heard.Store(true) }) })
 				if spoil != nil {
-					eventually(t, 10*time.Second, "Redis is used", func() bool { return r.use.Load() != nil })
+					eventually(t, 10*time.Second, "it listens", func() bool {
+						s := at(noon, 1)
+						s.DeviceID = "a"
+						r.Publish(s)
+						return heard.Load()
+					})
 					latest(t, r, "a")
 					if name != "well" {
 						spoil(server)

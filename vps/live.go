@@ -1,0 +1,121 @@
+package vps
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"time"
+
+	"sunspool/wire"
+)
+
+const (
+	liveFor      = 10 * time.Minute // a sample that is older when it arrives is history, and no news for a stream
+	maxStreams   = 64               // in this process; one more closes the oldest
+	maxUnwritten = 120              // samples that wait for a slow reader; one more drops the oldest
+)
+
+// live brings new samples to the streams of this process. Nobody waits for a reader.
+type live struct {
+	mu      sync.Mutex
+	streams []*subscription // the oldest first
+}
+
+// subscription is what one stream hears of its device.
+type subscription struct {
+	device string
+	ready  chan struct{} // gets a value when something waits
+	closed chan struct{} // is closed when a newer stream needs the place
+
+	waiting []wire.Sample // guarded by live.mu
+}
+
+// subscribe returns a new subscription, for which the oldest of too many is closed.
+func (l *live) subscribe(device string) *subscription {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.streams) == maxStreams {
+		close(l.streams[0].closed)
+		l.streams = slices.Delete(l.streams, 0, 1)
+	}
+	sub := &subscription{device: device, ready: make(chan struct{}, 1), closed: make(chan struct{})}
+	l.streams = append(l.streams, sub)
+	return sub
+}
+
+func (l *live) unsubscribe(sub *subscription) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if i := slices.Index(l.streams, sub); i >= 0 {
+		l.streams = slices.Delete(l.streams, i, i+1)
+	}
+}
+
+// wanted reports whether any stream is about device.
+func (l *live) wanted(device string) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.ContainsFunc(l.streams, func(sub *subscription) bool { return sub.device == device })
+}
+
+// tell gives samples of one device, in ascending order, to its streams.
+func (l *live) tell(samples ...wire.Sample) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, sub := range l.streams {
+		if len(samples) == 0 || sub.device != samples[0].DeviceID {
+			continue
+		}
+		sub.waiting = append(sub.waiting, samples...)
+		sub.waiting = sub.waiting[max(0, len(sub.waiting)-maxUnwritten):]
+		select {
+		case sub.ready <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// take returns what waits for sub.
+func (l *live) take(sub *subscription) []wire.Sample {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	samples := sub.waiting
+	sub.waiting = nil
+	return samples
+}
+
+func (l *live) count() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.streams)
+}
+
+// news returns those of samples that are not history at the time now, in ascending order.
+func news(samples []wire.Sample, now time.Time) []wire.Sample {
+	var recent []wire.Sample
+	for _, s := range samples {
+		if now.Sub(s.Time) <= liveFor {
+			recent = append(recent, s)
+		}
+	}
+	slices.SortStableFunc(recent, func(a, b wire.Sample) int { return a.Time.Compare(b.Time) })
+	return recent[max(0, len(recent)-maxUnwritten):]
+}
+
+// broadcast tells the streams of this process and of the others what was stored.
+func (s *Server) broadcast(samples []wire.Sample) {
+	recent := news(samples, s.Now())
+	s.live.tell(recent...)
+	if s.Others != nil {
+		for _, sample := range recent {
+			s.Others.Publish(sample)
+		}
+	}
+}
+
+// Listen tells the streams of this process what others stored, until ctx ends.
+func (s *Server) Listen(ctx context.Context) {
+	s.Others.Listen(ctx, s.live.wanted, func(sample wire.Sample) {
+		s.live.tell(news([]wire.Sample{sample}, s.Now())...)
+	})
+}

@@ -1,0 +1,330 @@
+package vps
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"net/http"
+	"strconv"
+	"time"
+
+	"sunspool/vps/energy"
+	"sunspool/vps/store"
+	"sunspool/wire"
+)
+
+const (
+	comeBack   = 3 * time.Second  // that a reader waits before it comes again
+	pingEvery  = 15 * time.Second // while nothing else is to be said
+	todayEvery = time.Minute      // at most
+	tokenHolds = 5 * time.Minute  // until it is looked at again
+	writeLimit = 10 * time.Second // for the reader to take what is written
+)
+
+// stream answers GET /v1/stream: server-sent events about one device, for as long as the reader stays.
+//
+//	hello   once: the program, its clock, the device
+//	sample  each new one, in ascending order; its id is its time in ms
+//	today   energy since local midnight: at most once a minute, and when a day begins
+//	state   when it changes: live, delayed, stale, offline, never
+//	bye     before this side ends it, with the reason
+//
+// A reader that comes back with the id of the last sample that it has gets those that it missed, of the last ten
+// minutes; one without gets the newest. A stream takes a place among the requests that are served at once only until it
+// has begun.
+func (s *Server) stream(c *call) (any, error) {
+	_, device, err := readable(c, "device_id")
+	if err != nil {
+		return nil, err
+	}
+	sub := s.live.subscribe(device) // first: what comes while the store is read is told here too, and sent once
+	defer s.live.unsubscribe(sub)
+	e := &events{s: s, c: c, device: device, conn: http.NewResponseController(c)}
+	if err := e.begin(c.r.Header.Get("Last-Event-ID")); err != nil {
+		return nil, err
+	}
+	s.leave(c)
+
+	h := c.Header()
+	h.Set("Content-Type", "text/event-stream")
+	h.Set("X-Accel-Buffering", "no") // a proxy that waits for more would hold each event back
+	c.WriteHeader(http.StatusOK)
+	if c.r.Method == http.MethodHead {
+		return nil, nil
+	}
+	_ = e.conn.SetReadDeadline(time.Time{}) // the server's is for a request that is read, this one has been
+	e.run(sub)
+	return nil, nil
+}
+
+// events are what is written to one stream.
+type events struct {
+	s      *Server
+	c      *call
+	conn   *http.ResponseController
+	device string
+	ready  bytes.Buffer // to be written
+
+	last  time.Time // of the newest sample that the reader has; zero for none
+	state string    // as sent last
+	today struct {
+		date     string // as sent last
+		sent     time.Time
+		outdated bool // there are newer samples
+	}
+}
+
+// begin makes ready what a new reader gets at once.
+func (e *events) begin(lastID string) error {
+	about, err := e.s.about(e.c, e.device)
+	if err != nil {
+		return err
+	}
+	missed, err := e.missed(lastID)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(&e.ready, "retry: %d\n", comeBack.Milliseconds())
+	e.add("hello", greeting(e, about))
+	e.samples(missed)
+	return e.follow()
+}
+
+// missed returns the samples that a reader does not have whose last event was lastID.
+func (e *events) missed(lastID string) (samples []wire.Sample, err error) {
+	newest, err := ask(e.s, e.c, "latest", func(ctx context.Context) (wire.Sample, error) { return e.s.Store.Latest(ctx, e.device) })
+	if errors.Is(err, store.ErrNone) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	if ms, err := strconv.ParseInt(lastID, 10, 64); err == nil && ms <= newest.Time.UnixMilli() {
+		e.last = time.UnixMilli(ms)
+		if samples, err = e.unsent(); err != nil {
+			return nil, err
+		}
+	}
+	return append(samples, newest), nil
+}
+
+// unsent returns the stored samples of the last ten minutes that the reader does not have.
+func (e *events) unsent() ([]wire.Sample, error) {
+	from := e.s.Now().Add(-liveFor)
+	if next := e.last.Add(time.Millisecond); next.After(from) {
+		from = next
+	}
+	return ask(e.s, e.c, "each", func(ctx context.Context) (all []wire.Sample, err error) {
+		err = e.s.Store.Each(ctx, e.device, from, time.Time{}, func(sample wire.Sample) bool {
+			all = append(all, sample)
+			return len(all) < wire.MaxSamples
+		})
+		return all, err
+	})
+}
+
+// run writes events until somebody ends the stream.
+func (e *events) run(sub *subscription) {
+	ticks := time.NewTicker(pingEvery)
+	defer ticks.Stop()
+	looked := time.Now() // at the token
+	for e.write() == nil {
+		select {
+		case <-e.c.r.Context().Done():
+			return
+		case <-stopping(e.c.r.Context()):
+			e.bye("stopping")
+			return
+		case <-sub.closed:
+			e.bye("too_many_streams")
+			return
+		case <-sub.ready:
+			e.samples(e.s.live.take(sub))
+			_ = e.follow() // the store's trouble is not the reader's: the next tick tries again
+		case now := <-ticks.C:
+			if now.Sub(looked) >= tokenHolds {
+				if looked = now; !e.s.stillAllowed(e.c) {
+					e.bye("token_revoked")
+					return
+				}
+			}
+			e.tick()
+		}
+	}
+}
+
+// tick is what is done when nothing may have been heard for a while. Samples that another process stored and could not
+// tell about are found in the store, so that a device is not called silent for that.
+func (e *events) tick() {
+	if e.s.Now().Sub(e.last) >= pingEvery {
+		if unsent, err := e.unsent(); err == nil {
+			e.samples(unsent)
+		}
+	}
+	_ = e.follow()
+	if e.ready.Len() == 0 {
+		e.ready.WriteString(": ping\n\n")
+	}
+}
+
+// samples adds those that are newer than what the reader has.
+func (e *events) samples(all []wire.Sample) {
+	for i := range all {
+		sample := &all[i]
+		if !sample.Time.After(e.last) {
+			continue
+		}
+		e.last, e.today.outdated = sample.Time, true
+		fmt.Fprintf(&e.ready, "id: %d\n", sample.Time.UnixMilli())
+		e.add("sample", powersOf(sample))
+	}
+}
+
+// follow adds what follows from the samples and from the clock: the energy of today, and the state if it is another.
+func (e *events) follow() error {
+	now := e.s.Now()
+	zone, err := e.s.zoneOf(e.c, e.device)
+	if err != nil {
+		return err
+	}
+	now = now.In(zone)
+	if date := now.Format(time.DateOnly); date != e.today.date || e.today.outdated && now.Sub(e.today.sent) >= todayEvery {
+		energies, err := e.energies(now)
+		if err != nil {
+			return err
+		}
+		e.today.date, e.today.sent, e.today.outdated = date, now, false
+		e.add("today", energies)
+	}
+
+	about, err := e.s.about(e.c, e.device)
+	if err != nil {
+		return err
+	}
+	state, since := stateOf(e.last, now, about.Edge)
+	if state != e.state {
+		e.state = state
+		e.add("state", stateEvent{state, since})
+	}
+	return nil
+}
+
+// stateOf says how fresh the newest sample is, and since when it is only that.
+func stateOf(newest, now time.Time, edge *wire.Edge) (state string, since *time.Time) {
+	if newest.IsZero() {
+		return "never", nil
+	}
+	state, held := freshness(max(now.Sub(newest), 0), edge)
+	return state, new(now.Add(-held).UTC().Truncate(time.Millisecond))
+}
+
+// energies returns the energy of the local day of now.
+func (e *events) energies(now time.Time) (todayEvent, error) {
+	answer := todayEvent{Date: now.Format(time.DateOnly), Zone: now.Location().String()}
+	days, err := ask(e.s, e.c, "periods", func(ctx context.Context) ([]energy.Period, error) {
+		return e.s.Store.Periods(ctx, store.Query{Device: e.device, Resolution: store.Day,
+			From: startOfDay(now, 0), To: startOfDay(now, 1), Zone: now.Location()})
+	})
+	if err != nil || len(days) == 0 {
+		return answer, err
+	}
+	for i, to := range []**float64{energy.PV: &answer.PV, energy.Load: &answer.Load, energy.Import: &answer.Import,
+		energy.Export: &answer.Export, energy.Charge: &answer.Charge, energy.Discharge: &answer.Discharge} {
+		if kwh, known := days[0].KWh(i); known {
+			*to = new(math.Round(kwh*1000) / 1000)
+		}
+	}
+	return answer, nil
+}
+
+func (e *events) bye(reason string) {
+	e.add("bye", map[string]string{"reason": reason})
+	_ = e.write()
+}
+
+// add makes an event ready.
+func (e *events) add(name string, v any) {
+	data, err := json.Marshal(v)
+	if err != nil {
+		panic(err) // a number that is not finite got past the store's doors: a fault of this program
+	}
+	fmt.Fprintf(&e.ready, "event: %s\ndata: %s\n\n", name, data)
+}
+
+// write sends what is ready. The time for it is the reader's to keep, each time anew: a stream has no end to be
+// written by, as other answers have.
+func (e *events) write() error {
+	_ = e.conn.SetWriteDeadline(time.Now().Add(writeLimit))
+	_, err := e.c.Write(e.ready.Bytes())
+	e.ready.Reset()
+	if err != nil {
+		return err
+	}
+	return e.conn.Flush()
+}
+
+type helloEvent struct {
+	Build     string      `json:"build"`
+	Time      time.Time   `json:"time"`
+	Device    helloDevice `json:"device"`
+	BackfillS float64     `json:"backfill_s"` // how far back samples that were missed are sent
+}
+
+type helloDevice struct {
+	ID            string  `json:"id"`
+	Model         string  `json:"model,omitempty"`
+	Zone          string  `json:"time_zone,omitempty"`
+	PollIntervalS float64 `json:"poll_interval_s,omitempty"`
+}
+
+func greeting(e *events, about store.About) helloEvent {
+	h := helloEvent{Build: e.s.Version, Time: e.s.Now().UTC().Truncate(time.Millisecond), BackfillS: liveFor.Seconds(),
+		Device: helloDevice{ID: e.device, Zone: about.Zone}}
+	if e.s.Zone != nil {
+		h.Device.Zone = e.s.Zone.String()
+	}
+	if edge := about.Edge; edge != nil {
+		h.Device.Model, h.Device.PollIntervalS = edge.Model, edge.PollIntervalS
+	}
+	return h
+}
+
+// sampleEvent is what a screen shows of a sample. What the inverter cannot know is null.
+type sampleEvent struct {
+	Time     float64  `json:"t"` // seconds since 1970
+	PVW      float64  `json:"pv_w"`
+	LoadW    *float64 `json:"load_w"`
+	BatteryW *float64 `json:"battery_w"` // > 0 charging
+	GridW    *float64 `json:"grid_w"`    // > 0 from the grid
+	SOCPct   *float64 `json:"soc_pct"`
+	Flows    flows    `json:"flows"`
+}
+
+func powersOf(s *wire.Sample) sampleEvent {
+	e := sampleEvent{Time: float64(s.Time.UnixMilli()) / 1000, PVW: s.PVPowerW, LoadW: s.LoadPowerW, BatteryW: s.BatteryPowerW,
+		SOCPct: s.BatterySOCPct, Flows: flowsOf(s)}
+	if s.ExportPowerW != nil {
+		e.GridW = new(0 - *s.ExportPowerW)
+	}
+	return e
+}
+
+// todayEvent is the energy since local midnight, kWh; null where no sample could know it.
+type todayEvent struct {
+	Date      string   `json:"date"`
+	Zone      string   `json:"tz"`
+	PV        *float64 `json:"pv_kwh"`
+	Load      *float64 `json:"load_kwh"`
+	Import    *float64 `json:"import_kwh"`
+	Export    *float64 `json:"export_kwh"`
+	Charge    *float64 `json:"charge_kwh"`
+	Discharge *float64 `json:"discharge_kwh"`
+}
+
+type stateEvent struct {
+	State string     `json:"state"`
+	Since *time.Time `json:"since"` // null when there never was a sample
+}
