@@ -350,6 +350,7 @@ func TestDeletionThatWasNeverSentIsSentLater(t *testing.T) {
 	latest(t, r, "a")
 	client := r.use.Swap(nil)
 	insert(t, r, "a", 1, at(noon, 2))
+	r.done("a", r.marks-1) // that of an insert before is done: nothing is said about this one
 	r.use.Store(client)
 	if got := latest(t, r, "a").PVPowerW; got != 2 {
 		t.Errorf("%v W for the first reader", got)

@@ -1,0 +1,307 @@
+//go:build unix
+
+package vps
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"sunspool/health"
+	"sunspool/settings"
+	"sunspool/vps/services"
+	"sunspool/vps/store"
+	"sunspool/wire"
+)
+
+// process is one of several that serve the same devices from one database.
+type process struct {
+	*Server
+	addr string
+	log  *logBuffer
+}
+
+// shared is a database that outlives each process.
+type shared struct{ store.Samples }
+
+func (shared) Close() error { return nil }
+
+// startProcesses serves a new database by n servers over real connections. An empty redisURL is a cache in each.
+func startProcesses(t testing.TB, n int, redisURL string) []*process {
+	t.Helper()
+	bolt, err := store.OpenBolt(filepath.Join(t.TempDir(), "vps.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { bolt.Close() })
+	began := time.Now()
+	all := make([]*process, n)
+	for i := range all {
+		p := &process{log: new(logBuffer)}
+		log := slog.New(slog.NewJSONHandler(p.log, &slog.HandlerOptions{Level: slog.LevelWarn}))
+		cfg := Config{RedisURL: settings.Secret(redisURL), CacheTTLS: 5}
+		chain := health.New(time.Now, log)
+		samples, others, err := cfg.cached(shared{bolt}, chain)
+		if err != nil {
+			t.Fatal(err)
+		}
+		tokens, err := ParseTokens(token1+":inv-1", "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		p.Server = &Server{Store: samples, Others: others, Chain: chain, Log: log, Tokens: tokens,
+			Now: func() time.Time { return testNow.Add(time.Since(began)) }}
+		p.addr = serve(t, p.Handler())
+		ctx, cancel := context.WithCancel(context.Background())
+		var listening sync.WaitGroup
+		if others != nil {
+			listening.Go(func() { p.Listen(ctx) })
+		}
+		t.Cleanup(func() { cancel(); listening.Wait(); samples.Close() })
+		all[i] = p
+	}
+	return all
+}
+
+// serve serves h until the test ends, and returns where.
+func serve(t testing.TB, h http.Handler) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- Serve(ctx, l, nil, h, slog.New(slog.DiscardHandler)) }()
+	t.Cleanup(func() { cancel(); <-done })
+	return l.Addr().String()
+}
+
+// request returns the answer's body; an error of the connection is one of the test.
+func request(t testing.TB, client *http.Client, method, url string, body []byte) (int, string) {
+	t.Helper()
+	r, _ := http.NewRequest(method, url, bytes.NewReader(body))
+	r.Header.Set("Authorization", "Bearer "+token1)
+	answer, err := client.Do(r)
+	if err != nil {
+		t.Error(err)
+		return 0, ""
+	}
+	defer answer.Body.Close()
+	text, err := io.ReadAll(answer.Body)
+	if err != nil {
+		t.Error(err)
+	}
+	return answer.StatusCode, string(text)
+}
+
+func (p *process) ingest(t testing.TB, pv int) {
+	t.Helper()
+	s := with(fields(0), "pv_power_w", pv)
+	s["ts"] = p.Now().Format(time.RFC3339Nano)
+	if code, text := request(t, http.DefaultClient, "POST", "http://"+p.addr+wire.IngestPath, []byte(bodyOf(s))); code != 200 || text != `{"inserted":1}` {
+		t.Errorf("ingest: %d %s", code, text)
+	}
+}
+
+func (p *process) realtimePV(t testing.TB) (pv int) {
+	t.Helper()
+	_, text := request(t, http.DefaultClient, "GET", "http://"+p.addr+wire.RealtimePath+"?device_id=inv-1", nil)
+	_, after, _ := strings.Cut(text, `"pv_power_w":`)
+	fmt.Sscan(after, &pv)
+	return pv
+}
+
+func (p *process) stream(t testing.TB) <-chan event {
+	t.Helper()
+	conn, err := net.Dial("tcp", p.addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	return follow(t, conn, "inv-1", token1)
+}
+
+// next returns the next sample event's id, "" if there is none in time.
+func next(events <-chan event) string {
+	limit := time.After(2 * time.Second)
+	for {
+		select {
+		case e := <-events:
+			if e.name == "sample" {
+				return e.id
+			}
+		case <-limit:
+			return ""
+		}
+	}
+}
+
+// Two processes on one database and one Redis: what one stored is at once in the answers and in the streams of both,
+// once.
+func TestProcessesShareWhatIsNew(t *testing.T) {
+	server := services.Redis(t)
+	both := startProcesses(t, 2, server.URL())
+	streams := []<-chan event{both[0].stream(t), both[1].stream(t)}
+	pv := 1000
+	for began := time.Now(); ; { // until Redis is connected and listened to
+		pv++
+		both[0].ingest(t, pv)
+		select {
+		case e := <-streams[1]:
+			if e.name != "sample" {
+				continue
+			}
+		case <-time.After(50 * time.Millisecond):
+			if time.Since(began) > 10*time.Second {
+				t.Fatal("the other process hears nothing")
+			}
+			continue
+		}
+		break
+	}
+	both[1].ingest(t, pv)
+	time.Sleep(1500 * time.Millisecond) // the first listens a second after it connected
+	names(streams[0])
+	names(streams[1])
+
+	for i := range 200 {
+		pv++
+		both[i%2].ingest(t, pv)
+		for j, p := range both {
+			if got := p.realtimePV(t); got != pv {
+				t.Fatalf("round %d: process %d says %d W, %d W were stored", i, j, got, pv)
+			}
+		}
+		if a, b := next(streams[0]), next(streams[1]); a == "" || a != b {
+			t.Fatalf("round %d: the streams got %q and %q", i, a, b)
+		}
+	}
+	time.Sleep(100 * time.Millisecond)
+	for j, events := range streams {
+		if again := of("sample", events); len(again) > 0 {
+			t.Errorf("stream %d got %d samples again", j, len(again))
+		}
+	}
+
+	server.Kill() // each has its own streams still
+	pv++
+	both[0].ingest(t, pv)
+	if next(streams[0]) == "" {
+		t.Error("without Redis a process does not hear itself")
+	}
+	if got := both[1].realtimePV(t); got != pv {
+		t.Errorf("without Redis: %d W, %d W were stored", got, pv)
+	}
+	for _, p := range both {
+		if text := p.log.String(); strings.Count(text, "link broken") > 1 || strings.Contains(text, "panic") {
+			t.Error(text)
+		}
+	}
+}
+
+// Redis hangs, dies and comes back under the requests of four readers and an edge: each is answered, rightly and soon.
+func TestRequestsDoNotFeelRedis(t *testing.T) {
+	server := services.Redis(t)
+	both := startProcesses(t, 2, server.URL())
+	both[0].ingest(t, 1)
+	var mu sync.Mutex
+	var took []time.Duration
+	stop := make(chan struct{})
+	var wg sync.WaitGroup
+	for i := range 5 {
+		wg.Go(func() {
+			client := &http.Client{Transport: &http.Transport{}}
+			defer client.CloseIdleConnections()
+			for n := 2; ; n++ {
+				select {
+				case <-stop:
+					return
+				case <-time.After(2 * time.Millisecond):
+				}
+				began := time.Now()
+				method, path, body := "GET", wire.RealtimePath+"?device_id=inv-1", ""
+				if i == 0 {
+					s := with(fields(0), "ts", both[0].Now().Format(time.RFC3339Nano))
+					method, path, body = "POST", wire.IngestPath, bodyOf(s)
+				}
+				if code, text := request(t, client, method, "http://"+both[i%2].addr+path, []byte(body)); code != 200 {
+					t.Errorf("%s: %d %s", method, code, text)
+				}
+				mu.Lock()
+				took = append(took, time.Since(began))
+				mu.Unlock()
+			}
+		})
+	}
+	for _, spoil := range []func(){server.Pause, server.Resume, server.Kill, server.Start} {
+		time.Sleep(1500 * time.Millisecond)
+		spoil()
+	}
+	time.Sleep(1500 * time.Millisecond)
+	close(stop)
+	wg.Wait()
+	slices.Sort(took)
+	p99 := took[len(took)*99/100]
+	t.Logf("%d requests, p50 %v, p99 %v, worst %v", len(took), took[len(took)/2], p99, took[len(took)-1])
+	if p99 > 300*time.Millisecond {
+		t.Errorf("p99 %v", p99)
+	}
+}
+
+// BenchmarkRealtime compares the newest sample from either cache with an answer that says nothing, over real
+// connections in the same run.
+func BenchmarkRealtime(b *testing.B) {
+	server := services.Redis(b)
+	addrs := []string{
+		serve(b, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "{}") })),
+		startProcesses(b, 1, "")[0].addr, startProcesses(b, 1, server.URL())[0].addr,
+	}
+	for _, addr := range addrs[1:] {
+		if code, _ := request(b, http.DefaultClient, "POST", "http://"+addr+wire.IngestPath, contractBody(1, testNow)); code != 200 {
+			b.Fatal(code)
+		}
+	}
+	time.Sleep(time.Second) // until Redis is used
+	for _, clients := range []int{1, 8} {
+		b.Run(fmt.Sprintf("clients=%d", clients), func(b *testing.B) {
+			var spent [3]time.Duration
+			transport := &http.Transport{MaxIdleConnsPerHost: clients}
+			defer transport.CloseIdleConnections()
+			client := &http.Client{Transport: transport}
+			const burst = 200
+			for b.Loop() { // interleaved, so that a busy machine slows all
+				for i, addr := range addrs {
+					url := "http://" + addr + wire.RealtimePath + "?device_id=inv-1"
+					began := time.Now()
+					var wg sync.WaitGroup
+					for range clients {
+						wg.Go(func() {
+							for range burst {
+								if code, _ := request(b, client, "GET", url, nil); code != 200 {
+									b.Error(code)
+								}
+							}
+						})
+					}
+					wg.Wait()
+					spent[i] += time.Since(began)
+				}
+			}
+			rate := func(i int) float64 { return float64(b.N*clients*burst) / spent[i].Seconds() }
+			b.ReportMetric(rate(0), "empty/s")
+			b.ReportMetric(100*rate(1)/rate(0), "%_by_cache")
+			b.ReportMetric(100*rate(2)/rate(0), "%_by_redis")
+		})
+	}
+}
