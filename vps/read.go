@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"math"
 	"net/url"
+	"strconv"
+	"sync"
 	"time"
 
 	"sunspool/vps/energy"
@@ -13,12 +15,17 @@ import (
 	"sunspool/wire"
 )
 
-// realtime is the answer of GET /v1/realtime: the newest sample, and what follows from it. The last four fields are
-// those of a grid meter, so that one device can play both parts for a reader that expects two.
+// realtime is the answer of GET /v1/realtime: the newest sample, and what follows from it. The last four fields of
+// computed are those of a grid meter, so that one device can play both parts for a reader that expects two.
 type realtime struct {
+	computed
+	AgeS  float64 `json:"age_s"`
+	State string  `json:"state"` // live, delayed, stale or offline
+}
+
+// computed is the part of it that is the same until the next sample.
+type computed struct {
 	wire.Sample
-	AgeS       float64  `json:"age_s"`
-	State      string   `json:"state"`        // live, delayed, stale or offline
 	GridPowerW *float64 `json:"grid_power_w"` // > 0 from the grid, < 0 to it
 	Flows      flows    `json:"flows"`
 
@@ -52,16 +59,40 @@ func (s *Server) realtime(c *call) (any, error) {
 	}
 	age := max(s.Now().Sub(sample.Time), 0)
 	state, _ := freshness(age, about.Edge)
-	answer := realtime{
-		Sample: sample, AgeS: math.Round(age.Seconds()*10) / 10,
-		State: state, Flows: flowsOf(&sample),
-		EnergyImportKWh: sample.ImportTotalKWh, EnergyExportKWh: sample.ExportTotalKWh,
-	}
+	known := s.newest.jsonOf(&sample)
+	body := append(make([]byte, 0, len(known)+48), known[:len(known)-1]...)
+	body = append(body, `,"age_s":`...)
+	body = strconv.AppendFloat(body, math.Round(age.Seconds()*10)/10, 'f', -1, 64)
+	body = append(body, `,"state":"`+state+`"}`...)
+	return asJSON(body), nil
+}
+
+func compute(sample *wire.Sample) computed {
+	answer := computed{Sample: *sample, Flows: flowsOf(sample),
+		EnergyImportKWh: sample.ImportTotalKWh, EnergyExportKWh: sample.ExportTotalKWh}
 	if sample.ExportPowerW != nil {
 		grid := 0 - *sample.ExportPowerW
 		answer.GridPowerW, answer.PowerW, answer.ImportPowerW = &grid, new(int64(math.Round(grid))), new(max(grid, 0))
 	}
-	return answer, nil
+	return answer
+}
+
+// newest keeps the JSON of each device's newest sample: readers ask for it far more often than one comes.
+type newest struct{ of sync.Map } // *rendered by device; as many as have samples
+
+type rendered struct {
+	sample wire.Sample
+	json   []byte // of compute(&sample)
+}
+
+// jsonOf returns the JSON of compute(sample), which the caller must not change.
+func (n *newest) jsonOf(sample *wire.Sample) []byte {
+	if last, ok := n.of.Load(sample.DeviceID); ok && last.(*rendered).sample.Equal(sample) {
+		return last.(*rendered).json
+	}
+	r := &rendered{*sample, toJSON(compute(sample))}
+	n.of.Store(sample.DeviceID, r)
+	return r.json
 }
 
 // freshness names an age by how many polls it is long, and says how long the name has been true. An edge that did not

@@ -3,7 +3,6 @@ package vps
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"math"
@@ -247,11 +246,7 @@ func (e *events) bye(reason string) {
 
 // add makes an event ready.
 func (e *events) add(name string, v any) {
-	data, err := json.Marshal(v)
-	if err != nil {
-		panic(err) // a number that is not finite got past the store's doors: a fault of this program
-	}
-	fmt.Fprintf(&e.ready, "event: %s\ndata: %s\n\n", name, data)
+	fmt.Fprintf(&e.ready, "event: %s\ndata: %s\n\n", name, toJSON(v))
 }
 
 // write sends what is ready. The time for it is the reader's to keep, each time anew: a stream has no end to be

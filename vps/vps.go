@@ -50,6 +50,7 @@ type Server struct {
 	metrics  *metrics
 	stored   *health.Link
 	live     live
+	newest   newest
 
 	lastWrite lastWrite
 	probing   sync.Mutex // guards the three below

@@ -8,7 +8,10 @@
 // renamed, and absent is not zero.
 package wire
 
-import "time"
+import (
+	"maps"
+	"time"
+)
 
 // Paths of the API. The edge appends them to VPS_BASE_URL.
 const (
@@ -55,6 +58,20 @@ type Sample struct {
 
 	// Values is every other register of the map by its name, in the register's own unit.
 	Values map[string]float64 `json:"values,omitempty"`
+}
+
+// Equal reports whether s and o say the same.
+func (s *Sample) Equal(o *Sample) bool {
+	if s.DeviceID != o.DeviceID || !s.Time.Equal(o.Time) || s.Count != o.Count || !maps.Equal(s.Values, o.Values) {
+		return false
+	}
+	for _, f := range Fields {
+		a, b := f.Get(s), f.Get(o)
+		if (a == nil) != (b == nil) || a != nil && *a != *b {
+			return false
+		}
+	}
+	return true
 }
 
 // Batch is the body of an ingest. Everything but Samples is ours and may be absent.

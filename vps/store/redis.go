@@ -69,9 +69,10 @@ type Redis struct {
 	leases atomic.Uint64
 	news   chan wire.Sample // to be published
 
-	mu    sync.Mutex
-	marks uint64
-	stale map[string]uint64 // devices whose answer in Redis is to be deleted, by the mark of the last Insert; as many as insert
+	decoded sync.Map // *decoded by device; as many as were asked for and have samples
+	mu      sync.Mutex
+	marks   uint64
+	stale   map[string]uint64 // devices whose answer in Redis is to be deleted, by the mark of the last Insert; as many as insert
 
 	stop    context.CancelFunc
 	running sync.WaitGroup
@@ -220,7 +221,19 @@ func (r *Redis) get(ctx context.Context, left *time.Duration, device string) (s 
 	if !ok || len(value) == 0 {
 		return s, false
 	}
-	return decodeSample(value, device, time.Now())
+	if last, ok := r.decoded.Load(device); ok && bytes.Equal(last.(*decoded).value, value) {
+		return last.(*decoded).sample, true
+	}
+	if s, hit = decodeSample(value, device, time.Now()); hit {
+		r.decoded.Store(device, &decoded{value, s})
+	}
+	return s, hit
+}
+
+// decoded is the last answer about a device that Redis had: while it stays the same to the byte, it means the same.
+type decoded struct {
+	value  []byte
+	sample wire.Sample
 }
 
 // lease returns the token that fill needs, "" when another reader has the lease.
