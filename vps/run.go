@@ -80,6 +80,9 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger) (err error) {
 	if internal != nil {
 		g.Go(func() error { return Serve(ctx, internal, nil, s.Internal(), log) })
 	}
+	if days := cfg.RawRetentionDays; days > 0 {
+		g.Go(func() error { retain(ctx, samples, time.Duration(days)*24*time.Hour, log); return nil })
+	}
 	g.Go(func() error { reload(ctx, cfg, tokens, cert, log); return nil })
 	err = g.Wait()
 	log.Info("vps stopped")
