@@ -18,6 +18,7 @@ type call struct {
 	http.ResponseWriter
 	r      *http.Request
 	began  time.Time
+	asked  time.Time // when the store was asked first
 	caller caller
 	status int // 0 until answered
 	code   string

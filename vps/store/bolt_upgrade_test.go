@@ -42,7 +42,7 @@ func asSchema1(t *testing.T, path string) {
 func TestFileOfTheFirstSchemaIsBroughtToThisOne(t *testing.T) {
 	for _, interrupted := range []bool{false, true} {
 		dir := t.TempDir()
-				all := random(rand.New(rand.NewPCG(21, 22)), noon, 100*24*time.Hour, 5000)
+		all := random(rand.New(rand.NewPCG(21, 22)), noon, 100*24*time.Hour, 5000)
 		b := open(t, dir)
 		insert(t, b, "a", len(all), all...)
 		insert(t, b, "b", 1, at(noon, 1))
