@@ -91,6 +91,7 @@ func TestModulesHaveOneDoor(t *testing.T) {
 		"golang.org/x/term":                      {"demo/panel.go", "vps/importer.go"},
 		"golang.org/x/net":                       {"vps/run.go"},
 		"github.com/jackc/pgx":                   {"vps/store/", "vps/services/"},
+		"github.com/jackc/tern":                  {"vps/store/postgres_open.go"},
 	}
 	eachFile(t, func(path string, imports []string) {
 		for _, imported := range imports {
