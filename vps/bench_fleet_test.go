@@ -41,7 +41,7 @@ func newFleet(b *testing.B) *fleet {
 	f := &fleet{}
 	database := services.Postgres(b).NewDatabase(b)
 	var err error
-	if f.samples, err = openTestPostgres(b.Context(), database); err != nil {
+	if f.samples, err = store.OpenPostgres(store.PostgresOptions{URL: database}); err != nil {
 		b.Fatal(err)
 	}
 	b.Cleanup(func() { f.samples.Close() })

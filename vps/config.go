@@ -15,14 +15,15 @@ import (
 
 	"sunspool/health"
 	"sunspool/settings"
+	"sunspool/vps/store"
 )
 
 // Config is the settings of the vps: one line each = variable, flag, default, help. A setting that is empty or 0 where
 // that makes no sense is its default.
 type Config struct {
-	DatabaseURL settings.Secret `name:"database-url" env:"DATABASE_URL" placeholder:"URL" hidden:"" help:"Not in this version: it has only the embedded store."`
+	DatabaseURL settings.Secret `name:"database-url" env:"DATABASE_URL" placeholder:"URL" help:"A PostgreSQL, 15 or later, that several processes may share: postgres://user:password@host/database; empty for a file in DATA_DIR. Environment only."`
 	RedisURL    settings.Secret `name:"redis-url" env:"REDIS_URL" placeholder:"URL" hidden:"" help:"Not in this version: it has only the cache in the process."`
-	DataDir     string          `name:"data-dir" env:"DATA_DIR" default:"/data" placeholder:"DIR" help:"Where samples are kept."`
+	DataDir     string          `name:"data-dir" env:"DATA_DIR" default:"/data" placeholder:"DIR" help:"Where samples are kept when DATABASE_URL is empty."`
 
 	ListenAddr   string `name:"listen" env:"LISTEN_ADDR" default:"127.0.0.1:8000" placeholder:"HOST:PORT" help:"Where the API listens."`
 	InternalAddr string `name:"internal" env:"INTERNAL_ADDR" empty:"off" default:"127.0.0.1:8001" placeholder:"HOST:PORT" help:"Where /metrics listens, beside /health and /ready; empty for nowhere."`
@@ -41,6 +42,8 @@ type Config struct {
 	CORSAllowOrigins     []string          `name:"cors-allow-origins" env:"CORS_ALLOW_ORIGINS" sep:"," placeholder:"ORIGIN,..." help:"Other origins whose pages may read, such as https://panel.example.org."`
 	LogLevel             settings.LogLevel `name:"log-level" env:"LOG_LEVEL" default:"info" help:"debug, info, warn or error."`
 
+	MigrateOnly bool `name:"migrate-only" help:"Only bring the tables of DATABASE_URL to this version, and end. The service does so itself when it starts."`
+
 	// Version is that of the program, for the log and the metrics.
 	Version string `kong:"-"`
 	// Reload makes Run read the tokens and the certificate again: main gives the channel of SIGHUP here.
@@ -57,9 +60,13 @@ func (c *Config) Validate() error {
 			wrong = append(wrong, fmt.Sprintf(format, args...))
 		}
 	}
-	check(c.DatabaseURL == "", "DATABASE_URL is set, but this version has only the embedded store: leave it empty and set DATA_DIR")
+	if c.DatabaseURL != "" {
+		why := store.WrongPostgresURL(string(c.DatabaseURL))
+		check(why == "", "DATABASE_URL %s", why)
+	}
+	check(!c.MigrateOnly || c.DatabaseURL != "", "--migrate-only is for a DATABASE_URL, and there is none")
 	check(c.RedisURL == "", "REDIS_URL is set, but this version has only the cache in the process: leave it empty")
-	check(c.DataDir != "", "DATA_DIR is empty")
+	check(c.DataDir != "" || c.DatabaseURL != "", "DATA_DIR is empty")
 	check(isAddr(c.ListenAddr), "LISTEN_ADDR %q is not host:port", c.ListenAddr)
 	check(c.InternalAddr == "" || isAddr(c.InternalAddr), "INTERNAL_ADDR %q is not host:port", c.InternalAddr)
 	check(c.InternalAddr != c.ListenAddr || strings.HasSuffix(c.ListenAddr, ":0"), "INTERNAL_ADDR is the same as LISTEN_ADDR: /metrics is not for the public")

@@ -30,6 +30,9 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger) (err error) {
 	if err := cfg.Validate(); err != nil {
 		return err
 	}
+	if cfg.MigrateOnly {
+		return store.MigratePostgres(ctx, string(cfg.DatabaseURL), log)
+	}
 	tokens, err := cfg.tokens()
 	if err != nil {
 		return err
@@ -38,18 +41,18 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger) (err error) {
 	if err != nil {
 		return err
 	}
-	disk, err := cfg.openStore(ctx)
+	rest, err := cfg.openStore(log)
 	if err != nil {
 		return err
 	}
-	samples := store.Samples(disk)
+	samples := store.Samples(rest)
 	if ttl := cfg.cacheTTL(); ttl > 0 {
-		samples = store.NewCached(disk, ttl)
+		samples = store.NewCached(rest, ttl)
 	}
 	defer func() { err = errors.Join(err, samples.Close()) }()
 
 	s := &Server{
-		Store: samples, Tokens: tokens, Log: log, Zone: zone, Origins: cfg.CORSAllowOrigins, Conflicts: disk.Conflicts,
+		Store: samples, Tokens: tokens, Log: log, Zone: zone, Origins: cfg.CORSAllowOrigins, Conflicts: rest.Conflicts,
 		MaxSamples: cfg.MaxSamplesPerRequest, MaxBytes: cfg.MaxRequestBytes, Version: cfg.Version,
 	}
 	var cert *certificate
@@ -89,8 +92,17 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger) (err error) {
 	return err
 }
 
-// openStore opens where samples rest.
-func (c *Config) openStore(context.Context) (*store.Bolt, error) {
+// resting is where samples rest, in front of which there may be a cache.
+type resting interface {
+	store.Samples
+	Conflicts() uint64
+}
+
+// openStore opens the database of the settings, else the file in DATA_DIR.
+func (c *Config) openStore(log *slog.Logger) (resting, error) {
+	if c.DatabaseURL != "" {
+		return store.OpenPostgres(store.PostgresOptions{URL: string(c.DatabaseURL), Log: log})
+	}
 	return store.OpenBolt(filepath.Join(c.DataDir, "vps.db"))
 }
 
@@ -99,7 +111,12 @@ func announce(cfg Config, log *slog.Logger, public, internal net.Listener) {
 	if cfg.TLSCertFile != "" {
 		scheme = "https"
 	}
-	facts := []any{"version", cfg.Version, "listen", public.Addr().String(), "scheme", scheme, "data_dir", cfg.DataDir}
+	facts := []any{"version", cfg.Version, "listen", public.Addr().String(), "scheme", scheme}
+	if cfg.DatabaseURL != "" {
+		facts = append(facts, "store", "postgres")
+	} else {
+		facts = append(facts, "store", "file", "data_dir", cfg.DataDir)
+	}
 	var internalAddr net.Addr
 	if internal != nil {
 		internalAddr = internal.Addr()
