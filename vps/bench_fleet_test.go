@@ -20,6 +20,7 @@ import (
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"sunspool/health"
 	"sunspool/vps/services"
 	"sunspool/vps/store"
 	"sunspool/wire"
@@ -49,7 +50,11 @@ func newFleet(b *testing.B) *fleet {
 		b.Fatal(err)
 	}
 	b.Cleanup(f.pg.Close)
-	tokens, err := ParseTokens(token1+":inv-1", "")
+	var list []string
+	for i := range 16 {
+		list = append(list, fmt.Sprintf("%s:inv-%d", deviceToken(i), i))
+	}
+	tokens, err := ParseTokens(strings.Join(list, ","), "")
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -72,12 +77,12 @@ func newFleet(b *testing.B) *fleet {
 	return f
 }
 
-func (f *fleet) do(method, url string, body []byte) (answer []byte, err error) {
+func (f *fleet) do(method, url, token string, body []byte) (answer []byte, err error) {
 	r, err := http.NewRequest(method, url, bytes.NewReader(body))
 	if err != nil {
 		return nil, err
 	}
-	r.Header.Set("Authorization", "Bearer "+token1)
+	r.Header.Set("Authorization", "Bearer "+token)
 	w, err := f.client.Do(r)
 	if err != nil {
 		return nil, err
@@ -109,15 +114,19 @@ func houseSamples(device string, from time.Time, first, n int) []wire.Sample {
 	return all
 }
 
-// atOnce calls f from n goroutines for a while, each time with the next number, and returns how often.
-func atOnce(b *testing.B, n int, during time.Duration, f func(i int) error) (calls int, took time.Duration) {
+// atOnce calls f from n goroutines for a while, at most so often, each time with the next number.
+func atOnce(b *testing.B, n int, during time.Duration, most int, f func(i int) error) (calls int, took time.Duration) {
 	var wg sync.WaitGroup
 	var next atomic.Int64
 	began := time.Now()
 	for range n {
 		wg.Go(func() {
 			for time.Since(began) < during {
-				if err := f(int(next.Add(1)) - 1); err != nil {
+				i := int(next.Add(1)) - 1
+				if i >= most {
+					return
+				}
+				if err := f(i); err != nil {
 					b.Error(err)
 					return
 				}
@@ -125,7 +134,7 @@ func atOnce(b *testing.B, n int, during time.Duration, f func(i int) error) (cal
 		})
 	}
 	wg.Wait()
-	return int(next.Load()), time.Since(began)
+	return min(int(next.Load()), most), time.Since(began)
 }
 
 // BenchmarkFleet compares the server on PostgreSQL with the least that could be done on the same machine in the same
@@ -149,24 +158,17 @@ func (f *fleet) ingest(b *testing.B) {
 				var ours, floor, again, floorAgain rate
 				for t := range turns { // interleaved, so that a busy machine slows both
 					at := begin.AddDate(t, 0, 0)
-					calls, took := atOnce(b, conns, turn, func(i int) error {
-						return f.insertBare(b.Context(), houseSamples("inv-1", at, i*rows, rows))
-					})
-					floor.add(calls*rows, took)
-					calls, took = atOnce(b, conns, turn/4, func(i int) error {
-						return f.insertBare(b.Context(), houseSamples("inv-1", at, i%calls*rows, rows))
-					})
-					floorAgain.add(calls*rows, took)
-					bodies := make([][]byte, calls*4)
-					calls, took = atOnce(b, conns, turn, func(i int) error {
-						return f.post(houseSamples("inv-1", at, i*rows, rows), bodies, i)
-					})
-					ours.add(calls*rows, took)
-					n := calls
-					calls, took = atOnce(b, conns, turn/4, func(i int) error {
-						return f.post(houseSamples("inv-1", at, i%n*rows, rows), bodies, i%n)
-					})
-					again.add(calls*rows, took)
+					batch := func(i int) []wire.Sample { // an edge has a connection and a device
+						return houseSamples(fmt.Sprint("inv-", i%conns), at, i/conns*rows, rows)
+					}
+					calls := floor.run(b, conns, turn, 1<<20, rows, func(i int) error { return f.insertBare(b.Context(), batch(i)) })
+					floorAgain.run(b, conns, turn/4, 1<<20, rows, func(i int) error { return f.insertBare(b.Context(), batch(i%calls)) })
+					bodies := make([][]byte, calls)
+					for i := range bodies {
+						bodies[i] = ingestBody(batch(i))
+					}
+					calls = ours.run(b, conns, turn, calls, rows, func(i int) error { return f.post(i%conns, bodies[i]) })
+					again.run(b, conns, turn/4, 1<<20, rows, func(i int) error { return f.post(i%calls%conns, bodies[i%calls]) })
 				}
 				begin = begin.AddDate(0, 1, 3) // the next ones are new
 				b.ReportMetric(ours.perSecond(), "samples/s")
@@ -184,25 +186,22 @@ type rate struct {
 	took time.Duration
 }
 
-func (r *rate) add(n int, took time.Duration) { r.n, r.took = r.n+n, r.took+took }
+// run calls f from several goroutines for a while, at most so often, and adds what each call does. It returns how often.
+func (r *rate) run(b *testing.B, at int, during time.Duration, most, each int, f func(i int) error) int {
+	calls, took := atOnce(b, at, during, most, f)
+	r.n, r.took = r.n+calls*each, r.took+took
+	return calls
+}
 
 func (r *rate) perSecond() float64 { return float64(r.n) / r.took.Seconds() }
 
-// post sends samples as an edge does.
-func (f *fleet) post(samples []wire.Sample, bodies [][]byte, i int) error {
-	var body []byte
-	if i < len(bodies) {
-		body = bodies[i]
-	}
-	if body == nil {
-		body = ingestBody(samples)
-		if i < len(bodies) {
-			bodies[i] = body
-		}
-	}
-	_, err := f.do("POST", f.url+wire.IngestPath, body)
+// post sends a batch of one of the devices.
+func (f *fleet) post(device int, body []byte) error {
+	_, err := f.do("POST", f.url+wire.IngestPath, deviceToken(device), body)
 	return err
 }
+
+func deviceToken(i int) string { return fmt.Sprintf("%s-%d", token1, i) }
 
 // ingestBody is made by hand: the client must not be what is measured.
 func ingestBody(samples []wire.Sample) []byte {
@@ -242,20 +241,23 @@ func (f *fleet) insertBare(ctx context.Context, samples []wire.Sample) error {
 }
 
 func (f *fleet) realtime(b *testing.B) {
-	if _, err := f.do("POST", f.url+wire.IngestPath, ingestBody(houseSamples("inv-1", time.Now().Add(-time.Minute).Truncate(time.Second), 0, 10))); err != nil {
+	now := houseSamples("inv-0", time.Now().Add(-time.Minute).Truncate(time.Second), 0, 10)
+	if err := f.post(0, ingestBody(now)); err != nil {
 		b.Fatal(err)
 	}
 	for _, clients := range []int{1, 8, 32} {
 		b.Run(fmt.Sprintf("clients=%d", clients), func(b *testing.B) {
 			var empty, cached, shared rate
-			const query = wire.RealtimePath + "?device_id=inv-1"
+			const query = wire.RealtimePath + "?device_id=inv-0"
 			for range 3 {
 				for _, c := range []struct {
 					r   *rate
 					url string
 				}{{&empty, f.empty}, {&cached, f.url + query}, {&shared, f.shared + query}} {
-					calls, took := atOnce(b, clients, 500*time.Millisecond, func(int) error { _, err := f.do("GET", c.url, nil); return err })
-					c.r.add(calls, took)
+					c.r.run(b, clients, 500*time.Millisecond, 1<<20, 1, func(int) error {
+						_, err := f.do("GET", c.url, deviceToken(0), nil)
+						return err
+					})
 				}
 			}
 			b.ReportMetric(cached.perSecond(), "answers/s")
@@ -336,4 +338,13 @@ func (f *fleet) read(b *testing.B) {
 			b.ReportMetric(0, "ns/op")
 		})
 	}
+}
+
+func openTestRedis(b *testing.B, address string, samples store.Samples) store.Samples {
+	b.Helper()
+	r, err := store.NewRedis(samples, address, 5*time.Second, health.New(time.Now, slog.New(slog.DiscardHandler)).Link("redis"))
+	if err != nil {
+		b.Fatal(err)
+	}
+	return r
 }

@@ -48,4 +48,3 @@ func openPostgres(t testing.TB, url string) *Postgres {
 	t.Cleanup(func() { p.Close() })
 	return p
 }
-
