@@ -38,6 +38,10 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger) (err error) {
 	if err != nil {
 		return err
 	}
+	trusted, err := parseProxies(cfg.TrustedProxies)
+	if err != nil {
+		return err
+	}
 	disk, err := store.OpenBolt(filepath.Join(cfg.DataDir, "vps.db"))
 	if err != nil {
 		return err
@@ -49,7 +53,7 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger) (err error) {
 	defer func() { err = errors.Join(err, samples.Close()) }()
 
 	s := &Server{
-		Store: samples, Tokens: tokens, Log: log, Zone: zone, Origins: cfg.CORSAllowOrigins, Conflicts: disk.Conflicts,
+		Store: samples, Tokens: tokens, Log: log, Zone: zone, Origins: cfg.CORSAllowOrigins, Proxies: trusted, Conflicts: disk.Conflicts,
 		MaxSamples: cfg.MaxSamplesPerRequest, MaxBytes: cfg.MaxRequestBytes, Version: cfg.Version,
 	}
 	var cert *certificate
