@@ -88,7 +88,8 @@ func TestModulesHaveOneDoor(t *testing.T) {
 		"github.com/prometheus/client_golang":    {"edge/status.go", "vps/metrics.go"},
 		"github.com/alecthomas/kong":             {"main.go", "settings/"},
 		"golang.org/x/crypto/x509roots/fallback": {"main.go"},
-		"golang.org/x/term":                      {"demo/panel.go"},
+		"github.com/schollz/progressbar":         {"vps/importer.go"},
+		"golang.org/x/term":                      {"demo/panel.go", "vps/importer.go"},
 		"golang.org/x/net":                       {"vps/run.go"},
 		"github.com/jackc/pgx":                   {"vps/store/", "vps/services/"},
 		"go.yaml.in/yaml":                        {}, // tests alone

@@ -118,7 +118,7 @@ func (d door) raw(target string) (status, body string) {
 	return answer.Status, string(text)
 }
 
-func samplesOf(t *testing.T, n int, device string) []byte {
+func caddySamples(t *testing.T, n int, device string) []byte {
 	t.Helper()
 	b := wire.Batch{}
 	for i := range n {
@@ -136,13 +136,13 @@ func samplesOf(t *testing.T, n int, device string) []byte {
 func TestCaddyLetsTheAPIThrough(t *testing.T) {
 	d := newDoor(t, Config{DeviceTokens: "t1:inv-1", TrustedProxies: []string{"127.0.0.0/8"}})
 
-	answer, text := d.ask("POST", wire.IngestPath, "t1", bytes.NewReader(samplesOf(t, 30, "inv-1")))
+	answer, text := d.ask("POST", wire.IngestPath, "t1", bytes.NewReader(caddySamples(t, 30, "inv-1")))
 	if answer.StatusCode != 200 || text != `{"inserted":30}` {
 		t.Errorf("ingest: %s %s", answer.Status, text)
 	}
 	var packed bytes.Buffer
 	gz := gzip.NewWriter(&packed)
-	gz.Write(samplesOf(t, 300, "inv-1"))
+	gz.Write(caddySamples(t, 300, "inv-1"))
 	gz.Close()
 	if answer, text = d.ask("POST", wire.IngestPath, "t1", &packed, "Content-Encoding", "gzip"); answer.StatusCode != 200 || !strings.HasPrefix(text, `{"inserted":`) {
 		t.Errorf("ingest, packed: %s %s", answer.Status, text)
@@ -269,7 +269,7 @@ func TestCaddyRefusesWhatIsTooLarge(t *testing.T) {
 	if answer, text := d.ask("POST", wire.IngestPath, "t1", &bomb, "Content-Encoding", "gzip"); answer.StatusCode != 413 {
 		t.Errorf("2 MiB in %d bytes: %s %s", bomb.Cap(), answer.Status, text)
 	}
-	if answer, text := d.ask("POST", wire.IngestPath, "t1", bytes.NewReader(samplesOf(t, 1000, "inv-1"))); answer.StatusCode != 200 {
+	if answer, text := d.ask("POST", wire.IngestPath, "t1", bytes.NewReader(caddySamples(t, 1000, "inv-1"))); answer.StatusCode != 200 {
 		t.Errorf("1000 samples: %s %s", answer.Status, text)
 	}
 
@@ -288,7 +288,7 @@ func TestCaddySaysThatTheVPSIsAway(t *testing.T) {
 	if err := d.vps.stop(); err != nil {
 		t.Fatal(err)
 	}
-	answer, text := d.ask("POST", wire.IngestPath, "t1", bytes.NewReader(samplesOf(t, 1, "inv-1")))
+	answer, text := d.ask("POST", wire.IngestPath, "t1", bytes.NewReader(caddySamples(t, 1, "inv-1")))
 	if answer.StatusCode != 502 || text != `{"detail":"Bad Gateway"}` || answer.Header.Get("Content-Type") != "application/json" {
 		t.Errorf("%s %s", answer.Status, text)
 	}

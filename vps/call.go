@@ -18,7 +18,8 @@ type call struct {
 	http.ResponseWriter
 	r      *http.Request
 	began  time.Time
-	remote string // address of the client
+	remote string    // address of the client
+	asked  time.Time // when the store was asked first
 	caller caller
 	status int // 0 until answered
 	code   string

@@ -38,6 +38,7 @@ type Config struct {
 	MaxSamplesPerRequest int               `name:"max-samples-per-request" env:"MAX_SAMPLES_PER_REQUEST" default:"1000" help:"Samples that one request may hold."`
 	MaxRequestBytes      int64             `name:"max-request-bytes" env:"MAX_REQUEST_BYTES" default:"1048576" help:"Bytes that one request may hold, unpacked."`
 	CacheTTLS            float64           `name:"cache-ttl-s" env:"CACHE_TTL_S" default:"5" help:"Seconds that the newest sample of a device is kept in memory; 0 for not at all."`
+	RawRetentionDays     int               `name:"raw-retention-days" env:"RAW_RETENTION_DAYS" default:"0" help:"Days after which single samples are deleted; 0 keeps them. What hours, days, months and years say is kept for ever."`
 	SiteTZ               string            `name:"site-tz" env:"SITE_TZ" placeholder:"ZONE" help:"Time zone in which days are cut, such as Europe/Brussels; empty for the one that each edge names, else UTC."`
 	CORSAllowOrigins     []string          `name:"cors-allow-origins" env:"CORS_ALLOW_ORIGINS" sep:"," placeholder:"ORIGIN,..." help:"Other origins whose pages may read, such as https://panel.example.org."`
 	LogLevel             settings.LogLevel `name:"log-level" env:"LOG_LEVEL" default:"info" help:"debug, info, warn or error."`
@@ -75,6 +76,8 @@ func (c *Config) Validate() error {
 	check(c.MaxSamplesPerRequest >= 0 && c.MaxSamplesPerRequest <= 100_000, "MAX_SAMPLES_PER_REQUEST %d is not 1 to 100000", c.MaxSamplesPerRequest)
 	check(c.MaxRequestBytes == 0 || c.MaxRequestBytes >= 1024 && c.MaxRequestBytes <= 64<<20, "MAX_REQUEST_BYTES %d is not 1024 to 67108864", c.MaxRequestBytes)
 	check(c.CacheTTLS >= 0 && c.CacheTTLS <= 3600, "CACHE_TTL_S %v is not 0 to 3600", c.CacheTTLS)
+	check(c.RawRetentionDays == 0 || c.RawRetentionDays >= minRetentionDays && c.RawRetentionDays <= 36500,
+		"RAW_RETENTION_DAYS %d is neither 0, to keep all, nor %d to 36500", c.RawRetentionDays, minRetentionDays)
 	if _, err := c.zone(); err != nil {
 		check(false, "SITE_TZ %q is not a time zone, such as Europe/Brussels", c.SiteTZ)
 	}

@@ -42,7 +42,7 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger) (err error) {
 	if err != nil {
 		return err
 	}
-	disk, err := store.OpenBolt(filepath.Join(cfg.DataDir, "vps.db"))
+	disk, err := cfg.openStore(ctx)
 	if err != nil {
 		return err
 	}
@@ -84,10 +84,18 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger) (err error) {
 	if internal != nil {
 		g.Go(func() error { return Serve(ctx, internal, nil, s.Internal(), log) })
 	}
+	if days := cfg.RawRetentionDays; days > 0 {
+		g.Go(func() error { retain(ctx, samples, time.Duration(days)*24*time.Hour, log); return nil })
+	}
 	g.Go(func() error { reload(ctx, cfg, tokens, cert, log); return nil })
 	err = g.Wait()
 	log.Info("vps stopped")
 	return err
+}
+
+// openStore opens where samples rest.
+func (c *Config) openStore(context.Context) (*store.Bolt, error) {
+	return store.OpenBolt(filepath.Join(c.DataDir, "vps.db"))
 }
 
 func announce(cfg Config, log *slog.Logger, public, internal net.Listener) {

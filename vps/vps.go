@@ -183,11 +183,15 @@ func (s *Server) ready(c *call) (any, error) {
 
 var statusOK = map[string]string{"status": "ok"}
 
-// ask calls the store on behalf of c, for as long as c waits but not for ever, and measures it.
+// ask calls the store on behalf of c and measures it. It waits as long as c does, but all that is asked for one request
+// has storeTimeout together: a store that hangs is a 503 soon, not one after each question.
 func ask[T any](s *Server, c *call, op string, f func(context.Context) (T, error)) (v T, err error) {
-	ctx, cancel := context.WithTimeout(c.r.Context(), storeTimeout)
-	defer cancel()
 	began := s.Now()
+	if c.asked.IsZero() {
+		c.asked = began
+	}
+	ctx, cancel := context.WithTimeout(c.r.Context(), storeTimeout-began.Sub(c.asked))
+	defer cancel()
 	v, err = f(ctx)
 	s.metrics.store(op, err, s.Now().Sub(began))
 	return v, err
