@@ -37,6 +37,7 @@ type Server struct {
 	MaxAtOnce  int            // requests served at once; default 32
 	Zone       *time.Location // of every device; default the one that its edge names
 	Origins    []string       // whose pages may read, see CORS
+	Proxies    proxies        // that may say for whom they ask
 
 	once     sync.Once
 	places   chan struct{} // one for each request that is served
@@ -138,7 +139,7 @@ func (s *Server) withToken(h handler) http.Handler {
 		}
 		who, known := s.Tokens.find(token)
 		if !known {
-			if wait := s.failures.add(c.r.RemoteAddr, s.Now()); wait > 0 {
+			if wait := s.failures.add(c.remote, s.Now()); wait > 0 {
 				tooMany := *errFailures
 				return nil, s.rejected(tooMany.after(wait))
 			}
