@@ -16,9 +16,9 @@ import (
 )
 
 const (
-	storeTimeout = 10 * time.Second // for one call of the store; then the caller is asked to come again
-	maxDetails   = 20               // problems that a strict refusal lists
-	detailBytes  = 4 << 10          // of verdicts' texts in a lenient answer: an edge reads at most 64 KiB of it
+	storeTimeout = 5 * time.Second // for all that one request asks of the store; then the caller is asked to come again
+	maxDetails   = 20              // problems that a strict refusal lists
+	detailBytes  = 4 << 10         // of verdicts' texts in a lenient answer: an edge reads at most 64 KiB of it
 )
 
 // ingest stores the samples of one request. It answers 200 only when they are durable.

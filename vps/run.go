@@ -30,6 +30,9 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger) (err error) {
 	if err := cfg.Validate(); err != nil {
 		return err
 	}
+	if cfg.MigrateOnly {
+		return store.MigratePostgres(ctx, string(cfg.DatabaseURL), log)
+	}
 	tokens, err := cfg.tokens()
 	if err != nil {
 		return err
@@ -38,19 +41,23 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger) (err error) {
 	if err != nil {
 		return err
 	}
-	disk, err := cfg.openStore(ctx)
+	trusted, err := parseProxies(cfg.TrustedProxies)
+	if err != nil {
+		return err
+	}
+	rest, err := cfg.openStore(log)
 	if err != nil {
 		return err
 	}
 	chain := health.New(time.Now, log)
-	samples, others, err := cfg.cached(disk, chain)
+	samples, others, err := cfg.cached(rest, chain)
 	if err != nil {
-		return errors.Join(err, disk.Close())
+		return errors.Join(err, rest.Close())
 	}
 	defer func() { err = errors.Join(err, samples.Close()) }()
 
 	s := &Server{
-		Store: samples, Tokens: tokens, Log: log, Zone: zone, Origins: cfg.CORSAllowOrigins, Conflicts: disk.Conflicts,
+		Store: samples, Tokens: tokens, Log: log, Zone: zone, Origins: cfg.CORSAllowOrigins, Proxies: trusted, Conflicts: rest.Conflicts,
 		MaxSamples: cfg.MaxSamplesPerRequest, MaxBytes: cfg.MaxRequestBytes, Version: cfg.Version,
 		Others: others, Chain: chain,
 	}
@@ -82,6 +89,9 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger) (err error) {
 	if internal != nil {
 		g.Go(func() error { return Serve(ctx, internal, nil, s.Internal(), log) })
 	}
+	if days := cfg.RawRetentionDays; days > 0 {
+		g.Go(func() error { retain(ctx, samples, time.Duration(days)*24*time.Hour, log); return nil })
+	}
 	g.Go(func() error { reload(ctx, cfg, tokens, cert, log); return nil })
 	if others != nil {
 		g.Go(func() error { s.Listen(ctx); return nil })
@@ -91,14 +101,23 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger) (err error) {
 	return err
 }
 
-// openStore opens where samples rest.
-func (c *Config) openStore(context.Context) (*store.Bolt, error) {
+// resting is where samples rest, in front of which there may be a cache.
+type resting interface {
+	store.Samples
+	Conflicts() uint64
+}
+
+// openStore opens the database of the settings, else the file in DATA_DIR.
+func (c *Config) openStore(log *slog.Logger) (resting, error) {
+	if c.DatabaseURL != "" {
+		return store.OpenPostgres(store.PostgresOptions{URL: string(c.DatabaseURL), Log: log})
+	}
 	return store.OpenBolt(filepath.Join(c.DataDir, "vps.db"))
 }
 
 // cached puts the cache of the settings in front of samples. others is nil where that is in this process.
 func (c *Config) cached(samples store.Samples, chain *health.Chain) (front store.Samples, others *store.Redis, err error) {
-	chain.Link("store")
+	chain.Link("store") // what comes first in the chain is named first
 	switch ttl := c.cacheTTL(); {
 	case c.RedisURL != "":
 		others, err = store.NewRedis(samples, string(c.RedisURL), ttl, chain.Link("redis"))
@@ -114,7 +133,12 @@ func announce(cfg Config, log *slog.Logger, public, internal net.Listener) {
 	if cfg.TLSCertFile != "" {
 		scheme = "https"
 	}
-	facts := []any{"version", cfg.Version, "listen", public.Addr().String(), "scheme", scheme, "data_dir", cfg.DataDir}
+	facts := []any{"version", cfg.Version, "listen", public.Addr().String(), "scheme", scheme}
+	if cfg.DatabaseURL != "" {
+		facts = append(facts, "store", "postgres")
+	} else {
+		facts = append(facts, "store", "file", "data_dir", cfg.DataDir)
+	}
 	var internalAddr net.Addr
 	if internal != nil {
 		internalAddr = internal.Addr()

@@ -131,6 +131,7 @@ func (e *events) run(sub *subscription) {
 	defer ticks.Stop()
 	looked := time.Now() // at the token
 	for e.write() == nil {
+		e.c.asked = time.Time{} // each round has its own time with the store
 		select {
 		case <-e.c.r.Context().Done():
 			return

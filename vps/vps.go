@@ -38,6 +38,7 @@ type Server struct {
 	MaxAtOnce  int            // requests served at once; default 32
 	Zone       *time.Location // of every device; default the one that its edge names
 	Origins    []string       // whose pages may read, see CORS
+	Proxies    proxies        // that may say for whom they ask
 
 	Others *store.Redis  // carries new samples between processes that serve the same devices; nil for one alone
 	Chain  *health.Chain // default one of its own
@@ -149,7 +150,7 @@ func (s *Server) withToken(h handler) http.Handler {
 		}
 		who, known := s.Tokens.find(token)
 		if !known {
-			if wait := s.failures.add(c.r.RemoteAddr, s.Now()); wait > 0 {
+			if wait := s.failures.add(c.remote, s.Now()); wait > 0 {
 				tooMany := *errFailures
 				return nil, s.rejected(tooMany.after(wait))
 			}
@@ -212,11 +213,15 @@ func (s *Server) ready(c *call) (any, error) {
 
 var statusOK = map[string]string{"status": "ok"}
 
-// ask calls the store on behalf of c, for as long as c waits but not for ever, and measures it.
+// ask calls the store on behalf of c and measures it. It waits as long as c does, but all that is asked for one request
+// has storeTimeout together: a store that hangs is a 503 soon, not one after each question.
 func ask[T any](s *Server, c *call, op string, f func(context.Context) (T, error)) (v T, err error) {
-	ctx, cancel := context.WithTimeout(c.r.Context(), storeTimeout)
-	defer cancel()
 	began := s.Now()
+	if c.asked.IsZero() {
+		c.asked = began
+	}
+	ctx, cancel := context.WithTimeout(c.r.Context(), storeTimeout-began.Sub(c.asked))
+	defer cancel()
 	v, err = f(ctx)
 	s.metrics.store(op, err, s.Now().Sub(began))
 	return v, err

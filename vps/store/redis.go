@@ -508,14 +508,14 @@ func decodeSample(value []byte, device string, now time.Time) (wire.Sample, bool
 		return wire.Sample{}, false
 	}
 	again, ok := encodeSample(&s)
-	if !ok || !bytes.Equal(again, value) || s.DeviceID != device || s.Validate(now) != nil || !bounded(&s) {
+	if !ok || !bytes.Equal(again, value) || s.DeviceID != device || s.Validate(now) != nil || !plausible(&s) {
 		return wire.Sample{}, false
 	}
 	return s, true
 }
 
-// bounded reports whether every number of s is one that an answer can be computed from.
-func bounded(s *wire.Sample) bool {
+// plausible reports whether every number of s is one that an answer can be computed from.
+func plausible(s *wire.Sample) bool {
 	for _, f := range wire.Fields {
 		if v := f.Get(s); v != nil && math.Abs(*v) > maxPower {
 			return false
