@@ -54,7 +54,6 @@ func (s *Server) stream(c *call) (any, error) {
 	if c.r.Method == http.MethodHead {
 		return nil, nil
 	}
-	_ = e.conn.SetReadDeadline(time.Time{}) // the server's is for a request that is read, this one has been
 	e.run(sub)
 	return nil, nil
 }
