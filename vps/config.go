@@ -66,7 +66,10 @@ func (c *Config) Validate() error {
 		why := store.WrongPostgresURL(string(c.DatabaseURL))
 		check(why == "", "DATABASE_URL %s", why)
 	}
-	check(!c.MigrateOnly || c.DatabaseURL != "", "--migrate-only is for a DATABASE_URL, and there is none")
+	if c.MigrateOnly {
+		check(c.DatabaseURL != "", "--migrate-only is for a DATABASE_URL, and there is none")
+		return invalidConfig(wrong)
+	}
 	check(c.RedisURL == "", "REDIS_URL is set, but this version has only the cache in the process: leave it empty")
 	check(c.DataDir != "" || c.DatabaseURL != "", "DATA_DIR is empty")
 	check(isAddr(c.ListenAddr), "LISTEN_ADDR %q is not host:port", c.ListenAddr)
@@ -94,6 +97,11 @@ func (c *Config) Validate() error {
 	for _, origin := range c.CORSAllowOrigins {
 		check(isOrigin(origin), "CORS_ALLOW_ORIGINS has %q, which is not one exact origin such as https://panel.example.org", origin)
 	}
+	return invalidConfig(wrong)
+}
+
+// invalidConfig returns nil when nothing is wrong.
+func invalidConfig(wrong []string) error {
 	if wrong == nil {
 		return nil
 	}

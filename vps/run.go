@@ -58,6 +58,7 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger) (err error) {
 	s := &Server{
 		Store: samples, Tokens: tokens, Log: log, Zone: zone, Origins: cfg.CORSAllowOrigins, Proxies: trusted, Conflicts: rest.Conflicts,
 		MaxSamples: cfg.MaxSamplesPerRequest, MaxBytes: cfg.MaxRequestBytes, Version: cfg.Version,
+		StoreHint: cfg.storeHint(),
 	}
 	var cert *certificate
 	var https *tls.Config
@@ -100,6 +101,13 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger) (err error) {
 type resting interface {
 	store.Samples
 	Conflicts() uint64
+}
+
+func (c *Config) storeHint() string {
+	if c.DatabaseURL != "" {
+		return "check that the PostgreSQL of DATABASE_URL runs, can be reached and written to, and has space; edges keep their samples meanwhile"
+	}
+	return "check the disk that holds DATA_DIR: space, read-only, errors; edges keep their samples meanwhile"
 }
 
 // openStore opens the database of the settings, else the file in DATA_DIR.
