@@ -31,7 +31,7 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger) (err error) {
 		return err
 	}
 	if cfg.MigrateOnly {
-		return store.MigratePostgres(ctx, string(cfg.DatabaseURL), log)
+		return migrate(ctx, cfg, log)
 	}
 	tokens, err := cfg.tokens()
 	if err != nil {
@@ -95,6 +95,16 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger) (err error) {
 	err = g.Wait()
 	log.Info("vps stopped")
 	return err
+}
+
+// migrate brings the tables of the database up to date.
+func migrate(ctx context.Context, cfg Config, log *slog.Logger) error {
+	err := store.MigratePostgres(ctx, string(cfg.DatabaseURL), log)
+	if _, said := errors.AsType[*health.Fault](err); err == nil || said {
+		return err
+	}
+	return &health.Fault{Code: "database_unreachable", Exit: health.ExitUnreachable, What: "the tables were not brought up to date", Err: err,
+		Next: "check that the PostgreSQL of DATABASE_URL runs and can be reached, then do it again; nothing was changed by halves"}
 }
 
 // resting is where samples rest, in front of which there may be a cache.
