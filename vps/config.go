@@ -66,7 +66,10 @@ func (c *Config) Validate() error {
 		why := store.WrongPostgresURL(string(c.DatabaseURL))
 		check(why == "", "DATABASE_URL %s", why)
 	}
-	check(!c.MigrateOnly || c.DatabaseURL != "", "--migrate-only is for a DATABASE_URL, and there is none")
+	if c.MigrateOnly {
+		check(c.DatabaseURL != "", "--migrate-only is for a DATABASE_URL, and there is none")
+		return invalidConfig(wrong)
+	}
 	if c.RedisURL != "" {
 		why := store.WrongRedisURL(string(c.RedisURL))
 		check(why == "", "REDIS_URL %s", why)
@@ -97,6 +100,11 @@ func (c *Config) Validate() error {
 	for _, origin := range c.CORSAllowOrigins {
 		check(isOrigin(origin), "CORS_ALLOW_ORIGINS has %q, which is not one exact origin such as https://panel.example.org", origin)
 	}
+	return invalidConfig(wrong)
+}
+
+// invalidConfig returns nil when nothing is wrong.
+func invalidConfig(wrong []string) error {
 	if wrong == nil {
 		return nil
 	}

@@ -31,7 +31,7 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger) (err error) {
 		return err
 	}
 	if cfg.MigrateOnly {
-		return store.MigratePostgres(ctx, string(cfg.DatabaseURL), log)
+		return migrate(ctx, cfg, log)
 	}
 	tokens, err := cfg.tokens()
 	if err != nil {
@@ -59,7 +59,7 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger) (err error) {
 	s := &Server{
 		Store: samples, Tokens: tokens, Log: log, Zone: zone, Origins: cfg.CORSAllowOrigins, Proxies: trusted, Conflicts: rest.Conflicts,
 		MaxSamples: cfg.MaxSamplesPerRequest, MaxBytes: cfg.MaxRequestBytes, Version: cfg.Version,
-		Others: others, Chain: chain,
+		StoreHint: cfg.storeHint(), Others: others, Chain: chain,
 	}
 	var cert *certificate
 	var https *tls.Config
@@ -101,10 +101,27 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger) (err error) {
 	return err
 }
 
+// migrate brings the tables of the database up to date.
+func migrate(ctx context.Context, cfg Config, log *slog.Logger) error {
+	err := store.MigratePostgres(ctx, string(cfg.DatabaseURL), log)
+	if _, said := errors.AsType[*health.Fault](err); err == nil || said {
+		return err
+	}
+	return &health.Fault{Code: "database_unreachable", Exit: health.ExitUnreachable, What: "the tables were not brought up to date", Err: err,
+		Next: "check that the PostgreSQL of DATABASE_URL runs and can be reached, then do it again; nothing was changed by halves"}
+}
+
 // resting is where samples rest, in front of which there may be a cache.
 type resting interface {
 	store.Samples
 	Conflicts() uint64
+}
+
+func (c *Config) storeHint() string {
+	if c.DatabaseURL != "" {
+		return "check that the PostgreSQL of DATABASE_URL runs, can be reached and written to, and has space; edges keep their samples meanwhile"
+	}
+	return "check the disk that holds DATA_DIR: space, read-only, errors; edges keep their samples meanwhile"
 }
 
 // openStore opens the database of the settings, else the file in DATA_DIR.

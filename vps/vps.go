@@ -11,6 +11,7 @@ package vps
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"sync"
@@ -29,6 +30,9 @@ type Server struct {
 	Version string           // of the program, for the metrics
 	Log     *slog.Logger     // default slog.Default()
 	Now     func() time.Time // default time.Now
+
+	// StoreHint says where an operator looks when samples cannot be stored.
+	StoreHint string
 
 	// Conflicts returns how many samples the store skipped as duplicates although they differ; may be nil.
 	Conflicts func() uint64
@@ -213,6 +217,8 @@ func (s *Server) ready(c *call) (any, error) {
 
 var statusOK = map[string]string{"status": "ok"}
 
+var errStoreSlow = fmt.Errorf("%w: no answer within %v", store.ErrUnavailable, storeTimeout)
+
 // ask calls the store on behalf of c and measures it. It waits as long as c does, but all that is asked for one request
 // has storeTimeout together: a store that hangs is a 503 soon, not one after each question.
 func ask[T any](s *Server, c *call, op string, f func(context.Context) (T, error)) (v T, err error) {
@@ -220,7 +226,7 @@ func ask[T any](s *Server, c *call, op string, f func(context.Context) (T, error
 	if c.asked.IsZero() {
 		c.asked = began
 	}
-	ctx, cancel := context.WithTimeout(c.r.Context(), storeTimeout-began.Sub(c.asked))
+	ctx, cancel := context.WithTimeoutCause(c.r.Context(), storeTimeout-began.Sub(c.asked), errStoreSlow)
 	defer cancel()
 	v, err = f(ctx)
 	s.metrics.store(op, err, s.Now().Sub(began))
