@@ -89,7 +89,6 @@ func TestModulesHaveOneDoor(t *testing.T) {
 		"golang.org/x/crypto/x509roots/fallback": {"main.go"},
 		"github.com/schollz/progressbar":         {"vps/importer.go"},
 		"golang.org/x/term":                      {"demo/panel.go", "vps/importer.go"},
-		"golang.org/x/net":                       {"vps/run.go"},
 		"github.com/jackc/pgx":                   {"vps/store/", "vps/services/"},
 	}
 	eachFile(t, func(path string, imports []string) {

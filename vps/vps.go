@@ -134,16 +134,19 @@ func (s *Server) withToken(h handler) http.Handler {
 	return s.public(func(c *call) (any, error) {
 		token := bearer(c.r)
 		if token == "" {
+			c.guest().become(stranger)
 			return nil, s.rejected(errNoToken)
 		}
 		who, known := s.Tokens.find(token)
 		if !known {
+			c.guest().become(stranger)
 			if wait := s.failures.add(c.r.RemoteAddr, s.Now()); wait > 0 {
 				tooMany := *errFailures
 				return nil, s.rejected(tooMany.after(wait))
 			}
 			return nil, s.rejected(errBadToken)
 		}
+		c.guest().become(served)
 		return s.inPlace(c, who, h)
 	})
 }
