@@ -40,6 +40,7 @@ type Server struct {
 
 	once     sync.Once
 	places   chan struct{} // one for each request that is served
+	uploads  uploads
 	failures failures
 	notes    notes
 	zones    zones
