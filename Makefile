@@ -3,7 +3,6 @@
 SHELL := /bin/bash
 GO ?= go
 FUZZTIME ?= 30s
-N ?= 10000
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
 export CGO_ENABLED ?= 0
 
@@ -84,7 +83,7 @@ clock: ## 2,000 random lives of a host with a bad clock
 	CLOCK_SCHEDULES=2000 $(GO) test -run ClockSchedules -timeout 30m ./edge
 
 simulate: ## N random schedules of 4 h each (10000, about 40 min on 2 cores); CI plays 500
-	$(GO) test ./demo -run '^TestRandomSchedulesLoseNothing$$' -timeout 24h -v -schedules $(N) | grep -v '^=== \|--- PASS: .*/'
+	$(GO) test ./demo -run '^TestRandomSchedulesLoseNothing$$' -timeout 24h -v -schedules $(or $(N),10000) | grep -v '^=== \|--- PASS: .*/'
 
 test-damage: ## 2,000 damaged spool files (FILES=n for more): no process dies, no whole record is lost
 	DAMAGED_FILES=$(or $(FILES),2000) $(GO) test ./edge -count 1 -v -timeout 60m -run '^(TestDamagedSpoolGivesBackEveryWholeRecord|TestCutAtEverySector|TestSalvageOf100MBTakesLessThanAStart)$$'
