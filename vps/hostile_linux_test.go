@@ -90,7 +90,9 @@ func TestHostileCallersHarmNobody(t *testing.T) {
 	if memory >= 128 {
 		t.Errorf("%d MiB were resident, not below 128", memory)
 	}
-	p.until("all places are free", func() bool { return strings.Contains(p.answer(p.internal, wire.MetricsPath), "sunspool_requests_in_flight 0") })
+	p.until("all places are free", func() bool {
+		return strings.Contains(p.answer(p.internal, wire.MetricsPath), "sunspool_requests_in_flight 0")
+	})
 	said := p.answer(p.internal, wire.MetricsPath) + p.answer(p.internal, wire.HealthPath) + p.answer(p.internal, wire.ReadyPath) + p.answer(p.public, "/") + p.proc("cmdline")
 	if found := regexp.MustCompile(`(?m)^sunspool_request_seconds_count\{.*status="5.*$`).FindString(said); found != "" {
 		t.Errorf("the metrics count a 5xx: %s", found)

@@ -46,7 +46,7 @@ func OpenOriginal(ctx context.Context, url string) (*Original, error) {
 // plainURL turns the form that SQLAlchemy wants into the one that every other program does.
 func plainURL(text string) string {
 	if rest, ok := strings.CutPrefix(text, "postgresql+asyncpg://"); ok {
-		return "postgresql://" + rest
+		return "postgresql://" + strings.Replace(rest, "?ssl=", "?sslmode=", 1)
 	}
 	return text
 }
