@@ -10,7 +10,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/http"
-	"path/filepath"
+	"net/url"
 	"regexp"
 	"slices"
 	"strconv"
@@ -21,7 +21,7 @@ import (
 	"testing"
 	"time"
 
-	"sunspool/vps/store"
+	"sunspool/vps/services"
 	"sunspool/wire"
 )
 
@@ -44,10 +44,27 @@ const (
 // answered soon, what it was told is stored is there once after the process was killed, memory stays small, every line
 // of the log is one, and no secret is in anything that the program says.
 func TestHostileCallersHarmNobody(t *testing.T) {
+	n := *hostileRequests
 	if testing.Short() {
-		*hostileRequests = min(*hostileRequests, 1000)
+		n = min(n, 1000)
 	}
-	p := startProcess(t, built(t), "DEVICE_TOKENS="+goodToken+":roof,"+malloryToken+":mallory,"+slothToken+":sloth")
+	path := built(t)
+	t.Run("file", func(t *testing.T) { harmNobody(t, n, path) })
+	t.Run("postgres", func(t *testing.T) {
+		database, err := url.Parse(services.SharedPostgres(t).URL())
+		if err != nil {
+			t.Fatal("the URL of the database is none")
+		}
+		if _, own := database.User.Password(); !own { // then any will do
+			database.User = url.UserPassword(database.User.Username(), "canary-database")
+		}
+		harmNobody(t, n/5, path, "DATABASE_URL="+database.String())
+	})
+}
+
+func harmNobody(t *testing.T, n int, path string, env ...string) {
+	env = append(env, "DEVICE_TOKENS="+goodToken+":roof,"+malloryToken+":mallory,"+slothToken+":sloth")
+	p := startProcess(t, path, env...)
 	arms := newArsenal(*hostileSeed, routesOf(t), "mallory", "", "guess", malloryToken, malloryToken)
 
 	alone := newGoodClient(p.public, goodToken, "roof")
@@ -70,7 +87,7 @@ func TestHostileCallersHarmNobody(t *testing.T) {
 	others.Go(func() { good.run(ctx, 1<<30) })
 
 	began := time.Now()
-	answers := fight(t, p.public, arms, *hostileRequests)
+	answers := fight(t, p.public, arms, n)
 	took := time.Since(began)
 	end()
 	slow.Wait()
@@ -78,7 +95,7 @@ func TestHostileCallersHarmNobody(t *testing.T) {
 	for _, problem := range slices.Concat(alone.problems, good.problems) {
 		t.Error("good client:", problem)
 	}
-	t.Logf("%d hostile requests in %.1f s, answers %v; %d connections of %d slow callers", *hostileRequests, took.Seconds(), answers, reconnects.Load(), slowCallers)
+	t.Logf("%d hostile requests in %.1f s, answers %v; %d connections of %d slow callers", n, took.Seconds(), answers, reconnects.Load(), slowCallers)
 	t.Logf("good client: %d requests, p50 %v, p99 %v, longest %v; alone %d, p50 %v, p99 %v", len(good.took), good.quantile(.5), good.quantile(.99), good.quantile(1),
 		len(alone.took), alone.quantile(.5), alone.quantile(.99))
 	if p99 := good.quantile(.99); p99 >= 200*time.Millisecond || len(good.took) < 50 {
@@ -105,22 +122,21 @@ func TestHostileCallersHarmNobody(t *testing.T) {
 	}
 	requests := checkLog(t, log)
 	t.Logf("%d requests in the log", requests)
-	if least := *hostileRequests/3 + len(good.took); requests < least {
+	if least := n/3 + len(good.took); requests < least {
 		t.Errorf("only %d requests reached the program, expected %d", requests, least)
 	}
 	if at := strings.Index(said+log+crash, "canary"); at >= 0 {
 		t.Errorf("a secret is out: %.200q", (said + log + crash)[max(at-100, 0):])
 	}
 
-	bolt, err := store.OpenBolt(filepath.Join(p.dir, "vps.db"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer bolt.Close()
+	again := startProcess(t, path, append(env, "DATA_DIR="+p.dir)...) // the later one counts
+	all := newGoodClient(again.public, goodToken, "roof")
+	answer := all.ask(all.fresh, "GET", "/v1/series?frame=all&partial=1&device_id=roof", "")
+	var series wire.Series
 	stored := 0
-	periods, err := bolt.Periods(t.Context(), store.Query{Device: "roof", To: time.Now().AddDate(1, 0, 0), Resolution: store.Hour})
-	for _, period := range periods {
-		stored += int(period.Count)
+	err := json.Unmarshal([]byte(answer), &series)
+	for _, bucket := range series.Buckets {
+		stored += bucket.SampleCount
 	}
 	if err != nil || stored != good.acknowledged || stored == 0 {
 		t.Errorf("%d samples are stored, %d were acknowledged (%v)", stored, good.acknowledged, err)
