@@ -46,7 +46,7 @@ const (
 func TestHostileCallersHarmNobody(t *testing.T) {
 	n := *hostileRequests
 	if testing.Short() {
-		n = min(n, 1000)
+		n = min(n, 500)
 	}
 	path := built(t)
 	t.Run("file", func(t *testing.T) { harmNobody(t, n, path) })
