@@ -49,6 +49,7 @@ type Server struct {
 
 	once     sync.Once
 	places   chan struct{} // one for each request that is served
+	uploads  uploads
 	failures failures
 	notes    notes
 	zones    zones
@@ -150,10 +151,12 @@ func (s *Server) withToken(h handler) http.Handler {
 	return s.public(func(c *call) (any, error) {
 		token := bearer(c.r)
 		if token == "" {
+			c.guest().become(stranger)
 			return nil, s.rejected(errNoToken)
 		}
 		who, known := s.Tokens.find(token)
 		if !known {
+			c.guest().become(stranger)
 			if wait := s.failures.add(c.remote, s.Now()); wait > 0 {
 				tooMany := *errFailures
 				return nil, s.rejected(tooMany.after(wait))
@@ -161,6 +164,7 @@ func (s *Server) withToken(h handler) http.Handler {
 			return nil, s.rejected(errBadToken)
 		}
 		c.byToken = true
+		c.guest().become(served)
 		return s.inPlace(c, who, h)
 	})
 }
