@@ -18,7 +18,7 @@ import (
 type realtime struct {
 	wire.Sample
 	AgeS       float64  `json:"age_s"`
-	State      string   `json:"state"`        // live, delayed, stale or offline
+	State      string   `json:"state"`        // live, delayed, stale, offline or asleep
 	GridPowerW *float64 `json:"grid_power_w"` // > 0 from the grid, < 0 to it
 	Flows      flows    `json:"flows"`
 
@@ -43,7 +43,7 @@ func (s *Server) realtime(c *call) (any, error) {
 		return nil, err
 	}
 	if sample.PVDailyKWh == nil {
-		sample.PVDailyKWh = s.integratePV(c, &sample)
+		sample.PVDailyKWh = s.pvToday(c, &sample)
 	}
 
 	about, err := s.about(c, device)
@@ -53,7 +53,7 @@ func (s *Server) realtime(c *call) (any, error) {
 	age := max(s.Now().Sub(sample.Time), 0)
 	answer := realtime{
 		Sample: sample, AgeS: math.Round(age.Seconds()*10) / 10,
-		State: freshness(age, about.Edge), Flows: flowsOf(&sample),
+		State: stateOf(&sample, age, about.Edge), Flows: flowsOf(&sample),
 		EnergyImportKWh: sample.ImportTotalKWh, EnergyExportKWh: sample.ExportTotalKWh,
 	}
 	if sample.ExportPowerW != nil {
@@ -80,21 +80,24 @@ func freshness(age time.Duration, edge *wire.Edge) string {
 	return "offline"
 }
 
-// integratePV returns the PV energy since the local midnight before the sample, kWh. Times without samples count as no
-// energy. nil when the store cannot say; a reader then sees null, not an invented number.
-func (s *Server) integratePV(c *call, sample *wire.Sample) *float64 {
+// pvToday returns the PV energy since the local midnight before the sample, kWh: what the lifetime counter rose, else
+// what the powers integrate to, times without samples counted as none. nil when the store cannot say; a reader then
+// sees null, not an invented number.
+func (s *Server) pvToday(c *call, sample *wire.Sample) *float64 {
 	zone, err := s.zoneOf(c, sample.DeviceID)
 	if err != nil {
 		return nil
 	}
-	today, err := ask(s, c, "periods", func(ctx context.Context) ([]energy.Period, error) {
-		return s.Store.Periods(ctx, store.Query{Device: sample.DeviceID, Resolution: store.Day,
-			From: startOfDay(sample.Time.In(zone), 0), Zone: zone})
-	})
-	if err != nil || len(today) == 0 {
+	today := span{to: sample.Time.Add(time.Millisecond), zone: zone}
+	today.from = startOfDay(sample.Time.In(zone), 0)
+	rows, err := s.rows(c, sample.DeviceID, today, store.Day)
+	if err != nil || len(rows) == 0 {
 		return nil
 	}
-	kwh, _ := today[0].KWh(energy.PV)
+	kwh, from := rows[0].KWh(energy.PV)
+	if from == energy.Unknown {
+		return nil
+	}
 	return new(math.Round(kwh*1000) / 1000)
 }
 
