@@ -35,7 +35,8 @@ func TestNobodyReachesAnotherDevice(t *testing.T) {
 	for token, may := range tokens {
 		for _, device := range []string{"inv-1", "inv-2", "inv-3", "inv-", "*", "../inv-1", ""} {
 			for _, method := range []string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"} {
-				for _, path := range []string{wire.RealtimePath, wire.SeriesPath, wire.IngestPath} {
+				for _, path := range []string{wire.RealtimePath, wire.SeriesPath, wire.IngestPath, wire.EnergyPath,
+					wire.CapacityPath + "2026-06", wire.ContinuityPath, wire.ExportPath} {
 					f := fields(time.Hour)
 					f["device_id"] = device
 					w := do(b.api, method, path+"?frame=all&partial=1&device_id="+device, token, strings.NewReader(bodyOf(f)))

@@ -75,7 +75,7 @@ func (sp span) until(now time.Time) span {
 // starts returns where the periods of sp begin, and where the last one ends. More than most of them is a 422 that says
 // which resolution to ask for.
 func (sp span) starts(r store.Resolution, most int) ([]time.Time, error) {
-	if sp.to.Sub(sp.from) > time.Duration(most)*longest(r) {
+	if sp.to.Sub(sp.from)/longest(r) > time.Duration(most) {
 		return nil, tooMany(sp, r, most)
 	}
 	var all []time.Time
@@ -115,7 +115,7 @@ var finest = []store.Resolution{store.Minute, store.FiveMinutes, store.Quarter, 
 func tooMany(sp span, r store.Resolution, most int) error {
 	coarser := store.Year
 	for _, other := range finest {
-		if longest(other) > longest(r) && sp.to.Sub(sp.from) <= time.Duration(most)*longest(other)*9/10 {
+		if longest(other) > longest(r) && sp.to.Sub(sp.from)/longest(other) < time.Duration(most)*9/10 {
 			coarser = other
 			break
 		}

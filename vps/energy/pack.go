@@ -7,8 +7,9 @@ import (
 )
 
 // The packed form of a rollup, at rest in a store: the version, one bit for each word of it that is not zero, then those
-// words, eight bytes each, little-endian. A rollup of another version counts as absent and is computed anew.
-const packVersion = 1
+// words, eight bytes each, little-endian. A rollup of another version counts as absent and is computed anew: the version
+// changes with the words and with the arithmetic that makes them.
+const packVersion = 2
 
 const (
 	integers = 4 + averages + 2 + knowledge + Counters*3 + 2

@@ -19,8 +19,8 @@ const Base = 5 * time.Minute
 
 // How long a sample speaks. Between two samples each does for half of the time, if they are not too far apart: a poll of
 // a minute is normal, a hole of more than five minutes is one. At the ends of a base rollup, beyond which nothing is
-// known, a sample speaks as long as its neighbour is away; one that is alone as long as the shortest poll. MaxReach is
-// the longest, on one side.
+// known, a sample speaks three times as long as its neighbour is away, because polls are not regular where a dongle is
+// bad; one that is alone as long as the shortest poll. MaxReach is the longest, on one side.
 const (
 	MaxReach   = int64(150 * time.Second / time.Millisecond) // ms
 	aloneReach = int64(5 * time.Second / time.Millisecond)
@@ -155,7 +155,7 @@ func reach(gap int64) int64 {
 	if gap > 2*MaxReach {
 		return aloneReach
 	}
-	return min(gap, MaxReach)
+	return min(3*gap, MaxReach)
 }
 
 func (r *Rollup) average(s *wire.Sample) {
