@@ -102,7 +102,7 @@ func BenchmarkReading(b *testing.B) {
 	s := newBench(b, func(s *Server) {
 		s.Log, s.Zone, s.Now = slog.New(slog.DiscardHandler), zone, func() time.Time { return now }
 	})
-	for device, step := range map[string]time.Duration{"inv-1": time.Minute, "inv-2": 5 * time.Minute} {
+	for device, step := range map[string]time.Duration{"inv-1": 24 * time.Second, "inv-2": 2 * time.Minute} {
 		h := newHouse(1)
 		var some []wire.Sample
 		for at := now.AddDate(-1, 0, 0); at.Before(now); at = at.Add(step) {

@@ -124,9 +124,13 @@ func (r *Rollup) packTail() (tail [4]float64, known int64) {
 
 func (r *Rollup) unpackTail(tail [4]float64, known int64) {
 	r.tail.PV = tail[0]
+	if known>>1 == 0 {
+		return
+	}
+	kept := tail // one place for all: many are read, few are added to
 	for i, p := range [4]**float64{nil, &r.tail.Load, &r.tail.Battery, &r.tail.Export} {
 		if p != nil && known&(1<<i) != 0 {
-			*p = new(tail[i])
+			*p = &kept[i]
 		}
 	}
 }
