@@ -223,6 +223,13 @@ func TestOutageOfThreeDaysLosesNoEnergy(t *testing.T) {
 		t.Errorf("load of the days without samples: %v", load)
 	}
 
+	for i, label := range days.Labels { // a day alone, whose readings are all outside of it
+		one := answered[energyTest](b, "/v1/energy?device_id=inv-1&from="+label+"&to="+label)
+		if got, want := float64(one.Totals["pv_kwh"]), float64(days.Columns["pv_kwh"][i]); math.Abs(got-want) > 0.002 {
+			t.Errorf("%s alone: %v kWh, among others %v", label, got, want)
+		}
+	}
+
 	b.put("inv-1", missed) // weeks late
 	days = ask("day")
 	if _, ok := days.Columns["spread_pv_kwh"]; ok {
@@ -360,6 +367,7 @@ func TestComparisonHasTheSameElapsedTime(t *testing.T) {
 		{"2026-03-30T12:30:00+02:00", "resolution=day&compare=previous", "2026-02-01", "2026-02-28", "2026-03-01T00:00:00+01:00", true},
 		{"2026-06-21T12:30:00+02:00", "resolution=day&compare=last_year", "2025-06-01", "2025-06-21", "2025-06-21T12:30:00+02:00", true},
 		{"2028-02-29T12:30:00+01:00", "resolution=day&compare=last_year&from=2028-02-29&to=2028-02-29", "", "", "2027-03-01T00:00:00+01:00", true},
+		{"2028-02-29T12:30:00+01:00", "resolution=month&compare=last_year", "2027-01", "2027-02", "2027-03-01T00:00:00+01:00", true},
 		{"2026-06-21T12:30:00+02:00", "resolution=month&compare=last_year", "2025-01", "2025-06", "2025-06-21T12:30:00+02:00", true},
 		{"2026-06-21T12:30:00+02:00", "resolution=day&from=2026-03-01&to=2026-03-31&compare=previous", "2026-02-01", "2026-02-28", "2026-03-01T00:00:00+01:00", false},
 		{"2026-06-21T12:30:00+02:00", "resolution=day&from=2026-03-27&to=2026-03-30&compare=previous", "2026-03-23", "2026-03-26", "2026-03-27T00:00:00+01:00", false},

@@ -81,7 +81,7 @@ func TestGapIsNullAndNamed(t *testing.T) {
 	h := newHouse(8)
 	b.put("inv-1", h.live(start, start.Add(3*time.Hour)))
 	b.put("inv-1", h.live(start.Add(3*time.Hour+35*time.Minute), start.Add(5*time.Hour)))
-	b.put("inv-1", h.live(start.Add(5*time.Hour+4*time.Minute), testNow.Add(-20*time.Minute)))
+	b.put("inv-1", h.live(start.Add(5*time.Hour+7*time.Minute), testNow.Add(-20*time.Minute)))
 	got := answered[powersTest](b, "/v1/series?device_id=inv-1&resolution=5m")
 	if len(got.Gaps) != 3 || got.PartialLast {
 		t.Fatalf("%+v", got.Gaps)
