@@ -29,8 +29,8 @@ type continuityAnswer struct {
 	Coverage   float64    `json:"coverage"`
 	Holes      []hole     `json:"holes"` // ascending; the newest ones when there are too many
 	HolesTotal int        `json:"holes_total"`
-	MissingS   int64      `json:"missing_s"` // in all holes together
-	Complete   bool       `json:"complete"`  // nothing is missing but what an inverter slept
+	MissingS   int64      `json:"missing_s"` // in all holes that are not before the first sample, and not asleep
+	Complete   bool       `json:"complete"`  // there is no such hole
 }
 
 // hole is a time of at least leastHole for which there is no sample.
@@ -63,7 +63,7 @@ func (s *Server) continuity(c *call) (any, error) {
 	if sp, err = s.framed(c, device, sp, store.Day); err != nil {
 		return nil, err
 	}
-	now := s.Now()
+	now := s.Now().Truncate(time.Millisecond)
 	if sp = sp.until(now); sp.to.Sub(sp.from) > 400*24*time.Hour {
 		return nil, refuse(422, "too_long", "The span is too long: at most 400 days in one answer.").next("ask for one year after the other")
 	}
@@ -97,8 +97,10 @@ func (a *continuityAnswer) count(days []energy.Period, holes []hole, now time.Ti
 	a.Rows, a.Coverage = total.Rows, round(total.Coverage(now), 4)
 	a.HolesTotal, a.Complete = len(holes), true
 	for _, h := range holes {
-		a.MissingS += h.Seconds
-		a.Complete = a.Complete && h.Reason == asleep
+		if h.Reason != asleep && h.Reason != beforeFirst {
+			a.MissingS += h.Seconds
+			a.Complete = false
+		}
 	}
 	a.Holes = append(a.Holes, holes[max(0, len(holes)-maxHoles):]...)
 }

@@ -82,13 +82,13 @@ func TestHolesHaveReasons(t *testing.T) {
 		}
 		return fmt.Sprint(all, got.Complete)
 	}
-	if got := reasons("&from=2026-06-20&to=2026-06-21"); got != "[before_first asleep] false" {
+	if got := reasons("&from=2026-06-20&to=2026-06-21"); got != "[before_first asleep] true" {
 		t.Errorf("two days: %s", got)
 	}
 	if got := reasons(""); got != "[asleep] true" { // cut by midnight
 		t.Errorf("today: %s", got)
 	}
-	if got := reasons("&from=2026-06-01&to=2026-06-02"); got != "[before_first] false" {
+	if got := reasons("&from=2026-06-01&to=2026-06-02"); got != "[before_first] true" {
 		t.Errorf("before everything: %s", got)
 	}
 
@@ -99,6 +99,10 @@ func TestHolesHaveReasons(t *testing.T) {
 	}
 	if got := ask(); len(got) != 2 || got[1].Reason != notReceived || !got[1].Open {
 		t.Errorf("%+v", got)
+	}
+	silent := answered[continuityAnswer](b, "/v1/continuity?device_id=inv-2&from=2026-06-20")
+	if silent.Complete || silent.MissingS != silent.Holes[1].Seconds {
+		t.Errorf("%+v", silent)
 	}
 	about := store.About{Edge: &wire.Edge{Version: "1", PollIntervalS: 5, SpoolCount: 9000}, Seen: testNow.Add(-time.Minute)}
 	if err := b.bolt.Describe(t.Context(), "inv-2", about); err != nil {
