@@ -25,7 +25,7 @@ func TestEveryHoleIsFound(t *testing.T) {
 	for round := range 12 {
 		b := zoned(t, "UTC", testNow)
 		step := []time.Duration{5 * time.Second, 30 * time.Second, time.Minute, 4 * time.Minute}[round%4]
-		start := testNow.Add(-time.Duration(24+r.IntN(200)) * time.Hour)
+		start := testNow.Add(-time.Duration(24+r.IntN(80)) * time.Hour)
 		var samples []wire.Sample
 		for at := start; at.Before(testNow.Add(-3 * time.Hour)); {
 			up := at.Add(time.Duration(r.IntN(30)) * time.Hour / 2)
