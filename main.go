@@ -7,15 +7,18 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"runtime/debug"
 	"strings"
 	"syscall"
+	"time"
 
 	_ "time/tzdata" // a household's days must be right in an image without zones
 
@@ -37,14 +40,44 @@ var version = "devel"
 type commands struct {
 	Demo     demo.Config      `cmd:"" help:"Show it all at work: a simulated inverter, edge and vps in one process."`
 	Edge     edge.Config      `cmd:"" help:"Read an inverter and deliver to a server (a service)."`
-	VPS      vps.Config       `cmd:"" name:"vps" help:"Store what edges deliver and answer readers (a service)."`
+	VPS      vpsCommand       `cmd:"" name:"vps" help:"Store what edges deliver and answer readers (a service)."`
 	Simulate simulator.Config `cmd:"" help:"Be an inverter: a Modbus TCP server with a believable day."`
+	Health   healthCommand    `cmd:"" help:"Ask the edge or vps of this machine whether it works: exit status 0 or 1, one line."`
 	Env      envCommand       `cmd:"" help:"Print every setting with its default and meaning."`
 	Version  struct{}         `cmd:"" help:"Print the version."`
 }
 
+// vpsCommand is the service, and what else is done with its store. Its settings are those of all of them.
+type vpsCommand struct {
+	Settings vpsSettings      `embed:""`
+	Run      struct{}         `cmd:"" default:"1" hidden:"" help:"Be the service."`
+	Import   vps.ImportConfig `cmd:"" help:"Copy the samples of the original's PostgreSQL database, table sungrow_samples, into this store."`
+}
+
+// vpsSettings has no Validate, which kong would call for an import, too. vps.Run does.
+type vpsSettings vps.Config
+
 type envCommand struct {
 	Role string `arg:"" optional:"" enum:"edge,vps,all" default:"all" help:"edge, vps or all."`
+}
+
+// healthCommand is what a container's HEALTHCHECK calls. It reads the same variables as the service that it asks.
+type healthCommand struct {
+	Role string `arg:"" enum:"edge,vps" help:"edge or vps."`
+
+	HealthPath  string  `name:"health-path" env:"HEALTH_PATH" help:"Health file of the edge. Default: health.json beside the spool."`
+	SpoolPath   string  `name:"spool-path" env:"SPOOL_PATH" default:"/data/spool.db" help:"Spool of the edge."`
+	PollS       float64 `name:"poll-interval-s" env:"POLL_INTERVAL_S" default:"5" help:"Seconds between polls of the edge."`
+	ListenAddr  string  `name:"listen" env:"LISTEN_ADDR" default:"127.0.0.1:8000" help:"Where the vps listens."`
+	TLSCertFile string  `name:"tls-cert-file" env:"TLS_CERT_FILE" help:"Certificate of the vps, if it serves https."`
+}
+
+func (h healthCommand) ask(ctx context.Context) (string, error) {
+	if h.Role == "vps" {
+		return "the vps serves", vps.Check(ctx, h.ListenAddr, h.TLSCertFile)
+	}
+	path := cmp.Or(h.HealthPath, filepath.Join(filepath.Dir(h.SpoolPath), "health.json"))
+	return edge.Check(path, time.Duration(h.PollS*float64(time.Second)))
 }
 
 func main() {
@@ -81,7 +114,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 }
 
 func (c *commands) do(ctx context.Context, cmd *kong.Context, stdout, stderr io.Writer) error {
-	switch cmd.Selected().Name {
+	switch strings.TrimSuffix(cmd.Command(), " <role>") {
 	case "demo":
 		ctx, stop := signal.NotifyContext(ctx, syscall.SIGHUP) // the terminal was closed
 		defer stop()
@@ -89,13 +122,21 @@ func (c *commands) do(ctx context.Context, cmd *kong.Context, stdout, stderr io.
 	case "edge":
 		signal.Ignore(syscall.SIGHUP) // reload: a token file is read again whenever it changes
 		return edge.Run(ctx, c.Edge, buildVersion(), c.Edge.LogLevel.Logger(stderr))
-	case "vps":
+	case "vps run":
 		hup := make(chan os.Signal, 1)
 		signal.Notify(hup, syscall.SIGHUP)
-		c.VPS.Reload, c.VPS.Version = hup, buildVersion()
-		return vps.Run(ctx, c.VPS, c.VPS.LogLevel.Logger(stderr))
+		c.VPS.Settings.Reload, c.VPS.Settings.Version = hup, buildVersion()
+		return vps.Run(ctx, vps.Config(c.VPS.Settings), c.VPS.Settings.LogLevel.Logger(stderr))
+	case "vps import":
+		return vps.Import(ctx, vps.Config(c.VPS.Settings), c.VPS.Import, stdout)
 	case "simulate":
 		return simulator.Run(ctx, c.Simulate, stdout, settings.LogLevel{}.Logger(stderr))
+	case "health":
+		line, err := c.Health.ask(ctx)
+		if err == nil {
+			fmt.Fprintln(stdout, line)
+		}
+		return err
 	case "env":
 		return settings.WriteEnv(stdout, c.Env.nodes(cmd.Model)...)
 	case "version":
@@ -152,9 +193,9 @@ func asUsage(err error) error {
 	}
 	f := &health.Fault{Code: "usage", What: err.Error(), Next: "sunspool --help", Exit: health.ExitUsage}
 	if parse, ok := errors.AsType[*kong.ParseError](err); ok && parse.Context != nil && parse.Context.Selected() != nil {
-		name := parse.Context.Selected().Name
-		f.Next = "sunspool " + name + " --help"
-		if name == "edge" || name == "vps" { // services are set by variables: a wrong one is no reason to try again
+		command := parse.Context.Command()
+		f.Next = "sunspool " + strings.TrimSuffix(command, " run") + " --help"
+		if command == "edge" || command == "vps" || command == "vps run" { // services are set by variables: a wrong one is no reason to try again
 			f.Exit = health.ExitConfig
 		}
 	}

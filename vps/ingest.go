@@ -16,9 +16,9 @@ import (
 )
 
 const (
-	storeTimeout = 10 * time.Second // for one call of the store; then the caller is asked to come again
-	maxDetails   = 20               // problems that a strict refusal lists
-	detailBytes  = 4 << 10          // of verdicts' texts in a lenient answer: an edge reads at most 64 KiB of it
+	storeTimeout = 5 * time.Second // for all that one request asks of the store; then the caller is asked to come again
+	maxDetails   = 20              // problems that a strict refusal lists
+	detailBytes  = 4 << 10         // of verdicts' texts in a lenient answer: an edge reads at most 64 KiB of it
 )
 
 // ingest stores the samples of one request. It answers 200 only when they are durable.
@@ -191,7 +191,7 @@ func (s *Server) wrote(err error) {
 	s.lastWrite.set(err, s.Now())
 	if err != nil {
 		err = &health.Fault{Code: "store_unavailable", What: "samples cannot be stored",
-			Next: "check the disk that holds DATA_DIR: space, read-only, errors", Err: err}
+			Next: s.StoreHint, Err: err}
 	}
 	s.stored.Report(err)
 }

@@ -106,11 +106,7 @@ func (d device) derived(level int, start int64) energy.Rollup {
 	}
 	var sum energy.Sum
 	d.rows(level-1, start, end, func(start int64, r *energy.Rollup) bool {
-		if level-1 == baseLevel {
-			sum.AddBase(start, start+spans[baseLevel], r)
-		} else {
-			sum.Add(r)
-		}
+		addRow(&sum, level-1, start, r)
 		return true
 	})
 	return sum.Rollup()

@@ -9,7 +9,6 @@ import (
 
 	bolt "go.etcd.io/bbolt"
 
-	"sunspool/vps/energy"
 	"sunspool/wire"
 )
 
@@ -110,27 +109,16 @@ func (d device) count(w *write, late []row, bases map[int64]bool) error {
 func (d device) countInto(start int64, late []row) (new int, err error) {
 	k := key(start)
 	r := d.rollup(baseLevel, k, d.levels[baseLevel].Get(k))
-	was := r.Rows
-	var earlier energy.Rollup
-	first := r.First
-	for _, row := range late {
-		var s wire.Sample
-		if err := s.UnpackFields(row.value); err != nil {
+	samples := make([]*wire.Sample, len(late))
+	for i, row := range late {
+		samples[i] = &wire.Sample{}
+		if err := samples[i].UnpackFields(row.value); err != nil {
 			return 0, err
 		}
-		s.Time = fromMS(row.ms)
-		switch {
-		case row.ms < first && (earlier.Rows == 0 || row.ms > earlier.Last):
-			earlier.Add(start, &s)
-		case row.ms > r.Last:
-			r.Add(start, &s)
-		}
+		samples[i].Time = fromMS(row.ms)
 	}
-	if earlier.Rows > 0 {
-		r.Precede(&earlier)
-	}
-	if r.Rows == was {
+	if new = len(addLate(&r, start, samples)); new == 0 {
 		return 0, nil
 	}
-	return int(r.Rows - was), d.putRollup(baseLevel, start, &r)
+	return new, d.putRollup(baseLevel, start, &r)
 }

@@ -62,6 +62,37 @@ func plan(from, to int64, r Resolution, zone *time.Location) (all []stretch) {
 	return all
 }
 
+// addRow adds the rollup of a whole row of that level to sum.
+func addRow(sum *energy.Sum, level int, start int64, r *energy.Rollup) {
+	if level == baseLevel {
+		sum.AddBase(start, start+spans[baseLevel], r)
+	} else {
+		sum.Add(r)
+	}
+}
+
+// addLate adds samples, in ascending order, to the rollup r of a base row that begins at start and has lost its samples,
+// and returns the indexes of those that it counts. Those between the first and the last that r has seen are taken for
+// repetitions: their keys cannot be known any more.
+func addLate(r *energy.Rollup, start int64, samples []*wire.Sample) (added []int) {
+	first, earlier := r.First, energy.Rollup{}
+	for i, s := range samples {
+		switch ms := s.Time.UnixMilli(); {
+		case ms < first && (earlier.Rows == 0 || ms > earlier.Last):
+			earlier.Add(start, s)
+		case ms > r.Last:
+			r.Add(start, s)
+		default:
+			continue
+		}
+		added = append(added, i)
+	}
+	if earlier.Rows > 0 {
+		r.Precede(&earlier)
+	}
+	return added
+}
+
 // gatherer makes periods of rows that come in ascending order.
 type gatherer struct {
 	resolution Resolution
@@ -83,11 +114,7 @@ func (g *gatherer) row(level int, start int64, r *energy.Rollup) {
 	}
 	g.endPart()
 	g.period(start)
-	if level == baseLevel {
-		g.sum.AddBase(start, start+spans[baseLevel], r)
-	} else {
-		g.sum.Add(r)
-	}
+	addRow(&g.sum, level, start, r)
 }
 
 func (g *gatherer) sample(s *wire.Sample) {

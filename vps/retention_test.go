@@ -1,0 +1,73 @@
+package vps
+
+import (
+	"context"
+	"log/slog"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"sunspool/vps/store"
+	"sunspool/wire"
+)
+
+// A year of samples goes by itself once a retention is set; a day of the year still says what it said.
+func TestOldSamplesGoAndTheirDaysStay(t *testing.T) {
+	b := newBench(t)
+	now := time.Now().UTC()
+	var all []wire.Sample
+	for i := range 400 * 24 {
+		all = append(all, wire.Sample{Time: now.Add(-time.Duration(i) * time.Hour), PVPowerW: 1000, Count: 1})
+	}
+	if n, err := b.bolt.Insert(t.Context(), "inv-1", all); n != len(all) || err != nil {
+		t.Fatal(n, err)
+	}
+	days := func() (rows int64) {
+		periods, err := b.bolt.Periods(t.Context(), store.Query{Device: "inv-1", Resolution: store.Day})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, p := range periods {
+			rows += p.Rows
+		}
+		return rows
+	}
+	deleted, err := prune(t.Context(), b.bolt, now.Add(-30*24*time.Hour))
+	if err != nil || deleted < 369*24 || deleted > 370*24+24 {
+		t.Errorf("%d of %d samples deleted, %v", deleted, len(all), err)
+	}
+	if got := days(); got != int64(len(all)) {
+		t.Errorf("the days count %d samples, want %d", got, len(all))
+	}
+	if deleted, err = prune(t.Context(), b.bolt, now.Add(-30*24*time.Hour)); deleted != 0 || err != nil {
+		t.Errorf("again: %d deleted, %v", deleted, err)
+	}
+}
+
+// pruner counts, and fails the first time.
+type pruner struct {
+	store.Samples
+	calls int
+}
+
+func (p *pruner) Prune(context.Context, time.Time) (int64, error) {
+	if p.calls++; p.calls == 1 {
+		return 0, store.ErrUnavailable
+	}
+	return 0, nil
+}
+
+func TestRetentionOutlivesAnOutage(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		p := &pruner{}
+		done := make(chan struct{})
+		go func() { retain(ctx, p, time.Hour, slog.New(slog.DiscardHandler)); close(done) }()
+		time.Sleep(3*retainEvery + time.Minute)
+		cancel()
+		<-done
+		if p.calls != 4 {
+			t.Errorf("%d calls in three hours, want 4", p.calls)
+		}
+	})
+}

@@ -1,0 +1,254 @@
+package store
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"sunspool/vps/energy"
+	"sunspool/wire"
+)
+
+// Postgres keeps samples in a PostgreSQL database, version 15 or later, that any number of processes share.
+//
+//	samples   device, time             one row each, columns for what the contract names, jsonb for the rest
+//	rollups   device, level, start     energy.Rollup, packed: the same bytes as in Bolt
+//	devices   device                   what is known of it, and how far it is pruned
+//
+// The arithmetic is in Go, for both stores the same. Some goroutines write: each has its devices, and takes all Inserts
+// of them that wait into one transaction. Processes that write to the same device wait for each other by advisory locks.
+// Reading has connections of its own, so that slow readers never stop an edge.
+//
+// The database may be away at any time, also when the store is opened: calls answer ErrUnavailable within callTime until
+// it is back.
+type Postgres struct {
+	log     *slog.Logger
+	queues  []chan *insertion // one for each writer
+	stop    context.CancelFunc
+	closing chan struct{} // closed by Close
+	once    sync.Once
+	running sync.WaitGroup
+
+	conflicts atomic.Uint64
+
+	mu    sync.Mutex
+	pools *pools      // nil while there is no database that is ours
+	away  error       // why pools is nil
+	gone  chan *pools // what pools were, for connect to close and replace
+}
+
+// PostgresOptions say where the database is. The zero value of all but URL is good.
+type PostgresOptions struct {
+	URL     string // postgres://user:password@host/database?option=value
+	Writers int    // transactions at once, 4
+	Readers int    // connections for reading, 8
+	Log     *slog.Logger
+}
+
+// callTime is how long a call may take, and a transaction of a writer: the edge is to hear 503 before it gives up.
+const callTime = 5 * time.Second
+
+var errSlow = fmt.Errorf("%w: the database did not answer within %v", ErrUnavailable, callTime)
+
+// bounded returns ctx with the store's own limit. context.Cause tells whose limit it was.
+func bounded(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeoutCause(ctx, callTime, errSlow)
+}
+
+// Conflicts returns how many samples were skipped although they differ from the stored one of the same device and time:
+// two edges with one device id, or a clock that went back.
+func (p *Postgres) Conflicts() uint64 { return p.conflicts.Load() }
+
+func (p *Postgres) Insert(ctx context.Context, device string, samples []wire.Sample) (inserted int, err error) {
+	if err := validate(device, samples); err != nil {
+		return 0, err
+	}
+	w, err := newInsertion(device, samples)
+	if err != nil {
+		return 0, err
+	}
+	ctx, cancel := bounded(ctx)
+	defer cancel()
+	if err := ctx.Err(); err != nil {
+		return 0, err
+	}
+	select {
+	case <-p.closing:
+		return 0, ErrClosed
+	default:
+	}
+	hash := fnv.New32a()
+	hash.Write([]byte(device))
+	select {
+	case p.queues[hash.Sum32()%uint32(len(p.queues))] <- w:
+	case <-p.closing:
+		return 0, ErrClosed
+	case <-ctx.Done():
+		return 0, context.Cause(ctx)
+	}
+	select {
+	case err := <-w.done:
+		if err != nil {
+			return 0, err
+		}
+		return w.new, nil
+	case <-ctx.Done():
+		return 0, context.Cause(ctx)
+	}
+}
+
+func (p *Postgres) Latest(ctx context.Context, device string) (s wire.Sample, err error) {
+	err = p.read(ctx, "latest sample", func(ctx context.Context, db querier) error {
+		rows, err := db.Query(ctx, selectSamples+` where device_id = $1 order by ts desc limit 1`, device)
+		if err != nil {
+			return err
+		}
+		all, err := collectSamples(rows, device)
+		if err == nil && len(all) == 0 {
+			return fmt.Errorf("device %q: %w", device, ErrNone)
+		}
+		if err == nil {
+			s = all[0]
+		}
+		return err
+	})
+	return s, err
+}
+
+func (p *Postgres) Periods(ctx context.Context, q Query) (periods []energy.Period, err error) {
+	if err := q.Resolution.validate(); err != nil {
+		return nil, err
+	}
+	if q.Zone == nil {
+		q.Zone = time.UTC
+	}
+	err = p.read(ctx, "periods", func(ctx context.Context, db querier) error {
+		periods, err = readPeriods(ctx, db, q)
+		return err
+	})
+	return periods, err
+}
+
+// pageRows is how many samples Each reads at once: a transaction that lasts would keep the database from tidying up, and
+// a client that reads slowly would hold a connection.
+const pageRows = 5000
+
+func (p *Postgres) Each(ctx context.Context, device string, from, to time.Time, yield func(wire.Sample) bool) error {
+	start, end := clamp(ceil(from)), int64(lastMS)+1
+	if from.IsZero() {
+		start = 0
+	}
+	if !to.IsZero() {
+		end = clamp(ceil(to))
+	}
+	for {
+		var page []wire.Sample
+		err := p.read(ctx, "samples", func(ctx context.Context, db querier) error {
+			rows, err := db.Query(ctx, selectSamples+` where device_id = $1 and ts >= $2 and ts < $3 order by ts limit $4`,
+				device, fromMS(start), fromMS(end), pageRows)
+			if err != nil {
+				return err
+			}
+			page, err = collectSamples(rows, device)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		for _, s := range page {
+			if !yield(s) {
+				return nil
+			}
+			start = s.Time.UnixMilli() + 1
+		}
+		if len(page) < pageRows {
+			return nil
+		}
+	}
+}
+
+func (p *Postgres) Readings(ctx context.Context, device string, t time.Time) (before, after Readings, err error) {
+	err = p.read(ctx, "readings", func(ctx context.Context, db querier) error {
+		before, after, err = readReadings(ctx, db, device, clamp(ceil(t)))
+		return err
+	})
+	return before, after, err
+}
+
+func (p *Postgres) Describe(ctx context.Context, device string, about About) error {
+	about.Seen = about.Seen.Truncate(time.Millisecond).UTC()
+	if was, err := p.About(ctx, device); err != nil || was.equal(about) {
+		return err
+	}
+	text, err := json.Marshal(about)
+	if err != nil {
+		return err
+	}
+	return p.change(ctx, "describe device", func(ctx context.Context, db querier) error {
+		_, err := db.Exec(ctx, `insert into devices (device_id, about) values ($1, $2::text::jsonb)
+			on conflict (device_id) do update set about = excluded.about`, device, string(text))
+		return err
+	})
+}
+
+func (p *Postgres) About(ctx context.Context, device string) (about About, err error) {
+	err = p.read(ctx, "about", func(ctx context.Context, db querier) error {
+		var text []byte
+		err := db.QueryRow(ctx, `select about from devices where device_id = $1`, device).Scan(&text)
+		if errors.Is(err, pgx.ErrNoRows) || err == nil && text == nil {
+			about = About{}
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		return json.Unmarshal(text, &about)
+	})
+	return about, err
+}
+
+func (p *Postgres) Devices(ctx context.Context) (all []Device, err error) {
+	err = p.read(ctx, "devices", func(ctx context.Context, db querier) error {
+		all, err = readDevices(ctx, db)
+		return err
+	})
+	return all, err
+}
+
+func (p *Postgres) Check(ctx context.Context) error {
+	return p.change(ctx, "check", func(ctx context.Context, db querier) error {
+		_, err := db.Exec(ctx, `insert into meta (key, value) values ('check', $1)
+			on conflict (key) do update set value = excluded.value`, time.Now().UTC().Format(time.RFC3339))
+		return err
+	})
+}
+
+// Close waits for the transactions that are being committed, refuses the rest and closes all connections.
+func (p *Postgres) Close() error {
+	p.once.Do(func() { close(p.closing); p.stop() })
+	p.running.Wait()
+	p.mu.Lock()
+	open := p.pools
+	p.pools, p.away = nil, ErrClosed
+	p.mu.Unlock()
+	select {
+	case gone := <-p.gone:
+		gone.close()
+	default:
+	}
+	if open != nil {
+		open.close()
+	}
+	return nil
+}
+
+// clamp keeps a time within what Postgres can hold; no sample is outside.
+func clamp(ms int64) int64 { return min(max(ms, 0), lastMS+1) }

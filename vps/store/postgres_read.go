@@ -1,0 +1,400 @@
+package store
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgtype"
+
+	"sunspool/vps/energy"
+	"sunspool/wire"
+)
+
+// querier is a pool, or the connection of a transaction.
+type querier interface {
+	Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error)
+	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
+	Exec(ctx context.Context, sql string, args ...any) (pgconn.CommandTag, error)
+}
+
+// fieldColumns are the columns of wire.Fields, which have the fields' names.
+var fieldColumns = func() string {
+	names := make([]string, len(wire.Fields))
+	for i, f := range wire.Fields {
+		names[i] = f.Name
+	}
+	return strings.Join(names, ", ")
+}()
+
+var selectSamples = `select ts, ` + fieldColumns + `, sample_count, "values" from samples`
+
+// sampleScanner reads the columns of samples, after those that the caller wants first.
+type sampleScanner struct {
+	ts      time.Time
+	numbers []*float64
+	count   int32
+	values  []byte
+	into    []any
+}
+
+func newSampleScanner(first ...any) *sampleScanner {
+	s := &sampleScanner{numbers: make([]*float64, len(wire.Fields))}
+	s.into = append(first, &s.ts)
+	for i := range s.numbers {
+		s.into = append(s.into, &s.numbers[i])
+	}
+	s.into = append(s.into, &s.count, &s.values)
+	return s
+}
+
+func (s *sampleScanner) scan(rows pgx.Rows, device string) (sample wire.Sample, err error) {
+	if err := rows.Scan(s.into...); err != nil {
+		return sample, err
+	}
+	sample = wire.Sample{DeviceID: device, Time: fromMS(s.ts.UnixMilli()), Count: int(s.count)}
+	for i, f := range wire.Fields {
+		f.Set(&sample, s.numbers[i])
+	}
+	if s.values != nil {
+		if err := json.Unmarshal(s.values, &sample.Values); err != nil {
+			return sample, fmt.Errorf("values of device %q at %v: %w", device, sample.Time, err)
+		}
+	}
+	return sample, nil
+}
+
+func collectSamples(rows pgx.Rows, device string) (all []wire.Sample, err error) {
+	defer rows.Close()
+	scanner := newSampleScanner()
+	for rows.Next() {
+		s, err := scanner.scan(rows, device)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, s)
+	}
+	return all, rows.Err()
+}
+
+// deviceStretch is a stretch of the rows of one device.
+type deviceStretch struct {
+	device string
+	stretch
+}
+
+// stretchArgs are stretches as arrays, the parameters of stretchesJoin.
+func stretchArgs(all []deviceStretch) []any {
+	devices, levels := make([]string, len(all)), make([]int16, len(all))
+	from, to := make([]time.Time, len(all)), make([]time.Time, len(all))
+	for i, s := range all {
+		devices[i], levels[i], from[i], to[i] = s.device, int16(s.level), fromMS(s.from), fromMS(s.to)
+	}
+	return []any{devices, levels, from, to}
+}
+
+// One question for all stretches: each is a range of the primary key. OFFSET 0 keeps the planner from turning that into
+// anything else.
+const stretches = `from unnest($1::text[], $2::smallint[], $3::timestamptz[], $4::timestamptz[])
+	with ordinality as s(device, at, low, high, n) cross join lateral `
+
+const selectRollups = `select s.n - 1, r.start, r.packed ` + stretches + `
+	(select start, packed from rollups where device_id = device and level = at and start >= low and start < high
+	order by start offset 0) r order by s.n, r.start`
+
+var selectStretches = `select s.n - 1, r.* ` + stretches + `
+	(select ts, ` + fieldColumns + `, sample_count, null::jsonb from samples where device_id = device and ts >= low and ts < high
+	order by ts offset 0) r order by s.n, r.ts`
+
+// scanRollups calls yield with each rollup and the index of its stretch. One that was packed by another version of this
+// program is not whole.
+func scanRollups(rows pgx.Rows, yield func(n int, start int64, r *energy.Rollup, whole bool)) error {
+	defer rows.Close()
+	for rows.Next() {
+		var n int
+		var start time.Time
+		var packed pgtype.DriverBytes // not a copy: valid until the next row
+		if err := rows.Scan(&n, &start, &packed); err != nil {
+			return err
+		}
+		var r energy.Rollup
+		whole := r.Read(packed)
+		yield(n, start.UnixMilli(), &r, whole)
+	}
+	return rows.Err()
+}
+
+// readStretches calls yield with the fields of each sample in the stretches and the index of its stretch.
+func readStretches(ctx context.Context, db querier, all []deviceStretch, yield func(n int, s *wire.Sample)) error {
+	rows, err := db.Query(ctx, selectStretches, stretchArgs(all)...)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	var n int
+	scanner := newSampleScanner(&n)
+	for rows.Next() {
+		s, err := scanner.scan(rows, "")
+		if err != nil {
+			return err
+		}
+		yield(n, &s)
+	}
+	return rows.Err()
+}
+
+// extent returns the times of the first and the last sample that the rollups know of.
+func extent(ctx context.Context, db querier, device string) (first, last int64, ok bool, err error) {
+	rows, err := db.Query(ctx, `select 0, start, packed from
+		((select start, packed from rollups where device_id = $1 and level = $2 order by start limit 1)
+		union all
+		(select start, packed from rollups where device_id = $1 and level = $2 order by start desc limit 1)) r`, device, dayLevel)
+	if err != nil {
+		return 0, 0, false, err
+	}
+	broken := []int64{}
+	widen := func(r *energy.Rollup) {
+		if r.Rows == 0 {
+			return
+		}
+		if !ok {
+			first, last, ok = r.First, r.Last, true
+		}
+		first, last = min(first, r.First), max(last, r.Last)
+	}
+	err = scanRollups(rows, func(_ int, start int64, r *energy.Rollup, whole bool) {
+		if !whole {
+			broken = append(broken, start)
+		}
+		widen(r)
+	})
+	for _, start := range broken {
+		if err == nil {
+			var r energy.Rollup
+			r, err = derive(ctx, db, device, dayLevel, start)
+			widen(&r)
+		}
+	}
+	return first, last, ok, err
+}
+
+// derive computes a row from the rows below it.
+func derive(ctx context.Context, db querier, device string, level int, start int64) (r energy.Rollup, err error) {
+	below := []deviceStretch{{device, stretch{level - 1, start, start + spans[level]}}}
+	if level == baseLevel {
+		err = readStretches(ctx, db, below, func(_ int, s *wire.Sample) { r.Add(start, s) })
+		return r, err
+	}
+	rows, err := db.Query(ctx, selectRollups, stretchArgs(below)...)
+	if err != nil {
+		return r, err
+	}
+	type row struct {
+		start int64
+		energy.Rollup
+		whole bool
+	}
+	var all []row
+	if err := scanRollups(rows, func(_ int, start int64, r *energy.Rollup, whole bool) {
+		all = append(all, row{start, *r, whole})
+	}); err != nil {
+		return r, err
+	}
+	var sum energy.Sum
+	for i := range all {
+		row := &all[i]
+		if !row.whole {
+			if row.Rollup, err = derive(ctx, db, device, level-1, row.start); err != nil {
+				return r, err
+			}
+		}
+		addRow(&sum, level-1, row.start, &row.Rollup)
+	}
+	return sum.Rollup(), nil
+}
+
+// rollupKey names a row of the rollups of one device.
+type rollupKey struct {
+	level int
+	start int64
+}
+
+func readPeriods(ctx context.Context, db querier, q Query) ([]energy.Period, error) {
+	first, last, ok, err := extent(ctx, db, q.Device)
+	if err != nil || !ok {
+		return nil, err
+	}
+	from, to := q.within(first, last)
+	all := plan(from, to, q.Resolution, q.Zone)
+	repaired := map[rollupKey]energy.Rollup{}
+	for {
+		g := gatherer{resolution: q.Resolution, zone: q.Zone, from: from, to: to}
+		broken, err := gather(ctx, db, q.Device, all, repaired, &g)
+		if err != nil {
+			return nil, err
+		}
+		if len(broken) == 0 {
+			return g.done(), nil
+		}
+		for _, k := range broken { // after an update of this program, once; inserts replace them one by one
+			if repaired[k], err = derive(ctx, db, q.Device, k.level, k.start); err != nil {
+				return nil, err
+			}
+		}
+	}
+}
+
+// gather gives the rows of the plan to g as they come. What must be repaired first it returns; then g is of no use.
+func gather(ctx context.Context, db querier, device string, all []stretch, repaired map[rollupKey]energy.Rollup, g *gatherer) (broken []rollupKey, err error) {
+	for len(all) > 0 {
+		n := 1
+		for n < len(all) && (all[n].level == samplesLevel) == (all[0].level == samplesLevel) {
+			n++
+		}
+		some := make([]deviceStretch, n)
+		for i, s := range all[:n] {
+			some[i] = deviceStretch{device, s}
+		}
+		all = all[n:]
+		if some[0].level == samplesLevel {
+			if err := readStretches(ctx, db, some, func(_ int, s *wire.Sample) { g.sample(s) }); err != nil {
+				return nil, err
+			}
+			continue
+		}
+		rows, err := db.Query(ctx, selectRollups, stretchArgs(some)...)
+		if err != nil {
+			return nil, err
+		}
+		if err := scanRollups(rows, func(n int, start int64, r *energy.Rollup, whole bool) {
+			if !whole {
+				k := rollupKey{some[n].level, start}
+				if *r, whole = repaired[k]; !whole {
+					broken = append(broken, k)
+				}
+			}
+			g.row(some[n].level, start, r)
+		}); err != nil {
+			return nil, err
+		}
+	}
+	return broken, nil
+}
+
+// readReadings returns the last readings before t ms and the first at t or after it. The base row in which t lies is
+// read sample by sample.
+func readReadings(ctx context.Context, db querier, device string, t int64) (before, after Readings, err error) {
+	in := spanOf(baseLevel, t)
+	span := []deviceStretch{{device, stretch{samplesLevel, in, in + spans[baseLevel]}}}
+	if err := readStretches(ctx, db, span, func(_ int, s *wire.Sample) {
+		for i, r := range energy.ReadingsOf(s) {
+			switch {
+			case !r.Known():
+			case r.At < t:
+				before[i] = r
+			case !after[i].Known():
+				after[i] = r
+			}
+		}
+	}); err != nil {
+		return before, after, err
+	}
+	near := func(sql string, at int64, take func(energy.Counter, int)) error {
+		rows, err := db.Query(ctx, `select 0, start, packed from rollups where device_id = $1 and level = $2 and `+sql+` limit $4`,
+			device, baseLevel, fromMS(at), readingRows)
+		if err != nil {
+			return err
+		}
+		var all []energy.Rollup
+		var broken []int // indexes in all
+		var starts []int64
+		err = scanRollups(rows, func(_ int, start int64, r *energy.Rollup, whole bool) {
+			if !whole {
+				broken = append(broken, len(all))
+			}
+			all, starts = append(all, *r), append(starts, start)
+		})
+		for _, i := range broken {
+			if err == nil {
+				all[i], err = derive(ctx, db, device, baseLevel, starts[i])
+			}
+		}
+		for _, r := range all {
+			for i, counter := range r.Counters {
+				take(counter, i)
+			}
+		}
+		return err
+	}
+	err = near(`start < $3 order by start desc`, in, func(c energy.Counter, i int) {
+		if !before[i].Known() {
+			before[i] = c.Last
+		}
+	})
+	if err == nil {
+		err = near(`start >= $3 order by start`, in+spans[baseLevel], func(c energy.Counter, i int) {
+			if !after[i].Known() {
+				after[i] = c.First
+			}
+		})
+	}
+	return before, after, err
+}
+
+// readDevices asks for one row of each device by its key. The first sample is what the first day's rollup says, because
+// the sample itself may be pruned; the newest is never.
+func readDevices(ctx context.Context, db querier) (all []Device, err error) {
+	rows, err := db.Query(ctx, `select d.device_id, d.about, f.start, f.packed, l.ts from devices d
+		left join lateral (select start, packed from rollups r where r.device_id = d.device_id and level = $1 order by start limit 1) f on true
+		left join lateral (select ts from samples s where s.device_id = d.device_id order by ts desc limit 1) l on true
+		order by d.device_id`, dayLevel)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	type day struct {
+		of    int // index in all
+		start int64
+	}
+	var broken []day
+	for rows.Next() {
+		var d Device
+		var about, packed []byte
+		var start, last *time.Time
+		if err := rows.Scan(&d.ID, &about, &start, &packed, &last); err != nil {
+			return nil, err
+		}
+		if about != nil {
+			if err := json.Unmarshal(about, &d.About); err != nil {
+				return nil, fmt.Errorf("about device %q: %w", d.ID, err)
+			}
+		}
+		if last != nil {
+			d.Last = fromMS(last.UnixMilli())
+		}
+		if start != nil {
+			var r energy.Rollup
+			if r.Read(packed) {
+				d.First = fromMS(r.First)
+			} else {
+				broken = append(broken, day{len(all), start.UnixMilli()})
+			}
+		}
+		all = append(all, d)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	for _, b := range broken {
+		r, err := derive(ctx, db, all[b.of].ID, dayLevel, b.start)
+		if err != nil {
+			return nil, err
+		}
+		all[b.of].First = fromMS(r.First)
+	}
+	return all, nil
+}

@@ -1,0 +1,394 @@
+package store
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"sunspool/wire"
+)
+
+// insertion is one Insert that waits for its commit.
+type insertion struct {
+	device string
+	rows   []pgRow
+	done   chan error // of capacity 1: the caller may be gone
+
+	new int // belongs to the writer until done
+}
+
+// pgRow is a sample on its way into the database. Its sample has the time of the key, in whole milliseconds.
+type pgRow struct {
+	device string
+	ms     int64
+	sample *wire.Sample
+	values *string // JSON
+	owner  *insertion
+}
+
+func (a *pgRow) compare(b *pgRow) int {
+	return cmp.Or(strings.Compare(a.device, b.device), cmp.Compare(a.ms, b.ms))
+}
+
+// lastMS is the end of the year 9999, beyond which SQL clients do not read times; Postgres itself ends in 294276.
+const lastMS = 253402300799999
+
+// newInsertion prepares the rows, in the caller's goroutine: the writers are the bottleneck.
+func newInsertion(device string, samples []wire.Sample) (*insertion, error) {
+	w := &insertion{device: device, rows: make([]pgRow, len(samples)), done: make(chan error, 1)}
+	samples = slices.Clone(samples)
+	for i := range samples {
+		s := &samples[i]
+		r := pgRow{device: device, ms: s.Time.UnixMilli(), sample: s, owner: w}
+		if r.ms > lastMS {
+			return nil, fmt.Errorf("sample %d of device %q: %w", i, device,
+				&wire.Invalid{Field: "ts", Code: wire.CodeInFuture, Detail: "is after the year 9999"})
+		}
+		s.Time = fromMS(r.ms)
+		if len(s.Values) > 0 {
+			text, err := json.Marshal(s.Values)
+			if err != nil {
+				return nil, err
+			}
+			r.values = new(string(text))
+		}
+		w.rows[i] = r
+	}
+	return w, nil
+}
+
+// write commits what waits in a queue, until Close.
+func (p *Postgres) write(queue <-chan *insertion) {
+	for {
+		select {
+		case <-p.closing:
+			return
+		case w := <-queue:
+			p.commit(takeAll(w, queue))
+		}
+	}
+}
+
+// takeAll returns first and the other insertions that wait, up to some size.
+func takeAll(first *insertion, queue <-chan *insertion) []*insertion {
+	all, rows := []*insertion{first}, len(first.rows)
+	for rows < groupRows {
+		select {
+		case w := <-queue:
+			all = append(all, w)
+			rows += len(w.rows)
+		default:
+			return all
+		}
+	}
+	return all
+}
+
+// commit stores the insertions in one transaction or, when one of them is such that the database refuses it, each for
+// itself. What failed before COMMIT was sent cannot be stored, so it is tried once more on another connection: that is
+// how a restart of the database between two inserts goes unnoticed.
+func (p *Postgres) commit(all []*insertion) {
+	ctx, cancel := bounded(context.Background()) // not one caller's: it ends for none of the others
+	defer cancel()
+	err := p.call(ctx, "insert", (*pools).forWriting, func(ctx context.Context, db querier) error {
+		return p.insert(ctx, db.(*pgxpool.Pool), all)
+	})
+	if _, refused := errors.AsType[*wire.Invalid](err); refused && len(all) > 1 {
+		for _, w := range all {
+			p.commit([]*insertion{w})
+		}
+		return
+	}
+	for _, w := range all {
+		w.done <- err
+	}
+}
+
+func (p *Postgres) insert(ctx context.Context, pool *pgxpool.Pool, all []*insertion) error {
+	conn, err := pool.Acquire(ctx)
+	if err != nil {
+		return err
+	}
+	defer conn.Release() // which closes one whose transaction is open
+	g := newGroup(all)
+	if len(g.rows) == 0 {
+		return nil
+	}
+	if err := g.begin(ctx, conn.Conn()); err != nil {
+		return err
+	}
+	if err := g.takeHeld(ctx, conn.Conn()); err != nil {
+		return err
+	}
+	if err := g.deriveAll(ctx, conn.Conn()); err != nil {
+		return err
+	}
+	conflicts, err := g.commit(ctx, conn.Conn())
+	if err != nil {
+		return err
+	}
+	p.conflicts.Add(uint64(conflicts))
+	return nil
+}
+
+// group is the work of one transaction.
+type group struct {
+	rows     []pgRow // each key once, ascending
+	repeated []pgRow // what had the key of a row, stored before or in this group
+	devices  []string
+	spans    []deviceStretch // of the rollups above the rows
+
+	known   map[string]bool // devices that have their row
+	pruned  map[string]int64
+	held    int // rows before this time, ms, are not inserted yet: their device may be pruned
+	rollups map[groupKey]*groupRollup
+	touched map[groupKey][]*pgRow // the new samples of base rows, ascending
+}
+
+// newGroup sorts the rows of the insertions: in the order of the key they cost the least.
+func newGroup(all []*insertion) *group {
+	g := &group{known: map[string]bool{}, pruned: map[string]int64{}, rollups: map[groupKey]*groupRollup{}, touched: map[groupKey][]*pgRow{}}
+	n := 0
+	for _, w := range all {
+		n += len(w.rows)
+		w.new = 0
+	}
+	g.rows = make([]pgRow, 0, n)
+	for _, w := range all {
+		g.rows = append(g.rows, w.rows...)
+	}
+	compare := func(a, b pgRow) int { return a.compare(&b) }
+	if !slices.IsSortedFunc(g.rows, compare) {
+		slices.SortStableFunc(g.rows, compare)
+	}
+	unique := g.rows[:0]
+	for _, r := range g.rows {
+		if n := len(unique); n > 0 && unique[n-1].compare(&r) == 0 {
+			g.repeated = append(g.repeated, r)
+			continue
+		}
+		unique = append(unique, r)
+	}
+	g.rows = unique
+	for i := range g.rows {
+		if i == 0 || g.rows[i].device != g.rows[i-1].device {
+			g.devices = append(g.devices, g.rows[i].device)
+		}
+	}
+	g.spans = spansAbove(g.rows)
+	return g
+}
+
+var sampleColumns = `device_id, ts, ` + fieldColumns + `, sample_count, "values"`
+
+// newSamples makes rows of the parameters that rowArgs returns.
+var newSamples = func() string {
+	types := []string{"$1::text[]", "$2::timestamptz[]"}
+	for range wire.Fields {
+		types = append(types, fmt.Sprintf("$%d::double precision[]", len(types)+1))
+	}
+	types = append(types, fmt.Sprintf("$%d::integer[]", len(types)+1))
+	types = append(types, fmt.Sprintf("$%d::text[]", len(types)+1))
+	return `unnest(` + strings.Join(types, ", ") + `) as new (` + sampleColumns + `)`
+}()
+
+func rowArgs(rows []pgRow) []any {
+	n := len(rows)
+	devices, times, counts, values := make([]string, n), make([]time.Time, n), make([]int32, n), make([]*string, n)
+	args := []any{devices, times}
+	for _, f := range wire.Fields {
+		column := make([]*float64, n)
+		for i := range rows {
+			column[i] = f.Get(rows[i].sample)
+		}
+		args = append(args, column)
+	}
+	for i, r := range rows {
+		devices[i], times[i], counts[i], values[i] = r.device, r.sample.Time, int32(r.sample.Count), r.values
+	}
+	return append(args, counts, values)
+}
+
+var insertSamples = func() string {
+	columns := strings.Replace(sampleColumns, `"values"`, `"values"::jsonb`, 1)
+	return `insert into samples (` + sampleColumns + `) select ` + columns + ` from ` + newSamples
+}()
+
+// A device that is pruned may have lost the samples that a row repeats. What is before the latest time of pruning of the
+// group's devices is therefore held back, and looked at one by one; hardly ever is there any.
+var (
+	insertUnpruned = insertSamples + fmt.Sprintf(` where ts >= coalesce((select max(pruned) from devices where device_id = any($%d)), '-infinity')
+		on conflict do nothing returning device_id, ts`, len(wire.Fields)+5)
+	insertAll = insertSamples + ` on conflict do nothing returning device_id, ts`
+)
+
+const lockDevices = `select pg_advisory_xact_lock(key) from unnest($1::bigint[]) as key`
+
+const selectPruned = `select device_id, pruned from devices where device_id = any($1::text[])`
+
+// begin asks in one round trip all that is asked in most transactions: lock the devices against other processes, insert,
+// and say what the rollups above are, or were before this.
+func (g *group) begin(ctx context.Context, conn *pgx.Conn) error {
+	b := &pgx.Batch{}
+	b.Queue(`begin`)
+	b.Queue(lockDevices, lockKeys(g.devices))
+	b.Queue(insertUnpruned, append(rowArgs(g.rows), g.devices)...)
+	b.Queue(selectPruned, g.devices)
+	b.Queue(selectRollups, stretchArgs(g.spans)...)
+	answers := conn.SendBatch(ctx, b)
+	defer answers.Close()
+	for range 2 {
+		if _, err := answers.Exec(); err != nil {
+			return err
+		}
+	}
+	inserted, err := answers.Query()
+	if err != nil {
+		return err
+	}
+	keys, err := collectKeys(inserted)
+	if err != nil {
+		return err
+	}
+	pruned, err := answers.Query()
+	if err != nil {
+		return err
+	}
+	var device string
+	var before *time.Time
+	if _, err := pgx.ForEachRow(pruned, []any{&device, &before}, func() error {
+		g.known[device] = true
+		if before != nil {
+			g.pruned[device] = before.UnixMilli()
+			g.held = max(g.held, int(before.UnixMilli()))
+		}
+		return nil
+	}); err != nil {
+		return err
+	}
+	rollups, err := answers.Query()
+	if err != nil {
+		return err
+	}
+	if err := g.scanRollups(rollups); err != nil {
+		return err
+	}
+	g.sort(keys, func(r *pgRow) bool { return r.ms < int64(g.held) })
+	return answers.Close()
+}
+
+// sampleKey is the primary key of samples.
+type sampleKey struct {
+	device string
+	ms     int64
+}
+
+func collectKeys(rows pgx.Rows) (keys []sampleKey, err error) {
+	var k sampleKey
+	var ts time.Time
+	_, err = pgx.ForEachRow(rows, []any{&k.device, &ts}, func() error {
+		k.ms = ts.UnixMilli()
+		keys = append(keys, k)
+		return nil
+	})
+	return keys, err
+}
+
+// sort divides the rows into those that are new, as the keys that were inserted say, and the repeated; except what skip
+// says.
+func (g *group) sort(inserted []sampleKey, skip func(*pgRow) bool) {
+	var is map[sampleKey]bool
+	next := 0 // the keys come in the order of the rows, though nothing promises it
+	for i := range g.rows {
+		r := &g.rows[i]
+		if skip(r) {
+			continue
+		}
+		k := sampleKey{r.device, r.ms}
+		switch {
+		case is == nil && next < len(inserted) && inserted[next] == k:
+			next++
+			g.stored(r)
+			continue
+		case is == nil:
+			is = make(map[sampleKey]bool, len(inserted)-next)
+			for _, k := range inserted[next:] {
+				is[k] = true
+			}
+		}
+		if is[k] {
+			g.stored(r)
+		} else {
+			g.repeated = append(g.repeated, *r)
+		}
+	}
+}
+
+// stored counts a row that is new.
+func (g *group) stored(r *pgRow) {
+	r.owner.new++
+	k := groupKey{r.device, baseLevel, spanOf(baseLevel, r.ms)}
+	g.touched[k] = append(g.touched[k], r)
+}
+
+// sameSamples counts the parameters' rows that have the same values as the stored one of their key.
+var sameSamples = func() string {
+	old := make([]string, len(wire.Fields))
+	for i, f := range wire.Fields {
+		old[i] = "old." + f.Name
+	}
+	return `select count(*) from ` + newSamples + ` join samples old using (device_id, ts)
+		where (new.` + strings.Join(strings.Split(fieldColumns, ", "), ", new.") + `, new.sample_count, new."values"::jsonb)
+		is not distinct from (` + strings.Join(old, ", ") + `, old.sample_count, old."values")`
+}()
+
+const upsertRollups = `insert into rollups (device_id, level, start, packed)
+	select * from unnest($1::text[], $2::smallint[], $3::timestamptz[], $4::bytea[])
+	on conflict (device_id, level, start) do update set packed = excluded.packed`
+
+// unknownOutcome is an error after COMMIT was sent: whether the group is stored nobody knows.
+type unknownOutcome struct{ error }
+
+func (e unknownOutcome) Unwrap() error { return e.error }
+
+// commit writes the rollups and ends the transaction, in one round trip. It returns how many of the repeated rows have
+// other values than the stored ones.
+func (g *group) commit(ctx context.Context, conn *pgx.Conn) (conflicts int, err error) {
+	end, b := `commit`, &pgx.Batch{}
+	var same int
+	if len(g.repeated) > 0 {
+		b.Queue(sameSamples, rowArgs(g.repeated)...).QueryRow(func(row pgx.Row) error { return row.Scan(&same) })
+	}
+	if len(g.touched) == 0 {
+		end = `rollback` // only repetitions: no reason to flush the disk
+	} else {
+		var unknown []string
+		for _, d := range g.devices {
+			if !g.known[d] {
+				unknown = append(unknown, d)
+			}
+		}
+		if len(unknown) > 0 {
+			b.Queue(`insert into devices (device_id) select unnest($1::text[]) on conflict do nothing`, unknown)
+		}
+		b.Queue(upsertRollups, g.changedRollups()...)
+	}
+	ended := ""
+	b.Queue(end).Exec(func(tag pgconn.CommandTag) error { ended = tag.String(); return nil })
+	if err := conn.SendBatch(ctx, b).Close(); err != nil {
+		return 0, unknownOutcome{err}
+	}
+	if !strings.EqualFold(ended, end) {
+		return 0, unknownOutcome{fmt.Errorf("%s was answered with %s", end, ended)}
+	}
+	return len(g.repeated) - same, nil
+}
