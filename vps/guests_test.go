@@ -14,16 +14,16 @@ import (
 	"time"
 )
 
-// house is a server on pipes with few places, whose good token is "good". A request for /wait is served until release.
-type house struct {
+// inn is a server on pipes with few places, whose good token is "good". A request for /wait is served until release.
+type inn struct {
 	t       *testing.T
 	pipes   *pipes
 	log     *logBuffer
 	release chan struct{}
 }
 
-func openHouse(t *testing.T, places int) *house {
-	h := &house{t: t, pipes: newPipes(), log: new(logBuffer), release: make(chan struct{})}
+func openInn(t *testing.T, places int) *inn {
+	h := &inn{t: t, pipes: newPipes(), log: new(logBuffer), release: make(chan struct{})}
 	tokens, err := ParseTokens("good:inv-1", "")
 	if err != nil {
 		t.Fatal(err)
@@ -47,13 +47,13 @@ func openHouse(t *testing.T, places int) *house {
 	return h
 }
 
-// visitor is one connection to a house.
+// visitor is one connection to a inn.
 type visitor struct {
 	net.Conn
 	r *bufio.Reader
 }
 
-func (h *house) visit() *visitor {
+func (h *inn) visit() *visitor {
 	conn := h.pipes.dial()
 	h.t.Cleanup(func() { conn.Close() })
 	synctest.Wait()
@@ -75,7 +75,7 @@ func (v *visitor) ask(path, token string) int {
 
 func TestNewCallerTakesThePlaceOfTheOldestStranger(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := openHouse(t, 4)
+		h := openInn(t, 4)
 		friend, old, wrong, young := h.visit(), h.visit(), h.visit(), h.visit()
 		for name, got := range map[string]int{"friend": friend.ask("/fast", "good") - 200,
 			"open to all": old.ask("/open", "") - 200, "wrong token": wrong.ask("/fast", "bad") - 401, "no token": young.ask("/fast", "") - 401} {
@@ -108,7 +108,7 @@ func TestNewCallerTakesThePlaceOfTheOldestStranger(t *testing.T) {
 // TestFriendThatTurnsStrangerLosesItsPrivilege: a proxy uses one connection for many callers.
 func TestFriendThatTurnsStrangerLosesItsPrivilege(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := openHouse(t, 2)
+		h := openInn(t, 2)
 		first, second := h.visit(), h.visit()
 		if first.ask("/fast", "good") != 200 || second.ask("/fast", "good") != 200 || second.ask("/fast", "bad") != 401 {
 			t.Fatal("not answered")
@@ -123,7 +123,7 @@ func TestFriendThatTurnsStrangerLosesItsPrivilege(t *testing.T) {
 // TestIdleFriendMakesPlaceButNobodyServedDoes, and when all are served a new caller waits for one of them.
 func TestIdleFriendMakesPlaceButNobodyServedDoes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := openHouse(t, 2)
+		h := openInn(t, 2)
 		busy, friend := h.visit(), h.visit()
 		answers := make(chan int, 2)
 		go func() { answers <- busy.ask("/wait", "good") }()
