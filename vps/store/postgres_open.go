@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"net/url"
 	"strings"
 	"time"
 
@@ -82,21 +83,14 @@ func MigratePostgres(ctx context.Context, url string, log *slog.Logger) error {
 }
 
 // parsePostgresURL accepts what libpq accepts, and the URL of the program that this one replaces.
-func parsePostgresURL(url string) (*pgxpool.Config, error) {
-	config, err := pgxpool.ParseConfig(plainURL(url))
+func parsePostgresURL(text string) (*pgxpool.Config, error) {
+	config, err := pgxpool.ParseConfig(plainURL(text))
 	if err == nil && config.ConnConfig.Database == "" {
 		err = errors.New("it names no database")
 	}
 	if err != nil {
-		why := "it is not a URL"
-		if parse, ok := errors.AsType[*pgconn.ParseConfigError](err); ok {
-			err = parse.Unwrap()
-		}
-		if err != nil && !strings.Contains(err.Error(), "parse") { // what failed to parse may be the password
-			why = err.Error()
-		}
 		return nil, &health.Fault{
-			Code: "database_url_invalid", What: "DATABASE_URL cannot be understood", Why: why, Exit: health.ExitConfig,
+			Code: "database_url_invalid", What: "DATABASE_URL cannot be understood", Why: whyInvalid(plainURL(text), err), Exit: health.ExitConfig,
 			Next: "write it as postgres://user:password@host:5432/database, with % codes for what is special in a URL",
 		}
 	}
@@ -115,6 +109,22 @@ func parsePostgresURL(url string) (*pgxpool.Config, error) {
 	config.PingTimeout = 2 * time.Second // an idle connection is tried before it is used: it may lead nowhere
 	config.MinConns = 1
 	return config, nil
+}
+
+// whyInvalid returns what is wrong with a URL. If it is not even one, the place that is wrong may be the password, which
+// the error quotes.
+func whyInvalid(text string, err error) string {
+	if parse, ok := errors.AsType[*pgconn.ParseConfigError](err); ok {
+		err = parse.Unwrap()
+	}
+	u, notURL := url.Parse(text)
+	if err == nil || notURL != nil || u.Scheme == "" {
+		return "it is not a URL"
+	}
+	if password, _ := u.User.Password(); password != "" && strings.Contains(err.Error(), password) {
+		return "one of its parts is wrong"
+	}
+	return err.Error()
 }
 
 // pools are the connections. A connection that was given up stays counted until the database has let go of it; hence
