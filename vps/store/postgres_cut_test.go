@@ -4,6 +4,7 @@ package store
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"math/rand/v2"
 	"net"
@@ -18,7 +19,8 @@ import (
 
 // cutter is a wire between the store and the database that is cut at a chosen byte.
 type cutter struct {
-	to string
+	to     string
+	refuse func(startup []byte) string // the fields of an error that ends the session; nil refuses none
 
 	mu    sync.Mutex
 	after func(fromServer bool, b []byte) (pass int, cut bool) // nil lets everything pass
@@ -55,6 +57,17 @@ func (c *cutter) join(client net.Conn) {
 	if err != nil {
 		client.Close()
 		return
+	}
+	if c.refuse != nil {
+		startup := make([]byte, 64<<10)
+		n, _ := client.Read(startup)
+		if fields := c.refuse(startup[:n]); fields != "" {
+			client.Write(append(binary.BigEndian.AppendUint32([]byte{'E'}, uint32(4+len(fields))), fields...))
+			client.Close()
+			server.Close()
+			return
+		}
+		server.Write(startup[:n])
 	}
 	go c.copy(server, client, false)
 	c.copy(client, server, true)
@@ -96,16 +109,15 @@ func TestAnswerToCommitCutAtEveryByte(t *testing.T) {
 			t.Fatal("the answer to COMMIT has no end")
 		}
 		batch := houses(noon, 5*time.Second, 3*n, 3)
-		left := -1 // bytes of the answer that pass
+		left, armed, done := n, false, false // bytes of the answer that pass
 		cut.set(func(fromServer bool, b []byte) (int, bool) {
 			switch {
 			case !fromServer:
-				if left < 0 && bytes.Contains(b, []byte("commit\x00")) {
-					left = n
-				}
-			case left >= 0 && len(b) > left:
+				armed = armed || bytes.Contains(b, []byte("commit\x00"))
+			case armed && !done && len(b) > left:
+				done = true // only this connection: the next one could tell, but must not be asked
 				return left, true
-			case left >= 0:
+			case armed:
 				left -= len(b)
 			}
 			return len(b), false

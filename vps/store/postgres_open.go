@@ -198,8 +198,8 @@ func openPools(ctx context.Context, config *pgxpool.Config, o PostgresOptions) (
 		}
 	}
 	if server.pooled {
-		dropTimeouts(write.ConnConfig)
-		dropTimeouts(read.ConnConfig)
+		throughPooler(write.ConnConfig)
+		throughPooler(read.ConnConfig)
 	}
 	write.MaxConns, read.MaxConns = int32(2*o.Writers+2), int32(2*o.Readers)
 	p := &pools{}
@@ -213,17 +213,21 @@ func openPools(ctx context.Context, config *pgxpool.Config, o PostgresOptions) (
 	return p, nil
 }
 
-// dropTimeouts leaves out the settings that a pooler between us and the server refuses. Every call has its own limit
-// anyway; the server's are for what a call left behind.
-func dropTimeouts(c *pgx.ConnConfig) {
+// throughPooler changes what a pooler between us and the server, such as PgBouncer, does not bear: settings that it does
+// not know, and statements that are prepared on a connection, because each transaction may get another one. Every call
+// has its own limit anyway; the server's are for what a call left behind.
+func throughPooler(c *pgx.ConnConfig) {
 	for _, name := range []string{"statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout"} {
 		delete(c.RuntimeParams, name)
+	}
+	if c.DefaultQueryExecMode == pgx.QueryExecModeCacheStatement {
+		c.DefaultQueryExecMode = pgx.QueryExecModeExec
 	}
 }
 
 // server is what prepare found.
 type server struct {
-	pooled    bool // a pooler is in between that does not know the settings
+	pooled    bool // by a pooler in between
 	forgetful bool // synchronous_commit is off: it would answer before a commit is durable
 }
 
@@ -233,9 +237,9 @@ func prepare(ctx context.Context, pool *pgxpool.Config, log *slog.Logger) (found
 	delete(config.RuntimeParams, "statement_timeout") // of a migration nobody knows how long it takes
 	delete(config.RuntimeParams, "lock_timeout")
 	conn, err := connectPostgres(ctx, config)
-	if code(err) == "08P01" {
+	if code(err) == unsupportedParameter {
 		found.pooled = true
-		dropTimeouts(config)
+		throughPooler(config)
 		conn, err = connectPostgres(ctx, config)
 	}
 	if err != nil {

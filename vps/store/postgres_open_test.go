@@ -14,6 +14,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"sunspool/health"
 	"sunspool/vps/services"
@@ -165,4 +166,43 @@ func TestStoreOpensBeforeItsDatabase(t *testing.T) {
 		t.Errorf("without tables: %v", err)
 	}
 	recovers(t, p)
+}
+
+// The schema uses the extension that is there. Debian's TimescaleDB is the Apache edition, which cannot compress.
+func TestSamplesAreAHypertableWhereTimescaleIs(t *testing.T) {
+	pg := services.SharedPostgres(t)
+	if pg.Query(`select count(*) from pg_available_extensions where name = 'timescaledb'`) == "0" {
+		t.Skip("SKIPPED, NOTHING IS SHOWN: this PostgreSQL has no TimescaleDB; TEST_DATABASE_URL can name one that has")
+	}
+	pg.Exec(`create extension if not exists timescaledb`)
+	p := openPostgres(t, pg.URL())
+	all := houses(noon, time.Hour, 0, 24*40)
+	insert(t, p, "a", len(all), all...)
+	if n := pg.Query(`select count(*) from timescaledb_information.chunks where hypertable_name = 'samples'`); n < "5" {
+		t.Errorf("40 days of samples are in %s chunks", n)
+	}
+	insert(t, p, "a", 0, all...)
+	exactlyOnce(t, p, "a", all)
+	if n, err := p.Prune(t.Context(), noon.AddDate(0, 0, 20)); n == 0 || err != nil {
+		t.Errorf("%d pruned, %v", n, err)
+	}
+}
+
+// PgBouncer ends a session that begins with a setting that it does not know.
+func TestPoolerThatRefusesOurSettings(t *testing.T) {
+	cut, through := newCutter(t, services.SharedPostgres(t).URL())
+	refusals := 0
+	cut.refuse = func(startup []byte) string {
+		if !bytes.Contains(startup, []byte("_timeout\x00")) {
+			return ""
+		}
+		refusals++
+		return "SFATAL\x00C08P01\x00Munsupported startup parameter: statement_timeout\x00\x00"
+	}
+	p := openPostgres(t, through)
+	insert(t, p, "a", 1, at(noon, 1))
+	latest(t, p, "a")
+	if refusals != 1 {
+		t.Errorf("%d sessions were refused, the first one tells", refusals)
+	}
 }

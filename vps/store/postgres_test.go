@@ -140,6 +140,30 @@ func TestWritersOfSeveralProcessesEqualARecount(t *testing.T) {
 	}
 }
 
+// Processes that store different samples of the same five minutes at the same time must know of each other's: neither's
+// rows are in the way of the other's, only the lock is.
+func TestRollupsKnowWhatOtherProcessesStore(t *testing.T) {
+	url := services.SharedPostgres(t).URL()
+	stores := []*Postgres{openPostgres(t, url), openPostgres(t, url), openPostgres(t, url)}
+	all := houses(noon, time.Second, 0, 3000)
+	var g sync.WaitGroup
+	for i, p := range stores {
+		g.Go(func() {
+			for n := i; n < len(all); n += 10 * len(stores) {
+				var batch []wire.Sample
+				for k := n; k < min(n+10*len(stores), len(all)); k += len(stores) {
+					batch = append(batch, all[k])
+				}
+				if _, err := p.Insert(t.Context(), "a", batch); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	g.Wait()
+	exactlyOnce(t, stores[0], "a", all)
+}
+
 func TestConflictsInPostgresAreCounted(t *testing.T) {
 	p := openPostgres(t, services.SharedPostgres(t).URL())
 	with := func(name string, v float64) wire.Sample {
