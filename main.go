@@ -7,15 +7,18 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"runtime/debug"
 	"strings"
 	"syscall"
+	"time"
 
 	_ "time/tzdata" // a household's days must be right in an image without zones
 
@@ -39,6 +42,7 @@ type commands struct {
 	Edge     edge.Config      `cmd:"" help:"Read an inverter and deliver to a server (a service)."`
 	VPS      vpsCommand       `cmd:"" name:"vps" help:"Store what edges deliver and answer readers (a service)."`
 	Simulate simulator.Config `cmd:"" help:"Be an inverter: a Modbus TCP server with a believable day."`
+	Health   healthCommand    `cmd:"" help:"Ask the edge or vps of this machine whether it works: exit status 0 or 1, one line."`
 	Env      envCommand       `cmd:"" help:"Print every setting with its default and meaning."`
 	Version  struct{}         `cmd:"" help:"Print the version."`
 }
@@ -55,6 +59,25 @@ type vpsSettings vps.Config
 
 type envCommand struct {
 	Role string `arg:"" optional:"" enum:"edge,vps,all" default:"all" help:"edge, vps or all."`
+}
+
+// healthCommand is what a container's HEALTHCHECK calls. It reads the same variables as the service that it asks.
+type healthCommand struct {
+	Role string `arg:"" enum:"edge,vps" help:"edge or vps."`
+
+	HealthPath  string  `name:"health-path" env:"HEALTH_PATH" help:"Health file of the edge. Default: health.json beside the spool."`
+	SpoolPath   string  `name:"spool-path" env:"SPOOL_PATH" default:"/data/spool.db" help:"Spool of the edge."`
+	PollS       float64 `name:"poll-interval-s" env:"POLL_INTERVAL_S" default:"5" help:"Seconds between polls of the edge."`
+	ListenAddr  string  `name:"listen" env:"LISTEN_ADDR" default:"127.0.0.1:8000" help:"Where the vps listens."`
+	TLSCertFile string  `name:"tls-cert-file" env:"TLS_CERT_FILE" help:"Certificate of the vps, if it serves https."`
+}
+
+func (h healthCommand) ask(ctx context.Context) (string, error) {
+	if h.Role == "vps" {
+		return "the vps serves", vps.Check(ctx, h.ListenAddr, h.TLSCertFile)
+	}
+	path := cmp.Or(h.HealthPath, filepath.Join(filepath.Dir(h.SpoolPath), "health.json"))
+	return edge.Check(path, time.Duration(h.PollS*float64(time.Second)))
 }
 
 func main() {
@@ -108,6 +131,12 @@ func (c *commands) do(ctx context.Context, cmd *kong.Context, stdout, stderr io.
 		return vps.Import(ctx, vps.Config(c.VPS.Settings), c.VPS.Import, stdout)
 	case "simulate":
 		return simulator.Run(ctx, c.Simulate, stdout, settings.LogLevel{}.Logger(stderr))
+	case "health":
+		line, err := c.Health.ask(ctx)
+		if err == nil {
+			fmt.Fprintln(stdout, line)
+		}
+		return err
 	case "env":
 		return settings.WriteEnv(stdout, c.Env.nodes(cmd.Model)...)
 	case "version":

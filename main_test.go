@@ -16,6 +16,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 var update = flag.Bool("update", false, "rewrite .env.example")
@@ -90,8 +91,10 @@ func TestModulesHaveOneDoor(t *testing.T) {
 		"github.com/schollz/progressbar":         {"vps/importer.go"},
 		"golang.org/x/term":                      {"demo/panel.go", "vps/importer.go"},
 		"golang.org/x/net":                       {"vps/run.go"},
+		"github.com/redis/rueidis":               {"vps/store/redis.go"},
 		"github.com/jackc/pgx":                   {"vps/store/", "vps/services/"},
 		"github.com/jackc/tern":                  {"vps/store/postgres_open.go"},
+		"go.yaml.in/yaml":                        {}, // tests alone
 	}
 	eachFile(t, func(path string, imports []string) {
 		for _, imported := range imports {
@@ -176,6 +179,31 @@ func TestEnvExampleIsWhatTheProgramPrints(t *testing.T) {
 	for _, name := range []string{"SUNGROW_HOST", "VPS_BASE_URL", "VPS_DEVICE_TOKEN", "POLL_INTERVAL_S", "SPOOL_PATH", "DEVICE_TOKENS", "LISTEN_ADDR", "MAX_SAMPLES_PER_REQUEST"} {
 		if !regexp.MustCompile(`(?m)^#` + name + `=`).Match(have) {
 			t.Errorf(".env.example does not have %s", name)
+		}
+	}
+}
+
+// What a HEALTHCHECK calls: 0 or 1, and one line that says why.
+func TestHealthCommandIsOneLineAndZeroOrOne(t *testing.T) {
+	dir := t.TempDir()
+	t.Setenv("SPOOL_PATH", filepath.Join(dir, "spool.db"))
+	for name, c := range map[string]struct {
+		file, role string
+		exit       int
+		want       string
+	}{
+		"edge works":      {`{"status":"ok","sentence":"all well","written_ts":"` + time.Now().Format(time.RFC3339) + `"}`, "edge", 0, "all well"},
+		"edge is gone":    {`{"status":"ok","sentence":"all well","written_ts":"2026-01-02T03:04:05Z"}`, "edge", 1, "ago"},
+		"vps is not here": {"", "vps", 1, "127.0.0.1:1"},
+	} {
+		if err := os.WriteFile(filepath.Join(dir, "health.json"), []byte(c.file), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		t.Setenv("LISTEN_ADDR", "127.0.0.1:1")
+		var out bytes.Buffer
+		code := run(t.Context(), []string{"health", c.role}, &out, &out)
+		if code != c.exit || strings.Count(out.String(), "\n") != 1 || !strings.Contains(out.String(), c.want) {
+			t.Errorf("%s: exit status %d\n%s", name, code, out.String())
 		}
 	}
 }

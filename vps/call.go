@@ -18,6 +18,7 @@ type call struct {
 	http.ResponseWriter
 	r      *http.Request
 	began  time.Time
+	remote string    // address of the client
 	asked  time.Time // when the store was asked first
 	caller caller
 	status int // 0 until answered
@@ -60,7 +61,7 @@ func (c *call) answer(status int, v any) {
 // the metrics, and the end of a panic.
 func (s *Server) around(mux *http.ServeMux) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		c := &call{ResponseWriter: w, r: r, began: s.Now()}
+		c := &call{ResponseWriter: w, r: r, began: s.Now(), remote: s.Proxies.client(r)}
 		defer s.record(c)
 		defer s.recovered(c)
 		s.secure(c)
@@ -186,7 +187,7 @@ func (s *Server) record(c *call) {
 	s.Log.Log(context.WithoutCancel(c.r.Context()), level, "request",
 		"method", capped(c.r.Method), "route", route(c.r), "status", c.status,
 		"duration_ms", float64(took.Microseconds())/1000, "bytes_in", c.in, "bytes_out", c.out,
-		"device", c.caller.device, "remote", capped(address(c.r.RemoteAddr)))
+		"device", c.caller.device, "remote", capped(c.remote))
 }
 
 // route is the pattern that a request matched, "none" without one.

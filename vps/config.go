@@ -15,14 +15,15 @@ import (
 
 	"sunspool/health"
 	"sunspool/settings"
+	"sunspool/vps/store"
 )
 
 // Config is the settings of the vps: one line each = variable, flag, default, help. A setting that is empty or 0 where
 // that makes no sense is its default.
 type Config struct {
-	DatabaseURL settings.Secret `name:"database-url" env:"DATABASE_URL" placeholder:"URL" hidden:"" help:"Not in this version: it has only the embedded store."`
+	DatabaseURL settings.Secret `name:"database-url" env:"DATABASE_URL" placeholder:"URL" help:"A PostgreSQL, 15 or later, that several processes may share: postgres://user:password@host/database; empty for a file in DATA_DIR. Environment only."`
 	RedisURL    settings.Secret `name:"redis-url" env:"REDIS_URL" placeholder:"URL" hidden:"" help:"Not in this version: it has only the cache in the process."`
-	DataDir     string          `name:"data-dir" env:"DATA_DIR" default:"/data" placeholder:"DIR" help:"Where samples are kept."`
+	DataDir     string          `name:"data-dir" env:"DATA_DIR" default:"/data" placeholder:"DIR" help:"Where samples are kept when DATABASE_URL is empty."`
 
 	ListenAddr   string `name:"listen" env:"LISTEN_ADDR" default:"127.0.0.1:8000" placeholder:"HOST:PORT" help:"Where the API listens."`
 	InternalAddr string `name:"internal" env:"INTERNAL_ADDR" empty:"off" default:"127.0.0.1:8001" placeholder:"HOST:PORT" help:"Where /metrics listens, beside /health and /ready; empty for nowhere."`
@@ -33,6 +34,8 @@ type Config struct {
 	DeviceTokensFile string          `name:"device-tokens-file" env:"DEVICE_TOKENS_FILE" placeholder:"FILE" help:"The same in a file of mode 0600, one entry a line; read again on SIGHUP. The systemd credential device-tokens is read too."`
 	ViewerTokens     settings.Secret `name:"viewer-tokens" env:"VIEWER_TOKENS" placeholder:"TOKEN:DEVICE,..." help:"Who may only read: token:device, or token:* for every device. Environment only."`
 
+	TrustedProxies []string `name:"trusted-proxies" env:"TRUSTED_PROXIES" sep:"," placeholder:"NETWORK,..." help:"Networks of the proxies in front, such as 172.16.0.0/12: they are believed when they say in X-Forwarded-For for whom they ask. Nobody else is."`
+
 	MaxSamplesPerRequest int               `name:"max-samples-per-request" env:"MAX_SAMPLES_PER_REQUEST" default:"1000" help:"Samples that one request may hold."`
 	MaxRequestBytes      int64             `name:"max-request-bytes" env:"MAX_REQUEST_BYTES" default:"1048576" help:"Bytes that one request may hold, unpacked."`
 	CacheTTLS            float64           `name:"cache-ttl-s" env:"CACHE_TTL_S" default:"5" help:"Seconds that the newest sample of a device is kept in memory; 0 for not at all."`
@@ -40,6 +43,8 @@ type Config struct {
 	SiteTZ               string            `name:"site-tz" env:"SITE_TZ" placeholder:"ZONE" help:"Time zone in which days are cut, such as Europe/Brussels; empty for the one that each edge names, else UTC."`
 	CORSAllowOrigins     []string          `name:"cors-allow-origins" env:"CORS_ALLOW_ORIGINS" sep:"," placeholder:"ORIGIN,..." help:"Other origins whose pages may read, such as https://panel.example.org."`
 	LogLevel             settings.LogLevel `name:"log-level" env:"LOG_LEVEL" default:"info" help:"debug, info, warn or error."`
+
+	MigrateOnly bool `name:"migrate-only" help:"Only bring the tables of DATABASE_URL to this version, and end. The service does so itself when it starts."`
 
 	// Version is that of the program, for the log and the metrics.
 	Version string `kong:"-"`
@@ -57,9 +62,16 @@ func (c *Config) Validate() error {
 			wrong = append(wrong, fmt.Sprintf(format, args...))
 		}
 	}
-	check(c.DatabaseURL == "", "DATABASE_URL is set, but this version has only the embedded store: leave it empty and set DATA_DIR")
+	if c.DatabaseURL != "" {
+		why := store.WrongPostgresURL(string(c.DatabaseURL))
+		check(why == "", "DATABASE_URL %s", why)
+	}
+	if c.MigrateOnly {
+		check(c.DatabaseURL != "", "--migrate-only is for a DATABASE_URL, and there is none")
+		return invalidConfig(wrong)
+	}
 	check(c.RedisURL == "", "REDIS_URL is set, but this version has only the cache in the process: leave it empty")
-	check(c.DataDir != "", "DATA_DIR is empty")
+	check(c.DataDir != "" || c.DatabaseURL != "", "DATA_DIR is empty")
 	check(isAddr(c.ListenAddr), "LISTEN_ADDR %q is not host:port", c.ListenAddr)
 	check(c.InternalAddr == "" || isAddr(c.InternalAddr), "INTERNAL_ADDR %q is not host:port", c.InternalAddr)
 	check(c.InternalAddr != c.ListenAddr || strings.HasSuffix(c.ListenAddr, ":0"), "INTERNAL_ADDR is the same as LISTEN_ADDR: /metrics is not for the public")
@@ -79,9 +91,17 @@ func (c *Config) Validate() error {
 	if _, err := c.zone(); err != nil {
 		check(false, "SITE_TZ %q is not a time zone, such as Europe/Brussels", c.SiteTZ)
 	}
+	if _, err := parseProxies(c.TrustedProxies); err != nil {
+		check(false, "TRUSTED_PROXIES: %v", err)
+	}
 	for _, origin := range c.CORSAllowOrigins {
 		check(isOrigin(origin), "CORS_ALLOW_ORIGINS has %q, which is not one exact origin such as https://panel.example.org", origin)
 	}
+	return invalidConfig(wrong)
+}
+
+// invalidConfig returns nil when nothing is wrong.
+func invalidConfig(wrong []string) error {
 	if wrong == nil {
 		return nil
 	}

@@ -67,13 +67,13 @@ func TestSecretsAreNeverPrintedNorTakenFromTheCommandLine(t *testing.T) {
 }
 
 func TestEverythingWrongIsNamedAtOnce(t *testing.T) {
-	c := Config{DatabaseURL: "postgres://x", RedisURL: "redis://x", ListenAddr: "8000", InternalAddr: "nowhere:99999", TLSCertFile: "/nowhere",
+	c := Config{DatabaseURL: "mysql://u:p@x/y", RedisURL: "redis://x", ListenAddr: "8000", InternalAddr: "nowhere:99999", TLSCertFile: "/nowhere",
 		MaxSamplesPerRequest: -1, MaxRequestBytes: 1, CacheTTLS: -1, SiteTZ: "Mars/Base", CORSAllowOrigins: []string{"*"}}
 	fault, ok := errors.AsType[*health.Fault](c.Validate())
 	if !ok || fault.Exit != health.ExitConfig || fault.Next == "" {
 		t.Fatalf("%#v", c.Validate())
 	}
-	for _, name := range []string{"DATABASE_URL", "REDIS_URL", "DATA_DIR", "LISTEN_ADDR", "INTERNAL_ADDR", "TLS_KEY_FILE", "DEVICE_TOKENS",
+	for _, name := range []string{"DATABASE_URL", "REDIS_URL", "LISTEN_ADDR", "INTERNAL_ADDR", "TLS_KEY_FILE", "DEVICE_TOKENS",
 		"MAX_SAMPLES_PER_REQUEST", "MAX_REQUEST_BYTES", "CACHE_TTL_S", "SITE_TZ", "CORS_ALLOW_ORIGINS"} {
 		if !strings.Contains(fault.Why, name) {
 			t.Errorf("%s is not named in: %s", name, fault.Why)
@@ -83,6 +83,14 @@ func TestEverythingWrongIsNamedAtOnce(t *testing.T) {
 		if isOrigin(origin) {
 			t.Errorf("%q passes for an origin", origin)
 		}
+	}
+	for name, c := range map[string]Config{"--migrate-only": {MigrateOnly: true}, "DATA_DIR": {DeviceTokens: "t:inv-1", ListenAddr: "127.0.0.1:8000"}} {
+		if err := c.Validate(); err == nil || !strings.Contains(err.Error(), name) {
+			t.Errorf("nowhere to store: %v", err)
+		}
+	}
+	if err := (&Config{MigrateOnly: true, DatabaseURL: "postgres://u@h/d"}).Validate(); err != nil {
+		t.Errorf("tables are made without tokens: %v", err)
 	}
 	same := Config{DataDir: "/d", DeviceTokens: "t:inv-1", ListenAddr: "127.0.0.1:8000", InternalAddr: "127.0.0.1:8000"}
 	if err := same.Validate(); err == nil || !strings.Contains(err.Error(), "/metrics") {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"slices"
 	"time"
@@ -32,7 +33,7 @@ func Import(ctx context.Context, cfg Config, im ImportConfig, out io.Writer) (er
 		return err
 	}
 	defer from.Close()
-	to, err := cfg.openStore(ctx)
+	to, err := cfg.openStore(slog.New(slog.DiscardHandler))
 	if err != nil {
 		return err
 	}

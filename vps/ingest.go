@@ -191,7 +191,7 @@ func (s *Server) wrote(err error) {
 	s.lastWrite.set(err, s.Now())
 	if err != nil {
 		err = &health.Fault{Code: "store_unavailable", What: "samples cannot be stored",
-			Next: "check the disk that holds DATA_DIR: space, read-only, errors", Err: err}
+			Next: s.StoreHint, Err: err}
 	}
 	s.stored.Report(err)
 }

@@ -30,6 +30,9 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger) (err error) {
 	if err := cfg.Validate(); err != nil {
 		return err
 	}
+	if cfg.MigrateOnly {
+		return migrate(ctx, cfg, log)
+	}
 	tokens, err := cfg.tokens()
 	if err != nil {
 		return err
@@ -38,19 +41,24 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger) (err error) {
 	if err != nil {
 		return err
 	}
-	disk, err := cfg.openStore(ctx)
+	trusted, err := parseProxies(cfg.TrustedProxies)
 	if err != nil {
 		return err
 	}
-	samples := store.Samples(disk)
+	rest, err := cfg.openStore(log)
+	if err != nil {
+		return err
+	}
+	samples := store.Samples(rest)
 	if ttl := cfg.cacheTTL(); ttl > 0 {
-		samples = store.NewCached(disk, ttl)
+		samples = store.NewCached(rest, ttl)
 	}
 	defer func() { err = errors.Join(err, samples.Close()) }()
 
 	s := &Server{
-		Store: samples, Tokens: tokens, Log: log, Zone: zone, Origins: cfg.CORSAllowOrigins, Conflicts: disk.Conflicts,
+		Store: samples, Tokens: tokens, Log: log, Zone: zone, Origins: cfg.CORSAllowOrigins, Proxies: trusted, Conflicts: rest.Conflicts,
 		MaxSamples: cfg.MaxSamplesPerRequest, MaxBytes: cfg.MaxRequestBytes, Version: cfg.Version,
+		StoreHint: cfg.storeHint(),
 	}
 	var cert *certificate
 	var https *tls.Config
@@ -89,8 +97,34 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger) (err error) {
 	return err
 }
 
-// openStore opens where samples rest.
-func (c *Config) openStore(context.Context) (*store.Bolt, error) {
+// migrate brings the tables of the database up to date.
+func migrate(ctx context.Context, cfg Config, log *slog.Logger) error {
+	err := store.MigratePostgres(ctx, string(cfg.DatabaseURL), log)
+	if _, said := errors.AsType[*health.Fault](err); err == nil || said {
+		return err
+	}
+	return &health.Fault{Code: "database_unreachable", Exit: health.ExitUnreachable, What: "the tables were not brought up to date", Err: err,
+		Next: "check that the PostgreSQL of DATABASE_URL runs and can be reached, then do it again; nothing was changed by halves"}
+}
+
+// resting is where samples rest, in front of which there may be a cache.
+type resting interface {
+	store.Samples
+	Conflicts() uint64
+}
+
+func (c *Config) storeHint() string {
+	if c.DatabaseURL != "" {
+		return "check that the PostgreSQL of DATABASE_URL runs, can be reached and written to, and has space; edges keep their samples meanwhile"
+	}
+	return "check the disk that holds DATA_DIR: space, read-only, errors; edges keep their samples meanwhile"
+}
+
+// openStore opens the database of the settings, else the file in DATA_DIR.
+func (c *Config) openStore(log *slog.Logger) (resting, error) {
+	if c.DatabaseURL != "" {
+		return store.OpenPostgres(store.PostgresOptions{URL: string(c.DatabaseURL), Log: log})
+	}
 	return store.OpenBolt(filepath.Join(c.DataDir, "vps.db"))
 }
 
@@ -99,7 +133,12 @@ func announce(cfg Config, log *slog.Logger, public, internal net.Listener) {
 	if cfg.TLSCertFile != "" {
 		scheme = "https"
 	}
-	facts := []any{"version", cfg.Version, "listen", public.Addr().String(), "scheme", scheme, "data_dir", cfg.DataDir}
+	facts := []any{"version", cfg.Version, "listen", public.Addr().String(), "scheme", scheme}
+	if cfg.DatabaseURL != "" {
+		facts = append(facts, "store", "postgres")
+	} else {
+		facts = append(facts, "store", "file", "data_dir", cfg.DataDir)
+	}
 	var internalAddr net.Addr
 	if internal != nil {
 		internalAddr = internal.Addr()

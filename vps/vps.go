@@ -10,6 +10,7 @@ package vps
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"sync"
@@ -29,6 +30,9 @@ type Server struct {
 	Log     *slog.Logger     // default slog.Default()
 	Now     func() time.Time // default time.Now
 
+	// StoreHint says where an operator looks when samples cannot be stored.
+	StoreHint string
+
 	// Conflicts returns how many samples the store skipped as duplicates although they differ; may be nil.
 	Conflicts func() uint64
 
@@ -37,6 +41,7 @@ type Server struct {
 	MaxAtOnce  int            // requests served at once; default 32
 	Zone       *time.Location // of every device; default the one that its edge names
 	Origins    []string       // whose pages may read, see CORS
+	Proxies    proxies        // that may say for whom they ask
 
 	once     sync.Once
 	places   chan struct{} // one for each request that is served
@@ -138,7 +143,7 @@ func (s *Server) withToken(h handler) http.Handler {
 		}
 		who, known := s.Tokens.find(token)
 		if !known {
-			if wait := s.failures.add(c.r.RemoteAddr, s.Now()); wait > 0 {
+			if wait := s.failures.add(c.remote, s.Now()); wait > 0 {
 				tooMany := *errFailures
 				return nil, s.rejected(tooMany.after(wait))
 			}
@@ -182,6 +187,8 @@ func (s *Server) ready(c *call) (any, error) {
 
 var statusOK = map[string]string{"status": "ok"}
 
+var errStoreSlow = fmt.Errorf("%w: no answer within %v", store.ErrUnavailable, storeTimeout)
+
 // ask calls the store on behalf of c and measures it. It waits as long as c does, but all that is asked for one request
 // has storeTimeout together: a store that hangs is a 503 soon, not one after each question.
 func ask[T any](s *Server, c *call, op string, f func(context.Context) (T, error)) (v T, err error) {
@@ -189,7 +196,7 @@ func ask[T any](s *Server, c *call, op string, f func(context.Context) (T, error
 	if c.asked.IsZero() {
 		c.asked = began
 	}
-	ctx, cancel := context.WithTimeout(c.r.Context(), storeTimeout-began.Sub(c.asked))
+	ctx, cancel := context.WithTimeoutCause(c.r.Context(), storeTimeout-began.Sub(c.asked), errStoreSlow)
 	defer cancel()
 	v, err = f(ctx)
 	s.metrics.store(op, err, s.Now().Sub(began))

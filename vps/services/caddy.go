@@ -15,8 +15,9 @@ import (
 // CaddyServer is a Caddy with a certificate authority of its own.
 type CaddyServer struct{ server *process }
 
-// Caddy starts a Caddy with a Caddyfile, given by its path or as its text, and what it asks of the environment
-// ("NAME=value"). It returns once Caddy serves.
+// Caddy starts a Caddy with a Caddyfile, given by its path or as its text, and what that asks of the environment
+// ("NAME=value"). It returns once Caddy listens; its own certificates may take a
+// moment longer.
 func Caddy(t testing.TB, caddyfile string, env ...string) *CaddyServer {
 	t.Helper()
 	program := CaddyProgram(t)

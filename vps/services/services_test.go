@@ -126,6 +126,49 @@ func TestSharedPostgresGivesEachTestItsDatabase(t *testing.T) {
 	}
 }
 
+// With TEST_DATABASE_URL a test has its database in that server, and what would harm the server is skipped.
+func TestServersFromOutsideAreUsedAndLeftAlone(t *testing.T) {
+	own(t)
+	outside := Postgres(t, NoFsync)
+	t.Setenv("TEST_DATABASE_URL", outside.URL())
+	skipped := func(name string, f func(t *testing.T)) (was bool) {
+		t.Run(name, func(t *testing.T) { defer func() { was = t.Skipped() }(); f(t) })
+		return was
+	}
+	if skipped("plain", func(t *testing.T) {
+		for _, pg := range []*PostgresServer{Postgres(t), Postgres(t, NoFsync), SharedPostgres(t)} {
+			pg.Exec("CREATE TABLE mine ()")
+			if pg.url.Host != outside.url.Host || pg.url.Path == outside.url.Path {
+				t.Errorf("the test works in %s", pg.url.Path)
+			}
+		}
+	}) {
+		t.Error("a test that harms nothing is skipped")
+	}
+	for name, f := range map[string]func(t *testing.T){
+		"stops":    func(t *testing.T) { Postgres(t).Stop() },
+		"pauses":   func(t *testing.T) { Postgres(t).Pause() },
+		"fills":    func(t *testing.T) { Postgres(t, OnSmallDisk(100)) },
+		"settings": func(t *testing.T) { Postgres(t, Set("wal_level", "logical")) },
+	} {
+		if !skipped(name, f) {
+			t.Errorf("a test that %s is not skipped", name)
+		}
+	}
+	if n := outside.Query("SELECT count(*) FROM pg_database WHERE datname LIKE 'sunspool_test_%'"); n != "0" {
+		t.Errorf("%s databases are left behind", n)
+	}
+	r := Redis(t)
+	t.Setenv("TEST_REDIS_URL", r.URL())
+	if skipped("redis", func(t *testing.T) {
+		if got := Redis(t).Addr(); got != r.Addr() {
+			t.Errorf("redis at %s", got)
+		}
+	}) || !skipped("kills", func(t *testing.T) { Redis(t).Kill() }) || !skipped("password", func(t *testing.T) { Redis(t, Password("x")) }) {
+		t.Error("TEST_REDIS_URL is not kept")
+	}
+}
+
 // The disk fills up, rows are refused as such, and after it has room again nothing that was committed is missing.
 func TestFullDiskIsFull(t *testing.T) {
 	own(t)

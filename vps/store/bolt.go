@@ -225,28 +225,28 @@ func (b *Bolt) Close() error {
 
 // do gives w to the writer and waits for its commit.
 func (b *Bolt) do(ctx context.Context, w *write) error {
-	if err := ctx.Err(); err != nil {
-		return err
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
 	}
 	select {
 	case b.writes <- w:
 	case <-b.closing:
 		return ErrClosed
 	case <-ctx.Done():
-		return ctx.Err()
+		return context.Cause(ctx)
 	}
 	select {
 	case err := <-w.done:
 		return err
 	case <-ctx.Done():
-		return ctx.Err()
+		return context.Cause(ctx)
 	}
 }
 
 // view runs read in a transaction. A page that cannot be read, because the file was cut or overwritten, is an error.
 func (b *Bolt) view(ctx context.Context, read func(*bolt.Tx) error) (err error) {
-	if err := ctx.Err(); err != nil {
-		return err
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
 	}
 	b.mu.RLock()
 	defer b.mu.RUnlock()

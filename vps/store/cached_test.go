@@ -27,12 +27,16 @@ func (c *counted) set(pv float64, err error) {
 	c.pv, c.err = pv, err
 }
 
-func (c *counted) Latest(context.Context, string) (wire.Sample, error) {
+func (c *counted) Latest(_ context.Context, device string) (wire.Sample, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.asked++
-	return at(noon, c.pv), c.err
+	s := at(noon, c.pv)
+	s.DeviceID = device
+	return s, c.err
 }
+
+func (c *counted) Close() error { return nil }
 
 func (c *counted) Insert(_ context.Context, _ string, samples []wire.Sample) (int, error) {
 	c.mu.Lock()

@@ -82,6 +82,15 @@ func MigratePostgres(ctx context.Context, url string, log *slog.Logger) error {
 	return err
 }
 
+// WrongPostgresURL returns what is wrong with url, without its password, or "".
+func WrongPostgresURL(url string) string {
+	_, err := parsePostgresURL(url)
+	if f, ok := errors.AsType[*health.Fault](err); ok {
+		return "cannot be understood: " + f.Why + "; " + f.Next
+	}
+	return ""
+}
+
 // parsePostgresURL accepts what libpq accepts, and the URL of the program that this one replaces.
 func parsePostgresURL(text string) (*pgxpool.Config, error) {
 	config, err := pgxpool.ParseConfig(plainURL(text))

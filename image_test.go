@@ -1,0 +1,261 @@
+package main
+
+import (
+	"bytes"
+	"io"
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// compose is what the tests look at in a compose file.
+type compose struct {
+	Services map[string]service
+	Networks map[string]struct{ Internal bool }
+	Volumes  map[string]any
+}
+
+type service struct {
+	Image       string
+	Build       struct{ Context, Target string }
+	Command     []string
+	Environment map[string]string
+	Ports       []string
+	Expose      []string
+	Volumes     []string
+	Networks    []string
+	NetworkMode string `yaml:"network_mode"`
+	Restart     string
+	Privileged  bool
+	ReadOnly    bool     `yaml:"read_only"`
+	SecurityOpt []string `yaml:"security_opt"`
+	CapAdd      []string `yaml:"cap_add"`
+	MemLimit    string   `yaml:"mem_limit"`
+	DependsOn   any      `yaml:"depends_on"`
+	Healthcheck struct {
+		Test    []string
+		Disable bool
+	}
+}
+
+var composeFiles = []string{"vps/docker-compose.yml", "edge/docker-compose.yml"}
+
+func readCompose(t *testing.T, path string) (c compose) {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := yaml.Unmarshal(text, &c); err != nil {
+		t.Fatalf("%s: %v", path, err)
+	}
+	if len(c.Services) == 0 {
+		t.Fatalf("%s has no services", path)
+	}
+	return c
+}
+
+func TestEveryContainerComesBackIsCheckedAndConfined(t *testing.T) {
+	for _, path := range composeFiles {
+		c := readCompose(t, path)
+		for name, s := range c.Services {
+			if s.Restart != "unless-stopped" || s.MemLimit == "" {
+				t.Errorf("%s: %s: restart %q, memory limit %q", path, name, s.Restart, s.MemLimit)
+			}
+			if len(s.Healthcheck.Test) < 2 || s.Healthcheck.Test[0] != "CMD" || s.Healthcheck.Disable {
+				t.Errorf("%s: %s: no health check: %q", path, name, s.Healthcheck.Test)
+			}
+			if !s.ReadOnly || s.Privileged || s.NetworkMode != "" || !slices.Contains(s.SecurityOpt, "no-new-privileges:true") ||
+				len(s.CapAdd) > 0 && !slices.Equal(s.CapAdd, []string{"NET_BIND_SERVICE"}) {
+				t.Errorf("%s: %s may do more than it needs: %+v", path, name, s)
+			}
+			if s.DependsOn != nil {
+				t.Errorf("%s: %s waits for %v: each copes with what is away", path, name, s.DependsOn)
+			}
+			for _, v := range s.Volumes {
+				from, _, _ := strings.Cut(v, ":")
+				if _, named := c.Volumes[from]; !named && !strings.HasSuffix(v, ":ro") {
+					t.Errorf("%s: %s can write to the host's %s", path, name, from)
+				}
+			}
+		}
+	}
+}
+
+// The database and the cache are for the api alone, and nobody but Caddy has a port of the host.
+func TestOnlyCaddyIsPublished(t *testing.T) {
+	c := readCompose(t, "vps/docker-compose.yml")
+	if names := slices.Sorted(maps.Keys(c.Services)); !slices.Equal(names, []string{"api", "caddy", "postgres", "redis"}) {
+		t.Fatalf("services %v", names)
+	}
+	for name, s := range c.Services {
+		if (len(s.Ports) > 0) != (name == "caddy") {
+			t.Errorf("%s publishes %v", name, s.Ports)
+		}
+		for _, n := range s.Networks {
+			network, known := c.Networks[n]
+			if !known || !network.Internal && name != "caddy" {
+				t.Errorf("%s is on %s, from which the internet is reachable", name, n)
+			}
+		}
+	}
+	for name, want := range map[string][]string{"postgres": {"back"}, "redis": {"back"}, "api": {"front", "back"}, "caddy": {"outside", "front"}} {
+		if got := c.Services[name].Networks; !slices.Equal(got, want) {
+			t.Errorf("%s is on the networks %v, want %v", name, got, want)
+		}
+	}
+	redis := strings.Join(c.Services["redis"].Command, " ")
+	for _, want := range []string{"--save  --appendonly no", "--maxmemory ", "--maxmemory-policy allkeys-lru"} {
+		if !strings.Contains(redis, want) {
+			t.Errorf("redis is not a cache: %q has no %q", redis, want)
+		}
+	}
+	if got := c.Services["api"].Environment["TRUSTED_PROXIES"]; got != "${FRONT_SUBNET:-172.31.87.0/24}" {
+		t.Errorf("the api believes %s", got)
+	}
+}
+
+// Every variable of a compose file is explained in the .env.example beside it, what is required stands there to be
+// filled in, and what a container of ours is given is a setting that the program has.
+func TestComposeAndItsExampleAgree(t *testing.T) {
+	var settings bytes.Buffer
+	if code := run(t.Context(), []string{"env"}, &settings, io.Discard); code != 0 {
+		t.Fatalf("sunspool env exits %d", code)
+	}
+	for _, path := range composeFiles {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		example, err := os.ReadFile(filepath.Join(filepath.Dir(path), ".env.example"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		asked := map[string]bool{} // by name, whether it is required
+		for _, m := range regexp.MustCompile(`\$\{([A-Z_]+)(:[?-][^}]*)?\}`).FindAllStringSubmatch(string(text), -1) {
+			if m[2] == "" || m[2] == ":?" {
+				t.Errorf("%s: ${%s} has neither a default nor a word about what to set", path, m[1])
+			}
+			asked[m[1]] = strings.HasPrefix(m[2], ":?")
+		}
+		explained := map[string]bool{}
+		for _, m := range regexp.MustCompile(`(?m)^(#?)([A-Z_]+)=`).FindAllStringSubmatch(string(example), -1) {
+			explained[m[2]] = m[1] == ""
+		}
+		if !maps.Equal(asked, explained) {
+			t.Errorf("%s asks for (true: required) %v, its .env.example has %v", path, asked, explained)
+		}
+		for name, s := range readCompose(t, path).Services {
+			for variable := range s.Environment {
+				ours := s.Build.Target != "" && variable != "GOMEMLIMIT" && variable != "TZ"
+				if ours && !regexp.MustCompile(`(?m)^#`+variable+`=`).MatchString(settings.String()) {
+					t.Errorf("%s: %s is given %s, which is no setting of the program", path, name, variable)
+				}
+			}
+		}
+	}
+}
+
+// With Docker Compose at hand it is asked itself: it takes the file once the required values are set, and says what to
+// set while they are not.
+func TestComposeItselfTakesTheFiles(t *testing.T) {
+	tool := composeTool()
+	if tool == nil {
+		t.Skip("SKIPPED: no docker compose here; the tests beside this one have looked at the same files")
+	}
+	for path, required := range map[string][]string{
+		"vps/docker-compose.yml":  {"SITE_ADDRESS", "POSTGRES_PASSWORD", "DEVICE_TOKENS"},
+		"edge/docker-compose.yml": {"SUNGROW_HOST", "DEVICE_ID", "VPS_BASE_URL", "VPS_DEVICE_TOKEN"},
+	} {
+		config := func(without string) (string, error) {
+			cmd := exec.CommandContext(t.Context(), tool[0], append(tool[1:], "--env-file", os.DevNull, "-f", path, "config", "--quiet")...)
+			for _, name := range required {
+				if name != without {
+					cmd.Env = append(cmd.Env, name+"=x")
+				}
+			}
+			cmd.Env = append(cmd.Env, "PATH="+os.Getenv("PATH"), "HOME="+os.Getenv("HOME"))
+			out, err := cmd.CombinedOutput()
+			return string(out), err
+		}
+		if out, err := config(""); err != nil || out != "" {
+			t.Errorf("%s: %v\n%s", path, err, out)
+		}
+		for _, name := range required {
+			if out, err := config(name); err == nil || !strings.Contains(out, name) || !strings.Contains(out, "set it in ") {
+				t.Errorf("%s without %s: %v %q", path, name, err, out)
+			}
+		}
+	}
+}
+
+func composeTool() []string {
+	if exec.Command("docker", "compose", "version").Run() == nil {
+		return []string{"docker", "compose"}
+	}
+	// Version 1, of years ago, does not know the name of a project in its file.
+	if out, err := exec.Command("docker-compose", "version", "--short").Output(); err == nil && !bytes.HasPrefix(out, []byte("1.")) {
+		return []string{"docker-compose"}
+	}
+	return nil
+}
+
+func TestImageHoldsTheProgramAndNothingElse(t *testing.T) {
+	text, err := os.ReadFile("Dockerfile")
+	if err != nil {
+		t.Fatal(err)
+	}
+	stages := map[string][]string{} // the instructions of each, with those of what it is made from
+	stage := ""
+	for line := range strings.Lines(strings.ReplaceAll(string(text), "\\\n", " ")) {
+		line = strings.TrimSpace(line)
+		if from, ok := strings.CutPrefix(line, "FROM "); ok {
+			field := strings.Fields(from)
+			stage = field[len(field)-1]
+			stages[stage] = append([]string{"FROM " + field[0]}, stages[field[0]]...)
+		} else if stage != "" && line != "" {
+			stages[stage] = append(stages[stage], line)
+		}
+	}
+	for role, check := range map[string]string{"edge": `CMD ["/sunspool", "health", "edge"]`, "vps": `CMD ["/sunspool", "health", "vps"]`} {
+		all := strings.Join(stages[role], "\n")
+		for _, want := range []string{
+			"FROM scratch", "USER 65532:65532", "STOPSIGNAL SIGTERM", "VOLUME /data", "--chown=65532:65532 /image/ /",
+			`ENTRYPOINT ["/sunspool"]`, "\nCMD [\"" + role + "\"]", check,
+		} {
+			if !strings.Contains(all, want) {
+				t.Errorf("the image of %s has no %q:\n%s", role, want, all)
+			}
+		}
+		if strings.Contains(all, "\nRUN ") || strings.Count(all, "\nCOPY ") != 2 {
+			t.Errorf("the image of %s holds more than the program:\n%s", role, all)
+		}
+	}
+	if strings.HasPrefix(string(text), "# syntax=") {
+		t.Error("a syntax line makes a build depend on a registry")
+	}
+	version := regexp.MustCompile(`(?m)^go (\d+\.\d+)`).FindSubmatch(must(os.ReadFile("go.mod")))[1]
+	if !strings.Contains(string(text), "golang:"+string(version)+" ") {
+		t.Errorf("the image is built with another Go than %s of go.mod", version)
+	}
+	ignored := string(must(os.ReadFile(".dockerignore")))
+	for _, secret := range []string{"**/.env", ".git", "**/*.db"} {
+		if !slices.Contains(strings.Split(ignored, "\n"), secret) {
+			t.Errorf("%s gets into the build", secret)
+		}
+	}
+}
+
+func must[T any](v T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return v
+}

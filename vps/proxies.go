@@ -1,0 +1,72 @@
+package vps
+
+import (
+	"fmt"
+	"net/http"
+	"net/netip"
+	"strings"
+)
+
+// proxies are the networks of the proxies that are believed when they say for whom they ask. Nobody else is: anybody
+// can send X-Forwarded-For, and each address that is made up would be ten more guesses at a token.
+type proxies []netip.Prefix
+
+// parseProxies takes networks ("10.0.0.0/8") and single addresses.
+func parseProxies(list []string) (proxies, error) {
+	var trusted proxies
+	for _, entry := range list {
+		entry = strings.TrimSpace(entry)
+		p, err := netip.ParsePrefix(entry)
+		if err != nil {
+			ip, err := netip.ParseAddr(entry)
+			if err != nil || ip.Zone() != "" {
+				return nil, fmt.Errorf("%q is not a network such as 172.16.0.0/12, nor an address", entry)
+			}
+			p = netip.PrefixFrom(ip, ip.BitLen())
+		}
+		trusted = append(trusted, p)
+	}
+	return trusted, nil
+}
+
+// client is the address that r comes from: of its connection, or, if that is a proxy of ours, the last hop in
+// X-Forwarded-For that is not one. Each proxy appends whom it heard, so what stands before that hop is its own claim.
+// What cannot be read ends the search at the proxy that wrote it.
+func (p proxies) client(r *http.Request) string {
+	from := address(r.RemoteAddr)
+	if !p.has(from) {
+		return from
+	}
+	hops := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
+	for i := len(hops) - 1; i >= 0 && p.has(from); i-- {
+		hop, err := parseHop(strings.TrimSpace(hops[i]))
+		if err != nil {
+			break
+		}
+		from = hop.String()
+	}
+	return from
+}
+
+// parseHop reads an address with or without a port and brackets.
+func parseHop(hop string) (netip.Addr, error) {
+	if ap, err := netip.ParseAddrPort(hop); err == nil {
+		return ap.Addr().Unmap().WithZone(""), nil
+	}
+	ip, err := netip.ParseAddr(strings.TrimSuffix(strings.TrimPrefix(hop, "["), "]"))
+	return ip.Unmap().WithZone(""), err
+}
+
+func (p proxies) has(addr string) bool {
+	ip, err := netip.ParseAddr(addr)
+	if err != nil {
+		return false
+	}
+	ip = ip.Unmap().WithZone("")
+	for _, network := range p {
+		if network.Contains(ip) {
+			return true
+		}
+	}
+	return false
+}
