@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"math"
 	"net/http"
 	"strconv"
@@ -54,6 +55,7 @@ func (s *Server) stream(c *call) (any, error) {
 	if c.r.Method == http.MethodHead {
 		return nil, nil
 	}
+	_, _ = io.CopyN(io.Discard, c.r.Body, 4<<10) // net/http notices that a reader hangs up only once its body is read
 	e.run(sub)
 	return nil, nil
 }
