@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"net"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
@@ -25,6 +27,8 @@ const (
 	deadlock        = "40P01"
 	adminShutdown   = "57P01"
 	crashShutdown   = "57P02"
+
+	unsupportedParameter = "08P01" // what PgBouncer says of a setting at the start of a session that it does not know
 )
 
 func code(err error) string {
@@ -86,16 +90,17 @@ func again(err error) bool {
 	return broken(err)
 }
 
-// broken reports whether err is the end of a connection.
+// broken reports whether err is the end of a connection that was there before. That there is none to be had is not: the
+// next attempt would fare the same.
 func broken(err error) bool {
-	switch code(err) {
-	case adminShutdown, crashShutdown:
-		return true
-	case "":
-		_, connecting := errors.AsType[*pgconn.ConnectError](err)
-		return !connecting && !errors.Is(err, ErrNone) && !errors.Is(err, pgx.ErrNoRows)
+	if _, connecting := errors.AsType[*pgconn.ConnectError](err); connecting {
+		return false
 	}
-	return false
+	if c := code(err); c != "" {
+		return c == adminShutdown || c == crashShutdown
+	}
+	_, network := errors.AsType[net.Error](err)
+	return network || pgconn.SafeToRetry(err) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed)
 }
 
 // explain turns err into what the contract says. The caller's end, or ours, is the reason for whatever happened after it.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"net/url"
 	"strings"
 	"time"
 
@@ -91,21 +92,14 @@ func WrongPostgresURL(url string) string {
 }
 
 // parsePostgresURL accepts what libpq accepts, and the URL of the program that this one replaces.
-func parsePostgresURL(url string) (*pgxpool.Config, error) {
-	config, err := pgxpool.ParseConfig(plainURL(url))
+func parsePostgresURL(text string) (*pgxpool.Config, error) {
+	config, err := pgxpool.ParseConfig(plainURL(text))
 	if err == nil && config.ConnConfig.Database == "" {
 		err = errors.New("it names no database")
 	}
 	if err != nil {
-		why := "it is not a URL"
-		if parse, ok := errors.AsType[*pgconn.ParseConfigError](err); ok {
-			err = parse.Unwrap()
-		}
-		if err != nil && !strings.Contains(err.Error(), "parse") { // what failed to parse may be the password
-			why = err.Error()
-		}
 		return nil, &health.Fault{
-			Code: "database_url_invalid", What: "DATABASE_URL cannot be understood", Why: why, Exit: health.ExitConfig,
+			Code: "database_url_invalid", What: "DATABASE_URL cannot be understood", Why: whyInvalid(plainURL(text), err), Exit: health.ExitConfig,
 			Next: "write it as postgres://user:password@host:5432/database, with % codes for what is special in a URL",
 		}
 	}
@@ -124,6 +118,22 @@ func parsePostgresURL(url string) (*pgxpool.Config, error) {
 	config.PingTimeout = 2 * time.Second // an idle connection is tried before it is used: it may lead nowhere
 	config.MinConns = 1
 	return config, nil
+}
+
+// whyInvalid returns what is wrong with a URL. If it is not even one, the place that is wrong may be the password, which
+// the error quotes.
+func whyInvalid(text string, err error) string {
+	if parse, ok := errors.AsType[*pgconn.ParseConfigError](err); ok {
+		err = parse.Unwrap()
+	}
+	u, notURL := url.Parse(text)
+	if err == nil || notURL != nil || u.Scheme == "" {
+		return "it is not a URL"
+	}
+	if password, _ := u.User.Password(); password != "" && strings.Contains(err.Error(), password) {
+		return "one of its parts is wrong"
+	}
+	return err.Error()
 }
 
 // pools are the connections. A connection that was given up stays counted until the database has let go of it; hence
@@ -197,8 +207,8 @@ func openPools(ctx context.Context, config *pgxpool.Config, o PostgresOptions) (
 		}
 	}
 	if server.pooled {
-		dropTimeouts(write.ConnConfig)
-		dropTimeouts(read.ConnConfig)
+		throughPooler(write.ConnConfig)
+		throughPooler(read.ConnConfig)
 	}
 	write.MaxConns, read.MaxConns = int32(2*o.Writers+2), int32(2*o.Readers)
 	p := &pools{}
@@ -212,17 +222,21 @@ func openPools(ctx context.Context, config *pgxpool.Config, o PostgresOptions) (
 	return p, nil
 }
 
-// dropTimeouts leaves out the settings that a pooler between us and the server refuses. Every call has its own limit
-// anyway; the server's are for what a call left behind.
-func dropTimeouts(c *pgx.ConnConfig) {
+// throughPooler changes what a pooler between us and the server, such as PgBouncer, does not bear: settings that it does
+// not know, and statements that are prepared on a connection, because each transaction may get another one. Every call
+// has its own limit anyway; the server's are for what a call left behind.
+func throughPooler(c *pgx.ConnConfig) {
 	for _, name := range []string{"statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout"} {
 		delete(c.RuntimeParams, name)
+	}
+	if c.DefaultQueryExecMode == pgx.QueryExecModeCacheStatement {
+		c.DefaultQueryExecMode = pgx.QueryExecModeExec
 	}
 }
 
 // server is what prepare found.
 type server struct {
-	pooled    bool // a pooler is in between that does not know the settings
+	pooled    bool // by a pooler in between
 	forgetful bool // synchronous_commit is off: it would answer before a commit is durable
 }
 
@@ -232,9 +246,9 @@ func prepare(ctx context.Context, pool *pgxpool.Config, log *slog.Logger) (found
 	delete(config.RuntimeParams, "statement_timeout") // of a migration nobody knows how long it takes
 	delete(config.RuntimeParams, "lock_timeout")
 	conn, err := connectPostgres(ctx, config)
-	if code(err) == "08P01" {
+	if code(err) == unsupportedParameter {
 		found.pooled = true
-		dropTimeouts(config)
+		throughPooler(config)
 		conn, err = connectPostgres(ctx, config)
 	}
 	if err != nil {

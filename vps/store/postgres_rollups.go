@@ -1,7 +1,6 @@
 package store
 
 import (
-	"cmp"
 	"context"
 	"hash/fnv"
 	"slices"
@@ -18,10 +17,6 @@ type groupKey struct {
 	device string
 	level  int
 	start  int64
-}
-
-func (a groupKey) compare(b groupKey) int {
-	return cmp.Or(cmp.Compare(a.device, b.device), cmp.Compare(a.level, b.level), cmp.Compare(a.start, b.start))
 }
 
 type groupRollup struct {
@@ -73,7 +68,7 @@ func (g *group) takeHeld(ctx context.Context, conn *pgx.Conn) error {
 	var held []pgRow
 	bases := map[groupKey][]*pgRow{}
 	for i := range g.rows {
-		if r := &g.rows[i]; r.ms < int64(g.held) {
+		if r := &g.rows[i]; r.ms < g.held {
 			k := groupKey{r.device, baseLevel, spanOf(baseLevel, r.ms)}
 			bases[k] = append(bases[k], r)
 		}

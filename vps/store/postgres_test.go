@@ -3,12 +3,19 @@
 package store
 
 import (
+	"errors"
+	"fmt"
 	"log/slog"
+	"math/rand/v2"
+	"net/url"
+	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"sunspool/vps/services"
+	"sunspool/wire"
 )
 
 func TestPostgres(t *testing.T) {
@@ -41,10 +48,278 @@ func opensPostgres(t *testing.T) func(t *testing.T, dir string) *Postgres {
 // openPostgres opens the store with few connections: many tests share one server. The test closes it.
 func openPostgres(t testing.TB, url string) *Postgres {
 	t.Helper()
-	p, err := OpenPostgres(PostgresOptions{URL: url, Writers: 2, Readers: 2, Log: slog.New(slog.DiscardHandler)})
+	p, err := OpenPostgres(PostgresOptions{URL: url, Writers: 2, Readers: 2, Log: quiet})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { p.Close() })
 	return p
+}
+
+var quiet = slog.New(slog.DiscardHandler)
+
+// with sets an option of a URL.
+func with(text, name, value string) string {
+	u, err := url.Parse(text)
+	if err != nil {
+		panic(err)
+	}
+	q := u.Query()
+	q.Set(name, value)
+	u.RawQuery = q.Encode()
+	return u.String()
+}
+
+// exactlyOnce compares all that is stored of a device, and what the rollups say, with what was sent.
+func exactlyOnce(t *testing.T, s Samples, device string, sent []wire.Sample) {
+	t.Helper()
+	sent = slices.Clone(sent)
+	slices.SortFunc(sent, func(a, b wire.Sample) int { return a.Time.Compare(b.Time) })
+	i := 0
+	err := s.Each(t.Context(), device, time.Time{}, time.Time{}, func(got wire.Sample) bool {
+		if i < len(sent) {
+			want := sent[i]
+			want.DeviceID = device
+			if string(got.AppendPacked(nil)) != string(want.AppendPacked(nil)) {
+				t.Fatalf("sample %d is %+v, sent was %+v", i, got, want)
+			}
+		}
+		i++
+		return true
+	})
+	if err != nil || i != len(sent) {
+		t.Fatalf("%d samples are stored of %d, %v", i, len(sent), err)
+	}
+	for _, resolution := range []Resolution{FiveMinutes, Hour, Day} {
+		q := Query{Device: device, Resolution: resolution, Zone: time.UTC}
+		got, err := s.Periods(t.Context(), q)
+		want := recountPeriods(sent, q)
+		if err != nil || len(got) != len(want) {
+			t.Fatalf("%s: %d periods, %v; want %d", resolution, len(got), err, len(want))
+		}
+		for i := range got {
+			if d := rollupDifference(&got[i].Rollup, &want[i].Rollup); d != "" {
+				t.Fatalf("%s: period %d: %s", resolution, i, d)
+			}
+		}
+	}
+}
+
+// Two stores are two processes: they share nothing but the database.
+func TestWritersOfSeveralProcessesEqualARecount(t *testing.T) {
+	url := services.SharedPostgres(t).URL()
+	stores := []*Postgres{openPostgres(t, url), openPostgres(t, url)}
+	all := random(rand.New(rand.NewPCG(21, 22)), noon, 30*time.Hour, 4000)
+	slices.SortFunc(all, func(a, b wire.Sample) int { return a.Time.Compare(b.Time) })
+	reversed := slices.Clone(all)
+	slices.Reverse(reversed)
+	var inserted atomic.Int64
+	var g sync.WaitGroup
+	for w := range 8 {
+		g.Go(func() {
+			mine := [][]wire.Sample{all, reversed}[w%2]
+			for batch := range slices.Chunk(mine, 50+w*13) {
+				for range 1 + w%3/2 { // some say everything twice
+					n, err := stores[w/2%2].Insert(t.Context(), "a", batch)
+					if err != nil {
+						t.Error(err)
+						return
+					}
+					inserted.Add(int64(n))
+				}
+			}
+		})
+	}
+	g.Wait()
+	if inserted.Load() != int64(len(all)) {
+		t.Errorf("%d were called new, there are %d", inserted.Load(), len(all))
+	}
+	exactlyOnce(t, stores[0], "a", all)
+	if n := stores[0].Conflicts() + stores[1].Conflicts(); n != 0 {
+		t.Errorf("%d conflicts among repetitions", n)
+	}
+}
+
+// Processes that store different samples of the same five minutes at the same time must know of each other's: neither's
+// rows are in the way of the other's, only the lock is.
+func TestRollupsKnowWhatOtherProcessesStore(t *testing.T) {
+	url := services.SharedPostgres(t).URL()
+	stores := []*Postgres{openPostgres(t, url), openPostgres(t, url), openPostgres(t, url)}
+	all := houses(noon, time.Second, 0, 3000)
+	var g sync.WaitGroup
+	for i, p := range stores {
+		g.Go(func() {
+			for n := i; n < len(all); n += 10 * len(stores) {
+				var batch []wire.Sample
+				for k := n; k < min(n+10*len(stores), len(all)); k += len(stores) {
+					batch = append(batch, all[k])
+				}
+				if _, err := p.Insert(t.Context(), "a", batch); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	g.Wait()
+	exactlyOnce(t, stores[0], "a", all)
+}
+
+func TestConflictsInPostgresAreCounted(t *testing.T) {
+	p := openPostgres(t, services.SharedPostgres(t).URL())
+	with := func(name string, v float64) wire.Sample {
+		s := at(noon, 1)
+		s.Values = map[string]float64{name: v}
+		return s
+	}
+	insert(t, p, "a", 1, with("x", 1))
+	for want, s := range []wire.Sample{with("x", 1), with("x", 2), with("y", 1), at(noon, 1), at(noon, 2)} {
+		insert(t, p, "a", 0, s)
+		if got := p.Conflicts(); got != uint64(want) {
+			t.Errorf("%d conflicts after %+v, want %d", got, s, want)
+		}
+	}
+	insert(t, p, "a", 1, at(noon.Add(time.Second), 1), at(noon.Add(time.Second), 1), at(noon.Add(time.Second), 2))
+	if got := p.Conflicts(); got != 5 {
+		t.Errorf("%d conflicts, one more is within the call", got)
+	}
+}
+
+// While a transaction waits for the disk, all that arrive wait for the same next one.
+func TestInsertsOfManyDevicesShareOneCommit(t *testing.T) {
+	pg := services.SharedPostgres(t)
+	p := openPostgres(t, pg.URL())
+	var all []*insertion
+	for i := range 60 {
+		all = append(all, insertionOf(t, fmt.Sprint("device-", i%7), at(noon, 1), at(noon.Add(time.Duration(i)*time.Second), 1)))
+	}
+	p.commit(all)
+	inserted := 0
+	for _, w := range all {
+		if err := <-w.done; err != nil {
+			t.Error(err)
+		}
+		inserted += w.new
+	}
+	if n := pg.Query(`select count(distinct xmin::text) from samples`); n != "1" || inserted != 7+59 {
+		t.Errorf("%s transactions, %d inserted, want 1 and %d", n, inserted, 7+59)
+	}
+}
+
+func insertionOf(t *testing.T, device string, samples ...wire.Sample) *insertion {
+	t.Helper()
+	w, err := newInsertion(device, samples)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return w
+}
+
+// What the database itself cannot hold must not keep the others of its group from being stored.
+func TestRowThatPostgresRefusesIsItsSendersAlone(t *testing.T) {
+	p := openPostgres(t, services.SharedPostgres(t).URL())
+	bad := at(noon, 1)
+	bad.Values = map[string]float64{"a\x00b": 1}
+	sick, well := insertionOf(t, "sick", bad), insertionOf(t, "well", at(noon, 1))
+	p.commit([]*insertion{sick, well})
+	if err := <-sick.done; !isInvalid(err, CodeNotStorable) {
+		t.Errorf("a name with a zero byte: %v", err)
+	}
+	if err := <-well.done; err != nil || well.new != 1 {
+		t.Errorf("the other: %d new, %v", well.new, err)
+	}
+	for _, year := range []int{10_000, 250_000, 300_000, 20_000_000} {
+		_, err := p.Insert(t.Context(), "sick", []wire.Sample{at(time.Date(year, 1, 1, 0, 0, 0, 0, time.UTC), 1)})
+		if !isInvalid(err, wire.CodeInFuture) {
+			t.Errorf("year %d: %v", year, err)
+		}
+	}
+	if _, err := p.Latest(t.Context(), "sick"); !errors.Is(err, ErrNone) {
+		t.Errorf("a part of what was refused is stored: %v", err)
+	}
+	extreme := at(noon.Add(time.Second), -1.7976931348623157e308)
+	extreme.Values = map[string]float64{"": 5e-324, "\u2028 'quoted\" \\ $1": 1.7976931348623157e308, "third": 1.0 / 3}
+	insert(t, p, "extreme", 1, extreme)
+	exactlyOnce(t, p, "extreme", []wire.Sample{extreme})
+}
+
+func isInvalid(err error, code string) bool {
+	invalid, ok := errors.AsType[*wire.Invalid](err)
+	return ok && invalid.Code == code
+}
+
+// One transaction carries rows of devices of which some are pruned.
+func TestPrunedDeviceDoesNotHoldUpTheOthers(t *testing.T) {
+	p := openPostgres(t, services.SharedPostgres(t).URL())
+	all := random(rand.New(rand.NewPCG(27, 28)), noon, 10*time.Hour, 1000)
+	insert(t, p, "pruned", 1000, all...)
+	if n, err := p.Prune(t.Context(), noon.Add(8*time.Hour)); n == 0 || err != nil {
+		t.Fatal(n, err)
+	}
+	day := Query{Device: "pruned", Resolution: Day}
+	want, err := p.Periods(t.Context(), day)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pruned := insertionOf(t, "pruned", append(slices.Clone(all), at(noon.Add(-time.Hour), 1), at(noon.Add(11*time.Hour), 1))...)
+	other := insertionOf(t, "other", all...)
+	p.commit([]*insertion{pruned, other})
+	if err := errors.Join(<-pruned.done, <-other.done); err != nil || pruned.new != 2 || other.new != 1000 {
+		t.Errorf("%d and %d new, %v; want 2 and 1000", pruned.new, other.new, err)
+	}
+	exactlyOnce(t, p, "other", all)
+	if got, err := p.Periods(t.Context(), day); err != nil || got[0].Rows != want[0].Rows+2 {
+		t.Errorf("%v, %d rows, want %d", err, got[0].Rows, want[0].Rows+2)
+	}
+	if p.Conflicts() != 0 {
+		t.Errorf("%d conflicts", p.Conflicts())
+	}
+}
+
+// Rollups of another version are as good as absent, wherever they are needed.
+func TestRollupsOfAnotherVersionAreDerived(t *testing.T) {
+	pg := services.SharedPostgres(t)
+	p := openPostgres(t, pg.URL())
+	all := random(rand.New(rand.NewPCG(23, 24)), noon, 50*time.Hour, 1500)
+	insert(t, p, "a", 1499, all[1:]...)
+	before, after, err := p.Readings(t.Context(), "a", noon.Add(25*time.Hour))
+	if err != nil {
+		t.Fatal(err)
+	}
+	devices, err := p.Devices(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	pg.Exec(`update rollups set packed = set_byte(packed, 0, 99)`)
+	exactlyOnce(t, p, "a", all[1:])
+	if b, a, err := p.Readings(t.Context(), "a", noon.Add(25*time.Hour)); b != before || a != after || err != nil {
+		t.Errorf("readings %v and %v, %v; were %v and %v", b, a, err, before, after)
+	}
+	if got, err := p.Devices(t.Context()); len(got) != 1 || !got[0].First.Equal(devices[0].First) || err != nil {
+		t.Errorf("devices %v, %v; were %v", got, err, devices)
+	}
+	insert(t, p, "a", 1, all[0])
+	exactlyOnce(t, p, "a", all)
+}
+
+// A pooler of connections cannot keep prepared statements.
+func TestModesForPoolers(t *testing.T) {
+	for _, mode := range []string{"exec", "cache_describe", "simple_protocol"} {
+		t.Run(mode, func(t *testing.T) {
+			p := openPostgres(t, with(services.SharedPostgres(t).URL(), "default_query_exec_mode", mode))
+			all := random(rand.New(rand.NewPCG(25, 26)), noon, 20*time.Hour, 300)
+			all[7].Values = map[string]float64{"x": 1.5}
+			insert(t, p, "a", 300, all...)
+			insert(t, p, "a", 0, all...)
+			exactlyOnce(t, p, "a", all)
+			if err := p.Describe(t.Context(), "a", About{Zone: "Asia/Kathmandu"}); err != nil {
+				t.Error(err)
+			}
+			if about, err := p.About(t.Context(), "a"); about.Zone != "Asia/Kathmandu" || err != nil {
+				t.Errorf("about %+v, %v", about, err)
+			}
+			if n, err := p.Prune(t.Context(), noon.Add(10*time.Hour)); n == 0 || err != nil || p.Conflicts() != 0 {
+				t.Errorf("%d pruned, %v, %d conflicts", n, err, p.Conflicts())
+			}
+		})
+	}
 }

@@ -114,15 +114,15 @@ func (p *Postgres) commit(all []*insertion) {
 }
 
 func (p *Postgres) insert(ctx context.Context, pool *pgxpool.Pool, all []*insertion) error {
+	g := newGroup(all)
+	if len(g.rows) == 0 {
+		return nil
+	}
 	conn, err := pool.Acquire(ctx)
 	if err != nil {
 		return err
 	}
 	defer conn.Release() // which closes one whose transaction is open
-	g := newGroup(all)
-	if len(g.rows) == 0 {
-		return nil
-	}
 	if err := g.begin(ctx, conn.Conn()); err != nil {
 		return err
 	}
@@ -149,7 +149,7 @@ type group struct {
 
 	known   map[string]bool // devices that have their row
 	pruned  map[string]int64
-	held    int // rows before this time, ms, are not inserted yet: their device may be pruned
+	held    int64 // rows before this time, ms, are not inserted yet: their device may be pruned
 	rollups map[groupKey]*groupRollup
 	touched map[groupKey][]*pgRow // the new samples of base rows, ascending
 }
@@ -269,7 +269,7 @@ func (g *group) begin(ctx context.Context, conn *pgx.Conn) error {
 		g.known[device] = true
 		if before != nil {
 			g.pruned[device] = before.UnixMilli()
-			g.held = max(g.held, int(before.UnixMilli()))
+			g.held = max(g.held, before.UnixMilli())
 		}
 		return nil
 	}); err != nil {
@@ -282,7 +282,7 @@ func (g *group) begin(ctx context.Context, conn *pgx.Conn) error {
 	if err := g.scanRollups(rollups); err != nil {
 		return err
 	}
-	g.sort(keys, func(r *pgRow) bool { return r.ms < int64(g.held) })
+	g.sort(keys, func(r *pgRow) bool { return r.ms < g.held })
 	return answers.Close()
 }
 

@@ -18,6 +18,8 @@ begin
 end
 $$;
 
+-- Citus is set up as its manual says; no test of ours runs on it.
+
 do $$
 begin
     if not exists (select from pg_extension where extname = 'citus') then
