@@ -3,12 +3,11 @@
 SHELL := /bin/bash
 GO ?= go
 FUZZTIME ?= 30s
-N ?= 10000
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
 export CGO_ENABLED ?= 0
 
 
-.PHONY: help test unit race lint build bench fuzz demo simulate clock test-damage test-crash test-frames test-leaks test-backlog test-32bit test-386 test-arm
+.PHONY: help test unit race lint build bench fuzz demo simulate clock test-damage test-crash test-frames test-leaks test-backlog test-outages test-32bit test-386 test-arm
 
 help:
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -57,6 +56,9 @@ test-leaks: ## DAYS=7 virtual days of faults at the pace of life
 test-backlog: ## an outage of DAYS=30, delivered while polling
 	$(TORTURE) ./demo -run Backlog -backlog-days $(or $(DAYS),30)
 
+test-outages: ## N=200 random sequences of outages of PostgreSQL, Redis and the vps itself under load
+	$(TORTURE) ./vps -run OutagesLoseNothing -outages $(or $(N),200) -outage-seed $(or $(SEED),1)
+
 test-32bit: test-386 test-arm ## what depends on the size of a word, on 386 and on the oldest Raspberry Pi
 
 slow := Frame|Leaks|Polite|RefusesEverything|DamagedSpoolGivesBack|ClockSchedules|SalvageOf100MB
@@ -81,7 +83,7 @@ clock: ## 2,000 random lives of a host with a bad clock
 	CLOCK_SCHEDULES=2000 $(GO) test -run ClockSchedules -timeout 30m ./edge
 
 simulate: ## N random schedules of 4 h each (10000, about 40 min on 2 cores); CI plays 500
-	$(GO) test ./demo -run '^TestRandomSchedulesLoseNothing$$' -timeout 24h -v -schedules $(N) | grep -v '^=== \|--- PASS: .*/'
+	$(GO) test ./demo -run '^TestRandomSchedulesLoseNothing$$' -timeout 24h -v -schedules $(or $(N),10000) | grep -v '^=== \|--- PASS: .*/'
 
 test-damage: ## 2,000 damaged spool files (FILES=n for more): no process dies, no whole record is lost
 	DAMAGED_FILES=$(or $(FILES),2000) $(GO) test ./edge -count 1 -v -timeout 60m -run '^(TestDamagedSpoolGivesBackEveryWholeRecord|TestCutAtEverySector|TestSalvageOf100MBTakesLessThanAStart)$$'
