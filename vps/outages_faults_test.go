@@ -198,8 +198,7 @@ func poisonRedis(s *site, d time.Duration) {
 			case 1:
 				do("SET", key, strings.Repeat("{", 1<<20))
 			case 2:
-				do("DEL", key)
-				do("RPUSH", key, "a", "b")
+				do("EVAL", "redis.call('DEL', KEYS[1]) return redis.call('RPUSH', KEYS[1], 'a', 'b')", "1", key)
 			case 3:
 				do("SET", key, `{"device_id":"house-9","ts":"2025-04-01T00:00:00Z","pv_power_w":1,"sample_count":1}`)
 			case 4:
@@ -225,6 +224,7 @@ type site struct {
 	url     string // of the sequence's database
 	redis   *services.RedisServer
 	program *services.ProgramServer
+	told    []time.Time // when program was told to end
 }
 
 // testingT is the part of testing.TB that may be called from any goroutine.
@@ -241,7 +241,9 @@ func (s *site) must(err error) {
 	}
 }
 
+// stopProgram tells the second vps to end, and waits.
 func (s *site) stopProgram() {
+	s.told = append(s.told, time.Now())
 	if status := s.program.Stop(); status != 0 {
 		s.t.Errorf("the vps ended with status %d after SIGTERM", status)
 	}

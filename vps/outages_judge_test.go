@@ -43,6 +43,10 @@ func (q *sequence) hit(a *attempt, on target) bool {
 	return false
 }
 
+// inFlight is how long before a server is told to end it has surely begun with a request. A later one may meet a
+// connection that nobody accepts any more.
+const inFlight = 50 * time.Millisecond
+
 func (q *sequence) judgeAnswers() {
 	for i := range q.attempts {
 		a := &q.attempts[i]
@@ -52,6 +56,11 @@ func (q *sequence) judgeAnswers() {
 		case a.err != nil:
 			if a.vps != 1 || !q.hit(a, onVPS) {
 				q.wrongf("no answer: %v", a)
+			}
+			for _, told := range q.site.told {
+				if a.began.Before(told.Add(-inFlight)) && a.ended.After(told) {
+					q.wrongf("in flight when the vps was told to end, and not answered: %v", a)
+				}
 			}
 			continue
 		case a.status == http.StatusServiceUnavailable:

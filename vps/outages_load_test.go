@@ -6,7 +6,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -443,9 +442,4 @@ func newLoad(random *rand.Rand, houses int, bases ...string) *load {
 		l.houses = append(l.houses, &house{load: l, device: fmt.Sprint("house-", i), client: newClient(), random: rand.New(rand.NewPCG(random.Uint64(), 2))})
 	}
 	return l
-}
-
-// refusedOrCut reports whether a request ended without an answer because its server was not there any more.
-func (a *attempt) refusedOrCut() bool {
-	return a.err != nil && !a.gaveUp && !errors.Is(a.err, context.DeadlineExceeded)
 }
