@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"path"
 	"runtime"
 	"slices"
 	"strconv"
@@ -101,7 +102,7 @@ func routed(c *call, mux *http.ServeMux) error {
 		}
 		return errNotFound
 	}
-	if _, path, _ := strings.Cut(pattern, " "); strings.TrimSuffix(path, "{$}") != c.r.URL.Path {
+	if path.Clean(c.r.URL.Path) != c.r.URL.Path {
 		return errNotFound // mux would redirect to the clean form
 	}
 	return nil

@@ -2,13 +2,16 @@ package vps
 
 import (
 	"compress/gzip"
+	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -227,6 +230,53 @@ func TestMoreRequestsThanPlacesAreAskedToComeAgain(t *testing.T) {
 	<-b.places
 	if w := b.post(token1, bodyOf()); w.Code != 200 {
 		t.Errorf("%d after the place is free: %s", w.Code, w.Body)
+	}
+}
+
+// TestOneDeviceLeavesPlacesToOthers: one that sends very slowly, on as many connections as it can.
+func TestOneDeviceLeavesPlacesToOthers(t *testing.T) {
+	b := newBench(t, func(s *Server) { s.MaxAtOnce = 4 })
+	var slow sync.WaitGroup
+	var ends []*io.PipeWriter
+	for range 2 {
+		body, end := io.Pipe()
+		ends = append(ends, end)
+		slow.Go(func() {
+			if w := do(b.api, "POST", wire.IngestPath, token1, body); w.Code != 200 {
+				t.Errorf("a slow upload: %d %s", w.Code, w.Body)
+			}
+		})
+		io.WriteString(end, `{"samples":`) // is taken when it is being read
+	}
+	if w := b.post(token1b, bodyOf()); w.Code != 429 || w.Header().Get("Retry-After") != "1" || detail(t, w) != "Too many uploads of this device at once." {
+		t.Errorf("a third one, with another token: %d %s", w.Code, w.Body)
+	}
+	if w := b.get("/v1/realtime?device_id=inv-1", token1); w.Code != 404 {
+		t.Errorf("a reader of the same device: %d %s", w.Code, w.Body)
+	}
+	if w := b.post(token2, bodyOf()); w.Code != 200 {
+		t.Errorf("another device: %d %s", w.Code, w.Body)
+	}
+	for _, end := range ends {
+		io.WriteString(end, `[]}`)
+		end.Close()
+	}
+	slow.Wait()
+	if w := b.post(token1, bodyOf()); w.Code != 200 || len(b.uploads.of) != 0 {
+		t.Errorf("afterwards: %d %s, counted %v", w.Code, w.Body, b.uploads.of)
+	}
+}
+
+// TestCallerThatHangsUpIsNoFaultOfTheStore: who hangs up often would otherwise look like an outage in the metrics.
+func TestCallerThatHangsUpIsNoFaultOfTheStore(t *testing.T) {
+	b := newBench(t, func(s *Server) { s.Store = brokenStore{err: context.Canceled} })
+	hungUp, cancel := context.WithCancel(t.Context())
+	cancel()
+	for status, ctx := range map[int]context.Context{499: hungUp, 503: t.Context()} {
+		h := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { b.api.ServeHTTP(w, r.WithContext(ctx)) })
+		if w := do(h, "POST", wire.IngestPath, token1, strings.NewReader(bodyOf(fields(0)))); w.Code != status {
+			t.Errorf("%d %s, want %d", w.Code, w.Body, status)
+		}
 	}
 }
 

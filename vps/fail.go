@@ -49,6 +49,8 @@ var (
 	errTooLarge       = refuse(413, "too_large", "Request body too large.").next("send fewer samples per request")
 	errEncoding       = refuse(415, "unknown_encoding", "Unsupported Content-Encoding.").next("send identity or gzip")
 	errFailures       = refuse(429, "too_many_failures", "Too many failed logins.")
+	errUploads        = refuse(429, "too_many_uploads", "Too many uploads of this device at once.").after(time.Second)
+	errGone           = refuse(499, "caller_gone", "The caller did not wait for the answer.") // nginx's number, for our log alone
 	errInternal       = refuse(500, "", "Internal Server Error")
 	errBusy           = refuse(503, "busy", "Too many requests at once.").after(time.Second)
 	errUnavailable    = refuse(503, "store_unavailable", "Storage is unavailable.").after(5 * time.Second)
@@ -58,7 +60,11 @@ var (
 // store's trouble, which may pass, so the caller is asked to come again.
 func (s *Server) fail(c *call, err error) {
 	r, ok := errors.AsType[*refusal](err)
-	if !ok {
+	switch {
+	case ok:
+	case c.r.Context().Err() != nil:
+		r = errGone // and nothing is known of the store
+	default:
 		r = errUnavailable
 	}
 	c.code = r.Code

@@ -26,6 +26,10 @@ func (s *Server) ingest(c *call) (any, error) {
 	if c.caller.viewer {
 		return nil, errReadOnly
 	}
+	if !s.uploads.begin(c.caller.device, max(s.MaxAtOnce/2, 1)) {
+		return nil, errUploads
+	}
+	defer s.uploads.end(c.caller.device)
 	d := decoders.Get().(*decoder)
 	defer decoders.Put(d)
 	if err := s.readBody(c, &d.body); err != nil {

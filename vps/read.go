@@ -20,7 +20,7 @@ import (
 type realtime struct {
 	computed
 	AgeS  float64 `json:"age_s"`
-	State string  `json:"state"` // live, delayed, stale or offline
+	State string  `json:"state"` // live, delayed, stale, offline or asleep
 }
 
 // computed is the part of it that is the same until the next sample.
@@ -50,7 +50,7 @@ func (s *Server) realtime(c *call) (any, error) {
 		return nil, err
 	}
 	if sample.PVDailyKWh == nil {
-		sample.PVDailyKWh = s.integratePV(c, &sample)
+		sample.PVDailyKWh = s.pvToday(c, &sample)
 	}
 
 	about, err := s.about(c, device)
@@ -58,7 +58,7 @@ func (s *Server) realtime(c *call) (any, error) {
 		return nil, err
 	}
 	age := max(s.Now().Sub(sample.Time), 0)
-	state, _ := freshness(age, about.Edge)
+	state, _ := stateOf(&sample, age, about.Edge)
 	known := s.newest.jsonOf(&sample)
 	body := append(make([]byte, 0, len(known)+48), known[:len(known)-1]...)
 	body = append(body, `,"age_s":`...)
@@ -113,21 +113,24 @@ func freshness(age time.Duration, edge *wire.Edge) (state string, held time.Dura
 	return "offline", age - 180*poll
 }
 
-// integratePV returns the PV energy since the local midnight before the sample, kWh. Times without samples count as no
-// energy. nil when the store cannot say; a reader then sees null, not an invented number.
-func (s *Server) integratePV(c *call, sample *wire.Sample) *float64 {
+// pvToday returns the PV energy since the local midnight before the sample, kWh: what the lifetime counter rose, else
+// what the powers integrate to, times without samples counted as none. nil when the store cannot say; a reader then
+// sees null, not an invented number.
+func (s *Server) pvToday(c *call, sample *wire.Sample) *float64 {
 	zone, err := s.zoneOf(c, sample.DeviceID)
 	if err != nil {
 		return nil
 	}
-	today, err := ask(s, c, "periods", func(ctx context.Context) ([]energy.Period, error) {
-		return s.Store.Periods(ctx, store.Query{Device: sample.DeviceID, Resolution: store.Day,
-			From: startOfDay(sample.Time.In(zone), 0), Zone: zone})
-	})
-	if err != nil || len(today) == 0 {
+	today := span{to: sample.Time.Add(time.Millisecond), zone: zone}
+	today.from = startOfDay(sample.Time.In(zone), 0)
+	rows, err := s.rows(c, sample.DeviceID, today, store.Day)
+	if err != nil || len(rows) == 0 {
 		return nil
 	}
-	kwh, _ := today[0].KWh(energy.PV)
+	kwh, from := rows[0].KWh(energy.PV)
+	if from == energy.Unknown {
+		return nil
+	}
 	return new(math.Round(kwh*1000) / 1000)
 }
 

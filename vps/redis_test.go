@@ -26,8 +26,8 @@ import (
 	"sunspool/wire"
 )
 
-// process is one of several that serve the same devices from one database.
-type process struct {
+// peer is one of several that serve the same devices from one database.
+type peer struct {
 	*Server
 	addr string
 	log  *logBuffer
@@ -39,7 +39,7 @@ type shared struct{ store.Samples }
 func (shared) Close() error { return nil }
 
 // startProcesses serves a new database by n servers over real connections. An empty redisURL is a cache in each.
-func startProcesses(t testing.TB, n int, redisURL string) []*process {
+func startProcesses(t testing.TB, n int, redisURL string) []*peer {
 	t.Helper()
 	bolt, err := store.OpenBolt(filepath.Join(t.TempDir(), "vps.db"))
 	if err != nil {
@@ -47,9 +47,9 @@ func startProcesses(t testing.TB, n int, redisURL string) []*process {
 	}
 	t.Cleanup(func() { bolt.Close() })
 	began := time.Now()
-	all := make([]*process, n)
+	all := make([]*peer, n)
 	for i := range all {
-		p := &process{log: new(logBuffer)}
+		p := &peer{log: new(logBuffer)}
 		log := slog.New(slog.NewJSONHandler(p.log, &slog.HandlerOptions{Level: slog.LevelWarn}))
 		cfg := Config{RedisURL: settings.Secret(redisURL), CacheTTLS: 5}
 		chain := health.New(time.Now, log)
@@ -63,7 +63,7 @@ func startProcesses(t testing.TB, n int, redisURL string) []*process {
 		}
 		p.Server = &Server{Store: samples, Others: others, Chain: chain, Log: log, Tokens: tokens,
 			Now: func() time.Time { return testNow.Add(time.Since(began)) }}
-		p.addr = serve(t, p.Handler())
+		p.addr = serveFor(t, p.Handler())
 		ctx, cancel := context.WithCancel(context.Background())
 		var listening sync.WaitGroup
 		if others != nil {
@@ -75,8 +75,8 @@ func startProcesses(t testing.TB, n int, redisURL string) []*process {
 	return all
 }
 
-// serve serves h until the test ends, and returns where.
-func serve(t testing.TB, h http.Handler) string {
+// serveFor serves h until the test ends, and returns where.
+func serveFor(t testing.TB, h http.Handler) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -108,7 +108,7 @@ func request(t testing.TB, client *http.Client, method, url string, body []byte)
 }
 
 // ingest sends a sample of pv W, and as many ms after testNow.
-func (p *process) ingest(t testing.TB, pv int) {
+func (p *peer) ingest(t testing.TB, pv int) {
 	t.Helper()
 	s := with(fields(-time.Duration(pv)*time.Millisecond), "pv_power_w", pv)
 	if code, text := request(t, http.DefaultClient, "POST", "http://"+p.addr+wire.IngestPath, []byte(bodyOf(s))); code != 200 || text != `{"inserted":1}` {
@@ -116,7 +116,7 @@ func (p *process) ingest(t testing.TB, pv int) {
 	}
 }
 
-func (p *process) realtimePV(t testing.TB) (pv int) {
+func (p *peer) realtimePV(t testing.TB) (pv int) {
 	t.Helper()
 	_, text := request(t, http.DefaultClient, "GET", "http://"+p.addr+wire.RealtimePath+"?device_id=inv-1", nil)
 	_, after, _ := strings.Cut(text, `"pv_power_w":`)
@@ -124,7 +124,7 @@ func (p *process) realtimePV(t testing.TB) (pv int) {
 	return pv
 }
 
-func (p *process) stream(t testing.TB) <-chan event {
+func (p *peer) stream(t testing.TB) <-chan event {
 	t.Helper()
 	conn, err := net.Dial("tcp", p.addr)
 	if err != nil {
@@ -267,7 +267,7 @@ func TestRequestsDoNotFeelRedis(t *testing.T) {
 func BenchmarkRealtime(b *testing.B) {
 	server := services.Redis(b)
 	addrs := []string{
-		serve(b, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "{}") })),
+		serveFor(b, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "{}") })),
 		startProcesses(b, 1, "")[0].addr, startProcesses(b, 1, server.URL())[0].addr,
 	}
 	for _, addr := range addrs[1:] {

@@ -12,7 +12,6 @@ import (
 	"syscall"
 	"time"
 
-	"golang.org/x/net/netutil"
 	"golang.org/x/sync/errgroup"
 
 	"sunspool/health"
@@ -207,6 +206,11 @@ func listen(setting, addr string) (net.Listener, error) {
 // Serve serves h on l, within the limits that keep slow and many callers from doing harm, until ctx ends; then it
 // answers the requests in flight, for at most 20 s, and returns nil. https is nil for plain http. Serve closes l.
 func Serve(ctx context.Context, l net.Listener, https *tls.Config, h http.Handler, log *slog.Logger) error {
+	return serve(ctx, newGuests(l, maxConnections, log), https, h, log)
+}
+
+// serve is Serve without its bound on connections.
+func serve(ctx context.Context, l net.Listener, https *tls.Config, h http.Handler, log *slog.Logger) error {
 	srv := &http.Server{
 		Handler:           h,
 		ReadHeaderTimeout: 5 * time.Second,
@@ -217,9 +221,10 @@ func Serve(ctx context.Context, l net.Listener, https *tls.Config, h http.Handle
 		Protocols:         new(http.Protocols),
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 		BaseContext:       func(net.Listener) context.Context { return withStopping(context.WithoutCancel(ctx), ctx.Done()) },
+		ConnContext:       withGuest,
+		ConnState:         changed,
 	}
 	srv.Protocols.SetHTTP1(true)
-	l = netutil.LimitListener(l, maxConnections)
 	if https != nil {
 		l = tls.NewListener(l, https)
 	}

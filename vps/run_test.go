@@ -203,36 +203,6 @@ func TestSlowCallersAreClosed(t *testing.T) {
 	})
 }
 
-func TestConnectionsAreBounded(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		l := newPipes()
-		ctx, cancel := context.WithCancel(t.Context())
-		done := make(chan error, 1)
-		go func() { done <- Serve(ctx, l, nil, http.NotFoundHandler(), slog.New(slog.DiscardHandler)) }()
-		conns := make([]net.Conn, maxConnections)
-		for i := range conns {
-			conns[i] = l.dial()
-		}
-		taken := make(chan net.Conn)
-		go func() { taken <- l.dial() }()
-		synctest.Wait()
-		select {
-		case <-taken:
-			t.Error("one connection too many is served")
-		default:
-		}
-		conns[0].Close()
-		(<-taken).Close() // its place is free now
-		for _, conn := range conns {
-			conn.Close()
-		}
-		cancel()
-		if err := <-done; err != nil {
-			t.Error(err)
-		}
-	})
-}
-
 func mustTokens(t *testing.T) *Tokens {
 	t.Helper()
 	tokens, err := ParseTokens(token1+":inv-1", "")

@@ -10,11 +10,21 @@ import (
 	"sunspool/wire"
 )
 
-// series answers GET /v1/series: the buckets of a frame, in ascending order, those without data left out.
+// series answers GET /v1/series: the buckets of a frame, in ascending order, those without data left out; or, when a
+// span is asked for in place of a frame, the powers in it.
 func (s *Server) series(c *call) (any, error) {
-	query, device, err := readable(c, "device_id", "frame")
+	required := []string{"device_id", "frame"}
+	asked := c.r.URL.Query()
+	spanned := !asked.Has("frame") && (asked.Has("from") || asked.Has("to") || asked.Has("resolution") || asked.Has("columns"))
+	if spanned {
+		required = required[:1]
+	}
+	query, device, err := readable(c, required...)
 	if err != nil {
 		return nil, err
+	}
+	if spanned {
+		return s.powers(c, device, query)
 	}
 	name := last(query, "frame")
 	cut, ok := frames[name]

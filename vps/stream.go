@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"math"
 	"net/http"
 	"strconv"
@@ -54,6 +55,7 @@ func (s *Server) stream(c *call) (any, error) {
 	if c.r.Method == http.MethodHead {
 		return nil, nil
 	}
+	_, _ = io.CopyN(io.Discard, c.r.Body, 4<<10) // net/http notices that a reader hangs up only once its body is read
 	e.run(sub)
 	return nil, nil
 }
@@ -66,9 +68,10 @@ type events struct {
 	device string
 	ready  bytes.Buffer // to be written
 
-	last  time.Time // of the newest sample that the reader has; zero for none
-	state string    // as sent last
-	today struct {
+	last   time.Time    // of the newest sample that the reader has; zero for none
+	newest *wire.Sample // the newest that there is; nil for none
+	state  string       // as sent last
+	today  struct {
 		date     string // as sent last
 		sent     time.Time
 		outdated bool // there are newer samples
@@ -100,6 +103,7 @@ func (e *events) missed(lastID string) (samples []wire.Sample, err error) {
 	if err != nil {
 		return nil, err
 	}
+	e.newest = &newest
 	if ms, err := strconv.ParseInt(lastID, 10, 64); err == nil && ms <= newest.Time.UnixMilli() {
 		e.last = time.UnixMilli(ms)
 		if samples, err = e.unsent(); err != nil {
@@ -176,7 +180,7 @@ func (e *events) samples(all []wire.Sample) {
 		if !sample.Time.After(e.last) {
 			continue
 		}
-		e.last, e.today.outdated = sample.Time, true
+		e.last, e.newest, e.today.outdated = sample.Time, sample, true
 		fmt.Fprintf(&e.ready, "id: %d\n", sample.Time.UnixMilli())
 		e.add("sample", powersOf(sample))
 	}
@@ -203,7 +207,7 @@ func (e *events) follow() error {
 	if err != nil {
 		return err
 	}
-	state, since := stateOf(e.last, now, about.Edge)
+	state, since := stateSince(e.newest, now, about.Edge)
 	if state != e.state {
 		e.state = state
 		e.add("state", stateEvent{state, since})
@@ -211,28 +215,26 @@ func (e *events) follow() error {
 	return nil
 }
 
-// stateOf says how fresh the newest sample is, and since when it is only that.
-func stateOf(newest, now time.Time, edge *wire.Edge) (state string, since *time.Time) {
-	if newest.IsZero() {
+// stateSince returns the state of a device by its newest sample, and since when it is in it.
+func stateSince(newest *wire.Sample, now time.Time, edge *wire.Edge) (state string, since *time.Time) {
+	if newest == nil {
 		return "never", nil
 	}
-	state, held := freshness(max(now.Sub(newest), 0), edge)
+	state, held := stateOf(newest, max(now.Sub(newest.Time), 0), edge)
 	return state, new(now.Add(-held).UTC().Truncate(time.Millisecond))
 }
 
 // energies returns the energy of the local day of now.
 func (e *events) energies(now time.Time) (todayEvent, error) {
 	answer := todayEvent{Date: now.Format(time.DateOnly), Zone: now.Location().String()}
-	days, err := ask(e.s, e.c, "periods", func(ctx context.Context) ([]energy.Period, error) {
-		return e.s.Store.Periods(ctx, store.Query{Device: e.device, Resolution: store.Day,
-			From: startOfDay(now, 0), To: startOfDay(now, 1), Zone: now.Location()})
-	})
-	if err != nil || len(days) == 0 {
+	day := span{from: startOfDay(now, 0), to: startOfDay(now, 1), zone: now.Location()}
+	rows, err := e.s.rows(e.c, e.device, day, store.Day)
+	if err != nil || len(rows) == 0 {
 		return answer, err
 	}
 	for i, to := range []**float64{energy.PV: &answer.PV, energy.Load: &answer.Load, energy.Import: &answer.Import,
 		energy.Export: &answer.Export, energy.Charge: &answer.Charge, energy.Discharge: &answer.Discharge} {
-		if kwh, known := days[0].KWh(i); known {
+		if kwh, from := rows[0].KWh(i); from != energy.Unknown {
 			*to = new(math.Round(kwh*1000) / 1000)
 		}
 	}

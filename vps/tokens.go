@@ -142,6 +142,16 @@ func (t *Tokens) find(token string) (who caller, known bool) {
 	return who, known
 }
 
+// devices returns the devices that may send, each as often as it has tokens.
+func (t *Tokens) devices() (all []string) {
+	for _, e := range *t.entries.Load() {
+		if !e.viewer {
+			all = append(all, e.device)
+		}
+	}
+	return all
+}
+
 // bearer returns the token of a request, "" when it has none.
 func bearer(r *http.Request) string {
 	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")

@@ -49,6 +49,8 @@ type Server struct {
 
 	once     sync.Once
 	places   chan struct{} // one for each request that is served
+	uploads  uploads
+	exports  chan struct{} // one for each export, which may take long
 	failures failures
 	notes    notes
 	zones    zones
@@ -81,6 +83,7 @@ func (s *Server) init() {
 			s.MaxAtOnce = 32
 		}
 		s.places = make(chan struct{}, s.MaxAtOnce)
+		s.exports = make(chan struct{}, max(1, s.MaxAtOnce/8))
 		s.metrics = newMetrics(s)
 		if s.Chain == nil {
 			s.Chain = health.New(s.Now, s.Log)
@@ -100,6 +103,11 @@ func (s *Server) Handler() http.Handler {
 	mux.Handle("GET "+wire.RealtimePath, s.withToken(s.realtime))
 	mux.Handle("GET "+wire.SeriesPath, s.withToken(s.series))
 	mux.Handle("GET "+wire.StreamPath, s.withToken(s.stream))
+	mux.Handle("GET "+wire.EnergyPath, s.withToken(s.energy))
+	mux.Handle("GET "+wire.DevicesPath, s.withToken(s.devices))
+	mux.Handle("GET "+wire.CapacityPath+"{month}", s.withToken(s.capacity))
+	mux.Handle("GET "+wire.ContinuityPath, s.withToken(s.continuity))
+	mux.Handle("GET "+wire.ExportPath, s.withToken(s.export))
 	return s.around(mux)
 }
 
@@ -124,10 +132,16 @@ func (s *Server) Readers(device string) http.Handler {
 	mux.Handle("GET "+wire.RealtimePath, anybody(s.realtime))
 	mux.Handle("GET "+wire.SeriesPath, anybody(s.series))
 	mux.Handle("GET "+wire.StreamPath, anybody(s.stream))
+	mux.Handle("GET "+wire.EnergyPath, anybody(s.energy))
+	mux.Handle("GET "+wire.DevicesPath, anybody(s.devices))
+	mux.Handle("GET "+wire.CapacityPath+"{month}", anybody(s.capacity))
+	mux.Handle("GET "+wire.ContinuityPath, anybody(s.continuity))
+	mux.Handle("GET "+wire.ExportPath, anybody(s.export))
 	return s.around(mux)
 }
 
-// handler returns the answer to c, which is sent as 200, or an error for fail; or neither, if it wrote the answer itself.
+// handler returns the answer to c, which is sent as 200, or an error for fail. One whose answer is long writes it to c
+// itself; an error then ends the connection.
 type handler func(c *call) (answer any, err error)
 
 // public serves h to everybody. around made w a *call.
@@ -135,11 +149,12 @@ func (s *Server) public(h handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		c := w.(*call)
 		answer, err := h(c)
-		if err != nil {
+		switch {
+		case err != nil && c.status != 0:
+			panic(http.ErrAbortHandler) // the answer had begun: only a broken connection says that it is not whole
+		case err != nil:
 			s.fail(c, err)
-			return
-		}
-		if c.status == 0 {
+		case c.status == 0:
 			c.answer(http.StatusOK, answer)
 		}
 	})
@@ -150,10 +165,12 @@ func (s *Server) withToken(h handler) http.Handler {
 	return s.public(func(c *call) (any, error) {
 		token := bearer(c.r)
 		if token == "" {
+			c.guest().become(stranger)
 			return nil, s.rejected(errNoToken)
 		}
 		who, known := s.Tokens.find(token)
 		if !known {
+			c.guest().become(stranger)
 			if wait := s.failures.add(c.remote, s.Now()); wait > 0 {
 				tooMany := *errFailures
 				return nil, s.rejected(tooMany.after(wait))
@@ -161,6 +178,7 @@ func (s *Server) withToken(h handler) http.Handler {
 			return nil, s.rejected(errBadToken)
 		}
 		c.byToken = true
+		c.guest().become(served)
 		return s.inPlace(c, who, h)
 	})
 }

@@ -15,13 +15,18 @@ import (
 
 // Paths of the API. The edge appends them to VPS_BASE_URL.
 const (
-	IngestPath   = "/v1/ingest"
-	RealtimePath = "/v1/realtime"
-	SeriesPath   = "/v1/series"
-	StreamPath   = "/v1/stream"
-	HealthPath   = "/health"
-	ReadyPath    = "/ready"
-	MetricsPath  = "/metrics"
+	IngestPath     = "/v1/ingest"
+	RealtimePath   = "/v1/realtime"
+	SeriesPath     = "/v1/series"
+	StreamPath     = "/v1/stream"
+	EnergyPath     = "/v1/energy"
+	DevicesPath    = "/v1/devices"
+	CapacityPath   = "/v1/capacity/month/" // and the month, YYYY-MM
+	ContinuityPath = "/v1/continuity"
+	ExportPath     = "/v1/export.csv"
+	HealthPath     = "/health"
+	ReadyPath      = "/ready"
+	MetricsPath    = "/metrics"
 )
 
 // What a server of the contract accepts in one request unless its operator says otherwise.

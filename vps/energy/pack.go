@@ -7,8 +7,9 @@ import (
 )
 
 // The packed form of a rollup, at rest in a store: the version, one bit for each word of it that is not zero, then those
-// words, eight bytes each, little-endian. A rollup of another version counts as absent and is computed anew.
-const packVersion = 1
+// words, eight bytes each, little-endian. A rollup of another version counts as absent and is computed anew: the version
+// changes with the words and with the arithmetic that makes them.
+const packVersion = 2
 
 const (
 	integers = 4 + averages + 2 + knowledge + Counters*3 + 2
@@ -123,9 +124,13 @@ func (r *Rollup) packTail() (tail [4]float64, known int64) {
 
 func (r *Rollup) unpackTail(tail [4]float64, known int64) {
 	r.tail.PV = tail[0]
+	if known>>1 == 0 {
+		return
+	}
+	kept := tail // one place for all: many are read, few are added to
 	for i, p := range [4]**float64{nil, &r.tail.Load, &r.tail.Battery, &r.tail.Export} {
 		if p != nil && known&(1<<i) != 0 {
-			*p = new(tail[i])
+			*p = &kept[i]
 		}
 	}
 }

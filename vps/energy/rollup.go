@@ -19,9 +19,10 @@ const Base = 5 * time.Minute
 
 // How long a sample speaks. Between two samples each does for half of the time, if they are not too far apart: a poll of
 // a minute is normal, a hole of more than five minutes is one. At the ends of a base rollup, beyond which nothing is
-// known, a sample speaks as long as its neighbour is away; one that is alone as long as the shortest poll.
+// known, a sample speaks three times as long as its neighbour is away, because polls are not regular where a dongle is
+// bad; one that is alone as long as the shortest poll. MaxReach is the longest, on one side.
 const (
-	maxReach   = int64(150 * time.Second / time.Millisecond)
+	MaxReach   = int64(150 * time.Second / time.Millisecond) // ms
 	aloneReach = int64(5 * time.Second / time.Millisecond)
 )
 
@@ -113,8 +114,8 @@ func (r *Rollup) Add(start int64, s *wire.Sample) {
 		if r.Rows == 1 {
 			r.cover(r.tail, min(r.Last-start, reach(gap)))
 		}
-		r.cover(r.tail, min(gap/2, maxReach))
-		r.cover(p, min(gap-gap/2, maxReach))
+		r.cover(r.tail, min(gap/2, MaxReach))
+		r.cover(p, min(gap-gap/2, MaxReach))
 		r.gap = gap
 	}
 	r.Last, r.tail = now, p
@@ -151,10 +152,10 @@ func (r Rollup) close(start, end int64) Rollup {
 
 // reach is how far beyond an end a sample speaks whose neighbour is gap away.
 func reach(gap int64) int64 {
-	if gap > 2*maxReach {
+	if gap > 2*MaxReach {
 		return aloneReach
 	}
-	return min(gap, maxReach)
+	return min(3*gap, MaxReach)
 }
 
 func (r *Rollup) average(s *wire.Sample) {

@@ -112,3 +112,12 @@ func (p *Period) Bucket() wire.Bucket {
 		SampleCount:      int(p.Count),
 	}
 }
+
+// Instant returns a period of one millisecond that s fills.
+func Instant(s *wire.Sample) Period {
+	p := Period{Start: s.Time, End: s.Time.Add(time.Millisecond)}
+	start := s.Time.UnixMilli()
+	p.Add(start, s)
+	p.Rollup = p.close(start, start+1)
+	return p
+}

@@ -112,14 +112,16 @@ func (d device) derived(level int, start int64) energy.Rollup {
 	return sum.Rollup()
 }
 
-// rows calls yield with the rollups of one level that start in [from, to) ms, until it returns false.
+// rows calls yield with the rollups of one level that start in [from, to) ms, until it returns false. Yield must not keep
+// its pointer: the next row is in the same place.
 func (d device) rows(level int, from, to int64, yield func(start int64, r *energy.Rollup) bool) {
 	if from >= to {
 		return
 	}
+	var r energy.Rollup
 	c := d.levels[level].Cursor()
 	for k, v := c.Seek(key(from)); k != nil && ms(k) < to; k, v = c.Next() {
-		if r := d.rollup(level, k, v); !yield(ms(k), &r) {
+		if r = d.rollup(level, k, v); !yield(ms(k), &r) {
 			return
 		}
 	}

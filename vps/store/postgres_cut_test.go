@@ -19,11 +19,11 @@ import (
 
 // cutter is a wire between the store and the database that is cut at a chosen byte.
 type cutter struct {
-	to     string
-	refuse func(startup []byte) string // the fields of an error that ends the session; nil refuses none
+	to string
 
-	mu    sync.Mutex
-	after func(fromServer bool, b []byte) (pass int, cut bool) // nil lets everything pass
+	mu     sync.Mutex
+	refuse func(startup []byte) string                          // the fields of an error that ends the session; nil refuses none
+	after  func(fromServer bool, b []byte) (pass int, cut bool) // nil lets everything pass
 }
 
 // newCutter returns a cutter and the database's URL through it.
@@ -58,10 +58,13 @@ func (c *cutter) join(client net.Conn) {
 		client.Close()
 		return
 	}
-	if c.refuse != nil {
+	c.mu.Lock()
+	refuse := c.refuse
+	c.mu.Unlock()
+	if refuse != nil {
 		startup := make([]byte, 64<<10)
 		n, _ := client.Read(startup)
-		if fields := c.refuse(startup[:n]); fields != "" {
+		if fields := refuse(startup[:n]); fields != "" {
 			client.Write(append(binary.BigEndian.AppendUint32([]byte{'E'}, uint32(4+len(fields))), fields...))
 			client.Close()
 			server.Close()

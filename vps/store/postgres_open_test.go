@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -72,10 +73,11 @@ func (b *lockedBuffer) logger() *slog.Logger { return slog.New(slog.NewJSONHandl
 // What an operator must act on ends the start with what, why and what next, and never with the password.
 func TestDatabaseThatCannotBeUsedIsAFault(t *testing.T) {
 	pg := services.Postgres(t, services.NoFsync)
+	hba := filepath.Join(pg.Data(), "pg_hba.conf")
 	pg.Exec(`create role stranger login password 'right'`)
 	pg.Exec(`create role guest login`)
 	rules := "host all stranger all scram-sha-256\nhost all all all trust\n"
-	if err := os.WriteFile(filepath.Join(pg.Data(), "pg_hba.conf"), []byte(rules), 0o644); err != nil {
+	if err := os.WriteFile(hba, []byte(rules), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	pg.Exec(`select pg_reload_conf()`)
@@ -191,18 +193,20 @@ func TestSamplesAreAHypertableWhereTimescaleIs(t *testing.T) {
 // PgBouncer ends a session that begins with a setting that it does not know.
 func TestPoolerThatRefusesOurSettings(t *testing.T) {
 	cut, through := newCutter(t, services.SharedPostgres(t).URL())
-	refusals := 0
+	var refusals atomic.Int64
+	cut.mu.Lock()
 	cut.refuse = func(startup []byte) string {
 		if !bytes.Contains(startup, []byte("_timeout\x00")) {
 			return ""
 		}
-		refusals++
+		refusals.Add(1)
 		return "SFATAL\x00C08P01\x00Munsupported startup parameter: statement_timeout\x00\x00"
 	}
+	cut.mu.Unlock()
 	p := openPostgres(t, through)
 	insert(t, p, "a", 1, at(noon, 1))
 	latest(t, p, "a")
-	if refusals != 1 {
-		t.Errorf("%d sessions were refused, the first one tells", refusals)
+	if n := refusals.Load(); n != 1 {
+		t.Errorf("%d sessions were refused, the first one tells", n)
 	}
 }

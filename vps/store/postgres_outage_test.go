@@ -8,8 +8,10 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strconv"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -172,6 +174,17 @@ func TestKilledServerLosesNothing(t *testing.T) {
 		time.Sleep(100 * time.Millisecond)
 		pg.Kill()
 		pg.Start()
+	}
+	for i := range 3 { // one session that dies so takes all others with it, and the server recovers from its log
+		backend, err := strconv.Atoi(pg.Query(`select pid from pg_stat_activity where application_name = 'sunspool' limit 1`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := syscall.Kill(backend, syscall.SIGKILL); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(100 * time.Millisecond)
+		deliver(t, p, "probe", []wire.Sample{at(noon.Add(time.Duration(i)*time.Second), 1)})
 	}
 	stop()
 	g.Wait()

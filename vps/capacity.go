@@ -1,0 +1,68 @@
+package vps
+
+import (
+	"fmt"
+	"math"
+	"time"
+
+	"sunspool/vps/energy"
+	"sunspool/vps/store"
+)
+
+// capacityAnswer is the answer of GET /v1/capacity/month/YYYY-MM: what the Belgian capacity tariff is computed from.
+type capacityAnswer struct {
+	DeviceID       string     `json:"device_id"`
+	Month          string     `json:"month"`
+	Peaks          []peak     `json:"peaks"` // every quarter-hour of the clock that is over, ascending
+	MonthlyPeakW   *int64     `json:"monthly_peak_w"`
+	MonthlyPeakTS  *time.Time `json:"monthly_peak_ts"`
+	RunningQuarter *peak      `json:"running_quarter,omitempty"`
+}
+
+// peak is the mean import of a quarter-hour.
+type peak struct {
+	Bucket    time.Time `json:"bucket"`
+	AvgPowerW int64     `json:"avg_power_w"`
+	Coverage  float64   `json:"coverage"` // of the quarter-hour, as far as it is over
+}
+
+func (s *Server) capacity(c *call) (any, error) {
+	_, device, err := readable(c, "device_id")
+	if err != nil {
+		return nil, err
+	}
+	name := c.r.PathValue("month")
+	month, err := time.Parse("2006-01", name)
+	if err != nil || month.Year() < 2010 || month.Year() > 9990 {
+		return nil, refuse(400, "bad_month", fmt.Sprintf("Invalid month '%s'. Expected YYYY-MM.", capped(name)))
+	}
+	zone, err := s.zoneOf(c, device)
+	if err != nil {
+		return nil, err
+	}
+	quarters, err := s.periods(c, store.Query{Device: device, Resolution: store.Quarter, Zone: zone,
+		From: startOf(month.Year(), month.Month(), 1, zone), To: startOf(month.Year(), month.Month()+1, 1, zone)})
+	if err != nil {
+		return nil, err
+	}
+
+	now := s.Now()
+	answer := capacityAnswer{DeviceID: device, Month: name, Peaks: make([]peak, 0, len(quarters))}
+	for i := range quarters {
+		q := &quarters[i]
+		mean, ok := q.Mean(energy.Import)
+		if !ok {
+			continue // nothing is known of the grid
+		}
+		p := peak{Bucket: q.Start.UTC(), AvgPowerW: int64(math.Round(mean)), Coverage: round(q.GridCoverage(now), 3)}
+		if q.End.After(now) {
+			answer.RunningQuarter = &p
+			continue
+		}
+		answer.Peaks = append(answer.Peaks, p)
+		if answer.MonthlyPeakW == nil || p.AvgPowerW > *answer.MonthlyPeakW {
+			answer.MonthlyPeakW, answer.MonthlyPeakTS = &p.AvgPowerW, &p.Bucket
+		}
+	}
+	return answer, nil
+}

@@ -1,0 +1,86 @@
+package vps
+
+import (
+	"bytes"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// column is one of the columns of an answer, NaN where nothing is known: null in JSON, never 0.
+type column []float64
+
+// columns are the columns of an answer by name.
+type columns map[string]column
+
+// number is one number of an answer; NaN is null.
+type number float64
+
+func (c column) MarshalJSON() ([]byte, error) {
+	b := make([]byte, 0, 8*len(c)+2)
+	b = append(b, '[')
+	for i, v := range c {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = appendNumber(b, v)
+	}
+	return append(b, ']'), nil
+}
+
+func (n number) MarshalJSON() ([]byte, error) { return appendNumber(nil, float64(n)), nil }
+
+func (n *number) UnmarshalJSON(b []byte) (err error) {
+	v := math.NaN()
+	if !bytes.Equal(b, []byte("null")) {
+		v, err = strconv.ParseFloat(string(b), 64)
+	}
+	*n = number(v)
+	return err
+}
+
+func appendNumber(b []byte, v float64) []byte {
+	if math.IsNaN(v) || math.IsInf(v, 0) {
+		return append(b, "null"...)
+	}
+	return strconv.AppendFloat(b, v, 'f', -1, 64)
+}
+
+var unknown = math.NaN()
+
+// known is v, or unknown.
+func known(v float64, ok bool) float64 {
+	if !ok {
+		return unknown
+	}
+	return v
+}
+
+// round cuts what nobody measured; it keeps NaN, and has no -0.
+func round(v float64, digits int) float64 {
+	p := math.Pow10(digits)
+	return math.Round(v*p)/p + 0
+}
+
+func rounded(all []float64, digits int) column {
+	for i := range all {
+		all[i] = round(all[i], digits)
+	}
+	return all
+}
+
+// chosen returns the names of a list that a reader asked for, in a parameter of names separated by commas; all
+// that are offered by default when it asked for none.
+func chosen(asked string, offered, byDefault []string) ([]string, error) {
+	if asked == "" {
+		return byDefault, nil
+	}
+	names := strings.Split(asked, ",")
+	for _, name := range names {
+		if !slices.Contains(offered, name) {
+			return nil, invalid("columns", "Input should be of "+strings.Join(offered, ","), "query", "columns")
+		}
+	}
+	return names, nil
+}

@@ -1,0 +1,245 @@
+package vps
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"math"
+	"slices"
+	"time"
+
+	"sunspool/vps/energy"
+	"sunspool/vps/store"
+	"sunspool/wire"
+)
+
+const (
+	leastHole = 10 * time.Minute // shorter ones are not listed: only one this long must leave five minutes empty
+	maxHoles  = 1000             // in one answer
+)
+
+// continuityAnswer is the answer of GET /v1/continuity.
+type continuityAnswer struct {
+	DeviceID   string     `json:"device_id"`
+	From       time.Time  `json:"from"`
+	To         time.Time  `json:"to"` // now at the latest
+	Rows       int64      `json:"rows"`
+	First      *time.Time `json:"first"` // sample in the span
+	Last       *time.Time `json:"last"`
+	Coverage   float64    `json:"coverage"`
+	Holes      []hole     `json:"holes"` // ascending; the newest ones when there are too many
+	HolesTotal int        `json:"holes_total"`
+	MissingS   int64      `json:"missing_s"` // in all holes that are not before the first sample, and not asleep
+	Complete   bool       `json:"complete"`  // there is no such hole
+}
+
+// hole is a time of at least leastHole for which there is no sample.
+type hole struct {
+	From    time.Time `json:"from"`
+	To      time.Time `json:"to"`
+	Seconds int64     `json:"seconds"`
+	Open    bool      `json:"open"` // it lasts
+	Reason  string    `json:"reason"`
+	Says    string    `json:"says"`
+}
+
+// The reasons of a hole. A server cannot know why it heard nothing; each says what speaks for it.
+const (
+	beforeFirst = "before_first"
+	asleep      = "asleep"
+	waiting     = "waiting"
+	notReceived = "not_received"
+)
+
+func (s *Server) continuity(c *call) (any, error) {
+	query, device, err := readable(c, "device_id")
+	if err != nil {
+		return nil, err
+	}
+	sp, err := s.asked(c, device, query)
+	if err != nil {
+		return nil, err
+	}
+	if sp, err = s.framed(c, device, sp, store.Day); err != nil {
+		return nil, err
+	}
+	now := s.Now().Truncate(time.Millisecond)
+	if sp = sp.until(now); sp.to.Sub(sp.from) > 400*24*time.Hour {
+		return nil, refuse(422, "too_long", "The span is too long: at most 400 days in one answer.").next("ask for one year after the other")
+	}
+	answer := continuityAnswer{DeviceID: device, From: sp.from.UTC(), To: sp.to.UTC(), Holes: []hole{}}
+	if !sp.from.Before(sp.to) {
+		return answer, nil
+	}
+	search := holeSearch{s: s, c: c, device: device}
+	days, err := search.in(0, sp.from, sp.to)
+	if err != nil {
+		return nil, err
+	}
+	holes := search.ends(days, sp)
+	if err := search.explain(holes, sp.from, now); err != nil {
+		return nil, err
+	}
+	answer.count(days, holes, now)
+	return answer, nil
+}
+
+func (a *continuityAnswer) count(days []energy.Period, holes []hole, now time.Time) {
+	total := energy.Period{Start: a.From, End: a.To}
+	for i := range days {
+		total.Rows += days[i].Rows
+		total.Covered[energy.KnowsPV] += days[i].Covered[energy.KnowsPV]
+	}
+	if len(days) > 0 {
+		a.First = new(time.UnixMilli(days[0].First).UTC())
+		a.Last = new(time.UnixMilli(days[len(days)-1].Last).UTC())
+	}
+	a.Rows, a.Coverage = total.Rows, round(total.Coverage(now), 4)
+	a.HolesTotal, a.Complete = len(holes), true
+	for _, h := range holes {
+		if h.Reason != asleep && h.Reason != beforeFirst {
+			a.MissingS += h.Seconds
+			a.Complete = false
+		}
+	}
+	a.Holes = append(a.Holes, holes[max(0, len(holes)-maxHoles):]...)
+}
+
+// holeSearch finds holes by the rollups alone: days first, then the hours of days that may hide one, then the five
+// minutes of such hours. What is covered costs nothing, however many samples it has.
+type holeSearch struct {
+	s      *Server
+	c      *call
+	device string
+	found  []hole
+}
+
+var searchLevels = []store.Resolution{store.Day, store.Hour, store.FiveMinutes}
+
+// in finds the holes between the samples of [from, to), and returns the periods of that level.
+func (h *holeSearch) in(level int, from, to time.Time) ([]energy.Period, error) {
+	periods, err := h.s.periods(h.c, store.Query{Device: h.device, From: from, To: to, Resolution: searchLevels[level]})
+	if err != nil {
+		return nil, err
+	}
+	deeper := level+1 < len(searchLevels)
+	for i := 0; i < len(periods); {
+		j := i + 1 // periods from i on that must be looked into together
+		for deeper && j < len(periods) && mayHide(&periods[j-1]) && mayHide(&periods[j]) && periods[j].Start.Equal(periods[j-1].End) {
+			j++
+		}
+		if deeper && mayHide(&periods[i]) {
+			if _, err := h.in(level+1, laterTime(periods[i].Start, from), minTime(periods[j-1].End, to)); err != nil {
+				return nil, err
+			}
+		}
+		if j < len(periods) {
+			h.add(time.UnixMilli(periods[j-1].Last), time.UnixMilli(periods[j].First))
+		}
+		i = j
+	}
+	return periods, nil
+}
+
+// mayHide reports whether there may be a hole between two samples of p. One leaves at least five minutes uncovered;
+// before its first sample and after its last one p may be covered by some that are of no help inside.
+func mayHide(p *energy.Period) bool {
+	outside := min(p.First-p.Start.UnixMilli(), energy.MaxReach) + min(p.End.UnixMilli()-p.Last, energy.MaxReach)
+	return p.Last-p.First-p.Covered[energy.KnowsPV]+outside >= energy.Base.Milliseconds()
+}
+
+func (h *holeSearch) add(from, to time.Time) {
+	if length := to.Sub(from); length >= leastHole {
+		h.found = append(h.found, hole{From: from.UTC(), To: to.UTC(), Seconds: int64(length.Seconds()), Reason: notReceived})
+	}
+}
+
+// ends adds the holes at the ends of the span and returns all, ascending.
+func (h *holeSearch) ends(days []energy.Period, sp span) []hole {
+	if len(days) == 0 {
+		h.add(sp.from, sp.to)
+	} else {
+		h.add(sp.from, time.UnixMilli(days[0].First))
+		h.add(time.UnixMilli(days[len(days)-1].Last), sp.to)
+	}
+	slices.SortFunc(h.found, func(a, b hole) int { return a.From.Compare(b.From) })
+	return h.found
+}
+
+// explain gives each hole a reason.
+func (h *holeSearch) explain(holes []hole, from, now time.Time) error {
+	if len(holes) == 0 {
+		return nil
+	}
+	first, end, err := h.s.extent(h.c, h.device, time.Time{}, time.Time{})
+	if err != nil {
+		return err
+	}
+	about, err := h.s.about(h.c, h.device)
+	if err != nil {
+		return err
+	}
+	held := heldTime(about.Edge)
+	for i := len(holes) - 1; i >= 0; i-- {
+		x := &holes[i]
+		x.Open = !x.To.Before(now) && !end.After(x.From)
+		if first.IsZero() || !x.To.After(first) {
+			x.Reason, x.Says = beforeFirst, "nothing was ever received from before this hole's end"
+			continue
+		}
+		if held >= leastHole {
+			x.Reason = waiting
+			x.Says = fmt.Sprintf("the edge said at %s that it still holds %d samples: those of this hole may be among them",
+				about.Seen.UTC().Format(time.RFC3339), about.Edge.SpoolCount)
+			held -= x.To.Sub(x.From)
+			continue
+		}
+		slept, err := h.slept(x, x.From.Equal(from))
+		if err != nil {
+			return err
+		}
+		if slept {
+			x.Reason, x.Says = asleep, fmt.Sprintf("PV had ended (at most %d W) and no battery keeps the inverter on: it probably slept", darkW)
+			continue
+		}
+		x.Says = "nothing was received: the inverter, the edge or its network was away; what arrives later closes the hole"
+	}
+	return nil
+}
+
+// heldTime is for how long the samples last that an edge still holds.
+func heldTime(edge *wire.Edge) time.Duration {
+	if edge == nil {
+		return 0
+	}
+	seconds := float64(edge.SpoolCount) * cmp.Or(edge.PollIntervalS, 5)
+	return time.Duration(min(seconds, math.MaxInt32)) * time.Second
+}
+
+// slept reports whether the sample before a hole looks like the last one of a day. That of a hole that is cut by the
+// start of the span is before it.
+func (h *holeSearch) slept(x *hole, cut bool) (slept bool, err error) {
+	since := x.From
+	if cut {
+		if _, since, err = h.s.extent(h.c, h.device, x.From.Add(-longestNight), x.From); err != nil || since.IsZero() {
+			return false, err
+		}
+	}
+	if x.To.Sub(since) > longestNight {
+		return false, nil
+	}
+	_, err = ask(h.s, h.c, "each", func(ctx context.Context) (struct{}, error) {
+		return struct{}{}, h.s.Store.Each(ctx, h.device, since, since.Add(time.Millisecond), func(s wire.Sample) bool {
+			slept = sleepy(&s)
+			return false
+		})
+	})
+	return slept, err
+}
+
+func laterTime(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}

@@ -1,0 +1,301 @@
+package vps
+
+import (
+	"cmp"
+	"context"
+	"math"
+	"time"
+
+	"sunspool/vps/energy"
+	"sunspool/vps/store"
+)
+
+// maxEnergyRows is a little more than a year of hours.
+const maxEnergyRows = 10_000
+
+// energyAnswer is the answer of GET /v1/energy.
+type energyAnswer struct {
+	DeviceID   string `json:"device_id"`
+	Resolution string `json:"resolution"`
+	TZ         string `json:"tz"`
+	energyTable
+	Compare *comparison `json:"compare,omitempty"`
+}
+
+// energyTable has one entry per period in each of its columns.
+type energyTable struct {
+	Labels  []string          `json:"labels"` // in local time, for people
+	From    []int64           `json:"from"`   // start of the period, unix seconds
+	Columns columns           `json:"columns"`
+	Source  map[string]source `json:"source"`
+	Totals  map[string]number `json:"totals"`
+	Until   int64             `json:"until"` // unix seconds; now, when the last period is running
+}
+
+type comparison struct {
+	Mode        string `json:"mode"`
+	SameElapsed bool   `json:"same_elapsed"` // cut where the running period is now
+	energyTable
+}
+
+// source says where a column comes from, null when nothing is known.
+type source energy.Source
+
+func (s source) MarshalJSON() ([]byte, error) {
+	return []byte([]string{`null`, `"counter"`, `"integrated"`, `"mixed"`}[s]), nil
+}
+
+// energyColumns name the energies.
+var energyColumns = [energy.Energies]string{
+	energy.PV: "pv_kwh", energy.Load: "load_kwh", energy.Import: "import_kwh", energy.Export: "export_kwh",
+	energy.Charge: "charge_kwh", energy.Discharge: "discharge_kwh",
+	energy.SolarHome: "solar_home_kwh", energy.SolarBattery: "solar_battery_kwh", energy.SolarGrid: "solar_grid_kwh",
+	energy.BatteryHome: "battery_home_kwh", energy.BatteryGrid: "battery_grid_kwh",
+	energy.GridHome: "grid_home_kwh", energy.GridBattery: "grid_battery_kwh", energy.Unaccounted: "unaccounted_kwh",
+}
+
+// calendars are the resolutions of energy: the period of a row, the frame that is answered when no from is given, and
+// how a row is labelled.
+var calendars = map[string]struct {
+	row   store.Resolution
+	frame store.Resolution // "" since the first sample
+	label string
+}{
+	"hour":  {store.Hour, store.Day, time.RFC3339},
+	"day":   {store.Day, store.Month, time.DateOnly},
+	"month": {store.Month, store.Year, "2006-01"},
+	"year":  {store.Year, "", "2006"},
+}
+
+func (s *Server) energy(c *call) (any, error) {
+	query, device, err := readable(c, "device_id")
+	if err != nil {
+		return nil, err
+	}
+	name := cmp.Or(last(query, "resolution"), "day")
+	calendar, ok := calendars[name]
+	if !ok {
+		return nil, invalid("bad_resolution", "Input should be hour, day, month or year", "query", "resolution")
+	}
+	mode := last(query, "compare")
+	if mode != "" && mode != "previous" && mode != "last_year" {
+		return nil, invalid("bad_compare", "Input should be previous or last_year", "query", "compare")
+	}
+	sp, err := s.asked(c, device, query)
+	if err != nil {
+		return nil, err
+	}
+	if sp, err = s.framed(c, device, sp, calendar.frame); err != nil {
+		return nil, err
+	}
+	now := s.Now()
+	sp = sp.widened(calendar.row)
+	whole := sp
+	if _, end := calendar.row.Period(now, sp.zone); sp.to.After(end) {
+		sp.to = end // what is yet to come has no row
+	}
+
+	answer := energyAnswer{DeviceID: device, Resolution: name, TZ: sp.zone.String()}
+	table := func(sp span) (energyTable, error) {
+		rows, err := s.rows(c, device, sp, calendar.row)
+		return tableOf(rows, sp.until(now), calendar.label), err
+	}
+	if answer.energyTable, err = table(sp); err != nil || mode == "" {
+		return answer, err
+	}
+	before, elapsed := whole.before(mode, now)
+	answer.Compare = &comparison{Mode: mode, SameElapsed: elapsed}
+	answer.Compare.energyTable, err = table(before)
+	return answer, err
+}
+
+// framed fills in what the reader left out: to is the end of the frame that is running, from the start of the one that
+// to ends. Without a frame it is the device's first sample.
+func (s *Server) framed(c *call, device string, sp span, frame store.Resolution) (span, error) {
+	now := s.Now().In(sp.zone)
+	if sp.to.IsZero() {
+		_, sp.to = cmp.Or(frame, store.Year).Period(now, sp.zone)
+		if !sp.from.IsZero() && !sp.from.Before(sp.to) {
+			sp.to = sp.from // a span of the future
+		}
+	}
+	if !sp.from.IsZero() {
+		return sp, nil
+	}
+	if frame != "" {
+		sp.from, _ = frame.Period(sp.to.Add(-1), sp.zone)
+		return sp, nil
+	}
+	first, _, err := s.extent(c, device, time.Time{}, sp.to)
+	sp.from = first
+	if first.IsZero() {
+		sp.from = sp.to
+	}
+	return sp, err
+}
+
+// extent returns the times of the first and the last sample in [from, to), zero when there is none.
+func (s *Server) extent(c *call, device string, from, to time.Time) (first, end time.Time, err error) {
+	years, err := s.periods(c, store.Query{Device: device, From: from, To: to, Resolution: store.Year})
+	if err != nil || len(years) == 0 {
+		return first, end, err
+	}
+	return time.UnixMilli(years[0].First).UTC(), time.UnixMilli(years[len(years)-1].Last).UTC(), nil
+}
+
+func (s *Server) periods(c *call, q store.Query) ([]energy.Period, error) {
+	return ask(s, c, "periods", func(ctx context.Context) ([]energy.Period, error) { return s.Store.Periods(ctx, q) })
+}
+
+// before returns the span that sp is compared with: the frame before it, or the same a year earlier. A day, month or
+// year is compared with a whole one, any other span with as many days before it. Of one that is not over, only
+// the part that has as much of its time behind it.
+func (sp span) before(mode string, now time.Time) (earlier span, elapsed bool) {
+	years, months, days := 1, 0, 0
+	if mode == "previous" {
+		years, months, days = sp.length()
+	}
+	back := func(t time.Time) time.Time {
+		y, m, d := t.Date()
+		// The last of a longer month is the last of a shorter one, not the first of the next.
+		m, y, d = m-time.Month(months), y-years, d-days
+		if end := time.Date(y, m+1, 0, 0, 0, 0, 0, time.UTC).Day(); days == 0 && d > end {
+			return startOf(y, m+1, 1, sp.zone)
+		}
+		day := startOf(y, m, d, sp.zone)
+		clock := time.Date(y, m, d, t.Hour(), t.Minute(), t.Second(), t.Nanosecond(), sp.zone)
+		if clock.Before(day) {
+			return day
+		}
+		return clock
+	}
+	earlier = span{from: back(sp.from), to: back(sp.to), zone: sp.zone}
+	if mode == "previous" && days == 0 {
+		earlier.to = sp.from
+	}
+	if now = now.In(sp.zone); now.Before(sp.to) && now.After(sp.from) {
+		earlier.to, elapsed = minTime(back(now), earlier.to), true
+	}
+	return earlier, elapsed
+}
+
+// length is how long sp is by the calendar: a year, a month, or days.
+func (sp span) length() (years, months, days int) {
+	for _, r := range []store.Resolution{store.Year, store.Month} {
+		if start, end := r.Period(sp.from, sp.zone); start.Equal(sp.from) && end.Equal(sp.to) {
+			if r == store.Year {
+				return 1, 0, 0
+			}
+			return 0, 1, 0
+		}
+	}
+	return 0, 0, max(1, int(math.Round(sp.to.Sub(sp.from).Hours()/24)))
+}
+
+func minTime(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return a
+	}
+	return b
+}
+
+// rows returns the energy of all periods of sp, those without samples included. The last one ends with sp.
+func (s *Server) rows(c *call, device string, sp span, r store.Resolution) ([]energy.Row, error) {
+	starts, err := sp.starts(r, maxEnergyRows)
+	if err != nil || len(starts) < 2 {
+		return nil, err
+	}
+	found, err := s.periods(c, store.Query{Device: device, From: sp.from, To: sp.to, Resolution: r, Zone: sp.zone})
+	if err != nil {
+		return nil, err
+	}
+	around := func(t time.Time) (all [2]store.Readings, err error) {
+		return ask(s, c, "readings", func(ctx context.Context) (all [2]store.Readings, err error) {
+			all[0], all[1], err = s.Store.Readings(ctx, device, t)
+			return all, err
+		})
+	}
+	first, err := around(sp.from)
+	if err != nil {
+		return nil, err
+	}
+	end, err := around(sp.to)
+	if err != nil {
+		return nil, err
+	}
+	return energy.Table(consecutive(starts, found), first[0], end[1]), nil
+}
+
+// consecutive returns the periods that begin at starts, of which the last one is the end of them all: those that were
+// found, and empty ones between them.
+func consecutive(starts []time.Time, found []energy.Period) []energy.Period {
+	all := make([]energy.Period, len(starts)-1)
+	for i := range all {
+		if len(found) > 0 && found[0].Start.Before(starts[i+1]) {
+			all[i] = found[0]
+			found = found[1:]
+		}
+		all[i].Start, all[i].End = starts[i], starts[i+1]
+	}
+	return all
+}
+
+func tableOf(rows []energy.Row, sp span, label string) energyTable {
+	n := len(rows)
+	t := energyTable{Labels: make([]string, n), From: make([]int64, n), Until: sp.to.Unix(),
+		Columns: columns{}, Source: map[string]source{}, Totals: map[string]number{}}
+	for i := range rows {
+		t.Labels[i], t.From[i] = rows[i].Start.Format(label), rows[i].Start.Unix()
+	}
+	for e, name := range energyColumns {
+		kwh, total, from := energy.Column(rows, e)
+		t.Columns[name], t.Source[name] = rounded(kwh, 3), source(from)
+		t.Totals[name] = number(round(known(total, from != energy.Unknown), 3))
+		t.spread(rows, e, name)
+	}
+	total := energy.Period{Start: sp.from, End: sp.to, Rollup: energy.Total(rows)}
+	for name, f := range rowColumns {
+		column := make(column, n)
+		for i := range rows {
+			column[i] = f(&rows[i].Period, sp.to)
+		}
+		t.Columns[name], t.Totals[name] = column, number(f(&total, sp.to))
+	}
+	return t
+}
+
+// spread adds the column that says how much of the counter's rise is not placed in time, if anything is.
+func (t *energyTable) spread(rows []energy.Row, e int, name string) {
+	k, ok := energy.Meter(e)
+	if !ok {
+		return
+	}
+	column, total := make(column, len(rows)), 0.0
+	for i := range rows {
+		column[i] = unknown
+		if _, from := rows[i].KWh(e); from == energy.Counted {
+			column[i] = round(rows[i].Metered[k].Spread, 3)
+			total += rows[i].Metered[k].Spread
+		}
+	}
+	if total > 0 {
+		name = "spread_" + name
+		t.Columns[name], t.Totals[name] = column, number(round(total, 3))
+	}
+}
+
+// rowColumns are what a period says beside its energies.
+var rowColumns = map[string]func(p *energy.Period, now time.Time) float64{
+	"self_consumption_pct": func(p *energy.Period, _ time.Time) float64 { return percent(p.SelfConsumption()) },
+	"self_sufficiency_pct": func(p *energy.Period, _ time.Time) float64 { return percent(p.SelfSufficiency()) },
+	"pv_peak_w":            func(p *energy.Period, _ time.Time) float64 { return known(round(p.PVMax, 1), p.Rows > 0) },
+	"pv_peak_at":           func(p *energy.Period, _ time.Time) float64 { return known(float64(p.PVMaxAt/1000), p.Rows > 0) },
+	"import_peak15_w":      func(p *energy.Period, _ time.Time) float64 { return known(round(p.ImportPeak, 1), p.ImportPeakAt > 0) },
+	"import_peak15_at": func(p *energy.Period, _ time.Time) float64 {
+		return known(float64(p.ImportPeakAt/1000), p.ImportPeakAt > 0)
+	},
+	"coverage":       func(p *energy.Period, now time.Time) float64 { return round(p.Coverage(now), 4) },
+	"flows_coverage": func(p *energy.Period, now time.Time) float64 { return round(p.FlowsCoverage(now), 4) },
+}
+
+func percent(part float64, ok bool) float64 { return known(round(100*part, 1), ok) }

@@ -1,0 +1,272 @@
+package vps
+
+import (
+	"cmp"
+	"context"
+	"maps"
+	"math"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"sunspool/vps/energy"
+	"sunspool/vps/store"
+	"sunspool/wire"
+)
+
+// A series that is not a frame: powers over any span, in columns.
+
+const (
+	maxPoints  = 20_000         // periods in one answer
+	maxMinutes = 48 * time.Hour // of a series by minutes, which is computed from samples
+	maxRaw     = 6 * time.Hour  // of a series of samples
+)
+
+// powersAnswer is the answer of GET /v1/series with from, to or resolution.
+type powersAnswer struct {
+	DeviceID    string    `json:"device_id"`
+	From        time.Time `json:"from"` // in the zone, of whole periods
+	To          time.Time `json:"to"`
+	Resolution  string    `json:"resolution"`
+	ResolutionS int64     `json:"resolution_s,omitempty"` // when every period is as long
+	Start       int64     `json:"start"`                  // unix seconds
+	Count       int       `json:"count"`
+	T           []float64 `json:"t,omitempty"` // when periods are not all as long: where each begins
+	TZ          struct {
+		Name    string     `json:"name"`
+		Offsets [][2]int64 `json:"offsets"` // from which time on, and how far ahead of UTC, s
+	} `json:"tz"`
+	Columns     columns           `json:"columns"`
+	Quality     map[string]string `json:"quality"`
+	Gaps        []gap             `json:"gaps"`
+	PartialLast bool              `json:"partial_last"` // the last period with samples is not over
+}
+
+// gap is a time in which at least two periods have no sample.
+type gap struct {
+	From   int64  `json:"from"`
+	To     int64  `json:"to"`
+	Reason string `json:"reason"`
+}
+
+// powers are the columns of such a series: means over the time for which there are samples, W.
+var powers = map[string]func(p *energy.Period, now time.Time) float64{
+	"pv_w":         mean(energy.PV),
+	"load_w":       mean(energy.Load),
+	"import_w":     mean(energy.Import),
+	"export_w":     mean(energy.Export),
+	"grid_w":       balance(energy.Import, energy.Export),    // > 0 from the grid
+	"battery_w":    balance(energy.Charge, energy.Discharge), // > 0 charging
+	"solar_home_w": mean(energy.SolarHome), "solar_battery_w": mean(energy.SolarBattery), "solar_grid_w": mean(energy.SolarGrid),
+	"battery_home_w": mean(energy.BatteryHome), "battery_grid_w": mean(energy.BatteryGrid),
+	"grid_home_w": mean(energy.GridHome), "grid_battery_w": mean(energy.GridBattery), "unaccounted_w": mean(energy.Unaccounted),
+	"soc_pct": func(p *energy.Period, _ time.Time) float64 {
+		v, ok := p.Average(energy.AvgSOC)
+		return round(known(v, ok), 1)
+	},
+	"pv_max_w": func(p *energy.Period, _ time.Time) float64 { return round(known(p.PVMax, p.Rows > 0), 1) },
+	"coverage": func(p *energy.Period, now time.Time) float64 { return round(p.Coverage(now), 3) },
+}
+
+func mean(e int) func(*energy.Period, time.Time) float64 {
+	return func(p *energy.Period, _ time.Time) float64 { v, ok := p.Mean(e); return round(known(v, ok), 1) }
+}
+
+func balance(plus, minus int) func(*energy.Period, time.Time) float64 {
+	return func(p *energy.Period, _ time.Time) float64 {
+		a, ok := p.Mean(plus)
+		b, _ := p.Mean(minus)
+		return round(known(a-b, ok), 1)
+	}
+}
+
+var (
+	allPowers     = slices.Sorted(maps.Keys(powers))
+	defaultPowers = []string{"pv_w", "pv_max_w", "load_w", "battery_w", "grid_w", "soc_pct", "solar_home_w", "battery_home_w", "grid_home_w"}
+)
+
+// automatic is the finest resolution for spans up to a length.
+var automatic = []struct {
+	upTo       time.Duration
+	resolution store.Resolution
+}{
+	{6 * time.Hour, store.Minute}, {50 * time.Hour, store.FiveMinutes}, {15 * 24 * time.Hour, store.Quarter},
+	{100 * 24 * time.Hour, store.Hour}, {2000 * 24 * time.Hour, store.Day}, {math.MaxInt64, store.Month},
+}
+
+func (s *Server) powers(c *call, device string, query url.Values) (any, error) {
+	sp, err := s.asked(c, device, query)
+	if err != nil {
+		return nil, err
+	}
+	if sp, err = s.framed(c, device, sp, store.Day); err != nil {
+		return nil, err
+	}
+	names, err := chosen(last(query, "columns"), allPowers, defaultPowers)
+	if err != nil {
+		return nil, err
+	}
+	resolution := store.Resolution(last(query, "resolution"))
+	if resolution == "" || resolution == "auto" {
+		for _, a := range automatic {
+			if resolution = a.resolution; sp.to.Sub(sp.from) <= a.upTo {
+				break
+			}
+		}
+	}
+	if resolution == "raw" {
+		return s.rawPowers(c, device, sp, names)
+	}
+	if !slices.Contains(finest, resolution) {
+		return nil, invalid("bad_resolution", "Input should be auto, raw, 1m, 5m, 15m, 1h, 1d, 1M or 1y", "query", "resolution")
+	}
+	sp = sp.widened(resolution)
+	if resolution == store.Minute && sp.to.Sub(sp.from) > maxMinutes {
+		return nil, tooLong("at most 48 hours", store.FiveMinutes)
+	}
+	starts, err := sp.starts(resolution, maxPoints)
+	if err != nil {
+		return nil, err
+	}
+	found, err := s.periods(c, store.Query{Device: device, From: sp.from, To: sp.to, Resolution: resolution, Zone: sp.zone})
+	if err != nil {
+		return nil, err
+	}
+
+	now := s.Now()
+	periods := consecutive(starts, found)
+	answer := newPowers(device, sp, string(resolution), len(periods))
+	if length := fixedLength(resolution); length > 0 {
+		answer.ResolutionS = int64(length.Seconds())
+	} else {
+		for _, p := range periods {
+			answer.T = append(answer.T, float64(p.Start.Unix()))
+		}
+	}
+	for _, name := range names {
+		if isFlow(name) {
+			answer.Quality[name] = "derived"
+		}
+		column := make(column, len(periods))
+		for i := range periods {
+			if column[i] = unknown; periods[i].Rows > 0 {
+				column[i] = powers[name](&periods[i], now)
+			}
+		}
+		answer.Columns[name] = column
+	}
+	answer.Gaps = gapsOf(periods, sp.until(now).to)
+	if n := len(found); n > 0 {
+		answer.PartialLast = found[n-1].End.After(now)
+	}
+	return answer, nil
+}
+
+// isFlow reports whether a column is computed from several measurements.
+func isFlow(name string) bool {
+	return strings.Count(name, "_") == 2 && name != "pv_max_w" || name == "unaccounted_w"
+}
+
+func newPowers(device string, sp span, resolution string, n int) powersAnswer {
+	a := powersAnswer{DeviceID: device, From: sp.from, To: sp.to, Resolution: resolution, Start: sp.from.Unix(), Count: n,
+		Columns: columns{}, Quality: map[string]string{}, Gaps: []gap{}}
+	a.TZ.Name = sp.zone.String()
+	for t := sp.from; ; {
+		_, offset := t.Zone()
+		a.TZ.Offsets = append(a.TZ.Offsets, [2]int64{t.Unix(), int64(offset)})
+		_, t = t.ZoneBounds()
+		if t.IsZero() || !t.Before(sp.to) {
+			break
+		}
+	}
+	return a
+}
+
+// fixedLength is how long each period of a resolution is; 0 for those that a clock that is changed makes longer.
+func fixedLength(r store.Resolution) time.Duration {
+	switch r {
+	case store.Minute, store.FiveMinutes, store.Quarter:
+		return longest(r)
+	}
+	return 0
+}
+
+// gapsOf returns where at least two periods before end have no sample, from the sample before to the one after them.
+func gapsOf(periods []energy.Period, end time.Time) []gap {
+	gaps := []gap{}
+	empty, since := 0, time.Time{}
+	var before *energy.Period
+	add := func(until time.Time, after *energy.Period) {
+		if empty >= 2 {
+			reason := notReceived
+			if neighbour := cmp.Or(before, after); neighbour != nil && dark(neighbour) && until.Sub(since) <= longestNight {
+				reason = asleep
+			}
+			gaps = append(gaps, gap{since.Unix(), until.Unix(), reason})
+		}
+		empty = 0
+	}
+	for i := range periods {
+		p := &periods[i]
+		if !p.Start.Before(end) {
+			break
+		}
+		switch {
+		case p.Rows > 0:
+			add(time.UnixMilli(p.First), p)
+			since, before = time.UnixMilli(p.Last), p
+		default:
+			if since.IsZero() {
+				since = p.Start
+			}
+			empty++
+		}
+	}
+	add(end, nil)
+	return gaps
+}
+
+// dark reports whether an inverter may have gone to sleep after p, or woken up in it: as sleepy.
+func dark(p *energy.Period) bool {
+	pv, ok := p.Mean(energy.PV)
+	return ok && pv <= darkW && p.Covered[energy.KnowsBattery] == 0 && p.Weights[energy.AvgSOC] == 0
+}
+
+// rawPowers returns the samples themselves.
+func (s *Server) rawPowers(c *call, device string, sp span, names []string) (any, error) {
+	if sp.to.Sub(sp.from) > maxRaw {
+		if last(c.r.URL.Query(), "from") != "" || last(c.r.URL.Query(), "to") != "" {
+			return nil, tooLong("at most 6 hours", store.Minute)
+		}
+		sp.to = minTime(sp.to, s.Now()) // nothing was asked for: the newest
+		sp.from = laterTime(sp.from, sp.to.Add(-maxRaw))
+	}
+	var samples []wire.Sample
+	_, err := ask(s, c, "each", func(ctx context.Context) (struct{}, error) {
+		return struct{}{}, s.Store.Each(ctx, device, sp.from, sp.to, func(sample wire.Sample) bool {
+			sample.Values = nil
+			samples = append(samples, sample)
+			return len(samples) <= maxPoints
+		})
+	})
+	if err != nil {
+		return nil, err
+	}
+	if len(samples) > maxPoints {
+		return nil, tooLong("at most 20000 samples", store.Minute)
+	}
+	answer := newPowers(device, sp, "raw", len(samples))
+	answer.T = make([]float64, len(samples))
+	for _, name := range names {
+		answer.Columns[name] = make(column, len(samples))
+	}
+	for i := range samples {
+		p := energy.Instant(&samples[i])
+		answer.T[i] = float64(samples[i].Time.UnixMilli()) / 1000
+		for _, name := range names {
+			answer.Columns[name][i] = powers[name](&p, s.Now())
+		}
+	}
+	return answer, nil
+}
