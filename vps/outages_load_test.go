@@ -25,7 +25,7 @@ func tokenOf(device string) string { return "outage-" + device + "-0123456789abc
 // attempt is one request and how it ended, by the clock of who asked.
 type attempt struct {
 	vps          int
-	what         string // ingest, realtime, series or ready
+	what         string // ingest, ready, realtime, series, energy or devices
 	began, ended time.Time
 	status       int // 0 without an answer
 	code         string
@@ -339,7 +339,7 @@ func (h *house) samplesSent() int {
 // cacheTTL is CACHE_TTL_S of the servers: an answer of a process that was cut off from Redis may be so old.
 const cacheTTL = time.Second
 
-// read asks for realtime and series of all houses in turn until ctx ends, and holds the answers against what was
+// read asks about all houses in turn until ctx ends, and holds the answers against what was
 // acknowledged before.
 func (l *load) read(ctx context.Context, random *rand.Rand) {
 	client := newClient()
@@ -347,10 +347,15 @@ func (l *load) read(ctx context.Context, random *rand.Rand) {
 	for ctx.Err() == nil {
 		h := l.houses[random.IntN(len(l.houses))]
 		vps := random.IntN(len(l.bases))
-		if random.IntN(4) > 0 {
-			h.readRealtime(client, vps)
-		} else {
+		switch random.IntN(8) {
+		case 0:
 			h.readSeries(client, vps)
+		case 1:
+			h.readDevices(client, vps)
+		case 2:
+			h.ask(context.Background(), client, vps, "energy", "GET", wire.EnergyPath+"?resolution=hour&from=2025-03-30&to=2025-03-31&device_id="+h.device, viewerToken, nil)
+		default:
+			h.readRealtime(client, vps)
 		}
 		time.Sleep(time.Duration(5+random.IntN(30)) * time.Millisecond)
 	}
@@ -397,6 +402,22 @@ func (h *house) readSeries(client *http.Client, vps int) {
 	}
 	if must := h.knownAt(a.began).samples; raw < must || raw > 3*h.samplesSent() {
 		h.wrongf("%s: the series counts %d, %d samples were acknowledged, %d sent", h.device, raw, must, h.samplesSent())
+	}
+}
+
+func (h *house) readDevices(client *http.Client, vps int) {
+	a, text := h.ask(context.Background(), client, vps, "devices", "GET", wire.DevicesPath, tokenOf(h.device), nil)
+	must := h.knownAt(a.began.Add(-cacheTTL))
+	if a.status != http.StatusOK || must.samples == 0 {
+		return
+	}
+	var answer struct {
+		Devices []struct {
+			Last time.Time `json:"last_sample"`
+		}
+	}
+	if err := json.Unmarshal(text, &answer); err != nil || len(answer.Devices) != 1 || answer.Devices[0].Last.Before(must.newest) {
+		h.wrongf("%s: %v was acknowledged, devices is %s", h.device, must.newest, text)
 	}
 }
 

@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
-	"math"
 	"math/rand/v2"
 	"net"
 	"net/http"
@@ -104,12 +103,9 @@ func schedule(seed uint64) (all []*episode) {
 	r := rand.New(rand.NewPCG(seed, 20))
 	for _, card := range deal[(seed-1)%pairs*2:][:2] {
 		f := faults[card]
-		lasts := time.Duration(float64(200*time.Millisecond) * math.Pow(35, r.Float64())) // up to 7 s, mostly short
-		if strings.Contains(f.name, "hung") || strings.Contains(f.name, "locked") {
-			lasts = time.Duration(200+r.IntN(4800)) * time.Millisecond
-			if r.IntN(2) == 0 {
-				lasts = time.Duration(5200+r.IntN(1800)) * time.Millisecond // longer than anybody waits
-			}
+		lasts := time.Duration(200+r.IntN(6800)) * time.Millisecond
+		if hangs := strings.Contains(f.name, "hung") || strings.Contains(f.name, "locked"); hangs && r.IntN(2) == 0 {
+			lasts = time.Duration(5200+r.IntN(1800)) * time.Millisecond // longer than anybody waits
 		}
 		all = append(all, &episode{fault: f, lasts: lasts})
 	}
@@ -143,6 +139,7 @@ func play(t *testing.T, s *site, seed uint64, episodes []*episode, start servers
 	q.awaitStored(q.began)
 	s.awaitRedis(len(q.bases))
 	q.warm = time.Now()
+	time.Sleep(300 * time.Millisecond)
 	for _, e := range episodes {
 		e.began = time.Now()
 		e.play(s, e.lasts)
