@@ -104,8 +104,8 @@ func (q *sequence) judgeRedisOnly() {
 // sighting is how long before and after an answer its reason may have been seen elsewhere.
 const sighting = 150 * time.Millisecond
 
-// judgeReady holds what /ready said against the inserts of the same server: it may call the server ready only when the
-// last insert was stored, and not ready only when it was not.
+// judgeReady holds what /ready said against the inserts of the same server: between two that were stored it must have
+// called the server ready, between two that were refused not.
 func (q *sequence) judgeReady() {
 	for vps := range q.bases {
 		var inserts []attempt
@@ -127,21 +127,21 @@ func (q *sequence) judgeReady() {
 	}
 }
 
-// expected returns what /ready must say: what the inserts said that ended last before it and while it was asked, if they
-// agree.
+// expected returns what /ready must say: what the inserts said that ended before, while and next after it was asked, if
+// they agree.
 func expected(inserts []attempt, ready *attempt) (status int, known bool) {
 	from, to := ready.began.Add(-sighting), ready.ended.Add(sighting)
 	for _, a := range inserts {
-		said := a.status
 		switch {
 		case a.ended.Before(from):
-			status, known = said, a.err == nil // nobody knows what became of one without an answer
-		case a.began.After(to):
-		case a.ended.Before(to) && said != status:
+			status, known = a.status, a.err == nil // nobody knows what became of one without an answer
+		case a.status != status:
 			return 0, false
+		case a.ended.After(to):
+			return status, known
 		}
 	}
-	return status, known
+	return 0, false
 }
 
 func (q *sequence) judgeRecovery() {
