@@ -80,24 +80,30 @@ func (q *sequence) judgeAnswers() {
 }
 
 // redisOnly returns how long requests took while Redis alone failed.
-func (q *sequence) redisOnly() (took []time.Duration) {
-	for _, e := range q.episodes {
-		if e.on != onRedis {
-			continue
-		}
-		for i := range q.attempts {
-			a := &q.attempts[i]
-			if a.ended.After(e.began) && a.began.Before(e.ended) && !a.gaveUp && !q.hit(a, onPostgres|onVPS) {
-				took = append(took, a.ended.Sub(a.began))
-			}
-		}
-	}
-	return took
+func (q *sequence) redisOnly() []time.Duration {
+	return q.took(func(a *attempt) bool {
+		return !q.hit(a, onPostgres|onVPS) && slices.ContainsFunc(q.episodes, func(e *episode) bool {
+			return e.on == onRedis && a.ended.After(e.began) && a.began.Before(e.ended)
+		})
+	})
 }
 
+// took returns how long some requests took.
+func (q *sequence) took(is func(*attempt) bool) (all []time.Duration) {
+	for i := range q.attempts {
+		if a := &q.attempts[i]; !a.gaveUp && is(a) {
+			all = append(all, a.ended.Sub(a.began))
+		}
+	}
+	return all
+}
+
+// judgeRedisOnly: a Redis that fails delays nobody. On a machine that is slow by itself it may add its own limit, 150 ms.
 func (q *sequence) judgeRedisOnly() {
-	if all := q.redisOnly(); len(all) >= 100 && percentile(all, 99) > redisP99 {
-		q.wrongf("while Redis failed the p99 of %d requests was %v", len(all), percentile(all, 99))
+	calm := q.took(func(a *attempt) bool { return a.began.After(q.began) && a.ended.Before(q.episodes[0].began) })
+	limit := max(redisP99, 2*percentile(calm, 95)+150*time.Millisecond)
+	if all := q.redisOnly(); len(all) >= 100 && percentile(all, 99) > limit {
+		q.wrongf("while Redis failed the p99 of %d requests was %v, not below %v", len(all), percentile(all, 99), limit)
 	}
 }
 

@@ -83,8 +83,12 @@ func build(t *testing.T) string {
 	return path
 }
 
+// newSite starts the services of some sequences.
 func newSite(t *testing.T) *site {
-	return &site{t: t, redis: services.Redis(t), pg: services.Postgres(t, services.OnSmallDisk(320), services.Set("max_connections", "70"))}
+	t.Helper()
+	s := &site{t: t, redis: services.Redis(t), pg: services.Postgres(t, services.OnSmallDisk(320), services.Set("max_connections", "70"))}
+	s.redis.Resume() // skips the test here if it is not ours to stop
+	return s
 }
 
 // episode is a fault of a sequence.
@@ -116,13 +120,12 @@ func schedule(seed uint64) (all []*episode) {
 // sequence is what happened at a site.
 type sequence struct {
 	*load
-	t        *testing.T
 	site     *site
 	log      *buffer
 	episodes []*episode
 	began    time.Time // of the load
 	warm     time.Time // from here on nothing fails but by a fault
-	ended    time.Time
+	ended    time.Time // when all was delivered
 }
 
 // servers starts the servers of a sequence and returns their URLs.
@@ -130,7 +133,7 @@ type servers func(q *sequence) (bases []string)
 
 // play plays one sequence to its end.
 func play(t *testing.T, s *site, seed uint64, episodes []*episode, start servers) *sequence {
-	q := &sequence{t: t, site: s, log: &buffer{}, episodes: episodes}
+	q := &sequence{site: s, log: &buffer{}, episodes: episodes}
 	s.t, s.url, s.told = t, s.pg.NewDatabase(t), nil
 	random := rand.New(rand.NewPCG(seed, 21))
 	q.load = newLoad(random, houses, start(q)...)

@@ -15,6 +15,7 @@ import (
 // TestRestartsUnderLoadLoseNothing ends the program by SIGTERM and starts it again, 50 times, while edges send to it. At
 // some of them the database makes requests wait, so that many are in flight: each of those must be answered.
 func TestRestartsUnderLoadLoseNothing(t *testing.T) {
+	t.Parallel()
 	restarts := 50
 	if testing.Short() {
 		restarts = 10
@@ -63,6 +64,7 @@ func restartWhileWaiting(s *site, _ time.Duration) {
 // TestBackupUnderLoadLosesNothing restores a backup that was made while edges were sending into a fresh database. Edges
 // that send all they ever had again, as from a backup of their own, complete it.
 func TestBackupUnderLoadLosesNothing(t *testing.T) {
+	t.Parallel()
 	s := &site{redis: services.Redis(t), pg: services.Postgres(t, services.NoFsync)}
 	dump := filepath.Join(t.TempDir(), "dump")
 	backup := &episode{fault: fault{name: "backup", play: func(s *site, d time.Duration) {
