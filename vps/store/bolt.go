@@ -19,7 +19,8 @@ import (
 //	devices / DEVICE / samples     time in ms              -> packed sample without device and time, checksum
 //	                   base        start of 5 min (UTC)    -> rollup of the samples in it, checksum
 //	                   hours       start of the UTC hour   -> rollup of the base rows in it, checksum
-//	                   days        start of the UTC day    -> rollup of the hours in it, checksum
+//	                   watches     start of 4 h (UTC)      -> rollup of the hours in it, checksum
+//	                   days        start of the UTC day    -> rollup of the watches in it, checksum
 //	                   about       JSON, checksum
 //	                   pruned      time in ms before which samples were deleted
 //	meta / kind, schema, check

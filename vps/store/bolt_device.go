@@ -18,7 +18,7 @@ var (
 	devicesBucket = []byte("devices")
 	aboutKey      = []byte("about")
 	prunedKey     = []byte("pruned")
-	levelBuckets  = [levels][]byte{[]byte("samples"), []byte("base"), []byte("hours"), []byte("days")}
+	levelBuckets  = [levels][]byte{[]byte("samples"), []byte("base"), []byte("hours"), []byte("watches"), []byte("days")}
 )
 
 // device is the data of one device inside a transaction.

@@ -46,7 +46,7 @@ func (b *Bolt) upgradeDevice(name string) error {
 			return all.DeleteBucket([]byte(name))
 		}
 		d := all.Bucket([]byte(name))
-		for _, old := range [...]string{"quarters", "base", "hours", "days"} {
+		for _, old := range [...]string{"quarters", "base", "hours", "watches", "days"} {
 			if d.Bucket([]byte(old)) == nil {
 				continue
 			}

@@ -24,7 +24,7 @@ func asSchema1(t *testing.T, path string) {
 		devices := tx.Bucket(devicesBucket)
 		err := devices.ForEachBucket(func(name []byte) error {
 			d := devices.Bucket(name)
-			err := errors.Join(d.DeleteBucket([]byte("base")), d.DeleteBucket([]byte("hours")), d.DeleteBucket([]byte("days")), d.Delete(aboutKey))
+			err := errors.Join(d.DeleteBucket([]byte("base")), d.DeleteBucket([]byte("hours")), d.DeleteBucket([]byte("watches")), d.DeleteBucket([]byte("days")), d.Delete(aboutKey))
 			for _, old := range []string{"quarters", "days"} {
 				b, err2 := d.CreateBucket([]byte(old))
 				err = errors.Join(err, err2, b.Put(key(noon.UnixMilli()), []byte("a sum that nobody reads any more")))

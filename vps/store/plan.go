@@ -7,19 +7,23 @@ import (
 	"sunspool/wire"
 )
 
-// Rows of a device are of four levels: samples, and rollups of five minutes, hours and days of UTC. A row of one level
-// is the sum of those below it in its span. Five minutes divide the hours of every zone on earth; hours are those of
-// all but a few zones, so a local day is 24 rows there; a month is some 30 days and, at its two ends, some hours.
+// Rows of a device are of five levels: samples, and rollups of five minutes, hours, watches (four hours, as at sea) and
+// days of UTC. A row of one level is the sum of those below it in its span. Five minutes divide the hours of every zone
+// on earth; hours are those of all but a few zones. With watches a local day is some nine rows where the zone's midnight
+// is not that of UTC, and a year by days some 3,300; a month by itself is some 30 days and, at its two ends, as many rows.
 const (
 	samplesLevel = iota
 	baseLevel
 	hourLevel
+	watchLevel
 	dayLevel
 	levels
 )
 
 // spans are how long a row of each level is, ms.
-var spans = [levels]int64{1, energy.Base.Milliseconds(), time.Hour.Milliseconds(), 24 * time.Hour.Milliseconds()}
+var spans = [levels]int64{
+	1, energy.Base.Milliseconds(), time.Hour.Milliseconds(), (4 * time.Hour).Milliseconds(), (24 * time.Hour).Milliseconds(),
+}
 
 // spanOf returns when the row of that level begins in which ms lies.
 func spanOf(level int, ms int64) int64 { return ms - ms%spans[level] }

@@ -108,7 +108,7 @@ func parsePostgresURL(text string) (*pgxpool.Config, error) {
 		c.ConnectTimeout = connectTime
 	}
 	for name, value := range map[string]string{
-		"application_name": "sunspool", "statement_timeout": "10000", "lock_timeout": "5000", "idle_in_transaction_session_timeout": "30000",
+		"application_name": "sunspool", "jit": "off", "statement_timeout": "10000", "lock_timeout": "5000", "idle_in_transaction_session_timeout": "30000",
 	} {
 		if c.RuntimeParams[name] == "" {
 			c.RuntimeParams[name] = value

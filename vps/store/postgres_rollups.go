@@ -39,8 +39,8 @@ func lockKeys(devices []string) []int64 {
 	return slices.Compact(keys)
 }
 
-// spansAbove returns which rollups a transaction that stores rows must know: of each day that a row is in, its hours; of
-// each hour, its base rows. Adjacent spans are one.
+// spansAbove returns which rollups a transaction that stores rows must know: of each day that a row is in, its watches;
+// of each watch, its hours; of each hour, its base rows. Adjacent spans are one.
 func spansAbove(rows []pgRow) (all []deviceStretch) {
 	for level := baseLevel; level < dayLevel; level++ {
 		for i := range rows {
@@ -190,7 +190,7 @@ func (g *group) deriveAll(ctx context.Context, conn *pgx.Conn) error {
 	return nil
 }
 
-// sumUp computes the hours and days above the base rows that changed.
+// sumUp computes the rollups above the base rows that changed.
 func (g *group) sumUp() {
 	below := map[groupKey]bool{}
 	for k := range g.touched {

@@ -43,18 +43,24 @@ comment on column samples.sample_count is 'Raw samples in this one, the weight o
 comment on column samples."values" is 'Every other register of the inverter by its name, in the unit of the register';
 comment on column samples.received_at is 'When this row was stored first';
 
--- Rows of rollups change with each sample until their time is over: the space that is left in each page keeps the new
--- versions where the old ones were, and out of the index. The packed form has at most some 650 bytes.
+-- A reader of a year wants rows of one level: each has its own pages. Rows change with each sample until their time is
+-- over: the space that is left in each page keeps the new versions where the old ones were, and out of the index. The
+-- packed form has at most some 650 bytes.
 create table rollups (
     device_id text not null,
     level     smallint not null,
     start     timestamptz not null,
     packed    bytea not null,
     primary key (device_id, level, start)
-) with (fillfactor = 70);
+) partition by list (level);
+
+create table rollups_base    partition of rollups for values in (1) with (fillfactor = 70);
+create table rollups_hours   partition of rollups for values in (2) with (fillfactor = 70);
+create table rollups_watches partition of rollups for values in (3) with (fillfactor = 70);
+create table rollups_days    partition of rollups for values in (4) with (fillfactor = 70);
 
 comment on table rollups is 'What the samples of a span say together. Computed by sunspool in the transaction that stores a sample.';
-comment on column rollups.level is '1: five minutes, 2: an hour, 3: a day, of UTC';
+comment on column rollups.level is '1: five minutes, 2: an hour, 3: four hours, 4: a day, of UTC';
 comment on column rollups.start is 'Where the span begins';
 comment on column rollups.packed is 'Binary form of sunspool, the same as in its embedded store';
 
