@@ -20,7 +20,8 @@ const Base = 5 * time.Minute
 // How long a sample speaks. Between two samples each does for half of the time, if they are not too far apart: a poll of
 // a minute is normal, a hole of more than five minutes is one. At the ends of a base rollup, beyond which nothing is
 // known, a sample speaks three times as long as its neighbour is away, because polls are not regular where a dongle is
-// bad; one that is alone as long as the shortest poll. MaxReach is the longest, on one side.
+// bad; one that is alone as long as the shortest poll, or, if it is made of many raw samples, as long as these took at
+// least: then five minutes in one sample are five minutes. MaxReach is the longest, on one side, of all others.
 const (
 	MaxReach   = int64(150 * time.Second / time.Millisecond) // ms
 	aloneReach = int64(5 * time.Second / time.Millisecond)
@@ -142,7 +143,8 @@ func (r Rollup) close(start, end int64) Rollup {
 	switch r.Rows {
 	case 0:
 	case 1:
-		r.cover(r.tail, min(r.Last-start, aloneReach)+min(end-r.Last, aloneReach))
+		around := min(r.Last-start, aloneReach) + min(end-r.Last, aloneReach)
+		r.cover(r.tail, max(around, min(r.Count*aloneReach, end-start)))
 	default:
 		r.cover(r.tail, min(end-r.Last, reach(r.gap)))
 	}
