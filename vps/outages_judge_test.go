@@ -264,7 +264,7 @@ func recount(samples []wire.Sample, r store.Resolution) (periods []energy.Period
 		end := start.Add(energy.Base)
 		var base energy.Rollup
 		for len(samples) > 0 && samples[0].Time.Before(end) {
-			base.Add(start.UnixMilli(), &samples[0])
+			base.Add(&samples[0])
 			samples = samples[1:]
 		}
 		if n := len(periods); n == 0 || !start.Before(periods[n-1].End) {

@@ -20,8 +20,8 @@ const Base = 5 * time.Minute
 // How long a sample speaks. Between two samples each does for half of the time, if they are not too far apart: a poll in
 // five minutes is slow, a hole of more than six is one. Before the first and after the last sample of an hour, and at a
 // hole, a sample speaks three times as long as its other neighbour is away, because polls are not regular where a dongle
-// is bad, but not beyond its five minutes; one that is alone as long as the shortest poll. MaxReach is the longest, on
-// one side of two.
+// is bad, but not beyond its five minutes; one that is alone as long as the shortest poll, or, if it is made of many raw
+// samples, as long as these took at least. MaxReach is the longest, on one side of two.
 const (
 	MaxReach   = int64(3 * time.Minute / time.Millisecond) // ms
 	aloneReach = int64(5 * time.Second / time.Millisecond)
@@ -142,9 +142,9 @@ func (r *Rollup) Precede(earlier *Rollup) {
 func beforeMiddle(gap int64) int64 { return min(gap/2, MaxReach) }
 func afterMiddle(gap int64) int64  { return min(gap-gap/2, MaxReach) }
 
-// reach is how far a sample speaks into the unknown whose neighbour on the other side is gap away; 0 for none.
+// reach is how far a sample speaks into the unknown whose neighbour on the other side is gap away.
 func reach(gap int64) int64 {
-	if gap == 0 || gap > 2*MaxReach {
+	if gap > 2*MaxReach {
 		return aloneReach
 	}
 	return min(3*gap, 2*MaxReach)

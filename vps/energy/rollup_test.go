@@ -113,6 +113,30 @@ func TestHoleIsNotCovered(t *testing.T) {
 	}
 }
 
+func TestSampleOfManySpeaksForTheTimeTheyTook(t *testing.T) {
+	for _, c := range []struct {
+		count   int
+		after   time.Duration // the start of its five minutes
+		covered time.Duration
+	}{
+		{1, 2 * time.Minute, 10 * time.Second},
+		{2, 2 * time.Minute, 10 * time.Second},
+		{12, 2 * time.Minute, time.Minute},
+		{12, 0, time.Minute},
+		{60, 0, 5 * time.Minute},
+		{60, 5*time.Minute - 1, 5 * time.Minute},
+		{720, 2 * time.Minute, 5 * time.Minute}, // an hour in one sample: it is only known to be in these five minutes
+	} {
+		r := rollupOf(noon, noon.Add(time.Hour), []wire.Sample{{Time: noon.Add(c.after), PVPowerW: 3000, LoadPowerW: new(600.0), Count: c.count}})
+		if got := time.Duration(r.Covered[KnowsLoad]) * time.Millisecond; got != c.covered {
+			t.Errorf("%d raw samples %v after the start: %v are covered, want %v", c.count, c.after, got, c.covered)
+		}
+		if kwh, _ := r.KWh(PV); math.Abs(kwh-3*c.covered.Hours()) > 1e-9 {
+			t.Errorf("%d raw samples: %v kWh", c.count, kwh)
+		}
+	}
+}
+
 // TestFlowsExplainTheirNodes for any powers: none is negative, none is more than its ends, and their sums are the nodes
 // but for what is unaccounted for.
 func TestFlowsExplainTheirNodes(t *testing.T) {

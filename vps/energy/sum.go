@@ -97,12 +97,15 @@ func (s *Sum) endPart() {
 	if p.Rows == 0 {
 		return
 	}
-	gap := p.tailGap
-	if p.Rows == 1 {
-		gap = p.before
-		s.endHead(0)
+	switch {
+	case p.Rows > 1:
+		s.speak(p.tail, min(p.end-p.Last, reach(p.tailGap)))
+	case p.before > 0:
+		s.speak(p.tail, min(p.end-p.Last, reach(p.before)))
+	default: // alone
+		around := min(p.First-p.start, aloneReach) + min(p.end-p.Last, aloneReach)
+		s.speak(p.tail, max(around, min(p.Count*aloneReach, p.end-p.start)))
 	}
-	s.speak(p.tail, min(p.end-p.Last, reach(gap)))
 	s.last = part{}
 }
 
