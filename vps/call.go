@@ -149,7 +149,7 @@ func (s *Server) preflight(c *call) bool {
 		return false
 	}
 	h.Set("Access-Control-Allow-Methods", http.MethodGet)
-	h.Set("Access-Control-Allow-Headers", "Authorization")
+	h.Set("Access-Control-Allow-Headers", "Authorization, Last-Event-ID") // the second is what a stream goes on with
 	h.Set("Access-Control-Max-Age", "600")
 	c.WriteHeader(http.StatusNoContent)
 	return true

@@ -2,11 +2,14 @@ package vps
 
 import (
 	"encoding/json"
+	"errors"
+	"log/slog"
 	"net/http"
 	"strings"
 	"testing"
 	"time"
 
+	"sunspool/health"
 	"sunspool/wire"
 )
 
@@ -83,7 +86,12 @@ func TestAccessLogSaysWhatHappened(t *testing.T) {
 }
 
 func TestMetricsCountWhatHappened(t *testing.T) {
-	b := newBench(t, func(s *Server) { s.Conflicts = func() uint64 { return 7 } })
+	b := newBench(t, func(s *Server) {
+		s.Conflicts = func() uint64 { return 7 }
+		s.Chain = health.New(time.Now, slog.New(slog.DiscardHandler))
+		s.Chain.Link("redis").Report(errors.New("away"))
+		s.Chain.Link("new") // nothing is known of it
+	})
 	b.ingested(sample(0), sample(time.Second))
 	b.post(token1, bodyOf(fields(0), with(fields(0), "ts", "x")), "Prefer", wire.Lenient)
 	b.post(token1, bodyOf(with(fields(0), "ts", "x")))
@@ -102,6 +110,8 @@ func TestMetricsCountWhatHappened(t *testing.T) {
 		`sunspool_store_seconds_count{op="insert",outcome="ok"} 2`,
 		`sunspool_requests_in_flight 0`,
 		`sunspool_conflicts_total 7`,
+		`sunspool_link_up{link="redis"} 0`,
+		`sunspool_link_up{link="store"} 1`,
 		`sunspool_build_info{`,
 		`go_goroutines `,
 		`process_resident_memory_bytes `,
@@ -110,7 +120,7 @@ func TestMetricsCountWhatHappened(t *testing.T) {
 			t.Errorf("no %s", want)
 		}
 	}
-	if w.Code != 200 {
-		t.Errorf("%d", w.Code)
+	if w.Code != 200 || strings.Contains(w.Body.String(), `link="new"`) {
+		t.Errorf("%d, or a link that nothing crossed", w.Code)
 	}
 }

@@ -144,8 +144,9 @@ func (h *holeSearch) in(level int, from, to time.Time) ([]energy.Period, error) 
 // mayHide reports whether there may be a hole between two samples of p. One leaves at least five minutes uncovered;
 // before its first sample and after its last one p may be covered by some that are of no help inside.
 func mayHide(p *energy.Period) bool {
-	outside := min(p.First-p.Start.UnixMilli(), energy.MaxReach) + min(p.End.UnixMilli()-p.Last, energy.MaxReach)
-	return p.Last-p.First-p.Covered[energy.KnowsPV]+outside >= energy.Base.Milliseconds()
+	base := energy.Base.Milliseconds()
+	outside := min(p.First-p.Start.UnixMilli(), base) + min(p.End.UnixMilli()-p.Last, base)
+	return p.Last-p.First-p.Covered[energy.KnowsPV]+outside >= base
 }
 
 func (h *holeSearch) add(from, to time.Time) {

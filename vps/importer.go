@@ -28,6 +28,12 @@ type ImportConfig struct {
 // Import copies the samples of the original into the store of cfg, a day of a device at a time, and then compares. It can be
 // interrupted and started again: a day that is already there is skipped, and inserting twice is normal.
 func Import(ctx context.Context, cfg Config, im ImportConfig, out io.Writer) (err error) {
+	defer func() {
+		if err != nil && ctx.Err() != nil {
+			err = &health.Fault{Code: "import_interrupted", Exit: health.ExitInterrupted, What: "the import was interrupted",
+				Next: "start it again: it goes on where it stopped"}
+		}
+	}()
 	from, err := store.OpenOriginal(ctx, im.From)
 	if err != nil {
 		return err
@@ -42,6 +48,7 @@ func Import(ctx context.Context, cfg Config, im ImportConfig, out io.Writer) (er
 			err = e
 		}
 	}()
+	fmt.Fprintln(out, "Counting the samples of the original, which takes a while if there are many.")
 	days, err := from.Days(ctx)
 	if err != nil {
 		return err
@@ -109,7 +116,7 @@ func (c *copying) copyAll(ctx context.Context, days []store.OriginalDay) error {
 	for _, d := range days {
 		if err := c.copyDay(ctx, d); err != nil {
 			fmt.Fprintln(c.out)
-			return &health.Fault{Code: "import_interrupted", What: fmt.Sprintf("the import stopped at %s of %s", d.Start.Format(time.DateOnly), d.Device),
+			return &health.Fault{Code: "import_stopped", What: fmt.Sprintf("the import stopped at %s of %s", d.Start.Format(time.DateOnly), d.Device),
 				Err: err, Next: "start it again when the cause is gone: it goes on where it stopped"}
 		}
 		done(d.Rows)

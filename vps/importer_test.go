@@ -133,7 +133,7 @@ func TestImportGoesOnWhereItStopped(t *testing.T) {
 	disk.Close()
 	ctx, cancel := context.WithCancel(t.Context())
 	err = Import(ctx, Config{DataDir: dir}, ImportConfig{From: url}, &canceller{cancel: cancel})
-	if f, ok := errors.AsType[*health.Fault](err); !ok || f.Code != "import_interrupted" {
+	if f, ok := errors.AsType[*health.Fault](err); !ok || f.Code != "import_interrupted" || f.Exit != health.ExitInterrupted || f.Why != "" || f.Err != nil {
 		t.Errorf("interrupted: %v", err)
 	}
 	if n := len(samplesOf(t, dir, "dongle")); n == 0 || n == 4000 {
@@ -192,6 +192,7 @@ func TestImportFromTheWrongPlaceSaysSo(t *testing.T) {
 	empty := services.SharedPostgres(t).NewDatabase(t)
 	for url, want := range map[string]string{
 		empty:                                  "no table sungrow_samples",
+		"":                                     "not understood", // IMPORT_FROM= in the environment
 		"postgres://u:canary-pw@127.0.0.1:1/x": "cannot connect",
 		"postgres://u:canary-pw@127.0.0.1:port/x": "not understood",
 		"mysql://u:canary-pw@127.0.0.1/x":         "not understood",

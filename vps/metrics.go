@@ -12,6 +12,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"sunspool/health"
 	"sunspool/vps/store"
 	"sunspool/wire"
 )
@@ -62,6 +63,15 @@ func newMetrics(s *Server) *metrics {
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "sunspool_build_info", Help: "Always 1.",
 			ConstLabels: prometheus.Labels{"version": cmp.Or(s.Version, "unknown"), "go": runtime.Version()}}, func() float64 { return 1 }),
 	)
+	linkUp := prometheus.NewDesc("sunspool_link_up", "1 while a link works: store is the writing of samples, redis the cache.", []string{"link"}, nil)
+	registry.MustRegister(prometheus.CollectorFunc(func(all chan<- prometheus.Metric) {
+		for _, link := range s.Chain.Status() {
+			up := map[health.State]float64{health.OK: 1, health.Broken: 0}
+			if v, known := up[link.State]; known {
+				all <- prometheus.MustNewConstMetric(linkUp, prometheus.GaugeValue, v, link.Name)
+			}
+		}
+	}))
 	if s.Conflicts != nil {
 		registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Name: "sunspool_conflicts_total",
 			Help: "Samples skipped as duplicates whose values differ from those stored."},

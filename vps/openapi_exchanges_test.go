@@ -220,7 +220,7 @@ func newVillage(t *testing.T) *bench {
 		total[name] += 0.3 // in the night, of which nothing was received
 	}
 	for at := testNow.Add(-210 * time.Minute); at.Before(testNow); at = at.Add(time.Minute) {
-		minute(at, 4500+float64(at.Minute()%4)*10, 740, 1520)
+		minute(at, 4510, 740, 1520)
 	}
 	send(token1, house)
 

@@ -259,7 +259,7 @@ func TestOnlyAllowedOriginsMayRead(t *testing.T) {
 	preflight := func(method string) *httptest.ResponseRecorder {
 		return do(b.api, "OPTIONS", "/v1/realtime", "", nil, "Origin", friend, "Access-Control-Request-Method", method)
 	}
-	if w := preflight("GET"); w.Code != 204 || w.Header().Get("Access-Control-Allow-Headers") != "Authorization" {
+	if w := preflight("GET"); w.Code != 204 || w.Header().Get("Access-Control-Allow-Headers") != "Authorization, Last-Event-ID" {
 		t.Errorf("preflight of GET: %d %v", w.Code, w.Header())
 	}
 	if w := preflight("POST"); w.Code != 405 || w.Header().Get("Access-Control-Allow-Methods") != "" {

@@ -59,10 +59,11 @@ type Server struct {
 	live     live
 	newest   newest
 
-	lastWrite lastWrite
-	probing   sync.Mutex // guards the three below
-	probed    time.Time
-	probeErr  error
+	lastWrite   lastWrite
+	probing     sync.Mutex // guards those below
+	probed      time.Time
+	probeErr    error
+	probeFailed time.Time // last
 }
 
 func (s *Server) init() {
@@ -84,10 +85,10 @@ func (s *Server) init() {
 		}
 		s.places = make(chan struct{}, s.MaxAtOnce)
 		s.exports = make(chan struct{}, max(1, s.MaxAtOnce/8))
-		s.metrics = newMetrics(s)
 		if s.Chain == nil {
 			s.Chain = health.New(s.Now, s.Log)
 		}
+		s.metrics = newMetrics(s)
 		s.stored = s.Chain.Link("store")
 	})
 }

@@ -101,7 +101,7 @@ func (d device) derived(level int, start int64) energy.Rollup {
 	end := start + spans[level]
 	if level == baseLevel {
 		var r energy.Rollup
-		d.samples(start, end, func(s *wire.Sample) bool { r.Add(start, s); return true })
+		d.samples(start, end, func(s *wire.Sample) bool { r.Add(s); return true })
 		return r
 	}
 	var sum energy.Sum
@@ -172,11 +172,11 @@ func (d device) periods(ctx context.Context, q Query) ([]energy.Period, error) {
 // dongle had a bad moment, is in another.
 const readingRows = 36
 
-// readings returns the last readings before t ms and the first at t or after it. The base row in which t lies is read
-// sample by sample.
+// readings returns the last readings before t ms and the first at t or after it. A base row that t cuts is read sample by
+// sample; the others speak for themselves, also where their samples are pruned.
 func (d device) readings(t int64) (before, after Readings) {
-	in := spanOf(baseLevel, t)
-	d.samples(in, in+spans[baseLevel], func(s *wire.Sample) bool {
+	in, next := spanOf(baseLevel, t), spanOf(baseLevel, t+spans[baseLevel]-1)
+	d.samples(in, next, func(s *wire.Sample) bool {
 		for i, r := range energy.ReadingsOf(s) {
 			switch {
 			case !r.Known():
@@ -207,7 +207,7 @@ func (d device) readings(t int64) (before, after Readings) {
 		}
 		k, v = c.Prev()
 	}
-	k, v = c.Seek(key(in + spans[baseLevel]))
+	k, v = c.Seek(key(next))
 	for range readingRows {
 		if k == nil {
 			break

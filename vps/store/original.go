@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"strings"
@@ -22,6 +23,9 @@ type Original struct{ db *pgx.Conn }
 // are *health.Fault; none has the password.
 func OpenOriginal(ctx context.Context, url string) (*Original, error) {
 	cfg, err := pgx.ParseConfig(plainURL(url))
+	if err == nil && cfg.Database == "" {
+		err = errors.New("it names no database")
+	}
 	if err != nil {
 		return nil, &health.Fault{Code: "config_invalid", Exit: health.ExitConfig, What: "the address of the original's database is not understood", Err: err,
 			Next: "give it as postgres://user:password@host:5432/database"}

@@ -186,7 +186,7 @@ func extent(ctx context.Context, db querier, device string) (first, last int64, 
 func derive(ctx context.Context, db querier, device string, level int, start int64) (r energy.Rollup, err error) {
 	below := []deviceStretch{{device, stretch{level - 1, start, start + spans[level]}}}
 	if level == baseLevel {
-		err = readStretches(ctx, db, below, func(_ int, s *wire.Sample) { r.Add(start, s) })
+		err = readStretches(ctx, db, below, func(_ int, s *wire.Sample) { r.Add(s) })
 		return r, err
 	}
 	rows, err := db.Query(ctx, selectRollups, stretchArgs(below)...)
@@ -285,23 +285,25 @@ func gather(ctx context.Context, db querier, device string, all []stretch, repai
 	return broken, nil
 }
 
-// readReadings returns the last readings before t ms and the first at t or after it. The base row in which t lies is
-// read sample by sample.
+// readReadings returns the last readings before t ms and the first at t or after it. A base row that t cuts is read
+// sample by sample; the others speak for themselves, also where their samples are pruned.
 func readReadings(ctx context.Context, db querier, device string, t int64) (before, after Readings, err error) {
-	in := spanOf(baseLevel, t)
-	span := []deviceStretch{{device, stretch{samplesLevel, in, in + spans[baseLevel]}}}
-	if err := readStretches(ctx, db, span, func(_ int, s *wire.Sample) {
-		for i, r := range energy.ReadingsOf(s) {
-			switch {
-			case !r.Known():
-			case r.At < t:
-				before[i] = r
-			case !after[i].Known():
-				after[i] = r
+	in, next := spanOf(baseLevel, t), spanOf(baseLevel, t+spans[baseLevel]-1)
+	if in < next {
+		cut := []deviceStretch{{device, stretch{samplesLevel, in, next}}}
+		if err := readStretches(ctx, db, cut, func(_ int, s *wire.Sample) {
+			for i, r := range energy.ReadingsOf(s) {
+				switch {
+				case !r.Known():
+				case r.At < t:
+					before[i] = r
+				case !after[i].Known():
+					after[i] = r
+				}
 			}
+		}); err != nil {
+			return before, after, err
 		}
-	}); err != nil {
-		return before, after, err
 	}
 	near := func(sql string, at int64, take func(energy.Counter, int)) error {
 		rows, err := db.Query(ctx, `select 0, start, packed from rollups where device_id = $1 and level = $2 and `+sql+` limit $4`,
@@ -336,7 +338,7 @@ func readReadings(ctx context.Context, db querier, device string, t int64) (befo
 		}
 	})
 	if err == nil {
-		err = near(`start >= $3 order by start`, in+spans[baseLevel], func(c energy.Counter, i int) {
+		err = near(`start >= $3 order by start`, next, func(c energy.Counter, i int) {
 			if !after[i].Known() {
 				after[i] = c.First
 			}

@@ -49,6 +49,7 @@ func testSamples(t *testing.T, open func(t *testing.T, dir string) Samples) {
 		{"PeriodsAreARecount", periodsAreARecount},
 		{"EachGivesTheSamplesInOrder", eachGivesTheSamplesInOrder},
 		{"ReadingsAreTheNearest", readingsAreTheNearest},
+		{"PruningKeepsTheReadingsAtBorders", pruningKeepsTheReadingsAtBorders},
 		{"PruningKeepsWhatRollupsSay", pruningKeepsWhatRollupsSay},
 		{"CheckIsNoSample", checkIsNoSample},
 		{"AbsurdSampleIsRefusedWithItsBatch", absurdSampleIsRefused},
@@ -500,7 +501,7 @@ func recountPeriods(samples []wire.Sample, q Query) (periods []energy.Period) {
 				end = min(end, q.To.UnixMilli())
 			}
 		}
-		part.Add(start, &s)
+		part.Add(&s)
 	}
 	finish()
 	if n := len(periods); n > 0 {
@@ -613,6 +614,42 @@ func readingsAreTheNearest(t *testing.T, s Samples) {
 		}
 		if c.before != 0 && before[energy.PVTotal].At >= ceil(c.at) || c.after != 0 && after[energy.PVTotal].At < ceil(c.at) {
 			t.Errorf("around %v: at %v and %v", c.at, fromMS(before[energy.PVTotal].At), fromMS(after[energy.PVTotal].At))
+		}
+	}
+}
+
+// What a counter rose in a day that is asked for alone depends on the readings next to its borders.
+func pruningKeepsTheReadingsAtBorders(t *testing.T, s Samples) {
+	var all []wire.Sample
+	for i := range 90 {
+		sample := at(noon.Add(time.Duration(i)*time.Minute), 1)
+		sample.PVTotalKWh = new(100 + float64(i))
+		all = append(all, sample)
+	}
+	insert(t, s, "a", len(all), all...)
+	type near struct{ before, after Readings }
+	ask := func(at time.Time) (n near) {
+		t.Helper()
+		var err error
+		if n.before, n.after, err = s.Readings(t.Context(), "a", at); err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	borders := []time.Time{noon, noon.Add(energy.Base), noon.Add(time.Hour)}
+	var want []near
+	for _, b := range borders {
+		want = append(want, ask(b))
+	}
+	for deleted := int64(1); deleted > 0; {
+		var err error
+		if deleted, err = s.Prune(t.Context(), noon.Add(80*time.Minute)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i, b := range borders {
+		if got := ask(b); got != want[i] {
+			t.Errorf("around %v: %v, was %v", b, got, want[i])
 		}
 	}
 }
