@@ -98,6 +98,7 @@ func (s *Server) Handler() http.Handler {
 	s.init()
 	mux := http.NewServeMux()
 	mux.Handle("GET /{$}", s.public(s.root))
+	mux.Handle("GET "+wire.OpenAPIPath, s.public(s.openAPI))
 	mux.Handle("GET "+wire.HealthPath, s.public(s.health))
 	mux.Handle("GET "+wire.ReadyPath, s.public(s.ready))
 	mux.Handle("POST "+wire.IngestPath, s.withToken(s.ingest))
@@ -129,6 +130,7 @@ func (s *Server) Readers(device string) http.Handler {
 	anybody := func(h handler) http.Handler { return s.as(caller{device: device, viewer: true}, h) }
 	mux := http.NewServeMux()
 	mux.Handle("GET /{$}", s.public(s.root))
+	mux.Handle("GET "+wire.OpenAPIPath, s.public(s.openAPI))
 	mux.Handle("GET "+wire.HealthPath, s.public(s.health))
 	mux.Handle("GET "+wire.RealtimePath, anybody(s.realtime))
 	mux.Handle("GET "+wire.SeriesPath, anybody(s.series))

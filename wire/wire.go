@@ -27,6 +27,7 @@ const (
 	HealthPath     = "/health"
 	ReadyPath      = "/ready"
 	MetricsPath    = "/metrics"
+	OpenAPIPath    = "/openapi.yaml"
 )
 
 // What a server of the contract accepts in one request unless its operator says otherwise.
