@@ -215,6 +215,32 @@ func TestReadyFollowsTheLastWrite(t *testing.T) {
 	ready(200) // a batch that was stored is the best probe
 }
 
+// A load balancer sends no edge to a server that is not ready: it must find out by itself that its store is back.
+func TestReadyAgainWithoutRequests(t *testing.T) {
+	now := testNow
+	var bolt store.Samples
+	b := newBench(t, func(s *Server) {
+		s.Now = func() time.Time { return now }
+		bolt = s.Store
+	})
+	for range 2 { // after a success, and after a failure of long ago
+		b.Store = brokenStore{err: errDisk}
+		b.post(token1, bodyOf(fields(0)))
+		for range 3 {
+			now = now.Add(2 * time.Second)
+			if w := b.get("/ready", ""); w.Code != 503 {
+				t.Errorf("%v: ready is %d while the store is away", now.Sub(testNow), w.Code)
+			}
+		}
+		b.Store = bolt
+		now = now.Add(2 * time.Second)
+		if w := b.get("/ready", ""); w.Code != 200 {
+			t.Errorf("%v: ready is %d, the store is back", now.Sub(testNow), w.Code)
+		}
+		now = now.Add(time.Hour)
+	}
+}
+
 func TestMoreRequestsThanPlacesAreAskedToComeAgain(t *testing.T) {
 	b := newBench(t, func(s *Server) { s.MaxAtOnce = 1 })
 	b.places <- struct{}{} // somebody is being served

@@ -59,10 +59,11 @@ type Server struct {
 	live     live
 	newest   newest
 
-	lastWrite lastWrite
-	probing   sync.Mutex // guards the three below
-	probed    time.Time
-	probeErr  error
+	lastWrite   lastWrite
+	probing     sync.Mutex // guards those below
+	probed      time.Time
+	probeErr    error
+	probeFailed time.Time // last
 }
 
 func (s *Server) init() {

@@ -8,22 +8,26 @@ import (
 
 // The packed form of a rollup, at rest in a store: the version, one bit for each word of it that is not zero, then those
 // words, eight bytes each, little-endian. A rollup of another version counts as absent and is computed anew: the version
-// changes with the words and with the arithmetic that makes them.
-const packVersion = 2
+// changes with the words and with the arithmetic that makes them. Where samples were pruned only the rollup is left: once
+// a version was released, Read must go on to read it.
+const packVersion = 1
 
 const (
-	integers = 4 + averages + 2 + knowledge + Counters*3 + 2
-	numbers  = averages + 2 + Energies + Counters*3 + 4
+	integers = 9 + averages + knowledge + Counters*3
+	numbers  = 2 + averages + Energies + Counters*3 + len(ends{})
 	words    = integers + numbers
 	maskSize = (words + 7) / 8
 )
 
-// pointers returns where the words of r are. An absent power in the tail is told by presence, see tailBits.
-func (r *Rollup) pointers(tail *[4]float64, known *int64) (i [integers]*int64, f [numbers]*float64) {
+// ends are the powers of the head and of the tail; which of them are known are bits beside them, for 0 W is another thing.
+type ends [8]float64
+
+// pointers returns where the words of r are.
+func (r *Rollup) pointers(ends *ends, known *int64) (i [integers]*int64, f [numbers]*float64) {
 	ni, nf := 0, 0
 	integer := func(p *int64) { i[ni] = p; ni++ }
 	number := func(p *float64) { f[nf] = p; nf++ }
-	for _, p := range [...]*int64{&r.Rows, &r.Count, &r.First, &r.Last, &r.PVMaxAt, &r.ImportPeakAt, &r.gap, known} {
+	for _, p := range [...]*int64{&r.Rows, &r.Count, &r.First, &r.Last, &r.PVMaxAt, &r.ImportPeakAt, &r.headGap, &r.tailGap, known} {
 		integer(p)
 	}
 	number(&r.PVMax)
@@ -47,16 +51,16 @@ func (r *Rollup) pointers(tail *[4]float64, known *int64) (i [integers]*int64, f
 		number(&c.Last.KWh)
 		number(&c.Rise)
 	}
-	for k := range tail {
-		number(&tail[k])
+	for k := range ends {
+		number(&ends[k])
 	}
 	return i, f
 }
 
 // Append appends the packed form of r to b.
 func (r *Rollup) Append(b []byte) []byte {
-	tail, known := r.packTail()
-	ints, floats := r.pointers(&tail, &known)
+	ends, known := r.packEnds()
+	ints, floats := r.pointers(&ends, &known)
 	b = append(b, packVersion)
 	mask := len(b)
 	b = append(b, make([]byte, maskSize)...)
@@ -91,9 +95,9 @@ func (r *Rollup) Read(b []byte) bool {
 		return false
 	}
 	*r = Rollup{}
-	var tail [4]float64
+	var ends ends
 	var known int64
-	ints, floats := r.pointers(&tail, &known)
+	ints, floats := r.pointers(&ends, &known)
 	word := 0
 	next := func() (v uint64) {
 		if mask[word/8]&(1<<(word%8)) != 0 {
@@ -108,29 +112,30 @@ func (r *Rollup) Read(b []byte) bool {
 	for _, p := range floats {
 		*p = math.Float64frombits(next())
 	}
-	r.unpackTail(tail, known)
+	r.unpackEnds(&ends, known)
 	return true
 }
 
-// packTail returns the tail's powers and a bit for each that is known: 0 W and not known are different.
-func (r *Rollup) packTail() (tail [4]float64, known int64) {
-	for i, p := range [4]*float64{&r.tail.PV, r.tail.Load, r.tail.Battery, r.tail.Export} {
-		if p != nil {
-			tail[i], known = *p, known|1<<i
+func (r *Rollup) packEnds() (all ends, known int64) {
+	all[0], all[4] = r.head.PV, r.tail.PV
+	for k, p := range r.ends() {
+		if p != nil && *p != nil {
+			all[k], known = **p, known|1<<k
 		}
 	}
-	return tail, known
+	return all, known
 }
 
-func (r *Rollup) unpackTail(tail [4]float64, known int64) {
-	r.tail.PV = tail[0]
-	if known>>1 == 0 {
-		return
-	}
-	kept := tail // one place for all: many are read, few are added to
-	for i, p := range [4]**float64{nil, &r.tail.Load, &r.tail.Battery, &r.tail.Export} {
-		if p != nil && known&(1<<i) != 0 {
-			*p = &kept[i]
+func (r *Rollup) unpackEnds(all *ends, known int64) {
+	r.head.PV, r.tail.PV = all[0], all[4]
+	for k, p := range r.ends() {
+		if p != nil && known&(1<<k) != 0 {
+			*p = new(all[k])
 		}
 	}
+}
+
+// ends are where the powers are that may be absent, by their place.
+func (r *Rollup) ends() [len(ends{})]**float64 {
+	return [...]**float64{nil, &r.head.Load, &r.head.Battery, &r.head.Export, nil, &r.tail.Load, &r.tail.Battery, &r.tail.Export}
 }

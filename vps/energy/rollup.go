@@ -17,13 +17,13 @@ import (
 // Base is the span of the shortest rollup. It divides the hours of every time zone on earth.
 const Base = 5 * time.Minute
 
-// How long a sample speaks. Between two samples each does for half of the time, if they are not too far apart: a poll of
-// a minute is normal, a hole of more than five minutes is one. At the ends of a base rollup, beyond which nothing is
-// known, a sample speaks three times as long as its neighbour is away, because polls are not regular where a dongle is
-// bad; one that is alone as long as the shortest poll, or, if it is made of many raw samples, as long as these took at
-// least: then five minutes in one sample are five minutes. MaxReach is the longest, on one side, of all others.
+// How long a sample speaks. Between two samples each does for half of the time, if they are not too far apart: a poll in
+// five minutes is slow, a hole of more than six is one. Before the first and after the last sample of an hour, and at a
+// hole, a sample speaks three times as long as its other neighbour is away, because polls are not regular where a dongle
+// is bad, but not beyond its five minutes; one that is alone as long as the shortest poll, or, if it is made of many raw
+// samples, as long as these took at least. MaxReach is the longest, on one side of two.
 const (
-	MaxReach   = int64(150 * time.Second / time.Millisecond) // ms
+	MaxReach   = int64(3 * time.Minute / time.Millisecond) // ms
 	aloneReach = int64(5 * time.Second / time.Millisecond)
 )
 
@@ -96,28 +96,29 @@ type Rollup struct {
 
 	Counters [Counters]Counter
 
-	// Of a base rollup that is not closed: the last sample, which speaks on until the next comes, or the end.
-	tail Powers
-	gap  int64 // between the last two samples, ms
+	// Of a base rollup: its first and its last sample, which speak beyond it as far as Sum finds no other, and how far
+	// from them, ms, its second and its last but one are; 0 for a sample that is alone.
+	head, tail       Powers
+	headGap, tailGap int64
 }
 
-// Add adds s to a base rollup that begins at start. Samples must come in ascending order of time.
-func (r *Rollup) Add(start int64, s *wire.Sample) {
+// Add adds s to a base rollup. Samples must come in ascending order of time.
+func (r *Rollup) Add(s *wire.Sample) {
 	now, p := s.Time.UnixMilli(), PowersOf(s)
 	if r.Rows == 0 || s.PVPowerW > r.PVMax {
 		r.PVMax, r.PVMaxAt = s.PVPowerW, now
 	}
 	r.average(s)
 	if r.Rows == 0 {
-		r.First = now
+		r.First, r.head = now, p
 	} else {
 		gap := now - r.Last
 		if r.Rows == 1 {
-			r.cover(r.tail, min(r.Last-start, reach(gap)))
+			r.headGap = gap
 		}
-		r.cover(r.tail, min(gap/2, MaxReach))
-		r.cover(p, min(gap-gap/2, MaxReach))
-		r.gap = gap
+		r.tailGap = gap
+		r.cover(r.tail, beforeMiddle(gap))
+		r.cover(p, afterMiddle(gap))
 	}
 	r.Last, r.tail = now, p
 	r.Rows++
@@ -131,33 +132,22 @@ func (r *Rollup) Add(start int64, s *wire.Sample) {
 // Precede adds a base rollup of samples that are all before those of r, for when the samples of r are gone. The time
 // between the two is not covered.
 func (r *Rollup) Precede(earlier *Rollup) {
-	tail, gap := r.tail, r.gap
 	sum := Sum{total: *earlier}
 	sum.add(r)
+	sum.total.tail, sum.total.tailGap = r.tail, r.tailGap
 	*r = sum.total
-	r.tail, r.gap = tail, gap
 }
 
-// close lets the last sample of a base rollup from start to end speak until the end.
-func (r Rollup) close(start, end int64) Rollup {
-	switch r.Rows {
-	case 0:
-	case 1:
-		around := min(r.Last-start, aloneReach) + min(end-r.Last, aloneReach)
-		r.cover(r.tail, max(around, min(r.Count*aloneReach, end-start)))
-	default:
-		r.cover(r.tail, min(end-r.Last, reach(r.gap)))
-	}
-	r.tail, r.gap = Powers{}, 0
-	return r
-}
+// beforeMiddle and afterMiddle are how long two samples speak for the time between them.
+func beforeMiddle(gap int64) int64 { return min(gap/2, MaxReach) }
+func afterMiddle(gap int64) int64  { return min(gap-gap/2, MaxReach) }
 
-// reach is how far beyond an end a sample speaks whose neighbour is gap away.
+// reach is how far a sample speaks into the unknown whose neighbour on the other side is gap away.
 func reach(gap int64) int64 {
 	if gap > 2*MaxReach {
 		return aloneReach
 	}
-	return min(3*gap, MaxReach)
+	return min(3*gap, 2*MaxReach)
 }
 
 func (r *Rollup) average(s *wire.Sample) {

@@ -17,7 +17,7 @@ var noon = time.Date(2026, 7, 14, 12, 0, 0, 0, time.UTC)
 func baseOf(start, end time.Time, samples []wire.Sample) (r Rollup) {
 	for i := range samples {
 		if at := samples[i].Time; !at.Before(start) && at.Before(end) {
-			r.Add(start.UnixMilli(), &samples[i])
+			r.Add(&samples[i])
 		}
 	}
 	return r
@@ -68,7 +68,7 @@ func anySamples(r *rand.Rand, start time.Time, span time.Duration, n int) []wire
 
 // TestEnergyOfAConstantPowerIsPowerTimesTime however often it is polled.
 func TestEnergyOfAConstantPowerIsPowerTimesTime(t *testing.T) {
-	for _, poll := range []time.Duration{time.Second, 5 * time.Second, 10 * time.Second, time.Minute, 2 * time.Minute} {
+	for _, poll := range []time.Duration{time.Second, 5 * time.Second, 10 * time.Second, time.Minute, 2 * time.Minute, 5 * time.Minute} {
 		var samples []wire.Sample
 		for at := noon; at.Before(noon.Add(time.Hour)); at = at.Add(poll) {
 			samples = append(samples, wire.Sample{Time: at, PVPowerW: 4000, LoadPowerW: new(1000.0), BatteryPowerW: new(2000.0), ExportPowerW: new(1000.0), Count: 1})
@@ -209,7 +209,7 @@ func TestAddingOneByOneIsARecount(t *testing.T) {
 		want := baseOf(noon, noon.Add(Base), samples)
 		var got Rollup
 		for i := range samples {
-			got.Add(noon.UnixMilli(), &samples[i])
+			got.Add(&samples[i])
 			var back Rollup
 			if !back.Read(got.Append(nil)) {
 				t.Fatal("a packed rollup cannot be read")
@@ -272,8 +272,8 @@ func TestEarlierSamplesPrecede(t *testing.T) {
 		t.Errorf("%+v", late)
 	}
 	next := counted(noon.Add(70*time.Second), 13)
-	late.Add(noon.UnixMilli(), &next)
-	if late.gap != 5000 || late.Counters[PVTotal].Rise != 3 {
+	late.Add(&next)
+	if late.tailGap != 5000 || late.Counters[PVTotal].Rise != 3 {
 		t.Errorf("after one more: %+v", late)
 	}
 }
@@ -361,15 +361,22 @@ func FuzzRead(f *testing.F) {
 // zero and the kind of NaN.
 func difference(a, b *Rollup) string {
 	x, y := *a, *b
-	for i, p := range [][2]*float64{{x.tail.Load, y.tail.Load}, {x.tail.Battery, y.tail.Battery}, {x.tail.Export, y.tail.Export}} {
-		if (p[0] == nil) != (p[1] == nil) {
-			return fmt.Sprintf("power %d of the tail is known in one", i)
+	ends := y.ends()
+	for i, p := range x.ends() {
+		if p == nil {
+			continue
 		}
-		if p[0] != nil && *p[0] != *p[1] && !(math.IsNaN(*p[0]) && math.IsNaN(*p[1])) {
-			return fmt.Sprintf("power %d of the tail: %v and %v", i, *p[0], *p[1])
+		a, b := *p, *ends[i]
+		if (a == nil) != (b == nil) {
+			return fmt.Sprintf("power %d of the ends is known in one", i)
+		}
+		if a != nil && *a != *b && !(math.IsNaN(*a) && math.IsNaN(*b)) {
+			return fmt.Sprintf("power %d of the ends: %v and %v", i, *a, *b)
 		}
 	}
-	x.tail, y.tail = Powers{PV: x.tail.PV}, Powers{PV: y.tail.PV}
+	for _, r := range []*Rollup{&x, &y} {
+		r.head, r.tail = Powers{PV: r.head.PV}, Powers{PV: r.tail.PV}
+	}
 	if s, t := fmt.Sprintf("%+v", x), fmt.Sprintf("%+v", y); s != t {
 		return s + "\n" + t
 	}
@@ -399,4 +406,24 @@ func nearly(a, b *Rollup) string {
 		x.Counters[i].Rise = y.Counters[i].Rise
 	}
 	return difference(&x, &y)
+}
+
+// TestSlowPollsAreIntegrated: a poll every five minutes, early or late by some seconds, is no hole.
+func TestSlowPollsAreIntegrated(t *testing.T) {
+	r := rand.New(rand.NewPCG(31, 32))
+	for _, poll := range []time.Duration{time.Minute, 150 * time.Second, 4 * time.Minute, 5 * time.Minute} {
+		var samples []wire.Sample
+		for at := noon; at.Before(noon.Add(24 * time.Hour)); at = at.Add(poll) {
+			late := time.Duration(r.Int64N(int64(20 * time.Second)))
+			watts := float64(at.Sub(noon) / time.Minute) // a ramp from 0 to 1440 W: 17.28 kWh
+			samples = append(samples, wire.Sample{Time: at.Add(late).Truncate(time.Millisecond), PVPowerW: watts, Count: 1})
+		}
+		day := rollupOf(noon, noon.Add(24*time.Hour), samples)
+		if covered := time.Duration(day.Covered[KnowsPV]) * time.Millisecond; covered < 23*time.Hour+50*time.Minute || covered > 24*time.Hour {
+			t.Errorf("every %v: %v of a day are covered", poll, covered)
+		}
+		if kwh, _ := day.KWh(PV); math.Abs(kwh-17.28) > 0.15 {
+			t.Errorf("every %v: %v kWh, want 17.28", poll, kwh)
+		}
+	}
 }

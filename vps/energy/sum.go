@@ -6,40 +6,116 @@ import (
 	"sunspool/wire"
 )
 
-const quarter = int64(15 * time.Minute / time.Millisecond)
+const (
+	quarter = int64(15 * time.Minute / time.Millisecond)
+	hour    = int64(time.Hour / time.Millisecond)
+)
 
 // Sum adds up the rollups of consecutive spans. They must come in the order of time.
+//
+// Base rollups of one hour are joined: what is between the last sample of one and the first of the next is covered as if
+// both were in one. Those of different hours are not, so that hours, which are kept, add up to the same.
 type Sum struct {
 	total   Rollup
-	quarter struct { // of the clock, that the last base rollup was in
-		start   int64
+	last    part // the base rollup that was added last
+	quarter struct {
+		start   int64 // of the clock, that last is in
 		energy  float64
 		covered int64
 	}
 }
 
-// AddBase adds a base rollup that spans from start to end, which is a part of Base where a period begins or ends in it.
-func (s *Sum) AddBase(start, end int64, r *Rollup) {
-	closed := r.close(start, end)
-	if q := start - start%quarter; q != s.quarter.start {
-		s.endQuarter()
-		s.quarter.start = q
-	}
-	s.quarter.energy += closed.Energy[Import]
-	s.quarter.covered += closed.Covered[KnowsGrid]
-	s.add(&closed)
+// part is a base rollup of which it is not yet known how long its last sample speaks.
+type part struct {
+	Rollup
+	start, end int64
+	before     int64 // from the sample before to its first one, if that is near; else 0
 }
 
-// Add adds the rollup of an hour or a day.
+// AddBase adds a base rollup that spans from start to end, which is a part of Base where a period begins or ends in it.
+func (s *Sum) AddBase(start, end int64, r *Rollup) {
+	if r.Rows == 0 {
+		return
+	}
+	next := part{Rollup: *r, start: start, end: end}
+	gap := r.First - s.last.Last
+	if s.last.Rows > 0 && s.last.start/hour == start/hour && gap <= 2*MaxReach {
+		next.before = gap
+		s.endHead(gap)
+		s.speak(s.last.tail, beforeMiddle(gap))
+		s.enter(next)
+		s.speak(r.head, afterMiddle(gap))
+		return
+	}
+	s.endPart()
+	s.enter(next)
+	if r.Rows > 1 {
+		s.speak(r.head, min(r.First-start, reach(r.headGap)))
+	}
+}
+
+// Add adds the rollup of an hour or more.
 func (s *Sum) Add(r *Rollup) {
+	s.endPart()
 	s.endQuarter()
 	s.add(r)
 }
 
 // Rollup returns the sum of all that was added.
 func (s *Sum) Rollup() Rollup {
+	s.endPart()
 	s.endQuarter()
-	return s.total
+	r := s.total
+	r.head, r.tail, r.headGap, r.tailGap = Powers{}, Powers{}, 0, 0
+	return r
+}
+
+// enter adds what next says of itself.
+func (s *Sum) enter(next part) {
+	if q := next.start - next.start%quarter; q != s.quarter.start {
+		s.endQuarter()
+		s.quarter.start = q
+	}
+	s.quarter.energy += next.Energy[Import]
+	s.quarter.covered += next.Covered[KnowsGrid]
+	s.add(&next.Rollup)
+	s.last = next
+}
+
+// endHead lets the only sample of a part, with none near before it, speak back to the part's start now that the next
+// sample is known.
+func (s *Sum) endHead(gap int64) {
+	if p := &s.last; p.Rows == 1 && p.before == 0 {
+		s.speak(p.head, min(p.First-p.start, reach(gap)))
+		p.before = gap
+	}
+}
+
+// endPart lets the last sample speak to the end of its part.
+func (s *Sum) endPart() {
+	p := &s.last
+	if p.Rows == 0 {
+		return
+	}
+	switch {
+	case p.Rows > 1:
+		s.speak(p.tail, min(p.end-p.Last, reach(p.tailGap)))
+	case p.before > 0:
+		s.speak(p.tail, min(p.end-p.Last, reach(p.before)))
+	default: // alone
+		around := min(p.First-p.start, aloneReach) + min(p.end-p.Last, aloneReach)
+		s.speak(p.tail, max(around, min(p.Count*aloneReach, p.end-p.start)))
+	}
+	s.last = part{}
+}
+
+// speak covers some time with the powers of a sample of the last part.
+func (s *Sum) speak(p Powers, ms int64) {
+	s.total.cover(p, ms)
+	if p.Export != nil {
+		s.quarter.energy += max(-*p.Export, 0) * float64(ms)
+		s.quarter.covered += ms
+	}
 }
 
 func (s *Sum) endQuarter() {
@@ -116,8 +192,7 @@ func (p *Period) Bucket() wire.Bucket {
 // Instant returns a period of one millisecond that s fills.
 func Instant(s *wire.Sample) Period {
 	p := Period{Start: s.Time, End: s.Time.Add(time.Millisecond)}
-	start := s.Time.UnixMilli()
-	p.Add(start, s)
-	p.Rollup = p.close(start, start+1)
+	p.Add(s)
+	p.cover(p.tail, 1)
 	return p
 }

@@ -218,6 +218,12 @@ func (pg *PostgresServer) Free() { pg.t.Helper(); pg.small().free() }
 // Running reports whether the server's process is there: one that panicked is not.
 func (pg *PostgresServer) Running() bool { return pg.own().running() }
 
+// Program is the path of another program of the server's version, such as pg_dump.
+func (pg *PostgresServer) Program(name string) string {
+	pg.t.Helper()
+	return filepath.Join(postgresBin(pg.t), name)
+}
+
 // Data is the server's data directory.
 func (pg *PostgresServer) Data() string { return pg.own().dir }
 

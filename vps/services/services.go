@@ -7,6 +7,7 @@
 //	pg := services.Postgres(t)         a server of the test's own, to pause, kill and fill
 //	r  := services.Redis(t)
 //	c  := services.Caddy(t, "../Caddyfile", "SITE_ADDRESS=localhost:8443")
+//	p  := services.Program(t, "vps", argv, env, answers)   any other program, ended like the services
 //
 // TEST_DATABASE_URL and TEST_REDIS_URL use servers that run already; a test that has to stop its server is then skipped.
 // A binary that is missing is installed with apt-get where that is possible, else the test is skipped with one loud line.

@@ -101,7 +101,7 @@ func (d device) derived(level int, start int64) energy.Rollup {
 	end := start + spans[level]
 	if level == baseLevel {
 		var r energy.Rollup
-		d.samples(start, end, func(s *wire.Sample) bool { r.Add(start, s); return true })
+		d.samples(start, end, func(s *wire.Sample) bool { r.Add(s); return true })
 		return r
 	}
 	var sum energy.Sum

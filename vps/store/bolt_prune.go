@@ -117,7 +117,7 @@ func (d device) countInto(start int64, late []row) (new int, err error) {
 		}
 		samples[i].Time = fromMS(row.ms)
 	}
-	if new = len(addLate(&r, start, samples)); new == 0 {
+	if new = len(addLate(&r, samples)); new == 0 {
 		return 0, nil
 	}
 	return new, d.putRollup(baseLevel, start, &r)

@@ -75,17 +75,17 @@ func addRow(sum *energy.Sum, level int, start int64, r *energy.Rollup) {
 	}
 }
 
-// addLate adds samples, in ascending order, to the rollup r of a base row that begins at start and has lost its samples,
-// and returns the indexes of those that it counts. Those between the first and the last that r has seen are taken for
+// addLate adds samples, in ascending order, to the rollup r of a base row that has lost its samples, and returns the
+// indexes of those that it counts. Those between the first and the last that r has seen are taken for
 // repetitions: their keys cannot be known any more.
-func addLate(r *energy.Rollup, start int64, samples []*wire.Sample) (added []int) {
+func addLate(r *energy.Rollup, samples []*wire.Sample) (added []int) {
 	first, earlier := r.First, energy.Rollup{}
 	for i, s := range samples {
 		switch ms := s.Time.UnixMilli(); {
 		case ms < first && (earlier.Rows == 0 || ms > earlier.Last):
-			earlier.Add(start, s)
+			earlier.Add(s)
 		case ms > r.Last:
-			r.Add(start, s)
+			r.Add(s)
 		default:
 			continue
 		}
@@ -130,7 +130,7 @@ func (g *gatherer) sample(s *wire.Sample) {
 		g.partFrom = max(start, g.from, g.periods[len(g.periods)-1].Start.UnixMilli())
 		g.partTo = min(start+spans[baseLevel], g.to, g.end)
 	}
-	g.part.Add(g.partFrom, s)
+	g.part.Add(s)
 }
 
 func (g *gatherer) endPart() {

@@ -186,7 +186,7 @@ func extent(ctx context.Context, db querier, device string) (first, last int64, 
 func derive(ctx context.Context, db querier, device string, level int, start int64) (r energy.Rollup, err error) {
 	below := []deviceStretch{{device, stretch{level - 1, start, start + spans[level]}}}
 	if level == baseLevel {
-		err = readStretches(ctx, db, below, func(_ int, s *wire.Sample) { r.Add(start, s) })
+		err = readStretches(ctx, db, below, func(_ int, s *wire.Sample) { r.Add(s) })
 		return r, err
 	}
 	rows, err := db.Query(ctx, selectRollups, stretchArgs(below)...)

@@ -92,7 +92,7 @@ func (g *group) takeHeld(ctx context.Context, conn *pgx.Conn) error {
 			late[i] = r.sample
 		}
 		into := g.rollups[k]
-		for _, i := range addLate(&into.Rollup, k.start, late) {
+		for _, i := range addLate(&into.Rollup, late) {
 			rows[i].owner.new++
 			into.changed = true
 		}
@@ -163,12 +163,12 @@ func (g *group) deriveAll(ctx context.Context, conn *pgx.Conn) error {
 		}
 		r.changed = true
 		for _, row := range rows {
-			r.Add(k.start, row.sample)
+			r.Add(row.sample)
 		}
 	}
 	if len(anew) > 0 {
 		if err := readStretches(ctx, conn, anew, func(n int, s *wire.Sample) {
-			g.rollups[groupKey{anew[n].device, baseLevel, anew[n].from}].Add(anew[n].from, s)
+			g.rollups[groupKey{anew[n].device, baseLevel, anew[n].from}].Add(s)
 		}); err != nil {
 			return err
 		}

@@ -501,7 +501,7 @@ func recountPeriods(samples []wire.Sample, q Query) (periods []energy.Period) {
 				end = min(end, q.To.UnixMilli())
 			}
 		}
-		part.Add(start, &s)
+		part.Add(&s)
 	}
 	finish()
 	if n := len(periods); n > 0 {

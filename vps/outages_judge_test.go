@@ -1,0 +1,279 @@
+//go:build unix
+
+package vps_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"slices"
+	"time"
+
+	"sunspool/vps/energy"
+	"sunspool/vps/store"
+	"sunspool/wire"
+)
+
+// judge returns what was wrong in a sequence: in the answers, in what is stored, and in what follows from it.
+func (q *sequence) judge() []string {
+	q.judgeAnswers()
+	q.judgeRedisOnly()
+	q.judgeReady()
+	q.judgeRecovery()
+	q.judgeStore()
+	if n := len(q.wrong); n > 12 {
+		q.wrong = append(q.wrong[:12], fmt.Sprintf("and %d more", n-12))
+	}
+	return q.wrong
+}
+
+// hit reports whether a fault that hits one of these targets may have touched a request: it was under way between the
+// fault's beginning and the end of the time in which the server may recover.
+func (q *sequence) hit(a *attempt, on target) bool {
+	if a.began.Before(q.warm) {
+		return true // also a start is one
+	}
+	for _, e := range q.episodes {
+		if e.on&on != 0 && a.ended.After(e.began) && a.began.Before(e.ended.Add(recovery)) {
+			return true
+		}
+	}
+	return false
+}
+
+// inFlight is how long before a server is told to end it has surely begun with a request. A later one may meet a
+// connection that nobody accepts any more.
+const inFlight = 50 * time.Millisecond
+
+func (q *sequence) judgeAnswers() {
+	for i := range q.attempts {
+		a := &q.attempts[i]
+		switch {
+		case a.gaveUp:
+			continue
+		case a.err != nil:
+			if a.vps != 1 || !q.hit(a, onVPS) {
+				q.wrongf("no answer: %v", a)
+			}
+			for _, told := range q.site.told {
+				if a.began.Before(told.Add(-inFlight)) && a.ended.After(told) {
+					q.wrongf("in flight when the vps was told to end, and not answered: %v", a)
+				}
+			}
+			continue
+		case a.status == http.StatusServiceUnavailable:
+			if a.retryAfter == "" {
+				q.wrongf("a 503 without Retry-After: %v", a)
+			}
+			if !q.hit(a, onPostgres|onVPS) {
+				q.wrongf("refused although PostgreSQL was well: %v", a)
+			}
+		case a.status != http.StatusOK && (a.status != http.StatusNotFound || a.what != "realtime"):
+			q.wrongf("not an answer for an outage: %v", a)
+		}
+		if took := a.ended.Sub(a.began); took > slowest {
+			q.wrongf("slow: %v", a)
+		}
+	}
+}
+
+// redisOnly returns how long requests took while Redis alone failed.
+func (q *sequence) redisOnly() []time.Duration {
+	return q.took(func(a *attempt) bool {
+		return !q.hit(a, onPostgres|onVPS) && slices.ContainsFunc(q.episodes, func(e *episode) bool {
+			return e.on == onRedis && a.ended.After(e.began) && a.began.Before(e.ended)
+		})
+	})
+}
+
+// took returns how long some requests took.
+func (q *sequence) took(is func(*attempt) bool) (all []time.Duration) {
+	for i := range q.attempts {
+		if a := &q.attempts[i]; !a.gaveUp && is(a) {
+			all = append(all, a.ended.Sub(a.began))
+		}
+	}
+	return all
+}
+
+// judgeRedisOnly: a Redis that fails delays nobody. On a machine that is slow by itself it may add its own limit, 150 ms.
+func (q *sequence) judgeRedisOnly() {
+	calm := q.took(func(a *attempt) bool { return a.began.After(q.began) && a.ended.Before(q.episodes[0].began) })
+	limit := max(redisP99, 2*percentile(calm, 95)+150*time.Millisecond)
+	if all := q.redisOnly(); len(all) >= 100 && percentile(all, 99) > limit {
+		q.wrongf("while Redis failed the p99 of %d requests was %v, not below %v", len(all), percentile(all, 99), limit)
+	}
+}
+
+// sighting is how long before and after an answer its reason may have been seen elsewhere.
+const sighting = 150 * time.Millisecond
+
+// judgeReady holds what /ready said against the inserts of the same server: between two that were stored it must have
+// called the server ready, between two that were refused not.
+func (q *sequence) judgeReady() {
+	for vps := range q.bases {
+		var inserts []attempt
+		for _, a := range q.attempts {
+			if a.vps == vps && a.what == "ingest" && (a.stored() || a.storeFailed() || a.err != nil) {
+				inserts = append(inserts, a)
+			}
+		}
+		slices.SortFunc(inserts, func(a, b attempt) int { return a.ended.Compare(b.ended) })
+		for i := range q.attempts {
+			a := &q.attempts[i]
+			if a.vps != vps || a.what != "ready" || a.err != nil || a.began.Before(q.warm) {
+				continue
+			}
+			if want, known := expected(inserts, a); known && want != a.status && !(vps == 1 && q.hit(a, onVPS)) {
+				q.wrongf("/ready said %d when inserts said %d: %v", a.status, want, a)
+			}
+		}
+	}
+}
+
+// expected returns what /ready must say: what the inserts said that ended before, while and next after it was asked, if
+// they agree.
+func expected(inserts []attempt, ready *attempt) (status int, known bool) {
+	from, to := ready.began.Add(-sighting), ready.ended.Add(sighting)
+	for _, a := range inserts {
+		switch {
+		case a.ended.Before(from):
+			status, known = a.status, a.err == nil // nobody knows what became of one without an answer
+		case a.status != status:
+			return 0, false
+		case a.ended.After(to):
+			return status, known
+		}
+	}
+	return 0, false
+}
+
+func (q *sequence) judgeRecovery() {
+	for _, e := range q.episodes {
+		if e.recovered > recovery {
+			q.wrongf("%s for %v: a server stored nothing for %v after its end", e.name, e.lasts, e.recovered)
+		}
+	}
+}
+
+// judgeStore compares the database with what was sent and acknowledged.
+func (q *sequence) judgeStore() {
+	p, err := store.OpenPostgres(store.PostgresOptions{URL: q.site.url, Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		q.wrongf("open the database to judge it: %v", err)
+		return
+	}
+	defer p.Close()
+	for _, h := range q.houses {
+		stored, err := h.stored(p)
+		if err != nil {
+			q.wrongf("%s: %v", h.device, err)
+			continue
+		}
+		h.judgeSamples(stored)
+		h.judgeReceipts()
+		if err := h.judgeRollups(p, stored); err != nil {
+			q.wrongf("%s: %v", h.device, err)
+		}
+	}
+}
+
+func (h *house) stored(p *store.Postgres) (all []wire.Sample, err error) {
+	err = p.Each(context.Background(), h.device, time.Time{}, time.Time{}, func(s wire.Sample) bool {
+		all = append(all, s)
+		return true
+	})
+	return all, err
+}
+
+// judgeSamples: what was acknowledged is stored as it was sent, once, and nothing else is.
+func (h *house) judgeSamples(stored []wire.Sample) {
+	acked := map[int64]*wire.Sample{}
+	for _, b := range h.done {
+		if b.acked {
+			for i := range b.samples {
+				acked[b.samples[i].Time.UnixMilli()] = &b.samples[i]
+			}
+		}
+	}
+	seen, lost, other, twice := map[int64]bool{}, 0, 0, 0
+	for i := range stored {
+		ms := stored[i].Time.UnixMilli()
+		want := acked[ms]
+		if want == nil || !same(&stored[i], want) {
+			other++
+		}
+		if seen[ms] {
+			twice++
+		}
+		seen[ms] = true
+	}
+	for ms := range acked {
+		if !seen[ms] {
+			lost++
+		}
+	}
+	if lost+other+twice > 0 {
+		h.wrongf("%s: of %d samples that were acknowledged %d are lost, %d are stored twice, and %d are stored that were never sent so",
+			h.device, len(acked), lost, twice, other)
+	}
+}
+
+// judgeReceipts: the answers called each sample new once, or not at all if the answer that did was never heard.
+func (h *house) judgeReceipts() {
+	for _, b := range h.done {
+		if n := len(b.samples); b.inserted > n || b.inserted < n && !b.unsure {
+			h.wrongf("%s: the answers called %d of the %d samples of batch %s new", h.device, b.inserted, n, b.id)
+		}
+	}
+}
+
+// judgeRollups: what the store says of five minutes, hours and days is what its samples say.
+func (h *house) judgeRollups(p *store.Postgres, stored []wire.Sample) error {
+	for _, r := range []store.Resolution{store.FiveMinutes, store.Hour, store.Day} {
+		got, err := p.Periods(context.Background(), store.Query{Device: h.device, Resolution: r, Zone: time.UTC})
+		if err != nil {
+			return err
+		}
+		want := recount(stored, r)
+		wrong := max(len(got), len(want)) - min(len(got), len(want))
+		for i := range min(len(got), len(want)) {
+			if !got[i].Start.Equal(want[i].Start) || !bytes.Equal(got[i].Rollup.Append(nil), want[i].Rollup.Append(nil)) {
+				wrong++
+			}
+		}
+		if wrong > 0 {
+			h.wrongf("%s: %d of %d rollups of %s are not what the samples say", h.device, wrong, len(want), r)
+		}
+	}
+	return nil
+}
+
+// recount makes the periods of samples in ascending order, by the clock of UTC, with nothing kept in between.
+func recount(samples []wire.Sample, r store.Resolution) (periods []energy.Period) {
+	var sum energy.Sum
+	finish := func() {
+		if n := len(periods); n > 0 {
+			periods[n-1].Rollup = sum.Rollup()
+		}
+	}
+	for len(samples) > 0 {
+		start := samples[0].Time.Truncate(energy.Base)
+		end := start.Add(energy.Base)
+		var base energy.Rollup
+		for len(samples) > 0 && samples[0].Time.Before(end) {
+			base.Add(&samples[0])
+			samples = samples[1:]
+		}
+		if n := len(periods); n == 0 || !start.Before(periods[n-1].End) {
+			finish()
+			from, to := r.Period(start, time.UTC)
+			periods, sum = append(periods, energy.Period{Start: from, End: to}), energy.Sum{}
+		}
+		sum.AddBase(start.UnixMilli(), end.UnixMilli(), &base)
+	}
+	finish()
+	return periods
+}
