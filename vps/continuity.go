@@ -68,7 +68,8 @@ func (s *Server) continuity(c *call) (any, error) {
 		return nil, refuse(422, "too_long", "The span is too long: at most 400 days in one answer.").next("ask for one year after the other")
 	}
 	answer := continuityAnswer{DeviceID: device, From: sp.from.UTC(), To: sp.to.UTC(), Holes: []hole{}}
-	if !sp.from.Before(sp.to) {
+	if !sp.from.Before(sp.to) { // it is yet to come
+		answer.To = answer.From
 		return answer, nil
 	}
 	search := holeSearch{s: s, c: c, device: device}

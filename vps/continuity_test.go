@@ -114,6 +114,14 @@ func TestHolesHaveReasons(t *testing.T) {
 	}
 }
 
+func TestContinuityOfTheFutureIsEmpty(t *testing.T) {
+	b := zoned(t, "UTC", testNow)
+	got := answered[continuityAnswer](b, "/v1/continuity?device_id=inv-1&from=2027-01-01&to=2027-01-02")
+	if !got.To.Equal(got.From) || got.Complete || got.Rows != 0 || got.Holes == nil || len(got.Holes) != 0 {
+		t.Errorf("%+v", got)
+	}
+}
+
 func TestContinuityOfAPerfectDayIsComplete(t *testing.T) {
 	b := zoned(t, "Europe/Brussels", testNow)
 	b.put("inv-1", polled(rand.New(rand.NewPCG(1, 1)), testNow.Add(-30*time.Hour), testNow, 5*time.Second))

@@ -21,6 +21,7 @@ const (
 	readOnly        = "25006" // a standby, after a failover
 	undefinedTable  = "42P01" // somebody dropped our tables, or the database was restored
 	noSuchDatabase  = "3D000"
+	unknownName     = "42704" // of a setting, among others
 	cachedPlan      = "0A000" // the schema changed under a prepared statement
 	noSuchStatement = "26000"
 	serialization   = "40001"
@@ -165,6 +166,9 @@ func refusal(config *pgx.ConnConfig, err error) error {
 	case c == "42501":
 		fault.Code, fault.What = "database_rights", fmt.Sprintf("user %q may not set up database %q", config.User, config.Database)
 		fault.Next = fmt.Sprintf("make it the owner: ALTER DATABASE %s OWNER TO %s", config.Database, config.User)
+	case c == unknownName && strings.HasPrefix(fault.Why, "unrecognized configuration parameter"):
+		fault.Code, fault.What = "database_url_invalid", "PostgreSQL does not know a setting in DATABASE_URL"
+		fault.Next = "correct what follows the ? in DATABASE_URL"
 	case strings.HasPrefix(c, "42"):
 		fault.Code, fault.What = "database_schema", fmt.Sprintf("the tables of sunspool cannot be made in database %q", config.Database)
 		fault.Next = "give sunspool a database of its own"

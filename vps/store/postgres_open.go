@@ -58,15 +58,17 @@ func OpenPostgres(o PostgresOptions) (*Postgres, error) {
 		p.queues = append(p.queues, queue)
 		p.running.Go(func() { p.write(queue) })
 	}
-	first := make(chan error, 1)
-	p.running.Go(func() { p.connect(ctx, config, o, first) })
+	first := make(chan error)
+	opening, opened := context.WithTimeout(ctx, connectTime)
+	defer opened()
+	p.running.Go(func() { p.connect(ctx, opening, config, o, first) })
 	select {
 	case err := <-first:
-		if _, act := errors.AsType[*health.Fault](err); act {
+		if isFault(err) {
 			p.Close()
 			return nil, err
 		}
-	case <-time.After(connectTime): // it hangs, or a migration takes its time
+	case <-opening.Done(): // it hangs, or a migration takes its time
 	}
 	return p, nil
 }
@@ -148,9 +150,14 @@ func (p *pools) close() {
 	p.read.Close()
 }
 
-// connect prepares the database as often as there is none that is ours, until ctx ends. It tells first how the first
-// time went.
-func (p *Postgres) connect(ctx context.Context, config *pgxpool.Config, o PostgresOptions, first chan<- error) {
+func isFault(err error) bool {
+	_, ok := errors.AsType[*health.Fault](err)
+	return ok
+}
+
+// connect prepares the database as often as there is none that is ours, until ctx ends. While the store is opening it
+// tells first how that went; a fault then is the end of it.
+func (p *Postgres) connect(ctx, opening context.Context, config *pgxpool.Config, o PostgresOptions, first chan<- error) {
 	said := ""
 	for {
 		err := p.connectOnce(ctx, config, o)
@@ -159,7 +166,10 @@ func (p *Postgres) connect(ctx context.Context, config *pgxpool.Config, o Postgr
 		}
 		select {
 		case first <- err:
-		default:
+			if isFault(err) {
+				return
+			}
+		case <-opening.Done():
 		}
 		if err == nil {
 			said = ""
@@ -174,7 +184,11 @@ func (p *Postgres) connect(ctx context.Context, config *pgxpool.Config, o Postgr
 		}
 		if text := err.Error(); text != said {
 			said = text
-			p.log.Error("database not ready, trying again", "error", err)
+			next := "check that the PostgreSQL of DATABASE_URL runs and can be reached; edges keep their samples meanwhile"
+			if f, ok := errors.AsType[*health.Fault](err); ok {
+				next = f.Next
+			}
+			p.log.Error("database not ready, trying again", "error", err, "next", next)
 		}
 		select {
 		case <-ctx.Done():

@@ -103,6 +103,7 @@ func TestDatabaseThatCannotBeUsedIsAFault(t *testing.T) {
 	for _, c := range []struct{ code, url string }{
 		{"database_url_invalid", "postgres://user:" + secret + "@[::1/db"},
 		{"database_url_invalid", as("sunspool", "postgres", "sslmode=perhaps")},
+		{"database_url_invalid", as("sunspool", "postgres", "sslmode=disable&nonsense=1")},
 		{"database_missing", as("sunspool", "nowhere", "sslmode=disable")},
 		{"database_login", as("stranger", "postgres", "sslmode=disable")},
 		{"database_rights", as("guest", "postgres", "sslmode=disable")},
@@ -118,6 +119,9 @@ func TestDatabaseThatCannotBeUsedIsAFault(t *testing.T) {
 		text := fmt.Sprint(fault, fault.What, fault.Why, fault.Next, fault.Err, log.String())
 		if fault.Code != c.code || fault.What == "" || fault.Why == "" || fault.Next == "" || fault.Exit == 0 || strings.Contains(text, "canary") {
 			t.Errorf("%s: %#v", c.code, fault)
+		}
+		if strings.Contains(log.String(), "trying again") {
+			t.Errorf("%s: it does not try again, but says so: %s", c.code, log.String())
 		}
 		if err := MigratePostgres(t.Context(), c.url, quiet); err == nil {
 			t.Errorf("%s: migrated", c.code)
@@ -152,7 +156,15 @@ func TestCommitIsDurableWhateverTheServersDefault(t *testing.T) {
 func TestStoreOpensBeforeItsDatabase(t *testing.T) {
 	pg := services.Postgres(t, services.NoFsync)
 	pg.Stop()
-	p := openPostgres(t, pg.URL())
+	var log lockedBuffer
+	p, err := OpenPostgres(PostgresOptions{URL: pg.URL(), Log: log.logger()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close()
+	eventually(t, 5*time.Second, "the log says what to do", func() bool {
+		return strings.Contains(log.String(), "trying again") && strings.Contains(log.String(), `"next":"check that`)
+	})
 	for name, call := range calls(p) {
 		if err := call(t.Context()); !errors.Is(err, ErrUnavailable) {
 			t.Errorf("%s without a database: %v", name, err)

@@ -107,6 +107,8 @@ func WrongRedisURL(address string) string {
 func redisOption(address string) (option rueidis.ClientOption, why string) {
 	u, err := url.Parse(address)
 	switch {
+	case !strings.Contains(address, "://"): // host:port alone, most often
+		return option, "does not begin with redis:// or rediss://"
 	case err != nil:
 		return option, "is not a URL: a password with other signs than letters and digits must be percent-encoded"
 	case u.Scheme != "redis" && u.Scheme != "rediss":
@@ -424,6 +426,8 @@ func (r *Redis) report(err error) {
 	switch code, _, _ := strings.Cut(why, " "); code {
 	case "WRONGPASS", "NOAUTH", "NOPERM", "ERR":
 		fault.Code, fault.Next = "redis_refuses", "check the user, the password and the database in REDIS_URL, and what that user may do"
+	case "DB": // index is out of range
+		fault.Code, fault.Next = "redis_refuses", "correct the number of the database at the end of REDIS_URL: it is larger than this Redis has"
 	case "OOM":
 		fault.Code, fault.Next = "redis_full", "give Redis more memory, or let it drop old keys: maxmemory-policy allkeys-lru"
 	}

@@ -380,6 +380,17 @@ func TestWrongPasswordIsSaidAndNotShown(t *testing.T) {
 	}
 }
 
+func TestDatabaseThatRedisDoesNotHaveIsSaid(t *testing.T) {
+	server := services.Redis(t)
+	u, _ := url.Parse(server.URL())
+	u.Path = "/99"
+	var log syncBuffer
+	connected(t, &counted{pv: 1}, u.String(), time.Hour, slog.New(slog.NewTextHandler(&log, nil)))
+	eventually(t, 5*time.Second, "it is said", func() bool {
+		return strings.Contains(log.String(), "redis_refuses") && strings.Contains(log.String(), "the number of the database")
+	})
+}
+
 func TestRedisURLThatIsNoneIsRefusedWithoutBeingShown(t *testing.T) {
 	for address, want := range map[string]string{
 		"redis://:canary 1@h\x7f":             "not a URL",
@@ -390,6 +401,7 @@ func TestRedisURLThatIsNoneIsRefusedWithoutBeingShown(t *testing.T) {
 		"redis://:canary@h/one":               "database",
 		"rediss://:canary@h?skip_verify=true": "not used",
 		"canary":                              "redis://",
+		"127.0.0.1:6379/canary":               "redis://",
 	} {
 		_, err := NewRedis(&counted{}, address, time.Second, nil)
 		fault, ok := errors.AsType[*health.Fault](err)
