@@ -77,7 +77,7 @@ func (h healthCommand) ask(ctx context.Context) (string, error) {
 		return "the vps serves", vps.Check(ctx, h.ListenAddr, h.TLSCertFile)
 	}
 	path := cmp.Or(h.HealthPath, filepath.Join(filepath.Dir(h.SpoolPath), "health.json"))
-	return edge.Check(path, time.Duration(h.PollS*float64(time.Second)))
+	return edge.Check(path, time.Duration(h.PollS*float64(time.Second)), time.Now())
 }
 
 func main() {

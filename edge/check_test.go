@@ -38,7 +38,7 @@ func TestCheckBelievesOnlyAFreshAndHonestHealthFile(t *testing.T) {
 			if err := os.WriteFile(path, []byte(c.text), 0o600); err != nil {
 				t.Fatal(err)
 			}
-			line, err := Check(path, poll)
+			line, err := Check(path, poll, time.Now())
 			got, want := line, c.want
 			if err != nil {
 				got = "!" + err.Error()
@@ -47,7 +47,7 @@ func TestCheckBelievesOnlyAFreshAndHonestHealthFile(t *testing.T) {
 				t.Errorf("%s: %q, want %q", name, got, want)
 			}
 		}
-		if _, err := Check(filepath.Join(dir, "none"), poll); err == nil {
+		if _, err := Check(filepath.Join(dir, "none"), poll, time.Now()); err == nil {
 			t.Error("a file that is not there is healthy")
 		}
 	})

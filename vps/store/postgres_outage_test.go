@@ -176,9 +176,13 @@ func TestKilledServerLosesNothing(t *testing.T) {
 		pg.Start()
 	}
 	for i := range 3 { // one session that dies so takes all others with it, and the server recovers from its log
-		backend, err := strconv.Atoi(pg.Query(`select pid from pg_stat_activity where application_name = 'sunspool' limit 1`))
-		if err != nil {
-			t.Fatal(err)
+		backend := 0
+		for began := time.Now(); backend == 0; time.Sleep(20 * time.Millisecond) { // the store may just be connecting
+			var err error
+			backend, err = strconv.Atoi(pg.Query(`select coalesce(max(pid), 0) from pg_stat_activity where application_name = 'sunspool'`))
+			if err != nil || time.Since(began) > 20*time.Second {
+				t.Fatal("no session of the store: ", err)
+			}
 		}
 		if err := syscall.Kill(backend, syscall.SIGKILL); err != nil {
 			t.Fatal(err)
