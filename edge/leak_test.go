@@ -218,6 +218,7 @@ func TestAWeekOfFaultsLeaksNothing(t *testing.T) {
 		e.Spool.Close()
 		e.Uploader.Client.CloseIdleConnections()
 		w.server.Close()
+		time.Sleep(10 * time.Second) // our own server's handlers notice: one may be between two drips
 		synctest.Wait()
 		if left := leaked(); left != "" {
 			t.Errorf("Run has returned, and there still is\n%s", left)
