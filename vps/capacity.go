@@ -41,7 +41,7 @@ func (s *Server) capacity(c *call) (any, error) {
 		return nil, err
 	}
 	quarters, err := s.periods(c, store.Query{Device: device, Resolution: store.Quarter, Zone: zone,
-		From: startOf(month.Year(), month.Month(), 1, zone), To: startOf(month.Year(), month.Month()+1, 1, zone)})
+		From: store.Midnight(month.Year(), month.Month(), 1, zone), To: store.Midnight(month.Year(), month.Month()+1, 1, zone)})
 	if err != nil {
 		return nil, err
 	}

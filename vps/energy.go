@@ -160,9 +160,9 @@ func (sp span) before(mode string, now time.Time) (earlier span, elapsed bool) {
 		// The last of a longer month is the last of a shorter one, not the first of the next.
 		m, y, d = m-time.Month(months), y-years, d-days
 		if end := time.Date(y, m+1, 0, 0, 0, 0, 0, time.UTC).Day(); days == 0 && d > end {
-			return startOf(y, m+1, 1, sp.zone)
+			return store.Midnight(y, m+1, 1, sp.zone)
 		}
-		day := startOf(y, m, d, sp.zone)
+		day := store.Midnight(y, m, d, sp.zone)
 		clock := time.Date(y, m, d, t.Hour(), t.Minute(), t.Second(), t.Nanosecond(), sp.zone)
 		if clock.Before(day) {
 			return day

@@ -165,7 +165,7 @@ func (e *export) periods() error {
 	}
 	now := e.s.Now()
 	for from := e.span.from; ; {
-		to := minTime(startOfDay(from, exportResolutions[e.resolution]), e.span.to)
+		to := minTime(store.Midnight(from.Year(), from.Month(), from.Day()+exportResolutions[e.resolution], from.Location()), e.span.to)
 		var periods []energy.Period
 		var err error
 		if from.Before(to) {

@@ -122,7 +122,7 @@ func (s *Server) pvToday(c *call, sample *wire.Sample) *float64 {
 		return nil
 	}
 	today := span{to: sample.Time.Add(time.Millisecond), zone: zone}
-	today.from = startOfDay(sample.Time.In(zone), 0)
+	today.from, _ = store.Day.Period(sample.Time, zone)
 	rows, err := s.rows(c, sample.DeviceID, today, store.Day)
 	if err != nil || len(rows) == 0 {
 		return nil

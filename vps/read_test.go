@@ -205,6 +205,7 @@ func TestFramesAreCutWhereTheClocksChange(t *testing.T) {
 		{"Asia/Kolkata", "2026-06-21T10:10:00Z", "day", "2026-06-20T18:30:00Z", "2026-06-21T18:30:00Z", "2026-06-21T09:30:00Z"},
 		{"Europe/Brussels", "2026-12-31T23:30:00Z", "year", "2026-12-31T23:00:00Z", "2027-12-31T23:00:00Z", "2026-12-31T23:00:00Z"},
 		{"Europe/Brussels", "2026-01-31T10:00:00Z", "month", "2025-12-31T23:00:00Z", "2026-01-31T23:00:00Z", "2026-01-30T23:00:00Z"},
+		{"Australia/Lord_Howe", "2026-04-04T15:20:00Z", "day", "2026-04-04T13:00:00Z", "2026-04-05T13:30:00Z", "2026-04-04T15:00:00Z"},
 		{"UTC", "2026-01-31T10:00:00Z", "all", "0001-01-01T00:00:00Z", "2026-02-01T00:00:00Z", "2026-01-01T00:00:00Z"},
 	} {
 		zone, err := time.LoadLocation(test.zone)
@@ -212,7 +213,7 @@ func TestFramesAreCutWhereTheClocksChange(t *testing.T) {
 			t.Fatal(err)
 		}
 		now, _ := time.Parse(time.RFC3339, test.now)
-		from, to, running := frames[test.frame](now.In(zone))
+		from, to, running := frames[test.frame].around(now, zone)
 		for _, cut := range []struct {
 			name string
 			got  time.Time

@@ -27,7 +27,7 @@ func (s *Server) series(c *call) (any, error) {
 		return s.powers(c, device, query)
 	}
 	name := last(query, "frame")
-	cut, ok := frames[name]
+	frame, ok := frames[name]
 	if !ok {
 		return nil, refuse(422, "bad_frame", fmt.Sprintf(
 			"Invalid frame '%s'. Must be one of: ['all', 'day', 'month', 'year'].", capped(name)))
@@ -37,11 +37,11 @@ func (s *Server) series(c *call) (any, error) {
 		return nil, err
 	}
 
-	from, to, running := cut(s.Now().In(zone))
+	from, to, running := frame.around(s.Now(), zone)
 	if last(query, "partial") != "1" {
 		to = running
 	}
-	q := store.Query{Device: device, From: from, To: to, Resolution: resolutions[name], Zone: zone}
+	q := store.Query{Device: device, From: from, To: to, Resolution: frame.bucket, Zone: zone}
 	periods, err := ask(s, c, "periods", func(ctx context.Context) ([]energy.Period, error) {
 		if !from.IsZero() && !from.Before(to) {
 			return nil, nil // the first bucket of the frame is the running one
@@ -70,46 +70,18 @@ func (s *Server) seriesZone(c *call, device, asked string) (*time.Location, erro
 	return zone, nil
 }
 
-var resolutions = map[string]store.Resolution{"day": store.Hour, "month": store.Day, "year": store.Month, "all": store.Month}
+// frame is a span around now, all time if it has no name, and what it is cut into.
+type frame struct{ span, bucket store.Resolution }
 
-// frames cut the time around now: where the frame begins and ends, and where its running bucket begins.
-var frames = map[string]func(now time.Time) (from, to, running time.Time){
-	"day": func(now time.Time) (from, to, running time.Time) {
-		return startOfDay(now, 0), startOfDay(now, 1), startOfHour(now)
-	},
-	"month": func(now time.Time) (from, to, running time.Time) {
-		return startOfMonth(now, 0), startOfMonth(now, 1), startOfDay(now, 0)
-	},
-	"year": func(now time.Time) (from, to, running time.Time) {
-		return startOfYear(now, 0), startOfYear(now, 1), startOfMonth(now, 0)
-	},
-	"all": func(now time.Time) (from, to, running time.Time) {
-		return time.Time{}, startOfMonth(now, 1), startOfMonth(now, 0)
-	},
+var frames = map[string]frame{
+	"day": {store.Day, store.Hour}, "month": {store.Month, store.Day}, "year": {store.Year, store.Month}, "all": {"", store.Month},
 }
 
-// startOf returns the first instant of a local day, which is not midnight where the clocks go forward at midnight.
-func startOf(year int, month time.Month, day int, zone *time.Location) time.Time {
-	t := time.Date(year, month, day, 0, 0, 0, 0, zone)
-	if want := time.Date(year, month, day, 12, 0, 0, 0, zone).Day(); t.Day() != want {
-		t = t.Add(time.Hour)
+// around returns where the frame begins and ends, and where its running bucket begins.
+func (f frame) around(now time.Time, zone *time.Location) (from, to, running time.Time) {
+	running, to = f.bucket.Period(now, zone)
+	if f.span != "" {
+		from, to = f.span.Period(now, zone)
 	}
-	return t
-}
-
-func startOfDay(t time.Time, ahead int) time.Time {
-	return startOf(t.Year(), t.Month(), t.Day()+ahead, t.Location())
-}
-
-func startOfMonth(t time.Time, ahead int) time.Time {
-	return startOf(t.Year(), t.Month()+time.Month(ahead), 1, t.Location())
-}
-
-func startOfYear(t time.Time, ahead int) time.Time {
-	return startOf(t.Year()+ahead, time.January, 1, t.Location())
-}
-
-// startOfHour counts back instead of rebuilding the time, which would be ambiguous in the hour that happens twice.
-func startOfHour(t time.Time) time.Time {
-	return t.Add(-time.Duration(t.Minute())*time.Minute - time.Duration(t.Second())*time.Second - time.Duration(t.Nanosecond()))
+	return from, to, running
 }

@@ -42,7 +42,7 @@ func moment(query url.Values, name string, zone *time.Location, ahead int) (time
 	}
 	t, err := time.ParseInLocation(time.DateOnly, text, time.UTC)
 	if err == nil {
-		t = startOf(t.Year(), t.Month(), t.Day()+ahead, zone)
+		t = store.Midnight(t.Year(), t.Month(), t.Day()+ahead, zone)
 	} else {
 		// An unescaped + of the zone's offset arrives as a space.
 		t, err = time.Parse(time.RFC3339, strings.Replace(text, " ", "+", 1))

@@ -227,7 +227,8 @@ func stateSince(newest *wire.Sample, now time.Time, edge *wire.Edge) (state stri
 // energies returns the energy of the local day of now.
 func (e *events) energies(now time.Time) (todayEvent, error) {
 	answer := todayEvent{Date: now.Format(time.DateOnly), Zone: now.Location().String()}
-	day := span{from: startOfDay(now, 0), to: startOfDay(now, 1), zone: now.Location()}
+	day := span{zone: now.Location()}
+	day.from, day.to = store.Day.Period(now, now.Location())
 	rows, err := e.s.rows(e.c, e.device, day, store.Day)
 	if err != nil || len(rows) == 0 {
 		return answer, err

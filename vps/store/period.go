@@ -12,11 +12,11 @@ func (r Resolution) Period(t time.Time, zone *time.Location) (start, end time.Ti
 	t = t.In(zone)
 	switch y, m, d := t.Date(); r {
 	case Year:
-		return midnight(y, 1, 1, zone), midnight(y+1, 1, 1, zone)
+		return Midnight(y, 1, 1, zone), Midnight(y+1, 1, 1, zone)
 	case Month:
-		return midnight(y, m, 1, zone), midnight(y, m+1, 1, zone)
+		return Midnight(y, m, 1, zone), Midnight(y, m+1, 1, zone)
 	case Day:
-		return midnight(y, m, d, zone), midnight(y, m, d+1, zone)
+		return Midnight(y, m, d, zone), Midnight(y, m, d+1, zone)
 	case Hour:
 		_, offset := t.Zone()
 		local := time.Duration(offset) * time.Second
@@ -39,8 +39,9 @@ func (r Resolution) Period(t time.Time, zone *time.Location) (start, end time.Ti
 // fixed are the resolutions whose periods are the same in every zone.
 var fixed = map[Resolution]time.Duration{Minute: time.Minute, FiveMinutes: 5 * time.Minute, Quarter: 15 * time.Minute}
 
-// midnight returns the first instant of a local day.
-func midnight(y int, m time.Month, d int, zone *time.Location) time.Time {
+// Midnight returns the first instant of a local day, which is 01:00 where the clocks go forward at midnight. Month and day may be beyond
+// their ends, as for time.Date.
+func Midnight(y int, m time.Month, d int, zone *time.Location) time.Time {
 	t := time.Date(y, m, d, 0, 0, 0, 0, zone)
 	if day := time.Date(y, m, d, 0, 0, 0, 0, time.UTC).Day(); t.Day() != day { // skipped: t is 23:00 of the day before
 		_, t = t.ZoneBounds()
