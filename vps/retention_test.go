@@ -3,6 +3,8 @@ package vps
 import (
 	"context"
 	"log/slog"
+	"path/filepath"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -70,4 +72,48 @@ func TestRetentionOutlivesAnOutage(t *testing.T) {
 			t.Errorf("%d calls in three hours, want 4", p.calls)
 		}
 	})
+}
+
+// The setting reaches the store: what is older is gone when the service has run for a moment, the rest is there.
+func TestRunDeletesWhatIsOlderThanTheSetting(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "vps.db")
+	disk, err := store.OpenBolt(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := time.Now()
+	var all []wire.Sample
+	for days := range 20 {
+		all = append(all, wire.Sample{Time: now.AddDate(0, 0, -days), PVPowerW: 1, Count: 1})
+	}
+	if n, err := disk.Insert(t.Context(), "inv-1", all); n != len(all) || err != nil {
+		t.Fatal(n, err)
+	}
+	if err := disk.Close(); err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	done, log := make(chan error, 1), new(logBuffer)
+	cfg := Config{DataDir: dir, ListenAddr: "127.0.0.1:0", DeviceTokens: token1 + ":inv-1", RawRetentionDays: 10}
+	go func() { done <- Run(ctx, cfg, slog.New(slog.NewJSONHandler(log, nil))) }()
+	for began := time.Now(); !strings.Contains(log.String(), "old samples deleted"); time.Sleep(10 * time.Millisecond) {
+		if time.Since(began) > 10*time.Second {
+			t.Error("nothing was deleted in 10 s")
+			break
+		}
+	}
+	stop()
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	if disk, err = store.OpenBolt(path); err != nil {
+		t.Fatal(err)
+	}
+	defer disk.Close()
+	left := 0
+	disk.Each(t.Context(), "inv-1", time.Time{}, time.Time{}, func(wire.Sample) bool { left++; return true })
+	if left < 10 || left > 11 {
+		t.Errorf("%d samples are left of 20 days, want those of 10", left)
+	}
 }
