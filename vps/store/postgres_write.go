@@ -340,13 +340,15 @@ func (g *group) stored(r *pgRow) {
 	g.touched[k] = append(g.touched[k], r)
 }
 
-// sameSamples counts the parameters' rows that have the same values as the stored one of their key.
+// sameSamples counts the parameters' rows that have the same values as the stored one of their key. OFFSET 0 has each
+// looked up: for thousands of them the planner would rather join all that was ever stored.
 var sameSamples = func() string {
 	old := make([]string, len(wire.Fields))
 	for i, f := range wire.Fields {
 		old[i] = "old." + f.Name
 	}
-	return `select count(*) from ` + newSamples + ` join samples old using (device_id, ts)
+	return `select count(*) from ` + newSamples + ` cross join lateral
+		(select * from samples where device_id = new.device_id and ts = new.ts offset 0) old
 		where (new.` + strings.Join(strings.Split(fieldColumns, ", "), ", new.") + `, new.sample_count, new."values"::jsonb)
 		is not distinct from (` + strings.Join(old, ", ") + `, old.sample_count, old."values")`
 }()
