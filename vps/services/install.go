@@ -12,6 +12,13 @@ import (
 	"testing"
 )
 
+// Need returns the path of a program, after installing the Debian package if it is missing and we may. Without it the
+// test is skipped.
+func Need(t testing.TB, pkg, program string) string {
+	t.Helper()
+	return need(t, pkg, inPath(program))
+}
+
 // need returns what find finds, after installing the Debian package if it finds nothing and we may. Without it the test
 // is skipped.
 func need(t testing.TB, pkg string, find func() (path string, ok bool)) string {
