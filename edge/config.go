@@ -44,6 +44,9 @@ type Config struct {
 	ClockTrust   string            `name:"clock-trust" env:"CLOCK_TRUST" default:"auto" enum:"auto,always" help:"auto keeps samples until a time server or our own server vouches for the time; always believes this host's clock."`
 	SpoolMaxMB   int               `name:"spool-max-mb" env:"SPOOL_MAX_MB" help:"The most that the spool may use, MiB, from 16. From 70 % on the inverter is read less often, nothing is deleted. Default: 1024, or 512 on a 32-bit system."`
 	CommitS      float64           `name:"spool-commit-interval-s" env:"SPOOL_COMMIT_INTERVAL_S" default:"0" help:"Seconds for which samples are collected in memory before they are written, up to 300: spares a memory card, but a power cut loses as many seconds. 0 writes each poll; a normal stop loses nothing."`
+
+	// Busy is told before work that takes long on a spool that is damaged or that has become too large: for how long at most.
+	Busy func(most time.Duration) `kong:"-"`
 }
 
 const (
