@@ -93,6 +93,9 @@ func TestModulesHaveOneDoor(t *testing.T) {
 		"github.com/redis/rueidis":               {"vps/store/redis.go"},
 		"github.com/jackc/pgx":                   {"vps/store/", "vps/services/"},
 		"github.com/jackc/tern":                  {"vps/store/postgres_open.go"},
+		"github.com/coreos/go-systemd":           {"systemd/"},
+		"github.com/kardianos/service":           {"systemd/"},
+		"github.com/hashicorp/go-envparse":       {"systemd/"},
 		"go.yaml.in/yaml":                        {}, // tests alone
 		"github.com/getkin/kin-openapi":          {}, // tests alone
 	}
