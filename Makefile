@@ -31,6 +31,27 @@ lint: ## gofmt, vet, go fix, staticcheck
 build: ## the static binary, ./sunspool
 	$(GO) build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o sunspool .
 
+# nfpm, and with it all that it needs, is built in its own module.
+NFPM := $(GO) run github.com/goreleaser/nfpm/v2/cmd/nfpm@v2.45.2
+SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || echo 0)
+DEB_VERSION ?= $(shell packaging/version)
+export SOURCE_DATE_EPOCH
+
+deb: $(addprefix deb-,amd64 arm64 armhf) ## the Debian packages, dist/*.deb: amd64, arm64, armhf (ARMv6)
+
+deb-amd64: GOENV := GOARCH=amd64
+deb-arm64: GOENV := GOARCH=arm64
+deb-armhf: GOENV := GOARCH=arm GOARM=6
+
+deb-%: stage
+	@mkdir -p build/$* dist
+	GOOS=linux $(GOENV) $(GO) build -trimpath -ldflags "-s -w -X main.version=$(DEB_VERSION)" -o build/$*/sunspool .
+	ARCH=$* VERSION=$(DEB_VERSION) PROGRAM=build/$*/sunspool \
+		$(NFPM) package --packager deb --target dist/sunspool_$(DEB_VERSION)_$*.deb
+
+stage: # manual pages, completions and licences, the same for all
+	packaging/stage
+
 bench: ## benchmarks; each prints its ratio to a baseline of the same run
 	$(GO) test -run '^$$' -bench . -benchtime 1s ./...
 
