@@ -57,6 +57,7 @@ func (e *Edge) Run(ctx context.Context) error {
 	e.spool.Report(e.Spool.Alarm(nil)) // it is open
 
 	e.fillRing()
+	e.Inverter.Asked = e.Report.refresh
 
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
