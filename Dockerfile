@@ -24,13 +24,13 @@ COPY --chmod=0755 $TARGETPLATFORM/sunspool /out/sunspool
 
 FROM ${BINARY} AS binary
 
-# A folder for samples that belongs to the user below: a new volume takes its owner from it.
+# A folder for samples that belongs to the user below: a new volume takes its owner and its mode from it.
 FROM scratch AS folders
 WORKDIR /image/data
 
 # No shell, no libraries; certificates of authorities and time zones are in the program.
 FROM scratch AS sunspool
-COPY --from=folders --chown=65532:65532 /image/ /
+COPY --from=folders --chown=65532:65532 --chmod=0700 /image/ /
 COPY --from=binary /out/sunspool /sunspool
 USER 65532:65532
 VOLUME /data
