@@ -24,13 +24,13 @@ COPY --chmod=0755 $TARGETPLATFORM/sunspool /out/sunspool
 
 FROM ${BINARY} AS binary
 
-# A folder for samples that belongs to the user below: a new volume takes its owner from it.
+# A folder for samples that belongs to the user below: a new volume takes its owner and its mode from it.
 FROM scratch AS folders
 WORKDIR /image/data
 
 # No shell, no libraries; certificates of authorities and time zones are in the program.
 FROM scratch AS sunspool
-COPY --from=folders --chown=65532:65532 /image/ /
+COPY --from=folders --chown=65532:65532 --chmod=0700 /image/ /
 COPY --from=binary /out/sunspool /sunspool
 USER 65532:65532
 VOLUME /data
@@ -39,7 +39,8 @@ ENTRYPOINT ["/sunspool"]
 
 FROM sunspool AS edge
 CMD ["edge"]
-HEALTHCHECK --interval=60s --timeout=10s --start-period=90s --retries=3 CMD ["/sunspool", "health", "edge"]
+# Unhealthy within two intervals once polling has stopped: edge/check.go has the arithmetic.
+HEALTHCHECK --interval=90s --timeout=10s --start-period=120s --retries=1 CMD ["/sunspool", "health", "edge"]
 
 FROM sunspool AS vps
 ENV LISTEN_ADDR=0.0.0.0:8000

@@ -7,7 +7,7 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo deve
 export CGO_ENABLED ?= 0
 
 
-.PHONY: help test unit race lint build bench bench-vps fuzz demo simulate clock test-damage test-crash test-frames test-leaks test-backlog test-hostile test-outages test-32bit test-386 test-arm
+.PHONY: help test unit race lint build bench bench-vps fuzz demo simulate clock test-damage test-crash test-frames test-leaks test-backlog test-hostile test-outages test-images test-compose test-32bit test-386 test-arm
 
 help:
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -85,6 +85,9 @@ test-hostile: ## N=100000 hostile requests to the vps while a good client works
 
 test-outages: ## N=200 random sequences of outages of PostgreSQL, Redis and the vps itself under load
 	$(TORTURE) ./vps -run OutagesLoseNothing -outages $(or $(N),200) -outage-seed $(or $(SEED),1)
+
+test-images: ## both images built and run in a Docker engine of its own (root; needs docker.io, which root on Debian installs)
+	$(TORTURE) ./packaging -run '^TestImages$$' -images
 
 test-32bit: test-386 test-arm ## what depends on the size of a word, on 386 and on the oldest Raspberry Pi
 

@@ -181,7 +181,11 @@ func TestComposeItselfTakesTheFiles(t *testing.T) {
 					cmd.Env = append(cmd.Env, name+"=x")
 				}
 			}
-			cmd.Env = append(cmd.Env, "PATH="+os.Getenv("PATH"), "HOME="+os.Getenv("HOME"))
+			for _, name := range []string{"PATH", "HOME", "DOCKER_CONFIG"} { // with none but these, nothing else is set
+				if value, ok := os.LookupEnv(name); ok {
+					cmd.Env = append(cmd.Env, name+"="+value)
+				}
+			}
 			out, err := cmd.CombinedOutput()
 			return string(out), err
 		}
@@ -227,7 +231,7 @@ func TestImageHoldsTheProgramAndNothingElse(t *testing.T) {
 	for role, check := range map[string]string{"edge": `CMD ["/sunspool", "health", "edge"]`, "vps": `CMD ["/sunspool", "health", "vps"]`} {
 		all := strings.Join(stages[role], "\n")
 		for _, want := range []string{
-			"FROM scratch", "USER 65532:65532", "STOPSIGNAL SIGTERM", "VOLUME /data", "--chown=65532:65532 /image/ /",
+			"FROM scratch", "USER 65532:65532", "STOPSIGNAL SIGTERM", "VOLUME /data", "--chown=65532:65532 --chmod=0700 /image/ /",
 			`ENTRYPOINT ["/sunspool"]`, "\nCMD [\"" + role + "\"]", check,
 		} {
 			if !strings.Contains(all, want) {

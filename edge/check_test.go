@@ -1,13 +1,22 @@
 package edge
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
+	"log/slog"
+	"net"
+	"net/http"
 	"os"
 	"path/filepath"
+	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"sunspool/settings"
 )
 
 func TestCheckBelievesOnlyAFreshAndHonestHealthFile(t *testing.T) {
@@ -27,8 +36,8 @@ func TestCheckBelievesOnlyAFreshAndHonestHealthFile(t *testing.T) {
 			"ok":              {written(5*time.Second, StateOK), "all links answer"},
 			"heals by itself": {written(5*time.Second, StateDegraded), "degraded: all links answer"},
 			"blocked":         {written(5*time.Second, StateBlocked), "!blocked: all links answer"},
-			"just in time":    {written(75*time.Second, StateOK), "all links answer"},
-			"stale":           {written(76*time.Second, StateOK), "!1m16s ago"},
+			"just in time":    {written(65*time.Second, StateOK), "all links answer"},
+			"stale":           {written(66*time.Second, StateOK), "!1m6s ago"},
 			"from the future": {written(-2*time.Minute, StateOK), "!has not come yet"},
 			"other JSON":      {`{"status":""}`, "!not a health file"},
 			"half a file":     {`{"status":"o`, "!not a health file"},
@@ -51,4 +60,122 @@ func TestCheckBelievesOnlyAFreshAndHonestHealthFile(t *testing.T) {
 			t.Error("a file that is not there is healthy")
 		}
 	})
+}
+
+// A dongle may need almost 5 s for every answer and refuse half of what it is asked, again and again: one poll then
+// takes minutes, and in each of its seconds the check says that the edge is at work.
+func TestSlowDongleIsNotCalledAStandstill(t *testing.T) {
+	for name, c := range map[string]struct {
+		faults  string
+		longest time.Duration // some poll takes as long at least
+	}{
+		"slow":                  {"slow=4900ms", 20 * time.Second},
+		"slow to refuse":        {"slow=4900ms refuse=4949-4989 refuse=5213-5241 refuse=5600-5638", 2 * time.Minute},
+		"slow, and exceptions":  {"slow=4900ms exception=6@0.5", 30 * time.Second},
+		"silent half the time":  {"silent@0.5", 5 * time.Second},
+		"closes, and is slow":   {"slow=4900ms off@0.3", 20 * time.Second},
+		"silent for ever":       {"silent", 5 * time.Second},
+		"late beyond patience":  {"late=7s@0.3", 5 * time.Second},
+		"slow, breaks off late": {"slow=4900ms stall@0.2", 20 * time.Second},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir, err := os.MkdirTemp("/dev/shm", "sunspool-test-") // a sync costs nothing there
+			if err != nil {
+				dir = t.TempDir()
+			}
+			defer os.RemoveAll(dir)
+			synctest.Test(t, func(t *testing.T) { pollSlowly(t, dir, strings.Fields(c.faults), c.longest) })
+		})
+	}
+}
+
+func pollSlowly(t *testing.T, dir string, faults []string, longest time.Duration) {
+	b := &bed{t: t, sim: ofImage(t, hybridImage)}
+	b.faults(faults...)
+	const poll = 5 * time.Second
+	path := filepath.Join(dir, "health.json")
+	e, err := New(Config{
+		Host: "dongle", Port: 502, Unit: 1, PollS: poll.Seconds(), GapMS: 20, URL: "https://vps.example.org",
+		Token: settings.Secret("t0ken"), DeviceID: "roof", BatchSize: 30, UploadS: 10, MaxBackoffS: 300, ClockTrust: clockAlways,
+		SpoolPath: filepath.Join(dir, "spool.db"), HealthPath: path,
+	}, "test", slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer e.Spool.Close()
+	e.Inverter.Link.Dial = b.dial
+	e.Uploader.Client.Transport.(*http.Transport).DialTLSContext = func(context.Context, string, string) (net.Conn, error) {
+		return nil, errors.New("no server is part of this")
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	stopped := make(chan struct{})
+	go func() {
+		defer close(stopped)
+		e.Run(ctx)
+	}()
+	defer func() {
+		cancel()
+		<-stopped
+	}()
+
+	time.Sleep(poll + answerTime + settleTime + answerTime + time.Second) // the first file
+	polls, since, slowest := int64(0), time.Now(), time.Duration(0)
+	for began := time.Now(); time.Since(began) < 20*time.Minute; time.Sleep(time.Second) {
+		synctest.Wait()
+		if _, err := Check(path, poll, time.Now()); err != nil {
+			t.Fatalf("%v after the start: %v", time.Since(began), err)
+		}
+		if n := e.Report.polls.Load(); n != polls {
+			polls, since = n, time.Now()
+		}
+		slowest = max(slowest, time.Since(since))
+	}
+	t.Logf("%d polls in 20 min, the longest took about %v", polls, slowest)
+	if slowest < longest || polls < 5 {
+		t.Error("the test tests nothing")
+	}
+}
+
+// Two files say how a container's health is checked. By both, whatever the phase of the check and however long it
+// takes, a container is unhealthy within two intervals after the edge wrote its health file for the last time.
+func TestStandstillIsNoticedWithinTwoIntervals(t *testing.T) {
+	const slowestPoll = 10 * time.Second
+	for path, of := range map[string]string{
+		"../Dockerfile":      `HEALTHCHECK --interval=(\S+) --timeout=(\S+) --start-period=(\S+) --retries=(\d+) CMD \["/sunspool", "health", "edge"\]`,
+		"docker-compose.yml": `test: \["CMD", "/sunspool", "health", "edge"\]\s+interval: (\S+)\s+timeout: (\S+)\s+start_period: (\S+)\s+retries: (\d+)`,
+	} {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		found := regexp.MustCompile(of).FindSubmatch(text)
+		if found == nil {
+			t.Fatalf("%s has no health check of the edge", path)
+		}
+		var d [3]time.Duration
+		for i := range d {
+			if d[i], err = time.ParseDuration(string(found[i+1])); err != nil {
+				t.Fatal(err)
+			}
+		}
+		interval, timeout, start := d[0], d[1], d[2]
+		retries, _ := strconv.Atoi(string(found[4]))
+
+		// The last good check begins when the file is just fresh enough; an interval passes between the end of a check
+		// and the next.
+		worst := slowestPoll + checkSlack + timeout + time.Duration(retries)*(interval+timeout)
+		if worst > 2*interval {
+			t.Errorf("%s: unhealthy %v after the last poll, two intervals are %v", path, worst, 2*interval)
+		}
+		if start < interval+timeout {
+			t.Errorf("%s: the first check, at %v, counts already: the edge may have a spool to repair before it polls", path, interval)
+		}
+	}
+
+	const gap = minPollS * time.Second // at most, INTER_REGISTER_DELAY_MS
+	afterLoss := margin + answerTime + settleTime + gap + margin + answerTime
+	inPoll := freshFor + retryAfter + gap + margin + answerTime - minPollS*time.Second
+	if left := checkSlack - max(afterLoss, inPoll); left < 30*time.Second {
+		t.Errorf("only %v of the slack are left for the disk", left)
+	}
 }

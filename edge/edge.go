@@ -60,6 +60,7 @@ func (e *Edge) Run(ctx context.Context) error {
 	e.collecting, e.delivering = e.Pulses.Loop("collect"), e.Pulses.Loop("deliver") // a spool that hangs makes both stand still
 
 	e.fillRing()
+	e.Inverter.Asked = e.Report.refresh
 
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()

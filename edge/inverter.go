@@ -57,6 +57,8 @@ type Inverter struct {
 
 	Quiet []time.Duration // as the package's quiet, which is what nil means
 
+	Asked func() // called after each request, answered or not; may be nil
+
 	packager packager
 	met      bool // model and serial number were read on this connection
 
@@ -215,6 +217,9 @@ func (in *Inverter) readOnce(ctx context.Context, b registers.Block, words regis
 		read = client.ReadHoldingRegisters
 	}
 	data, err := read(b.Start, b.Count)
+	if in.Asked != nil {
+		in.Asked()
+	}
 	if e, ok := errors.AsType[*modbus.ModbusError](err); ok {
 		in.Exceptions.Add(1)
 		if e.ExceptionCode == modbus.ExceptionCodeIllegalDataAddress {

@@ -28,6 +28,7 @@ type Report struct {
 	edge                  *Edge // whose counters are shown
 
 	mu         sync.Mutex
+	written    time.Time   // when Write was called last
 	sample     wire.Sample // the last one that is durable
 	sampledAt  time.Time   // on the host's clock, with its monotonic reading
 	lastUpload time.Time
@@ -135,6 +136,7 @@ func (r *Report) Write() {
 	state := r.State()
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.written = now()
 	r.teller.tell(state, h.Links)
 	text := ""
 	if err != nil {
@@ -144,6 +146,20 @@ func (r *Report) Write() {
 		r.log.Warn("health file not written", "error", text)
 	}
 	r.writeErr = text
+}
+
+// freshFor is how old the health file gets during a poll.
+const freshFor = 15 * time.Second
+
+// refresh writes the health file when it gets old. It is called in the middle of a poll: a dongle may be so slow that
+// one poll takes minutes, and that is no standstill.
+func (r *Report) refresh() {
+	r.mu.Lock()
+	old := now().Sub(r.written) >= freshFor
+	r.mu.Unlock()
+	if old {
+		r.Write()
+	}
 }
 
 func writeFile(path string, v any) error {

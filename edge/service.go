@@ -57,9 +57,9 @@ func New(c Config, version string, log *slog.Logger) (*Edge, error) {
 			Link: transport{
 				Address: c.address(),
 				Dial:    (&net.Dialer{}).DialContext,
-				Timeout: 5 * time.Second,
+				Timeout: answerTime,
 				Gap:     time.Duration(c.GapMS) * time.Millisecond,
-				Settle:  3 * time.Second,
+				Settle:  settleTime,
 				Touched: pace.Touch,
 			},
 		},

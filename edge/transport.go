@@ -19,6 +19,11 @@ const (
 	maxPDU   = 253
 )
 
+const (
+	answerTime = 5 * time.Second // for connecting, and for an answer
+	settleTime = 3 * time.Second // from connecting to the first request
+)
+
 // errFraming is an answer that is not one: the stream can no longer be trusted and the connection is closed. A WiNet-S
 // sends such frames at random.
 var errFraming = errors.New("malformed Modbus answer")

@@ -18,6 +18,19 @@ import (
 // takes a minute or two and is made once a machine: it stays in the user's cache.
 func debian(t testing.TB, suite string, packages ...string) string {
 	t.Helper()
+	return bootstrap(t, "apt", suite, packages...)
+}
+
+// unpacked returns a folder with nothing but the files of packages of a suite and of what they need, for programs that
+// run on another Debian too.
+func unpacked(t testing.TB, suite string, packages ...string) string {
+	t.Helper()
+	return bootstrap(t, "extract", suite, packages...)
+}
+
+// bootstrap makes a folder of a variant that mmdebstrap knows.
+func bootstrap(t testing.TB, variant, suite string, packages ...string) string {
+	t.Helper()
 	if os.Getuid() != 0 {
 		t.Skip("SKIPPED, NOTHING IS SHOWN: only root can make a Debian to test on")
 	}
@@ -28,7 +41,11 @@ func debian(t testing.TB, suite string, packages ...string) string {
 	}
 	packages = slices.Sorted(slices.Values(packages))
 	sum := sha256.Sum256([]byte(strings.Join(packages, " ")))
-	dir := filepath.Join(cache, "sunspool", fmt.Sprintf("%s-%x", suite, sum[:6]))
+	name := suite
+	if variant != "apt" {
+		name += "-" + variant
+	}
+	dir := filepath.Join(cache, "sunspool", fmt.Sprintf("%s-%x", name, sum[:6]))
 	if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
 		t.Fatal(err)
 	}
@@ -46,7 +63,7 @@ func debian(t testing.TB, suite string, packages ...string) string {
 	t.Logf("making a Debian %s in %s", suite, dir)
 	part := dir + ".part"
 	os.RemoveAll(part)
-	out, err := exec.Command(mmdebstrap, "--quiet", "--variant=apt", "--include="+strings.Join(packages, ","), suite, part).CombinedOutput()
+	out, err := exec.Command(mmdebstrap, "--quiet", "--variant="+variant, "--include="+strings.Join(packages, ","), suite, part).CombinedOutput()
 	if err == nil {
 		err = os.Rename(part, dir)
 	}

@@ -75,6 +75,12 @@ rm -rf "$1"`
 	return nil
 }
 
+// Dir returns a new folder that is removed with the test, or by the guard, who ends what has its current directory there.
+func Dir(t testing.TB, name string) string {
+	t.Helper()
+	return newDir(t, name)
+}
+
 // newDir returns a new folder in base that is removed with the test.
 func newDir(t testing.TB, name string) string {
 	t.Helper()
