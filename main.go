@@ -25,6 +25,7 @@ import (
 	"github.com/alecthomas/kong"
 	_ "golang.org/x/crypto/x509roots/fallback" // and its server's certificate verified in one without roots
 
+	"sunspool/cli"
 	"sunspool/demo"
 	"sunspool/edge"
 	"sunspool/edge/simulator"
@@ -45,6 +46,10 @@ type commands struct {
 	Health   healthCommand    `cmd:"" help:"Ask the edge or vps of this machine whether it works: exit status 0 or 1, one line."`
 	Env      envCommand       `cmd:"" help:"Print every setting with its default and meaning."`
 	Version  struct{}         `cmd:"" help:"Print the version."`
+
+	Completion cli.Completion `cmd:"" help:"Print the completion for a shell."`
+	Complete   cli.Complete   `cmd:"" hidden:"" help:"Say what the last word may become."`
+	Man        cli.Man        `cmd:"" hidden:"" help:"Print a manual page."`
 }
 
 // vpsCommand is the service, and what else is done with its store. Its settings are those of all of them.
@@ -114,7 +119,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 }
 
 func (c *commands) do(ctx context.Context, cmd *kong.Context, stdout, stderr io.Writer) error {
-	switch strings.TrimSuffix(cmd.Command(), " <role>") {
+	command, _, _ := strings.Cut(cmd.Command(), " <") // without its arguments
+	switch command {
 	case "demo":
 		ctx, stop := signal.NotifyContext(ctx, syscall.SIGHUP) // the terminal was closed
 		defer stop()
@@ -141,6 +147,12 @@ func (c *commands) do(ctx context.Context, cmd *kong.Context, stdout, stderr io.
 		return settings.WriteEnv(stdout, c.Env.nodes(cmd.Model)...)
 	case "version":
 		fmt.Fprintln(stdout, "sunspool", buildVersion())
+	case "completion":
+		return c.Completion.Write(stdout)
+	case "complete":
+		return c.Complete.Write(stdout, cmd.Model)
+	case "man":
+		return c.Man.Write(stdout, cmd.Model, buildVersion())
 	}
 	return nil
 }
