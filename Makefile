@@ -7,7 +7,7 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo deve
 export CGO_ENABLED ?= 0
 
 
-.PHONY: help test unit race lint build bench bench-vps fuzz demo simulate clock test-damage test-crash test-frames test-leaks test-backlog test-hostile test-outages test-32bit test-386 test-arm
+.PHONY: help test unit race lint build bench bench-vps fuzz demo simulate clock test-damage test-crash test-frames test-leaks test-backlog test-hostile test-outages test-32bit test-386 test-arm test-qemu
 
 help:
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -84,6 +84,9 @@ test-arm:
 		GOARCH=arm GOARM=6 $(GO) test -c -o "$$dir/$$pkg" ./$$pkg; \
 		(cd $$pkg && qemu-arm-static -cpu arm1176 "$$dir/$$pkg" -test.short -test.run '$(arm)' -test.skip '$(slow)'); \
 	done
+
+test-qemu: ## the edge as built for three Raspberry Pis, on emulated processors, through an outage and a kill -9
+	$(TORTURE) ./packaging -run 'OtherProcessors|ARMv6' -qemu -parallel 3
 
 clock: ## 2,000 random lives of a host with a bad clock
 	CLOCK_SCHEDULES=2000 $(GO) test -run ClockSchedules -timeout 30m ./edge
