@@ -7,7 +7,7 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo deve
 export CGO_ENABLED ?= 0
 
 
-.PHONY: help test unit race lint build bench bench-vps fuzz demo simulate clock test-damage test-crash test-frames test-leaks test-backlog test-hostile test-outages test-images test-compose test-32bit test-386 test-arm
+.PHONY: help test unit race lint build bench bench-vps fuzz demo simulate clock test-damage test-crash test-frames test-leaks test-backlog test-hostile test-outages test-images test-compose test-qemu test-system test-system-all deb stage test-32bit test-386 test-arm
 
 help:
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -89,6 +89,12 @@ test-outages: ## N=200 random sequences of outages of PostgreSQL, Redis and the 
 test-images: ## both images built and run in a Docker engine of its own (root; needs docker.io, which root on Debian installs)
 	$(TORTURE) ./packaging -run '^TestImages$$' -images
 
+test-system: ## the package on a Debian 12 with a real systemd: installed, set up, hung, killed, rebooted, upgraded, purged (root, 3 min)
+	$(GO) test ./packaging -count 1 -v -timeout 20m -run '^TestSystem$$' -system bookworm
+
+test-system-all: ## the same on Debian 12 and 13
+	$(GO) test ./packaging -count 1 -v -timeout 30m -run '^TestSystem$$' -system bookworm,trixie
+
 test-32bit: test-386 test-arm ## what depends on the size of a word, on 386 and on the oldest Raspberry Pi
 
 slow := Frame|Leaks|Polite|RefusesEverything|DamagedSpoolGivesBack|ClockSchedules|SalvageOf100MB
@@ -108,6 +114,9 @@ test-arm:
 		GOARCH=arm GOARM=6 $(GO) test -c -o "$$dir/$$pkg" ./$$pkg; \
 		(cd $$pkg && qemu-arm-static -cpu arm1176 "$$dir/$$pkg" -test.short -test.run '$(arm)' -test.skip '$(slow)'); \
 	done
+
+test-qemu: ## the edge as built for three Raspberry Pis, on emulated processors, through an outage and a kill -9
+	$(TORTURE) ./packaging -run 'OtherProcessors|ARMv6' -qemu -parallel 3
 
 clock: ## 2,000 random lives of a host with a bad clock
 	CLOCK_SCHEDULES=2000 $(GO) test -run ClockSchedules -timeout 30m ./edge

@@ -28,6 +28,7 @@ import (
 	"sunspool/edge"
 	"sunspool/edge/simulator"
 	"sunspool/health"
+	"sunspool/packaging"
 	"sunspool/settings"
 	"sunspool/systemd"
 	"sunspool/vps"
@@ -90,7 +91,7 @@ type serviceCommand struct {
 }
 
 func (s serviceCommand) do(stdout, stderr io.Writer) error {
-	service := systemd.Service{Role: s.Role, Out: stdout}
+	service := systemd.Service{Role: s.Role, Settings: packaging.Env(s.Role), Sysusers: packaging.Sysusers, Out: stdout}
 	if s.Action != "run" {
 		return service.Do(s.Action)
 	}

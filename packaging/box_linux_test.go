@@ -161,10 +161,7 @@ func (b *box) remove() {
 	syscall.Unmount(b.path(""), syscall.MNT_DETACH)
 	os.RemoveAll(b.dir)
 	for _, dir := range b.cgroups() {
-		filepath.WalkDir(dir, func(path string, _ os.DirEntry, _ error) error { defer syscall.Rmdir(path); return nil })
-		for range 5 { // deepest first
-			exec.Command("find", dir, "-depth", "-type", "d", "-exec", "rmdir", "{}", ";").Run()
-		}
+		exec.Command("find", dir, "-depth", "-type", "d", "-exec", "rmdir", "{}", ";").Run()
 	}
 }
 

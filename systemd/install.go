@@ -17,15 +17,16 @@ import (
 	"github.com/kardianos/service"
 
 	"sunspool/health"
-	"sunspool/packaging"
 )
 
 // Service is a role as a service of a machine that has the program from an archive, not from a package. Where systemd
 // manages services it is the package's own unit. Elsewhere (launchd, OpenRC, Windows) the manager runs
 // `sunspool service run ROLE`, which takes its settings from the same file.
 type Service struct {
-	Role string // edge or vps
-	Out  io.Writer
+	Role     string // edge or vps
+	Settings string // text of the file to fill in
+	Sysusers string // the system user, for systemd-sysusers
+	Out      io.Writer
 }
 
 // folders of this kind of machine.
@@ -149,7 +150,7 @@ func unfit(path string) string {
 func (s Service) install(manager service.Service) error {
 	if underSystemd() {
 		sysusers := exec.Command("systemd-sysusers", "-")
-		sysusers.Stdin = strings.NewReader(packaging.Sysusers)
+		sysusers.Stdin = strings.NewReader(s.Sysusers)
 		if out, err := sysusers.CombinedOutput(); err != nil {
 			return fmt.Errorf("systemd-sysusers: %w: %s", err, out)
 		}
@@ -160,7 +161,7 @@ func (s Service) install(manager service.Service) error {
 	}
 	f, err := os.OpenFile(file, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600) // it will hold a token
 	if err == nil {
-		_, err = f.WriteString(packaging.Env(s.Role))
+		_, err = f.WriteString(s.Settings)
 		err = errors.Join(err, f.Close())
 	}
 	if err != nil && !errors.Is(err, fs.ErrExist) {
