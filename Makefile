@@ -7,7 +7,7 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo deve
 export CGO_ENABLED ?= 0
 
 
-.PHONY: help test unit race lint build bench bench-vps fuzz demo simulate clock test-damage test-crash test-frames test-leaks test-backlog test-hostile test-outages test-images test-compose test-qemu test-system test-system-all deb stage test-32bit test-386 test-arm
+.PHONY: help test unit race lint build bench bench-vps fuzz demo simulate clock test-damage test-crash test-frames test-leaks test-backlog test-hostile test-outages test-images test-compose test-qemu test-system test-system-all deb stage release-snapshot test-32bit test-386 test-arm
 
 help:
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -51,6 +51,9 @@ deb-%: stage
 
 stage: # manual pages, completions and licences, the same for all
 	packaging/stage
+
+release-snapshot: ## what a release makes, of this commit: dist/release (goreleaser is built the first time, 12 min)
+	packaging/release-snapshot
 
 bench: ## benchmarks; each prints its ratio to a baseline of the same run
 	$(GO) test -run '^$$' -bench . -benchtime 1s ./...

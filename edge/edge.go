@@ -61,6 +61,7 @@ func (e *Edge) Run(ctx context.Context) error {
 
 	e.fillRing()
 	e.Inverter.Asked = e.Report.refresh
+	e.Report.Write() // whoever asks before the first poll is over is told so
 
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()

@@ -110,6 +110,5 @@ func Run(ctx context.Context, c Config, version string, log *slog.Logger) error 
 	defer unwatch()
 	defer context.AfterFunc(ctx, systemd.Stopping)()
 	systemd.Ready()
-	e.Report.tell()
 	return e.Run(ctx)
 }

@@ -152,7 +152,7 @@ func (b *box) remove() {
 		case <-b.ended:
 		default:
 			if b.t.Failed() {
-				out, _ := b.try("journalctl", "--no-pager", "-o", "short-monotonic", "-n", "120", "-u", "sunspool-*", "-u", "init.scope")
+				out, _ := b.try("journalctl", "--no-pager", "-o", "short-monotonic", "-n", "120", "-u", "sunspool-*")
 				b.t.Logf("the journal of the box ends with\n%s", out)
 			}
 			b.stop()
