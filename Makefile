@@ -7,7 +7,7 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo deve
 export CGO_ENABLED ?= 0
 
 
-.PHONY: help test unit race lint build bench bench-vps fuzz demo simulate clock test-damage test-crash test-frames test-leaks test-backlog test-hostile test-outages test-images test-compose test-qemu test-system test-system-all deb stage release-snapshot test-32bit test-386 test-arm
+.PHONY: help test unit race lint build bench bench-vps fuzz demo simulate clock test-damage test-crash test-frames test-leaks test-backlog test-hostile test-outages test-images test-compose test-qemu test-packages test-system test-system-all deb stage release-snapshot test-32bit test-386 test-arm
 
 help:
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -91,6 +91,9 @@ test-outages: ## N=200 random sequences of outages of PostgreSQL, Redis and the 
 
 test-images: ## both images built and run in a Docker engine of its own (root; needs docker.io, which root on Debian installs)
 	$(TORTURE) ./packaging -run '^TestImages$$' -images
+
+test-packages: ## the Debian packages of three architectures, built twice and judged by lintian
+	$(GO) test ./packaging -count 1 -v -timeout 20m -run '^TestPackages$$' -packages
 
 test-system: ## the package on a Debian 12 with a real systemd: installed, set up, hung, killed, rebooted, upgraded, purged (root, 3 min)
 	$(GO) test ./packaging -count 1 -v -timeout 20m -run '^TestSystem$$' -system bookworm

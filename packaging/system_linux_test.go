@@ -32,6 +32,7 @@ TLS_KEY_FILE=/etc/sunspool/tls/key.pem
 SUNGROW_PORT=1502
 VPS_BASE_URL=https://localhost:8443
 VPS_CA_FILE=/etc/sunspool/tls/cert.pem
+UPLOAD_INTERVAL_S=1
 `
 )
 
@@ -308,21 +309,27 @@ func (a appliance) killed() {
 }
 
 func (a appliance) hangs() {
-	for _, unit := range []string{"sunspool-edge", "sunspool-vps"} {
+	units := []string{"sunspool-edge", "sunspool-vps"}
+	for _, unit := range units {
 		a.write("/etc/systemd/system/"+unit+".service.d/quick.conf", "[Service]\nWatchdogSec=6\n", 0o644) // instead of 2 minutes
 	}
 	a.run("systemctl", "daemon-reload")
 	a.run("systemctl", "restart", "sunspool-edge", "sunspool-vps")
-	for _, unit := range []string{"sunspool-edge", "sunspool-vps"} {
-		before := a.show(unit, "MainPID")
-		time.Sleep(8 * time.Second) // longer than the watchdog waits
-		if pid := a.show(unit, "MainPID"); pid != before {
+	before := map[string]string{}
+	for _, unit := range units {
+		before[unit] = a.show(unit, "MainPID")
+	}
+	time.Sleep(8 * time.Second) // longer than the watchdog waits
+	for _, unit := range units {
+		if pid := a.show(unit, "MainPID"); pid != before[unit] {
 			a.t.Fatalf("%s is ended although it is well", unit)
 		}
-		a.run("kill", "-STOP", before)
-		began := time.Now()
+		a.run("kill", "-STOP", before[unit])
+	}
+	began := time.Now()
+	for _, unit := range units {
 		a.eventually(60*time.Second, unit+" is another process", func() error {
-			if pid := a.show(unit, "MainPID"); pid == before || pid == "0" || a.show(unit, "ActiveState") != "active" {
+			if pid := a.show(unit, "MainPID"); pid == before[unit] || pid == "0" || a.show(unit, "ActiveState") != "active" {
 				return fmt.Errorf("process %s", pid)
 			}
 			return nil
@@ -482,8 +489,9 @@ func (a appliance) removed() {
 	}
 	// Installed again it goes on where it was.
 	a.apt("install", "/root/first.deb")
-	a.run("systemctl", "start", "sunspool-vps")
+	a.run("systemctl", "start", "sunspool-vps") // which was disabled
 	a.delivers()
+	a.is(10*time.Second, "sunspool-edge@garage", "ActiveState", "active")
 	a.apt("remove", "sunspool")
 }
 
