@@ -68,6 +68,9 @@ test-outages: ## N=200 random sequences of outages of PostgreSQL, Redis and the 
 test-images: ## both images built and run in a Docker engine of its own (root; needs docker.io, which root on Debian installs)
 	$(TORTURE) ./packaging -run '^TestImages$$' -images
 
+test-compose: ## both compose files brought up whole, an edge behind Caddy included (root; 8 min, the first time 2 more)
+	$(TORTURE) ./packaging -run '^TestCompose$$' -compose
+
 test-32bit: test-386 test-arm ## what depends on the size of a word, on 386 and on the oldest Raspberry Pi
 
 slow := Frame|Leaks|Polite|RefusesEverything|DamagedSpoolGivesBack|ClockSchedules|SalvageOf100MB
