@@ -7,7 +7,7 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo deve
 export CGO_ENABLED ?= 0
 
 
-.PHONY: help test unit race lint build bench bench-vps fuzz demo simulate clock test-damage test-crash test-frames test-leaks test-backlog test-hostile test-outages test-images test-compose test-32bit test-386 test-arm
+.PHONY: help test unit race lint build bench bench-vps fuzz demo simulate clock test-damage test-crash test-frames test-leaks test-backlog test-hostile test-outages test-images test-compose test-qemu test-system test-system-all deb stage release-snapshot test-32bit test-386 test-arm
 
 help:
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -30,6 +30,30 @@ lint: ## gofmt, vet, go fix, staticcheck
 
 build: ## the static binary, ./sunspool
 	$(GO) build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o sunspool .
+
+# nfpm, and with it all that it needs, is built in its own module.
+NFPM := $(GO) run github.com/goreleaser/nfpm/v2/cmd/nfpm@v2.45.2
+SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || echo 0)
+DEB_VERSION ?= $(shell packaging/version)
+export SOURCE_DATE_EPOCH
+
+deb: $(addprefix deb-,amd64 arm64 armhf) ## the Debian packages, dist/*.deb: amd64, arm64, armhf (ARMv6)
+
+deb-amd64: GOENV := GOARCH=amd64
+deb-arm64: GOENV := GOARCH=arm64
+deb-armhf: GOENV := GOARCH=arm GOARM=6
+
+deb-%: stage
+	@mkdir -p build/$* dist
+	GOOS=linux $(GOENV) $(GO) build -trimpath -ldflags "-s -w -X main.version=$(DEB_VERSION)" -o build/$*/sunspool .
+	ARCH=$* VERSION=$(DEB_VERSION) PROGRAM=build/$*/sunspool \
+		$(NFPM) package --packager deb --target dist/sunspool_$(DEB_VERSION)_$*.deb
+
+stage: # manual pages, completions and licences, the same for all
+	packaging/stage
+
+release-snapshot: ## what a release makes, of this commit: dist/release (goreleaser is built the first time, 12 min)
+	packaging/release-snapshot
 
 bench: ## benchmarks; each prints its ratio to a baseline of the same run
 	$(GO) test -run '^$$' -bench . -benchtime 1s ./...
@@ -68,8 +92,14 @@ test-outages: ## N=200 random sequences of outages of PostgreSQL, Redis and the 
 test-images: ## both images built and run in a Docker engine of its own (root; needs docker.io, which root on Debian installs)
 	$(TORTURE) ./packaging -run '^TestImages$$' -images
 
-test-compose: ## both compose files brought up whole, an edge behind Caddy included (root; 8 min, the first time 2 more)
+test-compose: ## both compose files brought up whole, an edge that delivers through Caddy included (root; 9 min, the first time 2 more)
 	$(TORTURE) ./packaging -run '^TestCompose$$' -compose
+
+test-system: ## the package on a Debian 12 with a real systemd: installed, set up, hung, killed, rebooted, upgraded, purged (root, 3 min)
+	$(GO) test ./packaging -count 1 -v -timeout 20m -run '^TestSystem$$' -system bookworm
+
+test-system-all: ## the same on Debian 12 and 13
+	$(GO) test ./packaging -count 1 -v -timeout 30m -run '^TestSystem$$' -system bookworm,trixie
 
 test-32bit: test-386 test-arm ## what depends on the size of a word, on 386 and on the oldest Raspberry Pi
 
@@ -90,6 +120,9 @@ test-arm:
 		GOARCH=arm GOARM=6 $(GO) test -c -o "$$dir/$$pkg" ./$$pkg; \
 		(cd $$pkg && qemu-arm-static -cpu arm1176 "$$dir/$$pkg" -test.short -test.run '$(arm)' -test.skip '$(slow)'); \
 	done
+
+test-qemu: ## the edge as built for three Raspberry Pis, on emulated processors, through an outage and a kill -9
+	$(TORTURE) ./packaging -run 'OtherProcessors|ARMv6' -qemu -parallel 3
 
 clock: ## 2,000 random lives of a host with a bad clock
 	CLOCK_SCHEDULES=2000 $(GO) test -run ClockSchedules -timeout 30m ./edge

@@ -7,14 +7,12 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"os/signal"
-	"path/filepath"
 	"runtime/debug"
 	"strings"
 	"syscall"
@@ -25,11 +23,14 @@ import (
 	"github.com/alecthomas/kong"
 	_ "golang.org/x/crypto/x509roots/fallback" // and its server's certificate verified in one without roots
 
+	"sunspool/cli"
 	"sunspool/demo"
 	"sunspool/edge"
 	"sunspool/edge/simulator"
 	"sunspool/health"
+	"sunspool/packaging"
 	"sunspool/settings"
+	"sunspool/systemd"
 	"sunspool/vps"
 )
 
@@ -42,9 +43,16 @@ type commands struct {
 	Edge     edge.Config      `cmd:"" help:"Read an inverter and deliver to a server (a service)."`
 	VPS      vpsCommand       `cmd:"" name:"vps" help:"Store what edges deliver and answer readers (a service)."`
 	Simulate simulator.Config `cmd:"" help:"Be an inverter: a Modbus TCP server with a believable day."`
+	Check    checkCommand     `cmd:"" help:"Check the settings of the edge or vps: exit status 0, or 3 with all that is wrong."`
+	Service  serviceCommand   `cmd:"" help:"Install, remove, start or stop the edge or vps as a service, on a machine without the package."`
+	Spool    spoolCommand     `cmd:"" help:"Look into the spool of an edge that does not run."`
 	Health   healthCommand    `cmd:"" help:"Ask the edge or vps of this machine whether it works: exit status 0 or 1, one line."`
 	Env      envCommand       `cmd:"" help:"Print every setting with its default and meaning."`
 	Version  struct{}         `cmd:"" help:"Print the version."`
+
+	Completion cli.Completion `cmd:"" help:"Print the completion for a shell."`
+	Complete   cli.Complete   `cmd:"" hidden:"" help:"Say what the last word may become."`
+	Man        cli.Man        `cmd:"" hidden:"" help:"Print a manual page."`
 }
 
 // vpsCommand is the service, and what else is done with its store. Its settings are those of all of them.
@@ -57,6 +65,60 @@ type vpsCommand struct {
 // vpsSettings has no Validate, which kong would call for an import, too. vps.Run does.
 type vpsSettings vps.Config
 
+// checkCommand looks at the settings as the service would, and changes nothing.
+type checkCommand struct {
+	Role string `arg:"" enum:"edge,vps" help:"edge or vps."`
+}
+
+func (c checkCommand) do(stdout, stderr io.Writer) error {
+	var service commands
+	if _, err := service.parse([]string{c.Role}, stdout, stderr, func(int) {}); err != nil { // of the edge it validates, too
+		return asUsage(err)
+	}
+	if cfg := vps.Config(service.VPS.Settings); c.Role == "vps" {
+		if err := cfg.Validate(); err != nil {
+			return err
+		}
+	}
+	fmt.Fprintf(stdout, "the settings of the %s can be used\n", c.Role)
+	return nil
+}
+
+// serviceCommand is for who took the program from an archive. run is what a manager other than systemd calls.
+type serviceCommand struct {
+	Action string `arg:"" enum:"install,uninstall,start,stop,status,run" help:"install, uninstall, start, stop or status."`
+	Role   string `arg:"" enum:"edge,vps" help:"edge or vps."`
+}
+
+func (s serviceCommand) do(stdout, stderr io.Writer) error {
+	service := systemd.Service{Role: s.Role, Settings: packaging.Env(s.Role), Sysusers: packaging.Sysusers, Out: stdout}
+	if s.Action != "run" {
+		return service.Do(s.Action)
+	}
+	return service.Run(func(ctx context.Context) int { return run(ctx, []string{s.Role}, stdout, stderr) })
+}
+
+type spoolCommand struct {
+	Count struct {
+		Files []string `arg:"" optional:"" env:"SPOOL_PATH" help:"Spools. Default: $SPOOL_PATH, or that of the package's edge."`
+	} `cmd:"" help:"Say how many samples of a spool the server does not have, and change nothing."`
+}
+
+func (s spoolCommand) count(stdout io.Writer) error {
+	files := s.Count.Files
+	if len(files) == 0 {
+		files = []string{systemd.PackagedSpool}
+	}
+	for _, file := range files {
+		unsent, err := edge.CountUnsent(file)
+		if err != nil {
+			return err
+		}
+		fmt.Fprintln(stdout, unsent)
+	}
+	return nil
+}
+
 type envCommand struct {
 	Role string `arg:"" optional:"" enum:"edge,vps,all" default:"all" help:"edge, vps or all."`
 }
@@ -65,7 +127,7 @@ type envCommand struct {
 type healthCommand struct {
 	Role string `arg:"" enum:"edge,vps" help:"edge or vps."`
 
-	HealthPath  string  `name:"health-path" env:"HEALTH_PATH" help:"Health file of the edge. Default: health.json beside the spool."`
+	HealthPath  string  `name:"health-path" env:"HEALTH_PATH" help:"Health file of the edge. Default: that of the package's edge, else health.json beside the spool."`
 	SpoolPath   string  `name:"spool-path" env:"SPOOL_PATH" default:"/data/spool.db" help:"Spool of the edge."`
 	PollS       float64 `name:"poll-interval-s" env:"POLL_INTERVAL_S" default:"5" help:"Seconds between polls of the edge."`
 	ListenAddr  string  `name:"listen" env:"LISTEN_ADDR" default:"127.0.0.1:8000" help:"Where the vps listens."`
@@ -76,8 +138,7 @@ func (h healthCommand) ask(ctx context.Context) (string, error) {
 	if h.Role == "vps" {
 		return "the vps serves", vps.Check(ctx, h.ListenAddr, h.TLSCertFile)
 	}
-	path := cmp.Or(h.HealthPath, filepath.Join(filepath.Dir(h.SpoolPath), "health.json"))
-	return edge.Check(path, time.Duration(h.PollS*float64(time.Second)), time.Now())
+	return edge.Check(edge.FindHealth(h.HealthPath, h.SpoolPath), time.Duration(h.PollS*float64(time.Second)), time.Now())
 }
 
 func main() {
@@ -94,16 +155,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	}
 	var c commands
 	exited := -1
-	parser, err := kong.New(&c,
-		kong.Name("sunspool"), kong.Description("From a Sungrow inverter to your own server, without losing a sample."),
-		kong.Writers(stdout, stderr), kong.Exit(func(code int) { exited = code }),
-		kong.ConfigureHelp(kong.HelpOptions{Compact: true, FlagsLast: true}),
-	)
-	if err != nil {
-		panic(err) // the command line above is wrong
-	}
-	settings.ForgetEmpty(parser.Model)
-	cmd, err := parser.Parse(args)
+	cmd, err := c.parse(args, stdout, stderr, func(code int) { exited = code })
 	switch {
 	case exited >= 0: // --help
 		return exited
@@ -113,8 +165,23 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	return report(stderr, c.do(ctx, cmd, stdout, stderr))
 }
 
+// parse reads args and the environment into c.
+func (c *commands) parse(args []string, stdout, stderr io.Writer, exit func(code int)) (*kong.Context, error) {
+	parser, err := kong.New(c,
+		kong.Name("sunspool"), kong.Description("From a Sungrow inverter to your own server, without losing a sample."),
+		kong.Writers(stdout, stderr), kong.Exit(exit),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true, FlagsLast: true}),
+	)
+	if err != nil {
+		panic(err) // the command line above is wrong
+	}
+	settings.ForgetEmpty(parser.Model)
+	return parser.Parse(args)
+}
+
 func (c *commands) do(ctx context.Context, cmd *kong.Context, stdout, stderr io.Writer) error {
-	switch strings.TrimSuffix(cmd.Command(), " <role>") {
+	command, _, _ := strings.Cut(cmd.Command(), " <") // without its arguments
+	switch command {
 	case "demo":
 		ctx, stop := signal.NotifyContext(ctx, syscall.SIGHUP) // the terminal was closed
 		defer stop()
@@ -131,6 +198,12 @@ func (c *commands) do(ctx context.Context, cmd *kong.Context, stdout, stderr io.
 		return vps.Import(ctx, vps.Config(c.VPS.Settings), c.VPS.Import, stdout)
 	case "simulate":
 		return simulator.Run(ctx, c.Simulate, stdout, settings.LogLevel{}.Logger(stderr))
+	case "check":
+		return c.Check.do(stdout, stderr)
+	case "service <action>":
+		return c.Service.do(stdout, stderr)
+	case "spool count <files>", "spool count":
+		return c.Spool.count(stdout)
 	case "health":
 		line, err := c.Health.ask(ctx)
 		if err == nil {
@@ -141,6 +214,12 @@ func (c *commands) do(ctx context.Context, cmd *kong.Context, stdout, stderr io.
 		return settings.WriteEnv(stdout, c.Env.nodes(cmd.Model)...)
 	case "version":
 		fmt.Fprintln(stdout, "sunspool", buildVersion())
+	case "completion":
+		return c.Completion.Write(stdout)
+	case "complete":
+		return c.Complete.Write(stdout, cmd.Model)
+	case "man":
+		return c.Man.Write(stdout, cmd.Model, buildVersion())
 	}
 	return nil
 }

@@ -86,13 +86,16 @@ func TestModulesHaveOneDoor(t *testing.T) {
 		"go.etcd.io/bbolt":                       {"edge/spool", "edge/dating.go", "edge/emitted.go", "edge/opening.go", "edge/mark.go", "edge/salvage.go", "edge/room.go", "edge/compact.go", "edge/acks.go", "edge/owner.go", "vps/store/"},
 		"github.com/go-json-experiment/json":     {"vps/decode"},
 		"github.com/prometheus/client_golang":    {"edge/status.go", "vps/metrics.go"},
-		"github.com/alecthomas/kong":             {"main.go", "settings/"},
+		"github.com/alecthomas/kong":             {"main.go", "settings/", "cli/"},
 		"golang.org/x/crypto/x509roots/fallback": {"main.go"},
 		"github.com/schollz/progressbar":         {"vps/importer.go"},
 		"golang.org/x/term":                      {"demo/panel.go", "vps/importer.go"},
 		"github.com/redis/rueidis":               {"vps/store/redis.go"},
 		"github.com/jackc/pgx":                   {"vps/store/", "vps/services/"},
 		"github.com/jackc/tern":                  {"vps/store/postgres_open.go"},
+		"github.com/coreos/go-systemd":           {"systemd/"},
+		"github.com/kardianos/service":           {"systemd/"},
+		"github.com/hashicorp/go-envparse":       {"systemd/"},
 		"go.yaml.in/yaml":                        {}, // tests alone
 		"github.com/getkin/kin-openapi":          {}, // tests alone
 	}

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	bolt "go.etcd.io/bbolt"
+
+	"sunspool/health"
 )
 
 // After a long outage the file is large and empty, and it stays expensive: bbolt writes the list of its free pages with
@@ -53,6 +55,9 @@ func (s *Spool) Compact() (gained int64, err error) {
 			return nil
 		}
 		s.compactNext = now().Add(compactAgain)
+		if s.Busy != nil {
+			s.Busy(health.Patience(s.Room().Used))
+		}
 		before := s.Room().Size
 		if err := s.compact(); err != nil {
 			os.Remove(compactPath(s.path))

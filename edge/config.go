@@ -36,14 +36,17 @@ type Config struct {
 	MaxBackoffS  float64           `name:"max-backoff-s" env:"MAX_BACKOFF_S" default:"300" help:"The longest wait between attempts while the server is away, seconds."`
 	SpoolPath    string            `name:"spool-path" env:"SPOOL_PATH" default:"/data/spool.db" help:"File that keeps samples until the server has them."`
 	HealthPath   string            `name:"health-path" env:"HEALTH_PATH" help:"File that tells how the edge is. Default: health.json beside the spool."`
-	Socket       string            `name:"status-socket" env:"STATUS_SOCKET" help:"Unix socket for status and metrics. Default: edge.sock beside the spool."`
-	RegisterMap  string            `name:"register-map" env:"REGISTER_MAP" help:"CSV file of registers that replace or extend the built-in map."`
+	Socket       string            `name:"status-socket" env:"STATUS_SOCKET" placeholder:"FILE" help:"Unix socket for status and metrics. Default: edge.sock beside the spool."`
+	RegisterMap  string            `name:"register-map" env:"REGISTER_MAP" placeholder:"FILE" help:"CSV file of registers that replace or extend the built-in map."`
 	RawDebug     bool              `name:"raw-debug-enabled" env:"RAW_DEBUG_ENABLED" help:"Log the raw words of a poll from time to time."`
 	RawDebugEach int               `name:"raw-debug-every-n-polls" env:"RAW_DEBUG_EVERY_N_POLLS" default:"60" help:"How often: every so many polls."`
 	LogLevel     settings.LogLevel `name:"log-level" env:"LOG_LEVEL" default:"info" help:"debug, info, warn or error."`
 	ClockTrust   string            `name:"clock-trust" env:"CLOCK_TRUST" default:"auto" enum:"auto,always" help:"auto keeps samples until a time server or our own server vouches for the time; always believes this host's clock."`
 	SpoolMaxMB   int               `name:"spool-max-mb" env:"SPOOL_MAX_MB" help:"The most that the spool may use, MiB, from 16. From 70 % on the inverter is read less often, nothing is deleted. Default: 1024, or 512 on a 32-bit system."`
 	CommitS      float64           `name:"spool-commit-interval-s" env:"SPOOL_COMMIT_INTERVAL_S" default:"0" help:"Seconds for which samples are collected in memory before they are written, up to 300: spares a memory card, but a power cut loses as many seconds. 0 writes each poll; a normal stop loses nothing."`
+
+	// Busy is told before work that takes long on a spool that is damaged or that has become too large: for how long at most.
+	Busy func(most time.Duration) `kong:"-"`
 }
 
 const (

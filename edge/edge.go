@@ -37,11 +37,13 @@ type Edge struct {
 	Spool    *Spool
 	Clock    *Clock
 	Uploader *Uploader
-	Report   *Report // health file, status and metrics
+	Report   *Report        // health file, status and metrics
+	Pulses   *health.Pulses // heartbeats of collect and deliver; may be nil
 
 	Kept func(wire.Sample) // told of each sample that is durable, with the host's time while it is held; may be nil
 
 	inverter, spool, clock, vps *health.Link
+	collecting, delivering      *health.Pulse
 	frozen                      frozen
 	ring                        ring
 	throttle                    throttle
@@ -54,10 +56,12 @@ type Edge struct {
 func (e *Edge) Run(ctx context.Context) error {
 	chain := e.Report.Chain
 	e.inverter, e.spool, e.clock, e.vps = chain.Link("inverter"), chain.Link("spool"), chain.Link("clock"), chain.Link("vps")
-	e.spool.Report(e.Spool.Alarm(nil)) // it is open
+	e.spool.Report(e.Spool.Alarm(nil))                                              // it is open
+	e.collecting, e.delivering = e.Pulses.Loop("collect"), e.Pulses.Loop("deliver") // a spool that hangs makes both stand still
 
 	e.fillRing()
 	e.Inverter.Asked = e.Report.refresh
+	e.Report.Write() // whoever asks before the first poll is over is told so
 
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
@@ -90,7 +94,7 @@ func (e *Edge) Run(ctx context.Context) error {
 // collect polls at the pace that the dongle bears.
 func (e *Edge) collect(ctx context.Context) {
 	defer e.Inverter.Close()
-	for e.Pace.Wait(ctx) == nil {
+	for e.await(ctx) == nil {
 		e.clock.Report(protect(e.Clock.Check))
 		if e.skip() {
 			continue
@@ -104,6 +108,12 @@ func (e *Edge) collect(ctx context.Context) {
 		e.compact()
 		e.Report.Write()
 	}
+}
+
+// await is the rest of the dongle between two polls.
+func (e *Edge) await(ctx context.Context) error {
+	e.collecting.Beat(e.Pace.Interval)
+	return e.Pace.Wait(ctx)
 }
 
 // poll reads the inverter once and makes the sample durable, at once or with those that wait in the ring. The error is
@@ -148,6 +158,7 @@ func (e *Edge) deliver(ctx context.Context) {
 		case more:
 			wait = 0
 		}
+		e.delivering.Beat(wait)
 		if sleep(ctx, wait) != nil {
 			return
 		}

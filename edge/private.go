@@ -50,12 +50,21 @@ func ours(path string, info fs.FileInfo) error {
 	return nil
 }
 
-// createOurs makes a new file, in the place of whatever was left there: a link is removed, not followed.
+// createOurs makes a new file, in the place of whatever was left there: a link is removed, not followed. Its mode is the
+// one asked for also where the umask would have it closer: a health file is for everybody.
 func createOurs(path string, mode os.FileMode) (*os.File, error) {
 	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
-	return os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, mode)
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, mode)
+	if err != nil || !private {
+		return f, err
+	}
+	if err := f.Chmod(mode); err != nil {
+		f.Close()
+		return nil, err
+	}
+	return f, nil
 }
 
 // replaceOurs writes a file so that a reader, or a power cut, sees the old one or the new one, never half of one. sync

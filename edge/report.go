@@ -20,6 +20,7 @@ import (
 // a few words with each upload. All of it comes from the same few facts. Its methods may be called from any goroutine.
 type Report struct {
 	Chain *health.Chain
+	Tell  func(status string) // told of each new Status; may be nil
 
 	version, device, path string
 	started               time.Time
@@ -38,6 +39,7 @@ type Report struct {
 	gone       map[string]int // samples that were made and lost, by reason
 	wear       wear
 	writeErr   string
+	told       string // to Tell
 	teller     teller
 
 	polls, made atomic.Int64
@@ -122,10 +124,11 @@ func (r *Report) Now() Health {
 	return h
 }
 
-// Write replaces the health file, if there is one, and logs what changed. A reader sees the old one or the new one, never half of one.
+// Write replaces the health file, if there is one, logs what changed and tells the service manager. A reader sees the old one or the new one, never half of one.
 func (r *Report) Write() {
 	h := r.Now()
 	h.Sample = nil
+	r.tell()
 	var err error
 	if r.path != "" {
 		err = writeFile(r.path, h)

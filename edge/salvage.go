@@ -15,6 +15,8 @@ import (
 	"strings"
 
 	bolt "go.etcd.io/bbolt"
+
+	"sunspool/health"
 )
 
 // A damaged spool is searched for records byte by byte, because a record says itself where it ends and whether it is
@@ -134,6 +136,9 @@ func (s *Spool) replace(file *os.File, d *damaged, m mark, found *Opening) error
 	info, err := file.Stat()
 	if err != nil {
 		return err
+	}
+	if s.Busy != nil {
+		s.Busy(health.Patience(info.Size()))
 	}
 	fresh := s.path + ".new"
 	text, _, _ := strings.Cut(d.Error(), "\n") // without the stack of a panic

@@ -4,8 +4,11 @@ import (
 	"context"
 	"log/slog"
 	"net"
+	"sync"
 	"time"
 
+	"sunspool/health"
+	"sunspool/systemd"
 	"sunspool/wire"
 )
 
@@ -23,7 +26,7 @@ func New(c Config, version string, log *slog.Logger) (*Edge, error) {
 	if err != nil {
 		return nil, err
 	}
-	spool, err := OpenSpool(c.SpoolPath)
+	spool, err := startSpool(c.SpoolPath, c.Busy)
 	if err != nil {
 		return nil, err
 	}
@@ -74,16 +77,23 @@ func New(c Config, version string, log *slog.Logger) (*Edge, error) {
 	return e, nil
 }
 
-// Run is the edge as a service: it runs until ctx ends and leaves the spool closed and whole.
+// Run is the edge as a service: it runs until ctx ends and leaves the spool closed and whole. The service manager, if
+// there is one, hears that it is ready when the spool is open: whether the inverter answers is told by its status.
 func Run(ctx context.Context, c Config, version string, log *slog.Logger) error {
 	if err := c.Validate(); err != nil {
 		return err
+	}
+	pulses := new(health.Pulses)
+	c.Busy = func(most time.Duration) {
+		pulses.Allow(most)
+		systemd.Extend(most)
 	}
 	e, err := New(c, version, log)
 	if err != nil {
 		return err
 	}
 	defer e.Spool.Close()
+	e.Pulses, e.Report.Tell = pulses, systemd.Status
 	status, err := e.Report.Serve(c.Socket)
 	if err != nil {
 		log.Warn("no status socket", "path", c.Socket, "error", err.Error()) // a convenience, not the job
@@ -92,5 +102,13 @@ func Run(ctx context.Context, c Config, version string, log *slog.Logger) error 
 	}
 	log.Info("edge started", "version", version, "device", c.DeviceID, "host", c.Host, "port", c.Port, "unit", c.Unit,
 		"poll_interval_s", c.PollS, "upload_interval_s", c.UploadS, "server", c.URL, "spool", c.SpoolPath, "waiting", e.Spool.Waiting())
+
+	watch, unwatch := context.WithCancel(context.WithoutCancel(ctx))
+	var watching sync.WaitGroup
+	watching.Go(func() { systemd.Watch(watch, pulses.Still, log) })
+	defer watching.Wait()
+	defer unwatch()
+	defer context.AfterFunc(ctx, systemd.Stopping)()
+	systemd.Ready()
 	return e.Run(ctx)
 }

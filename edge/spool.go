@@ -26,7 +26,8 @@ import (
 //
 // One goroutine owns the file; the methods may be called from any.
 type Spool struct {
-	QuarantineCap int // bytes; 0 is quarantineCap
+	QuarantineCap int                      // bytes; 0 is quarantineCap
+	Busy          func(most time.Duration) // told before the file is made small, when all methods wait; may be nil
 
 	path string
 	db   *bolt.DB

@@ -15,8 +15,11 @@ import (
 
 // OpenSpool opens the spool at path, or creates it. Its directory is made if it is missing. The error is a
 // *health.Fault that says what the operator can do.
-func OpenSpool(path string) (*Spool, error) {
-	s := &Spool{path: path, ops: make(chan func()), quit: make(chan struct{}), lost: make(chan struct{})}
+func OpenSpool(path string) (*Spool, error) { return startSpool(path, nil) }
+
+// startSpool is OpenSpool that tells busy, unless it is nil, before it goes through a damaged file.
+func startSpool(path string, busy func(most time.Duration)) (*Spool, error) {
+	s := &Spool{Busy: busy, path: path, ops: make(chan func()), quit: make(chan struct{}), lost: make(chan struct{})}
 	go s.own()
 	if err := s.run(s.open); err != nil {
 		s.run(func() error { s.discard(true); return nil })

@@ -97,6 +97,21 @@ func (r *Report) State() State {
 	return assess(r.Chain.Status(), r.Chain.Sentence(), faults)
 }
 
+// tell tells the service manager how the edge is, when that is another line than before.
+func (r *Report) tell() {
+	if r.Tell == nil {
+		return
+	}
+	status := r.Status()
+	r.mu.Lock()
+	fresh := status != r.told
+	r.told = status
+	r.mu.Unlock()
+	if fresh {
+		r.Tell(status)
+	}
+}
+
 // Status is one line for the service manager.
 func (r *Report) Status() string {
 	line := r.State().Line()

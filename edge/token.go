@@ -27,7 +27,7 @@ type Token struct {
 
 // NewToken takes the token from value, else from file, else from the systemd credential.
 func NewToken(value, file string) (*Token, error) {
-	if dir := os.Getenv("CREDENTIALS_DIRECTORY"); value == "" && file == "" && dir != "" {
+	if dir := os.Getenv("CREDENTIALS_DIRECTORY"); value == "" && file == "" && dir != "" && !blank(filepath.Join(dir, credential)) {
 		file = filepath.Join(dir, credential)
 	}
 	t := &Token{value: strings.TrimSpace(value), file: file}
@@ -52,7 +52,7 @@ func (t *Token) Get() (string, error) {
 	if err == nil && info.ModTime().Equal(t.read) && info.Size() == t.size && t.value != "" {
 		return t.value, nil
 	}
-	if err == nil && info.Mode().Perm()&0o077 != 0 && os.Getenv("CREDENTIALS_DIRECTORY") == "" {
+	if err == nil && info.Mode().Perm()&0o077 != 0 && !t.isCredential() {
 		err = &health.Fault{
 			Code: "token_readable", Exit: health.ExitConfig,
 			What: "the token file " + t.file + " can be read by other users: chmod 600 " + t.file,
@@ -74,6 +74,19 @@ func (t *Token) Get() (string, error) {
 	}
 	t.value, t.read, t.size = fresh, info.ModTime(), info.Size()
 	return t.value, nil
+}
+
+// isCredential reports whether the token is in a file of the service manager's, which has a mode of its own and is
+// readable by nobody else.
+func (t *Token) isCredential() bool {
+	dir := os.Getenv("CREDENTIALS_DIRECTORY")
+	return dir != "" && filepath.Dir(t.file) == filepath.Clean(dir)
+}
+
+// blank reports whether a file has nothing in it: our units give a credential that nobody wrote like that.
+func blank(file string) bool {
+	b, err := os.ReadFile(file)
+	return err == nil && strings.TrimSpace(string(b)) == ""
 }
 
 // validToken refuses what cannot be in an Authorization header, without repeating it.

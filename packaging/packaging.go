@@ -6,9 +6,21 @@
 // run them on a Debian with a real systemd and in a real Docker engine.
 package packaging
 
-import _ "embed"
+import "embed"
 
 // Sysusers is the system user of the services, for systemd-sysusers.
 //
 //go:embed sysusers.conf
 var Sysusers string
+
+//go:embed edge.env vps.env
+var envs embed.FS
+
+// Env is the file to fill in for a role, edge or vps.
+func Env(role string) string {
+	text, err := envs.ReadFile(role + ".env")
+	if err != nil {
+		panic(err) // there is no such role
+	}
+	return string(text)
+}

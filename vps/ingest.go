@@ -196,6 +196,11 @@ func (c *counter) Read(p []byte) (int, error) {
 // wrote reports how writing to the store went.
 func (s *Server) wrote(err error) {
 	s.lastWrite.set(err, s.Now())
+	s.tellStored(err)
+}
+
+// tellStored reports whether samples can be stored.
+func (s *Server) tellStored(err error) {
 	if err != nil {
 		err = &health.Fault{Code: "store_unavailable", What: "samples cannot be stored",
 			Next: s.StoreHint, Err: err}

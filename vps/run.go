@@ -9,22 +9,25 @@ import (
 	"net"
 	"net/http"
 	"path/filepath"
+	"sync"
 	"syscall"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 
 	"sunspool/health"
+	"sunspool/systemd"
 	"sunspool/vps/store"
 )
 
 const (
 	drainTime      = 20 * time.Second // that requests in flight get at the end
 	maxConnections = 512
+	storeFile      = "vps.db" // in DATA_DIR
 )
 
 // Run serves until ctx ends, answers what is in flight, closes the store, and returns nil. An error that an operator
-// must act on is a *health.Fault.
+// must act on is a *health.Fault. The service manager, if there is one, hears that it is ready once it listens.
 func Run(ctx context.Context, cfg Config, log *slog.Logger) (err error) {
 	if err := cfg.Validate(); err != nil {
 		return err
@@ -44,6 +47,7 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger) (err error) {
 	if err != nil {
 		return err
 	}
+	systemd.Extend(cfg.patience())
 	rest, err := cfg.openStore(log)
 	if err != nil {
 		return err
@@ -83,6 +87,14 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger) (err error) {
 	}
 	announce(cfg, log, public, internal)
 
+	pulses := new(health.Pulses)
+	watch, unwatch := context.WithCancel(context.WithoutCancel(ctx)) // also while requests in flight are answered
+	var watching sync.WaitGroup
+	watching.Go(func() { systemd.Watch(watch, pulses.Still, log) })
+	defer watching.Wait()
+	defer unwatch()
+	defer context.AfterFunc(ctx, systemd.Stopping)()
+
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return Serve(ctx, public, https, s.Handler(), log) })
 	if internal != nil {
@@ -95,6 +107,11 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger) (err error) {
 	if others != nil {
 		g.Go(func() error { s.Listen(ctx); return nil })
 	}
+	g.Go(func() error {
+		s.look(ctx, public.Addr(), cfg.TLSCertFile, cfg.DatabaseURL == "", pulses)
+		return nil
+	})
+	systemd.Ready()
 	err = g.Wait()
 	log.Info("vps stopped")
 	return err
@@ -128,7 +145,7 @@ func (c *Config) openStore(log *slog.Logger) (resting, error) {
 	if c.DatabaseURL != "" {
 		return store.OpenPostgres(store.PostgresOptions{URL: string(c.DatabaseURL), Log: log})
 	}
-	return store.OpenBolt(filepath.Join(c.DataDir, "vps.db"))
+	return store.OpenBolt(filepath.Join(c.DataDir, storeFile))
 }
 
 // cached puts the cache of the settings in front of samples. others is nil where that is in this process.

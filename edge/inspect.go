@@ -1,0 +1,81 @@
+package edge
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+
+	bolt "go.etcd.io/bbolt"
+	bolterrors "go.etcd.io/bbolt/errors"
+
+	"sunspool/health"
+)
+
+// Unsent is what is in a spool that no edge has open.
+type Unsent struct {
+	Path        string `json:"path"`
+	Waiting     int    `json:"waiting"`     // samples that the server does not have
+	Quarantined int    `json:"quarantined"` // samples that it refused
+}
+
+func (u Unsent) String() string {
+	s := fmt.Sprintf("%s: %d samples are unsent", u.Path, u.Waiting)
+	if u.Quarantined > 0 {
+		s += fmt.Sprintf(", %d more are in quarantine", u.Quarantined)
+	}
+	return s
+}
+
+// CountUnsent looks into the spool at path and changes nothing. The error is a *health.Fault.
+func CountUnsent(path string) (Unsent, error) {
+	u := Unsent{Path: path}
+	err := caught(func() error {
+		if _, err := os.Stat(path); err != nil {
+			return err
+		}
+		db, err := bolt.Open(path, 0, &bolt.Options{ReadOnly: true, Timeout: lockWait})
+		if err != nil {
+			return err
+		}
+		defer db.Close()
+		return db.View(func(tx *bolt.Tx) error {
+			for name, n := range map[string]*int{string(samplesBucket): &u.Waiting, string(undatedBucket): &u.Waiting, string(quarantineBucket): &u.Quarantined} {
+				bucket := tx.Bucket([]byte(name))
+				if bucket == nil {
+					return errForeign
+				}
+				if err := bucket.ForEach(func(_, _ []byte) error { *n++; return nil }); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	})
+	f := &health.Fault{Code: "spool_unreadable", What: "the spool " + path + " cannot be read", Err: err,
+		Next: "start the edge: it mends what can be mended"}
+	switch {
+	case err == nil:
+		return u, nil
+	case errors.Is(err, fs.ErrNotExist):
+		f.Code, f.Next = "no_spool", "name the file: sunspool spool count FILE"
+	case errors.Is(err, bolterrors.ErrTimeout):
+		f.Code, f.Exit, f.Why, f.Next = "spool_busy", health.ExitBusy, "an edge has it open", "sunspool health edge   # the edge says itself how many samples wait"
+	}
+	return u, f
+}
+
+// FindHealth is where the edge of this machine tells how it is: where the settings say, else where a package's edge
+// does, else beside the spool.
+func FindHealth(set, spool string) string {
+	if set != "" {
+		return set
+	}
+	if _, err := os.Stat(packagedHealth); err == nil {
+		return packagedHealth
+	}
+	c := Config{SpoolPath: spool}
+	return c.beside("health.json")
+}
+
+const packagedHealth = "/run/sunspool/edge/health.json"

@@ -1,0 +1,83 @@
+package health
+
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// pulseLimit is how long a loop may be busy between two beats: longer than a disk that stalls for a minute, or two
+// requests to a server that does not answer.
+const pulseLimit = 100 * time.Second
+
+// Pulses are the heartbeats of the loops that a process lives by. Whoever watches over the process is told that it is
+// alive only while every loop is: a goroutine that merely ticks proves nothing. The zero value has no loops and is alive.
+type Pulses struct {
+	mu    sync.Mutex
+	loops []*Pulse
+	allow atomic.Int64 // until then any loop may be silent; 0 is never
+}
+
+// Pulse is the heartbeat of one loop. A nil Pulse beats for nobody.
+type Pulse struct {
+	of    *Pulses
+	name  string
+	until atomic.Int64 // when it stops to count as alive
+}
+
+// Patience is how long work may take that goes over so many bytes of a file: at least as long as a slow memory card needs.
+func Patience(bytes int64) time.Duration {
+	return time.Minute + time.Duration(bytes>>20)*time.Second
+}
+
+// start is what times are counted from, on the monotonic clock: setting the host's clock brings nobody to life or death.
+var start = time.Now()
+
+func sinceStart() time.Duration { return time.Since(start) }
+
+// Loop adds a loop, which is alive from now on. Of nil Pulses it is nil.
+func (p *Pulses) Loop(name string) *Pulse {
+	if p == nil {
+		return nil
+	}
+	l := &Pulse{of: p, name: name}
+	l.Beat(0)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.loops = append(p.loops, l)
+	return l
+}
+
+// Beat says that the loop is alive and may now wait for so long before it beats again.
+func (l *Pulse) Beat(wait time.Duration) {
+	if l != nil {
+		l.until.Store(int64(sinceStart() + wait + pulseLimit))
+	}
+}
+
+// Allow lets every loop be silent for so long: what they all depend on is busy with something that is known to take
+// long.
+func (p *Pulses) Allow(d time.Duration) {
+	if p != nil {
+		p.allow.Store(int64(sinceStart() + d))
+	}
+}
+
+// Still names the loop that has been silent for too long, and since when it has not been alive; "" while all are.
+func (p *Pulses) Still() (name string, since time.Duration) {
+	if p == nil {
+		return "", 0
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	t := sinceStart()
+	if allowed := time.Duration(p.allow.Load()); allowed != 0 && t < allowed {
+		return "", 0
+	}
+	for _, l := range p.loops {
+		if late := t - time.Duration(l.until.Load()); late > since {
+			name, since = l.name, late
+		}
+	}
+	return name, since
+}

@@ -1,0 +1,123 @@
+package main
+
+import (
+	"bytes"
+	"os/exec"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/alecthomas/kong"
+
+	"sunspool/settings"
+	"sunspool/vps/services"
+)
+
+var manuals = []string{"sunspool.1", "sunspool-edge.8", "sunspool-vps.8", "sunspool.env.5"}
+
+// manual is what `sunspool man` prints of a page.
+func manual(t *testing.T, page string) []byte {
+	t.Helper()
+	var out, errs bytes.Buffer
+	if code := run(t.Context(), []string{"man", page}, &out, &errs); code != 0 {
+		t.Fatalf("sunspool man %s exits %d: %s", page, code, &errs)
+	}
+	return out.Bytes()
+}
+
+// plain is a page without what is roff in its words.
+func plain(page []byte) string {
+	return strings.NewReplacer(`\-`, "-", `\fB`, "", `\fI`, "", `\fR`, "", `\(aq`, "'").Replace(string(page))
+}
+
+func TestManualHasEveryCommandFlagAndVariable(t *testing.T) {
+	parser, err := kong.New(&commands{}, kong.Name("sunspool"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	overview, env := plain(manual(t, "sunspool.1")), plain(manual(t, "sunspool.env.5"))
+	seen := 0
+	err = kong.Visit(parser.Model, func(v kong.Visitable, next kong.Next) error {
+		switch v := v.(type) {
+		case *kong.Node:
+			if v.Hidden {
+				return nil
+			}
+			if v.Type == kong.CommandNode && !strings.Contains(overview, "\n.SS "+v.FullPath()) {
+				t.Errorf("sunspool.1 does not have %s", v.Path())
+			}
+		case *kong.Flag:
+			seen++
+			_, secret := v.Target.Interface().(settings.Secret)
+			if !v.Hidden && !secret && v.Name != "help" && !regexp.MustCompile(`--`+v.Name+`\b`).MatchString(overview) {
+				t.Errorf("sunspool.1 does not have --%s", v.Name)
+			}
+			for _, name := range v.Envs {
+				if !regexp.MustCompile(`\b` + name + `\b`).MatchString(overview + env) {
+					t.Errorf("neither sunspool.1 nor sunspool.env.5 has %s", name)
+				}
+			}
+		}
+		return next(nil)
+	})
+	if err != nil || seen < 50 {
+		t.Errorf("only %d flags were seen: %v", seen, err)
+	}
+	var printed bytes.Buffer
+	run(t.Context(), []string{"env"}, &printed, &printed)
+	for _, found := range regexp.MustCompile(`(?m)^#([A-Z0-9_]+)=`).FindAllStringSubmatch(printed.String(), -1) {
+		if !strings.Contains(env, "\n.TP\n"+found[1]) {
+			t.Errorf("sunspool.env.5 does not have %s", found[1])
+		}
+	}
+}
+
+// What is written by hand names settings, too: they must be there.
+func TestManualNamesNoVariableThatIsNone(t *testing.T) {
+	var printed bytes.Buffer
+	run(t.Context(), []string{"env"}, &printed, &printed)
+	known := append(regexp.MustCompile(`[A-Z0-9]+(_[A-Z0-9]+)+`).FindAllString(printed.String(), -1), "IMPORT_FROM")
+	for _, page := range manuals {
+		for _, name := range regexp.MustCompile(`\b[A-Z]+(_[A-Z0-9]+)+\b`).FindAllString(plain(manual(t, page)), -1) {
+			if !slices.Contains(known, name) {
+				t.Errorf("%s has %s, which is no setting", page, name)
+			}
+		}
+	}
+}
+
+func TestManualIsTheSameEachTime(t *testing.T) {
+	for _, page := range manuals {
+		one := manual(t, page)
+		for range 5 {
+			if again := manual(t, page); !bytes.Equal(again, one) {
+				t.Errorf("%s is another one the second time", page)
+			}
+		}
+		if bytes.Contains(one, []byte("@")) && regexp.MustCompile(`@[a-z]+@`).Match(one) {
+			t.Errorf("%s has a place that was not filled in", page)
+		}
+	}
+}
+
+func TestManualIsCleanAndFitsATerminal(t *testing.T) {
+	groff := services.Need(t, "groff-base", "groff")
+	for _, page := range manuals {
+		cmd := exec.CommandContext(t.Context(), groff, "-man", "-ww", "-Tascii", "-P-cbou", "-rLL=78n")
+		cmd.Stdin = bytes.NewReader(manual(t, page))
+		var out, errs bytes.Buffer
+		cmd.Stdout, cmd.Stderr = &out, &errs
+		if err := cmd.Run(); err != nil || errs.Len() > 0 {
+			t.Errorf("%s: groff says %v\n%s", page, err, &errs)
+		}
+		for line := range strings.Lines(out.String()) {
+			if len(line) > 80 {
+				t.Errorf("%s: wider than 79: %s", page, line)
+			}
+		}
+		if !regexp.MustCompile(`(?m)^NAME\n +` + regexp.QuoteMeta(page[:len(page)-2]) + ` - [a-z]`).Match(out.Bytes()) {
+			t.Errorf("%s has no NAME that whatis understands:\n%.400s", page, &out)
+		}
+	}
+}

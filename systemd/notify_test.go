@@ -1,0 +1,103 @@
+//go:build unix
+
+package systemd
+
+import (
+	"bytes"
+	"context"
+	"log/slog"
+	"net"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// manager is the receiving end of the messages of a service.
+type manager struct {
+	t    *testing.T
+	conn *net.UnixConn
+}
+
+func newManager(t *testing.T) *manager {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "notify")
+	conn, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: path, Net: "unixgram"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	t.Setenv("NOTIFY_SOCKET", path)
+	return &manager{t, conn}
+}
+
+// heard returns the next message, "" if none comes within d.
+func (m *manager) heard(d time.Duration) string {
+	m.t.Helper()
+	b := make([]byte, 4096)
+	m.conn.SetReadDeadline(time.Now().Add(d))
+	n, err := m.conn.Read(b)
+	if err != nil {
+		return ""
+	}
+	return string(b[:n])
+}
+
+func TestManagerIsToldInItsWords(t *testing.T) {
+	m := newManager(t)
+	for want, say := range map[string]func(){
+		"READY=1":                      Ready,
+		"STOPPING=1":                   Stopping,
+		"STATUS=ok; 3 waiting":         func() { Status("ok; 3 waiting\nand a second line") },
+		"EXTEND_TIMEOUT_USEC=90000000": func() { Extend(90 * time.Second) },
+	} {
+		say()
+		if got := m.heard(5 * time.Second); got != want {
+			t.Errorf("heard %q, want %q", got, want)
+		}
+	}
+}
+
+func TestWatchdogIsFedOnlyWhileEveryLoopIsAlive(t *testing.T) {
+	m := newManager(t)
+	t.Setenv("WATCHDOG_USEC", "60000")
+	ctx, cancel := context.WithCancel(t.Context())
+	dead := make(chan struct{})
+	var log bytes.Buffer
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		Watch(ctx, func() (string, time.Duration) {
+			select {
+			case <-dead:
+				return "deliver", time.Second
+			default:
+				return "", 0
+			}
+		}, slog.New(slog.NewJSONHandler(&log, nil)))
+	}()
+	for range 3 {
+		if got := m.heard(5 * time.Second); got != "WATCHDOG=1" {
+			t.Fatalf("heard %q while all is well", got)
+		}
+	}
+	close(dead)
+	for m.heard(200*time.Millisecond) != "" { // what was on its way
+	}
+	if got := m.heard(300 * time.Millisecond); got != "" {
+		t.Errorf("heard %q although a loop stands still", got)
+	}
+	cancel()
+	<-done
+	if n := strings.Count(log.String(), `"loop":"deliver"`); n != 1 {
+		t.Errorf("the log names the loop %d times, want once:\n%s", n, log.String())
+	}
+}
+
+func TestWithoutAManagerNothingHappens(t *testing.T) {
+	t.Setenv("NOTIFY_SOCKET", "")
+	t.Setenv("WATCHDOG_USEC", "")
+	Ready()
+	Status("x")
+	Watch(t.Context(), func() (string, time.Duration) { return "", 0 }, slog.Default()) // returns
+}

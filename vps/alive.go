@@ -1,0 +1,69 @@
+package vps
+
+import (
+	"context"
+	"errors"
+	"net"
+	"os"
+	"path/filepath"
+	"time"
+
+	"sunspool/health"
+	"sunspool/systemd"
+)
+
+const lookEvery = 20 * time.Second // at oneself
+
+// look has the server ask itself, through its own listener, whether it serves, and its own file whether it takes writes,
+// until ctx ends: this is what the service manager's watchdog and the line of its status live on. What is wrong with a
+// database or a cache elsewhere is said, and no reason to start again: it would bring neither back. Nor would it empty a
+// disk that is full: a file that answers at all is alive.
+func (s *Server) look(ctx context.Context, at net.Addr, certFile string, ownFile bool, pulses *health.Pulses) {
+	s.init()
+	serving := pulses.Loop("serve")
+	var storing *health.Pulse
+	if ownFile {
+		storing = pulses.Loop("store")
+	}
+	told := ""
+	for {
+		if Check(ctx, at.String(), certFile) == nil {
+			serving.Beat(lookEvery)
+		}
+		err := s.writable(ctx)
+		if !errors.Is(err, context.DeadlineExceeded) {
+			storing.Beat(lookEvery)
+		}
+		if ctx.Err() == nil {
+			s.tellStored(err)
+		}
+		if line := s.status(at); line != told {
+			systemd.Status(line)
+			told = line
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(lookEvery):
+		}
+	}
+}
+
+// status is one line for the service manager.
+func (s *Server) status(at net.Addr) string {
+	for _, link := range s.Chain.Status() {
+		if link.State == health.Broken {
+			return "degraded: " + s.Chain.Sentence()
+		}
+	}
+	return "ok: serving on " + at.String()
+}
+
+// patience is how long the store may take to open: a file of an older version is rewritten then.
+func (c *Config) patience() time.Duration {
+	info, err := os.Stat(filepath.Join(c.DataDir, storeFile))
+	if c.DatabaseURL != "" || err != nil {
+		return health.Patience(0)
+	}
+	return health.Patience(info.Size())
+}
