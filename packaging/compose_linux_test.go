@@ -17,7 +17,7 @@ import (
 	"time"
 )
 
-var withCompose = flag.Bool("compose", false, "bring both compose files up whole in a Docker engine (8 min)")
+var withCompose = flag.Bool("compose", false, "bring both compose files up whole in a Docker engine (9 min)")
 
 const front = "https://localhost" // Caddy, seen from the network of TestCompose
 
