@@ -12,7 +12,7 @@ export CGO_ENABLED ?= 0
 help:
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
 
-test: lint unit race test-386 build ## everything that must hold before a change lands
+test: lint unit race test-386 build test-images ## everything that must hold before a change lands
 
 unit: ## all tests, fuzz seeds included
 	$(GO) test ./...
