@@ -7,12 +7,14 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo deve
 export CGO_ENABLED ?= 0
 
 
-.PHONY: help test unit race lint build bench bench-vps fuzz demo simulate clock test-damage test-crash test-frames test-leaks test-backlog test-hostile test-outages test-images test-compose test-qemu test-packages test-system test-system-all deb stage release-snapshot test-32bit test-386 test-arm
+.PHONY: help test unit race lint build bench bench-vps fuzz demo simulate clock test-damage test-crash test-frames test-leaks test-backlog test-hostile test-outages test-images test-compose test-appliance test-qemu test-packages test-system test-system-all deb stage release-snapshot test-32bit test-386 test-arm
 
 help:
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
 
-test: lint unit race test-386 build ## everything that must hold before a change lands
+test: lint unit race test-386 build test-appliance ## everything that must hold before a change lands
+
+test-appliance: test-packages test-qemu test-images test-system ## what is shipped, as its owners run it (root on Debian; else it says what it skips)
 
 unit: ## all tests, fuzz seeds included
 	$(GO) test ./...
@@ -94,6 +96,9 @@ test-images: ## both images built and run in a Docker engine of its own (root; n
 
 test-packages: ## the Debian packages of three architectures, built twice and judged by lintian
 	$(GO) test ./packaging -count 1 -v -timeout 20m -run '^TestPackages$$' -packages
+
+test-compose: ## both compose files brought up whole, an edge that delivers through Caddy included (root; 9 min, the first time 2 more)
+	$(TORTURE) ./packaging -run '^TestCompose$$' -compose
 
 test-system: ## the package on a Debian 12 with a real systemd: installed, set up, hung, killed, rebooted, upgraded, purged (root, 3 min)
 	$(GO) test ./packaging -count 1 -v -timeout 20m -run '^TestSystem$$' -system bookworm

@@ -16,6 +16,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"sunspool/health"
 	"sunspool/settings"
 )
 
@@ -63,7 +64,7 @@ func TestCheckBelievesOnlyAFreshAndHonestHealthFile(t *testing.T) {
 }
 
 // A dongle may need almost 5 s for every answer and refuse half of what it is asked, again and again: one poll then
-// takes minutes, and in each of its seconds the check says that the edge is at work.
+// takes minutes, and in each of its seconds the check and the watchdog hear that the edge is at work.
 func TestSlowDongleIsNotCalledAStandstill(t *testing.T) {
 	for name, c := range map[string]struct {
 		faults  string
@@ -103,6 +104,7 @@ func pollSlowly(t *testing.T, dir string, faults []string, longest time.Duration
 		t.Fatal(err)
 	}
 	defer e.Spool.Close()
+	e.Pulses = new(health.Pulses)
 	e.Inverter.Link.Dial = b.dial
 	e.Uploader.Client.Transport.(*http.Transport).DialTLSContext = func(context.Context, string, string) (net.Conn, error) {
 		return nil, errors.New("no server is part of this")
@@ -124,6 +126,9 @@ func pollSlowly(t *testing.T, dir string, faults []string, longest time.Duration
 		synctest.Wait()
 		if _, err := Check(path, poll, time.Now()); err != nil {
 			t.Fatalf("%v after the start: %v", time.Since(began), err)
+		}
+		if loop, _ := e.Pulses.Still(); loop != "" {
+			t.Fatalf("%v after the start the watchdog is told that %s stands still", time.Since(began), loop)
 		}
 		if n := e.Report.polls.Load(); n != polls {
 			polls, since = n, time.Now()

@@ -60,7 +60,10 @@ func (e *Edge) Run(ctx context.Context) error {
 	e.collecting, e.delivering = e.Pulses.Loop("collect"), e.Pulses.Loop("deliver") // a spool that hangs makes both stand still
 
 	e.fillRing()
-	e.Inverter.Asked = e.Report.refresh
+	e.Inverter.Asked = func() { // a poll may take minutes
+		e.collecting.Beat(0)
+		e.Report.refresh()
+	}
 	e.Report.Write() // whoever asks before the first poll is over is told so
 
 	ctx, stop := context.WithCancel(ctx)

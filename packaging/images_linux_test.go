@@ -33,7 +33,10 @@ import (
 
 var withImages = flag.Bool("images", false, "build the images and run them in a Docker engine (90 s)")
 
-const nobody = 65532 // whom the images run as
+const (
+	nobody = 65532                    // whom the images run as
+	server = "https://localhost:8443" // of TestImages, seen from the engine's network
+)
 
 // token is a device's.
 func token(device string) string { return "0123456789abcdef0123456789abcdef-" + device }
@@ -83,7 +86,7 @@ func TestImages(t *testing.T) {
 	e.docker("kill", "--signal", "STOP", "roof") // it takes a minute until that may be noticed, so it comes first
 	stopped := time.Now()
 
-	claim("samples arrive", func(t *testing.T, e *engine) { e.awaitSamples(client, "barn", 1) })
+	claim("samples arrive", func(t *testing.T, e *engine) { e.awaitSamples(client, server, "barn", 1) })
 	claim("nobody in particular may do nothing in particular", confinement)
 	claim("they hold the program and nothing else", contents)
 	claim("the spool survives kill -9", func(t *testing.T, e *engine) { spoolSurvives(t, e, client) })
@@ -97,7 +100,7 @@ func TestImages(t *testing.T) {
 		t.Logf("unhealthy %v after the stop", time.Since(stopped).Round(time.Second))
 		e.docker("kill", "--signal", "CONT", "roof")
 		t.Logf("healthy %v after it goes on", e.awaitHealth("roof", "healthy", 20*time.Second).Round(time.Second))
-		e.awaitSamples(client, "roof", 2)
+		e.awaitSamples(client, server, "roof", 2)
 	})
 }
 
@@ -195,21 +198,34 @@ func (r *reader) ask(device, method, url, body string) (int, string, error) {
 }
 
 // samples is how many of a device a server has.
-func (r *reader) samples(server, device string) (int, error) {
+func (r *reader) samples(of, device string) (int, error) {
 	tomorrow := time.Now().Add(24 * time.Hour).UTC()
 	status, text, err := r.ask(device, http.MethodGet, fmt.Sprintf("%s/v1/export.csv?device_id=%s&from=%s&to=%s&resolution=raw",
-		server, device, tomorrow.AddDate(0, 0, -3).Format(time.DateOnly), tomorrow.Format(time.DateOnly)), "")
+		of, device, tomorrow.AddDate(0, 0, -3).Format(time.DateOnly), tomorrow.Format(time.DateOnly)), "")
 	if err == nil && status != http.StatusOK {
 		err = fmt.Errorf("%d: %s", status, text)
 	}
-	return max(strings.Count(text, "\n")-1, 0), err // the first line names the columns
+	return strings.Count(strings.TrimSpace(text), "\n"), err // the first line names the columns
 }
 
-// awaitSamples waits until the vps has so many of a device.
-func (e *engine) awaitSamples(client *reader, device string, want int) {
+// health is what an edge says of itself in the volume of its spool.
+func (e *engine) health(volume string) (h edge.Health) {
 	e.t.Helper()
-	e.await(fmt.Sprintf("the vps has %d samples of the %s", want, device), 30*time.Second, func() error {
-		n, err := client.samples("https://localhost:8443", device)
+	text, err := os.ReadFile(filepath.Join(e.volume(volume), "health.json"))
+	if err != nil {
+		e.t.Fatal(err)
+	}
+	if err := json.Unmarshal(text, &h); err != nil {
+		e.t.Fatal(err)
+	}
+	return h
+}
+
+// awaitSamples waits until a server has so many of a device.
+func (e *engine) awaitSamples(client *reader, of, device string, want int) {
+	e.t.Helper()
+	e.await(fmt.Sprintf("%d samples of the %s are stored", want, device), time.Minute, func() error {
+		n, err := client.samples(of, device)
 		if err == nil && n < want {
 			err = fmt.Errorf("it has %d", n)
 		}
@@ -290,17 +306,7 @@ func contents(t *testing.T, e *engine) {
 // spoolSurvives takes the server away from an edge that goes on polling, kills the edge, and looks for its samples.
 func spoolSurvives(t *testing.T, e *engine, client *reader) {
 	e.docker("stop", "--time", "30", "vps")
-	waiting := func() int {
-		text, err := os.ReadFile(filepath.Join(e.volume("barn"), "health.json"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		var h edge.Health
-		if err := json.Unmarshal(text, &h); err != nil {
-			t.Fatal(err)
-		}
-		return h.SpoolCount
-	}
+	waiting := func() int { return e.health("barn").SpoolCount }
 	e.await("two samples in the spool", 30*time.Second, func() error {
 		if n := waiting(); n < 2 {
 			return fmt.Errorf("%d are waiting", n)
@@ -311,12 +317,12 @@ func spoolSurvives(t *testing.T, e *engine, client *reader) {
 	n := waiting()
 	e.docker("start", "vps")
 	e.awaitHealth("vps", "healthy", 20*time.Second)
-	had, err := client.samples("https://localhost:8443", "barn")
+	had, err := client.samples(server, "barn")
 	if err != nil || had == 0 {
 		t.Fatalf("the restarted vps has %d samples: %v", had, err)
 	}
 	e.docker("start", "barn")
-	e.awaitSamples(client, "barn", had+n)
+	e.awaitSamples(client, server, "barn", had+n)
 }
 
 // goodOrder stops containers as compose does.
