@@ -91,24 +91,9 @@ func TestSlowDongleIsNotCalledAStandstill(t *testing.T) {
 }
 
 func pollSlowly(t *testing.T, dir string, faults []string, longest time.Duration) {
-	b := &bed{t: t, sim: ofImage(t, hybridImage)}
-	b.faults(faults...)
 	const poll = 5 * time.Second
 	path := filepath.Join(dir, "health.json")
-	e, err := New(Config{
-		Host: "dongle", Port: 502, Unit: 1, PollS: poll.Seconds(), GapMS: 20, URL: "https://vps.example.org",
-		Token: settings.Secret("t0ken"), DeviceID: "roof", BatchSize: 30, UploadS: 10, MaxBackoffS: 300, ClockTrust: clockAlways,
-		SpoolPath: filepath.Join(dir, "spool.db"), HealthPath: path,
-	}, "test", slog.New(slog.DiscardHandler))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer e.Spool.Close()
-	e.Pulses = new(health.Pulses)
-	e.Inverter.Link.Dial = b.dial
-	e.Uploader.Client.Transport.(*http.Transport).DialTLSContext = func(context.Context, string, string) (net.Conn, error) {
-		return nil, errors.New("no server is part of this")
-	}
+	e := watchedEdge(t, dir, faults...)
 	ctx, cancel := context.WithCancel(t.Context())
 	stopped := make(chan struct{})
 	go func() {
@@ -139,6 +124,28 @@ func pollSlowly(t *testing.T, dir string, faults []string, longest time.Duration
 	if slowest < longest || polls < 5 {
 		t.Error("the test tests nothing")
 	}
+}
+
+// watchedEdge is an edge that is not run yet, with a simulated dongle, heartbeats, and no server to deliver to.
+func watchedEdge(t *testing.T, dir string, faults ...string) *Edge {
+	t.Helper()
+	b := &bed{t: t, sim: ofImage(t, hybridImage)}
+	b.faults(faults...)
+	e, err := New(Config{
+		Host: "dongle", Port: 502, Unit: 1, PollS: 5, GapMS: 20, URL: "https://vps.example.org",
+		Token: settings.Secret("t0ken"), DeviceID: "roof", BatchSize: 30, UploadS: 10, MaxBackoffS: 300, ClockTrust: clockAlways,
+		SpoolPath: filepath.Join(dir, "spool.db"), HealthPath: filepath.Join(dir, "health.json"),
+	}, "test", slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { e.Spool.Close() })
+	e.Pulses = new(health.Pulses)
+	e.Inverter.Link.Dial = b.dial
+	e.Uploader.Client.Transport.(*http.Transport).DialTLSContext = func(context.Context, string, string) (net.Conn, error) {
+		return nil, errors.New("no server is part of this")
+	}
+	return e
 }
 
 // Two files say how a container's health is checked. By both, whatever the phase of the check and however long it

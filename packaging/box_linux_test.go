@@ -23,7 +23,7 @@ import (
 //	systemd-nspawn ──> process 1 of the box <── nsenter, to run something in it
 type box struct {
 	t      *testing.T
-	dir    string // up, work and root: the overlay
+	dir    string // up, work and disk: the overlay
 	cgroup string
 	leader int // process 1, as this machine numbers it
 	ended  chan struct{}
@@ -34,13 +34,10 @@ func boot(t *testing.T, suite string) *box {
 	t.Helper()
 	below := debian(t, suite, "systemd", "systemd-sysv", "dbus", "procps", "iproute2", "netbase", "curl", "ca-certificates")
 	services.Need(t, "systemd-container", "systemd-nspawn")
-	dir, err := os.MkdirTemp("/var/tmp", "sunspool-box-")
-	if err != nil {
-		t.Fatal(err)
-	}
-	b := &box{t: t, dir: dir, cgroup: filepath.Base(dir)}
+	dir := services.Dir(t, "box")
+	b := &box{t: t, dir: dir, cgroup: "sunspool-" + filepath.Base(dir)}
 	t.Cleanup(b.remove)
-	for _, name := range []string{"up", "work", "root"} {
+	for _, name := range []string{"up", "work", "disk"} {
 		if err := os.Mkdir(filepath.Join(dir, name), 0o755); err != nil {
 			t.Fatal(err)
 		}
@@ -54,7 +51,7 @@ func boot(t *testing.T, suite string) *box {
 }
 
 // path is where this machine sees a file of the box.
-func (b *box) path(name string) string { return filepath.Join(b.dir, "root", name) }
+func (b *box) path(name string) string { return filepath.Join(b.dir, "disk", name) }
 
 // cgroups are the folders of the box's own control group, one in each hierarchy that a systemd may use. Without one of
 // its own it would sort this machine's processes.
@@ -84,7 +81,7 @@ func (b *box) start() {
 	cmd := exec.Command("sh", "-c", script, "box", strings.Join(b.cgroups(), " "), "--quiet", "--directory="+b.path(""),
 		"--machine="+b.cgroup, "--boot", "--register=no", "--keep-unit", "--link-journal=no", "--resolv-conf=off",
 		"--timezone=off", "--private-network", "--console=pipe")
-	cmd.Stdout, cmd.Stderr = console, console
+	cmd.Dir, cmd.Stdout, cmd.Stderr = b.dir, console, console
 	cmd.Env = append(os.Environ(), "SYSTEMD_NSPAWN_UNIFIED_HIERARCHY=1")
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	started := make(chan error)
@@ -159,7 +156,6 @@ func (b *box) remove() {
 		}
 	}
 	syscall.Unmount(b.path(""), syscall.MNT_DETACH)
-	os.RemoveAll(b.dir)
 	for _, dir := range b.cgroups() {
 		exec.Command("find", dir, "-depth", "-type", "d", "-exec", "rmdir", "{}", ";").Run()
 	}

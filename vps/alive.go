@@ -3,7 +3,6 @@ package vps
 import (
 	"context"
 	"errors"
-	"net"
 	"os"
 	"path/filepath"
 	"time"
@@ -14,11 +13,11 @@ import (
 
 const lookEvery = 20 * time.Second // at oneself
 
-// look has the server ask itself, through its own listener, whether it serves, and its own file whether it takes writes,
+// look has the server at where ask itself, through its own listener, whether it answers, and its own file whether it takes writes,
 // until ctx ends: this is what the service manager's watchdog and the line of its status live on. What is wrong with a
 // database or a cache elsewhere is said, and no reason to start again: it would bring neither back. Nor would it empty a
 // disk that is full: a file that answers at all is alive.
-func (s *Server) look(ctx context.Context, at net.Addr, certFile string, ownFile bool, pulses *health.Pulses) {
+func (s *Server) look(ctx context.Context, where string, answers func(context.Context) error, ownFile bool, pulses *health.Pulses) {
 	s.init()
 	serving := pulses.Loop("serve")
 	var storing *health.Pulse
@@ -27,7 +26,7 @@ func (s *Server) look(ctx context.Context, at net.Addr, certFile string, ownFile
 	}
 	told := ""
 	for {
-		if Check(ctx, at.String(), certFile) == nil {
+		if answers(ctx) == nil {
 			serving.Beat(lookEvery)
 		}
 		err := s.writable(ctx)
@@ -37,7 +36,7 @@ func (s *Server) look(ctx context.Context, at net.Addr, certFile string, ownFile
 		if ctx.Err() == nil {
 			s.tellStored(err)
 		}
-		if line := s.status(at); line != told {
+		if line := s.status(where); line != told {
 			systemd.Status(line)
 			told = line
 		}
@@ -50,13 +49,13 @@ func (s *Server) look(ctx context.Context, at net.Addr, certFile string, ownFile
 }
 
 // status is one line for the service manager.
-func (s *Server) status(at net.Addr) string {
+func (s *Server) status(where string) string {
 	for _, link := range s.Chain.Status() {
 		if link.State == health.Broken {
 			return "degraded: " + s.Chain.Sentence()
 		}
 	}
-	return "ok: serving on " + at.String()
+	return "ok: serving on " + where
 }
 
 // patience is how long the store may take to open: a file of an older version is rewritten then.

@@ -108,7 +108,9 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger) (err error) {
 		g.Go(func() error { s.Listen(ctx); return nil })
 	}
 	g.Go(func() error {
-		s.look(ctx, public.Addr(), cfg.TLSCertFile, cfg.DatabaseURL == "", pulses)
+		at := public.Addr().String()
+		answers := func(ctx context.Context) error { return Check(ctx, at, cfg.TLSCertFile) }
+		s.look(ctx, at, answers, cfg.DatabaseURL == "", pulses)
 		return nil
 	})
 	systemd.Ready()

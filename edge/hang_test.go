@@ -1,0 +1,73 @@
+package edge
+
+import (
+	"context"
+	"io/fs"
+	"net/http"
+	"path/filepath"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"sunspool/wire"
+)
+
+// E38: a loop that hangs for good, wherever it does, is missed by the watchdog; one that waits for what is slow is not.
+func TestWatchdogMissesALoopThatHangs(t *testing.T) {
+	for loop, hang := range map[string]func(e *Edge, free <-chan struct{}){
+		"collect": func(e *Edge, free <-chan struct{}) {
+			e.Kept = func(wire.Sample) { <-free }
+		},
+		"deliver": func(e *Edge, free <-chan struct{}) {
+			e.Uploader.Client.Transport = tripper(func(*http.Request) (*http.Response, error) { // whatever its context says
+				<-free
+				return nil, fs.ErrClosed
+			})
+		},
+	} {
+		t.Run(loop, func(t *testing.T) {
+			dir := memoryDir(t)
+			synctest.Test(t, func(t *testing.T) {
+				e := watchedEdge(t, dir)
+				free := make(chan struct{})
+				hang(e, free)
+				ctx, cancel := context.WithCancel(t.Context())
+				done := make(chan error)
+				go func() { done <- e.Run(ctx) }()
+
+				time.Sleep(time.Minute)
+				if name, _ := e.Pulses.Still(); name != "" {
+					t.Fatalf("%s is missed after a minute", name)
+				}
+				time.Sleep(2 * time.Minute)
+				if name, _ := e.Pulses.Still(); name != loop {
+					t.Errorf("%q is missed, want %s", name, loop)
+				}
+				cancel()
+				close(free)
+				if err := <-done; err != nil {
+					t.Error(err)
+				}
+			})
+		})
+	}
+}
+
+// What makes the spool small when it has drained takes its time, and says for how long it may.
+func TestLongWorkOnTheSpoolAsksForItsTime(t *testing.T) {
+	var asked []time.Duration
+	note := func(most time.Duration) { asked = append(asked, most) }
+	small := openSpool(t, filepath.Join(memoryDir(t), "spool.db"))
+	small.Busy = note
+	if _, err := small.Compact(); err != nil || len(asked) > 0 {
+		t.Fatalf("a small spool asks for %v, %v", asked, err)
+	}
+	large := drained(t, filepath.Join(memoryDir(t), "spool.db"), 100_000, 10)
+	large.Busy = note
+	if gained, err := large.Compact(); err != nil || gained == 0 {
+		t.Fatalf("gained %d, %v", gained, err)
+	}
+	if len(asked) != 1 || asked[0] < time.Minute {
+		t.Errorf("it asks for %v, want once a minute or more", asked)
+	}
+}
