@@ -50,3 +50,18 @@ func Check(path string, poll time.Duration, now time.Time) (string, error) {
 	}
 	return line, nil
 }
+
+// FindHealth is where the edge of this machine tells how it is: where the settings say, else where a package's edge
+// does, else beside the spool.
+func FindHealth(set, spool string) string {
+	if set != "" {
+		return set
+	}
+	if _, err := os.Stat(packagedHealth); err == nil {
+		return packagedHealth
+	}
+	c := Config{SpoolPath: spool}
+	return c.beside("health.json")
+}
+
+const packagedHealth = "/run/sunspool/edge/health.json"

@@ -207,7 +207,7 @@ func (s Service) status(manager service.Service) error {
 // Run runs work as the service manager of a machine without systemd wants it, with the settings of the service's file in
 // the environment. A service that ends by itself ends the process, so that the manager notices.
 func (s Service) Run(work func(ctx context.Context) (exit int)) error {
-	if err := s.loadSettings(); err != nil {
+	if err := s.loadSettings(s.settingsFile()); err != nil {
 		return err
 	}
 	r := &running{work: work}
@@ -218,9 +218,9 @@ func (s Service) Run(work func(ctx context.Context) (exit int)) error {
 	return manager.Run()
 }
 
-// loadSettings puts the settings of the file into the environment, where those that are there already stay.
-func (s Service) loadSettings() error {
-	f, err := os.Open(s.settingsFile())
+// loadSettings puts the settings of a file into the environment, where those that are there already stay.
+func (s Service) loadSettings(file string) error {
+	f, err := os.Open(file)
 	if err != nil {
 		return &health.Fault{Code: "config_missing", Exit: health.ExitConfig, What: "there are no settings", Err: err,
 			Next: "sunspool service install " + s.Role + " writes a file to fill in"}
@@ -234,7 +234,7 @@ func (s Service) loadSettings() error {
 	defaults := map[string]string{"SPOOL_PATH": filepath.Join(s.stateDir(), "spool.db"), "DATA_DIR": s.stateDir()}
 	for _, from := range []map[string]string{set, defaults} {
 		for name, value := range from {
-			if _, there := os.LookupEnv(name); !there {
+			if os.Getenv(name) == "" {
 				os.Setenv(name, value)
 			}
 		}
