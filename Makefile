@@ -14,7 +14,9 @@ help:
 
 test: lint unit race test-386 build test-appliance ## everything that must hold before a change lands
 
-test-appliance: test-packages test-qemu test-images test-system ## what is shipped, as its owners run it (root on Debian; else it says what it skips)
+# The last two mostly wait, so they wait together.
+test-appliance: test-packages test-qemu ## what is shipped, as its owners run it (root on Debian; else it says what it skips)
+	@$(MAKE) --no-print-directory -j2 --output-sync=target test-images test-system
 
 unit: ## all tests, fuzz seeds included
 	$(GO) test ./...
