@@ -200,9 +200,9 @@ func (c *commands) do(ctx context.Context, cmd *kong.Context, stdout, stderr io.
 		return simulator.Run(ctx, c.Simulate, stdout, settings.LogLevel{}.Logger(stderr))
 	case "check":
 		return c.Check.do(stdout, stderr)
-	case "service <action>":
+	case "service":
 		return c.Service.do(stdout, stderr)
-	case "spool count <files>", "spool count":
+	case "spool count":
 		return c.Spool.count(stdout)
 	case "health":
 		line, err := c.Health.ask(ctx)
@@ -220,6 +220,8 @@ func (c *commands) do(ctx context.Context, cmd *kong.Context, stdout, stderr io.
 		return c.Complete.Write(stdout, cmd.Model)
 	case "man":
 		return c.Man.Write(stdout, cmd.Model, buildVersion())
+	default:
+		return fmt.Errorf("bug: nobody does %q", command)
 	}
 	return nil
 }

@@ -17,6 +17,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"sunspool/health"
 )
 
 var update = flag.Bool("update", false, "rewrite .env.example")
@@ -183,6 +185,34 @@ func TestEnvExampleIsWhatTheProgramPrints(t *testing.T) {
 		if !regexp.MustCompile(`(?m)^#` + name + `=`).Match(have) {
 			t.Errorf(".env.example does not have %s", name)
 		}
+	}
+}
+
+func TestCommandsAboutServicesAnswer(t *testing.T) {
+	for _, name := range []string{"SUNGROW_HOST", "VPS_BASE_URL", "VPS_DEVICE_TOKEN", "DEVICE_TOKENS", "SPOOL_PATH"} {
+		t.Setenv(name, "")
+	}
+	none := filepath.Join(t.TempDir(), "spool.db")
+	for _, c := range []struct {
+		args string
+		exit int
+		says string
+	}{
+		{"check edge", health.ExitConfig, "SUNGROW_HOST is missing"},
+		{"check vps", health.ExitConfig, "DEVICE_TOKENS has no entry"},
+		{"spool count " + none, 1, none},
+		{"service status vps", health.ExitUnhealthy, "sunspool-vps"},
+		{"service dance vps", health.ExitUsage, "install"},
+	} {
+		var out, errs bytes.Buffer
+		if exit := run(t.Context(), strings.Fields(c.args), &out, &errs); exit != c.exit || !strings.Contains(errs.String(), c.says) {
+			t.Errorf("sunspool %s exits %d, want %d, and says %q", c.args, exit, c.exit, errs.String())
+		}
+	}
+	t.Setenv("DEVICE_TOKENS", "0123456789abcdef0123456789abcdef:roof")
+	var out bytes.Buffer
+	if exit := run(t.Context(), []string{"check", "vps"}, &out, io.Discard); exit != 0 || !strings.Contains(out.String(), "can be used") {
+		t.Errorf("good settings: exit %d, %q", exit, out.String())
 	}
 }
 
