@@ -160,9 +160,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	case exited >= 0: // --help
 		return exited
 	case err != nil:
-		return report(stderr, asUsage(err))
+		return report(stderr, systemd.ToJournal(), asUsage(err))
 	}
-	return report(stderr, c.do(ctx, cmd, stdout, stderr))
+	return report(stderr, systemd.ToJournal(), c.do(ctx, cmd, stdout, stderr))
 }
 
 // parse reads args and the environment into c.
@@ -243,8 +243,9 @@ const welcome = `sunspool carries what a Sungrow inverter measures to your own s
   sunspool --help      every command
 `
 
-// report tells a person about err in three lines at most and returns the exit status that tells a program.
-func report(w io.Writer, err error) int {
+// report tells about err and returns the exit status that tells a program: a person is told in three lines at most, the
+// journal in one like all others.
+func report(w io.Writer, journal bool, err error) int {
 	if err == nil {
 		return 0
 	}
@@ -252,16 +253,22 @@ func report(w io.Writer, err error) int {
 	if !ok {
 		f = &health.Fault{What: err.Error()}
 	}
+	why, exit := f.Why, max(f.Exit, 1)
+	if why == "" && f.Err != nil {
+		why = f.Err.Error()
+	}
+	if journal {
+		settings.LogLevel{}.Logger(w).Error(f.What, "why", why, "next", f.Next, "code", f.Code, "exit", exit)
+		return exit
+	}
 	fmt.Fprintln(w, "error:", indent(f.What))
-	if why := f.Why; why != "" {
+	if why != "" {
 		fmt.Fprintln(w, "  why:", indent(why))
-	} else if f.Err != nil {
-		fmt.Fprintln(w, "  why:", indent(f.Err.Error()))
 	}
 	if f.Next != "" {
 		fmt.Fprintln(w, " next:", indent(f.Next))
 	}
-	return max(f.Exit, 1)
+	return exit
 }
 
 // indent puts further lines of text below the first.

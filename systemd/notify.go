@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/coreos/go-systemd/v22/daemon"
+	"github.com/coreos/go-systemd/v22/journal"
 )
 
 // Ready says that the service has begun its work.
@@ -59,6 +60,12 @@ func Watch(ctx context.Context, still func() (loop string, since time.Duration),
 		case <-tick.C:
 		}
 	}
+}
+
+// ToJournal reports whether standard error goes to the journal, where each line is an entry of its own.
+func ToJournal() bool {
+	is, err := journal.StderrIsJournalStream()
+	return is && err == nil
 }
 
 // tell sends the manager one message. That it does not arrive is for the manager to notice.
