@@ -32,6 +32,14 @@ type box struct {
 // boot starts a box of a Debian suite, or skips the test where that cannot be done.
 func boot(t *testing.T, suite string) *box {
 	t.Helper()
+	b := build(t, suite)
+	b.start()
+	return b
+}
+
+// build is a box that was not started yet.
+func build(t *testing.T, suite string) *box {
+	t.Helper()
 	below := debian(t, suite, "systemd", "systemd-sysv", "dbus", "procps", "iproute2", "netbase", "curl", "ca-certificates")
 	services.Need(t, "systemd-container", "systemd-nspawn")
 	dir := services.Dir(t, "box")
@@ -46,7 +54,6 @@ func boot(t *testing.T, suite string) *box {
 	if err := syscall.Mount("overlay", b.path(""), "overlay", 0, options); err != nil {
 		t.Skipf("SKIPPED, NOTHING IS SHOWN: no overlay can be mounted here: %v", err)
 	}
-	b.start()
 	return b
 }
 

@@ -99,12 +99,6 @@ func TestPackages(t *testing.T) {
 		}
 		t.Logf("%s: %d kB, installed %s kB", arch, len(read(t, first[arch]))>>10, field(t, first[arch], "Installed-Size"))
 	}
-	// Every script does only what it must where there is no systemd, and for another root.
-	for _, script := range []string{"preinst", "postinst", "prerm", "postrm"} {
-		if out, err := exec.Command("sh", "-n", script).CombinedOutput(); err != nil {
-			t.Errorf("%s: %s", script, out)
-		}
-	}
 }
 
 // debs makes the packages in a checkout and returns their paths by architecture.

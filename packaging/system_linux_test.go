@@ -49,13 +49,8 @@ func TestSystem(t *testing.T) {
 	for suite := range strings.SplitSeq(*withSystem, ",") {
 		t.Run(suite, func(t *testing.T) {
 			a := appliance{boot(t, suite)}
-			for name, file := range map[string]string{"/root/first.deb": first, "/root/second.deb": second} {
-				text, err := os.ReadFile(file)
-				if err != nil {
-					t.Fatal(err)
-				}
-				a.write(name, string(text), 0o644)
-			}
+			a.write("/root/first.deb", string(read(t, first)), 0o644)
+			a.write("/root/second.deb", string(read(t, second)), 0o644)
 			for _, step := range []struct {
 				claim string
 				show  func()
@@ -82,7 +77,36 @@ func TestSystem(t *testing.T) {
 				}
 			}
 			a.t = t
+			t.Run("an image that has the package from its making boots with services that wait", func(t *testing.T) { imaged(t, suite, first) })
 		})
+	}
+}
+
+// imaged installs the package where no systemd runs, as who makes an image for memory cards does, and boots that.
+func imaged(t *testing.T, suite, deb string) {
+	a := appliance{build(t, suite)}
+	a.write("/root/sunspool.deb", string(read(t, deb)), 0o644)
+	if out, err := exec.Command("chroot", a.path(""), "dpkg", "--install", "/root/sunspool.deb").CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	a.start()
+	for _, unit := range []string{"sunspool-edge", "sunspool-vps"} {
+		if got := strings.TrimSpace(a.run("systemctl", "is-enabled", unit)); got != "enabled" {
+			t.Errorf("%s is %s", unit, got)
+		}
+		if state, why := a.show(unit, "ActiveState"), a.show(unit, "ConditionResult"); state != "inactive" || why != "no" {
+			t.Errorf("%s is %s, its condition says %s", unit, state, why)
+		}
+	}
+	a.run("id", "sunspool")
+	a.stop()
+	if out, err := exec.Command("chroot", a.path(""), "dpkg", "--purge", "sunspool").CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	for _, left := range []string{"/etc/sunspool", "/var/lib/sunspool", "/etc/systemd/system/multi-user.target.wants/sunspool-edge.service"} {
+		if _, err := os.Lstat(a.path(left)); err == nil {
+			t.Errorf("%s is left behind", left)
+		}
 	}
 }
 
@@ -160,11 +184,7 @@ func (a appliance) ready() {
 	certs := filepath.Join(a.t.TempDir(), "tls")
 	certify(a.t, "localhost", certs)
 	for _, name := range []string{"cert.pem", "key.pem"} {
-		text, err := os.ReadFile(filepath.Join(certs, name))
-		if err != nil {
-			a.t.Fatal(err)
-		}
-		a.write("/etc/sunspool/tls/"+name, string(text), 0o644)
+		a.write("/etc/sunspool/tls/"+name, string(read(a.t, filepath.Join(certs, name))), 0o644)
 	}
 	a.sh("chown sunspool /etc/sunspool/tls/key.pem && chmod 600 /etc/sunspool/tls/key.pem")
 	a.write("/etc/sunspool/vps.env", serverSettings, 0o600)
@@ -506,11 +526,7 @@ func (a appliance) purged() {
 }
 
 func (a appliance) archive() {
-	text, err := os.ReadFile(program(a.t, target{goarch: "amd64"}))
-	if err != nil {
-		a.t.Fatal(err)
-	}
-	a.write("/usr/local/bin/sunspool", string(text), 0o755)
+	a.write("/usr/local/bin/sunspool", string(read(a.t, program(a.t, target{goarch: "amd64"}))), 0o755)
 	if said := a.run("sunspool", "service", "install", "vps"); !strings.Contains(said, "/etc/sunspool/vps.env") {
 		a.t.Errorf("it says %s", said)
 	}
