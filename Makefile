@@ -19,7 +19,7 @@ test-appliance: test-packages test-qemu ## what is shipped, as its owners run it
 	@$(MAKE) --no-print-directory -j2 --output-sync=target test-images test-system
 
 unit: ## all tests, fuzz seeds included
-	$(GO) test ./...
+	$(GO) test -timeout 30m ./...
 
 race: ## the packages with goroutines under the race detector (needs a C compiler)
 	@if command -v gcc >/dev/null || command -v cc >/dev/null; then \
@@ -134,7 +134,7 @@ test-qemu: ## the edge as built for three Raspberry Pis, on emulated processors,
 clock: ## 2,000 random lives of a host with a bad clock
 	CLOCK_SCHEDULES=2000 $(GO) test -run ClockSchedules -timeout 30m ./edge
 
-simulate: ## N random schedules of 4 h each (10000, about 40 min on 2 cores); CI plays 500
+simulate: ## N random schedules of 4 h each (10000, about 40 min on 2 cores); CI plays 300
 	$(GO) test ./demo -run '^TestRandomSchedulesLoseNothing$$' -timeout 24h -v -schedules $(or $(N),10000) | grep -v '^=== \|--- PASS: .*/'
 
 test-damage: ## 2,000 damaged spool files (FILES=n for more): no process dies, no whole record is lost
