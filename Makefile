@@ -21,9 +21,12 @@ test-appliance: test-packages test-qemu ## what is shipped, as its owners run it
 unit: ## all tests, fuzz seeds included
 	$(GO) test -timeout 30m ./...
 
+# Long, and of one goroutine.
+alone := SpoiledFrame|ClockSchedules|DamagedSpoolGivesBack|SalvageOf100MB
+
 race: ## the packages with goroutines under the race detector (needs a C compiler)
 	@if command -v gcc >/dev/null || command -v cc >/dev/null; then \
-		CGO_ENABLED=1 $(GO) test -race -short ./edge/ ./edge/simulator/ ./health/ ./vps/... ./demo/; \
+		CGO_ENABLED=1 $(GO) test -race -short -skip '$(alone)' ./edge/ ./edge/simulator/ ./health/ ./systemd/ ./vps/... ./demo/; \
 	else echo "SKIPPED: no C compiler, so no race detector"; fi
 
 lint: ## gofmt, vet, go fix, staticcheck

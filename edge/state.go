@@ -115,6 +115,12 @@ func (r *Report) tell() {
 // Status is one line for the service manager.
 func (r *Report) Status() string {
 	line := r.State().Line()
+	r.mu.Lock()
+	model := r.model
+	r.mu.Unlock()
+	if line == StateOK && model != "" {
+		line += fmt.Sprintf(": reads the %s every %v", model, r.edge.interval())
+	}
 	if n := r.edge.Spool.Waiting(); n > 0 {
 		line += fmt.Sprintf("; %d waiting", n)
 	}
