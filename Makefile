@@ -12,21 +12,18 @@ export CGO_ENABLED ?= 0
 help:
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
 
-test: lint unit race test-386 build test-appliance ## everything that must hold before a change lands
+test: lint unit race build test-appliance ## everything that must hold before a change lands
 
-# The last two mostly wait, so they wait together.
+# Two of the last three mostly wait, so they wait together, and the third computes meanwhile.
 test-appliance: test-packages test-qemu ## what is shipped, as its owners run it (root on Debian; else it says what it skips)
-	@$(MAKE) --no-print-directory -j2 --output-sync=target test-images test-system
+	@$(MAKE) --no-print-directory -j3 --output-sync=target test-images test-system test-386
 
 unit: ## all tests, fuzz seeds included
 	$(GO) test -timeout 30m ./...
 
-# Long, and of one goroutine.
-alone := SpoiledFrame|ClockSchedules|DamagedSpoolGivesBack|SalvageOf100MB
-
-race: ## the packages with goroutines under the race detector (needs a C compiler)
+race: ## the packages with goroutines under the race detector, without what is long for other reasons (needs a C compiler)
 	@if command -v gcc >/dev/null || command -v cc >/dev/null; then \
-		CGO_ENABLED=1 $(GO) test -race -short -skip '$(alone)' ./edge/ ./edge/simulator/ ./health/ ./systemd/ ./vps/... ./demo/; \
+		CGO_ENABLED=1 $(GO) test -race -short -skip '$(slow)|CutAtEveryByte|CutAtRandomBytes' ./edge/ ./edge/simulator/ ./health/ ./systemd/ ./vps/... ./demo/; \
 	else echo "SKIPPED: no C compiler, so no race detector"; fi
 
 lint: ## gofmt, vet, go fix, staticcheck
@@ -116,7 +113,8 @@ test-32bit: test-386 test-arm ## what depends on the size of a word, on 386 and 
 slow := Frame|Leaks|Polite|RefusesEverything|DamagedSpoolGivesBack|ClockSchedules|SalvageOf100MB
 
 test-386:
-	GOARCH=386 $(GO) test -short -skip '$(slow)' ./wire ./edge ./edge/registers ./vps/store
+	GOARCH=386 $(GO) test -short -skip '$(slow)' ./wire ./edge ./edge/registers
+	GOARCH=386 $(GO) test -short -run 'Bolt|File|Damage' ./vps/store
 
 # Of the edge what keeps, dates and packs samples: the rest takes too long on an emulated processor.
 arm := Spool|Record|Ring|Clock|E1[0-3]|Held|Times|Date|Pack|Sample|Commit|Flipped
