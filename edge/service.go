@@ -4,7 +4,6 @@ import (
 	"context"
 	"log/slog"
 	"net"
-	"sync"
 	"time"
 
 	"sunspool/health"
@@ -103,12 +102,7 @@ func Run(ctx context.Context, c Config, version string, log *slog.Logger) error 
 	log.Info("edge started", "version", version, "device", c.DeviceID, "host", c.Host, "port", c.Port, "unit", c.Unit,
 		"poll_interval_s", c.PollS, "upload_interval_s", c.UploadS, "server", c.URL, "spool", c.SpoolPath, "waiting", e.Spool.Waiting())
 
-	watch, unwatch := context.WithCancel(context.WithoutCancel(ctx))
-	var watching sync.WaitGroup
-	watching.Go(func() { systemd.Watch(watch, pulses.Still, log) })
-	defer watching.Wait()
-	defer unwatch()
-	defer context.AfterFunc(ctx, systemd.Stopping)()
+	defer systemd.Attend(ctx, pulses.Still, log)()
 	systemd.Ready()
 	return e.Run(ctx)
 }

@@ -272,6 +272,9 @@ func (a appliance) modes() {
 	if got := a.show("sunspool-edge", "WatchdogUSec"); got != "2min" {
 		a.t.Errorf("the watchdog of the edge waits %s", got)
 	}
+	if said := a.show("sunspool-edge", "StatusText"); !strings.HasPrefix(said, "ok: reads the SH10RT every 5s") {
+		a.t.Errorf("the status of the edge is %q", said)
+	}
 	if said := a.show("sunspool-vps", "StatusText"); said != "ok: serving on 127.0.0.1:8443" {
 		a.t.Errorf("the status of the vps is %q", said)
 	}

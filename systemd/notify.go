@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/coreos/go-systemd/v22/daemon"
@@ -32,6 +33,20 @@ func Status(line string) {
 
 // Extend asks for so much more time to start or to stop: something is being done that is known to take long.
 func Extend(d time.Duration) { tell(fmt.Sprintf("EXTEND_TIMEOUT_USEC=%d", d.Microseconds())) }
+
+// Attend keeps the manager informed while a service works: it watches, see Watch, until end is called, and says that the
+// service is stopping when ctx ends. The watchdog is served in between, too.
+func Attend(ctx context.Context, still func() (loop string, since time.Duration), log *slog.Logger) (end func()) {
+	watch, unwatch := context.WithCancel(context.WithoutCancel(ctx))
+	var watching sync.WaitGroup
+	watching.Go(func() { Watch(watch, still, log) })
+	working := context.AfterFunc(ctx, Stopping)
+	return func() {
+		working()
+		unwatch()
+		watching.Wait()
+	}
+}
 
 // Watch keeps the manager's watchdog quiet until ctx ends, but only while still names no loop. When it does, the log
 // says so and nobody else does anything: the manager ends the process, which prints where it stood, and starts it again.

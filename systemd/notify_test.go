@@ -94,6 +94,32 @@ func TestWatchdogIsFedOnlyWhileEveryLoopIsAlive(t *testing.T) {
 	}
 }
 
+func TestManagerIsToldThatTheServiceStopsAndWatchesUntilTheEnd(t *testing.T) {
+	m := newManager(t)
+	t.Setenv("WATCHDOG_USEC", "60000")
+	ctx, cancel := context.WithCancel(t.Context())
+	end := Attend(ctx, func() (string, time.Duration) { return "", 0 }, slog.Default())
+	if got := m.heard(5 * time.Second); got != "WATCHDOG=1" {
+		t.Fatalf("heard %q at work", got)
+	}
+	cancel()
+	stopping := 0
+	for range 6 { // what is in flight is still being answered
+		if m.heard(5*time.Second) == "STOPPING=1" {
+			stopping++
+		}
+	}
+	if stopping != 1 {
+		t.Errorf("heard %d times that it stops", stopping)
+	}
+	end()
+	for m.heard(100*time.Millisecond) != "" { // what was on its way
+	}
+	if got := m.heard(200 * time.Millisecond); got != "" {
+		t.Errorf("heard %q after the end", got)
+	}
+}
+
 func TestWithoutAManagerNothingHappens(t *testing.T) {
 	t.Setenv("NOTIFY_SOCKET", "")
 	t.Setenv("WATCHDOG_USEC", "")

@@ -9,7 +9,6 @@ import (
 	"net"
 	"net/http"
 	"path/filepath"
-	"sync"
 	"syscall"
 	"time"
 
@@ -88,12 +87,7 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger) (err error) {
 	announce(cfg, log, public, internal)
 
 	pulses := new(health.Pulses)
-	watch, unwatch := context.WithCancel(context.WithoutCancel(ctx)) // also while requests in flight are answered
-	var watching sync.WaitGroup
-	watching.Go(func() { systemd.Watch(watch, pulses.Still, log) })
-	defer watching.Wait()
-	defer unwatch()
-	defer context.AfterFunc(ctx, systemd.Stopping)()
+	defer systemd.Attend(ctx, pulses.Still, log)()
 
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return Serve(ctx, public, https, s.Handler(), log) })
