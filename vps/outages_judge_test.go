@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
 	"sunspool/vps/energy"
@@ -23,10 +24,16 @@ func (q *sequence) judge() []string {
 	q.judgeReady()
 	q.judgeRecovery()
 	q.judgeStore()
-	if n := len(q.wrong); n > 12 {
-		q.wrong = append(q.wrong[:12], fmt.Sprintf("and %d more", n-12))
-	}
 	return q.wrong
+}
+
+// first returns the first lines of a verdict: a sequence with a fault in it has hundreds.
+func first(verdict []string) string {
+	const shown = 12
+	if n := len(verdict); n > shown {
+		verdict = append(slices.Clip(verdict[:shown]), fmt.Sprintf("and %d more", n-shown))
+	}
+	return strings.Join(verdict, "\n")
 }
 
 // hit reports whether a fault that hits one of these targets may have touched a request: it was under way between the

@@ -57,11 +57,8 @@ func TestOutagesLoseNothing(t *testing.T) {
 					seed := *outageSeed + uint64(n)
 					t.Run(fmt.Sprint("seed-", seed), func(t *testing.T) {
 						q := play(t, s, seed, schedule(seed), twoServers(t, s, program))
-						for _, wrong := range q.judge() {
-							t.Error(wrong)
-						}
-						if t.Failed() {
-							t.Errorf("to see it again: go test ./vps -run TestOutagesLoseNothing -v -outages 1 -outage-seed %d", seed)
+						if verdict := q.judge(); len(verdict) > 0 {
+							t.Errorf("%s\nto see it again: go test ./vps -run TestOutagesLoseNothing -v -outages 1 -outage-seed %d", first(verdict), seed)
 							t.Log(q.log.tail())
 						}
 						sum.add(q)
