@@ -7,7 +7,7 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo deve
 export CGO_ENABLED ?= 0
 
 
-.PHONY: help test unit race lint build bench bench-vps fuzz demo simulate clock test-damage test-crash test-frames test-leaks test-backlog test-hostile test-outages test-images test-compose test-appliance test-qemu test-packages test-system test-system-all deb stage release-snapshot test-32bit test-386 test-arm
+.PHONY: help test unit race lint build bench bench-vps fuzz demo simulate clock test-damage test-crash test-frames test-leaks test-backlog test-hostile test-outages test-images test-compose test-appliance test-qemu test-packages test-system test-system-all test-release deb stage release-snapshot test-32bit test-386 test-arm
 
 help:
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -56,7 +56,7 @@ deb-%: stage
 stage: # manual pages, completions and licences, the same for all
 	packaging/stage
 
-release-snapshot: ## what a release makes, of this commit: dist/release (goreleaser is built the first time, 12 min)
+release-snapshot: ## what a release makes, of this commit: dist/release (its tools are built the first time, 25 min)
 	packaging/release-snapshot
 
 bench: ## benchmarks; each prints its ratio to a baseline of the same run
@@ -101,6 +101,9 @@ test-packages: ## the Debian packages of three architectures, built twice and ju
 
 test-compose: ## both compose files brought up whole, an edge that delivers through Caddy included (root; 9 min, the first time 2 more)
 	$(TORTURE) ./packaging -run '^TestCompose$$' -compose
+
+test-release: ## release-snapshot with a Docker engine of its own, and what came of it (root; the first time half an hour)
+	$(TORTURE) ./packaging -run '^TestRelease$$' -release
 
 test-system: ## the package on a Debian 12 with a real systemd: installed, set up, hung, killed, rebooted, upgraded, purged (root, 3 min)
 	$(GO) test ./packaging -count 1 -v -timeout 20m -run '^TestSystem$$' -system bookworm
