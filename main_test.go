@@ -92,7 +92,7 @@ func TestModulesHaveOneDoor(t *testing.T) {
 		"golang.org/x/crypto/x509roots/fallback": {"main.go"},
 		"github.com/schollz/progressbar":         {"vps/importer.go"},
 		"golang.org/x/term":                      {"demo/panel.go", "vps/importer.go"},
-		"github.com/redis/rueidis":               {"vps/store/redis.go"},
+		"github.com/redis/rueidis":               {"vps/store/redis"},
 		"github.com/jackc/pgx":                   {"vps/store/", "vps/services/"},
 		"github.com/jackc/tern":                  {"vps/store/postgres_open.go"},
 		"github.com/coreos/go-systemd":           {"systemd/"},

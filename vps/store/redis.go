@@ -4,14 +4,6 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
-	"crypto/tls"
-	"encoding/json"
-	"errors"
-	"fmt"
-	"math"
-	"net"
-	"net/url"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -24,17 +16,8 @@ import (
 	"sunspool/wire"
 )
 
-const (
-	redisBudget = 150 * time.Millisecond // for all commands of one request together
-	maxSample   = 16 << 10               // bytes of a sample in Redis: more is neither written nor believed
-	maxPower    = 1e15                   // of any number in it, as for what edges send: sums of such stay finite
-
-	connectAtMost = 60 * time.Second // between two tries to connect, after 1, 2, 4 ...
-	probeAtMost   = 30 * time.Second // between two tries to use a Redis that failed, likewise
-	probeLimit    = 2 * time.Second  // for one of them, which may have to connect again
-	resubscribe   = time.Second      // after which one that lost its subscription asks for it again
-	outbox        = 1024             // samples that wait to be published
-)
+// redisBudget is for all commands of one request together.
+const redisBudget = 150 * time.Millisecond
 
 // Names in Redis. The first is the contract's: other servers of the same API may share it. None of the others is ever
 // read by them.
@@ -98,62 +81,6 @@ func NewRedis(samples Samples, address string, ttl time.Duration, link *health.L
 	return r, nil
 }
 
-// WrongRedisURL says what is wrong with address, without quoting it: it may hold a password. "" is nothing.
-func WrongRedisURL(address string) string {
-	_, why := redisOption(address)
-	return why
-}
-
-func redisOption(address string) (option rueidis.ClientOption, why string) {
-	u, err := url.Parse(address)
-	switch {
-	case !strings.Contains(address, "://"): // host:port alone, most often
-		return option, "does not begin with redis:// or rediss://"
-	case err != nil:
-		return option, "is not a URL: a password with other signs than letters and digits must be percent-encoded"
-	case u.Scheme != "redis" && u.Scheme != "rediss":
-		return option, "does not begin with redis:// or rediss://"
-	case u.Hostname() == "":
-		return option, "names no host"
-	case u.RawQuery != "" || u.Fragment != "":
-		return option, "has something after a ? or #, which is not used"
-	}
-	port := 6379
-	if u.Port() != "" {
-		if port, err = strconv.Atoi(u.Port()); err != nil || port < 1 || port > 65535 {
-			return option, "has a port that is not 1 to 65535"
-		}
-	}
-	database := 0
-	if name := strings.TrimPrefix(u.Path, "/"); name != "" {
-		if database, err = strconv.Atoi(name); err != nil || database < 0 {
-			return option, "has a path that is not the number of a database"
-		}
-	}
-	password, _ := u.User.Password()
-	option = rueidis.ClientOption{
-		InitAddress: []string{net.JoinHostPort(u.Hostname(), strconv.Itoa(port))},
-		Username:    u.User.Username(),
-		Password:    password,
-		SelectDB:    database,
-		ClientName:  "sunspool",
-
-		Dialer:           net.Dialer{Timeout: time.Second, KeepAlive: 5 * time.Second}, // KeepAlive is also between pings
-		ConnWriteTimeout: time.Second,                                                  // of a ping, too
-
-		ForceSingleClient:   true,
-		DisableCache:        true, // the client's own, which needs more of a Redis than many offer
-		PipelineMultiplex:   -1,   // one connection
-		RingScaleEachConn:   9,
-		ReadBufferEachConn:  32 << 10,
-		WriteBufferEachConn: 32 << 10,
-	}
-	if u.Scheme == "rediss" {
-		option.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12, ServerName: u.Hostname()}
-	}
-	return option, ""
-}
-
 func (r *Redis) Insert(ctx context.Context, device string, samples []wire.Sample) (int, error) {
 	defer r.forget(context.WithoutCancel(ctx), device) // after an error too: its outcome is unknown
 	return r.Samples.Insert(ctx, device, samples)
@@ -201,12 +128,6 @@ func (r *Redis) do(ctx context.Context, left *time.Duration, send func(context.C
 		r.broke(client, err)
 	}
 	return err == nil
-}
-
-func (r *Redis) broke(client *rueidis.Client, err error) {
-	if r.use.CompareAndSwap(client, nil) {
-		r.failed <- err // there is room: the one before was taken before use was set again
-	}
 }
 
 // get returns the answer that Redis has. What Redis holds may come from anybody, so no more is read than an answer is
@@ -306,229 +227,4 @@ func (r *Redis) done(device string, mark uint64) {
 	if r.stale[device] == mark {
 		delete(r.stale, device)
 	}
-}
-
-// keep connects, and from then on decides whether Redis is used: not from a failure on until a probe succeeds.
-func (r *Redis) keep(ctx context.Context) {
-	client := r.connect(ctx)
-	if client == nil {
-		return
-	}
-	defer client.Close()
-	defer r.use.Store(nil)
-	pause := time.Second
-	for {
-		err := r.probe(ctx, client)
-		if ctx.Err() != nil {
-			return
-		}
-		r.report(err)
-		if err == nil {
-			began := time.Now()
-			r.use.Store(&client)
-			select {
-			case <-ctx.Done():
-				return
-			case err = <-r.failed:
-			}
-			r.report(err)
-			if time.Since(began) > probeAtMost {
-				pause = time.Second
-			}
-		}
-		if !sleep(ctx, pause) {
-			return
-		}
-		pause = min(2*pause, probeAtMost)
-	}
-}
-
-// connect returns a client once there is one, nil when ctx ended before.
-func (r *Redis) connect(ctx context.Context) rueidis.Client {
-	for pause := time.Second; ; pause = min(2*pause, connectAtMost) {
-		client, err := rueidis.NewClient(r.option)
-		if err == nil {
-			return client
-		}
-		if client != nil {
-			client.Close()
-		}
-		r.report(err)
-		if !sleep(ctx, pause) {
-			return nil
-		}
-	}
-}
-
-func sleep(ctx context.Context, d time.Duration) bool {
-	select {
-	case <-ctx.Done():
-		return false
-	case <-time.After(d):
-		return true
-	}
-}
-
-// probe finds out whether Redis answers, stores, and is fast enough, and does the deletions that could not be sent.
-func (r *Redis) probe(ctx context.Context, client rueidis.Client) error {
-	limit, cancel := context.WithTimeout(ctx, probeLimit)
-	defer cancel()
-	if err := client.Do(limit, client.B().Ping().Build()).Error(); err != nil { // connects again if it must
-		return err
-	}
-	if err := r.deleteStale(limit, client); err != nil {
-		return err
-	}
-	limit, cancel = context.WithTimeout(ctx, redisBudget)
-	defer cancel()
-	return client.Do(limit, client.B().Set().Key(probeKey).Value("1").Px(time.Second).Build()).Error()
-}
-
-func (r *Redis) deleteStale(ctx context.Context, client rueidis.Client) error {
-	type marked struct {
-		device string
-		mark   uint64
-	}
-	var all []marked
-	r.mu.Lock()
-	for device, mark := range r.stale {
-		all = append(all, marked{device, mark})
-	}
-	r.mu.Unlock()
-	for some := range slices.Chunk(all, 500) {
-		var keys []string
-		for _, m := range some {
-			keys = append(keys, realtimeKey+m.device, leaseKey+m.device)
-		}
-		if err := client.Do(ctx, client.B().Del().Key(keys...).Build()).Error(); err != nil {
-			return err
-		}
-		for _, m := range some {
-			r.done(m.device, m.mark)
-		}
-	}
-	return nil
-}
-
-func (r *Redis) report(err error) {
-	if err == nil {
-		r.link.Report(nil)
-		return
-	}
-	why := err.Error()
-	if errors.Is(err, context.DeadlineExceeded) {
-		why = fmt.Sprintf("no answer within %v", redisBudget)
-	} else if r.option.Password != "" {
-		why = strings.ReplaceAll(why, r.option.Password, "***") // an old Redis quotes the login that it did not understand
-	}
-	fault := &health.Fault{Code: "redis_unavailable", What: "Redis cannot be used", Why: why,
-		Next: "nothing is lost, answers come from the database meanwhile; check that Redis runs and that REDIS_URL names it"}
-	switch code, _, _ := strings.Cut(why, " "); code {
-	case "WRONGPASS", "NOAUTH", "NOPERM", "ERR":
-		fault.Code, fault.Next = "redis_refuses", "check the user, the password and the database in REDIS_URL, and what that user may do"
-	case "DB": // index is out of range
-		fault.Code, fault.Next = "redis_refuses", "correct the number of the database at the end of REDIS_URL: it is larger than this Redis has"
-	case "OOM":
-		fault.Code, fault.Next = "redis_full", "give Redis more memory, or let it drop old keys: maxmemory-policy allkeys-lru"
-	}
-	r.link.Report(fault)
-}
-
-// Publish sends s to every process that listens, soon; if too many are waiting, or Redis is away, not at all.
-func (r *Redis) Publish(s wire.Sample) {
-	select {
-	case r.news <- s:
-	default:
-	}
-}
-
-func (r *Redis) publish(ctx context.Context) {
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case s := <-r.news:
-			left := probeLimit // no request waits for it
-			r.do(ctx, &left, func(ctx context.Context, c rueidis.Client) error { return r.publishAll(ctx, c, s) })
-		}
-	}
-}
-
-// publishAll sends s and what has gathered behind it.
-func (r *Redis) publishAll(ctx context.Context, c rueidis.Client, s wire.Sample) error {
-	var all []rueidis.Completed
-	for {
-		if value, ok := encodeSample(&s); ok {
-			all = append(all, c.B().Publish().Channel(liveChannel+s.DeviceID).Message(rueidis.BinaryString(value)).Build())
-		}
-		if len(r.news) == 0 || len(all) == 64 { // only this goroutine takes from it
-			break
-		}
-		s = <-r.news
-	}
-	for _, result := range c.DoMulti(ctx, all...) {
-		if err := result.Error(); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// Listen calls heard with what processes publish, this one too, about devices that are wanted, until ctx ends. Neither
-// may block: no command is answered meanwhile. What is published while there is no connection is not heard.
-func (r *Redis) Listen(ctx context.Context, wanted func(device string) bool, heard func(wire.Sample)) {
-	for {
-		if client := r.use.Load(); client != nil {
-			c := *client
-			_ = c.Receive(ctx, c.B().Psubscribe().Pattern(liveChannel+"*").Build(), func(m rueidis.PubSubMessage) {
-				device, ok := strings.CutPrefix(m.Channel, liveChannel)
-				if !ok || !wanted(device) {
-					return
-				}
-				if s, ok := decodeSample([]byte(m.Message), device, time.Now()); ok {
-					heard(s)
-				}
-			}) // what ended it, a request or the next probe finds too and reports
-		}
-		if !sleep(ctx, resubscribe) {
-			return
-		}
-	}
-}
-
-// encodeSample returns s as others may read it; false for one that is too long.
-func encodeSample(s *wire.Sample) (value []byte, ok bool) {
-	one := *s
-	one.Time = s.Time.UTC().Truncate(time.Millisecond)
-	value, err := json.Marshal(&one)
-	return value, err == nil && len(value) <= maxSample
-}
-
-// decodeSample returns the sample of device that value is, if it is one to the byte: what encodes to anything else than
-// value has a field twice, unknown, absent or misspelt, or something after the end.
-func decodeSample(value []byte, device string, now time.Time) (wire.Sample, bool) {
-	var s wire.Sample
-	if len(value) > maxSample || json.Unmarshal(value, &s) != nil {
-		return wire.Sample{}, false
-	}
-	again, ok := encodeSample(&s)
-	if !ok || !bytes.Equal(again, value) || s.DeviceID != device || s.Validate(now) != nil || !plausible(&s) {
-		return wire.Sample{}, false
-	}
-	return s, true
-}
-
-// plausible reports whether every number of s is one that an answer can be computed from.
-func plausible(s *wire.Sample) bool {
-	for _, f := range wire.Fields {
-		if v := f.Get(s); v != nil && math.Abs(*v) > maxPower {
-			return false
-		}
-	}
-	for _, v := range s.Values {
-		if math.Abs(v) > maxPower {
-			return false
-		}
-	}
-	return true
 }
