@@ -194,9 +194,9 @@ func panicFrames() []string {
 func (s *Server) record(c *call) {
 	took := s.Now().Sub(c.began)
 	s.metrics.request(c, took)
-	level := slog.LevelInfo
-	if c.status == http.StatusOK && !strings.HasPrefix(route(c.r), "/v1/") {
-		level = slog.LevelDebug // what asks every few seconds whether all is well
+	level := slog.LevelDebug // edges send and readers ask every few seconds: metrics count them
+	if c.status >= http.StatusBadRequest {
+		level = slog.LevelInfo
 	}
 	s.Log.Log(context.WithoutCancel(c.r.Context()), level, "request",
 		"method", capped(c.r.Method), "route", route(c.r), "status", c.status,

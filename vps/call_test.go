@@ -69,19 +69,26 @@ func TestAccessLogSaysWhatHappened(t *testing.T) {
 	body := bodyOf(fields(0))
 	b.post(token1, body)
 	var line struct {
-		Msg, Method, Route, Device, Remote string
-		Status                             int
-		BytesIn                            int      `json:"bytes_in"`
-		BytesOut                           int      `json:"bytes_out"`
-		Duration                           *float64 `json:"duration_ms"`
+		Level, Msg, Method, Route, Device, Remote string
+		Status                                    int
+		BytesIn                                   int      `json:"bytes_in"`
+		BytesOut                                  int      `json:"bytes_out"`
+		Duration                                  *float64 `json:"duration_ms"`
 	}
-	lines := strings.Split(strings.TrimSpace(b.log.String()), "\n")
-	if err := json.Unmarshal([]byte(lines[len(lines)-1]), &line); err != nil {
-		t.Fatal(err)
+	last := func() {
+		lines := strings.Split(strings.TrimSpace(b.log.String()), "\n")
+		if err := json.Unmarshal([]byte(lines[len(lines)-1]), &line); err != nil {
+			t.Fatal(err)
+		}
 	}
-	if line.Msg != "request" || line.Method != "POST" || line.Route != wire.IngestPath || line.Device != "inv-1" ||
+	last()
+	if line.Level != "DEBUG" || line.Msg != "request" || line.Method != "POST" || line.Route != wire.IngestPath || line.Device != "inv-1" ||
 		line.Remote != "192.0.2.1" || line.Status != 200 || line.BytesIn != len(body) || line.BytesOut != len(`{"inserted":1}`) || line.Duration == nil {
 		t.Errorf("%+v of %s", line, b.log)
+	}
+	b.post(tokenWrong, body)
+	if last(); line.Level != "INFO" || line.Status != 401 {
+		t.Errorf("%+v of a request that was refused", line)
 	}
 }
 
