@@ -99,8 +99,12 @@ func harmNobody(t *testing.T, n int, path string, env ...string) {
 	t.Logf("good client: %d requests, p50 %v, p99 %v, longest %v; alone %d, p50 %v, p99 %v", len(good.took), good.quantile(.5), good.quantile(.99), good.quantile(1),
 		len(alone.took), alone.quantile(.5), alone.quantile(.99))
 	limit := max(200*time.Millisecond, 10*alone.quantile(.99)) // where even a client alone is slow, hostile ones are not why
-	if p99 := good.quantile(.99); p99 >= limit || len(good.took) < 20 {
-		t.Errorf("the good client's p99 of %d requests is %v, not below %v", len(good.took), p99, limit)
+	of := .99
+	if len(good.took) < 200 {
+		of = .9 // else one answer that the machine delayed would be it
+	}
+	if took := good.quantile(of); took >= limit || len(good.took) < 20 {
+		t.Errorf("of %d requests of the good client %.0f %% took up to %v, not below %v", len(good.took), 100*of, took, limit)
 	}
 
 	memory := p.mostMemory()

@@ -30,8 +30,8 @@ func TestRestartsUnderLoadLoseNothing(t *testing.T) {
 		episodes = append(episodes, e)
 	}
 	q := play(t, s, 1, episodes, twoServers(t, s, build(t)))
-	for _, wrong := range q.judge() {
-		t.Error(wrong)
+	if verdict := q.judge(); len(verdict) > 0 {
+		t.Error(first(verdict))
 	}
 	var sum summary
 	sum.add(q)
@@ -73,8 +73,8 @@ func TestBackupUnderLoadLosesNothing(t *testing.T) {
 		time.Sleep(d)
 	}}, lasts: time.Second}
 	q := play(t, s, 1, []*episode{backup}, func(q *sequence) []string { return []string{runVPS(t, s, q.log)} })
-	for _, wrong := range q.judge() {
-		t.Error(wrong)
+	if verdict := q.judge(); len(verdict) > 0 {
+		t.Error(first(verdict))
 	}
 
 	s.url = s.pg.NewDatabase(t)
