@@ -104,7 +104,7 @@ func TestPackages(t *testing.T) {
 // debs makes the packages in a checkout and returns their paths by architecture.
 func debs(t *testing.T, checkout string) map[string]string {
 	t.Helper()
-	cmd := exec.Command("make", "-C", checkout, "deb")
+	cmd := exec.Command("make", "-j3", "-C", checkout, "deb")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("make deb: %v\n%s", err, out)
 	}
