@@ -18,8 +18,7 @@ test: lint unit race build test-appliance ## everything that must hold before a 
 # What is compiled for another processor takes one core for a minute, and what waits takes none: so beside each other.
 test-appliance: ## what is shipped, as its owners run it (root on Debian; else it says what it skips)
 	@$(MAKE) --no-print-directory -j3 --output-sync=target deb build-armv7
-	@$(MAKE) --no-print-directory test-packages test-qemu
-	@$(MAKE) --no-print-directory -j3 --output-sync=target test-images test-system test-386
+	@$(MAKE) --no-print-directory -j3 --output-sync=target test-system test-images test-packages test-qemu test-386
 
 unit: ## all tests, fuzz seeds included
 	$(GO) test -timeout 30m ./...

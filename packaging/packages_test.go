@@ -83,8 +83,7 @@ func TestPackages(t *testing.T) {
 	if !*withPackages {
 		t.Skip("SKIPPED, NOTHING IS SHOWN: this builds three packages twice: make test-packages")
 	}
-	first := debs(t, "..")
-	second := debs(t, cloneOf(t))
+	first, second := debs(t, cloneOf(t)), debs(t, cloneOf(t))
 	lintian := services.Need(t, "lintian", "lintian")
 	for _, arch := range architectures {
 		if !bytes.Equal(read(t, first[arch]), read(t, second[arch])) {
@@ -119,10 +118,10 @@ func debs(t *testing.T, checkout string) map[string]string {
 	return paths
 }
 
-// cloneOf is this commit in another folder, with what is not committed yet.
+// cloneOf is this commit in a folder of its own, with what is not committed yet.
 func cloneOf(t *testing.T) string {
 	t.Helper()
-	dir := filepath.Join(t.TempDir(), "another folder")
+	dir := filepath.Join(t.TempDir(), "a clone")
 	for _, argv := range [][]string{
 		{"git", "clone", "--quiet", "..", dir},
 		{"sh", "-c", `git -C .. diff HEAD --binary | git -C "$0" apply --allow-empty`, dir},
