@@ -69,7 +69,7 @@ build-armv7: # in no package, but in a release
 stage: # manual pages, completions and licences, the same for all
 	packaging/stage
 
-release-snapshot: ## what a release makes, of this commit: dist/release (its tools are built the first time, 25 min)
+release-snapshot: ## what a release makes, of this commit: dist/release (its tools are built the first time, 15 min)
 	packaging/release-snapshot
 
 bench: ## benchmarks; each prints its ratio to a baseline of the same run
@@ -115,7 +115,7 @@ test-packages: ## the Debian packages of three architectures, built twice and ju
 test-compose: ## both compose files brought up whole, an edge that delivers through Caddy included (root; 9 min, the first time 2 more)
 	$(TORTURE) ./packaging -run '^TestCompose$$' -compose
 
-test-release: ## release-snapshot with a Docker engine of its own, and what came of it (root; the first time half an hour)
+test-release: ## release-snapshot with a Docker engine of its own, and what came of it (root; 3 min, the first time 18)
 	$(TORTURE) ./packaging -run '^TestRelease$$' -release
 
 test-system: ## the package on a Debian 12 with a real systemd: installed, set up, hung, killed, rebooted, upgraded, purged (root, 3 min)

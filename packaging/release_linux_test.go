@@ -28,7 +28,7 @@ const released = "../dist/release"
 // hold, and that the Debian packages are those of nfpm.yaml, the script itself sees to.
 func TestRelease(t *testing.T) {
 	if !*withRelease {
-		t.Skip("SKIPPED, NOTHING IS SHOWN: this takes a Docker engine and half an hour: make test-release")
+		t.Skip("SKIPPED, NOTHING IS SHOWN: this takes a Docker engine and, the first time, a quarter of an hour: make test-release")
 	}
 	e := startEngine(t)
 	cmd := exec.Command("./release-snapshot")
