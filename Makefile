@@ -15,7 +15,8 @@ help:
 
 test: lint unit race build test-appliance ## everything that must hold before a change lands
 
-# What is compiled for another processor takes one core for a minute, and what waits takes none: so beside each other.
+# Compiling for another processor takes one core for minutes: all of them beside each other, and before what measures time.
+# The rest mostly waits.
 test-appliance: ## what is shipped, as its owners run it (root on Debian; else it says what it skips)
 	@$(MAKE) --no-print-directory -j3 --output-sync=target deb build-armv7
 	@$(MAKE) --no-print-directory -j3 --output-sync=target test-system test-images test-packages test-qemu test-386

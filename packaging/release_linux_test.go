@@ -48,10 +48,20 @@ func TestRelease(t *testing.T) {
 	if len(packages) != 3 || len(archives) != 8 {
 		t.Errorf("a release has the packages %v and the archives %v", packages, archives)
 	}
+	var want []string
 	for _, file := range slices.Concat(packages, archives) {
-		if !strings.Contains(sums, "  "+filepath.Base(file)+"\n") {
-			t.Errorf("%s has no checksum in\n%s", file, sums)
-		}
+		want = append(want, filepath.Base(file))
+	}
+	for _, file := range archives {
+		want = append(want, filepath.Base(file)+".sbom.json")
+	}
+	var summed []string
+	for line := range strings.Lines(sums) {
+		summed = append(summed, strings.Fields(line)[1])
+	}
+	slices.Sort(want)
+	if slices.Sort(summed); !slices.Equal(summed, want) {
+		t.Errorf("there are checksums of\n%v\nnot of\n%v", summed, want)
 	}
 	for _, file := range archives {
 		t.Run(filepath.Base(file), func(t *testing.T) { lookIntoArchive(t, file) })
