@@ -44,7 +44,7 @@ type Edge struct {
 
 	inverter, spool, clock, vps *health.Link
 	collecting, delivering      *health.Pulse
-	frozen                      frozen
+	normal                      Normalizer
 	ring                        ring
 	throttle                    throttle
 	polls                       int
@@ -128,18 +128,16 @@ func (e *Edge) poll(ctx context.Context) error {
 	}
 	e.Report.read(reading)
 	e.logRaw(reading)
-	sample, found, err := Normalize(reading)
+	at, when := e.Clock.Date(now().Sub(reading.At))
+	sample, found, err := e.normal.Normalize(reading, at, when.Quality != Undated)
+	e.Report.found(found)
+	if still := e.normal.Still(); still > 0 {
+		return e.thaw(still)
+	}
 	if err != nil {
 		return e.unusable(err)
 	}
-	e.Report.found(found)
-	if still := e.frozen.still(reading, sample.PVPowerW); still > frozenAfter {
-		return e.thaw(still)
-	}
-	sample.DeviceID, e.lastPV = e.DeviceID, sample.PVPowerW
-
-	var when When
-	sample.Time, when = e.Clock.Date(now().Sub(reading.At))
+	sample.DeviceID, sample.Time, e.lastPV = e.DeviceID, at, sample.PVPowerW
 	e.stored(e.ring.add(sample, when))
 	if found.Asleep {
 		return asleep

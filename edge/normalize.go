@@ -1,11 +1,13 @@
 package edge
 
 import (
+	"cmp"
 	"errors"
-	"fmt"
-	"math"
+	"strings"
+	"time"
 
 	"sunspool/edge/registers"
+	"sunspool/edge/witness"
 	"sunspool/wire"
 )
 
@@ -14,14 +16,18 @@ import (
 type Findings struct {
 	NoBattery bool
 	NoMeter   bool
-	Asleep    bool     // a string inverter without sun: what it says of the house is old
-	Battery   string   // how the direction of the battery's power was found
-	Nulled    []string // registers with a value that cannot be, and so is not passed on
+	MeterLost bool            // the inverter reports that its meter does not answer
+	Asleep    bool            // a string inverter without sun: what it says of the house is old
+	Battery   string          // how the direction of the battery's power was found
+	Nulled    []string        // registers with a value that cannot be, and so is not passed on
+	Withheld  []string        // registers with a value that is not believed, and so is not passed on either
+	Doubts    []string        // fields that are empty because registers contradict each other
+	Balance   witness.Balance // what is left over where powers must add up
 }
 
 // Unusable is a reading that gives no sample, and why.
 type Unusable struct {
-	Code string // no_block, no_value, battery_direction
+	Code string // no_block, no_value, contradiction
 	Why  string
 	Err  error
 }
@@ -29,29 +35,163 @@ type Unusable struct {
 func (e *Unusable) Error() string { return "no sample: " + e.Why }
 func (e *Unusable) Unwrap() error { return e.Err }
 
-// Normalize makes the sample that a reading stands for, in the units and signs of the contract. It is pure.
-//
-// What a unit cannot measure, because it has no battery or no meter, is nil; so is an optional value outside of its
-// register's plausible range. When a value is missing that the contract promises and that this unit does measure,
-// there is no sample: the error is then an *Unusable. A zero is only ever a zero that was read.
-func Normalize(r Reading) (wire.Sample, Findings, error) {
-	d := decoder{r.Words, r.Map}
-	s := wire.Sample{Time: timestamp(r.At), Count: 1, Values: make(map[string]float64, 96)}
-	var f Findings
+// Normalizer makes samples of the readings of one inverter. It remembers of earlier ones what makes a 0 believable, a
+// dongle frozen and a day begin. The zero value is ready.
+type Normalizer struct {
+	Zone *time.Location // where days begin; nil is the host's
 
-	pv, err := d.need(r, "A", "total_dc_power")
+	past   witness.Past
+	day    witness.Day
+	fine   bool   // its counter of tenths works
+	serial string // of the inverter that these are about
+}
+
+// Normalize makes the sample of a reading that is the first of its inverter.
+func Normalize(r Reading) (wire.Sample, Findings, error) {
+	return new(Normalizer).Normalize(r, r.At, true)
+}
+
+// Normalize makes the sample that a reading stands for, in the units and signs of the contract.
+//
+// What nobody measured is nil: see package witness. Only PV power is needed; without it there is no sample and the
+// error is an *Unusable. at is the time of the reading, and dated whether it is known to be right.
+func (n *Normalizer) Normalize(r Reading, at time.Time, dated bool) (wire.Sample, Findings, error) {
+	if r.Serial != "" && n.serial != "" && r.Serial != n.serial {
+		*n = Normalizer{Zone: n.Zone}
+	}
+	n.serial = cmp.Or(r.Serial, n.serial)
+	poll := witness.Poll{At: r.At, Words: r.Words, Map: r.Map, Hybrid: r.Model.Hybrid}
+	m := witness.Decide(poll, &n.past)
+	n.past.Learn(r.At, poll, m)
+
+	f := Findings{
+		NoBattery: m.NoBattery || !r.Model.Hybrid, NoMeter: m.NoMeter, MeterLost: m.MeterLost, Asleep: m.Asleep,
+		Battery: m.Battery, Doubts: m.Doubts, Balance: m.Balance,
+	}
+	s := wire.Sample{Time: timestamp(r.At), Count: 1, Values: make(map[string]float64, 96)}
+	if m.PVPowerW == nil {
+		return s, f, unknownPV(r, m)
+	}
+	s.PVPowerW = *m.PVPowerW
+	s.BatteryPowerW, s.BatterySOCPct, s.BatteryTempC = m.BatteryPowerW, m.BatterySOCPct, m.BatteryTempC
+	s.LoadPowerW, s.ExportPowerW = m.LoadPowerW, m.ExportPowerW
+
+	r.Words = m.Words
+	c := counters{words: r.Words, mapping: r.Map, withheld: make(map[string]bool, len(m.Withheld))}
+	for _, name := range m.Withheld {
+		c.withheld[name] = true
+	}
+	n.counters(c, r.Model.Hybrid, &s)
+	s.PVDailyKWh = n.daily(r, n.local(at, dated), c, &s)
+	if s.PVDailyKWh == nil {
+		c.withheld["daily_pv_generation"], c.withheld["daily_yield_string"] = true, true
+	}
+	f.Nulled, f.Withheld = c.values(r, &s)
+	return s, f, nil
+}
+
+// Still returns for how long the dongle has been repeating itself, 0 if it does not.
+func (n *Normalizer) Still() time.Duration { return n.past.Still() }
+
+// unknownPV says why there is no sample.
+func unknownPV(r Reading, m witness.Result) error {
+	if err := r.Lost["A"]; err != nil {
+		return &Unusable{"no_block", "block A was not read: " + err.Error(), err}
+	}
+	for _, doubt := range m.Doubts {
+		if strings.HasPrefix(doubt, "pv_power_w") {
+			return &Unusable{"contradiction", doubt, nil}
+		}
+	}
+	reg, _ := r.Map.Lookup("total_dc_power")
+	_, err := reg.Decode(r.Words)
+	if err == nil {
+		err = errors.New("it reads 0 beside an inverter that works")
+	}
+	return &Unusable{"no_value", "total_dc_power is not known: " + err.Error(), err}
+}
+
+// local is the time where the inverter is, zero if it is not known.
+func (n *Normalizer) local(at time.Time, dated bool) time.Time {
+	switch {
+	case !dated:
+		return time.Time{}
+	case n.Zone != nil:
+		return at.In(n.Zone)
+	}
+	return at.In(time.Local)
+}
+
+// counters fills in the lifetime counters. A unit that was seen to count finely is not read coarsely in between.
+func (n *Normalizer) counters(c counters, hybrid bool, s *wire.Sample) {
+	if hybrid {
+		s.PVTotalKWh = c.counter("total_pv_generation")
+		s.DirectTotalKWh = c.counter("total_direct_consumption")
+		s.ChargeTotalKWh = c.counter("total_battery_charge")
+		s.DischargeTotalKWh = c.counter("total_battery_discharge")
+		s.ImportTotalKWh = c.counter("total_import_energy")
+		s.ExportTotalKWh = c.counter("total_export_energy")
+		return
+	}
+	s.PVTotalKWh = c.counter("total_yield_string_fine")
+	n.fine = n.fine || s.PVTotalKWh != nil
+	if coarse := c.counter("total_yield_string"); !n.fine {
+		s.PVTotalKWh = coarse // whole kWh: all that some firmware has
+	}
+	s.ImportTotalKWh = c.counter("total_import_energy_string")
+	s.ExportTotalKWh = c.counter("total_export_energy_string")
+}
+
+// daily finds the energy of the day by its register and by the counter.
+func (n *Normalizer) daily(r Reading, at time.Time, c counters, s *wire.Sample) *float64 {
+	y := witness.Yield{Total: s.PVTotalKWh, Sunny: s.PVPowerW > 0, Hybrid: r.Model.Hybrid, Counts: 0.1}
+	name := "daily_pv_generation"
+	if !r.Model.Hybrid {
+		name = "daily_yield_string"
+		if !n.fine {
+			y.Counts = 1
+		}
+	}
+	y.Daily = c.maybe(name)
+	if kw := c.maybe("nominal_power"); kw != nil {
+		y.RatedW = 1000 * *kw
+	}
+	return n.day.Read(at, y)
+}
+
+// counters reads what a sample has beside its powers.
+type counters struct {
+	words    registers.Words
+	mapping  *registers.Map
+	withheld map[string]bool
+}
+
+// maybe returns a value that may be missing.
+func (c counters) maybe(name string) *float64 {
+	reg, ok := c.mapping.Lookup(name)
+	if !ok || c.withheld[name] {
+		return nil
+	}
+	v, err := reg.Decode(c.words)
 	if err != nil {
-		return s, f, err
+		return nil
 	}
-	s.PVPowerW = pv
-	if r.Model.Hybrid {
-		err = hybrid(r, d, &s, &f)
-	} else {
-		err = stringInverter(d, &s, &f)
+	return &v
+}
+
+// counter returns a lifetime counter. One that reads 0 is not passed on: a WiNet-S answers 0 for a counter that the
+// unit does not have, and one that the unit does have says nothing before it has counted.
+func (c counters) counter(name string) *float64 {
+	v := c.maybe(name)
+	if v == nil || *v == 0 {
+		c.withheld[name] = true
+		return nil
 	}
-	if err != nil {
-		return s, f, err
-	}
+	return v
+}
+
+// values passes on every register that is believed, and returns those whose value cannot be, and the others.
+func (c counters) values(r Reading, s *wire.Sample) (implausible, withheld []string) {
 	for reg := range r.Map.All() {
 		if reg.Type == registers.UTF8 {
 			continue
@@ -62,166 +202,14 @@ func Normalize(r Reading) (wire.Sample, Findings, error) {
 		}
 		v, err := reg.Decode(words)
 		switch {
-		case err == nil:
-			s.Values[reg.Name] = v
 		case errors.Is(err, registers.ErrImplausible):
-			f.Nulled = append(f.Nulled, reg.Name)
+			implausible = append(implausible, reg.Name)
+		case err != nil:
+		case c.withheld[reg.Name]:
+			withheld = append(withheld, reg.Name)
+		default:
+			s.Values[reg.Name] = v
 		}
 	}
-	return s, f, nil
-}
-
-// hybrid fills in what a unit with battery inputs knows.
-func hybrid(r Reading, d decoder, s *wire.Sample, f *Findings) error {
-	if _, err := d.need(r, "D", "running_state"); err != nil {
-		return err
-	}
-	s.PVDailyKWh = d.maybe("daily_pv_generation")
-	s.PVTotalKWh = d.counter("total_pv_generation")
-	s.DirectTotalKWh = d.counter("total_direct_consumption")
-
-	if f.NoBattery = !hasBattery(d); !f.NoBattery {
-		power, method, err := registers.BatteryPower(r.Words)
-		if err != nil {
-			return &Unusable{"battery_direction", "the power of the battery is not known: " + err.Error(), err}
-		}
-		soc, err := d.need(r, "D", "battery_soc")
-		if err != nil {
-			return err
-		}
-		f.Battery = method
-		s.BatteryPowerW, s.BatterySOCPct = &power, &soc
-		s.BatteryTempC = d.maybe("battery_temperature")
-		s.ChargeTotalKWh = d.counter("total_battery_charge")
-		s.DischargeTotalKWh = d.counter("total_battery_discharge")
-	}
-	if f.NoMeter = !hasMeter(d); !f.NoMeter {
-		export, err := d.need(r, "D", "export_power")
-		if err != nil {
-			return err
-		}
-		load, err := d.need(r, "D", "load_power")
-		if err != nil && !d.loadIsMinusOne(export) {
-			return err
-		} else if err != nil {
-			load = -1
-		}
-		s.LoadPowerW, s.ExportPowerW = &load, &export
-		s.ImportTotalKWh = d.counter("total_import_energy")
-		s.ExportTotalKWh = d.counter("total_export_energy")
-	}
-	return nil
-}
-
-// hasBattery reports whether a battery is connected: without one voltage, charge and health all read nothing. A charge
-// of 0 alone is an empty battery.
-func hasBattery(d decoder) bool {
-	return d.nonZero("battery_voltage") || d.nonZero("battery_soc") || d.nonZero("battery_soh") || d.nonZero("battery_power_signed")
-}
-
-// hasMeter reports whether a grid meter is connected. Without one the inverter's LAN port says "not available" at the
-// meter's own register and a WiNet-S answers 0 there; the export is then 0 and the load is the inverter's own output,
-// and neither was measured.
-func hasMeter(d decoder) bool {
-	if d.raw("meter_active_power") == 0x7FFFFFFF {
-		return false
-	}
-	return d.nonZero("meter_active_power") || d.nonZero("export_power") ||
-		d.nonZero("total_import_energy") || d.nonZero("total_export_energy")
-}
-
-// stringInverter fills in what a unit without battery inputs knows. Its meter is optional, and at night, when the
-// inverter sleeps, its meter's values and its daily yield are those of the evening before.
-func stringInverter(d decoder, s *wire.Sample, f *Findings) error {
-	f.NoBattery = true
-	f.Asleep = s.PVPowerW == 0 && !d.nonZero("mppt1_voltage") && !d.nonZero("mppt2_voltage") && !d.nonZero("phase_a_voltage")
-	s.PVTotalKWh = d.counter("total_yield_string_fine")
-	if s.PVTotalKWh == nil && !d.unread("total_yield_string_fine") {
-		s.PVTotalKWh = d.counter("total_yield_string") // whole kWh: all that some firmware has
-	}
-	if !f.Asleep {
-		s.PVDailyKWh = d.maybe("daily_yield_string")
-	}
-	if d.unread("meter_power_string") && d.unread("load_power_string") {
-		return nil // this time, or for ever: nothing is known of the meter
-	}
-	f.NoMeter = !d.nonZero("meter_power_string") && !d.nonZero("load_power_string") &&
-		!d.nonZero("total_import_energy_string") && !d.nonZero("total_export_energy_string")
-	if f.NoMeter || f.Asleep {
-		return nil
-	}
-	s.LoadPowerW = d.maybe("load_power_string")
-	if grid := d.maybe("meter_power_string"); grid != nil { // positive = from the grid
-		s.ExportPowerW = new(0 - *grid)
-	}
-	s.ImportTotalKWh = d.counter("total_import_energy_string")
-	s.ExportTotalKWh = d.counter("total_export_energy_string")
-	return nil
-}
-
-// decoder looks registers up by name.
-type decoder struct {
-	words   registers.Words
-	mapping *registers.Map
-}
-
-func (d decoder) value(name string) (float64, error) {
-	reg, ok := d.mapping.Lookup(name)
-	if !ok {
-		return 0, fmt.Errorf("%s: %w", name, registers.ErrNotRead)
-	}
-	return reg.Decode(d.words)
-}
-
-// need returns a value without which there is no sample.
-func (d decoder) need(r Reading, block, name string) (float64, error) {
-	v, err := d.value(name)
-	switch {
-	case err == nil:
-		return v, nil
-	case errors.Is(err, registers.ErrNotRead) && r.Lost[block] != nil:
-		return 0, &Unusable{"no_block", fmt.Sprintf("block %s was not read: %v", block, r.Lost[block]), r.Lost[block]}
-	}
-	return 0, &Unusable{"no_value", fmt.Sprintf("%s is not known: %v", name, err), err}
-}
-
-// maybe returns a value that may be missing.
-func (d decoder) maybe(name string) *float64 {
-	v, err := d.value(name)
-	if err != nil {
-		return nil
-	}
-	return &v
-}
-
-// counter returns a lifetime counter. One that reads 0 is not passed on: a WiNet-S answers 0 for a counter that the
-// unit does not have, and one that the unit does have says nothing before it has counted.
-func (d decoder) counter(name string) *float64 {
-	if !d.nonZero(name) {
-		return nil
-	}
-	return d.maybe(name)
-}
-
-// loadIsMinusOne tells a load of -1 W from a register that is not there: both read all ones. The output of the inverter
-// less what it exports is the load, within what changes while they are read.
-func (d decoder) loadIsMinusOne(export float64) bool {
-	ac, err := d.value("total_active_power")
-	return err == nil && d.raw("load_power") == 0xFFFFFFFF && math.Abs(ac-export+1) <= 25
-}
-
-// raw is the two words of a register as they were read, 0 if they were not.
-func (d decoder) raw(name string) uint32 {
-	reg, _ := d.mapping.Lookup(name)
-	return uint32(d.words[reg.Address()]) | uint32(d.words[reg.Address()+1])<<16
-}
-
-func (d decoder) nonZero(name string) bool {
-	v, err := d.value(name)
-	return err == nil && v != 0
-}
-
-func (d decoder) unread(name string) bool {
-	_, err := d.value(name)
-	return errors.Is(err, registers.ErrNotRead)
+	return implausible, withheld
 }

@@ -61,7 +61,7 @@ func TestImagesBecomeTheSamplesTheyMean(t *testing.T) {
 					if !ok || !isNumber || reg.Block == "" {
 						continue // not on this model, a text, or not polled
 					}
-					if got, ok := s.Values[name]; !ok || got != number {
+					if got, ok := s.Values[name]; ok && got != number || !ok && !slices.Contains(f.Withheld, name) {
 						t.Errorf("values[%s] is %v, %v, want %v", name, got, ok, number)
 					}
 				}
@@ -152,76 +152,128 @@ func TestBadOptionalFieldIsNullAndTheSampleIsKept(t *testing.T) {
 	}
 }
 
-func TestWhatTheContractNeedsIsMeasuredOrThereIsNoSample(t *testing.T) {
+// zeros is a word of 0 for each address.
+func zeros(addresses ...uint16) map[uint16]uint16 {
+	words := map[uint16]uint16{}
+	for _, a := range addresses {
+		words[a] = 0
+	}
+	return words
+}
+
+// One field costs one field: only PV power is needed, and it may be told by its trackers or by the AC power.
+func TestOneFieldThatIsMissingCostsOneField(t *testing.T) {
+	whole, _, err := Normalize(readingOf(t, hybridImage, nil))
+	if err != nil {
+		t.Fatal(err)
+	}
 	for name, c := range map[string]struct {
 		change  map[uint16]uint16
 		without []uint16
-		code    string
+		missing string
 	}{
-		"no PV power":         {nil, []uint16{5016, 5017}, "no_value"},
-		"PV not available":    {map[uint16]uint16{5016: 0xFFFF, 5017: 0xFFFF}, nil, "no_value"},
-		"load not available":  {map[uint16]uint16{13007: 0xFFFF, 13008: 0x7FFF}, nil, "no_value"},
-		"charge impossible":   {map[uint16]uint16{13022: 2000}, nil, "no_value"},
-		"direction not known": {map[uint16]uint16{13021: 500, 13000: 0, 13020: 10, 5630: 10}, []uint16{5213, 5214}, "battery_direction"},
+		"no PV register":      {nil, []uint16{5016, 5017}, ""},
+		"PV not available":    {map[uint16]uint16{5016: 0xFFFF, 5017: 0xFFFF}, nil, ""},
+		"PV of 158 MW":        {map[uint16]uint16{5016: 0, 5017: 2422}, nil, ""},
+		"load not available":  {map[uint16]uint16{13007: 0xFFFF, 13008: 0x7FFF}, nil, ""},
+		"charge impossible":   {map[uint16]uint16{13022: 2000}, nil, "battery_soc_pct"},
+		"direction not known": {map[uint16]uint16{13021: 500, 13000: 0, 13020: 10, 5630: 10}, []uint16{5213, 5214}, "battery_power_w"},
+		"temperature missing": {map[uint16]uint16{13024: 0x7FFF}, nil, "battery_temp_c"},
 	} {
 		s, _, err := Normalize(readingOf(t, hybridImage, c.change, c.without...))
-		if !sameCode(err, c.code) {
-			t.Errorf("%s: %v (%+v), want %s", name, err, s, c.code)
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		for _, f := range wire.Fields {
+			got, want := f.Get(&s), f.Get(&whole)
+			if f.Name == c.missing {
+				want = nil
+			}
+			if (got == nil) != (want == nil) || got != nil && math.Abs(*got-*want) > 1 {
+				t.Errorf("%s: %s is %v, want %v", name, f.Name, text(got), text(want))
+			}
 		}
 	}
-	r := readingOf(t, hybridImage, nil)
+}
+
+func TestWithoutPVThereIsNoSample(t *testing.T) {
+	r := readingOf(t, hybridImage, nil, 5016, 5017, 5010, 5012, 13033, 13034, 13007)
+	if _, _, err := Normalize(r); !sameCode(err, "no_value") {
+		t.Errorf("neither PV, nor trackers, nor AC power: %v", err)
+	}
+	r = readingOf(t, hybridImage, nil)
 	for a := range r.Words {
-		if a >= 12999 {
+		if a != deviceType.Address() {
 			delete(r.Words, a)
 		}
 	}
-	r.Lost["D"] = errRefused
+	r.Lost["A"] = errRefused
 	if _, _, err := Normalize(r); !sameCode(err, "no_block") || !errors.Is(err, errRefused) {
-		t.Errorf("block D refused: %v", err)
+		t.Errorf("block A refused: %v", err)
 	}
 }
 
 func TestNoMeterIsNotZero(t *testing.T) {
-	for name, change := range map[string]map[uint16]uint16{
-		"LAN port": {5600: 0xFFFF, 5601: 0x7FFF},
-		"dongle":   {5600: 0, 5601: 0, 13009: 0, 13010: 0, 13036: 0, 13037: 0, 13045: 0, 13046: 0},
-	} {
+	none := map[uint16]uint16{13007: 2267, 13009: 0, 13010: 0, 5600: 0, 5601: 0}
+	lan := maps.Clone(none)
+	lan[5600], lan[5601] = 0xFFFF, 0x7FFF
+	for name, change := range map[string]map[uint16]uint16{"LAN port": lan, "dongle": none} {
 		s, f, err := Normalize(readingOf(t, hybridImage, change))
 		if err != nil || !f.NoMeter || s.LoadPowerW != nil || s.ExportPowerW != nil || s.ImportTotalKWh != nil || s.ExportTotalKWh != nil {
 			t.Errorf("%s: %+v, %+v, %v", name, s, f, err)
 		}
-	}
-	// At an instant without exchange a meter says 0 too; its counters tell it from none.
-	s, f, err := Normalize(readingOf(t, hybridImage, map[uint16]uint16{5600: 0, 5601: 0, 13009: 0, 13010: 0}))
-	if err != nil || f.NoMeter || s.ExportPowerW == nil || *s.ExportPowerW != 0 {
-		t.Errorf("a balanced instant: %+v, %+v, %v", s, f, err)
+		for _, register := range []string{"meter_active_power", "export_power", "load_power", "total_import_energy", "total_export_energy"} {
+			if v, ok := s.Values[register]; ok {
+				t.Errorf("%s: values has %s = %v", name, register, v)
+			}
+		}
 	}
 }
 
 // One watt less than nothing has the bits of a register that is not there.
 func TestMinusOneWattIsMeasured(t *testing.T) {
-	s, f, err := Normalize(readingOf(t, hybridImage, map[uint16]uint16{5600: 0xFFFF, 5601: 0xFFFF, 13009: 1, 13010: 0, 13036: 0, 13037: 0, 13045: 0, 13046: 0}))
+	s, f, err := Normalize(readingOf(t, hybridImage, map[uint16]uint16{13007: 2266, 5600: 0xFFFF, 5601: 0xFFFF, 13009: 1, 13010: 0}))
 	if err != nil || f.NoMeter || s.ExportPowerW == nil || *s.ExportPowerW != 1 || s.LoadPowerW == nil {
 		t.Errorf("the meter reads -1: %+v, %+v, %v", s, f, err)
 	}
-	s, _, err = Normalize(readingOf(t, hybridImage, map[uint16]uint16{13007: 0xFFFF, 13008: 0xFFFF, 13009: 2267, 13010: 0}))
+	s, _, err = Normalize(readingOf(t, hybridImage, map[uint16]uint16{13007: 0xFFFF, 13008: 0xFFFF, 13009: 2267, 13010: 0, 5600: 0, 5601: 0}))
 	if err != nil || s.LoadPowerW == nil || *s.LoadPowerW != -1 {
-		t.Errorf("the load is -1: %+v, %v", s, err)
+		t.Errorf("the load is -1: %v, %v", text(s.LoadPowerW), err)
 	}
-	if _, _, err = Normalize(readingOf(t, hybridImage, map[uint16]uint16{13007: 0xFFFF, 13008: 0xFFFF})); !sameCode(err, "no_value") {
-		t.Errorf("a load that is not there: %v", err)
+	s, _, err = Normalize(readingOf(t, hybridImage, map[uint16]uint16{13007: 0xFFFF, 13008: 0xFFFF}))
+	if err != nil || s.LoadPowerW == nil || *s.LoadPowerW != 412 {
+		t.Errorf("a load that is not there beside AC power and export: %v, %v", text(s.LoadPowerW), err)
 	}
 }
 
 func TestNoBatteryIsNotAnEmptyOne(t *testing.T) {
-	none := map[uint16]uint16{13019: 0, 13020: 0, 13021: 0, 13022: 0, 13023: 0, 5213: 0, 5214: 0}
+	none := zeros(13019, 13020, 13021, 13022, 13023, 5213, 5214, 5630)
 	s, f, err := Normalize(readingOf(t, hybridImage, none))
-	if err != nil || !f.NoBattery || s.BatteryPowerW != nil || s.BatterySOCPct != nil || s.BatteryTempC != nil {
+	if err != nil || !f.NoBattery || s.BatteryPowerW != nil || s.BatterySOCPct != nil || s.BatteryTempC != nil || s.ChargeTotalKWh != nil {
 		t.Errorf("no battery: %+v, %+v, %v", s, f, err)
 	}
+	if _, ok := s.Values["battery_soc"]; ok {
+		t.Error("no battery, but values has its charge")
+	}
 	s, f, err = Normalize(readingOf(t, hybridImage, map[uint16]uint16{13022: 0}))
-	if err != nil || f.NoBattery || s.BatterySOCPct == nil || *s.BatterySOCPct != 0 {
-		t.Errorf("an empty battery: %+v, %+v, %v", s, f, err)
+	if err != nil || f.NoBattery || s.BatteryPowerW == nil || *s.BatteryPowerW != 1373 {
+		t.Errorf("a battery whose charge reads 0: %+v, %+v, %v", s, f, err)
+	}
+}
+
+// A block of zeros stands for a dongle that has lost its inverter, and not for a house without load.
+func TestBlockOfZerosIsNoReading(t *testing.T) {
+	change := map[uint16]uint16{}
+	for a := uint16(12999); a < 13079; a++ {
+		change[a] = 0
+	}
+	s, _, err := Normalize(readingOf(t, hybridImage, change))
+	if err != nil || s.PVPowerW != 3726 || s.LoadPowerW != nil || s.BatterySOCPct != nil || text(s.ExportPowerW) != 1855.0 {
+		t.Errorf("block D: %+v, %v", s, err)
+	}
+	if _, ok := s.Values["drm_state"]; ok {
+		t.Error("values has a word of block D")
 	}
 }
 
@@ -261,36 +313,6 @@ func TestNothingMadeUpByRandomWords(t *testing.T) {
 				t.Fatalf("%s is %v", name, v)
 			}
 		}
-	}
-}
-
-func TestFrozenDongleIsRecognized(t *testing.T) {
-	var f frozen
-	r := readingOf(t, hybridImage, nil)
-	step := func(pv float64, change uint16) time.Duration {
-		r.At = r.At.Add(5 * time.Second)
-		r.Words[13007] += change
-		return f.still(r, pv)
-	}
-	for range 100 {
-		if step(3700, 1) > 0 {
-			t.Fatal("frozen though the load moves")
-		}
-	}
-	for range 100 {
-		if step(0, 0) > 0 {
-			t.Fatal("frozen at night")
-		}
-	}
-	var still time.Duration
-	for range 62 {
-		still = step(3700, 0)
-	}
-	if still <= frozenAfter {
-		t.Errorf("still for %v after more than five minutes of the same", still)
-	}
-	if step(3700, 1) != 0 {
-		t.Error("still frozen though it moves again")
 	}
 }
 

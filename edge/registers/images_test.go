@@ -3,7 +3,6 @@ package registers
 import (
 	"encoding/json"
 	"errors"
-	"math"
 	"os"
 	"slices"
 	"strings"
@@ -131,97 +130,5 @@ func expect(t *testing.T, r Register, w Words, want any) {
 		}
 	case got != want || err != nil:
 		t.Errorf("%v = %v, %v, not %v", r, got, err, want)
-	}
-}
-
-func TestEveryImageGivesTheBatteryPower(t *testing.T) {
-	told := 0
-	for _, im := range images(t) {
-		want, ok := im.Derived["battery_power_w"]
-		if !ok {
-			continue
-		}
-		got, method, err := BatteryPower(im.poll())
-		switch {
-		case want == nil && err == nil:
-			t.Errorf("%s: %v W by %s, though nothing tells it", im.ID, got, method)
-		case want != nil && (got != want || err != nil || math.Signbit(got) != (got < 0)):
-			t.Errorf("%s: %v W by %s, %v, not %v W", im.ID, got, method, err, want)
-		case want != nil:
-			told++
-		}
-	}
-	if told < 11 {
-		t.Errorf("only %d images tell the battery power", told)
-	}
-}
-
-func TestEveryImageAddsUp(t *testing.T) {
-	checked := 0
-	for _, im := range images(t) {
-		w := im.poll()
-		b := Check(w)
-		whole := true
-		for key, residual := range map[string]*float64{
-			"check_total_pv_split_kwh": b.TotalPVkWh,
-			"check_daily_pv_split_kwh": b.DailyPVkWh,
-			"check_load_residual_w":    b.LoadW,
-			"check_conversion_loss_w":  b.LossW,
-		} {
-			want, ok := im.Derived[key]
-			if !ok {
-				whole = false
-				continue
-			}
-			checked++
-			if residual == nil || *residual != want {
-				t.Errorf("%s: %s is %v, not %v", im.ID, key, residual, want)
-			}
-		}
-		if err := b.Err(w); whole && err != nil {
-			t.Errorf("%s: %v", im.ID, err)
-		}
-		for name, key := range map[string]string{
-			"total_dc_power": "pv_dc_power_w", "export_power": "export_power_w",
-			"load_power": "load_power_w", "total_active_power": "ac_active_power_w",
-		} {
-			if want, ok := im.Derived[key]; ok && want != nil {
-				expect(t, register(t, name), w, want)
-			}
-		}
-	}
-	if checked < 38 {
-		t.Errorf("only %d residuals checked", checked)
-	}
-}
-
-// A mistake in a map cannot hide: each of these must break an invariant of a real image.
-func TestABalanceFindsMistakes(t *testing.T) {
-	const evening, full = "real-sh15t-evening-discharging", "real-sh20t-full-exporting"
-	for _, c := range []struct {
-		mistake, image string
-		spoil          func(Words)
-	}{
-		{"word order of a total", evening, func(w Words) { w[13002], w[13003] = w[13003], w[13002] }},
-		{"a daily counter", evening, func(w Words) { w[13004]++ }},
-		{"sign of the export", full, func(w Words) { w[13009], w[13010] = ^w[13009], 0xFFFF }},
-		{"sign of the battery", evening, func(w Words) { w[5213], w[5214] = ^w[5213], 0xFFFF }},
-		{"scale of the AC power", evening, func(w Words) { w[13033] /= 10 }},
-		{"a loss that no conversion has", full, func(w Words) { w[5016] += 1000 }},
-		{"address of the PV power", full, func(w Words) { w[5016] = w[5015] }},
-	} {
-		all := images(t)
-		im := all[slices.IndexFunc(all, func(im image) bool { return im.ID == c.image })]
-		w := im.poll()
-		if err := Check(w).Err(w); err != nil {
-			t.Fatal(err)
-		}
-		c.spoil(w)
-		if Check(w).Err(w) == nil {
-			t.Errorf("%s: nothing was found", c.mistake)
-		}
-	}
-	if b := Check(Words{}); b != (Balance{}) || b.Err(Words{}) != nil {
-		t.Errorf("of nothing: %+v", b)
 	}
 }

@@ -26,8 +26,10 @@ type Block struct {
 func (b Block) end() int { return int(b.Start) + int(b.Count) }
 
 // Reads is the read plan: identity first, then the other blocks by name, settings last. Start and count of a block
-// follow from its registers.
-func (m *Map) Reads() []Block {
+// follow from its registers. The plan is the map's own, not to be changed.
+func (m *Map) Reads() []Block { return m.plan() }
+
+func (m *Map) reads() []Block {
 	byName := make(map[string][]Register)
 	for _, r := range m.registers {
 		for name := range strings.FieldsSeq(r.Block) {

@@ -16,6 +16,7 @@ import (
 	"math"
 	"slices"
 	"strings"
+	"sync"
 )
 
 // Words are the words that an inverter gave, by wire address (0-based). An address that is absent was not read, or was
@@ -98,13 +99,15 @@ func (r Register) end() int { return int(r.Address()) + int(r.Words) }
 type Map struct {
 	registers []Register
 	byName    map[string]int
+	plan      func() []Block
 }
 
 func newMap(registers []Register) *Map {
 	slices.SortStableFunc(registers, func(a, b Register) int {
 		return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Number, b.Number))
 	})
-	m := &Map{registers, make(map[string]int, len(registers))}
+	m := &Map{registers: registers, byName: make(map[string]int, len(registers))}
+	m.plan = sync.OnceValue(m.reads)
 	for i, r := range registers {
 		m.byName[r.Name] = i
 	}

@@ -295,8 +295,8 @@ func TestAModelHasOnlyItsRegisters(t *testing.T) {
 		{"SG5.0RS", "mppt2_voltage daily_yield_string meter_power_string total_import_energy_string", "mppt3_voltage mppt12_current phase_b_voltage phase_c_current_string meter_phase_b_power_string battery_soc"},
 		{"SG8.0RS", "mppt3_voltage mppt3_current", "mppt4_voltage"},
 		{"SG3.0RS-S", "mppt1_voltage", "mppt2_voltage"},
-		{"SG50CX", "mppt5_current phase_b_voltage load_power_string", "mppt6_voltage total_import_energy_string"},
-		{"SG350HX-US", "mppt12_current", "meter_power_string"},
+		{"SG50CX", "mppt5_current phase_b_voltage load_power_string total_import_energy_string", "mppt6_voltage total_direct_consumption_string"},
+		{"SG350HX-US", "mppt12_current meter_power_string", "total_direct_consumption_string"},
 	} {
 		m, ok := ModelNamed(c.model)
 		if !ok {

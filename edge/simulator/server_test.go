@@ -13,6 +13,7 @@ import (
 	independent "github.com/simonvetter/modbus"
 
 	"sunspool/edge/registers"
+	"sunspool/edge/witness"
 )
 
 func newServer(t testing.TB, o Options) *Server {
@@ -172,7 +173,7 @@ func TestPollsAddUpAtSpeed(t *testing.T) {
 					w[read[0]+i] = binary.BigEndian.Uint16(answer[9+2*i:])
 				}
 			}
-			if b := registers.Check(w); b.LossW == nil || *b.LossW < 0 || *b.LossW > 350 || *b.LoadW != 0 {
+			if b := witness.Check(w); b.LossW == nil || *b.LossW < 0 || *b.LossW > 350 || *b.LoadW != 0 {
 				t.Fatalf("blocks of one poll do not add up: %v", b)
 			}
 			seen[w[5016]] = true
