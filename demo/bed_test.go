@@ -147,7 +147,7 @@ func (b *bed) startEdge() {
 		e.Clock.Trust, e.Clock.Host = false, *b.host
 	}
 	ctx, cancel := context.WithCancel(b.t.Context())
-	e.Inverter.Link.Dial = func(context.Context, string, string) (net.Conn, error) {
+	e.Inverter.Dongle.Link.Dial = func(context.Context, string, string) (net.Conn, error) {
 		ours, theirs := net.Pipe()
 		go b.inverter.ServeConn(b.t.Context(), theirs)
 		if b.tap != nil {

@@ -45,7 +45,7 @@ func fingerprint(words registers.Words) uint64 {
 
 // thaw deals with a dongle that repeats itself: what it says is not a measurement, and a new connection may wake it.
 func (e *Edge) thaw(still time.Duration) error {
-	e.Inverter.Close()
+	e.Inverter.Dongle.Close()
 	e.Report.lost("inverter_frozen")
 	return &health.Fault{
 		Code: "inverter_frozen",

@@ -83,7 +83,7 @@ func (in *Inverter) recognize(words registers.Words) error {
 	if code := words[deviceType.Address()]; code != in.model.Code {
 		return fmt.Errorf("%w: type %#04x instead of %#04x", errStranger, code, in.model.Code)
 	}
-	if in.met {
+	if in.isIdentified() {
 		return nil
 	}
 	if p := in.plan.find("identity"); p != nil && p.lost > 0 {
@@ -96,7 +96,7 @@ func (in *Inverter) recognize(words registers.Words) error {
 	if serial != "" && serial != in.serial {
 		in.remember(serial)
 	}
-	in.met, in.seen, in.about = true, 0, make(registers.Words)
+	in.identified, in.seen, in.about = in.Dongle.connection, 0, make(registers.Words)
 	for a, w := range words {
 		if a < deviceType.Address() {
 			in.about[a] = w

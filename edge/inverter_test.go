@@ -38,10 +38,9 @@ func newBed(t *testing.T, sim *simulator.Server) *bed {
 // restart is what a new process has: nothing but the file.
 func (b *bed) restart() {
 	pace := &Pace{Interval: 5 * time.Second, File: b.file}
-	b.in = &Inverter{Unit: 1, Pace: pace, Log: slog.New(slog.DiscardHandler), Link: transport{
-		Address: "dongle:502", Dial: b.dial, Timeout: 5 * time.Second, Gap: 20 * time.Millisecond,
-		Settle: 3 * time.Second, Touched: pace.Touch,
-	}}
+	b.in = &Inverter{Unit: 1, Log: slog.New(slog.DiscardHandler), Dongle: &Dongle{Pace: pace, Link: transport{
+		Address: "dongle:502", Dial: b.dial, Timeout: 5 * time.Second, Gap: 20 * time.Millisecond, Settle: 3 * time.Second,
+	}}}
 }
 
 func (b *bed) dial(ctx context.Context, _, _ string) (net.Conn, error) {
@@ -56,7 +55,7 @@ func (b *bed) dial(ctx context.Context, _, _ string) (net.Conn, error) {
 // poll waits for its turn and reads.
 func (b *bed) poll() (Reading, error) {
 	b.t.Helper()
-	if err := b.in.Pace.Wait(b.t.Context()); err != nil {
+	if err := b.in.Dongle.Pace.Wait(b.t.Context()); err != nil {
 		b.t.Fatal(err)
 	}
 	return b.in.Read(b.t.Context())
@@ -225,7 +224,7 @@ func TestPoliteWhateverHappens(t *testing.T) {
 					b.faults(now...)
 				}
 				if rng.IntN(50) == 0 { // killed, and back at once
-					b.in.Close()
+					b.in.Dongle.Close()
 					b.restart()
 					restarts++
 				}
@@ -261,7 +260,7 @@ func TestBusyHostDoesNotHurryTheDongle(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBed(t, ofImage(t, hybridImage))
 		rng := rand.New(rand.NewPCG(1, 1))
-		b.in.Link.Dial = func(ctx context.Context, network, address string) (net.Conn, error) {
+		b.in.Dongle.Link.Dial = func(ctx context.Context, network, address string) (net.Conn, error) {
 			conn, err := b.dial(ctx, network, address)
 			return slowWriter{conn, rng}, err
 		}
@@ -357,7 +356,7 @@ func TestAnotherInverterIsNotMixedIn(t *testing.T) {
 		ours := b.mustPoll().Serial
 		mine := b.sim
 		b.sim = ofImage(t, "calc-sh6rt-old-fw-magnitude-discharging")
-		b.in.Close() // the router gave the address to somebody else
+		b.in.Dongle.Close() // the router gave the address to somebody else
 		for range 4 {
 			if r, err := b.poll(); err == nil {
 				t.Fatalf("a reading of %s %s", r.Model.Name, r.Serial)
@@ -391,7 +390,7 @@ func TestInverterOfTheSameTypeIsToldByItsSerialNumber(t *testing.T) {
 		b := newBed(t, ofImage(t, hybridImage))
 		ours := b.mustPoll().Serial
 		b.sim = other
-		b.in.Close()
+		b.in.Dongle.Close()
 		r, err := b.poll()
 		if !sameCode(err, "inverter_changed") {
 			t.Fatalf("a reading of %s instead of %s, %v", r.Serial, ours, err)
@@ -403,8 +402,8 @@ func TestInverterOfTheSameTypeIsToldByItsSerialNumber(t *testing.T) {
 				t.Fatalf("the new one is not accepted: %v", err)
 			}
 		}
-		if r.Serial == ours || b.in.Link.Connects.Load() < sightings {
-			t.Errorf("accepted %s after %d connections", r.Serial, b.in.Link.Connects.Load())
+		if r.Serial == ours || b.in.Dongle.Link.Connects.Load() < sightings {
+			t.Errorf("accepted %s after %d connections", r.Serial, b.in.Dongle.Link.Connects.Load())
 		}
 	})
 }
@@ -414,7 +413,7 @@ func TestReplacedInverterIsAcceptedByItself(t *testing.T) {
 		b := newBed(t, ofImage(t, hybridImage))
 		old := b.mustPoll().Serial
 		b.sim = ofImage(t, "calc-sh6rt-old-fw-magnitude-discharging")
-		b.in.Close()
+		b.in.Dongle.Close()
 		for start := time.Now(); time.Since(start) < 10*time.Minute; {
 			if r, err := b.poll(); err == nil {
 				if r.Serial == old || r.Model.Name != "SH6.0RT-V112" {

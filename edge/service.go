@@ -52,15 +52,14 @@ func New(c Config, version string, log *slog.Logger) (*Edge, error) {
 		Clock:    clock,
 		Report:   report,
 		Inverter: &Inverter{
-			Unit: byte(c.Unit), Own: own, Pace: pace, Log: log,
-			Link: transport{
+			Unit: byte(c.Unit), Own: own, Log: log,
+			Dongle: &Dongle{Pace: pace, Link: transport{
 				Address: c.address(),
 				Dial:    (&net.Dialer{}).DialContext,
 				Timeout: answerTime,
 				Gap:     time.Duration(c.GapMS) * time.Millisecond,
 				Settle:  settleTime,
-				Touched: pace.Touch,
-			},
+			}},
 		},
 		Uploader: &Uploader{
 			Spool: spool, Client: client, Clock: clock, URL: c.ingestURL(), Token: token,

@@ -38,7 +38,7 @@ func (e *Edge) skip() bool {
 		return false
 	}
 	if at.every == 0 {
-		e.Inverter.Close() // the dongle need not keep a session for nothing
+		e.Inverter.Dongle.Close() // the dongle need not keep a session for nothing
 	}
 	e.Report.lost("spool_full")
 	e.tellSpool()

@@ -32,7 +32,7 @@ var errFraming = errors.New("malformed Modbus answer")
 var errNotConnected = errors.New("not connected to the inverter")
 
 // transport carries one request at a time over one TCP connection. It implements goburrow's Transporter through
-// Inverter.client, because goburrow's own keeps a broken socket for ever: here every error closes the connection, an
+// Dongle.readOnce, because goburrow's own keeps a broken socket for ever: here every error closes the connection, an
 // answer with another transaction id is skipped until the deadline, and the length of an answer is the one asked for.
 //
 // It is owned by one goroutine, but for the counters.
@@ -42,7 +42,6 @@ type transport struct {
 	Timeout time.Duration // for connecting, and for an answer
 	Gap     time.Duration // from the end of an answer to the next request
 	Settle  time.Duration // from connecting to the first request
-	Touched func()        // called when the inverter begins to notice us
 
 	conn      net.Conn
 	in        *bufio.Reader // of conn
@@ -57,7 +56,6 @@ func (t *transport) connect(ctx context.Context) error {
 	if t.conn != nil {
 		return nil
 	}
-	t.Touched()
 	t.Connects.Add(1)
 	dial, cancel := context.WithTimeout(ctx, t.Timeout)
 	defer cancel()
