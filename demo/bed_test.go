@@ -143,6 +143,8 @@ func (b *bed) startEdge() {
 	if err != nil {
 		b.t.Fatal(err)
 	}
+	// The host's own uptime goes on while the bubble's time stands still: across a restart it would shorten the pace.
+	e.Pace.Up = func() time.Duration { return time.Since(epoch.AddDate(0, 0, -1)) }
 	if b.host != nil {
 		e.Clock.Trust, e.Clock.Host = false, *b.host
 	}

@@ -14,7 +14,10 @@ import (
 	"sunspool/edge/registers"
 )
 
-const retryAfter = 250 * time.Millisecond // a dongle's random exception is gone by then
+const (
+	retryAfter  = 250 * time.Millisecond // a dongle's random exception is gone by then
+	longestIdle = 10 * time.Second       // gateways were seen to close a connection after 12 s without a request
+)
 
 // errRefused is exception 2: the inverter has no such register.
 var errRefused = errors.New("illegal data address")
@@ -35,7 +38,11 @@ type Dongle struct {
 	Asked func()          // called after each request, answered or not; may be nil
 
 	packager   packager
-	connection int // number of the present connection, or of the last one; the first is 1
+	connection int       // number of the present connection, or of the last one; the first is 1
+	dialled    time.Time // the last time
+	begun      time.Time // when the first request of the last poll was written
+	asked      int       // requests of this poll
+	answers    int       // answers in this poll
 
 	failures  int       // connections lost in a row
 	notBefore time.Time // of the next connection
@@ -56,7 +63,11 @@ func (d *Dongle) connect(ctx context.Context) error {
 	if d.connected() {
 		return nil
 	}
+	if err := d.sinceRest(ctx, d.dialled); err != nil {
+		return err
+	}
 	d.Pace.Touch()
+	d.dialled = now()
 	if err := d.Link.connect(ctx); err != nil {
 		return err
 	}
@@ -67,15 +78,46 @@ func (d *Dongle) connect(ctx context.Context) error {
 
 // startPoll connects if needed and waits until a poll may send its first request.
 func (d *Dongle) startPoll(ctx context.Context) error {
+	if d.connected() && !d.Link.alive() {
+		d.Close()
+	}
+	d.asked, d.answers = 0, 0
 	if err := d.connect(ctx); err != nil {
 		return err
 	}
 	if err := d.Link.ready(ctx); err != nil {
 		return err
 	}
+	if err := d.sinceRest(ctx, d.begun); err != nil {
+		return err
+	}
 	d.Pace.Touch()
-	d.Link.written = d.Pace.Touch // a busy host may take its time between the two, and the dongle counts from the request
+	d.Link.written = func() { // a busy host may take its time between the two, and the dongle counts from the request
+		d.begun = now()
+		d.Pace.Touch()
+	}
 	return nil
+}
+
+// sinceRest waits until the dongle has rested since t.
+func (d *Dongle) sinceRest(ctx context.Context, t time.Time) error {
+	if t.IsZero() {
+		return nil
+	}
+	return sleep(ctx, t.Add(d.Pace.rest()+margin).Sub(now()))
+}
+
+// diedIdle reports whether err, of the first request of a poll, is the end of a connection that had worked before: a
+// gateway closes what is idle for some seconds, and that may be noticed by the next request only.
+func (d *Dongle) diedIdle(err error) bool {
+	return !d.connected() && d.asked == 1 && d.answers == 0 && d.Link.answered && isClosed(err)
+}
+
+// endPoll closes a connection that would be idle for so long that a gateway may close it, or forget it.
+func (d *Dongle) endPoll() {
+	if d.Pace.Interval > longestIdle {
+		d.Close()
+	}
 }
 
 // resting returns the last error while the dongle is left alone.
@@ -87,7 +129,8 @@ func (d *Dongle) resting() error {
 }
 
 // rest keeps us away from the dongle after a lost connection: longest when it did not answer, which is how it looks
-// when it is overloaded, less when it refused us, which is how it looks when it restarts. explained is err for the owner.
+// when it is overloaded, less when it refused us, which is how it looks when it restarts, or when it answered before.
+// explained is err for the owner.
 func (d *Dongle) rest(err, explained error) {
 	steps := d.Quiet
 	if steps == nil {
@@ -97,7 +140,10 @@ func (d *Dongle) rest(err, explained error) {
 	if !isTimeout(err) {
 		last--
 	}
-	wait := steps[min(d.failures, last)]
+	if d.answers > 0 {
+		last = 1
+	}
+	wait := steps[max(min(d.failures, last, len(steps)-1), 0)]
 	d.failures++
 	d.notBefore = now().Add(jitter(wait))
 	d.fault = explained
@@ -128,12 +174,14 @@ func (d *Dongle) readOnce(ctx context.Context, unit byte, b registers.Block, wor
 	if b.Kind == registers.Holding {
 		read = client.ReadHoldingRegisters
 	}
+	d.asked++
 	data, err := read(b.Start, b.Count)
 	if d.Asked != nil {
 		d.Asked()
 	}
 	if e, ok := errors.AsType[*modbus.ModbusError](err); ok {
 		d.Exceptions.Add(1)
+		d.answers++
 		if e.ExceptionCode == modbus.ExceptionCodeIllegalDataAddress {
 			return &exception{b, e.ExceptionCode, errRefused}
 		}
@@ -142,6 +190,7 @@ func (d *Dongle) readOnce(ctx context.Context, unit byte, b registers.Block, wor
 	if err != nil {
 		return fmt.Errorf("read %d registers at %d: %w", b.Count, b.Start, err)
 	}
+	d.answers++
 	for i := range b.Count {
 		words[b.Start+i] = binary.BigEndian.Uint16(data[2*i:])
 	}

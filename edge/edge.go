@@ -135,6 +135,8 @@ func (e *Edge) poll(ctx context.Context) error {
 	e.Report.found(found)
 	if still := e.frozen.still(reading, sample.PVPowerW); still > frozenAfter {
 		return e.thaw(still)
+	} else if still == 0 {
+		e.Inverter.Recovered()
 	}
 	sample.DeviceID, e.lastPV = e.DeviceID, sample.PVPowerW
 

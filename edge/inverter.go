@@ -1,6 +1,7 @@
 package edge
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -21,15 +22,8 @@ type Reading struct {
 	Lost   map[string]error // why a block is missing or not whole, by its name
 }
 
-var (
-	// errNotReady is an inverter that answers but does not know its own type yet, as a dongle does while it starts.
-	errNotReady = errors.New("the inverter does not tell its type yet")
-	// errStranger is an answer of another inverter than the one we know, which is one crossed answer more often than
-	// it is a new inverter.
-	errStranger = errors.New("another inverter answered")
-)
-
-const sightings = 3 // polls in a row that another inverter must answer to be the new one
+// errNotReady is an inverter that answers but does not know its own type yet, as a dongle does while it starts.
+var errNotReady = errors.New("the inverter does not tell its type yet")
 
 // Inverter reads one unit behind a Dongle, which it may share with others.
 type Inverter struct {
@@ -38,23 +32,31 @@ type Inverter struct {
 	Log    *slog.Logger
 	Dongle *Dongle
 
-	identified int // number of the connection on which model and serial number were read
+	Serial  string               // of the inverter that is to be read, as the operator set it; "" is that of Known
+	Known   Identity             // of the inverter that was read before, and earlier by another process
+	Changed func(Identity) error // stores Known when it has changed; may be nil
 
-	model   registers.Model
-	mapping *registers.Map
-	serial  string
-	about   registers.Words // the words of the identity, which is read once a connection
-	plan    plan
-	plans   map[string]plan // by serial number
+	unsaved    bool // Changed failed
+	identified int  // number of the connection on which model and serial number were read
 
-	stranger string // who else answered, and how often in a row
-	seen     int
+	model     registers.Model
+	mapping   *registers.Map
+	family    family
+	asks      growingRest // for block D of a type that is not in the table
+	breaksAtD int         // connections lost there in a row
+	serial    string
+	about     registers.Words // the words of the identity, which is read once a connection
+	plan      plan
+	head      *planned // block A, while the model is not known
+	other     sighting
+	others    growingRest // connections that are closed because of another inverter
 
-	broke error // what cost the connection in the middle of a poll
+	broke      error // what cost the connection in the middle of a poll
+	reconnects growingRest
 }
 
 // Read polls once. It fails at once, with the last error, while the dongle is left alone. The error is a *health.Fault,
-// or ctx's.
+// or ctx's. A reading may lack blocks, see Reading.Lost: it has block A, or what else tells the power of a hybrid.
 func (in *Inverter) Read(ctx context.Context) (Reading, error) {
 	d := in.Dongle
 	if err := d.resting(); err != nil {
@@ -65,15 +67,19 @@ func (in *Inverter) Read(ctx context.Context) (Reading, error) {
 		d.Close()
 		return Reading{}, ctx.Err()
 	}
-	if errors.Is(err, errStranger) {
-		d.Close()
-	}
+	err = in.noteOther(err)
 	if d.connected() {
 		d.failures = 0
+		d.endPoll()
 	} else if err != nil {
 		d.rest(err, in.explain(err))
-	} else { // lost after all that matters was read
+	} else { // lost after what matters was read
 		d.rest(in.broke, in.explain(in.broke))
+	}
+	if _, ok := errors.AsType[*otherInverter](err); ok {
+		if in.others.due(time.Minute) {
+			d.Close()
+		}
 	}
 	if err != nil {
 		return Reading{}, in.explain(err)
@@ -93,23 +99,95 @@ func (in *Inverter) isIdentified() bool {
 	return in.identified > 0 && in.identified == in.Dongle.connection
 }
 
-// poll reads every block of the plan. The first is A, whose first word says what inverter this is and whose request is
-// the start of the poll; D, whose powers belong to the same instant, follows it, then what a sample can do without.
+// poll reads the plan. A connection that died while it was idle is replaced once, within the poll.
 func (in *Inverter) poll(ctx context.Context) (Reading, error) {
-	if err := in.Dongle.startPoll(ctx); err != nil {
+	d := in.Dongle
+	if err := d.startPoll(ctx); err != nil {
 		return Reading{}, err
 	}
-	r := Reading{Words: make(registers.Words, 256), Set: make(registers.Words), Lost: make(map[string]error)}
-	if !in.isIdentified() {
-		if err := in.meet(ctx, r.Words); err != nil {
-			return r, err
-		}
-		r.At = now() // block A is read
+	r, err := in.readPlan(ctx)
+	if !d.diedIdle(err) {
+		return r, err
 	}
+	if err := d.startPoll(ctx); err != nil {
+		return Reading{}, err
+	}
+	return in.readPlan(ctx)
+}
+
+// readPlan reads every block of the plan. The first is A, whose first word is the type of the inverter and whose request
+// is the start of the poll; D, whose powers belong to the same instant, follows it, then what a sample can do without.
+func (in *Inverter) readPlan(ctx context.Context) (Reading, error) {
+	r := Reading{Words: make(registers.Words, 256), Set: make(registers.Words), Lost: make(map[string]error)}
+	for _, p := range in.plan {
+		p.outcome = notTried
+	}
+	if err := in.readHead(ctx, &r); err != nil {
+		return r, err
+	}
+	if err := in.readRest(ctx, &r); err != nil {
+		return r, err
+	}
+	if err := in.verify(r); err != nil {
+		return r, err
+	}
+	in.plan.learn()
+	maps.Copy(r.Words, in.about)
+	r.Model, r.Serial, r.Map = in.model, in.serial, in.mapping
+	if in.family == familyUnsettled {
+		common(r.Words)
+	}
+	return r, nil
+}
+
+// readHead reads block A and learns from it, where that is not known, which map and plan apply. Without A a hybrid is
+// read on: block D has most of what a sample needs.
+func (in *Inverter) readHead(ctx context.Context, r *Reading) error {
+	p := in.head
+	if in.mapping != nil {
+		p = in.plan.find("A")
+	} else if p == nil {
+		p = newPlan(registers.Hybrid(), true).find("A")
+		in.head = p
+	}
+	err := p.read(ctx, in.readBlock, r.Words)
+	r.At = now()
+	if err != nil {
+		r.Lost["A"] = err
+	}
+	code, told := r.Words[deviceType.Address()]
+	switch {
+	case !in.Dongle.connected():
+		in.plan.learn()
+		return err
+	case told && (code == 0 || code == 0xFFFF), errors.Is(err, errZeros) && in.mapping == nil:
+		return errNotReady
+	case told && (in.mapping == nil || code != in.model.Code):
+		return in.setModel(ctx, code, r)
+	case !told && (in.mapping == nil || !in.model.Hybrid):
+		plan{p}.learn()
+		return cmp.Or(err, in.nameless())
+	}
+	return in.settleAgain(ctx, r)
+}
+
+// nameless is the error of a reading without a type while the type is not known.
+func (in *Inverter) nameless() error {
+	if in.mapping == nil {
+		return errNotReady
+	}
+	return nil
+}
+
+// readRest reads the other blocks. The connection may break there: what was read until then is a reading all the same.
+func (in *Inverter) readRest(ctx context.Context, r *Reading) error {
+	_, lostA := r.Lost["A"]
+	_, told := r.Words[deviceType.Address()]
+	lostA = lostA && !told
 	for _, p := range in.plan {
 		name := p.block.Name
-		if name == "identity" && in.isIdentified() || name == "A" && !in.isIdentified() {
-			continue // known, or just read
+		if name == "A" || name == registers.Identity && in.isIdentified() {
+			continue
 		}
 		words := r.Words
 		if p.block.Kind == registers.Holding {
@@ -120,25 +198,53 @@ func (in *Inverter) poll(ctx context.Context) (Reading, error) {
 			r.Lost[name] = err
 		}
 		if !in.Dongle.connected() {
-			in.broke = err
-			if p.strike(); p.needed {
-				return r, err
+			if in.broke = err; lostA {
+				in.plan.learn()
+				return err
 			}
 			break
 		}
 		if p.needed {
 			r.At = now()
+			if lostA && r.Lost[name] != nil {
+				in.plan.learn()
+				return r.Lost["A"]
+			}
 		}
 	}
-	if err := in.recognize(r.Words); err != nil {
-		return r, err
-	}
-	maps.Copy(r.Words, in.about)
-	r.Model, r.Serial, r.Map = in.model, in.serial, in.mapping
-	return r, nil
+	return nil
 }
 
 // readBlock reads one block of this unit into words.
 func (in *Inverter) readBlock(ctx context.Context, b registers.Block, words registers.Words) error {
 	return in.Dongle.read(ctx, in.Unit, b, words)
 }
+
+// growingRest spaces out something that rarely helps: the first time at once, then with growing rests.
+type growingRest struct {
+	next time.Time
+	wait time.Duration
+}
+
+// due reports whether the next try is due, and if so puts off the one after it: by first, then by twice as long as the last
+// time, up to an hour.
+func (g *growingRest) due(first time.Duration) bool {
+	if now().Before(g.next) {
+		return false
+	}
+	g.wait = min(max(2*g.wait, first), time.Hour)
+	g.next = now().Add(g.wait)
+	return true
+}
+
+// Reconnect closes the connection, so that the next poll opens a new one, because what the dongle answers is not to be
+// used: a new connection may wake a dongle that repeats itself. It may be called with every such poll: the first closes,
+// then one after 5 min, 10 min, 20 min ... an hour, until Recovered is called.
+func (in *Inverter) Reconnect() {
+	if in.reconnects.due(5 * time.Minute) {
+		in.Dongle.Close()
+	}
+}
+
+// Recovered notes that the answers can be used again.
+func (in *Inverter) Recovered() { in.reconnects = growingRest{} }

@@ -205,7 +205,8 @@ func TestAWeekOfFaultsLeaksNothing(t *testing.T) {
 		}
 		first := days[0]
 		for i, d := range days {
-			if d.goroutines > first.goroutines+2 || d.files > first.files+1 {
+			// A connection to the inverter has three goroutines, and is open for some seconds of each poll.
+			if d.goroutines > first.goroutines+3+2 || d.files > first.files+1 {
 				t.Errorf("day %d: %d goroutines and %d files, on the first day %d and %d", i, d.goroutines, d.files, first.goroutines, first.files)
 			}
 		}

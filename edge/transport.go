@@ -10,6 +10,7 @@ import (
 	"net"
 	"os"
 	"sync/atomic"
+	"syscall"
 	"time"
 )
 
@@ -45,6 +46,7 @@ type transport struct {
 
 	conn      net.Conn
 	in        *bufio.Reader // of conn
+	answered  bool          // on conn, at least once
 	written   func()        // called once, when the next request is on its way; may be nil
 	lastReply time.Time
 
@@ -63,7 +65,7 @@ func (t *transport) connect(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("connect to %s: %w", t.Address, err)
 	}
-	t.conn, t.in = conn, bufio.NewReader(conn)
+	t.conn, t.in, t.answered = conn, bufio.NewReader(conn), false
 	if err := sleep(ctx, t.Settle); err != nil {
 		t.close()
 		return err
@@ -76,6 +78,17 @@ func (t *transport) close() {
 		t.conn.Close()
 		t.conn = nil
 	}
+}
+
+// alive reports whether the other end still has the connection, as far as is known. Gateways close what is idle; a
+// request on such a connection would be lost.
+func (t *transport) alive() bool {
+	const notice = time.Millisecond // for what has arrived already
+	if t.conn.SetReadDeadline(now().Add(notice)) != nil {
+		return false
+	}
+	_, err := t.in.Peek(1) // a late answer stays, for send to skip
+	return err == nil || isTimeout(err)
 }
 
 // ready waits until the dongle has rested from its last answer.
@@ -127,6 +140,7 @@ func (t *transport) send(ctx context.Context, request []byte) (answer []byte, er
 		if n := t.in.Buffered(); n > 0 {
 			return nil, fmt.Errorf("answer of %s: %w: %d bytes after its end", t.Address, errFraming, n)
 		}
+		t.answered = true
 		return answer, nil
 	}
 }
@@ -182,6 +196,16 @@ func checkAnswer(request, answer []byte) error {
 		return fmt.Errorf("%w: function code %d instead of %d", errFraming, pdu[0], asked[0])
 	}
 	return nil
+}
+
+// isClosed reports whether err is a connection that the other end closed. io.ErrClosedPipe is that of a net.Pipe.
+func isClosed(err error) bool {
+	for _, closed := range []error{io.EOF, io.ErrUnexpectedEOF, syscall.ECONNRESET, syscall.EPIPE, io.ErrClosedPipe} {
+		if errors.Is(err, closed) {
+			return true
+		}
+	}
+	return false
 }
 
 // isTimeout reports whether err is a deadline that passed without an answer.
