@@ -53,10 +53,7 @@ func Run(ctx context.Context, c Config, stdout io.Writer, log *slog.Logger) erro
 		return &health.Fault{Code: "listen", Exit: health.ExitBusy, What: "cannot listen on " + c.Listen, Err: err,
 			Next: "choose another address with --listen; port 0 is any free one"}
 	}
-	units := fmt.Sprint("unit ", c.Unit)
-	for _, also := range c.Also {
-		units += ", and " + also
-	}
+	units := strings.Join(append([]string{fmt.Sprint("unit ", c.Unit)}, c.Also...), ", and ")
 	if _, err := fmt.Fprintf(stdout, "simulated %s on %v (%s)\n", server.Name(), l.Addr(), units); err != nil {
 		return errors.Join(err, l.Close())
 	}
