@@ -42,7 +42,7 @@ type Dongle struct {
 	dialled    time.Time // the last time
 	begun      time.Time // when the first request of the last poll was written
 	asked      int       // requests of this poll
-	answers    int       // answers in this poll
+	answers    int       // answers in this poll, exceptions included
 
 	failures  int       // connections lost in a row
 	notBefore time.Time // of the next connection
@@ -129,8 +129,7 @@ func (d *Dongle) resting() error {
 }
 
 // rest keeps us away from the dongle after a lost connection: longest when it did not answer, which is how it looks
-// when it is overloaded, less when it refused us, which is how it looks when it restarts, or when it answered before.
-// explained is err for the owner.
+// when it is overloaded, less when it refused us, which is how it looks when it restarts. explained is err for the owner.
 func (d *Dongle) rest(err, explained error) {
 	steps := d.Quiet
 	if steps == nil {
@@ -140,10 +139,7 @@ func (d *Dongle) rest(err, explained error) {
 	if !isTimeout(err) {
 		last--
 	}
-	if d.answers > 0 {
-		last = 1
-	}
-	wait := steps[max(min(d.failures, last, len(steps)-1), 0)]
+	wait := steps[max(min(d.failures, last), 0)]
 	d.failures++
 	d.notBefore = now().Add(jitter(wait))
 	d.fault = explained

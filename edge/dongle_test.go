@@ -95,3 +95,22 @@ func TestTroubleOfOneUnitIsNotTheOthers(t *testing.T) {
 		})
 	}
 }
+
+func TestAnotherInverterAtOneUnitDoesNotKeepTheOtherFromBeingRead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b, second := pair(t)
+		second.Serial = "A2200000000"
+		for range 200 {
+			if _, err := b.pollOf(b.in); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := b.pollOf(second); err == nil {
+				t.Fatal("another inverter is read")
+			}
+		}
+		if a := b.sim.Audit(); a.Connects > 8 { // 2000 s: at once, then 1, 2, 4 ... min later
+			t.Errorf("%d connections", a.Connects)
+		}
+		b.polite()
+	})
+}

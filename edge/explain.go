@@ -46,7 +46,7 @@ func explain(address string, unit byte, err error) error {
 		f.Next = "if it lasts, restart the dongle; a second Modbus client has the same effect"
 	case errors.As(err, &other):
 		explainOther(f, other)
-	case errors.Is(err, errNotReady):
+	case errors.Is(err, errNotReady), errors.Is(err, errZeros):
 		f.Code = "inverter_not_ready"
 		f.Why = err.Error()
 		f.Next = "wait a minute; if it lasts, restart the dongle"
@@ -87,9 +87,13 @@ func explainOther(f *health.Fault, e *otherInverter) {
 	f.Next = fmt.Sprintf("if the inverter was replaced, set SUNGROW_SERIAL=%s; if not, give SUNGROW_HOST the address that the right one has now", shown(e.who))
 }
 
-// unitHint knows the exceptions by which a gateway says that nobody has the unit id.
+// unitHint is what to do about exceptions by which a gateway reports that no inverter has the unit id.
 func unitHint(code, unit byte) string {
-	if code != 10 && code != 11 {
+	switch code {
+	case refusal:
+		return "if it lasts, check SUNGROW_HOST and SUNGROW_SLAVE_ID: this unit has no inverter's registers (a logger and an iHomeManager, unit 247, are none)"
+	case 10, 11:
+	default:
 		return ""
 	}
 	return fmt.Sprintf("no inverter answers as unit %d: check SUNGROW_SLAVE_ID (1, or 2 for the second of a pair)", unit)

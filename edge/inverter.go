@@ -51,7 +51,6 @@ type Inverter struct {
 	other     sighting
 	others    growingRest // connections that are closed because of another inverter
 
-	broke      error // what cost the connection in the middle of a poll
 	reconnects growingRest
 }
 
@@ -68,14 +67,14 @@ func (in *Inverter) Read(ctx context.Context) (Reading, error) {
 		return Reading{}, ctx.Err()
 	}
 	err = in.noteOther(err)
-	if d.connected() {
+	switch {
+	case d.connected():
 		d.failures = 0
 		d.endPoll()
-	} else if err != nil {
+	case err != nil:
 		d.rest(err, in.explain(err))
-	} else { // lost after what matters was read
-		d.rest(in.broke, in.explain(in.broke))
 	}
+	// A connection lost after block A was read is opened again by the next poll: the plan leaves alone what breaks it.
 	if _, ok := errors.AsType[*otherInverter](err); ok {
 		if in.others.due(time.Minute) {
 			d.Close()
@@ -198,7 +197,7 @@ func (in *Inverter) readRest(ctx context.Context, r *Reading) error {
 			r.Lost[name] = err
 		}
 		if !in.Dongle.connected() {
-			if in.broke = err; lostA {
+			if lostA {
 				in.plan.learn()
 				return err
 			}

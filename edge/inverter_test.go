@@ -420,6 +420,7 @@ func TestFaultsAreExplained(t *testing.T) {
 		{&otherInverter{who: "A2212345678", want: "A2287654321", named: true}, "inverter_changed"},
 		{&otherInverter{who: "A2212345678", want: "A2287654321"}, "inverter_garbled"},
 		{errNotReady, "inverter_not_ready"},
+		{errZeros, "inverter_not_ready"},
 		{&exception{code: 11, err: errors.New("x")}, "inverter_exception"},
 	} {
 		f, ok := errors.AsType[*health.Fault](explain("192.0.2.7:502", 1, c.err))

@@ -24,8 +24,8 @@ const (
 //	                       a needed block (A, and D of a hybrid)       an optional block
 //	refused as a whole     read in halves, poll by poll; after          the same; after 3 polls
 //	                       10 min in halves only                        in halves only
-//	breaks the connection  A: read again; D: left alone after           left alone after 3 times in a row
-//	                       10 min without an answer
+//	breaks the connection  A: read again; D: left alone for 20 s,       left alone after 3 times in a row
+//	                       40 s, a minute, after 10 min for 10 min
 //	the whole is tried     every 10 min                                 after 10 min, 20 min ... 24 h
 type plan []*planned
 
@@ -36,8 +36,9 @@ type planned struct {
 
 	pieces   []registers.Block // what is left of the whole since it is refused; nil while it is answered
 	bisected time.Time         // when the whole was cut last
-	retry    time.Time         // until then only the pieces are read; zero: the whole is tried with each poll
-	leave    time.Duration     // the last wait until retry, of an optional block
+	retry    time.Time         // until then only the pieces are read
+	away     time.Time         // until then nothing is read
+	leave    time.Duration     // how long the last of these two was; 0 while the whole is tried with each poll
 
 	outcome  outcome   // of this poll
 	partly   bool      // a piece was answered in this poll
@@ -109,10 +110,10 @@ func (p *planned) read(ctx context.Context, read reader, words registers.Words) 
 		}
 		p.due = now().Add(rarely)
 	}
+	if now().Before(p.away) {
+		return p.missing()
+	}
 	if now().Before(p.retry) {
-		if len(p.pieces) == 0 {
-			return p.missing()
-		}
 		err := p.readPieces(ctx, read, words)
 		if p.needed && !p.partly { // the pieces are refused as well: it is no property of the inverter
 			p.pieces, p.retry = nil, time.Time{}
@@ -215,7 +216,7 @@ func (p *planned) readPieces(ctx context.Context, read reader, words registers.W
 			trouble = err
 			kept = append(kept, piece)
 		default:
-			p.outcome = broke
+			p.outcome, p.trouble = broke, err
 			return err
 		}
 	}
@@ -248,24 +249,38 @@ func (p *planned) learn(burst bool) {
 	t := now()
 	switch p.outcome {
 	case notTried:
-		return
+		if p.partly {
+			p.breaks = 0
+		}
 	case answered:
-		p.pieces, p.retry, p.failures, p.breaks, p.answered = nil, time.Time{}, 0, 0, t
+		p.pieces, p.failures, p.breaks, p.answered = nil, 0, 0, t
 		if t.Sub(p.failed) > p.leave {
 			p.leave = 0
 		}
-		return
 	case broke:
-		p.failed = t
-		if p.breaks++; p.breaks == 1 {
-			p.breaking = t
-		}
-		if p.leftAloneAfter(p.breaks, p.breaking) && p.block.Name != "A" {
-			p.pieces = []registers.Block{}
-			p.wait()
-		}
-		return
+		p.learnBreak(t)
+	default:
+		p.learnRefusal(t, burst)
 	}
+}
+
+// learnBreak notes that the connection was lost here.
+func (p *planned) learnBreak(t time.Time) {
+	p.failed = t
+	if p.breaks++; p.breaks == 1 {
+		p.breaking = t
+	}
+	switch {
+	case p.block.Name == "A": // without it there is no poll
+	case p.isLasting(p.breaks, p.breaking):
+		p.away = t.Add(p.grow())
+	case p.needed && p.breaks > 1: // the other blocks are worth more than to lose each connection here
+		p.away = t.Add(min(20*time.Second<<(p.breaks-2), time.Minute))
+	}
+}
+
+// learnRefusal notes that the whole was answered with an exception, or with zeros.
+func (p *planned) learnRefusal(t time.Time, burst bool) {
 	p.breaks = 0
 	if burst {
 		p.failures = 0
@@ -277,24 +292,23 @@ func (p *planned) learn(burst bool) {
 	}
 	switch {
 	case p.outcome == refused && p.needed && !p.partly: // nothing of it is answered: it is asked for again
-	case p.outcome == refused && p.leftAloneAfter(p.failures, p.failing):
-		p.wait()
+	case p.outcome == refused && p.isLasting(p.failures, p.failing):
+		p.retry = t.Add(p.grow())
 	case p.outcome == exceptional && !p.needed && t.Sub(p.failing) >= lasting:
-		p.pieces = []registers.Block{}
-		p.wait()
+		p.away = t.Add(p.grow())
 	}
 }
 
-// leftAloneAfter reports whether so many failures in a row, the first one at since, are enough to change the plan.
-func (p *planned) leftAloneAfter(failures int, since time.Time) bool {
+// isLasting reports whether so many failures in a row, the first one at since, are no episode, but a property.
+func (p *planned) isLasting(failures int, since time.Time) bool {
 	if p.needed {
 		return now().Sub(since) >= lasting
 	}
 	return failures >= strikes || p.leave > 0
 }
 
-// wait puts off the next try of the whole.
-func (p *planned) wait() {
+// grow returns for how long the whole is not tried now.
+func (p *planned) grow() time.Duration {
 	switch {
 	case p.needed:
 		p.leave = lasting
@@ -303,5 +317,5 @@ func (p *planned) wait() {
 	default:
 		p.leave = min(2*p.leave, longLeave)
 	}
-	p.retry = now().Add(p.leave)
+	return p.leave
 }
