@@ -133,8 +133,8 @@ func (in *Inverter) sameSerial(ctx context.Context, code, known uint16, words re
 }
 
 // settle finds out the family of a type that is not in the table: only a hybrid has the registers of block D, and what
-// others answer there, if they do, is all zeros or all ones. Only an answer or exception 2 settles it: until then the
-// inverter is read as far as all families are the same.
+// others answer there, if they do, is all zeros or all ones. Only an answer or exception 2 settles it, see familyBy: until
+// then the inverter is read as far as all families are the same.
 func (in *Inverter) settle(ctx context.Context, model registers.Model, r *Reading) error {
 	was, words := in.family, make(registers.Words)
 	if in.mapping == nil {
@@ -143,17 +143,16 @@ func (in *Inverter) settle(ctx context.Context, model registers.Model, r *Readin
 	in.family = familyUnsettled
 	if in.breaksAtD < strikes || in.asks.due(5*time.Minute) { // else it hangs there
 		err := in.readBlock(ctx, blockD, words)
-		switch {
-		case err != nil && !isException(err):
+		if err != nil && !isException(err) {
 			in.breaksAtD++
 			in.family = was
 			return err
-		case err == nil && anyWord(words):
-			in.family = familyHybrid
-		case err == nil, errors.Is(err, errRefused):
-			in.family = familyString
 		}
 		in.breaksAtD = 0
+		in.family = in.familyBy(words, err)
+	}
+	if was == familyString && in.family == familyUnsettled {
+		in.family = was
 	}
 	model.Hybrid = in.family != familyString
 	if was != in.family || in.model.Code != model.Code {
@@ -164,6 +163,32 @@ func (in *Inverter) settle(ctx context.Context, model registers.Model, r *Readin
 		r.Lost["D"] = errUnsettled
 	}
 	return nil
+}
+
+// startTime is how long a dongle that starts may answer zeros.
+const startTime = time.Minute
+
+// familyBy returns the family by what was answered at block D. A refusal must come twice, because dongles refuse things
+// at random, and zeros must last, because a dongle that starts answers them.
+func (in *Inverter) familyBy(words registers.Words, err error) family {
+	switch {
+	case err == nil && anyWord(words):
+		return familyHybrid
+	case err == nil && words[blockD.Start] == 0:
+		if in.zerosAtD.IsZero() {
+			in.zerosAtD = now()
+		}
+		if now().Sub(in.zerosAtD) < startTime {
+			return familyUnsettled
+		}
+	case err == nil, errors.Is(err, errRefused):
+		if in.refusedD++; in.refusedD < 2 {
+			return familyUnsettled
+		}
+	default:
+		return familyUnsettled
+	}
+	return familyString
 }
 
 // settleAgain asks an inverter whose type is not in the table, and that is not known to be a hybrid, again: with each poll

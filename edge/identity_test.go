@@ -173,7 +173,10 @@ func TestFamilyOfAnUnknownTypeIsSettledByAnswersOnly(t *testing.T) {
 					}
 					b.faults()
 					r := b.mustPoll()
-					if r = b.mustPoll(); r.Model.Hybrid != wantHybrid || len(r.Lost) > 0 {
+					for range 14 { // zeros are an answer when they last
+						r = b.mustPoll()
+					}
+					if r.Model.Hybrid != wantHybrid || len(r.Lost) > 0 {
 						t.Errorf("hybrid %v, lost %v", r.Model.Hybrid, r.Lost)
 					}
 					b.polite()
@@ -181,6 +184,37 @@ func TestFamilyOfAnUnknownTypeIsSettledByAnswersOnly(t *testing.T) {
 			})
 		}
 	}
+}
+
+// Behind a WiNet-S the registers that a string inverter does not have read 0, as all do while the dongle starts.
+func TestZerosAtBlockDSettleAnUnknownTypeWhenTheyLast(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBed(t, altered(t, hybridImage, map[uint16]uint16{4999: unlisted}))
+		b.faults("zeros:12999-12999")
+		for range 10 {
+			if r := b.mustPoll(); r.Lost["D"] == nil || !has(r, "total_dc_power") || has(r, "total_yield_string") {
+				t.Fatalf("a dongle that starts: lost %v", r.Lost)
+			}
+		}
+		b.faults()
+		if r := b.mustPoll(); !r.Model.Hybrid || !has(r, "load_power") {
+			t.Error("it is not read as a hybrid")
+		}
+		b.swap(altered(t, "calc-sg5rs-sunny-exporting", map[uint16]uint16{4999: unlisted}))
+		b.restart()
+		b.faults("zeros:12999-12999")
+		for range 14 {
+			b.mustPoll()
+		}
+		if r := b.mustPoll(); r.Model.Hybrid || !has(r, "total_yield_string") {
+			t.Error("it is not read as a string inverter after a minute")
+		}
+		b.faults("exception=4:12999-12999") // and that is not forgotten
+		b.in.Dongle.Close()
+		if r := b.mustPoll(); r.Model.Hybrid || !has(r, "total_yield_string") {
+			t.Error("it is not read as a string inverter any more")
+		}
+	})
 }
 
 // An exception 2 that came by chance does not make a hybrid a string inverter for long.

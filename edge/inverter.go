@@ -44,6 +44,8 @@ type Inverter struct {
 	family    family
 	asks      growingRest // for block D of a type that is not in the table
 	breaksAtD int         // connections lost there in a row
+	refusedD  int
+	zerosAtD  time.Time // when it was answered with zeros first
 	serial    string
 	about     registers.Words // the words of the identity, which is read once a connection
 	plan      plan

@@ -159,6 +159,11 @@ func (p *planned) readWhole(ctx context.Context, read reader, words registers.Wo
 	if err != nil {
 		return err
 	}
+	return p.judge(words)
+}
+
+// judge removes the words of a block of zeros.
+func (p *planned) judge(words registers.Words) error {
 	if emptyBlock(p.block, words, p.lived) {
 		for i := range p.block.Count {
 			delete(words, p.block.Start+i)
@@ -223,6 +228,9 @@ func (p *planned) readPieces(ctx context.Context, read reader, words registers.W
 	p.pieces = kept
 	if kept == nil {
 		p.pieces = []registers.Block{}
+	}
+	if p.partly {
+		trouble = cmp.Or(trouble, p.judge(words))
 	}
 	return trouble
 }
