@@ -85,10 +85,11 @@ func (in *Inverter) setModel(ctx context.Context, code uint16, r *Reading) error
 		}
 	}
 	model, ok := registers.ModelOf(code)
-	in.family = familyListed
+	in.family, in.refusedD, in.zerosAtD = familyListed, 0, time.Time{}
 	if !ok {
 		model = registers.Model{Code: code, Name: fmt.Sprintf("unknown type %#04x", code)}
-		return in.settle(ctx, model, r)
+		in.settle(ctx, model, r)
+		return nil
 	}
 	in.adopt(model)
 	return nil
@@ -135,7 +136,7 @@ func (in *Inverter) sameSerial(ctx context.Context, code, known uint16, words re
 // settle finds out the family of a type that is not in the table: only a hybrid has the registers of block D, and what
 // others answer there, if they do, is all zeros or all ones. Only an answer or exception 2 settles it, see familyBy: until
 // then the inverter is read as far as all families are the same.
-func (in *Inverter) settle(ctx context.Context, model registers.Model, r *Reading) error {
+func (in *Inverter) settle(ctx context.Context, model registers.Model, r *Reading) {
 	was, words := in.family, make(registers.Words)
 	if in.mapping == nil {
 		was = familyListed
@@ -143,12 +144,10 @@ func (in *Inverter) settle(ctx context.Context, model registers.Model, r *Readin
 	in.family = familyUnsettled
 	if in.breaksAtD < strikes || in.asks.due(5*time.Minute) { // else it hangs there
 		err := in.readBlock(ctx, blockD, words)
-		if err != nil && !isException(err) {
-			in.breaksAtD++
-			in.family = was
-			return err
+		in.breaksAtD++
+		if in.Dongle.connected() {
+			in.breaksAtD = 0
 		}
-		in.breaksAtD = 0
 		in.family = in.familyBy(words, err)
 	}
 	if was == familyString && in.family == familyUnsettled {
@@ -162,7 +161,6 @@ func (in *Inverter) settle(ctx context.Context, model registers.Model, r *Readin
 		in.plan = plan{in.plan.find("A"), in.plan.find(registers.Identity)}
 		r.Lost["D"] = errUnsettled
 	}
-	return nil
 }
 
 // startTime is how long a dongle that starts may answer zeros.
@@ -193,11 +191,10 @@ func (in *Inverter) familyBy(words registers.Words, err error) family {
 
 // settleAgain asks an inverter whose type is not in the table, and that is not known to be a hybrid, again: with each poll
 // while it gave no answer, else at each connection and now and then.
-func (in *Inverter) settleAgain(ctx context.Context, r *Reading) error {
+func (in *Inverter) settleAgain(ctx context.Context, r *Reading) {
 	if in.family == familyUnsettled || in.family == familyString && (!in.isIdentified() || in.asks.due(5*time.Minute)) {
-		return in.settle(ctx, in.model, r)
+		in.settle(ctx, in.model, r)
 	}
-	return nil
 }
 
 func anyWord(words registers.Words) bool {

@@ -240,7 +240,7 @@ func TestUnknownTypeThatHangsAtBlockDIsRead(t *testing.T) {
 				good++
 			}
 		}
-		if good < 4200 {
+		if good < 4300 {
 			t.Errorf("%d polls of 4320 gave a reading", good)
 		}
 		b.polite()

@@ -169,7 +169,8 @@ func (in *Inverter) readHead(ctx context.Context, r *Reading) error {
 		plan{p}.learn()
 		return cmp.Or(err, in.nameless())
 	}
-	return in.settleAgain(ctx, r)
+	in.settleAgain(ctx, r)
+	return nil
 }
 
 // nameless is the error of a reading without a type while the type is not known.
@@ -186,6 +187,9 @@ func (in *Inverter) readRest(ctx context.Context, r *Reading) error {
 	_, told := r.Words[deviceType.Address()]
 	lostA = lostA && !told
 	for _, p := range in.plan {
+		if !in.Dongle.connected() {
+			break
+		}
 		name := p.block.Name
 		if name == "A" || name == registers.Identity && in.isIdentified() {
 			continue
@@ -198,19 +202,17 @@ func (in *Inverter) readRest(ctx context.Context, r *Reading) error {
 		if err != nil {
 			r.Lost[name] = err
 		}
-		if !in.Dongle.connected() {
-			if lostA {
-				in.plan.learn()
-				return err
-			}
-			break
+		if !in.Dongle.connected() && lostA {
+			in.plan.learn()
+			return err
 		}
-		if p.needed {
+		switch {
+		case !p.needed:
+		case p.outcome == answered || p.partly:
 			r.At = now()
-			if lostA && r.Lost[name] != nil {
-				in.plan.learn()
-				return r.Lost["A"]
-			}
+		case lostA:
+			in.plan.learn()
+			return r.Lost["A"]
 		}
 	}
 	return nil

@@ -310,7 +310,7 @@ func (p *planned) learnRefusal(t time.Time, burst bool) {
 // isLasting reports whether so many failures in a row, the first one at since, are no episode, but a property.
 func (p *planned) isLasting(failures int, since time.Time) bool {
 	if p.needed {
-		return now().Sub(since) >= lasting
+		return failures >= strikes && now().Sub(since) >= lasting
 	}
 	return failures >= strikes || p.leave > 0
 }

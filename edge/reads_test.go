@@ -151,6 +151,9 @@ func TestBlockDThatBreaksTheConnectionIsReadAgain(t *testing.T) {
 				if err == nil && !has(r, "total_dc_power") {
 					t.Fatalf("%s: a reading without PV, lost %v", fault, r.Lost)
 				}
+				if err == nil && r.At.Sub(b.lastStart()) > time.Second {
+					t.Errorf("%s: a reading dated to when D was given up, %v after block A", fault, r.At.Sub(b.lastStart()))
+				}
 				if err == nil && len(r.Lost) == 0 {
 					whole++
 				}
@@ -161,6 +164,16 @@ func TestBlockDThatBreaksTheConnectionIsReadAgain(t *testing.T) {
 			b.polite()
 		})
 	}
+}
+
+// lastStart is when block A was asked for last.
+func (b *bed) lastStart() (at time.Time) {
+	for _, r := range b.sim.Trace() {
+		if r.Start == deviceType.Address() {
+			at = r.At
+		}
+	}
+	return at
 }
 
 // Firmware that hangs at a block costs a few polls, and then next to none.
