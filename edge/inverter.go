@@ -156,16 +156,16 @@ func (in *Inverter) readHead(ctx context.Context, r *Reading) error {
 	if err != nil {
 		r.Lost["A"] = err
 	}
-	code, told := r.Words[deviceType.Address()]
+	code, hasType := r.Words[deviceType.Address()]
 	switch {
 	case !in.Dongle.connected():
 		in.plan.learn()
 		return err
-	case told && (code == 0 || code == 0xFFFF), errors.Is(err, errZeros) && in.mapping == nil:
+	case hasType && (code == 0 || code == 0xFFFF), errors.Is(err, errZeros) && in.mapping == nil:
 		return errNotReady
-	case told && (in.mapping == nil || code != in.model.Code):
+	case hasType && (in.mapping == nil || code != in.model.Code):
 		return in.setModel(ctx, code, r)
-	case !told && (in.mapping == nil || !in.model.Hybrid):
+	case !hasType && (in.mapping == nil || !in.model.Hybrid):
 		plan{p}.learn()
 		return cmp.Or(err, in.nameless())
 	}
@@ -184,8 +184,8 @@ func (in *Inverter) nameless() error {
 // readRest reads the other blocks. The connection may break there: what was read until then is a reading all the same.
 func (in *Inverter) readRest(ctx context.Context, r *Reading) error {
 	_, lostA := r.Lost["A"]
-	_, told := r.Words[deviceType.Address()]
-	lostA = lostA && !told
+	_, hasType := r.Words[deviceType.Address()]
+	lostA = lostA && !hasType
 	for _, p := range in.plan {
 		if !in.Dongle.connected() {
 			break
