@@ -166,9 +166,9 @@ func pollOnce(t *testing.T, home *simulator.Home) wire.Sample {
 		t.Fatal(err)
 	}
 	defer e.Spool.Close()
-	defer e.Inverter.Close()
-	e.Inverter.Link.Settle = 0
-	e.Inverter.Link.Dial = func(context.Context, string, string) (net.Conn, error) {
+	defer e.Inverter.Dongle.Close()
+	e.Inverter.Dongle.Link.Settle = 0
+	e.Inverter.Dongle.Link.Dial = func(context.Context, string, string) (net.Conn, error) {
 		ours, theirs := net.Pipe()
 		go sim.ServeConn(t.Context(), theirs)
 		return ours, nil

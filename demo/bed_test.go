@@ -143,11 +143,13 @@ func (b *bed) startEdge() {
 	if err != nil {
 		b.t.Fatal(err)
 	}
+	// The host's own uptime goes on while the bubble's time stands still: across a restart it would shorten the pace.
+	e.Pace.Up = func() time.Duration { return time.Since(epoch.AddDate(0, 0, -1)) }
 	if b.host != nil {
 		e.Clock.Trust, e.Clock.Host = false, *b.host
 	}
 	ctx, cancel := context.WithCancel(b.t.Context())
-	e.Inverter.Link.Dial = func(context.Context, string, string) (net.Conn, error) {
+	e.Inverter.Dongle.Link.Dial = func(context.Context, string, string) (net.Conn, error) {
 		ours, theirs := net.Pipe()
 		go b.inverter.ServeConn(b.t.Context(), theirs)
 		if b.tap != nil {

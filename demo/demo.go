@@ -178,8 +178,8 @@ func (s *show) start(ctx context.Context, g *errgroup.Group, c Config, dir, vers
 		return err
 	}
 	s.edge.Uploader.Zone = c.TZ
-	s.edge.Inverter.Link.Settle = 50 * time.Millisecond // a simulated dongle needs no rest,
-	s.edge.Inverter.Quiet = []time.Duration{time.Second, 2 * time.Second}
+	s.edge.Inverter.Dongle.Link.Settle = 50 * time.Millisecond // a simulated dongle needs no rest,
+	s.edge.Inverter.Dongle.Quiet = []time.Duration{time.Second, 2 * time.Second}
 	s.cut = cutter(s.edge.Uploader.Client)
 
 	// The servers outlive the edge, which delivers what it still has when it is told to stop.

@@ -15,7 +15,7 @@ var asleep = &health.Fault{Code: "inverter_asleep", What: "the inverter sleeps u
 func (e *Edge) orAsleep(err error) error {
 	const dusk, longestNight = 50, 20 * time.Hour
 	f, ok := errors.AsType[*health.Fault](err)
-	if !ok || f.Exit != health.ExitUnreachable {
+	if !ok || f.Exit != health.ExitUnreachable || f.Code == "inverter_changed" {
 		return err
 	}
 	if e.Inverter.SleepsAtNight() && e.lastPV < dusk && e.Report.sinceSample() < longestNight {

@@ -141,7 +141,7 @@ func watchedEdge(t *testing.T, dir string, faults ...string) *Edge {
 	}
 	t.Cleanup(func() { e.Spool.Close() })
 	e.Pulses = new(health.Pulses)
-	e.Inverter.Link.Dial = b.dial
+	e.Inverter.Dongle.Link.Dial = b.dial
 	e.Uploader.Client.Transport.(*http.Transport).DialTLSContext = func(context.Context, string, string) (net.Conn, error) {
 		return nil, errors.New("no server is part of this")
 	}

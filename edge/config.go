@@ -24,6 +24,7 @@ type Config struct {
 	Host         string            `name:"sungrow-host" env:"SUNGROW_HOST" help:"Address of the inverter or its WiNet-S dongle. Required."`
 	Port         int               `name:"sungrow-port" env:"SUNGROW_PORT" default:"502" help:"Modbus TCP port."`
 	Unit         int               `name:"sungrow-slave-id" env:"SUNGROW_SLAVE_ID" default:"1" help:"Modbus unit id, 1 to 247."`
+	Serial       string            `name:"sungrow-serial" env:"SUNGROW_SERIAL" help:"Serial number of the inverter, to confirm that another one replaced it. Default: that of the first inverter read under this DEVICE_ID."`
 	PollS        float64           `name:"poll-interval-s" env:"POLL_INTERVAL_S" default:"5" help:"Seconds from one poll's start to the next, at least 5."`
 	GapMS        int               `name:"inter-register-delay-ms" env:"INTER_REGISTER_DELAY_MS" default:"20" help:"Milliseconds between an answer and the next read, at least 20."`
 	URL          string            `name:"vps-base-url" env:"VPS_BASE_URL" help:"The server, https://... Required."`
@@ -79,6 +80,7 @@ func (c *Config) Validate() error {
 	must(!strings.ContainsAny(c.Host, "/ ") && !strings.Contains(c.Host, "://"), "SUNGROW_HOST is %q: must be a name or an address, without scheme or path", c.Host)
 	between("SUNGROW_PORT", float64(c.Port), 1, 65535)
 	between("SUNGROW_SLAVE_ID", float64(c.Unit), 1, 247)
+	must(validSerial(c.Serial), "SUNGROW_SERIAL is %q: must be the serial number on the inverter's label, or as the health file shortens it", c.Serial)
 	between("POLL_INTERVAL_S", c.PollS, minPollS, 3600)
 	between("INTER_REGISTER_DELAY_MS", float64(c.GapMS), minGapMS, 5000)
 	between("BATCH_SIZE", float64(c.BatchSize), 1, wire.MaxSamples)

@@ -60,7 +60,7 @@ func (e *Edge) Run(ctx context.Context) error {
 	e.collecting, e.delivering = e.Pulses.Loop("collect"), e.Pulses.Loop("deliver") // a spool that hangs makes both stand still
 
 	e.fillRing()
-	e.Inverter.Asked = func() { // a poll may take minutes
+	e.Inverter.Dongle.Asked = func() { // a poll may take minutes
 		e.collecting.Beat(0)
 		e.Report.refresh()
 	}
@@ -96,7 +96,7 @@ func (e *Edge) Run(ctx context.Context) error {
 
 // collect polls at the pace that the dongle bears.
 func (e *Edge) collect(ctx context.Context) {
-	defer e.Inverter.Close()
+	defer e.Inverter.Dongle.Close()
 	for e.await(ctx) == nil {
 		e.clock.Report(protect(e.Clock.Check))
 		if e.skip() {
@@ -137,6 +137,7 @@ func (e *Edge) poll(ctx context.Context) error {
 	if err != nil {
 		return e.unusable(err)
 	}
+	e.Inverter.Recovered()
 	sample.DeviceID, sample.Time, e.lastPV = e.DeviceID, at, sample.PVPowerW
 	e.stored(e.ring.add(sample, when))
 	if found.Asleep {

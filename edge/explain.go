@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"strings"
 	"syscall"
 
 	"sunspool/health"
@@ -17,6 +18,7 @@ func explain(address string, unit byte, err error) error {
 	f := &health.Fault{Code: "inverter_unreachable", What: "inverter " + address, Exit: health.ExitUnreachable, Err: err}
 	var dns *net.DNSError
 	var exc *exception
+	var other *otherInverter
 	switch {
 	case errors.As(err, &dns):
 		f.Why = "the name cannot be resolved: " + dns.Err
@@ -42,11 +44,9 @@ func explain(address string, unit byte, err error) error {
 		f.Code = "inverter_garbled"
 		f.Why = err.Error()
 		f.Next = "if it lasts, restart the dongle; a second Modbus client has the same effect"
-	case errors.Is(err, errStranger):
-		f.Code = "inverter_changed"
-		f.Why = err.Error()
-		f.Next = "check that SUNGROW_HOST is still this inverter's address; a replaced inverter is accepted by itself"
-	case errors.Is(err, errNotReady):
+	case errors.As(err, &other):
+		explainOther(f, other)
+	case errors.Is(err, errNotReady), errors.Is(err, errZeros):
 		f.Code = "inverter_not_ready"
 		f.Why = err.Error()
 		f.Next = "wait a minute; if it lasts, restart the dongle"
@@ -54,13 +54,46 @@ func explain(address string, unit byte, err error) error {
 		f.Code = "inverter_exception"
 		f.Why = err.Error()
 		f.Next = cmp.Or(unitHint(exc.code, unit), "if it lasts, restart the dongle")
+		if exc.code == refusal && unit == homeManager {
+			f.Code = "ihomemanager"
+			f.Why = fmt.Sprintf("unit %d is an iHomeManager, which is no inverter: it refuses an inverter's registers", unit)
+			f.Next = "set SUNGROW_HOST to the address of the inverter's own dongle or LAN port, and SUNGROW_SLAVE_ID to its unit id, which is usually 1"
+		}
 	}
 	return f
 }
 
-// unitHint knows the exceptions by which a gateway says that nobody has the unit id.
+const (
+	homeManager = 247 // unit id of an iHomeManager
+	refusal     = 2   // exception code: no such register
+)
+
+// explainOther names another inverter once it has answered some polls in a row; before, it is one crossed answer more
+// often than not.
+func explainOther(f *health.Fault, e *otherInverter) {
+	if !e.named {
+		f.Code = "inverter_garbled"
+		f.Why = fmt.Sprintf("one answer of another inverter, %s instead of %s", shown(e.who), shown(e.want))
+		f.Next = "nothing: it is asked again; if it lasts, check that SUNGROW_HOST is still this inverter's address"
+		return
+	}
+	f.Code = "inverter_changed"
+	f.Why = fmt.Sprintf("inverter %s answers instead of %s since %s; it is not stored under this name",
+		shown(e.who), shown(e.want), e.since.Local().Format("2006-01-02 15:04"))
+	f.Next = "give SUNGROW_HOST the address that the right inverter has now"
+	if strings.HasPrefix(e.who, typePrefix) {
+		return
+	}
+	f.Next = fmt.Sprintf("if the inverter was replaced, set SUNGROW_SERIAL=%s; if not, give SUNGROW_HOST the address that the right one has now", shown(e.who))
+}
+
+// unitHint is what to do about exceptions by which a gateway reports that no inverter has the unit id.
 func unitHint(code, unit byte) string {
-	if code != 10 && code != 11 {
+	switch code {
+	case refusal:
+		return "if it lasts, check SUNGROW_HOST and SUNGROW_SLAVE_ID: this unit has no inverter's registers (a logger and an iHomeManager, unit 247, are none)"
+	case 10, 11:
+	default:
 		return ""
 	}
 	return fmt.Sprintf("no inverter answers as unit %d: check SUNGROW_SLAVE_ID (1, or 2 for the second of a pair)", unit)

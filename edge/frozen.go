@@ -7,9 +7,10 @@ import (
 	"sunspool/health"
 )
 
-// thaw deals with a dongle that repeats itself: what it says is not a measurement, and a new connection may wake it.
+// thaw deals with a dongle that repeats itself: what it says is not a measurement, and a new connection may wake it, at
+// once or after a growing rest.
 func (e *Edge) thaw(still time.Duration) error {
-	e.Inverter.Close()
+	e.Inverter.Reconnect()
 	e.Report.lost("inverter_frozen")
 	return &health.Fault{
 		Code: "inverter_frozen",

@@ -1,17 +1,12 @@
 package edge
 
 import (
+	"cmp"
 	"context"
-	"encoding/binary"
 	"errors"
-	"fmt"
 	"log/slog"
 	"maps"
-	"math/rand/v2"
-	"sync/atomic"
 	"time"
-
-	"github.com/goburrow/modbus"
 
 	"sunspool/edge/registers"
 )
@@ -27,131 +22,177 @@ type Reading struct {
 	Lost   map[string]error // why a block is missing or not whole, by its name
 }
 
-var (
-	// errRefused is exception 2: the inverter has no such register.
-	errRefused = errors.New("illegal data address")
-	// errNotReady is an inverter that answers but does not know its own type yet, as a dongle does while it starts.
-	errNotReady = errors.New("the inverter does not tell its type yet")
-	// errStranger is an answer of another inverter than the one we know, which is one crossed answer more often than
-	// it is a new inverter.
-	errStranger = errors.New("another inverter answered")
-)
+// errNotReady is an inverter that answers but does not know its own type yet, as a dongle does while it starts.
+var errNotReady = errors.New("the inverter does not tell its type yet")
 
-const (
-	retryAfter = 250 * time.Millisecond // a dongle's random exception is gone by then
-	sightings  = 3                      // polls in a row that a stranger must answer to be the new inverter
-)
-
-// quiet is how long a dongle is left alone after each connection lost in a row: it recovers from an overload by itself
-// if one lets it.
-var quiet = []time.Duration{5 * time.Second, 20 * time.Second, 45 * time.Second, 90 * time.Second}
-
-// Inverter reads one inverter through the one connection that its dongle can bear. One goroutine owns it, but for the
-// counters, which any may read.
+// Inverter reads one unit behind a Dongle, which it may share with others.
 type Inverter struct {
-	Unit byte
-	Own  *registers.Map // a user's additions to the map, or nil
-	Pace *Pace
-	Log  *slog.Logger
-	Link transport
+	Unit   byte
+	Own    *registers.Map // a user's additions to the map, or nil
+	Log    *slog.Logger
+	Dongle *Dongle
 
-	Quiet []time.Duration // as the package's quiet, which is what nil means
+	Serial  string               // of the inverter that is to be read, as the operator set it; "" is that of Known
+	Known   Identity             // of the inverter that was read before, and earlier by another process
+	Changed func(Identity) error // stores Known when it has changed; may be nil
 
-	Asked func() // called after each request, answered or not; may be nil
+	unsaved    bool // Changed failed
+	identified int  // number of the connection on which model and serial number were read
 
-	packager packager
-	met      bool // model and serial number were read on this connection
+	model     registers.Model
+	mapping   *registers.Map
+	family    family
+	asks      growingRest // for block D of a type that is not in the table
+	breaksAtD int         // connections lost there in a row
+	refusedD  int
+	zerosAtD  time.Time // when it was answered with zeros first
+	serial    string
+	about     registers.Words // the words of the identity, which is read once a connection
+	plan      plan
+	head      *planned // block A, while the model is not known
+	other     sighting
+	others    growingRest // connections that are closed because of another inverter
 
-	model   registers.Model
-	mapping *registers.Map
-	serial  string
-	about   registers.Words // the words of the identity, which is read once a connection
-	plan    plan
-	plans   map[string]plan // by serial number
-
-	stranger string // who else answered, and how often in a row
-	seen     int
-
-	broke     error     // what cost the connection in the middle of a poll
-	failures  int       // connections lost in a row
-	notBefore time.Time // of the next connection
-	fault     error     // why
-
-	Exceptions, Retries atomic.Int64
+	reconnects growingRest
 }
 
-// Read polls once. It fails at once, with the last error, while the dongle is to be left alone. The error is a
-// *health.Fault, or ctx's.
+// Read polls once. It fails at once, with the last error, while the dongle is left alone. The error is a *health.Fault,
+// or ctx's. A reading may lack blocks, see Reading.Lost: it has block A, or what else tells the power of a hybrid.
 func (in *Inverter) Read(ctx context.Context) (Reading, error) {
-	if now().Before(in.notBefore) {
-		return Reading{}, in.fault
+	d := in.Dongle
+	if err := d.resting(); err != nil {
+		return Reading{}, err
 	}
 	r, err := in.poll(ctx)
 	if ctx.Err() != nil {
-		in.Close()
+		d.Close()
 		return Reading{}, ctx.Err()
 	}
-	if errors.Is(err, errStranger) {
-		in.Close()
+	err = in.noteOther(err)
+	switch {
+	case d.connected():
+		d.failures = 0
+		d.endPoll()
+	case err != nil:
+		d.rest(err, in.explain(err))
 	}
-	if in.Link.conn != nil {
-		in.failures = 0
-	} else if err != nil {
-		in.rest(err)
-	} else { // lost after all that matters was read
-		in.rest(in.broke)
+	// A connection lost after block A was read is opened again by the next poll: the plan leaves alone what breaks it.
+	if _, ok := errors.AsType[*otherInverter](err); ok {
+		if in.others.due(time.Minute) {
+			d.Close()
+		}
 	}
 	if err != nil {
-		return Reading{}, explain(in.Link.Address, in.Unit, err)
+		return Reading{}, in.explain(err)
 	}
 	return r, nil
 }
 
-// Close ends the connection.
-func (in *Inverter) Close() { in.Link.close() }
+func (in *Inverter) explain(err error) error {
+	return explain(in.Dongle.Link.Address, in.Unit, err)
+}
 
 // SleepsAtNight reports whether the inverter is one that switches itself off without sun, as far as is known.
 func (in *Inverter) SleepsAtNight() bool { return in.mapping != nil && !in.model.Hybrid }
 
-// rest keeps us away from the dongle after a lost connection: longest when it did not answer, which is how it looks
-// when it is overloaded, less when it refused us, which is how it looks when it restarts.
-func (in *Inverter) rest(err error) {
-	steps := in.Quiet
-	if steps == nil {
-		steps = quiet
-	}
-	last := len(steps) - 1
-	if !isTimeout(err) {
-		last--
-	}
-	wait := steps[min(in.failures, last)]
-	in.failures++
-	in.notBefore = now().Add(jitter(wait))
-	in.fault = explain(in.Link.Address, in.Unit, err)
+// isIdentified reports whether model and serial number were read on the present connection.
+func (in *Inverter) isIdentified() bool {
+	return in.identified > 0 && in.identified == in.Dongle.connection
 }
 
-// poll reads every block of the plan. The first is A, whose first word says what inverter this is and whose request is
-// the start of the poll; D, whose powers belong to the same instant, follows it, then what a sample can do without.
+// poll reads the plan. A connection that died while it was idle is replaced once, within the poll.
 func (in *Inverter) poll(ctx context.Context) (Reading, error) {
-	if err := in.connect(ctx); err != nil {
+	d := in.Dongle
+	if err := d.startPoll(ctx); err != nil {
 		return Reading{}, err
 	}
-	if err := in.Link.ready(ctx); err != nil {
+	r, err := in.readPlan(ctx)
+	if !d.diedIdle(err) {
+		return r, err
+	}
+	if err := d.startPoll(ctx); err != nil {
 		return Reading{}, err
 	}
-	in.Pace.Touch()
-	in.Link.written = in.Pace.Touch // a busy host may take its time between the two, and the dongle counts from the request
+	return in.readPlan(ctx)
+}
+
+// readPlan reads every block of the plan. The first is A, whose first word is the type of the inverter and whose request
+// is the start of the poll; D, whose powers belong to the same instant, follows it, then what a sample can do without.
+func (in *Inverter) readPlan(ctx context.Context) (Reading, error) {
 	r := Reading{Words: make(registers.Words, 256), Set: make(registers.Words), Lost: make(map[string]error)}
-	if !in.met {
-		if err := in.meet(ctx, r.Words); err != nil {
-			return r, err
-		}
-		r.At = now() // block A is read
-	}
 	for _, p := range in.plan {
+		p.outcome = notTried
+	}
+	if err := in.readHead(ctx, &r); err != nil {
+		return r, err
+	}
+	if err := in.readRest(ctx, &r); err != nil {
+		return r, err
+	}
+	if err := in.verify(r); err != nil {
+		return r, err
+	}
+	in.plan.learn()
+	maps.Copy(r.Words, in.about)
+	r.Model, r.Serial, r.Map = in.model, in.serial, in.mapping
+	if in.family == familyUnsettled {
+		common(r.Words)
+	}
+	return r, nil
+}
+
+// readHead reads block A and learns from it, where that is not known, which map and plan apply. Without A a hybrid is
+// read on: block D has most of what a sample needs.
+func (in *Inverter) readHead(ctx context.Context, r *Reading) error {
+	p := in.head
+	if in.mapping != nil {
+		p = in.plan.find("A")
+	} else if p == nil {
+		p = newPlan(registers.Hybrid(), true).find("A")
+		in.head = p
+	}
+	err := p.read(ctx, in.readBlock, r.Words)
+	r.At = now()
+	if err != nil {
+		r.Lost["A"] = err
+	}
+	code, hasType := r.Words[deviceType.Address()]
+	switch {
+	case !in.Dongle.connected():
+		in.plan.learn()
+		return err
+	case hasType && (code == 0 || code == 0xFFFF), errors.Is(err, errZeros) && in.mapping == nil:
+		return errNotReady
+	case hasType && (in.mapping == nil || code != in.model.Code):
+		return in.setModel(ctx, code, r)
+	case !hasType && (in.mapping == nil || !in.model.Hybrid):
+		plan{p}.learn()
+		return cmp.Or(err, in.nameless())
+	}
+	in.settleAgain(ctx, r)
+	return nil
+}
+
+// nameless is the error of a reading without a type while the type is not known.
+func (in *Inverter) nameless() error {
+	if in.mapping == nil {
+		return errNotReady
+	}
+	return nil
+}
+
+// readRest reads the other blocks. The connection may break there: what was read until then is a reading all the same.
+func (in *Inverter) readRest(ctx context.Context, r *Reading) error {
+	_, lostA := r.Lost["A"]
+	_, hasType := r.Words[deviceType.Address()]
+	lostA = lostA && !hasType
+	for _, p := range in.plan {
+		if !in.Dongle.connected() {
+			break
+		}
 		name := p.block.Name
-		if name == "identity" && in.met || name == "A" && !in.met {
-			continue // known, or just read
+		if name == "A" || name == registers.Identity && in.isIdentified() {
+			continue
 		}
 		words := r.Words
 		if p.block.Kind == registers.Holding {
@@ -161,116 +202,52 @@ func (in *Inverter) poll(ctx context.Context) (Reading, error) {
 		if err != nil {
 			r.Lost[name] = err
 		}
-		if in.Link.conn == nil {
-			in.broke = err
-			if p.strike(); p.needed {
-				return r, err
-			}
-			break
+		if !in.Dongle.connected() && lostA {
+			in.plan.learn()
+			return err
 		}
-		if p.needed {
+		switch {
+		case !p.needed:
+		case p.outcome == answered || p.partly:
 			r.At = now()
+		case lostA:
+			in.plan.learn()
+			return r.Lost["A"]
 		}
 	}
-	if err := in.recognize(r.Words); err != nil {
-		return r, err
-	}
-	maps.Copy(r.Words, in.about)
-	r.Model, r.Serial, r.Map = in.model, in.serial, in.mapping
-	return r, nil
-}
-
-// connect dials if there is no connection. Transaction ids start at random, so that another client's answer, which a
-// dongle may leak to us, is not taken for ours.
-func (in *Inverter) connect(ctx context.Context) error {
-	if in.Link.conn != nil {
-		return nil
-	}
-	if err := in.Link.connect(ctx); err != nil {
-		return err
-	}
-	in.packager = packager{modbus.NewTCPClientHandler(""), uint16(rand.N(1 << 16))}
-	in.packager.SlaveId = in.Unit
-	in.met = false
 	return nil
 }
 
-// readBlock reads one block into words. An exception is tried once more, because a dongle throws them at random.
+// readBlock reads one block of this unit into words.
 func (in *Inverter) readBlock(ctx context.Context, b registers.Block, words registers.Words) error {
-	err := in.readOnce(ctx, b, words)
-	if !isException(err) {
-		return err
-	}
-	in.Retries.Add(1)
-	if err := sleep(ctx, retryAfter); err != nil {
-		return err
-	}
-	return in.readOnce(ctx, b, words)
+	return in.Dongle.read(ctx, in.Unit, b, words)
 }
 
-func (in *Inverter) readOnce(ctx context.Context, b registers.Block, words registers.Words) error {
-	client := modbus.NewClient2(&in.packager, sender(func(request []byte) ([]byte, error) {
-		return in.Link.send(ctx, request)
-	}))
-	read := client.ReadInputRegisters
-	if b.Kind == registers.Holding {
-		read = client.ReadHoldingRegisters
-	}
-	data, err := read(b.Start, b.Count)
-	if in.Asked != nil {
-		in.Asked()
-	}
-	if e, ok := errors.AsType[*modbus.ModbusError](err); ok {
-		in.Exceptions.Add(1)
-		if e.ExceptionCode == modbus.ExceptionCodeIllegalDataAddress {
-			return &exception{b, e.ExceptionCode, errRefused}
-		}
-		return &exception{b, e.ExceptionCode, err}
-	}
-	if err != nil {
-		return fmt.Errorf("read %d registers at %d: %w", b.Count, b.Start, err)
-	}
-	for i := range b.Count {
-		words[b.Start+i] = binary.BigEndian.Uint16(data[2*i:])
-	}
-	return nil
+// growingRest spaces out something that rarely helps: the first time at once, then with growing rests.
+type growingRest struct {
+	next time.Time
+	wait time.Duration
 }
 
-// exception is the inverter's own no to the read of a block.
-type exception struct {
-	block registers.Block
-	code  byte
-	err   error
-}
-
-func (e *exception) Error() string {
-	return fmt.Sprintf("read %d registers at %d: exception %d: %v", e.block.Count, e.block.Start, e.code, e.err)
-}
-
-func (e *exception) Unwrap() error { return e.err }
-
-func isException(err error) bool {
-	_, ok := errors.AsType[*exception](err)
-	return ok
-}
-
-// packager is goburrow's framing with transaction ids that start where we say.
-type packager struct {
-	*modbus.TCPClientHandler
-	id uint16
-}
-
-func (p *packager) Encode(pdu *modbus.ProtocolDataUnit) ([]byte, error) {
-	adu, err := p.TCPClientHandler.Encode(pdu)
-	if err != nil {
-		return nil, err
+// due reports whether the next try is due, and if so puts off the one after it: by first, then by twice as long as the last
+// time, up to an hour.
+func (g *growingRest) due(first time.Duration) bool {
+	if now().Before(g.next) {
+		return false
 	}
-	p.id++
-	binary.BigEndian.PutUint16(adu, p.id)
-	return adu, nil
+	g.wait = min(max(2*g.wait, first), time.Hour)
+	g.next = now().Add(g.wait)
+	return true
 }
 
-// sender makes a function goburrow's Transporter.
-type sender func(request []byte) ([]byte, error)
+// Reconnect closes the connection, so that the next poll opens a new one, because what the dongle answers is not to be
+// used: a new connection may wake a dongle that repeats itself. It may be called with every such poll: the first closes,
+// then one after 5 min, 10 min, 20 min ... an hour, until Recovered is called.
+func (in *Inverter) Reconnect() {
+	if in.reconnects.due(5 * time.Minute) {
+		in.Dongle.Close()
+	}
+}
 
-func (s sender) Send(request []byte) ([]byte, error) { return s(request) }
+// Recovered notes that the answers can be used again.
+func (in *Inverter) Recovered() { in.reconnects = growingRest{} }

@@ -176,7 +176,7 @@ func TestAWeekOfFaultsLeaksNothing(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		e.Inverter.Link.Dial = func(ctx context.Context, _, _ string) (net.Conn, error) {
+		e.Inverter.Dongle.Link.Dial = func(ctx context.Context, _, _ string) (net.Conn, error) {
 			ours, theirs := net.Pipe()
 			go sim.ServeConn(t.Context(), theirs)
 			return ours, nil
@@ -205,7 +205,8 @@ func TestAWeekOfFaultsLeaksNothing(t *testing.T) {
 		}
 		first := days[0]
 		for i, d := range days {
-			if d.goroutines > first.goroutines+2 || d.files > first.files+1 {
+			// A connection to the inverter has three goroutines, and is open for some seconds of each poll.
+			if d.goroutines > first.goroutines+3+2 || d.files > first.files+1 {
 				t.Errorf("day %d: %d goroutines and %d files, on the first day %d and %d", i, d.goroutines, d.files, first.goroutines, first.files)
 			}
 		}
@@ -225,7 +226,7 @@ func TestAWeekOfFaultsLeaksNothing(t *testing.T) {
 		}
 		a := sim.Audit()
 		t.Logf("%v, %d polls, %d samples taken by the server, %d requests, %d connects, %d connections to the inverter",
-			days, e.Report.Now().Polls, w.taken.Load(), e.Uploader.Requests.Load(), e.Inverter.Link.Connects.Load(), a.Connects)
+			days, e.Report.Now().Polls, w.taken.Load(), e.Uploader.Requests.Load(), e.Inverter.Dongle.Link.Connects.Load(), a.Connects)
 		if w.taken.Load() < int64(*leakDays*1000) || a.Connects < *leakDays*20 {
 			t.Error("the test tests nothing")
 		}

@@ -35,6 +35,9 @@ type Unusable struct {
 func (e *Unusable) Error() string { return "no sample: " + e.Why }
 func (e *Unusable) Unwrap() error { return e.Err }
 
+// oldWords is for how long the words of a string inverter may stand still in the dark: as long as a night.
+const oldWords = 20 * time.Hour
+
 // Normalizer makes samples of the readings of one inverter. It remembers of earlier ones what makes a 0 believable, a
 // dongle frozen and a day begin. The zero value is ready.
 type Normalizer struct {
@@ -43,6 +46,7 @@ type Normalizer struct {
 	past   witness.Past
 	day    witness.Day
 	fine   bool   // its counter of tenths works
+	dark   bool   // it is a string inverter without sun
 	serial string // of the inverter that these are about
 }
 
@@ -63,6 +67,7 @@ func (n *Normalizer) Normalize(r Reading, at time.Time, dated bool) (wire.Sample
 	poll := witness.Poll{At: r.At, Words: r.Words, Map: r.Map, Hybrid: r.Model.Hybrid}
 	m := witness.Decide(poll, &n.past)
 	n.past.Learn(r.At, poll, m)
+	n.dark = !r.Model.Hybrid && m.PVPowerW != nil && *m.PVPowerW == 0
 
 	f := Findings{
 		NoBattery: m.NoBattery || !r.Model.Hybrid, NoMeter: m.NoMeter, MeterLost: m.MeterLost, Asleep: m.Asleep,
@@ -90,8 +95,15 @@ func (n *Normalizer) Normalize(r Reading, at time.Time, dated bool) (wire.Sample
 	return s, f, nil
 }
 
-// Still returns for how long the dongle has been repeating itself, 0 if it does not.
-func (n *Normalizer) Still() time.Duration { return n.past.Still() }
+// Still returns for how long the dongle has been repeating itself, 0 if it does not. A string inverter sleeps at night,
+// also where its grid voltage of the evening stays readable.
+func (n *Normalizer) Still() time.Duration {
+	still := n.past.Still()
+	if n.dark && still < oldWords {
+		return 0
+	}
+	return still
+}
 
 // unknownPV says why there is no sample.
 func unknownPV(r Reading, m witness.Result) error {

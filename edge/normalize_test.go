@@ -263,7 +263,7 @@ func TestNoBatteryIsNotAnEmptyOne(t *testing.T) {
 }
 
 // A block of zeros stands for a dongle that has lost its inverter, and not for a house without load.
-func TestBlockOfZerosIsNoReading(t *testing.T) {
+func TestBlockOfZerosIsNoHouseWithoutLoad(t *testing.T) {
 	change := map[uint16]uint16{}
 	for a := uint16(12999); a < 13079; a++ {
 		change[a] = 0

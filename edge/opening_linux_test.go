@@ -54,7 +54,7 @@ func TestDamagedSpoolIsAnAlarmAndPollingGoesOn(t *testing.T) {
 	}
 	fill(t, s, 1)
 	r := NewReport("test", "roof", filepath.Join(filepath.Dir(path), "health.json"), slog.New(slog.NewTextHandler(io.Discard, nil)))
-	r.watch(&Edge{Spool: s, Report: r, Inverter: new(Inverter), Uploader: new(Uploader), Clock: new(Clock)})
+	r.watch(&Edge{Spool: s, Report: r, Inverter: &Inverter{Dongle: new(Dongle)}, Uploader: new(Uploader), Clock: new(Clock)})
 	if h := r.Now(); h.Salvaged != len(want) || h.SetAside != o.Aside {
 		t.Errorf("health says %d salvaged, kept as %q", h.Salvaged, h.SetAside)
 	}

@@ -11,9 +11,12 @@ import (
 // than they were here, when the network delays one of them more than the other.
 const margin = 10 * time.Millisecond
 
-// Pace keeps poll starts apart: never closer than Interval, whatever happened to the polls between, and also across a
-// restart of the process, because the dongle needs its rest and does not care why we came back. A poll that took too
-// long is not caught up.
+// restTime is the least time between two starts of polls, and between two connections.
+const restTime = 5 * time.Second
+
+// Pace keeps polls apart. A poll starts Interval after the one before it, and never sooner than restTime after the dongle
+// was last touched, whatever happened between, and also across a restart of the process, because the dongle needs its
+// rest and does not care why we came back. A poll that took too long is not caught up.
 type Pace struct {
 	Interval time.Duration
 	File     string // its modification time is the last touch; "" forgets at exit
@@ -24,30 +27,38 @@ type Pace struct {
 	Up     func() time.Duration
 	BootID string
 
-	kept bool      // the file is of this boot
-	last time.Time // when the inverter was last touched, or the last Wait returned
+	kept    bool      // the file is of this boot
+	last    time.Time // when the last Wait returned
+	touched time.Time // when the dongle was last touched
 }
 
 // Wait blocks until the next poll may start. It returns ctx's error if that comes first.
 func (p *Pace) Wait(ctx context.Context) error {
-	if p.last.IsZero() {
+	if p.last.IsZero() && p.touched.IsZero() {
 		p.last = p.remembered()
 	}
-	if err := sleep(ctx, p.last.Add(p.Interval+margin).Sub(now())); err != nil {
+	due := p.last.Add(p.Interval)
+	if rested := p.touched.Add(p.rest()); rested.After(due) {
+		due = rested
+	}
+	if err := sleep(ctx, due.Add(margin).Sub(now())); err != nil {
 		return err
 	}
 	p.last = now()
 	return nil
 }
 
-// Touch says that the inverter is being talked to at this instant: the next Wait counts from here.
+// rest is how long the dongle is left alone between polls.
+func (p *Pace) rest() time.Duration { return min(p.Interval, restTime) }
+
+// Touch notes that the dongle notices us at this instant, by a connection or by the first request of a poll.
 func (p *Pace) Touch() {
-	p.last = now()
+	p.touched = now()
 	if p.File == "" {
 		return
 	}
 	// The file is a courtesy to the next process. Without it that process waits no longer than it must anyway.
-	mark := p.last
+	mark := p.touched
 	if p.Up != nil {
 		mark = time.Unix(0, int64(p.Up()))
 	}
@@ -63,22 +74,25 @@ func (p *Pace) Touch() {
 
 // remembered is when an earlier process touched the inverter, if that can matter, and long ago otherwise.
 func (p *Pace) remembered() time.Time {
-	t := now()
-	long := t.Add(-p.Interval - margin)
 	info, err := os.Stat(p.File)
 	if p.File == "" || err != nil {
-		return long
+		return now().Add(-p.Interval - margin)
 	}
+	// ago is looked up before now: what passes between the two makes the wait longer, not shorter.
 	if p.Up != nil {
-		return t.Add(-min(p.ago(info), p.Interval+margin))
+		ago := p.ago(info)
+		return now().Add(-min(ago, p.Interval+margin))
 	}
-	if info.ModTime().Before(long) {
+	t := now()
+	long := t.Add(-p.Interval - margin)
+	touched := noEarlier(info.ModTime())
+	if touched.Before(long) {
 		return long
 	}
-	if info.ModTime().After(t) { // the clock was set back: wait one interval, which is always enough
+	if touched.After(t) { // the clock was set back: wait one interval, which is always enough
 		return t
 	}
-	return t.Add(info.ModTime().Sub(t)) // t's monotonic reading, so that a step of the clock cannot shorten the wait
+	return t.Add(touched.Sub(t)) // t's monotonic reading, so that a step of the clock cannot shorten the wait
 }
 
 // ago is for how long the inverter was not touched, at least.
@@ -87,7 +101,19 @@ func (p *Pace) ago(info os.FileInfo) time.Duration {
 	if id, err := os.ReadFile(p.File); err != nil || string(id) != p.BootID {
 		return up // it was before this boot
 	}
-	return max(up-time.Duration(info.ModTime().UnixNano()), 0)
+	return max(up-time.Duration(noEarlier(info.ModTime()).UnixNano()), 0)
+}
+
+// noEarlier is the latest time that a file system may have kept as t: many cut the modification time, FAT to 2 s, ext3
+// to 1 s, exFAT to 10 ms.
+func noEarlier(t time.Time) time.Time {
+	switch ns := t.Nanosecond(); {
+	case ns == 0:
+		return t.Add(2 * time.Second)
+	case ns%int(10*time.Millisecond) == 0:
+		return t.Add(10 * time.Millisecond)
+	}
+	return t
 }
 
 // Backoff says how long to wait after each failure in a row: exponential from Min to Max with jitter over the upper

@@ -53,6 +53,63 @@ func TestPaceSurvivesARestart(t *testing.T) {
 	})
 }
 
+// A host that is busy between two looks at its clocks, and a file system that cuts times to seconds, shorten no wait.
+func TestPaceSurvivesARestartOnABusyHost(t *testing.T) {
+	for _, cut := range []time.Duration{1, time.Second, 2 * time.Second, 10 * time.Millisecond} {
+		file := filepath.Join(t.TempDir(), "last-poll")
+		synctest.Test(t, func(t *testing.T) {
+			booted := time.Now().Add(-time.Hour)
+			up := func() time.Duration { return time.Since(booted) }
+			busy := func() time.Duration {
+				time.Sleep(30 * time.Millisecond)
+				return up()
+			}
+			for range 20 {
+				p := &Pace{Interval: 5 * time.Second, File: file, BootID: "boot", Up: up}
+				p.Wait(t.Context())
+				time.Sleep(123_456_789)
+				p.Touch()
+				touched := time.Now()
+				info, err := os.Stat(file)
+				if err != nil {
+					t.Fatal(err)
+				}
+				kept := time.Unix(0, info.ModTime().UnixNano()/int64(cut)*int64(cut))
+				os.Chtimes(file, kept, kept)
+
+				p = &Pace{Interval: 5 * time.Second, File: file, BootID: "boot", Up: busy}
+				p.Wait(t.Context())
+				if gap := time.Since(touched); gap < 5*time.Second || gap > 8*time.Second {
+					t.Fatalf("times are kept to %v: the next poll is %v after the last", cut, gap)
+				}
+			}
+		})
+	}
+}
+
+// At longer intervals a connection that takes its time does not put off the polls after it.
+func TestLongIntervalCountsFromPollToPoll(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := &Pace{Interval: 15 * time.Second}
+		begun := time.Now()
+		for range 100 {
+			p.Wait(t.Context())
+			p.Touch()
+			time.Sleep(3 * time.Second)
+			p.Touch()
+		}
+		if took := time.Since(begun); took > 100*(15*time.Second+margin) {
+			t.Errorf("100 polls took %v", took)
+		}
+		time.Sleep(14 * time.Second)
+		p.Touch()
+		touched := time.Now()
+		if p.Wait(t.Context()); time.Since(touched) < restTime {
+			t.Errorf("a poll %v after the dongle was touched", time.Since(touched))
+		}
+	})
+}
+
 // A step of the wall clock between two processes, and a new boot, shorten no wait and make none longer.
 func TestPaceSurvivesARestartAndAStepOfTheClock(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "last-poll")

@@ -63,10 +63,10 @@ func TestServerOfAnotherMakerIsRead(t *testing.T) {
 
 	read := func(unit byte) (Reading, error) {
 		pace := &Pace{}
-		in := &Inverter{Unit: unit, Pace: pace, Log: slog.New(slog.DiscardHandler), Link: transport{
-			Address: address, Dial: (&net.Dialer{}).DialContext, Timeout: 5 * time.Second, Gap: 20 * time.Millisecond, Touched: pace.Touch,
-		}}
-		defer in.Close()
+		in := &Inverter{Unit: unit, Log: slog.New(slog.DiscardHandler), Dongle: &Dongle{Pace: pace, Link: transport{
+			Address: address, Dial: (&net.Dialer{}).DialContext, Timeout: 5 * time.Second, Gap: 20 * time.Millisecond,
+		}}}
+		defer in.Dongle.Close()
 		return in.Read(t.Context())
 	}
 	r, err := read(1)

@@ -11,26 +11,62 @@ import (
 )
 
 const (
-	refusedFor  = 24 * time.Hour   // firmware does not change more often
-	strikes     = 3                // polls in a row that a block may cost the connection
-	strikedFor  = 10 * time.Minute // until such a block is tried again
+	lasting     = 10 * time.Minute // a refusal that is shorter is an episode of the dongle's: nothing is learned from it
+	firstLeave  = 10 * time.Minute // for how long a block that does not answer is left alone at first
+	longLeave   = 24 * time.Hour   // and at most: firmware does not change more often
+	strikes     = 3                // failures in a row after which an optional block is left alone
 	probesAPoll = 6                // refusals that one poll follows up: each costs the dongle a request
 	rarely      = 10 * time.Minute // between reads of holding registers, which the protocol wants to be rare
 )
 
-// plan is how one inverter, known by its serial number, lets its registers be read. It starts as the map's blocks and
-// learns: a block that is refused is halved until what works remains.
+// plan is how one inverter lets its registers be read. It starts as the map's blocks and learns from what is refused.
+//
+//	                       a needed block (A, and D of a hybrid)       an optional block
+//	refused as a whole     read in halves, poll by poll; after          the same; after 3 polls
+//	                       10 min in halves only                        in halves only
+//	breaks the connection  A: read again; D: left alone for 20 s,       left alone after 3 times in a row
+//	                       40 s, a minute, after 10 min for 10 min
+//	the whole is tried     every 10 min                                 after 10 min, 20 min ... 24 h
 type plan []*planned
 
-// planned is one block of the map and the pieces of it that are read.
+// planned is one block of the map, and what is known of how it is answered.
 type planned struct {
 	block  registers.Block
-	needed bool // without it there is no sample
-	pieces []registers.Block
-	retry  time.Time // when pieces become the whole block again; zero while they are
-	lost   int       // connections lost here in a row
-	due    time.Time // of a block of settings, which a dongle must not be asked for often
+	needed bool // a sample is worth little without it: no single episode takes it out of the plan
+
+	pieces   []registers.Block // what is left of the whole since it is refused; nil while it is answered
+	bisected time.Time         // when the whole was cut last
+	retry    time.Time         // until then only the pieces are read
+	away     time.Time         // until then nothing is read
+	leave    time.Duration     // how long the last of these two was; 0 while the whole is tried with each poll
+
+	outcome  outcome   // of this poll
+	partly   bool      // a piece was answered in this poll
+	trouble  error     // of this poll, or of the last one that tried the whole
+	failures int       // polls in a row in which the whole failed by an exception
+	failing  time.Time // since when
+	breaks   int       // connections lost here in a row
+	breaking time.Time // since when
+	answered time.Time // when the whole was answered last
+	failed   time.Time // when it was not
+
+	lived bool      // it had words that a block of zeros lacks, see emptyBlock
+	due   time.Time // of a block of settings, which a dongle must not be asked for often
 }
+
+// outcome is how reading the whole block went in this poll.
+type outcome int
+
+const (
+	notTried outcome = iota
+	answered
+	refused     // exception 2
+	exceptional // another exception, or zeros
+	broke       // the connection was lost
+)
+
+// reader reads one block into words.
+type reader func(context.Context, registers.Block, registers.Words) error
 
 // order is that of the blocks in a poll: what is needed first and close together in time, the identity last.
 var order = []string{"A", "D", "B", "C", "E"}
@@ -39,7 +75,7 @@ func newPlan(m *registers.Map, hybrid bool) plan {
 	var p plan
 	for _, b := range m.Reads() {
 		needed := b.Name == "A" || b.Name == "D" && hybrid
-		p = append(p, &planned{block: b, needed: needed, pieces: []registers.Block{b}})
+		p = append(p, &planned{block: b, needed: needed})
 	}
 	slices.SortStableFunc(p, func(a, b *planned) int { return cmp.Compare(rank(a.block.Name), rank(b.block.Name)) })
 	return p
@@ -50,7 +86,7 @@ func rank(name string) int {
 	if i := slices.Index(order, name); i >= 0 {
 		return i
 	}
-	if name == "identity" {
+	if name == registers.Identity {
 		return len(order) + 1
 	}
 	return len(order)
@@ -64,54 +100,230 @@ func (p plan) find(name string) *planned {
 	return p[i]
 }
 
-// read reads the pieces of p into words. A piece that is refused is halved there and then; one that is answered by
-// another exception is missing this time. The error is the last exception, or what broke the connection.
-func (p *planned) read(ctx context.Context, readBlock func(context.Context, registers.Block, registers.Words) error, words registers.Words) error {
-	if !p.retry.IsZero() && !now().Before(p.retry) {
-		p.pieces, p.retry, p.lost = []registers.Block{p.block}, time.Time{}, 0
-	}
+// read reads p into words: the whole block, or, where that is refused, its pieces. The error is why something is
+// missing: the last exception, a block of zeros, or what broke the connection.
+func (p *planned) read(ctx context.Context, read reader, words registers.Words) error {
+	p.outcome, p.partly = notTried, false
 	if p.block.Kind == registers.Holding {
 		if now().Before(p.due) {
 			return nil
 		}
 		p.due = now().Add(rarely)
 	}
+	if now().Before(p.away) {
+		return p.missing()
+	}
+	if now().Before(p.retry) {
+		err := p.readPieces(ctx, read, words)
+		if p.needed && !p.partly { // the pieces are refused as well: it is no property of the inverter
+			p.pieces, p.retry = nil, time.Time{}
+		}
+		return err
+	}
+	err := p.readWhole(ctx, read, words)
+	p.trouble = err
+	switch {
+	case err == nil:
+		p.outcome = answered
+	case errors.Is(err, errRefused):
+		p.outcome = refused
+		p.bisect()
+		if err := p.readPieces(ctx, read, words); err != nil {
+			return err
+		}
+	case isException(err), errors.Is(err, errZeros):
+		p.outcome = exceptional
+	default:
+		p.outcome = broke
+	}
+	return err
+}
+
+// missing is why a block that is left alone is not in the reading; the loss of an optional one is not worth a word.
+func (p *planned) missing() error {
+	if !p.needed {
+		return nil
+	}
+	return p.trouble
+}
+
+// readWhole reads the block as it is. A block of zeros where there were values is asked for once more, and then is none.
+func (p *planned) readWhole(ctx context.Context, read reader, words registers.Words) error {
+	err := read(ctx, p.block, words)
+	if err == nil && emptyBlock(p.block, words, p.lived) {
+		if err := sleep(ctx, retryAfter); err != nil {
+			return err
+		}
+		err = read(ctx, p.block, words)
+	}
+	if err != nil {
+		return err
+	}
+	return p.judge(words)
+}
+
+// judge removes the words of a block of zeros.
+func (p *planned) judge(words registers.Words) error {
+	if emptyBlock(p.block, words, p.lived) {
+		for i := range p.block.Count {
+			delete(words, p.block.Start+i)
+		}
+		return errZeros
+	}
+	p.lived = p.lived || blockLives(p.block, words)
+	return nil
+}
+
+// bisect cuts the whole, which was just refused, unless its pieces are known.
+func (p *planned) bisect() {
+	again := longLeave
+	if len(p.pieces) == 0 {
+		again = lasting
+	}
+	if p.pieces != nil && now().Sub(p.bisected) < again {
+		return
+	}
+	p.pieces, p.bisected = []registers.Block{}, now()
+	if lo, hi, ok := p.block.Split(); ok {
+		p.pieces = append(p.pieces, lo, hi)
+	}
+}
+
+// readPieces reads the pieces of p into words. One that is refused is cut there and then; one that is answered by another
+// exception is missing this time. The error is the last other exception, or what broke the connection.
+func (p *planned) readPieces(ctx context.Context, read reader, words registers.Words) error {
 	var trouble error
 	var kept []registers.Block
 	probes := 0
 	for todo := slices.Clone(p.pieces); len(todo) > 0; {
 		piece := todo[0]
 		todo = todo[1:]
-		if probes > probesAPoll { // the rest is looked at by the next poll
+		if probes >= probesAPoll && !p.needed { // the rest is looked at by the next poll
 			kept = append(kept, piece)
 			continue
 		}
-		err := readBlock(ctx, piece, words)
+		err := read(ctx, piece, words)
 		switch {
 		case err == nil:
+			p.partly = true
 			kept = append(kept, piece)
 		case errors.Is(err, errRefused):
-			trouble = err
 			probes++
-			p.retry = now().Add(refusedFor)
-			if lo, hi, ok := piece.Split(); ok {
+			lo, hi, ok := piece.Split()
+			switch {
+			case !ok:
+			case probes > probesAPoll:
+				kept = append(kept, piece)
+			default:
 				todo = append([]registers.Block{lo, hi}, todo...)
 			}
 		case isException(err):
 			trouble = err
 			kept = append(kept, piece)
 		default:
+			p.outcome, p.trouble = broke, err
 			return err
 		}
 	}
-	p.pieces, p.lost = kept, 0
+	p.pieces = kept
+	if kept == nil {
+		p.pieces = []registers.Block{}
+	}
+	if p.partly {
+		trouble = cmp.Or(trouble, p.judge(words))
+	}
 	return trouble
 }
 
-// strike notes that the connection broke while p was read. A block that does so again and again is left alone for a
-// while: some firmware hangs, or answers with a frame that cannot be read, when asked for what it does not have.
-func (p *planned) strike() {
-	if p.lost++; p.lost >= strikes {
-		p.pieces, p.retry = nil, now().Add(strikedFor)
+// learn draws the conclusions of a poll. A failure in a burst, when other blocks that are usually answered failed as
+// well, is the dongle's: nothing is learned from it.
+func (p plan) learn() {
+	usual := 0
+	for _, b := range p {
+		if (b.outcome == refused || b.outcome == exceptional) && now().Sub(b.answered) < lasting {
+			usual++
+		}
 	}
+	for _, b := range p {
+		own := 0
+		if now().Sub(b.answered) < lasting {
+			own = 1
+		}
+		b.learn(usual > own)
+	}
+}
+
+func (p *planned) learn(burst bool) {
+	t := now()
+	switch p.outcome {
+	case notTried:
+		if p.partly {
+			p.breaks = 0
+		}
+	case answered:
+		p.pieces, p.failures, p.breaks, p.answered = nil, 0, 0, t
+		if t.Sub(p.failed) > p.leave {
+			p.leave = 0
+		}
+	case broke:
+		p.learnBreak(t)
+	default:
+		p.learnRefusal(t, burst)
+	}
+}
+
+// learnBreak notes that the connection was lost here.
+func (p *planned) learnBreak(t time.Time) {
+	p.failed = t
+	if p.breaks++; p.breaks == 1 {
+		p.breaking = t
+	}
+	switch {
+	case p.block.Name == "A": // without it there is no poll
+	case p.isLasting(p.breaks, p.breaking):
+		p.away = t.Add(p.grow())
+	case p.needed && p.breaks > 1: // the other blocks are worth more than to lose each connection here
+		p.away = t.Add(min(20*time.Second<<(p.breaks-2), time.Minute))
+	}
+}
+
+// learnRefusal notes that the whole was answered with an exception, or with zeros.
+func (p *planned) learnRefusal(t time.Time, burst bool) {
+	p.breaks = 0
+	if burst {
+		p.failures = 0
+		return
+	}
+	p.failed = t
+	if p.failures++; p.failures == 1 {
+		p.failing = t
+	}
+	switch {
+	case p.outcome == refused && p.needed && !p.partly: // nothing of it is answered: it is asked for again
+	case p.outcome == refused && p.isLasting(p.failures, p.failing):
+		p.retry = t.Add(p.grow())
+	case p.outcome == exceptional && !p.needed && t.Sub(p.failing) >= lasting:
+		p.away = t.Add(p.grow())
+	}
+}
+
+// isLasting reports whether so many failures in a row, the first one at since, are no episode, but a property.
+func (p *planned) isLasting(failures int, since time.Time) bool {
+	if p.needed {
+		return failures >= strikes && now().Sub(since) >= lasting
+	}
+	return failures >= strikes || p.leave > 0
+}
+
+// grow returns for how long the whole is not tried now.
+func (p *planned) grow() time.Duration {
+	switch {
+	case p.needed:
+		p.leave = lasting
+	case p.leave == 0:
+		p.leave = firstLeave
+	default:
+		p.leave = min(2*p.leave, longLeave)
+	}
+	return p.leave
 }

@@ -40,6 +40,11 @@ func New(c Config, version string, log *slog.Logger) (*Edge, error) {
 		spool.Close()
 		return nil, err
 	}
+	known, err := spool.Identity(c.DeviceID)
+	if err != nil {
+		spool.Close()
+		return nil, err
+	}
 	report := NewReport(version, c.DeviceID, c.HealthPath, log)
 	pace := &Pace{Interval: seconds(c.PollS), File: c.SpoolPath + ".last-poll", Up: host.Up, BootID: host.BootID}
 	e := &Edge{
@@ -52,15 +57,15 @@ func New(c Config, version string, log *slog.Logger) (*Edge, error) {
 		Clock:    clock,
 		Report:   report,
 		Inverter: &Inverter{
-			Unit: byte(c.Unit), Own: own, Pace: pace, Log: log,
-			Link: transport{
+			Unit: byte(c.Unit), Own: own, Log: log, Serial: c.Serial, Known: known,
+			Changed: func(id Identity) error { return spool.SetIdentity(c.DeviceID, id) },
+			Dongle: &Dongle{Pace: pace, Link: transport{
 				Address: c.address(),
 				Dial:    (&net.Dialer{}).DialContext,
 				Timeout: answerTime,
 				Gap:     time.Duration(c.GapMS) * time.Millisecond,
 				Settle:  settleTime,
-				Touched: pace.Touch,
-			},
+			}},
 		},
 		Uploader: &Uploader{
 			Spool: spool, Client: client, Clock: clock, URL: c.ingestURL(), Token: token,

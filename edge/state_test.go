@@ -58,10 +58,21 @@ func TestStateIsTheWorstOfItsReasons(t *testing.T) {
 // edgeTo returns an edge that is not run, with its log and its health file.
 func edgeTo(t *testing.T, server http.RoundTripper) (e *Edge, log *bytes.Buffer, file string) {
 	t.Helper()
+	return edgeIn(t, memoryDir(t), "", server)
+}
+
+// edgeAt is an edge whose spool is in dir.
+func edgeAt(t *testing.T, dir, serial string) *Edge {
+	t.Helper()
+	e, _, _ := edgeIn(t, dir, serial, nil)
+	return e
+}
+
+func edgeIn(t *testing.T, dir, serial string, server http.RoundTripper) (e *Edge, log *bytes.Buffer, file string) {
+	t.Helper()
 	log = new(bytes.Buffer)
-	dir := memoryDir(t)
 	file = filepath.Join(dir, "health.json")
-	e, err := New(Config{Host: "dongle", Port: 502, Unit: 1, PollS: 5, GapMS: 20, URL: "https://vps.example.org/base", Token: settings.Secret("t0ken"),
+	e, err := New(Config{Host: "dongle", Port: 502, Unit: 1, Serial: serial, PollS: 5, GapMS: 20, URL: "https://vps.example.org/base", Token: settings.Secret("t0ken"),
 		DeviceID: "roof", BatchSize: 30, UploadS: 10, MaxBackoffS: 300, SpoolPath: filepath.Join(dir, "spool.db"), HealthPath: file, ClockTrust: clockAlways,
 	}, "test", slog.New(slog.NewTextHandler(log, nil)))
 	if err != nil {

@@ -37,8 +37,8 @@ func (e *Edge) skip() bool {
 		b.beats = 0
 		return false
 	}
-	if at.every == 0 {
-		e.Inverter.Close() // the dongle need not keep a session for nothing
+	if at.every == 0 || e.interval() > longestIdle {
+		e.Inverter.Dongle.Close() // the dongle need not keep a session for nothing, and may forget one that is idle
 	}
 	e.Report.lost("spool_full")
 	e.tellSpool()

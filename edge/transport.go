@@ -10,6 +10,7 @@ import (
 	"net"
 	"os"
 	"sync/atomic"
+	"syscall"
 	"time"
 )
 
@@ -32,7 +33,7 @@ var errFraming = errors.New("malformed Modbus answer")
 var errNotConnected = errors.New("not connected to the inverter")
 
 // transport carries one request at a time over one TCP connection. It implements goburrow's Transporter through
-// Inverter.client, because goburrow's own keeps a broken socket for ever: here every error closes the connection, an
+// Dongle.readOnce, because goburrow's own keeps a broken socket for ever: here every error closes the connection, an
 // answer with another transaction id is skipped until the deadline, and the length of an answer is the one asked for.
 //
 // It is owned by one goroutine, but for the counters.
@@ -42,10 +43,10 @@ type transport struct {
 	Timeout time.Duration // for connecting, and for an answer
 	Gap     time.Duration // from the end of an answer to the next request
 	Settle  time.Duration // from connecting to the first request
-	Touched func()        // called when the inverter begins to notice us
 
 	conn      net.Conn
 	in        *bufio.Reader // of conn
+	answered  bool          // on conn, at least once
 	written   func()        // called once, when the next request is on its way; may be nil
 	lastReply time.Time
 
@@ -57,7 +58,6 @@ func (t *transport) connect(ctx context.Context) error {
 	if t.conn != nil {
 		return nil
 	}
-	t.Touched()
 	t.Connects.Add(1)
 	dial, cancel := context.WithTimeout(ctx, t.Timeout)
 	defer cancel()
@@ -65,7 +65,7 @@ func (t *transport) connect(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("connect to %s: %w", t.Address, err)
 	}
-	t.conn, t.in = conn, bufio.NewReader(conn)
+	t.conn, t.in, t.answered = conn, bufio.NewReader(conn), false
 	if err := sleep(ctx, t.Settle); err != nil {
 		t.close()
 		return err
@@ -78,6 +78,17 @@ func (t *transport) close() {
 		t.conn.Close()
 		t.conn = nil
 	}
+}
+
+// alive reports whether the other end still has the connection, as far as is known. Gateways close what is idle; a
+// request on such a connection would be lost.
+func (t *transport) alive() bool {
+	const notice = time.Millisecond // for what has arrived already
+	if t.conn.SetReadDeadline(now().Add(notice)) != nil {
+		return false
+	}
+	_, err := t.in.Peek(1) // a late answer stays, for send to skip
+	return err == nil || isTimeout(err)
 }
 
 // ready waits until the dongle has rested from its last answer.
@@ -129,6 +140,7 @@ func (t *transport) send(ctx context.Context, request []byte) (answer []byte, er
 		if n := t.in.Buffered(); n > 0 {
 			return nil, fmt.Errorf("answer of %s: %w: %d bytes after its end", t.Address, errFraming, n)
 		}
+		t.answered = true
 		return answer, nil
 	}
 }
@@ -184,6 +196,16 @@ func checkAnswer(request, answer []byte) error {
 		return fmt.Errorf("%w: function code %d instead of %d", errFraming, pdu[0], asked[0])
 	}
 	return nil
+}
+
+// isClosed reports whether err is a connection that the other end closed. io.ErrClosedPipe is that of a net.Pipe.
+func isClosed(err error) bool {
+	for _, closed := range []error{io.EOF, io.ErrUnexpectedEOF, syscall.ECONNRESET, syscall.EPIPE, io.ErrClosedPipe} {
+		if errors.Is(err, closed) {
+			return true
+		}
+	}
+	return false
 }
 
 // isTimeout reports whether err is a deadline that passed without an answer.

@@ -2,7 +2,8 @@ package simulator
 
 import "time"
 
-// Audit is how a client behaved, measured at the inverter's end: a dongle bears one client that is slow.
+// Audit is how a client behaved, measured at the dongle's end, whichever units it asks: a dongle bears one client that is
+// slow.
 type Audit struct {
 	Connects    int
 	Open        int // connections now
@@ -11,7 +12,7 @@ type Audit struct {
 	Polls       int
 	ConnectGap  Gap // from a connection to the next
 	RequestGap  Gap // from the end of an answer to the next request, whoever asks
-	PollGap     Gap // from the start of a poll to the next; a read that is repeated after an exception starts none
+	PollGap     Gap // from the start of a poll to the next; a read repeated after an exception or after zeros starts none
 	LastRequest time.Time
 }
 
@@ -40,6 +41,7 @@ type Request struct {
 	Start, Count uint16
 	Exception    int    // code of the answer; -1 when registers were answered
 	Faults       string // that struck it
+	zeros        bool   // nothing but zeros was answered
 }
 
 // traced is how many requests are remembered.
@@ -107,13 +109,13 @@ func (w *watch) request(r Request, pollStart uint16) {
 	a.Requests++
 }
 
-// repeats reports whether r tries again what was just answered with an exception.
+// repeats reports whether r tries again what was just answered with an exception, or with zeros only.
 func (w *watch) repeats(r Request) bool {
 	if w.audit.Requests == 0 {
 		return false
 	}
 	last := w.trace[(w.audit.Requests-1)%traced]
-	return last.Connection == r.Connection && last.Function == r.Function && last.Start == r.Start && last.Exception >= 0
+	return last.Connection == r.Connection && last.Unit == r.Unit && last.Function == r.Function && last.Start == r.Start && (last.Exception >= 0 || last.zeros)
 }
 
 // requests returns the trace, oldest first.

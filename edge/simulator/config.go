@@ -8,6 +8,9 @@ import (
 	"log/slog"
 	"math"
 	"net"
+	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"sunspool/health"
@@ -15,18 +18,19 @@ import (
 
 // Config is the flags of sunspool simulate: one line = flag, default, help.
 type Config struct {
-	Listen     string  `default:"127.0.0.1:5020" placeholder:"HOST:PORT" help:"Where to answer Modbus TCP."`
-	Model      string  `default:"SH10RT" enum:"SH10RT,SH4.0RS,SG5.0RS" help:"Inverter to simulate: ${enum}."`
-	Image      string  `placeholder:"ID|FILE" help:"Serve the words of a real inverter instead, as they are."`
-	Seed       uint64  `default:"1" help:"Another seed is another weather and another family."`
-	Speed      float64 `default:"1" help:"Simulated seconds in a second."`
-	Date       string  `placeholder:"DATE" help:"Start at this date, 2026-10-25 or 2026-10-25T14:00, instead of now."`
-	TZ         string  `name:"tz" default:"Europe/Brussels" placeholder:"ZONE" help:"Where its days begin."`
-	Unit       uint8   `default:"1" help:"Modbus unit id."`
-	NoBattery  bool    `help:"No battery is connected."`
-	NoMeter    bool    `help:"No grid meter is connected."`
-	Fault      []Fault `sep:"none" placeholder:"FAULT" help:"What goes wrong, such as slow=2s, exception=6@0.1 or refuse=5213-5241. Repeatable."`
-	ListImages bool    `help:"List the images that --image knows."`
+	Listen     string   `default:"127.0.0.1:5020" placeholder:"HOST:PORT" help:"Where to answer Modbus TCP."`
+	Model      string   `default:"SH10RT" enum:"SH10RT,SH4.0RS,SG5.0RS" help:"Inverter to simulate: ${enum}."`
+	Image      string   `placeholder:"ID|FILE" help:"Serve the words of a real inverter instead, as they are."`
+	Seed       uint64   `default:"1" help:"Another seed is another weather and another family."`
+	Speed      float64  `default:"1" help:"Simulated seconds in a second."`
+	Date       string   `placeholder:"DATE" help:"Start at this date, 2026-10-25 or 2026-10-25T14:00, instead of now."`
+	TZ         string   `name:"tz" default:"Europe/Brussels" placeholder:"ZONE" help:"Where its days begin."`
+	Unit       uint8    `default:"1" help:"Modbus unit id."`
+	Also       []string `sep:"none" placeholder:"UNIT=MODEL|IMAGE" help:"A further inverter behind the same dongle, such as 2=SG5.0RS. Repeatable."`
+	NoBattery  bool     `help:"No battery is connected."`
+	NoMeter    bool     `help:"No grid meter is connected."`
+	Fault      []Fault  `sep:"none" placeholder:"FAULT" help:"What goes wrong, such as slow=2s, exception=6@0.1 or refuse=5213-5241. Repeatable."`
+	ListImages bool     `help:"List the images that --image knows."`
 }
 
 // Run simulates an inverter until ctx ends. It says on stdout where, once it can be reached.
@@ -49,7 +53,8 @@ func Run(ctx context.Context, c Config, stdout io.Writer, log *slog.Logger) erro
 		return &health.Fault{Code: "listen", Exit: health.ExitBusy, What: "cannot listen on " + c.Listen, Err: err,
 			Next: "choose another address with --listen; port 0 is any free one"}
 	}
-	if _, err := fmt.Fprintf(stdout, "simulated %s on %v (unit %d)\n", server.Name(), l.Addr(), c.Unit); err != nil {
+	units := strings.Join(append([]string{fmt.Sprint("unit ", c.Unit)}, c.Also...), ", and ")
+	if _, err := fmt.Fprintf(stdout, "simulated %s on %v (%s)\n", server.Name(), l.Addr(), units); err != nil {
 		return errors.Join(err, l.Close())
 	}
 	return server.Serve(ctx, l)
@@ -64,14 +69,6 @@ func (c Config) Server(now time.Time, log *slog.Logger) (*Server, error) {
 		return nil, errors.New("unit 0: it is everybody's, choose 1 to 255")
 	}
 	o := Options{Unit: c.Unit, Speed: c.Speed, Seed: c.Seed, Faults: c.Fault, Log: log}
-	if c.Image != "" {
-		image, err := LoadImage(c.Image)
-		if err != nil {
-			return nil, err
-		}
-		o.Image = image
-		return New(o)
-	}
 	zone, err := time.LoadLocation(c.TZ)
 	if err != nil {
 		return nil, fmt.Errorf("time zone: %w", err)
@@ -79,18 +76,41 @@ func (c Config) Server(now time.Time, log *slog.Logger) (*Server, error) {
 	if o.Start, err = start(c.Date, now.In(zone)); err != nil {
 		return nil, err
 	}
-	o.Home, err = NewHome(HomeOptions{
-		Model:     c.Model,
-		Seed:      c.Seed,
-		Zone:      zone,
-		Since:     Since(o.Start),
-		NoBattery: c.NoBattery,
-		NoMeter:   c.NoMeter,
-	})
+	home := HomeOptions{Model: c.Model, Seed: c.Seed, Zone: zone, Since: Since(o.Start), NoBattery: c.NoBattery, NoMeter: c.NoMeter}
+	if c.Image != "" {
+		o.Image, err = LoadImage(c.Image)
+	} else {
+		o.Home, err = NewHome(home)
+	}
 	if err != nil {
 		return nil, err
 	}
+	for _, text := range c.Also {
+		home.Seed++
+		u, err := also(text, home)
+		if err != nil {
+			return nil, err
+		}
+		o.Others = append(o.Others, u)
+	}
 	return New(o)
+}
+
+// also is the unit that text describes: its id, and a model, whose other settings are those of home, or an image.
+func also(text string, home HomeOptions) (Unit, error) {
+	number, what, ok := strings.Cut(text, "=")
+	id, err := strconv.ParseUint(number, 10, 8)
+	if !ok || err != nil || id == 0 {
+		return Unit{}, fmt.Errorf("another inverter %q: write it as UNIT=MODEL or UNIT=IMAGE, such as 2=SG5.0RS", text)
+	}
+	u := Unit{ID: byte(id)}
+	home.Model = what
+	if slices.ContainsFunc(sites, func(s site) bool { return s.model == what }) {
+		u.Home, err = NewHome(home)
+	} else {
+		u.Image, err = LoadImage(what)
+	}
+	return u, err
 }
 
 // start is the time that date means.

@@ -18,31 +18,34 @@ import (
 // "exception=6:5600-5638@0.1" spoils a tenth of the reads of one block, "silent*2" the next two requests.
 type Fault struct {
 	Kind     string
-	Value    time.Duration // of slow and late: how long; of the others the number that the kind takes
+	Value    time.Duration // of slow, late and idle: how long; of the others the number that the kind takes
 	From, To uint16        // both 0: any address
 	Chance   float64       // 0: always
 	Times    int           // 0: for ever
+	Unit     byte          // that it is limited to, 0: any; has no text form
 }
 
 // kinds are the faults and the value each has if none is given; a negative one says that it takes none.
 var kinds = map[string]time.Duration{
-	"slow":          2 * time.Second, // answers late and meanwhile nothing else
-	"late":          7 * time.Second, // answers late and meanwhile other requests
-	"silent":        -1,              // accepts and never answers
-	"half":          -1,              // breaks off in the middle of an answer and closes
-	"stall":         -1,              // breaks off in the middle of an answer and stays
-	"wrong-unit":    99,              // another unit id answers
-	"exception":     4,               // this exception code
-	"code0":         -1,              // the exception code 0, which does not exist
-	"bad-length":    4,               // an exception whose header says that it is a byte shorter
-	"bad-count":     2,               // so many bytes of registers less than the answer says
-	"surplus":       3,               // so many bytes after the answer
-	"reset":         -1,              // resets the connection
-	"refuse":        2,               // exception 2 for an address range
-	"frozen":        -1,              // the registers do not change any more
-	"asleep":        -1,              // a string inverter at night: no voltage, the day's yield stays
-	"second-client": -1,              // another client's answer comes first
-	"off":           -1,              // closes every connection at once
+	"slow":          2 * time.Second,  // answers late and meanwhile nothing else
+	"late":          7 * time.Second,  // answers late and meanwhile other requests
+	"silent":        -1,               // accepts and never answers
+	"half":          -1,               // breaks off in the middle of an answer and closes
+	"stall":         -1,               // breaks off in the middle of an answer and stays
+	"wrong-unit":    99,               // another unit id answers
+	"exception":     4,                // this exception code
+	"code0":         -1,               // the exception code 0, which does not exist
+	"bad-length":    4,                // an exception whose header says that it is a byte shorter
+	"bad-count":     2,                // so many bytes of registers less than the answer says
+	"surplus":       3,                // so many bytes after the answer
+	"reset":         -1,               // resets the connection
+	"refuse":        2,                // exception 2 for an address range
+	"zeros":         -1,               // registers read 0, as of a dongle that starts or lost its inverter
+	"frozen":        -1,               // the registers do not change any more
+	"asleep":        -1,               // a string inverter at night: no voltage, the day's yield stays
+	"second-client": -1,               // another client's answer comes first
+	"idle":          12 * time.Second, // closes a connection after so long without a request
+	"off":           -1,               // closes every connection at once
 }
 
 // FaultKinds are the kinds of faults there are, sorted.
@@ -81,7 +84,7 @@ func ParseFault(text string) (Fault, error) {
 		area, local = cmp.Or(value, area), true
 	case given && usual < 0:
 		return bad(kind + " takes no value")
-	case given && (kind == "slow" || kind == "late"):
+	case given && timed(kind):
 		d, err := time.ParseDuration(value)
 		if err != nil || d < 0 {
 			return bad("a duration such as 2s is needed")
@@ -114,7 +117,7 @@ func (f Fault) String() string {
 	s := f.Kind
 	switch usual := kinds[f.Kind]; {
 	case f.Kind == "refuse" || usual < 0:
-	case f.Kind == "slow" || f.Kind == "late":
+	case timed(f.Kind):
 		s += "=" + f.Value.String()
 	default:
 		s += "=" + strconv.Itoa(int(f.Value))
@@ -135,14 +138,20 @@ func (f Fault) String() string {
 	return s
 }
 
+// timed reports whether the value of a kind is a duration.
+func timed(kind string) bool { return kind == "slow" || kind == "late" || kind == "idle" }
+
 // UnmarshalText lets a command line take faults.
 func (f *Fault) UnmarshalText(text []byte) (err error) {
 	*f, err = ParseFault(string(text))
 	return err
 }
 
-// touches reports whether the fault is about reads that start at address.
-func (f Fault) touches(address uint16) bool {
+// touches reports whether the fault is about reads of a unit that start at address.
+func (f Fault) touches(unit byte, address uint16) bool {
+	if f.Unit != 0 && f.Unit != unit {
+		return false
+	}
 	return f.From == 0 && f.To == 0 || f.From <= address && address <= f.To
 }
 

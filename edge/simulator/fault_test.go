@@ -49,6 +49,8 @@ func TestFaultsAreSeenOnTheWire(t *testing.T) {
 		"surplus=1":     good, // and one byte more
 		"reset":         func(e exchange) bool { return errors.Is(e.err, io.EOF) },
 		"off":           func(e exchange) bool { return e.err != nil && e.after == 0 },
+		"zeros":         func(e exchange) bool { return good(e) && bytes.Equal(e.answer[9:], make([]byte, 4)) },
+		"idle":          good,
 		"second-client": func(e exchange) bool { return e.err == nil && e.answer[0] != 1 && len(e.answer) == 13 },
 	} {
 		t.Run(text, func(t *testing.T) {

@@ -39,6 +39,9 @@ type arrival struct {
 func (c *link) receive(ctx context.Context, frames chan<- arrival) error {
 	defer close(frames)
 	for {
+		if err := c.conn.SetReadDeadline(c.server.idleUntil()); err != nil {
+			return err
+		}
 		frame, err := readFrame(c.conn)
 		if err != nil {
 			return err
@@ -165,6 +168,16 @@ func (s *Server) replied() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.watch.replied = now
+}
+
+// idleUntil is when a connection without a request is closed; zero is never.
+func (s *Server) idleUntil() time.Time {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if after, ok := s.strike(0, 0, "idle")["idle"]; ok {
+		return time.Now().Add(after)
+	}
+	return time.Time{}
 }
 
 // names lists the faults for the trace.

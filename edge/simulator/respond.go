@@ -36,13 +36,17 @@ func (s *Server) respond(connection int, request arrival) (pdu []byte, struck st
 	if (r.Function == readInput || r.Function == readHolding) && len(asked) == 5 {
 		r.Start, r.Count = binary.BigEndian.Uint16(asked[1:]), binary.BigEndian.Uint16(asked[3:])
 	}
-	struck = s.strike(r.Start, "")
+	struck = s.strike(r.Unit, r.Start, "")
 	words, code := s.read(r, len(asked), time.Now(), struck)
 	for _, fault := range []string{"exception", "code0", "bad-length"} {
 		if value, ok := struck[fault]; ok {
 			code = int(value)
 		}
 	}
+	if struck.has("zeros") {
+		clear(words)
+	}
+	r.zeros = !slices.ContainsFunc(words, func(w uint16) bool { return w != 0 })
 	r.Exception, r.Faults = code, struck.names()
 	s.watch.request(r, s.with.PollStart)
 	if code >= 0 {
@@ -55,12 +59,12 @@ func (s *Server) respond(connection int, request arrival) (pdu []byte, struck st
 	return pdu, struck
 }
 
-// strike throws the dice of the faults for a read that starts at address, of one kind only if that is given.
-func (s *Server) strike(address uint16, only string) strikes {
+// strike throws the dice of the faults for a read of a unit that starts at address, of one kind only if that is given.
+func (s *Server) strike(unit byte, address uint16, only string) strikes {
 	struck := strikes{}
 	for i := range s.faults {
 		f := &s.faults[i]
-		if only != "" && f.Kind != only || !f.touches(address) || f.Chance > 0 && s.dice.Float64() >= f.Chance {
+		if f.Kind != only && (only != "" || f.Kind == "idle") || !f.touches(unit, address) || f.Chance > 0 && s.dice.Float64() >= f.Chance {
 			continue
 		}
 		struck[f.Kind] = f.Value
@@ -75,9 +79,9 @@ func (s *Server) strike(address uint16, only string) strikes {
 
 // read returns the words that r asks for, or the code of an exception; -1 is none.
 func (s *Server) read(r Request, length int, now time.Time, struck strikes) ([]uint16, int) {
-	kind := registers.Input
+	kind, u := registers.Input, s.units[r.Unit]
 	switch {
-	case r.Unit != s.with.Unit:
+	case u == nil:
 		return nil, noSuchUnit
 	case r.Function == readHolding:
 		kind = registers.Holding
@@ -87,74 +91,25 @@ func (s *Server) read(r Request, length int, now time.Time, struck strikes) ([]u
 	switch {
 	case length != 5 || r.Count == 0 || r.Count > maxWords:
 		return nil, illegalValue
-	case int(r.Start)+int(r.Count) > 1<<16, struck.has("refuse"), s.refused(kind, r.Start):
+	case int(r.Start)+int(r.Count) > 1<<16, struck.has("refuse"), u.refused(kind, r.Start):
 		return nil, illegalAddress
 	}
-	if err := s.refresh(now, r, struck); err != nil {
+	startsPoll := r.Function == readInput && r.Start == s.with.PollStart
+	if err := u.refresh(now, s.Now(), startsPoll, struck); err != nil {
 		s.with.Log.Error("no register values", "error", err)
 		return nil, deviceFailure
 	}
-	table, fill := s.now.input, uint16(0)
-	if kind == registers.Holding {
-		table = s.now.holding
-	}
-	if s.with.Image != nil {
-		fill = s.with.Image.Fill
-	}
-	words := make([]uint16, r.Count)
-	for i := range words {
-		word, ok := table[r.Start+uint16(i)]
-		if !ok {
-			word = fill
-		}
-		words[i] = word
-	}
-	return words, -1
+	return u.words(kind, r.Start, r.Count), -1
 }
 
-// refused reports whether a read must not start here.
-func (s *Server) refused(kind registers.Kind, start uint16) bool {
-	if s.with.Image == nil {
-		return !s.knows(kind, start)
-	}
-	return kind == registers.Input && slices.ContainsFunc(s.with.Image.Refused, func(area [2]uint16) bool {
-		return area[0] <= start && start <= area[1]
-	})
-}
-
-// refresh takes new values when a poll starts, or when the present ones are old.
-func (s *Server) refresh(now time.Time, r Request, struck strikes) error {
-	fresh := r.Function == readInput && r.Start == s.with.PollStart
-	old := s.now.taken.IsZero() || now.Sub(s.now.taken) >= hold
-	if s.with.Image != nil || !fresh && !old || struck.has("frozen") && !s.now.taken.IsZero() {
-		return nil
-	}
-	p := s.with.Home.At(s.Now())
-	switch {
-	case !struck.has("asleep"):
-		s.asleep = nil
-	case s.asleep == nil:
-		s.asleep = new(p.Sleeping())
-		p = *s.asleep
-	default:
-		at := p.Time
-		p = *s.asleep
-		p.Time = at // only the clock goes on
-	}
-	input, holding, err := s.bank.read(&p)
-	if err != nil {
-		return err
-	}
-	s.now, s.shown = values{now, input, holding}, &p
-	return nil
-}
-
-// Plant returns what the registers showed last, and before the first read what they would show now; nil for an image.
+// Plant returns what the registers of the first unit showed last, and before the first read what they would show now; nil
+// for an image.
 func (s *Server) Plant() *Plant {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.shown == nil && s.with.Home != nil {
-		return new(s.with.Home.At(s.Now()))
+	u := s.units[s.with.Unit]
+	if u.shown == nil && u.with.Home != nil {
+		return new(u.with.Home.At(s.Now()))
 	}
-	return s.shown
+	return u.shown
 }

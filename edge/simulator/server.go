@@ -22,8 +22,6 @@ import (
 	"slices"
 	"sync"
 	"time"
-
-	"sunspool/edge/registers"
 )
 
 // Options of a Server. Either Home or Image is served.
@@ -32,6 +30,7 @@ type Options struct {
 	Image *Image // frozen, word by word
 
 	Unit      byte      // its Modbus unit id; 1 if zero
+	Others    []Unit    // further inverters behind the same dongle
 	Start     time.Time // that the simulated clock shows when the server is made; the host's time if zero
 	Speed     float64   // simulated seconds in a second; 1 if zero
 	PollStart uint16    // wire address of a poll's first read, which also takes new values; 4999 if zero
@@ -47,31 +46,18 @@ const hold = 3 * time.Second
 // Server answers Modbus TCP requests. Its methods may be called from any goroutine.
 type Server struct {
 	with  Options // with the defaults filled in
-	bank  *bank   // nil for an image
-	knows func(registers.Kind, uint16) bool
+	units map[byte]*unit
 	begun time.Time
 
 	mu     sync.Mutex
 	faults []Fault
 	dice   *rand.Rand
-	now    values
-	shown  *Plant // what the values say; nil before the first read and for an image
-	asleep *Plant // as it fell asleep
 	watch  watch
 	open   map[net.Conn]bool
 }
 
-// values are the registers at one instant.
-type values struct {
-	taken          time.Time // host's time
-	input, holding registers.Words
-}
-
 // New makes a server. Nothing listens yet.
 func New(o Options) (*Server, error) {
-	if (o.Home == nil) == (o.Image == nil) {
-		return nil, errors.New("a simulated inverter needs either a home or an image")
-	}
 	now := time.Now()
 	o.Unit = cmp.Or(o.Unit, 1)
 	o.Speed = cmp.Or(o.Speed, 1)
@@ -84,26 +70,22 @@ func New(o Options) (*Server, error) {
 		faults: slices.Clone(o.Faults),
 		dice:   rand.New(rand.NewPCG(o.Seed, 0)),
 		open:   make(map[net.Conn]bool),
+		units:  make(map[byte]*unit),
 	}
-	if o.Image != nil {
-		s.now = values{now, o.Image.Input, o.Image.Holding}
-		return s, nil
+	for _, u := range append([]Unit{{o.Unit, o.Home, o.Image}}, o.Others...) {
+		if s.units[u.ID] != nil {
+			return nil, fmt.Errorf("two simulated inverters with unit id %d", u.ID)
+		}
+		var err error
+		if s.units[u.ID], err = newUnit(u, now); err != nil {
+			return nil, err
+		}
 	}
-	var err error
-	if s.bank, err = newBank(o.Home); err != nil {
-		return nil, err
-	}
-	s.knows = s.bank.knows()
 	return s, nil
 }
 
 // Name is what is simulated: "SH10RT", or "SH15T image real-sh15t-evening-discharging".
-func (s *Server) Name() string {
-	if s.with.Image != nil {
-		return fmt.Sprintf("%s image %s", s.with.Image.Model, s.with.Image.ID)
-	}
-	return s.with.Home.site.model
-}
+func (s *Server) Name() string { return s.units[s.with.Unit].name() }
 
 // Now is the simulated time.
 func (s *Server) Now() time.Time {
@@ -167,7 +149,7 @@ func (s *Server) ServeConn(ctx context.Context, conn net.Conn) {
 	s.mu.Lock()
 	number := s.watch.connect(time.Now())
 	s.open[conn] = true
-	struck := s.strike(0, "off")
+	struck := s.strike(0, 0, "off")
 	s.mu.Unlock()
 	log := s.with.Log.With("connection", number, "remote", conn.RemoteAddr().String())
 	log.Info("connected")

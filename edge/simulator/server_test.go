@@ -119,7 +119,7 @@ func TestIndependentClientReadsEveryBlock(t *testing.T) {
 				read(b.Start, b.Count)
 			}
 		}
-		want, holding, err := s.bank.read(new(h.At(s.Plant().Time)))
+		want, holding, err := s.units[1].bank.read(new(h.At(s.Plant().Time)))
 		if err != nil {
 			t.Fatal(err)
 		}

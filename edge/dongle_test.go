@@ -1,0 +1,116 @@
+package edge
+
+import (
+	"log/slog"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"sunspool/edge/simulator"
+)
+
+// pair is two inverters behind one dongle, unit 2 a string inverter.
+func pair(t *testing.T) (b *bed, second *Inverter) {
+	t.Helper()
+	load := func(id string) *simulator.Image {
+		image, err := simulator.LoadImage(id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return image
+	}
+	sim, err := simulator.New(simulator.Options{Image: load(hybridImage), Others: []simulator.Unit{{ID: 2, Image: load("calc-sg5rs-sunny-exporting")}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b = newBed(t, sim)
+	return b, b.unit(2)
+}
+
+// unit is another inverter behind the same dongle.
+func (b *bed) unit(id byte) *Inverter {
+	return &Inverter{Unit: id, Log: slog.New(slog.DiscardHandler), Dongle: b.in.Dongle}
+}
+
+// pollOf waits for its turn and reads in.
+func (b *bed) pollOf(in *Inverter) (Reading, error) {
+	b.t.Helper()
+	if err := b.in.Dongle.Pace.Wait(b.t.Context()); err != nil {
+		b.t.Fatal(err)
+	}
+	return in.Read(b.t.Context())
+}
+
+func TestTwoUnitsShareOneConnection(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b, second := pair(t)
+		for i := range 200 {
+			if i == 100 {
+				b.in.Dongle.Close()
+			}
+			one, err1 := b.pollOf(b.in)
+			two, err2 := b.pollOf(second)
+			if err1 != nil || err2 != nil || one.Model.Name != "SH4.0RS" || two.Model.Name != "SG5.0RS" || one.Serial == two.Serial {
+				t.Fatalf("%s %s, %v; %s %s, %v", one.Model.Name, one.Serial, err1, two.Model.Name, two.Serial, err2)
+			}
+		}
+		if a := b.sim.Audit(); a.Connects != 2 || a.Polls != 400 {
+			t.Errorf("%+v", a)
+		}
+		b.polite()
+	})
+}
+
+// What is wrong with one unit does not keep the other from being read; a lost connection concerns both.
+func TestTroubleOfOneUnitIsNotTheOthers(t *testing.T) {
+	for _, fault := range []simulator.Fault{
+		{Kind: "exception", Value: 11, Unit: 2}, {Kind: "exception", Value: 10, Unit: 2}, {Kind: "exception", Value: 2, Unit: 2},
+		{Kind: "exception", Value: 4, Unit: 2}, {Kind: "zeros", Unit: 2},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			b, second := pair(t)
+			b.sim.SetFaults(fault)
+			for range 200 {
+				if _, err := b.pollOf(b.in); err != nil {
+					t.Fatalf("%v: %v", fault, err)
+				}
+				if _, err := b.pollOf(second); err == nil {
+					t.Fatalf("%v: unit 2 was read", fault)
+				}
+			}
+			if a := b.sim.Audit(); a.Connects != 1 {
+				t.Errorf("%v: %d connections", fault, a.Connects)
+			}
+			b.sim.SetFaults()
+			if _, err := b.pollOf(second); err != nil {
+				t.Errorf("%v: unit 2 is well again: %v", fault, err)
+			}
+			b.sim.SetFaults(simulator.Fault{Kind: "silent", Times: 1})
+			start := time.Now()
+			b.pollOf(b.in)
+			if _, err := b.pollOf(second); err == nil || time.Since(start) < 5*time.Second {
+				t.Errorf("%v: the dongle was not left alone after a lost connection", fault)
+			}
+			b.polite()
+		})
+	}
+}
+
+func TestAnotherInverterAtOneUnitDoesNotKeepTheOtherFromBeingRead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b, second := pair(t)
+		second.Serial = "A2200000000"
+		for range 200 {
+			if _, err := b.pollOf(b.in); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := b.pollOf(second); err == nil {
+				t.Fatal("another inverter is read")
+			}
+		}
+		if a := b.sim.Audit(); a.Connects > 8 { // 2000 s: at once, then 1, 2, 4 ... min later
+			t.Errorf("%d connections", a.Connects)
+		}
+		b.polite()
+	})
+}
