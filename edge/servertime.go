@@ -93,30 +93,33 @@ func (u *Uploader) ask(ctx context.Context) error {
 		return err
 	}
 	req.Header.Set("User-Agent", u.Agent)
-	resp, err := u.do(req)
-	if err != nil {
-		return err
-	}
-	defer resp.Body.Close()
-	if _, err := io.Copy(io.Discard, io.LimitReader(resp.Body, maxAnswer)); err != nil {
-		return fmt.Errorf("answer of the server: %w", err)
-	}
-	return nil
+	_, _, err = u.do(req)
+	return err
 }
 
-// do makes a request and lets the clock hear the answer.
-func (u *Uploader) do(req *http.Request) (*http.Response, error) {
-	if u.Clock == nil {
-		return u.Client.Do(req)
+// do makes a request and reads its answer, as far as one may be long, and lets the clock hear it. The error is
+// *interrupted if the request was on its way.
+func (u *Uploader) do(req *http.Request) (resp *http.Response, answer []byte, err error) {
+	var asked time.Duration
+	if u.Clock != nil {
+		asked = u.Clock.Host.Up()
 	}
-	asked := u.Clock.Host.Up()
-	resp, err := u.Client.Do(req)
+	var c connection
+	resp, err = u.Client.Do(req.WithContext(c.trace(req.Context())))
 	if err != nil {
-		u.Clock.Refused(err)
-		return nil, err
+		if u.Clock != nil {
+			u.Clock.Refused(err)
+		}
+		return nil, nil, c.fail(err)
 	}
-	u.Clock.Hear(resp, asked)
-	return resp, nil
+	defer resp.Body.Close()
+	if u.Clock != nil {
+		u.Clock.Hear(resp, asked)
+	}
+	if answer, err = io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1)); err != nil {
+		return nil, nil, c.fail(fmt.Errorf("answer of the server: %w", err))
+	}
+	return resp, answer, nil
 }
 
 // verifyBy makes client verify certificates by the time that c knows.
