@@ -36,18 +36,25 @@ func (c *connection) set(conn net.Conn, dialing bool) {
 	c.conn, c.dialing = conn, dialing
 }
 
-// fail ends the connection of a request that failed with err: a router that restarts forgets its connections silently,
-// and the next request over the same HTTP/2 connection would wait for its whole timeout again.
-func (c *connection) fail(err error) error {
+// close ends the connection: a router that restarts forgets its connections silently, and the next request over the
+// same HTTP/2 connection would wait for its whole timeout again.
+func (c *connection) close() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.conn != nil {
-		if t, ok := c.conn.(*tls.Conn); ok {
-			t.NetConn().Close() // at once: a Close of TLS waits until its last message is written
-		} else {
-			c.conn.Close()
-		}
+	switch conn := c.conn.(type) {
+	case nil:
+	case *tls.Conn:
+		conn.NetConn().Close() // at once: a Close of TLS waits until its last message is written
+	default:
+		conn.Close()
 	}
+}
+
+// fail closes the connection of a request that failed with err.
+func (c *connection) fail(err error) error {
+	c.close()
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	if c.dialing {
 		return err
 	}

@@ -117,7 +117,8 @@ func (u *Uploader) do(req *http.Request) (resp *http.Response, answer []byte, er
 		u.Clock.Hear(resp, asked)
 	}
 	if answer, err = io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1)); err != nil {
-		return nil, nil, c.fail(fmt.Errorf("answer of the server: %w", err))
+		c.close()
+		return nil, nil, fmt.Errorf("answer of the server: %w", err) // it had read the request
 	}
 	return resp, answer, nil
 }

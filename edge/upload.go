@@ -44,6 +44,7 @@ type Uploader struct {
 	limit      int // the most that the server takes, as far as we know
 	limitBytes int // the same, of a body before it is compressed
 	limitSince time.Time
+	ceiling    ceiling   // of the samples in a batch, by what came to nothing
 	plainUntil time.Time // no compression before
 	gzipTaken  bool      // the server did read a compressed batch
 	gzip       *gzip.Writer
@@ -75,7 +76,7 @@ func (u *Uploader) Deliver(ctx context.Context) (more bool, err error) {
 		}
 	}
 	if wait := u.notBefore.Sub(now()); wait > 0 {
-		return false, &later{"the server asked for time", wait}
+		return false, &later{why: "the server asked for time", after: wait}
 	}
 	u.rename.expire()
 	b, err := u.next()
@@ -102,7 +103,7 @@ func (u *Uploader) next() (b batch, err error) {
 	hunting := len(u.poison.hunt) > 0
 	if u.Fresh > 0 && now().Sub(u.freshAt) >= u.Fresh && (hunting || u.Spool.Ready() > u.size) {
 		u.freshAt = now()
-		if b.records, err = u.Spool.PeekNewest(min(u.BatchSize, u.limit), u.aside); err != nil || len(b.records) > 0 {
+		if b.records, err = u.Spool.PeekNewest(u.ceiling.of(min(u.BatchSize, u.limit)), u.aside); err != nil || len(b.records) > 0 {
 			return b, err
 		}
 	}
@@ -146,15 +147,17 @@ func (u *Uploader) resize(sent int, more bool) {
 	case sent == u.size:
 		u.size *= 2
 	}
-	u.size = max(1, min(u.size, u.limit))
+	u.size = max(1, u.ceiling.of(min(u.size, u.limit)))
 }
 
 // send posts a batch and settles it by the answer: what the server has and what it will never take leaves the spool in
 // one transaction.
 func (u *Uploader) send(ctx context.Context, b batch) error {
 	records := ofOneDevice(b.records)
+	records = records[:u.ceiling.of(len(records))]
 	sent, bytes, receipt, err := u.post(ctx, records)
 	records = records[:sent]
+	u.learn(ctx, sent, err)
 	switch e := err.(type) {
 	case nil:
 		if b.probe {
@@ -192,6 +195,26 @@ func (u *Uploader) send(ctx context.Context, b batch) error {
 		return u.forbidden(records, b.hunted, e)
 	}
 	return err
+}
+
+// learn adapts the size of batches to what became of one of n samples: an answer, or nothing.
+func (u *Uploader) learn(ctx context.Context, n int, err error) {
+	busy := false
+	switch e := err.(type) {
+	case *later:
+		busy = e.busy
+	case *interrupted:
+		busy = ctx.Err() == nil // else it was us
+	case nil:
+		u.ceiling.raise(n)
+	}
+	if busy {
+		u.ceiling.lower(n, u.BatchSize)
+		u.size = u.ceiling.of(u.size)
+		if u.ceiling.lull > 0 {
+			u.size = u.ceiling.of(u.BatchSize)
+		}
+	}
 }
 
 // settle acts on a receipt for records. Our own server says of each sample whether it took it: no search is needed.
