@@ -159,13 +159,13 @@ func (s *Spool) replace(file *os.File, d *damaged, m mark, found *Opening) error
 	if lost.Aside, err = freeName(s.path); err != nil {
 		return err
 	}
-	if err := errors.Join(os.Rename(fresh, s.path+".salvaged"), syncDir(filepath.Dir(s.path))); err != nil {
+	if err := errors.Join(os.Rename(fresh, salvagedPath(s.path)), syncDir(filepath.Dir(s.path))); err != nil {
 		return err
 	}
 	if err := os.Rename(s.path, lost.Aside); err != nil {
 		return err
 	}
-	if err := finishSalvage(s.path); err != nil {
+	if err := adoptSalvaged(s.path); err != nil {
 		return err
 	}
 	file.Truncate(info.Size()) // gives back what was allocated beyond its end
@@ -173,21 +173,6 @@ func (s *Spool) replace(file *os.File, d *damaged, m mark, found *Opening) error
 	found.Salvaged += lost.Salvaged
 	found.Unreadable += lost.Unreadable
 	return nil
-}
-
-// finishSalvage gives a salvaged spool its name, if a power cut came between, and else removes it: then the damaged file
-// is still there to be salvaged again.
-func finishSalvage(path string) error {
-	whole := path + ".salvaged"
-	if _, err := os.Lstat(whole); errors.Is(err, os.ErrNotExist) {
-		return nil
-	} else if err != nil {
-		return err
-	}
-	if _, err := os.Lstat(path); err == nil {
-		return os.Remove(whole)
-	}
-	return errors.Join(os.Rename(whole, path), syncDir(filepath.Dir(path)))
 }
 
 func freeName(path string) (string, error) {
