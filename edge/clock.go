@@ -60,12 +60,12 @@ const (
 // every poll. The error is the spool's, or a *health.Fault that says what is wrong or waited for.
 func (c *Clock) Check() error {
 	synced := c.vouched() // asked before the clock is read: a time server sets it first, then the kernel says so
-	wall, up, ok := c.look()
-	if !ok {
-		return nil // the host is busy: the next poll is soon
-	}
-	if err := c.join(up); err != nil {
+	if err := c.join(c.Host.Up()); err != nil {
 		return err
+	}
+	wall, up, ok := c.look()
+	if !ok { // the host is busy: the next poll is soon
+		return c.busy()
 	}
 	seen := anchor{Taken: up, Start: wall.Add(-up).UnixNano(), Quality: Synced}
 	if c.Trust {
@@ -194,8 +194,9 @@ func (c *Clock) join(up time.Duration) error {
 
 // Date returns the time of an instant that is age ago, and what is known of it. Undated, it is what the host thinks.
 func (c *Clock) Date(age time.Duration) (time.Time, When) {
+	since := c.Host.Up() - age
 	wall, up, _ := c.look()
-	when := When{Boot: c.boot, Since: max(up-age, 0)}
+	when := When{Boot: c.boot, Since: max(since, 0), id: c.Host.BootID}
 	switch {
 	case c.Trust:
 		when.Quality = Believed
@@ -203,7 +204,7 @@ func (c *Clock) Date(age time.Duration) (time.Time, When) {
 		when.Quality = c.anchor.Quality
 		return c.anchor.at(when.Since), when
 	}
-	return timestamp(wall.Add(-age)), when
+	return timestamp(wall.Add(since - up)), when
 }
 
 // dated reports whether the samples of this boot can have a time. The caller is the one of Check, or has the lock.
@@ -247,6 +248,18 @@ func (c *Clock) unsynced() error {
 			c.doubt.at(c.doubt.Taken).Format(time.RFC3339), c.Spool.Newest().UTC().Format(time.RFC3339))
 	}
 	return f
+}
+
+// busy says that the time is not known because the host is too busy to be asked, nil if it is known.
+func (c *Clock) busy() error {
+	if c.Trust || c.dated() {
+		return nil
+	}
+	return &health.Fault{
+		Code: "clock_unsynced", What: "the time is not known: samples are kept until it is",
+		Why:  "this host is so busy that its clocks could not be read at one instant",
+		Next: "nothing, if it passes: they are read again with each poll",
+	}
 }
 
 // disputed says that the kernel and our server differ by so much that the server will not take the samples.

@@ -23,6 +23,8 @@ type When struct {
 	Boot    uint32        // number of the boot in the spool, 0 if unknown
 	Since   time.Duration // that the host had been up, suspended time included
 	Quality Quality       // of Sample.Time
+
+	id string // of a boot whose number is not known yet, see Spool.numberBoot; it is not stored
 }
 
 // Quality says who vouches for a sample's time.
