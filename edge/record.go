@@ -1,6 +1,7 @@
 package edge
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -63,6 +64,14 @@ func (r *Record) encode() []byte {
 	b = binary.AppendUvarint(b, uint64(r.When.Boot))
 	b = binary.AppendUvarint(b, uint64(r.When.Since))
 	b = r.Sample.AppendPacked(b)
+	binary.BigEndian.PutUint32(b[1:], crc32.Checksum(b[5:], castagnoli))
+	return b
+}
+
+// undate returns a copy of a whole record whose time is not known any more.
+func undate(record []byte) []byte {
+	b := bytes.Clone(record)
+	b[13] = byte(Undated)
 	binary.BigEndian.PutUint32(b[1:], crc32.Checksum(b[5:], castagnoli))
 	return b
 }
