@@ -17,6 +17,7 @@ const (
 	tooMany     = 50               // refusals among them: then it is not the samples
 	trials      = 10               // requests in a minute that the search for a poison may cost
 	trustFor    = time.Hour        // that a server is known by an earlier answer
+	versionRest = time.Hour        // between trials of what was given up, by servers of versions that are new
 	requeueRest = 24 * time.Hour   // between trials of what was given up before a server came to its senses
 )
 

@@ -51,6 +51,9 @@ type Uploader struct {
 	freshAt    time.Time // when the newest samples went last
 	notBefore  time.Time // of the next request, as the server asked
 	version    string    // of the server, "" if it does not tell
+	met        string    // the last version for which the quarantine was tried again,
+	metAt      time.Time // and when
+	company    bool      // what was tried again goes with new samples: refused alone it would be a suspect for long
 
 	origin origin
 	rename rename
@@ -89,6 +92,7 @@ func (u *Uploader) Deliver(ctx context.Context) (more bool, err error) {
 	u.Backoff.Reset()
 	more = u.Spool.Ready() > 0
 	u.resize(len(b.records), more)
+	more, u.company = more && !u.company, false
 	return more, nil
 }
 
@@ -262,11 +266,30 @@ func (u *Uploader) settle(records []Record, receipt wire.Receipt) error {
 	return u.trust(len(stored))
 }
 
-// meetVersion gives what is in quarantine another chance with a server of another version, if it tells one.
+// meetVersion gives what is in quarantine another chance with a server of another version, if it tells one. Behind one
+// name there may be servers of two versions, while they are updated or for long: each gets its chance, but a version
+// that had one is no news again for a day.
 func (u *Uploader) meetVersion() error {
-	if u.version == "" {
+	if u.version == "" || u.version == u.met {
 		return nil
 	}
-	_, err := u.Spool.RequeueOnce("server", u.version)
+	last, known, err := u.Spool.Met("server", u.version)
+	rest := versionRest
+	if known {
+		rest = requeueRest
+	}
+	switch {
+	case err != nil:
+		return err
+	case last:
+		u.met = u.version
+		return nil
+	case !u.metAt.IsZero() && now().Sub(u.metAt) < rest:
+		return nil
+	}
+	moved, err := u.Spool.RequeueOnce("server", u.version)
+	if err == nil {
+		u.met, u.metAt, u.company = u.version, now(), moved > 0
+	}
 	return err
 }
