@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"sunspool/health"
@@ -37,12 +36,12 @@ type Clock struct {
 	refuted anchor // what the kernel vouched for and our server did not
 	since   time.Duration
 
-	accused atomic.Bool // by the server, of a time in the future
-
 	mu     sync.Mutex
-	anchor anchor // of this boot
-	doubt  anchor // what the kernel vouches for although newer samples exist
-	heard  *hearing
+	anchor anchor   // of this boot
+	doubt  anchor   // what the kernel vouches for although newer samples exist
+	heard  *hearing // since the last Check
+	said   *hearing // the last of all
+	ahead  ahead
 	bound  bool // certificates are verified by the host's clock alone
 }
 
@@ -68,15 +67,17 @@ func (c *Clock) Check() error {
 		return c.busy()
 	}
 	seen := anchor{Taken: up, Start: wall.Add(-up).UnixNano(), Quality: Synced}
+	heard := c.latest()
 	if c.Trust {
 		seen.Quality = Believed
-		return c.Spool.Date(c.boot, seen, up)
+		if err := c.retract(seen.at(up)); err != nil {
+			return err
+		}
+		if err := c.Spool.Date(c.boot, seen, up); err != nil {
+			return err
+		}
+		return c.disputed(seen)
 	}
-	c.mu.Lock()
-	heard := c.heard
-	c.heard = nil
-	c.mu.Unlock()
-
 	next, doubt := c.choose(seen, synced, heard)
 	if next.set() {
 		if err := c.adopt(next, up); err != nil {
@@ -89,13 +90,13 @@ func (c *Clock) Check() error {
 	if !c.dated() {
 		return c.unsynced()
 	}
-	if err := c.retract(up); err != nil {
+	if err := c.retract(c.anchor.at(up)); err != nil {
 		return err
 	}
 	if err := c.Spool.Date(c.boot, c.anchor, up); err != nil {
 		return err
 	}
-	return c.disputed(heard)
+	return c.disputed(c.anchor)
 }
 
 // vouched reports whether the kernel says that a time server keeps its clock. It is not asked when it does not matter.
@@ -164,19 +165,6 @@ func (c *Clock) adopt(a anchor, up time.Duration) error {
 	return nil
 }
 
-// retract takes back times that a clock gave which was ahead, after the server refused one: it is a server that takes
-// no sample of the future, so it has none of them.
-func (c *Clock) retract(up time.Duration) error {
-	if !c.accused.Swap(false) {
-		return nil
-	}
-	n, err := c.Spool.Retract(c.anchor.at(up))
-	if n > 0 {
-		c.Log.Warn("samples from the future are dated anew", "samples", n)
-	}
-	return err
-}
-
 // join learns the number of this boot and the anchor that an earlier process left.
 func (c *Clock) join(up time.Duration) error {
 	if c.boot != 0 {
@@ -185,6 +173,9 @@ func (c *Clock) join(up time.Duration) error {
 	boot, a, err := c.Spool.Join(c.Host.BootID, up)
 	if err != nil {
 		return err
+	}
+	if a.Quality == Believed && !c.Trust {
+		a = anchor{} // it was, but is not any more
 	}
 	c.mu.Lock()
 	c.boot, c.anchor = boot, a
@@ -196,7 +187,7 @@ func (c *Clock) join(up time.Duration) error {
 func (c *Clock) Date(age time.Duration) (time.Time, When) {
 	since := c.Host.Up() - age
 	wall, up, _ := c.look()
-	when := When{Boot: c.boot, Since: max(since, 0), id: c.Host.BootID}
+	when := When{Boot: c.boot, Since: since, id: c.Host.BootID}
 	switch {
 	case c.Trust:
 		when.Quality = Believed
@@ -259,17 +250,5 @@ func (c *Clock) busy() error {
 		Code: "clock_unsynced", What: "the time is not known: samples are kept until it is",
 		Why:  "this host is so busy that its clocks could not be read at one instant",
 		Next: "nothing, if it passes: they are read again with each poll",
-	}
-}
-
-// disputed says that the kernel and our server differ by so much that the server will not take the samples.
-func (c *Clock) disputed(h *hearing) error {
-	if h == nil || h.near(c.anchor, maxAhead) {
-		return nil
-	}
-	return &health.Fault{
-		Code: "clock_disputed", What: fmt.Sprintf("this host's clock and the server's differ by %v", time.Duration(c.anchor.Start-h.Start).Round(time.Second)),
-		Why:  "a time server vouches for this host's clock, so the server's is taken to be wrong",
-		Next: "set the clock of the server; samples that it takes to be from the future wait until then",
 	}
 }

@@ -109,12 +109,16 @@ func (s *Spool) Retract(truth time.Time) (total int, err error) {
 			if err == nil {
 				total += moved
 				s.held.Add(int64(moved))
+				s.redated.Add(int64(moved))
 			}
 			return err
 		})
 	}
 	return total, err
 }
+
+// Redated is how many samples lost their times since the spool was opened, to get others.
+func (s *Spool) Redated() int64 { return s.redated.Load() }
 
 // recall finds the newest time anew, after samples gave theirs back.
 func (s *Spool) recall(tx *bolt.Tx) error {

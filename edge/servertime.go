@@ -47,10 +47,6 @@ func (c *Clock) Hear(r *http.Response, asked time.Duration) {
 	c.heard = &hearing{anchor{Taken: up, Start: middle.UnixNano(), Quality: ByServer}, dateSlack + took/2}
 }
 
-// Accused takes note that the server refused a sample because it is of the future. If the clock was ahead when that
-// sample was made, and is not any more, the next Check dates it anew.
-func (c *Clock) Accused() { c.accused.Store(true) }
-
 // Certificates returns the time by which certificates are verified. While the host's clock is not set it may be in
 // 1970, where no certificate is valid yet: then it is at least the newest that we know it to be. That is never later
 // than the truth unless an earlier clock was ahead, which Refused finds out.

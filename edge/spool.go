@@ -55,6 +55,7 @@ type Spool struct {
 
 	waiting, quarantined    atomic.Int64
 	held, estimated, newest atomic.Int64   // see Held, Estimated, Newest
+	redated                 atomic.Int64   // see Redated
 	given                   map[int64]bool // times that were given, from givenFrom on; nil while only the newest matters
 	givenFrom               int64
 }

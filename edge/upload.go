@@ -49,6 +49,7 @@ type Uploader struct {
 	gzipTaken  bool      // the server did read a compressed batch
 	gzip       *gzip.Writer
 	freshAt    time.Time // when the newest samples went last
+	others     bool      // go next: the newest came to nothing
 	notBefore  time.Time // of the next request, as the server asked
 	version    string    // of the server, "" if it does not tell
 	met        string    // the last version for which the quarantine was tried again,
@@ -67,6 +68,7 @@ type batch struct {
 	records []Record
 	hunted  bool // the top of the hunt
 	probe   bool // one sample that shows whether the token is good
+	fresh   bool // the newest
 }
 
 // Deliver makes one request and settles what the answer says of its samples. It reports whether there may be more that
@@ -82,11 +84,13 @@ func (u *Uploader) Deliver(ctx context.Context) (more bool, err error) {
 		return false, &later{why: "the server asked for time", after: wait}
 	}
 	u.rename.expire()
+	u.poison.future.expire(u.Spool.Redated())
 	b, err := u.next()
 	if err != nil || len(b.records) == 0 {
 		return false, err
 	}
 	if err := u.send(ctx, b); err != nil {
+		u.others = b.fresh
 		return false, err
 	}
 	u.Backoff.Reset()
@@ -105,8 +109,10 @@ func (u *Uploader) next() (b batch, err error) {
 		return b, err
 	}
 	hunting := len(u.poison.hunt) > 0
-	if u.Fresh > 0 && now().Sub(u.freshAt) >= u.Fresh && (hunting || u.Spool.Ready() > u.size) {
-		u.freshAt = now()
+	others := u.others
+	u.others = false
+	if !others && u.Fresh > 0 && now().Sub(u.freshAt) >= u.Fresh && (hunting || u.Spool.Ready() > u.size) {
+		u.freshAt, b.fresh = now(), true
 		if b.records, err = u.Spool.PeekNewest(u.ceiling.of(min(u.BatchSize, u.limit)), u.aside); err != nil || len(b.records) > 0 {
 			return b, err
 		}
@@ -227,15 +233,20 @@ func (u *Uploader) settle(records []Record, receipt wire.Receipt) error {
 	for _, r := range receipt.Rejected {
 		verdict[r.Index] = r
 	}
-	var stored, ahead []uint64
+	var stored []uint64
+	var ahead []Record
+	var newest time.Time
 	var poisoned []Poison
 	for i, r := range records {
 		rejected, bad := verdict[i]
 		switch {
 		case !bad:
 			stored = append(stored, r.Seq)
+			if r.Sample.Time.After(newest) {
+				newest = r.Sample.Time
+			}
 		case rejected.Code == wire.CodeInFuture:
-			ahead = append(ahead, r.Seq)
+			ahead = append(ahead, r)
 		default:
 			poisoned = append(poisoned, Poison{r.Seq, rejected.Code, clip(rejected.Detail), now(), now()})
 		}
@@ -244,10 +255,7 @@ func (u *Uploader) settle(records []Record, receipt wire.Receipt) error {
 	if err != nil {
 		return err
 	}
-	if len(ahead) > 0 && u.Clock != nil {
-		u.Clock.Accused()
-	}
-	if len(ahead) == len(records) {
+	if fresh := u.ahead(ahead); fresh && len(ahead) == len(records) {
 		return fmt.Errorf("%w: %s", errAhead, clip(receipt.Rejected[0].Detail))
 	}
 	if err := u.Spool.Settle(stored, kept); err != nil {
@@ -257,8 +265,9 @@ func (u *Uploader) settle(records []Record, receipt wire.Receipt) error {
 	for _, p := range kept {
 		u.poison.forget([]uint64{p.Seq})
 	}
-	for _, seq := range ahead { // one of the clocks is wrong, not the sample
-		u.poison.suspicion(seq).retryAt = now().Add(suspectRest)
+	u.poison.future.taken(stored)
+	if u.Clock != nil {
+		u.Clock.Acquitted(newest)
 	}
 	u.Uploaded.Add(int64(len(stored)))
 	u.Duplicates.Add(int64(len(stored) - receipt.Inserted))
