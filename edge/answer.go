@@ -24,6 +24,7 @@ type (
 	later struct {
 		why   string
 		after time.Duration // that the server asked for
+		busy  bool          // with this batch, perhaps: a smaller one may pass
 	}
 	foreign struct{ why string }
 	denied  struct {
@@ -62,7 +63,8 @@ func judge(status int, header http.Header, body []byte, n int, id string) (wire.
 	case status == http.StatusRequestEntityTooLarge:
 		return wire.Receipt{}, &tooLarge{quote(status, body)}
 	case status == http.StatusRequestTimeout, status == http.StatusTooEarly, status == http.StatusTooManyRequests, status >= 500:
-		return wire.Receipt{}, &later{quote(status, body), retryAfterOf(header, now())}
+		busy := status >= 500 || status == http.StatusRequestTimeout
+		return wire.Receipt{}, &later{quote(status, body), retryAfterOf(header, now()), busy}
 	}
 	return wire.Receipt{}, &foreign{quote(status, body)}
 }

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"sunspool/health"
@@ -37,12 +36,12 @@ type Clock struct {
 	refuted anchor // what the kernel vouched for and our server did not
 	since   time.Duration
 
-	accused atomic.Bool // by the server, of a time in the future
-
 	mu     sync.Mutex
-	anchor anchor // of this boot
-	doubt  anchor // what the kernel vouches for although newer samples exist
-	heard  *hearing
+	anchor anchor   // of this boot
+	doubt  anchor   // what the kernel vouches for although newer samples exist
+	heard  *hearing // since the last Check
+	said   *hearing // the last of all
+	ahead  ahead
 	bound  bool // certificates are verified by the host's clock alone
 }
 
@@ -60,23 +59,25 @@ const (
 // every poll. The error is the spool's, or a *health.Fault that says what is wrong or waited for.
 func (c *Clock) Check() error {
 	synced := c.vouched() // asked before the clock is read: a time server sets it first, then the kernel says so
-	wall, up, ok := c.look()
-	if !ok {
-		return nil // the host is busy: the next poll is soon
-	}
-	if err := c.join(up); err != nil {
+	if err := c.join(c.Host.Up()); err != nil {
 		return err
 	}
+	wall, up, ok := c.look()
+	if !ok { // the host is busy: the next poll is soon
+		return c.busy()
+	}
 	seen := anchor{Taken: up, Start: wall.Add(-up).UnixNano(), Quality: Synced}
+	heard := c.latest()
 	if c.Trust {
 		seen.Quality = Believed
-		return c.Spool.Date(c.boot, seen, up)
+		if err := c.retract(seen.at(up)); err != nil {
+			return err
+		}
+		if err := c.Spool.Date(c.boot, seen, up); err != nil {
+			return err
+		}
+		return c.disputed(seen)
 	}
-	c.mu.Lock()
-	heard := c.heard
-	c.heard = nil
-	c.mu.Unlock()
-
 	next, doubt := c.choose(seen, synced, heard)
 	if next.set() {
 		if err := c.adopt(next, up); err != nil {
@@ -89,13 +90,13 @@ func (c *Clock) Check() error {
 	if !c.dated() {
 		return c.unsynced()
 	}
-	if err := c.retract(up); err != nil {
+	if err := c.retract(c.anchor.at(up)); err != nil {
 		return err
 	}
 	if err := c.Spool.Date(c.boot, c.anchor, up); err != nil {
 		return err
 	}
-	return c.disputed(heard)
+	return c.disputed(c.anchor)
 }
 
 // vouched reports whether the kernel says that a time server keeps its clock. It is not asked when it does not matter.
@@ -164,19 +165,6 @@ func (c *Clock) adopt(a anchor, up time.Duration) error {
 	return nil
 }
 
-// retract takes back times that a clock gave which was ahead, after the server refused one: it is a server that takes
-// no sample of the future, so it has none of them.
-func (c *Clock) retract(up time.Duration) error {
-	if !c.accused.Swap(false) {
-		return nil
-	}
-	n, err := c.Spool.Retract(c.anchor.at(up))
-	if n > 0 {
-		c.Log.Warn("samples from the future are dated anew", "samples", n)
-	}
-	return err
-}
-
 // join learns the number of this boot and the anchor that an earlier process left.
 func (c *Clock) join(up time.Duration) error {
 	if c.boot != 0 {
@@ -186,6 +174,9 @@ func (c *Clock) join(up time.Duration) error {
 	if err != nil {
 		return err
 	}
+	if a.Quality == Believed && !c.Trust {
+		a = anchor{} // it was, but is not any more
+	}
 	c.mu.Lock()
 	c.boot, c.anchor = boot, a
 	c.mu.Unlock()
@@ -194,8 +185,9 @@ func (c *Clock) join(up time.Duration) error {
 
 // Date returns the time of an instant that is age ago, and what is known of it. Undated, it is what the host thinks.
 func (c *Clock) Date(age time.Duration) (time.Time, When) {
+	since := c.Host.Up() - age
 	wall, up, _ := c.look()
-	when := When{Boot: c.boot, Since: max(up-age, 0)}
+	when := When{Boot: c.boot, Since: since, id: c.Host.BootID}
 	switch {
 	case c.Trust:
 		when.Quality = Believed
@@ -203,7 +195,7 @@ func (c *Clock) Date(age time.Duration) (time.Time, When) {
 		when.Quality = c.anchor.Quality
 		return c.anchor.at(when.Since), when
 	}
-	return timestamp(wall.Add(-age)), when
+	return timestamp(wall.Add(since - up)), when
 }
 
 // dated reports whether the samples of this boot can have a time. The caller is the one of Check, or has the lock.
@@ -249,14 +241,14 @@ func (c *Clock) unsynced() error {
 	return f
 }
 
-// disputed says that the kernel and our server differ by so much that the server will not take the samples.
-func (c *Clock) disputed(h *hearing) error {
-	if h == nil || h.near(c.anchor, maxAhead) {
+// busy says that the time is not known because the host is too busy to be asked, nil if it is known.
+func (c *Clock) busy() error {
+	if c.Trust || c.dated() {
 		return nil
 	}
 	return &health.Fault{
-		Code: "clock_disputed", What: fmt.Sprintf("this host's clock and the server's differ by %v", time.Duration(c.anchor.Start-h.Start).Round(time.Second)),
-		Why:  "a time server vouches for this host's clock, so the server's is taken to be wrong",
-		Next: "set the clock of the server; samples that it takes to be from the future wait until then",
+		Code: "clock_unsynced", What: "the time is not known: samples are kept until it is",
+		Why:  "this host is so busy that its clocks could not be read at one instant",
+		Next: "nothing, if it passes: they are read again with each poll",
 	}
 }

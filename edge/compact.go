@@ -72,9 +72,6 @@ func (s *Spool) Compact() (gained int64, err error) {
 
 func compactPath(path string) string { return path + ".compact" }
 
-// removeLeftovers removes a copy that was not finished. Only who has the lock of the spool may do that.
-func removeLeftovers(path string) { os.Remove(compactPath(path)) }
-
 // stillNamed reports whether f is the file that path names.
 func stillNamed(f *os.File, path string) bool {
 	ours, err := f.Stat()

@@ -48,28 +48,41 @@ const (
 func (s *Spool) Join(id string, up time.Duration) (n uint32, a anchor, err error) {
 	err = s.do(func() error {
 		return s.commitAcks(func(tx *bolt.Tx) error {
-			boots := tx.Bucket(bootsBucket)
-			if k, v := boots.Cursor().Last(); k != nil {
-				last := decodeBoot(v)
-				if last.ID == id && last.Latest.Taken <= up {
-					n, a = uint32(binary.BigEndian.Uint64(k)), last.Latest
-					return nil
-				}
-			}
-			number, err := boots.NextSequence()
-			if err != nil {
-				return err
-			}
-			n = uint32(number)
-			if number > keptBoots && s.held.Load() == 0 {
-				if err := boots.Delete(seqKey(number - keptBoots)); err != nil {
-					return err
-				}
-			}
-			return putBoot(boots, n, boot{ID: id})
+			n, a, err = s.join(tx, func(last boot) bool { return last.ID == id && last.Latest.Taken <= up }, id)
+			return err
 		})
 	})
 	return n, a, err
+}
+
+// join returns the number and the anchor of the last boot if same accepts it, else it begins one of that id.
+func (s *Spool) join(tx *bolt.Tx, same func(last boot) bool, id string) (n uint32, a anchor, err error) {
+	boots := tx.Bucket(bootsBucket)
+	if k, v := boots.Cursor().Last(); k != nil {
+		if last := decodeBoot(v); same(last) {
+			return uint32(keySeq(k)), last.Latest, nil
+		}
+	}
+	number, err := boots.NextSequence()
+	if err != nil {
+		return 0, anchor{}, err
+	}
+	if number > keptBoots && s.held.Load() == 0 {
+		if err := boots.Delete(seqKey(number - keptBoots)); err != nil {
+			return 0, anchor{}, err
+		}
+	}
+	return uint32(number), anchor{}, putBoot(boots, uint32(number), boot{ID: id})
+}
+
+// numberBoot gives a sample the number of its boot, if the disk took nothing when its clock asked for that: what is
+// stored without it could not be told from a sample of an earlier boot.
+func (s *Spool) numberBoot(tx *bolt.Tx, w *When) (err error) {
+	if w.Boot == 0 && w.id != "" {
+		id := w.id // what was made before the last anchor of this boot is of this boot as well
+		w.Boot, _, err = s.join(tx, func(last boot) bool { return last.ID == id }, id)
+	}
+	return err
 }
 
 // Anchor makes a durable as the latest anchor of boot n.
@@ -148,19 +161,26 @@ func (s *Spool) place(n uint32, a anchor, up time.Duration) error {
 				room = room.Add(st.last)
 			}
 			end, upper := a.at(up), a.at(0)
+			later := end // when the first sample of the next stretch was made
 			for i := len(stretches) - 1; i >= 0; i-- {
 				st := stretches[i]
-				if st.boot == n {
-					continue
+				known := a
+				if st.boot != n {
+					known = decodeBoot(boots.Get(seqKey(uint64(st.boot)))).Latest
 				}
-				known := decodeBoot(boots.Get(seqKey(uint64(st.boot)))).Latest
-				if !known.set() || known.at(st.last).After(end) {
+				switch {
+				case st.boot == 0: // unknown: it may be the one of the samples after it
+					known = st.between(lower[i], later)
+				case !known.set() || known.at(st.last).After(end):
 					known = st.between(lower[i], upper)
-					if err := setAnchor(boots, st.boot, known); err != nil {
-						return err
-					}
 				}
-				upper = known.at(0)
+				if err := setAnchor(boots, st.boot, known); err != nil {
+					return err
+				}
+				if st.boot != n && st.boot != 0 {
+					upper = known.at(0)
+				}
+				later = known.at(st.first)
 			}
 			return nil
 		})

@@ -1,6 +1,7 @@
 package edge
 
 import (
+	"bytes"
 	"encoding/binary"
 	"encoding/json"
 	"time"
@@ -85,21 +86,20 @@ func (s *Spool) Retract(truth time.Time) (total int, err error) {
 			err := s.commitAcks(func(tx *bolt.Tx) error {
 				moved, more = 0, false
 				samples, undated := tx.Bucket(samplesBucket), tx.Bucket(undatedBucket)
-				var found []Record
+				var found [][2][]byte // keys and records, not samples: those are thirty times as large
 				c := samples.Cursor()
 				for k, v := c.First(); k != nil && !more; k, v = c.Next() {
-					r, err := decodeRecord(binary.BigEndian.Uint64(k), v)
+					r, err := decodeRecord(keySeq(k), v)
 					if err == nil && r.Sample.Time.After(limit) {
-						found = append(found, r)
+						found = append(found, [2][]byte{bytes.Clone(k), undate(v)})
 						more = len(found) == stampAtOnce
 					}
 				}
 				for _, r := range found {
-					r.When.Quality = Undated
-					if err := undated.Put(seqKey(r.Seq), r.encode()); err != nil {
+					if err := undated.Put(r[0], r[1]); err != nil {
 						return err
 					}
-					if err := samples.Delete(seqKey(r.Seq)); err != nil {
+					if err := samples.Delete(r[0]); err != nil {
 						return err
 					}
 				}
@@ -109,12 +109,16 @@ func (s *Spool) Retract(truth time.Time) (total int, err error) {
 			if err == nil {
 				total += moved
 				s.held.Add(int64(moved))
+				s.redated.Add(int64(moved))
 			}
 			return err
 		})
 	}
 	return total, err
 }
+
+// Redated is how many samples lost their times since the spool was opened, to get others.
+func (s *Spool) Redated() int64 { return s.redated.Load() }
 
 // recall finds the newest time anew, after samples gave theirs back.
 func (s *Spool) recall(tx *bolt.Tx) error {

@@ -69,7 +69,7 @@ func examine(file *os.File) (*look, error) {
 		return l, fmt.Errorf("%w: schema %d, this program knows %d", errNewerSpool, l.schema, spoolSchema)
 	case l.why() != nil:
 		return l, &damaged{l.why(), l}
-	case !l.ours && len(search(file, info.Size(), l.inUse).copies) == 0:
+	case !l.ours && len(search(file, info.Size(), l.inUse, 0).copies) == 0:
 		return l, errForeign
 	case !l.ours:
 		return l, &damaged{errors.New("its buckets are missing"), l}

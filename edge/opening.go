@@ -66,14 +66,21 @@ func (s *Spool) open() error {
 		return err
 	}
 	found.warn(warn)
+	unlockNames, err := lockNames(s.path)
+	if err != nil {
+		return err
+	}
+	defer unlockNames()
 	mark, err := readMark(s.path)
 	if err != nil {
 		found.warn(err.Error())
 	}
-	if err := finishSalvage(s.path); err != nil {
-		return err
-	}
 	file, err := s.lockFile(&found)
+	if errors.Is(err, fs.ErrNotExist) { // a power cut may have come between the two names of a salvage
+		if err = adoptSalvaged(s.path); err == nil {
+			file, err = s.lockFile(&found)
+		}
+	}
 	if errors.Is(err, fs.ErrNotExist) {
 		if mark.Reserved > 0 {
 			found.Vanished, found.At = true, now()
@@ -94,7 +101,7 @@ func (s *Spool) open() error {
 		}
 	}
 	if err == nil {
-		removeLeftovers(s.path)
+		found.warn(removeLeftovers(s.path))
 		s.settleIn()
 		s.marked = mark
 		s.opening.Store(&found)
@@ -111,15 +118,7 @@ func (s *Spool) lockFile(found *Opening) (*os.File, error) {
 		return nil, err
 	}
 	found.warn(warn)
-	free, err := lock(file)
-	for waited := time.Duration(0); !free && err == nil; waited += lockWait / 20 {
-		if waited >= lockWait {
-			err = bolterrors.ErrTimeout
-			break
-		}
-		time.Sleep(lockWait / 20)
-		free, err = lock(file)
-	}
+	err = lockWithin(file, lockWait)
 	if err == nil && !stillNamed(file, s.path) { // what we waited for was replaced by a compact copy meanwhile, see compact
 		err = bolterrors.ErrTimeout
 	}

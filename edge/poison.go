@@ -17,6 +17,7 @@ const (
 	tooMany     = 50               // refusals among them: then it is not the samples
 	trials      = 10               // requests in a minute that the search for a poison may cost
 	trustFor    = time.Hour        // that a server is known by an earlier answer
+	versionRest = time.Hour        // between trials of what was given up, by servers of versions that are new
 	requeueRest = 24 * time.Hour   // between trials of what was given up before a server came to its senses
 )
 
@@ -34,6 +35,7 @@ var errSchema = errors.New("the server refuses sample after sample: nothing is g
 type poison struct {
 	hunt     hunt
 	suspects map[uint64]*suspicion
+	future   future
 	spent    [trials]time.Time // when the last trials were made, a ring
 	trial    int
 	brake    brake
@@ -75,18 +77,21 @@ func (p *poison) forget(seqs []uint64) {
 // aside reports whether a sample is to be left out of batches, so that it does not hold up the others.
 func (u *Uploader) aside(seq uint64) bool {
 	_, suspect := u.poison.suspects[seq]
-	return suspect || u.poison.hunt.has(seq) || u.rename.holds(seq)
+	return suspect || u.poison.hunt.has(seq) || u.poison.future.has(seq) || u.rename.holds(seq)
 }
 
-// trial returns what is to be tried apart now, if the budget allows it: first a suspect whose rest is over, then the
-// next part of a batch that was refused.
+// trial returns what is to be tried apart now, if the budget allows it: first a suspect whose rest is over, then a sample
+// of the future, then the next part of a batch that was refused.
 func (u *Uploader) trial() (b batch, err error) {
 	p := &u.poison
-	if len(p.suspects) == 0 && len(p.hunt) == 0 || now().Sub(p.spent[p.trial]) < time.Minute {
+	if len(p.suspects) == 0 && len(p.hunt) == 0 && len(p.future.seqs) == 0 || now().Sub(p.spent[p.trial]) < time.Minute {
 		return batch{}, nil
 	}
 	for {
 		seqs, hunted := p.due(), false
+		if seqs == nil {
+			seqs = p.future.due()
+		}
 		if seqs == nil {
 			seqs, hunted = p.hunt.next(), true
 		}
@@ -105,6 +110,7 @@ func (u *Uploader) trial() (b batch, err error) {
 				p.hunt.replace(have)
 			} else {
 				p.forget(seqs)
+				p.future.drop(seqs)
 			}
 			continue
 		}
@@ -157,12 +163,13 @@ func (u *Uploader) refused(records []Record, hunted bool, e *suspect) error {
 // same reason, over a time in which a server's mistake is mended. What is said to be in the future accuses the clocks.
 func (u *Uploader) accuse(r Record, e *suspect) error {
 	p := &u.poison
+	if e.code == wire.CodeInFuture {
+		u.ahead([]Record{r})
+		return nil
+	}
 	if s := p.suspects[r.Seq]; s == nil || s.times == 0 {
 		p.brake.refused(1)
 		p.Braked.Store(p.brake.light())
-	}
-	if e.code == wire.CodeInFuture && u.Clock != nil {
-		u.Clock.Accused()
 	}
 	convicted := p.charge(Poison{r.Seq, e.code, clip(e.why), now(), now()})
 	switch {
@@ -188,7 +195,7 @@ func (p *poison) charge(x Poison) bool {
 	}
 	s.Detail, s.Last, s.retryAt = x.Detail, x.Last, now().Add(min(suspectRest<<min(s.tries, 10), longestRest))
 	s.tries++
-	return s.times >= enough && s.Last.Sub(s.First) >= longEnough && s.Code != wire.CodeInFuture
+	return s.times >= enough && s.Last.Sub(s.First) >= longEnough
 }
 
 // sentence decides about samples that our own server refused one by one, while it took others of the same batch: which

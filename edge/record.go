@@ -1,6 +1,7 @@
 package edge
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -23,6 +24,8 @@ type When struct {
 	Boot    uint32        // number of the boot in the spool, 0 if unknown
 	Since   time.Duration // that the host had been up, suspended time included
 	Quality Quality       // of Sample.Time
+
+	id string // of a boot whose number is not known yet, see Spool.numberBoot; it is not stored
 }
 
 // Quality says who vouches for a sample's time.
@@ -61,6 +64,14 @@ func (r *Record) encode() []byte {
 	b = binary.AppendUvarint(b, uint64(r.When.Boot))
 	b = binary.AppendUvarint(b, uint64(r.When.Since))
 	b = r.Sample.AppendPacked(b)
+	binary.BigEndian.PutUint32(b[1:], crc32.Checksum(b[5:], castagnoli))
+	return b
+}
+
+// undate returns a copy of a whole record whose time is not known any more.
+func undate(record []byte) []byte {
+	b := bytes.Clone(record)
+	b[13] = byte(Undated)
 	binary.BigEndian.PutUint32(b[1:], crc32.Checksum(b[5:], castagnoli))
 	return b
 }

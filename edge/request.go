@@ -9,7 +9,6 @@ import (
 	"crypto/x509"
 	"encoding/json"
 	"fmt"
-	"io"
 	"net/http"
 	"os"
 	"strings"
@@ -103,14 +102,9 @@ func (u *Uploader) try(ctx context.Context, body []byte, compress bool, n int, i
 		req.Header.Set("Content-Encoding", "gzip")
 	}
 	u.Requests.Add(1)
-	resp, err := u.do(req)
+	resp, answer, err := u.do(req)
 	if err != nil {
 		return wire.Receipt{}, err
-	}
-	defer resp.Body.Close()
-	answer, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
-	if err != nil {
-		return wire.Receipt{}, fmt.Errorf("answer of the server: %w", err)
 	}
 	answer = bytes.ReplaceAll(answer, []byte(token), []byte("(token)")) // it must not come back in a log
 	receipt, err := judge(resp.StatusCode, resp.Header, answer, n, id)
@@ -166,6 +160,8 @@ func NewClient(caFile string) (*http.Client, error) {
 			MaxIdleConnsPerHost:   1,
 			DisableCompression:    true,
 			ForceAttemptHTTP2:     true,
+			// A connection on which nothing came for 15 s is asked whether it is alive. With an upload every 10 s that is never.
+			HTTP2: &http.HTTP2Config{SendPingTimeout: 15 * time.Second, PingTimeout: 10 * time.Second},
 		},
 	}, nil
 }

@@ -1,10 +1,8 @@
 package edge
 
 import (
-	"bytes"
 	"cmp"
 	"encoding/binary"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -32,99 +30,6 @@ import (
 //	anything else                                     waiting
 //
 // Of several copies of a record, one with its time known is better than one without.
-
-// copyOf is where a copy of a record is, and how good it is.
-type copyOf struct {
-	seq  uint64
-	at   int64
-	size int32
-	rank int8 // 2 for one whose time is known, 1 for one in a page in use
-}
-
-type finds struct {
-	copies  []copyOf
-	entries map[uint64][]byte // of the quarantine
-}
-
-const (
-	searchWindow = 4 << 20
-	longestEntry = 16 << 10 // of the quarantine
-)
-
-var entryStart = []byte(`{"code":"`)
-
-// search finds every record and every entry of the quarantine in the file, wherever it is. What cannot be read is passed
-// over.
-func search(r io.ReaderAt, size int64, inUse func(at int64) bool) finds {
-	found := finds{entries: make(map[uint64][]byte)}
-	b := make([]byte, searchWindow+longestEntry)
-	for from := int64(0); from < size; from += searchWindow {
-		b := b[:min(int64(len(b)), size-from)]
-		readAround(r, b, from)
-		for k := 0; k < min(len(b), searchWindow); k++ {
-			switch b[k] {
-			case recordVersion:
-				record := findRecord(b[k:])
-				if record == nil {
-					continue
-				}
-				seq, _ := checkRecord(record)
-				c := copyOf{seq: seq, at: from + int64(k), size: int32(len(record))}
-				if Quality(record[13]) != Undated {
-					c.rank += 2
-				}
-				if inUse(c.at) {
-					c.rank++
-				}
-				found.copies = append(found.copies, c)
-			case entryStart[0]:
-				if seq, entry := findEntry(b, k); entry != nil {
-					found.entries[seq] = entry
-				}
-			}
-		}
-	}
-	return found
-}
-
-// readAround fills b with what is at from, and zeros where the disk cannot read.
-func readAround(r io.ReaderAt, b []byte, from int64) {
-	if n, err := r.ReadAt(b, from); n == len(b) || err == io.EOF {
-		clear(b[n:])
-		return
-	}
-	for k := 0; k < len(b); k += 512 {
-		sector := b[k:min(k+512, len(b))]
-		if n, err := r.ReadAt(sector, from+int64(k)); err != nil {
-			clear(sector[n:])
-		}
-	}
-}
-
-// findEntry returns the entry of the quarantine that begins at b[k], under the number of its sample, or, if that is
-// damaged, the number that is before it.
-func findEntry(b []byte, k int) (uint64, []byte) {
-	if !bytes.HasPrefix(b[k:], entryStart) {
-		return 0, nil
-	}
-	var raw json.RawMessage
-	d := json.NewDecoder(bytes.NewReader(b[k:min(len(b), k+longestEntry)]))
-	if d.Decode(&raw) != nil {
-		return 0, nil
-	}
-	var e quarantineEntry
-	if json.Unmarshal(raw, &e) != nil || len(e.Record) == 0 {
-		return 0, nil
-	}
-	seq, err := checkRecord(e.Record)
-	if err != nil && k >= 8 {
-		seq = keySeq(b[k-8:])
-	}
-	if seq == 0 || seq >= 1<<40 {
-		return 0, nil
-	}
-	return seq, raw
-}
 
 // replace sets the damaged file aside and puts a new spool in its place. The new one is whole and on the disk under a
 // name of its own before the damaged one is touched, so a power cut leaves one or the other.
@@ -159,13 +64,13 @@ func (s *Spool) replace(file *os.File, d *damaged, m mark, found *Opening) error
 	if lost.Aside, err = freeName(s.path); err != nil {
 		return err
 	}
-	if err := errors.Join(os.Rename(fresh, s.path+".salvaged"), syncDir(filepath.Dir(s.path))); err != nil {
+	if err := errors.Join(os.Rename(fresh, salvagedPath(s.path)), syncDir(filepath.Dir(s.path))); err != nil {
 		return err
 	}
 	if err := os.Rename(s.path, lost.Aside); err != nil {
 		return err
 	}
-	if err := finishSalvage(s.path); err != nil {
+	if err := adoptSalvaged(s.path); err != nil {
 		return err
 	}
 	file.Truncate(info.Size()) // gives back what was allocated beyond its end
@@ -173,21 +78,6 @@ func (s *Spool) replace(file *os.File, d *damaged, m mark, found *Opening) error
 	found.Salvaged += lost.Salvaged
 	found.Unreadable += lost.Unreadable
 	return nil
-}
-
-// finishSalvage gives a salvaged spool its name, if a power cut came between, and else removes it: then the damaged file
-// is still there to be salvaged again.
-func finishSalvage(path string) error {
-	whole := path + ".salvaged"
-	if _, err := os.Lstat(whole); errors.Is(err, os.ErrNotExist) {
-		return nil
-	} else if err != nil {
-		return err
-	}
-	if _, err := os.Lstat(path); err == nil {
-		return os.Remove(whole)
-	}
-	return errors.Join(os.Rename(whole, path), syncDir(filepath.Dir(path)))
 }
 
 func freeName(path string) (string, error) {
@@ -203,17 +93,17 @@ func freeName(path string) (string, error) {
 
 // salvage makes a new spool at fresh of what is in the file.
 func salvage(r io.ReaderAt, size int64, l *look, m mark, fresh string, result *Opening) error {
-	found := search(r, size, l.inUse)
+	found := search(r, size, l.inUse, l.expected(size))
 	waiting, last := choose(found.copies, m)
 	if l.why() != nil { // what is in use may not be all
 		for seq, entry := range found.entries {
-			at, ok := slices.BinarySearchFunc(waiting, seq, func(c copyOf, seq uint64) int { return cmp.Compare(c.seq, seq) })
-			if takenBack := ok && waiting[at].rank&1 != 0; !takenBack && l.quarantine[seq] == nil {
+			at, ok := slices.BinarySearchFunc(waiting, seq, func(c copyOf, seq uint64) int { return cmp.Compare(c.seq(), seq) })
+			if takenBack := ok && waiting[at].rank()&pageInUse != 0; !takenBack && l.quarantine[seq] == nil {
 				l.quarantine[seq] = entry
 			}
 		}
 	}
-	waiting = slices.DeleteFunc(waiting, func(c copyOf) bool { return l.quarantine[c.seq] != nil })
+	waiting = slices.DeleteFunc(waiting, func(c copyOf) bool { return l.quarantine[c.seq()] != nil })
 	for seq := range l.quarantine {
 		last = max(last, seq)
 	}
@@ -244,27 +134,37 @@ func salvage(r io.ReaderAt, size int64, l *look, m mark, fresh string, result *O
 	return writeSpool(fresh, steps...)
 }
 
+// expected is about how many records there are in a file of that size, the few that are there twice included.
+func (l *look) expected(size int64) uint64 {
+	const usual = 256 // bytes of a record, with what a page costs
+	if n := l.waiting + l.waiting/8; n > 0 {
+		return min(n, uint64(size/recordHeader))
+	}
+	return uint64(size / usual)
+}
+
 // choose returns the best copy of each sample that may be waiting, in the order of their numbers, and the last number of
-// all.
+// all. It uses the memory of copies.
 func choose(copies []copyOf, m mark) (waiting []copyOf, last uint64) {
 	slices.SortFunc(copies, func(a, b copyOf) int {
-		return cmp.Or(cmp.Compare(a.seq, b.seq), cmp.Compare(b.rank, a.rank), cmp.Compare(a.at, b.at))
+		return cmp.Or(cmp.Compare(a.seq(), b.seq()), cmp.Compare(b.rank(), a.rank()), cmp.Compare(a.at(), b.at()))
 	})
+	waiting = copies[:0]
 	for _, c := range copies {
-		last = c.seq
-		if n := len(waiting); n > 0 && waiting[n-1].seq == c.seq {
-			waiting[n-1].rank |= c.rank & 1
+		last = c.seq()
+		if n := len(waiting); n > 0 && waiting[n-1].seq() == c.seq() {
+			waiting[n-1].place |= c.place & pageInUse
 			continue
 		}
 		waiting = append(waiting, c)
 	}
-	return slices.DeleteFunc(waiting, func(c copyOf) bool { return c.rank&1 == 0 && c.seq < m.Below }), last
+	return slices.DeleteFunc(waiting, func(c copyOf) bool { return c.rank()&pageInUse == 0 && c.seq() < m.Below }), last
 }
 
 // lostOf counts the samples that were seen to be damaged and of which there is no other copy.
 func (l *look) lostOf(waiting []copyOf) (n int) {
 	for _, seq := range l.unreadable {
-		_, ok := slices.BinarySearchFunc(waiting, seq, func(c copyOf, seq uint64) int { return cmp.Compare(c.seq, seq) })
+		_, ok := slices.BinarySearchFunc(waiting, seq, func(c copyOf, seq uint64) int { return cmp.Compare(c.seq(), seq) })
 		if !ok && l.quarantine[seq] == nil {
 			n++
 		}
@@ -311,15 +211,15 @@ func putCopies(tx *bolt.Tx, r io.ReaderAt, copies []copyOf, newest *int64) error
 	samples, undated, boots := tx.Bucket(samplesBucket), tx.Bucket(undatedBucket), tx.Bucket(bootsBucket)
 	samples.FillPercent, undated.FillPercent = 0.95, 0.95
 	for i, c := range copies {
-		b := make([]byte, c.size)
-		if _, err := r.ReadAt(b, c.at); err != nil {
+		b := make([]byte, c.size())
+		if _, err := r.ReadAt(b, c.at()); err != nil {
 			return err
 		}
-		if seq, err := checkRecord(b); err != nil || seq != c.seq {
-			return fmt.Errorf("sample %d changed while it was read", c.seq)
+		if seq, err := checkRecord(b); err != nil || seq != c.seq() {
+			return fmt.Errorf("sample %d changed while it was read", c.seq())
 		}
 		bucket := samples
-		if c.rank&2 == 0 {
+		if c.rank()&timeKnown == 0 {
 			bucket = undated
 		}
 		// What was known of its boot may be lost, but its number must not become another boot's.
@@ -328,13 +228,13 @@ func putCopies(tx *bolt.Tx, r io.ReaderAt, copies []copyOf, newest *int64) error
 				return err
 			}
 		}
-		if err := bucket.Put(seqKey(c.seq), b); err != nil {
+		if err := bucket.Put(seqKey(c.seq()), b); err != nil {
 			return err
 		}
 		if i < len(copies)-1 {
 			continue
 		}
-		if record, err := decodeRecord(c.seq, b); err == nil {
+		if record, err := decodeRecord(c.seq(), b); err == nil {
 			*newest = max(*newest, record.Sample.Time.UnixMilli()) // near enough: it is the last of its part
 		}
 	}

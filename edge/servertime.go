@@ -47,10 +47,6 @@ func (c *Clock) Hear(r *http.Response, asked time.Duration) {
 	c.heard = &hearing{anchor{Taken: up, Start: middle.UnixNano(), Quality: ByServer}, dateSlack + took/2}
 }
 
-// Accused takes note that the server refused a sample because it is of the future. If the clock was ahead when that
-// sample was made, and is not any more, the next Check dates it anew.
-func (c *Clock) Accused() { c.accused.Store(true) }
-
 // Certificates returns the time by which certificates are verified. While the host's clock is not set it may be in
 // 1970, where no certificate is valid yet: then it is at least the newest that we know it to be. That is never later
 // than the truth unless an earlier clock was ahead, which Refused finds out.
@@ -93,30 +89,34 @@ func (u *Uploader) ask(ctx context.Context) error {
 		return err
 	}
 	req.Header.Set("User-Agent", u.Agent)
-	resp, err := u.do(req)
-	if err != nil {
-		return err
-	}
-	defer resp.Body.Close()
-	if _, err := io.Copy(io.Discard, io.LimitReader(resp.Body, maxAnswer)); err != nil {
-		return fmt.Errorf("answer of the server: %w", err)
-	}
-	return nil
+	_, _, err = u.do(req)
+	return err
 }
 
-// do makes a request and lets the clock hear the answer.
-func (u *Uploader) do(req *http.Request) (*http.Response, error) {
-	if u.Clock == nil {
-		return u.Client.Do(req)
+// do makes a request and reads its answer, as far as one may be long, and lets the clock hear it. The error is
+// *interrupted if the request was on its way.
+func (u *Uploader) do(req *http.Request) (resp *http.Response, answer []byte, err error) {
+	var asked time.Duration
+	if u.Clock != nil {
+		asked = u.Clock.Host.Up()
 	}
-	asked := u.Clock.Host.Up()
-	resp, err := u.Client.Do(req)
+	var c connection
+	resp, err = u.Client.Do(req.WithContext(c.trace(req.Context())))
 	if err != nil {
-		u.Clock.Refused(err)
-		return nil, err
+		if u.Clock != nil {
+			u.Clock.Refused(err)
+		}
+		return nil, nil, c.fail(err)
 	}
-	u.Clock.Hear(resp, asked)
-	return resp, nil
+	defer resp.Body.Close()
+	if u.Clock != nil {
+		u.Clock.Hear(resp, asked)
+	}
+	if answer, err = io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1)); err != nil {
+		c.close()
+		return nil, nil, fmt.Errorf("answer of the server: %w", err) // it had read the request
+	}
+	return resp, answer, nil
 }
 
 // verifyBy makes client verify certificates by the time that c knows.

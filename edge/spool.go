@@ -55,6 +55,7 @@ type Spool struct {
 
 	waiting, quarantined    atomic.Int64
 	held, estimated, newest atomic.Int64   // see Held, Estimated, Newest
+	redated                 atomic.Int64   // see Redated
 	given                   map[int64]bool // times that were given, from givenFrom on; nil while only the newest matters
 	givenFrom               int64
 }
@@ -152,6 +153,9 @@ func (s *Spool) put(tx *bolt.Tx, p Pending, hold bool) (Record, error) {
 	to := tx.Bucket(samplesBucket)
 	seq, err := to.NextSequence()
 	if err != nil {
+		return Record{}, err
+	}
+	if err := s.numberBoot(tx, &p.When); err != nil {
 		return Record{}, err
 	}
 	r := Record{Seq: seq, Sample: p.Sample, When: p.When}

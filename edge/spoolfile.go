@@ -126,7 +126,7 @@ func spoolFault(path string, err error) error {
 	switch {
 	case errors.Is(err, bolterrors.ErrTimeout):
 		f.Code, f.Exit = "spool_locked", health.ExitBusy
-		f.Why = "another process has it open" + lockHolder(path)
+		f.Why = "another process has it open" + spoolHolder(path)
 		f.Next = "stop the other sunspool edge, or give this one its own SPOOL_PATH"
 	case errors.Is(err, errNewerSpool):
 		f.Code, f.Exit = "spool_newer", health.ExitConfig

@@ -67,25 +67,66 @@ func (s *Spool) Requeue(match func(Poison) bool) (int, error) {
 	return moved, err
 }
 
+const keptVersions = 4 // of a part, that the spool knows
+
 // RequeueOnce requeues everything when the version of part is another than at the last call: what one version refuses
 // the next may take.
 func (s *Spool) RequeueOnce(part, version string) (int, error) {
-	h := fnv.New64a()
-	h.Write([]byte(version))
-	key, print := []byte("version_"+part), h.Sum64()
 	moved := 0
 	err := s.do(func() error {
-		known := false
-		err := s.db.View(func(tx *bolt.Tx) error {
-			known = number(tx.Bucket(metaBucket), key) == print
-			return nil
-		})
-		if err != nil || known {
+		known, err := s.versions(part)
+		if err != nil {
 			return err
 		}
-		return s.requeue(func(Poison) bool { return true }, &moved, func(meta *bolt.Bucket) error { return putNumber(meta, key, print) })
+		mark := versionMark(version)
+		at := slices.Index(known, mark)
+		if at == 0 {
+			return nil
+		}
+		if at > 0 {
+			known = slices.Delete(known, at, at+1)
+		}
+		known = slices.Insert(known, 0, mark)
+		var b []byte
+		for _, mark := range known[:min(len(known), keptVersions)] {
+			b = binary.BigEndian.AppendUint64(b, mark)
+		}
+		return s.requeue(func(Poison) bool { return true }, &moved, func(meta *bolt.Bucket) error { return meta.Put(versionKey(part), b) })
 	})
 	return moved, err
+}
+
+// Met reports whether version is the last that RequeueOnce was called with for part, and whether it is one of the last
+// few.
+func (s *Spool) Met(part, version string) (last, known bool, err error) {
+	err = s.do(func() error {
+		all, err := s.versions(part)
+		at := slices.Index(all, versionMark(version))
+		last, known = at == 0, at >= 0
+		return err
+	})
+	return last, known, err
+}
+
+// versions returns the marks of the last versions of part, the newest first. It runs on the goroutine that owns the file.
+func (s *Spool) versions(part string) (marks []uint64, err error) {
+	err = s.db.View(func(tx *bolt.Tx) error {
+		for b := range slices.Chunk(tx.Bucket(metaBucket).Get(versionKey(part)), 8) {
+			if len(b) == 8 {
+				marks = append(marks, binary.BigEndian.Uint64(b))
+			}
+		}
+		return nil
+	})
+	return marks, err
+}
+
+func versionKey(part string) []byte { return []byte("version_" + part) }
+
+func versionMark(version string) uint64 {
+	h := fnv.New64a()
+	h.Write([]byte(version))
+	return h.Sum64()
 }
 
 // requeue is one transaction. It runs on the goroutine that owns the file.

@@ -30,6 +30,7 @@ var conditions = []func(*Edge) *health.Fault{
 	overfull,
 	poisoned,
 	renamed,
+	premature,
 }
 
 // State is the one answer to how the edge is: health.json, the status of the service, the log and what goes with each

@@ -44,12 +44,17 @@ type Uploader struct {
 	limit      int // the most that the server takes, as far as we know
 	limitBytes int // the same, of a body before it is compressed
 	limitSince time.Time
+	ceiling    ceiling   // of the samples in a batch, by what came to nothing
 	plainUntil time.Time // no compression before
 	gzipTaken  bool      // the server did read a compressed batch
 	gzip       *gzip.Writer
 	freshAt    time.Time // when the newest samples went last
+	others     bool      // go next: the newest came to nothing
 	notBefore  time.Time // of the next request, as the server asked
 	version    string    // of the server, "" if it does not tell
+	met        string    // the last version for which the quarantine was tried again,
+	metAt      time.Time // and when
+	company    bool      // what was tried again goes with new samples: refused alone it would be a suspect for long
 
 	origin origin
 	rename rename
@@ -63,6 +68,7 @@ type batch struct {
 	records []Record
 	hunted  bool // the top of the hunt
 	probe   bool // one sample that shows whether the token is good
+	fresh   bool // the newest
 }
 
 // Deliver makes one request and settles what the answer says of its samples. It reports whether there may be more that
@@ -75,19 +81,22 @@ func (u *Uploader) Deliver(ctx context.Context) (more bool, err error) {
 		}
 	}
 	if wait := u.notBefore.Sub(now()); wait > 0 {
-		return false, &later{"the server asked for time", wait}
+		return false, &later{why: "the server asked for time", after: wait}
 	}
 	u.rename.expire()
+	u.poison.future.expire(u.Spool.Redated())
 	b, err := u.next()
 	if err != nil || len(b.records) == 0 {
 		return false, err
 	}
 	if err := u.send(ctx, b); err != nil {
+		u.others = b.fresh
 		return false, err
 	}
 	u.Backoff.Reset()
 	more = u.Spool.Ready() > 0
 	u.resize(len(b.records), more)
+	more, u.company = more && !u.company, false
 	return more, nil
 }
 
@@ -100,9 +109,11 @@ func (u *Uploader) next() (b batch, err error) {
 		return b, err
 	}
 	hunting := len(u.poison.hunt) > 0
-	if u.Fresh > 0 && now().Sub(u.freshAt) >= u.Fresh && (hunting || u.Spool.Ready() > u.size) {
-		u.freshAt = now()
-		if b.records, err = u.Spool.PeekNewest(min(u.BatchSize, u.limit), u.aside); err != nil || len(b.records) > 0 {
+	others := u.others
+	u.others = false
+	if !others && u.Fresh > 0 && now().Sub(u.freshAt) >= u.Fresh && (hunting || u.Spool.Ready() > u.size) {
+		u.freshAt, b.fresh = now(), true
+		if b.records, err = u.Spool.PeekNewest(u.ceiling.of(min(u.BatchSize, u.limit)), u.aside); err != nil || len(b.records) > 0 {
 			return b, err
 		}
 	}
@@ -146,15 +157,17 @@ func (u *Uploader) resize(sent int, more bool) {
 	case sent == u.size:
 		u.size *= 2
 	}
-	u.size = max(1, min(u.size, u.limit))
+	u.size = max(1, u.ceiling.of(min(u.size, u.limit)))
 }
 
 // send posts a batch and settles it by the answer: what the server has and what it will never take leaves the spool in
 // one transaction.
 func (u *Uploader) send(ctx context.Context, b batch) error {
 	records := ofOneDevice(b.records)
+	records = records[:u.ceiling.of(len(records))]
 	sent, bytes, receipt, err := u.post(ctx, records)
 	records = records[:sent]
+	u.learn(ctx, sent, err)
 	switch e := err.(type) {
 	case nil:
 		if b.probe {
@@ -194,21 +207,46 @@ func (u *Uploader) send(ctx context.Context, b batch) error {
 	return err
 }
 
+// learn adapts the size of batches to what became of one of n samples: an answer, or nothing.
+func (u *Uploader) learn(ctx context.Context, n int, err error) {
+	busy := false
+	switch e := err.(type) {
+	case *later:
+		busy = e.busy
+	case *interrupted:
+		busy = ctx.Err() == nil // else it was us
+	case nil:
+		u.ceiling.raise(n)
+	}
+	if busy {
+		u.ceiling.lower(n, u.BatchSize)
+		u.size = u.ceiling.of(u.size)
+		if u.ceiling.lull > 0 {
+			u.size = u.ceiling.of(u.BatchSize)
+		}
+	}
+}
+
 // settle acts on a receipt for records. Our own server says of each sample whether it took it: no search is needed.
 func (u *Uploader) settle(records []Record, receipt wire.Receipt) error {
 	verdict := make(map[int]wire.Rejection, len(receipt.Rejected))
 	for _, r := range receipt.Rejected {
 		verdict[r.Index] = r
 	}
-	var stored, ahead []uint64
+	var stored []uint64
+	var ahead []Record
+	var newest time.Time
 	var poisoned []Poison
 	for i, r := range records {
 		rejected, bad := verdict[i]
 		switch {
 		case !bad:
 			stored = append(stored, r.Seq)
+			if r.Sample.Time.After(newest) {
+				newest = r.Sample.Time
+			}
 		case rejected.Code == wire.CodeInFuture:
-			ahead = append(ahead, r.Seq)
+			ahead = append(ahead, r)
 		default:
 			poisoned = append(poisoned, Poison{r.Seq, rejected.Code, clip(rejected.Detail), now(), now()})
 		}
@@ -217,10 +255,7 @@ func (u *Uploader) settle(records []Record, receipt wire.Receipt) error {
 	if err != nil {
 		return err
 	}
-	if len(ahead) > 0 && u.Clock != nil {
-		u.Clock.Accused()
-	}
-	if len(ahead) == len(records) {
+	if fresh := u.ahead(ahead); fresh && len(ahead) == len(records) {
 		return fmt.Errorf("%w: %s", errAhead, clip(receipt.Rejected[0].Detail))
 	}
 	if err := u.Spool.Settle(stored, kept); err != nil {
@@ -230,8 +265,9 @@ func (u *Uploader) settle(records []Record, receipt wire.Receipt) error {
 	for _, p := range kept {
 		u.poison.forget([]uint64{p.Seq})
 	}
-	for _, seq := range ahead { // one of the clocks is wrong, not the sample
-		u.poison.suspicion(seq).retryAt = now().Add(suspectRest)
+	u.poison.future.taken(stored)
+	if u.Clock != nil {
+		u.Clock.Acquitted(newest)
 	}
 	u.Uploaded.Add(int64(len(stored)))
 	u.Duplicates.Add(int64(len(stored) - receipt.Inserted))
@@ -239,11 +275,30 @@ func (u *Uploader) settle(records []Record, receipt wire.Receipt) error {
 	return u.trust(len(stored))
 }
 
-// meetVersion gives what is in quarantine another chance with a server of another version, if it tells one.
+// meetVersion gives what is in quarantine another chance with a server of another version, if it tells one. Behind one
+// name there may be servers of two versions, while they are updated or for long: each gets its chance, but a version
+// that had one is no news again for a day.
 func (u *Uploader) meetVersion() error {
-	if u.version == "" {
+	if u.version == "" || u.version == u.met {
 		return nil
 	}
-	_, err := u.Spool.RequeueOnce("server", u.version)
+	last, known, err := u.Spool.Met("server", u.version)
+	rest := versionRest
+	if known {
+		rest = requeueRest
+	}
+	switch {
+	case err != nil:
+		return err
+	case last:
+		u.met = u.version
+		return nil
+	case !u.metAt.IsZero() && now().Sub(u.metAt) < rest:
+		return nil
+	}
+	moved, err := u.Spool.RequeueOnce("server", u.version)
+	if err == nil {
+		u.met, u.metAt, u.company = u.version, now(), moved > 0
+	}
 	return err
 }

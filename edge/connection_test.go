@@ -1,0 +1,179 @@
+package edge
+
+import (
+	"context"
+	"crypto/tls"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"sunspool/wire"
+)
+
+// pipes is a network inside of a test: what dials gets a connection to what listens.
+type pipes struct {
+	conns  chan net.Conn
+	closed chan struct{}
+	once   sync.Once
+
+	mu    sync.Mutex
+	dials []*forgettable
+}
+
+// forgettable is a connection over a router that may forget it: then nothing passes any more, and neither end learns it.
+type forgettable struct {
+	net.Conn
+	forgotten atomic.Bool
+	closed    atomic.Bool
+}
+
+func (c *forgettable) Write(b []byte) (int, error) {
+	if c.forgotten.Load() && !c.closed.Load() {
+		return len(b), nil
+	}
+	return c.Conn.Write(b)
+}
+
+func (c *forgettable) Close() error {
+	c.closed.Store(true)
+	return c.Conn.Close()
+}
+
+func newPipes() *pipes { return &pipes{conns: make(chan net.Conn), closed: make(chan struct{})} }
+
+func (p *pipes) dial(ctx context.Context, _, _ string) (net.Conn, error) {
+	ours, theirs := net.Pipe()
+	select {
+	case p.conns <- theirs:
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	c := &forgettable{Conn: ours}
+	p.dials = append(p.dials, c)
+	return c, nil
+}
+
+// forget is the router that restarts.
+func (p *pipes) forget() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, c := range p.dials {
+		c.forgotten.Store(true)
+	}
+}
+
+func (p *pipes) Accept() (net.Conn, error) {
+	select {
+	case c := <-p.conns:
+		return c, nil
+	case <-p.closed:
+		return nil, net.ErrClosed
+	}
+}
+
+func (p *pipes) Close() error   { p.once.Do(func() { close(p.closed) }); return nil }
+func (p *pipes) Addr() net.Addr { return &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 443} }
+
+// uploaderOver returns an uploader with n samples, whose client reaches a server only over p.
+func uploaderOver(t *testing.T, p *pipes, n int, protocols ...string) *Uploader {
+	t.Helper()
+	ca := newAuthority(t)
+	server := &http.Server{ErrorLog: log.New(io.Discard, "", 0), Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		io.Copy(io.Discard, r.Body)
+		w.Header().Set("Content-Type", "application/json")
+		io.WriteString(w, `{"inserted":0}`)
+		if len(protocols) > 0 && r.Proto != protocols[0] {
+			t.Errorf("the request came by %s", r.Proto)
+		}
+	})}
+	server.TLSConfig = &tls.Config{Certificates: []tls.Certificate{ca.issue(nil)}}
+	if len(protocols) > 0 && protocols[0] == "HTTP/1.1" {
+		server.Protocols = new(http.Protocols)
+		server.Protocols.SetHTTP1(true)
+	}
+	var served sync.WaitGroup
+	served.Go(func() { server.ServeTLS(p, "", "") })
+	client, err := NewClient(ca.file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	client.Transport.(*http.Transport).DialContext = p.dial
+	t.Cleanup(func() {
+		client.CloseIdleConnections()
+		server.Close()
+		served.Wait()
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		for _, c := range p.dials {
+			c.Close()
+		}
+	})
+	u := &Uploader{Spool: openSpool(t, filepath.Join(memoryDir(t), "spool.db")), Client: client, URL: "https://127.0.0.1" + wire.IngestPath,
+		Token: &Token{value: "t0ken"}, BatchSize: 1, Describe: func() *wire.Edge { return nil }, Backoff: Backoff{Min: time.Second, Max: 5 * time.Minute}}
+	fill(t, u.Spool, n)
+	return u
+}
+
+// A router that restarts forgets the connections through it: that costs one request, not one after the other.
+func TestForgottenConnectionCostsOneRequest(t *testing.T) {
+	for _, protocol := range []string{"HTTP/2.0", "HTTP/1.1"} {
+		for _, pause := range []time.Duration{0, 10 * time.Second, 40 * time.Second, 80 * time.Second} {
+			t.Run(protocol+" after "+pause.String(), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					p := newPipes()
+					u := uploaderOver(t, p, 50, protocol)
+					if _, err := u.Deliver(t.Context()); err != nil {
+						t.Fatal(err)
+					}
+					p.forget()
+					time.Sleep(pause)
+					begin, failures := time.Now(), 0
+					for {
+						_, err := u.Deliver(t.Context())
+						if err == nil {
+							break
+						}
+						if failures++; failures > 20 {
+							t.Fatal(err)
+						}
+						time.Sleep(u.Wait(err))
+					}
+					if took := time.Since(begin); failures > 1 || took > 31*time.Second {
+						t.Errorf("%d failures and %v until a batch was delivered", failures, took)
+					}
+					if pause >= 40*time.Second && protocol == "HTTP/2.0" && failures > 0 {
+						t.Error("a connection that has been dead for 40 s was used")
+					}
+				})
+			})
+		}
+	}
+}
+
+// A connection that works is kept from one request to the next.
+func TestConnectionIsKept(t *testing.T) {
+	for _, protocol := range []string{"HTTP/2.0", "HTTP/1.1"} {
+		synctest.Test(t, func(t *testing.T) {
+			p := newPipes()
+			u := uploaderOver(t, p, 20, protocol)
+			for range 10 {
+				if _, err := u.Deliver(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+				time.Sleep(20 * time.Second)
+			}
+			if len(p.dials) != 1 {
+				t.Errorf("%s: %d connections for ten requests", protocol, len(p.dials))
+			}
+		})
+	}
+}

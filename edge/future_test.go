@@ -1,0 +1,278 @@
+package edge
+
+import (
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"sunspool/wire"
+)
+
+// refuseFuture makes s refuse samples as our server does.
+func (s *server) refuseFuture() {
+	s.bad = func(x wire.Sample) string {
+		if x.Time.After(time.Now().Add(maxAhead)) {
+			return wire.CodeInFuture
+		}
+		return ""
+	}
+}
+
+// believer is an edge whose operator told it to believe a clock, in a test's time.
+type believer struct {
+	t     *testing.T
+	s     *server
+	u     *Uploader
+	ahead time.Duration // of its clock
+	boot  int
+	up    time.Time // when it started
+	last  time.Time // poll
+	made  map[float64]time.Time
+	boots map[float64]int
+	errs  int // failures of uploads
+}
+
+func newBeliever(t *testing.T, lenient bool) *believer {
+	b := &believer{t: t, s: &server{lenient: lenient}, made: make(map[float64]time.Time), boots: make(map[float64]int), last: time.Now()}
+	b.u = uploaderTo(t, b.s)
+	b.u.Fresh = 10 * time.Second
+	b.s.refuseFuture()
+	b.reboot()
+	return b
+}
+
+func (b *believer) reboot() {
+	b.boot++
+	b.up = time.Now().Add(-time.Minute)
+	b.restart()
+}
+
+// restart is a new process.
+func (b *believer) restart() {
+	b.u.Clock = &Clock{Trust: true, Spool: b.u.Spool, Log: slog.New(slog.DiscardHandler), Host: Host{
+		Wall: func() time.Time { return time.Now().Add(b.ahead) }, Up: func() time.Duration { return time.Since(b.up) },
+		Synced: func() (bool, error) { return true, nil }, BootID: fmt.Sprint("boot ", b.boot),
+	}}
+	b.u.poison, b.u.Backoff.failures = poison{}, 0
+}
+
+func (b *believer) poll() {
+	b.t.Helper()
+	b.u.Clock.Check()
+	x := sampleAt(noon)
+	x.PVPowerW = float64(len(b.made))
+	b.made[x.PVPowerW], b.boots[x.PVPowerW] = time.Now(), b.boot
+	var when When
+	x.Time, when = b.u.Clock.Date(0)
+	if err := b.u.Spool.Append(&x, when); err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+// live polls every five seconds and delivers as an edge does, or not.
+func (b *believer) live(d time.Duration, deliver bool) {
+	b.t.Helper()
+	var next time.Time
+	for end := time.Now().Add(d); time.Now().Before(end); time.Sleep(time.Second) {
+		for ; time.Since(b.last) >= 5*time.Second; b.last = b.last.Add(5 * time.Second) {
+			b.poll()
+		}
+		for more := deliver && !time.Now().Before(next); more; {
+			var err error
+			next = time.Now().Add(10 * time.Second)
+			if more, err = b.u.Deliver(b.t.Context()); err != nil {
+				b.errs++
+				more, next = false, time.Now().Add(b.u.Wait(err))
+			}
+		}
+	}
+}
+
+// check holds what arrived against what was made: each sample once, at its time.
+func (b *believer) check(waiting int, off time.Duration) {
+	b.t.Helper()
+	if n := b.u.Spool.Waiting(); n > waiting || len(b.s.stored)+n != len(b.made) || b.u.Spool.InQuarantine() > 0 {
+		b.t.Errorf("%d made, %d stored, %d waiting, %d in quarantine", len(b.made), len(b.s.stored), n, b.u.Spool.InQuarantine())
+	}
+	seen, worst := make(map[float64]bool), time.Duration(0)
+	for _, x := range b.s.stored {
+		if seen[x.PVPowerW] {
+			b.t.Errorf("sample %v is stored twice", x.PVPowerW)
+		}
+		seen[x.PVPowerW] = true
+		worst = max(worst, x.Time.Sub(b.made[x.PVPowerW]).Abs())
+	}
+	if worst > off {
+		b.t.Errorf("a sample is off by %v", worst)
+	}
+}
+
+// A clock that the operator had us believe was ahead, and somebody sets it: the samples that it made get their times
+// when it is right, and none waits for the future.
+func TestBelievedClockThatWasAheadIsMended(t *testing.T) {
+	for _, ahead := range []time.Duration{30 * time.Minute, 24 * time.Hour, year} {
+		for name, c := range map[string]struct {
+			between func(*believer)
+			lenient bool
+			off     time.Duration
+		}{
+			"at once":                   {func(b *believer) {}, true, 2 * time.Second},
+			"delivering while ahead":    {func(b *believer) { b.live(5*time.Minute, true) }, true, 2 * time.Second},
+			"a new process":             {func(b *believer) { b.live(time.Minute, true); b.restart() }, true, 2 * time.Second},
+			"a new boot":                {func(b *believer) { b.reboot() }, true, 20 * time.Minute},
+			"delivering, then new boot": {func(b *believer) { b.live(5*time.Minute, true); b.reboot() }, true, 20 * time.Minute},
+			"a server of the contract":  {func(b *believer) {}, false, 2 * time.Second},
+		} {
+			t.Run(fmt.Sprint(name, ", ", ahead), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					b := newBeliever(t, c.lenient)
+					b.live(10*time.Minute, true) // the clock is right
+					b.ahead = ahead
+					b.live(10*time.Minute, false)
+					c.between(b)
+					b.ahead = 0
+					b.live(time.Hour, true)
+					b.check(10, c.off)
+				})
+			})
+		}
+	}
+}
+
+// While the clock is ahead every sample waits and none is given up; when the future comes all of them arrive.
+func TestBelievedClockThatStaysAheadLosesNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBeliever(t, true)
+		b.ahead = 2 * time.Hour
+		b.live(8*time.Hour, true)
+		if n := len(b.s.requests); n > 8*100 {
+			t.Errorf("%d requests in 8 h", n)
+		}
+		waiting := b.u.Spool.Waiting()
+		if most := 4 * 720; waiting > most || b.u.Spool.Held() > 0 {
+			t.Errorf("%d samples wait, %d held", waiting, b.u.Spool.Held())
+		}
+		b.check(waiting, 2*time.Hour+time.Minute)
+	})
+}
+
+// What was delivered is not changed: a server that takes samples of the future keeps them as they are.
+func TestDeliveredSamplesAreNotDatedAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBeliever(t, true)
+		b.s.bad = nil
+		b.ahead = time.Hour
+		b.live(10*time.Minute, true)
+		b.s.refuseFuture()
+		b.live(time.Minute, true)
+		b.ahead = 0
+		b.live(time.Hour, true)
+		b.check(10, time.Hour+time.Second)
+	})
+}
+
+// Samples of the future cost a request now and then, and are one condition, not an alarm at each attempt.
+func TestSamplesOfTheFutureAreOneCondition(t *testing.T) {
+	for _, n := range []int{1, 120, 3000} {
+		t.Run(fmt.Sprint(n), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := &server{t: t, lenient: true, stored: map[int64]wire.Sample{}}
+				e, log, file := edgeTo(t, s)
+				e.Uploader.Fresh = 10 * time.Second
+				s.refuseFuture()
+				start := time.Now()
+				add := func(at time.Time) {
+					x := sampleAt(at)
+					if err := e.Spool.Append(&x, When{Quality: Believed}); err != nil {
+						t.Fatal(err)
+					}
+				}
+				for i := range n {
+					add(start.Add(24*time.Hour + time.Duration(i)*5*time.Second))
+				}
+				live := func(d, poll time.Duration) {
+					last := time.Now()
+					for end := last.Add(d); time.Now().Before(end); {
+						for ; time.Since(last) >= poll; last = last.Add(poll) {
+							add(last)
+						}
+						more, err := e.deliverOnce(t.Context())
+						e.Report.Write()
+						wait := max(e.Every, poll)
+						if err != nil {
+							wait = e.Uploader.Wait(err)
+						} else if more {
+							wait = 0
+						}
+						time.Sleep(wait)
+					}
+				}
+				live(30*time.Minute, 5*time.Second)
+				lines, requests := strings.Count(log.String(), "\n"), len(s.requests)
+				if h := readHealth(t, file); h.Status != StateDegraded || !slices.Contains(e.Report.State().Reasons, "clock_ahead") {
+					t.Errorf("health is %s, %s", h.Status, h.Sentence)
+				}
+				live(2*time.Hour, 10*time.Second)
+				if got := strings.Count(log.String(), "\n"); lines > 30 || got > lines+1 {
+					t.Errorf("%d lines of log in the first half hour, %d in two hours more:\n%.3000s", lines, got-lines, log)
+				}
+				if got := len(s.requests) - requests; got > 2*360+10 {
+					t.Errorf("%d requests in two hours", got)
+				}
+				if e.Uploader.poison.Suspects.Load() > 0 || e.Uploader.poison.Braked.Load() > 0 {
+					t.Error("the samples are suspected")
+				}
+				live(24*time.Hour, 5*time.Minute)
+				if e.Spool.Waiting() > 3000 && n < 3000 || e.Spool.InQuarantine() > 0 {
+					t.Errorf("%d samples wait after the future came, %d in quarantine", e.Spool.Waiting(), e.Spool.InQuarantine())
+				}
+			})
+		})
+	}
+}
+
+// Two clocks that differ are one alarm until the server says something else, not one at each answer.
+func TestDisputedClockIsOneAlarm(t *testing.T) {
+	for _, trust := range []bool{true, false} {
+		w := newWorld(t)
+		w.clock.Trust = trust
+		w.polls(3)
+		w.hear(-time.Hour, 0)
+		for range 20 {
+			w.truth = w.truth.Add(5 * time.Second)
+			if err := w.clock.Check(); !sameCode(err, "clock_disputed") {
+				t.Fatalf("believed %v: %v", trust, err)
+			}
+		}
+		if w.ahead = -time.Hour; trust { // it was this host's
+			w.clock.Check()
+		}
+		w.hear(map[bool]time.Duration{true: -time.Hour, false: 0}[trust], 0)
+		if !trust {
+			w.ahead = 0
+		}
+		if err := w.clock.Check(); err != nil {
+			t.Errorf("believed %v: %v", trust, err)
+		}
+	}
+}
+
+// An operator who believed a clock and does not any more gets none of its times.
+func TestClockIsNotBelievedAfterItWas(t *testing.T) {
+	w := newWorld(t)
+	w.boot(-year, false)
+	w.clock.Trust = true
+	w.polls(1)
+	if err := w.spool.Anchor(w.clock.boot, anchor{Taken: w.clock.Host.Up(), Start: noon.UnixNano(), Quality: Believed}); err != nil {
+		t.Fatal(err)
+	}
+	w.restart()
+	w.polls(3)
+	if w.spool.Held() != 3 || w.clock.State() != "unsynced" {
+		t.Errorf("%d of 3 samples are held, the clock is %s", w.spool.Held(), w.clock.State())
+	}
+}

@@ -1,0 +1,124 @@
+package edge
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	bolterrors "go.etcd.io/bbolt/errors"
+)
+
+// A spool is more than one file for a moment: while it is made, salvaged or compacted. The lock of the file itself does
+// not guard the others, because it goes with the file when that loses its name. So whoever opens a spool has a lock of
+// its names first, and no file beside a spool is made, renamed or removed without the one lock or the other:
+//
+//	spool.db            the spool: locked as long as it is open
+//	spool.db.lock       locked while a spool is opened, made or salvaged; empty, and never removed
+//	spool.db.new        is being written
+//	spool.db.salvaged   is whole, and takes the place of a damaged file that is set aside
+//	spool.db.compact    is being written by who has the spool open
+
+func lockPath(path string) string { return path + ".lock" }
+
+// lockNames takes the lock of the names of the spool at path and returns what gives it back. On a disk that is full
+// there may be no such file: then the lock of the spool must do.
+func lockNames(path string) (unlockNames func(), err error) {
+	file, _, err := openOurs(lockPath(path))
+	if errors.Is(err, fs.ErrNotExist) {
+		file, err = createLock(path)
+	}
+	if clean(err) {
+		return func() {}, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	if err := lockWithin(file, 2*lockWait); err != nil { // another may wait for the lock of the spool meanwhile
+		return nil, errors.Join(err, file.Close())
+	}
+	return func() {
+		unlock(file)
+		file.Close()
+	}, nil
+}
+
+// createLock makes the file whose lock is that of the names, for the owner of the spool.
+func createLock(path string) (*os.File, error) {
+	file, err := os.OpenFile(lockPath(path), os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+	if errors.Is(err, fs.ErrExist) { // another was faster
+		file, _, err = openOurs(lockPath(path))
+	}
+	if err != nil {
+		return nil, err
+	}
+	like, err := os.Stat(path)
+	if err != nil {
+		like, err = os.Stat(filepath.Dir(path))
+	}
+	if err == nil {
+		err = giveTo(lockPath(path), like)
+	}
+	if err != nil {
+		return nil, errors.Join(err, file.Close())
+	}
+	return file, nil
+}
+
+// lockWithin waits for the lock of file, at most so long. The error is bolt's ErrTimeout if another process has it.
+func lockWithin(file *os.File, most time.Duration) error {
+	for waited := time.Duration(0); ; waited += lockWait / 20 {
+		free, err := lock(file)
+		if free || err != nil {
+			return err
+		}
+		if waited >= most {
+			return bolterrors.ErrTimeout
+		}
+		time.Sleep(lockWait / 20)
+	}
+}
+
+// spoolHolder names the process that has the spool open, or is about to.
+func spoolHolder(path string) string { return cmp.Or(lockHolder(path), lockHolder(lockPath(path))) }
+
+func salvagedPath(path string) string { return path + ".salvaged" }
+
+// adoptSalvaged gives a salvaged spool its name: the damaged file is set aside and has none any more. The error is
+// fs.ErrNotExist if there is no salvaged spool.
+func adoptSalvaged(path string) error {
+	whole, _, err := openOurs(salvagedPath(path))
+	if err != nil {
+		return err
+	}
+	defer whole.Close()
+	if free, err := lock(whole); err != nil || !free {
+		return cmp.Or(err, bolterrors.ErrTimeout)
+	}
+	defer unlock(whole)
+	if _, err := os.Lstat(path); err == nil {
+		return fmt.Errorf("%w: %s came into being", bolterrors.ErrTimeout, path)
+	}
+	return errors.Join(os.Rename(salvagedPath(path), path), syncDir(filepath.Dir(path)))
+}
+
+// removeLeftovers removes what a crash left beside a spool that is open and whole. A salvaged spool is kept: a crash of
+// ours leaves none beside a file that is whole, so its samples may be nowhere else.
+func removeLeftovers(path string) (warn string) {
+	os.Remove(compactPath(path))
+	os.Remove(path + ".new")
+	if _, err := os.Lstat(salvagedPath(path)); err != nil {
+		return ""
+	}
+	aside, err := freeName(path)
+	if err == nil {
+		err = os.Rename(salvagedPath(path), aside)
+	}
+	if err != nil {
+		return fmt.Sprintf("%s is left over: %v", salvagedPath(path), err)
+	}
+	return fmt.Sprintf("%s was left over beside a whole spool: it is %s now", salvagedPath(path), aside)
+}

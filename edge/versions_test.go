@@ -1,0 +1,110 @@
+package edge
+
+import (
+	"fmt"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"sunspool/wire"
+)
+
+// Servers of several versions behind one name refuse the same samples: each is asked for them once, not at every change
+// of hands.
+func TestServersOfSeveralVersionsAreAskedOnceEach(t *testing.T) {
+	for _, versions := range []int{2, 3, 7} {
+		t.Run(fmt.Sprint(versions), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := &server{lenient: true, bad: func(x wire.Sample) string {
+					if place(x)%50 == 7 && place(x) < 1000 {
+						return "value_error"
+					}
+					return ""
+				}}
+				u := uploaderTo(t, s)
+				u.Fresh = 10 * time.Second
+				made := fill(t, u.Spool, 1000)
+				s.version = "sunspool/0"
+				drain(t, u, 2*time.Hour)
+				if u.Spool.InQuarantine() != 20 {
+					t.Fatalf("%d in quarantine, want 20", u.Spool.InQuarantine())
+				}
+				hour := func(first int) (requests int, refused int64) {
+					requests, refused = len(s.requests), u.Rejected.Load()
+					for i := range 360 {
+						s.version = fmt.Sprintf("sunspool/%d", (first+i)%versions)
+						x := sampleAt(noon.Add(time.Duration(first+3)*time.Hour + time.Duration(i)*10*time.Second))
+						if err := u.Spool.Append(&x, When{Quality: Synced}); err != nil {
+							t.Fatal(err)
+						}
+						made = append(made, x)
+						for more := true; more; {
+							var err error
+							if more, err = u.Deliver(t.Context()); err != nil {
+								t.Fatal(err)
+							}
+						}
+						time.Sleep(10 * time.Second)
+					}
+					return len(s.requests) - requests, u.Rejected.Load() - refused
+				}
+				for n := range 3 {
+					if requests, refused := hour(n); requests > 365 || refused > 20 {
+						t.Errorf("hour %d: %d requests for 360 samples, %d refused", n, requests, refused)
+					}
+				}
+				conserved(t, u, s, made)
+				if u.Spool.InQuarantine()+u.Spool.Waiting() != 20 {
+					t.Errorf("%d in quarantine, %d waiting", u.Spool.InQuarantine(), u.Spool.Waiting())
+				}
+			})
+		})
+	}
+}
+
+// A version that comes back gets what the one between refused, after a day.
+func TestVersionThatComesBackIsAskedAgainADayLater(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &server{lenient: true}
+		s.bad = func(x wire.Sample) string {
+			if s.version == "sunspool/2" && place(x)%10 == 3 {
+				return "value_error"
+			}
+			return ""
+		}
+		u := uploaderTo(t, s)
+		at := 0
+		deliver := func(n int) {
+			t.Helper()
+			for range n {
+				x := sampleAt(noon.Add(time.Duration(at) * 5 * time.Second))
+				at++
+				if err := u.Spool.Append(&x, When{Quality: Synced}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			for more := true; more; {
+				var err error
+				if more, err = u.Deliver(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		s.version = "sunspool/1"
+		deliver(30)
+		time.Sleep(2 * time.Hour)
+		s.version = "sunspool/2"
+		deliver(30)
+		deliver(1)
+		if n := u.Spool.InQuarantine(); n != 3 {
+			t.Fatalf("%d in quarantine, want 3", n)
+		}
+		s.version = "sunspool/1"
+		time.Sleep(25 * time.Hour)
+		deliver(2)
+		deliver(2)
+		if n := u.Spool.InQuarantine(); n != 0 || len(s.stored) != at {
+			t.Errorf("%d in quarantine, %d of %d stored", n, len(s.stored), at)
+		}
+	})
+}
