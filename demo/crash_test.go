@@ -262,7 +262,7 @@ func newWitness(t *testing.T) *witness {
 	return w
 }
 
-func (w *witness) token(device string) string { return "t0ken-of-" + device }
+func (w *witness) token(device string) string { return "t0ken-of-the-inverter-" + device }
 
 func (w *witness) expect(device string, from time.Time) {
 	w.mu.Lock()

@@ -36,12 +36,12 @@ func TestImagesArriveAsTheyMean(t *testing.T) {
 	s := newSite(t)
 	var tokens []string
 	for i := range simulator.Images() {
-		tokens = append(tokens, fmt.Sprintf("t0ken%d:image%d", i, i))
+		tokens = append(tokens, fmt.Sprintf("t0ken-0123456789abcdef-%d:image%d", i, i))
 	}
 	s.serve(strings.Join(tokens, ","))
 	var wg sync.WaitGroup
 	for i, image := range simulator.Images() {
-		device, token := fmt.Sprint("image", i), fmt.Sprint("t0ken", i)
+		device, token := fmt.Sprint("image", i), fmt.Sprint("t0ken-0123456789abcdef", i)
 		wg.Go(func() {
 			modbus := s.simulate(device, "--image", image.ID)
 			e := s.edge(device, token, modbus)
@@ -56,7 +56,7 @@ func TestImagesArriveAsTheyMean(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	s.noSecrets("t0ken")
+	s.noSecrets("t0ken-0123456789abcdef")
 }
 
 // simulate starts an inverter of its own process and returns its address.

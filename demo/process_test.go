@@ -232,7 +232,7 @@ func TestKilledEdgeLosesAndDoublesNothing(t *testing.T) {
 	s := newSite(t)
 	var tokens []string
 	for i := range edges {
-		tokens = append(tokens, fmt.Sprintf("t0ken%d:inverter%d", i, i))
+		tokens = append(tokens, fmt.Sprintf("t0ken-0123456789abcdef-%d:inverter%d", i, i))
 	}
 	s.serve(strings.Join(tokens, ","))
 
@@ -241,7 +241,7 @@ func TestKilledEdgeLosesAndDoublesNothing(t *testing.T) {
 	for i := range edges {
 		var address string
 		sims[i], address = inverter(t, simulator.Options{Home: home})
-		device, token := fmt.Sprint("inverter", i), fmt.Sprint("t0ken", i)
+		device, token := fmt.Sprint("inverter", i), fmt.Sprint("t0ken-0123456789abcdef", i)
 		wg.Go(func() {
 			for range kills {
 				p := s.edge(device, token, address)

@@ -61,7 +61,7 @@ func edgeTo(t *testing.T, server http.RoundTripper) (e *Edge, log *bytes.Buffer,
 	log = new(bytes.Buffer)
 	dir := memoryDir(t)
 	file = filepath.Join(dir, "health.json")
-	e, err := New(Config{Host: "dongle", Port: 502, Unit: 1, PollS: 5, GapMS: 20, URL: "https://vps.example.org/base", Token: settings.Secret("t0ken"),
+	e, err := New(Config{Host: "dongle", Port: 502, Unit: 1, PollS: 5, GapMS: 20, URL: "https://vps.example.org/base", Token: settings.Secret("t0ken-0123456789abcdef"),
 		DeviceID: "roof", BatchSize: 30, UploadS: 10, MaxBackoffS: 300, SpoolPath: filepath.Join(dir, "spool.db"), HealthPath: file, ClockTrust: clockAlways,
 	}, "test", slog.New(slog.NewTextHandler(log, nil)))
 	if err != nil {

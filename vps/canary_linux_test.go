@@ -20,7 +20,7 @@ import (
 )
 
 // canary is in every secret of these tests, and must be in nothing that the program says.
-const canary = "canary-7f3k"
+const canary = "canary-7f3k-0123456789"
 
 // TestWrongSettingsNeverQuoteASecret runs the program with every kind of secret in the wrong place or shape.
 func TestWrongSettingsNeverQuoteASecret(t *testing.T) {
