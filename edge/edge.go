@@ -13,10 +13,12 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"runtime/debug"
 	"sync"
 	"time"
 
+	"sunspool/edge/registers"
 	"sunspool/health"
 	"sunspool/wire"
 )
@@ -140,6 +142,7 @@ func (e *Edge) poll(ctx context.Context) error {
 
 	var when When
 	sample.Time, when = e.Clock.Date(now().Sub(reading.At))
+	e.Report.measured()
 	e.stored(e.ring.add(sample, when))
 	if found.Asleep {
 		return asleep
@@ -209,9 +212,26 @@ func (e *Edge) flush(ctx context.Context) {
 
 func (e *Edge) logRaw(r Reading) {
 	if e.RawEach > 0 && e.polls%e.RawEach == 0 {
-		e.Log.Info("raw words", "model", r.Model.Name, "words", r.Words)
+		e.Log.Info("raw words", "model", r.Model.Name, "words", anonymous(r))
 	}
 	e.polls++
+}
+
+// anonymous returns the words of r without those that name the unit and its parts: the identity, and all texts.
+func anonymous(r Reading) registers.Words {
+	words := maps.Clone(r.Words)
+	maps.DeleteFunc(words, func(address, _ uint16) bool { return address < deviceType.Address() })
+	if r.Map == nil {
+		return words
+	}
+	for reg := range r.Map.All() {
+		if reg.Type == registers.UTF8 && reg.Kind == registers.Input {
+			for i := range reg.Words {
+				delete(words, reg.Address()+uint16(i))
+			}
+		}
+	}
+	return words
 }
 
 // protect makes a panic in one loop an error of that loop: the other goes on, and so does this one.

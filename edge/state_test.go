@@ -41,7 +41,7 @@ func TestStateIsTheWorstOfItsReasons(t *testing.T) {
 		"token":               {[]health.Status{link("vps", health.Broken, "credential")}, nil, "blocked", "credential", "do credential"},
 		"portal":              {[]health.Status{link("vps", health.Broken, "endpoint_identity")}, nil, "blocked", "endpoint_identity", "do endpoint_identity"},
 		"spool":               {[]health.Status{link("spool", health.Broken, "")}, nil, "blocked", "spool_broken", "do "},
-		"both":                {[]health.Status{link("inverter", health.Broken, "inverter_silent"), link("vps", health.Broken, "tls")}, nil, "blocked", "inverter_silent tls", "do inverter_silent"},
+		"both":                {[]health.Status{link("inverter", health.Broken, "inverter_silent"), link("vps", health.Broken, "tls")}, nil, "blocked", "tls inverter_silent", "do tls"},
 		"quarantine":          {[]health.Status{link("vps", health.OK, "")}, []*health.Fault{fault("poison_quarantined")}, "degraded", "poison_quarantined", "do poison_quarantined"},
 		"the same told twice": {[]health.Status{link("vps", health.Broken, "schema_mismatch")}, []*health.Fault{fault("schema_mismatch")}, "blocked", "schema_mismatch", "do schema_mismatch"},
 	} {
