@@ -50,7 +50,7 @@ type Edge struct {
 	ring                        ring
 	throttle                    throttle
 	polls                       int
-	lastPV                      float64
+	night                       night
 }
 
 // Run reads and delivers until ctx ends; then it stops reading and tries once more, for a short time, to deliver what
@@ -82,6 +82,7 @@ func (e *Edge) Run(ctx context.Context) error {
 		}
 	})
 	loops.Wait()
+	e.night.save()
 	e.stored(e.ring.flush()) // what a failing disk does not take is counted as lost
 	if err := e.Spool.Failure(); err != nil {
 		e.spool.Report(e.Spool.Alarm(err))
@@ -138,7 +139,8 @@ func (e *Edge) poll(ctx context.Context) error {
 	if still := e.frozen.still(reading, sample.PVPowerW); still > frozenAfter {
 		return e.thaw(still)
 	}
-	sample.DeviceID, e.lastPV = e.DeviceID, sample.PVPowerW
+	sample.DeviceID = e.DeviceID
+	e.night.sampled(now(), sample.PVPowerW, e.Inverter.SleepsAtNight())
 
 	var when When
 	sample.Time, when = e.Clock.Date(now().Sub(reading.At))

@@ -29,7 +29,6 @@ type Report struct {
 	mu         sync.Mutex
 	written    time.Time   // when Write was called last
 	sample     wire.Sample // the last one that is durable
-	sampledAt  time.Time   // on the host's clock, with its monotonic reading
 	lastUpload time.Time
 	model      string
 	serial     string
@@ -231,7 +230,7 @@ func (r *Report) sampled(s wire.Sample) {
 	r.made.Add(1)
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.sample, r.sampledAt = s, now()
+	r.sample = s
 }
 
 func (r *Report) uploaded() {
@@ -244,13 +243,6 @@ func (r *Report) lastSample() time.Time {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.sample.Time
-}
-
-// sinceSample is how long ago the last sample was made, whatever the host's clock was set to meanwhile.
-func (r *Report) sinceSample() time.Duration {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return now().Sub(r.sampledAt)
 }
 
 func timeOrNil(t time.Time) *time.Time {
