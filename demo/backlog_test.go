@@ -45,7 +45,7 @@ const (
 // stored, once, and the edge stays small.
 func TestBacklogDrainsWhilePolling(t *testing.T) {
 	if testing.Short() {
-		t.Skip("takes a minute")
+		t.Skip("SKIPPED, NOTHING IS SHOWN: takes a minute")
 	}
 	home, err := simulator.NewHome(simulator.HomeOptions{Model: "SH10RT", Seed: 1, Since: time.Now().AddDate(0, 0, -*backlogDays-3)})
 	if err != nil {

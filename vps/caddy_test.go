@@ -61,7 +61,7 @@ func doorTo(t *testing.T, api string) door {
 	caddy := services.Caddy(t, "Caddyfile", "SITE_ADDRESS="+d.address, "API_ADDRESS="+api, fmt.Sprint("HTTP_PORT=", services.FreePort(t)))
 	d.config = &tls.Config{RootCAs: x509.NewCertPool(), ServerName: "localhost"}
 	d.config.RootCAs.AppendCertsFromPEM(caddy.Root())
-	d.client = &http.Client{Timeout: 20 * time.Second, Transport: &http.Transport{TLSClientConfig: d.config, DisableCompression: true}}
+	d.client = &http.Client{Timeout: services.Patience, Transport: &http.Transport{TLSClientConfig: d.config, DisableCompression: true}}
 	t.Cleanup(d.client.CloseIdleConnections)
 	for began := time.Now(); ; time.Sleep(20 * time.Millisecond) { // until its certificate is made
 		conn, err := tls.Dial("tcp", d.address, d.config)
@@ -69,7 +69,7 @@ func doorTo(t *testing.T, api string) door {
 			conn.Close()
 			return d
 		}
-		if time.Since(began) > 20*time.Second {
+		if time.Since(began) > services.Patience {
 			t.Fatal(err)
 		}
 	}
@@ -108,7 +108,7 @@ func (d door) raw(target string) (status, body string) {
 		d.t.Fatal(err)
 	}
 	defer conn.Close()
-	conn.SetDeadline(time.Now().Add(10 * time.Second))
+	conn.SetDeadline(time.Now().Add(services.Patience))
 	fmt.Fprintf(conn, "GET %s HTTP/1.1\r\nHost: %s\r\nAuthorization: Bearer t1-0123456789abcdef\r\nConnection: close\r\n\r\n", target, d.address)
 	answer, err := http.ReadResponse(bufio.NewReader(conn), nil)
 	if err != nil {
