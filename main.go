@@ -11,7 +11,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"os"
 	"os/signal"
 	"runtime/debug"
@@ -208,14 +207,14 @@ func (c *commands) do(ctx context.Context, cmd *kong.Context, stdout, stderr io.
 	case "edge":
 		signal.Ignore(syscall.SIGHUP) // reload: a token file is read again whenever it changes
 		log := c.Edge.LogLevel.Logger(stderr)
-		warnMisspelt(cmd, log)
+		settings.WarnMisspelt(cmd.Kong, log)
 		return edge.Run(ctx, c.Edge, buildVersion(), log)
 	case "vps run":
 		hup := make(chan os.Signal, 1)
 		signal.Notify(hup, syscall.SIGHUP)
 		c.VPS.Settings.Reload, c.VPS.Settings.Version = hup, buildVersion()
 		log := c.VPS.Settings.LogLevel.Logger(stderr)
-		warnMisspelt(cmd, log)
+		settings.WarnMisspelt(cmd.Kong, log)
 		return vps.Run(ctx, vps.Config(c.VPS.Settings), log)
 	case "vps import":
 		return vps.Import(ctx, vps.Config(c.VPS.Settings), c.VPS.Import, stdout)
@@ -247,13 +246,6 @@ func (c *commands) do(ctx context.Context, cmd *kong.Context, stdout, stderr io.
 		return fmt.Errorf("bug: nobody does %q", command)
 	}
 	return nil
-}
-
-// warnMisspelt logs the variables that look like settings and are none. They are no reason not to start.
-func warnMisspelt(cmd *kong.Context, log *slog.Logger) {
-	for _, m := range settings.Misspelt(cmd.Kong) {
-		log.Warn("a variable of the environment is not a setting", "variable", m.Name, "did_you_mean", m.Meant)
-	}
 }
 
 func (e envCommand) nodes(app *kong.Application) (nodes []*kong.Node) {

@@ -194,8 +194,10 @@ func TestBoundLetsEachKindPass(t *testing.T) {
 	if !b.Allow(now, "c") {
 		t.Error("a new kind does not pass")
 	}
-	now = now.Add(-48 * time.Hour) // the clock is set back
-	if b.Allow(now, "a") && b.Allow(now, "a") {
+	for b.Allow(now, "a") { // until nothing is left
+	}
+	now = now.Add(-48 * time.Hour)
+	if b.Allow(now, "a") {
 		t.Error("a clock that is set back lets it pass")
 	}
 }

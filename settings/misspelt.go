@@ -1,6 +1,7 @@
 package settings
 
 import (
+	"log/slog"
 	"os"
 	"reflect"
 	"regexp"
@@ -38,6 +39,13 @@ func Misspelt(app *kong.Kong) (all []Misspelling) {
 	}
 	slices.SortFunc(all, func(a, b Misspelling) int { return strings.Compare(a.Name, b.Name) })
 	return all
+}
+
+// WarnMisspelt logs them. They are no reason not to start.
+func WarnMisspelt(app *kong.Kong, log *slog.Logger) {
+	for _, m := range Misspelt(app) {
+		log.Warn("a variable of the environment is not a setting", "variable", m.Name, "did_you_mean", m.Meant)
+	}
 }
 
 // Instead names the variable of the environment that was probably written in place of the setting called name, of the
