@@ -72,7 +72,16 @@ type checkCommand struct {
 
 func (c checkCommand) do(stdout, stderr io.Writer) error {
 	var service commands
-	if _, err := service.parse([]string{c.Role}, stdout, stderr, func(int) {}); err != nil { // of the edge it validates, too
+	cmd, err := service.parse([]string{c.Role}, stdout, stderr, func(int) {}) // of the edge it validates, too
+	if parse, ok := errors.AsType[*kong.ParseError](err); ok {
+		cmd = parse.Context
+	}
+	if cmd != nil {
+		for _, m := range settings.Misspelt(cmd.Kong) {
+			fmt.Fprintln(stdout, "note:", m)
+		}
+	}
+	if err != nil {
 		return asUsage(err)
 	}
 	if cfg := vps.Config(service.VPS.Settings); c.Role == "vps" {
@@ -176,8 +185,17 @@ func (c *commands) parse(args []string, stdout, stderr io.Writer, exit func(code
 		panic(err) // the command line above is wrong
 	}
 	settings.ForgetEmpty(parser.Model)
-	return parser.Parse(args)
+	wrong := settings.Unreadable(parser, args)
+	c.Edge.Unreadable, c.VPS.Settings.Unreadable = wrong, wrong // named with all else that is wrong
+	cmd, err := parser.Parse(args)
+	if err == nil && len(wrong) > 0 && !validates(cmd.Command()) {
+		err = &health.Fault{Code: "usage", Exit: health.ExitUsage, What: errors.Join(wrong...).Error(), Next: "sunspool env   # every setting with its default and meaning"}
+	}
+	return cmd, err
 }
+
+// validates reports whether a command names all that is wrong with its settings by itself.
+func validates(command string) bool { return command == "edge" || command == "vps run" }
 
 func (c *commands) do(ctx context.Context, cmd *kong.Context, stdout, stderr io.Writer) error {
 	command, _, _ := strings.Cut(cmd.Command(), " <") // without its arguments
@@ -188,12 +206,16 @@ func (c *commands) do(ctx context.Context, cmd *kong.Context, stdout, stderr io.
 		return demo.Run(ctx, c.Demo, buildVersion(), os.Stdin, stdout)
 	case "edge":
 		signal.Ignore(syscall.SIGHUP) // reload: a token file is read again whenever it changes
-		return edge.Run(ctx, c.Edge, buildVersion(), c.Edge.LogLevel.Logger(stderr))
+		log := c.Edge.LogLevel.Logger(stderr)
+		settings.WarnMisspelt(cmd.Kong, log)
+		return edge.Run(ctx, c.Edge, buildVersion(), log)
 	case "vps run":
 		hup := make(chan os.Signal, 1)
 		signal.Notify(hup, syscall.SIGHUP)
 		c.VPS.Settings.Reload, c.VPS.Settings.Version = hup, buildVersion()
-		return vps.Run(ctx, vps.Config(c.VPS.Settings), c.VPS.Settings.LogLevel.Logger(stderr))
+		log := c.VPS.Settings.LogLevel.Logger(stderr)
+		settings.WarnMisspelt(cmd.Kong, log)
+		return vps.Run(ctx, vps.Config(c.VPS.Settings), log)
 	case "vps import":
 		return vps.Import(ctx, vps.Config(c.VPS.Settings), c.VPS.Import, stdout)
 	case "simulate":

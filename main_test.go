@@ -210,8 +210,10 @@ func TestCommandsAboutServicesAnswer(t *testing.T) {
 		}
 	}
 	t.Setenv("DEVICE_TOKENS", "0123456789abcdef0123456789abcdef:roof")
+	t.Setenv("DEVICE_TOKNES_FILE", "/x")
 	var out bytes.Buffer
-	if exit := run(t.Context(), []string{"check", "vps"}, &out, io.Discard); exit != 0 || !strings.Contains(out.String(), "can be used") {
+	if exit := run(t.Context(), []string{"check", "vps"}, &out, io.Discard); exit != 0 || !strings.Contains(out.String(), "can be used") ||
+		!strings.Contains(out.String(), "note: DEVICE_TOKNES_FILE is not a setting of sunspool: DEVICE_TOKENS_FILE?") {
 		t.Errorf("good settings: exit %d, %q", exit, out.String())
 	}
 }
@@ -243,7 +245,7 @@ func TestHealthCommandIsOneLineAndZeroOrOne(t *testing.T) {
 
 // Wrong input: one clear error, the right exit status, no stack trace, no secret.
 func TestWrongInputIsOneClearError(t *testing.T) {
-	t.Setenv("VPS_DEVICE_TOKEN", "canary-7f3k")
+	t.Setenv("VPS_DEVICE_TOKEN", "canary-7f3k-0123456789")
 	for name, c := range map[string]struct {
 		args []string
 		env  map[string]string
@@ -253,7 +255,12 @@ func TestWrongInputIsOneClearError(t *testing.T) {
 		"no settings":     {[]string{"edge"}, nil, 3, []string{"SUNGROW_HOST", "VPS_BASE_URL", "next:"}},
 		"plain http":      {[]string{"edge"}, map[string]string{"SUNGROW_HOST": "192.0.2.7", "VPS_BASE_URL": "http://example.org"}, 3, []string{"must be https"}},
 		"all at once":     {[]string{"edge"}, map[string]string{"SUNGROW_HOST": "192.0.2.7", "VPS_BASE_URL": "https://example.org", "POLL_INTERVAL_S": "1", "SUNGROW_SLAVE_ID": "300", "BATCH_SIZE": "0"}, 3, []string{"POLL_INTERVAL_S is 1", "SUNGROW_SLAVE_ID is 300", "BATCH_SIZE is 0"}},
-		"not a number":    {[]string{"edge"}, map[string]string{"POLL_INTERVAL_S": "soon"}, 3, []string{"soon"}},
+		"not a number":    {[]string{"edge"}, map[string]string{"POLL_INTERVAL_S": "soon"}, 3, []string{`POLL_INTERVAL_S is "soon"`, "SUNGROW_HOST is missing"}},
+		"all types":       {[]string{"edge"}, map[string]string{"BATCH_SIZE": "abc", "POLL_INTERVAL_S": "5s", "RAW_DEBUG_ENABLED": "maybe", "LOG_LEVEL": "loud", "CLOCK_TRUST": "never", "VPS_BASE_URL": "http://x"}, 3, []string{"BATCH_SIZE", "POLL_INTERVAL_S", "RAW_DEBUG_ENABLED", "LOG_LEVEL", "CLOCK_TRUST", "SUNGROW_HOST", "must be https"}},
+		"types of vps":    {[]string{"vps"}, map[string]string{"MAX_REQUEST_BYTES": "1k", "CACHE_TTL_S": "5s", "DEVICE_TOKENS": "short:roof"}, 3, []string{"MAX_REQUEST_BYTES", "CACHE_TTL_S", "DEVICE_TOKENS entry 1"}},
+		"misspelt":        {[]string{"edge"}, map[string]string{"SUNGROW_HSOT": "192.0.2.7"}, 3, []string{"SUNGROW_HSOT is set, which is not a setting: SUNGROW_HOST?"}},
+		"misspelt of vps": {[]string{"vps"}, map[string]string{"DEVICE_TOKEN": "canary-7f3k-0123456789:roof"}, 3, []string{"DEVICE_TOKEN is set", "DEVICE_TOKENS?"}},
+		"type of health":  {[]string{"health", "edge"}, map[string]string{"POLL_INTERVAL_S": "soon"}, 2, []string{"POLL_INTERVAL_S"}},
 		"secret as flag":  {[]string{"edge", "--vps-device-token=hunter2"}, nil, 3, []string{"not taken from the command line"}},
 		"unknown command": {[]string{"edgy"}, nil, 2, []string{"edge"}},
 		"unknown flag":    {[]string{"demo", "--lsten=x"}, nil, 2, []string{"--listen"}},

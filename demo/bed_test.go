@@ -105,7 +105,7 @@ func (b *bed) startServer() {
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	tokens, err := vps.ParseTokens("t0ken:roof", "")
+	tokens, err := vps.ParseTokens("t0ken-0123456789abcdef:roof", "")
 	if err != nil {
 		b.t.Fatal(err)
 	}
@@ -136,7 +136,7 @@ func (b *bed) crashEdge() {
 func (b *bed) startEdge() {
 	b.t.Helper()
 	e, err := edge.New(edge.Config{
-		Host: "dongle", Port: 502, Unit: 1, PollS: b.pollS, GapMS: 20, URL: "https://vps.example.org", Token: settings.Secret("t0ken"),
+		Host: "dongle", Port: 502, Unit: 1, PollS: b.pollS, GapMS: 20, URL: "https://vps.example.org", Token: settings.Secret("t0ken-0123456789abcdef"),
 		DeviceID: "roof", BatchSize: 30, UploadS: b.uploadS, MaxBackoffS: 300, ClockTrust: "always", CommitS: b.commitS,
 		SpoolPath: filepath.Join(b.dir, "spool.db"),
 	}, "test", b.log)

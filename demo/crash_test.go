@@ -38,15 +38,15 @@ var (
 	crashTrace  = flag.String("crash-trace", "", "directory with the recording of an earlier run, instead of a new one")
 )
 
-// openSlowest is how long the spool may take to open after a power cut.
-const openSlowest = 5 * time.Second
+// openSlowest is how long the spool may take to open after a power cut, on a machine that is busy with other things.
+const openSlowest = 2 * time.Minute
 
 // A power cut at any instant of the real edge's life: its first start, polls, uploads, an outage, a large backlog, a
 // kill, the way out. Its file operations are recorded, and from the recording come disks as power cuts leave them. The
 // real spool opens each, and every sample that was durable is in it, unless the server had it.
 func TestPowerCutLosesNothing(t *testing.T) {
 	if testing.Short() {
-		t.Skip("records for a minute")
+		t.Skip("SKIPPED, NOTHING IS SHOWN: records for a minute")
 	}
 	dir := *crashTrace
 	if dir == "" {
@@ -262,7 +262,7 @@ func newWitness(t *testing.T) *witness {
 	return w
 }
 
-func (w *witness) token(device string) string { return "t0ken-of-" + device }
+func (w *witness) token(device string) string { return "t0ken-of-the-inverter-" + device }
 
 func (w *witness) expect(device string, from time.Time) {
 	w.mu.Lock()

@@ -50,7 +50,7 @@ func underStrace(trace, command string, args ...string) *exec.Cmd {
 
 // awaitTrace waits until the tracer has written all it saw of a process that has ended.
 func awaitTrace(trace string, pid int) error {
-	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
 		text, err := os.ReadFile(trace)
 		if err != nil {
 			return err

@@ -48,18 +48,24 @@ const (
 )
 
 // judge decides what an answer to a batch of n samples with that id means. Only an answer that proves itself lets the
-// samples go: status 200, JSON, and counts that can be true of this batch.
-func judge(status int, header http.Header, body []byte, n int, id string) (wire.Receipt, error) {
+// samples go: status 200, JSON, and counts that can be true of this batch. What it repeats of the answer is short, and
+// without the secrets.
+func judge(status int, header http.Header, body []byte, n int, id string, secrets ...string) (wire.Receipt, error) {
+	quote := func(status int, body []byte) string { return quote(status, body, secrets...) }
 	switch {
 	case status == http.StatusOK:
-		return receipt(header, body, n, id)
+		r, err := receipt(header, body, n, id, secrets...)
+		for i := range r.Rejected {
+			r.Rejected[i].Code, r.Rejected[i].Detail = clip(hide(r.Rejected[i].Code, secrets)), hide(r.Rejected[i].Detail, secrets)
+		}
+		return r, err
 	case status == http.StatusUnauthorized, status == http.StatusForbidden:
 		return wire.Receipt{}, &denied{quote(status, body), status == http.StatusForbidden && isEnvelope(header, body)}
 	case status == http.StatusBadRequest, status == http.StatusUnprocessableEntity:
 		if !isEnvelope(header, body) {
 			return wire.Receipt{}, &foreign{quote(status, body)}
 		}
-		return wire.Receipt{}, &suspect{rejectionCode(status, body), quote(status, body)}
+		return wire.Receipt{}, &suspect{clip(hide(rejectionCode(status, body), secrets)), quote(status, body)}
 	case status == http.StatusRequestEntityTooLarge:
 		return wire.Receipt{}, &tooLarge{quote(status, body)}
 	case status == http.StatusRequestTimeout, status == http.StatusTooEarly, status == http.StatusTooManyRequests, status >= 500:
@@ -71,13 +77,14 @@ func judge(status int, header http.Header, body []byte, n int, id string) (wire.
 
 // receipt reads an answer 200. A server of the contract tells how many rows are new; ours tells the fate of every
 // sample and repeats the id of the batch. Counts that are not whole are nobody's.
-func receipt(header http.Header, body []byte, n int, id string) (wire.Receipt, error) {
+func receipt(header http.Header, body []byte, n int, id string, secrets ...string) (wire.Receipt, error) {
+	quote := func(status int, body []byte) string { return quote(status, body, secrets...) }
 	var r struct {
 		wire.Receipt
 		Inserted *int `json:"inserted"`
 	}
 	if !isJSON(header) {
-		return wire.Receipt{}, &foreign{fmt.Sprintf("status 200 with Content-Type %q", header.Get("Content-Type"))}
+		return wire.Receipt{}, &foreign{"status 200 with Content-Type " + quoteText(header.Get("Content-Type"), secrets)}
 	}
 	if len(body) > maxAnswer {
 		return wire.Receipt{}, &foreign{fmt.Sprintf("an answer of more than %d bytes", maxAnswer)}
@@ -145,7 +152,7 @@ func rejectionCode(status int, body []byte) string {
 
 // quote says what a server answered, fit for a log: its own explanation, one line, printable, short. A body that is no
 // explanation is not repeated: it may hold anything, what we sent included.
-func quote(status int, body []byte) string {
+func quote(status int, body []byte, secrets ...string) string {
 	var p struct {
 		Detail json.RawMessage `json:"detail"`
 	}
@@ -155,7 +162,20 @@ func quote(status int, body []byte) string {
 	case json.Unmarshal(body, &p) != nil || len(p.Detail) == 0:
 		return fmt.Sprintf("status %d, %d bytes without an explanation", status, len(body))
 	}
-	return fmt.Sprintf("status %d %s", status, strconv.QuoteToASCII(string(p.Detail[:min(len(p.Detail), maxQuote)])))
+	return fmt.Sprintf("status %d %s", status, quoteText(string(p.Detail), secrets))
+}
+
+// quoteText repeats what a server sent, whichever part of its answer it is: without the secrets, printable, and short.
+func quoteText(text string, secrets []string) string {
+	return strconv.QuoteToASCII(clip(hide(text, secrets)))
+}
+
+// hide puts a word in the place of each secret. It comes before the text is made short, which may cut one in two.
+func hide(text string, secrets []string) string {
+	for _, secret := range secrets {
+		text = strings.ReplaceAll(text, secret, "(token)")
+	}
+	return text
 }
 
 // retryAfterOf reads a Retry-After header: seconds, or a date, which is compared with the answer's own date because our

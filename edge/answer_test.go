@@ -1,11 +1,13 @@
 package edge
 
 import (
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"reflect"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -81,13 +83,13 @@ func TestOnlyAnAnswerThatProvesItselfLetsSamplesGo(t *testing.T) {
 }
 
 func TestRefusalIsNamedByItsCode(t *testing.T) {
-	json := http.Header{"Content-Type": {"application/json"}}
+	header := http.Header{"Content-Type": {"application/json"}}
 	for body, want := range map[string]string{
 		`{"detail":"x","code":"not_finite"}`:                                              "not_finite",
 		`{"detail":[{"type":"missing","loc":["samples",0,"ts"],"msg":"Field required"}]}`: "missing",
 		`{"detail":"x"}`: "status_422",
 	} {
-		_, err := judge(422, json, []byte(body), 1, "")
+		_, err := judge(422, header, []byte(body), 1, "")
 		if s, ok := err.(*suspect); !ok || s.code != want {
 			t.Errorf("%s is %+v, want code %s", body, err, want)
 		}
@@ -139,6 +141,7 @@ func FuzzJudge(f *testing.F) {
 	f.Add(200, "application/json", []byte(`{"inserted":3,"accepted":3,"duplicates":1,"rejected":[{"index":4,"code":"x","detail":"y"}],"batch_id":"b1"}`))
 	f.Add(422, "application/json", []byte(`{"detail":[{"type":"missing"}]}`))
 	f.Add(302, "text/html", []byte(`<html>`))
+	f.Add(200, strings.Repeat("\x01", 2000), []byte(`{"inserted":5}`))
 	f.Fuzz(func(t *testing.T, status int, contentType string, body []byte) {
 		const n = 5
 		r, err := judge(status, http.Header{"Content-Type": {contentType}}, body, n, "b1")
@@ -149,4 +152,48 @@ func FuzzJudge(f *testing.F) {
 			t.Errorf("a message of %d bytes", len(fmt.Sprint(err)))
 		}
 	})
+}
+
+// Whatever part of an answer a message repeats, it is short, and the token is not in it, not even a part of it.
+func TestAnswerIsRepeatedShortAndWithoutTheToken(t *testing.T) {
+	const token = "0123456789abcdef"
+	long := strings.Repeat("x", maxQuote-8) + token + strings.Repeat("\x01", 2*maxQuote)
+	detail, err := json.Marshal(map[string]string{"detail": long, "code": long})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, status := range []int{200, 302, 400, 401, 403, 404, 413, 422, 429, 500} {
+		for _, contentType := range []string{"application/json", long} {
+			_, err := judge(status, http.Header{"Content-Type": {contentType}}, detail, 1, "b1", token)
+			text := fmt.Sprint(err)
+			if s, ok := err.(*suspect); ok {
+				text += s.code
+			}
+			if err == nil || len(text) > 5*maxQuote || strings.Contains(text, token[:4]) {
+				t.Errorf("%d: %d bytes: %s", status, len(text), text)
+			}
+		}
+	}
+	body := `{"inserted":0,"accepted":0,"duplicates":0,"batch_id":"b1","rejected":[{"index":0,"code":"` + token + `","detail":"your ` + token + `"}]}`
+	r, err := judge(200, http.Header{"Content-Type": {"application/json"}}, []byte(body), 1, "b1", token)
+	if err != nil || len(r.Rejected) != 1 || strings.Contains(fmt.Sprint(r), token) {
+		t.Errorf("%+v, %v", r, err)
+	}
+}
+
+// A token may be a word of the answer, which is read as it came.
+func TestTokenThatIsAWordOfTheAnswerChangesNothing(t *testing.T) {
+	for _, token := range []string{"1", "inserted", `":`, "rejected", "batch_id"} {
+		synctest.Test(t, func(t *testing.T) {
+			s := &server{lenient: true}
+			u := uploaderTo(t, s)
+			u.Token = &Token{value: token}
+			made := fill(t, u.Spool, 40)
+			drain(t, u, time.Minute)
+			conserved(t, u, s, made)
+			if u.Spool.Waiting() > 0 {
+				t.Errorf("token %q: %d of 40 are on the server", token, len(s.stored))
+			}
+		})
+	}
 }

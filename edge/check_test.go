@@ -133,7 +133,7 @@ func watchedEdge(t *testing.T, dir string, faults ...string) *Edge {
 	b.faults(faults...)
 	e, err := New(Config{
 		Host: "dongle", Port: 502, Unit: 1, PollS: 5, GapMS: 20, URL: "https://vps.example.org",
-		Token: settings.Secret("t0ken"), DeviceID: "roof", BatchSize: 30, UploadS: 10, MaxBackoffS: 300, ClockTrust: clockAlways,
+		Token: settings.Secret("t0ken-0123456789abcdef"), DeviceID: "roof", BatchSize: 30, UploadS: 10, MaxBackoffS: 300, ClockTrust: clockAlways,
 		SpoolPath: filepath.Join(dir, "spool.db"), HealthPath: filepath.Join(dir, "health.json"),
 	}, "test", slog.New(slog.DiscardHandler))
 	if err != nil {

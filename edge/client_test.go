@@ -93,7 +93,7 @@ func uploadTo(t *testing.T, url, caFile string) error {
 		t.Fatal(err)
 	}
 	u := &Uploader{Spool: openSpool(t, filepath.Join(t.TempDir(), "spool.db")), Client: client, URL: url + wire.IngestPath,
-		Token: &Token{value: "t0ken"}, BatchSize: 30, Describe: func() *wire.Edge { return nil }, Backoff: Backoff{Min: time.Second, Max: time.Second}}
+		Token: &Token{value: "t0ken-0123456789abcdef"}, BatchSize: 30, Describe: func() *wire.Edge { return nil }, Backoff: Backoff{Min: time.Second, Max: time.Second}}
 	fill(t, u.Spool, 3)
 	_, err = u.Deliver(t.Context())
 	if got := u.Spool.Waiting(); (err == nil) != (got == 0) {
@@ -167,7 +167,7 @@ func TestTokenFileOfOthersIsRefused(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "token")
 	for mode, ok := range map[os.FileMode]bool{0o600: true, 0o400: true, 0o640: false, 0o604: false, 0o644: false} {
 		os.Remove(file)
-		if err := os.WriteFile(file, []byte("t0ken\n"), 0o600); err != nil {
+		if err := os.WriteFile(file, []byte("t0ken-0123456789abcdef\n"), 0o600); err != nil {
 			t.Fatal(err)
 		}
 		os.Chmod(file, mode)
@@ -176,7 +176,7 @@ func TestTokenFileOfOthersIsRefused(t *testing.T) {
 			t.Errorf("mode %v: %v", mode, err)
 			continue
 		}
-		if got, _ := token.Get(); ok && got != "t0ken" {
+		if got, _ := token.Get(); ok && got != "t0ken-0123456789abcdef" {
 			t.Errorf("mode %v: %q", mode, got)
 		}
 	}

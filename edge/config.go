@@ -5,9 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -21,17 +21,17 @@ import (
 // Config is every setting of the edge: environment variable, flag, default, help. A setting that is secret has no flag
 // that is taken: every user of a machine can read its command lines.
 type Config struct {
-	Host         string            `name:"sungrow-host" env:"SUNGROW_HOST" help:"Address of the inverter or its WiNet-S dongle. Required."`
+	Host         string            `name:"sungrow-host" env:"SUNGROW_HOST" help:"Address or name of the inverter or its WiNet-S dongle, without port. Required."`
 	Port         int               `name:"sungrow-port" env:"SUNGROW_PORT" default:"502" help:"Modbus TCP port."`
 	Unit         int               `name:"sungrow-slave-id" env:"SUNGROW_SLAVE_ID" default:"1" help:"Modbus unit id, 1 to 247."`
 	Serial       string            `name:"sungrow-serial" env:"SUNGROW_SERIAL" help:"Serial number of the inverter, to confirm that another one replaced it. Default: that of the first inverter read under this DEVICE_ID."`
 	PollS        float64           `name:"poll-interval-s" env:"POLL_INTERVAL_S" default:"5" help:"Seconds from one poll's start to the next, at least 5."`
 	GapMS        int               `name:"inter-register-delay-ms" env:"INTER_REGISTER_DELAY_MS" default:"20" help:"Milliseconds between an answer and the next read, at least 20."`
-	URL          string            `name:"vps-base-url" env:"VPS_BASE_URL" help:"The server, https://... Required."`
-	Token        settings.Secret   `name:"vps-device-token" env:"VPS_DEVICE_TOKEN" hidden:"" help:"Token of this device. Required, here, in VPS_DEVICE_TOKEN_FILE, or as the systemd credential vps-device-token."`
+	URL          string            `name:"vps-base-url" env:"VPS_BASE_URL" help:"The server, https://host or https://host:port, without a path. Required."`
+	Token        settings.Secret   `name:"vps-device-token" env:"VPS_DEVICE_TOKEN" hidden:"" help:"Token of this device, at least 16 characters. Required, here, in VPS_DEVICE_TOKEN_FILE, or as the systemd credential vps-device-token."`
 	TokenFile    string            `name:"vps-device-token-file" env:"VPS_DEVICE_TOKEN_FILE" help:"File that holds the token, readable by its owner only; read again when it changes."`
 	CAFile       string            `name:"vps-ca-file" env:"VPS_CA_FILE" help:"PEM file of the certificate authority, for a server with a private one."`
-	DeviceID     string            `name:"device-id" env:"DEVICE_ID" help:"Name of the inverter on the server. Default: SUNGROW_HOST."`
+	DeviceID     string            `name:"device-id" env:"DEVICE_ID" help:"Name of the inverter on the server. Default: SUNGROW_HOST, with - for : of an IPv6 address."`
 	BatchSize    int               `name:"batch-size" env:"BATCH_SIZE" default:"30" help:"Samples per upload, 1 to 1000; more while there is a backlog."`
 	UploadS      float64           `name:"upload-interval-s" env:"UPLOAD_INTERVAL_S" default:"10" help:"Seconds between uploads while there is no backlog."`
 	MaxBackoffS  float64           `name:"max-backoff-s" env:"MAX_BACKOFF_S" default:"300" help:"The longest wait between attempts while the server is away, seconds."`
@@ -46,6 +46,8 @@ type Config struct {
 	SpoolMaxMB   int               `name:"spool-max-mb" env:"SPOOL_MAX_MB" help:"The most that the spool may use, MiB, from 16. From 70 % on the inverter is read less often, nothing is deleted. Default: 1024, or 512 on a 32-bit system."`
 	CommitS      float64           `name:"spool-commit-interval-s" env:"SPOOL_COMMIT_INTERVAL_S" default:"0" help:"Seconds for which samples are collected in memory before they are written, up to 300: spares a memory card, but a power cut loses as many seconds. 0 writes each poll; a normal stop loses nothing."`
 
+	// Unreadable are settings whose values are not of their type; Validate names them with the others.
+	Unreadable []error `kong:"-"`
 	// Busy is told before work that takes long on a spool that is damaged or that has become too large: for how long at most.
 	Busy func(most time.Duration) `kong:"-"`
 }
@@ -61,8 +63,9 @@ const (
 
 // Validate completes the defaults that depend on other settings and names everything that is wrong, in one *health.Fault.
 func (c *Config) Validate() error {
-	if c.DeviceID == "" {
-		c.DeviceID = c.Host
+	named := c.DeviceID != ""
+	if !named {
+		c.DeviceID = defaultDeviceID(c.Host)
 	}
 	c.HealthPath = cmp.Or(c.HealthPath, c.beside("health.json"))
 	c.Socket = cmp.Or(c.Socket, c.beside("edge.sock"))
@@ -76,8 +79,18 @@ func (c *Config) Validate() error {
 	between := func(name string, v, low, high float64) {
 		must(v >= low && v <= high, "%s is %v: must be %v to %v", name, v, low, high)
 	}
-	must(c.Host != "", "SUNGROW_HOST is missing: the address of the inverter")
-	must(!strings.ContainsAny(c.Host, "/ ") && !strings.Contains(c.Host, "://"), "SUNGROW_HOST is %q: must be a name or an address, without scheme or path", c.Host)
+	refuse := func(errs ...error) {
+		wrong = append(wrong, slices.DeleteFunc(errs, func(err error) bool { return err == nil })...)
+	}
+	refuse(c.Unreadable...)
+	if c.Host == "" {
+		refuse(required("SUNGROW_HOST", "the address of the inverter"))
+	} else if err := checkHost(c.Host); err != nil {
+		refuse(err)
+	} else if !named && !wire.ValidDeviceID(c.DeviceID) {
+		refuse(fmt.Errorf("DEVICE_ID is missing: SUNGROW_HOST cannot be the name of the inverter, which has %s", deviceIDForm))
+	}
+	must(!named || wire.ValidDeviceID(c.DeviceID), "DEVICE_ID is %q: must be %s", c.DeviceID, deviceIDForm)
 	between("SUNGROW_PORT", float64(c.Port), 1, 65535)
 	between("SUNGROW_SLAVE_ID", float64(c.Unit), 1, 247)
 	must(validSerial(c.Serial), "SUNGROW_SERIAL is %q: must be the serial number on the inverter's label, or as the health file shortens it", c.Serial)
@@ -87,25 +100,18 @@ func (c *Config) Validate() error {
 	between("UPLOAD_INTERVAL_S", c.UploadS, 1, 3600)
 	between("MAX_BACKOFF_S", c.MaxBackoffS, 1, 86400)
 	between("RAW_DEBUG_EVERY_N_POLLS", float64(c.RawDebugEach), 1, 1e6)
-	must(c.Host == "" || wire.ValidDeviceID(c.DeviceID), "DEVICE_ID is %q: must be 1 to 64 characters of A-Z a-z 0-9 . _ ~ -", c.DeviceID)
 	must(c.ClockTrust == "" || c.ClockTrust == "auto" || c.ClockTrust == clockAlways, "CLOCK_TRUST is %q: must be auto or always", c.ClockTrust)
 	must(c.SpoolPath != "", "SPOOL_PATH is empty")
-	must(filepath.Clean(c.HealthPath) != filepath.Clean(c.SpoolPath), "HEALTH_PATH is the same file as SPOOL_PATH")
-	must(filepath.Clean(c.Socket) != filepath.Clean(c.SpoolPath) && filepath.Clean(c.Socket) != filepath.Clean(c.HealthPath), "STATUS_SOCKET is the same file as SPOOL_PATH or HEALTH_PATH")
 	must(c.SpoolMaxMB == 0 || c.SpoolMaxMB >= minSpoolMB && c.SpoolMaxMB <= maxSpoolMB(wordBits), "SPOOL_MAX_MB is %d: must be %d to %d", c.SpoolMaxMB, minSpoolMB, maxSpoolMB(wordBits))
 	between("SPOOL_COMMIT_INTERVAL_S", c.CommitS, 0, maxCommitS)
-	if err := checkURL(c.URL); err != nil {
-		wrong = append(wrong, err)
-	}
-	if _, err := NewToken(string(c.Token), c.TokenFile); err != nil {
-		wrong = append(wrong, err)
-	}
-	if _, err := NewClient(c.CAFile); err != nil {
-		wrong = append(wrong, err)
-	}
-	if _, err := c.ownRegisters(); err != nil {
-		wrong = append(wrong, err)
-	}
+	refuse(c.checkFiles()...)
+	refuse(checkURL(c.URL), checkProxy())
+	_, err := NewToken(string(c.Token), c.TokenFile)
+	refuse(err)
+	_, err = NewClient(c.CAFile)
+	refuse(err)
+	_, err = c.ownRegisters()
+	refuse(err)
 	if len(wrong) == 0 {
 		return nil
 	}
@@ -126,22 +132,12 @@ func (c *Config) beside(name string) string {
 	return filepath.Join(filepath.Dir(c.SpoolPath), name)
 }
 
-// checkURL accepts only a server whose certificate can be verified.
-func checkURL(s string) error {
-	if s == "" {
-		return errors.New("VPS_BASE_URL is missing: the server, as https://host")
-	}
-	u, err := url.Parse(s)
-	switch {
-	case err != nil:
-		return errors.New("VPS_BASE_URL is not a URL")
-	case u.Scheme != "https":
-		return fmt.Errorf("VPS_BASE_URL starts with %q: must be https, samples and token never travel in the clear", u.Scheme)
-	case u.Host == "", u.User != nil, u.RawQuery != "", u.Fragment != "":
-		return errors.New("VPS_BASE_URL must be https://host[:port][/path], without user, query or fragment")
-	}
-	return nil
+// defaultDeviceID is the name of an inverter that is given none: its host, in the characters that a name may have.
+func defaultDeviceID(host string) string {
+	return strings.NewReplacer(":", "-", "%", "-").Replace(host)
 }
+
+const deviceIDForm = "1 to 64 characters of A-Z a-z 0-9 . _ ~ -"
 
 // ownRegisters reads REGISTER_MAP, nil if there is none.
 func (c *Config) ownRegisters() (*registers.Map, error) {

@@ -337,7 +337,7 @@ func (r *ruin) survive(t *testing.T, what string, b []byte) (salvaged bool) {
 		return false
 	}
 	defer s.Close()
-	if took := now().Sub(began); took > 30*time.Second {
+	if took := now().Sub(began); took > 5*time.Minute { // one that is not proportional to the file would take hours
 		t.Errorf("opening took %v", took)
 	}
 	c, o := read(t, s), s.Opening()
@@ -542,7 +542,7 @@ func TestPowerCutDuringSalvageLosesNothing(t *testing.T) {
 
 func TestSalvageOf100MBTakesLessThanAStart(t *testing.T) {
 	if testing.Short() {
-		t.Skip("it writes 100 MB")
+		t.Skip("SKIPPED, NOTHING IS SHOWN: it writes 100 MB")
 	}
 	path := filepath.Join(t.TempDir(), "spool.db")
 	s := openSpool(t, path)
@@ -590,7 +590,7 @@ func TestSalvageOf100MBTakesLessThanAStart(t *testing.T) {
 		t.Errorf("%d salvaged, %d waiting, want %d", o.Salvaged, s.Waiting(), n)
 	}
 	t.Logf("%d samples in %d MB: a start takes %v when it is whole, %v with salvage", n, size>>20, healthy.Round(time.Millisecond), took.Round(time.Millisecond))
-	if took > 30*time.Second {
+	if took > 5*time.Minute {
 		t.Errorf("a start with salvage took %v", took)
 	}
 }

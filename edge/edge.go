@@ -13,10 +13,12 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"runtime/debug"
 	"sync"
 	"time"
 
+	"sunspool/edge/registers"
 	"sunspool/health"
 	"sunspool/wire"
 )
@@ -48,7 +50,7 @@ type Edge struct {
 	ring                        ring
 	throttle                    throttle
 	polls                       int
-	lastPV                      float64
+	night                       night
 }
 
 // Run reads and delivers until ctx ends; then it stops reading and tries once more, for a short time, to deliver what
@@ -80,6 +82,7 @@ func (e *Edge) Run(ctx context.Context) error {
 		}
 	})
 	loops.Wait()
+	e.night.save()
 	e.stored(e.ring.flush()) // what a failing disk does not take is counted as lost
 	if err := e.Spool.Failure(); err != nil {
 		e.spool.Report(e.Spool.Alarm(err))
@@ -138,7 +141,9 @@ func (e *Edge) poll(ctx context.Context) error {
 		return e.unusable(err)
 	}
 	e.Inverter.Recovered()
-	sample.DeviceID, sample.Time, e.lastPV = e.DeviceID, at, sample.PVPowerW
+	sample.DeviceID, sample.Time = e.DeviceID, at
+	e.night.sampled(now(), sample.PVPowerW, e.Inverter.SleepsAtNight())
+	e.Report.measured()
 	e.stored(e.ring.add(sample, when))
 	if found.Asleep {
 		return asleep
@@ -208,9 +213,26 @@ func (e *Edge) flush(ctx context.Context) {
 
 func (e *Edge) logRaw(r Reading) {
 	if e.RawEach > 0 && e.polls%e.RawEach == 0 {
-		e.Log.Info("raw words", "model", r.Model.Name, "words", r.Words)
+		e.Log.Info("raw words", "model", r.Model.Name, "words", anonymous(r))
 	}
 	e.polls++
+}
+
+// anonymous returns the words of r without those that name the unit and its parts: the identity, and all texts.
+func anonymous(r Reading) registers.Words {
+	words := maps.Clone(r.Words)
+	maps.DeleteFunc(words, func(address, _ uint16) bool { return address < deviceType.Address() })
+	if r.Map == nil {
+		return words
+	}
+	for reg := range r.Map.All() {
+		if reg.Type == registers.UTF8 && reg.Kind == registers.Input {
+			for i := range reg.Words {
+				delete(words, reg.Address()+uint16(i))
+			}
+		}
+	}
+	return words
 }
 
 // protect makes a panic in one loop an error of that loop: the other goes on, and so does this one.

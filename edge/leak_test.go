@@ -169,7 +169,7 @@ func TestAWeekOfFaultsLeaksNothing(t *testing.T) {
 		w.server = &http.Server{Handler: w, ErrorLog: log.New(io.Discard, "", 0), ReadTimeout: 15 * time.Second, WriteTimeout: 2 * time.Hour, IdleTimeout: time.Minute}
 		go w.server.Serve(w)
 		e, err := New(Config{
-			Host: "dongle", Port: 502, Unit: 1, PollS: *leakPoll, GapMS: 20, URL: "https://vps.example.org", Token: settings.Secret("t0ken"),
+			Host: "dongle", Port: 502, Unit: 1, PollS: *leakPoll, GapMS: 20, URL: "https://vps.example.org", Token: settings.Secret("t0ken-0123456789abcdef"),
 			DeviceID: "roof", BatchSize: 30, UploadS: 2 * *leakPoll, MaxBackoffS: 300, ClockTrust: clockAlways,
 			SpoolPath: filepath.Join(dir, "spool.db"), HealthPath: filepath.Join(dir, "health.json"),
 		}, "test", slog.New(slog.DiscardHandler))

@@ -253,7 +253,7 @@ func TestSpoolOfAnotherUserIsRefused(t *testing.T) {
 		t.Fatalf("our own is refused: %v", err)
 	}
 	if os.Geteuid() != 0 {
-		t.Skip("root is needed to be somebody else")
+		t.Skip("SKIPPED, NOTHING IS SHOWN: root is needed to be somebody else")
 	}
 	// Root may open it; the check is made as another user on this thread only.
 	done := make(chan error, 1)

@@ -7,7 +7,6 @@ import (
 	"math"
 	"os"
 	"path/filepath"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -30,16 +29,18 @@ type Report struct {
 	mu         sync.Mutex
 	written    time.Time   // when Write was called last
 	sample     wire.Sample // the last one that is durable
-	sampledAt  time.Time   // on the host's clock, with its monotonic reading
 	lastUpload time.Time
 	model      string
 	serial     string
 	facts      Findings
+	findings   findingsLog
+	polledAt   time.Time      // of the last poll that gave a sample
 	missing    map[string]int // samples that were not made, by reason
 	gone       map[string]int // samples that were made and lost, by reason
 	wear       wear
 	writeErr   string
-	told       string // to Tell
+	bound      health.Bound // of its log
+	told       string       // to Tell
 	teller     teller
 
 	polls, made atomic.Int64
@@ -104,7 +105,7 @@ func (r *Report) Now() Health {
 	defer r.mu.Unlock()
 	found := r.edge.Spool.Opening()
 	h := Health{
-		LastPoll: timeOrNil(r.sample.Time), LastUpload: timeOrNil(r.lastUpload),
+		LastPoll: timeOrNil(r.polledAt), LastUpload: timeOrNil(r.lastUpload),
 		SpoolCount: r.edge.Spool.Waiting(), UptimeS: now().Sub(r.started).Round(time.Millisecond).Seconds(),
 		Status: state.Status, Sentence: state.Sentence, Next: state.Next, Reasons: state.Reasons, Counts: tally, Version: r.version, DeviceID: r.device, Model: r.model,
 		Serial: mask(r.serial), Written: timestamp(now()), SpoolBytes: r.edge.Spool.Bytes(),
@@ -141,6 +142,9 @@ func (r *Report) Write() {
 	text := ""
 	if err != nil {
 		text = err.Error()
+	}
+	if text != r.writeErr && err != nil && !r.bound.Allow(now(), "health file") {
+		return // it is tried again
 	}
 	if text != r.writeErr && err != nil {
 		r.log.Warn("health file not written", "error", text)
@@ -186,9 +190,19 @@ func (r *Report) polled(err error) {
 	r.polls.Add(1)
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if err == nil {
+		r.polledAt = timestamp(now())
+	}
 	if f, ok := err.(*health.Fault); ok && f.Exit == health.ExitUnreachable {
 		r.missing[f.Code]++
 	}
+}
+
+// measured notes a poll that gave a sample, which may not be on the disk yet.
+func (r *Report) measured() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.polledAt = timestamp(now())
 }
 
 func (r *Report) read(reading Reading) {
@@ -197,21 +211,12 @@ func (r *Report) read(reading Reading) {
 	r.model, r.serial = reading.Model.Name, reading.Serial
 }
 
-// found logs what is new about the unit, once.
+// found logs what is new about the unit.
 func (r *Report) found(f Findings) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	was := r.facts
 	r.facts = f
-	if f.NoMeter && !was.NoMeter {
-		r.log.Warn("no grid meter", "means", "load and grid power are not known and are left empty")
-	}
-	if f.NoBattery != was.NoBattery {
-		r.log.Info("battery", "connected", !f.NoBattery)
-	}
-	if !slices.Equal(f.Nulled, was.Nulled) {
-		r.log.Warn("implausible registers left out", "registers", f.Nulled)
-	}
+	r.findings.log(f, r.log)
 }
 
 // lost counts a sample that was not made.
@@ -225,7 +230,7 @@ func (r *Report) sampled(s wire.Sample) {
 	r.made.Add(1)
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.sample, r.sampledAt = s, now()
+	r.sample = s
 }
 
 func (r *Report) uploaded() {
@@ -238,13 +243,6 @@ func (r *Report) lastSample() time.Time {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.sample.Time
-}
-
-// sinceSample is how long ago the last sample was made, whatever the host's clock was set to meanwhile.
-func (r *Report) sinceSample() time.Duration {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return now().Sub(r.sampledAt)
 }
 
 func timeOrNil(t time.Time) *time.Time {

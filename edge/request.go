@@ -106,8 +106,7 @@ func (u *Uploader) try(ctx context.Context, body []byte, compress bool, n int, i
 	if err != nil {
 		return wire.Receipt{}, err
 	}
-	answer = bytes.ReplaceAll(answer, []byte(token), []byte("(token)")) // it must not come back in a log
-	receipt, err := judge(resp.StatusCode, resp.Header, answer, n, id)
+	receipt, err := judge(resp.StatusCode, resp.Header, answer, n, id, token) // which must not come back in a log
 	if d, ok := err.(*denied); ok && u.Token.trouble != nil {
 		d.why += "; the file with a new one is not used: " + u.Token.trouble.Error()
 	}

@@ -73,6 +73,8 @@ func New(c Config, version string, log *slog.Logger) (*Edge, error) {
 			Backoff: Backoff{Min: time.Second, Max: seconds(c.MaxBackoffS)},
 		},
 	}
+	e.night.File = c.SpoolPath + ".night"
+	e.night.load()
 	if c.RawDebug {
 		e.RawEach = c.RawDebugEach
 	}

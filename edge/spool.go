@@ -313,6 +313,7 @@ func (s *Spool) Close() (err error) {
 					return s.commitAcks(func(tx *bolt.Tx) error { _, err := forget(tx, s.acks.list()); return err })
 				})
 			}
+			s.room.slimmed = now() // nothing is mapped any more when it is closed
 			return s.db.Close()
 		})
 		close(s.quit)

@@ -9,6 +9,7 @@ import (
 	"reflect"
 	"slices"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	bolt "go.etcd.io/bbolt"
@@ -267,6 +268,19 @@ func TestGarbageIsAnErrorNotAPanic(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A large spool that is closed long after its pages were released last: they go with the file.
+func TestLargeSpoolIsClosed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := openSpool(t, filepath.Join(t.TempDir(), "spool.db"))
+		fill(t, s, 10)
+		s.room.now.Store(&Room{Size: 2 * slimFrom})
+		time.Sleep(2 * slimEach)
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
 }
 
 func FuzzSpoolRecord(f *testing.F) {

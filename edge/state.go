@@ -1,6 +1,7 @@
 package edge
 
 import (
+	"cmp"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -42,34 +43,45 @@ type State struct {
 	Next     string   // what they can do about it
 }
 
-// assess finds the state: the first broken link explains what is behind it, conditions come after the links.
+// reason is one thing that is wrong.
+type reason struct{ code, sentence, next string }
+
+func (r reason) blocks() bool { return slices.Contains(blocking, r.code) }
+
+// assess finds the state. What blocks comes first, because it is what somebody has to do something about; then the
+// first broken link, which explains what is behind it; then conditions.
 func assess(links []health.Status, chain string, faults []*health.Fault) State {
-	s := State{Status: StateOK, Sentence: chain}
+	var wrong []reason
 	for _, l := range links {
 		if l.State == health.Broken {
-			s.add(orName(l.Code, l.Name), "", l.Next)
+			wrong = append(wrong, reason{orName(l.Code, l.Name), l.Sentence(), l.Next})
 		}
 	}
 	for _, f := range faults {
-		s.add(f.Code, f.Error(), f.Next)
+		wrong = append(wrong, reason{f.Code, f.Error(), f.Next})
+	}
+	slices.SortStableFunc(wrong, func(a, b reason) int { return cmp.Compare(rankOf(a), rankOf(b)) })
+	if len(wrong) == 0 {
+		return State{Status: StateOK, Sentence: chain}
+	}
+	s := State{Status: StateDegraded, Sentence: wrong[0].sentence, Next: wrong[0].next}
+	if wrong[0].blocks() {
+		s.Status = StateBlocked
+	}
+	for _, r := range wrong {
+		if !slices.Contains(s.Reasons, r.code) {
+			s.Reasons = append(s.Reasons, r.code)
+		}
 	}
 	return s
 }
 
-func (s *State) add(code, sentence, next string) {
-	if len(s.Reasons) == 0 {
-		s.Status, s.Next = StateDegraded, next
-		if sentence != "" {
-			s.Sentence = sentence
-		}
+// rankOf is the place of r among the reasons.
+func rankOf(r reason) int {
+	if r.blocks() {
+		return 0
 	}
-	if slices.Contains(s.Reasons, code) {
-		return
-	}
-	s.Reasons = append(s.Reasons, code)
-	if slices.Contains(blocking, code) {
-		s.Status = StateBlocked
-	}
+	return 1
 }
 
 func orName(code, link string) string {
@@ -132,19 +144,27 @@ func (r *Report) Status() string {
 	return line
 }
 
-// teller logs conditions when they come and go, and repeats a state that is not ok from time to time: never per attempt.
+// teller logs conditions when they come and go, and repeats a state that is not ok from time to time: never per attempt,
+// and within bounds when they come and go all the time.
 type teller struct {
-	log  *slog.Logger
-	told []string
-	at   time.Time
+	log   *slog.Logger
+	told  []string // the reasons that the log has
+	at    time.Time
+	bound health.Bound
 }
 
 const repeatLog = 6 * time.Hour
 
 func (t *teller) tell(s State, links []health.Status) {
-	var fresh, gone []string
+	ofLink := func(code string) bool { // the chain has logged it
+		return slices.ContainsFunc(links, func(l health.Status) bool { return l.State == health.Broken && orName(l.Code, l.Name) == code })
+	}
+	var fresh, known, gone []string
 	for _, code := range s.Reasons {
-		if !slices.Contains(t.told, code) {
+		switch {
+		case slices.Contains(t.told, code) || ofLink(code):
+			known = append(known, code)
+		case t.bound.Allow(now(), code):
 			fresh = append(fresh, code)
 		}
 	}
@@ -153,21 +173,20 @@ func (t *teller) tell(s State, links []health.Status) {
 			gone = append(gone, code)
 		}
 	}
-	ofLink := func(code string) bool { // the chain has logged it
-		return slices.ContainsFunc(links, func(l health.Status) bool { return l.State == health.Broken && orName(l.Code, l.Name) == code })
-	}
-	fresh = slices.DeleteFunc(fresh, ofLink)
 	switch {
 	case len(fresh) > 0:
 		t.log.Error("edge "+s.Status, "reasons", s.Reasons, "sentence", s.Sentence, "next", s.Next)
 	case len(gone) > 0 && s.Status == StateOK:
+		if !t.bound.Allow(now(), StateOK) {
+			return // it is tried again
+		}
 		t.log.Info("edge ok", "was", gone)
-	case s.Status != StateOK && now().Sub(t.at) >= repeatLog && slices.Equal(t.told, s.Reasons):
+	case s.Status != StateOK && now().Sub(t.at) >= repeatLog && len(gone) == 0 && len(known) == len(t.told):
 		t.log.Error("edge still "+s.Status, "reasons", s.Reasons, "sentence", s.Sentence, "next", s.Next)
-	case slices.Equal(t.told, s.Reasons):
+	case len(gone) == 0 && len(known) == len(t.told):
 		return
 	}
-	t.told, t.at = slices.Clone(s.Reasons), now()
+	t.told, t.at = slices.Concat(known, fresh), now()
 }
 
 func mismatched(e *Edge) *health.Fault {

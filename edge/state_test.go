@@ -41,7 +41,7 @@ func TestStateIsTheWorstOfItsReasons(t *testing.T) {
 		"token":               {[]health.Status{link("vps", health.Broken, "credential")}, nil, "blocked", "credential", "do credential"},
 		"portal":              {[]health.Status{link("vps", health.Broken, "endpoint_identity")}, nil, "blocked", "endpoint_identity", "do endpoint_identity"},
 		"spool":               {[]health.Status{link("spool", health.Broken, "")}, nil, "blocked", "spool_broken", "do "},
-		"both":                {[]health.Status{link("inverter", health.Broken, "inverter_silent"), link("vps", health.Broken, "tls")}, nil, "blocked", "inverter_silent tls", "do inverter_silent"},
+		"both":                {[]health.Status{link("inverter", health.Broken, "inverter_silent"), link("vps", health.Broken, "tls")}, nil, "blocked", "tls inverter_silent", "do tls"},
 		"quarantine":          {[]health.Status{link("vps", health.OK, "")}, []*health.Fault{fault("poison_quarantined")}, "degraded", "poison_quarantined", "do poison_quarantined"},
 		"the same told twice": {[]health.Status{link("vps", health.Broken, "schema_mismatch")}, []*health.Fault{fault("schema_mismatch")}, "blocked", "schema_mismatch", "do schema_mismatch"},
 	} {
@@ -72,7 +72,7 @@ func edgeIn(t *testing.T, dir, serial string, server http.RoundTripper) (e *Edge
 	t.Helper()
 	log = new(bytes.Buffer)
 	file = filepath.Join(dir, "health.json")
-	e, err := New(Config{Host: "dongle", Port: 502, Unit: 1, Serial: serial, PollS: 5, GapMS: 20, URL: "https://vps.example.org/base", Token: settings.Secret("t0ken"),
+	e, err := New(Config{Host: "dongle", Port: 502, Unit: 1, Serial: serial, PollS: 5, GapMS: 20, URL: "https://vps.example.org/base", Token: settings.Secret("t0ken-0123456789abcdef"),
 		DeviceID: "roof", BatchSize: 30, UploadS: 10, MaxBackoffS: 300, SpoolPath: filepath.Join(dir, "spool.db"), HealthPath: file, ClockTrust: clockAlways,
 	}, "test", slog.New(slog.NewTextHandler(log, nil)))
 	if err != nil {

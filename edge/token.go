@@ -5,10 +5,12 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"time"
 
 	"sunspool/health"
+	"sunspool/wire"
 )
 
 // credential is the name under which a service manager hands us the token (LoadCredential=).
@@ -33,10 +35,13 @@ func NewToken(value, file string) (*Token, error) {
 	t := &Token{value: strings.TrimSpace(value), file: file}
 	if t.value != "" {
 		t.file = ""
-		return t, validToken(t.value)
+		if err := validToken(t.value); err != nil {
+			return nil, fmt.Errorf("%s: %w", t.setting(), err)
+		}
+		return t, nil
 	}
 	if file == "" {
-		return nil, errors.New("VPS_DEVICE_TOKEN, VPS_DEVICE_TOKEN_FILE and the credential " + credential + " are all missing")
+		return nil, required("VPS_DEVICE_TOKEN", "the token of this inverter, there, in the file VPS_DEVICE_TOKEN_FILE, or as the credential "+credential)
 	}
 	_, err := t.Get()
 	return t, err
@@ -70,10 +75,21 @@ func (t *Token) Get() (string, error) {
 		if t.value != "" {
 			return t.value, nil
 		}
-		return "", fmt.Errorf("token: %w", err)
+		return "", fmt.Errorf("%s: %w", t.setting(), err)
 	}
 	t.value, t.read, t.size = fresh, info.ModTime(), info.Size()
 	return t.value, nil
+}
+
+// setting names where the token comes from.
+func (t *Token) setting() string {
+	switch {
+	case t.file == "":
+		return "VPS_DEVICE_TOKEN"
+	case t.isCredential():
+		return "the credential " + filepath.Base(t.file)
+	}
+	return "VPS_DEVICE_TOKEN_FILE"
 }
 
 // isCredential reports whether the token is in a file of the service manager's, which has a mode of its own and is
@@ -89,13 +105,31 @@ func blank(file string) bool {
 	return err == nil && strings.TrimSpace(string(b)) == ""
 }
 
-// validToken refuses what cannot be in an Authorization header, without repeating it.
+// assignment is how a line of an environment file begins that sets a token.
+var assignment = regexp.MustCompile(`(?i)^[a-z_]*token[a-z_]*=[^=]`)
+
+// validToken refuses what cannot be in an Authorization header, what is no token but has one in it, and what can be
+// guessed. It does not repeat it.
 func validToken(s string) error {
-	if s == "" {
+	switch {
+	case s == "":
 		return errors.New("the token is empty")
+	case strings.ContainsAny(s, "\r\n"):
+		return errors.New("there is more than one line: write the token alone")
+	case strings.HasPrefix(strings.ToLower(s), "bearer "):
+		return errors.New("the token begins with Bearer: write the token alone")
+	case assignment.MatchString(s):
+		return errors.New("there is a whole setting, with its name and =: write the token alone")
+	case strings.HasPrefix(s, "sha256:"):
+		return errors.New("this is the hash of a token, which is for the server: write the token itself")
+	case strings.Trim(s, "\"'`") != s:
+		return errors.New("the token has quotes around it, which an environment file of Docker does not take away: write it without")
 	}
 	if i := strings.IndexFunc(s, func(r rune) bool { return r <= ' ' || r > '~' }); i >= 0 {
 		return fmt.Errorf("the token has a character at position %d that is not printable ASCII", i+1)
+	}
+	if len(s) < wire.ShortestToken {
+		return fmt.Errorf("the token has %d characters, at least %d are needed: openssl rand -hex 32 makes a good one, for the server and here", len(s), wire.ShortestToken)
 	}
 	return nil
 }

@@ -119,7 +119,7 @@ func uploaderTo(t *testing.T, s *server) *Uploader {
 	return &Uploader{
 		Spool:  openSpool(t, filepath.Join(memoryDir(t), "spool.db")),
 		Client: &http.Client{Transport: s, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }},
-		URL:    "https://vps.example.org/base/v1/ingest", Token: &Token{value: "t0ken"}, BatchSize: 30,
+		URL:    "https://vps.example.org/base/v1/ingest", Token: &Token{value: "t0ken-0123456789abcdef"}, BatchSize: 30,
 		Describe: func() *wire.Edge { return &wire.Edge{Version: "test"} },
 		Backoff:  Backoff{Min: time.Second, Max: 5 * time.Minute},
 	}
@@ -384,12 +384,12 @@ func TestRefusedTokenIsReplacedWithoutARestart(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	write("old")
+	write("old-0123456789abcdef")
 	synctest.Test(t, func(t *testing.T) {
 		s := &server{lenient: true}
 		u := uploaderTo(t, s)
 		s.refuse = func(int) *http.Response {
-			if s.tokens[len(s.tokens)-1] != "Bearer new-one" {
+			if s.tokens[len(s.tokens)-1] != "Bearer new-0123456789abcdef" {
 				return answer(401, `{"detail":"Invalid or expired token."}`)
 			}
 			return nil
@@ -407,7 +407,7 @@ func TestRefusedTokenIsReplacedWithoutARestart(t *testing.T) {
 		if u.Spool.Waiting() != 40 {
 			t.Errorf("%d waiting, want 40", u.Spool.Waiting())
 		}
-		write("new-one")
+		write("new-0123456789abcdef")
 		drain(t, u, 90*time.Second)
 		conserved(t, u, s, made)
 		if len(s.stored) != 40 {

@@ -5,13 +5,15 @@
 //
 //	edge: inverter ──> spool ──> vps          vps: ingest ──> store ──> cache
 //
-// Every crossing is reported, nil included; only changes are logged.
+// Every crossing is reported, nil included; only changes are logged, and those of a link that flaps within bounds.
 package health
 
 import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 )
@@ -44,7 +46,13 @@ func New(now func() time.Time, log *slog.Logger) *Chain {
 type Link struct {
 	chain *Chain
 	name  string
-	now   Status // guarded by chain.mu
+
+	// guarded by chain.mu
+	now      Status
+	bound    Bound
+	logged   string        // state and code in the last line of the log
+	changes  int           // since then
+	inBroken time.Duration // spent broken since then, until the present state
 }
 
 // Status is what is known of a link.
@@ -97,21 +105,31 @@ func (l *Link) Report(err error) {
 			s.Next = f.Next
 		}
 	}
-	if s.State == before.State && s.Code == before.Code {
-		return
-	}
 	if s.State != before.State {
 		s.Since = now
+		if before.State == Broken {
+			l.inBroken += now.Sub(before.Since)
+		}
 	}
-	l.logChange(before, err)
+	if s.State != before.State || s.Code != before.Code {
+		l.changes++
+	}
+	if kind := string(s.State) + " " + s.Code; kind != l.logged && l.bound.Allow(now, kind) {
+		l.log(err)
+		l.logged, l.changes, l.inBroken = kind, 0, 0
+	}
 }
 
-func (l *Link) logChange(before Status, err error) {
+// log writes the present state, and how many changes before it were not logged because the link flaps.
+func (l *Link) log(err error) {
 	log := l.chain.log.With("link", l.name)
+	if l.changes > 1 {
+		log = log.With("changes_not_logged", l.changes-1)
+	}
 	switch l.now.State {
 	case OK:
-		if before.State == Broken {
-			log.Info("link recovered", "broken_s", l.now.Since.Sub(before.Since).Seconds(), "was", before.LastError)
+		if l.inBroken > 0 || strings.HasPrefix(l.logged, string(Broken)) {
+			log.Info("link recovered", "broken_s", l.inBroken.Seconds(), "was", l.now.LastError)
 		} else {
 			log.Info("link ok")
 		}
@@ -140,21 +158,27 @@ func (c *Chain) Status() []Status {
 	return all
 }
 
-// Sentence says how the chain is, in one sentence, by its first broken link.
-func (c *Chain) Sentence() string {
-	rests := ""
-	for _, s := range c.Status() {
-		switch s.State {
-		case Broken:
-			return fmt.Sprintf("%s broken since %s: %s", s.Name, s.Since.Format(time.RFC3339), s.LastError)
-		case Unknown:
-			return fmt.Sprintf("waiting for the first answer of %s", s.Name)
-		case Resting:
-			rests = fmt.Sprintf("ok, %s resting since %s", s.Name, s.Since.Format(time.RFC3339))
-		}
+// Sentence is how the link is, in one sentence.
+func (s Status) Sentence() string {
+	switch s.State {
+	case Broken:
+		return fmt.Sprintf("%s broken since %s: %s", s.Name, s.Since.Format(time.RFC3339), s.LastError)
+	case Unknown:
+		return fmt.Sprintf("waiting for the first answer of %s", s.Name)
+	case Resting:
+		return fmt.Sprintf("ok, %s resting since %s", s.Name, s.Since.Format(time.RFC3339))
 	}
-	if rests != "" {
-		return rests
+	return "ok"
+}
+
+// Sentence is how the chain is, in one sentence: that of its first broken link, else of the first that nothing has
+// crossed yet, else of one that rests.
+func (c *Chain) Sentence() string {
+	all := c.Status()
+	for _, state := range []State{Broken, Unknown, Resting} {
+		if i := slices.IndexFunc(all, func(s Status) bool { return s.State == state }); i >= 0 {
+			return all[i].Sentence()
+		}
 	}
 	return "ok"
 }

@@ -92,3 +92,112 @@ func TestFaultSaysAllOfIt(t *testing.T) {
 		t.Error("the cause is not found")
 	}
 }
+
+// A dongle that fails at every second poll changes the state of its link 17,280 times a day.
+func TestFlappingLinkIsLoggedWithinBounds(t *testing.T) {
+	_, links, clock, log := chainOf()
+	l := links[0]
+	changes := 0
+	flap := func(polls int) {
+		for i := range polls {
+			var err error
+			if i%2 == 0 {
+				err = &Fault{Code: "inverter_reset", What: "it closed the connection"}
+			}
+			l.Report(err)
+			changes++
+			*clock = clock.Add(5 * time.Second)
+		}
+	}
+	flap(17280)
+	text := log.String()
+	if n := strings.Count(text, "\n"); n > 70 || n < 24 {
+		t.Errorf("%d lines in a day", n)
+	}
+	if first, _, _ := strings.Cut(text, "\n"); !strings.Contains(first, "link broken") || strings.Contains(first, "changes_not_logged") {
+		t.Errorf("the first change is %s", first)
+	}
+
+	log.Reset()
+	l.Report(&Fault{Code: "inverter_silent", What: "no answer"}) // another kind
+	if !strings.Contains(log.String(), "inverter_silent") {
+		t.Error("a new kind of fault is not logged at once")
+	}
+	changes++
+	flap(60)
+	log.Reset()
+	flap(1)
+	for range 2 * 720 { // then it stays broken
+		l.Report(&Fault{Code: "inverter_reset", What: "it closed the connection"})
+		*clock = clock.Add(5 * time.Second)
+	}
+	for range 2 * 720 { // and then it is well
+		l.Report(nil)
+		*clock = clock.Add(5 * time.Second)
+	}
+	lines := strings.Split(strings.TrimSpace(log.String()), "\n")
+	if last := lines[len(lines)-1]; !strings.Contains(last, "link recovered") || len(lines) > 3 {
+		t.Errorf("what stays is not the last that is logged:\n%s", log)
+	}
+
+	logged := 0
+	for line := range strings.Lines(text) {
+		if _, n, ok := strings.Cut(line, "changes_not_logged="); ok {
+			var missed int
+			fmt.Sscan(n, &missed)
+			logged += missed
+		}
+		logged++
+	}
+	if logged < 17280-720-1 || logged > 17280 {
+		t.Errorf("the log accounts for %d of 17280 changes", logged)
+	}
+}
+
+func TestTimeInBrokenIsAddedUp(t *testing.T) {
+	_, links, clock, log := chainOf()
+	links[0].Report(errors.New("timeout"))
+	*clock = clock.Add(90 * time.Second)
+	links[0].Report(nil)
+	if !strings.Contains(log.String(), "broken_s=90") || !strings.Contains(log.String(), "was=timeout") {
+		t.Error(log)
+	}
+}
+
+func TestBrokenLinkIsNamedBeforeOneThatWaits(t *testing.T) {
+	c, links, _, _ := chainOf()
+	links[2].Report(errors.New("network is unreachable"))
+	if got := c.Sentence(); !strings.HasPrefix(got, "vps broken") {
+		t.Error(got)
+	}
+	links[2].Report(&Fault{Code: "asleep", What: "it is night", Err: ErrResting})
+	if got := c.Sentence(); !strings.HasPrefix(got, "waiting for the first answer of inverter") {
+		t.Error(got)
+	}
+}
+
+func TestBoundLetsEachKindPass(t *testing.T) {
+	var b Bound
+	now := time.Date(2026, 6, 21, 12, 0, 0, 0, time.UTC)
+	passed := map[string]int{}
+	for range 24 * 60 {
+		for _, kind := range []string{"a", "b"} {
+			if b.Allow(now, kind) {
+				passed[kind]++
+			}
+		}
+		now = now.Add(time.Minute)
+	}
+	if passed["a"] != passed["b"] || passed["a"] < 24 || passed["a"] > 30 {
+		t.Errorf("in a day %v", passed)
+	}
+	if !b.Allow(now, "c") {
+		t.Error("a new kind does not pass")
+	}
+	for b.Allow(now, "a") { // until nothing is left
+	}
+	now = now.Add(-48 * time.Hour)
+	if b.Allow(now, "a") {
+		t.Error("a clock that is set back lets it pass")
+	}
+}

@@ -88,13 +88,14 @@ func TestGuessingTokensIsSlowedButAGoodTokenAlwaysPasses(t *testing.T) {
 func TestTokensAreParsedAndNeverQuoted(t *testing.T) {
 	sum := sha256.Sum256([]byte("hashed-secret"))
 	hashed := "sha256:" + hex.EncodeToString(sum[:])
-	tokens, err := ParseTokens(" a:b:inv-1 , c:inv-1,\n# comment:inv-9\n"+hashed+":inv-2,,", "view:inv-1,all:*")
+	const colon, plain, view, all = "a:b-0123456789abcdef", "c-0123456789abcdef", "view-0123456789abcdef", "all-0123456789abcdef"
+	tokens, err := ParseTokens(" "+colon+":inv-1 , "+plain+":inv-1,\n# comment:inv-9\n"+hashed+":inv-2,,", view+":inv-1,"+all+":*")
 	if err != nil {
 		t.Fatal(err)
 	}
 	for token, want := range map[string]caller{
-		"a:b": {device: "inv-1"}, "c": {device: "inv-1"}, "hashed-secret": {device: "inv-2"},
-		"view": {"inv-1", true}, "all": {"*", true},
+		colon: {device: "inv-1"}, plain: {device: "inv-1"}, "hashed-secret": {device: "inv-2"},
+		view: {"inv-1", true}, all: {"*", true},
 		"": {}, hashed: {}, "# comment": {}, "a": {},
 	} {
 		if who, known := tokens.find(token); who != want || known != (want != caller{}) {
@@ -114,7 +115,12 @@ func TestTokensAreParsedAndNeverQuoted(t *testing.T) {
 		"short hash":           {"sha256:" + canary + ":inv-1", ""},
 		"one for two devices":  {canary + ":inv-1," + canary + ":inv-2", ""},
 		"device is viewer too": {canary + ":inv-1", canary + ":inv-1"},
-		"bad viewer":           {"a:inv-1", canary},
+		"bad viewer":           {plain + ":inv-1", canary},
+		"short":                {"shorter-than-16:inv-1", ""},
+		"short viewer":         {plain + ":inv-1", "shorter-than-16:*"},
+		"in quotes":            {`"` + canary + `":inv-1`, ""},
+		"all of it in quotes":  {`"` + canary + `:inv-1"`, ""},
+		"not of a header":      {canary + "\tx:inv-1", ""},
 	} {
 		_, err := ParseTokens(settings[0], settings[1])
 		fault, ok := errors.AsType[*health.Fault](err)
@@ -126,7 +132,7 @@ func TestTokensAreParsedAndNeverQuoted(t *testing.T) {
 		if err := tokens.Replace(settings[0], settings[1]); err == nil {
 			t.Errorf("%s: replaced", name)
 		}
-		if _, known := tokens.find("c"); !known {
+		if _, known := tokens.find(plain); !known {
 			t.Fatalf("%s: a bad reload threw the good tokens away", name)
 		}
 	}
@@ -134,17 +140,17 @@ func TestTokensAreParsedAndNeverQuoted(t *testing.T) {
 
 func TestTokenFilesOfOthersAreRefused(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "tokens")
-	os.WriteFile(file, []byte("from-file:inv-1\n"), 0o600)
+	os.WriteFile(file, []byte("from-file-0123456789:inv-1\n"), 0o600)
 	credentials := t.TempDir()
-	os.WriteFile(filepath.Join(credentials, "device-tokens"), []byte("from-credential:inv-1"), 0o440)
+	os.WriteFile(filepath.Join(credentials, "device-tokens"), []byte("from-credential-0123456789:inv-1"), 0o440)
 	t.Setenv("CREDENTIALS_DIRECTORY", credentials)
 
-	c := Config{DeviceTokens: "from-env:inv-1", DeviceTokensFile: file}
+	c := Config{DeviceTokens: "from-env-0123456789:inv-1", DeviceTokensFile: file}
 	tokens, err := c.tokens()
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, token := range []string{"from-env", "from-file", "from-credential"} {
+	for _, token := range []string{"from-env-0123456789", "from-file-0123456789", "from-credential-0123456789"} {
 		if _, known := tokens.find(token); !known {
 			t.Errorf("%s is not known", token)
 		}

@@ -297,7 +297,7 @@ func (f *fleet) read(b *testing.B) {
 	if _, err := f.pg.Exec(b.Context(), "vacuum analyze"); err != nil {
 		b.Fatal(err)
 	}
-	tokens, err := ParseTokens("viewer-dense:dense,viewer-sparse:sparse,"+token1+":x", token1+"v:*")
+	tokens, err := ParseTokens("viewer-dense-0123456789:dense,viewer-sparse-0123456789:sparse,"+token1+":x", token1+"v:*")
 	if err != nil {
 		b.Fatal(err)
 	}

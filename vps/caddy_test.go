@@ -61,7 +61,7 @@ func doorTo(t *testing.T, api string) door {
 	caddy := services.Caddy(t, "Caddyfile", "SITE_ADDRESS="+d.address, "API_ADDRESS="+api, fmt.Sprint("HTTP_PORT=", services.FreePort(t)))
 	d.config = &tls.Config{RootCAs: x509.NewCertPool(), ServerName: "localhost"}
 	d.config.RootCAs.AppendCertsFromPEM(caddy.Root())
-	d.client = &http.Client{Timeout: 20 * time.Second, Transport: &http.Transport{TLSClientConfig: d.config, DisableCompression: true}}
+	d.client = &http.Client{Timeout: services.Patience, Transport: &http.Transport{TLSClientConfig: d.config, DisableCompression: true}}
 	t.Cleanup(d.client.CloseIdleConnections)
 	for began := time.Now(); ; time.Sleep(20 * time.Millisecond) { // until its certificate is made
 		conn, err := tls.Dial("tcp", d.address, d.config)
@@ -69,7 +69,7 @@ func doorTo(t *testing.T, api string) door {
 			conn.Close()
 			return d
 		}
-		if time.Since(began) > 20*time.Second {
+		if time.Since(began) > services.Patience {
 			t.Fatal(err)
 		}
 	}
@@ -108,8 +108,8 @@ func (d door) raw(target string) (status, body string) {
 		d.t.Fatal(err)
 	}
 	defer conn.Close()
-	conn.SetDeadline(time.Now().Add(10 * time.Second))
-	fmt.Fprintf(conn, "GET %s HTTP/1.1\r\nHost: %s\r\nAuthorization: Bearer t1\r\nConnection: close\r\n\r\n", target, d.address)
+	conn.SetDeadline(time.Now().Add(services.Patience))
+	fmt.Fprintf(conn, "GET %s HTTP/1.1\r\nHost: %s\r\nAuthorization: Bearer t1-0123456789abcdef\r\nConnection: close\r\n\r\n", target, d.address)
 	answer, err := http.ReadResponse(bufio.NewReader(conn), nil)
 	if err != nil {
 		d.t.Fatalf("GET %s: %v", target, err)
@@ -134,9 +134,9 @@ func caddySamples(t *testing.T, n int, device string) []byte {
 }
 
 func TestCaddyLetsTheAPIThrough(t *testing.T) {
-	d := newDoor(t, Config{DeviceTokens: "t1:inv-1", TrustedProxies: []string{"127.0.0.0/8"}})
+	d := newDoor(t, Config{DeviceTokens: "t1-0123456789abcdef:inv-1", TrustedProxies: []string{"127.0.0.0/8"}})
 
-	answer, text := d.ask("POST", wire.IngestPath, "t1", bytes.NewReader(caddySamples(t, 30, "inv-1")))
+	answer, text := d.ask("POST", wire.IngestPath, "t1-0123456789abcdef", bytes.NewReader(caddySamples(t, 30, "inv-1")))
 	if answer.StatusCode != 200 || text != `{"inserted":30}` {
 		t.Errorf("ingest: %s %s", answer.Status, text)
 	}
@@ -144,10 +144,10 @@ func TestCaddyLetsTheAPIThrough(t *testing.T) {
 	gz := gzip.NewWriter(&packed)
 	gz.Write(caddySamples(t, 300, "inv-1"))
 	gz.Close()
-	if answer, text = d.ask("POST", wire.IngestPath, "t1", &packed, "Content-Encoding", "gzip"); answer.StatusCode != 200 || !strings.HasPrefix(text, `{"inserted":`) {
+	if answer, text = d.ask("POST", wire.IngestPath, "t1-0123456789abcdef", &packed, "Content-Encoding", "gzip"); answer.StatusCode != 200 || !strings.HasPrefix(text, `{"inserted":`) {
 		t.Errorf("ingest, packed: %s %s", answer.Status, text)
 	}
-	answer, text = d.ask("GET", wire.RealtimePath+"?device_id=inv-1", "t1", nil)
+	answer, text = d.ask("GET", wire.RealtimePath+"?device_id=inv-1", "t1-0123456789abcdef", nil)
 	var now struct {
 		PV float64 `json:"pv_power_w"`
 	}
@@ -223,7 +223,7 @@ func TestCaddyPacksAnswersButNotTheStream(t *testing.T) {
 }
 
 func TestCaddyHidesWhatIsForTheOperator(t *testing.T) {
-	d := newDoor(t, Config{DeviceTokens: "t1:inv-1"})
+	d := newDoor(t, Config{DeviceTokens: "t1-0123456789abcdef:inv-1"})
 	for _, hidden := range []string{"health", "ready", "metrics"} {
 		for _, trick := range []string{
 			"/%s", "//%s", "/./%s", "/v1/../%s", "/v1/./../%s", "/v1//../%s", "/v1/realtime/../../%s", "/%s/", "/%s?device_id=inv-1", "/%s#x",
@@ -252,13 +252,13 @@ func TestCaddyHidesWhatIsForTheOperator(t *testing.T) {
 }
 
 func TestCaddyRefusesWhatIsTooLarge(t *testing.T) {
-	d := newDoor(t, Config{DeviceTokens: "t1:inv-1"})
+	d := newDoor(t, Config{DeviceTokens: "t1-0123456789abcdef:inv-1"})
 	large := bytes.Repeat([]byte("0123456789abcdef"), 2<<20/16)
 	for name, body := range map[string]io.Reader{
 		"with its length": bytes.NewReader(large),
 		"in chunks":       io.MultiReader(bytes.NewReader(large)),
 	} {
-		if answer, text := d.ask("POST", wire.IngestPath, "t1", body); answer.StatusCode != 413 || !json.Valid([]byte(text)) || text == "" {
+		if answer, text := d.ask("POST", wire.IngestPath, "t1-0123456789abcdef", body); answer.StatusCode != 413 || !json.Valid([]byte(text)) || text == "" {
 			t.Errorf("2 MiB %s: %s %s", name, answer.Status, text)
 		}
 	}
@@ -266,10 +266,10 @@ func TestCaddyRefusesWhatIsTooLarge(t *testing.T) {
 	gz := gzip.NewWriter(&bomb)
 	gz.Write(large)
 	gz.Close()
-	if answer, text := d.ask("POST", wire.IngestPath, "t1", &bomb, "Content-Encoding", "gzip"); answer.StatusCode != 413 {
+	if answer, text := d.ask("POST", wire.IngestPath, "t1-0123456789abcdef", &bomb, "Content-Encoding", "gzip"); answer.StatusCode != 413 {
 		t.Errorf("2 MiB in %d bytes: %s %s", bomb.Cap(), answer.Status, text)
 	}
-	if answer, text := d.ask("POST", wire.IngestPath, "t1", bytes.NewReader(caddySamples(t, 1000, "inv-1"))); answer.StatusCode != 200 {
+	if answer, text := d.ask("POST", wire.IngestPath, "t1-0123456789abcdef", bytes.NewReader(caddySamples(t, 1000, "inv-1"))); answer.StatusCode != 200 {
 		t.Errorf("1000 samples: %s %s", answer.Status, text)
 	}
 
@@ -277,18 +277,18 @@ func TestCaddyRefusesWhatIsTooLarge(t *testing.T) {
 	greedy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.Copy(io.Discard, r.Body) }))
 	defer greedy.Close()
 	d = doorTo(t, greedy.Listener.Addr().String())
-	if answer, text := d.ask("POST", wire.IngestPath, "t1", bytes.NewReader(large)); answer.StatusCode != 413 {
+	if answer, text := d.ask("POST", wire.IngestPath, "t1-0123456789abcdef", bytes.NewReader(large)); answer.StatusCode != 413 {
 		t.Errorf("Caddy carries 2 MiB: %s %.100s", answer.Status, text)
 	}
 }
 
 // While the vps is away the answer is one that an edge takes for what it is: come again later.
 func TestCaddySaysThatTheVPSIsAway(t *testing.T) {
-	d := newDoor(t, Config{DeviceTokens: "t1:inv-1"})
+	d := newDoor(t, Config{DeviceTokens: "t1-0123456789abcdef:inv-1"})
 	if err := d.vps.stop(); err != nil {
 		t.Fatal(err)
 	}
-	answer, text := d.ask("POST", wire.IngestPath, "t1", bytes.NewReader(caddySamples(t, 1, "inv-1")))
+	answer, text := d.ask("POST", wire.IngestPath, "t1-0123456789abcdef", bytes.NewReader(caddySamples(t, 1, "inv-1")))
 	if answer.StatusCode != 502 || text != `{"detail":"Bad Gateway"}` || answer.Header.Get("Content-Type") != "application/json" {
 		t.Errorf("%s %s", answer.Status, text)
 	}
@@ -296,7 +296,7 @@ func TestCaddySaysThatTheVPSIsAway(t *testing.T) {
 
 // Every client has Caddy's address on its connection. The guesser is known by his own all the same, whatever he claims.
 func TestCaddyTellsTheVPSWhoAsks(t *testing.T) {
-	d := newDoor(t, Config{DeviceTokens: "t1:inv-1", TrustedProxies: []string{"127.0.0.0/8", "::1"}})
+	d := newDoor(t, Config{DeviceTokens: "t1-0123456789abcdef:inv-1", TrustedProxies: []string{"127.0.0.0/8", "::1"}})
 	for i := range maxFailures + 1 {
 		answer, _ := d.ask("GET", wire.RealtimePath+"?device_id=inv-1", "guess", nil, "X-Forwarded-For", fmt.Sprint("203.0.113.", i),
 			"X-Real-IP", "203.0.113.99", "Forwarded", "for=203.0.113.98")

@@ -16,11 +16,12 @@ import (
 	"time"
 
 	"sunspool/health"
+	"sunspool/vps/services"
 	"sunspool/wire"
 )
 
 // canary is in every secret of these tests, and must be in nothing that the program says.
-const canary = "canary-7f3k"
+const canary = "canary-7f3k-0123456789"
 
 // TestWrongSettingsNeverQuoteASecret runs the program with every kind of secret in the wrong place or shape.
 func TestWrongSettingsNeverQuoteASecret(t *testing.T) {
@@ -63,13 +64,13 @@ func TestWrongSettingsNeverQuoteASecret(t *testing.T) {
 		"help":                         {0, []string{good, "DATABASE_URL=postgres://u:" + canary + "@h/d", "REDIS_URL=redis://u:" + canary + "@h", "VIEWER_TOKENS=" + canary + ":*"}, []string{"--help"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			ctx, stop := context.WithTimeout(t.Context(), 20*time.Second)
+			ctx, stop := context.WithTimeout(t.Context(), services.Patience)
 			defer stop()
 			cmd := exec.CommandContext(ctx, path, append([]string{"vps"}, run.args...)...)
 			cmd.Env = append([]string{"DATA_DIR=" + t.TempDir(), "LISTEN_ADDR=127.0.0.1:0", "INTERNAL_ADDR=127.0.0.1:0", "LOG_LEVEL=debug"}, run.env...)
 			cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 			if run.exit < 0 {
-				time.AfterFunc(2*time.Second, stop)
+				time.AfterFunc(5*time.Second, stop)
 			}
 			out, err := cmd.CombinedOutput()
 			exited := cmd.ProcessState.ExitCode()

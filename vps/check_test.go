@@ -12,8 +12,8 @@ import (
 func TestCheckTellsAServerThatServesFromOneThatDoesNot(t *testing.T) {
 	certFile, keyFile := filepath.Join(t.TempDir(), "cert.pem"), filepath.Join(t.TempDir(), "key.pem")
 	issue(t, x509.NewCertPool(), 1, certFile, keyFile)
-	plain := start(t, Config{DeviceTokens: "t:inv-1"})
-	https := start(t, Config{DeviceTokens: "t:inv-1", TLSCertFile: certFile, TLSKeyFile: keyFile})
+	plain := start(t, Config{DeviceTokens: "t-0123456789abcdef:inv-1"})
+	https := start(t, Config{DeviceTokens: "t-0123456789abcdef:inv-1", TLSCertFile: certFile, TLSKeyFile: keyFile})
 	_, port, _ := net.SplitHostPort(plain.public)
 	otherCert, otherKey := filepath.Join(t.TempDir(), "cert.pem"), filepath.Join(t.TempDir(), "key.pem")
 	issue(t, x509.NewCertPool(), 2, otherCert, otherKey)

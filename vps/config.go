@@ -30,7 +30,7 @@ type Config struct {
 	TLSCertFile  string `name:"tls-cert-file" env:"TLS_CERT_FILE" placeholder:"FILE" help:"Certificate chain, PEM, to serve https without a proxy; read again when it changes."`
 	TLSKeyFile   string `name:"tls-key-file" env:"TLS_KEY_FILE" placeholder:"FILE" help:"Private key of the certificate, PEM."`
 
-	DeviceTokens     settings.Secret `name:"device-tokens" env:"DEVICE_TOKENS" placeholder:"TOKEN:DEVICE,..." help:"Who may send and read: token:device or sha256:HEX:device, several per device if you like. Environment only."`
+	DeviceTokens     settings.Secret `name:"device-tokens" env:"DEVICE_TOKENS" placeholder:"TOKEN:DEVICE,..." help:"Who may send and read: token:device or sha256:HEX:device, several per device if you like; a token has at least 16 characters. Environment only."`
 	DeviceTokensFile string          `name:"device-tokens-file" env:"DEVICE_TOKENS_FILE" placeholder:"FILE" help:"The same in a file of mode 0600, one entry a line; read again on SIGHUP. The systemd credential device-tokens is read too."`
 	ViewerTokens     settings.Secret `name:"viewer-tokens" env:"VIEWER_TOKENS" placeholder:"TOKEN:DEVICE,..." help:"Who may only read: token:device, or token:* for every device. Environment only."`
 
@@ -46,6 +46,8 @@ type Config struct {
 
 	MigrateOnly bool `name:"migrate-only" help:"Only bring the tables of DATABASE_URL to this version, and end. The service does so itself when it starts."`
 
+	// Unreadable are settings whose values are not of their type; Validate names them with the others.
+	Unreadable []error `kong:"-"`
 	// Version is that of the program, for the log and the metrics.
 	Version string `kong:"-"`
 	// Reload makes Run read the tokens and the certificate again: main gives the channel of SIGHUP here.
@@ -62,6 +64,13 @@ func (c *Config) Validate() error {
 			wrong = append(wrong, fmt.Sprintf(format, args...))
 		}
 	}
+	for _, err := range c.Unreadable {
+		check(false, "%v", err)
+	}
+	for _, text := range c.texts() {
+		err := settings.CheckText(text.name, text.value, text.secret)
+		check(err == nil, "%v", err)
+	}
 	if c.DatabaseURL != "" {
 		why := store.WrongPostgresURL(string(c.DatabaseURL))
 		check(why == "", "DATABASE_URL %s", why)
@@ -75,6 +84,9 @@ func (c *Config) Validate() error {
 		check(why == "", "REDIS_URL %s", why)
 	}
 	check(c.DataDir != "" || c.DatabaseURL != "", "DATA_DIR is empty")
+	if info, err := os.Stat(c.DataDir); err == nil && c.DatabaseURL == "" {
+		check(info.IsDir(), "DATA_DIR %q is not a directory", c.DataDir)
+	}
 	check(isAddr(c.ListenAddr), "LISTEN_ADDR %q is not host:port", c.ListenAddr)
 	check(c.InternalAddr == "" || isAddr(c.InternalAddr), "INTERNAL_ADDR %q is not host:port", c.InternalAddr)
 	check(c.InternalAddr != c.ListenAddr || strings.HasSuffix(c.ListenAddr, ":0"), "INTERNAL_ADDR is the same as LISTEN_ADDR: /metrics is not for the public")
@@ -101,6 +113,22 @@ func (c *Config) Validate() error {
 		check(isOrigin(origin), "CORS_ALLOW_ORIGINS has %q, which is not one exact origin such as https://panel.example.org", origin)
 	}
 	return invalidConfig(wrong)
+}
+
+// plainText is a setting that is taken as it is written.
+type plainText struct {
+	name, value string
+	secret      bool
+}
+
+// texts are those in which quotes and invisible characters have no place. Tokens are looked at one by one.
+func (c *Config) texts() []plainText {
+	return []plainText{
+		{"DATABASE_URL", string(c.DatabaseURL), true}, {"REDIS_URL", string(c.RedisURL), true},
+		{"DATA_DIR", c.DataDir, false}, {"LISTEN_ADDR", c.ListenAddr, false}, {"INTERNAL_ADDR", c.InternalAddr, false},
+		{"TLS_CERT_FILE", c.TLSCertFile, false}, {"TLS_KEY_FILE", c.TLSKeyFile, false},
+		{"DEVICE_TOKENS_FILE", c.DeviceTokensFile, false}, {"SITE_TZ", c.SiteTZ, false},
+	}
 }
 
 // invalidConfig returns nil when nothing is wrong.

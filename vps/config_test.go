@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -84,7 +86,7 @@ func TestEverythingWrongIsNamedAtOnce(t *testing.T) {
 			t.Errorf("%q passes for an origin", origin)
 		}
 	}
-	for name, c := range map[string]Config{"--migrate-only": {MigrateOnly: true}, "DATA_DIR": {DeviceTokens: "t:inv-1", ListenAddr: "127.0.0.1:8000"}} {
+	for name, c := range map[string]Config{"--migrate-only": {MigrateOnly: true}, "DATA_DIR": {DeviceTokens: "t-0123456789abcdef:inv-1", ListenAddr: "127.0.0.1:8000"}} {
 		if err := c.Validate(); err == nil || !strings.Contains(err.Error(), name) {
 			t.Errorf("nowhere to store: %v", err)
 		}
@@ -92,7 +94,18 @@ func TestEverythingWrongIsNamedAtOnce(t *testing.T) {
 	if err := (&Config{MigrateOnly: true, DatabaseURL: "postgres://u@h/d"}).Validate(); err != nil {
 		t.Errorf("tables are made without tokens: %v", err)
 	}
-	same := Config{DataDir: "/d", DeviceTokens: "t:inv-1", ListenAddr: "127.0.0.1:8000", InternalAddr: "127.0.0.1:8000"}
+	file := filepath.Join(t.TempDir(), "vps.db")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	quoted := Config{DataDir: file, DeviceTokens: `"t-0123456789abcdef":inv-1`, ListenAddr: `"127.0.0.1:8000"`, SiteTZ: "Europe/Brussels\r"}
+	why := fmt.Sprint(quoted.Validate())
+	for _, name := range []string{"DATA_DIR", "DEVICE_TOKENS entry 1", "write LISTEN_ADDR=127.0.0.1:8000", "write SITE_TZ=Europe/Brussels"} {
+		if !strings.Contains(why, name) {
+			t.Errorf("%s is not named in: %s", name, why)
+		}
+	}
+	same := Config{DataDir: "/d", DeviceTokens: "t-0123456789abcdef:inv-1", ListenAddr: "127.0.0.1:8000", InternalAddr: "127.0.0.1:8000"}
 	if err := same.Validate(); err == nil || !strings.Contains(err.Error(), "/metrics") {
 		t.Errorf("metrics in public: %v", err)
 	}

@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-// inn is a server on pipes with few places, whose good token is "good". A request for /wait is served until release.
+// inn is a server on pipes with few places, whose good token is "good-0123456789abcdef". A request for /wait is served until release.
 type inn struct {
 	t       *testing.T
 	pipes   *pipes
@@ -24,7 +24,7 @@ type inn struct {
 
 func openInn(t *testing.T, places int) *inn {
 	h := &inn{t: t, pipes: newPipes(), log: new(logBuffer), release: make(chan struct{})}
-	tokens, err := ParseTokens("good:inv-1", "")
+	tokens, err := ParseTokens("good-0123456789abcdef:inv-1", "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -77,13 +77,13 @@ func TestNewCallerTakesThePlaceOfTheOldestStranger(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := openInn(t, 4)
 		friend, old, wrong, young := h.visit(), h.visit(), h.visit(), h.visit()
-		for name, got := range map[string]int{"friend": friend.ask("/fast", "good") - 200,
+		for name, got := range map[string]int{"friend": friend.ask("/fast", "good-0123456789abcdef") - 200,
 			"open to all": old.ask("/open", "") - 200, "wrong token": wrong.ask("/fast", "bad") - 401, "no token": young.ask("/fast", "") - 401} {
 			if got != 0 {
 				t.Fatalf("%s: %+d", name, got)
 			}
 		}
-		if newcomer := h.visit(); newcomer.ask("/fast", "good") != 200 {
+		if newcomer := h.visit(); newcomer.ask("/fast", "good-0123456789abcdef") != 200 {
 			t.Error("a newcomer with a good token is not served")
 		}
 		if got := old.ask("/open", ""); got != 0 {
@@ -96,7 +96,7 @@ func TestNewCallerTakesThePlaceOfTheOldestStranger(t *testing.T) {
 		if got := wrong.ask("/open", ""); got != 0 {
 			t.Errorf("a wrong token made a stranger more than that: %d", got)
 		}
-		if got := friend.ask("/fast", "good"); got != 200 {
+		if got := friend.ask("/fast", "good-0123456789abcdef"); got != 200 {
 			t.Errorf("a friend was put out for a stranger: %d", got)
 		}
 		if n := strings.Count(h.log.String(), "all connections were taken"); n != 1 {
@@ -110,11 +110,11 @@ func TestFriendThatTurnsStrangerLosesItsPrivilege(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := openInn(t, 2)
 		first, second := h.visit(), h.visit()
-		if first.ask("/fast", "good") != 200 || second.ask("/fast", "good") != 200 || second.ask("/fast", "bad") != 401 {
+		if first.ask("/fast", "good-0123456789abcdef") != 200 || second.ask("/fast", "good-0123456789abcdef") != 200 || second.ask("/fast", "bad") != 401 {
 			t.Fatal("not answered")
 		}
 		h.visit()
-		if second.ask("/fast", "good") != 0 || first.ask("/fast", "good") != 200 {
+		if second.ask("/fast", "good-0123456789abcdef") != 0 || first.ask("/fast", "good-0123456789abcdef") != 200 {
 			t.Error("the friend was put out, not the one that had a wrong token last")
 		}
 	})
@@ -126,20 +126,20 @@ func TestIdleFriendMakesPlaceButNobodyServedDoes(t *testing.T) {
 		h := openInn(t, 2)
 		busy, friend := h.visit(), h.visit()
 		answers := make(chan int, 2)
-		go func() { answers <- busy.ask("/wait", "good") }()
-		if friend.ask("/fast", "good") != 200 {
+		go func() { answers <- busy.ask("/wait", "good-0123456789abcdef") }()
+		if friend.ask("/fast", "good-0123456789abcdef") != 200 {
 			t.Fatal("not answered")
 		}
 		newcomer := h.visit()
-		if friend.ask("/fast", "good") != 0 {
+		if friend.ask("/fast", "good-0123456789abcdef") != 0 {
 			t.Error("an idle connection kept its place")
 		}
-		go func() { answers <- newcomer.ask("/wait", "good") }()
+		go func() { answers <- newcomer.ask("/wait", "good-0123456789abcdef") }()
 		synctest.Wait()
 
 		late := h.visit()
 		lateAnswer := make(chan int, 1)
-		go func() { lateAnswer <- late.ask("/fast", "good") }()
+		go func() { lateAnswer <- late.ask("/fast", "good-0123456789abcdef") }()
 		synctest.Wait()
 		if len(lateAnswer) > 0 {
 			t.Error("one too many is served")

@@ -90,7 +90,7 @@ func fullDisk(s *site, d time.Duration) {
 	s.pg.Full()
 	time.Sleep(d)
 	s.pg.Free()
-	for began := time.Now(); time.Since(began) < 20*time.Second; time.Sleep(20 * time.Millisecond) {
+	for began := time.Now(); time.Since(began) < services.Patience; time.Sleep(20 * time.Millisecond) {
 		if !s.pg.Running() {
 			s.pg.Start()
 			return
@@ -99,7 +99,7 @@ func fullDisk(s *site, d time.Duration) {
 			return
 		}
 	}
-	s.t.Error("PostgreSQL does not answer 20 s after its disk has space again")
+	s.t.Error("PostgreSQL does not answer though its disk has space again")
 }
 
 const ourSessions = `from pg_stat_activity where application_name = 'sunspool'`
@@ -272,8 +272,8 @@ func (s *site) admin(statements ...string) error {
 
 func (s *site) awaitPostgres() {
 	for began := time.Now(); s.admin("select 1") != nil; time.Sleep(10 * time.Millisecond) {
-		if time.Since(began) > 20*time.Second {
-			s.t.Error("PostgreSQL does not answer after 20 s")
+		if time.Since(began) > services.Patience {
+			s.t.Error("PostgreSQL does not answer")
 			return
 		}
 	}
@@ -288,8 +288,8 @@ func (s *site) awaitRedis(vps int) {
 			if err == nil && strings.Count(list, "name=sunspool") >= vps && keys > 0 {
 				return
 			}
-			if time.Since(began) > 10*time.Second {
-				s.t.Errorf("Redis is not used by %d vps after 10 s: %s", vps, list)
+			if time.Since(began) > services.Patience {
+				s.t.Errorf("Redis is not used by %d vps: %s", vps, list)
 				return
 			}
 		}

@@ -33,8 +33,8 @@ var (
 
 const (
 	houses   = 5
-	slowest  = 6 * time.Second        // any answer
-	recovery = 5 * time.Second        // after a fault's end, on each server
+	slowest  = 20 * time.Second       // any answer; a client waits for 30 s
+	recovery = 15 * time.Second       // after a fault's end, on each server
 	redisP99 = 300 * time.Millisecond // while nothing but Redis fails
 )
 
@@ -164,7 +164,7 @@ func (q *sequence) awaitStored(t time.Time) time.Duration {
 		if len(first) == len(q.bases) {
 			return slices.MaxFunc(slices.Collect(maps.Values(first)), time.Time.Compare).Sub(t)
 		}
-		if time.Since(t) > 20*time.Second {
+		if time.Since(t) > services.Patience {
 			return time.Since(t)
 		}
 		time.Sleep(10 * time.Millisecond)

@@ -134,9 +134,9 @@ func (p *peer) stream(t testing.TB) <-chan event {
 	return follow(t, conn, "inv-1", token1)
 }
 
-// next returns the next sample event's id, "" if there is none in time.
+// next returns the next sample event's id, "" if there is none.
 func next(events <-chan event) string {
-	limit := time.After(2 * time.Second)
+	limit := time.After(services.Patience)
 	for {
 		select {
 		case e := <-events:
@@ -165,7 +165,7 @@ func TestProcessesShareWhatIsNew(t *testing.T) {
 				continue
 			}
 		case <-time.After(50 * time.Millisecond):
-			if time.Since(began) > 10*time.Second {
+			if time.Since(began) > services.Patience {
 				t.Fatal("the other process hears nothing")
 			}
 			continue
@@ -221,6 +221,7 @@ func TestRequestsDoNotFeelRedis(t *testing.T) {
 	var mu sync.Mutex
 	var took []time.Duration
 	stop := make(chan struct{})
+	stalls := services.Stalls(t)
 	var wg sync.WaitGroup
 	for i := range 5 {
 		wg.Go(func() {
@@ -257,8 +258,8 @@ func TestRequestsDoNotFeelRedis(t *testing.T) {
 	slices.Sort(took)
 	p99 := took[len(took)*99/100]
 	t.Logf("%d requests, p50 %v, p99 %v, worst %v", len(took), took[len(took)/2], p99, took[len(took)-1])
-	if p99 > 300*time.Millisecond {
-		t.Errorf("p99 %v", p99)
+	if usual, _ := stalls(); p99 > 300*time.Millisecond+20*usual { // a request is many turns of several processes
+		t.Errorf("p99 %v; the machine itself is late by %v", p99, usual)
 	}
 }
 

@@ -98,8 +98,8 @@ func TestRunDeletesWhatIsOlderThanTheSetting(t *testing.T) {
 	cfg := Config{DataDir: dir, ListenAddr: "127.0.0.1:0", DeviceTokens: token1 + ":inv-1", RawRetentionDays: 10}
 	go func() { done <- Run(ctx, cfg, slog.New(slog.NewJSONHandler(log, nil))) }()
 	for began := time.Now(); !strings.Contains(log.String(), "old samples deleted"); time.Sleep(10 * time.Millisecond) {
-		if time.Since(began) > 10*time.Second {
-			t.Error("nothing was deleted in 10 s")
+		if time.Since(began) > 3*time.Minute {
+			t.Error("nothing was deleted")
 			break
 		}
 	}

@@ -80,11 +80,11 @@ func status(t *testing.T, client *http.Client, method, url, token string) int {
 
 func TestRunServesReloadsAndStops(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "tokens")
-	os.WriteFile(file, []byte("first:inv-1"), 0o600)
+	os.WriteFile(file, []byte("first-0123456789abcdef:inv-1"), 0o600)
 	r := start(t, Config{DeviceTokensFile: file, InternalAddr: "127.0.0.1:0", CacheTTLS: 5})
 	api, client := "http://"+r.public, http.DefaultClient
 
-	if got := status(t, client, "POST", api+wire.IngestPath, "first"); got != 200 {
+	if got := status(t, client, "POST", api+wire.IngestPath, "first-0123456789abcdef"); got != 200 {
 		t.Errorf("ingest: %d", got)
 	}
 	for _, path := range []string{"/health", "/ready", "/metrics"} {
@@ -95,16 +95,16 @@ func TestRunServesReloadsAndStops(t *testing.T) {
 	os.WriteFile(file, []byte("nonsense"), 0o600)
 	r.reload <- syscall.SIGHUP
 	r.reload <- syscall.SIGHUP // is taken when the one before is over
-	if got := status(t, client, "POST", api+wire.IngestPath, "first"); got != 200 {
+	if got := status(t, client, "POST", api+wire.IngestPath, "first-0123456789abcdef"); got != 200 {
 		t.Errorf("after a bad reload: %d", got)
 	}
-	os.WriteFile(file, []byte("second:inv-1"), 0o600)
+	os.WriteFile(file, []byte("second-0123456789abcdef:inv-1"), 0o600)
 	r.reload <- syscall.SIGHUP
 	r.reload <- syscall.SIGHUP
-	if got := status(t, client, "POST", api+wire.IngestPath, "second"); got != 200 {
+	if got := status(t, client, "POST", api+wire.IngestPath, "second-0123456789abcdef"); got != 200 {
 		t.Errorf("after a reload: %d", got)
 	}
-	if got := status(t, client, "POST", api+wire.IngestPath, "first"); got != 401 {
+	if got := status(t, client, "POST", api+wire.IngestPath, "first-0123456789abcdef"); got != 401 {
 		t.Errorf("the token of before: %d", got)
 	}
 	client.CloseIdleConnections()
@@ -122,7 +122,7 @@ func TestTakenPortSaysWhoseSettingAndWhatToDo(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer taken.Close()
-	err = Run(t.Context(), Config{DataDir: t.TempDir(), ListenAddr: taken.Addr().String(), DeviceTokens: "t:inv-1"}, slog.New(slog.DiscardHandler))
+	err = Run(t.Context(), Config{DataDir: t.TempDir(), ListenAddr: taken.Addr().String(), DeviceTokens: "t-0123456789abcdef:inv-1"}, slog.New(slog.DiscardHandler))
 	fault, ok := errors.AsType[*health.Fault](err)
 	if !ok || fault.Exit != health.ExitBusy || !strings.Contains(fault.What, "LISTEN_ADDR") || fault.Next == "" {
 		t.Errorf("%#v", err)
@@ -320,7 +320,7 @@ func TestCertificateIsRenewedWithoutRestart(t *testing.T) {
 	certFile, keyFile := filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
 	roots := x509.NewCertPool()
 	issue(t, roots, 1, certFile, keyFile)
-	r := start(t, Config{TLSCertFile: certFile, TLSKeyFile: keyFile, DeviceTokens: "t:inv-1"})
+	r := start(t, Config{TLSCertFile: certFile, TLSKeyFile: keyFile, DeviceTokens: "t-0123456789abcdef:inv-1"})
 
 	serial := func() int64 {
 		t.Helper()
@@ -338,7 +338,7 @@ func TestCertificateIsRenewedWithoutRestart(t *testing.T) {
 		t.Fatalf("serial %d", got)
 	}
 	client := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots}}}
-	if got := status(t, client, "POST", "https://"+r.public+wire.IngestPath, "t"); got != 200 {
+	if got := status(t, client, "POST", "https://"+r.public+wire.IngestPath, "t-0123456789abcdef"); got != 200 {
 		t.Errorf("ingest: %d", got)
 	}
 	client.CloseIdleConnections()

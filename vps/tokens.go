@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 
 	"sunspool/health"
+	"sunspool/settings"
 	"sunspool/wire"
 )
 
@@ -65,7 +66,11 @@ func (t *Tokens) Replace(devices, viewers string) error {
 			all = append(all, e)
 		}
 		if !from.viewer && len(all) == 0 && wrong == nil {
-			wrong = append(wrong, "DEVICE_TOKENS has no entry, so no edge could send anything")
+			why := "DEVICE_TOKENS has no entry, so no edge could send anything"
+			if written := settings.Instead("DEVICE_TOKENS", Config{}); written != "" {
+				why += "; " + written + " is set, which is not a setting: DEVICE_TOKENS?"
+			}
+			wrong = append(wrong, why)
 		}
 	}
 	if wrong != nil {
@@ -109,7 +114,15 @@ func parseEntry(text string, viewer bool) (e entry, why string) {
 		return e, "does not name a device of 1 to 64 characters of A-Z a-z 0-9 . _ ~ -"
 	}
 	digits, hashed := strings.CutPrefix(token, "sha256:")
-	if !hashed {
+	switch {
+	case hashed:
+	case strings.Trim(token, "\"'`") != token:
+		return e, "has a token with quotes around it, which an environment file of Docker does not take away"
+	case strings.ContainsFunc(token, func(r rune) bool { return r <= ' ' || r > '~' }):
+		return e, "has a token with a character that is not printable ASCII, which no request can carry"
+	case len(token) < wire.ShortestToken:
+		return e, fmt.Sprintf("has a token of %d characters, at least %d are needed (openssl rand -hex 32 makes a good one)", len(token), wire.ShortestToken)
+	default:
 		e.sum = sha256.Sum256([]byte(token))
 		return e, ""
 	}

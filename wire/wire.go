@@ -36,6 +36,10 @@ const (
 	MaxBytes   = 1 << 20 // bytes per request, after decompression
 )
 
+// ShortestToken is how many characters a token has at least, so that nobody can guess it and no answer has it in it by
+// accident.
+const ShortestToken = 16
+
 // Lenient, sent as the Prefer header of an ingest, asks for a verdict per sample instead of all or nothing.
 const Lenient = "handling=lenient"
 

@@ -19,10 +19,11 @@ import (
 type Fault struct {
 	Kind     string
 	Value    time.Duration // of slow, late and idle: how long; of the others the number that the kind takes
-	From, To uint16        // both 0: any address
-	Chance   float64       // 0: always
-	Times    int           // 0: for ever
-	Unit     byte          // that it is limited to, 0: any; has no text form
+	Local    bool          // only reads that start From these wire addresses To those
+	From, To uint16
+	Chance   float64 // 0: always
+	Times    int     // 0: for ever
+	Unit     byte    // that it is limited to, 0: any; has no text form
 }
 
 // kinds are the faults and the value each has if none is given; a negative one says that it takes none.
@@ -107,7 +108,7 @@ func ParseFault(text string) (Fault, error) {
 		if err1 != nil || err2 != nil || low > high {
 			return bad("wire addresses such as 5213-5241 are needed")
 		}
-		f.From, f.To = uint16(low), uint16(high)
+		f.Local, f.From, f.To = true, uint16(low), uint16(high)
 	}
 	return f, nil
 }
@@ -122,7 +123,7 @@ func (f Fault) String() string {
 	default:
 		s += "=" + strconv.Itoa(int(f.Value))
 	}
-	if f.From != 0 || f.To != 0 {
+	if f.Local {
 		sep := ":"
 		if f.Kind == "refuse" {
 			sep = "="
@@ -152,7 +153,7 @@ func (f Fault) touches(unit byte, address uint16) bool {
 	if f.Unit != 0 && f.Unit != unit {
 		return false
 	}
-	return f.From == 0 && f.To == 0 || f.From <= address && address <= f.To
+	return !f.Local || f.From <= address && address <= f.To
 }
 
 // strikes are the faults that hit one request, by kind.

@@ -211,7 +211,7 @@ func TestFaultsHaveAText(t *testing.T) {
 	for text, want := range map[string]string{
 		"slow": "slow=2s", "slow=250ms": "slow=250ms", "silent": "silent", "exception=6@0.1": "exception=6@0.1",
 		"refuse=5213-5241": "refuse=5213-5241", "refuse=5241": "refuse=5241-5241", "half:5600-5638@0.5*3": "half:5600-5638@0.5*3",
-		"code0*1": "code0*1", "late=7s:4999-4999": "late=7s:4999-4999",
+		"code0*1": "code0*1", "refuse:0": "refuse=0-0", "refuse=0": "refuse=0-0", "half:0": "half:0-0", "refuse=0-65535": "refuse=0-65535", "late=7s:4999-4999": "late=7s:4999-4999",
 	} {
 		f, err := ParseFault(text)
 		if err != nil || f.String() != want {
@@ -230,8 +230,18 @@ func TestFaultsHaveAText(t *testing.T) {
 	}
 }
 
+// Address 0 is an address: a fault there is none of every other.
+func TestFaultAtAddressZeroIsThereAlone(t *testing.T) {
+	for text, want := range map[string][2]bool{"silent:0": {true, false}, "refuse:0": {true, false}, "silent:0-4999": {true, true}, "silent": {true, true}} {
+		f, err := ParseFault(text)
+		if err != nil || f.touches(1, 0) != want[0] || f.touches(1, 4999) != want[1] {
+			t.Errorf("%s: %v %v, %v", text, f.touches(1, 0), f.touches(1, 4999), err)
+		}
+	}
+}
+
 func FuzzParseFault(f *testing.F) {
-	for _, text := range []string{"slow=2s", "exception=6:5600-5638@0.1*3", "refuse=5213-5241", "*@:=", "silent@NaN"} {
+	for _, text := range []string{"slow=2s", "exception=6:5600-5638@0.1*3", "refuse=5213-5241", "refuse:0", "silent:0", "*@:=", "silent@NaN"} {
 		f.Add(text)
 	}
 	f.Fuzz(func(t *testing.T, text string) {

@@ -190,7 +190,7 @@ func TestFullDiskIsFull(t *testing.T) {
 		if !pg.Running() {
 			pg.Start()
 		}
-		if err = run(&pg.url, "INSERT INTO filled VALUES (-1, '')"); err == nil || time.Since(began) > 20*time.Second {
+		if err = run(&pg.url, "INSERT INTO filled VALUES (-1, '')"); err == nil || time.Since(began) > Patience {
 			break
 		}
 	}
@@ -277,9 +277,9 @@ func TestNothingOutlivesAKilledTest(t *testing.T) {
 			t.Logf("gone after %v", time.Since(began).Round(time.Millisecond))
 			break
 		}
-		if time.Since(began) > 20*time.Second {
+		if time.Since(began) > Patience {
 			names, _ := filepath.Glob(dir + "/*")
-			t.Fatalf("left after 20 s: processes %v, files %v", left, names)
+			t.Fatalf("left: processes %v, files %v", left, names)
 		}
 	}
 	if mounts, err := os.ReadFile("/proc/mounts"); err != nil || strings.Contains(string(mounts), dir) {

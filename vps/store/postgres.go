@@ -27,7 +27,7 @@ import (
 // of them that wait into one transaction. Processes that write to the same device wait for each other by advisory locks.
 // Reading has connections of its own, so that slow readers never stop an edge.
 //
-// The database may be away at any time, also when the store is opened: calls answer ErrUnavailable within callTime until
+// The database may be away at any time, also when the store is opened: calls answer ErrUnavailable within CallTime until
 // it is back.
 type Postgres struct {
 	log     *slog.Logger
@@ -38,6 +38,7 @@ type Postgres struct {
 	running sync.WaitGroup
 
 	conflicts atomic.Uint64
+	callTime  time.Duration
 
 	mu    sync.Mutex
 	pools *pools      // nil while there is no database that is ours
@@ -51,16 +52,16 @@ type PostgresOptions struct {
 	Writers int    // transactions at once, 4
 	Readers int    // connections for reading, 8
 	Log     *slog.Logger
+
+	// CallTime is how long a call may take, and a transaction of a writer, 5 s: the edge is to hear 503 before it gives up.
+	CallTime time.Duration
 }
 
-// callTime is how long a call may take, and a transaction of a writer: the edge is to hear 503 before it gives up.
-const callTime = 5 * time.Second
+const defaultCallTime = 5 * time.Second
 
-var errSlow = fmt.Errorf("%w: the database did not answer within %v", ErrUnavailable, callTime)
-
-// bounded returns ctx with the store's own limit. context.Cause tells whose limit it was.
-func bounded(ctx context.Context) (context.Context, context.CancelFunc) {
-	return context.WithTimeoutCause(ctx, callTime, errSlow)
+// bounded returns ctx with a limit of the store's own. context.Cause tells whose limit it was.
+func bounded(ctx context.Context, limit time.Duration) (context.Context, context.CancelFunc) {
+	return context.WithTimeoutCause(ctx, limit, fmt.Errorf("%w: the database did not answer within %v", ErrUnavailable, limit))
 }
 
 // Conflicts returns how many samples were skipped although they differ from the stored one of the same device and time:
@@ -75,7 +76,7 @@ func (p *Postgres) Insert(ctx context.Context, device string, samples []wire.Sam
 	if err != nil {
 		return 0, err
 	}
-	ctx, cancel := bounded(ctx)
+	ctx, cancel := bounded(ctx, p.callTime)
 	defer cancel()
 	if err := ctx.Err(); err != nil {
 		return 0, err

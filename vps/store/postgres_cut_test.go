@@ -104,7 +104,7 @@ func (c *cutter) set(after func(fromServer bool, b []byte) (pass int, cut bool))
 func TestAnswerToCommitCutAtEveryByte(t *testing.T) {
 	pg := services.Postgres(t, services.NoFsync)
 	cut, through := newCutter(t, pg.URL())
-	p := openPostgres(t, with(through, "default_query_exec_mode", "exec")) // every statement is in clear text
+	p := openWithin(t, with(through, "default_query_exec_mode", "exec"), 0) // every statement is in clear text
 	var sent []wire.Sample
 	stored := 0 // although the store could not know
 	for n, whole := 0, false; !whole; n++ {
@@ -152,7 +152,7 @@ func TestAnswerToCommitCutAtEveryByte(t *testing.T) {
 func TestConnectionCutAtRandomBytes(t *testing.T) {
 	pg := services.Postgres(t, services.NoFsync)
 	cut, through := newCutter(t, pg.URL())
-	p := openPostgres(t, through)
+	p := openWithin(t, through, 0)
 	r := rand.New(rand.NewPCG(41, 42))
 	var sent []wire.Sample
 	refused := 0

@@ -39,10 +39,10 @@ func code(err error) string {
 	return ""
 }
 
-// call runs f with a pool within callTime, and once more if it failed such that nothing was stored and another
+// call runs f with a pool within CallTime, and once more if it failed such that nothing was stored and another
 // connection may do.
 func (p *Postgres) call(ctx context.Context, what string, pick func(*pools) *pgxpool.Pool, f func(context.Context, querier) error) error {
-	ctx, cancel := bounded(ctx)
+	ctx, cancel := bounded(ctx, p.callTime)
 	defer cancel()
 	if ctx.Err() != nil {
 		return context.Cause(ctx)

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 
@@ -35,7 +36,10 @@ const (
 // store goes on trying, and its calls answer ErrUnavailable meanwhile. What an operator must act on is a *health.Fault;
 // met later, it is part of what the calls answer and of the log.
 func OpenPostgres(o PostgresOptions) (*Postgres, error) {
-	config, err := parsePostgresURL(o.URL)
+	if o.CallTime == 0 {
+		o.CallTime = defaultCallTime
+	}
+	config, err := parsePostgresURL(o.URL, o.CallTime)
 	if err != nil {
 		return nil, err
 	}
@@ -50,7 +54,7 @@ func OpenPostgres(o PostgresOptions) (*Postgres, error) {
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	p := &Postgres{
-		log: o.Log, stop: stop, closing: make(chan struct{}), gone: make(chan *pools, 1),
+		log: o.Log, stop: stop, callTime: o.CallTime, closing: make(chan struct{}), gone: make(chan *pools, 1),
 		away: unavailable("database", errors.New("not connected yet")),
 	}
 	for range o.Writers {
@@ -76,7 +80,7 @@ func OpenPostgres(o PostgresOptions) (*Postgres, error) {
 // MigratePostgres brings the schema of the database at url up to date and returns. Processes that do so at once wait for
 // each other.
 func MigratePostgres(ctx context.Context, url string, log *slog.Logger) error {
-	config, err := parsePostgresURL(url)
+	config, err := parsePostgresURL(url, defaultCallTime)
 	if err != nil {
 		return err
 	}
@@ -86,7 +90,7 @@ func MigratePostgres(ctx context.Context, url string, log *slog.Logger) error {
 
 // WrongPostgresURL returns what is wrong with url, without its password, or "".
 func WrongPostgresURL(url string) string {
-	_, err := parsePostgresURL(url)
+	_, err := parsePostgresURL(url, defaultCallTime)
 	if f, ok := errors.AsType[*health.Fault](err); ok {
 		return "cannot be understood: " + f.Why + "; " + f.Next
 	}
@@ -94,7 +98,7 @@ func WrongPostgresURL(url string) string {
 }
 
 // parsePostgresURL accepts what libpq accepts, and the URL of the program that this one replaces.
-func parsePostgresURL(text string) (*pgxpool.Config, error) {
+func parsePostgresURL(text string, callTime time.Duration) (*pgxpool.Config, error) {
 	config, err := pgxpool.ParseConfig(plainURL(text))
 	if err == nil && config.ConnConfig.Database == "" {
 		err = errors.New("it names no database")
@@ -110,7 +114,8 @@ func parsePostgresURL(text string) (*pgxpool.Config, error) {
 		c.ConnectTimeout = connectTime
 	}
 	for name, value := range map[string]string{
-		"application_name": "sunspool", "jit": "off", "statement_timeout": "10000", "lock_timeout": "5000", "idle_in_transaction_session_timeout": "30000",
+		"application_name": "sunspool", "jit": "off",
+		"statement_timeout": milliseconds(2 * callTime), "lock_timeout": milliseconds(callTime), "idle_in_transaction_session_timeout": "30000",
 	} {
 		if c.RuntimeParams[name] == "" {
 			c.RuntimeParams[name] = value
@@ -121,6 +126,8 @@ func parsePostgresURL(text string) (*pgxpool.Config, error) {
 	config.MinConns = 1
 	return config, nil
 }
+
+func milliseconds(d time.Duration) string { return strconv.FormatInt(d.Milliseconds(), 10) }
 
 // whyInvalid returns what is wrong with a URL. If it is not even one, the place that is wrong may be the password, which
 // the error quotes.
@@ -279,7 +286,7 @@ func prepare(ctx context.Context, pool *pgxpool.Config, log *slog.Logger) (found
 }
 
 func connectPostgres(ctx context.Context, config *pgx.ConnConfig) (*pgx.Conn, error) {
-	ctx, cancel := bounded(ctx)
+	ctx, cancel := bounded(ctx, defaultCallTime)
 	defer cancel()
 	return pgx.ConnectConfig(ctx, config)
 }
@@ -287,7 +294,7 @@ func connectPostgres(ctx context.Context, config *pgx.ConnConfig) (*pgx.Conn, er
 // inspect refuses a server that is too old, and finds out how durable a commit is. fsync=off is only said loudly: it
 // belongs to the whole server, whose owner may know that it is for trials. synchronous_commit is ours to switch on.
 func inspect(ctx context.Context, conn *pgx.Conn, log *slog.Logger) (forgetful bool, err error) {
-	ctx, cancel := bounded(ctx)
+	ctx, cancel := bounded(ctx, defaultCallTime)
 	defer cancel()
 	var version int
 	var name, fsync, commit string
@@ -318,7 +325,7 @@ func migrateSchema(ctx context.Context, conn *pgx.Conn, log *slog.Logger) error 
 	if err != nil {
 		return err
 	}
-	limited, cancel := bounded(ctx)
+	limited, cancel := bounded(ctx, defaultCallTime)
 	defer cancel()
 	has, known := 0, len(names)
 	err = conn.QueryRow(limited, `select version from `+schemaTable).Scan(&has)

@@ -162,7 +162,7 @@ func TestStoreOpensBeforeItsDatabase(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer p.Close()
-	eventually(t, 5*time.Second, "the log says what to do", func() bool {
+	services.Await(t, "the log says what to do", func() bool {
 		return strings.Contains(log.String(), "trying again") && strings.Contains(log.String(), `"next":"check that`)
 	})
 	for name, call := range calls(p) {

@@ -22,7 +22,7 @@ import (
 // deliver inserts as an edge does: again and again until the store says that it has the samples.
 func deliver(t *testing.T, s Samples, device string, samples []wire.Sample) (refused int) {
 	t.Helper()
-	for end := time.Now().Add(time.Minute); time.Now().Before(end); refused++ {
+	for end := time.Now().Add(services.Patience); time.Now().Before(end); refused++ {
 		_, err := s.Insert(t.Context(), device, samples)
 		if err == nil {
 			return refused
@@ -33,11 +33,11 @@ func deliver(t *testing.T, s Samples, device string, samples []wire.Sample) (ref
 		}
 		time.Sleep(10 * time.Millisecond)
 	}
-	t.Error("not delivered within a minute")
+	t.Error("not delivered in any time")
 	return refused
 }
 
-// recovers waits until every call works, 5 s at most.
+// recovers waits until every call works.
 func recovers(t *testing.T, p *Postgres) {
 	t.Helper()
 	for start := time.Now(); ; time.Sleep(20 * time.Millisecond) {
@@ -51,15 +51,15 @@ func recovers(t *testing.T, p *Postgres) {
 			t.Logf("every call works %v after the database is back", time.Since(start).Round(time.Millisecond))
 			return
 		}
-		if time.Since(start) > 5*time.Second {
-			t.Fatalf("5 s after the database is back: %v", errors.Join(errs...))
+		if time.Since(start) > services.Patience {
+			t.Fatalf("long after the database is back: %v", errors.Join(errs...))
 		}
 	}
 }
 
 func TestHungDatabaseIsAnsweredInTime(t *testing.T) {
 	pg := services.Postgres(t, services.NoFsync)
-	p := openPostgres(t, pg.URL())
+	p := openWithin(t, pg.URL(), 0)
 	sent := random(rand.New(rand.NewPCG(31, 32)), noon, time.Hour, 100)
 	deliver(t, p, "b", sent)
 	pg.Pause()
@@ -71,7 +71,7 @@ func TestHungDatabaseIsAnsweredInTime(t *testing.T) {
 				if err := call(t.Context()); !errors.Is(err, ErrUnavailable) {
 					t.Errorf("%s: %v", name, err)
 				}
-				if took := time.Since(start); took > 6*time.Second {
+				if took := time.Since(start); took > 20*time.Second { // an edge waits for 30 s, and the machine may be busy
 					t.Errorf("%s took %v", name, took)
 				}
 			})
@@ -85,7 +85,7 @@ func TestHungDatabaseIsAnsweredInTime(t *testing.T) {
 
 func TestReadOnlyDatabaseRefusesAndRecovers(t *testing.T) {
 	pg := services.Postgres(t, services.NoFsync)
-	p := openPostgres(t, pg.URL())
+	p := openWithin(t, pg.URL(), 0)
 	insert(t, p, "b", 1, at(noon, 1))
 	name := pg.Query(`select current_database()`)
 	pg.Exec(`alter database ` + name + ` set default_transaction_read_only = on`)
@@ -122,7 +122,7 @@ func TestRestartedDatabaseIsMetAgain(t *testing.T) {
 
 func TestFullDiskOfPostgresRefusesAndLosesNothing(t *testing.T) {
 	pg := services.Postgres(t, services.OnSmallDisk(160))
-	p := openPostgres(t, pg.URL())
+	p := openWithin(t, pg.URL(), 0)
 	all := houses(noon, 5*time.Second, 0, 200_000)
 	acked, full := 0, false
 	pg.Full()
@@ -152,7 +152,7 @@ func TestFullDiskOfPostgresRefusesAndLosesNothing(t *testing.T) {
 // Backends and the whole server are killed while writers work.
 func TestKilledServerLosesNothing(t *testing.T) {
 	pg := services.Postgres(t)
-	p := openPostgres(t, pg.URL())
+	p := openWithin(t, pg.URL(), 0)
 	ctx, stop := context.WithCancel(t.Context())
 	sent := make([][]wire.Sample, 3)
 	var refused atomic.Int64
@@ -180,7 +180,7 @@ func TestKilledServerLosesNothing(t *testing.T) {
 		for began := time.Now(); backend == 0; time.Sleep(20 * time.Millisecond) { // the store may just be connecting
 			var err error
 			backend, err = strconv.Atoi(pg.Query(`select coalesce(max(pid), 0) from pg_stat_activity where application_name = 'sunspool'`))
-			if err != nil || time.Since(began) > 20*time.Second {
+			if err != nil || time.Since(began) > services.Patience {
 				t.Fatal("no session of the store: ", err)
 			}
 		}

@@ -46,13 +46,25 @@ func opensPostgres(t *testing.T) func(t *testing.T, dir string) *Postgres {
 }
 
 // openPostgres opens the store with few connections: many tests share one server. The test closes it.
+// openPostgres returns a store that is connected, and patient with a database of a busy machine.
 func openPostgres(t testing.TB, url string) *Postgres {
 	t.Helper()
-	p, err := OpenPostgres(PostgresOptions{URL: url, Writers: 2, Readers: 2, Log: quiet})
+	return openWithin(t, url, services.Patience)
+}
+
+// openWithin returns one whose calls take so long at most; 0 is as long as in service.
+func openWithin(t testing.TB, url string, callTime time.Duration) *Postgres {
+	t.Helper()
+	p, err := OpenPostgres(PostgresOptions{URL: url, Writers: 2, Readers: 2, Log: quiet, CallTime: callTime})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { p.Close() })
+	services.Await(t, "the store is connected", func() bool {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		return p.pools != nil
+	})
 	return p
 }
 

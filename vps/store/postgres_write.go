@@ -97,7 +97,7 @@ func takeAll(first *insertion, queue <-chan *insertion) []*insertion {
 // itself. What failed before COMMIT was sent cannot be stored, so it is tried once more on another connection: that is
 // how a restart of the database between two inserts goes unnoticed.
 func (p *Postgres) commit(all []*insertion) {
-	ctx, cancel := bounded(context.Background()) // not one caller's: it ends for none of the others
+	ctx, cancel := bounded(context.Background(), p.callTime) // not one caller's: it ends for none of the others
 	defer cancel()
 	err := p.call(ctx, "insert", (*pools).forWriting, func(ctx context.Context, db querier) error {
 		return p.insert(ctx, db.(*pgxpool.Pool), all)

@@ -54,17 +54,8 @@ func connected(t testing.TB, samples Samples, address string, ttl time.Duration,
 func usable(t testing.TB, samples Samples, address string, ttl time.Duration) *Redis {
 	t.Helper()
 	r := connected(t, samples, address, ttl, slog.New(slog.DiscardHandler))
-	eventually(t, 10*time.Second, "Redis is used", func() bool { return r.use.Load() != nil })
+	services.Await(t, "Redis is used", func() bool { return r.use.Load() != nil })
 	return r
-}
-
-func eventually(t testing.TB, limit time.Duration, what string, is func() bool) {
-	t.Helper()
-	for began := time.Now(); !is(); time.Sleep(5 * time.Millisecond) {
-		if time.Since(began) > limit {
-			t.Fatalf("not after %v: %s", limit, what)
-		}
-	}
 }
 
 // raw is a client of the test's own.
@@ -206,8 +197,12 @@ func TestAnswerIsNeverOlderThanTTL(t *testing.T) {
 	close(inner.goOn)
 	wg.Wait()
 	inner.begun = nil
-	for latest(t, r, "a").PVPowerW == 1 {
-		if old := time.Since(asked); old > ttl+50*time.Millisecond {
+	for {
+		old := time.Since(asked) // before it is asked: what a busy machine takes for the answer is not its age
+		if latest(t, r, "a").PVPowerW != 1 {
+			break
+		}
+		if old > ttl+50*time.Millisecond {
 			t.Fatalf("an answer that is %v old", old)
 		}
 		time.Sleep(time.Millisecond)
@@ -225,7 +220,7 @@ func TestRedisAwayAtStartIsFoundLater(t *testing.T) {
 		insert(t, r, "a", 1, at(noon, 1))
 	}
 	server.Start()
-	eventually(t, 10*time.Second, "Redis is used", func() bool { return r.use.Load() != nil })
+	services.Await(t, "Redis is used", func() bool { return r.use.Load() != nil })
 	inner.asked = 0
 	for range 50 {
 		latest(t, r, "a")
@@ -255,7 +250,7 @@ func TestRedisThatFailsFailsNoRequest(t *testing.T) {
 			var log syncBuffer
 			inner := &versions{}
 			r := connected(t, inner, server.URL(), time.Hour, slog.New(slog.NewTextHandler(&log, nil)))
-			eventually(t, 10*time.Second, "Redis is used", func() bool { return r.use.Load() != nil })
+			services.Await(t, "Redis is used", func() bool { return r.use.Load() != nil })
 
 			var stop atomic.Bool
 			var mu sync.Mutex
@@ -283,6 +278,7 @@ func TestRedisThatFailsFailsNoRequest(t *testing.T) {
 					}
 				})
 			}
+			stalls := services.Stalls(t)
 			time.Sleep(100 * time.Millisecond)
 			c.fail(server)
 			time.Sleep(2500 * time.Millisecond)
@@ -290,7 +286,7 @@ func TestRedisThatFailsFailsNoRequest(t *testing.T) {
 				t.Error("it is still used")
 			}
 			c.heal(server)
-			eventually(t, 15*time.Second, "Redis is used again", func() bool { return r.use.Load() != nil })
+			services.Await(t, "Redis is used again", func() bool { return r.use.Load() != nil })
 			time.Sleep(100 * time.Millisecond)
 			stop.Store(true)
 			wg.Wait()
@@ -298,8 +294,9 @@ func TestRedisThatFailsFailsNoRequest(t *testing.T) {
 			slices.Sort(took)
 			p99, worst := took[len(took)*99/100], took[len(took)-1]
 			t.Logf("%d requests, p50 %v, p99 %v, worst %v", len(took), took[len(took)/2], p99, worst)
-			if p99 > 300*time.Millisecond || worst > 600*time.Millisecond {
-				t.Errorf("p99 %v, worst %v", p99, worst)
+			usual, most := stalls()
+			if p99 > 300*time.Millisecond+10*usual || worst > 600*time.Millisecond+10*most {
+				t.Errorf("p99 %v, worst %v; the machine itself is late by %v, at most %v", p99, worst, usual, most)
 			}
 			text := log.String()
 			if n := strings.Count(text, "\n"); n > 3 || !strings.Contains(text, "link broken") {
@@ -323,10 +320,12 @@ func TestDeletionThatCouldNotBeSentIsDoneFirst(t *testing.T) {
 	insert(t, r, "a", 1, at(noon, 1))
 	latest(t, r, "a") // and is in Redis now
 	server.Pause()
+	stalls := services.Stalls(t)
 	began := time.Now()
 	insert(t, r, "a", 1, at(noon, 2))
-	if took := time.Since(began); took > redisBudget+100*time.Millisecond {
-		t.Errorf("the insert took %v", took)
+	took := time.Since(began)
+	if _, late := stalls(); took > redisBudget+100*time.Millisecond+10*late {
+		t.Errorf("the insert took %v; the machine itself is late by %v", took, late)
 	}
 	if got := latest(t, r, "a").PVPowerW; got != 2 {
 		t.Errorf("%v W while Redis hangs", got)
@@ -361,7 +360,7 @@ func TestDeletionThatWasNeverSentIsSentLater(t *testing.T) {
 	if got := latest(t, other, "a").PVPowerW; got != 2 {
 		t.Fatalf("%v W: what is to be deleted is not there", got)
 	}
-	eventually(t, 5*time.Second, "it is used again", func() bool { return r.use.Load() != nil })
+	services.Await(t, "it is used again", func() bool { return r.use.Load() != nil })
 	if got := latest(t, other, "a").PVPowerW; got != 3 {
 		t.Errorf("%v W for another process after the probe", got)
 	}
@@ -373,7 +372,7 @@ func TestWrongPasswordIsSaidAndNotShown(t *testing.T) {
 	u.User = url.UserPassword("", "canary-9x2w")
 	var log syncBuffer
 	r := connected(t, &counted{pv: 1}, u.String(), time.Hour, slog.New(slog.NewTextHandler(&log, nil)))
-	eventually(t, 5*time.Second, "it is said", func() bool { return strings.Contains(log.String(), "redis_refuses") })
+	services.Await(t, "it is said", func() bool { return strings.Contains(log.String(), "redis_refuses") })
 	latest(t, r, "a")
 	if text := log.String(); strings.Contains(text, "canary") || !strings.Contains(text, "REDIS_URL") {
 		t.Error(text)
@@ -386,7 +385,7 @@ func TestDatabaseThatRedisDoesNotHaveIsSaid(t *testing.T) {
 	u.Path = "/99"
 	var log syncBuffer
 	connected(t, &counted{pv: 1}, u.String(), time.Hour, slog.New(slog.NewTextHandler(&log, nil)))
-	eventually(t, 5*time.Second, "it is said", func() bool {
+	services.Await(t, "it is said", func() bool {
 		return strings.Contains(log.String(), "redis_refuses") && strings.Contains(log.String(), "the number of the database")
 	})
 }
@@ -544,7 +543,7 @@ func TestProcessesHearEachOther(t *testing.T) {
 			return false
 		}
 	}
-	eventually(t, 10*time.Second, "it hears", hears)
+	services.Await(t, "it hears", hears)
 
 	c := raw(t, server.URL())
 	for channel, text := range map[string]string{
@@ -567,7 +566,7 @@ func TestProcessesHearEachOther(t *testing.T) {
 	}
 	server.Kill()
 	server.Start()
-	eventually(t, 10*time.Second, "it hears again", hears)
+	services.Await(t, "it hears again", hears)
 }
 
 func TestPublishingNeverWaits(t *testing.T) {
@@ -578,7 +577,7 @@ func TestPublishingNeverWaits(t *testing.T) {
 	for range 100_000 {
 		r.Publish(at(noon, 1))
 	}
-	if took := time.Since(began); took > time.Second {
+	if took := time.Since(began); took > services.Patience { // Redis is away for as long as that
 		t.Errorf("%v", took)
 	}
 }
@@ -601,7 +600,7 @@ func TestClosedRedisLeavesNothing(t *testing.T) {
 				var heard atomic.Bool
 				wg.Go(func() { r.Listen(ctx, func(string) bool { return true }, func(wire.Sample) { heard.Store(true) }) })
 				if spoil != nil {
-					eventually(t, 10*time.Second, "it listens", func() bool {
+					services.Await(t, "it listens", func() bool {
 						s := at(noon, 1)
 						s.DeviceID = "a"
 						r.Publish(s)
@@ -618,11 +617,11 @@ func TestClosedRedisLeavesNothing(t *testing.T) {
 				began := time.Now()
 				wg.Wait()
 				r.Close()
-				if took := time.Since(began); took > 3*time.Second {
+				if took := time.Since(began); took > 30*time.Second {
 					t.Errorf("Close took %v", took)
 				}
 			}
-			eventually(t, 10*time.Second, "no goroutine is left", func() bool { return runtime.NumGoroutine() <= before })
+			services.Await(t, "no goroutine is left", func() bool { return runtime.NumGoroutine() <= before })
 		})
 	}
 }
