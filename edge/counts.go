@@ -16,6 +16,8 @@ var counts = []count{
 	{"modbus_exceptions_total", "Modbus exceptions.", func(e *Edge) int64 { return e.Inverter.Dongle.Exceptions.Load() }},
 	{"modbus_retries_total", "Reads tried again after an exception.", func(e *Edge) int64 { return e.Inverter.Dongle.Retries.Load() }},
 	{"modbus_stale_total", "Answers to requests of somebody else.", func(e *Edge) int64 { return e.Inverter.Dongle.Link.Stale.Load() }},
+	{"balance_residual_watts", "What PV less battery and AC power leaves: the loss of the conversion.", func(e *Edge) int64 { return e.Report.residual() }},
+	{"contradicting_polls", "Polls in a row whose registers contradict each other.", func(e *Edge) int64 { return e.Report.contradicting() }},
 	{"upload_requests_total", "Requests to the server.", func(e *Edge) int64 { return e.Uploader.Requests.Load() }},
 	{"uploaded_samples_total", "Samples that the server has.", func(e *Edge) int64 { return e.Uploader.Uploaded.Load() }},
 	{"duplicate_samples_total", "Samples that the server had already.", func(e *Edge) int64 { return e.Uploader.Duplicates.Load() }},

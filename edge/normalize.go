@@ -16,13 +16,14 @@ import (
 type Findings struct {
 	NoBattery bool
 	NoMeter   bool
-	MeterLost bool            // the inverter reports that its meter does not answer
-	Asleep    bool            // a string inverter without sun: what it says of the house is old
-	Battery   string          // how the direction of the battery's power was found
-	Nulled    []string        // registers with a value that cannot be, and so is not passed on
-	Withheld  []string        // registers with a value that is not believed, and so is not passed on either
-	Doubts    []string        // fields that are empty because registers contradict each other
-	Balance   witness.Balance // what is left over where powers must add up
+	MeterLost bool              // the inverter reports that its meter does not answer
+	Asleep    bool              // a string inverter without sun: what it says of the house is old
+	Battery   string            // how the direction of the battery's power was found
+	Nulled    []string          // registers with a value that cannot be, and so is not passed on
+	Withheld  []string          // registers with a value that is not believed, and so is not passed on either
+	Doubts    []string          // fields that are empty because registers contradict each other
+	Unknown   map[string]string // why fields are empty, by their names
+	Balance   witness.Balance   // what is left over where powers must add up
 }
 
 // Unusable is a reading that gives no sample, and why.
@@ -92,6 +93,7 @@ func (n *Normalizer) Normalize(r Reading, at time.Time, dated bool) (wire.Sample
 		c.withheld["daily_pv_generation"], c.withheld["daily_yield_string"] = true, true
 	}
 	f.Nulled, f.Withheld = c.values(r, &s)
+	f.Unknown = unknown(&s, f)
 	return s, f, nil
 }
 

@@ -33,6 +33,7 @@ type Report struct {
 	model      string
 	serial     string
 	facts      Findings
+	off        int // polls in a row whose registers do not agree
 	findings   findingsLog
 	polledAt   time.Time      // of the last poll that gave a sample
 	missing    map[string]int // samples that were not made, by reason
@@ -65,37 +66,38 @@ type Health struct {
 	SpoolCount int        `json:"spool_count"`
 	UptimeS    float64    `json:"uptime_s"`
 
-	Status      string           `json:"status"`           // ok, degraded or blocked
-	Reason      string           `json:"reason,omitempty"` // code of what is wrong first
-	Sentence    string           `json:"sentence"`         // how the edge is, for people
-	Next        string           `json:"next,omitempty"`   // what they can do about it
-	Reasons     []string         `json:"reasons,omitempty"`
-	Version     string           `json:"version"`
-	DeviceID    string           `json:"device_id"`
-	Model       string           `json:"model,omitempty"`
-	Serial      string           `json:"serial,omitempty"` // shortened
-	Written     time.Time        `json:"written_ts"`
-	SpoolBytes  int64            `json:"spool_bytes"`
-	SpoolShare  float64          `json:"spool_used_pct"`                 // of what it may use
-	RAMOnly     int              `json:"ram_only"`                       // samples that are not on the disk yet
-	WrittenDay  int64            `json:"written_bytes_per_day,omitzero"` // to disks, by this process, at the present rate
-	Quarantined int              `json:"quarantined"`
-	Salvaged    int              `json:"salvaged,omitempty"`   // samples found in a spool that was damaged
-	Unreadable  int              `json:"unreadable,omitempty"` // and those not found
-	SetAside    string           `json:"damaged_spool,omitempty"`
-	Clock       string           `json:"clock"`     // who vouches for the time: synced, server, believed, or unsynced for nobody
-	Held        int              `json:"held"`      // samples that wait until the time is known
-	Estimated   int              `json:"estimated"` // samples whose time was estimated, ever
-	NoBattery   bool             `json:"no_battery,omitempty"`
-	NoMeter     bool             `json:"no_meter,omitempty"`
-	BatteryBy   string           `json:"battery_power_from,omitempty"`
-	Implausible []string         `json:"implausible,omitempty"` // registers left out of the last sample
-	Polls       int64            `json:"polls"`
-	Missing     map[string]int   `json:"samples_not_made,omitempty"` // by reason
-	Lost        map[string]int   `json:"samples_lost,omitempty"`     // made, but never on the disk, by reason
-	Counts      map[string]int64 `json:"counts"`
-	Links       []health.Status  `json:"links"`
-	Sample      *wire.Sample     `json:"sample,omitempty"` // the last one; in /status only
+	Status      string            `json:"status"`           // ok, degraded or blocked
+	Reason      string            `json:"reason,omitempty"` // code of what is wrong first
+	Sentence    string            `json:"sentence"`         // how the edge is, for people
+	Next        string            `json:"next,omitempty"`   // what they can do about it
+	Reasons     []string          `json:"reasons,omitempty"`
+	Version     string            `json:"version"`
+	DeviceID    string            `json:"device_id"`
+	Model       string            `json:"model,omitempty"`
+	Serial      string            `json:"serial,omitempty"` // shortened
+	Written     time.Time         `json:"written_ts"`
+	SpoolBytes  int64             `json:"spool_bytes"`
+	SpoolShare  float64           `json:"spool_used_pct"`                 // of what it may use
+	RAMOnly     int               `json:"ram_only"`                       // samples that are not on the disk yet
+	WrittenDay  int64             `json:"written_bytes_per_day,omitzero"` // to disks, by this process, at the present rate
+	Quarantined int               `json:"quarantined"`
+	Salvaged    int               `json:"salvaged,omitempty"`   // samples found in a spool that was damaged
+	Unreadable  int               `json:"unreadable,omitempty"` // and those not found
+	SetAside    string            `json:"damaged_spool,omitempty"`
+	Clock       string            `json:"clock"`     // who vouches for the time: synced, server, believed, or unsynced for nobody
+	Held        int               `json:"held"`      // samples that wait until the time is known
+	Estimated   int               `json:"estimated"` // samples whose time was estimated, ever
+	NoBattery   bool              `json:"no_battery,omitempty"`
+	NoMeter     bool              `json:"no_meter,omitempty"`
+	BatteryBy   string            `json:"battery_power_from,omitempty"`
+	Implausible []string          `json:"implausible,omitempty"` // registers left out of the last sample
+	Unknown     map[string]string `json:"unknown,omitempty"`     // fields that the last sample does not have, and why
+	Polls       int64             `json:"polls"`
+	Missing     map[string]int    `json:"samples_not_made,omitempty"` // by reason
+	Lost        map[string]int    `json:"samples_lost,omitempty"`     // made, but never on the disk, by reason
+	Counts      map[string]int64  `json:"counts"`
+	Links       []health.Status   `json:"links"`
+	Sample      *wire.Sample      `json:"sample,omitempty"` // the last one; in /status only
 }
 
 // Now returns the present state.
@@ -111,7 +113,7 @@ func (r *Report) Now() Health {
 		Serial: mask(r.serial), Written: timestamp(now()), SpoolBytes: r.edge.Spool.Bytes(),
 		Quarantined: r.edge.Spool.InQuarantine(), Salvaged: found.Salvaged, Unreadable: found.Unreadable, SetAside: found.Aside,
 		NoBattery: r.facts.NoBattery, NoMeter: r.facts.NoMeter,
-		BatteryBy: r.facts.Battery, Implausible: r.facts.Nulled, Polls: r.polls.Load(), Missing: maps.Clone(r.missing),
+		BatteryBy: r.facts.Battery, Implausible: r.facts.Nulled, Unknown: r.facts.Unknown, Polls: r.polls.Load(), Missing: maps.Clone(r.missing),
 		SpoolShare: math.Round(r.edge.Spool.Room().Share()*1000) / 10,
 		RAMOnly:    r.edge.ring.Len(), Lost: maps.Clone(r.gone), WrittenDay: r.wear.perDay(now(), bytesWritten()),
 		Links: r.Chain.Status(), Clock: r.edge.Clock.State(), Held: r.edge.Spool.Held(), Estimated: r.edge.Spool.Estimated(),
@@ -216,6 +218,9 @@ func (r *Report) found(f Findings) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.facts = f
+	if r.off++; f.adds() {
+		r.off = 0
+	}
 	r.findings.log(f, r.log)
 }
 

@@ -31,6 +31,8 @@ var conditions = []func(*Edge) *health.Fault{
 	overfull,
 	poisoned,
 	renamed,
+	meterless,
+	contradicted,
 	premature,
 }
 
