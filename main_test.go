@@ -68,6 +68,9 @@ func TestImportsPointOneWay(t *testing.T) {
 			if slices.Contains(alone, p.ImportPath) {
 				t.Errorf("%s imports %s: it stands alone", p.ImportPath, imported)
 			}
+			if p.ImportPath == "sunspool/edge/witness" && imported != "sunspool/edge/registers" {
+				t.Errorf("%s imports %s: what registers mean needs their map alone", p.ImportPath, imported)
+			}
 			if imported == "sunspool/vps/services" {
 				t.Errorf("%s imports %s: it is for tests only", p.ImportPath, imported)
 			}

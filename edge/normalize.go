@@ -42,7 +42,8 @@ const oldWords = 20 * time.Hour
 // Normalizer makes samples of the readings of one inverter. It remembers of earlier ones what makes a 0 believable, a
 // dongle frozen and a day begin. The zero value is ready.
 type Normalizer struct {
-	Zone *time.Location // where days begin; nil is the host's
+	Zone *time.Location       // where days begin; nil is the host's
+	Save func(yieldDay) error // makes durable with what counter a day began, so that a restart knows it; may be nil
 
 	past   witness.Past
 	day    witness.Day
@@ -62,7 +63,7 @@ func Normalize(r Reading) (wire.Sample, Findings, error) {
 // error is an *Unusable. at is the time of the reading, and dated whether it is known to be right.
 func (n *Normalizer) Normalize(r Reading, at time.Time, dated bool) (wire.Sample, Findings, error) {
 	if r.Serial != "" && n.serial != "" && r.Serial != n.serial {
-		*n = Normalizer{Zone: n.Zone}
+		*n = Normalizer{Zone: n.Zone, Save: n.Save}
 	}
 	n.serial = cmp.Or(r.Serial, n.serial)
 	poll := witness.Poll{At: r.At, Words: r.Words, Map: r.Map, Hybrid: r.Model.Hybrid}
@@ -95,6 +96,11 @@ func (n *Normalizer) Normalize(r Reading, at time.Time, dated bool) (wire.Sample
 	f.Nulled, f.Withheld = c.values(r, &s)
 	f.Unknown = unknown(&s, f)
 	return s, f, nil
+}
+
+// Resume goes on with the day that an earlier process read of the same inverter.
+func (n *Normalizer) Resume(day yieldDay) {
+	n.day, n.serial = day.Day, day.Serial
 }
 
 // Still returns for how long the dongle has been repeating itself, 0 if it does not. A string inverter sleeps at night,
@@ -170,7 +176,12 @@ func (n *Normalizer) daily(r Reading, at time.Time, c counters, s *wire.Sample) 
 	if kw := c.maybe("nominal_power"); kw != nil {
 		y.RatedW = 1000 * *kw
 	}
-	return n.day.Read(at, y)
+	before := n.day.Date
+	yield := n.day.Read(at, y)
+	if n.Save != nil && n.day.Date != before && n.day.Midnight != nil {
+		n.Save(yieldDay{n.serial, n.day}) // a courtesy to the next process
+	}
+	return yield
 }
 
 // counters reads what a sample has beside its powers.

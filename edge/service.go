@@ -75,6 +75,10 @@ func New(c Config, version string, log *slog.Logger) (*Edge, error) {
 	}
 	e.night.File = c.SpoolPath + ".night"
 	e.night.load()
+	if day, err := spool.yieldDay(c.DeviceID); err == nil {
+		e.normal.Resume(day)
+	}
+	e.normal.Save = func(day yieldDay) error { return spool.setYieldDay(c.DeviceID, day) }
 	if c.RawDebug {
 		e.RawEach = c.RawDebugEach
 	}

@@ -1,0 +1,76 @@
+package edge
+
+import (
+	"bytes"
+	"encoding/binary"
+	"encoding/json"
+	"hash/crc32"
+
+	bolt "go.etcd.io/bbolt"
+
+	"sunspool/edge/witness"
+)
+
+// What is known of the unit of a device id is in the spool's bucket meta: the CRC-32C of its JSON, and the JSON. Programs
+// that do not know the keys leave them alone.
+func identityKey(device string) []byte { return []byte("inverter/" + device) }
+func yieldKey(device string) []byte    { return []byte("yield/" + device) }
+
+// Identity returns the inverter that belongs to a device id, the zero Identity if none is known, or if what is known of it
+// is damaged: then it is found again by the first reading.
+func (s *Spool) Identity(device string) (id Identity, err error) {
+	err = s.readNote(identityKey(device), &id)
+	return id, err
+}
+
+// SetIdentity makes id durable as the inverter that belongs to a device id.
+func (s *Spool) SetIdentity(device string, id Identity) error {
+	return s.writeNote(identityKey(device), id)
+}
+
+// yieldDay is the day whose yield an inverter was read for last.
+type yieldDay struct {
+	Serial string      `json:"serial,omitempty"`
+	Day    witness.Day `json:"day"`
+}
+
+// yieldDay returns the day of a device id, the zero one if none is known.
+func (s *Spool) yieldDay(device string) (day yieldDay, err error) {
+	err = s.readNote(yieldKey(device), &day)
+	return day, err
+}
+
+func (s *Spool) setYieldDay(device string, day yieldDay) error {
+	return s.writeNote(yieldKey(device), day)
+}
+
+// readNote decodes what is under key into v, which stays as it is if that is nothing, or is damaged.
+func (s *Spool) readNote(key []byte, v any) error {
+	return s.do(func() error {
+		return s.db.View(func(tx *bolt.Tx) error {
+			value := tx.Bucket(metaBucket).Get(key)
+			if len(value) >= 4 && crc32.Checksum(value[4:], castagnoli) == binary.BigEndian.Uint32(value) {
+				json.Unmarshal(value[4:], v) // it has a checksum: what does not fit is of another program
+			}
+			return nil
+		})
+	})
+}
+
+// writeNote makes v durable under key.
+func (s *Spool) writeNote(key []byte, v any) error {
+	text, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	value := append(binary.BigEndian.AppendUint32(nil, crc32.Checksum(text, castagnoli)), text...)
+	return s.do(func() error {
+		return s.commitAcks(func(tx *bolt.Tx) error {
+			meta := tx.Bucket(metaBucket)
+			if bytes.Equal(meta.Get(key), value) {
+				return nil
+			}
+			return meta.Put(key, value)
+		})
+	})
+}
