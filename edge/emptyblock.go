@@ -6,32 +6,16 @@ import (
 	"strings"
 
 	"sunspool/edge/registers"
+	"sunspool/edge/witness"
 )
 
 // errZeros is a block of zeros where an inverter has values.
 var errZeros = errors.New("the dongle answers zeros: it starts, or has lost its inverter")
 
-// emptyBlock reports whether the words of a block are no reading. A dongle that starts, or that has lost its inverter,
-// answers zeros for a whole block while others live. lived is whether the block lived before, see blockLives.
-//
-// Only the two blocks are judged that no inverter has empty: A has the rated power and the grid's voltage, and D of a
-// hybrid its state and its counters. Others are zeros where a WiNet-S has nothing to read: a meter, a second battery.
+// emptyBlock reports whether the words of a block are zeros that stand for no reading, see witness.Empty. lived is whether
+// the block lived before: then a block D without state, charge and counters is none either, whatever else it has.
 func emptyBlock(b registers.Block, words registers.Words, lived bool) bool {
-	zero := func(skip uint16) bool {
-		for i := range b.Count {
-			if a := b.Start + i; a != skip && words[a] != 0 {
-				return false
-			}
-		}
-		return true
-	}
-	switch {
-	case b.Name == "A":
-		return zero(deviceType.Address())
-	case b.Name == "D" && b.Start == blockD.Start:
-		return zero(0) || lived && !blockLives(b, words)
-	}
-	return false
+	return witness.Empty(b, words) || lived && b.Name == "D" && b.Start == blockD.Start && !blockLives(b, words)
 }
 
 // blockLives reports whether block D has a state, a charge or a counter. A hybrid that is new, or has no battery, may
