@@ -17,6 +17,9 @@ const (
 	strikes     = 3                // failures in a row after which an optional block is left alone
 	probesAPoll = 6                // refusals that one poll follows up: each costs the dongle a request
 	rarely      = 10 * time.Minute // between reads of holding registers, which the protocol wants to be rare
+	silentPolls = 60               // with nothing in a meter block that few dongles serve, before it is read rarely
+
+	otherMeter = "M" // the block of a string inverter's meter that few dongles serve
 )
 
 // plan is how one inverter lets its registers be read. It starts as the map's blocks and learns from what is refused.
@@ -50,8 +53,9 @@ type planned struct {
 	answered time.Time // when the whole was answered last
 	failed   time.Time // when it was not
 
-	lived bool      // it had words that a block of zeros lacks, see emptyBlock
-	due   time.Time // of a block of settings, which a dongle must not be asked for often
+	silent int       // polls in a row in which the block of another meter had nothing
+	lived  bool      // it had words that a block of zeros lacks, see emptyBlock
+	due    time.Time // of a block of settings, which a dongle must not be asked for often
 }
 
 // outcome is how reading the whole block went in this poll.
@@ -125,6 +129,9 @@ func (p *planned) read(ctx context.Context, read reader, words registers.Words) 
 	switch {
 	case err == nil:
 		p.outcome = answered
+		if p.silent++; p.block.Name != otherMeter || !silent(p.block, words) {
+			p.silent = 0
+		}
 	case errors.Is(err, errRefused):
 		p.outcome = refused
 		p.bisect()
@@ -137,6 +144,16 @@ func (p *planned) read(ctx context.Context, read reader, words registers.Words) 
 		p.outcome = broke
 	}
 	return err
+}
+
+// silent reports whether every word of the block is one of a register that is not there.
+func silent(b registers.Block, words registers.Words) bool {
+	for i := range b.Count {
+		if w := words[b.Start+i]; w != 0 && w != 0xFFFF && w != 0x7FFF {
+			return false
+		}
+	}
+	return true
 }
 
 // missing is why a block that is left alone is not in the reading; the loss of an optional one is not worth a word.
@@ -264,6 +281,9 @@ func (p *planned) learn(burst bool) {
 		p.pieces, p.failures, p.breaks, p.answered = nil, 0, 0, t
 		if t.Sub(p.failed) > p.leave {
 			p.leave = 0
+		}
+		if p.silent >= silentPolls {
+			p.pieces, p.retry = []registers.Block{}, t.Add(lasting)
 		}
 	case broke:
 		p.learnBreak(t)

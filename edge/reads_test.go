@@ -273,3 +273,28 @@ func TestEmptyBlock(t *testing.T) {
 		}
 	}
 }
+
+// Every string inverter is asked for a meter where few dongles have one; where nothing is there it is asked rarely, and
+// one that is there is read with each poll.
+func TestMeterBlockWithoutAMeterIsReadRarely(t *testing.T) {
+	for name, c := range map[string]struct {
+		meter       uint16
+		least, most int64 // reads of it in an hour
+	}{"nothing": {0, 60, 67}, "a meter": {2901, 715, 725}} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				b := newBed(t, altered(t, "calc-sg5rs-sunny-exporting", map[uint16]uint16{5600: c.meter}))
+				b.mustPoll()
+				before, polls := b.in.Dongle.Link.Requests.Load(), int64(0)
+				for begin := time.Now(); time.Since(begin) < time.Hour; polls++ {
+					b.mustPoll()
+				}
+				reads := b.in.Dongle.Link.Requests.Load() - before - 4*polls
+				if reads < c.least || reads > c.most {
+					t.Errorf("%d reads of the block in %d polls", reads, polls)
+				}
+				b.polite()
+			})
+		})
+	}
+}
