@@ -166,6 +166,7 @@ func TestFilesOfTheEdgeAreNotWrittenOverEachOther(t *testing.T) {
 		"HEALTH_PATH is a new spool":               func(c *Config) { c.HealthPath = spool + ".new" },
 		"HEALTH_PATH is a mended spool":            func(c *Config) { c.HealthPath = spool + ".salvaged" },
 		"HEALTH_PATH is a smaller spool":           func(c *Config) { c.HealthPath = spool + ".compact" },
+		"HEALTH_PATH is the lock":                  func(c *Config) { c.HealthPath = spool + ".lock" },
 		"HEALTH_PATH is the reserve":               func(c *Config) { c.HealthPath = spool + ".ballast" },
 		"HEALTH_PATH is the last poll":             func(c *Config) { c.HealthPath = spool + ".last-poll" },
 		"HEALTH_PATH is what the last poll was":    func(c *Config) { c.HealthPath = spool + ".last-poll.new" },
