@@ -3,6 +3,7 @@ package witness
 import (
 	"errors"
 	"math"
+	"slices"
 
 	"sunspool/edge/registers"
 )
@@ -30,15 +31,10 @@ const maxBatteryLoad = 4
 
 // hasBattery reports whether anything shows a battery. A charge of 0 alone is an empty one.
 func (p *poll) hasBattery() bool {
-	for _, name := range []string{
+	return slices.ContainsFunc([]string{
 		"battery_voltage", "battery_soc", "battery_soh", "battery_power_signed", "battery_power_legacy",
 		"battery_current_legacy", "battery_current_signed",
-	} {
-		if p.nonZero(name) {
-			return true
-		}
-	}
-	return false
+	}, p.nonZero)
 }
 
 // decideBattery finds power, charge and temperature of the battery.

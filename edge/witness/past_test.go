@@ -1,6 +1,7 @@
 package witness
 
 import (
+	"maps"
 	"math"
 	"math/rand/v2"
 	"testing"
@@ -14,12 +15,8 @@ const sunnyImage = "calc-sh4rs-sunny-charging-exporting"
 // change returns the poll with other words.
 func change(in Poll, words registers.Words) Poll {
 	changed := registers.Words{}
-	for a, w := range in.Words {
-		changed[a] = w
-	}
-	for a, w := range words {
-		changed[a] = w
-	}
+	maps.Copy(changed, in.Words)
+	maps.Copy(changed, words)
 	in.Words = changed
 	return in
 }
