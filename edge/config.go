@@ -23,19 +23,19 @@ import (
 type Config struct {
 	Host         string            `name:"sungrow-host" env:"SUNGROW_HOST" help:"Address or name of the inverter or its WiNet-S dongle, without port. Required."`
 	Port         int               `name:"sungrow-port" env:"SUNGROW_PORT" default:"502" help:"Modbus TCP port."`
-	Unit         int               `name:"sungrow-slave-id" env:"SUNGROW_SLAVE_ID" default:"1" help:"Modbus unit id, 1 to 247."`
-	Serial       string            `name:"sungrow-serial" env:"SUNGROW_SERIAL" help:"Serial number of the inverter, to confirm that another one replaced it. Default: that of the first inverter read under this DEVICE_ID."`
-	PollS        float64           `name:"poll-interval-s" env:"POLL_INTERVAL_S" default:"5" help:"Seconds from one poll's start to the next, at least 5."`
+	Units        string            `name:"sungrow-slave-id" env:"SUNGROW_SLAVE_ID" default:"1" placeholder:"UNIT,..." help:"Modbus unit id, 1 to 247. Several inverters behind one dongle: all their ids, such as 1,2."`
+	Serial       string            `name:"sungrow-serial" env:"SUNGROW_SERIAL" help:"Serial number of the inverter, to confirm that another one replaced it. Of several in their order, such as ,A22B1234567 for the second alone. Default: that of the first inverter read under this DEVICE_ID."`
+	PollS        float64           `name:"poll-interval-s" env:"POLL_INTERVAL_S" default:"5" help:"Seconds from one poll of an inverter to the next, at least 5. Several inverters behind one dongle take at least 5 each."`
 	GapMS        int               `name:"inter-register-delay-ms" env:"INTER_REGISTER_DELAY_MS" default:"20" help:"Milliseconds between an answer and the next read, at least 20."`
 	URL          string            `name:"vps-base-url" env:"VPS_BASE_URL" help:"The server, https://host or https://host:port, without a path. Required."`
-	Token        settings.Secret   `name:"vps-device-token" env:"VPS_DEVICE_TOKEN" hidden:"" help:"Token of this device, at least 16 characters. Required, here, in VPS_DEVICE_TOKEN_FILE, or as the systemd credential vps-device-token."`
-	TokenFile    string            `name:"vps-device-token-file" env:"VPS_DEVICE_TOKEN_FILE" help:"File that holds the token, readable by its owner only; read again when it changes."`
+	Token        settings.Secret   `name:"vps-device-token" env:"VPS_DEVICE_TOKEN" hidden:"" help:"Token of this device, at least 16 characters; of several inverters one each, in their order with commas. Required, here, in VPS_DEVICE_TOKEN_FILE, or as the systemd credential vps-device-token."`
+	TokenFile    string            `name:"vps-device-token-file" env:"VPS_DEVICE_TOKEN_FILE" help:"File that holds the token, readable by its owner only; of several inverters one each, in their order, one a line. Read again when it changes."`
 	CAFile       string            `name:"vps-ca-file" env:"VPS_CA_FILE" help:"PEM file of the certificate authority, for a server with a private one."`
-	DeviceID     string            `name:"device-id" env:"DEVICE_ID" help:"Name of the inverter on the server. Default: SUNGROW_HOST, with - for : of an IPv6 address."`
+	DeviceID     string            `name:"device-id" env:"DEVICE_ID" help:"Name of the inverter on the server; of several one each, such as roof,garage. Default, of one alone: SUNGROW_HOST, with - for : of an IPv6 address."`
 	BatchSize    int               `name:"batch-size" env:"BATCH_SIZE" default:"30" help:"Samples per upload, 1 to 1000; more while there is a backlog."`
 	UploadS      float64           `name:"upload-interval-s" env:"UPLOAD_INTERVAL_S" default:"10" help:"Seconds between uploads while there is no backlog."`
 	MaxBackoffS  float64           `name:"max-backoff-s" env:"MAX_BACKOFF_S" default:"300" help:"The longest wait between attempts while the server is away, seconds."`
-	SpoolPath    string            `name:"spool-path" env:"SPOOL_PATH" default:"/data/spool.db" help:"File that keeps samples until the server has them."`
+	SpoolPath    string            `name:"spool-path" env:"SPOOL_PATH" default:"/data/spool.db" help:"File that keeps samples until the server has them. Each further inverter has one of its own beside it, such as garage.db."`
 	HealthPath   string            `name:"health-path" env:"HEALTH_PATH" help:"File that tells how the edge is. Default: health.json beside the spool."`
 	Socket       string            `name:"status-socket" env:"STATUS_SOCKET" placeholder:"FILE" help:"Unix socket for status and metrics. Default: edge.sock beside the spool."`
 	RegisterMap  string            `name:"register-map" env:"REGISTER_MAP" placeholder:"FILE" help:"CSV file of registers that replace or extend the built-in map."`
@@ -43,9 +43,12 @@ type Config struct {
 	RawDebugEach int               `name:"raw-debug-every-n-polls" env:"RAW_DEBUG_EVERY_N_POLLS" default:"60" help:"How often: every so many polls."`
 	LogLevel     settings.LogLevel `name:"log-level" env:"LOG_LEVEL" default:"info" help:"debug, info, warn or error."`
 	ClockTrust   string            `name:"clock-trust" env:"CLOCK_TRUST" default:"auto" enum:"auto,always" help:"auto keeps samples until a time server or our own server vouches for the time; always believes this host's clock."`
-	SpoolMaxMB   int               `name:"spool-max-mb" env:"SPOOL_MAX_MB" help:"The most that the spool may use, MiB, from 16. From 70 % on the inverter is read less often, nothing is deleted. Default: 1024, or 512 on a 32-bit system."`
+	SpoolMaxMB   int               `name:"spool-max-mb" env:"SPOOL_MAX_MB" help:"The most that the spool of each inverter may use, MiB, from 16. From 70 % on the inverter is read less often, nothing is deleted. Default: 1024, or 512 on a 32-bit system."`
 	CommitS      float64           `name:"spool-commit-interval-s" env:"SPOOL_COMMIT_INTERVAL_S" default:"0" help:"Seconds for which samples are collected in memory before they are written, up to 300: spares a memory card, but a power cut loses as many seconds. 0 writes each poll; a normal stop loses nothing."`
 
+	// Of the settings of one inverter of several, see perInverter: its unit id, while Units is empty, and which it is.
+	Unit  int   `kong:"-"`
+	Place Place `kong:"-"`
 	// Unreadable are settings whose values are not of their type; Validate names them with the others.
 	Unreadable []error `kong:"-"`
 	// Busy is told before work that takes long on a spool that is damaged or that has become too large: for how long at most.
@@ -63,7 +66,8 @@ const (
 
 // Validate completes the defaults that depend on other settings and names everything that is wrong, in one *health.Fault.
 func (c *Config) Validate() error {
-	named := c.DeviceID != ""
+	several := strings.Contains(c.Units+c.DeviceID, ",")
+	named := c.DeviceID != "" || several // several inverters cannot all have the name of their dongle
 	if !named {
 		c.DeviceID = defaultDeviceID(c.Host)
 	}
@@ -90,10 +94,8 @@ func (c *Config) Validate() error {
 	} else if !named && !wire.ValidDeviceID(c.DeviceID) {
 		refuse(fmt.Errorf("DEVICE_ID is missing: SUNGROW_HOST cannot be the name of the inverter, which has %s", deviceIDForm))
 	}
-	must(!named || wire.ValidDeviceID(c.DeviceID), "DEVICE_ID is %q: must be %s", c.DeviceID, deviceIDForm)
+	must(!named || several || wire.ValidDeviceID(c.DeviceID), "DEVICE_ID is %q: must be %s", c.DeviceID, deviceIDForm)
 	between("SUNGROW_PORT", float64(c.Port), 1, 65535)
-	between("SUNGROW_SLAVE_ID", float64(c.Unit), 1, 247)
-	must(validSerial(c.Serial), "SUNGROW_SERIAL is %q: must be the serial number on the inverter's label, or as the health file shortens it", c.Serial)
 	between("POLL_INTERVAL_S", c.PollS, minPollS, 3600)
 	between("INTER_REGISTER_DELAY_MS", float64(c.GapMS), minGapMS, 5000)
 	between("BATCH_SIZE", float64(c.BatchSize), 1, wire.MaxSamples)
@@ -104,11 +106,12 @@ func (c *Config) Validate() error {
 	must(c.SpoolPath != "", "SPOOL_PATH is empty")
 	must(c.SpoolMaxMB == 0 || c.SpoolMaxMB >= minSpoolMB && c.SpoolMaxMB <= maxSpoolMB(wordBits), "SPOOL_MAX_MB is %d: must be %d to %d", c.SpoolMaxMB, minSpoolMB, maxSpoolMB(wordBits))
 	between("SPOOL_COMMIT_INTERVAL_S", c.CommitS, 0, maxCommitS)
-	refuse(c.checkFiles()...)
+	each, errs := c.perInverter()
+	refuse(errs...)
+	refuse(checkInverters(each)...)
+	refuse(checkFiles(each)...)
 	refuse(checkURL(c.URL), checkProxy())
-	_, err := NewToken(string(c.Token), c.TokenFile)
-	refuse(err)
-	_, err = NewClient(c.CAFile)
+	_, err := NewClient(c.CAFile)
 	refuse(err)
 	_, err = c.ownRegisters()
 	refuse(err)

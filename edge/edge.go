@@ -49,6 +49,7 @@ type Edge struct {
 	normal                      Normalizer
 	ring                        ring
 	throttle                    throttle
+	turn                        *turn
 	polls                       int
 	night                       night
 }
@@ -58,14 +59,14 @@ type Edge struct {
 func (e *Edge) Run(ctx context.Context) error {
 	chain := e.Report.Chain
 	e.inverter, e.spool, e.clock, e.vps = chain.Link("inverter"), chain.Link("spool"), chain.Link("clock"), chain.Link("vps")
-	e.spool.Report(e.Spool.Alarm(nil))                                              // it is open
-	e.collecting, e.delivering = e.Pulses.Loop("collect"), e.Pulses.Loop("deliver") // a spool that hangs makes both stand still
+	e.spool.Report(e.Spool.Alarm(nil))                                                              // it is open
+	e.collecting, e.delivering = e.Pulses.Loop(e.loop("collect")), e.Pulses.Loop(e.loop("deliver")) // a spool that hangs makes both stand still
 
 	e.fillRing()
-	e.Inverter.Dongle.Asked = func() { // a poll may take minutes
+	e.turn.onAsked(func() { // a poll may take minutes, of this inverter or of another one behind the dongle
 		e.collecting.Beat(0)
 		e.Report.refresh()
-	}
+	})
 	e.Report.Write() // whoever asks before the first poll is over is told so
 
 	ctx, stop := context.WithCancel(ctx)
@@ -99,13 +100,14 @@ func (e *Edge) Run(ctx context.Context) error {
 
 // collect polls at the pace that the dongle bears.
 func (e *Edge) collect(ctx context.Context) {
-	defer e.Inverter.Dongle.Close()
+	defer e.turn.leave()
 	for e.await(ctx) == nil {
 		e.clock.Report(protect(e.Clock.Check))
 		if e.skip() {
 			continue
 		}
 		err := protect(func() error { return e.poll(ctx) })
+		e.turn.give()
 		if ctx.Err() != nil {
 			return
 		}
@@ -116,10 +118,12 @@ func (e *Edge) collect(ctx context.Context) {
 	}
 }
 
-// await is the rest of the dongle between two polls.
+// await waits for the turn of the inverter, and so for the rest of the dongle between two polls. It ends the turn before,
+// if there is one.
 func (e *Edge) await(ctx context.Context) error {
-	e.collecting.Beat(e.Pace.Interval)
-	return e.Pace.Wait(ctx)
+	e.turn.give()
+	e.collecting.Beat(e.turn.longest())
+	return e.turn.take(ctx)
 }
 
 // poll reads the inverter once and makes the sample durable, at once or with those that wait in the ring. The error is
@@ -144,6 +148,7 @@ func (e *Edge) poll(ctx context.Context) error {
 	sample.DeviceID, sample.Time = e.DeviceID, at
 	e.night.sampled(now(), sample.PVPowerW, e.Inverter.SleepsAtNight())
 	e.Report.measured()
+	e.turn.give() // a disk that hangs keeps the other inverters from nothing
 	e.stored(e.ring.add(sample, when))
 	if found.Asleep {
 		return asleep
@@ -209,6 +214,14 @@ func (e *Edge) flush(ctx context.Context) {
 		}
 	}
 	e.Log.Info("stopped", "waiting", e.Spool.Waiting())
+}
+
+// loop is the name of a loop of this edge among those of all.
+func (e *Edge) loop(name string) string {
+	if e.turn.alone {
+		return name
+	}
+	return name + " " + e.DeviceID
 }
 
 func (e *Edge) logRaw(r Reading) {

@@ -84,7 +84,7 @@ func explainOther(f *health.Fault, e *otherInverter) {
 	if strings.HasPrefix(e.who, typePrefix) {
 		return
 	}
-	f.Next = fmt.Sprintf("if the inverter was replaced, set SUNGROW_SERIAL=%s; if not, give SUNGROW_HOST the address that the right one has now", shown(e.who))
+	f.Next = fmt.Sprintf("if the inverter was replaced, set SUNGROW_SERIAL=%s; if not, give SUNGROW_HOST the address that the right one has now", e.place.inList(shown(e.who)))
 }
 
 // unitHint is what to do about exceptions by which a gateway reports that no inverter has the unit id.

@@ -24,20 +24,36 @@ const longestSocket = 107 // bytes of the path of a unix socket
 type used struct {
 	setting, path string
 	written       bool
+	device        string // of a further inverter, whose path is made of its name
+}
+
+// name is the setting, for people.
+func (f used) name() string {
+	if f.device == "" {
+		return f.setting
+	}
+	return f.setting + " of " + f.device
 }
 
 // checkFiles finds files that cannot be what they are set to be: directories, and those that are written over what
 // another setting needs.
-func (c *Config) checkFiles() (wrong []error) {
-	files := []used{
-		{"SPOOL_PATH", c.SpoolPath, true}, {"HEALTH_PATH", c.HealthPath, true}, {"STATUS_SOCKET", c.Socket, true},
-		{"VPS_DEVICE_TOKEN_FILE", c.TokenFile, false}, {"VPS_CA_FILE", c.CAFile, false}, {"REGISTER_MAP", c.RegisterMap, false},
+func checkFiles(each []Config) (wrong []error) {
+	var files []used
+	for i, c := range each {
+		files = append(files, used{"SPOOL_PATH", c.SpoolPath, true, ""}, used{"HEALTH_PATH", c.HealthPath, true, ""}, used{"STATUS_SOCKET", c.Socket, true, ""})
+		if i == 0 {
+			files = append(files, used{"VPS_DEVICE_TOKEN_FILE", c.TokenFile, false, ""}, used{"VPS_CA_FILE", c.CAFile, false, ""}, used{"REGISTER_MAP", c.RegisterMap, false, ""})
+			continue
+		}
+		for j := len(files) - 3; j < len(files); j++ {
+			files[j].device = c.DeviceID
+		}
 	}
 	for i, f := range files {
 		if f.path == "" {
 			continue
 		}
-		if f.path == c.beside("edge.sock") && f.setting == "STATUS_SOCKET" {
+		if f.setting == "STATUS_SOCKET" && each[0].Socket == each[0].beside("edge.sock") {
 			// nobody set it: where it cannot be made the edge works without
 		} else if err := f.check(); err != nil {
 			wrong = append(wrong, err)
@@ -45,8 +61,8 @@ func (c *Config) checkFiles() (wrong []error) {
 		}
 		for _, other := range files[:i] {
 			if other.path != "" && f.meets(other) {
-				wrong = append(wrong, fmt.Errorf("%s is %q, which is %s: write another path", f.setting, f.path,
-					cmp.Or(other.owns(f.path), "replaced by way of the file of "+other.setting)))
+				wrong = append(wrong, fmt.Errorf("%s is %q, which is %s: write another path", f.name(), f.path,
+					cmp.Or(other.owns(f.path), "replaced by way of the file of "+other.name())))
 				break
 			}
 		}
@@ -56,27 +72,27 @@ func (c *Config) checkFiles() (wrong []error) {
 
 // check finds what is wrong with the file alone.
 func (f used) check() error {
-	if err := settings.CheckText(f.setting, f.path, false); err != nil {
+	if err := settings.CheckText(f.name(), f.path, false); err != nil {
 		return err
 	}
 	if last := f.path[len(f.path)-1]; os.IsPathSeparator(last) || filepath.Base(f.path) == "." || filepath.Base(f.path) == ".." {
-		return fmt.Errorf("%s is %q: must be a file, not a directory", f.setting, f.path)
+		return fmt.Errorf("%s is %q: must be a file, not a directory", f.name(), f.path)
 	}
 	if f.setting == "STATUS_SOCKET" && len(f.path) > longestSocket {
-		return fmt.Errorf("STATUS_SOCKET has %d bytes: the path of a socket has at most %d", len(f.path), longestSocket)
+		return fmt.Errorf("%s has %d bytes: the path of a socket has at most %d", f.name(), len(f.path), longestSocket)
 	}
 	info, err := os.Stat(f.path)
 	switch {
 	case err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, fs.ErrPermission):
-		return fmt.Errorf("%s: %w", f.setting, err) // a file stands where a directory must
+		return fmt.Errorf("%s: %w", f.name(), err) // a file stands where a directory must
 	case err != nil:
 		return nil // it is made, or whoever reads it reports
 	case info.IsDir():
-		return fmt.Errorf("%s is %q: must be a file, and this is a directory", f.setting, f.path)
+		return fmt.Errorf("%s is %q: must be a file, and this is a directory", f.name(), f.path)
 	case f.setting == "STATUS_SOCKET" && info.Mode().Type() != os.ModeSocket:
-		return fmt.Errorf("STATUS_SOCKET is %q: there is a file of that name, which is not a socket", f.path)
+		return fmt.Errorf("%s is %q: there is a file of that name, which is not a socket", f.name(), f.path)
 	case f.written && f.setting != "STATUS_SOCKET" && !info.Mode().IsRegular():
-		return fmt.Errorf("%s is %q: must be a file, and this is something else", f.setting, f.path)
+		return fmt.Errorf("%s is %q: must be a file, and this is something else", f.name(), f.path)
 	}
 	return nil
 }
@@ -90,14 +106,14 @@ func (f used) meets(other used) bool {
 func (f used) owns(path string) string {
 	mine, theirs := realPath(f.path), realPath(path)
 	if mine == theirs || sameFile(mine, theirs) {
-		return "the file of " + f.setting
+		return "the file of " + f.name()
 	}
 	ending, beside := strings.CutPrefix(theirs, mine)
 	switch {
 	case !beside || !f.written:
 		return ""
 	case f.setting == "SPOOL_PATH" && besideSpool.MatchString(ending), f.setting == "HEALTH_PATH" && ending == ".new":
-		return "a file that belongs to " + f.setting
+		return "a file that belongs to " + f.name()
 	}
 	return ""
 }

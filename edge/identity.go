@@ -52,7 +52,8 @@ const typePrefix = "type "
 type otherInverter struct {
 	who, want string // serial numbers, or types
 	since     time.Time
-	named     bool // it has answered often enough to be more than one crossed answer
+	named     bool  // it has answered often enough to be more than one crossed answer
+	place     Place // of the inverter in whose place it answered
 }
 
 func (e *otherInverter) Error() string {

@@ -29,6 +29,7 @@ var errNotReady = errors.New("the inverter does not tell its type yet")
 type Inverter struct {
 	Unit   byte
 	Own    *registers.Map // a user's additions to the map, or nil
+	Place  Place          // among the inverters of the dongle
 	Log    *slog.Logger
 	Dongle *Dongle
 
@@ -89,6 +90,9 @@ func (in *Inverter) Read(ctx context.Context) (Reading, error) {
 }
 
 func (in *Inverter) explain(err error) error {
+	if other, ok := errors.AsType[*otherInverter](err); ok {
+		other.place = in.Place
+	}
 	return explain(in.Dongle.Link.Address, in.Unit, err)
 }
 

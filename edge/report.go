@@ -24,7 +24,8 @@ type Report struct {
 	version, device, path string
 	started               time.Time
 	log                   *slog.Logger
-	edge                  *Edge // whose counters are shown
+	edge                  *Edge    // whose counters are shown
+	others                []string // health files of the other inverters that this process reads
 
 	mu         sync.Mutex
 	written    time.Time   // when Write was called last
@@ -71,6 +72,8 @@ type Health struct {
 	Sentence    string            `json:"sentence"`         // how the edge is, for people
 	Next        string            `json:"next,omitempty"`   // what they can do about it
 	Reasons     []string          `json:"reasons,omitempty"`
+	PollS       float64           `json:"poll_interval_s,omitzero"`     // while the spool has room
+	Others      []string          `json:"other_health_files,omitempty"` // of the other inverters of the same process, in the same directory
 	Version     string            `json:"version"`
 	DeviceID    string            `json:"device_id"`
 	Model       string            `json:"model,omitempty"`
@@ -116,6 +119,7 @@ func (r *Report) Now() Health {
 		BatteryBy: r.facts.Battery, Implausible: r.facts.Nulled, Unknown: r.facts.Unknown, Polls: r.polls.Load(), Missing: maps.Clone(r.missing),
 		SpoolShare: math.Round(r.edge.Spool.Room().Share()*1000) / 10,
 		RAMOnly:    r.edge.ring.Len(), Lost: maps.Clone(r.gone), WrittenDay: r.wear.perDay(now(), bytesWritten()),
+		PollS: r.edge.turn.interval().Seconds(), Others: r.others,
 		Links: r.Chain.Status(), Clock: r.edge.Clock.State(), Held: r.edge.Spool.Held(), Estimated: r.edge.Spool.Estimated(),
 	}
 	if !r.sample.Time.IsZero() {

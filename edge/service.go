@@ -4,20 +4,64 @@ import (
 	"context"
 	"log/slog"
 	"net"
+	"net/http"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"sunspool/health"
 	"sunspool/systemd"
 	"sunspool/wire"
 )
 
-// New puts an edge together from settings that Validate accepted. The spool is open when it returns.
+// New puts the edge of one inverter together from settings that Validate accepted. The spool is open when it returns.
 func New(c Config, version string, log *slog.Logger) (*Edge, error) {
+	edges, err := newEdges([]Config{c}, version, log)
+	if err != nil {
+		return nil, err
+	}
+	return edges[0], nil
+}
+
+// newEdges puts the edges of the inverters behind one dongle together. Their spools are open when it returns.
+func newEdges(each []Config, version string, log *slog.Logger) (edges []*Edge, err error) {
+	first, host := each[0], thisHost()
+	dongle := &Dongle{
+		Pace: &Pace{Interval: first.beat(), File: first.SpoolPath + ".last-poll", Up: host.Up, BootID: host.BootID},
+		Link: transport{
+			Address: first.address(),
+			Dial:    (&net.Dialer{}).DialContext,
+			Timeout: answerTime,
+			Gap:     time.Duration(first.GapMS) * time.Millisecond,
+			Settle:  settleTime,
+		},
+	}
+	round := newTurns(dongle, len(each))
+	for i, c := range each {
+		log := log
+		if len(each) > 1 {
+			log = log.With("inverter", c.DeviceID)
+		}
+		e, err := newEdge(c, round.all[i], host, version, log)
+		if err != nil {
+			for _, e := range edges {
+				e.Spool.Close()
+			}
+			return nil, err
+		}
+		e.Report.others = others(each, i)
+		edges = append(edges, e)
+	}
+	return edges, nil
+}
+
+// newEdge puts the edge of one inverter together, whose turns at the dongle are turn.
+func newEdge(c Config, turn *turn, host Host, version string, log *slog.Logger) (*Edge, error) {
 	own, err := c.ownRegisters()
 	if err != nil {
 		return nil, err
 	}
-	token, err := NewToken(string(c.Token), c.TokenFile)
+	token, err := c.token()
 	if err != nil {
 		return nil, err
 	}
@@ -29,7 +73,6 @@ func New(c Config, version string, log *slog.Logger) (*Edge, error) {
 	if err != nil {
 		return nil, err
 	}
-	host := thisHost()
 	clock := &Clock{Host: host, Trust: c.ClockTrust == clockAlways, Spool: spool, Log: log}
 	verifyBy(client, clock)
 	for _, text := range spool.Opening().Warnings {
@@ -46,26 +89,20 @@ func New(c Config, version string, log *slog.Logger) (*Edge, error) {
 		return nil, err
 	}
 	report := NewReport(version, c.DeviceID, c.HealthPath, log)
-	pace := &Pace{Interval: seconds(c.PollS), File: c.SpoolPath + ".last-poll", Up: host.Up, BootID: host.BootID}
 	e := &Edge{
 		DeviceID: c.DeviceID,
 		Every:    seconds(c.UploadS),
 		Commit:   seconds(c.CommitS),
 		Log:      log,
-		Pace:     pace,
+		Pace:     turn.of.dongle.Pace,
+		turn:     turn,
 		Spool:    spool,
 		Clock:    clock,
 		Report:   report,
 		Inverter: &Inverter{
-			Unit: byte(c.Unit), Own: own, Log: log, Serial: c.Serial, Known: known,
+			Unit: byte(c.Unit), Own: own, Place: c.Place, Log: log, Serial: c.Serial, Known: known,
 			Changed: func(id Identity) error { return spool.SetIdentity(c.DeviceID, id) },
-			Dongle: &Dongle{Pace: pace, Link: transport{
-				Address: c.address(),
-				Dial:    (&net.Dialer{}).DialContext,
-				Timeout: answerTime,
-				Gap:     time.Duration(c.GapMS) * time.Millisecond,
-				Settle:  settleTime,
-			}},
+			Dongle:  turn.of.dongle,
 		},
 		Uploader: &Uploader{
 			Spool: spool, Client: client, Clock: clock, URL: c.ingestURL(), Token: token,
@@ -87,33 +124,58 @@ func New(c Config, version string, log *slog.Logger) (*Edge, error) {
 	return e, nil
 }
 
-// Run is the edge as a service: it runs until ctx ends and leaves the spool closed and whole. The service manager, if
-// there is one, hears that it is ready when the spool is open: whether the inverter answers is told by its status.
+// Run is the edge as a service: it runs until ctx ends and leaves every spool closed and whole. The service manager, if
+// there is one, is told that it is ready when the spools are open: whether the inverters answer is in its status.
 func Run(ctx context.Context, c Config, version string, log *slog.Logger) error {
 	if err := c.Validate(); err != nil {
 		return err
 	}
-	pulses := new(health.Pulses)
-	c.Busy = func(most time.Duration) {
-		pulses.Allow(most)
-		systemd.Extend(most)
+	each, _ := c.perInverter() // which Validate has accepted
+	var devices []string
+	for _, one := range each {
+		devices = append(devices, one.DeviceID)
 	}
-	e, err := New(c, version, log)
+	pulses := new(health.Pulses)
+	for i := range each {
+		each[i].Busy = func(most time.Duration) {
+			pulses.Allow(most)
+			systemd.Extend(most)
+		}
+	}
+	edges, err := newEdges(each, version, log)
 	if err != nil {
 		return err
 	}
-	defer e.Spool.Close()
-	e.Pulses, e.Report.Tell = pulses, systemd.Status
-	status, err := e.Report.Serve(c.Socket)
-	if err != nil {
-		log.Warn("no status socket", "path", c.Socket, "error", err.Error()) // a convenience, not the job
-	} else {
-		defer status.Shutdown(context.WithoutCancel(ctx))
+	board := newBoard(devices, systemd.Status)
+	for i, e := range edges {
+		defer e.Spool.Close()
+		e.Pulses, e.Report.Tell = pulses, func(line string) { board.set(e.DeviceID, e.Report.State().Status, line) }
+		if status := e.serveStatus(each[i].Socket); status != nil {
+			defer status.Shutdown(context.WithoutCancel(ctx))
+		}
+		log.Info("edge started", "version", version, "device", e.DeviceID, "host", c.Host, "port", c.Port, "unit", each[i].Unit,
+			"poll_interval_s", e.turn.interval().Seconds(), "upload_interval_s", c.UploadS, "server", c.URL, "spool", each[i].SpoolPath, "waiting", e.Spool.Waiting())
 	}
-	log.Info("edge started", "version", version, "device", c.DeviceID, "host", c.Host, "port", c.Port, "unit", c.Unit,
-		"poll_interval_s", c.PollS, "upload_interval_s", c.UploadS, "server", c.URL, "spool", c.SpoolPath, "waiting", e.Spool.Waiting())
-
 	defer systemd.Attend(ctx, pulses.Still, log)()
 	systemd.Ready()
-	return e.Run(ctx)
+	return runAll(ctx, edges)
+}
+
+// serveStatus answers on the status socket; nil where that cannot be had.
+func (e *Edge) serveStatus(path string) *http.Server {
+	server, err := e.Report.Serve(path)
+	if err != nil {
+		e.Log.Warn("no status socket", "path", path, "error", err.Error()) // a convenience, not the job
+		return nil
+	}
+	return server
+}
+
+// runAll runs the edges until ctx ends, or one of them ends with an error: then it ends them all.
+func runAll(ctx context.Context, edges []*Edge) error {
+	all, ctx := errgroup.WithContext(ctx)
+	for _, e := range edges {
+		all.Go(func() error { return e.Run(ctx) })
+	}
+	return all.Wait()
 }

@@ -21,6 +21,7 @@ const credential = "vps-device-token"
 type Token struct {
 	value string
 	file  string
+	place Place     // of the inverter whose token it is
 	read  time.Time // modification time of what value holds
 
 	trouble error // why a file that changed is not used
@@ -28,14 +29,22 @@ type Token struct {
 }
 
 // NewToken takes the token from value, else from file, else from the systemd credential.
-func NewToken(value, file string) (*Token, error) {
+func NewToken(value, file string) (*Token, error) { return newToken(value, file, Place{}) }
+
+// newToken is NewToken for one of several inverters: where there are several tokens, separated by commas in value and by
+// lines in a file, each inverter has its own.
+func newToken(value, file string, place Place) (*Token, error) {
 	if dir := os.Getenv("CREDENTIALS_DIRECTORY"); value == "" && file == "" && dir != "" && !blank(filepath.Join(dir, credential)) {
 		file = filepath.Join(dir, credential)
 	}
-	t := &Token{value: strings.TrimSpace(value), file: file}
-	if t.value != "" {
+	t := &Token{file: file, place: place}
+	if value = strings.TrimSpace(value); value != "" {
+		var err error
 		t.file = ""
-		if err := validToken(t.value); err != nil {
+		if t.value, err = t.own(value, ","); err == nil {
+			err = validToken(t.value)
+		}
+		if err != nil {
 			return nil, fmt.Errorf("%s: %w", t.setting(), err)
 		}
 		return t, nil
@@ -69,6 +78,9 @@ func (t *Token) Get() (string, error) {
 	}
 	fresh := strings.TrimSpace(string(b))
 	if err == nil {
+		fresh, err = t.own(fresh, "\n")
+	}
+	if err == nil {
 		err = validToken(fresh)
 	}
 	if t.trouble = err; err != nil {
@@ -90,6 +102,26 @@ func (t *Token) setting() string {
 		return "the credential " + filepath.Base(t.file)
 	}
 	return "VPS_DEVICE_TOKEN_FILE"
+}
+
+// own returns the token of this inverter out of text. One that stands alone is that of all.
+func (t *Token) own(text, between string) (string, error) {
+	if !t.place.several() {
+		return text, nil
+	}
+	var all []string
+	for token := range strings.SplitSeq(text, between) {
+		if token = strings.TrimSpace(token); token != "" {
+			all = append(all, token)
+		}
+	}
+	switch len(all) {
+	case 0, 1:
+		return strings.Join(all, ""), nil
+	case t.place.Of:
+		return all[t.place.Index], nil
+	}
+	return "", fmt.Errorf("there are %d tokens for the %d inverters of SUNGROW_SLAVE_ID: write one for each, in their order", len(all), t.place.Of)
 }
 
 // isCredential reports whether the token is in a file of the service manager's, which has a mode of its own and is

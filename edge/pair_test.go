@@ -1,0 +1,153 @@
+package edge
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"sunspool/edge/simulator"
+	"sunspool/wire"
+)
+
+// Whatever goes wrong, and however often the process ends: each inverter's samples arrive under its own name, all of them,
+// and the dongle never had two connections or polls that were too close.
+func TestTwoInvertersBehindOneDongleLoseNothing(t *testing.T) {
+	span := 6 * time.Hour
+	if testing.Short() {
+		span = 90 * time.Minute
+	}
+	dir := memoryDir(t)
+	synctest.Test(t, func(t *testing.T) {
+		b := newPairBed(t, dir)
+		dice := rand.New(rand.NewPCG(3, 4))
+		faults := []string{"", "", "silent@0.1", "reset@0.1", "exception=6@0.2", "exception=11", "half@0.1", "slow=2s@0.3", "idle=4s", "off@0.2", "late=7s@0.1", "wrong-unit@0.1"}
+		b.start()
+		for began := time.Now(); time.Since(began) < span; {
+			var all []string
+			if text := faults[dice.IntN(len(faults))]; text != "" {
+				all = append(all, text)
+			}
+			b.faults(all...)
+			if f, err := simulator.ParseFault("silent"); err == nil && dice.IntN(3) == 0 {
+				f.Unit = byte(1 + dice.IntN(2))
+				b.sim.SetFaults(f)
+			}
+			b.mu.Lock()
+			b.cut = dice.IntN(3) == 0
+			b.mu.Unlock()
+			time.Sleep(time.Duration(60+dice.IntN(240)) * time.Second)
+			switch dice.IntN(4) {
+			case 0:
+				b.end()
+				b.start()
+			case 1:
+				b.crash()
+				b.start()
+			}
+		}
+		b.mu.Lock()
+		b.cut = false
+		b.mu.Unlock()
+		b.sim.SetFaults()
+		roof, garage := b.count(b.made, "roof"), b.count(b.made, "garage")
+		time.Sleep(15 * time.Minute)
+		if r, g := b.count(b.made, "roof")-roof, b.count(b.made, "garage")-garage; r < 25 || g < 25 { // one that was silent may have 10 min of rest before it
+			t.Errorf("in 15 min without faults there are %d and %d samples", r, g)
+		}
+		b.end()
+		b.complete()
+		b.polite()
+		a := b.sim.Audit()
+		t.Logf("%d and %d samples, %+v", len(b.made["roof"]), len(b.made["garage"]), a)
+		if a.Polls < int(span/(10*time.Second)) || len(b.made["garage"]) < 100 {
+			t.Error("the test tests nothing")
+		}
+	})
+}
+
+// Each is read at the interval of the settings, or as fast as the dongle bears.
+func TestTwoInvertersAreReadInTurn(t *testing.T) {
+	for pollS, interval := range map[float64]time.Duration{5: 10 * time.Second, 12: 12 * time.Second, 30: 30 * time.Second} {
+		dir := memoryDir(t)
+		synctest.Test(t, func(t *testing.T) {
+			b := newPairBed(t, dir)
+			b.pollS = pollS
+			b.start()
+			time.Sleep(100*interval + 5*time.Second)
+			for _, e := range b.edges {
+				n := b.count(b.made, e.DeviceID)
+				if n < 99 || n > 101 {
+					t.Errorf("every %v s: %s has %d samples in 100 intervals", pollS, e.DeviceID, n)
+				}
+				if told := e.Uploader.Describe().PollIntervalS; told != interval.Seconds() {
+					t.Errorf("every %v s: the server is told %v s", pollS, told)
+				}
+			}
+			if a := b.sim.Audit(); pollS == 5 && a.Connects != 1 {
+				t.Errorf("%d connections", a.Connects)
+			}
+			b.end()
+			b.complete()
+			b.polite()
+		})
+	}
+}
+
+// A disk that hangs under one inverter's spool is missed by the watchdog, and keeps the other from nothing.
+func TestInverterThatHangsKeepsTheOtherFromNothing(t *testing.T) {
+	dir := memoryDir(t)
+	synctest.Test(t, func(t *testing.T) {
+		b := newPairBed(t, dir)
+		b.open()
+		free := make(chan struct{})
+		b.edges[1].Kept = func(wire.Sample) { <-free }
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error, 1)
+		go func() { done <- runAll(ctx, b.edges) }()
+		time.Sleep(time.Hour)
+		if n := b.count(b.made, "roof"); n < 355 || n > 361 {
+			t.Errorf("roof has %d samples after an hour, want 360", n)
+		}
+		if loop, _ := b.edges[0].Pulses.Still(); loop != "collect garage" {
+			t.Errorf("the watchdog misses %q", loop)
+		}
+		close(free)
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+		for _, e := range b.edges {
+			e.Spool.Close()
+		}
+		b.polite()
+	})
+}
+
+// They end together: when one spool is lost the process ends, as it does with one inverter, and leaves the other whole.
+func TestLostSpoolOfOneInverterEndsBoth(t *testing.T) {
+	dir := memoryDir(t)
+	synctest.Test(t, func(t *testing.T) {
+		b := newPairBed(t, dir)
+		b.start()
+		time.Sleep(5 * time.Minute)
+		lost := b.edges[1].Spool
+		lost.run(func() error {
+			lost.trouble = errors.New("the card is gone")
+			lost.giveUp.Do(func() { close(lost.lost) })
+			return nil
+		})
+		if err := <-b.ended; !sameCode(err, "spool_failing") {
+			t.Error(err)
+		}
+		if b.edges[0].Spool.Waiting() != 0 {
+			t.Errorf("%d samples of the other were not delivered", b.edges[0].Spool.Waiting())
+		}
+		for _, e := range b.edges {
+			e.Spool.Close()
+		}
+		b.polite()
+	})
+}
