@@ -34,6 +34,7 @@ var quiet = []time.Duration{5 * time.Second, 20 * time.Second, 45 * time.Second,
 type Dongle struct {
 	Link  transport
 	Pace  *Pace           // of the polls of all units together
+	Round time.Duration   // in which each of several units has its turn; 0 if there is one
 	Quiet []time.Duration // as the package's quiet, which is what nil means
 	Asked func()          // called after each request, answered or not; may be nil
 
@@ -47,6 +48,8 @@ type Dongle struct {
 	failures  int       // connections lost in a row
 	notBefore time.Time // of the next connection
 	fault     error     // why
+	lostBy    byte      // the unit that was polled when the last connection was lost
+	served    uint64    // polls that did not lose it
 
 	Exceptions, Retries atomic.Int64
 }

@@ -129,6 +129,9 @@ func (e *Edge) await(ctx context.Context) error {
 // poll reads the inverter once and makes the sample durable, at once or with those that wait in the ring. The error is
 // the inverter's; the spool reports its own.
 func (e *Edge) poll(ctx context.Context) error {
+	if err := e.Inverter.Dongle.outlast(ctx, e.Inverter.Unit); err != nil {
+		return err
+	}
 	reading, err := e.Inverter.Read(ctx)
 	if err != nil {
 		return e.orAsleep(err)

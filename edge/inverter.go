@@ -54,6 +54,7 @@ type Inverter struct {
 	other     sighting
 	others    growingRest // connections that are closed because of another inverter
 
+	absent     absence
 	reconnects growingRest
 }
 
@@ -61,7 +62,7 @@ type Inverter struct {
 // or ctx's. A reading may lack blocks, see Reading.Lost: it has block A, or what else tells the power of a hybrid.
 func (in *Inverter) Read(ctx context.Context) (Reading, error) {
 	d := in.Dongle
-	if err := d.resting(); err != nil {
+	if err := cmp.Or(d.resting(), in.absent.resting()); err != nil {
 		return Reading{}, err
 	}
 	r, err := in.poll(ctx)
@@ -78,6 +79,7 @@ func (in *Inverter) Read(ctx context.Context) (Reading, error) {
 		d.rest(err, in.explain(err))
 	}
 	// A connection lost after block A was read is opened again by the next poll: the plan leaves alone what breaks it.
+	in.noteServed(err)
 	if _, ok := errors.AsType[*otherInverter](err); ok {
 		if in.others.due(time.Minute) {
 			d.Close()

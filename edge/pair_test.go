@@ -96,6 +96,66 @@ func TestTwoInvertersAreReadInTurn(t *testing.T) {
 	}
 }
 
+// A unit id that nobody has costs the connection at each of its polls: it is asked rarely, and the other inverter keeps
+// its own polls. When there is somebody, the first sample comes within minutes.
+func TestUnitThatCostsTheConnectionIsAskedRarely(t *testing.T) {
+	span := 24 * time.Hour
+	if testing.Short() {
+		span = 3 * time.Hour
+	}
+	for _, fault := range []simulator.Fault{{Kind: "silent", Unit: 2}, {Kind: "reset", Unit: 2}, {Kind: "silent", Unit: 1}} {
+		dir := memoryDir(t)
+		synctest.Test(t, func(t *testing.T) {
+			b := newPairBed(t, dir)
+			well, ill := "roof", "garage"
+			if fault.Unit == 1 {
+				well, ill = ill, well
+			}
+			b.sim.SetFaults(fault)
+			b.start()
+			took := span
+			if fault != (simulator.Fault{Kind: "silent", Unit: 2}) {
+				took = 3 * time.Hour
+			}
+			time.Sleep(took)
+			want := int(took / (10 * time.Second))
+			got := b.count(b.made, well)
+			t.Logf("%v: %d of %d samples", fault, got, want)
+			if got < want*95/100 || b.count(b.made, ill) > 0 {
+				t.Errorf("%v: %d of %d samples, and %d of unit %d", fault, got, want, b.count(b.made, ill), fault.Unit)
+			}
+			b.sim.SetFaults()
+			time.Sleep(12 * time.Minute)
+			if b.count(b.made, ill) == 0 {
+				t.Errorf("%v: unit %d has no sample after 12 min", fault, fault.Unit)
+			}
+			b.end()
+			b.polite()
+		})
+	}
+}
+
+// When the dongle itself is away no unit is to blame: both are back as soon as it is.
+func TestBothInvertersAreBackWithTheirDongle(t *testing.T) {
+	dir := memoryDir(t)
+	synctest.Test(t, func(t *testing.T) {
+		b := newPairBed(t, dir)
+		b.start()
+		time.Sleep(5 * time.Minute)
+		b.faults("silent")
+		time.Sleep(3 * time.Hour)
+		b.faults()
+		roof, garage := b.count(b.made, "roof"), b.count(b.made, "garage")
+		time.Sleep(3 * time.Minute)
+		if r, g := b.count(b.made, "roof")-roof, b.count(b.made, "garage")-garage; r < 5 || g < 5 {
+			t.Errorf("3 min after the dongle is back there are %d and %d samples", r, g)
+		}
+		b.end()
+		b.complete()
+		b.polite()
+	})
+}
+
 // A disk that hangs under one inverter's spool is missed by the watchdog, and keeps the other from nothing.
 func TestInverterThatHangsKeepsTheOtherFromNothing(t *testing.T) {
 	dir := memoryDir(t)

@@ -45,6 +45,9 @@ func newTurns(dongle *Dongle, n int) *turns {
 		t.all = append(t.all, &turn{of: t, alone: n == 1})
 	}
 	dongle.Asked = t.asked
+	if n > 1 {
+		dongle.Round = dongle.Pace.Interval * time.Duration(n)
+	}
 	return t
 }
 
