@@ -53,7 +53,7 @@ var statuses = []struct {
 	{health.ExitAuth, "The token or the password was refused."},
 	{health.ExitUnreachable, "The inverter, the server or the database cannot be reached."},
 	{health.ExitUnhealthy, "It can be reached, but something is missing or old."},
-	{health.ExitBusy, "Another process has the port, the spool or the store."},
+	{health.ExitBusy, "Another process has the port, the dongle, the spool or the store."},
 	{health.ExitInterrupted, "Interrupted, or told twice to end."},
 }
 

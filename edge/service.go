@@ -135,6 +135,11 @@ func Run(ctx context.Context, c Config, version string, log *slog.Logger) error 
 	for _, one := range each {
 		devices = append(devices, one.DeviceID)
 	}
+	release, err := claimDongle(c.Host, c.Port, devices, log)
+	if err != nil {
+		return err
+	}
+	defer release()
 	pulses := new(health.Pulses)
 	for i := range each {
 		each[i].Busy = func(most time.Duration) {

@@ -1,0 +1,72 @@
+package edge
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"log/slog"
+	"net"
+	"net/netip"
+	"strconv"
+	"strings"
+	"time"
+
+	"sunspool/health"
+	"sunspool/wire"
+)
+
+// claimDongle makes this process the only edge of the machine that reads the dongle, until release is called: of two
+// clients a dongle serves one at best. The error is a *health.Fault that names the other one. A machine on which no lock
+// can be had is no reason not to start.
+func claimDongle(host string, port int, devices []string, log *slog.Logger) (release func(), err error) {
+	name, holder := dongleLock(host, port), ""
+	for waited := time.Duration(0); ; waited += lockWait / 10 { // one that is just ending
+		unlock, heldBy, err := lockDongle(name, strings.Join(devices, ","))
+		switch {
+		case err != nil:
+			log.Warn("whether another edge reads the dongle cannot be found out", "error", err.Error())
+			return func() {}, nil
+		case heldBy == "":
+			return unlock, nil
+		case waited >= lockWait:
+			holder = heldBy
+		}
+		if holder != "" {
+			break
+		}
+		time.Sleep(lockWait / 10)
+	}
+	return nil, &health.Fault{
+		Code: "dongle_busy", Exit: health.ExitBusy,
+		What: "another edge of this machine reads " + net.JoinHostPort(host, strconv.Itoa(port)),
+		Why:  holder + ", has the one connection that a dongle bears",
+		Next: "stop one of the two; for several inverters behind one dongle set SUNGROW_SLAVE_ID=1,2 and DEVICE_ID=roof,garage in one edge",
+	}
+}
+
+// dongleLock is the name of the lock of a dongle: the same however its address is written, as far as that can be known
+// without looking up names.
+func dongleLock(host string, port int) string {
+	host = strings.TrimSuffix(strings.ToLower(host), ".")
+	if ip, err := netip.ParseAddr(host); err == nil {
+		host = ip.Unmap().String()
+	}
+	address := net.JoinHostPort(host, strconv.Itoa(port))
+	if len(address) > 64 {
+		sum := sha256.Sum256([]byte(address))
+		address = hex.EncodeToString(sum[:])
+	}
+	return "sunspool-dongle-" + address
+}
+
+// withDevices is a process with the devices that it names. What does not look like these is left out: anybody may have
+// written it.
+func withDevices(holder, text string) string {
+	var devices []string
+	for device := range strings.SplitSeq(text, ",") {
+		if !wire.ValidDeviceID(device) {
+			return holder
+		}
+		devices = append(devices, device)
+	}
+	return holder + ", device " + strings.Join(devices, " and ")
+}
