@@ -109,14 +109,20 @@ func (s serviceCommand) do(stdout, stderr io.Writer) error {
 
 type spoolCommand struct {
 	Count struct {
-		Files []string `arg:"" optional:"" env:"SPOOL_PATH" help:"Spools. Default: $SPOOL_PATH, or that of the package's edge."`
+		Files    []string `arg:"" optional:"" help:"Spools. Default: $SPOOL_PATH and what belongs to it by DEVICE_ID, or those of the package's edge."`
+		Path     string   `name:"spool-path" env:"SPOOL_PATH" hidden:""`
+		DeviceID string   `name:"device-id" env:"DEVICE_ID" hidden:""`
 	} `cmd:"" help:"Say how many samples of a spool the server does not have, and change nothing."`
 }
 
 func (s spoolCommand) count(stdout io.Writer) error {
 	files := s.Count.Files
-	if len(files) == 0 {
-		files = []string{systemd.PackagedSpool}
+	switch {
+	case len(files) > 0:
+	case s.Count.Path != "":
+		files = edge.SpoolsOf(s.Count.Path, s.Count.DeviceID)
+	default:
+		files = edge.SpoolsBeside(systemd.PackagedSpool)
 	}
 	for _, file := range files {
 		unsent, err := edge.CountUnsent(file)

@@ -1,9 +1,12 @@
 package edge
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"os"
+	"path/filepath"
+	"slices"
 	"time"
 
 	"sunspool/health"
@@ -25,31 +28,47 @@ import (
 // between a poll and a check is unhealthy for one interval.
 const checkSlack = time.Minute
 
-// Check reads the health file at path and says in one line how the edge is at the time now that writes it with every
-// poll. It is an error when nobody does any more, or when the edge is blocked; one that is degraded heals by itself,
-// and to restart it would help nobody.
+// Check reads the health file at path, and those of other inverters that it names because the same process reads them,
+// and returns in one line how the edge is at the time now; it writes them with every poll. It is an error when they are
+// old, or when the edge is blocked; one that is degraded heals by itself, and to restart it would help nobody.
 func Check(path string, poll time.Duration, now time.Time) (string, error) {
-	unhealthy := func(format string, args ...any) (string, error) {
-		return "", &health.Fault{Code: "unhealthy", What: fmt.Sprintf(format, args...)}
+	h, err := freshHealth(path, poll, now)
+	all := []boardLine{{h.DeviceID, h.Status, State{Status: h.Status, Sentence: h.Sentence}.Line()}}
+	for _, name := range h.Others {
+		name = filepath.Join(filepath.Dir(path), filepath.Base(name))
+		other, otherErr := freshHealth(name, poll, now)
+		if err == nil {
+			err = otherErr
+		}
+		all = append(all, boardLine{cmp.Or(other.DeviceID, filepath.Base(name)), other.Status, State{Status: other.Status, Sentence: other.Sentence}.Line()})
 	}
-	text, err := os.ReadFile(path)
-	if err != nil {
-		return unhealthy("no health file: %v", err)
-	}
-	var h Health
-	if err := json.Unmarshal(text, &h); err != nil || h.Status == "" {
-		return unhealthy("%s is not a health file", path)
-	}
-	line := State{Status: h.Status, Sentence: h.Sentence}.Line()
-	switch age := now.Sub(h.Written); {
-	case age > poll+checkSlack:
-		return unhealthy("the edge wrote %s %v ago and does so every %v while it runs", path, age.Round(time.Second), poll)
-	case age < -checkSlack:
-		return unhealthy("%s is from a time that has not come yet, %v: another clock wrote it", path, h.Written)
-	case h.Status == StateBlocked:
-		return unhealthy("%s", line)
+	line := joined(all)
+	switch {
+	case err != nil:
+		return "", &health.Fault{Code: "unhealthy", What: err.Error()}
+	case slices.ContainsFunc(all, func(l boardLine) bool { return l.status == StateBlocked }):
+		return "", &health.Fault{Code: "unhealthy", What: line}
 	}
 	return line, nil
+}
+
+// freshHealth reads one health file. It is an error when it is old.
+func freshHealth(path string, poll time.Duration, now time.Time) (h Health, err error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return h, fmt.Errorf("no health file: %w", err)
+	}
+	if err := json.Unmarshal(text, &h); err != nil || h.Status == "" {
+		return h, fmt.Errorf("%s is not a health file", path)
+	}
+	poll = max(poll, seconds(h.PollS))
+	switch age := now.Sub(h.Written); {
+	case age > poll+checkSlack:
+		return h, fmt.Errorf("the edge wrote %s %v ago and does so every %v while it runs", path, age.Round(time.Second), poll)
+	case age < -checkSlack:
+		return h, fmt.Errorf("%s is from a time that has not come yet, %v: another clock wrote it", path, h.Written)
+	}
+	return h, nil
 }
 
 // FindHealth is where the edge of this machine tells how it is: where the settings say, else where a package's edge

@@ -63,6 +63,51 @@ func TestCheckBelievesOnlyAFreshAndHonestHealthFile(t *testing.T) {
 	})
 }
 
+// The health file of one inverter leads to those of the others that the same process reads.
+func TestCheckCoversAllInvertersOfTheProcess(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) { // its clock stands still
+		dir := t.TempDir()
+		write := func(name string, h Health) {
+			b, err := json.Marshal(h)
+			if err == nil {
+				err = os.WriteFile(filepath.Join(dir, name), b, 0o600)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		roof := Health{Written: time.Now(), Status: StateOK, Sentence: "all well", DeviceID: "roof", Others: []string{"garage.health.json"}, PollS: 10}
+		garage := Health{Written: time.Now(), Status: StateOK, Sentence: "all well", DeviceID: "garage", Others: []string{"health.json"}, PollS: 10}
+		for name, c := range map[string]struct {
+			change func(h *Health)
+			want   string // of the line, or of the error after a "!"
+		}{
+			"ok":           {func(*Health) {}, "roof: all well | garage: all well"},
+			"degraded":     {func(h *Health) { h.Status = StateDegraded }, "garage: degraded: all well | roof: all well"},
+			"blocked":      {func(h *Health) { h.Status = StateBlocked }, "!garage: blocked: all well | roof: all well"},
+			"just in time": {func(h *Health) { h.Written = h.Written.Add(-70 * time.Second) }, "roof: all well | garage: all well"},
+			"stale":        {func(h *Health) { h.Written = h.Written.Add(-71 * time.Second) }, "!garage.health.json 1m11s ago"},
+			"not there":    {nil, "!garage.health.json"},
+		} {
+			other := garage
+			write("health.json", roof)
+			if c.change != nil {
+				c.change(&other)
+				write("garage.health.json", other)
+			} else {
+				os.Remove(filepath.Join(dir, "garage.health.json"))
+			}
+			got, err := Check(filepath.Join(dir, "health.json"), 5*time.Second, time.Now())
+			if err != nil {
+				got = "!" + err.Error()
+			}
+			if (got == "" || got[0] == '!') != (c.want[0] == '!') || !strings.Contains(got, strings.TrimPrefix(c.want, "!")) || strings.Contains(got, "\n") {
+				t.Errorf("%s: %q, want %q", name, got, c.want)
+			}
+		}
+	})
+}
+
 // A dongle may need almost 5 s for every answer and refuse half of what it is asked, again and again: one poll then
 // takes minutes, and in each of its seconds the check and the watchdog hear that the edge is at work.
 func TestSlowDongleIsNotCalledAStandstill(t *testing.T) {

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
+	"strings"
 
 	bolt "go.etcd.io/bbolt"
 	bolterrors "go.etcd.io/bbolt/errors"
@@ -63,4 +65,28 @@ func CountUnsent(path string) (Unsent, error) {
 		f.Code, f.Exit, f.Why, f.Next = "spool_busy", health.ExitBusy, "an edge has it open", "sunspool health edge   # the edge says itself how many samples wait"
 	}
 	return u, f
+}
+
+// SpoolsOf returns the spool at path and those of the further inverters of DEVICE_ID, as far as there are any.
+func SpoolsOf(path, deviceID string) []string {
+	files := []string{path}
+	for i, device := range strings.Split(deviceID, ",") {
+		file := filepath.Join(filepath.Dir(path), strings.TrimSpace(device)+".db")
+		if _, err := os.Stat(file); i > 0 && err == nil {
+			files = append(files, file)
+		}
+	}
+	return files
+}
+
+// SpoolsBeside returns the spool at path and all others in its directory, which is that of one edge alone.
+func SpoolsBeside(path string) []string {
+	files := []string{path}
+	found, _ := filepath.Glob(filepath.Join(filepath.Dir(path), "*.db"))
+	for _, file := range found {
+		if file != path {
+			files = append(files, file)
+		}
+	}
+	return files
 }

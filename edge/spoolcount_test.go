@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -61,4 +62,25 @@ func codeOfFault(err error) string {
 		return f.Code
 	}
 	return ""
+}
+
+func TestSpoolsOfSeveralInvertersAreCounted(t *testing.T) {
+	dir := t.TempDir()
+	var all []string
+	for _, name := range []string{"spool.db", "barn.db", "garage.db", "spool.db.lock", "health.json"} {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, path)
+	}
+	spool, barn, garage := all[0], all[1], all[2]
+	for device, want := range map[string][]string{"": {spool}, "roof": {spool}, "roof, garage": {spool, garage}, "garage,barn,cellar": {spool, barn}} {
+		if got := SpoolsOf(spool, device); !slices.Equal(got, want) {
+			t.Errorf("%q: %v", device, got)
+		}
+	}
+	if got := SpoolsBeside(spool); !slices.Equal(got, []string{spool, barn, garage}) {
+		t.Error(got)
+	}
 }
