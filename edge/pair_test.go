@@ -211,3 +211,45 @@ func TestLostSpoolOfOneInverterEndsBoth(t *testing.T) {
 		b.polite()
 	})
 }
+
+// An inverter that is not read because its spool is full leaves the connection to the other. When neither is read the
+// dongle has none.
+func TestFullSpoolOfOneInverterKeepsTheOtherFromNothing(t *testing.T) {
+	dir := memoryDir(t)
+	synctest.Test(t, func(t *testing.T) {
+		b := newPairBed(t, dir)
+		b.start()
+		time.Sleep(time.Minute)
+		limit := func(e *Edge, size int64) {
+			if err := e.Spool.Limit(size); err != nil {
+				t.Fatal(err)
+			}
+		}
+		full, room := int64(allocSize+1), int64(64<<20)
+		limit(b.edges[1], full)
+		time.Sleep(30 * time.Second)
+		roof, garage := b.count(b.made, "roof"), b.count(b.made, "garage")
+		time.Sleep(time.Hour)
+		if r, g := b.count(b.made, "roof")-roof, b.count(b.made, "garage")-garage; r < 358 || r > 361 || g != 0 {
+			t.Errorf("%d samples of roof in an hour, and %d of the one whose spool is full", r, g)
+		}
+		if a := b.sim.Audit(); a.Connects != 1 {
+			t.Errorf("%d connections", a.Connects)
+		}
+		limit(b.edges[0], full)
+		time.Sleep(time.Minute)
+		if a := b.sim.Audit(); a.Open != 0 {
+			t.Error("a connection for nothing")
+		}
+		limit(b.edges[0], room)
+		limit(b.edges[1], room)
+		roof, garage = b.count(b.made, "roof"), b.count(b.made, "garage")
+		time.Sleep(5 * time.Minute)
+		if r, g := b.count(b.made, "roof")-roof, b.count(b.made, "garage")-garage; r < 28 || g < 28 {
+			t.Errorf("%d and %d samples in 5 min with room", r, g)
+		}
+		b.end()
+		b.complete()
+		b.polite()
+	})
+}
