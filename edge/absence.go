@@ -2,7 +2,10 @@ package edge
 
 import (
 	"context"
+	"fmt"
 	"time"
+
+	"sunspool/health"
 )
 
 const (
@@ -43,7 +46,7 @@ func (in *Inverter) noteServed(err error) {
 	if d.served > a.served {
 		a.lost++
 	}
-	a.served, a.fault = d.served, d.fault
+	a.served, a.fault = d.served, in.explain(err)
 	if d.Round > 0 {
 		a.until = d.notBefore.Add(d.Round) // another one is tried first
 	}
@@ -52,6 +55,14 @@ func (in *Inverter) noteServed(err error) {
 		if rest.After(a.until) {
 			a.until = rest
 		}
+	}
+}
+
+// explain names the unit that does not answer while another one does: then it is not the dongle.
+func (a *absence) explain(f *health.Fault, unit byte) {
+	if a.lost > 1 && (f.Code == "inverter_silent" || f.Code == "inverter_reset") {
+		f.Why = fmt.Sprintf("unit %d does not answer, while another one behind this dongle does", unit)
+		f.Next = fmt.Sprintf("check SUNGROW_SLAVE_ID; an inverter that sleeps is back by itself, it is asked every %v at least", longestAbsence)
 	}
 }
 

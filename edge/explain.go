@@ -14,7 +14,7 @@ import (
 )
 
 // explain turns what went wrong with an inverter into what its owner can do about it.
-func explain(address string, unit byte, err error) error {
+func explain(address string, unit byte, err error) *health.Fault {
 	f := &health.Fault{Code: "inverter_unreachable", What: "inverter " + address, Exit: health.ExitUnreachable, Err: err}
 	var dns *net.DNSError
 	var exc *exception

@@ -62,7 +62,7 @@ type Inverter struct {
 // or ctx's. A reading may lack blocks, see Reading.Lost: it has block A, or what else tells the power of a hybrid.
 func (in *Inverter) Read(ctx context.Context) (Reading, error) {
 	d := in.Dongle
-	if err := cmp.Or(d.resting(), in.absent.resting()); err != nil {
+	if err := cmp.Or(in.absent.resting(), d.resting()); err != nil {
 		return Reading{}, err
 	}
 	r, err := in.poll(ctx)
@@ -95,7 +95,9 @@ func (in *Inverter) explain(err error) error {
 	if other, ok := errors.AsType[*otherInverter](err); ok {
 		other.place = in.Place
 	}
-	return explain(in.Dongle.Link.Address, in.Unit, err)
+	f := explain(in.Dongle.Link.Address, in.Unit, err)
+	in.absent.explain(f, in.Unit)
+	return f
 }
 
 // SleepsAtNight reports whether the inverter is one that switches itself off without sun, as far as is known.

@@ -3,7 +3,10 @@ package edge
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math/rand/v2"
+	"path/filepath"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -124,6 +127,15 @@ func TestUnitThatCostsTheConnectionIsAskedRarely(t *testing.T) {
 			if got < want*95/100 || b.count(b.made, ill) > 0 {
 				t.Errorf("%v: %d of %d samples, and %d of unit %d", fault, got, want, b.count(b.made, ill), fault.Unit)
 			}
+			for _, e := range b.edges { // the reason is the same in each of its beats
+				for range 10 {
+					said, names := e.Report.State().Sentence, fmt.Sprintf("unit %d does not answer, while another", fault.Unit)
+					if strings.Contains(said, names) != (e.DeviceID == ill) {
+						t.Errorf("%v: %s: %q", fault, e.DeviceID, said)
+					}
+					time.Sleep(10 * time.Second)
+				}
+			}
 			b.sim.SetFaults()
 			time.Sleep(12 * time.Minute)
 			if b.count(b.made, ill) == 0 {
@@ -154,6 +166,36 @@ func TestBothInvertersAreBackWithTheirDongle(t *testing.T) {
 		b.complete()
 		b.polite()
 	})
+}
+
+// One of them may take minutes for a poll: neither the check nor the watchdog takes the wait of the other for a standstill.
+func TestSlowPollOfOneInverterIsNotCalledAStandstillOfTheOther(t *testing.T) {
+	for _, faults := range []string{
+		"slow=4900ms", "slow=4900ms refuse=5213-5241 refuse=5600-5638", "silent", "silent@0.5", "slow=4900ms stall@0.2", "off",
+	} {
+		for _, pollS := range []float64{5, 120} {
+			dir := memoryDir(t)
+			synctest.Test(t, func(t *testing.T) {
+				b := newPairBed(t, dir)
+				b.pollS = pollS
+				b.faults(strings.Fields(faults)...)
+				b.start()
+				time.Sleep(20 * time.Second) // the first file
+				for range 1200 {
+					time.Sleep(time.Second)
+					synctest.Wait()
+					if _, err := Check(filepath.Join(dir, "health.json"), seconds(pollS), time.Now()); err != nil {
+						t.Fatalf("%s every %v s: %v", faults, pollS, err)
+					}
+					if loop, _ := b.edges[0].Pulses.Still(); loop != "" {
+						t.Fatalf("%s every %v s: the watchdog is told that %s stands still", faults, pollS, loop)
+					}
+				}
+				b.end()
+				b.polite()
+			})
+		}
+	}
 }
 
 // A disk that hangs under one inverter's spool is missed by the watchdog, and keeps the other from nothing.
