@@ -251,9 +251,8 @@ func (b *bed) problems() (all []string) {
 		say("%v", err)
 	}
 	a := b.inverter.Audit()
-	interval := time.Duration(b.pollS * float64(time.Second))
 	switch {
-	case a.MaxOpen > 1, a.PollGap.Least < interval, a.RequestGap.Least < 20*time.Millisecond,
+	case a.MaxOpen > 1, a.PollGap.Least < 5*time.Second, // a poll whose connection had died idle begins again a.RequestGap.Least < 20*time.Millisecond,
 		a.ConnectGap.Count > 0 && a.ConnectGap.Least < 5*time.Second:
 		say("the dongle was treated badly: %+v", a)
 	}

@@ -41,7 +41,7 @@ func TestImagesArriveAsTheyMean(t *testing.T) {
 	s.serve(strings.Join(tokens, ","))
 	var wg sync.WaitGroup
 	for i, image := range simulator.Images() {
-		device, token := fmt.Sprint("image", i), fmt.Sprint("t0ken-0123456789abcdef", i)
+		device, token := fmt.Sprint("image", i), fmt.Sprint("t0ken-0123456789abcdef-", i)
 		wg.Go(func() {
 			modbus := s.simulate(device, "--image", image.ID)
 			e := s.edge(device, token, modbus)

@@ -244,7 +244,7 @@ func TestKilledEdgeLosesAndDoublesNothing(t *testing.T) {
 	for i := range edges {
 		var address string
 		sims[i], address = inverter(t, simulator.Options{Home: home})
-		device, token := fmt.Sprint("inverter", i), fmt.Sprint("t0ken-0123456789abcdef", i)
+		device, token := fmt.Sprint("inverter", i), fmt.Sprint("t0ken-0123456789abcdef-", i)
 		wg.Go(func() {
 			for range kills {
 				p := s.edge(device, token, address)

