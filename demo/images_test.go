@@ -121,6 +121,9 @@ func (s *site) awaitImage(image simulator.Image, device, token string) {
 		if _, number := want.(float64); !ok || !number || reg.Block == "" {
 			continue
 		}
+		if _, given := values[name]; !given && (want == 0.0 || withoutAll || name == "daily_yield_string") {
+			continue // a 0 that nothing supports, what only a meter measures, a yield that may be yesterday's
+		}
 		compared++
 		if values[name] != want {
 			s.t.Errorf("%s: values.%s is %v, want %v", image.ID, name, values[name], want)

@@ -203,7 +203,7 @@ func (w *world) spoilInverter(dice *rand.Rand) (string, func()) {
 
 // spinning is more requests than any backlog here takes when none of them takes any time, in the small batches that
 // follow requests which came to nothing.
-const spinning = 300
+const spinning = 1000
 
 const portal = "portal.example.net"
 

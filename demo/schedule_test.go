@@ -52,11 +52,12 @@ func TestRandomSchedulesLoseNothing(t *testing.T) {
 				total.faults += s.faults
 				total.redated += s.redated
 				total.estimated += s.estimated
+				total.most = max(total.most, s.most)
 			})
 		}
 	})
-	t.Logf("%d schedules: %d samples, %d requests, %d samples sent again, %d dated later, %d of them by estimation, %d faults",
-		n, total.made, total.requests, total.resent, total.redated, total.estimated, total.faults)
+	t.Logf("%d schedules: %d samples, %d requests, %d samples sent again, %d dated later, %d of them by estimation, %d faults, at most %d requests at one instant",
+		n, total.made, total.requests, total.resent, total.redated, total.estimated, total.faults, total.most)
 	if total.resent < n || total.faults < 10*n || total.redated < n || total.estimated < n/10 {
 		t.Error("hardly anything went wrong: the test tests nothing")
 	}
@@ -68,6 +69,7 @@ type schedule struct {
 	trace    []string
 
 	made, requests, resent, redated, estimated, faults int
+	most                                               int // requests at one instant
 }
 
 func report(t *testing.T, seed uint64, s *schedule) {
@@ -126,7 +128,7 @@ func play(t *testing.T, seed uint64, plant *bug) *schedule {
 		time.Sleep(calmTime)
 		b.stopEdge()
 		problems := w.dating()
-		s = &schedule{problems: append(problems, b.problems()...), trace: w.log, made: len(b.made), requests: w.requests, resent: w.resent, redated: w.redated, estimated: w.estimated, faults: len(w.log)}
+		s = &schedule{problems: append(problems, b.problems()...), trace: w.log, made: len(b.made), requests: w.requests, resent: w.resent, redated: w.redated, estimated: w.estimated, faults: len(w.log), most: w.most}
 		if w.most > spinning {
 			s.problems = append(s.problems, fmt.Sprintf("%d requests at one instant", w.most))
 		}
