@@ -34,3 +34,13 @@ func blockLives(b registers.Block, words registers.Words) bool {
 		return false
 	})
 }
+
+// silent reports whether every word of the block is one of a register that is not there.
+func silent(b registers.Block, words registers.Words) bool {
+	for i := range b.Count {
+		if w := words[b.Start+i]; w != 0 && w != 0xFFFF && w != 0x7FFF {
+			return false
+		}
+	}
+	return true
+}

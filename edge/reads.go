@@ -146,16 +146,6 @@ func (p *planned) read(ctx context.Context, read reader, words registers.Words) 
 	return err
 }
 
-// silent reports whether every word of the block is one of a register that is not there.
-func silent(b registers.Block, words registers.Words) bool {
-	for i := range b.Count {
-		if w := words[b.Start+i]; w != 0 && w != 0xFFFF && w != 0x7FFF {
-			return false
-		}
-	}
-	return true
-}
-
 // missing is why a block that is left alone is not in the reading; the loss of an optional one is not worth a word.
 func (p *planned) missing() error {
 	if !p.needed {
@@ -201,9 +191,18 @@ func (p *planned) bisect() {
 		return
 	}
 	p.pieces, p.bisected = []registers.Block{}, now()
-	if lo, hi, ok := p.block.Split(); ok {
+	if lo, hi, ok := p.split(p.block); ok {
 		p.pieces = append(p.pieces, lo, hi)
 	}
+}
+
+// split cuts a piece of p. A read that starts where block A does is the start of a poll, so no other block has one: what
+// the identity shares with A is read there.
+func (p *planned) split(piece registers.Block) (lo, hi registers.Block, ok bool) {
+	if p.block.Name == registers.Identity {
+		piece.Registers = slices.DeleteFunc(slices.Clone(piece.Registers), func(r registers.Register) bool { return r.Address() >= deviceType.Address() })
+	}
+	return piece.Split()
 }
 
 // readPieces reads the pieces of p into words. One that is refused is cut there and then; one that is answered by another
@@ -226,7 +225,7 @@ func (p *planned) readPieces(ctx context.Context, read reader, words registers.W
 			kept = append(kept, piece)
 		case errors.Is(err, errRefused):
 			probes++
-			lo, hi, ok := piece.Split()
+			lo, hi, ok := p.split(piece)
 			switch {
 			case !ok:
 			case probes > probesAPoll:

@@ -298,3 +298,15 @@ func TestMeterBlockWithoutAMeterIsReadRarely(t *testing.T) {
 		})
 	}
 }
+
+// An identity that is refused is asked for in pieces, of which none looks like the start of a poll.
+func TestIdentityInPiecesIsNoPoll(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBed(t, ofImage(t, hybridImage))
+		b.faults("refuse=4951-4998")
+		for range 5 {
+			b.mustPoll()
+		}
+		b.polite()
+	})
+}
