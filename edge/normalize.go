@@ -42,7 +42,7 @@ const oldWords = 20 * time.Hour
 // Normalizer makes samples of the readings of one inverter. It remembers of earlier ones what makes a 0 believable, a
 // dongle frozen and a day begin. The zero value is ready.
 type Normalizer struct {
-	Zone *time.Location       // where days begin; nil is the host's
+	Zone *time.Location       // where days begin; nil is not known
 	Save func(yieldDay) error // makes durable with what counter a day began, so that a restart knows it; may be nil
 
 	past   witness.Past
@@ -133,13 +133,10 @@ func unknownPV(r Reading, m witness.Result) error {
 
 // local is the time where the inverter is, zero if it is not known.
 func (n *Normalizer) local(at time.Time, dated bool) time.Time {
-	switch {
-	case !dated:
+	if !dated || n.Zone == nil {
 		return time.Time{}
-	case n.Zone != nil:
-		return at.In(n.Zone)
 	}
-	return at.In(time.Local)
+	return at.In(n.Zone)
 }
 
 // counters fills in the lifetime counters. A unit that was seen to count finely is not read coarsely in between.

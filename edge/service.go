@@ -112,6 +112,9 @@ func newEdge(c Config, turn *turn, host Host, version string, log *slog.Logger) 
 	}
 	e.night.File = c.SpoolPath + ".night"
 	e.night.load()
+	if zone := hostZone(); zone != "" {
+		e.normal.Zone, _ = time.LoadLocation(zone)
+	}
 	if day, err := spool.yieldDay(c.DeviceID); err == nil {
 		e.normal.Resume(day)
 	}

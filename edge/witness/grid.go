@@ -114,7 +114,7 @@ func near(a, b float64) bool { return a-b < 25 && b-a < 25 }
 
 // noMeter leaves out all that only a meter measures.
 func (p *poll) noMeter() {
-	p.out.NoMeter = p.read(p.family.load) || p.read(p.family.grid[0].name) || p.read(p.family.grid[1].name)
+	p.out.NoMeter = p.read(p.family.load) || p.read(p.family.grid[0].name)
 	p.withhold(p.family.metered...)
 }
 
