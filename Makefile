@@ -30,7 +30,7 @@ race: ## the packages with goroutines under the race detector, without what it h
 	else echo "SKIPPED: no C compiler, so no race detector"; fi
 
 # Arithmetic, one goroutine alone, and programs in processes of their own.
-unraced_edge := EdgeSpin|NewestSampleOvertakes|DiskFilled|WithoutFallocate|PoisonsAmong|SpoolAtItsSize|AfterADrain|CutAtEveryByte|CutAtRandomBytes|InvariantsHold|YearIsBelievable
+unraced_edge := CostsTheConnection|HangingBlock|ADayOfFaults|EdgeSpin|NewestSampleOvertakes|DiskFilled|WithoutFallocate|PoisonsAmong|SpoolAtItsSize|AfterADrain|CutAtEveryByte|CutAtRandomBytes|InvariantsHold|YearIsBelievable
 unraced_vps := HostileCallers|SettingsNeverQuote|ReachesAnotherDevice|PlainIntegration|OpenAPIIs|GuessingTokens|GzipIsRead|^Test/ARecount
 
 lint: ## gofmt, vet, go fix, staticcheck
@@ -128,7 +128,7 @@ test-system-all: ## the same on Debian 12 and 13
 test-32bit: test-386 test-arm ## what depends on the size of a word, on 386 and on the oldest Raspberry Pi
 
 # What takes long and depends on nothing that differs there.
-slow := Frame|Leaks|Polite|RefusesEverything|DamagedSpoolGivesBack|ClockSchedules|SalvageOf100MB
+slow := Frame|Leaks|Polite|RefusesEverything|DamagedSpoolGivesBack|ClockSchedules|SalvageOf100MB|CostsTheConnection|HangingBlock|ADayOfFaults|TwoInverters|DiskFilled|WithoutFallocate|EdgeSpin|BatchesAreLarge|OfTheFuture|SlowPoll
 
 test-386:
 	GOARCH=386 $(GO) test -short -skip '$(slow)' ./wire ./edge ./edge/registers
