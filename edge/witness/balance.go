@@ -83,7 +83,7 @@ func Check(w registers.Words) Sums {
 		p.readAC()
 		battery := p.register("battery_power_signed", -1, maxBatteryLoad)
 		if !battery.alive() {
-			battery, _ = p.directed(p.legacyPower())
+			battery = p.directed(p.legacyPower())
 		}
 		if !battery.speaks {
 			s.LossW = nil

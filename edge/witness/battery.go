@@ -53,31 +53,29 @@ func (p *poll) decideBattery() {
 
 func (p *poll) decideBatteryPower() {
 	signed := p.register("battery_power_signed", -1, maxBatteryLoad)
-	legacy, how := p.directed(p.legacyPower())
-	product, howProduct := p.directed(p.batteryProduct())
+	signed.by = BySignedPower
+	legacy, product := p.directed(p.legacyPower()), p.directed(p.batteryProduct())
 	if p.minusOne("battery_power_signed") && !signed.speaks {
-		signed = reading{speaks: legacy.watts == 1, watts: 1, registers: signed.registers}
+		signed.speaks, signed.watts = legacy.watts == 1, 1
 	}
 	all := []reading{signed, legacy, product}
-	chosen, by := reading{}, ""
-	for i, by_ := range []string{BySignedPower, how, howProduct} {
-		if all[i].alive() && !chosen.alive() {
-			chosen, by = all[i], by_
+	chosen := reading{}
+	zeros := 0
+	for _, w := range all {
+		switch {
+		case w.alive() && !chosen.alive():
+			chosen = w
+		case w.speaks && w.watts == 0:
+			zeros++
 		}
 	}
 	switch {
 	case chosen.alive():
 		chosen = p.undisputed(chosen, all)
-	case how == undirected || howProduct == undirected:
+	case legacy.by == undirected || product.by == undirected:
 		p.doubt("battery_power_w", "nothing shows whether the battery charges or discharges")
-	case signed.speaks || legacy.speaks || product.speaks:
-		zeros := 0
-		for _, w := range all {
-			if w.speaks {
-				zeros++
-			}
-		}
-		chosen, by = p.idle(reading{speaks: true}, zeros), ByIdle
+	case zeros > 0:
+		chosen = p.idle(reading{speaks: true, by: ByIdle}, zeros)
 		if !chosen.speaks {
 			p.doubt("battery_power_w", "it reads 0, and what PV and AC leave over or power_flow_status does not")
 		}
@@ -89,7 +87,7 @@ func (p *poll) decideBatteryPower() {
 		return
 	}
 	p.silence(chosen, all...)
-	p.battery, p.out.Battery = chosen, by
+	p.battery, p.out.Battery = chosen, chosen.by
 	p.out.BatteryPowerW = new(0 + chosen.watts)
 }
 
@@ -196,38 +194,47 @@ func (p *poll) batteryProduct() reading {
 
 // directed gives a power that may be a magnitude this program's sign: it was one on old firmware, is signed on newer,
 // and is always positive on some units.
-func (p *poll) directed(r reading) (reading, string) {
-	power := r.watts
-	switch {
-	case !r.speaks || power == 0:
-		return r, ByIdle
-	case power < 0:
-		return r.negative(), ByLegacySign
+func (p *poll) directed(r reading) reading {
+	if !r.speaks || r.watts == 0 {
+		return r
 	}
+	if r.watts < 0 {
+		r.by = ByLegacySign
+		return r.negative()
+	}
+	charges, by := p.direction(r)
+	r.by = by
+	switch {
+	case by == undirected:
+		r.speaks = false
+	case !charges:
+		r = r.negative()
+	}
+	return r
+}
+
+// direction reports whether the battery charges with the power of r, and what shows it.
+func (p *poll) direction(r reading) (charges bool, by string) {
 	flow, _ := p.value("power_flow_status")
 	switch int(flow) & (charging | discharging) {
 	case charging:
-		return r, ByFlowBits
+		return true, ByFlowBits
 	case discharging:
-		return r.negative(), ByFlowBits
+		return false, ByFlowBits
 	}
 	for _, name := range []string{"battery_current_legacy", "battery_current_signed"} {
 		if amps, err := p.value(name); err == nil && amps < 0 {
-			return r, ByCurrentSign
+			return true, ByCurrentSign
 		}
 	}
 	window := p.window()
 	if !window.speaks {
 		window = p.nightWindow()
 	}
-	switch in, out := r.agrees(window), r.negative().agrees(window); {
-	case in && !out:
-		return r, ByBalance
-	case out && !in:
-		return r.negative(), ByBalance
+	if in, out := r.agrees(window), r.negative().agrees(window); in != out {
+		return in, ByBalance
 	}
-	r.speaks = false
-	return r, undirected
+	return false, undirected
 }
 
 // charge is the state of charge. Some units count a little beyond 100 %.

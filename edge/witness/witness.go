@@ -90,6 +90,7 @@ type reading struct {
 	watts     float64
 	above     float64
 	registers []string // it is made of
+	by        string   // of a battery's power: what its sign was taken from
 }
 
 // alive reports whether r reads something else than 0, which may be a register that is not there.
