@@ -11,7 +11,7 @@ package witness
 //	            battery_power_legacy with a direction;
 //	            battery_voltage x current with a direction
 //	export      export_power; -meter_active_power;           -meter_power_string; -meter_active_power;
-//	            AC - load                                    AC - load
+//	            AC - load, which is of the same block
 //	load        load_power; AC - export                      load_power_string; AC - export
 type family struct {
 	ac, load string
