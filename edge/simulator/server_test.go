@@ -119,6 +119,7 @@ func TestIndependentClientReadsEveryBlock(t *testing.T) {
 				read(b.Start, b.Count)
 			}
 		}
+		s.SetFaults(Fault{Kind: "frozen"}) // however long the rest takes
 		want, holding, err := s.units[1].bank.read(new(h.At(s.Plant().Time)))
 		if err != nil {
 			t.Fatal(err)
