@@ -47,8 +47,12 @@ func (p *poll) decideBattery() {
 		return
 	}
 	p.decideBatteryPower()
-	p.out.BatterySOCPct = p.gauge("battery_soc", p.charge, p.pastSOC())
-	p.out.BatteryTempC = p.gauge("battery_temperature", p.value, p.pastTemp())
+	past := p.past
+	if past == nil {
+		past = new(Past)
+	}
+	p.out.BatterySOCPct = p.gauge("battery_soc", p.charge, past.soc.recent(p.At))
+	p.out.BatteryTempC = p.gauge("battery_temperature", p.value, past.temp.recent(p.At))
 }
 
 func (p *poll) decideBatteryPower() {

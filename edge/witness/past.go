@@ -21,8 +21,8 @@ type Past struct {
 	mapping *registers.Map
 	blocks  []*standing
 
-	polls     int // since a meter was alive, plus one; 0 is never
-	turned    bool
+	unmetered int  // polls since a meter was alive, plus one; 0 is never
+	turned    bool // the meter's sign is not that of its manual
 	soc, temp pastValue
 	off       time.Time // since when the powers have not added up
 }
@@ -74,9 +74,9 @@ func (p *Past) Learn(at time.Time, in Poll, out Result) {
 	}
 	switch {
 	case out.metered:
-		p.polls = 1
-	case p.polls > 0:
-		p.polls++
+		p.unmetered = 1
+	case p.unmetered > 0:
+		p.unmetered++
 	}
 	for _, g := range []struct {
 		now *float64
@@ -216,7 +216,7 @@ func (p *Past) repeated(in Poll) []string {
 	return same
 }
 
-func (p *Past) metered() bool { return p != nil && p.polls > 0 && p.polls <= meterPolls }
+func (p *Past) metered() bool { return p != nil && p.unmetered > 0 && p.unmetered <= meterPolls }
 
 // unbalanced reports whether the powers have not added up for long enough to be how this unit is.
 func (p *Past) unbalanced(at time.Time) bool {
@@ -224,20 +224,6 @@ func (p *Past) unbalanced(at time.Time) bool {
 }
 
 func (p *Past) reversed() bool { return p != nil && p.turned }
-
-func (p *poll) pastSOC() *float64 {
-	if p.past == nil {
-		return nil
-	}
-	return p.past.soc.recent(p.At)
-}
-
-func (p *poll) pastTemp() *float64 {
-	if p.past == nil {
-		return nil
-	}
-	return p.past.temp.recent(p.At)
-}
 
 func (v pastValue) recent(at time.Time) *float64 {
 	if v.at.IsZero() || at.Sub(v.at) > gaugeFor {

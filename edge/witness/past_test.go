@@ -169,3 +169,24 @@ func TestPowersThatNeverAddUpAreHowTheUnitIs(t *testing.T) {
 		}
 	}
 }
+
+// Meter words of the evening stay out, also when another block is left out for what does not add up.
+func TestOldMeterWordsStayOutBesideAContradiction(t *testing.T) {
+	in := change(openImage(t, "calc-sg5rs-sunny-exporting"), registers.Words{
+		5082: 1312, 5083: 0, 5084: 0, 5085: 0, 5090: 1812, 5091: 0, 5146: 3500, 5147: 5001, 5145: 200,
+	})
+	delete(in.Words, 5016) // its PV register is refused
+	var past Past
+	for i := range 70 {
+		in = change(in, registers.Words{5018: uint16(2300 + i%9)})
+		next(&past, &in, 5*time.Second)
+	}
+	in = change(in, registers.Words{5018: 2222, 5030: 500}) // trackers and AC power contradict each other
+	in.At = in.At.Add(5 * time.Second)
+	if len(past.repeated(in)) == 0 || len(decide(in, &past, past.standing(in)).Doubts) == 0 {
+		t.Fatal("nothing contradicts, or no block is left out for it")
+	}
+	if r := Decide(in, &past); r.LoadPowerW != nil || r.ExportPowerW != nil {
+		t.Errorf("load %v, export %v of six minutes ago", show(r.LoadPowerW), show(r.ExportPowerW))
+	}
+}

@@ -128,7 +128,8 @@ type poll struct {
 // Decide returns what the poll means. past is what earlier polls of this inverter showed; it is not changed, see
 // Past.Learn.
 func Decide(in Poll, past *Past) Result {
-	result := decide(in, past, past.standing(in))
+	old := past.standing(in)
+	result := decide(in, past, old)
 	if len(result.Doubts) == 0 && result.Balance.Adds() || past.unbalanced(in.At) {
 		return result
 	}
@@ -137,7 +138,7 @@ func Decide(in Poll, past *Past) Result {
 	if len(still) == 0 {
 		return result
 	}
-	return decide(in, past, still)
+	return decide(in, past, append(old, still...))
 }
 
 func decide(in Poll, past *Past, without []string) Result {
