@@ -7,6 +7,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"sunspool/edge/simulator"
 	"sunspool/wire"
 )
 
@@ -115,4 +116,38 @@ func TestSleepingStringInverterGoesOnWithoutItsMeter(t *testing.T) {
 		}
 		r.At = r.At.Add(5 * time.Second)
 	}
+}
+
+// A dongle that moved on in between gets its new connection at once when it repeats itself again.
+func TestDongleThatFreezesAgainIsReconnectedAtOnce(t *testing.T) {
+	dir := memoryDir(t)
+	synctest.Test(t, func(t *testing.T) {
+		e := edgeAt(t, dir, "")
+		sim, err := simulator.Config{Model: "SH10RT", Seed: 1, Speed: 1, TZ: "UTC", Unit: 1, Date: "2026-06-21T10:00"}.Server(time.Now(), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		e.Inverter.Dongle.Link.Dial = (&bed{t: t, sim: sim}).dial
+		e.fillRing()
+		connectsIn := func(d time.Duration, faults ...simulator.Fault) int64 {
+			sim.SetFaults(faults...)
+			before := e.Inverter.Dongle.Link.Connects.Load()
+			for start := time.Now(); time.Since(start) < d; {
+				if err := e.await(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+				e.poll(t.Context())
+			}
+			return e.Inverter.Dongle.Link.Connects.Load() - before
+		}
+		frozen := simulator.Fault{Kind: "frozen"}
+		connectsIn(time.Minute)
+		connectsIn(3*time.Hour, frozen)
+		connectsIn(time.Minute)
+		if n := connectsIn(7*time.Minute, frozen); n != 1 {
+			t.Errorf("%d connections", n)
+		}
+		e.Inverter.Dongle.Close()
+		e.Spool.Close()
+	})
 }

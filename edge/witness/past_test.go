@@ -190,3 +190,16 @@ func TestOldMeterWordsStayOutBesideAContradiction(t *testing.T) {
 		t.Errorf("load %v, export %v of six minutes ago", show(r.LoadPowerW), show(r.ExportPowerW))
 	}
 }
+
+// A meter whose sign was seen to be the other one keeps it where the load, which showed it, is not there.
+func TestMeterOfTheOtherSignIsRemembered(t *testing.T) {
+	in := change(openImage(t, "calc-sg5rs-sunny-exporting"), registers.Words{5082: 2901, 5083: 0})
+	var past Past
+	for range 2 {
+		next(&past, &in, 5*time.Second)
+	}
+	in = change(in, registers.Words{5090: 0})
+	if r := next(&past, &in, 5*time.Second); r.ExportPowerW == nil || *r.ExportPowerW != 2901 || r.LoadPowerW == nil || *r.LoadPowerW != 487 {
+		t.Errorf("export %v, load %v", show(r.ExportPowerW), show(r.LoadPowerW))
+	}
+}
