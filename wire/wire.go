@@ -68,6 +68,10 @@ type Sample struct {
 
 	// Values is every other register of the map by its name, in the register's own unit.
 	Values map[string]float64 `json:"values,omitempty"`
+
+	// Interval is how far apart the edge that sent the sample takes them; 0 when it did not name that. It is no part of
+	// what was measured: two samples that differ only in it are equal.
+	Interval time.Duration `json:"-"`
 }
 
 // Equal reports whether s and o say the same.

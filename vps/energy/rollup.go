@@ -96,6 +96,9 @@ type Rollup struct {
 
 	Counters [Counters]Counter
 
+	// Old is set when something of it was counted by an earlier version of this program, by other rules.
+	Old bool
+
 	// Of a base rollup: its first and its last sample, which speak beyond it as far as Sum finds no other, and how far
 	// from them, ms, its second and its last but one are; 0 for a sample that is alone.
 	head, tail       Powers
