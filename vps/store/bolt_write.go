@@ -240,13 +240,18 @@ func (d device) put(w *write, bases map[int64]bool) error {
 	return d.count(w, late, bases)
 }
 
-// samePacked compares by content: the stored sample may have been packed when a name was not yet in the table.
+// samePacked compares by content: the stored sample may have been packed when a name was not yet in the table, or sent
+// when the edge polled at another interval.
 func samePacked(stored, sent []byte) bool {
 	if bytes.Equal(stored, sent) {
 		return true
 	}
-	var s wire.Sample
-	return s.Unpack(stored) == nil && bytes.Equal(s.AppendPacked(nil), sent)
+	var a, b wire.Sample
+	if a.Unpack(stored) != nil || b.Unpack(sent) != nil {
+		return false
+	}
+	a.Interval, b.Interval = 0, 0
+	return bytes.Equal(a.AppendPacked(nil), b.AppendPacked(nil))
 }
 
 // deriveAll computes the given base rows anew, and the rows above them. A base row of which the rollup is all that is

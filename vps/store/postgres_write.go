@@ -188,46 +188,11 @@ func newGroup(all []*insertion) *group {
 	return g
 }
 
-var sampleColumns = `device_id, ts, ` + fieldColumns + `, sample_count, "values"`
-
-// newSamples makes rows of the parameters that rowArgs returns.
-var newSamples = func() string {
-	types := []string{"$1::text[]", "$2::timestamptz[]"}
-	for range wire.Fields {
-		types = append(types, fmt.Sprintf("$%d::double precision[]", len(types)+1))
-	}
-	types = append(types, fmt.Sprintf("$%d::integer[]", len(types)+1))
-	types = append(types, fmt.Sprintf("$%d::text[]", len(types)+1))
-	return `unnest(` + strings.Join(types, ", ") + `) as new (` + sampleColumns + `)`
-}()
-
-func rowArgs(rows []pgRow) []any {
-	n := len(rows)
-	devices, times, counts, values := make([]string, n), make([]time.Time, n), make([]int32, n), make([]*string, n)
-	args := []any{devices, times}
-	for _, f := range wire.Fields {
-		column := make([]*float64, n)
-		for i := range rows {
-			column[i] = f.Get(rows[i].sample)
-		}
-		args = append(args, column)
-	}
-	for i, r := range rows {
-		devices[i], times[i], counts[i], values[i] = r.device, r.sample.Time, int32(r.sample.Count), r.values
-	}
-	return append(args, counts, values)
-}
-
-var insertSamples = func() string {
-	columns := strings.Replace(sampleColumns, `"values"`, `"values"::jsonb`, 1)
-	return `insert into samples (` + sampleColumns + `) select ` + columns + ` from ` + newSamples
-}()
-
 // A device that is pruned may have lost the samples that a row repeats. What is before the latest time of pruning of the
 // group's devices is therefore held back, and looked at one by one; hardly ever is there any.
 var (
 	insertUnpruned = insertSamples + fmt.Sprintf(` where ts >= coalesce((select max(pruned) from devices where device_id = any($%d)), '-infinity')
-		on conflict do nothing returning device_id, ts`, len(wire.Fields)+5)
+		on conflict do nothing returning device_id, ts`, len(wire.Fields)+6)
 	insertAll = insertSamples + ` on conflict do nothing returning device_id, ts`
 )
 
@@ -339,19 +304,6 @@ func (g *group) stored(r *pgRow) {
 	k := groupKey{r.device, baseLevel, spanOf(baseLevel, r.ms)}
 	g.touched[k] = append(g.touched[k], r)
 }
-
-// sameSamples counts the parameters' rows that have the same values as the stored one of their key. OFFSET 0 has each
-// looked up: for thousands of them the planner would rather join all that was ever stored.
-var sameSamples = func() string {
-	old := make([]string, len(wire.Fields))
-	for i, f := range wire.Fields {
-		old[i] = "old." + f.Name
-	}
-	return `select count(*) from ` + newSamples + ` cross join lateral
-		(select * from samples where device_id = new.device_id and ts = new.ts offset 0) old
-		where (new.` + strings.Join(strings.Split(fieldColumns, ", "), ", new.") + `, new.sample_count, new."values"::jsonb)
-		is not distinct from (` + strings.Join(old, ", ") + `, old.sample_count, old."values")`
-}()
 
 const upsertRollups = `insert into rollups (device_id, level, start, packed)
 	select * from unnest($1::text[], $2::smallint[], $3::timestamptz[], $4::bytea[])

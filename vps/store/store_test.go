@@ -48,6 +48,7 @@ func testSamples(t *testing.T, open func(t *testing.T, dir string) Samples) {
 		{"DescriptionIsRemembered", descriptionIsRemembered},
 		{"PeriodsAreARecount", periodsAreARecount},
 		{"EachGivesTheSamplesInOrder", eachGivesTheSamplesInOrder},
+		{"IntervalStaysWithItsSample", intervalStaysWithItsSample},
 		{"ReadingsAreTheNearest", readingsAreTheNearest},
 		{"PruningKeepsTheReadingsAtBorders", pruningKeepsTheReadingsAtBorders},
 		{"PruningKeepsWhatRollupsSay", pruningKeepsWhatRollupsSay},
@@ -534,6 +535,10 @@ func rollupDifference(a, b *energy.Rollup) string {
 		case reflect.Int64:
 			if x.Int() != y.Int() {
 				return fmt.Sprintf("%s is %v, want %v", path, x.Int(), y.Int())
+			}
+		case reflect.Bool:
+			if x.Bool() != y.Bool() {
+				return fmt.Sprintf("%s is %v, want %v", path, x.Bool(), y.Bool())
 			}
 		case reflect.Pointer:
 			if !x.IsNil() || !y.IsNil() {
