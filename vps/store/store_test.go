@@ -52,6 +52,8 @@ func testSamples(t *testing.T, open func(t *testing.T, dir string) Samples) {
 		{"ReadingsAreTheNearest", readingsAreTheNearest},
 		{"PruningKeepsTheReadingsAtBorders", pruningKeepsTheReadingsAtBorders},
 		{"PruningKeepsWhatRollupsSay", pruningKeepsWhatRollupsSay},
+		{"GreatestPowerIsOfAllSamplesStored", greatestPowerIsOfAllSamplesStored},
+		{"PruningKeepsTheGreatestPower", pruningKeepsTheGreatestPower},
 		{"CheckIsNoSample", checkIsNoSample},
 		{"AbsurdSampleIsRefusedWithItsBatch", absurdSampleIsRefused},
 		{"EndedContextEndsTheCall", endedContextEndsTheCall},
@@ -790,12 +792,14 @@ func calls(s Samples) map[string]func(context.Context) error {
 		"Each": func(ctx context.Context) error {
 			return s.Each(ctx, "a", time.Time{}, time.Time{}, func(wire.Sample) bool { return true })
 		},
-		"Readings": func(ctx context.Context) error { _, _, err := s.Readings(ctx, "a", noon); return err },
-		"Describe": func(ctx context.Context) error { return s.Describe(ctx, "a", About{Zone: "Asia/Kathmandu"}) },
-		"About":    func(ctx context.Context) error { _, err := s.About(ctx, "a"); return err },
-		"Devices":  func(ctx context.Context) error { _, err := s.Devices(ctx); return err },
-		"Prune":    func(ctx context.Context) error { _, err := s.Prune(ctx, noon); return err },
-		"Check":    func(ctx context.Context) error { return s.Check(ctx) },
+		"Readings":  func(ctx context.Context) error { _, _, err := s.Readings(ctx, "a", noon); return err },
+		"Describe":  func(ctx context.Context) error { return s.Describe(ctx, "a", About{Zone: "Asia/Kathmandu"}) },
+		"About":     func(ctx context.Context) error { _, err := s.About(ctx, "a"); return err },
+		"Devices":   func(ctx context.Context) error { _, err := s.Devices(ctx); return err },
+		"Prune":     func(ctx context.Context) error { _, err := s.Prune(ctx, noon); return err },
+		"GreatestW": func(ctx context.Context) error { _, err := s.GreatestW(ctx, "a"); return err },
+		"Recount":   func(ctx context.Context) error { _, err := s.Recount(ctx); return err },
+		"Check":     func(ctx context.Context) error { return s.Check(ctx) },
 	}
 }
 
