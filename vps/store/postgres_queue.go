@@ -88,4 +88,3 @@ func takeAll(first *insertion, queue <-chan *insertion) []*insertion {
 	}
 	return all
 }
-
