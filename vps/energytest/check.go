@@ -127,6 +127,9 @@ func (c *check) counters(t *table) {
 		for row := range t.rows() {
 			from, to := t.span(row)
 			least, most, slack := c.bounds(k, from, to)
+			if t.resolution == "hour" { // a digit at either border
+				slack += c.History.counters[k].digit
+			}
 			got := t.kwh(counted[k], row)
 			if math.IsNaN(got) {
 				if most-least < 0.1 && least > 0.3 {

@@ -14,6 +14,7 @@ type counter struct {
 	kwh       []float64  // what the house had really made then
 	known     []bool     // what it made since the right reading before can be known
 	near      []bool     // there is no reading in between that is wrong
+	digit     float64    // kWh
 	tolerance float64    // kWh, of a difference
 	shaken    [][2]int64 // when the last digit went up too much
 }
@@ -125,6 +126,9 @@ func (c *counting) show(from, to int) {
 // event makes something happen at i and returns where it is over.
 func (c *counting) event(i int) int {
 	n, r := len(c.times), c.r
+	if c.reading(c.base+c.made(i)) < 5*c.resolution { // a counter that shows nothing yet: nothing can be known beside it
+		return i
+	}
 	short := 1 + r.IntN(8) // readings
 	if c.twice() {
 		short = 1 + r.IntN(4)
@@ -168,7 +172,7 @@ func (c *counting) spoil(what, from, to int) {
 	depth := []float64{0.2, 3, 200, 1e6}[r.IntN(4)] * (0.5 + r.Float64())
 	spike := []float64{2, 50, 6553.5, 429496729.5}[r.IntN(4)] * (0.5 + r.Float64())
 	still, back := r.IntN(2) == 0, 1+r.IntN(40)
-	bottom := c.base + c.made(from) - depth
+	bottom := c.values[from-1] - max(depth, c.resolution)
 	if bottom <= 0 {
 		bottom = (c.base + c.made(from)) * r.Float64()
 	}
@@ -182,8 +186,8 @@ func (c *counting) spoil(what, from, to int) {
 			c.values[i] = 0
 		case low:
 			c.values[i] = c.reading(bottom)
-			if !still {
-				c.values[i] = c.reading(bottom + c.made(i) - c.made(from))
+			if !still { // and less than before all the time
+				c.values[i] = min(c.reading(bottom+c.made(i)-c.made(from)), c.values[from-1]-c.resolution)
 			}
 		case frozen:
 			c.values[i] = c.values[max(i-back, 0)]
@@ -241,7 +245,11 @@ func (c *counting) replace(i int) {
 		c.fall(i, now*c.r.Float64(), "replaced by a lower one")
 		return
 	}
-	hours := float64(c.times[i]-c.times[i-1]) / 3.6e6
+	last := i - 1
+	for last > 0 && !(c.values[last] > 0) {
+		last--
+	}
+	hours := float64(c.times[i]-c.times[last]) / 3.6e6
 	rise := (10 + 3*c.most()/1000*(hours+1)) * (1 + 10*c.r.Float64())
 	c.base += rise
 	c.note(fmt.Sprintf("replaced by one that is %.1f kWh higher", rise), c.k, c.times[i], c.times[i])
@@ -283,7 +291,7 @@ func (c *counting) enter() {
 
 // knowledge gathers what the right readings let one know.
 func (c *counting) knowledge() counter {
-	all := counter{present: true, tolerance: c.resolution + 0.0501, shaken: c.shaken}
+	all := counter{present: true, digit: c.resolution, tolerance: c.resolution + 0.0501, shaken: c.shaken}
 	add := func(at int64, kwh float64, known, near bool) {
 		all.at, all.kwh = append(all.at, at), append(all.kwh, kwh)
 		all.known, all.near = append(all.known, known), append(all.near, near)
