@@ -5,7 +5,6 @@ import (
 	"math"
 	"time"
 
-	"sunspool/vps/energy"
 	"sunspool/vps/store"
 )
 
@@ -23,7 +22,8 @@ type capacityAnswer struct {
 type peak struct {
 	Bucket    time.Time `json:"bucket"`
 	AvgPowerW int64     `json:"avg_power_w"`
-	Coverage  float64   `json:"coverage"` // of the quarter-hour, as far as it is over
+	Coverage  float64   `json:"coverage"`          // of the quarter-hour, as far as it is over
+	Partial   bool      `json:"partial,omitempty"` // measured for less than nine tenths: no peak of the month
 }
 
 func (s *Server) capacity(c *call) (any, error) {
@@ -49,18 +49,19 @@ func (s *Server) capacity(c *call) (any, error) {
 	now := s.Now()
 	answer := capacityAnswer{DeviceID: device, Month: name, Peaks: make([]peak, 0, len(quarters))}
 	for i := range quarters {
-		q := &quarters[i]
-		mean, ok := q.Mean(energy.Import)
+		q := quarters[i].FirstQuarter()
+		mean, ok := q.Mean()
 		if !ok {
 			continue // nothing is known of the grid
 		}
-		p := peak{Bucket: q.Start.UTC(), AvgPowerW: int64(math.Round(mean)), Coverage: round(q.GridCoverage(now), 3)}
-		if q.End.After(now) {
+		p := peak{Bucket: quarters[i].Start.UTC(), AvgPowerW: int64(math.Round(mean)), Coverage: round(q.Coverage(now), 3)}
+		if !q.Over(now) {
 			answer.RunningQuarter = &p
 			continue
 		}
+		p.Partial = !q.Measured()
 		answer.Peaks = append(answer.Peaks, p)
-		if answer.MonthlyPeakW == nil || p.AvgPowerW > *answer.MonthlyPeakW {
+		if !p.Partial && (answer.MonthlyPeakW == nil || p.AvgPowerW > *answer.MonthlyPeakW) {
 			answer.MonthlyPeakW, answer.MonthlyPeakTS = &p.AvgPowerW, &p.Bucket
 		}
 	}

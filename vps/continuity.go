@@ -91,11 +91,12 @@ func (a *continuityAnswer) count(days []energy.Period, holes []hole, now time.Ti
 		total.Rows += days[i].Rows
 		total.Covered[energy.KnowsPV] += days[i].Covered[energy.KnowsPV]
 	}
+	days = slices.DeleteFunc(days, func(p energy.Period) bool { return p.Rows == 0 })
 	if len(days) > 0 {
 		a.First = new(time.UnixMilli(days[0].First).UTC())
 		a.Last = new(time.UnixMilli(days[len(days)-1].Last).UTC())
 	}
-	a.Rows, a.Coverage = total.Rows, round(total.Coverage(now), 4)
+	a.Rows, a.Coverage = total.Rows, round(total.Coverage(energy.KnowsPV, now), 4)
 	a.HolesTotal, a.Complete = len(holes), true
 	for _, h := range holes {
 		if h.Reason != asleep && h.Reason != beforeFirst {
@@ -123,6 +124,8 @@ func (h *holeSearch) in(level int, from, to time.Time) ([]energy.Period, error) 
 	if err != nil {
 		return nil, err
 	}
+	all := periods
+	periods = slices.DeleteFunc(slices.Clone(periods), func(p energy.Period) bool { return p.Rows == 0 })
 	deeper := level+1 < len(searchLevels)
 	for i := 0; i < len(periods); {
 		j := i + 1 // periods from i on that must be looked into together
@@ -134,20 +137,19 @@ func (h *holeSearch) in(level int, from, to time.Time) ([]energy.Period, error) 
 				return nil, err
 			}
 		}
-		if j < len(periods) {
+		if j < len(periods) && !periods[j-1].Meets(&periods[j].Rollup) {
 			h.add(time.UnixMilli(periods[j-1].Last), time.UnixMilli(periods[j].First))
 		}
 		i = j
 	}
-	return periods, nil
+	return all, nil
 }
 
-// mayHide reports whether there may be a hole between two samples of p. One leaves at least five minutes uncovered;
+// mayHide reports whether there may be a hole between two samples of p. One leaves at least a third of it uncovered;
 // before its first sample and after its last one p may be covered by some that are of no help inside.
 func mayHide(p *energy.Period) bool {
-	base := energy.Base.Milliseconds()
-	outside := min(p.First-p.Start.UnixMilli(), base) + min(p.End.UnixMilli()-p.Last, base)
-	return p.Last-p.First-p.Covered[energy.KnowsPV]+outside >= base
+	outside := min(p.First-p.Start.UnixMilli(), energy.MaxReach) + min(p.End.UnixMilli()-p.Last, energy.MaxReach)
+	return p.Last-p.First-p.Covered[energy.KnowsPV]+outside >= leastHole.Milliseconds()/3
 }
 
 func (h *holeSearch) add(from, to time.Time) {
@@ -158,11 +160,17 @@ func (h *holeSearch) add(from, to time.Time) {
 
 // ends adds the holes at the ends of the span and returns all, ascending.
 func (h *holeSearch) ends(days []energy.Period, sp span) []hole {
+	days = slices.DeleteFunc(slices.Clone(days), func(p energy.Period) bool { return p.Rows == 0 })
 	if len(days) == 0 {
 		h.add(sp.from, sp.to)
 	} else {
-		h.add(sp.from, time.UnixMilli(days[0].First))
-		h.add(time.UnixMilli(days[len(days)-1].Last), sp.to)
+		first, last := &days[0], &days[len(days)-1]
+		if before := time.UnixMilli(first.First); !first.Speaks(before.Sub(sp.from)) {
+			h.add(sp.from, before)
+		}
+		if after := time.UnixMilli(last.Last); !last.Speaks(sp.to.Sub(after)) {
+			h.add(after, sp.to)
+		}
 	}
 	slices.SortFunc(h.found, func(a, b hole) int { return a.From.Compare(b.From) })
 	return h.found

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"math"
+	"slices"
 	"time"
 
 	"sunspool/vps/energy"
@@ -52,6 +53,7 @@ var energyColumns = [energy.Energies]string{
 	energy.SolarHome: "solar_home_kwh", energy.SolarBattery: "solar_battery_kwh", energy.SolarGrid: "solar_grid_kwh",
 	energy.BatteryHome: "battery_home_kwh", energy.BatteryGrid: "battery_grid_kwh",
 	energy.GridHome: "grid_home_kwh", energy.GridBattery: "grid_battery_kwh", energy.Unaccounted: "unaccounted_kwh",
+	energy.Other: "other_generation_kwh",
 }
 
 // calendars are the resolutions of energy: the period of a row, the frame that is answered when no from is given, and
@@ -137,6 +139,7 @@ func (s *Server) framed(c *call, device string, sp span, frame store.Resolution)
 // extent returns the times of the first and the last sample in [from, to), zero when there is none.
 func (s *Server) extent(c *call, device string, from, to time.Time) (first, end time.Time, err error) {
 	years, err := s.periods(c, store.Query{Device: device, From: from, To: to, Resolution: store.Year})
+	years = slices.DeleteFunc(years, func(p energy.Period) bool { return p.Rows == 0 })
 	if err != nil || len(years) == 0 {
 		return first, end, err
 	}
@@ -199,47 +202,6 @@ func minTime(a, b time.Time) time.Time {
 	return b
 }
 
-// rows returns the energy of all periods of sp, those without samples included. The last one ends with sp.
-func (s *Server) rows(c *call, device string, sp span, r store.Resolution) ([]energy.Row, error) {
-	starts, err := sp.starts(r, maxEnergyRows)
-	if err != nil || len(starts) < 2 {
-		return nil, err
-	}
-	found, err := s.periods(c, store.Query{Device: device, From: sp.from, To: sp.to, Resolution: r, Zone: sp.zone})
-	if err != nil {
-		return nil, err
-	}
-	around := func(t time.Time) (all [2]store.Readings, err error) {
-		return ask(s, c, "readings", func(ctx context.Context) (all [2]store.Readings, err error) {
-			all[0], all[1], err = s.Store.Readings(ctx, device, t)
-			return all, err
-		})
-	}
-	first, err := around(sp.from)
-	if err != nil {
-		return nil, err
-	}
-	end, err := around(sp.to)
-	if err != nil {
-		return nil, err
-	}
-	return energy.Table(consecutive(starts, found), first[0], end[1]), nil
-}
-
-// consecutive returns the periods that begin at starts, of which the last one is the end of them all: those that were
-// found, and empty ones between them.
-func consecutive(starts []time.Time, found []energy.Period) []energy.Period {
-	all := make([]energy.Period, len(starts)-1)
-	for i := range all {
-		if len(found) > 0 && found[0].Start.Before(starts[i+1]) {
-			all[i] = found[0]
-			found = found[1:]
-		}
-		all[i].Start, all[i].End = starts[i], starts[i+1]
-	}
-	return all
-}
-
 func tableOf(rows []energy.Row, sp span, label string) energyTable {
 	n := len(rows)
 	t := energyTable{Labels: make([]string, n), From: make([]int64, n), Until: sp.to.Unix(),
@@ -290,12 +252,25 @@ var rowColumns = map[string]func(p *energy.Period, now time.Time) float64{
 	"self_sufficiency_pct": func(p *energy.Period, _ time.Time) float64 { return percent(p.SelfSufficiency()) },
 	"pv_peak_w":            func(p *energy.Period, _ time.Time) float64 { return known(round(p.PVMax, 1), p.Rows > 0) },
 	"pv_peak_at":           func(p *energy.Period, _ time.Time) float64 { return known(float64(p.PVMaxAt/1000), p.Rows > 0) },
-	"import_peak15_w":      func(p *energy.Period, _ time.Time) float64 { return known(round(p.ImportPeak, 1), p.ImportPeakAt > 0) },
-	"import_peak15_at": func(p *energy.Period, _ time.Time) float64 {
-		return known(float64(p.ImportPeakAt/1000), p.ImportPeakAt > 0)
+	"import_peak15_w": func(p *energy.Period, now time.Time) float64 {
+		q, ok := p.Peak(now)
+		mean, _ := q.Mean()
+		return known(round(mean, 1), ok)
 	},
-	"coverage":       func(p *energy.Period, now time.Time) float64 { return round(p.Coverage(now), 4) },
-	"flows_coverage": func(p *energy.Period, now time.Time) float64 { return round(p.FlowsCoverage(now), 4) },
+	"import_peak15_at": func(p *energy.Period, now time.Time) float64 {
+		q, ok := p.Peak(now)
+		return known(float64(q.Start/1000), ok)
+	},
+	"coverage":         coverage(energy.KnowsPV, 4),
+	"load_coverage":    coverage(energy.KnowsLoad, 4),
+	"grid_coverage":    coverage(energy.KnowsGrid, 4),
+	"battery_coverage": coverage(energy.KnowsBattery, 4),
+	"flows_coverage":   coverage(energy.KnowsFlows, 4),
+}
+
+// coverage is the part of a period for which something is known.
+func coverage(knows, digits int) func(*energy.Period, time.Time) float64 {
+	return func(p *energy.Period, now time.Time) float64 { return round(p.Coverage(knows, now), digits) }
 }
 
 func percent(part float64, ok bool) float64 { return known(round(100*part, 1), ok) }

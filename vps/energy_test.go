@@ -419,9 +419,9 @@ func (r *recorder) Each(ctx context.Context, device string, from, to time.Time, 
 	return r.Samples.Each(ctx, device, from, to, func(s wire.Sample) bool { r.read++; return yield(s) })
 }
 
-func (r *recorder) Readings(ctx context.Context, device string, t time.Time) (a, b store.Readings, err error) {
-	r.asked = append(r.asked, "readings")
-	return r.Samples.Readings(ctx, device, t)
+func (r *recorder) Surrounded(ctx context.Context, q store.Query) ([]energy.Period, energy.Around, error) {
+	r.asked = append(r.asked, "surrounded "+string(q.Resolution))
+	return r.Samples.Surrounded(ctx, q)
 }
 
 // TestCostDoesNotDependOnTheDensity: a device that is polled ten times as often costs the same questions, and none of

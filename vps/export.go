@@ -156,19 +156,23 @@ func (e *export) samples() error {
 
 // exportCells are the columns of a period beside its times, energies and counters.
 var exportCells = []struct {
-	name  string
-	value func(p *energy.Period, now time.Time) float64
+	name   string
+	value  func(p *energy.Period, now time.Time) float64
+	always bool // also of a period without samples
 }{
-	{"samples", func(p *energy.Period, _ time.Time) float64 { return float64(p.Rows) }},
-	{"coverage", func(p *energy.Period, now time.Time) float64 { return round(p.Coverage(now), 4) }},
-	{"pv_w", powers["pv_w"]}, {"pv_max_w", powers["pv_max_w"]}, {"load_w", powers["load_w"]},
-	{"battery_w", powers["battery_w"]}, {"grid_w", powers["grid_w"]}, {"soc_pct", powers["soc_pct"]},
+	{"samples", func(p *energy.Period, _ time.Time) float64 { return float64(p.Rows) }, true},
+	{"coverage", rowColumns["coverage"], true},
+	{"pv_w", powers["pv_w"], false}, {"pv_max_w", powers["pv_max_w"], false}, {"load_w", powers["load_w"], false},
+	{"battery_w", powers["battery_w"], false}, {"grid_w", powers["grid_w"], false}, {"soc_pct", powers["soc_pct"], false},
 }
+
+// exportCoverages come last: who counts columns finds the others where they were.
+var exportCoverages = []string{"load_coverage", "grid_coverage", "battery_coverage", "flows_coverage"}
 
 // counterNames are those of the lifetime counters.
 var counterNames = [energy.Counters]string{"pv_total_kwh", "import_total_kwh", "export_total_kwh", "charge_total_kwh", "discharge_total_kwh", "direct_total_kwh"}
 
-// periods writes a line for each period with a sample.
+// periods writes a line for each period of which something is known.
 func (e *export) periods() error {
 	e.begin()
 	for _, cell := range exportCells {
@@ -180,16 +184,15 @@ func (e *export) periods() error {
 	for _, name := range counterNames {
 		e.cell(name)
 	}
+	for _, name := range exportCoverages {
+		e.cell(name)
+	}
 	now := e.s.Now()
 	for from := e.span.from; ; {
 		to := minTime(store.Midnight(from.Year(), from.Month(), from.Day()+exportResolutions[e.resolution], from.Location()), e.span.to)
-		var periods []energy.Period
-		var err error
-		if from.Before(to) {
-			periods, err = e.s.periods(e.c, store.Query{Device: e.device, From: from, To: to, Resolution: e.resolution, Zone: e.span.zone})
-		}
-		for i := range periods {
-			e.period(&periods[i], now)
+		rows, err := e.s.rows(e.c, e.device, span{from, to, e.span.zone}, e.resolution)
+		for i := range rows {
+			e.period(&rows[i], now)
 		}
 		if err == nil {
 			err = e.flush()
@@ -201,18 +204,30 @@ func (e *export) periods() error {
 	}
 }
 
-func (e *export) period(p *energy.Period, now time.Time) {
-	e.times(p.Start)
+// period writes a line, unless nothing at all is known of the period.
+func (e *export) period(row *energy.Row, now time.Time) {
+	var kwh [energy.Energies]float64
+	some := row.Spoken()
+	for i := range kwh {
+		v, from := row.KWh(i)
+		kwh[i] = round(known(v, from != energy.Unknown), 4)
+		some = some || kwh[i] > 0
+	}
+	if !some {
+		return
+	}
+	e.times(row.Start)
 	for _, cell := range exportCells {
-		e.number(cell.value(p, now))
+		e.number(known(cell.value(&row.Period, now), row.Spoken() || cell.always))
 	}
-	row := energy.Row{Period: *p} // without its neighbours only what was integrated can be said
-	for i := range energy.Energies {
-		kwh, from := row.KWh(i)
-		e.number(round(known(kwh, from != energy.Unknown), 4))
+	for _, v := range kwh {
+		e.number(v)
 	}
-	for _, counter := range p.Counters {
-		e.number(known(counter.Last.KWh, counter.Last.Known()))
+	for _, counter := range row.Counters {
+		e.number(known(counter.High, counter.N > 0))
+	}
+	for _, name := range exportCoverages {
+		e.number(rowColumns[name](&row.Period, now))
 	}
 }
 

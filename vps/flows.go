@@ -21,7 +21,8 @@ type flows struct {
 }
 
 func flowsOf(s *wire.Sample) (f flows) {
-	split, home, grid := energy.PowersOf(s).Split()
+	powers := energy.PowersOf(s)
+	split, home, grid := powers.Split()
 	if home {
 		f.SolarHome, f.SolarBattery, f.BatteryHome = watts(split.SolarHome), watts(split.SolarBattery), watts(split.BatteryHome)
 	}

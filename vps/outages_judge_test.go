@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -244,7 +246,10 @@ func (h *house) judgeRollups(p *store.Postgres, stored []wire.Sample) error {
 		if err != nil {
 			return err
 		}
-		want := recount(stored, r)
+		want, err := h.recount(stored, r)
+		if err != nil {
+			return err
+		}
 		wrong := max(len(got), len(want)) - min(len(got), len(want))
 		for i := range min(len(got), len(want)) {
 			if !got[i].Start.Equal(want[i].Start) || !bytes.Equal(got[i].Rollup.Append(nil), want[i].Rollup.Append(nil)) {
@@ -258,29 +263,22 @@ func (h *house) judgeRollups(p *store.Postgres, stored []wire.Sample) error {
 	return nil
 }
 
-// recount makes the periods of samples in ascending order, by the clock of UTC, with nothing kept in between.
-func recount(samples []wire.Sample, r store.Resolution) (periods []energy.Period) {
-	var sum energy.Sum
-	finish := func() {
-		if n := len(periods); n > 0 {
-			periods[n-1].Rollup = sum.Rollup()
+// recount makes the periods of samples by the clock of UTC, in another store that knows nothing but them.
+func (h *house) recount(samples []wire.Sample, r store.Resolution) ([]energy.Period, error) {
+	dir, err := os.MkdirTemp("", "recount-")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(dir)
+	fresh, err := store.OpenBolt(filepath.Join(dir, "fresh.db"))
+	if err != nil {
+		return nil, err
+	}
+	defer fresh.Close()
+	if len(samples) > 0 {
+		if _, err := fresh.Insert(context.Background(), h.device, samples); err != nil {
+			return nil, err
 		}
 	}
-	for len(samples) > 0 {
-		start := samples[0].Time.Truncate(energy.Base)
-		end := start.Add(energy.Base)
-		var base energy.Rollup
-		for len(samples) > 0 && samples[0].Time.Before(end) {
-			base.Add(&samples[0])
-			samples = samples[1:]
-		}
-		if n := len(periods); n == 0 || !start.Before(periods[n-1].End) {
-			finish()
-			from, to := r.Period(start, time.UTC)
-			periods, sum = append(periods, energy.Period{Start: from, End: to}), energy.Sum{}
-		}
-		sum.AddBase(start.UnixMilli(), end.UnixMilli(), &base)
-	}
-	finish()
-	return periods
+	return fresh.Periods(context.Background(), store.Query{Device: h.device, Resolution: r, Zone: time.UTC})
 }

@@ -62,11 +62,13 @@ var powers = map[string]func(p *energy.Period, now time.Time) float64{
 	"battery_home_w": mean(energy.BatteryHome), "battery_grid_w": mean(energy.BatteryGrid),
 	"grid_home_w": mean(energy.GridHome), "grid_battery_w": mean(energy.GridBattery), "unaccounted_w": mean(energy.Unaccounted),
 	"soc_pct": func(p *energy.Period, _ time.Time) float64 {
-		v, ok := p.Average(energy.AvgSOC)
+		v, ok := p.MeanSOC()
 		return round(known(v, ok), 1)
 	},
-	"pv_max_w": func(p *energy.Period, _ time.Time) float64 { return round(known(p.PVMax, p.Rows > 0), 1) },
-	"coverage": func(p *energy.Period, now time.Time) float64 { return round(p.Coverage(now), 3) },
+	"pv_max_w":      func(p *energy.Period, _ time.Time) float64 { return round(known(p.PVMax, p.Rows > 0), 1) },
+	"coverage":      coverage(energy.KnowsPV, 3),
+	"load_coverage": coverage(energy.KnowsLoad, 3), "grid_coverage": coverage(energy.KnowsGrid, 3),
+	"battery_coverage": coverage(energy.KnowsBattery, 3), "flows_coverage": coverage(energy.KnowsFlows, 3),
 }
 
 func mean(e int) func(*energy.Period, time.Time) float64 {
@@ -75,9 +77,8 @@ func mean(e int) func(*energy.Period, time.Time) float64 {
 
 func balance(plus, minus int) func(*energy.Period, time.Time) float64 {
 	return func(p *energy.Period, _ time.Time) float64 {
-		a, ok := p.Mean(plus)
-		b, _ := p.Mean(minus)
-		return round(known(a-b, ok), 1)
+		v, ok := p.Balance(plus, minus)
+		return round(known(v, ok), 1)
 	}
 }
 
@@ -150,7 +151,7 @@ func (s *Server) powers(c *call, device string, query url.Values) (any, error) {
 		}
 		column := make(column, len(periods))
 		for i := range periods {
-			if column[i] = unknown; periods[i].Rows > 0 {
+			if column[i] = unknown; periods[i].Spoken() {
 				column[i] = powers[name](&periods[i], now)
 			}
 		}
@@ -165,7 +166,7 @@ func (s *Server) powers(c *call, device string, query url.Values) (any, error) {
 
 // isFlow reports whether a column is computed from several measurements.
 func isFlow(name string) bool {
-	return strings.Count(name, "_") == 2 && name != "pv_max_w" || name == "unaccounted_w"
+	return strings.Count(name, "_") == 2 && strings.HasSuffix(name, "_w") && name != "pv_max_w" || name == "unaccounted_w"
 }
 
 func newPowers(device string, sp span, resolution string, n int) powersAnswer {
@@ -216,6 +217,7 @@ func gapsOf(periods []energy.Period, end time.Time) []gap {
 		case p.Rows > 0:
 			add(time.UnixMilli(p.First), p)
 			since, before = time.UnixMilli(p.Last), p
+		case p.Spoken(): // by the samples beside it
 		default:
 			if since.IsZero() {
 				since = p.Start
@@ -223,14 +225,16 @@ func gapsOf(periods []energy.Period, end time.Time) []gap {
 			empty++
 		}
 	}
-	add(end, nil)
+	if before == nil || !before.Speaks(end.Sub(since)) {
+		add(end, nil)
+	}
 	return gaps
 }
 
 // dark reports whether an inverter may have gone to sleep after p, or woken up in it: as sleepy.
 func dark(p *energy.Period) bool {
 	pv, ok := p.Mean(energy.PV)
-	return ok && pv <= darkW && p.Covered[energy.KnowsBattery] == 0 && p.Weights[energy.AvgSOC] == 0
+	return ok && pv <= darkW && p.Covered[energy.KnowsBattery] == 0 && p.Covered[energy.KnowsSOC] == 0
 }
 
 // rawPowers returns the samples themselves.

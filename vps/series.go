@@ -51,9 +51,11 @@ func (s *Server) series(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	answer := wire.Series{DeviceID: device, Frame: name, Buckets: make([]wire.Bucket, len(periods))}
+	answer := wire.Series{DeviceID: device, Frame: name, Buckets: make([]wire.Bucket, 0, len(periods))}
 	for i := range periods {
-		answer.Buckets[i] = periods[i].Bucket()
+		if periods[i].Rows > 0 {
+			answer.Buckets = append(answer.Buckets, periods[i].Bucket())
+		}
 	}
 	return answer, nil
 }

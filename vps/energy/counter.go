@@ -13,77 +13,52 @@ const (
 	Counters
 )
 
-// ReadingsOf returns what the counters show in s.
-func ReadingsOf(s *wire.Sample) (all [Counters]Reading) {
-	for i, v := range [Counters]*float64{s.PVTotalKWh, s.ImportTotalKWh, s.ExportTotalKWh, s.ChargeTotalKWh, s.DischargeTotalKWh, s.DirectTotalKWh} {
-		if v != nil {
-			all[i] = Reading{s.Time.UnixMilli(), *v}
+// measured are the energies that the counters count.
+var measured = [Counters]int{PV, Import, Export, Charge, Discharge, SolarHome}
+
+// Meter returns the lifetime counter that shows an energy; false for those that have none.
+func Meter(energy int) (counter int, ok bool) {
+	switch energy {
+	case PV:
+		return PVTotal, true
+	case Import:
+		return ImportTotal, true
+	case Export:
+		return ExportTotal, true
+	case Charge:
+		return ChargeTotal, true
+	case Discharge:
+		return DischargeTotal, true
+	}
+	return 0, false
+}
+
+// read adds what the counters show in s. 0 is no reading: dongles give it for what they do not know.
+func (r *Rollup) read(s *wire.Sample, ms int64) {
+	for k, v := range [Counters]*float64{s.PVTotalKWh, s.ImportTotalKWh, s.ExportTotalKWh, s.ChargeTotalKWh, s.DischargeTotalKWh, s.DirectTotalKWh} {
+		if v == nil || *v <= 0 {
+			continue
 		}
-	}
-	return all
-}
-
-// Reading is what a counter showed at a time. The zero Reading is none.
-type Reading struct {
-	At  int64 // ms since 1970
-	KWh float64
-}
-
-// Known reports whether there is a reading.
-func (r Reading) Known() bool { return r.At != 0 }
-
-// Counter is what a lifetime counter did in a span of time.
-type Counter struct {
-	First, Last Reading
-	Rise        float64 // kWh between them
-	Jumps       int64   // times it went back, or up by more than any inverter makes: another counter from then on
-}
-
-// maxPowerKW is far more than any inverter with such a counter has; a counter is known to a tenth of a kWh, and some
-// dongles give it minutes late.
-const (
-	maxPowerKW = 500
-	slackKWh   = 1
-)
-
-// Delta returns the energy between two readings of one counter; false when it cannot be the same counter: it went back,
-// as with an inverter that was replaced, or jumped as some dongles do after an update.
-func Delta(from, to Reading) (kwh float64, ok bool) {
-	kwh = to.KWh - from.KWh
-	hours := float64(to.At-from.At) / 3.6e6
-	if kwh < 0 || kwh > slackKWh+maxPowerKW*hours {
-		return 0, false
-	}
-	return kwh, true
-}
-
-func (c *Counter) add(r Reading) {
-	if c.Last.Known() {
-		rise, ok := Delta(c.Last, r)
-		if !ok {
-			c.Jumps++
+		at := r.Energy[measured[k]]
+		c := &r.Counters[k]
+		if c.N > 0 && *v == c.High && len(c.earlier) == 0 { // as most are
+			c.N++
+			c.Last, c.leave = ms, at
+			continue
 		}
-		c.Rise += rise
-	} else {
-		c.First = r
+		c.push(Level{First: ms, Since: ms, Last: ms, Low: *v, High: *v, N: 1, enter: at, mark: at, leave: at}, r.Power)
 	}
-	c.Last = r
 }
 
-// join adds what the counter did later.
-func (c *Counter) join(o *Counter) {
-	if !o.Last.Known() {
-		return
-	}
-	if !c.Last.Known() {
-		*c = *o
-		return
-	}
-	rise, ok := Delta(c.Last, o.First)
-	if !ok {
-		c.Jumps++
-	}
-	c.Rise += rise + o.Rise
-	c.Jumps += o.Jumps
-	c.Last = o.Last
+// Measured returns the energy that a counter counts.
+func Measured(counter int) int { return measured[counter] }
+
+// leastStanding is what the powers may integrate to, W·ms, while a counter stands, for that to be of no interest.
+const leastStanding = 0.001 * kWh
+
+// Stands reports whether a counter did not rise in all of r although something was made: it rose last before, and how much
+// was made since is not known.
+func (r *Rollup) Stands(counter int) bool {
+	c := &r.Counters[counter]
+	return len(c.earlier) == 0 && c.Step == 0 && r.Energy[measured[counter]] > leastStanding
 }

@@ -1,6 +1,10 @@
 package energy
 
-import "sunspool/wire"
+import (
+	"math"
+
+	"sunspool/wire"
+)
 
 // Flows says where power or energy goes, in the unit of what it was split from. None but Unaccounted is negative.
 type Flows struct {
@@ -10,26 +14,39 @@ type Flows struct {
 	Unaccounted                        float64 // what the measurements do not explain, of either sign
 }
 
-// Powers are what one sample says of an instant, W. What is not known is nil.
+// Powers are what one sample says of an instant, W, and the state of charge, %. What is not known is nil.
 type Powers struct {
-	PV                    float64
-	Load, Battery, Export *float64
+	PV                         float64
+	Load, Battery, Export, SOC *float64
 }
 
 // PowersOf returns the powers of s.
 func PowersOf(s *wire.Sample) Powers {
-	return Powers{PV: s.PVPowerW, Load: s.LoadPowerW, Battery: s.BatteryPowerW, Export: s.ExportPowerW}
+	return Powers{PV: s.PVPowerW, Load: s.LoadPowerW, Battery: s.BatteryPowerW, Export: s.ExportPowerW, SOC: s.BatterySOCPct}
+}
+
+// noiseW is how far below 0 a load may be for reading its parts at different times.
+const noiseW = 50
+
+// house returns what the house takes; false when that is not known, as with another generator behind the meter, which
+// makes the load of the inverter less than 0.
+func (p *Powers) house() (watts float64, ok bool) {
+	if p.Load == nil || *p.Load < -noiseW {
+		return 0, false
+	}
+	return max(*p.Load, 0), true
 }
 
 // Split divides the powers of one instant: solar serves the house first, then the battery, then the grid; the battery
 // serves the house, then the grid; the grid serves what is left. Without a load nothing can be said, and home is false;
 // without a meter nothing of the grid, and grid is false. A battery that is absent does nothing: a unit that has one
 // always says what it does.
-func (p Powers) Split() (f Flows, home, grid bool) {
-	if p.Load == nil {
+func (p *Powers) Split() (f Flows, home, grid bool) {
+	load, ok := p.house()
+	if !ok {
 		return f, false, false
 	}
-	pv, load := max(p.PV, 0), max(*p.Load, 0)
+	pv := max(p.PV, 0)
 	charge, discharge := p.battery()
 	f.SolarHome = min(pv, load)
 	f.SolarBattery = min(pv-f.SolarHome, charge)
@@ -42,13 +59,23 @@ func (p Powers) Split() (f Flows, home, grid bool) {
 	f.BatteryGrid = min(discharge-f.BatteryHome, exported-f.SolarGrid)
 	f.GridHome = min(imported, load-f.SolarHome-f.BatteryHome)
 	f.GridBattery = min(imported-f.GridHome, charge-f.SolarBattery)
-	f.Unaccounted = p.PV + discharge + imported - *p.Load - charge - exported
+	f.Unaccounted = pv + discharge + imported - load - charge - exported
 	return f, true, true
 }
 
-func (p Powers) battery() (charge, discharge float64) {
+func (p *Powers) battery() (charge, discharge float64) {
 	if p.Battery == nil {
 		return 0, 0
 	}
 	return max(*p.Battery, 0), max(-*p.Battery, 0)
+}
+
+func (p *Powers) greatest() float64 {
+	most := math.Abs(p.PV)
+	for _, v := range [...]*float64{p.Load, p.Battery, p.Export} {
+		if v != nil {
+			most = max(most, math.Abs(*v))
+		}
+	}
+	return min(most, mostW)
 }

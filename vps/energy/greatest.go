@@ -1,10 +1,6 @@
 package energy
 
-import (
-	"math"
-
-	"sunspool/wire"
-)
+import "sunspool/wire"
 
 // mostW bounds what one sample may make of a unit: more than any inverter with such counters has.
 const mostW = 500_000
@@ -12,11 +8,6 @@ const mostW = 500_000
 // GreatestW returns the greatest power that s shows of its unit, W, the rated one included: no counter of the unit can
 // rise faster for long.
 func GreatestW(s *wire.Sample) float64 {
-	most := math.Abs(s.PVPowerW)
-	for _, v := range [...]*float64{s.LoadPowerW, s.BatteryPowerW, s.ExportPowerW} {
-		if v != nil {
-			most = max(most, math.Abs(*v))
-		}
-	}
-	return min(max(most, 1000*s.Values["nominal_power"]), mostW)
+	p := PowersOf(s)
+	return min(max(p.greatest(), 1000*s.Values["nominal_power"]), mostW)
 }

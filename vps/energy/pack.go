@@ -6,136 +6,255 @@ import (
 	"math/bits"
 )
 
-// The packed form of a rollup, at rest in a store: the version, one bit for each word of it that is not zero, then those
-// words, eight bytes each, little-endian. A rollup of another version counts as absent and is computed anew: the version
-// changes with the words and with the arithmetic that makes them. Where samples were pruned only the rollup is left: once
-// a version was released, Read must go on to read it.
-const packVersion = 1
+// The packed form of a rollup, at rest in a store: the version, one bit for each word of it that is not as usual, then
+// those words, eight bytes each, little-endian, each XOR what is usual for it; then whatever levels its counters have
+// beside the last. The version changes with the words and with the arithmetic that makes them. Where samples were pruned
+// only the rollup is left: once a version was released, Read must go on to read it.
+const PackVersion = 2
 
 const (
-	integers = 9 + averages + knowledge + Counters*3
-	numbers  = 2 + averages + Energies + Counters*3 + len(ends{})
-	words    = integers + numbers
+	words    = 8 + 3 + 2*averages + Knowledge + Energies + meterless + 9 + 13 + Counters*levelWords
 	maskSize = (words + 7) / 8
+
+	levelWords = 10
+	levelSize  = 1 + 8*levelWords
 )
 
-// ends are the powers of the head and of the tail; which of them are known are bits beside them, for 0 W is another thing.
-type ends [8]float64
+// codec writes or reads the words of a rollup, in one order for both.
+type codec struct {
+	mask, rest []byte // when reading, words that are left
+	word       int
+	out        []byte // when writing
+	writes     bool
+	beside     int64 // levels that follow
+}
 
-// pointers returns where the words of r are.
-func (r *Rollup) pointers(ends *ends, known *int64) (i [integers]*int64, f [numbers]*float64) {
-	ni, nf := 0, 0
-	integer := func(p *int64) { i[ni] = p; ni++ }
-	number := func(p *float64) { f[nf] = p; nf++ }
-	for _, p := range [...]*int64{&r.Rows, &r.Count, &r.First, &r.Last, &r.PVMaxAt, &r.ImportPeakAt, &r.headGap, &r.tailGap, known} {
-		integer(p)
+func (c *codec) bits(v, usual uint64) uint64 {
+	at, bit := c.word/8, byte(1)<<(c.word%8)
+	c.word++
+	if c.writes {
+		if v != usual {
+			c.mask[at] |= bit
+			c.out = binary.LittleEndian.AppendUint64(c.out, v^usual)
+		}
+		return v
 	}
-	number(&r.PVMax)
-	number(&r.ImportPeak)
-	for k := range averages {
-		integer(&r.Weights[k])
-		number(&r.Sums[k])
+	if c.mask[at]&bit != 0 {
+		usual ^= binary.LittleEndian.Uint64(c.rest)
+		c.rest = c.rest[8:]
 	}
-	for k := range knowledge {
-		integer(&r.Covered[k])
+	return usual
+}
+
+func (c *codec) integer(p *int64, usual int64) { *p = int64(c.bits(uint64(*p), uint64(usual))) }
+
+func (c *codec) number(p *float64, usual float64) {
+	*p = math.Float64frombits(c.bits(math.Float64bits(*p), math.Float64bits(usual)))
+}
+
+func (c *codec) rollup(r *Rollup) {
+	var old int64
+	if r.Old {
+		old = 1
 	}
-	for k := range Energies {
-		number(&r.Energy[k])
+	c.integer(&old, 0)
+	r.Old = old != 0
+	beside := int64(r.besides())
+	c.integer(&beside, 0)
+	c.beside = beside
+	c.integer(&r.Rows, 0)
+	c.integer(&r.Count, r.Rows)
+	c.integer(&r.First, 0)
+	c.integer(&r.Last, 0)
+	c.integer(&r.PVMaxAt, r.First)
+	c.integer(&r.apart, max(r.Rows-1, 0))
+	c.number(&r.PVMax, 0)
+	c.number(&r.Power, r.PVMax)
+	for i := range averages {
+		c.integer(&r.Weights[i], r.Count)
+		c.number(&r.Sums[i], 0)
 	}
+	c.number(&r.SOC, 0)
+	for i := range Knowledge {
+		c.integer(&r.Covered[i], r.Covered[KnowsPV]*int64(min(i, 1)))
+	}
+	for i := range Energies {
+		c.number(&r.Energy[i], 0)
+	}
+	for i := range meterless {
+		c.number(&r.alone[i], 0)
+	}
+	c.quarters(r)
+	c.ends(r)
 	for k := range Counters {
-		c := &r.Counters[k]
-		integer(&c.First.At)
-		integer(&c.Last.At)
-		integer(&c.Jumps)
-		number(&c.First.KWh)
-		number(&c.Last.KWh)
-		number(&c.Rise)
+		c.counter(r, k)
 	}
-	for k := range ends {
-		number(&ends[k])
+}
+
+func (c *codec) quarters(r *Rollup) {
+	start := int64(0)
+	if r.Rows > 0 {
+		start = quarterOf(r.First)
 	}
-	return i, f
+	c.integer(&r.from.Start, start)
+	c.number(&r.from.Energy, r.Energy[Import])
+	c.integer(&r.from.Covered, r.Covered[KnowsGrid])
+	for _, q := range [...]*Quarter{&r.peak, &r.to} {
+		c.integer(&q.Start, 0)
+		c.number(&q.Energy, 0)
+		usual := int64(0)
+		if q.Start != 0 {
+			usual = quarterMS
+		}
+		c.integer(&q.Covered, usual)
+	}
+}
+
+// ends are the powers of the head and of the tail; which of them are known are bits beside them, for 0 W is another thing.
+func (c *codec) ends(r *Rollup) {
+	var known int64
+	all := [...]**float64{&r.head.Load, &r.head.Battery, &r.head.Export, &r.head.SOC, &r.tail.Load, &r.tail.Battery, &r.tail.Export, &r.tail.SOC}
+	for i, p := range all {
+		if *p != nil {
+			known |= 1 << i
+		}
+	}
+	c.integer(&known, 0)
+	reach := int64(0)
+	if r.Rows > 0 {
+		reach = aloneReach
+	}
+	c.integer(&r.head.reach, reach)
+	c.integer(&r.tail.reach, r.head.reach)
+	c.number(&r.head.PV, 0)
+	c.number(&r.tail.PV, r.head.PV)
+	var values [len(all)]float64
+	for i, p := range all {
+		if *p != nil {
+			values[i] = **p
+		}
+		usual := 0.0
+		if i >= len(all)/2 {
+			usual = values[i-len(all)/2]
+		}
+		c.number(&values[i], usual)
+		switch {
+		case known&(1<<i) == 0:
+			*p = nil
+		case !c.writes:
+			*p = new(values[i])
+		}
+	}
+}
+
+// counter is the last level of counter k. 0 kWh is no reading, so one that shows it has none.
+func (c *codec) counter(r *Rollup, k int) {
+	l := &r.Counters[k].Level
+	c.number(&l.Low, 0)
+	if l.Low == 0 {
+		c.word += levelWords - 1
+		return
+	}
+	c.integer(&l.N, r.Rows)
+	c.integer(&l.First, r.First)
+	c.integer(&l.Last, r.Last)
+	c.integer(&l.Since, l.First)
+	c.number(&l.High, l.Low)
+	c.number(&l.Step, 0)
+	c.number(&l.enter, 0)
+	c.number(&l.mark, l.enter)
+	c.number(&l.leave, r.Energy[measured[k]])
+}
+
+// besides returns how many levels the counters have beside the last.
+func (r *Rollup) besides() (n int) {
+	for k := range r.Counters {
+		n += len(r.Counters[k].earlier)
+	}
+	return n
 }
 
 // Append appends the packed form of r to b.
 func (r *Rollup) Append(b []byte) []byte {
-	ends, known := r.packEnds()
-	ints, floats := r.pointers(&ends, &known)
-	b = append(b, packVersion)
-	mask := len(b)
+	b = append(b, PackVersion)
+	start := len(b)
 	b = append(b, make([]byte, maskSize)...)
-	word := 0
-	put := func(v uint64) {
-		if v != 0 {
-			b[mask+word/8] |= 1 << (word % 8)
-			b = binary.LittleEndian.AppendUint64(b, v)
+	var mask [maskSize]byte
+	c := codec{mask: mask[:], out: b, writes: true}
+	c.rollup(r)
+	b = c.out
+	copy(b[start:], mask[:])
+	for k := range Counters {
+		for i := range r.Counters[k].earlier {
+			b = append(b, byte(k))
+			for _, p := range r.Counters[k].earlier[i].words() {
+				b = binary.LittleEndian.AppendUint64(b, p.get())
+			}
 		}
-		word++
-	}
-	for _, p := range ints {
-		put(uint64(*p))
-	}
-	for _, p := range floats {
-		put(math.Float64bits(*p))
 	}
 	return b
 }
 
 // Read sets r to what Append wrote, and reports whether b is that, whole.
 func (r *Rollup) Read(b []byte) bool {
-	if len(b) < 1+maskSize || b[0] != packVersion {
+	if len(b) > 0 && b[0] == 1 {
+		return r.readVersion1(b)
+	}
+	if len(b) < 1+maskSize || b[0] != PackVersion {
 		return false
 	}
-	mask, b := b[1:1+maskSize], b[1+maskSize:]
+	mask, rest := b[1:1+maskSize], b[1+maskSize:]
 	n := 0
 	for _, m := range mask {
 		n += bits.OnesCount8(m)
 	}
-	if len(b) != 8*n || words%8 != 0 && mask[maskSize-1]>>(words%8) != 0 {
+	if len(rest) < 8*n || words%8 != 0 && mask[maskSize-1]>>(words%8) != 0 {
 		return false
 	}
 	*r = Rollup{}
-	var ends ends
-	var known int64
-	ints, floats := r.pointers(&ends, &known)
-	word := 0
-	next := func() (v uint64) {
-		if mask[word/8]&(1<<(word%8)) != 0 {
-			v, b = binary.LittleEndian.Uint64(b), b[8:]
+	c := codec{mask: mask, rest: rest[: 8*n : 8*n]}
+	c.rollup(r)
+	if len(c.rest) != 0 || int64(len(rest)-8*n) != c.beside*levelSize {
+		return false // a counter without a reading has words all the same, or levels are missing
+	}
+	for rest = rest[8*n:]; len(rest) > 0; rest = rest[levelSize:] {
+		if rest[0] >= Counters {
+			return false
 		}
-		word++
-		return v
+		var l Level
+		for i, p := range l.words() {
+			p.set(binary.LittleEndian.Uint64(rest[1+8*i:]))
+		}
+		counter := &r.Counters[rest[0]]
+		counter.earlier = append(counter.earlier, l)
 	}
-	for _, p := range ints {
-		*p = int64(next())
-	}
-	for _, p := range floats {
-		*p = math.Float64frombits(next())
-	}
-	r.unpackEnds(&ends, known)
 	return true
 }
 
-func (r *Rollup) packEnds() (all ends, known int64) {
-	all[0], all[4] = r.head.PV, r.tail.PV
-	for k, p := range r.ends() {
-		if p != nil && *p != nil {
-			all[k], known = **p, known|1<<k
-		}
-	}
-	return all, known
+// word is one of the words of a level.
+type word struct {
+	integer *int64
+	number  *float64
 }
 
-func (r *Rollup) unpackEnds(all *ends, known int64) {
-	r.head.PV, r.tail.PV = all[0], all[4]
-	for k, p := range r.ends() {
-		if p != nil && known&(1<<k) != 0 {
-			*p = new(all[k])
-		}
+func (w word) get() uint64 {
+	if w.integer != nil {
+		return uint64(*w.integer)
+	}
+	return math.Float64bits(*w.number)
+}
+
+func (w word) set(v uint64) {
+	if w.integer != nil {
+		*w.integer = int64(v)
+	} else {
+		*w.number = math.Float64frombits(v)
 	}
 }
 
-// ends are where the powers are that may be absent, by their place.
-func (r *Rollup) ends() [len(ends{})]**float64 {
-	return [...]**float64{nil, &r.head.Load, &r.head.Battery, &r.head.Export, nil, &r.tail.Load, &r.tail.Battery, &r.tail.Export}
+func (l *Level) words() [levelWords]word {
+	return [levelWords]word{
+		{integer: &l.First}, {integer: &l.Since}, {integer: &l.Last}, {integer: &l.N},
+		{number: &l.Low}, {number: &l.High}, {number: &l.Step}, {number: &l.enter}, {number: &l.mark}, {number: &l.leave},
+	}
 }

@@ -1,10 +1,11 @@
 // Package energy computes what samples mean: rollups of spans of time, the energy in them and where it went. It is
 // arithmetic alone: no clock, no store.
 //
-//	samples ──Add──> Rollup of five minutes ──Sum──> hour ──Sum──> day          (kept by a store)
-//	                        └────────────────────────┴──────────────┴──Sum──> any local period, for readers
+//	samples ──Add──> Rollup of five minutes ──Sum──> hour ──Sum──> day       (kept by a store)
+//	                        └────────────────────────┴──────────────┴──Line──> any local periods ──Table──> kWh
 //
-// A rollup is a pure function of the samples in its span, so that one can always be computed anew and compared.
+// A rollup is a pure function of the samples in its span, so that one can always be computed anew and compared. It ends
+// with its first and its last sample: how far these speak is known only beside their neighbours.
 package energy
 
 import (
@@ -17,17 +18,7 @@ import (
 // Base is the span of the shortest rollup. It divides the hours of every time zone on earth.
 const Base = 5 * time.Minute
 
-// How long a sample speaks. Between two samples each does for half of the time, if they are not too far apart: a poll in
-// five minutes is slow, a hole of more than six is one. Before the first and after the last sample of an hour, and at a
-// hole, a sample speaks three times as long as its other neighbour is away, because polls are not regular where a dongle
-// is bad, but not beyond its five minutes; one that is alone as long as the shortest poll, or, if it is made of many raw
-// samples, as long as these took at least. MaxReach is the longest, on one side of two.
-const (
-	MaxReach   = int64(3 * time.Minute / time.Millisecond) // ms
-	aloneReach = int64(5 * time.Second / time.Millisecond)
-)
-
-// Averages are the values that a series averages, weighted by the samples' counts.
+// Averages are the values of which the contract has means, weighed by the samples' counts.
 const (
 	AvgPV = iota
 	AvgBattery
@@ -37,7 +28,7 @@ const (
 	averages
 )
 
-// Energies in a Rollup, W·ms; see KWh. All but the first six are those of Flows.
+// Energies in a Rollup, W·ms; see KWh. Those from SolarHome to GridBattery are those of Flows.
 const (
 	PV = iota
 	Load
@@ -53,6 +44,7 @@ const (
 	GridHome
 	GridBattery
 	Unaccounted
+	Other // of another generator behind the meter: what it gave beyond the load, so at least so much
 	Energies
 )
 
@@ -63,7 +55,9 @@ const (
 	KnowsGrid
 	KnowsBattery
 	KnowsFlows // load and grid
-	knowledge
+	KnowsSOC
+	KnowsOther // a load of either sign
+	Knowledge
 )
 
 // Needs says for each energy which of the covered times is its own.
@@ -71,7 +65,13 @@ var Needs = [Energies]int{
 	PV: KnowsPV, Load: KnowsLoad, Import: KnowsGrid, Export: KnowsGrid, Charge: KnowsBattery, Discharge: KnowsBattery,
 	SolarHome: KnowsLoad, SolarBattery: KnowsLoad, BatteryHome: KnowsLoad,
 	SolarGrid: KnowsFlows, BatteryGrid: KnowsFlows, GridHome: KnowsFlows, GridBattery: KnowsFlows, Unaccounted: KnowsFlows,
+	Other: KnowsOther,
 }
+
+// Flows that are known without a meter, and what of them belongs to times without one.
+const meterless = 3
+
+var aloneFlows = [meterless]int{SolarHome, SolarBattery, BatteryHome}
 
 // Rollup is what is known of a span of time. The zero Rollup is that of a span without samples. Times are milliseconds
 // since 1970.
@@ -79,30 +79,29 @@ type Rollup struct {
 	Rows        int64 // stored samples
 	Count       int64 // raw samples, the sum of their counts
 	First, Last int64 // times of samples
+	apart       int64 // samples that are a second or more after the one before
 
 	Sums    [averages]float64
 	Weights [averages]int64 // raw samples that had the value
 
 	PVMax   float64 // W
 	PVMaxAt int64
-
-	// ImportPeak is the highest mean import in a quarter-hour of the clock, W, among those that begin in the span.
-	// Base rollups have none: a quarter-hour is longer.
-	ImportPeak   float64
-	ImportPeakAt int64 // start of the quarter-hour, 0 for none
+	Power   float64 // the greatest of any kind, W
 
 	Energy  [Energies]float64 // W·ms in the covered time
-	Covered [knowledge]int64  // ms for which a sample speaks
+	Covered [Knowledge]int64  // ms for which a sample speaks
+	SOC     float64           // %·ms
+	alone   [meterless]float64
 
 	Counters [Counters]Counter
 
+	peak     Quarter // the highest of the quarter-hours between the first and the last one
+	from, to Quarter // the first and the last one, which may go on outside; to is zero when they are the same
+
+	head, tail end // the first sample and the last one
+
 	// Old is set when something of it was counted by an earlier version of this program, by other rules.
 	Old bool
-
-	// Of a base rollup: its first and its last sample, which speak beyond it as far as Sum finds no other, and how far
-	// from them, ms, its second and its last but one are; 0 for a sample that is alone.
-	head, tail       Powers
-	headGap, tailGap int64
 }
 
 // Add adds s to a base rollup. Samples must come in ascending order of time.
@@ -111,49 +110,33 @@ func (r *Rollup) Add(s *wire.Sample) {
 	if r.Rows == 0 || s.PVPowerW > r.PVMax {
 		r.PVMax, r.PVMaxAt = s.PVPowerW, now
 	}
-	r.average(s)
+	r.Power = max(r.Power, p.greatest())
+	r.weigh(s)
+	here := end{p, reachOf(s)}
 	if r.Rows == 0 {
-		r.First, r.head = now, p
+		r.First, r.head = now, here
+		r.from = Quarter{Start: quarterOf(now)}
 	} else {
 		gap := now - r.Last
-		if r.Rows == 1 {
-			r.headGap = gap
+		if gap >= near {
+			r.apart++
 		}
-		r.tailGap = gap
-		r.cover(r.tail, beforeMiddle(gap))
-		r.cover(p, afterMiddle(gap))
+		left, right := r.tail.share(&here, gap)
+		r.spend(&r.tail.Powers, left)
+		r.spend(&p, right)
 	}
-	r.Last, r.tail = now, p
+	r.Last, r.tail = now, here
 	r.Rows++
-	for i, reading := range ReadingsOf(s) {
-		if reading.Known() {
-			r.Counters[i].add(reading)
-		}
-	}
+	r.read(s, now)
 }
 
-// Precede adds a base rollup of samples that are all before those of r, for when the samples of r are gone. The time
-// between the two is not covered.
-func (r *Rollup) Precede(earlier *Rollup) {
-	sum := Sum{total: *earlier}
-	sum.add(r)
-	sum.total.tail, sum.total.tailGap = r.tail, r.tailGap
-	*r = sum.total
+// spend covers a time inside of a base rollup.
+func (r *Rollup) spend(p *Powers, ms int64) {
+	r.cover(p, ms)
+	r.quarter(p.quarter(r.from.Start, ms))
 }
 
-// beforeMiddle and afterMiddle are how long two samples speak for the time between them.
-func beforeMiddle(gap int64) int64 { return min(gap/2, MaxReach) }
-func afterMiddle(gap int64) int64  { return min(gap-gap/2, MaxReach) }
-
-// reach is how far a sample speaks into the unknown whose neighbour on the other side is gap away.
-func reach(gap int64) int64 {
-	if gap > 2*MaxReach {
-		return aloneReach
-	}
-	return min(3*gap, 2*MaxReach)
-}
-
-func (r *Rollup) average(s *wire.Sample) {
+func (r *Rollup) weigh(s *wire.Sample) {
 	n := int64(s.Count)
 	r.Count += n
 	for i, v := range [averages]*float64{&s.PVPowerW, s.BatteryPowerW, s.BatterySOCPct, s.LoadPowerW, s.ExportPowerW} {
@@ -165,13 +148,18 @@ func (r *Rollup) average(s *wire.Sample) {
 }
 
 // cover adds the energy of p over a time of ms.
-func (r *Rollup) cover(p Powers, ms int64) {
+func (r *Rollup) cover(p *Powers, ms int64) {
 	t := float64(ms)
 	r.Covered[KnowsPV] += ms
 	r.Energy[PV] += max(p.PV, 0) * t
 	if p.Load != nil {
-		r.Covered[KnowsLoad] += ms
-		r.Energy[Load] += *p.Load * t
+		r.Covered[KnowsOther] += ms
+		if load, ok := p.house(); ok {
+			r.Covered[KnowsLoad] += ms
+			r.Energy[Load] += load * t
+		} else {
+			r.Energy[Other] -= *p.Load * t
+		}
 	}
 	if p.Export != nil {
 		r.Covered[KnowsGrid] += ms
@@ -184,29 +172,120 @@ func (r *Rollup) cover(p Powers, ms int64) {
 		r.Energy[Charge] += charge * t
 		r.Energy[Discharge] += discharge * t
 	}
-	f, home, grid := p.Split()
-	if home {
-		r.Energy[SolarHome] += f.SolarHome * t
-		r.Energy[SolarBattery] += f.SolarBattery * t
-		r.Energy[BatteryHome] += f.BatteryHome * t
+	if p.SOC != nil {
+		r.Covered[KnowsSOC] += ms
+		r.SOC += *p.SOC * t
 	}
-	if grid {
-		r.Covered[KnowsFlows] += ms
-		r.Energy[SolarGrid] += f.SolarGrid * t
-		r.Energy[BatteryGrid] += f.BatteryGrid * t
-		r.Energy[GridHome] += f.GridHome * t
-		r.Energy[GridBattery] += f.GridBattery * t
-		r.Energy[Unaccounted] += f.Unaccounted * t
-	}
+	r.flow(p, ms)
 }
 
-// Average returns the mean of one of the averaged values, weighted by counts; false when no sample had it.
-func (r *Rollup) Average(i int) (float64, bool) {
-	v := r.Sums[i] / float64(r.Weights[i])
-	return v, r.Weights[i] > 0 && !math.IsNaN(v) && !math.IsInf(v, 0) // a sum of absurd values is not a number for JSON
+func (r *Rollup) flow(p *Powers, ms int64) {
+	f, home, grid := p.Split()
+	if !home {
+		return
+	}
+	t := float64(ms)
+	r.Energy[SolarHome] += f.SolarHome * t
+	r.Energy[SolarBattery] += f.SolarBattery * t
+	r.Energy[BatteryHome] += f.BatteryHome * t
+	if !grid {
+		r.alone[0] += f.SolarHome * t
+		r.alone[1] += f.SolarBattery * t
+		r.alone[2] += f.BatteryHome * t
+		return
+	}
+	r.Covered[KnowsFlows] += ms
+	r.Energy[SolarGrid] += f.SolarGrid * t
+	r.Energy[BatteryGrid] += f.BatteryGrid * t
+	r.Energy[GridHome] += f.GridHome * t
+	r.Energy[GridBattery] += f.GridBattery * t
+	r.Energy[Unaccounted] += f.Unaccounted * t
+}
+
+// merge adds a rollup of later samples; what is between the two is covered already.
+func (r *Rollup) merge(o *Rollup) {
+	if o.Rows == 0 {
+		return
+	}
+	switch {
+	case r.Rows == 0:
+		r.First, r.head = o.First, o.head
+	case o.First-r.Last >= near:
+		r.apart++
+	}
+	r.apart += o.apart
+	if r.Rows == 0 || o.PVMax > r.PVMax {
+		r.PVMax, r.PVMaxAt = o.PVMax, o.PVMaxAt
+	}
+	r.Power = max(r.Power, o.Power)
+	for k := range Counters {
+		r.Counters[k].join(&o.Counters[k], r.Energy[measured[k]], r.Power)
+	}
+	r.Last, r.tail = o.Last, o.tail
+	r.add(o)
+	r.quarter(o.from)
+	r.rival(o.peak)
+	r.quarter(o.to)
+}
+
+// add adds the sums of o.
+func (r *Rollup) add(o *Rollup) {
+	r.Rows += o.Rows
+	r.Count += o.Count
+	for i := range averages {
+		r.Sums[i] += o.Sums[i]
+		r.Weights[i] += o.Weights[i]
+	}
+	r.SOC += o.SOC
+	for i := range Energies {
+		r.Energy[i] += o.Energy[i]
+	}
+	for i := range Knowledge {
+		r.Covered[i] += o.Covered[i]
+	}
+	for i := range meterless {
+		r.alone[i] += o.alone[i]
+	}
+	r.Old = r.Old || o.Old
+}
+
+// Precede adds a base rollup of samples that are all before those of r, for when the samples of r are gone.
+func (r *Rollup) Precede(earlier *Rollup) {
+	var sum Sum
+	sum.join(earlier)
+	sum.join(r)
+	*r = sum.total
 }
 
 // KWh returns one of the energies; false when no sample of the span could know it.
 func (r *Rollup) KWh(i int) (float64, bool) {
 	return r.Energy[i] / 3.6e9, r.Covered[Needs[i]] > 0
+}
+
+// Mean returns the mean of a power over the time for which it is known, W; false when nothing is.
+func (r *Rollup) Mean(energy int) (float64, bool) {
+	covered := r.Covered[Needs[energy]]
+	if covered == 0 || ofBattery(energy) && r.Covered[KnowsBattery] == 0 {
+		return 0, false
+	}
+	return finite(r.Energy[energy] / float64(covered))
+}
+
+// MeanSOC returns the mean state of charge, %.
+func (r *Rollup) MeanSOC() (float64, bool) {
+	if r.Covered[KnowsSOC] == 0 {
+		return 0, false
+	}
+	return finite(r.SOC / float64(r.Covered[KnowsSOC]))
+}
+
+// finite keeps out what a sum of absurd values is: no number for JSON.
+func finite(v float64) (float64, bool) { return v, !math.IsNaN(v) && !math.IsInf(v, 0) }
+
+func ofBattery(energy int) bool {
+	switch energy {
+	case SolarBattery, BatteryHome, BatteryGrid, GridBattery:
+		return true
+	}
+	return false
 }

@@ -23,30 +23,72 @@ func baseOf(start, end time.Time, samples []wire.Sample) (r Rollup) {
 	return r
 }
 
-// rollupOf sums the base rollups of [start, end).
-func rollupOf(start, end time.Time, samples []wire.Sample) Rollup {
-	i, _ := slices.BinarySearchFunc(samples, start, func(s wire.Sample, t time.Time) int { return s.Time.Compare(t) })
-	j, _ := slices.BinarySearchFunc(samples, end, func(s wire.Sample, t time.Time) int { return s.Time.Compare(t) })
-	samples = samples[i:j]
-	var sum Sum
-	for len(samples) > 0 {
-		from := samples[0].Time.Truncate(Base)
-		to := from.Add(Base)
-		if from.Before(start) {
-			from = start
+// laidOut are the periods between borders, of samples in ascending order; those outside of them speak into them, too.
+func laidOut(borders []time.Time, samples []wire.Sample) []Period {
+	periods := make([]Period, len(borders)-1)
+	for i := range periods {
+		periods[i] = Period{Start: borders[i], End: borders[i+1]}
+	}
+	var outside Period
+	of := func(at time.Time) (p *Period, until time.Time) {
+		i, found := slices.BinarySearchFunc(borders, at, time.Time.Compare)
+		switch {
+		case found && i < len(periods):
+			return &periods[i], borders[i+1]
+		case i == 0:
+			return &outside, borders[0]
+		case i == len(borders) || found:
+			return &outside, at.Add(1000 * time.Hour)
 		}
-		if to.After(end) {
-			to = end
+		return &periods[i-1], borders[i]
+	}
+	line := Line{Account: func(at int64) (*Rollup, int64) {
+		p, until := of(time.UnixMilli(at).UTC())
+		return &p.Rollup, until.UnixMilli()
+	}}
+	for len(samples) > 0 {
+		_, until := of(samples[0].Time)
+		if base := samples[0].Time.Truncate(Base).Add(Base); base.Before(until) {
+			until = base
 		}
 		n := 0
-		for n < len(samples) && samples[n].Time.Before(to) {
+		for n < len(samples) && samples[n].Time.Before(until) {
 			n++
 		}
-		r := baseOf(from, to, samples[:n])
-		sum.AddBase(from.UnixMilli(), to.UnixMilli(), &r)
+		r := baseOf(samples[0].Time, until, samples[:n])
+		line.AddBase(&r)
+		samples = samples[n:]
+	}
+	line.End()
+	return periods
+}
+
+// rollupOf is the rollup of a period in which all samples are.
+func rollupOf(start, end time.Time, samples []wire.Sample) Rollup {
+	return laidOut([]time.Time{start, end}, within(start, end, samples))[0].Rollup
+}
+
+// bareOf sums the base rollups of [start, end), as a store does.
+func bareOf(start, end time.Time, samples []wire.Sample) Rollup {
+	samples = within(start, end, samples)
+	var sum Sum
+	for len(samples) > 0 {
+		until := samples[0].Time.Truncate(Base).Add(Base)
+		n := 0
+		for n < len(samples) && samples[n].Time.Before(until) {
+			n++
+		}
+		r := baseOf(samples[0].Time, until, samples[:n])
+		sum.AddBase(&r)
 		samples = samples[n:]
 	}
 	return sum.Rollup()
+}
+
+func within(start, end time.Time, samples []wire.Sample) []wire.Sample {
+	i, _ := slices.BinarySearchFunc(samples, start, func(s wire.Sample, t time.Time) int { return s.Time.Compare(t) })
+	j, _ := slices.BinarySearchFunc(samples, end, func(s wire.Sample, t time.Time) int { return s.Time.Compare(t) })
+	return samples[i:j]
 }
 
 // anySamples are some of random powers at random times in a span; any field may be absent.
@@ -68,12 +110,12 @@ func anySamples(r *rand.Rand, start time.Time, span time.Duration, n int) []wire
 
 // TestEnergyOfAConstantPowerIsPowerTimesTime however often it is polled.
 func TestEnergyOfAConstantPowerIsPowerTimesTime(t *testing.T) {
-	for _, poll := range []time.Duration{time.Second, 5 * time.Second, 10 * time.Second, time.Minute, 2 * time.Minute, 5 * time.Minute} {
+	for _, poll := range []time.Duration{time.Second, 5 * time.Second, 10 * time.Second, time.Minute, 2 * time.Minute, 5 * time.Minute, 10 * time.Minute, 15 * time.Minute} {
 		var samples []wire.Sample
-		for at := noon; at.Before(noon.Add(time.Hour)); at = at.Add(poll) {
+		for at := noon.Add(-time.Hour); at.Before(noon.Add(2 * time.Hour)); at = at.Add(poll) {
 			samples = append(samples, wire.Sample{Time: at, PVPowerW: 4000, LoadPowerW: new(1000.0), BatteryPowerW: new(2000.0), ExportPowerW: new(1000.0), Count: 1})
 		}
-		r := rollupOf(noon, noon.Add(time.Hour), samples)
+		r := laidOut([]time.Time{noon, noon.Add(time.Hour)}, samples)[0].Rollup
 		for energy, want := range map[int]float64{PV: 4, Load: 1, Import: 0, Export: 1, Charge: 2, Discharge: 0,
 			SolarHome: 1, SolarBattery: 2, SolarGrid: 1, BatteryHome: 0, GridHome: 0, Unaccounted: 0} {
 			if got, ok := r.KWh(energy); !ok || math.Abs(got-want) > 1e-9 {
@@ -99,9 +141,8 @@ func TestHoleIsNotCovered(t *testing.T) {
 		covered time.Duration
 	}{
 		{"nothing", nil, 0},
-		{"a sample alone speaks for 5 s on either side that is in its five minutes", []int{7}, 10 * time.Second},
-		{"at the start of five minutes only after it", []int{5}, 5 * time.Second},
-		{"one a minute, none from :10 to :30", []int{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 30, 31, 32, 33, 34, 35, 36, 37, 38, 39, 40, 41, 42, 43, 44, 45, 46, 47, 48, 49, 50, 51, 52, 53, 54, 55, 56, 57, 58, 59}, 40 * time.Minute},
+		{"a sample alone speaks for 5 s", []int{7}, 5 * time.Second},
+		{"one a minute, none from :10 to :30", []int{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 30, 31, 32, 33, 34, 35, 36, 37, 38, 39, 40, 41, 42, 43, 44, 45, 46, 47, 48, 49, 50, 51, 52, 53, 54, 55, 56, 57, 58, 59}, 40*time.Minute - 30*time.Second}, // before :00 is another period
 	} {
 		r := rollupOf(noon, noon.Add(time.Hour), minutes(c.minutes...))
 		if got := time.Duration(r.Covered[KnowsPV]) * time.Millisecond; got != c.covered {
@@ -113,23 +154,27 @@ func TestHoleIsNotCovered(t *testing.T) {
 	}
 }
 
-func TestSampleOfManySpeaksForTheTimeTheyTook(t *testing.T) {
+func TestSampleSpeaksAsLongAsItsSenderTakes(t *testing.T) {
 	for _, c := range []struct {
-		count   int
-		after   time.Duration // the start of its five minutes
-		covered time.Duration
+		count    int
+		interval time.Duration
+		after    time.Duration // noon
+		covered  time.Duration
 	}{
-		{1, 2 * time.Minute, 10 * time.Second},
-		{2, 2 * time.Minute, 10 * time.Second},
-		{12, 2 * time.Minute, time.Minute},
-		{12, 0, time.Minute},
-		{60, 0, 5 * time.Minute},
-		{60, 5*time.Minute - 1, 5 * time.Minute},
-		{720, 2 * time.Minute, 5 * time.Minute}, // an hour in one sample: it is only known to be in these five minutes
+		{1, 0, 30 * time.Minute, 5 * time.Second},
+		{2, 0, 30 * time.Minute, 10 * time.Second},
+		{12, 0, 30 * time.Minute, time.Minute},
+		{12, 0, 0, 30 * time.Second}, // the other half is before noon
+		{180, 0, 30 * time.Minute, 15 * time.Minute},
+		{720, 0, 30 * time.Minute, time.Hour},
+		{17280, 0, 30 * time.Minute, time.Hour}, // a day in one sample: no edge is as slow
+		{1, 10 * time.Minute, 30 * time.Minute, 10 * time.Minute},
+		{12, 20 * time.Second, 30 * time.Minute, time.Minute},
+		{1, time.Hour, 45 * time.Minute, 45 * time.Minute},
 	} {
-		r := rollupOf(noon, noon.Add(time.Hour), []wire.Sample{{Time: noon.Add(c.after), PVPowerW: 3000, LoadPowerW: new(600.0), Count: c.count}})
+		r := rollupOf(noon, noon.Add(time.Hour), []wire.Sample{{Time: noon.Add(c.after), PVPowerW: 3000, LoadPowerW: new(600.0), Count: c.count, Interval: c.interval}})
 		if got := time.Duration(r.Covered[KnowsLoad]) * time.Millisecond; got != c.covered {
-			t.Errorf("%d raw samples %v after the start: %v are covered, want %v", c.count, c.after, got, c.covered)
+			t.Errorf("%d raw samples every %v, %v after noon: %v are covered, want %v", c.count, c.interval, c.after, got, c.covered)
 		}
 		if kwh, _ := r.KWh(PV); math.Abs(kwh-3*c.covered.Hours()) > 1e-9 {
 			t.Errorf("%d raw samples: %v kWh", c.count, kwh)
@@ -147,7 +192,8 @@ func TestFlowsExplainTheirNodes(t *testing.T) {
 		if r.IntN(2) == 0 {
 			export = pv - battery - load // a balance that closes
 		}
-		f, home, grid := Powers{pv, &load, &battery, &export}.Split()
+		p := Powers{PV: pv, Load: &load, Battery: &battery, Export: &export}
+		f, home, grid := p.Split()
 		if !home || !grid {
 			t.Fatal("all is known")
 		}
@@ -227,10 +273,10 @@ func TestSumDoesNotDependOnItsSteps(t *testing.T) {
 	r := rand.New(rand.NewPCG(9, 10))
 	for range 30 {
 		samples := anySamples(r, noon, 24*time.Hour, 1500)
-		direct := rollupOf(noon, noon.Add(24*time.Hour), samples)
+		direct := bareOf(noon, noon.Add(24*time.Hour), samples)
 		var day Sum
 		for h := range 24 {
-			hour := rollupOf(noon.Add(time.Duration(h)*time.Hour), noon.Add(time.Duration(h+1)*time.Hour), samples)
+			hour := bareOf(noon.Add(time.Duration(h)*time.Hour), noon.Add(time.Duration(h+1)*time.Hour), samples)
 			day.Add(&hour)
 		}
 		stepwise := day.Rollup()
@@ -240,41 +286,121 @@ func TestSumDoesNotDependOnItsSteps(t *testing.T) {
 	}
 }
 
-// TestSplitSpanLosesNoSample: of a base span that is cut in two, both parts together have its samples and counters, and
-// no more covered time than there is.
-func TestSplitSpanLosesNoSample(t *testing.T) {
+// TestCutLosesNothing: however periods are cut, together they have the samples, the covered time and the energy of all.
+func TestCutLosesNothing(t *testing.T) {
 	r := rand.New(rand.NewPCG(11, 12))
-	for range 300 {
-		samples := anySamples(r, noon, Base, 2+r.IntN(60))
-		cut := noon.Add(time.Duration(1+r.Int64N(Base.Milliseconds()-1)) * time.Millisecond)
-		whole := rollupOf(noon, noon.Add(Base), samples)
-		a, b := rollupOf(noon, cut, samples), rollupOf(cut, noon.Add(Base), samples)
-		var both Sum
-		both.Add(&a)
-		both.Add(&b)
-		got := both.Rollup()
-		if got.Rows != whole.Rows || got.Count != whole.Count || got.First != whole.First || got.Last != whole.Last ||
-			got.Counters != whole.Counters || got.PVMax != whole.PVMax {
-			t.Fatalf("split at %v:\n%+v\n%+v", cut, got, whole)
+	for range 100 {
+		samples := anySamples(r, noon, 6*time.Hour, 2+r.IntN(600))
+		borders := []time.Time{noon.Add(-time.Hour), noon.Add(7 * time.Hour)}
+		whole := laidOut(borders, samples)[0]
+		for range r.IntN(6) {
+			borders = append(borders, noon.Add(time.Duration(1+r.Int64N((6*time.Hour).Milliseconds()))*time.Millisecond))
 		}
-		if a.Covered[KnowsPV] > cut.Sub(noon).Milliseconds() || b.Covered[KnowsPV] > noon.Add(Base).Sub(cut).Milliseconds() {
-			t.Fatalf("split at %v: %d and %d ms covered", cut, a.Covered[KnowsPV], b.Covered[KnowsPV])
+		slices.SortFunc(borders, time.Time.Compare)
+		got := Rollup{}
+		for _, p := range laidOut(slices.Compact(borders), samples) {
+			if p.Covered[KnowsPV] > p.End.Sub(p.Start).Milliseconds() {
+				t.Fatalf("%v to %v: %d ms are covered", p.Start, p.End, p.Covered[KnowsPV])
+			}
+			got.gather(&p.Rollup)
+		}
+		if got.Rows != whole.Rows || got.Count != whole.Count || got.First != whole.First || got.Last != whole.Last || got.PVMax != whole.PVMax {
+			t.Fatalf("cut at %v:\n%+v\n%+v", borders, got, whole)
+		}
+		for i, ms := range whole.Covered {
+			most := int64(60_000) // the usual distance of an hour that is cut is another
+			if i != KnowsPV {
+				most = 600_000 // and any field may be absent
+			}
+			if d := got.Covered[i] - ms; max(d, -d) > most {
+				t.Fatalf("cut at %v: known %d is covered for %d ms, uncut for %d", borders, i, got.Covered[i], ms)
+			}
+		}
+	}
+}
+
+// TestHoursAreJoined: a sample speaks across the full hour like across any other time.
+func TestHoursAreJoined(t *testing.T) {
+	var samples []wire.Sample
+	for at := noon; at.Before(noon.Add(3 * time.Hour)); at = at.Add(5 * time.Minute) { // means, stamped where they begin
+		watts := 0.0
+		if at.Minute() == 0 {
+			watts = 6000
+		}
+		samples = append(samples, wire.Sample{Time: at, PVPowerW: watts, Count: 60})
+	}
+	periods := laidOut([]time.Time{noon, noon.Add(time.Hour), noon.Add(2 * time.Hour)}, samples)
+	for i, want := range []float64{0.5, 0.5} {
+		if kwh, _ := periods[i].KWh(PV); math.Abs(kwh-want) > 1e-9 || periods[i].Covered[KnowsPV] != hourMS {
+			t.Errorf("hour %d: %v kWh, %d ms are covered", i, kwh, periods[i].Covered[KnowsPV])
+		}
+	}
+}
+
+// TestNeighboursNearerThanASecondAreOne: what was sent twice, with other milliseconds, says the same.
+func TestNeighboursNearerThanASecondAreOne(t *testing.T) {
+	r := rand.New(rand.NewPCG(13, 15))
+	var once, twice []wire.Sample
+	for i := range 240 {
+		if i/15%3 == 1 {
+			continue // a hole of a quarter of an hour
+		}
+		s := wire.Sample{Time: noon.Add(time.Duration(i) * time.Minute), PVPowerW: float64(i), Count: 1}
+		once = append(once, s)
+		again := s
+		again.Time = s.Time.Add(time.Duration(1+r.IntN(900)) * time.Millisecond)
+		twice = append(twice, s, again)
+	}
+	a, b := rollupOf(noon, noon.Add(4*time.Hour), once), rollupOf(noon, noon.Add(4*time.Hour), twice)
+	if math.Abs(a.Energy[PV]-b.Energy[PV]) > 0.002*a.Energy[PV] || math.Abs(float64(a.Covered[KnowsPV]-b.Covered[KnowsPV])) > 20_000 {
+		t.Errorf("once %v W·ms in %d ms, twice %v in %d", a.Energy[PV], a.Covered[KnowsPV], b.Energy[PV], b.Covered[KnowsPV])
+	}
+}
+
+// TestEachSampleSpeaksForItsOwnDistance, where the interval of a sender changes.
+func TestEachSampleSpeaksForItsOwnDistance(t *testing.T) {
+	var samples []wire.Sample
+	half := noon.Add(30 * time.Minute)
+	for at := noon.Add(2500 * time.Millisecond); at.Before(half); at = at.Add(5 * time.Second) {
+		samples = append(samples, wire.Sample{Time: at, PVPowerW: 1000, Count: 1})
+	}
+	for at := half.Add(30 * time.Second); at.Before(noon.Add(time.Hour)); at = at.Add(time.Minute) {
+		samples = append(samples, wire.Sample{Time: at, PVPowerW: 3000, Count: 1})
+	}
+	r := rollupOf(noon, noon.Add(time.Hour), samples)
+	if mean, _ := r.Mean(PV); mean != 2000 || r.Covered[KnowsPV] != hourMS {
+		t.Errorf("%v W in %d ms", mean, r.Covered[KnowsPV])
+	}
+}
+
+func TestSlowSamplesWithoutAWordAreNoHoles(t *testing.T) {
+	r := rand.New(rand.NewPCG(21, 22))
+	for name, c := range map[string]struct {
+		next func() time.Duration
+		hole bool
+	}{
+		"every quarter of an hour": {func() time.Duration { return 15 * time.Minute }, false},
+		"five to seven minutes":    {func() time.Duration { return time.Duration(300+30*r.IntN(5)) * time.Second }, false},
+		"every 40 minutes":         {func() time.Duration { return 40 * time.Minute }, true},
+	} {
+		var samples []wire.Sample
+		for at := noon; at.Before(noon.Add(24 * time.Hour)); at = at.Add(c.next()) {
+			samples = append(samples, wire.Sample{Time: at, PVPowerW: 1000, Count: 1})
+		}
+		day := rollupOf(noon, noon.Add(24*time.Hour), samples)
+		if kwh, _ := day.KWh(PV); c.hole != (kwh < 1) || !c.hole && kwh < 23.4 {
+			t.Errorf("%s: %v kWh of 24", name, kwh)
 		}
 	}
 }
 
 func TestEarlierSamplesPrecede(t *testing.T) {
-	samples := []wire.Sample{counted(noon, 10), counted(noon.Add(5*time.Second), 11), counted(noon.Add(time.Minute), 12), counted(noon.Add(65*time.Second), 12.5)}
+	samples := []wire.Sample{counted(noon, 10), counted(noon.Add(5*time.Second), 10.1), counted(noon.Add(time.Minute), 10.2), counted(noon.Add(65*time.Second), 10.3)}
+	whole := baseOf(noon, noon.Add(Base), samples)
 	early, late := baseOf(noon, noon.Add(30*time.Second), samples), baseOf(noon.Add(30*time.Second), noon.Add(Base), samples)
 	late.Precede(&early)
-	if c := late.Counters[PVTotal]; late.Rows != 4 || late.First != noon.UnixMilli() || late.Last != noon.Add(65*time.Second).UnixMilli() ||
-		c.First.KWh != 10 || c.Last.KWh != 12.5 || c.Rise != 2.5 {
-		t.Errorf("%+v", late)
-	}
-	next := counted(noon.Add(70*time.Second), 13)
-	late.Add(&next)
-	if late.tailGap != 5000 || late.Counters[PVTotal].Rise != 3 {
-		t.Errorf("after one more: %+v", late)
+	if d := nearly(&late, &whole); d != "" {
+		t.Error(d)
 	}
 }
 
@@ -291,16 +417,84 @@ func TestPeakIsOfQuarterHoursOfTheClock(t *testing.T) {
 		}
 		samples = append(samples, wire.Sample{Time: noon.Add(time.Duration(i)*time.Minute + 30*time.Second), ExportPowerW: new(0 - watts), Count: 1})
 	}
-	r := rollupOf(noon, noon.Add(time.Hour), samples)
-	if at := noon.Add(45 * time.Minute).UnixMilli(); r.ImportPeakAt != at || math.Abs(r.ImportPeak-2000*10/15.0) > 40 {
-		t.Errorf("%v W at %v", r.ImportPeak, time.UnixMilli(r.ImportPeakAt).UTC())
+	later := noon.Add(time.Hour)
+	for name, c := range map[string]struct {
+		end, now time.Time
+		watts    float64
+		at       time.Time
+	}{
+		"the hour":                         {later, later, 2000 * 10 / 15.0, noon.Add(45 * time.Minute)},
+		"the first quarter":                {noon.Add(15 * time.Minute), later, 1000, noon},
+		"before the last quarter was over": {later, later.Add(-1), 1000, noon},
+	} {
+		r := rollupOf(noon, c.end, samples)
+		q, ok := r.Peak(c.now)
+		if mean, _ := q.Mean(); !ok || math.Abs(mean-c.watts) > 1e-9 || q.Start != c.at.UnixMilli() {
+			t.Errorf("%s: %v W at %v", name, mean, time.UnixMilli(q.Start).UTC())
+		}
 	}
-	first := rollupOf(noon, noon.Add(15*time.Minute), samples)
-	if math.Abs(first.ImportPeak-1000) > 40 || first.ImportPeakAt != noon.UnixMilli() {
-		t.Errorf("the first quarter: %v W", first.ImportPeak)
+	for name, some := range map[string][]wire.Sample{
+		"no meter":                  {{Time: noon, Count: 1}},
+		"ten seconds":               {{Time: noon.Add(7 * time.Minute), ExportPowerW: new(-9000.0), Count: 2}},
+		"less than nine tenths":     within(noon, noon.Add(13*time.Minute), samples),
+		"from the second minute on": within(noon.Add(2*time.Minute), noon.Add(15*time.Minute), samples),
+	} {
+		if r := rollupOf(noon, noon.Add(15*time.Minute), some); true {
+			if q, ok := r.Peak(later); ok {
+				t.Errorf("%s: a peak of %+v", name, q)
+			}
+		}
 	}
-	if none := rollupOf(noon, noon.Add(Base), []wire.Sample{{Time: noon, Count: 1}}); none.ImportPeakAt != 0 {
-		t.Errorf("a peak without a meter: %+v", none)
+}
+
+// TestPeakDoesNotDependOnItsSteps: of an hour of which the samples are slow the last quarter is completed by the next one.
+func TestPeakDoesNotDependOnItsSteps(t *testing.T) {
+	for _, phase := range []time.Duration{0, time.Minute, 4 * time.Minute} {
+		var samples []wire.Sample
+		for at := noon.Add(phase); at.Before(noon.Add(3 * time.Hour)); at = at.Add(5 * time.Minute) {
+			watts := 0.0
+			if from := noon.Add(105 * time.Minute); !at.Before(from) && at.Before(from.Add(15*time.Minute)) {
+				watts = 6000
+			}
+			samples = append(samples, wire.Sample{Time: at, ExportPowerW: new(-watts), Count: 1})
+		}
+		var day Sum
+		for h := range 3 {
+			hour := bareOf(noon.Add(time.Duration(h)*time.Hour), noon.Add(time.Duration(h+1)*time.Hour), samples)
+			day.Add(&hour)
+		}
+		r := day.Rollup()
+		q, ok := r.Peak(noon.Add(24 * time.Hour))
+		if mean, _ := q.Mean(); !ok || mean != 6000 || q.Start != noon.Add(105*time.Minute).UnixMilli() {
+			t.Errorf("polls at +%v: %v W, %+v", phase, mean, q)
+		}
+	}
+}
+
+// TestLoadBelowNothingIsAnotherGenerator: it is no load, and of that time nothing is known of where energy went.
+func TestLoadBelowNothingIsAnotherGenerator(t *testing.T) {
+	var samples []wire.Sample
+	for i := range 60 {
+		s := wire.Sample{Time: noon.Add(time.Duration(i)*time.Minute + 30*time.Second), LoadPowerW: new(500.0), ExportPowerW: new(-500.0), Count: 1}
+		if i < 15 {
+			s.LoadPowerW, s.ExportPowerW = new(-2000.0), new(2000.0)
+		}
+		if i >= 50 {
+			s.LoadPowerW = new(-20.0) // the meter and the inverter were not read at one instant
+		}
+		samples = append(samples, s)
+	}
+	p := laidOut([]time.Time{noon, noon.Add(time.Hour)}, samples)[0]
+	for energy, want := range map[int]float64{Other: 0.5, Load: 500 * 35 / 60.0 / 1000, Export: 0.5, GridHome: 500 * 35 / 60.0 / 1000} {
+		if kwh, ok := p.KWh(energy); !ok || math.Abs(kwh-want) > 1e-9 {
+			t.Errorf("energy %d is %v kWh, want %v", energy, kwh, want)
+		}
+	}
+	if part := p.Coverage(KnowsLoad, p.End); part != 0.75 {
+		t.Errorf("the load is known for %v of the hour", part)
+	}
+	if v, ok := p.SelfSufficiency(); ok {
+		t.Errorf("self-sufficiency is %v", v)
 	}
 }
 
@@ -310,7 +504,7 @@ func TestPackedRollupComesBackEqual(t *testing.T) {
 		samples := anySamples(r, noon, 2*time.Hour, 1+r.IntN(300))
 		for _, want := range []Rollup{rollupOf(noon, noon.Add(2*time.Hour), samples), baseOf(noon, noon.Add(Base), samples), {}} {
 			packed := want.Append([]byte("before"))[len("before"):]
-			got := Rollup{Rows: 99, tail: Powers{Load: new(1.0)}}
+			got := Rollup{Rows: 99, tail: end{Powers{Load: new(1.0)}, 5}}
 			if !got.Read(packed) {
 				t.Fatal("cannot be read")
 			}
@@ -331,7 +525,7 @@ func TestReadRefusesWhatAppendDidNotWrite(t *testing.T) {
 	}
 	for name, b := range map[string][]byte{
 		"longer":          append(slices.Clone(packed), 0),
-		"another version": append([]byte{packVersion + 1}, packed[1:]...),
+		"another version": append([]byte{PackVersion + 1}, packed[1:]...),
 	} {
 		if new(Rollup).Read(b) {
 			t.Errorf("%s is read", name)
@@ -360,50 +554,68 @@ func FuzzRead(f *testing.F) {
 // difference says where two rollups differ, the powers behind pointers included; numbers bit by bit but for the sign of
 // zero and the kind of NaN.
 func difference(a, b *Rollup) string {
-	x, y := *a, *b
-	ends := y.ends()
-	for i, p := range x.ends() {
-		if p == nil {
-			continue
-		}
-		a, b := *p, *ends[i]
-		if (a == nil) != (b == nil) {
-			return fmt.Sprintf("power %d of the ends is known in one", i)
-		}
-		if a != nil && *a != *b && !(math.IsNaN(*a) && math.IsNaN(*b)) {
-			return fmt.Sprintf("power %d of the ends: %v and %v", i, *a, *b)
-		}
-	}
-	for _, r := range []*Rollup{&x, &y} {
-		r.head, r.tail = Powers{PV: r.head.PV}, Powers{PV: r.tail.PV}
-	}
-	if s, t := fmt.Sprintf("%+v", x), fmt.Sprintf("%+v", y); s != t {
-		return s + "\n" + t
+	x, y := plain(a), plain(b)
+	if x != y {
+		return x + "\n" + y
 	}
 	return ""
 }
 
-// nearly is difference for sums that were added in another order. A quarter-hour's peak is the same in both, because
-// hours begin with one.
+func plain(r *Rollup) string {
+	text := fmt.Sprintf("%v %v %v", r.head.reach, r.tail.reach, r.head.PV+r.tail.PV)
+	for _, e := range [...]*end{&r.head, &r.tail} {
+		for _, p := range [...]*float64{e.Load, e.Battery, e.Export, e.SOC} {
+			if p == nil {
+				text += " nil"
+			} else {
+				text += fmt.Sprint(" ", *p+0)
+			}
+		}
+	}
+	x := *r
+	x.head, x.tail = end{}, end{}
+	for k := range x.Counters {
+		if x.Counters[k].earlier == nil {
+			x.Counters[k].earlier = []Level{}
+		}
+	}
+	return text + fmt.Sprintf("%+v", x)
+}
+
+// nearly is difference for sums that were added in another order.
 func nearly(a, b *Rollup) string {
 	x, y := *a, *b
-	for i := range x.Energy {
-		if math.Abs(x.Energy[i]-y.Energy[i]) > 1e-9*(math.Abs(x.Energy[i])+1) {
-			return fmt.Sprintf("energy %d: %v and %v", i, x.Energy[i], y.Energy[i])
+	off := func(name string, i int, v, w float64) string {
+		if math.Abs(v-w) > 1e-9*(math.Abs(v)+1) {
+			return fmt.Sprintf("%s %d: %v and %v", name, i, v, w)
 		}
-		x.Energy[i] = y.Energy[i]
+		return ""
+	}
+	for i := range x.Energy {
+		if d := off("energy", i, x.Energy[i], y.Energy[i]); d != "" {
+			return d
+		}
+	}
+	x.Energy = y.Energy
+	for i, p := range [...][2]*float64{{&x.SOC, &y.SOC}, {&x.alone[0], &y.alone[0]}, {&x.alone[1], &y.alone[1]},
+		{&x.alone[2], &y.alone[2]}, {&x.from.Energy, &y.from.Energy}, {&x.to.Energy, &y.to.Energy}, {&x.peak.Energy, &y.peak.Energy}} {
+		if d := off("sum", i, *p[0], *p[1]); d != "" {
+			return d
+		}
+		*p[0] = *p[1]
 	}
 	for i := range x.Sums {
-		if math.Abs(x.Sums[i]-y.Sums[i]) > 1e-9*(math.Abs(x.Sums[i])+1) {
-			return fmt.Sprintf("sum %d: %v and %v", i, x.Sums[i], y.Sums[i])
+		if d := off("sum", i, x.Sums[i], y.Sums[i]); d != "" {
+			return d
 		}
-		x.Sums[i] = y.Sums[i]
 	}
-	for i := range x.Counters {
-		if math.Abs(x.Counters[i].Rise-y.Counters[i].Rise) > 1e-6 {
-			return fmt.Sprintf("counter %d: %v and %v", i, x.Counters[i], y.Counters[i])
+	x.Sums = y.Sums
+	for k := range x.Counters {
+		c, o := &x.Counters[k], &y.Counters[k]
+		if c.N != o.N || c.First != o.First || c.Last != o.Last || c.Low != o.Low || c.High != o.High {
+			return fmt.Sprintf("counter %d: %+v and %+v", k, *c, *o)
 		}
-		x.Counters[i].Rise = y.Counters[i].Rise
+		*c = *o
 	}
 	return difference(&x, &y)
 }

@@ -6,193 +6,209 @@ import (
 	"sunspool/wire"
 )
 
+// end is the first or the last sample of a rollup.
+type end struct {
+	Powers
+	reach int64 // ms for which it speaks where no other sample does, on one side
+}
+
+// How long a sample speaks is half of the longest of what its sender takes between two, of the time that its raw samples
+// took, and of the usual distance of the samples around it. What is between two samples they divide in that proportion,
+// unless it is a hole: longer than half as much again as they reach, and than six minutes.
 const (
-	quarter = int64(15 * time.Minute / time.Millisecond)
-	hour    = int64(time.Hour / time.Millisecond)
+	hourMS     = int64(time.Hour / time.Millisecond)
+	aloneReach = int64(5*time.Second/time.Millisecond) / 2 // of an edge that polls as fast as any may
+	MaxReach   = hourMS / 2                                // of the slowest edge, ms
+	shortHole  = 6 * minute
+	longUsual  = 20 * minute // samples that are further apart, for no reason that is known, say nothing of each other
+	near       = int64(1000) // ms: two samples that are nearer are one
 )
 
-// Sum adds up the rollups of consecutive spans. They must come in the order of time.
-//
-// Base rollups of one hour are joined: what is between the last sample of one and the first of the next is covered as if
-// both were in one. Those of different hours are not, so that hours, which are kept, add up to the same.
-type Sum struct {
-	total   Rollup
-	last    part // the base rollup that was added last
-	quarter struct {
-		start   int64 // of the clock, that last is in
-		energy  float64
-		covered int64
+func reachOf(s *wire.Sample) int64 {
+	return min(max(int64(s.Count)*aloneReach, s.Interval.Milliseconds()/2), MaxReach)
+}
+
+// share returns for how long of a gap each of two samples speaks.
+func (a *end) share(b *end, gap int64) (left, right int64) {
+	if a.reach+b.reach == 0 {
+		return 0, 0
 	}
+	left = int64(float64(gap) * float64(a.reach) / float64(a.reach+b.reach))
+	right = gap - left
+	if gap > shortHole && 2*gap > 3*(a.reach+b.reach) {
+		return min(left, a.reach), min(right, b.reach)
+	}
+	return left, right
 }
 
-// part is a base rollup of which it is not yet known how long its last sample speaks.
-type part struct {
-	Rollup
-	start, end int64
-	before     int64 // from the sample before to its first one, if that is near; else 0
+// Meets reports whether no hole is between r and a rollup of later samples.
+func (r *Rollup) Meets(later *Rollup) bool {
+	gap := later.First - r.Last
+	left, right := r.tail.share(&later.head, gap)
+	return left+right == gap
 }
 
-// AddBase adds a base rollup that spans from start to end, which is a part of Base where a period begins or ends in it.
-func (s *Sum) AddBase(start, end int64, r *Rollup) {
+// Line lays rollups end to end, in the order of time, and gives what is known of each time to its account. So hours add up
+// to days and days to months, and a day that is asked for alone is the same as among others.
+type Line struct {
+	// Account returns whose the time is, nil for nobody's, and until when. It is called with ascending times.
+	Account func(at int64) (account *Rollup, until int64)
+
+	// Bare leaves out how far the first and the last sample of all speak.
+	Bare bool
+
+	parts []Rollup // of the hour that the last base rollup is in
+	own   *Rollup  // account of the last sample
+	tail  end
+	last  int64 // its time, 0 for none
+}
+
+// AddBase adds a base rollup, or a part of one.
+func (l *Line) AddBase(r *Rollup) {
 	if r.Rows == 0 {
 		return
 	}
-	next := part{Rollup: *r, start: start, end: end}
-	gap := r.First - s.last.Last
-	if s.last.Rows > 0 && s.last.start/hour == start/hour && gap <= 2*MaxReach {
-		next.before = gap
-		s.endHead(gap)
-		s.speak(s.last.tail, beforeMiddle(gap))
-		s.enter(next)
-		s.speak(r.head, afterMiddle(gap))
-		return
+	if n := len(l.parts); n > 0 && l.parts[n-1].First/hourMS != r.First/hourMS {
+		l.endHour()
 	}
-	s.endPart()
-	s.enter(next)
-	if r.Rows > 1 {
-		s.speak(r.head, min(r.First-start, reach(r.headGap)))
-	}
+	l.parts = append(l.parts, *r)
 }
 
 // Add adds the rollup of an hour or more.
-func (s *Sum) Add(r *Rollup) {
-	s.endPart()
-	s.endQuarter()
-	s.add(r)
+func (l *Line) Add(r *Rollup) {
+	if r.Rows > 0 {
+		l.endHour()
+		l.join(r)
+	}
 }
+
+// End gives the rest to its account.
+func (l *Line) End() {
+	l.endHour()
+	if l.last != 0 && !l.Bare {
+		if l.own != nil {
+			l.own.quarter(l.tail.quarter(quarterOf(l.last), l.tail.reach))
+		}
+		l.speak(&l.tail.Powers, l.last, l.last+l.tail.reach)
+	}
+	l.last = 0
+}
+
+// endHour joins the base rollups of an hour, now that the usual distance of its samples is known.
+func (l *Line) endHour() {
+	if len(l.parts) == 0 {
+		return
+	}
+	usual := usualDistance(l.parts)
+	for i := range l.parts {
+		p := &l.parts[i]
+		reach := usual / 2
+		if p.apart > 0 {
+			reach = (p.Last - p.First) / p.apart / 2
+		}
+		p.head.reach, p.tail.reach = max(p.head.reach, reach), max(p.tail.reach, reach)
+		l.join(p)
+	}
+	l.parts = l.parts[:0]
+}
+
+// usualDistance returns how far apart the samples of an hour are, holes left out; 0 when that cannot be known.
+func usualDistance(parts []Rollup) int64 {
+	var short, long, n, holes int64
+	for i := range parts {
+		p := &parts[i]
+		if p.apart > 0 {
+			short += p.Last - p.First
+			n += p.apart
+		}
+		if i == 0 {
+			continue
+		}
+		switch gap := p.First - parts[i-1].Last; {
+		case gap < near:
+		case gap <= shortHole:
+			short += gap
+			n++
+		case gap <= longUsual:
+			long += gap
+			holes++
+		}
+	}
+	switch {
+	case n > 0:
+		return short / n
+	case holes > 0:
+		return long / holes
+	}
+	return 0
+}
+
+// join adds p, which ends with its samples, and what is between it and the one before.
+func (l *Line) join(p *Rollup) {
+	right := p.head.reach
+	if l.last != 0 {
+		var left int64
+		left, right = l.tail.share(&p.head, p.First-l.last)
+		if l.own != nil {
+			l.own.quarter(l.tail.quarter(quarterOf(l.last), left))
+		}
+		l.speak(&l.tail.Powers, l.last, l.last+left)
+	}
+	if l.last != 0 || !l.Bare {
+		l.speak(&p.head.Powers, p.First-right, p.First)
+	} else {
+		right = 0
+	}
+	l.own, _ = l.Account(p.First)
+	if l.own != nil {
+		l.own.quarter(p.head.quarter(quarterOf(p.First), right))
+		l.own.merge(p)
+	}
+	l.tail, l.last = p.tail, p.Last
+}
+
+// speak covers the times from one to another with p.
+func (l *Line) speak(p *Powers, from, to int64) {
+	for from < to {
+		account, until := l.Account(from)
+		ms := min(until, to) - from
+		if account != nil {
+			account.cover(p, ms)
+		}
+		from += ms
+	}
+}
+
+// Sum adds up the rollups of one span: that of an hour of base rollups, that of a day of shorter ones. They must come in
+// the order of time.
+type Sum struct {
+	line  Line
+	total Rollup
+}
+
+func (s *Sum) lines() *Line {
+	if s.line.Account == nil {
+		s.line.Bare = true
+		s.line.Account = func(int64) (*Rollup, int64) { return &s.total, 1<<63 - 1 }
+	}
+	return &s.line
+}
+
+func (s *Sum) join(r *Rollup) { s.lines().join(r) }
+
+// AddBase adds a base rollup.
+func (s *Sum) AddBase(r *Rollup) { s.lines().AddBase(r) }
+
+// Add adds the rollup of an hour or more.
+func (s *Sum) Add(r *Rollup) { s.lines().Add(r) }
 
 // Rollup returns the sum of all that was added.
 func (s *Sum) Rollup() Rollup {
-	s.endPart()
-	s.endQuarter()
-	r := s.total
-	r.head, r.tail, r.headGap, r.tailGap = Powers{}, Powers{}, 0, 0
-	return r
+	s.lines().End()
+	return s.total
 }
 
-// enter adds what next says of itself.
-func (s *Sum) enter(next part) {
-	if q := next.start - next.start%quarter; q != s.quarter.start {
-		s.endQuarter()
-		s.quarter.start = q
-	}
-	s.quarter.energy += next.Energy[Import]
-	s.quarter.covered += next.Covered[KnowsGrid]
-	s.add(&next.Rollup)
-	s.last = next
-}
-
-// endHead lets the only sample of a part, with none near before it, speak back to the part's start now that the next
-// sample is known.
-func (s *Sum) endHead(gap int64) {
-	if p := &s.last; p.Rows == 1 && p.before == 0 {
-		s.speak(p.head, min(p.First-p.start, reach(gap)))
-		p.before = gap
-	}
-}
-
-// endPart lets the last sample speak to the end of its part.
-func (s *Sum) endPart() {
-	p := &s.last
-	if p.Rows == 0 {
-		return
-	}
-	switch {
-	case p.Rows > 1:
-		s.speak(p.tail, min(p.end-p.Last, reach(p.tailGap)))
-	case p.before > 0:
-		s.speak(p.tail, min(p.end-p.Last, reach(p.before)))
-	default: // alone
-		around := min(p.First-p.start, aloneReach) + min(p.end-p.Last, aloneReach)
-		s.speak(p.tail, max(around, min(p.Count*aloneReach, p.end-p.start)))
-	}
-	s.last = part{}
-}
-
-// speak covers some time with the powers of a sample of the last part.
-func (s *Sum) speak(p Powers, ms int64) {
-	s.total.cover(p, ms)
-	if p.Export != nil {
-		s.quarter.energy += max(-*p.Export, 0) * float64(ms)
-		s.quarter.covered += ms
-	}
-}
-
-func (s *Sum) endQuarter() {
-	q := &s.quarter
-	if q.covered > 0 {
-		s.peak(q.energy/float64(q.covered), q.start)
-	}
-	q.energy, q.covered = 0, 0
-}
-
-func (s *Sum) peak(watts float64, at int64) {
-	if r := &s.total; r.ImportPeakAt == 0 || watts > r.ImportPeak {
-		r.ImportPeak, r.ImportPeakAt = watts, at
-	}
-}
-
-func (s *Sum) add(o *Rollup) {
-	r := &s.total
-	switch {
-	case o.Rows == 0:
-		return
-	case r.Rows == 0:
-		r.First, r.PVMax, r.PVMaxAt = o.First, o.PVMax, o.PVMaxAt
-	case o.PVMax > r.PVMax:
-		r.PVMax, r.PVMaxAt = o.PVMax, o.PVMaxAt
-	}
-	r.Last = o.Last
-	r.Rows += o.Rows
-	r.Count += o.Count
-	for i := range averages {
-		r.Sums[i] += o.Sums[i]
-		r.Weights[i] += o.Weights[i]
-	}
-	for i := range Energies {
-		r.Energy[i] += o.Energy[i]
-	}
-	for i := range knowledge {
-		r.Covered[i] += o.Covered[i]
-	}
-	for i := range Counters {
-		r.Counters[i].join(&o.Counters[i])
-	}
-	if o.ImportPeakAt != 0 {
-		s.peak(o.ImportPeak, o.ImportPeakAt)
-	}
-}
-
-// Period is the rollup of a period of the calendar, of which only a part may have been asked for.
-type Period struct {
-	Start, End time.Time
-	Rollup
-}
-
-// Bucket returns p, which has a sample, as the contract's readers see it.
-func (p *Period) Bucket() wire.Bucket {
-	average := func(i int) *float64 {
-		if v, ok := p.Average(i); ok {
-			return &v
-		}
-		return nil
-	}
-	return wire.Bucket{
-		Start:            p.Start.UTC(),
-		AvgPVPowerW:      average(AvgPV),
-		MaxPVPowerW:      new(p.PVMax),
-		AvgBatteryPowerW: average(AvgBattery),
-		AvgBatterySOCPct: average(AvgSOC),
-		AvgLoadPowerW:    average(AvgLoad),
-		AvgExportPowerW:  average(AvgExport),
-		SampleCount:      int(p.Count),
-	}
-}
-
-// Instant returns a period of one millisecond that s fills.
-func Instant(s *wire.Sample) Period {
-	p := Period{Start: s.Time, End: s.Time.Add(time.Millisecond)}
-	p.Add(s)
-	p.cover(p.tail, 1)
-	return p
+// Speaks reports whether no sample of r has to have a neighbour within d: the next one may be still to come.
+func (r *Rollup) Speaks(d time.Duration) bool {
+	return d.Milliseconds() <= 2*max(r.head.reach, r.tail.reach)
 }

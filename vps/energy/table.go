@@ -1,13 +1,6 @@
 package energy
 
-import (
-	"math"
-	"sort"
-	"time"
-)
-
-// A counter that is silent for longer than this rose at an unknown time.
-const longHole = int64(10 * time.Minute / time.Millisecond)
+import "math"
 
 // Row is a period and what the lifetime counters say of it.
 type Row struct {
@@ -18,61 +11,52 @@ type Row struct {
 // Metered is what a lifetime counter rose in a period.
 type Metered struct {
 	KWh    float64
-	Spread float64 // the part of it that rose in a long hole across a border of the period: how much is known, not when
+	Spread float64 // the part of it that rose in a hole across a border of the period: how much is known, not when
 	Time   int64   // ms of the period between two readings; 0 when the counter says nothing of it
+	known  bool
+}
+
+// Around is what is beside periods, and what is known of their unit.
+type Around struct {
+	Before, After Period  // what ends where they begin, and begins where they end; the zero Period for none
+	GreatestW     float64 // that the unit has ever shown; 0 when it is not known
+
+	// Profile returns the unit's usual day around a hole, ms; nil when it is not known. It is asked only for a hole that
+	// is long and in which much was made, and may itself be nil.
+	Profile func(from, to int64) *Profile
 }
 
 // Table returns a row for each period. Periods must be consecutive, each beginning where the one before ends; one
-// without samples has the zero Rollup. Before and after are the readings next to the periods on either side.
+// without samples has the zero Rollup.
 //
 //	─────●──┊──●────●──┊─────────┊─────●──┊──     ● readings, ┊ borders of periods
 //	     ^-----^    ^-----hole---------^
 //
-// What a counter rose between two readings of one period belongs to that period. What it rose across borders is shared
-// out, linear in time, so that the sum of any periods is the difference of the counter, whatever was not received. A
-// step that is none of the same counter (see Delta) gives nothing.
-func Table(periods []Period, before, after [Counters]Reading) []Row {
+// A counter says how much, the powers say when: at a border the energy is what the counter showed when it rose last, and
+// what the powers integrate to since. So the sum of any periods is the difference of the counter, however they are cut.
+func Table(periods []Period, around Around) []Row {
 	rows := make([]Row, len(periods))
+	all := make([]*Period, 0, len(periods)+2)
+	all = append(all, &around.Before)
 	for i := range periods {
 		rows[i].Period = periods[i]
+		all = append(all, &periods[i])
 	}
+	all = append(all, &around.After)
 	for k := range Counters {
-		last := before[k]
-		for i := range rows {
-			c := &rows[i].Counters[k]
-			if c.Last.KWh == 0 {
-				continue // a counter that never counted is one that the inverter does not have: some dongles read 0 then
-			}
-			share(rows, k, last, c.First)
-			rows[i].Metered[k].KWh += c.Rise
-			rows[i].Metered[k].Time += c.Last.At - c.First.At
-			last = c.Last
+		if _, ok := Meter(measured[k]); !ok {
+			continue
 		}
-		share(rows, k, last, after[k])
+		b := newBook(all, k, around)
+		if len(b.entries) == 0 {
+			continue
+		}
+		b.walk()
+		for i := range rows {
+			rows[i].Metered[k] = b.row(i + 1)
+		}
 	}
 	return rows
-}
-
-// share gives every row its part of what counter k rose between two readings.
-func share(rows []Row, k int, from, to Reading) {
-	if !from.Known() || !to.Known() || from.At >= to.At {
-		return
-	}
-	kwh, ok := Delta(from, to)
-	if !ok {
-		return
-	}
-	first := sort.Search(len(rows), func(i int) bool { return rows[i].End.UnixMilli() > from.At })
-	for i := first; i < len(rows) && rows[i].Start.UnixMilli() < to.At; i++ {
-		overlap := min(to.At, rows[i].End.UnixMilli()) - max(from.At, rows[i].Start.UnixMilli())
-		part := kwh * float64(overlap) / float64(to.At-from.At)
-		m := &rows[i].Metered[k]
-		m.KWh += part
-		m.Time += overlap
-		if to.At-from.At > longHole {
-			m.Spread += part
-		}
-	}
 }
 
 // Source is where an energy comes from.
@@ -85,44 +69,25 @@ const (
 	Mixed             // some rows of a column are counted, the others integrated
 )
 
-// Meter returns the lifetime counter that shows an energy; false for those that have none.
-func Meter(energy int) (counter int, ok bool) {
-	switch energy {
-	case PV:
-		return PVTotal, true
-	case Import:
-		return ImportTotal, true
-	case Export:
-		return ExportTotal, true
-	case Charge:
-		return ChargeTotal, true
-	case Discharge:
-		return DischargeTotal, true
-	}
-	return 0, false
-}
-
-// KWh returns one of the energies of the row. A counter that speaks for less of the time than the samples do, because
-// it was read only later, gives way to what they integrate to.
+// KWh returns one of the energies of the row. What a counter does not speak for, because it was read only later or no
+// more, is integrated from the powers.
 func (r *Row) KWh(energy int) (kwh float64, from Source) {
 	covered := r.Covered[Needs[energy]]
+	if !r.Spoken() {
+		covered = 0
+	}
 	if k, ok := Meter(energy); ok {
-		if m := &r.Metered[k]; m.Time > 0 && m.Time+longHole >= covered {
-			return m.KWh, Counted
+		if m := &r.Metered[k]; m.known && (m.Time > 0 || covered > 0) {
+			if 2*m.Time >= covered {
+				return m.KWh, Counted
+			}
+			return m.KWh, Integrated
 		}
 	}
 	if covered == 0 || ofBattery(energy) && r.Covered[KnowsBattery] == 0 {
 		return 0, Unknown
 	}
 	return r.Energy[energy] / 3.6e9, Integrated
-}
-
-func ofBattery(energy int) bool {
-	switch energy {
-	case SolarBattery, BatteryHome, BatteryGrid, GridBattery:
-		return true
-	}
-	return false
 }
 
 // Column returns an energy of each row, NaN where it is not known, and of all together.
@@ -145,58 +110,28 @@ func Column(rows []Row, energy int) (kwh []float64, total float64, from Source) 
 	return kwh, total, from
 }
 
-// Total returns the rollup of all rows.
+// Total returns the rollup of all rows, without its ends.
 func Total(rows []Row) Rollup {
-	var sum Sum
+	var total Rollup
 	for i := range rows {
-		sum.Add(&rows[i].Rollup)
+		total.gather(&rows[i].Rollup)
 	}
-	return sum.Rollup()
+	return total
 }
 
-// What is needed to speak of a share: enough energy, and flows for nearly all of the time for which the energy is known.
-const (
-	leastShared = 0.05 * 3.6e9 // W·ms
-	mostTime    = 0.9
-)
-
-// SelfConsumption returns the part of the PV energy that did not go to the grid, 0 to 1; false when that cannot be said.
-func (r *Rollup) SelfConsumption() (float64, bool) { return r.without(SolarGrid, PV) }
-
-// SelfSufficiency returns the part of the load that did not come from the grid, 0 to 1; false when that cannot be said.
-func (r *Rollup) SelfSufficiency() (float64, bool) { return r.without(GridHome, Load) }
-
-func (r *Rollup) without(part, whole int) (float64, bool) {
-	if r.Energy[whole] < leastShared || float64(r.Covered[KnowsFlows]) < mostTime*float64(r.Covered[Needs[whole]]) {
-		return 0, false
+// gather adds the sums of o, and nothing of its ends and its counters.
+func (r *Rollup) gather(o *Rollup) {
+	if o.Rows > 0 {
+		if r.Rows == 0 {
+			r.First = o.First
+		}
+		if r.Rows == 0 || o.PVMax > r.PVMax {
+			r.PVMax, r.PVMaxAt = o.PVMax, o.PVMaxAt
+		}
+		r.Last = o.Last
 	}
-	return min(max(1-r.Energy[part]/r.Energy[whole], 0), 1), true
-}
-
-// Mean returns the mean of a power over the covered time, W; false when nothing is known.
-func (r *Rollup) Mean(energy int) (float64, bool) {
-	covered := r.Covered[Needs[energy]]
-	if covered == 0 || ofBattery(energy) && r.Covered[KnowsBattery] == 0 {
-		return 0, false
+	r.add(o)
+	for _, q := range [...]Quarter{o.from, o.peak, o.to} {
+		r.quarter(q)
 	}
-	return r.Energy[energy] / float64(covered), true
-}
-
-// Coverage returns for which part of the period there are samples. Of one that is not over at now, the part until then
-// counts.
-func (p *Period) Coverage(now time.Time) float64 { return p.covered(KnowsPV, now) }
-
-// FlowsCoverage returns for which part of the period the flows are known, as Coverage.
-func (p *Period) FlowsCoverage(now time.Time) float64 { return p.covered(KnowsFlows, now) }
-
-// GridCoverage returns for which part of the period there is a meter's word, as Coverage.
-func (p *Period) GridCoverage(now time.Time) float64 { return p.covered(KnowsGrid, now) }
-
-func (p *Period) covered(knows int, now time.Time) float64 {
-	start := p.Start.UnixMilli()
-	end := min(p.End.UnixMilli(), max(now.UnixMilli(), p.Last)) // an edge's clock may be a little ahead
-	if end <= start {
-		return 0
-	}
-	return min(float64(p.Covered[knows])/float64(end-start), 1)
 }

@@ -132,22 +132,34 @@ func (b *Bolt) Latest(ctx context.Context, device string) (s wire.Sample, err er
 	return s, err
 }
 
-func (b *Bolt) Periods(ctx context.Context, q Query) (periods []energy.Period, err error) {
-	if err := q.Resolution.validate(); err != nil {
+func (b *Bolt) Periods(ctx context.Context, q Query) ([]energy.Period, error) {
+	g, err := b.gather(ctx, q, false)
+	if err != nil {
 		return nil, err
 	}
-	if q.Zone == nil {
-		q.Zone = time.UTC
+	return g.periods, nil
+}
+
+func (b *Bolt) Surrounded(ctx context.Context, q Query) ([]energy.Period, energy.Around, error) {
+	g, err := b.gather(ctx, q, true)
+	if err != nil {
+		return nil, energy.Around{}, err
 	}
+	return g.periods, energy.Around{Before: g.sides[0], After: g.sides[1]}, nil
+}
+
+func (b *Bolt) gather(ctx context.Context, q Query, around bool) (g *gatherer, err error) {
+	if q, err = q.valid(); err != nil {
+		return nil, err
+	}
+	g = newGatherer(q, scope{})
 	err = b.view(ctx, func(tx *bolt.Tx) error {
-		d, ok := b.device(tx, q.Device)
-		if !ok {
-			return nil
+		if d, ok := b.device(tx, q.Device); ok {
+			g, err = d.gather(ctx, q, around)
 		}
-		periods, err = d.periods(ctx, q)
 		return err
 	})
-	return periods, err
+	return g, err
 }
 
 // eachAtOnce is how many samples Each reads in one transaction: one that lasts keeps the pages that it sees from being
@@ -199,16 +211,6 @@ func (b *Bolt) some(ctx context.Context, device string, from, to int64) (some []
 		return nil
 	})
 	return some, err
-}
-
-func (b *Bolt) Readings(ctx context.Context, device string, t time.Time) (before, after Readings, err error) {
-	err = b.view(ctx, func(tx *bolt.Tx) error {
-		if d, ok := b.device(tx, device); ok {
-			before, after = d.readings(ceil(t))
-		}
-		return nil
-	})
-	return before, after, err
 }
 
 func (b *Bolt) Check(ctx context.Context) error {

@@ -105,8 +105,8 @@ func (d device) derived(level int, start int64) energy.Rollup {
 		return r
 	}
 	var sum energy.Sum
-	d.rows(level-1, start, end, func(start int64, r *energy.Rollup) bool {
-		addRow(&sum, level-1, start, r)
+	d.rows(level-1, start, end, func(_ int64, r *energy.Rollup) bool {
+		addRow(&sum, level-1, r)
 		return true
 	})
 	return sum.Rollup()
@@ -147,15 +147,26 @@ func (d device) samples(from, to int64, yield func(*wire.Sample) bool) {
 	}
 }
 
-// periods returns the periods of q.
-func (d device) periods(ctx context.Context, q Query) ([]energy.Period, error) {
+// gather returns the periods of q, and what is around them.
+func (d device) gather(ctx context.Context, q Query, around bool) (*gatherer, error) {
 	first, last, ok := d.extent()
 	if !ok {
-		return nil, nil
+		return newGatherer(q, scope{}), nil
 	}
-	from, to := q.within(first, last)
-	g := gatherer{resolution: q.Resolution, zone: q.Zone, from: from, to: to}
-	for _, s := range plan(from, to, q.Resolution, q.Zone) {
+	scope := q.scope(first, last, around)
+	g, err := d.gatherScope(ctx, q, scope)
+	if err != nil || !around {
+		return g, err
+	}
+	if scope, wider := g.wider(first, last, d.dayBeside); wider {
+		return d.gatherScope(ctx, q, scope)
+	}
+	return g, nil
+}
+
+func (d device) gatherScope(ctx context.Context, q Query, scope scope) (*gatherer, error) {
+	g := newGatherer(q, scope)
+	for _, s := range scope.plan(q.Resolution, q.Zone) {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
@@ -163,64 +174,32 @@ func (d device) periods(ctx context.Context, q Query) ([]energy.Period, error) {
 			d.samples(s.from, s.to, func(s *wire.Sample) bool { g.sample(s); return true })
 			continue
 		}
-		d.rows(s.level, s.from, s.to, func(start int64, r *energy.Rollup) bool { g.row(s.level, start, r); return true })
+		d.rows(s.level, s.from, s.to, func(_ int64, r *energy.Rollup) bool { g.row(s.level, r); return true })
 	}
-	return g.done(), nil
+	g.done()
+	return g, nil
 }
 
-// readingRows is how many base rows Readings looks through on each side: a counter that one of them lacks, because the
-// dongle had a bad moment, is in another.
-const readingRows = 36
-
-// readings returns the last readings before t ms and the first at t or after it. A base row that t cuts is read sample by
-// sample; the others speak for themselves, also where their samples are pruned.
-func (d device) readings(t int64) (before, after Readings) {
-	in, next := spanOf(baseLevel, t), spanOf(baseLevel, t+spans[baseLevel]-1)
-	d.samples(in, next, func(s *wire.Sample) bool {
-		for i, r := range energy.ReadingsOf(s) {
-			switch {
-			case !r.Known():
-			case r.At < t:
-				before[i] = r
-			case !after[i].Known():
-				after[i] = r
-			}
-		}
-		return true
-	})
-	c := d.levels[baseLevel].Cursor()
-	k, v := c.Seek(key(in))
-	if k == nil {
-		k, v = c.Last()
-	} else if ms(k) >= in {
-		k, v = c.Prev()
-	}
-	for range readingRows {
+// dayBeside returns where the n-th day with samples before t, or after it, begins: the last one that there is if there
+// are less.
+func (d device) dayBeside(t int64, back bool, n int) int64 {
+	c := d.levels[dayLevel].Cursor()
+	k, _ := c.Seek(key(t))
+	step := c.Next
+	if back {
+		step = c.Prev
 		if k == nil {
-			break
+			k, _ = c.Last()
+		} else {
+			k, _ = c.Prev()
 		}
-		r := d.rollup(baseLevel, k, v)
-		for i, counter := range r.Counters {
-			if !before[i].Known() {
-				before[i] = counter.Last
-			}
-		}
-		k, v = c.Prev()
 	}
-	k, v = c.Seek(key(next))
-	for range readingRows {
-		if k == nil {
-			break
-		}
-		r := d.rollup(baseLevel, k, v)
-		for i, counter := range r.Counters {
-			if !after[i].Known() {
-				after[i] = counter.First
-			}
-		}
-		k, v = c.Next()
+	found := t
+	for ; k != nil && n > 0; n-- {
+		found = ms(k)
+		k, _ = step()
 	}
-	return before, after
+	return found
 }
 
 // derive writes the row of that level that starts at start from the rows below it.

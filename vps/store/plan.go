@@ -1,6 +1,7 @@
 package store
 
 import (
+	"math"
 	"time"
 
 	"sunspool/vps/energy"
@@ -36,40 +37,79 @@ type stretch struct {
 
 // plan returns the fewest rows that, in ascending order, cover [from, to) and no period's end.
 func plan(from, to int64, r Resolution, zone *time.Location) (all []stretch) {
-	add := func(level int, from, to int64) {
-		if n := len(all) - 1; n >= 0 && all[n].level == level && all[n].to == from {
-			all[n].to = to
-			return
-		}
-		all = append(all, stretch{level, from, to})
-	}
-	var cover func(level int, from, to int64)
-	cover = func(level int, from, to int64) {
-		if up := level + 1; up < levels {
-			first, end := spanOf(up, from+spans[up]-1), spanOf(up, to)
-			if first < end {
-				cover(level, from, first)
-				cover(up, first, end)
-				cover(level, end, to)
-				return
-			}
-		}
-		if from < to {
-			add(level, from, to)
-		}
-	}
 	for from < to {
 		_, end := r.Period(fromMS(from), zone)
-		cover(samplesLevel, from, min(end.UnixMilli(), to))
+		all = cover(all, samplesLevel, from, min(end.UnixMilli(), to))
 		from = end.UnixMilli()
 	}
 	return all
 }
 
-// addRow adds the rollup of a whole row of that level to sum.
-func addRow(sum *energy.Sum, level int, start int64, r *energy.Rollup) {
+// cover appends the fewest rows of a level and of those above that cover [from, to).
+func cover(all []stretch, level int, from, to int64) []stretch {
+	if up := level + 1; up < levels {
+		first, end := spanOf(up, from+spans[up]-1), spanOf(up, to)
+		if first < end {
+			all = cover(all, level, from, first)
+			all = cover(all, up, first, end)
+			return cover(all, level, end, to)
+		}
+	}
+	if from >= to {
+		return all
+	}
+	if n := len(all) - 1; n >= 0 && all[n].level == level && all[n].to == from {
+		all[n].to = to
+		return all
+	}
+	return append(all, stretch{level, from, to})
+}
+
+// scope is what is read for a question: what was asked for, and what is beside it.
+type scope struct {
+	before, from, to, after int64 // ms; what is asked for is [from, to)
+	around                  bool  // before and after are wanted, too
+}
+
+// How far is looked beside what was asked for. The samples there speak into it, and counters are believed by what they
+// showed before and after.
+const (
+	besideMS = 2 * energy.MaxReach
+	beforeMS = 48 * 3600_000
+	afterMS  = 24 * 3600_000
+)
+
+// scope returns what is read to answer q for a device whose samples lie in [first, last].
+func (q Query) scope(first, last int64, around bool) scope {
+	from, to := q.within(first, last)
+	s := scope{before: from - besideMS, from: from, to: to, after: to + besideMS, around: around}
+	if around {
+		s.before, s.after = from-beforeMS, to+afterMS
+	}
+	s.before, s.after = spanOf(hourLevel, max(s.before, spanOf(dayLevel, first))), spanOf(hourLevel, s.after+spans[hourLevel]-1)
+	s.before, s.after = min(s.before, from), max(min(s.after, spanOf(dayLevel, last)+spans[dayLevel]), to)
+	return s
+}
+
+func (s scope) plan(r Resolution, zone *time.Location) []stretch {
+	if s.from >= s.to {
+		return nil
+	}
+	all := cover(nil, samplesLevel, s.before, s.from)
+	all = append(all, plan(s.from, s.to, r, zone)...)
+	return append(all, cover(nil, samplesLevel, s.to, s.after)...)
+}
+
+// adder is an energy.Sum or an energy.Line.
+type adder interface {
+	Add(*energy.Rollup)
+	AddBase(*energy.Rollup)
+}
+
+// addRow adds the rollup of a whole row of that level to a sum or a line.
+func addRow(sum adder, level int, r *energy.Rollup) {
 	if level == baseLevel {
-		sum.AddBase(start, start+spans[baseLevel], r)
+		sum.AddBase(r)
 	} else {
 		sum.Add(r)
 	}
@@ -99,68 +139,90 @@ func addLate(r *energy.Rollup, samples []*wire.Sample) (added []int) {
 
 // gatherer makes periods of rows that come in ascending order.
 type gatherer struct {
+	scope
 	resolution Resolution
 	zone       *time.Location
-	from, to   int64 // what was asked for
 
+	line    energy.Line
 	periods []energy.Period
-	sum     energy.Sum
 	end     int64 // of the last period, ms
+	sides   [2]energy.Period
 
-	part             energy.Rollup // of samples, where a base rollup is cut
-	partFrom, partTo int64
+	part    energy.Rollup // of samples, where a base rollup is cut
+	partEnd int64
 }
 
-// row takes the rollup of a level that starts at start.
-func (g *gatherer) row(level int, start int64, r *energy.Rollup) {
+func newGatherer(q Query, s scope) *gatherer {
+	g := &gatherer{scope: s, resolution: q.Resolution, zone: q.Zone}
+	g.line.Account = g.account
+	g.sides[0] = energy.Period{Start: fromMS(s.before), End: fromMS(s.from)}
+	g.sides[1] = energy.Period{Start: fromMS(s.to), End: fromMS(s.after)}
+	return g
+}
+
+// account returns what the time at belongs to, and until when.
+func (g *gatherer) account(at int64) (r *energy.Rollup, until int64) {
+	switch {
+	case at < g.from:
+		r, until = &g.sides[0].Rollup, g.from
+	case at >= g.to:
+		r, until = &g.sides[1].Rollup, math.MaxInt64
+	default:
+		if at >= g.end {
+			start, end := g.resolution.Period(fromMS(at), g.zone)
+			g.periods = append(g.periods, energy.Period{Start: start, End: end})
+			g.end = end.UnixMilli()
+		}
+		return &g.periods[len(g.periods)-1].Rollup, min(g.end, g.to)
+	}
+	if !g.around {
+		r = nil
+	}
+	return r, until
+}
+
+// row takes the rollup of a level.
+func (g *gatherer) row(level int, r *energy.Rollup) {
 	if r.Rows == 0 {
 		return
 	}
 	g.endPart()
-	g.period(start)
-	addRow(&g.sum, level, start, r)
+	addRow(&g.line, level, r)
 }
 
 func (g *gatherer) sample(s *wire.Sample) {
 	ms := s.Time.UnixMilli()
-	if ms >= g.partTo {
+	if ms >= g.partEnd {
 		g.endPart()
-		g.period(ms)
-		start := spanOf(baseLevel, ms)
-		g.partFrom = max(start, g.from, g.periods[len(g.periods)-1].Start.UnixMilli())
-		g.partTo = min(start+spans[baseLevel], g.to, g.end)
+		g.partEnd = spanOf(baseLevel, ms) + spans[baseLevel]
+		for _, border := range [...]int64{g.from, g.to, g.borderAfter(ms)} {
+			if border > ms {
+				g.partEnd = min(g.partEnd, border)
+			}
+		}
 	}
 	g.part.Add(s)
 }
 
+// borderAfter returns the end of the period that ms is in.
+func (g *gatherer) borderAfter(ms int64) int64 {
+	if ms < g.from || ms >= g.to {
+		return 0
+	}
+	_, end := g.resolution.Period(fromMS(ms), g.zone)
+	return end.UnixMilli()
+}
+
 func (g *gatherer) endPart() {
 	if g.part.Rows > 0 {
-		g.sum.AddBase(g.partFrom, g.partTo, &g.part)
+		g.line.AddBase(&g.part)
 	}
-	g.part, g.partTo = energy.Rollup{}, 0
-}
-
-// period makes the one that ms lies in the last of the periods.
-func (g *gatherer) period(ms int64) {
-	if ms < g.end {
-		return
-	}
-	g.endPeriod()
-	start, end := g.resolution.Period(fromMS(ms), g.zone)
-	g.periods = append(g.periods, energy.Period{Start: start, End: end})
-	g.end = end.UnixMilli()
-}
-
-func (g *gatherer) endPeriod() {
-	if n := len(g.periods); n > 0 {
-		g.periods[n-1].Rollup = g.sum.Rollup()
-	}
-	g.sum = energy.Sum{}
+	g.part, g.partEnd = energy.Rollup{}, 0
 }
 
 func (g *gatherer) done() []energy.Period {
 	g.endPart()
-	g.endPeriod()
+	g.line.End()
 	return g.periods
 }
 

@@ -13,7 +13,6 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"sunspool/vps/energy"
 	"sunspool/wire"
 )
 
@@ -124,20 +123,6 @@ func (p *Postgres) Latest(ctx context.Context, device string) (s wire.Sample, er
 	return s, err
 }
 
-func (p *Postgres) Periods(ctx context.Context, q Query) (periods []energy.Period, err error) {
-	if err := q.Resolution.validate(); err != nil {
-		return nil, err
-	}
-	if q.Zone == nil {
-		q.Zone = time.UTC
-	}
-	err = p.read(ctx, "periods", func(ctx context.Context, db querier) error {
-		periods, err = readPeriods(ctx, db, q)
-		return err
-	})
-	return periods, err
-}
-
 // pageRows is how many samples Each reads at once: a transaction that lasts would keep the database from tidying up, and
 // a client that reads slowly would hold a connection.
 const pageRows = 5000
@@ -174,14 +159,6 @@ func (p *Postgres) Each(ctx context.Context, device string, from, to time.Time, 
 			return nil
 		}
 	}
-}
-
-func (p *Postgres) Readings(ctx context.Context, device string, t time.Time) (before, after Readings, err error) {
-	err = p.read(ctx, "readings", func(ctx context.Context, db querier) error {
-		before, after, err = readReadings(ctx, db, device, clamp(ceil(t)))
-		return err
-	})
-	return before, after, err
 }
 
 func (p *Postgres) Describe(ctx context.Context, device string, about About) error {

@@ -205,7 +205,7 @@ func (g *group) sumUp() {
 			var sum energy.Sum
 			for start := k.start; start < k.start+spans[level]; start += spans[level-1] {
 				if r := g.rollups[groupKey{k.device, level - 1, start}]; r != nil {
-					addRow(&sum, level-1, start, &r.Rollup)
+					addRow(&sum, level-1, &r.Rollup)
 				}
 			}
 			g.rollups[k] = &groupRollup{Rollup: sum.Rollup(), changed: true}

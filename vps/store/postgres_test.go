@@ -3,6 +3,7 @@
 package store
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -293,7 +294,8 @@ func TestRollupsOfAnotherVersionAreDerived(t *testing.T) {
 	p := openPostgres(t, pg.URL())
 	all := random(rand.New(rand.NewPCG(23, 24)), noon, 50*time.Hour, 1500)
 	insert(t, p, "a", 1499, all[1:]...)
-	before, after, err := p.Readings(t.Context(), "a", noon.Add(25*time.Hour))
+	q := Query{Device: "a", From: noon.Add(25 * time.Hour), To: noon.Add(26 * time.Hour), Resolution: FiveMinutes}
+	was, around, err := p.Surrounded(t.Context(), q)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -303,8 +305,9 @@ func TestRollupsOfAnotherVersionAreDerived(t *testing.T) {
 	}
 	pg.Exec(`update rollups set packed = set_byte(packed, 0, 99)`)
 	exactlyOnce(t, p, "a", all[1:])
-	if b, a, err := p.Readings(t.Context(), "a", noon.Add(25*time.Hour)); b != before || a != after || err != nil {
-		t.Errorf("readings %v and %v, %v; were %v and %v", b, a, err, before, after)
+	if is, now, err := p.Surrounded(t.Context(), q); err != nil || len(is) != len(was) || !bytes.Equal(now.Before.Append(nil), around.Before.Append(nil)) ||
+		!bytes.Equal(now.After.Append(nil), around.After.Append(nil)) {
+		t.Errorf("%d periods, %v; were %d", len(is), err, len(was))
 	}
 	if got, err := p.Devices(t.Context()); len(got) != 1 || !got[0].First.Equal(devices[0].First) || err != nil {
 		t.Errorf("devices %v, %v; were %v", got, err, devices)

@@ -40,15 +40,16 @@ var ErrClosed = fmt.Errorf("%w: closed", ErrUnavailable)
 // Latest returns the sample with the newest time, or ErrNone. Callers share what its pointers and its map refer to and
 // must not change it.
 //
-// Periods returns the periods of q that have a sample in [q.From, q.To), in ascending order, each with the rollup of the
-// samples in it. One that From or To cuts has its whole Start and End, and the samples inside [From, To). Its cost
-// depends on the length of time and on the resolution, not on the number of samples, unless that is Minute.
+// Periods returns the periods of q that have a sample in [q.From, q.To), or for a part of which one outside of them
+// speaks, in ascending order, each with the rollup of what is in it. One that From or To cuts has its whole Start and End,
+// and what is inside [From, To). Its cost depends on the length of time and on the resolution, not on the number of
+// samples, unless that is Minute.
 //
 // Each calls yield with every stored sample in [from, to) in ascending order, until yield returns false. A zero from or
 // to is no limit. The samples are yield's to keep.
 //
-// Readings returns what the device's lifetime counters showed last before t and first at t or after it; zero where there is
-// nothing near (some hours of samples on either side are looked through, across any hole).
+// Surrounded returns Periods(q), and what is around them: the samples of two days before and of one day after, further
+// away where a counter that is in one of them has to be looked for. How much the unit can make it does not know.
 //
 // Describe remembers what is known of a device beside its samples; equal to what is known costs no write. About
 // returns it, the zero About when nothing is known. Devices returns every device that has a sample or was described, by
@@ -68,7 +69,7 @@ type Samples interface {
 	Latest(ctx context.Context, device string) (wire.Sample, error)
 	Periods(ctx context.Context, q Query) ([]energy.Period, error)
 	Each(ctx context.Context, device string, from, to time.Time, yield func(wire.Sample) bool) error
-	Readings(ctx context.Context, device string, t time.Time) (before, after Readings, err error)
+	Surrounded(ctx context.Context, q Query) ([]energy.Period, energy.Around, error)
 	Describe(ctx context.Context, device string, about About) error
 	About(ctx context.Context, device string) (About, error)
 	Devices(ctx context.Context) ([]Device, error)
@@ -76,9 +77,6 @@ type Samples interface {
 	Check(ctx context.Context) error
 	Close() error
 }
-
-// Readings are readings of each lifetime counter.
-type Readings [energy.Counters]energy.Reading
 
 // About is what an edge said of itself and of its inverter.
 type About struct {
@@ -117,6 +115,14 @@ type Query struct {
 	From, To   time.Time // [From, To); a zero From means since the first sample, a zero To until the last, included
 	Resolution Resolution
 	Zone       *time.Location // nil is UTC
+}
+
+// valid returns q with its zone, or why it cannot be answered.
+func (q Query) valid() (Query, error) {
+	if q.Zone == nil {
+		q.Zone = time.UTC
+	}
+	return q, q.Resolution.validate()
 }
 
 // validate keeps out what would poison every later answer about a device: a number that is not finite, a time that no

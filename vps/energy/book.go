@@ -1,0 +1,219 @@
+package energy
+
+import (
+	"math"
+	"slices"
+)
+
+// A counter that is silent for longer than this rose at an unknown time; and a hole that is longer is worth a look at
+// the unit's other days.
+const (
+	longHole  = 10 * minute
+	deepHole  = hourMS
+	mostStep  = 1.0 // kWh that are not counted yet: a counter has whole ones at most
+	firstStep = 0.1
+)
+
+// book is the account of one lifetime counter over consecutive periods.
+type book struct {
+	periods []*Period
+	before  []float64 // what the powers had integrated to where each period begins, kWh, and at the end
+	entries []entry   // what is believed, in the order of time
+	around  Around
+	energy  int
+
+	borders []float64 // the energy at the end of each period, kWh
+	spread  []float64 // how much of each period rose in a hole across its border
+
+	// The walk.
+	total float64 // by the counter
+	high  float64 // what it shows
+	since float64 // what the powers had integrated to when it rose to that
+	step  float64 // by which it did
+	walks int     // periods whose border is known
+}
+
+// entry is one level of one period.
+type entry struct {
+	Level
+	period int
+	reset  bool // it is not what the one before went on to
+}
+
+const kWh = 3.6e9 // W·ms
+
+func newBook(periods []*Period, k int, around Around) *book {
+	b := &book{periods: periods, around: around, energy: measured[k],
+		before: make([]float64, len(periods)+1), borders: make([]float64, len(periods)), spread: make([]float64, len(periods))}
+	var all []entry
+	for i, p := range periods {
+		b.before[i+1] = b.before[i] + p.Energy[b.energy]/kWh
+		p.Counters[k].each(func(l Level) {
+			l.enter, l.mark, l.leave = b.before[i]+l.enter/kWh, b.before[i]+l.mark/kWh, b.before[i]+l.leave/kWh
+			all = append(all, entry{Level: l, period: i})
+		})
+	}
+	b.entries = believed(all, around.GreatestW)
+	return b
+}
+
+// believed returns the entries that are levels of the counter, and says where another one begins.
+func believed(all []entry, watts float64) []entry {
+	var levels []Level
+	for i := range all {
+		l := all[i].Level
+		l.items = []int32{int32(i)}
+		levels = push(levels, l, watts)
+	}
+	levels = settled(levels, watts)
+	var kept []entry
+	for n := range levels {
+		for i, item := range levels[n].items {
+			e := all[item]
+			e.reset = n > 0 && i == 0 && !levels[n-1].leads(&levels[n], watts)
+			kept = append(kept, e)
+		}
+	}
+	return kept
+}
+
+// settled drops the levels that are still in doubt and that do not fit what is beside them.
+func settled(levels []Level, watts float64) []Level {
+	for i := 1; i < len(levels); i++ {
+		before, l := &levels[i-1], &levels[i]
+		if !l.brief() {
+			continue
+		}
+		last := i == len(levels)-1
+		if fits := before.leads(l, watts); last && !fits || !last && before.leads(&levels[i+1], watts) && (!fits || !l.leads(&levels[i+1], watts)) {
+			levels = slices.Delete(levels, i, i+1)
+			i--
+		}
+	}
+	return levels
+}
+
+// walk finds the energy at each border.
+func (b *book) walk() {
+	first := &b.entries[0]
+	for ; b.walks < first.period; b.walks++ { // before the first reading the powers alone know
+		b.borders[b.walks] = b.before[b.walks+1] - first.enter
+	}
+	b.high, b.since, b.step = first.Low, first.enter, firstStep
+	b.rise(first)
+	for i := range b.entries[1:] {
+		b.cross(&b.entries[i], &b.entries[i+1])
+		b.rise(&b.entries[i+1])
+	}
+	last := &b.entries[len(b.entries)-1]
+	for ; b.walks < len(b.periods); b.walks++ {
+		end := b.before[b.walks+1]
+		b.borders[b.walks] = b.total + b.uncounted(last.leave) + max(end-last.leave, 0)
+	}
+}
+
+// uncounted returns what the powers say that was made since the counter rose last, and that it does not show yet.
+func (b *book) uncounted(now float64) float64 { return min(max(now-b.since, 0), b.step) }
+
+// rise adds what the counter rose within an entry.
+func (b *book) rise(e *entry) {
+	if more := e.High - max(b.high, e.Low); more > 0 {
+		b.total += more
+		b.high, b.since, b.step = e.High, e.mark, min(e.Step, mostStep)
+	}
+}
+
+// cross goes from one entry to the next, and finds the energy at the borders between them.
+func (b *book) cross(a, next *entry) {
+	if next.reset {
+		for ; b.walks < next.period; b.walks++ {
+			b.borders[b.walks] = b.total + b.uncounted(b.before[b.walks+1])
+		}
+		b.total += b.uncounted(next.enter)
+		b.high, b.since, b.step = next.Low, next.enter, firstStep
+		return
+	}
+	rise := max(next.Low-b.high, 0)
+	if rise == 0 {
+		for ; b.walks < next.period; b.walks++ {
+			b.borders[b.walks] = b.total + b.uncounted(b.before[b.walks+1])
+		}
+		return
+	}
+	// The powers explain a part of what it rose; the rest rose while nothing was received.
+	seen := max(next.enter-b.since, 0)
+	scale := 1.0
+	if seen > rise {
+		scale = rise / seen
+	}
+	h := b.hole(a, next, rise-scale*seen)
+	from := 0.0
+	for period := a.period; period <= next.period; period++ {
+		to := 1.0
+		if period < next.period {
+			to = h.until(b.periods[period].End.UnixMilli())
+			if period >= b.walks {
+				b.borders[period] = b.total + scale*max(b.before[period+1]-b.since, 0) + h.kwh*to
+			}
+		}
+		if h.long && a.period < next.period {
+			b.spread[period] += h.kwh * (to - from)
+		}
+		from = to
+	}
+	b.walks = max(b.walks, next.period)
+	b.total += rise
+	b.high, b.since, b.step = next.Low, next.enter, min(rise, mostStep)
+}
+
+// hole is a time between two readings in which a counter rose by more than the powers know of.
+type hole struct {
+	from, to int64
+	kwh      float64
+	long     bool
+	profile  *Profile
+	energy   int
+}
+
+func (b *book) hole(a, next *entry, kwh float64) hole {
+	h := hole{from: a.Last, to: next.First, kwh: max(kwh, 0), energy: b.energy}
+	usual := int64(0)
+	if a.N > 1 {
+		usual = (a.Last - a.First) / (a.N - 1)
+	}
+	h.long = h.to-h.from > max(longHole, 3*usual)
+	if h.to-h.from > deepHole && h.kwh > slack && b.around.Profile != nil && a.period < next.period {
+		h.profile = b.around.Profile(h.from, h.to)
+	}
+	return h
+}
+
+// until returns which part of what rose in the hole rose before t. Little of it rose at its ends, as at dusk and at
+// dawn; more as the unit's other days went, or evenly.
+func (h *hole) until(t int64) float64 {
+	switch {
+	case t <= h.from:
+		return 0
+	case t >= h.to:
+		return 1
+	case h.long && h.kwh <= slack:
+		return 0.5
+	}
+	if part, ok := h.profile.part(h.energy, h.from, h.to, t); ok {
+		return part
+	}
+	return float64(t-h.from) / float64(h.to-h.from)
+}
+
+// row returns what the counter says of a period.
+func (b *book) row(i int) Metered {
+	m := Metered{KWh: max(b.borders[i]-b.borders[i-1], 0), Spread: b.spread[i], known: true}
+	m.Spread = min(m.Spread, m.KWh)
+	first, last := &b.entries[0], &b.entries[len(b.entries)-1]
+	from, to := max(first.First, b.periods[i].Start.UnixMilli()), min(last.Last, b.periods[i].End.UnixMilli())
+	m.Time = max(to-from, 0)
+	if math.IsNaN(m.KWh) {
+		m.known = false
+	}
+	return m
+}

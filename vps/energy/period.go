@@ -1,0 +1,121 @@
+package energy
+
+import (
+	"time"
+
+	"sunspool/wire"
+)
+
+// Period is the rollup of a period of the calendar, of which only a part may have been asked for.
+type Period struct {
+	Start, End time.Time
+	Rollup
+}
+
+// Bucket returns p, which has a sample, as the contract's readers see it: means are weighed by the samples' counts, where
+// these stand for time as in the contract, 5 s each. Where they do not, as with a slower edge that became a faster one,
+// a mean is one over time.
+func (p *Period) Bucket() wire.Bucket {
+	counted, covered := float64(p.Count*2*aloneReach), float64(p.Covered[KnowsPV])
+	byCount := covered == 0 || covered > 0.7*counted && covered <= 1.005*counted
+	mean := func(i int, overTime float64, ok bool) *float64 {
+		if byCount {
+			overTime, ok = finite(p.Sums[i] / float64(p.Weights[i]))
+		}
+		if !ok {
+			return nil
+		}
+		return &overTime
+	}
+	pv, hasPV := p.Mean(PV)
+	battery, hasBattery := p.Balance(Charge, Discharge)
+	soc, hasSOC := p.MeanSOC()
+	load, hasLoad := p.Mean(Load)
+	export, hasExport := p.Balance(Export, Import)
+	return wire.Bucket{
+		Start:            p.Start.UTC(),
+		AvgPVPowerW:      mean(AvgPV, pv, hasPV),
+		MaxPVPowerW:      new(p.PVMax),
+		AvgBatteryPowerW: mean(AvgBattery, battery, hasBattery),
+		AvgBatterySOCPct: mean(AvgSOC, soc, hasSOC),
+		AvgLoadPowerW:    mean(AvgLoad, load, hasLoad),
+		AvgExportPowerW:  mean(AvgExport, export, hasExport),
+		SampleCount:      int(p.Count),
+	}
+}
+
+// Balance returns the mean of one power less that of its opposite, W.
+func (r *Rollup) Balance(plus, minus int) (float64, bool) {
+	a, ok := r.Mean(plus)
+	b, _ := r.Mean(minus)
+	return a - b, ok
+}
+
+// Instant returns a period of one millisecond that s fills.
+func Instant(s *wire.Sample) Period {
+	p := Period{Start: s.Time, End: s.Time.Add(time.Millisecond)}
+	p.Add(s)
+	p.cover(&p.tail.Powers, 1)
+	return p
+}
+
+// Coverage returns for which part of the period something is known, see KnowsPV and so on. Of one that is not over at
+// now, the part until then counts.
+func (p *Period) Coverage(knows int, now time.Time) float64 {
+	start := p.Start.UnixMilli()
+	end := min(p.End.UnixMilli(), max(now.UnixMilli(), p.Last)) // an edge's clock may be a little ahead
+	if end <= start {
+		return 0
+	}
+	return min(float64(p.Covered[knows])/float64(end-start), 1)
+}
+
+// What is needed to speak of a share: enough energy, and flows for nearly all of the time for which there are samples.
+const (
+	leastShared = 0.05 * 3.6e9 // W·ms
+	mostTime    = 0.9
+)
+
+// SelfConsumption returns which part of the PV energy that went anywhere stayed in the house, 0 to 1; false when that
+// cannot be said. What went to the grid by way of the battery did not stay.
+func (r *Rollup) SelfConsumption() (float64, bool) {
+	e := r.sameTime()
+	sold := e[SolarGrid] + min(e[SolarBattery], e[BatteryGrid])
+	return r.without(sold, e[SolarHome]+e[SolarBattery]+e[SolarGrid])
+}
+
+// SelfSufficiency returns which part of the energy that reached the house was not bought, 0 to 1; false when that cannot
+// be said. What was bought is not one's own because it rested in the battery.
+func (r *Rollup) SelfSufficiency() (float64, bool) {
+	e := r.sameTime()
+	bought := e[GridHome] + min(e[GridBattery], e[BatteryHome])
+	return r.without(bought, e[SolarHome]+e[BatteryHome]+e[GridHome])
+}
+
+// sameTime returns the energies of the time for which all flows are known.
+func (r *Rollup) sameTime() [Energies]float64 {
+	e := r.Energy
+	for i, flow := range aloneFlows {
+		e[flow] = max(e[flow]-r.alone[i], 0)
+	}
+	return e
+}
+
+func (r *Rollup) without(part, whole float64) (float64, bool) {
+	flows, battery := float64(r.Covered[KnowsFlows]), float64(r.Covered[KnowsBattery])
+	switch {
+	case whole < leastShared, flows < mostTime*float64(r.Covered[KnowsPV]):
+		return 0, false
+	case battery > 0 && battery < mostTime*flows: // it did something of which nothing is known
+		return 0, false
+	}
+	return finite(1 - part/whole)
+}
+
+// shortSpoken is for how long of a period samples outside of it may speak, ms, without that being worth a word.
+const shortSpoken = 2 * minute
+
+// Spoken reports whether something can be said of the period: it has a sample, or those beside it speak for some of it.
+func (p *Period) Spoken() bool {
+	return p.Rows > 0 || p.Covered[KnowsPV] >= max(min(shortSpoken, p.End.Sub(p.Start).Milliseconds()/2), 1)
+}

@@ -1,0 +1,40 @@
+package store
+
+import "sunspool/vps/energy"
+
+// Where a counter is looked for that is not near: days with samples on one side.
+const daysBeside = 10
+
+// wider returns what to read instead, if a counter has to be looked for further away: one that is on one side of a border
+// and not on the other, or that did not rise for all the time before. Day is device.dayBeside, or the like.
+func (g *gatherer) wider(first, last int64, day func(t int64, back bool, n int) int64) (wider scope, found bool) {
+	wider = g.scope
+	before, after := g.missing()
+	if start := spanOf(dayLevel, g.before); before && first < g.before {
+		wider.before = min(g.before, max(day(start, true, daysBeside), spanOf(dayLevel, first)))
+	}
+	if start := spanOf(dayLevel, g.after+spans[dayLevel]-1); after && last >= g.after {
+		wider.after = max(g.after, day(start, false, daysBeside)+spans[dayLevel])
+	}
+	return wider, wider != g.scope
+}
+
+// missing reports whether a counter is missing before or after what was asked for.
+func (g *gatherer) missing() (before, after bool) {
+	for k := range energy.Counters {
+		if _, ok := energy.Meter(energy.Measured(k)); !ok {
+			continue
+		}
+		left, inside, right := g.sides[0].Counters[k].N > 0, false, g.sides[1].Counters[k].N > 0
+		for i := range g.periods {
+			inside = inside || g.periods[i].Counters[k].N > 0
+		}
+		before = before || !left && (inside || right) || left && g.sides[0].Stands(k)
+		after = after || !right && (inside || left)
+	}
+	if silent := len(g.periods) == 0; silent { // a hole: whatever is beside it
+		before = before || g.sides[0].Rows == 0
+		after = after || g.sides[1].Rows == 0
+	}
+	return before, after
+}
