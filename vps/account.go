@@ -33,6 +33,9 @@ func (s *Server) rows(c *call, device string, sp span, r store.Resolution) ([]en
 	if err != nil {
 		return nil, err
 	}
+	if found.GreatestW, err = ask(s, c, "greatest", func(ctx context.Context) (float64, error) { return s.Store.GreatestW(ctx, device) }); err != nil {
+		return nil, err
+	}
 	left := maxProfiles
 	found.Profile = func(from, to int64) *energy.Profile {
 		if left--; left < 0 || err != nil {

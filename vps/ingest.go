@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"math"
 	"net/http"
 	"strings"
 	"sync"
@@ -19,6 +20,10 @@ const (
 	storeTimeout = 5 * time.Second // for all that one request asks of the store; then the caller is asked to come again
 	maxDetails   = 20              // problems that a strict refusal lists
 	detailBytes  = 4 << 10         // of verdicts' texts in a lenient answer: an edge reads at most 64 KiB of it
+
+	// Samples of polls up to shortPoll apart need no interval beside them; a longer one than longestPoll is not believed.
+	shortPoll   = 10 * time.Second
+	longestPoll = time.Hour
 )
 
 // ingest stores the samples of one request. It answers 200 only when they are durable.
@@ -44,6 +49,11 @@ func (s *Server) ingest(c *call) (any, error) {
 		return nil, err
 	}
 
+	if every := b.interval(); every > 0 {
+		for i := range b.good {
+			b.good[i].Interval = every
+		}
+	}
 	inserted := 0
 	if len(b.good) > 0 {
 		if inserted, err = s.insert(c, b.good); err != nil {
@@ -78,6 +88,18 @@ func admit(b batch, lenient bool) error {
 		return errForeignSample
 	}
 	return nil
+}
+
+// interval returns how far apart the edge takes its samples, in whole seconds, where that is more than shortPoll; else 0.
+func (b *batch) interval() time.Duration {
+	if b.edge == nil {
+		return 0
+	}
+	every := min(time.Duration(math.Round(b.edge.PollIntervalS))*time.Second, longestPoll)
+	if every <= shortPoll {
+		return 0
+	}
+	return every
 }
 
 func (s *Server) insert(c *call, samples []wire.Sample) (inserted int, err error) {

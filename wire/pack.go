@@ -15,7 +15,8 @@ import (
 // The packed form of a sample, at rest in the edge's spool and in the embedded store. It needs nothing but itself and
 // this package to be read again:
 //
-//	version, device_id, ts, sample_count, presence bits of Fields, numbers of the present Fields,
+//	version, device_id, ts, sample_count, presence bits of Fields, interval in seconds if its bit is among them,
+//	numbers of the present Fields,
 //	runs of consecutive names: length, gap to the run before, numbers; a length of 0 ends them,
 //	the names that are in no table: how many, then name, number each
 //
@@ -24,10 +25,14 @@ import (
 // register times a power of ten and was divided, not multiplied by 0.1; otherwise it is rawNumber and its eight bytes.
 //
 // Fields and names.txt may grow at their ends without a new version, because a reader that does not know an entry
-// refuses it by its index.
+// refuses it by its index. The bit of the interval is the last one, where Fields does not come; a sample without an
+// interval has the bytes that it had before there were any.
 const packVersion = 1
 
 const (
+	intervalBit = 1 << 63
+	maxInterval = math.MaxInt32 // s
+
 	rawNumber   = 3       // three decimals and a mantissa of zero: a zero is always written with no decimals
 	maxMantissa = 1 << 53 // beyond, a float64 is not exact in integers
 )
@@ -52,8 +57,9 @@ var (
 	pow10 = [4]float64{1, 10, 100, 1000}
 )
 
-// AppendPacked appends the packed form of s to b. Its time is kept in whole milliseconds; every number comes back bit
-// for bit, except that -0 becomes 0; an empty Values comes back nil. Equal samples have equal packed forms.
+// AppendPacked appends the packed form of s to b. Its time is kept in whole milliseconds, its Interval in whole seconds;
+// every number comes back bit for bit, except that -0 becomes 0; an empty Values comes back nil. Equal samples of one
+// Interval have equal packed forms.
 func (s *Sample) AppendPacked(b []byte) []byte {
 	b = append(b, packVersion)
 	b = appendText(b, s.DeviceID)
@@ -66,7 +72,14 @@ func (s *Sample) AppendPacked(b []byte) []byte {
 			present |= 1 << i
 		}
 	}
+	interval := s.IntervalS()
+	if interval > 0 {
+		present |= intervalBit
+	}
 	b = binary.AppendUvarint(b, present)
+	if interval > 0 {
+		b = binary.AppendUvarint(b, uint64(interval))
+	}
 	for _, f := range Fields {
 		if v := f.Get(s); v != nil {
 			b = appendNumber(b, *v)
@@ -186,6 +199,10 @@ func (p *unpacker) fields() (s Sample) {
 	}
 
 	present := p.uvarint()
+	if present&intervalBit != 0 {
+		present &^= intervalBit
+		s.Interval = p.interval()
+	}
 	if present>>len(Fields) != 0 {
 		p.newer("field", uint64(len(Fields)))
 		return s
@@ -201,6 +218,16 @@ func (p *unpacker) fields() (s Sample) {
 		}
 	}
 	return s
+}
+
+// interval reads what is never 0: then its bit is not set.
+func (p *unpacker) interval() time.Duration {
+	seconds := p.uvarint()
+	if seconds == 0 || seconds > maxInterval {
+		p.fail("interval of %d s", seconds)
+		return 0
+	}
+	return time.Duration(seconds) * time.Second
 }
 
 // values reads the values, nil if there are none. Each takes a byte or more, so b bounds the memory that it uses.

@@ -59,6 +59,9 @@ func anything(r *rand.Rand) Sample {
 			f.Set(&s, new(number()))
 		}
 	}
+	if r.IntN(3) == 0 {
+		s.Interval = time.Duration(1+r.IntN(3600)) * time.Second
+	}
 	for range r.IntN(3) * r.IntN(60) {
 		if s.Values == nil {
 			s.Values = map[string]float64{}
@@ -77,6 +80,9 @@ func difference(a, b *Sample) string {
 	same := func(x, y float64) bool { return x == 0 && y == 0 || math.Float64bits(x) == math.Float64bits(y) }
 	if a.DeviceID != b.DeviceID || !a.Time.Equal(b.Time) || a.Count != b.Count {
 		return "device_id, ts or sample_count"
+	}
+	if a.Interval != b.Interval {
+		return "interval"
 	}
 	for _, f := range Fields {
 		x, y := f.Get(a), f.Get(b)
@@ -179,6 +185,30 @@ func TestPackedFormOfVersionOneIsStillRead(t *testing.T) {
 	}
 }
 
+// A household that polls often has no byte more in its file, and one that polls rarely has its interval after the bits.
+func TestIntervalIsPackedWhereThereIsOne(t *testing.T) {
+	s := Sample{Time: time.UnixMilli(0).UTC(), PVPowerW: 1, Count: 1}
+	for interval, want := range map[time.Duration]string{
+		0:                           "0100000201080000",
+		-time.Hour:                  "0100000201080000",
+		999 * time.Millisecond:      "0100000201080000",
+		30 * time.Second:            "01000002818080808080808080011e080000",
+		30*time.Second + 1:          "01000002818080808080808080011e080000",
+		10 * time.Minute:            "0100000281808080808080808001d804080000",
+		time.Duration(1<<63 - 1):    "0100000281808080808080808001ffffffff07080000",
+		math.MaxInt32 * time.Second: "0100000281808080808080808001ffffffff07080000",
+	} {
+		s.Interval = interval
+		if got := hex.EncodeToString(s.AppendPacked(nil)); got != want {
+			t.Errorf("%v is packed as %s, want %s", interval, got, want)
+		}
+		var back Sample
+		if err := back.UnpackFields(s.AppendPacked(nil)); err != nil || back.Interval != time.Duration(s.IntervalS())*time.Second {
+			t.Errorf("%v comes back as %v, %v", interval, back.Interval, err)
+		}
+	}
+}
+
 // The index of a name is in files all over the world: names.txt may grow at its end. When it did, raise both figures.
 func TestNamesOnlyGrow(t *testing.T) {
 	const (
@@ -219,6 +249,9 @@ func TestUnpackRefuses(t *testing.T) {
 		{"version 0", append([]byte{0}, packed[1:]...), false},
 		{"version 2", append([]byte{2}, packed[1:]...), true},
 		{"a field of the future", bits(1 << len(Fields)), true},
+		{"an interval and a field of the future", append(bits(1<<63|1<<len(Fields)), 30), true},
+		{"an interval of 0", append(bits(1<<63|1), 0, 8, 0, 0), false},
+		{"an interval of 70 years", append(bits(1<<63|1), 0x80, 0x80, 0x80, 0x80, 8, 8, 0, 0), false},
 		{"no pv_power_w", append(bits(0), 0, 0), false},
 		{"a name of the future", append(many, 1, 0xff, 0xff, 3, 0), true},
 		{"a run into the future", append(many, 0xff, 0xff, 3, 0, 0), true},
@@ -250,6 +283,9 @@ func FuzzUnpack(f *testing.F) {
 	for _, s := range []Sample{{}, ordinary(), full(90), {Values: map[string]float64{"mine": math.Pi}}} {
 		f.Add(s.AppendPacked(nil))
 	}
+	rare := ordinary()
+	rare.Interval = 10 * time.Minute
+	f.Add(rare.AppendPacked(nil))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		var s, again Sample
 		if s.Unpack(b) != nil {

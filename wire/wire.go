@@ -74,6 +74,11 @@ type Sample struct {
 	Interval time.Duration `json:"-"`
 }
 
+// IntervalS returns the whole seconds of Interval, as they are stored; 0 for none.
+func (s *Sample) IntervalS() int32 {
+	return int32(min(max(s.Interval/time.Second, 0), maxInterval))
+}
+
 // Equal reports whether s and o say the same.
 func (s *Sample) Equal(o *Sample) bool {
 	if s.DeviceID != o.DeviceID || !s.Time.Equal(o.Time) || s.Count != o.Count || !maps.Equal(s.Values, o.Values) {

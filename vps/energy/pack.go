@@ -8,8 +8,12 @@ import (
 
 // The packed form of a rollup, at rest in a store: the version, one bit for each word of it that is not as usual, then
 // those words, eight bytes each, little-endian, each XOR what is usual for it; then whatever levels its counters have
-// beside the last. The version changes with the words and with the arithmetic that makes them. Where samples were pruned
-// only the rollup is left: once a version was released, Read must go on to read it.
+// beside the last.
+
+// PackVersion changes with the words and with the arithmetic that makes them. Rollups that an earlier version made are
+// counted again where their samples are still there. Where these were pruned only the rollup is left: once a version was
+// released, Read must go on to read it. With a new version the schemas of both stores are raised, so that an older program
+// refuses what it cannot read.
 const PackVersion = 2
 
 const (

@@ -43,6 +43,9 @@ func Table(periods []Period, around Around) []Row {
 		all = append(all, &periods[i])
 	}
 	all = append(all, &around.After)
+	if around.GreatestW == 0 {
+		around.GreatestW = mostW
+	}
 	for k := range Counters {
 		if _, ok := Meter(measured[k]); !ok {
 			continue

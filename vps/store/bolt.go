@@ -23,6 +23,8 @@ import (
 //	                   days        start of the UTC day    -> rollup of the watches in it, checksum
 //	                   about       JSON, checksum
 //	                   pruned      time in ms before which samples were deleted
+//	                   greatest_w  the greatest power of the samples, W
+//	                   counted     version of the rules by which the rollups are counted; counting: how far, meanwhile
 //	meta / kind, schema, check
 //
 // Keys of time are big-endian, so bbolt's order is the order of time. One goroutine writes: it takes all Inserts that
@@ -40,6 +42,9 @@ type Bolt struct {
 	mu   sync.RWMutex // held for reading while a transaction reads, for writing while db is replaced
 	db   *bolt.DB     // nil when it is away; only the writer replaces it
 	away error        // why db is nil
+
+	recounting sync.Mutex
+	recounted  string // the devices before this one are counted by today's rules
 
 	// Of the writer alone.
 	suspect bool // the last commit failed: what the file seems to hold may not be on the disk

@@ -45,8 +45,14 @@ func (b *Bolt) device(tx *bolt.Tx, name string) (d device, ok bool) {
 // createDevice returns the data of the device of that name, for writing.
 func (b *Bolt) createDevice(tx *bolt.Tx, name string) (d device, err error) {
 	d.store = b
-	if d.root, err = tx.Bucket(devicesBucket).CreateBucketIfNotExists([]byte(name)); err != nil {
-		return d, err
+	all := tx.Bucket(devicesBucket)
+	if d.root = all.Bucket([]byte(name)); d.root == nil {
+		if d.root, err = all.CreateBucket([]byte(name)); err != nil {
+			return d, err
+		}
+		if err := d.setCounted(); err != nil {
+			return d, err
+		}
 	}
 	for i, bucket := range levelBuckets {
 		if d.levels[i], err = d.root.CreateBucketIfNotExists(bucket); err != nil {

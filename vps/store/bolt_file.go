@@ -18,8 +18,9 @@ import (
 )
 
 // The meta bucket says what the file is. A new schema has a higher number, and a program refuses what is above its own:
-// raise it also when wire.Fields grows, because an older program cannot compute rollups from such samples.
-const boltSchema = 2
+// raise it also when wire.Fields grows, because an older program cannot compute rollups from such samples. Schema 3 has
+// intervals in samples, and for each device its greatest power and how far its rollups are counted.
+const boltSchema = 3
 
 var (
 	kindKey   = []byte("kind")

@@ -94,31 +94,36 @@ func (d device) count(w *write, late []row, bases map[int64]bool) error {
 		for n < len(late) && late[n].ms < start+spans[baseLevel] {
 			n++
 		}
-		new, err := d.countInto(start, late[:n])
+		new, greatestW, err := d.countInto(start, late[:n])
 		if err != nil {
 			return err
 		}
 		if late = late[n:]; new > 0 {
 			w.new += new
+			w.greatestW = max(w.greatestW, greatestW)
 			bases[start] = false // its rollup is written, those above are not
 		}
 	}
 	return nil
 }
 
-func (d device) countInto(start int64, late []row) (new int, err error) {
+func (d device) countInto(start int64, late []row) (new int, greatestW float64, err error) {
 	k := key(start)
 	r := d.rollup(baseLevel, k, d.levels[baseLevel].Get(k))
 	samples := make([]*wire.Sample, len(late))
 	for i, row := range late {
 		samples[i] = &wire.Sample{}
 		if err := samples[i].UnpackFields(row.value); err != nil {
-			return 0, err
+			return 0, 0, err
 		}
 		samples[i].Time = fromMS(row.ms)
 	}
-	if new = len(addLate(&r, samples)); new == 0 {
-		return 0, nil
+	added := addLate(&r, samples)
+	if len(added) == 0 {
+		return 0, 0, nil
 	}
-	return new, d.putRollup(baseLevel, start, &r)
+	for _, i := range added {
+		greatestW = max(greatestW, late[i].greatestW)
+	}
+	return len(added), greatestW, d.putRollup(baseLevel, start, &r)
 }

@@ -242,16 +242,16 @@ func TestForeignFileIsNotTouched(t *testing.T) {
 }
 
 func TestNewerSchemaIsRefused(t *testing.T) {
-	if boltSchema == 2 && len(wire.Fields) != 13 {
+	if boltSchema == 3 && len(wire.Fields) != 13 {
 		t.Error("the fields of a sample have grown, raise the schema")
 	}
 	b := open(t, t.TempDir())
-	if err := b.db.Update(func(tx *bolt.Tx) error { return tx.Bucket(metaBucket).Put(schemaKey, []byte("3")) }); err != nil {
+	if err := b.db.Update(func(tx *bolt.Tx) error { return tx.Bucket(metaBucket).Put(schemaKey, []byte("4")) }); err != nil {
 		t.Fatal(err)
 	}
 	b.Close()
 	_, err := OpenBolt(b.path)
-	if f := fault(t, err); f.Code != "store_newer" || !strings.Contains(f.Why, "schema is 3") {
+	if f := fault(t, err); f.Code != "store_newer" || !strings.Contains(f.Why, "schema is 4") {
 		t.Error(f)
 	}
 }

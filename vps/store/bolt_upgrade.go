@@ -9,16 +9,20 @@ import (
 	bolt "go.etcd.io/bbolt"
 )
 
-// upgradeBolt brings a file of an older schema to the present one. Samples are never touched; the rollups, which are
-// derived from them, are made anew. Interrupted at any point it begins again, and ends the same.
+// upgradeBolt brings a file of an older schema to the present one. Samples are never touched. Interrupted at any point it
+// begins again, and ends the same.
 //
 // Schema 1 had rollups of quarter-hours and days, the zone of a device by itself, and a device of the name ~ready, to
-// whom the zone was written that showed whether the disk can be written to.
+// whom the zone was written that showed whether the disk can be written to. Its rollups, of which no samples were ever
+// deleted, are made anew here. Those of schema 2 stay: see Recount.
 func upgradeBolt(db *bolt.DB) error {
 	schema, names := 0, []string(nil)
 	err := db.View(func(tx *bolt.Tx) (err error) {
 		if schema, err = strconv.Atoi(string(tx.Bucket(metaBucket).Get(schemaKey))); err != nil || schema == boltSchema {
 			return err
+		}
+		if schema > 1 {
+			return nil
 		}
 		return tx.Bucket(devicesBucket).ForEachBucket(func(name []byte) error {
 			names = append(names, string(name))

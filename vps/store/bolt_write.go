@@ -14,6 +14,7 @@ import (
 	bolt "go.etcd.io/bbolt"
 	berrors "go.etcd.io/bbolt/errors"
 
+	"sunspool/vps/energy"
 	"sunspool/wire"
 )
 
@@ -26,15 +27,18 @@ type write struct {
 	rows   []row
 	about  *About
 	prune  int64      // delete samples before that time, ms
+	count  *dayCount  // put it in the place of what an earlier version counted
 	check  bool       // only be durable
 	done   chan error // of capacity 1: the caller may be gone
 
 	new, conflicts, deleted int // belong to the writer until done
+	greatestW               float64
 }
 
 type row struct {
-	ms    int64
-	value []byte // sealed
+	ms        int64
+	value     []byte  // sealed
+	greatestW float64 // see energy.GreatestW
 }
 
 func newWrite(device string) *write { return &write{device: device, done: make(chan error, 1)} }
@@ -50,7 +54,7 @@ func (w *write) pack(samples []wire.Sample) {
 		b = s.AppendPacked(slices.Grow(b, 512))
 		k := key(ms)
 		b = append(b[:start], seal(k, b[start:])...)
-		w.rows[i] = row{ms, b[start:len(b):len(b)]}
+		w.rows[i] = row{ms, b[start:len(b):len(b)], energy.GreatestW(&s)}
 	}
 }
 
@@ -138,7 +142,7 @@ func (b *Bolt) try(group []*write) error {
 
 func (b *Bolt) transact(group []*write) (err error) {
 	for _, w := range group {
-		w.new, w.conflicts, w.deleted = 0, 0, 0
+		w.new, w.conflicts, w.deleted, w.greatestW = 0, 0, 0, 0
 	}
 	defer recoverDamage(b.path, &err)()
 	tx, err := b.db.Begin(true)
@@ -183,7 +187,7 @@ func (b *Bolt) apply(tx *bolt.Tx, group []*write) (changed bool, err error) {
 		if err := d.write(w, bases); err != nil {
 			return false, err
 		}
-		changed = changed || w.new > 0 || w.deleted > 0 || w.about != nil
+		changed = changed || w.new > 0 || w.deleted > 0 || w.about != nil || w.count != nil
 	}
 	for name, bases := range touched {
 		if len(bases) == 0 {
@@ -207,6 +211,8 @@ func (d device) write(w *write, bases map[int64]bool) error {
 		return d.root.Put(aboutKey, seal(aboutKey, text))
 	case w.prune > 0:
 		return d.pruneBefore(w)
+	case w.count != nil:
+		return d.putCount(w.count, bases)
 	}
 	return d.put(w, bases)
 }
@@ -235,18 +241,27 @@ func (d device) put(w *write, bases map[int64]bool) error {
 			return err
 		}
 		w.new++
+		w.greatestW = max(w.greatestW, r.greatestW)
 		bases[base] = true
 	}
-	return d.count(w, late, bases)
+	if err := d.count(w, late, bases); err != nil {
+		return err
+	}
+	return d.raiseGreatest(w.greatestW)
 }
 
-// samePacked compares by content: the stored sample may have been packed when a name was not yet in the table.
+// samePacked compares by content: the stored sample may have been packed when a name was not yet in the table, or sent
+// when the edge polled at another interval.
 func samePacked(stored, sent []byte) bool {
 	if bytes.Equal(stored, sent) {
 		return true
 	}
-	var s wire.Sample
-	return s.Unpack(stored) == nil && bytes.Equal(s.AppendPacked(nil), sent)
+	var a, b wire.Sample
+	if a.Unpack(stored) != nil || b.Unpack(sent) != nil {
+		return false
+	}
+	a.Interval, b.Interval = 0, 0
+	return bytes.Equal(a.AppendPacked(nil), b.AppendPacked(nil))
 }
 
 // deriveAll computes the given base rows anew, and the rows above them. A base row of which the rollup is all that is

@@ -13,6 +13,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"sunspool/vps/energy"
 	"sunspool/wire"
 )
 
@@ -20,7 +21,7 @@ import (
 //
 //	samples   device, time             one row each, columns for what the contract names, jsonb for the rest
 //	rollups   device, level, start     energy.Rollup, packed: the same bytes as in Bolt
-//	devices   device                   what is known of it, and how far it is pruned
+//	devices   device                   what is known of it, how far it is pruned, and how far counted anew
 //
 // The arithmetic is in Go, for both stores the same. Some goroutines write: each has its devices, and takes all Inserts
 // of them that wait into one transaction. Processes that write to the same device wait for each other by advisory locks.
@@ -161,6 +162,19 @@ func (p *Postgres) Each(ctx context.Context, device string, from, to time.Time, 
 	}
 }
 
+func (p *Postgres) GreatestW(ctx context.Context, device string) (watts float64, err error) {
+	err = p.read(ctx, "greatest power", func(ctx context.Context, db querier) error {
+		err := db.QueryRow(ctx, `select case when counted is null then 0 else greatest(greatest_w, 1) end from devices where device_id = $1`,
+			device).Scan(&watts)
+		if errors.Is(err, pgx.ErrNoRows) {
+			watts = 0
+			return nil
+		}
+		return err
+	})
+	return watts, err
+}
+
 func (p *Postgres) Describe(ctx context.Context, device string, about About) error {
 	about.Seen = about.Seen.Truncate(time.Millisecond).UTC()
 	if was, err := p.About(ctx, device); err != nil || was.equal(about) {
@@ -171,8 +185,8 @@ func (p *Postgres) Describe(ctx context.Context, device string, about About) err
 		return err
 	}
 	return p.change(ctx, "describe device", func(ctx context.Context, db querier) error {
-		_, err := db.Exec(ctx, `insert into devices (device_id, about) values ($1, $2::text::jsonb)
-			on conflict (device_id) do update set about = excluded.about`, device, string(text))
+		_, err := db.Exec(ctx, `insert into devices (device_id, about, counted) values ($1, $2::text::jsonb, $3)
+			on conflict (device_id) do update set about = excluded.about`, device, string(text), energy.PackVersion)
 		return err
 	})
 }

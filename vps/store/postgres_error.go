@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"strings"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -42,7 +43,12 @@ func code(err error) string {
 // call runs f with a pool within CallTime, and once more if it failed such that nothing was stored and another
 // connection may do.
 func (p *Postgres) call(ctx context.Context, what string, pick func(*pools) *pgxpool.Pool, f func(context.Context, querier) error) error {
-	ctx, cancel := bounded(ctx, p.callTime)
+	return p.within(ctx, p.callTime, what, pick, f)
+}
+
+// within is call with a limit of its own.
+func (p *Postgres) within(ctx context.Context, limit time.Duration, what string, pick func(*pools) *pgxpool.Pool, f func(context.Context, querier) error) error {
+	ctx, cancel := bounded(ctx, limit)
 	defer cancel()
 	if ctx.Err() != nil {
 		return context.Cause(ctx)

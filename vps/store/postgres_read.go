@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -20,65 +19,6 @@ type querier interface {
 	Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error)
 	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
 	Exec(ctx context.Context, sql string, args ...any) (pgconn.CommandTag, error)
-}
-
-// fieldColumns are the columns of wire.Fields, which have the fields' names.
-var fieldColumns = func() string {
-	names := make([]string, len(wire.Fields))
-	for i, f := range wire.Fields {
-		names[i] = f.Name
-	}
-	return strings.Join(names, ", ")
-}()
-
-var selectSamples = `select ts, ` + fieldColumns + `, sample_count, "values" from samples`
-
-// sampleScanner reads the columns of samples, after those that the caller wants first.
-type sampleScanner struct {
-	ts      time.Time
-	numbers []*float64
-	count   int32
-	values  []byte
-	into    []any
-}
-
-func newSampleScanner(first ...any) *sampleScanner {
-	s := &sampleScanner{numbers: make([]*float64, len(wire.Fields))}
-	s.into = append(first, &s.ts)
-	for i := range s.numbers {
-		s.into = append(s.into, &s.numbers[i])
-	}
-	s.into = append(s.into, &s.count, &s.values)
-	return s
-}
-
-func (s *sampleScanner) scan(rows pgx.Rows, device string) (sample wire.Sample, err error) {
-	if err := rows.Scan(s.into...); err != nil {
-		return sample, err
-	}
-	sample = wire.Sample{DeviceID: device, Time: fromMS(s.ts.UnixMilli()), Count: int(s.count)}
-	for i, f := range wire.Fields {
-		f.Set(&sample, s.numbers[i])
-	}
-	if s.values != nil {
-		if err := json.Unmarshal(s.values, &sample.Values); err != nil {
-			return sample, fmt.Errorf("values of device %q at %v: %w", device, sample.Time, err)
-		}
-	}
-	return sample, nil
-}
-
-func collectSamples(rows pgx.Rows, device string) (all []wire.Sample, err error) {
-	defer rows.Close()
-	scanner := newSampleScanner()
-	for rows.Next() {
-		s, err := scanner.scan(rows, device)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, s)
-	}
-	return all, rows.Err()
 }
 
 // deviceStretch is a stretch of the rows of one device.
@@ -107,7 +47,7 @@ const selectRollups = `select s.n - 1, r.start, r.packed ` + stretches + `
 	order by start offset 0) r order by s.n, r.start`
 
 var selectStretches = `select s.n - 1, r.* ` + stretches + `
-	(select ts, ` + fieldColumns + `, sample_count, null::jsonb from samples where device_id = device and ts >= low and ts < high
+	(select ts, ` + fieldColumns + `, sample_count, poll_s, null::jsonb from samples where device_id = device and ts >= low and ts < high
 	order by ts offset 0) r order by s.n, r.ts`
 
 // scanRollups calls yield with each rollup and the index of its stretch. One that was packed by another version of this

@@ -94,6 +94,7 @@ func (g *group) takeHeld(ctx context.Context, conn *pgx.Conn) error {
 		into := g.rollups[k]
 		for _, i := range addLate(&into.Rollup, late) {
 			rows[i].owner.new++
+			g.saw(rows[i])
 			into.changed = true
 		}
 		if into.changed {
@@ -145,7 +146,7 @@ func (g *group) lostSamples(ctx context.Context, conn *pgx.Conn, bases map[group
 }
 
 // deriveAll computes every rollup that a new sample falls into. A base row whose new samples are all later than what it
-// has takes them as they are; the others are computed anew from what is stored.
+// has takes them as they are; the others, and those of an earlier version, are computed anew from what is stored.
 func (g *group) deriveAll(ctx context.Context, conn *pgx.Conn) error {
 	var anew []deviceStretch
 	for k, rows := range g.touched {
@@ -156,7 +157,7 @@ func (g *group) deriveAll(ctx context.Context, conn *pgx.Conn) error {
 		case r == nil:
 			r = &groupRollup{}
 			g.rollups[k] = r
-		case r.broken || rows[0].ms <= r.Last:
+		case r.broken || r.Old || rows[0].ms <= r.Last:
 			*r = groupRollup{changed: true}
 			anew = append(anew, deviceStretch{k.device, stretch{samplesLevel, k.start, k.start + spans[baseLevel]}})
 			continue
@@ -176,17 +177,24 @@ func (g *group) deriveAll(ctx context.Context, conn *pgx.Conn) error {
 	if len(g.touched) == 0 {
 		return nil
 	}
+	if err := g.repair(ctx, conn); err != nil {
+		return err
+	}
+	g.sumUp()
+	return nil
+}
+
+// repair computes the rollups that cannot be read.
+func (g *group) repair(ctx context.Context, conn *pgx.Conn) (err error) {
 	for k, r := range g.rollups {
 		if !r.broken {
 			continue
 		}
-		var err error
 		if r.Rollup, err = derive(ctx, conn, k.device, k.level, k.start); err != nil {
 			return err
 		}
 		r.broken, r.changed = false, true
 	}
-	g.sumUp()
 	return nil
 }
 

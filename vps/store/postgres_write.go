@@ -1,9 +1,7 @@
 package store
 
 import (
-	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -14,84 +12,9 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"sunspool/vps/energy"
 	"sunspool/wire"
 )
-
-// insertion is one Insert that waits for its commit.
-type insertion struct {
-	device string
-	rows   []pgRow
-	done   chan error // of capacity 1: the caller may be gone
-
-	new int // belongs to the writer until done
-}
-
-// pgRow is a sample on its way into the database. Its sample has the time of the key, in whole milliseconds.
-type pgRow struct {
-	device string
-	ms     int64
-	sample *wire.Sample
-	values *string // JSON
-	owner  *insertion
-}
-
-func (a *pgRow) compare(b *pgRow) int {
-	return cmp.Or(strings.Compare(a.device, b.device), cmp.Compare(a.ms, b.ms))
-}
-
-// lastMS is the end of the year 9999, beyond which SQL clients do not read times; Postgres itself ends in 294276.
-const lastMS = 253402300799999
-
-// newInsertion prepares the rows, in the caller's goroutine: the writers are the bottleneck.
-func newInsertion(device string, samples []wire.Sample) (*insertion, error) {
-	w := &insertion{device: device, rows: make([]pgRow, len(samples)), done: make(chan error, 1)}
-	samples = slices.Clone(samples)
-	for i := range samples {
-		s := &samples[i]
-		r := pgRow{device: device, ms: s.Time.UnixMilli(), sample: s, owner: w}
-		if r.ms > lastMS {
-			return nil, fmt.Errorf("sample %d of device %q: %w", i, device,
-				&wire.Invalid{Field: "ts", Code: wire.CodeInFuture, Detail: "is after the year 9999"})
-		}
-		s.Time = fromMS(r.ms)
-		if len(s.Values) > 0 {
-			text, err := json.Marshal(s.Values)
-			if err != nil {
-				return nil, err
-			}
-			r.values = new(string(text))
-		}
-		w.rows[i] = r
-	}
-	return w, nil
-}
-
-// write commits what waits in a queue, until Close.
-func (p *Postgres) write(queue <-chan *insertion) {
-	for {
-		select {
-		case <-p.closing:
-			return
-		case w := <-queue:
-			p.commit(takeAll(w, queue))
-		}
-	}
-}
-
-// takeAll returns first and the other insertions that wait, up to some size.
-func takeAll(first *insertion, queue <-chan *insertion) []*insertion {
-	all, rows := []*insertion{first}, len(first.rows)
-	for rows < groupRows {
-		select {
-		case w := <-queue:
-			all = append(all, w)
-			rows += len(w.rows)
-		default:
-			return all
-		}
-	}
-	return all
-}
 
 // commit stores the insertions in one transaction or, when one of them is such that the database refuses it, each for
 // itself. What failed before COMMIT was sent cannot be stored, so it is tried once more on another connection: that is
@@ -147,7 +70,8 @@ type group struct {
 	devices  []string
 	spans    []deviceStretch // of the rollups above the rows
 
-	known   map[string]bool // devices that have their row
+	known   map[string]float64 // devices that have their row, and the greatest power in it
+	greater map[string]float64 // devices whose new samples show more than that
 	pruned  map[string]int64
 	held    int64 // rows before this time, ms, are not inserted yet: their device may be pruned
 	rollups map[groupKey]*groupRollup
@@ -156,7 +80,7 @@ type group struct {
 
 // newGroup sorts the rows of the insertions: in the order of the key they cost the least.
 func newGroup(all []*insertion) *group {
-	g := &group{known: map[string]bool{}, pruned: map[string]int64{}, rollups: map[groupKey]*groupRollup{}, touched: map[groupKey][]*pgRow{}}
+	g := &group{known: map[string]float64{}, greater: map[string]float64{}, pruned: map[string]int64{}, rollups: map[groupKey]*groupRollup{}, touched: map[groupKey][]*pgRow{}}
 	n := 0
 	for _, w := range all {
 		n += len(w.rows)
@@ -188,52 +112,17 @@ func newGroup(all []*insertion) *group {
 	return g
 }
 
-var sampleColumns = `device_id, ts, ` + fieldColumns + `, sample_count, "values"`
-
-// newSamples makes rows of the parameters that rowArgs returns.
-var newSamples = func() string {
-	types := []string{"$1::text[]", "$2::timestamptz[]"}
-	for range wire.Fields {
-		types = append(types, fmt.Sprintf("$%d::double precision[]", len(types)+1))
-	}
-	types = append(types, fmt.Sprintf("$%d::integer[]", len(types)+1))
-	types = append(types, fmt.Sprintf("$%d::text[]", len(types)+1))
-	return `unnest(` + strings.Join(types, ", ") + `) as new (` + sampleColumns + `)`
-}()
-
-func rowArgs(rows []pgRow) []any {
-	n := len(rows)
-	devices, times, counts, values := make([]string, n), make([]time.Time, n), make([]int32, n), make([]*string, n)
-	args := []any{devices, times}
-	for _, f := range wire.Fields {
-		column := make([]*float64, n)
-		for i := range rows {
-			column[i] = f.Get(rows[i].sample)
-		}
-		args = append(args, column)
-	}
-	for i, r := range rows {
-		devices[i], times[i], counts[i], values[i] = r.device, r.sample.Time, int32(r.sample.Count), r.values
-	}
-	return append(args, counts, values)
-}
-
-var insertSamples = func() string {
-	columns := strings.Replace(sampleColumns, `"values"`, `"values"::jsonb`, 1)
-	return `insert into samples (` + sampleColumns + `) select ` + columns + ` from ` + newSamples
-}()
-
 // A device that is pruned may have lost the samples that a row repeats. What is before the latest time of pruning of the
 // group's devices is therefore held back, and looked at one by one; hardly ever is there any.
 var (
 	insertUnpruned = insertSamples + fmt.Sprintf(` where ts >= coalesce((select max(pruned) from devices where device_id = any($%d)), '-infinity')
-		on conflict do nothing returning device_id, ts`, len(wire.Fields)+5)
+		on conflict do nothing returning device_id, ts`, len(wire.Fields)+6)
 	insertAll = insertSamples + ` on conflict do nothing returning device_id, ts`
 )
 
 const lockDevices = `select pg_advisory_xact_lock(key) from unnest($1::bigint[]) as key`
 
-const selectPruned = `select device_id, pruned from devices where device_id = any($1::text[])`
+const selectPruned = `select device_id, pruned, coalesce(greatest_w, 0) from devices where device_id = any($1::text[])`
 
 // begin asks in one round trip all that is asked in most transactions: lock the devices against other processes, insert,
 // and say what the rollups above are, or were before this.
@@ -265,8 +154,9 @@ func (g *group) begin(ctx context.Context, conn *pgx.Conn) error {
 	}
 	var device string
 	var before *time.Time
-	if _, err := pgx.ForEachRow(pruned, []any{&device, &before}, func() error {
-		g.known[device] = true
+	var greatestW float64
+	if _, err := pgx.ForEachRow(pruned, []any{&device, &before, &greatestW}, func() error {
+		g.known[device] = greatestW
 		if before != nil {
 			g.pruned[device] = before.UnixMilli()
 			g.held = max(g.held, before.UnixMilli())
@@ -333,25 +223,37 @@ func (g *group) sort(inserted []sampleKey, skip func(*pgRow) bool) {
 	}
 }
 
+// saw remembers the power of a row that is new, if it is the greatest of its device.
+func (g *group) saw(r *pgRow) {
+	if r.greatestW > max(g.known[r.device], g.greater[r.device]) {
+		g.greater[r.device] = r.greatestW
+	}
+}
+
 // stored counts a row that is new.
 func (g *group) stored(r *pgRow) {
 	r.owner.new++
+	g.saw(r)
 	k := groupKey{r.device, baseLevel, spanOf(baseLevel, r.ms)}
 	g.touched[k] = append(g.touched[k], r)
 }
 
-// sameSamples counts the parameters' rows that have the same values as the stored one of their key. OFFSET 0 has each
-// looked up: for thousands of them the planner would rather join all that was ever stored.
-var sameSamples = func() string {
-	old := make([]string, len(wire.Fields))
-	for i, f := range wire.Fields {
-		old[i] = "old." + f.Name
+// A device that is new has no rollup that an earlier version counted.
+const upsertDevices = `insert into devices (device_id, greatest_w, counted)
+	select *, $3::smallint from unnest($1::text[], $2::double precision[])
+	on conflict (device_id) do update set greatest_w = greatest(devices.greatest_w, excluded.greatest_w)`
+
+// changedDevices are the devices to be written: those that have no row, or whose greatest power grew.
+func (g *group) changedDevices() (devices []string, greatestW []float64) {
+	for _, d := range g.devices {
+		_, known := g.known[d]
+		watts, greater := g.greater[d]
+		if !known || greater {
+			devices, greatestW = append(devices, d), append(greatestW, watts)
+		}
 	}
-	return `select count(*) from ` + newSamples + ` cross join lateral
-		(select * from samples where device_id = new.device_id and ts = new.ts offset 0) old
-		where (new.` + strings.Join(strings.Split(fieldColumns, ", "), ", new.") + `, new.sample_count, new."values"::jsonb)
-		is not distinct from (` + strings.Join(old, ", ") + `, old.sample_count, old."values")`
-}()
+	return devices, greatestW
+}
 
 const upsertRollups = `insert into rollups (device_id, level, start, packed)
 	select * from unnest($1::text[], $2::smallint[], $3::timestamptz[], $4::bytea[])
@@ -373,14 +275,8 @@ func (g *group) commit(ctx context.Context, conn *pgx.Conn) (conflicts int, err 
 	if len(g.touched) == 0 {
 		end = `rollback` // only repetitions: no reason to flush the disk
 	} else {
-		var unknown []string
-		for _, d := range g.devices {
-			if !g.known[d] {
-				unknown = append(unknown, d)
-			}
-		}
-		if len(unknown) > 0 {
-			b.Queue(`insert into devices (device_id) select unnest($1::text[]) on conflict do nothing`, unknown)
+		if devices, watts := g.changedDevices(); len(devices) > 0 {
+			b.Queue(upsertDevices, devices, watts, energy.PackVersion)
 		}
 		b.Queue(upsertRollups, g.changedRollups()...)
 	}

@@ -51,6 +51,11 @@ var ErrClosed = fmt.Errorf("%w: closed", ErrUnavailable)
 // Surrounded returns Periods(q), and what is around them: the samples of two days before and of one day after, further
 // away where a counter that is in one of them has to be looked for. How much the unit can make it does not know.
 //
+// GreatestW returns the greatest power that a stored sample ever showed of the unit, W, see energy.GreatestW: no counter of
+// the unit can rise faster for long. It counts samples that were pruned, and none that was refused or is a repetition. It
+// is 0 when it is unknown: for a device without samples, and for one of an earlier version of this program until Recount
+// has been through its samples.
+//
 // Describe remembers what is known of a device beside its samples; equal to what is known costs no write. About
 // returns it, the zero About when nothing is known. Devices returns every device that has a sample or was described, by
 // name.
@@ -59,6 +64,11 @@ var ErrClosed = fmt.Errorf("%w: closed", ErrUnavailable)
 // newest samples of each device stay, and all that rollups say. Samples that arrive later for five minutes that have
 // lost some are only counted in the rollups, and one between the first and the last of those is taken for a repetition,
 // because its key cannot be known any more.
+//
+// Recount counts the rollups anew that an earlier version of this program made by other rules, from the samples that are
+// still stored: those of one day of one device, newest days first. It returns how many days it did; 0 means that nothing is
+// left to do. Rollups whose samples were pruned stay as they are, see energy.Rollup.Old. All other calls go on meanwhile,
+// and what is done is not done again after a restart.
 //
 // Check proves that samples could be stored now: it makes something small durable.
 //
@@ -70,10 +80,12 @@ type Samples interface {
 	Periods(ctx context.Context, q Query) ([]energy.Period, error)
 	Each(ctx context.Context, device string, from, to time.Time, yield func(wire.Sample) bool) error
 	Surrounded(ctx context.Context, q Query) ([]energy.Period, energy.Around, error)
+	GreatestW(ctx context.Context, device string) (watts float64, err error)
 	Describe(ctx context.Context, device string, about About) error
 	About(ctx context.Context, device string) (About, error)
 	Devices(ctx context.Context) ([]Device, error)
 	Prune(ctx context.Context, before time.Time) (deleted int64, err error)
+	Recount(ctx context.Context) (days int, err error)
 	Check(ctx context.Context) error
 	Close() error
 }

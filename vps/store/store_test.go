@@ -51,7 +51,10 @@ func testSamples(t *testing.T, open func(t *testing.T, dir string) Samples) {
 		{"EachGivesTheSamplesInOrder", eachGivesTheSamplesInOrder},
 		{"CountersAreLookedForAround", countersAreLookedForAround},
 		{"PruningKeepsWhatIsAround", pruningKeepsWhatIsAround},
+		{"IntervalStaysWithItsSample", intervalStaysWithItsSample},
 		{"PruningKeepsWhatRollupsSay", pruningKeepsWhatRollupsSay},
+		{"GreatestPowerIsOfAllSamplesStored", greatestPowerIsOfAllSamplesStored},
+		{"PruningKeepsTheGreatestPower", pruningKeepsTheGreatestPower},
 		{"CheckIsNoSample", checkIsNoSample},
 		{"AbsurdSampleIsRefusedWithItsBatch", absurdSampleIsRefused},
 		{"EndedContextEndsTheCall", endedContextEndsTheCall},
@@ -543,6 +546,10 @@ func rollupDifference(a, b *energy.Rollup) string {
 			if x.Int() != y.Int() {
 				return fmt.Sprintf("%s is %v, want %v", path, x.Int(), y.Int())
 			}
+		case reflect.Bool:
+			if x.Bool() != y.Bool() {
+				return fmt.Sprintf("%s is %v, want %v", path, x.Bool(), y.Bool())
+			}
 		case reflect.Pointer:
 			if x.IsNil() || y.IsNil() {
 				if !x.IsNil() || !y.IsNil() {
@@ -551,10 +558,6 @@ func rollupDifference(a, b *energy.Rollup) string {
 				return ""
 			}
 			return differ(path, x.Elem(), y.Elem())
-		case reflect.Bool:
-			if x.Bool() != y.Bool() {
-				return path
-			}
 		case reflect.Slice: // what is in doubt of a counter depends on what it is compared with
 		default:
 			panic(path)
@@ -815,11 +818,13 @@ func calls(s Samples) map[string]func(context.Context) error {
 			_, _, err := s.Surrounded(ctx, Query{Device: "a", Resolution: Day})
 			return err
 		},
-		"Describe": func(ctx context.Context) error { return s.Describe(ctx, "a", About{Zone: "Asia/Kathmandu"}) },
-		"About":    func(ctx context.Context) error { _, err := s.About(ctx, "a"); return err },
-		"Devices":  func(ctx context.Context) error { _, err := s.Devices(ctx); return err },
-		"Prune":    func(ctx context.Context) error { _, err := s.Prune(ctx, noon); return err },
-		"Check":    func(ctx context.Context) error { return s.Check(ctx) },
+		"Describe":  func(ctx context.Context) error { return s.Describe(ctx, "a", About{Zone: "Asia/Kathmandu"}) },
+		"About":     func(ctx context.Context) error { _, err := s.About(ctx, "a"); return err },
+		"Devices":   func(ctx context.Context) error { _, err := s.Devices(ctx); return err },
+		"Prune":     func(ctx context.Context) error { _, err := s.Prune(ctx, noon); return err },
+		"Check":     func(ctx context.Context) error { return s.Check(ctx) },
+		"GreatestW": func(ctx context.Context) error { _, err := s.GreatestW(ctx, "a"); return err },
+		"Recount":   func(ctx context.Context) error { _, err := s.Recount(ctx); return err },
 	}
 }
 
