@@ -24,6 +24,7 @@ var Names = [energy.Energies]string{
 	energy.SolarHome: "solar_home_kwh", energy.SolarBattery: "solar_battery_kwh", energy.SolarGrid: "solar_grid_kwh",
 	energy.BatteryHome: "battery_home_kwh", energy.BatteryGrid: "battery_grid_kwh",
 	energy.GridHome: "grid_home_kwh", energy.GridBattery: "grid_battery_kwh", energy.Unaccounted: "unaccounted_kwh",
+	energy.Other: "other_generation_kwh",
 }
 
 // Fault is an answer that is wrong.
@@ -53,10 +54,9 @@ type check struct {
 // Check asks all that there is to ask of a history and returns what is wrong.
 func (g *History) Check(ask Ask) []Fault {
 	c := &check{History: g, ask: ask}
-	hours := c.table("hour", g.From, g.To)
-	days := c.table("day", g.From, g.To)
-	months := c.table("month", g.From, g.To)
-	years := c.table("year", g.From, g.To)
+	from, to := g.From.Add(-g.Interval), g.To.Add(g.Interval) // as long as samples may speak
+	hours, days := c.table("hour", from, to), c.table("day", from, to)
+	months, years := c.table("month", from, to), c.table("year", from, to)
 	for _, t := range []*table{hours, days, months, years} {
 		c.counters(t)
 		c.parts(t)

@@ -250,7 +250,7 @@ func (c *counting) replace(i int) {
 		last--
 	}
 	hours := float64(c.times[i]-c.times[last]) / 3.6e6
-	rise := (10 + 3*c.most()/1000*(hours+1)) * (1 + 10*c.r.Float64())
+	rise := (10 + 3*c.House.rated/1000*(hours+1)) * (1 + 10*c.r.Float64())
 	c.base += rise
 	c.note(fmt.Sprintf("replaced by one that is %.1f kWh higher", rise), c.k, c.times[i], c.times[i])
 	c.next(i, i)

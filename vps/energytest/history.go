@@ -63,7 +63,7 @@ func New(seed uint64, h *House) *History {
 	g.upwards = r.IntN(4) == 0
 	g.poll()
 	if r.IntN(2) == 0 {
-		g.rated = g.most()
+		g.rated = h.rated
 	}
 	g.powers()
 	replaced := g.replacement()
@@ -125,14 +125,6 @@ func (g *History) poll() {
 			g.times = append(g.times, at)
 		}
 	}
-}
-
-// most is the rated power of the inverter.
-func (g *History) most() (w float64) {
-	for _, p := range g.House.powers {
-		w = max(w, p.PV, math.Abs(p.Load), math.Abs(p.Battery), math.Abs(p.Export))
-	}
-	return math.Ceil(w/1000) * 1000
 }
 
 // powers makes the samples without counters.

@@ -30,7 +30,8 @@ type House struct {
 	Battery bool
 	Other   bool // there is another generator behind its meter
 
-	start  int64 // ms
+	start  int64   // ms
+	rated  float64 // W, of its inverter
 	powers []Powers
 	sums   [][energy.Energies]float64 // kWh until that minute
 }
@@ -81,11 +82,13 @@ func NewHouse(seed uint64) *House {
 		}
 		p.Export = p.PV - p.Load - p.Battery
 		h.powers[i] = p
+		h.rated = max(h.rated, p.PV, math.Abs(p.Load), math.Abs(p.Battery), math.Abs(p.Export))
 		h.sums[i+1] = h.sums[i]
 		for e, w := range p.flows() {
 			h.sums[i+1][e] += w / 60_000
 		}
 	}
+	h.rated = math.Ceil(h.rated/1000) * 1000
 	return h
 }
 
@@ -95,6 +98,7 @@ func (p Powers) flows() (f [energy.Energies]float64) {
 	charge, discharge := max(p.Battery, 0), max(-p.Battery, 0)
 	f[energy.PV], f[energy.Load], f[energy.Import], f[energy.Export] = p.PV, p.Load, in, out
 	f[energy.Charge], f[energy.Discharge] = charge, discharge
+	f[energy.Other] = max(-p.Load, 0)
 	house, sun, stored := max(p.Load, 0), p.PV, discharge
 	take := func(from, to *float64) float64 {
 		v := min(*from, *to)

@@ -32,6 +32,7 @@ func (g *History) complete(from, to int64) bool {
 func (c *check) integrals(t *table) {
 	for row := range t.rows() {
 		from, to := t.span(row)
+		c.other(t, row, from, to)
 		if !c.complete(from, to) {
 			continue
 		}
@@ -56,6 +57,28 @@ func (c *check) integrals(t *table) {
 			}
 		}
 	}
+}
+
+// other holds what another generator gave beyond the load against the most that it can have been.
+func (c *check) other(t *table, row int, from, to int64) {
+	got, most := t.kwh(energy.Other, row), c.House.kWh(energy.Other, from, to)
+	if got > 0.05+1.02*most && got > 0.05+1.02*most+c.bend(energy.Other, from, to) {
+		c.fault(Integrated, "%s: another generator gave %.3f, really %.3f beyond the load", t.name(row), got, most)
+	}
+	if !(got > 0) && most > 0.5 && c.seenOther(from, to) > 3 {
+		c.fault(Integrated, "%s: another generator gave %.3f beyond the load, the answer is %.3f", t.name(row), most, got)
+	}
+}
+
+// seenOther counts the samples in [from, to) whose load shows another generator.
+func (g *History) seenOther(from, to int64) (n int) {
+	for i := range g.Samples {
+		s := &g.Samples[i]
+		if at := s.Time.UnixMilli(); at >= from && at < to && s.LoadPowerW != nil && *s.LoadPowerW < -100 {
+			n++
+		}
+	}
+	return n
 }
 
 // bend returns how far the energy e can be from what powers at the polls show of it, kWh: one that begins or ends between

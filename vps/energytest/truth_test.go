@@ -10,6 +10,9 @@ import (
 // TestTruthHasNoFault: who knows what the house really did is never said to be wrong.
 func TestTruthHasNoFault(t *testing.T) {
 	for houses := range uint64(12) {
+		if testing.Short() && houses >= 2 {
+			break
+		}
 		house := NewHouse(houses)
 		for i := range uint64(50) {
 			g := New(houses*50+i, house)
