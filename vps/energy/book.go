@@ -223,6 +223,15 @@ func (h *hole) until(period int) float64 {
 	return float64(t-h.from) / float64(h.to-h.from)
 }
 
+// smooth keeps the borders between the first and the last that are asked for in their order: what is not counted yet may
+// be a little more than what is counted then.
+func (b *book) smooth() {
+	n := len(b.borders) - 2 // the last is what comes after
+	for i := 1; i < n; i++ {
+		b.borders[i] = min(max(b.borders[i], b.borders[i-1]), max(b.borders[n], b.borders[0]))
+	}
+}
+
 // row returns what the counter says of a period.
 func (b *book) row(i int) Metered {
 	m := Metered{KWh: max(b.borders[i]-b.borders[i-1], 0), Spread: b.spread[i], known: true}

@@ -25,7 +25,7 @@ const (
 const (
 	minute = int64(60_000) // ms
 	kWh    = 3.6e9         // W·ms
-	digit  = 0.11          // kWh, by which the last digit of a counter may tremble
+	digit  = 0.21          // kWh, by which the last digit of a counter may tremble, up and down
 	slack  = 0.2           // kWh, more than two counters of a tenth can be apart for reading them at different times
 	spare  = 1.5           // times the greatest power that was seen
 	leastW = 1000          // of the greatest power: a new unit has shown little yet
@@ -78,13 +78,13 @@ func whole(v float64) bool { return v == math.Trunc(v) }
 
 // extend joins x to l, which leads to it.
 func (l *Level) extend(x *Level) {
-	if l.Up == 0 {
+	if well := l.Low + digit; l.Up == 0 {
 		switch {
-		case x.Low > l.High:
+		case x.Low > well:
 			l.Up, l.Next = x.First, x.Low
-		case x.Next > l.High:
+		case x.Next > well:
 			l.Up, l.Next = x.Up, x.Next
-		case x.High > l.High:
+		case x.High > well:
 			l.Up, l.Next = x.Since, x.High
 		}
 	}
@@ -99,18 +99,18 @@ func (l *Level) extend(x *Level) {
 	l.items = append(l.items, x.items...)
 }
 
-// refuted reports whether the last rise of l was a wrong reading: it did not stay, and x is where l was before.
+// refuted reports whether the last rise of l was a wrong reading: it did not stay, and x is nearer to where l was before.
 func (l *Level) refuted(x *Level) bool {
-	return l.Step > 0 && x.Low < l.High && x.Low >= l.High-l.Step-digit && l.passing(l.Last-l.Since)
+	before := l.High - l.Step
+	return l.Step > 0 && x.Low >= before-digit && x.Low-before < l.High-x.Low && l.passing(l.Last-l.Since)
 }
 
 // sink takes back the last rise of l.
 func (l *Level) sink() {
 	l.High, l.Step = l.High-l.Step, 0
-	if l.High <= l.Low {
-		l.High, l.Up, l.Next = l.Low, 0, 0
-	} else if l.Next > l.High {
-		l.Next = l.High
+	l.High = max(l.High, l.Low)
+	if l.Next > l.High {
+		l.Up, l.Next = 0, 0
 	}
 }
 
@@ -140,7 +140,9 @@ func (s *levels) push(x Level) {
 			}
 		}
 		switch {
-		case n > 1 && a.brief() && s.doubtful(&s.all[n-2], a, x):
+		case x.Low == a.High || a.trembles(x.Low): // it stands
+			a.extend(x)
+		case n > 1 && a.brief() && !a.goesOn(x, s.watts) && s.doubtful(&s.all[n-2], a, x):
 			s.all[n-1] = *x
 		case a.leads(x, s.watts):
 			a.extend(x)
@@ -150,6 +152,9 @@ func (s *levels) push(x Level) {
 		s.all = s.all[:n]
 	}
 }
+
+// goesOn reports whether l was rising, and x goes on with it: no dip does that.
+func (l *Level) goesOn(x *Level, watts float64) bool { return l.Up != 0 && x.Low >= l.High && l.leads(x, watts) }
 
 // doubtful reports whether a, which is between b and x, is a dip or a wrong reading.
 func (s *levels) doubtful(b, a, x *Level) bool {

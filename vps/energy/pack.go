@@ -180,7 +180,7 @@ func (c *codec) counter(r *Rollup, k int) {
 	c.number(&l.High, l.Low)
 	c.number(&l.Step, l.High-l.Low)
 	up, next := int64(0), 0.0
-	if l.High > l.Low {
+	if l.High > l.Low+digit {
 		up, next = l.Since, l.High
 	}
 	c.integer(&l.Up, up)
