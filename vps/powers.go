@@ -174,9 +174,10 @@ func newPowers(device string, sp span, resolution string, n int) powersAnswer {
 	a.TZ.Name = sp.zone.String()
 	for t := sp.from; ; {
 		_, offset := t.Zone()
-		a.TZ.Offsets = append(a.TZ.Offsets, [2]int64{t.Unix(), int64(offset)})
-		_, t = t.ZoneBounds()
-		if t.IsZero() || !t.Before(sp.to) {
+		if n := len(a.TZ.Offsets); n == 0 || a.TZ.Offsets[n-1][1] != int64(offset) {
+			a.TZ.Offsets = append(a.TZ.Offsets, [2]int64{t.Unix(), int64(offset)})
+		}
+		if t = store.NextChange(t); t.IsZero() || !t.Before(sp.to) {
 			break
 		}
 	}

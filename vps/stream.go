@@ -193,9 +193,10 @@ func (e *events) follow() error {
 	if err != nil {
 		return err
 	}
-	now = now.In(zone)
-	if date := now.Format(time.DateOnly); date != e.today.date || e.today.outdated && now.Sub(e.today.sent) >= todayEvery {
-		energies, err := e.energies(now)
+	day := span{zone: zone}
+	day.from, day.to = store.Day.Period(now, zone)
+	if date := day.from.Format(time.DateOnly); date != e.today.date || e.today.outdated && now.Sub(e.today.sent) >= todayEvery {
+		energies, err := e.energies(day)
 		if err != nil {
 			return err
 		}
@@ -224,11 +225,9 @@ func stateSince(newest *wire.Sample, now time.Time, edge *wire.Edge) (state stri
 	return state, new(now.Add(-held).UTC().Truncate(time.Millisecond))
 }
 
-// energies returns the energy of the local day of now.
-func (e *events) energies(now time.Time) (todayEvent, error) {
-	answer := todayEvent{Date: now.Format(time.DateOnly), Zone: now.Location().String()}
-	day := span{zone: now.Location()}
-	day.from, day.to = store.Day.Period(now, now.Location())
+// energies returns the energy of a local day.
+func (e *events) energies(day span) (todayEvent, error) {
+	answer := todayEvent{Date: day.from.Format(time.DateOnly), Zone: day.zone.String()}
 	rows, err := e.s.rows(e.c, e.device, day, store.Day)
 	if err != nil || len(rows) == 0 {
 		return answer, err
