@@ -56,7 +56,7 @@ func (s *Server) continuity(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	sp, err := s.asked(c, device, query)
+	sp, err := s.asked(c, device, query, store.Day)
 	if err != nil {
 		return nil, err
 	}

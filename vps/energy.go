@@ -80,7 +80,7 @@ func (s *Server) energy(c *call) (any, error) {
 	if mode != "" && mode != "previous" && mode != "last_year" {
 		return nil, invalid("bad_compare", "Input should be previous or last_year", "query", "compare")
 	}
-	sp, err := s.asked(c, device, query)
+	sp, err := s.asked(c, device, query, calendar.frame)
 	if err != nil {
 		return nil, err
 	}

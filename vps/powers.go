@@ -96,7 +96,7 @@ var automatic = []struct {
 }
 
 func (s *Server) powers(c *call, device string, query url.Values) (any, error) {
-	sp, err := s.asked(c, device, query)
+	sp, err := s.asked(c, device, query, store.Day)
 	if err != nil {
 		return nil, err
 	}

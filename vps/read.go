@@ -117,7 +117,7 @@ func freshness(age time.Duration, edge *wire.Edge) (state string, held time.Dura
 // what the powers integrate to, times without samples counted as none. nil when the store cannot say; a reader then
 // sees null, not an invented number.
 func (s *Server) pvToday(c *call, sample *wire.Sample) *float64 {
-	zone, err := s.zoneOf(c, sample.DeviceID)
+	zone, err := s.zoneHeld(c, sample.DeviceID, func(*time.Location) time.Time { return sample.Time })
 	if err != nil {
 		return nil
 	}
