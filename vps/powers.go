@@ -1,7 +1,6 @@
 package vps
 
 import (
-	"cmp"
 	"context"
 	"maps"
 	"math"
@@ -157,6 +156,9 @@ func (s *Server) powers(c *call, device string, query url.Values) (any, error) {
 		answer.Columns[name] = column
 	}
 	answer.Gaps = gapsOf(periods, sp.until(now).to)
+	if err := s.explain(c, device, answer.Gaps); err != nil {
+		return nil, err
+	}
 	if n := len(found); n > 0 {
 		answer.PartialLast = found[n-1].End.After(now)
 	}
@@ -197,14 +199,9 @@ func fixedLength(r store.Resolution) time.Duration {
 func gapsOf(periods []energy.Period, end time.Time) []gap {
 	gaps := []gap{}
 	empty, since := 0, time.Time{}
-	var before *energy.Period
-	add := func(until time.Time, after *energy.Period) {
+	add := func(until time.Time) {
 		if empty >= 2 {
-			reason := notReceived
-			if neighbour := cmp.Or(before, after); neighbour != nil && dark(neighbour) && until.Sub(since) <= longestNight {
-				reason = asleep
-			}
-			gaps = append(gaps, gap{since.Unix(), until.Unix(), reason})
+			gaps = append(gaps, gap{since.Unix(), until.Unix(), notReceived})
 		}
 		empty = 0
 	}
@@ -215,8 +212,8 @@ func gapsOf(periods []energy.Period, end time.Time) []gap {
 		}
 		switch {
 		case p.Rows > 0:
-			add(time.UnixMilli(p.First), p)
-			since, before = time.UnixMilli(p.Last), p
+			add(time.UnixMilli(p.First))
+			since = time.UnixMilli(p.Last)
 		default:
 			if since.IsZero() {
 				since = p.Start
@@ -224,14 +221,8 @@ func gapsOf(periods []energy.Period, end time.Time) []gap {
 			empty++
 		}
 	}
-	add(end, nil)
+	add(end)
 	return gaps
-}
-
-// dark reports whether an inverter may have gone to sleep after p, or woken up in it: as sleepy.
-func dark(p *energy.Period) bool {
-	pv, ok := p.Mean(energy.PV)
-	return ok && pv <= darkW && p.Covered[energy.KnowsBattery] == 0 && p.Weights[energy.AvgSOC] == 0
 }
 
 // rawPowers returns the samples themselves.

@@ -58,7 +58,7 @@ func (s *Server) realtime(c *call) (any, error) {
 		return nil, err
 	}
 	age := max(s.Now().Sub(sample.Time), 0)
-	state, _ := stateOf(&sample, age, about.Edge)
+	state, _ := s.stateOf(c, device, &sample, age, about.Edge)
 	known := s.newest.jsonOf(&sample)
 	body := append(make([]byte, 0, len(known)+48), known[:len(known)-1]...)
 	body = append(body, `,"age_s":`...)

@@ -208,7 +208,7 @@ func (e *events) follow() error {
 	if err != nil {
 		return err
 	}
-	state, since := stateSince(e.newest, now, about.Edge)
+	state, since := e.stateSince(now, about.Edge)
 	if state != e.state {
 		e.state = state
 		e.add("state", stateEvent{state, since})
@@ -216,12 +216,12 @@ func (e *events) follow() error {
 	return nil
 }
 
-// stateSince returns the state of a device by its newest sample, and since when it is in it.
-func stateSince(newest *wire.Sample, now time.Time, edge *wire.Edge) (state string, since *time.Time) {
-	if newest == nil {
+// stateSince returns the state of the device by its newest sample, and since when it is in it.
+func (e *events) stateSince(now time.Time, edge *wire.Edge) (state string, since *time.Time) {
+	if e.newest == nil {
 		return "never", nil
 	}
-	state, held := stateOf(newest, max(now.Sub(newest.Time), 0), edge)
+	state, held := e.s.stateOf(e.c, e.device, e.newest, max(now.Sub(e.newest.Time), 0), edge)
 	return state, new(now.Add(-held).UTC().Truncate(time.Millisecond))
 }
 
