@@ -2,6 +2,7 @@ package vps
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"testing"
 	"time"
 
@@ -118,6 +119,37 @@ func TestComparisonOfWhatRuns(t *testing.T) {
 		until := time.Unix(got.Until, 0).In(b.Zone).Format(time.RFC3339)
 		if n := len(got.Labels); n == 0 || got.Labels[0] != c.first || got.Labels[n-1] != c.last || until != c.until || !got.SameElapsed {
 			t.Errorf("%s at %s: %v until %s, want %+v", c.query, c.now, got.Labels, until, c)
+		}
+	}
+}
+
+// TestWholeDaysAreComparedWithWholeDays, wherever and whenever clocks are changed: as many, but for leap days.
+func TestWholeDaysAreComparedWithWholeDays(t *testing.T) {
+	r := rand.New(rand.NewPCG(3, 4))
+	dates := func(sp span) (n int) {
+		for at := sp.from; at.Before(sp.to); n++ {
+			_, at = store.Day.Period(at, sp.zone)
+		}
+		return n
+	}
+	for _, name := range []string{"Europe/Brussels", "Asia/Amman", "America/St_Johns", "Asia/Beirut", "Australia/Lord_Howe",
+		"America/Sao_Paulo", "America/Havana", "Antarctica/Casey", "Africa/Cairo", "Asia/Kathmandu"} {
+		zone, err := time.LoadLocation(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 500 {
+			y, m, d, days := 2011+r.IntN(14), time.Month(1+r.IntN(12)), 1+r.IntN(28), 1+r.IntN(27)
+			sp := span{from: store.Midnight(y, m, d, zone), to: store.Midnight(y, m, d+days, zone), zone: zone}
+			for _, mode := range []string{"previous", "last_year"} {
+				earlier, elapsed := sp.before(mode, testNow)
+				first, _ := store.Day.Period(earlier.from, zone)
+				end, _ := store.Day.Period(earlier.to, zone)
+				if n := dates(earlier); elapsed || !first.Equal(earlier.from) || !end.Equal(earlier.to) || n != days && (mode == "previous" || n < days-1 || n > days+1) ||
+					mode == "previous" && !earlier.to.Equal(sp.from) {
+					t.Fatalf("%s of %v to %v in %s is %v to %v", mode, sp.from, sp.to, name, earlier.from, earlier.to)
+				}
+			}
 		}
 	}
 }
