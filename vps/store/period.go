@@ -12,15 +12,18 @@ import (
 // and year.
 func (r Resolution) Period(t time.Time, zone *time.Location) (start, end time.Time) {
 	t = t.In(zone)
-	switch y, m, d := t.Date(); r {
+	switch r {
 	case Year:
+		y := t.Year()
 		return around(t, Midnight(y, 1, 1, zone), func(n int) time.Time { return Midnight(y+n, 1, 1, zone) })
 	case Month:
+		y, m, _ := t.Date()
 		return around(t, Midnight(y, m, 1, zone), func(n int) time.Time { return Midnight(y, m+time.Month(n), 1, zone) })
 	case Day:
 		if steady(t) {
 			return clockPeriod(t, 24*time.Hour)
 		}
+		y, m, d := t.Date()
 		return around(t, Midnight(y, m, d, zone), func(n int) time.Time { return Midnight(y, m, d+n, zone) })
 	case Hour:
 		start, end = clockPeriod(t, time.Hour)
