@@ -147,8 +147,8 @@ func (s *Server) remember(c *call, b batch, change zoneChange) {
 	}
 }
 
-// describe writes what is known of device to the store; first it may look there for zones that another process heard of,
-// which it must not put out of the way.
+// describe writes what is known of device to the store. With look it first reads the zones there, so that it does not
+// overwrite those that another process was sent.
 func (s *Server) describe(c *call, device string, look bool) error {
 	if look {
 		stored, err := s.aboutStored(c, device)

@@ -80,8 +80,8 @@ func offsetAt(t time.Time) int {
 // nearChange is longer than a day, and than any clock was ever changed by.
 const nearChange = 26 * time.Hour
 
-// steady reports whether no clock is changed near t. Go knows where the time before a change ends; where the time after
-// it began may be by a rule that did not hold yet.
+// steady reports whether no clock is changed near t. Only the end that ZoneBounds returns is used: its start may be that of
+// a rule that did not hold yet, as in Ciudad Juárez in 2022.
 func steady(t time.Time) bool {
 	before := t.Add(-nearChange)
 	_, until := before.ZoneBounds()
@@ -89,7 +89,7 @@ func steady(t time.Time) bool {
 }
 
 // NextChange returns when the clocks of t's zone may be changed next, zero when never. In zones whose changes follow a
-// rule the end of a year is one as well; Go has that a day too early in leap years, which must lead nobody back.
+// rule ZoneBounds takes the end of a year for one as well, in leap years a day too early, which may be before t.
 func NextChange(t time.Time) time.Time {
 	_, end := t.ZoneBounds()
 	if !end.IsZero() && !end.After(t) {
