@@ -100,7 +100,7 @@ func (s *Server) newExport(c *call, device string, query url.Values) (*export, e
 		return nil, invalid("bad_separator", "Input should be comma, semicolon or tab", "query", "sep")
 	}
 	var err error
-	if e.span, err = s.asked(c, device, query); err != nil {
+	if e.span, err = s.asked(c, device, query, store.Day); err != nil {
 		return nil, err
 	}
 	if e.span, err = s.framed(c, device, e.span, store.Day); err != nil {

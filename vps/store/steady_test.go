@@ -25,7 +25,7 @@ func TestSteadyPowerIsThatPowerTimesTheTime(t *testing.T) {
 					from, to = day.Add(-2*time.Hour), day.Add(26*time.Hour)
 				}
 				var m memory
-				m.hold(steady(from, to, interval, how))
+				m.hold(constantly(from, to, interval, how))
 				ask := m.asking(zone)
 				for resolution, hours := range map[string]float64{"day": 24, "hour": 1} {
 					a := ask(resolution, day, day.Add(24*time.Hour))
@@ -45,7 +45,7 @@ func TestSteadyPowerIsThatPowerTimesTheTime(t *testing.T) {
 	}
 }
 
-func steady(from, to time.Time, interval time.Duration, how string) (samples []wire.Sample) {
+func constantly(from, to time.Time, interval time.Duration, how string) (samples []wire.Sample) {
 	load, battery, export := 1000.0, 500.0, 1500.0
 	for i := 0; ; i++ {
 		s := wire.Sample{Time: from.Add(time.Duration(i) * interval), PVPowerW: 3000, LoadPowerW: &load, BatteryPowerW: &battery, ExportPowerW: &export, Count: 1}
