@@ -129,6 +129,9 @@ var exchanges = []exchange{
 	{name: "a quarter-hour that is not over", target: "/v1/capacity/month/2026-06?device_id=roof", change: func(b *bench) {
 		b.Now = func() time.Time { return testNow.Add(-30 * time.Second) }
 	}},
+	{name: "a quarter-hour that was hardly measured", target: "/v1/capacity/month/2026-06?device_id=roof", change: func(b *bench) {
+		_, _ = b.Store.Insert(context.Background(), "roof", []wire.Sample{{Time: testNow.Add(-5 * time.Hour), Count: 1, ExportPowerW: new(-9000.0)}})
+	}},
 	{name: "a month of a unit without a meter", target: "/v1/capacity/month/2026-06?device_id=barn"},
 	{name: "a bad month", target: "/v1/capacity/month/2026-13?device_id=roof", status: 400, refused: true},
 	{name: "no device", target: "/v1/capacity/month/2026-06", status: 422, refused: true},
