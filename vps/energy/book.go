@@ -69,7 +69,7 @@ func believed(all []entry, watts float64) []entry {
 		l.items = []int32{int32(i)}
 		stack.push(l)
 	}
-	levels := settled(stack.all, watts)
+	levels := stack.settled()
 	var kept []entry
 	for n := range levels {
 		for i, item := range levels[n].items {
@@ -82,10 +82,11 @@ func believed(all []entry, watts float64) []entry {
 }
 
 // settled drops the levels that are still in doubt and that do not fit what is beside them.
-func settled(levels []Level, watts float64) []Level {
+func (s *levels) settled() []Level {
+	levels, watts := s.all, s.watts
 	for i := 1; i < len(levels); i++ {
 		before, l := &levels[i-1], &levels[i]
-		if !l.brief() {
+		if s.refute(before, l); !l.brief() {
 			continue
 		}
 		last := i == len(levels)-1
@@ -173,39 +174,26 @@ func (b *book) cross(a, next *entry) {
 type hole struct {
 	*book
 	from, to int64
-	first    int // period
 	kwh      float64
 	long     bool
 	profile  *Profile
-	silent   []int64 // ms for which nothing is known of the power until the end of each period, first of all first
 }
 
 func (b *book) hole(a, next *entry, kwh float64) hole {
-	h := hole{book: b, from: a.Last, to: next.First, first: a.period, kwh: max(kwh, 0)}
+	h := hole{book: b, from: a.Last, to: next.First, kwh: max(kwh, 0)}
 	usual := int64(0)
 	if a.N > 1 {
 		usual = (a.Last - a.First) / (a.N - 1)
 	}
 	h.long = h.to-h.from > max(longHole, 3*usual)
-	if a.period == next.period {
-		return h
-	}
-	silent := int64(0)
-	for i := a.period; i <= next.period; i++ {
-		p := b.periods[i]
-		start, end := p.Start.UnixMilli(), p.End.UnixMilli()
-		inside := min(h.to, end) - max(h.from, start)
-		silent += max(min(inside, end-start-p.Covered[Needs[b.energy]]), 0)
-		h.silent = append(h.silent, silent)
-	}
-	if h.to-h.from > deepHole && h.kwh > slack && b.around.Profile != nil {
+	if h.to-h.from > deepHole && h.kwh > slack && b.around.Profile != nil && a.period < next.period {
 		h.profile = b.around.Profile(h.from, h.to)
 	}
 	return h
 }
 
 // until returns which part of what rose in the hole rose before the end of a period. Little of it rose at its ends, as at
-// dusk and at dawn; more as the unit's other days went, or evenly in the time of which nothing is known.
+// dusk and at dawn; more as the unit's other days went, or evenly.
 func (h *hole) until(period int) float64 {
 	t := h.periods[period].End.UnixMilli()
 	if t >= h.to {
@@ -216,9 +204,6 @@ func (h *hole) until(period int) float64 {
 	}
 	if part, ok := h.profile.part(h.energy, h.from, h.to, t); ok {
 		return part
-	}
-	if all := h.silent[len(h.silent)-1]; h.long && all > 0 {
-		return float64(h.silent[period-h.first]) / float64(all)
 	}
 	return float64(t-h.from) / float64(h.to-h.from)
 }

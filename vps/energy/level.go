@@ -71,7 +71,7 @@ func (l *Level) dipped(high float64) bool {
 // trembles reports whether a reading is l but for its last digit.
 func (l *Level) trembles(kwh float64) bool {
 	dip := l.High - kwh
-	return dip > 0 && (dip <= digit || dip <= 1 && whole(l.High) && whole(kwh))
+	return dip > 0 && (dip <= digit || dip <= 2 && whole(l.High) && whole(kwh))
 }
 
 func whole(v float64) bool { return v == math.Trunc(v) }
@@ -124,7 +124,7 @@ type levels struct {
 // push puts x on top, and joins and drops what is decided by it:
 //
 //	100.1 ── 99.8 ── 100.2       a dip: it came back while nothing else stayed
-//	100.1 ── 400 ── 100.2        a wrong reading, if what was before it had stayed
+//	100.1 ── 400 ── 100.2        a wrong reading, once what was before it and what is after it stay
 //	100.1 ── 0.3 ── 0.4 ── ...   another counter, once it stays; that cannot be known while it is the last
 //
 // With the power of few samples less is joined than with the greatest that the unit has shown, never anything else.
@@ -133,13 +133,12 @@ func (s *levels) push(x Level) {
 	for len(s.all) > 1 {
 		n := len(s.all) - 1
 		a, x := &s.all[n-1], &s.all[n]
-		if a.refuted(x) {
-			a.sink()
-			if s.sunk != nil {
-				s.sunk(a)
-			}
+		if !x.brief() {
+			s.refute(a, x)
 		}
 		switch {
+		case a.Step > digit && a.refuted(x):
+			return // x has to stay first
 		case x.Low == a.High || a.trembles(x.Low): // it stands
 			a.extend(x)
 		case n > 1 && a.brief() && !a.goesOn(x, s.watts) && s.doubtful(&s.all[n-2], a, x):
@@ -158,7 +157,18 @@ func (l *Level) goesOn(x *Level, watts float64) bool { return l.Up != 0 && x.Low
 
 // doubtful reports whether a, which is between b and x, is a dip or a wrong reading.
 func (s *levels) doubtful(b, a, x *Level) bool {
-	return b.leads(x, s.watts) && (a.Low < b.High || x.Low < a.High && !b.brief())
+	return b.leads(x, s.watts) && (a.Low < b.High || x.Low < a.High && !b.brief() && !x.brief())
+}
+
+// refute takes back the last rise of a, if x shows that it was a wrong reading.
+func (s *levels) refute(a, x *Level) {
+	if !a.refuted(x) {
+		return
+	}
+	a.sink()
+	if s.sunk != nil {
+		s.sunk(a)
+	}
 }
 
 // mostLevels bounds what a rollup keeps of a counter that makes no sense.
@@ -189,7 +199,7 @@ func (c *Counter) push(x Level, watts float64) {
 	case c.N == 0:
 		c.Level = x
 		return
-	case len(c.earlier) == 0 && !c.refuted(&x) && c.leads(&x, watts): // as most do
+	case len(c.earlier) == 0 && x.Low >= c.High && c.leads(&x, watts): // as most do
 		c.extend(&x)
 		return
 	}
