@@ -150,7 +150,7 @@ func (s *Server) powers(c *call, device string, query url.Values) (any, error) {
 		}
 		column := make(column, len(periods))
 		for i := range periods {
-			if column[i] = unknown; periods[i].Spoken() {
+			if column[i] = unknown; periods[i].Spoken() || strings.HasSuffix(name, "coverage") {
 				column[i] = powers[name](&periods[i], now)
 			}
 		}

@@ -90,7 +90,6 @@ type Samples interface {
 	Close() error
 }
 
-
 // Device is one line of Devices.
 type Device struct {
 	ID string
