@@ -254,7 +254,7 @@ func TestReplacedInverterDoesNotJump(t *testing.T) {
 	b.put("inv-1", append(a, c...))
 	got := answered[energyTest](b, "/v1/energy?device_id=inv-1&resolution=day&from=2026-06-21&to=2026-06-21")
 	want := *a[len(a)-1].PVTotalKWh - *a[0].PVTotalKWh + *c[len(c)-1].PVTotalKWh - *c[0].PVTotalKWh
-	if sum := float64(got.Totals["pv_kwh"]); math.Abs(sum-want) > 0.01 {
+	if sum := float64(got.Totals["pv_kwh"]); math.Abs(sum-want) > 0.2 { // and what each has not counted yet
 		t.Errorf("%v kWh, the two counters rose %v", sum, want)
 	}
 }
@@ -269,7 +269,7 @@ func TestUnitWithoutBatteryOrMeterHasNullNotZero(t *testing.T) {
 	got := answered[energyTest](b, "/v1/energy?device_id=inv-1&resolution=hour")
 	for name, values := range got.Columns {
 		all := slices.IndexFunc(values, func(v number) bool { return !math.IsNaN(float64(v)) })
-		wanted := slices.Contains([]string{"pv_kwh", "pv_peak_w", "pv_peak_at", "coverage", "flows_coverage"}, name)
+		wanted := slices.Contains([]string{"pv_kwh", "pv_peak_w", "pv_peak_at", "coverage", "load_coverage", "grid_coverage", "battery_coverage", "flows_coverage"}, name)
 		if (all >= 0) != wanted {
 			t.Errorf("%s: %v", name, values)
 		}

@@ -194,6 +194,10 @@ func (b brokenStore) Latest(context.Context, string) (wire.Sample, error) {
 func (b brokenStore) Periods(context.Context, store.Query) ([]energy.Period, error) {
 	return nil, b.err
 }
+func (b brokenStore) Surrounded(context.Context, store.Query) ([]energy.Period, energy.Around, error) {
+	return nil, energy.Around{}, b.err
+}
+func (b brokenStore) GreatestW(context.Context, string) (float64, error)  { return 0, b.err }
 func (b brokenStore) Describe(context.Context, string, store.About) error { return b.err }
 func (b brokenStore) Check(context.Context) error                         { return b.err }
 func (b brokenStore) About(context.Context, string) (store.About, error) {

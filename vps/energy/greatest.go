@@ -6,8 +6,8 @@ import "sunspool/wire"
 const mostW = 500_000
 
 // GreatestW returns the greatest power that s shows of its unit, W, the rated one included: no counter of the unit can
-// rise faster for long.
+// rise faster for long. It is at least 1: 0 is not known.
 func GreatestW(s *wire.Sample) float64 {
 	p := PowersOf(s)
-	return min(max(p.greatest(), 1000*s.Values["nominal_power"]), mostW)
+	return min(max(p.greatest(), 1000*s.Values["nominal_power"], 1), mostW)
 }

@@ -65,10 +65,10 @@ func (r *Rollup) quarter(q Quarter) {
 	}
 }
 
-// rival makes q the peak if it is the highest.
+// rival makes q the peak if it is the highest; of equal ones it is the first.
 func (r *Rollup) rival(q Quarter) {
 	mean, ok := q.Mean()
-	if best, known := r.peak.Mean(); ok && q.Measured() && (!known || mean > best) {
+	if best, known := r.peak.Mean(); ok && q.Measured() && (!known || mean > best || mean == best && q.Start < r.peak.Start) {
 		r.peak = q
 	}
 }

@@ -13,7 +13,7 @@ var greatestKey = []byte("greatest_w")
 func (b *Bolt) GreatestW(ctx context.Context, device string) (watts float64, err error) {
 	err = b.view(ctx, func(tx *bolt.Tx) error {
 		if d, ok := b.device(tx, device); ok && d.counted() > 0 {
-			watts = max(d.greatestW(), 1)
+			watts = d.greatestW()
 		}
 		return nil
 	})

@@ -164,7 +164,7 @@ func (p *Postgres) Each(ctx context.Context, device string, from, to time.Time, 
 
 func (p *Postgres) GreatestW(ctx context.Context, device string) (watts float64, err error) {
 	err = p.read(ctx, "greatest power", func(ctx context.Context, db querier) error {
-		err := db.QueryRow(ctx, `select case when counted is null then 0 else greatest(greatest_w, 1) end from devices where device_id = $1`,
+		err := db.QueryRow(ctx, `select case when counted is null then 0 else coalesce(greatest_w, 0) end from devices where device_id = $1`,
 			device).Scan(&watts)
 		if errors.Is(err, pgx.ErrNoRows) {
 			watts = 0

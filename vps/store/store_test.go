@@ -284,7 +284,7 @@ func meanIsOverTime(t *testing.T, s Samples) {
 		t.Fatalf("series %s", dump(got))
 	}
 	want := wire.Bucket{
-		Start: noon.Truncate(24 * time.Hour), AvgPVPowerW: new((100*60 + 500*60 + 0*10) / 130.0), MaxPVPowerW: new(500.0),
+		Start: noon.Truncate(24 * time.Hour), AvgPVPowerW: new((100*75 + 500*45 + 0*10) / 130.0), MaxPVPowerW: new(500.0),
 		AvgBatteryPowerW: new(-500.0), AvgLoadPowerW: new(0.0), SampleCount: 6,
 	}
 	if d := difference(got, []wire.Bucket{want}); d != "" {
