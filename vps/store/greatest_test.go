@@ -28,7 +28,7 @@ func greatestPowerIsOfAllSamplesStored(t *testing.T, s Samples) {
 	if err := s.Describe(t.Context(), "a", About{Zone: "Europe/Brussels"}); err != nil {
 		t.Fatal(err)
 	}
-	greatest(t, s, "a", 1) // nothing so far, which is known
+	greatest(t, s, "a", 0)
 	insert(t, s, "a", 1, at(noon, 100))
 	greatest(t, s, "a", 100)
 	greatest(t, s, "b", 0)

@@ -53,8 +53,8 @@ var ErrClosed = fmt.Errorf("%w: closed", ErrUnavailable)
 //
 // GreatestW returns the greatest power that a stored sample ever showed of the unit, W, see energy.GreatestW: no counter of
 // the unit can rise faster for long. It counts samples that were pruned, and none that was refused or is a repetition. It
-// is 0 when it is unknown: for a device that never sent anything, and for one of an earlier version of this program until
-// Recount has been through its samples. Where it is known it is 1 at least.
+// is 0 when it is unknown: for a device without samples, and for one of an earlier version of this program until Recount
+// has been through its samples.
 //
 // Describe remembers what is known of a device beside its samples; equal to what is known costs no write. About
 // returns it, the zero About when nothing is known. Devices returns every device that has a sample or was described, by
