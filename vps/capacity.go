@@ -36,7 +36,9 @@ func (s *Server) capacity(c *call) (any, error) {
 	if err != nil || month.Year() < 2010 || month.Year() > 9990 {
 		return nil, refuse(400, "bad_month", fmt.Sprintf("Invalid month '%s'. Expected YYYY-MM.", capped(name)))
 	}
-	zone, err := s.zoneOf(c, device)
+	zone, err := s.zoneHeld(c, device, func(zone *time.Location) time.Time {
+		return store.Midnight(month.Year(), month.Month(), 1, zone)
+	})
 	if err != nil {
 		return nil, err
 	}

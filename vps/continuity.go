@@ -2,7 +2,6 @@ package vps
 
 import (
 	"cmp"
-	"context"
 	"fmt"
 	"math"
 	"slices"
@@ -56,7 +55,7 @@ func (s *Server) continuity(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	sp, err := s.asked(c, device, query)
+	sp, err := s.asked(c, device, query, store.Day)
 	if err != nil {
 		return nil, err
 	}
@@ -78,7 +77,7 @@ func (s *Server) continuity(c *call) (any, error) {
 		return nil, err
 	}
 	holes := search.ends(days, sp)
-	if err := search.explain(holes, sp.from, now); err != nil {
+	if err := search.explain(holes, now); err != nil {
 		return nil, err
 	}
 	answer.count(days, holes, now)
@@ -114,6 +113,7 @@ type holeSearch struct {
 	c      *call
 	device string
 	found  []hole
+	nights *nights // read when the first hole may be one
 }
 
 var searchLevels = []store.Resolution{store.Day, store.Hour, store.FiveMinutes}
@@ -177,7 +177,7 @@ func (h *holeSearch) ends(days []energy.Period, sp span) []hole {
 }
 
 // explain gives each hole a reason.
-func (h *holeSearch) explain(holes []hole, from, now time.Time) error {
+func (h *holeSearch) explain(holes []hole, now time.Time) error {
 	if len(holes) == 0 {
 		return nil
 	}
@@ -204,12 +204,12 @@ func (h *holeSearch) explain(holes []hole, from, now time.Time) error {
 			held -= x.To.Sub(x.From)
 			continue
 		}
-		slept, err := h.slept(x, x.From.Equal(from))
+		slept, err := h.slept(x)
 		if err != nil {
 			return err
 		}
 		if slept {
-			x.Reason, x.Says = asleep, fmt.Sprintf("PV had ended (at most %d W) and no battery keeps the inverter on: it probably slept", darkW)
+			x.Reason, x.Says = asleep, fmt.Sprintf("PV had ended (at most %d W), no battery keeps the inverter on, and its other nights are silent: it probably slept", darkW)
 			continue
 		}
 		x.Says = "nothing was received: the inverter, the edge or its network was away; what arrives later closes the hole"
@@ -226,25 +226,19 @@ func heldTime(edge *wire.Edge) time.Duration {
 	return time.Duration(min(seconds, math.MaxInt32)) * time.Second
 }
 
-// slept reports whether the sample before a hole looks like the last one of a day. That of a hole that is cut by the
-// start of the span is before it.
-func (h *holeSearch) slept(x *hole, cut bool) (slept bool, err error) {
-	since := x.From
-	if cut {
-		if _, since, err = h.s.extent(h.c, h.device, x.From.Add(-longestNight), x.From); err != nil || since.IsZero() {
-			return false, err
-		}
-	}
-	if x.To.Sub(since) > longestNight {
+// slept reports whether the device slept in a hole.
+func (h *holeSearch) slept(x *hole) (slept bool, err error) {
+	if x.To.Sub(x.From) > longestNight {
 		return false, nil
 	}
-	_, err = ask(h.s, h.c, "each", func(ctx context.Context) (struct{}, error) {
-		return struct{}{}, h.s.Store.Each(ctx, h.device, since, since.Add(time.Millisecond), func(s wire.Sample) bool {
-			slept = sleepy(&s)
-			return false
-		})
-	})
-	return slept, err
+	if h.nights == nil {
+		n, err := h.s.nightsOf(h.c, h.device, h.found[0].From, h.found[len(h.found)-1].To)
+		if err != nil {
+			return false, err
+		}
+		h.nights = &n
+	}
+	return h.s.slept(h.c, h.device, *h.nights, x.From, x.To)
 }
 
 func laterTime(a, b time.Time) time.Time {

@@ -162,7 +162,7 @@ func (s *Server) line(c *call, d store.Device) (deviceLine, error) {
 	if !d.First.IsZero() {
 		line.FirstSample = &d.First
 	}
-	line.State, _ = stateOf(&newest, age, about.Edge)
+	line.State, _ = s.stateOf(c, d.ID, &newest, age, about.Edge)
 	line.Capabilities = &capabilities{Battery: hasBattery(&newest), Grid: newest.ExportPowerW != nil, Load: newest.LoadPowerW != nil,
 		Counters: newest.PVTotalKWh != nil}
 	line.Chain = chainOf(&newest, about, line.State, s.Now())
@@ -171,18 +171,8 @@ func (s *Server) line(c *call, d store.Device) (deviceLine, error) {
 
 func hasBattery(s *wire.Sample) bool { return s.BatteryPowerW != nil || s.BatterySOCPct != nil }
 
-// A string inverter switches off in the dark and on again in the morning, in the longest nights of places where many
-// people live.
-const (
-	darkW        = 20
-	longestNight = 18 * time.Hour
-)
-
-// sleepy reports whether the inverter may have gone to sleep after its sample s: there was no sun, and no battery keeps
-// it awake.
-func sleepy(s *wire.Sample) bool { return s.PVPowerW <= darkW && !hasBattery(s) }
-
-// stateOf names the state of a device by its newest sample, and says how long it has been in it.
+// stateOf names the state of a device by its newest sample alone, and says how long it has been in it. Whether it is really
+// asleep is judged by its nights.
 func stateOf(newest *wire.Sample, age time.Duration, edge *wire.Edge) (state string, held time.Duration) {
 	state, held = freshness(age, edge)
 	if (state == "stale" || state == "offline") && age <= longestNight && sleepy(newest) {

@@ -3,7 +3,6 @@ package vps
 import (
 	"cmp"
 	"context"
-	"math"
 	"slices"
 	"time"
 
@@ -83,7 +82,7 @@ func (s *Server) energy(c *call) (any, error) {
 	if mode != "" && mode != "previous" && mode != "last_year" {
 		return nil, invalid("bad_compare", "Input should be previous or last_year", "query", "compare")
 	}
-	sp, err := s.asked(c, device, query)
+	sp, err := s.asked(c, device, query, calendar.frame)
 	if err != nil {
 		return nil, err
 	}
@@ -148,51 +147,6 @@ func (s *Server) extent(c *call, device string, from, to time.Time) (first, end 
 
 func (s *Server) periods(c *call, q store.Query) ([]energy.Period, error) {
 	return ask(s, c, "periods", func(ctx context.Context) ([]energy.Period, error) { return s.Store.Periods(ctx, q) })
-}
-
-// before returns the span that sp is compared with: the frame before it, or the same a year earlier. A day, month or
-// year is compared with a whole one, any other span with as many days before it. Of one that is not over, only
-// the part that has as much of its time behind it.
-func (sp span) before(mode string, now time.Time) (earlier span, elapsed bool) {
-	years, months, days := 1, 0, 0
-	if mode == "previous" {
-		years, months, days = sp.length()
-	}
-	back := func(t time.Time) time.Time {
-		y, m, d := t.Date()
-		// The last of a longer month is the last of a shorter one, not the first of the next.
-		m, y, d = m-time.Month(months), y-years, d-days
-		if end := time.Date(y, m+1, 0, 0, 0, 0, 0, time.UTC).Day(); days == 0 && d > end {
-			return store.Midnight(y, m+1, 1, sp.zone)
-		}
-		day := store.Midnight(y, m, d, sp.zone)
-		clock := time.Date(y, m, d, t.Hour(), t.Minute(), t.Second(), t.Nanosecond(), sp.zone)
-		if clock.Before(day) {
-			return day
-		}
-		return clock
-	}
-	earlier = span{from: back(sp.from), to: back(sp.to), zone: sp.zone}
-	if mode == "previous" && days == 0 {
-		earlier.to = sp.from
-	}
-	if now = now.In(sp.zone); now.Before(sp.to) && now.After(sp.from) {
-		earlier.to, elapsed = minTime(back(now), earlier.to), true
-	}
-	return earlier, elapsed
-}
-
-// length is how long sp is by the calendar: a year, a month, or days.
-func (sp span) length() (years, months, days int) {
-	for _, r := range []store.Resolution{store.Year, store.Month} {
-		if start, end := r.Period(sp.from, sp.zone); start.Equal(sp.from) && end.Equal(sp.to) {
-			if r == store.Year {
-				return 1, 0, 0
-			}
-			return 0, 1, 0
-		}
-	}
-	return 0, 0, max(1, int(math.Round(sp.to.Sub(sp.from).Hours()/24)))
 }
 
 func minTime(a, b time.Time) time.Time {

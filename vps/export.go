@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -23,8 +24,24 @@ const (
 
 var errExports = refuse(503, "busy", "Too many exports at once.").after(30 * time.Second)
 
-// separators by what a reader may write for them.
-var separators = map[string]byte{"": ',', ",": ',', "comma": ',', ";": ';', "semicolon": ';', "\t": '\t', "tab": '\t'}
+// dialect is how cells are written.
+type dialect struct {
+	separator, decimal byte
+	utc, local         string // layouts of times
+}
+
+const layout = "2006-01-02T15:04:05.999"
+
+// Spreadsheets of countries with a decimal comma separate by semicolons, and take for a number or a time only what is
+// written as there: 4.1 is the fourth of January, a T or a zone makes a time a text.
+var (
+	commas     = dialect{',', '.', layout + "Z07:00", layout + "-07:00"}
+	tabs       = dialect{'\t', '.', layout + "Z07:00", layout + "-07:00"}
+	semicolons = dialect{';', ',', "2006-01-02 15:04:05,999", "2006-01-02 15:04:05,999"}
+)
+
+// dialects by what a reader may write for their separators.
+var dialects = map[string]dialect{"": commas, ",": commas, "comma": commas, ";": semicolons, "semicolon": semicolons, "\t": tabs, "tab": tabs}
 
 // exportResolutions are those of GET /v1/export.csv, with how many days of periods are about a page.
 var exportResolutions = map[store.Resolution]int{store.FiveMinutes: 7, store.Quarter: 20, store.Hour: 80, store.Day: 2000}
@@ -66,7 +83,7 @@ type export struct {
 	device     string
 	span       span
 	resolution store.Resolution // or raw
-	separator  byte
+	dialect    dialect
 	page       bytes.Buffer
 }
 
@@ -79,11 +96,11 @@ func (s *Server) newExport(c *call, device string, query url.Values) (*export, e
 		return nil, invalid("bad_resolution", "Input should be raw, 5m, 15m, 1h or 1d", "query", "resolution")
 	}
 	var ok bool
-	if e.separator, ok = separators[last(query, "sep")]; !ok {
+	if e.dialect, ok = dialects[last(query, "sep")]; !ok {
 		return nil, invalid("bad_separator", "Input should be comma, semicolon or tab", "query", "sep")
 	}
 	var err error
-	if e.span, err = s.asked(c, device, query); err != nil {
+	if e.span, err = s.asked(c, device, query, store.Day); err != nil {
 		return nil, err
 	}
 	if e.span, err = s.framed(c, device, e.span, store.Day); err != nil {
@@ -229,29 +246,34 @@ func (e *export) begin() {
 
 func (e *export) times(t time.Time) {
 	e.page.WriteByte('\n')
-	b := t.UTC().AppendFormat(e.page.AvailableBuffer(), "2006-01-02T15:04:05.999Z07:00")
-	b = append(b, e.separator)
-	e.page.Write(t.In(e.span.zone).AppendFormat(b, "2006-01-02T15:04:05.999-07:00"))
+	b := t.UTC().AppendFormat(e.page.AvailableBuffer(), e.dialect.utc)
+	b = append(b, e.dialect.separator)
+	e.page.Write(t.In(e.span.zone).AppendFormat(b, e.dialect.local))
 }
 
 func (e *export) cell(text string) {
-	e.page.WriteByte(e.separator)
+	e.page.WriteByte(e.dialect.separator)
 	e.page.WriteString(text)
 }
 
 func (e *export) optional(v *float64) {
 	if v == nil {
-		e.page.WriteByte(e.separator)
+		e.page.WriteByte(e.dialect.separator)
 		return
 	}
 	e.number(*v)
 }
 
 func (e *export) number(v float64) {
-	e.page.WriteByte(e.separator)
-	if v == v {
-		e.page.Write(strconv.AppendFloat(e.page.AvailableBuffer(), v, 'f', -1, 64))
+	e.page.WriteByte(e.dialect.separator)
+	if math.IsNaN(v) || math.IsInf(v, 0) { // a sum of absurd values is as unknown as none
+		return
 	}
+	b := strconv.AppendFloat(e.page.AvailableBuffer(), v+0, 'f', -1, 64) // -0 + 0 = 0
+	if point := bytes.IndexByte(b, '.'); point >= 0 {
+		b[point] = e.dialect.decimal
+	}
+	e.page.Write(b)
 }
 
 // flush sends what was written so far. Each page has its own time: the connection's would cut a long answer.

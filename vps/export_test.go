@@ -13,6 +13,7 @@ import (
 	"net/http/httptest"
 	"regexp"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -86,7 +87,7 @@ func TestExportOfPeriodsIsTheSeries(t *testing.T) {
 		sum := map[string]float64{}
 		for _, line := range lines[1:] {
 			for _, name := range []string{"pv_kwh", "load_kwh", "pv_w"} {
-				v, err := strconv.ParseFloat(line[column[name]], 64)
+				v, err := strconv.ParseFloat(strings.Replace(line[column[name]], ",", ".", 1), 64)
 				if err != nil {
 					t.Fatal(line, err)
 				}
@@ -107,7 +108,7 @@ func TestExportOfPeriodsIsTheSeries(t *testing.T) {
 func TestNoCellIsAFormula(t *testing.T) {
 	b := zoned(t, "Europe/Brussels", testNow)
 	s := sample(time.Minute)
-	s.ExportPowerW, s.Values = new(-1e300), map[string]float64{"=cmd()": 1, "@x": 2}
+	s.ExportPowerW, s.LoadPowerW, s.Values = new(-1e300), new(-1.7e308), map[string]float64{"=cmd()": 1, "@x": 2}
 	b.put("inv-1", append(newHouse(32).live(testNow.Add(-2*time.Hour), testNow.Add(-time.Hour)), s))
 	cell := regexp.MustCompile(`^(-?[0-9]+(\.[0-9]+)?|[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]+(Z|[+-][0-9:]{5}))?$`)
 	for _, query := range []string{"resolution=raw", "resolution=5m", "resolution=1d&sep=tab"} {
@@ -130,6 +131,56 @@ func TestNoCellIsAFormula(t *testing.T) {
 	w := b.get("/v1/export.csv?device_id=inv-1&from=2026-06-21", token1)
 	if got := w.Header().Get("Content-Disposition"); got != `attachment; filename="inv-1_2026-06-21_5m.csv"` {
 		t.Errorf("%s", got)
+	}
+}
+
+// TestSpreadsheetReadsAnExportWithSemicolons: those of countries that separate by a semicolon have a decimal comma, and
+// take a time for one if it has neither a T nor a zone.
+func TestSpreadsheetReadsAnExportWithSemicolons(t *testing.T) {
+	b := zoned(t, "Europe/Brussels", testNow)
+	s := sample(0)
+	s.Time = time.Date(2026, 1, 9, 23, 0, 0, 123e6, time.UTC)
+	s.PVPowerW, s.LoadPowerW, s.ExportPowerW = 1234567.25, new(0.00000012), new(math.Copysign(0, -1))
+	whole := sample(0)
+	whole.Time, whole.PVPowerW = s.Time.Add(4877*time.Millisecond), -0.5
+	b.put("inv-1", append([]wire.Sample{s, whole}, newHouse(33).live(whole.Time.Add(time.Minute), whole.Time.Add(3*time.Hour))...))
+	number := regexp.MustCompile(`^(-?[0-9]+(,[0-9]+)?)?$`)
+	moment := regexp.MustCompile(`^2026-01-(09|10) [0-9]{2}:[0-9]{2}:[0-9]{2}(,[0-9]{1,3})?$`)
+	for _, resolution := range []string{"raw", "5m", "15m", "1h", "1d"} {
+		query := "from=2026-01-10&to=2026-01-10&resolution=" + resolution
+		german := b.exported(query+"&sep=semicolon", ';')
+		if sameCells := b.exported(query+"&sep=%3B", ';'); !slices.EqualFunc(german, sameCells, slices.Equal) {
+			t.Errorf("%s: the character itself is another table", resolution)
+		}
+		iso := b.exported(query, ',')
+		if tabs := b.exported(query+"&sep=tab", '\t'); !slices.EqualFunc(iso, tabs, slices.Equal) {
+			t.Errorf("%s: tabs are another table than commas", resolution)
+		}
+		if len(german) != len(iso) || len(german) < 2 || !slices.Equal(german[0], iso[0]) {
+			t.Fatalf("%s: %d and %d lines", resolution, len(german), len(iso))
+		}
+		for i, line := range german[1:] {
+			for k, cell := range line {
+				want := strings.Replace(iso[i+1][k], ".", ",", 1)
+				if k < 2 {
+					want = strings.TrimSuffix(strings.Replace(want, "T", " ", 1), "Z")
+					want = strings.TrimSuffix(want, "+01:00")
+				}
+				if cell != want || k < 2 && !moment.MatchString(cell) || k >= 2 && !number.MatchString(cell) || cell == "-0" {
+					t.Errorf("%s, %s: %q, want %q", resolution, german[0][k], cell, want)
+				}
+			}
+		}
+		if resolution == "raw" {
+			if first := german[1]; first[0] != "2026-01-09 23:00:00,123" || first[1] != "2026-01-10 00:00:00,123" || first[2] != "1234567,25" || first[7] != "0,00000012" || first[8] != "0" {
+				t.Errorf("%q", first)
+			}
+			if second := german[2]; second[0] != "2026-01-09 23:00:05" || second[2] != "-0,5" {
+				t.Errorf("%q", second)
+			}
+		} else if first := german[1]; first[0] != "2026-01-09 23:00:00" || first[1] != "2026-01-10 00:00:00" {
+			t.Errorf("%s: %q", resolution, first)
+		}
 	}
 }
 

@@ -54,6 +54,8 @@ func (s *Server) ingest(c *call) (any, error) {
 			b.good[i].Interval = every
 		}
 	}
+	b.zone = s.existing(c.caller.device, b.zone)
+	change := s.zoneChange(c, b)
 	inserted := 0
 	if len(b.good) > 0 {
 		if inserted, err = s.insert(c, b.good); err != nil {
@@ -63,7 +65,7 @@ func (s *Server) ingest(c *call) (any, error) {
 	if inserted > 0 {
 		s.broadcast(b.good)
 	}
-	s.remember(c, b)
+	s.remember(c, b, change)
 	s.metrics.samples(inserted, len(b.good)-inserted)
 
 	if s.Version != "" {

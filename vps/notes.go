@@ -2,7 +2,6 @@ package vps
 
 import (
 	"context"
-	"errors"
 	"sync"
 	"time"
 
@@ -37,20 +36,22 @@ func (n *notes) get(device string, now time.Time) (about store.About, fresh bool
 	if known == nil {
 		return about, false
 	}
-	return known.About, now.Sub(known.known) < noteHolds
+	return known.About, !known.known.IsZero() && now.Sub(known.known) < noteHolds
 }
 
 func (n *notes) known(device string) bool {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	return n.of[device] != nil
+	return n.of[device] != nil && !n.of[device].known.IsZero()
 }
 
-// loaded takes what the store has, unless something newer was heard.
+// loaded takes what the store has, unless something newer was heard. Zones are those of the store even then: another
+// process may have heard of them.
 func (n *notes) loaded(device string, about store.About, now time.Time) store.About {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	known := n.note(device)
+	known.takeZones(about)
 	known.known, known.saved = now, about
 	if !known.Seen.After(about.Seen) {
 		known.About = about
@@ -58,8 +59,23 @@ func (n *notes) loaded(device string, about store.About, now time.Time) store.Ab
 	return known.About
 }
 
-// heard takes what a batch of device said, and returns what is now to be written to the store, if anything is.
-func (n *notes) heard(device, zone string, edge *wire.Edge, now time.Time) (about store.About, save bool) {
+// zones takes the zones that the store has of device.
+func (n *notes) zones(device string, stored store.About) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.note(device).takeZones(stored)
+}
+
+// takeZones takes the zones that are stored, unless this process heard of one that is not stored yet.
+func (n *note) takeZones(stored store.About) {
+	if n.SameZones(n.saved) {
+		n.Zone, n.Earlier = stored.Zone, stored.Earlier
+		n.saved.Zone, n.saved.Earlier = stored.Zone, stored.Earlier
+	}
+}
+
+// heard takes what a batch of device said, and reports whether anything is now to be written to the store.
+func (n *notes) heard(device string, change zoneChange, edge *wire.Edge, now time.Time) (save bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	known := n.note(device)
@@ -67,13 +83,14 @@ func (n *notes) heard(device, zone string, edge *wire.Edge, now time.Time) (abou
 	if edge != nil {
 		known.Edge = new(*edge)
 	}
-	if zone != "" {
-		known.Zone, known.badZone = zone, ""
+	if change.zone != "" && change.zone != known.Zone {
+		known.About = known.Rezoned(change.zone, change.from)
 	}
-	return known.About, known.news(now)
+	return known.news(now)
 }
 
-// badZone remembers a zone that does not exist, and reports whether it is another one than before.
+// badZone remembers the zone that was named last if it does not exist, "" if it does, and reports whether it is another one
+// than before.
 func (n *notes) badZone(device, zone string) (new bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -101,7 +118,7 @@ func (n *notes) note(device string) *note {
 
 // news reports whether the store should hear of it: of a change at once, of what always changes now and then.
 func (n *note) news(now time.Time) bool {
-	if n.Zone != n.saved.Zone || now.Sub(n.saved.Seen) >= noteEvery {
+	if !n.SameZones(n.saved) || now.Sub(n.saved.Seen) >= noteEvery {
 		return true
 	}
 	if n.Edge == nil || n.saved.Edge == nil {
@@ -113,35 +130,41 @@ func (n *note) news(now time.Time) bool {
 }
 
 // remember keeps what an edge said of itself. The samples are stored by now: trouble here is logged, not answered.
-func (s *Server) remember(c *call, b batch) {
-	device, zone := c.caller.device, b.zone
-	if zone != "" {
-		if _, err := s.zones.load(zone); err != nil {
-			if s.notes.badZone(device, zone) {
-				s.Log.Warn("edge sent an unknown time zone", "device", device, "tz", capped(zone))
-			}
-			zone = ""
-		}
-	}
-	if b.sent == 0 && zone == "" && b.edge == nil {
+func (s *Server) remember(c *call, b batch, change zoneChange) {
+	device := c.caller.device
+	if b.sent == 0 && b.zone == "" && b.edge == nil {
 		return
 	}
 	if err := s.acquaint(c, device); err != nil {
 		s.Log.Warn("what is known of the edge could not be read", "device", device, "error", err.Error())
 		return // a part of it must not replace the whole; the next batch tries again
 	}
-	about, save := s.notes.heard(device, zone, b.edge, s.Now())
-	if !save {
+	if !s.notes.heard(device, change, b.edge, s.Now()) {
 		return
 	}
+	if err := s.describe(c, device, change.zone == ""); err != nil { // the next batch tries again
+		s.Log.Warn("what the edge said of itself was not stored", "device", device, "error", err.Error())
+	}
+}
+
+// describe writes what is known of device to the store. With look it first reads the zones there, so that it does not
+// overwrite those that another process was sent.
+func (s *Server) describe(c *call, device string, look bool) error {
+	if look {
+		stored, err := s.aboutStored(c, device)
+		if err != nil {
+			return err
+		}
+		s.notes.zones(device, stored)
+	}
+	about, _ := s.notes.get(device, s.Now())
 	_, err := ask(s, c, "describe", func(ctx context.Context) (struct{}, error) {
 		return struct{}{}, s.Store.Describe(ctx, device, about)
 	})
-	if err != nil { // the next batch tries again
-		s.Log.Warn("what the edge said of itself was not stored", "device", device, "error", err.Error())
-		return
+	if err == nil {
+		s.notes.wrote(device, about)
 	}
-	s.notes.wrote(device, about)
+	return err
 }
 
 // acquaint makes sure that this process knows what the store does about device, whatever its age.
@@ -155,46 +178,21 @@ func (s *Server) acquaint(c *call, device string) error {
 
 // about returns what is known of a device beside its samples.
 func (s *Server) about(c *call, device string) (store.About, error) {
-	about, fresh := s.notes.get(device, s.Now())
-	if fresh {
+	if about, fresh := s.notes.get(device, s.Now()); fresh {
 		return about, nil
 	}
-	about, err := ask(s, c, "about", func(ctx context.Context) (store.About, error) { return s.Store.About(ctx, device) })
+	return s.load(c, device)
+}
+
+// load reads what the store knows of a device beside its samples.
+func (s *Server) load(c *call, device string) (store.About, error) {
+	about, err := s.aboutStored(c, device)
 	if err != nil {
 		return about, err
 	}
 	return s.notes.loaded(device, about, s.Now()), nil
 }
 
-// zoneOf returns where a device's days begin and end: the site's zone if the operator gave one, else the one that its
-// edge named, else UTC.
-func (s *Server) zoneOf(c *call, device string) (*time.Location, error) {
-	if s.Zone != nil {
-		return s.Zone, nil
-	}
-	about, err := s.about(c, device)
-	if err != nil {
-		return nil, err
-	}
-	if zone, err := s.zones.load(about.Zone); err == nil {
-		return zone, nil
-	}
-	return time.UTC, nil
-}
-
-// zones keeps the time zones that were asked for: loading one reads a file. Only names that exist are kept.
-type zones struct{ loaded sync.Map }
-
-func (z *zones) load(name string) (*time.Location, error) {
-	if zone, ok := z.loaded.Load(name); ok {
-		return zone.(*time.Location), nil
-	}
-	if name == "" || name == "Local" { // Go's own names, which say nothing to a caller
-		return nil, errors.New("not the name of a time zone")
-	}
-	zone, err := time.LoadLocation(name)
-	if err == nil {
-		z.loaded.Store(name, zone)
-	}
-	return zone, err
+func (s *Server) aboutStored(c *call, device string) (store.About, error) {
+	return ask(s, c, "about", func(ctx context.Context) (store.About, error) { return s.Store.About(ctx, device) })
 }

@@ -141,6 +141,7 @@ var exchanges = []exchange{
 	{name: "another device", target: "/v1/continuity?device_id=barn", token: viewer1, status: 403},
 
 	{name: "hours", target: "/v1/export.csv?device_id=roof&resolution=1h"},
+	{name: "semicolons", target: "/v1/export.csv?device_id=roof&resolution=raw&sep=semicolon&from=2026-06-21T07:00:00Z&to=2026-06-21T07:02:00Z"},
 	{name: "samples", target: "/v1/export.csv?device_id=barn&resolution=raw&sep=semicolon"},
 	{name: "no data", target: "/v1/export.csv?device_id=shed&sep=%09"},
 	{name: "a bad separator", target: "/v1/export.csv?device_id=roof&sep=space", status: 422, refused: true},

@@ -1,7 +1,6 @@
 package vps
 
 import (
-	"cmp"
 	"context"
 	"maps"
 	"math"
@@ -97,7 +96,7 @@ var automatic = []struct {
 }
 
 func (s *Server) powers(c *call, device string, query url.Values) (any, error) {
-	sp, err := s.asked(c, device, query)
+	sp, err := s.asked(c, device, query, store.Day)
 	if err != nil {
 		return nil, err
 	}
@@ -158,6 +157,9 @@ func (s *Server) powers(c *call, device string, query url.Values) (any, error) {
 		answer.Columns[name] = column
 	}
 	answer.Gaps = gapsOf(periods, sp.until(now).to)
+	if err := s.explain(c, device, answer.Gaps); err != nil {
+		return nil, err
+	}
 	if n := len(found); n > 0 {
 		answer.PartialLast = found[n-1].End.After(now)
 	}
@@ -175,9 +177,10 @@ func newPowers(device string, sp span, resolution string, n int) powersAnswer {
 	a.TZ.Name = sp.zone.String()
 	for t := sp.from; ; {
 		_, offset := t.Zone()
-		a.TZ.Offsets = append(a.TZ.Offsets, [2]int64{t.Unix(), int64(offset)})
-		_, t = t.ZoneBounds()
-		if t.IsZero() || !t.Before(sp.to) {
+		if n := len(a.TZ.Offsets); n == 0 || a.TZ.Offsets[n-1][1] != int64(offset) {
+			a.TZ.Offsets = append(a.TZ.Offsets, [2]int64{t.Unix(), int64(offset)})
+		}
+		if t = store.NextChange(t); t.IsZero() || !t.Before(sp.to) {
 			break
 		}
 	}
@@ -198,13 +201,9 @@ func gapsOf(periods []energy.Period, end time.Time) []gap {
 	gaps := []gap{}
 	empty, since := 0, time.Time{}
 	var before *energy.Period
-	add := func(until time.Time, after *energy.Period) {
+	add := func(until time.Time) {
 		if empty >= 2 {
-			reason := notReceived
-			if neighbour := cmp.Or(before, after); neighbour != nil && dark(neighbour) && until.Sub(since) <= longestNight {
-				reason = asleep
-			}
-			gaps = append(gaps, gap{since.Unix(), until.Unix(), reason})
+			gaps = append(gaps, gap{since.Unix(), until.Unix(), notReceived})
 		}
 		empty = 0
 	}
@@ -215,7 +214,7 @@ func gapsOf(periods []energy.Period, end time.Time) []gap {
 		}
 		switch {
 		case p.Rows > 0:
-			add(time.UnixMilli(p.First), p)
+			add(time.UnixMilli(p.First))
 			since, before = time.UnixMilli(p.Last), p
 		case p.Spoken(): // by the samples beside it
 		default:
@@ -226,15 +225,9 @@ func gapsOf(periods []energy.Period, end time.Time) []gap {
 		}
 	}
 	if before == nil || !before.Speaks(end.Sub(since)) {
-		add(end, nil)
+		add(end)
 	}
 	return gaps
-}
-
-// dark reports whether an inverter may have gone to sleep after p, or woken up in it: as sleepy.
-func dark(p *energy.Period) bool {
-	pv, ok := p.Mean(energy.PV)
-	return ok && pv <= darkW && p.Covered[energy.KnowsBattery] == 0 && p.Covered[energy.KnowsSOC] == 0
 }
 
 // rawPowers returns the samples themselves.

@@ -120,3 +120,12 @@ func TestSpansChooseTheirResolution(t *testing.T) {
 		}
 	}
 }
+
+// TestEndOfALeapYearIsNoChangeOfClocks, although Go takes it for one where they follow a rule, and a day too early.
+func TestEndOfALeapYearIsNoChangeOfClocks(t *testing.T) {
+	b := zoned(t, "Europe/Brussels", testNow)
+	got := answered[powersTest](b, "/v1/series?device_id=inv-1&resolution=1h&from=2040-12-30&to=2041-01-02")
+	if got.Count != 96 || len(got.TZ.Offsets) != 1 {
+		t.Errorf("%d hours, offsets %v", got.Count, got.TZ.Offsets)
+	}
+}

@@ -58,7 +58,7 @@ func (s *Server) realtime(c *call) (any, error) {
 		return nil, err
 	}
 	age := max(s.Now().Sub(sample.Time), 0)
-	state, _ := stateOf(&sample, age, about.Edge)
+	state, _ := s.stateOf(c, device, &sample, age, about.Edge)
 	known := s.newest.jsonOf(&sample)
 	body := append(make([]byte, 0, len(known)+48), known[:len(known)-1]...)
 	body = append(body, `,"age_s":`...)
@@ -117,7 +117,7 @@ func freshness(age time.Duration, edge *wire.Edge) (state string, held time.Dura
 // what the powers integrate to, times without samples counted as none. nil when the store cannot say; a reader then
 // sees null, not an invented number.
 func (s *Server) pvToday(c *call, sample *wire.Sample) *float64 {
-	zone, err := s.zoneOf(c, sample.DeviceID)
+	zone, err := s.zoneHeld(c, sample.DeviceID, func(*time.Location) time.Time { return sample.Time })
 	if err != nil {
 		return nil
 	}

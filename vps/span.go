@@ -17,9 +17,10 @@ type span struct {
 }
 
 // asked reads the parameters from, to and tz. A date is a whole local day, also in to: from=2026-10-25&to=2026-10-25 is
-// that day. An RFC 3339 time is that instant, and to is not part of the span. Without from or to they are zero.
-func (s *Server) asked(c *call, device string, query url.Values) (sp span, err error) {
-	if sp.zone, err = s.seriesZone(c, device, last(query, "tz")); err != nil {
+// that day. An RFC 3339 time is that instant, and to is not part of the span. Without from or to they are zero; frame is
+// what will then be filled in, see framed.
+func (s *Server) asked(c *call, device string, query url.Values, frame store.Resolution) (sp span, err error) {
+	if sp.zone, err = s.zoneOfSpan(c, device, query, frame); err != nil {
 		return sp, err
 	}
 	if sp.from, err = moment(query, "from", sp.zone, 0); err != nil {

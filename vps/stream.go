@@ -193,9 +193,10 @@ func (e *events) follow() error {
 	if err != nil {
 		return err
 	}
-	now = now.In(zone)
-	if date := now.Format(time.DateOnly); date != e.today.date || e.today.outdated && now.Sub(e.today.sent) >= todayEvery {
-		energies, err := e.energies(now)
+	day := span{zone: zone}
+	day.from, day.to = store.Day.Period(now, zone)
+	if date := day.from.Format(time.DateOnly); date != e.today.date || e.today.outdated && now.Sub(e.today.sent) >= todayEvery {
+		energies, err := e.energies(day)
 		if err != nil {
 			return err
 		}
@@ -207,7 +208,7 @@ func (e *events) follow() error {
 	if err != nil {
 		return err
 	}
-	state, since := stateSince(e.newest, now, about.Edge)
+	state, since := e.stateSince(now, about.Edge)
 	if state != e.state {
 		e.state = state
 		e.add("state", stateEvent{state, since})
@@ -215,20 +216,18 @@ func (e *events) follow() error {
 	return nil
 }
 
-// stateSince returns the state of a device by its newest sample, and since when it is in it.
-func stateSince(newest *wire.Sample, now time.Time, edge *wire.Edge) (state string, since *time.Time) {
-	if newest == nil {
+// stateSince returns the state of the device by its newest sample, and since when it is in it.
+func (e *events) stateSince(now time.Time, edge *wire.Edge) (state string, since *time.Time) {
+	if e.newest == nil {
 		return "never", nil
 	}
-	state, held := stateOf(newest, max(now.Sub(newest.Time), 0), edge)
+	state, held := e.s.stateOf(e.c, e.device, e.newest, max(now.Sub(e.newest.Time), 0), edge)
 	return state, new(now.Add(-held).UTC().Truncate(time.Millisecond))
 }
 
-// energies returns the energy of the local day of now.
-func (e *events) energies(now time.Time) (todayEvent, error) {
-	answer := todayEvent{Date: now.Format(time.DateOnly), Zone: now.Location().String()}
-	day := span{zone: now.Location()}
-	day.from, day.to = store.Day.Period(now, now.Location())
+// energies returns the energy of a local day.
+func (e *events) energies(day span) (todayEvent, error) {
+	answer := todayEvent{Date: day.from.Format(time.DateOnly), Zone: day.zone.String()}
 	rows, err := e.s.rows(e.c, e.device, day, store.Day)
 	if err != nil || len(rows) == 0 {
 		return answer, err

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strconv"
 	"strings"
@@ -432,5 +433,14 @@ func TestStreamsShareNothingWithLaterBatches(t *testing.T) {
 		if s.PVPowerW != float64(i) || *s.LoadPowerW != float64(i) || s.Values["i"] != float64(i) || s.DeviceID != "inv-1" {
 			t.Errorf("sample %d is %s", i, strconv.Quote(fmt.Sprint(s)))
 		}
+	}
+}
+
+// TestTodayIsTheDayThatIsNotOver: a clock that went back a minute after midnight showed the next date for that minute.
+func TestTodayIsTheDayThatIsNotOver(t *testing.T) {
+	b := zoned(t, "America/St_Johns", time.Date(2010, 11, 7, 2, 30, 30, 0, time.UTC))
+	e := &events{s: b.Server, c: &call{r: httptest.NewRequest("GET", wire.StreamPath, nil)}, device: "inv-1"}
+	if err := e.follow(); err != nil || !strings.Contains(e.ready.String(), `"date":"2010-11-06"`) {
+		t.Errorf("%v: %s", err, e.ready.String())
 	}
 }

@@ -58,6 +58,7 @@ type Server struct {
 	stored   *health.Link
 	live     live
 	newest   newest
+	judged   judged
 
 	lastWrite   lastWrite
 	probing     sync.Mutex // guards those below

@@ -1,6 +1,7 @@
 package energy
 
 import (
+	"cmp"
 	"math"
 	"slices"
 )
@@ -17,7 +18,7 @@ const (
 // book is the account of one lifetime counter over consecutive periods.
 type book struct {
 	periods []*Period
-	before  []float64 // what the powers had integrated to where each period begins, kWh, and at the end
+	before  []float64 // what the powers had integrated to where each period begins, W·ms, and at the end
 	entries []entry   // what is believed, in the order of time
 	around  Around
 	energy  int
@@ -28,7 +29,7 @@ type book struct {
 	// The walk.
 	total float64 // by the counter
 	high  float64 // what it shows
-	since float64 // what the powers had integrated to when it rose to that
+	since float64 // what the powers had integrated to when it rose to that, W·ms
 	step  float64 // by which it did
 	walks int     // periods whose border is known
 }
@@ -40,16 +41,14 @@ type entry struct {
 	reset  bool // it is not what the one before went on to
 }
 
-const kWh = 3.6e9 // W·ms
-
 func newBook(periods []*Period, k int, around Around) *book {
 	b := &book{periods: periods, around: around, energy: measured[k],
 		before: make([]float64, len(periods)+1), borders: make([]float64, len(periods)), spread: make([]float64, len(periods))}
 	var all []entry
 	for i, p := range periods {
-		b.before[i+1] = b.before[i] + p.Energy[b.energy]/kWh
+		b.before[i+1] = b.before[i] + p.Energy[b.energy]
 		p.Counters[k].each(func(l Level) {
-			l.enter, l.mark, l.leave = b.before[i]+l.enter/kWh, b.before[i]+l.mark/kWh, b.before[i]+l.leave/kWh
+			l.enter, l.mark, l.leave = b.before[i]+l.enter, b.before[i]+l.mark, b.before[i]+l.leave
 			all = append(all, entry{Level: l, period: i})
 		})
 	}
@@ -59,13 +58,18 @@ func newBook(periods []*Period, k int, around Around) *book {
 
 // believed returns the entries that are levels of the counter, and says where another one begins.
 func believed(all []entry, watts float64) []entry {
-	var levels []Level
+	stack := levels{watts: watts, sunk: func(l *Level) {
+		for i := len(l.items) - 1; i >= 0 && all[l.items[i]].High > l.High; i-- {
+			e := &all[l.items[i]]
+			e.Low, e.High, e.Step = min(e.Low, l.High), l.High, 0
+		}
+	}}
 	for i := range all {
 		l := all[i].Level
 		l.items = []int32{int32(i)}
-		levels = push(levels, l, watts)
+		stack.push(l)
 	}
-	levels = settled(levels, watts)
+	levels := settled(stack.all, watts)
 	var kept []entry
 	for n := range levels {
 		for i, item := range levels[n].items {
@@ -97,7 +101,7 @@ func settled(levels []Level, watts float64) []Level {
 func (b *book) walk() {
 	first := &b.entries[0]
 	for ; b.walks < first.period; b.walks++ { // before the first reading the powers alone know
-		b.borders[b.walks] = b.before[b.walks+1] - first.enter
+		b.borders[b.walks] = (b.before[b.walks+1] - first.enter) / kWh
 	}
 	b.high, b.since, b.step = first.Low, first.enter, firstStep
 	b.rise(first)
@@ -108,18 +112,21 @@ func (b *book) walk() {
 	last := &b.entries[len(b.entries)-1]
 	for ; b.walks < len(b.periods); b.walks++ {
 		end := b.before[b.walks+1]
-		b.borders[b.walks] = b.total + b.uncounted(last.leave) + max(end-last.leave, 0)
+		b.borders[b.walks] = b.total + b.uncounted(last.leave) + max(end-last.leave, 0)/kWh
 	}
 }
 
 // uncounted returns what the powers say that was made since the counter rose last, and that it does not show yet.
-func (b *book) uncounted(now float64) float64 { return min(max(now-b.since, 0), b.step) }
+func (b *book) uncounted(now float64) float64 { return min(b.made(now), b.step) }
+
+// made returns what the powers integrate to since the counter rose last, kWh.
+func (b *book) made(now float64) float64 { return max(now-b.since, 0) / kWh }
 
 // rise adds what the counter rose within an entry.
 func (b *book) rise(e *entry) {
 	if more := e.High - max(b.high, e.Low); more > 0 {
 		b.total += more
-		b.high, b.since, b.step = e.High, e.mark, min(e.Step, mostStep)
+		b.high, b.since, b.step = e.High, e.mark, min(cmp.Or(e.Step, firstStep), mostStep)
 	}
 }
 
@@ -141,25 +148,21 @@ func (b *book) cross(a, next *entry) {
 		return
 	}
 	// The powers explain a part of what it rose; the rest rose while nothing was received.
-	seen := max(next.enter-b.since, 0)
+	seen := b.made(next.enter)
 	scale := 1.0
 	if seen > rise {
 		scale = rise / seen
 	}
 	h := b.hole(a, next, rise-scale*seen)
-	from := 0.0
+	part := 0.0
 	for period := a.period; period <= next.period; period++ {
-		to := 1.0
-		if period < next.period {
-			to = h.until(b.periods[period].End.UnixMilli())
-			if period >= b.walks {
-				b.borders[period] = b.total + scale*max(b.before[period+1]-b.since, 0) + h.kwh*to
-			}
+		before := part
+		if part = h.until(period); period < next.period && period >= b.walks {
+			b.borders[period] = b.total + scale*b.made(b.before[period+1]) + h.kwh*part
 		}
 		if h.long && a.period < next.period {
-			b.spread[period] += h.kwh * (to - from)
+			b.spread[period] += h.kwh * (part - before)
 		}
-		from = to
 	}
 	b.walks = max(b.walks, next.period)
 	b.total += rise
@@ -168,41 +171,65 @@ func (b *book) cross(a, next *entry) {
 
 // hole is a time between two readings in which a counter rose by more than the powers know of.
 type hole struct {
+	*book
 	from, to int64
+	first    int // period
 	kwh      float64
 	long     bool
 	profile  *Profile
-	energy   int
+	silent   []int64 // ms for which nothing is known of the power until the end of each period, first of all first
 }
 
 func (b *book) hole(a, next *entry, kwh float64) hole {
-	h := hole{from: a.Last, to: next.First, kwh: max(kwh, 0), energy: b.energy}
+	h := hole{book: b, from: a.Last, to: next.First, first: a.period, kwh: max(kwh, 0)}
 	usual := int64(0)
 	if a.N > 1 {
 		usual = (a.Last - a.First) / (a.N - 1)
 	}
 	h.long = h.to-h.from > max(longHole, 3*usual)
-	if h.to-h.from > deepHole && h.kwh > slack && b.around.Profile != nil && a.period < next.period {
+	if a.period == next.period {
+		return h
+	}
+	silent := int64(0)
+	for i := a.period; i <= next.period; i++ {
+		p := b.periods[i]
+		start, end := p.Start.UnixMilli(), p.End.UnixMilli()
+		inside := min(h.to, end) - max(h.from, start)
+		silent += max(min(inside, end-start-p.Covered[Needs[b.energy]]), 0)
+		h.silent = append(h.silent, silent)
+	}
+	if h.to-h.from > deepHole && h.kwh > slack && b.around.Profile != nil {
 		h.profile = b.around.Profile(h.from, h.to)
 	}
 	return h
 }
 
-// until returns which part of what rose in the hole rose before t. Little of it rose at its ends, as at dusk and at
-// dawn; more as the unit's other days went, or evenly.
-func (h *hole) until(t int64) float64 {
-	switch {
-	case t <= h.from:
-		return 0
-	case t >= h.to:
+// until returns which part of what rose in the hole rose before the end of a period. Little of it rose at its ends, as at
+// dusk and at dawn; more as the unit's other days went, or evenly in the time of which nothing is known.
+func (h *hole) until(period int) float64 {
+	t := h.periods[period].End.UnixMilli()
+	if t >= h.to {
 		return 1
-	case h.long && h.kwh <= slack:
+	}
+	if h.long && h.kwh <= slack {
 		return 0.5
 	}
 	if part, ok := h.profile.part(h.energy, h.from, h.to, t); ok {
 		return part
 	}
+	if all := h.silent[len(h.silent)-1]; h.long && all > 0 {
+		return float64(h.silent[period-h.first]) / float64(all)
+	}
 	return float64(t-h.from) / float64(h.to-h.from)
+}
+
+// smooth keeps the borders between the first and the last that are asked for in their order: what is not counted yet may
+// be a little more than what is counted then.
+func (b *book) smooth() {
+	n := len(b.borders) - 2 // the last is what comes after
+	for i := 1; i < n; i++ {
+		b.borders[i] = min(max(b.borders[i], b.borders[i-1]), max(b.borders[n], b.borders[0]))
+	}
 }
 
 // row returns what the counter says of a period.

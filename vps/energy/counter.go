@@ -60,5 +60,5 @@ const leastStanding = 0.001 * kWh
 // was made since is not known.
 func (r *Rollup) Stands(counter int) bool {
 	c := &r.Counters[counter]
-	return len(c.earlier) == 0 && c.Step == 0 && r.Energy[measured[counter]] > leastStanding
+	return len(c.earlier) == 0 && c.High == c.Low && r.Energy[measured[counter]] > leastStanding
 }

@@ -52,7 +52,7 @@ var counterCases = map[string]struct {
 	"grows":                           {rising(40, 100, 0.05), 1.95},
 	"stands":                          {times(40, 100), 0},
 	"trembles by its last digit":      {times(30, 100, 100.1), 0.1},
-	"trembles by a whole one":         {join(times(15, 100), times(30, 101, 100)), 1},
+	"trembles by a whole one":         {join(times(15, 100), times(30, 101, 100), times(12, 101)), 1},
 	"a dip of one reading":            {join(times(20, 100), times(1, 99), times(20, 100.1)), 0.1},
 	"dips that come back":             {join(times(9, 100), times(8, 60), times(5, 100.1), times(8, 99), times(5, 100.2)), 0.2},
 	"old values between new ones":     {times(20, 100, 98.4, 100, 99.2), 0},
@@ -71,7 +71,6 @@ var counterCases = map[string]struct {
 	"a low one first":                 {join(times(1, 3), times(40, 100)), 0},
 	"a high one first":                {join(times(1, 300), rising(40, 100, 0.05)), 1.95},
 	"whole kWh":                       {join(times(15, 700), times(15, 701), times(15, 702)), 2},
-	"minutes late":                    {join(times(15, 100), times(15, 101.5), times(15, 103)), 3},
 	"to a new one that stays briefly": {join(times(20, 100), times(5, 7)), 0},
 	"NaN between":                     {join(times(5, 100), times(1, math.NaN()), times(5, 100.1)), 0.1},
 }
@@ -143,6 +142,64 @@ func TestCounterSaysHowMuchAndPowersWhen(t *testing.T) {
 	}
 	if _, all, _ := Column(tabled(midnight, 24*time.Hour, 3, samples), PV); math.Abs(all-one) > 0.05 {
 		t.Errorf("three days are %v kWh, one by one %v", all, one)
+	}
+}
+
+// TestCounterMayBeMinutesLate: the powers explain what it rises at once, and what it does not show yet.
+func TestCounterMayBeMinutesLate(t *testing.T) {
+	samples := minutely(join(times(15, 100), times(15, 101.5), times(15, 103))...)
+	for i := range samples {
+		samples[i].PVPowerW = 6000
+	}
+	if _, total, _ := Column(tabled(noon, time.Hour, 1, samples), PV); math.Abs(total-4.2) > 0.25 {
+		t.Errorf("%v kWh in 44 minutes", total)
+	}
+}
+
+// TestReplacedWhileIdle: a counter that stood for hours may not rise by all that could have been made in them.
+func TestReplacedWhileIdle(t *testing.T) {
+	var samples []wire.Sample
+	for i := range 70 {
+		s := wire.Sample{Time: noon.Add(time.Duration(i) * 15 * time.Minute), LoadPowerW: new(6000.0), Count: 1, PVTotalKWh: new(100.0)}
+		if i >= 30 {
+			s.PVTotalKWh = new(166.0)
+		}
+		samples = append(samples, s)
+	}
+	if _, total, _ := Column(tabled(noon, time.Hour, 24, samples), PV); total > 0.01 {
+		t.Errorf("%v kWh", total)
+	}
+}
+
+// quarterly are samples as minutely, but four in an hour.
+func quarterly(kwh ...float64) []wire.Sample {
+	samples := minutely(kwh...)
+	for i := range samples {
+		samples[i].Time = noon.Add(time.Duration(i) * 15 * time.Minute)
+	}
+	return samples
+}
+
+// TestSmallWrongReadingsOfSlowPolls, that could be right by the time that passed: what comes after them decides.
+func TestSmallWrongReadingsOfSlowPolls(t *testing.T) {
+	for name, c := range map[string]struct {
+		readings []float64
+		want     float64
+	}{
+		"one too high":            {join(times(30, 100), times(1, 100.5), times(30, 100)), 0},
+		"one much too high":       {join(times(30, 100), times(1, 101.1), times(30, 100)), 0},
+		"a shallow dip":           {join(times(30, 1.1), times(8, 0.9), times(30, 1.1)), 0},
+		"a short one":             {join(times(30, 1.1), times(3, 0.8), times(30, 1.1)), 0},
+		"a dip while it rises":    {join(rising(30, 100, 0.5), times(2, 113.9), rising(20, 116, 0.5)), 25.5},
+		"trembling both ways":     {join(times(20, 100), times(1, 99.9, 100.1, 99.9, 100, 99.9), times(20, 100.1)), 0.1},
+		"too high while it rises": {join(rising(30, 100, 0.5), times(1, 116), rising(20, 115.5, 0.5)), 25},
+	} {
+		samples := quarterly(c.readings...)
+		for _, each := range []time.Duration{time.Hour, 24 * time.Hour} {
+			if _, total, _ := Column(tabled(noon, each, int(24*time.Hour/each), samples), PV); math.Abs(total-c.want) > 0.001 {
+				t.Errorf("%s, in periods of %v: %v kWh, want %v", name, each, total, c.want)
+			}
+		}
 	}
 }
 

@@ -17,10 +17,10 @@ import (
 const PackVersion = 2
 
 const (
-	words    = 8 + 3 + 2*averages + Knowledge + Energies + meterless + 9 + 13 + Counters*levelWords
+	words    = 8 + 3 + 2*averages + Knowledge + Energies + partly + 9 + 13 + Counters*levelWords
 	maskSize = (words + 7) / 8
 
-	levelWords = 10
+	levelWords = 12
 	levelSize  = 1 + 8*levelWords
 )
 
@@ -80,13 +80,21 @@ func (c *codec) rollup(r *Rollup) {
 	}
 	c.number(&r.SOC, 0)
 	for i := range Knowledge {
-		c.integer(&r.Covered[i], r.Covered[KnowsPV]*int64(min(i, 1)))
+		usual := r.Covered[KnowsPV]
+		if i == KnowsPV || i == KnowsBlind {
+			usual = 0
+		}
+		c.integer(&r.Covered[i], usual)
 	}
 	for i := range Energies {
 		c.number(&r.Energy[i], 0)
 	}
-	for i := range meterless {
-		c.number(&r.alone[i], 0)
+	for i, flow := range partlyKnown {
+		usual := 0.0
+		if i >= partly/2 && r.Covered[KnowsBlind] == r.Covered[KnowsFlows] {
+			usual = r.Energy[flow] // there is no battery
+		}
+		c.number(&r.part[i], usual)
 	}
 	c.quarters(r)
 	c.ends(r)
@@ -123,7 +131,13 @@ func (c *codec) ends(r *Rollup) {
 			known |= 1 << i
 		}
 	}
+	for i, e := range [...]*end{&r.head, &r.tail} {
+		if e.lone {
+			known |= 1 << (len(all) + i)
+		}
+	}
 	c.integer(&known, 0)
+	r.head.lone, r.tail.lone = known&(1<<len(all)) != 0, known&(2<<len(all)) != 0
 	reach := int64(0)
 	if r.Rows > 0 {
 		reach = aloneReach
@@ -164,7 +178,13 @@ func (c *codec) counter(r *Rollup, k int) {
 	c.integer(&l.Last, r.Last)
 	c.integer(&l.Since, l.First)
 	c.number(&l.High, l.Low)
-	c.number(&l.Step, 0)
+	c.number(&l.Step, l.High-l.Low)
+	up, next := int64(0), 0.0
+	if l.High > l.Low+digit {
+		up, next = l.Since, l.High
+	}
+	c.integer(&l.Up, up)
+	c.number(&l.Next, next)
 	c.number(&l.enter, 0)
 	c.number(&l.mark, l.enter)
 	c.number(&l.leave, r.Energy[measured[k]])
@@ -258,7 +278,7 @@ func (w word) set(v uint64) {
 
 func (l *Level) words() [levelWords]word {
 	return [levelWords]word{
-		{integer: &l.First}, {integer: &l.Since}, {integer: &l.Last}, {integer: &l.N},
-		{number: &l.Low}, {number: &l.High}, {number: &l.Step}, {number: &l.enter}, {number: &l.mark}, {number: &l.leave},
+		{integer: &l.First}, {integer: &l.Up}, {integer: &l.Since}, {integer: &l.Last}, {integer: &l.N},
+		{number: &l.Low}, {number: &l.Next}, {number: &l.High}, {number: &l.Step}, {number: &l.enter}, {number: &l.mark}, {number: &l.leave},
 	}
 }

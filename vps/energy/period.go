@@ -92,28 +92,32 @@ func (r *Rollup) SelfSufficiency() (float64, bool) {
 	return r.without(bought, e[SolarHome]+e[BatteryHome]+e[GridHome])
 }
 
-// sameTime returns the energies of the time for which all flows are known.
+// sameTime returns the energies of the time for which all flows are known. A unit without a battery has no more to know.
 func (r *Rollup) sameTime() [Energies]float64 {
 	e := r.Energy
-	for i, flow := range aloneFlows {
-		e[flow] = max(e[flow]-r.alone[i], 0)
+	for i, flow := range partlyKnown {
+		if i < partly/2 || r.hasBattery() {
+			e[flow] = max(e[flow]-r.part[i], 0)
+		}
 	}
 	return e
 }
 
+func (r *Rollup) hasBattery() bool { return r.Covered[KnowsBattery] > 0 }
+
 func (r *Rollup) without(part, whole float64) (float64, bool) {
-	flows, battery := float64(r.Covered[KnowsFlows]), float64(r.Covered[KnowsBattery])
-	switch {
-	case whole < leastShared, flows < mostTime*float64(r.Covered[KnowsPV]):
-		return 0, false
-	case battery > 0 && battery < mostTime*flows: // it did something of which nothing is known
+	known := r.Covered[KnowsFlows]
+	if r.hasBattery() {
+		known -= r.Covered[KnowsBlind]
+	}
+	if whole < leastShared || float64(known) < mostTime*float64(r.Covered[KnowsPV]) {
 		return 0, false
 	}
 	return finite(1 - part/whole)
 }
 
 // shortSpoken is for how long of a period samples outside of it may speak, ms, without that being worth a word.
-const shortSpoken = 2 * minute
+const shortSpoken = minute / 2
 
 // Spoken reports whether something can be said of the period: it has a sample, or those beside it speak for some of it.
 func (p *Period) Spoken() bool {

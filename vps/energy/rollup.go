@@ -57,6 +57,7 @@ const (
 	KnowsFlows // load and grid
 	KnowsSOC
 	KnowsOther // a load of either sign
+	KnowsBlind // load and grid, but no battery: there may be none
 	Knowledge
 )
 
@@ -68,10 +69,11 @@ var Needs = [Energies]int{
 	Other: KnowsOther,
 }
 
-// Flows that are known without a meter, and what of them belongs to times without one.
-const meterless = 3
+// Some flows are known although not all are: without a meter, and while the battery is not. What of them belongs to such
+// times is kept apart, for a ratio is of times in which all are known.
+const partly = 6
 
-var aloneFlows = [meterless]int{SolarHome, SolarBattery, BatteryHome}
+var partlyKnown = [partly]int{SolarHome, SolarBattery, BatteryHome, SolarHome, SolarGrid, GridHome}
 
 // Rollup is what is known of a span of time. The zero Rollup is that of a span without samples. Times are milliseconds
 // since 1970.
@@ -91,7 +93,7 @@ type Rollup struct {
 	Energy  [Energies]float64 // W·ms in the covered time
 	Covered [Knowledge]int64  // ms for which a sample speaks
 	SOC     float64           // %·ms
-	alone   [meterless]float64
+	part    [partly]float64
 
 	Counters [Counters]Counter
 
@@ -112,7 +114,7 @@ func (r *Rollup) Add(s *wire.Sample) {
 	}
 	r.Power = max(r.Power, p.greatest())
 	r.weigh(s)
-	here := end{p, reachOf(s)}
+	here := end{Powers: p, reach: reachOf(s)}
 	if r.Rows == 0 {
 		r.First, r.head = now, here
 		r.from = Quarter{Start: quarterOf(now)}
@@ -189,10 +191,16 @@ func (r *Rollup) flow(p *Powers, ms int64) {
 	r.Energy[SolarBattery] += f.SolarBattery * t
 	r.Energy[BatteryHome] += f.BatteryHome * t
 	if !grid {
-		r.alone[0] += f.SolarHome * t
-		r.alone[1] += f.SolarBattery * t
-		r.alone[2] += f.BatteryHome * t
+		r.part[0] += f.SolarHome * t
+		r.part[1] += f.SolarBattery * t
+		r.part[2] += f.BatteryHome * t
 		return
+	}
+	if p.Battery == nil {
+		r.Covered[KnowsBlind] += ms
+		r.part[3] += f.SolarHome * t
+		r.part[4] += f.SolarGrid * t
+		r.part[5] += f.GridHome * t
 	}
 	r.Covered[KnowsFlows] += ms
 	r.Energy[SolarGrid] += f.SolarGrid * t
@@ -243,8 +251,8 @@ func (r *Rollup) add(o *Rollup) {
 	for i := range Knowledge {
 		r.Covered[i] += o.Covered[i]
 	}
-	for i := range meterless {
-		r.alone[i] += o.alone[i]
+	for i := range partly {
+		r.part[i] += o.part[i]
 	}
 	r.Old = r.Old || o.Old
 }

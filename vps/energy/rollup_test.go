@@ -504,7 +504,7 @@ func TestPackedRollupComesBackEqual(t *testing.T) {
 		samples := anySamples(r, noon, 2*time.Hour, 1+r.IntN(300))
 		for _, want := range []Rollup{rollupOf(noon, noon.Add(2*time.Hour), samples), baseOf(noon, noon.Add(Base), samples), {}} {
 			packed := want.Append([]byte("before"))[len("before"):]
-			got := Rollup{Rows: 99, tail: end{Powers{Load: new(1.0)}, 5}}
+			got := Rollup{Rows: 99, tail: end{Powers{Load: new(1.0)}, 5, true}}
 			if !got.Read(packed) {
 				t.Fatal("cannot be read")
 			}
@@ -562,7 +562,7 @@ func difference(a, b *Rollup) string {
 }
 
 func plain(r *Rollup) string {
-	text := fmt.Sprintf("%v %v %v", r.head.reach, r.tail.reach, r.head.PV+r.tail.PV)
+	text := fmt.Sprintf("%v %v %v %v %v", r.head.reach, r.tail.reach, r.head.lone, r.tail.lone, r.head.PV+r.tail.PV)
 	for _, e := range [...]*end{&r.head, &r.tail} {
 		for _, p := range [...]*float64{e.Load, e.Battery, e.Export, e.SOC} {
 			if p == nil {
@@ -597,8 +597,8 @@ func nearly(a, b *Rollup) string {
 		}
 	}
 	x.Energy = y.Energy
-	for i, p := range [...][2]*float64{{&x.SOC, &y.SOC}, {&x.alone[0], &y.alone[0]}, {&x.alone[1], &y.alone[1]},
-		{&x.alone[2], &y.alone[2]}, {&x.from.Energy, &y.from.Energy}, {&x.to.Energy, &y.to.Energy}, {&x.peak.Energy, &y.peak.Energy}} {
+	for i, p := range [...][2]*float64{{&x.SOC, &y.SOC}, {&x.part[0], &y.part[0]}, {&x.part[1], &y.part[1]},
+		{&x.part[2], &y.part[2]}, {&x.part[3], &y.part[3]}, {&x.part[4], &y.part[4]}, {&x.part[5], &y.part[5]}, {&x.from.Energy, &y.from.Energy}, {&x.to.Energy, &y.to.Energy}, {&x.peak.Energy, &y.peak.Energy}} {
 		if d := off("sum", i, *p[0], *p[1]); d != "" {
 			return d
 		}

@@ -10,6 +10,7 @@ import (
 type end struct {
 	Powers
 	reach int64 // ms for which it speaks where no other sample does, on one side
+	lone  bool  // it is the only one in its hour
 }
 
 // How long a sample speaks is half of the longest of what its sender takes between two, of the time that its raw samples
@@ -107,6 +108,9 @@ func (l *Line) endHour() {
 			reach = (p.Last - p.First) / p.apart / 2
 		}
 		p.head.reach, p.tail.reach = max(p.head.reach, reach), max(p.tail.reach, reach)
+		if len(l.parts) == 1 && p.Rows == 1 {
+			p.head.lone, p.tail.lone = true, true
+		}
 		l.join(p)
 	}
 	l.parts = l.parts[:0]
@@ -145,26 +149,43 @@ func usualDistance(parts []Rollup) int64 {
 
 // join adds p, which ends with its samples, and what is between it and the one before.
 func (l *Line) join(p *Rollup) {
-	right := p.head.reach
+	head := p.head
+	right := head.reach
 	if l.last != 0 {
 		var left int64
-		left, right = l.tail.share(&p.head, p.First-l.last)
+		lend(&l.tail, &head, p.First-l.last)
+		left, right = l.tail.share(&head, p.First-l.last)
 		if l.own != nil {
 			l.own.quarter(l.tail.quarter(quarterOf(l.last), left))
 		}
 		l.speak(&l.tail.Powers, l.last, l.last+left)
 	}
 	if l.last != 0 || !l.Bare {
-		l.speak(&p.head.Powers, p.First-right, p.First)
+		l.speak(&head.Powers, p.First-right, p.First)
 	} else {
 		right = 0
 	}
 	l.own, _ = l.Account(p.First)
 	if l.own != nil {
-		l.own.quarter(p.head.quarter(quarterOf(p.First), right))
+		l.own.quarter(head.quarter(quarterOf(p.First), right))
 		l.own.merge(p)
 	}
 	l.tail, l.last = p.tail, p.Last
+}
+
+// lend gives a sample that is alone in its hour the reach of its neighbour, if that is not far away: how far apart they
+// usually are is known of that only.
+func lend(a, b *end, gap int64) {
+	if gap > longUsual {
+		return
+	}
+	longer := max(a.reach, b.reach)
+	if a.lone {
+		a.reach = longer
+	}
+	if b.lone {
+		b.reach = longer
+	}
 }
 
 // speak covers the times from one to another with p.

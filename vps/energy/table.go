@@ -55,6 +55,7 @@ func Table(periods []Period, around Around) []Row {
 			continue
 		}
 		b.walk()
+		b.smooth()
 		for i := range rows {
 			rows[i].Metered[k] = b.row(i + 1)
 		}

@@ -182,7 +182,7 @@ func TestAbsentIsUnknownNotZero(t *testing.T) {
 
 func TestShares(t *testing.T) {
 	hour := int64(3_600_000)
-	all := [Knowledge]int64{hour, hour, hour, hour, hour, hour, hour}
+	all := [Knowledge]int64{hour, hour, hour, hour, hour, hour, hour, 0}
 	of := func(flows map[int]float64) (r Rollup) {
 		r.Covered = all
 		for i, kwh := range flows {
@@ -193,8 +193,11 @@ func TestShares(t *testing.T) {
 	day := map[int]float64{SolarHome: 3, SolarBattery: 2, SolarGrid: 5, BatteryHome: 3, GridHome: 2}
 	half, blind, partial := of(day), of(day), of(day)
 	half.Covered[KnowsFlows] = hour / 2
-	blind.Covered[KnowsBattery] = hour / 2
-	partial.alone = [meterless]float64{1 * 3.6e9, 1 * 3.6e9, 1 * 3.6e9}
+	blind.Covered[KnowsBattery], blind.Covered[KnowsBlind] = hour/2, hour/2
+	short := of(day)
+	short.Covered[KnowsBattery], short.Covered[KnowsBlind] = hour*95/100, hour*5/100
+	short.part = [partly]float64{0, 0, 0, 1 * 3.6e9, 0, 1 * 3.6e9}
+	partial.part = [partly]float64{1 * 3.6e9, 1 * 3.6e9, 1 * 3.6e9}
 	none := math.NaN()
 	for name, c := range map[string]struct {
 		r                        Rollup
@@ -209,6 +212,7 @@ func TestShares(t *testing.T) {
 		"heat is no consumption":       {of(map[int]float64{PV: 20, SolarGrid: 19.2, Unaccounted: 0.8}), 0, none},
 		"flows for half of the time":   {half, none, none},
 		"a battery for half of it":     {blind, none, none},
+		"without battery for a while":  {short, 1 - 5/9.0, 1 - 1/6.0},
 		"without a meter for a time":   {partial, 1 - 5/8.0, 1 - 2/6.0},
 	} {
 		for what, got := range map[string]func() (float64, bool){"self-consumption": c.r.SelfConsumption, "self-sufficiency": c.r.SelfSufficiency} {

@@ -90,16 +90,6 @@ type Samples interface {
 	Close() error
 }
 
-// About is what an edge said of itself and of its inverter.
-type About struct {
-	Zone string     `json:"zone,omitempty"` // IANA name, where its days begin and end; "" when unknown
-	Edge *wire.Edge `json:"edge,omitempty"` // nil when it never said anything
-	Seen time.Time  `json:"seen,omitzero"`  // when it said so
-}
-
-func (a About) equal(b About) bool {
-	return a.Zone == b.Zone && a.Seen.Equal(b.Seen) && (a.Edge == nil) == (b.Edge == nil) && (a.Edge == nil || *a.Edge == *b.Edge)
-}
 
 // Device is one line of Devices.
 type Device struct {

@@ -412,7 +412,8 @@ func descriptionIsRemembered(t *testing.T, s Samples) {
 	for _, about := range []About{
 		{}, {Zone: "Europe/Brussels"}, {Zone: "Europe/Brussels"}, {Zone: "Asia/Kathmandu", Seen: noon},
 		{Edge: &wire.Edge{Version: "1.2", Model: "SH10RT", PollIntervalS: 5, SpoolCount: 7, State: "all is well"}, Seen: noon.Add(time.Minute)},
-		{Zone: "UTC"}, {},
+		{Zone: "UTC"}, {Zone: "UTC", Earlier: []PastZone{{"Asia/Kathmandu", noon}, {"Europe/Brussels", noon.Add(time.Millisecond)}}},
+		{Zone: "UTC", Earlier: []PastZone{{"Asia/Kathmandu", noon.Add(time.Hour)}}}, {},
 	} {
 		if err := s.Describe(t.Context(), "a", about); err != nil {
 			t.Fatal(err)
@@ -430,7 +431,7 @@ func descriptionIsRemembered(t *testing.T, s Samples) {
 		if last.ID != "b" || !last.First.Equal(noon.Add(-time.Hour)) || !last.Last.Equal(noon) {
 			t.Errorf("device %+v", last)
 		}
-		if (about != About{}) && (len(all) != 2 || all[0].ID != "a" || !all[0].About.equal(about) || !all[0].First.IsZero() || !all[0].Last.IsZero()) {
+		if !about.equal(About{}) && (len(all) != 2 || all[0].ID != "a" || !all[0].About.equal(about) || !all[0].First.IsZero() || !all[0].Last.IsZero()) {
 			t.Errorf("devices %+v", all)
 		}
 	}

@@ -1,0 +1,138 @@
+package vps
+
+import (
+	"context"
+	"errors"
+	"net/url"
+	"sync"
+	"time"
+
+	"sunspool/vps/store"
+	"sunspool/wire"
+)
+
+// A device's zone has a time: it holds from the samples on that came with it, and what was there keeps its days. A
+// question is cut in the zone that held where its span begins. SITE_TZ is the zone of all times.
+
+// zoneOf returns where a device's days begin and end now: the site's zone if the operator gave one, else the one that
+// its edge named last, else UTC.
+func (s *Server) zoneOf(c *call, device string) (*time.Location, error) {
+	return s.zoneHeld(c, device, nil)
+}
+
+// zoneHeld returns the zone that held at the time that start returns for it, the one of now without start. Of two zones
+// for which that is true the earlier one: days that were there keep their beginning.
+func (s *Server) zoneHeld(c *call, device string, start func(*time.Location) time.Time) (*time.Location, error) {
+	if s.Zone != nil {
+		return s.Zone, nil
+	}
+	about, err := s.about(c, device)
+	if err != nil {
+		return nil, err
+	}
+	for _, past := range about.Earlier {
+		if zone := s.zones.orUTC(past.Zone); start != nil && start(zone).Before(past.Until) {
+			return zone, nil
+		}
+	}
+	return s.zones.orUTC(about.Zone), nil
+}
+
+// zoneOfSpan returns the zone that a reader asked for, else the one that held where the span begins. Where the reader
+// leaves out from that is where the frame begins, but for the frame of today and for all time, which are cut as of now.
+func (s *Server) zoneOfSpan(c *call, device string, query url.Values, frame store.Resolution) (*time.Location, error) {
+	from, to := last(query, "from"), last(query, "to")
+	if last(query, "tz") != "" || from == "" && (frame == "" || frame == store.Day && to == "") {
+		return s.seriesZone(c, device, last(query, "tz"))
+	}
+	return s.zoneHeld(c, device, func(zone *time.Location) time.Time {
+		if from != "" {
+			begin, _ := moment(query, "from", zone, 0) // what is wrong with it is answered when the span is read
+			return begin
+		}
+		end := s.Now()
+		if to != "" {
+			end, _ = moment(query, "to", zone, 1)
+			end = end.Add(-time.Millisecond)
+		}
+		begin, _ := frame.Period(end, zone)
+		return begin
+	})
+}
+
+// zoneChange is a zone that a batch names and that is not the device's so far. The zero value is none.
+type zoneChange struct {
+	zone string
+	from time.Time // from which on it holds; zero: for everything
+}
+
+// zoneChange returns what b changes about its device's zone. It is asked before b is stored: only a batch that is newer
+// than all that is stored changes anything, from its first sample on. One of older samples comes from somewhere else: it
+// is an import, or what an edge had waiting. The first zone of all holds for everything.
+func (s *Server) zoneChange(c *call, b batch) (none zoneChange) {
+	device := c.caller.device
+	if known, _ := s.notes.get(device, s.Now()); b.zone == "" || known.Zone == b.zone {
+		return none
+	}
+	about, err := s.load(c, device)
+	switch {
+	case err != nil || about.Zone == b.zone:
+		return none
+	case about.Zone == "":
+		return zoneChange{zone: b.zone}
+	}
+	newest, err := ask(s, c, "latest", func(ctx context.Context) (wire.Sample, error) { return s.Store.Latest(ctx, device) })
+	if errors.Is(err, store.ErrNone) {
+		return zoneChange{zone: b.zone}
+	}
+	if err != nil || len(b.good) == 0 {
+		return none
+	}
+	first := b.good[0].Time
+	for i := range b.good {
+		first = minTime(first, b.good[i].Time)
+	}
+	if first = first.Truncate(time.Millisecond); !first.After(newest.Time) {
+		return none
+	}
+	return zoneChange{b.zone, first}
+}
+
+// existing returns zone, or "" if there is no such zone, which is logged once.
+func (s *Server) existing(device, zone string) string {
+	if zone == "" {
+		return ""
+	}
+	if _, err := s.zones.load(zone); err == nil {
+		s.notes.badZone(device, "")
+		return zone
+	}
+	if s.notes.badZone(device, zone) {
+		s.Log.Warn("edge sent an unknown time zone", "device", device, "tz", capped(zone))
+	}
+	return ""
+}
+
+// zones keeps the time zones that were asked for: loading one reads a file. Only names that exist are kept.
+type zones struct{ loaded sync.Map }
+
+func (z *zones) load(name string) (*time.Location, error) {
+	if zone, ok := z.loaded.Load(name); ok {
+		return zone.(*time.Location), nil
+	}
+	if name == "" || name == "Local" { // Go's own names, which say nothing to a caller
+		return nil, errors.New("not the name of a time zone")
+	}
+	zone, err := time.LoadLocation(name)
+	if err == nil {
+		z.loaded.Store(name, zone)
+	}
+	return zone, err
+}
+
+func (z *zones) orUTC(name string) *time.Location {
+	if zone, err := z.load(name); err == nil {
+		return zone
+	}
+	return time.UTC
+}
