@@ -55,15 +55,15 @@ func (b *Bolt) countDay(ctx context.Context) (w *write, err error) {
 func (d device) countDay(ctx context.Context, into *dayCount) error {
 	from := d.countedFrom()
 	c := d.levels[samplesLevel].Cursor()
-	k, v := c.Seek(key(from))
-	if k == nil {
-		k, v = c.Last()
+	newest, _ := c.Seek(key(from))
+	if newest == nil {
+		newest, _ = c.Last()
 	} else {
-		k, v = c.Prev()
+		newest, _ = c.Prev()
 	}
-	if k != nil {
-		into.start = spanOf(dayLevel, ms(k))
-		for k, v = c.Seek(key(into.start)); k != nil && ms(k) < into.start+spans[dayLevel]; k, v = c.Next() {
+	if newest != nil {
+		into.start = spanOf(dayLevel, ms(newest))
+		for k, v := c.Seek(key(into.start)); k != nil && ms(k) < into.start+spans[dayLevel]; k, v = c.Next() {
 			if err := ctx.Err(); err != nil {
 				return err
 			}
@@ -94,7 +94,9 @@ func (d device) putCount(c *dayCount, bases map[int64]bool) error {
 		if err := d.putRollup(baseLevel, start, r); err != nil {
 			return err
 		}
-		bases[start] = bases[start] // a new row of the same transaction, which is not in r, has it derived
+		if _, new := bases[start]; !new { // a new row of the same transaction, which is not in r, has it derived
+			bases[start] = false
+		}
 	}
 	if err := d.raiseGreatest(c.greatestW); err != nil {
 		return err

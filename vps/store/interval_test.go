@@ -1,9 +1,13 @@
 package store
 
 import (
+	"bytes"
+	"math"
+	"slices"
 	"testing"
 	"time"
 
+	"sunspool/vps/energy"
 	"sunspool/wire"
 )
 
@@ -41,5 +45,46 @@ func intervalStaysWithItsSample(t *testing.T, s Samples) {
 		return true
 	}); err != nil || len(got) != 2 || got[0] != 0 || got[1] != 10*time.Minute {
 		t.Errorf("intervals %v, %v", got, err)
+	}
+}
+
+// What a sample counts for is the same when it is read again: rollups do not depend on when they were computed.
+func intervalIsInRollups(t *testing.T, s Samples) {
+	var all []wire.Sample
+	for i := range 48 {
+		for m := range 2 { // in the same five minutes: the later one is added to what is known, or both are read again
+			at := at(noon.Add(time.Duration(20*i+m)*time.Minute), 600)
+			all = append(all, every(20*time.Minute+700*time.Millisecond, at))
+		}
+	}
+	reversed := slices.Clone(all)
+	slices.Reverse(reversed)
+	for device, samples := range map[string][]wire.Sample{"a": all, "b": reversed} {
+		for batch := range slices.Chunk(samples, 7) {
+			insert(t, s, device, len(batch), batch...)
+		}
+	}
+	for _, r := range []Resolution{FiveMinutes, Hour, Day, Year} {
+		a, err := s.Periods(t.Context(), Query{Device: "a", Resolution: r})
+		if err != nil {
+			t.Fatal(err)
+		}
+		b, err := s.Periods(t.Context(), Query{Device: "b", Resolution: r})
+		if err != nil || len(a) != len(b) {
+			t.Fatal(len(a), len(b), err)
+		}
+		for i := range a {
+			if !bytes.Equal(a[i].Append(nil), b[i].Append(nil)) {
+				t.Errorf("%s: of %v %+v in one order, %+v in another", r, a[i].Start, a[i].Rollup, b[i].Rollup)
+			}
+		}
+		kwh := 0.0
+		for i := range a {
+			pv, _ := a[i].KWh(energy.PV)
+			kwh += pv
+		}
+		if math.Abs(kwh-9.61) > 0.01 { // 16 h and a minute of 600 W
+			t.Errorf("%s: %v kWh, want 9.61", r, kwh)
+		}
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"sunspool/vps/energy"
 	"sunspool/wire"
@@ -49,7 +50,7 @@ func newInsertion(device string, samples []wire.Sample) (*insertion, error) {
 			return nil, fmt.Errorf("sample %d of device %q: %w", i, device,
 				&wire.Invalid{Field: "ts", Code: wire.CodeInFuture, Detail: "is after the year 9999"})
 		}
-		s.Time = fromMS(r.ms)
+		s.Time, s.Interval = fromMS(r.ms), time.Duration(s.IntervalS())*time.Second
 		if len(s.Values) > 0 {
 			text, err := json.Marshal(s.Values)
 			if err != nil {

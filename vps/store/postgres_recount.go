@@ -17,12 +17,15 @@ const countTime = time.Minute
 
 func (p *Postgres) Recount(ctx context.Context) (days int, err error) {
 	for {
-		var device string
+		device, end, err := p.uncounted(ctx)
+		if err != nil || device == "" {
+			return 0, err
+		}
 		var c *dayCount
 		if err := p.within(ctx, max(countTime, p.callTime), "count a day anew", (*pools).forReading, func(ctx context.Context, db querier) error {
-			device, c, err = countDay(ctx, db.(*pgxpool.Pool))
+			c, err = countDay(ctx, db.(*pgxpool.Pool), device, end)
 			return err
-		}); err != nil || c == nil {
+		}); err != nil {
 			return 0, err
 		}
 		if err := p.change(ctx, "store a day counted anew", func(ctx context.Context, db querier) error {
@@ -36,29 +39,32 @@ func (p *Postgres) Recount(ctx context.Context) (days int, err error) {
 	}
 }
 
-// countDay counts the newest day that is not counted yet of a device, nil when there is none.
-func countDay(ctx context.Context, pool *pgxpool.Pool) (device string, c *dayCount, err error) {
-	var from *time.Time
-	err = pool.QueryRow(ctx, `select device_id, case when counting = $1 then counted_from end from devices
-		where coalesce(counted, 0) < $1 order by device_id limit 1`, energy.PackVersion).Scan(&device, &from)
-	if errors.Is(err, pgx.ErrNoRows) {
-		return "", nil, nil
-	}
-	if err != nil {
-		return "", nil, err
-	}
-	end := fromMS(lastMS + 1)
-	if from != nil {
-		end = *from
-	}
-	c = &dayCount{}
-	err = pgx.BeginTxFunc(ctx, pool, pgx.TxOptions{AccessMode: pgx.ReadOnly}, func(tx pgx.Tx) error {
+// uncounted returns the next device of which something is to be counted anew, and before when; "" for none.
+func (p *Postgres) uncounted(ctx context.Context) (device string, end time.Time, err error) {
+	err = p.read(ctx, "devices to count anew", func(ctx context.Context, db querier) error {
+		var from *time.Time
+		err := db.QueryRow(ctx, `select device_id, case when counting = $1 then counted_from end from devices
+			where coalesce(counted, 0) < $1 order by device_id limit 1`, energy.PackVersion).Scan(&device, &from)
+		if errors.Is(err, pgx.ErrNoRows) {
+			return nil
+		}
+		if end = fromMS(lastMS + 1); from != nil {
+			end = *from
+		}
+		return err
+	})
+	return device, end, err
+}
+
+// countDay counts the newest day of a device before end.
+func countDay(ctx context.Context, pool *pgxpool.Pool, device string, end time.Time) (*dayCount, error) {
+	c := &dayCount{}
+	return c, pgx.BeginTxFunc(ctx, pool, pgx.TxOptions{AccessMode: pgx.ReadOnly}, func(tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, fmt.Sprintf(`set local statement_timeout = %d`, countTime.Milliseconds())); err != nil {
 			return err
 		}
 		return readDay(ctx, tx, device, end, c)
 	})
-	return device, c, err
 }
 
 // countSamples asks for no other register than the one that energy.GreatestW looks at: a hundred of them cost ten times

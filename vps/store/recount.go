@@ -33,7 +33,7 @@ func (c *dayCount) add(s *wire.Sample) {
 // addDay takes from the rollup of a day what it knows of powers: the samples may be gone.
 func (c *dayCount) addDay(r *energy.Rollup) {
 	if r.Rows > 0 {
-		c.greatestW = max(c.greatestW, energy.GreatestW(&wire.Sample{PVPowerW: r.PVMax}))
+		c.greatestW = max(c.greatestW, energy.GreatestW(&wire.Sample{PVPowerW: r.Power}))
 	}
 }
 

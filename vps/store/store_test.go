@@ -52,6 +52,7 @@ func testSamples(t *testing.T, open func(t *testing.T, dir string) Samples) {
 		{"CountersAreLookedForAround", countersAreLookedForAround},
 		{"PruningKeepsWhatIsAround", pruningKeepsWhatIsAround},
 		{"IntervalStaysWithItsSample", intervalStaysWithItsSample},
+		{"IntervalIsInRollups", intervalIsInRollups},
 		{"PruningKeepsWhatRollupsSay", pruningKeepsWhatRollupsSay},
 		{"GreatestPowerIsOfAllSamplesStored", greatestPowerIsOfAllSamplesStored},
 		{"PruningKeepsTheGreatestPower", pruningKeepsTheGreatestPower},

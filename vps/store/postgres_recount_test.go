@@ -1,0 +1,78 @@
+//go:build unix
+
+package store
+
+import (
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"sunspool/vps/services"
+)
+
+func TestPostgresOfVersionOneIsCountedAnew(t *testing.T) {
+	pg := services.SharedPostgres(t)
+	var mu sync.Mutex
+	urls := map[string]string{}
+	url := func(dir string) string {
+		mu.Lock()
+		defer mu.Unlock()
+		if urls[dir] == "" {
+			urls[dir] = pg.NewDatabase(t)
+		}
+		return urls[dir]
+	}
+	testRecount(t, recounted{
+		open: func(t *testing.T, dir string) Samples { return openPostgres(t, url(dir)) },
+		asV1: func(t *testing.T, s Samples, dir string, rollups map[rollupKey][]byte, lost time.Time) {
+			s.Close()
+			postgresAsV1(t, url(dir), rollups, lost)
+		},
+		halfway: func(t *testing.T, s Samples, insert func()) {
+			p := s.(*Postgres)
+			pool := p.pools.write
+			device, end, err := p.uncounted(t.Context())
+			if err != nil || device == "" {
+				t.Fatal(device, err)
+			}
+			c, err := countDay(t.Context(), pool, device, end)
+			if err != nil {
+				t.Fatal(err)
+			}
+			insert()
+			if err := putCount(t.Context(), pool, device, c); err != nil {
+				t.Fatal(err)
+			}
+		},
+	})
+}
+
+func postgresAsV1(t *testing.T, url string, rollups map[rollupKey][]byte, lost time.Time) {
+	t.Helper()
+	db, err := pgx.Connect(t.Context(), url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close(t.Context())
+	b := &pgx.Batch{}
+	b.Queue(`alter table samples drop column poll_s`)
+	b.Queue(`alter table devices drop column greatest_w, drop column counted, drop column counting, drop column counted_from`)
+	b.Queue(`update ` + schemaTable + ` set version = 2`)
+	b.Queue(`delete from samples where device_id = 'a' and ts = $1`, lost)
+	var args struct {
+		devices []string
+		levels  []int16
+		starts  []time.Time
+		packed  [][]byte
+	}
+	for k, packed := range rollups {
+		args.devices, args.levels = append(args.devices, "a"), append(args.levels, int16(k.level))
+		args.starts, args.packed = append(args.starts, fromMS(k.start)), append(args.packed, packed)
+	}
+	b.Queue(upsertRollups, args.devices, args.levels, args.starts, args.packed)
+	if err := db.SendBatch(t.Context(), b).Close(); err != nil {
+		t.Fatal(err)
+	}
+}
