@@ -5,6 +5,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -562,24 +563,24 @@ func difference(a, b *Rollup) string {
 }
 
 func plain(r *Rollup) string {
-	text := fmt.Sprintf("%v %v %v %v %v", r.head.reach, r.tail.reach, r.head.lone, r.tail.lone, r.head.PV+r.tail.PV)
+	x := *r
+	parts := []string{fmt.Sprint(r.head.reach, r.tail.reach, r.head.lone, r.tail.lone, r.head.PV+r.tail.PV)}
 	for _, e := range [...]*end{&r.head, &r.tail} {
 		for _, p := range [...]*float64{e.Load, e.Battery, e.Export, e.SOC} {
-			if p == nil {
-				text += " nil"
-			} else {
-				text += fmt.Sprint(" ", *p+0)
+			part := "nil"
+			if p != nil {
+				part = fmt.Sprint(*p + 0)
 			}
+			parts = append(parts, part)
 		}
 	}
-	x := *r
 	x.head, x.tail = end{}, end{}
 	for k := range x.Counters {
 		if x.Counters[k].earlier == nil {
 			x.Counters[k].earlier = []Level{}
 		}
 	}
-	return text + fmt.Sprintf("%+v", x)
+	return strings.Join(append(parts, fmt.Sprintf("%+v", x)), " ")
 }
 
 // nearly is difference for sums that were added in another order.
