@@ -1,6 +1,7 @@
 package energy
 
 import (
+	"sync"
 	"time"
 
 	"sunspool/wire"
@@ -58,8 +59,8 @@ type Line struct {
 	// Bare leaves out how far the first and the last sample of all speak.
 	Bare bool
 
-	parts []Rollup // of the hour that the last base rollup is in
-	own   *Rollup  // account of the last sample
+	parts *[]Rollup // of the hour that the last base rollup is in
+	own   *Rollup   // account of the last sample
 	tail  end
 	last  int64 // its time, 0 for none
 }
@@ -69,11 +70,17 @@ func (l *Line) AddBase(r *Rollup) {
 	if r.Rows == 0 {
 		return
 	}
-	if n := len(l.parts); n > 0 && l.parts[n-1].First/hourMS != r.First/hourMS {
+	if l.parts == nil {
+		l.parts = spareParts.Get().(*[]Rollup)
+	}
+	if all := *l.parts; len(all) > 0 && all[0].First/hourMS != r.First/hourMS {
 		l.endHour()
 	}
-	l.parts = append(l.parts, *r)
+	*l.parts = append(*l.parts, *r)
 }
+
+// spareParts are for the base rollups of an hour, which are some kilobytes.
+var spareParts = sync.Pool{New: func() any { all := make([]Rollup, 0, time.Hour/Base); return &all }}
 
 // Add adds the rollup of an hour or more.
 func (l *Line) Add(r *Rollup) {
@@ -85,7 +92,10 @@ func (l *Line) Add(r *Rollup) {
 
 // End gives the rest to its account.
 func (l *Line) End() {
-	l.endHour()
+	if l.endHour(); l.parts != nil {
+		spareParts.Put(l.parts)
+		l.parts = nil
+	}
 	if l.last != 0 && !l.Bare {
 		if l.own != nil {
 			l.own.quarter(l.tail.quarter(quarterOf(l.last), l.tail.reach))
@@ -97,23 +107,24 @@ func (l *Line) End() {
 
 // endHour joins the base rollups of an hour, now that the usual distance of its samples is known.
 func (l *Line) endHour() {
-	if len(l.parts) == 0 {
+	if l.parts == nil || len(*l.parts) == 0 {
 		return
 	}
-	usual := usualDistance(l.parts)
-	for i := range l.parts {
-		p := &l.parts[i]
+	parts := *l.parts
+	usual := usualDistance(parts)
+	for i := range parts {
+		p := &parts[i]
 		reach := usual / 2
 		if p.apart > 0 {
 			reach = (p.Last - p.First) / p.apart / 2
 		}
 		p.head.reach, p.tail.reach = max(p.head.reach, reach), max(p.tail.reach, reach)
-		if len(l.parts) == 1 && p.Rows == 1 {
+		if len(parts) == 1 && p.Rows == 1 {
 			p.head.lone, p.tail.lone = true, true
 		}
 		l.join(p)
 	}
-	l.parts = l.parts[:0]
+	*l.parts = parts[:0]
 }
 
 // usualDistance returns how far apart the samples of an hour are, holes left out; 0 when that cannot be known.
