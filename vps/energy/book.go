@@ -102,7 +102,9 @@ func (s *levels) settled() []Level {
 func (b *book) walk() {
 	first := &b.entries[0]
 	for ; b.walks < first.period; b.walks++ { // before the first reading the powers alone know
-		b.borders[b.walks] = (b.before[b.walks+1] - first.enter) / kWh
+		if b.silentBefore(first) {
+			b.borders[b.walks] = (b.before[b.walks+1] - first.enter) / kWh
+		}
 	}
 	b.high, b.since, b.step = first.Low, first.enter, firstStep
 	b.rise(first)
@@ -111,10 +113,36 @@ func (b *book) walk() {
 		b.rise(&b.entries[i+1])
 	}
 	last := &b.entries[len(b.entries)-1]
+	silent := b.silentAfter(last)
 	for ; b.walks < len(b.periods); b.walks++ {
-		end := b.before[b.walks+1]
-		b.borders[b.walks] = b.total + b.uncounted(last.leave) + max(end-last.leave, 0)/kWh
+		b.borders[b.walks] = b.total
+		if b.step > digit { // of tenths of a kWh nobody waits for the next
+			b.borders[b.walks] += b.uncounted(last.leave)
+		}
+		if silent {
+			b.borders[b.walks] += max(b.before[b.walks+1]-last.leave, 0) / kWh
+		}
 	}
+}
+
+// silentBefore reports whether there were samples for long before the counter was read, and silentAfter whether there are
+// for long after.
+func (b *book) silentBefore(first *entry) bool {
+	for _, p := range b.periods {
+		if p.Rows > 0 {
+			return first.First-p.First > longHole
+		}
+	}
+	return false
+}
+
+func (b *book) silentAfter(last *entry) bool {
+	for _, p := range slices.Backward(b.periods) {
+		if p.Rows > 0 {
+			return p.Last-last.Last > longHole
+		}
+	}
+	return false
 }
 
 // uncounted returns what the powers say that was made since the counter rose last, and that it does not show yet.
