@@ -291,7 +291,7 @@ func (w *world) dating() (problems []string) {
 	}
 	byValues := make(map[string][]wire.Sample)
 	values := func(s wire.Sample) string {
-		s.Time, s.DeviceID = time.UnixMilli(0), ""
+		s.Time, s.DeviceID, s.Interval = time.UnixMilli(0), "", 0
 		return string(s.AppendPacked(nil))
 	}
 	for _, s := range w.arrived {

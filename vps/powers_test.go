@@ -59,10 +59,13 @@ func TestPowersAreMeansOfWhatWasMeasured(t *testing.T) {
 	}
 	b.put("inv-1", samples)
 	got := answered[powersTest](b, "/v1/series?device_id=inv-1&resolution=5m&from=2026-06-21T10:20:00Z&to=2026-06-21T10:30:00Z&columns=pv_w,pv_max_w,load_w,grid_w,battery_w,soc_pct,import_w,export_w,coverage")
-	for name, want := range map[string]number{"pv_w": 500, "pv_max_w": 1000, "load_w": 600, "grid_w": 400, "battery_w": 300, "soc_pct": 40, "import_w": 400, "export_w": 0, "coverage": 1} {
+	for name, want := range map[string]number{"pv_w": 500, "pv_max_w": 1000, "load_w": 600, "grid_w": 400, "battery_w": 300, "soc_pct": 40, "import_w": 400, "export_w": 0} {
 		if v := got.Columns[name]; len(v) != 2 || math.Abs(float64(v[0]-want)) > 10 || !math.IsNaN(float64(v[1])) {
 			t.Errorf("%s is %v, want %v and null", name, v, want)
 		}
+	}
+	if c := got.Columns["coverage"]; math.Abs(float64(c[0])-1) > 0.01 || c[1] != 0 {
+		t.Errorf("coverage is %v, want 1 and 0", c)
 	}
 	raw := answered[powersTest](b, "/v1/series?device_id=inv-1&resolution=raw&from=2026-06-21T10:20:00Z&to=2026-06-21T10:20:12Z")
 	if raw.Count != 3 || fmt.Sprint(raw.T) != fmt.Sprint([]float64{1782037200, 1782037205, 1782037210}) || fmt.Sprint(raw.Columns["pv_w"]) != "[0 1000 0]" ||
