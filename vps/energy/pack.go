@@ -26,28 +26,21 @@ const (
 
 // codec writes or reads the words of a rollup, in one order for both.
 type codec struct {
-	mask, rest []byte // when reading, words that are left
-	word       int
-	out        []byte // when writing
-	writes     bool
-	beside     int64 // levels that follow
+	all    [words]uint64 // each XOR what is usual for it
+	next   int
+	writes bool
+	beside int64 // levels that follow
+	spoilt bool  // there is a word where there is none
 }
 
 func (c *codec) bits(v, usual uint64) uint64 {
-	at, bit := c.word/8, byte(1)<<(c.word%8)
-	c.word++
+	w := &c.all[c.next]
+	c.next++
 	if c.writes {
-		if v != usual {
-			c.mask[at] |= bit
-			c.out = binary.LittleEndian.AppendUint64(c.out, v^usual)
-		}
+		*w = v ^ usual
 		return v
 	}
-	if c.mask[at]&bit != 0 {
-		usual ^= binary.LittleEndian.Uint64(c.rest)
-		c.rest = c.rest[8:]
-	}
-	return usual
+	return *w ^ usual
 }
 
 func (c *codec) integer(p *int64, usual int64) { *p = int64(c.bits(uint64(*p), uint64(usual))) }
@@ -146,7 +139,7 @@ func (c *codec) ends(r *Rollup) {
 	c.integer(&r.tail.reach, r.head.reach)
 	c.number(&r.head.PV, 0)
 	c.number(&r.tail.PV, r.head.PV)
-	var values [len(all)]float64
+	values := new([len(all)]float64) // one allocation, into which the ends point
 	for i, p := range all {
 		if *p != nil {
 			values[i] = **p
@@ -160,7 +153,7 @@ func (c *codec) ends(r *Rollup) {
 		case known&(1<<i) == 0:
 			*p = nil
 		case !c.writes:
-			*p = new(values[i])
+			*p = &values[i]
 		}
 	}
 }
@@ -170,7 +163,10 @@ func (c *codec) counter(r *Rollup, k int) {
 	l := &r.Counters[k].Level
 	c.number(&l.Low, 0)
 	if l.Low == 0 {
-		c.word += levelWords - 1
+		for range levelWords - 1 {
+			c.spoilt = c.spoilt || c.all[c.next] != 0
+			c.next++
+		}
 		return
 	}
 	c.integer(&l.N, r.Rows)
@@ -200,14 +196,17 @@ func (r *Rollup) besides() (n int) {
 
 // Append appends the packed form of r to b.
 func (r *Rollup) Append(b []byte) []byte {
-	b = append(b, PackVersion)
-	start := len(b)
-	b = append(b, make([]byte, maskSize)...)
-	var mask [maskSize]byte
-	c := codec{mask: mask[:], out: b, writes: true}
+	c := codec{writes: true}
 	c.rollup(r)
-	b = c.out
-	copy(b[start:], mask[:])
+	b = append(b, PackVersion)
+	mask := len(b)
+	b = append(b, make([]byte, maskSize)...)
+	for i, w := range c.all {
+		if w != 0 {
+			b[mask+i/8] |= 1 << (i % 8)
+			b = binary.LittleEndian.AppendUint64(b, w)
+		}
+	}
 	for k := range Counters {
 		for i := range r.Counters[k].earlier {
 			b = append(b, byte(k))
@@ -227,21 +226,23 @@ func (r *Rollup) Read(b []byte) bool {
 	if len(b) < 1+maskSize || b[0] != PackVersion {
 		return false
 	}
+	var c codec
 	mask, rest := b[1:1+maskSize], b[1+maskSize:]
-	n := 0
-	for _, m := range mask {
-		n += bits.OnesCount8(m)
-	}
-	if len(rest) < 8*n || words%8 != 0 && mask[maskSize-1]>>(words%8) != 0 {
-		return false
+	for at, m := range mask {
+		for ; m != 0; m &= m - 1 {
+			i := 8*at + bits.TrailingZeros8(m)
+			if i >= words || len(rest) < 8 {
+				return false
+			}
+			c.all[i] = binary.LittleEndian.Uint64(rest)
+			rest = rest[8:]
+		}
 	}
 	*r = Rollup{}
-	c := codec{mask: mask, rest: rest[: 8*n : 8*n]}
-	c.rollup(r)
-	if len(c.rest) != 0 || int64(len(rest)-8*n) != c.beside*levelSize {
-		return false // a counter without a reading has words all the same, or levels are missing
+	if c.rollup(r); c.spoilt || int64(len(rest)) != c.beside*levelSize {
+		return false
 	}
-	for rest = rest[8*n:]; len(rest) > 0; rest = rest[levelSize:] {
+	for ; len(rest) > 0; rest = rest[levelSize:] {
 		if rest[0] >= Counters {
 			return false
 		}
