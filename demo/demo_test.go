@@ -27,7 +27,7 @@ func TestHistoryOfTheDemoIsWhole(t *testing.T) {
 	if err := s.remember(t.Context(), Config{Days: 3}, newPanel(nil, io.Discard, s)); err != nil {
 		t.Fatal(err)
 	}
-	days, err := disk.Periods(t.Context(), store.Query{Device: Device, From: started.AddDate(0, 0, -2).Truncate(24 * time.Hour),
+	days, _, err := disk.Surrounded(t.Context(), store.Query{Device: Device, From: started.AddDate(0, 0, -2).Truncate(24 * time.Hour),
 		To: started.Truncate(24 * time.Hour), Resolution: store.Day})
 	if err != nil || len(days) != 2 {
 		t.Fatal(days, err)

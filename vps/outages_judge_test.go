@@ -242,7 +242,7 @@ func (h *house) judgeReceipts() {
 // judgeRollups: what the store says of five minutes, hours and days is what its samples say.
 func (h *house) judgeRollups(p *store.Postgres, stored []wire.Sample) error {
 	for _, r := range []store.Resolution{store.FiveMinutes, store.Hour, store.Day} {
-		got, err := p.Periods(context.Background(), store.Query{Device: h.device, Resolution: r, Zone: time.UTC})
+		got, _, err := p.Surrounded(context.Background(), store.Query{Device: h.device, Resolution: r, Zone: time.UTC})
 		if err != nil {
 			return err
 		}
@@ -280,5 +280,6 @@ func (h *house) recount(samples []wire.Sample, r store.Resolution) ([]energy.Per
 			return nil, err
 		}
 	}
-	return fresh.Periods(context.Background(), store.Query{Device: h.device, Resolution: r, Zone: time.UTC})
+	periods, _, err := fresh.Surrounded(context.Background(), store.Query{Device: h.device, Resolution: r, Zone: time.UTC})
+	return periods, err
 }

@@ -91,6 +91,9 @@ func (c *codec) rollup(r *Rollup) {
 	}
 	c.quarters(r)
 	c.ends(r)
+}
+
+func (c *codec) counters(r *Rollup) {
 	for k := range Counters {
 		c.counter(r, k)
 	}
@@ -198,6 +201,7 @@ func (r *Rollup) besides() (n int) {
 func (r *Rollup) Append(b []byte) []byte {
 	c := codec{writes: true}
 	c.rollup(r)
+	c.counters(r)
 	b = append(b, PackVersion)
 	mask := len(b)
 	b = append(b, make([]byte, maskSize)...)
@@ -220,26 +224,12 @@ func (r *Rollup) Append(b []byte) []byte {
 
 // Read sets r to what Append wrote, and reports whether b is that, whole.
 func (r *Rollup) Read(b []byte) bool {
-	if len(b) > 0 && b[0] == 1 {
-		return r.readVersion1(b)
-	}
-	if len(b) < 1+maskSize || b[0] != PackVersion {
-		return false
-	}
 	var c codec
-	mask, rest := b[1:1+maskSize], b[1+maskSize:]
-	for at, m := range mask {
-		for ; m != 0; m &= m - 1 {
-			i := 8*at + bits.TrailingZeros8(m)
-			if i >= words || len(rest) < 8 {
-				return false
-			}
-			c.all[i] = binary.LittleEndian.Uint64(rest)
-			rest = rest[8:]
-		}
+	rest, ok := r.readPowers(b, &c)
+	if !ok || len(b) > 0 && b[0] == 1 {
+		return ok
 	}
-	*r = Rollup{}
-	if c.rollup(r); c.spoilt || int64(len(rest)) != c.beside*levelSize {
+	if c.counters(r); c.spoilt {
 		return false
 	}
 	for ; len(rest) > 0; rest = rest[levelSize:] {
@@ -254,6 +244,38 @@ func (r *Rollup) Read(b []byte) bool {
 		counter.earlier = append(counter.earlier, l)
 	}
 	return true
+}
+
+// ReadPowers is Read without the counters, which are half of it.
+func (r *Rollup) ReadPowers(b []byte) bool {
+	var c codec
+	_, ok := r.readPowers(b, &c)
+	return ok
+}
+
+// readPowers reads all but the counters, of which the words are left in c and the rest.
+func (r *Rollup) readPowers(b []byte, c *codec) (rest []byte, ok bool) {
+	if len(b) > 0 && b[0] == 1 {
+		return nil, r.readVersion1(b)
+	}
+	if len(b) < 1+maskSize || b[0] != PackVersion {
+		return nil, false
+	}
+	mask := b[1 : 1+maskSize]
+	rest = b[1+maskSize:]
+	for at, m := range mask {
+		for ; m != 0; m &= m - 1 {
+			i := 8*at + bits.TrailingZeros8(m)
+			if i >= words || len(rest) < 8 {
+				return nil, false
+			}
+			c.all[i] = binary.LittleEndian.Uint64(rest)
+			rest = rest[8:]
+		}
+	}
+	*r = Rollup{}
+	c.rollup(r)
+	return rest, int64(len(rest)) == c.beside*levelSize
 }
 
 // word is one of the words of a level.

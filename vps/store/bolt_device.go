@@ -26,6 +26,7 @@ type device struct {
 	store  *Bolt // counts the damage
 	root   *bolt.Bucket
 	levels [levels]*bolt.Bucket
+	powers bool // rollups are read without their counters
 }
 
 // device returns the data of the device of that name, false if it never had a sample.
@@ -95,11 +96,21 @@ func (d device) extent() (first, last int64, ok bool) {
 
 // rollup returns what a row of that level says, computed from the rows below it when it is damaged.
 func (d device) rollup(level int, k, v []byte) (r energy.Rollup) {
-	if payload, ok := unseal(k, v); ok && r.Read(payload) {
-		return r
+	d.read(&r, level, k, v)
+	return r
+}
+
+// read is rollup into r: a rollup is more than a kilobyte.
+func (d device) read(r *energy.Rollup, level int, k, v []byte) {
+	read := r.Read
+	if d.powers {
+		read = r.ReadPowers
+	}
+	if payload, ok := unseal(k, v); ok && read(payload) {
+		return
 	}
 	d.store.damaged.Add(1)
-	return d.derived(level, ms(k))
+	*r = d.derived(level, ms(k))
 }
 
 // derived computes a row from the rows below it.
@@ -127,7 +138,7 @@ func (d device) rows(level int, from, to int64, yield func(start int64, r *energ
 	var r energy.Rollup
 	c := d.levels[level].Cursor()
 	for k, v := c.Seek(key(from)); k != nil && ms(k) < to; k, v = c.Next() {
-		if r = d.rollup(level, k, v); !yield(ms(k), &r) {
+		if d.read(&r, level, k, v); !yield(ms(k), &r) {
 			return
 		}
 	}
@@ -160,6 +171,7 @@ func (d device) gather(ctx context.Context, q Query, around bool) (*gatherer, er
 		return newGatherer(q, scope{}), nil
 	}
 	scope := q.scope(first, last, around)
+	d.powers = !around
 	g, err := d.gatherScope(ctx, q, scope)
 	if err != nil || !around {
 		return g, err

@@ -152,8 +152,21 @@ type gatherer struct {
 	partEnd int64
 }
 
+// Periods are made room for at once: each is more than a kilobyte.
+const (
+	day          = 24 * time.Hour
+	mostPrepared = 1000
+)
+
+var usualLength = map[Resolution]time.Duration{
+	Minute: time.Minute, FiveMinutes: 5 * time.Minute, Quarter: 15 * time.Minute, Hour: time.Hour, Day: day, Month: 30 * day, Year: 365 * day,
+}
+
 func newGatherer(q Query, s scope) *gatherer {
 	g := &gatherer{scope: s, resolution: q.Resolution, zone: q.Zone}
+	if length := usualLength[q.Resolution]; s.from < s.to {
+		g.periods = make([]energy.Period, 0, min((s.to-s.from)/length.Milliseconds()+2, mostPrepared))
+	}
 	g.line.Account = g.account
 	g.sides[0] = energy.Period{Start: fromMS(s.before), End: fromMS(s.from)}
 	g.sides[1] = energy.Period{Start: fromMS(s.to), End: fromMS(s.after)}

@@ -29,7 +29,7 @@ func (p *Postgres) gather(ctx context.Context, q Query, around bool) (g *gathere
 		return nil, err
 	}
 	err = p.read(ctx, "periods", func(ctx context.Context, db querier) error {
-		r := periodsReader{ctx: ctx, db: db, q: q, repaired: map[rollupKey]energy.Rollup{}}
+		r := periodsReader{ctx: ctx, db: db, q: q, repaired: map[rollupKey]energy.Rollup{}, powers: !around}
 		g, err = r.gather(around)
 		return err
 	})
@@ -42,6 +42,7 @@ type periodsReader struct {
 	db       querier
 	q        Query
 	repaired map[rollupKey]energy.Rollup // rows of another version
+	powers   bool                        // rollups are read without their counters
 }
 
 // rollupKey names a row of the rollups of one device.
@@ -114,7 +115,7 @@ func (r *periodsReader) rows(all []stretch, g *gatherer) (broken []rollupKey, er
 		if err != nil {
 			return nil, err
 		}
-		if err := scanRollups(rows, func(n int, start int64, row *energy.Rollup, whole bool) {
+		if err := scanRollups(rows, r.powers, func(n int, start int64, row *energy.Rollup, whole bool) {
 			if !whole {
 				k := rollupKey{some[n].level, start}
 				if *row, whole = r.repaired[k]; !whole {

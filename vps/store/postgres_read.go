@@ -51,18 +51,25 @@ var selectStretches = `select s.n - 1, r.* ` + stretches + `
 	order by ts offset 0) r order by s.n, r.ts`
 
 // scanRollups calls yield with each rollup and the index of its stretch. One that was packed by another version of this
-// program is not whole.
-func scanRollups(rows pgx.Rows, yield func(n int, start int64, r *energy.Rollup, whole bool)) error {
+// program is not whole. Yield must not keep its pointer: the next row is in the same place.
+func scanRollups(rows pgx.Rows, powers bool, yield func(n int, start int64, r *energy.Rollup, whole bool)) error {
 	defer rows.Close()
+	var n int
+	var start time.Time
+	var packed pgtype.DriverBytes // not a copy: valid until the next row
+	var r energy.Rollup
 	for rows.Next() {
-		var n int
-		var start time.Time
-		var packed pgtype.DriverBytes // not a copy: valid until the next row
 		if err := rows.Scan(&n, &start, &packed); err != nil {
 			return err
 		}
-		var r energy.Rollup
-		whole := r.Read(packed)
+		read := r.Read
+		if powers {
+			read = r.ReadPowers
+		}
+		whole := read(packed)
+		if !whole {
+			r = energy.Rollup{}
+		}
 		yield(n, start.UnixMilli(), &r, whole)
 	}
 	return rows.Err()
@@ -106,7 +113,7 @@ func extent(ctx context.Context, db querier, device string) (first, last int64, 
 		}
 		first, last = min(first, r.First), max(last, r.Last)
 	}
-	err = scanRollups(rows, func(_ int, start int64, r *energy.Rollup, whole bool) {
+	err = scanRollups(rows, false, func(_ int, start int64, r *energy.Rollup, whole bool) {
 		if !whole {
 			broken = append(broken, start)
 		}
@@ -139,7 +146,7 @@ func derive(ctx context.Context, db querier, device string, level int, start int
 		whole bool
 	}
 	var all []row
-	if err := scanRollups(rows, func(_ int, start int64, r *energy.Rollup, whole bool) {
+	if err := scanRollups(rows, false, func(_ int, start int64, r *energy.Rollup, whole bool) {
 		all = append(all, row{start, *r, whole})
 	}); err != nil {
 		return r, err

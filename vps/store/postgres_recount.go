@@ -88,7 +88,7 @@ func readDay(ctx context.Context, db querier, device string, end time.Time, into
 	if err != nil {
 		return err
 	}
-	if err := scanRollups(days, func(_ int, _ int64, r *energy.Rollup, whole bool) { into.addDay(r) }); err != nil || into.start == 0 {
+	if err := scanRollups(days, false, func(_ int, _ int64, r *energy.Rollup, whole bool) { into.addDay(r) }); err != nil || into.start == 0 {
 		return err
 	}
 	rows, err := db.Query(ctx, countSamples, device, fromMS(into.start), fromMS(into.start+spans[dayLevel]))

@@ -57,7 +57,7 @@ func spansAbove(rows []pgRow) (all []deviceStretch) {
 }
 
 func (g *group) scanRollups(rows pgx.Rows) error {
-	return scanRollups(rows, func(n int, start int64, r *energy.Rollup, whole bool) {
+	return scanRollups(rows, false, func(n int, start int64, r *energy.Rollup, whole bool) {
 		g.rollups[groupKey{g.spans[n].device, g.spans[n].level, start}] = &groupRollup{Rollup: *r, broken: !whole}
 	})
 }

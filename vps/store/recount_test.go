@@ -169,11 +169,11 @@ func samePeriods(t *testing.T, a, b Samples, from, to time.Time) {
 		}
 		for _, r := range []Resolution{FiveMinutes, Quarter, Hour, Day, Month, Year} {
 			q := Query{Device: "a", From: from, To: to, Resolution: r, Zone: zone}
-			got, err := a.Periods(t.Context(), q)
+			got, _, err := a.Surrounded(t.Context(), q)
 			if err != nil {
 				t.Fatal(err)
 			}
-			want, err := b.Periods(t.Context(), q)
+			want, _, err := b.Surrounded(t.Context(), q)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -42,7 +42,7 @@ var ErrClosed = fmt.Errorf("%w: closed", ErrUnavailable)
 //
 // Periods returns the periods of q that have a sample in [q.From, q.To), or for a part of which one outside of them
 // speaks, in ascending order, each with the rollup of what is in it. One that From or To cuts has its whole Start and End,
-// and what is inside [From, To). Its cost depends on the length of time and on the resolution, not on the number of
+// and what is inside [From, To), but for counters, of which Surrounded tells. Its cost depends on the length of time and on the resolution, not on the number of
 // samples, unless that is Minute.
 //
 // Each calls yield with every stored sample in [from, to) in ascending order, until yield returns false. A zero from or

@@ -629,8 +629,7 @@ func countersAreLookedForAround(t *testing.T, s Samples) {
 		{noon.Add(10 * 24 * time.Hour), 100.2, 200, 10, 20},
 		{noon.Add(20*24*time.Hour + time.Second), 200, 200.1, 10, 20},
 	} {
-		_, around, err := s.Surrounded(t.Context(), Query{Device: "a", From: c.at, To: c.at.Add(time.Millisecond), Resolution: Minute})
-		inside, _ := s.Periods(t.Context(), Query{Device: "a", From: c.at, To: c.at.Add(time.Millisecond), Resolution: Minute})
+		inside, around, err := s.Surrounded(t.Context(), Query{Device: "a", From: c.at, To: c.at.Add(time.Millisecond), Resolution: Minute})
 		after := &around.After.Rollup
 		if len(inside) > 0 && inside[0].Rows > 0 {
 			after = &inside[0].Rollup
