@@ -45,6 +45,10 @@ func (p *Powers) quarter(start, ms int64) Quarter {
 	return Quarter{start, max(-*p.Export, 0) * float64(ms), ms}
 }
 
+// nearby returns how much of the time that a sample covers is measured: of a gap, even if it is short, only what is near
+// to the sample, whose usual distance from its neighbours is twice reach.
+func nearby(ms, reach int64) int64 { return min(ms, max(4*reach, 10_000)) }
+
 // quarter adds to one of the quarter-hours of r. They come in ascending order.
 func (r *Rollup) quarter(q Quarter) {
 	switch q.Start {

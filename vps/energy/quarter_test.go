@@ -41,14 +41,24 @@ func TestPeakIsOfQuarterHoursOfTheClock(t *testing.T) {
 		"no meter":                  {{Time: noon, Count: 1}},
 		"ten seconds":               {{Time: noon.Add(7 * time.Minute), ExportPowerW: new(-9000.0), Count: 2}},
 		"less than nine tenths":     within(noon, noon.Add(13*time.Minute), samples),
+		"13 minutes, polled often":  oftenUntil(13 * time.Minute),
 		"from the second minute on": within(noon.Add(2*time.Minute), noon.Add(15*time.Minute), samples),
 	} {
-		if r := rollupOf(noon, noon.Add(15*time.Minute), some); true {
-			if q, ok := r.Peak(later); ok {
-				t.Errorf("%s: a peak of %+v", name, q)
-			}
+		r := laidOut([]time.Time{noon, noon.Add(15 * time.Minute)}, some)[0]
+		if q, ok := r.Peak(later); ok {
+			t.Errorf("%s: a peak of %+v", name, q)
 		}
 	}
+}
+
+// oftenUntil are polls of 5 s from noon on and again in the next quarter-hour.
+func oftenUntil(end time.Duration) (samples []wire.Sample) {
+	for d := time.Duration(0); d < 20*time.Minute; d += 5 * time.Second {
+		if d < end || d >= 15*time.Minute {
+			samples = append(samples, wire.Sample{Time: noon.Add(d), ExportPowerW: new(-9000.0), Count: 1})
+		}
+	}
+	return samples
 }
 
 // TestPeakDoesNotDependOnItsSteps: of an hour of which the samples are slow the last quarter is completed by the next one.

@@ -123,9 +123,13 @@ func (r *Rollup) Add(s *wire.Sample) {
 		if gap >= near {
 			r.apart++
 		}
+		reach := gap / 2
+		if r.apart > 1 {
+			reach = (r.Last - r.First) / r.apart / 2
+		}
 		left, right := r.tail.share(&here, gap)
-		r.spend(&r.tail.Powers, left)
-		r.spend(&p, right)
+		r.spend(&r.tail.Powers, left, reach)
+		r.spend(&p, right, reach)
 	}
 	r.Last, r.tail = now, here
 	r.Rows++
@@ -133,9 +137,9 @@ func (r *Rollup) Add(s *wire.Sample) {
 }
 
 // spend covers a time inside of a base rollup.
-func (r *Rollup) spend(p *Powers, ms int64) {
+func (r *Rollup) spend(p *Powers, ms, reach int64) {
 	r.cover(p, ms)
-	r.quarter(p.quarter(r.from.Start, ms))
+	r.quarter(p.quarter(r.from.Start, nearby(ms, reach)))
 }
 
 func (r *Rollup) weigh(s *wire.Sample) {

@@ -167,7 +167,7 @@ func (l *Line) join(p *Rollup) {
 		lend(&l.tail, &head, p.First-l.last)
 		left, right = l.tail.share(&head, p.First-l.last)
 		if l.own != nil {
-			l.own.quarter(l.tail.quarter(quarterOf(l.last), left))
+			l.own.quarter(l.tail.quarter(quarterOf(l.last), nearby(left, l.tail.reach)))
 		}
 		l.speak(&l.tail.Powers, l.last, l.last+left)
 	}
@@ -178,7 +178,7 @@ func (l *Line) join(p *Rollup) {
 	}
 	l.own, _ = l.Account(p.First)
 	if l.own != nil {
-		l.own.quarter(head.quarter(quarterOf(p.First), right))
+		l.own.quarter(head.quarter(quarterOf(p.First), nearby(right, head.reach)))
 		l.own.merge(p)
 	}
 	l.tail, l.last = p.tail, p.Last

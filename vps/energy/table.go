@@ -26,6 +26,9 @@ type Around struct {
 	Profile func(from, to int64) *Profile
 }
 
+// usualW is what a unit is taken to be able to make that has shown hardly any power.
+const usualW = 5000
+
 // Table returns a row for each period. Periods must be consecutive, each beginning where the one before ends; one
 // without samples has the zero Rollup.
 //
@@ -43,8 +46,11 @@ func Table(periods []Period, around Around) []Row {
 		all = append(all, &periods[i])
 	}
 	all = append(all, &around.After)
-	if around.GreatestW == 0 {
+	switch {
+	case around.GreatestW == 0: // not known
 		around.GreatestW = mostW
+	case around.GreatestW < leastW: // a unit of which nothing but counters is read, or that is new
+		around.GreatestW = usualW
 	}
 	for k := range Counters {
 		if _, ok := Meter(measured[k]); !ok {
