@@ -14,8 +14,8 @@ const (
 	maxProfiles = 20 // in one answer
 )
 
-// rows returns the energy of all periods of sp, those without samples included. The last one ends with sp. Whatever says
-// how many kWh there were says it by this.
+// rows returns the energy of all periods of sp, those without samples included. The last one ends with sp. Every answer
+// that has kWh takes them from here.
 func (s *Server) rows(c *call, device string, sp span, r store.Resolution) ([]energy.Row, error) {
 	starts, err := sp.starts(r, maxEnergyRows)
 	if err != nil || len(starts) < 2 {

@@ -137,7 +137,7 @@ func (h *holeSearch) in(level int, from, to time.Time) ([]energy.Period, error) 
 				return nil, err
 			}
 		}
-		if j < len(periods) && !periods[j-1].Meets(&periods[j].Rollup) {
+		if j < len(periods) && !periods[j-1].Adjoins(&periods[j].Rollup) {
 			h.add(time.UnixMilli(periods[j-1].Last), time.UnixMilli(periods[j].First))
 		}
 		i = j
@@ -165,10 +165,10 @@ func (h *holeSearch) ends(days []energy.Period, sp span) []hole {
 		h.add(sp.from, sp.to)
 	} else {
 		first, last := &days[0], &days[len(days)-1]
-		if before := time.UnixMilli(first.First); !first.Speaks(before.Sub(sp.from)) {
+		if before := time.UnixMilli(first.First); !first.Reaches(before.Sub(sp.from)) {
 			h.add(sp.from, before)
 		}
-		if after := time.UnixMilli(last.Last); !last.Speaks(sp.to.Sub(after)) {
+		if after := time.UnixMilli(last.Last); !last.Reaches(sp.to.Sub(after)) {
 			h.add(after, sp.to)
 		}
 	}

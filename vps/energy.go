@@ -200,7 +200,7 @@ func (t *energyTable) spread(rows []energy.Row, e int, name string) {
 	}
 }
 
-// rowColumns are what a period says beside its energies.
+// rowColumns are the columns of a period beside its energies.
 var rowColumns = map[string]func(p *energy.Period, now time.Time) float64{
 	"self_consumption_pct": func(p *energy.Period, _ time.Time) float64 { return percent(p.SelfConsumption()) },
 	"self_sufficiency_pct": func(p *energy.Period, _ time.Time) float64 { return percent(p.SelfSufficiency()) },

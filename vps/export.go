@@ -207,7 +207,7 @@ func (e *export) periods() error {
 // period writes a line, unless nothing at all is known of the period.
 func (e *export) period(row *energy.Row, now time.Time) {
 	var kwh [energy.Energies]float64
-	some := row.Spoken()
+	some := row.HasData()
 	for i := range kwh {
 		v, from := row.KWh(i)
 		kwh[i] = round(known(v, from != energy.Unknown), 4)
@@ -218,7 +218,7 @@ func (e *export) period(row *energy.Row, now time.Time) {
 	}
 	e.times(row.Start)
 	for _, cell := range exportCells {
-		e.number(known(cell.value(&row.Period, now), row.Spoken() || cell.always))
+		e.number(known(cell.value(&row.Period, now), row.HasData() || cell.always))
 	}
 	for _, v := range kwh {
 		e.number(v)

@@ -150,7 +150,7 @@ func (s *Server) powers(c *call, device string, query url.Values) (any, error) {
 		}
 		column := make(column, len(periods))
 		for i := range periods {
-			if column[i] = unknown; periods[i].Spoken() || strings.HasSuffix(name, "coverage") {
+			if column[i] = unknown; periods[i].HasData() || strings.HasSuffix(name, "coverage") {
 				column[i] = powers[name](&periods[i], now)
 			}
 		}
@@ -216,7 +216,7 @@ func gapsOf(periods []energy.Period, end time.Time) []gap {
 		case p.Rows > 0:
 			add(time.UnixMilli(p.First))
 			since, before = time.UnixMilli(p.Last), p
-		case p.Spoken(): // by the samples beside it
+		case p.HasData(): // by the samples beside it
 		default:
 			if since.IsZero() {
 				since = p.Start
@@ -224,7 +224,7 @@ func gapsOf(periods []energy.Period, end time.Time) []gap {
 			empty++
 		}
 	}
-	if before == nil || !before.Speaks(end.Sub(since)) {
+	if before == nil || !before.Reaches(end.Sub(since)) {
 		add(end)
 	}
 	return gaps

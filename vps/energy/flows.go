@@ -6,7 +6,7 @@ import (
 	"sunspool/wire"
 )
 
-// Flows says where power or energy goes, in the unit of what it was split from. None but Unaccounted is negative.
+// Flows is where power or energy goes, in the unit of what it was split from. None but Unaccounted is negative.
 type Flows struct {
 	SolarHome, SolarBattery, SolarGrid float64
 	BatteryHome, BatteryGrid           float64
@@ -14,7 +14,7 @@ type Flows struct {
 	Unaccounted                        float64 // what the measurements do not explain, of either sign
 }
 
-// Powers are what one sample says of an instant, W, and the state of charge, %. What is not known is nil.
+// Powers are those of one sample, W, and the state of charge, %. What is not known is nil.
 type Powers struct {
 	PV                         float64
 	Load, Battery, Export, SOC *float64
@@ -40,7 +40,7 @@ func (p *Powers) house() (watts float64, ok bool) {
 // Split divides the powers of one instant: solar serves the house first, then the battery, then the grid; the battery
 // serves the house, then the grid; the grid serves what is left. Without a load nothing can be said, and home is false;
 // without a meter nothing of the grid, and grid is false. A battery that is absent does nothing: a unit that has one
-// always says what it does.
+// always reports it.
 func (p *Powers) Split() (f Flows, home, grid bool) {
 	load, ok := p.house()
 	if !ok {

@@ -128,12 +128,12 @@ func (c *codec) ends(r *Rollup) {
 		}
 	}
 	for i, e := range [...]*end{&r.head, &r.tail} {
-		if e.lone {
+		if e.single {
 			known |= 1 << (len(all) + i)
 		}
 	}
 	c.integer(&known, 0)
-	r.head.lone, r.tail.lone = known&(1<<len(all)) != 0, known&(2<<len(all)) != 0
+	r.head.single, r.tail.single = known&(1<<len(all)) != 0, known&(2<<len(all)) != 0
 	reach := int64(0)
 	if r.Rows > 0 {
 		reach = aloneReach

@@ -82,7 +82,7 @@ func (w *v1Words) rollup(r *Rollup) {
 		w.counter(r, k)
 	}
 	w.ends(r, known)
-	if headGap|tailGap|known != 0 { // of five minutes: its ends are still to speak
+	if headGap|tailGap|known != 0 { // of five minutes: what its ends cover outside is not in it
 		r.head.reach, r.tail.reach = aloneReach, aloneReach
 	}
 }

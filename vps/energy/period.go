@@ -70,7 +70,7 @@ func (p *Period) Coverage(knows int, now time.Time) float64 {
 	return min(float64(p.Covered[knows])/float64(end-start), 1)
 }
 
-// What is needed to speak of a share: enough energy, and flows for nearly all of the time for which there are samples.
+// What a share needs: enough energy, and flows for nearly all of the time for which there are samples.
 const (
 	leastShared = 0.05 * 3.6e9 // W·ms
 	mostTime    = 0.9
@@ -116,10 +116,10 @@ func (r *Rollup) without(part, whole float64) (float64, bool) {
 	return finite(1 - part/whole)
 }
 
-// shortSpoken is for how long of a period samples outside of it may speak, ms, without that being worth a word.
-const shortSpoken = minute / 2
+// shortCover is how much of a period without samples those beside it may cover, ms, and it still counts as empty.
+const shortCover = minute / 2
 
-// Spoken reports whether something can be said of the period: it has a sample, or those beside it speak for some of it.
-func (p *Period) Spoken() bool {
-	return p.Rows > 0 || p.Covered[KnowsPV] >= max(min(shortSpoken, p.End.Sub(p.Start).Milliseconds()/2), 1)
+// HasData reports whether the period has a sample, or is covered in part by those beside it.
+func (p *Period) HasData() bool {
+	return p.Rows > 0 || p.Covered[KnowsPV] >= max(min(shortCover, p.End.Sub(p.Start).Milliseconds()/2), 1)
 }

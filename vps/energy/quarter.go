@@ -7,8 +7,8 @@ const quarterMS = int64(15 * time.Minute / time.Millisecond)
 // mostOfQuarter is how much of a quarter-hour must be measured for it to count as a peak.
 const mostOfQuarter = quarterMS * 9 / 10
 
-// Quarter is the import in a quarter-hour of the clock, by the samples in it: each counts for all the time for which it
-// speaks. The zero Quarter is none.
+// Quarter is the import in a quarter-hour of the clock, by the samples in it: each counts for all that it covers, also
+// across the border. The zero Quarter is none.
 type Quarter struct {
 	Start   int64   // ms since 1970
 	Energy  float64 // W·ms

@@ -5,7 +5,7 @@
 //	                        └────────────────────────┴──────────────┴──Line──> any local periods ──Table──> kWh
 //
 // A rollup is a pure function of the samples in its span, so that one can always be computed anew and compared. It ends
-// with its first and its last sample: how far these speak is known only beside their neighbours.
+// with its first and its last sample: what these cover outside of it depends on their neighbours.
 package energy
 
 import (
@@ -61,7 +61,7 @@ const (
 	Knowledge
 )
 
-// Needs says for each energy which of the covered times is its own.
+// Needs is for each energy which of the covered times is its own.
 var Needs = [Energies]int{
 	PV: KnowsPV, Load: KnowsLoad, Import: KnowsGrid, Export: KnowsGrid, Charge: KnowsBattery, Discharge: KnowsBattery,
 	SolarHome: KnowsLoad, SolarBattery: KnowsLoad, BatteryHome: KnowsLoad,
@@ -91,7 +91,7 @@ type Rollup struct {
 	Power   float64 // the greatest of any kind, W
 
 	Energy  [Energies]float64 // W·ms in the covered time
-	Covered [Knowledge]int64  // ms for which a sample speaks
+	Covered [Knowledge]int64  // ms that samples cover
 	SOC     float64           // %·ms
 	part    [partly]float64
 

@@ -204,7 +204,7 @@ func difference(a, b *Rollup) string {
 
 func plain(r *Rollup) string {
 	x := *r
-	parts := []string{fmt.Sprint(r.head.reach, r.tail.reach, r.head.lone, r.tail.lone, r.head.PV+r.tail.PV)}
+	parts := []string{fmt.Sprint(r.head.reach, r.tail.reach, r.head.single, r.tail.single, r.head.PV+r.tail.PV)}
 	for _, e := range [...]*end{&r.head, &r.tail} {
 		for _, p := range [...]*float64{e.Load, e.Battery, e.Export, e.SOC} {
 			part := "nil"

@@ -10,19 +10,19 @@ import (
 // end is the first or the last sample of a rollup.
 type end struct {
 	Powers
-	reach int64 // ms for which it speaks where no other sample does, on one side
-	lone  bool  // it is the only one in its hour
+	reach  int64 // ms for which it speaks where no other sample does, on one side
+	single bool  // it is the only one in its hour
 }
 
-// How long a sample speaks is half of the longest of what its sender takes between two, of the time that its raw samples
-// took, and of the usual distance of the samples around it. What is between two samples they divide in that proportion,
-// unless it is a hole: longer than half as much again as they reach, and than six minutes.
+// A sample covers the time around it, on either side half of the longest of: the poll interval of its sender, the time that
+// its raw samples took, and the usual distance of the samples around it. Two samples divide the time between them in that
+// proportion. It is a gap, in part uncovered, if it is longer than six minutes and than one and a half times what both cover.
 const (
 	hourMS     = int64(time.Hour / time.Millisecond)
 	aloneReach = int64(5*time.Second/time.Millisecond) / 2 // of an edge that polls as fast as any may
 	MaxReach   = hourMS / 2                                // of the slowest edge, ms
 	shortHole  = 6 * minute
-	longUsual  = 20 * minute // samples that are further apart, for no reason that is known, say nothing of each other
+	longUsual  = 20 * minute // samples that are further apart for no known reason do not show a usual distance
 	near       = int64(1000) // ms: two samples that are nearer are one
 )
 
@@ -30,7 +30,7 @@ func reachOf(s *wire.Sample) int64 {
 	return min(max(int64(s.Count)*aloneReach, s.Interval.Milliseconds()/2), MaxReach)
 }
 
-// share returns for how long of a gap each of two samples speaks.
+// share returns how much of the time between two samples each of them covers.
 func (a *end) share(b *end, gap int64) (left, right int64) {
 	if a.reach+b.reach == 0 {
 		return 0, 0
@@ -43,20 +43,20 @@ func (a *end) share(b *end, gap int64) (left, right int64) {
 	return left, right
 }
 
-// Meets reports whether no hole is between r and a rollup of later samples.
-func (r *Rollup) Meets(later *Rollup) bool {
+// Adjoins reports whether no hole is between r and a rollup of later samples.
+func (r *Rollup) Adjoins(later *Rollup) bool {
 	gap := later.First - r.Last
 	left, right := r.tail.share(&later.head, gap)
 	return left+right == gap
 }
 
-// Line lays rollups end to end, in the order of time, and gives what is known of each time to its account. So hours add up
-// to days and days to months, and a day that is asked for alone is the same as among others.
+// Line joins rollups in the order of time, and adds what is known of each instant to the rollup that covers it. So hours
+// add up to days and days to months, and a day that is asked for alone is the same as among others.
 type Line struct {
-	// Account returns whose the time is, nil for nobody's, and until when. It is called with ascending times.
+	// Account returns the rollup that covers a time, nil for none, and where that ends. Times are ascending.
 	Account func(at int64) (account *Rollup, until int64)
 
-	// Bare leaves out how far the first and the last sample of all speak.
+	// Bare leaves out what the first sample covers before it, and the last one after it.
 	Bare bool
 
 	parts *[]Rollup // of the hour that the last base rollup is in
@@ -100,7 +100,7 @@ func (l *Line) End() {
 		if l.own != nil {
 			l.own.quarter(l.tail.quarter(quarterOf(l.last), l.tail.reach))
 		}
-		l.speak(&l.tail.Powers, l.last, l.last+l.tail.reach)
+		l.cover(&l.tail.Powers, l.last, l.last+l.tail.reach)
 	}
 	l.last = 0
 }
@@ -120,7 +120,7 @@ func (l *Line) endHour() {
 		}
 		p.head.reach, p.tail.reach = max(p.head.reach, reach), max(p.tail.reach, reach)
 		if len(parts) == 1 && p.Rows == 1 {
-			p.head.lone, p.tail.lone = true, true
+			p.head.single, p.tail.single = true, true
 		}
 		l.join(p)
 	}
@@ -164,15 +164,15 @@ func (l *Line) join(p *Rollup) {
 	right := head.reach
 	if l.last != 0 {
 		var left int64
-		lend(&l.tail, &head, p.First-l.last)
+		borrowReach(&l.tail, &head, p.First-l.last)
 		left, right = l.tail.share(&head, p.First-l.last)
 		if l.own != nil {
 			l.own.quarter(l.tail.quarter(quarterOf(l.last), nearby(left, l.tail.reach)))
 		}
-		l.speak(&l.tail.Powers, l.last, l.last+left)
+		l.cover(&l.tail.Powers, l.last, l.last+left)
 	}
 	if l.last != 0 || !l.Bare {
-		l.speak(&head.Powers, p.First-right, p.First)
+		l.cover(&head.Powers, p.First-right, p.First)
 	} else {
 		right = 0
 	}
@@ -184,23 +184,23 @@ func (l *Line) join(p *Rollup) {
 	l.tail, l.last = p.tail, p.Last
 }
 
-// lend gives a sample that is alone in its hour the reach of its neighbour, if that is not far away: how far apart they
+// borrowReach gives a sample that is alone in its hour the reach of its neighbour, if that is not far away: how far apart they
 // usually are is known of that only.
-func lend(a, b *end, gap int64) {
+func borrowReach(a, b *end, gap int64) {
 	if gap > longUsual {
 		return
 	}
 	longer := max(a.reach, b.reach)
-	if a.lone {
+	if a.single {
 		a.reach = longer
 	}
-	if b.lone {
+	if b.single {
 		b.reach = longer
 	}
 }
 
-// speak covers the times from one to another with p.
-func (l *Line) speak(p *Powers, from, to int64) {
+// cover covers the times from one to another with p.
+func (l *Line) cover(p *Powers, from, to int64) {
 	for from < to {
 		account, until := l.Account(from)
 		ms := min(until, to) - from
@@ -240,7 +240,7 @@ func (s *Sum) Rollup() Rollup {
 	return s.total
 }
 
-// Speaks reports whether no sample of r has to have a neighbour within d: the next one may be still to come.
-func (r *Rollup) Speaks(d time.Duration) bool {
+// Reaches reports whether no sample of r has to have a neighbour within d: the next one may be still to come.
+func (r *Rollup) Reaches(d time.Duration) bool {
 	return d.Milliseconds() <= 2*max(r.head.reach, r.tail.reach)
 }

@@ -12,7 +12,7 @@ type Row struct {
 type Metered struct {
 	KWh    float64
 	Spread float64 // the part of it that rose in a hole across a border of the period: how much is known, not when
-	Time   int64   // ms of the period between two readings; 0 when the counter says nothing of it
+	Time   int64   // ms of the period between two readings; 0 for none
 	known  bool
 }
 
@@ -35,8 +35,8 @@ const usualW = 5000
 //	─────●──┊──●────●──┊─────────┊─────●──┊──     ● readings, ┊ borders of periods
 //	     ^-----^    ^-----hole---------^
 //
-// A counter says how much, the powers say when: at a border the energy is what the counter showed when it rose last, and
-// what the powers integrate to since. So the sum of any periods is the difference of the counter, however they are cut.
+// A counter gives the amount, the powers the time: the energy at a border is the counter when it rose last, plus the powers
+// integrated since. So the sum of any periods is the difference of the counter, however they are cut.
 func Table(periods []Period, around Around) []Row {
 	rows := make([]Row, len(periods))
 	all := make([]*Period, 0, len(periods)+2)
@@ -79,11 +79,11 @@ const (
 	Mixed             // some rows of a column are counted, the others integrated
 )
 
-// KWh returns one of the energies of the row. What a counter does not speak for, because it was read only later or no
-// more, is integrated from the powers.
+// KWh returns one of the energies of the row. Where a counter was not read yet, or is not read any more, it is integrated
+// from the powers.
 func (r *Row) KWh(energy int) (kwh float64, from Source) {
 	covered := r.Covered[Needs[energy]]
-	if !r.Spoken() {
+	if !r.HasData() {
 		covered = 0
 	}
 	if k, ok := Meter(energy); ok {

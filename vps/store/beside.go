@@ -32,7 +32,7 @@ func (g *gatherer) missing() (before, after bool) {
 		before = before || !left && (inside || right) || left && g.sides[0].Stands(k)
 		after = after || !right && (inside || left)
 	}
-	if silent := len(g.periods) == 0; silent { // a hole: whatever is beside it
+	if len(g.periods) == 0 { // a gap: whatever is beside it
 		before = before || g.sides[0].Rows == 0
 		after = after || g.sides[1].Rows == 0
 	}

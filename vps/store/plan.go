@@ -71,8 +71,8 @@ type scope struct {
 	around                  bool  // before and after are wanted, too
 }
 
-// How far is looked beside what was asked for. The samples there speak into it, and counters are believed by what they
-// showed before and after.
+// How much is read beside what was asked for. The samples there cover some of it, and a counter's readings are checked
+// against those before and after.
 const (
 	besideMS = 2 * energy.MaxReach
 	beforeMS = 48 * 3600_000

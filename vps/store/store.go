@@ -40,16 +40,16 @@ var ErrClosed = fmt.Errorf("%w: closed", ErrUnavailable)
 // Latest returns the sample with the newest time, or ErrNone. Callers share what its pointers and its map refer to and
 // must not change it.
 //
-// Periods returns the periods of q that have a sample in [q.From, q.To), or for a part of which one outside of them
-// speaks, in ascending order, each with the rollup of what is in it. One that From or To cuts has its whole Start and End,
-// and what is inside [From, To), but for counters, of which Surrounded tells. Its cost depends on the length of time and on the resolution, not on the number of
-// samples, unless that is Minute.
+// Periods returns the periods of q that have a sample in [q.From, q.To), or are covered in part by one outside, in
+// ascending order, each with the rollup of what is in it, but without counters. One that From or To cuts has its whole
+// Start and End, and what is inside [From, To). Its cost depends on the length of time and on the resolution, not on the
+// number of samples, unless that is Minute.
 //
 // Each calls yield with every stored sample in [from, to) in ascending order, until yield returns false. A zero from or
 // to is no limit. The samples are yield's to keep.
 //
-// Surrounded returns Periods(q), and what is around them: the samples of two days before and of one day after, further
-// away where a counter that is in one of them has to be looked for. How much the unit can make it does not know.
+// Surrounded returns the periods of q with their counters, and what is around them: two days before and one day after, or
+// further where a counter has no reading there. It does not set GreatestW.
 //
 // GreatestW returns the greatest power that a stored sample ever showed of the unit, W, see energy.GreatestW: no counter of
 // the unit can rise faster for long. It counts samples that were pruned, and none that was refused or is a repetition. It
