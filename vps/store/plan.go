@@ -95,9 +95,20 @@ func (s scope) plan(r Resolution, zone *time.Location) []stretch {
 	if s.from >= s.to {
 		return nil
 	}
-	all := cover(nil, samplesLevel, s.before, s.from)
-	all = append(all, plan(s.from, s.to, r, zone)...)
-	return append(all, cover(nil, samplesLevel, s.to, s.after)...)
+	all := plan(s.from, s.to, r, zone)
+	before, after := cover(nil, samplesLevel, s.before, s.from), cover(nil, samplesLevel, s.to, s.after)
+	if !s.around {
+		// One more row of an hour or longer is as good, and no range of its own.
+		if first := &all[0]; first.level >= hourLevel {
+			first.from -= spans[first.level]
+			before = nil
+		}
+		if last := &all[len(all)-1]; last.level >= hourLevel {
+			last.to += spans[last.level]
+			after = nil
+		}
+	}
+	return append(append(before, all...), after...)
 }
 
 // adder is an energy.Sum or an energy.Line.
