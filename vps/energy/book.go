@@ -58,12 +58,7 @@ func newBook(periods []*Period, k int, around Around) *book {
 
 // believed returns the entries that are levels of the counter, and says where another one begins.
 func believed(all []entry, watts float64) []entry {
-	stack := levels{watts: watts, sunk: func(l *Level) {
-		for i := len(l.items) - 1; i >= 0 && all[l.items[i]].High > l.High; i-- {
-			e := &all[l.items[i]]
-			e.Low, e.High, e.Step = min(e.Low, l.High), l.High, 0
-		}
-	}}
+	stack := levels{watts: watts, sunk: func(l *Level) { sunk(all, l) }}
 	for i := range all {
 		l := all[i].Level
 		l.items = []int32{int32(i)}
@@ -81,12 +76,34 @@ func believed(all []entry, watts float64) []entry {
 	return kept
 }
 
+// sunk takes wrong readings out of the entries of l, whose last rise was taken back: it ends with its last right one.
+func sunk(all []entry, l *Level) {
+	n := len(l.items)
+	for n > 1 && all[l.items[n-1]].Low > l.High {
+		n--
+	}
+	l.items = l.items[:n]
+	e := &all[l.items[n-1]].Level
+	if e.High > l.High {
+		e.Step = e.High - l.High
+		e.sink()
+	}
+	l.Last, l.leave = e.Last, e.leave
+	l.Since, l.mark = min(l.Since, l.Last), min(l.mark, l.leave)
+}
+
 // settled drops the levels that are still in doubt and that do not fit what is beside them.
 func (s *levels) settled() []Level {
 	levels, watts := s.all, s.watts
 	for i := 1; i < len(levels); i++ {
 		before, l := &levels[i-1], &levels[i]
-		if s.refute(before, l); !l.brief() {
+		if s.refute(before, l) {
+			before.extend(l)
+			levels = slices.Delete(levels, i, i+1)
+			i--
+			continue
+		}
+		if !l.brief() {
 			continue
 		}
 		last := i == len(levels)-1
