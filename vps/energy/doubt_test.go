@@ -45,6 +45,7 @@ func TestWhatPowersSayDecides(t *testing.T) {
 	}{
 		"a dip that rises":                       {2000, 0.1, between(40, 47, at(117, 0.1)), [2]int{}},
 		"a dip that rises, across midnight":      {2000, 0.1, between(93, 100, at(143, 0.1)), [2]int{}},
+		"a shallow dip, across midnight":         {2000, 0.1, between(94, 98, at(146.3, 0)), [2]int{}},
 		"one too high, which it soon reaches":    {2000, 0.1, between(40, 41, plus(1.4)), [2]int{}},
 		"one too high, beyond what can be":       {2000, 0.1, between(40, 41, plus(4)), [2]int{}},
 		"that, and the counter reaches it soon":  {7000, 0.1, between(40, 41, plus(3.1)), [2]int{}},
@@ -74,5 +75,26 @@ func TestWhatPowersSayDecides(t *testing.T) {
 				t.Errorf("%s: day %d is %.2f kWh, its hours are %.2f, really %.2f", name, day+1, kwh, sum, want)
 			}
 		}
+	}
+}
+
+// TestHoursOfADayAreThoseOfAll: what the powers made before a border stays there, when the counter shows it only next day.
+func TestHoursOfADayAreThoseOfAll(t *testing.T) {
+	var samples []wire.Sample
+	made := 100.0
+	for i := range 3 * 96 {
+		s := wire.Sample{Time: noon.Add(time.Duration(i) * 15 * time.Minute), LoadPowerW: new(8000.0), Count: 1}
+		if i < 68 || i > 112 { // in the night between it makes nothing, and from 76 to 115 it is not read
+			s.PVPowerW = 1000
+			made += 0.2 // it counts a little less than is measured
+		}
+		if i < 76 || i > 115 {
+			s.PVTotalKWh = new(math.Floor(made))
+		}
+		samples = append(samples, s)
+	}
+	_, day, _ := Column(tabled(noon, time.Hour, 24, samples), PV)
+	if _, all, _ := Column(tabled(noon, time.Hour, 72, samples)[:24], PV); math.Abs(day-all) > 0.01 {
+		t.Errorf("the hours of the first day are %.3f kWh, among those of three days %.3f", day, all)
 	}
 }
