@@ -55,6 +55,9 @@ func TestWhatPowersSayDecides(t *testing.T) {
 		"one too high, after a hole":             {2000, 0.1, between(60, 61, plus(30)), [2]int{40, 60}},
 		"one too high, in the middle of a night": {0, 0.1, between(40, 41, plus(1.3)), [2]int{}},
 		"whole kWh, one too high":                {2000, 1, between(40, 41, plus(5)), [2]int{}},
+		"whole kWh, one too high after a digit that trembled up": {0, 1, func(i int, kwh float64) float64 {
+			return kwh + map[int]float64{20: 1, 22: 1, 60: 5}[i]
+		}, [2]int{}},
 		"whole kWh, none across midnight":        {500, 1, between(89, 120, at(0, 0)), [2]int{}},
 		"whole kWh that tremble while they rise": {2000, 1, between(20, 60, func(i int, kwh float64) float64 { return kwh + float64(i%3-1) }), [2]int{}},
 		"trembling up, across midnight":          {0, 0.1, between(80, 110, func(i int, kwh float64) float64 { return kwh + 0.1*float64([...]int{0, 1, 2, 0, 2, 1}[i%6]) }), [2]int{}},

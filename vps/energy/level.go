@@ -140,11 +140,11 @@ func (l *Level) refuted(x *Level) bool {
 	if l.N >= staysN && stood >= (staysN-1)*shortHole {
 		return false // its readings may seem to be further apart than they are, for a hole
 	}
-	rise, spare := x.Low-(l.High-l.Step), digit/2
+	rise, below, spare := x.Low-(l.High-l.Step), digit, digit/2
 	if whole(l.High) && whole(x.Low) {
-		spare++
+		below, spare = 2, 1+digit/2
 	}
-	return rise >= -digit && rise+spare >= (x.enter-l.mark)/kWh
+	return rise >= -below && rise+spare >= (x.enter-l.mark)/kWh
 }
 
 // sink takes back the last rise of l: its last right reading was before that.
