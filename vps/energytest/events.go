@@ -52,9 +52,7 @@ func (g *History) count(k, replaced int) {
 		}
 		if replaced >= i && replaced < n && next > replaced-quiet { // nothing else happens around it
 			c.show(i, replaced)
-			if c.values[replaced-1] > 0 {
-				c.replace(replaced)
-			}
+			c.replaceIfClear(replaced)
 			next = min(n, replaced+quiet)
 			i, replaced = replaced, -1
 		}
@@ -256,7 +254,7 @@ func (c *counting) leastFall() float64 { return max(2.5, 2*swing*c.resolution) }
 // fallIfClear is fall, unless there is a hole before the new level stays, or it is soon half as high again: then it can be a
 // dip as well.
 func (c *counting) fallIfClear(i int, depth float64, what string) int {
-	if depth < c.leastFall() || !c.clear(i-beside, i) {
+	if depth < c.leastFall() || !c.clear(i-beside, i-1) {
 		return i
 	}
 	shows := i
@@ -300,10 +298,22 @@ func (c *counting) next(from, to int) {
 	}
 }
 
+// replaceIfClear is replace, unless too little was read before or after it to know that.
+func (c *counting) replaceIfClear(i int) {
+	for _, v := range c.values[max(i-beside, 0):i] {
+		if v == 0 {
+			return
+		}
+	}
+	if c.clear(i-beside, i-1) && c.clear(i+1, i+beside) {
+		c.replace(i)
+	}
+}
+
 // replace makes it the counter of another inverter from i on.
 func (c *counting) replace(i int) {
 	if c.r.IntN(2) == 0 {
-		c.fall(i, c.depth(i), "replaced by a lower one")
+		c.fallIfClear(i, c.depth(i), "replaced by a lower one")
 		return
 	}
 	last := i - 1
