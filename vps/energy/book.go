@@ -58,12 +58,7 @@ func newBook(periods []*Period, k int, around Around) *book {
 
 // believed returns the entries that are levels of the counter, and says where another one begins.
 func believed(all []entry, watts float64) []entry {
-	stack := levels{watts: watts, sunk: func(l *Level) {
-		for i := len(l.items) - 1; i >= 0 && all[l.items[i]].High > l.High; i-- {
-			e := &all[l.items[i]]
-			e.Low, e.High, e.Step = min(e.Low, l.High), l.High, 0
-		}
-	}}
+	stack := levels{watts: watts, sunk: func(l *Level) { sunk(all, l) }}
 	for i := range all {
 		l := all[i].Level
 		l.items = []int32{int32(i)}
@@ -81,12 +76,34 @@ func believed(all []entry, watts float64) []entry {
 	return kept
 }
 
+// sunk takes wrong readings out of the entries of l, whose last rise was taken back: it ends with its last right one.
+func sunk(all []entry, l *Level) {
+	n := len(l.items)
+	for n > 1 && all[l.items[n-1]].Low > l.High {
+		n--
+	}
+	l.items = l.items[:n]
+	e := &all[l.items[n-1]].Level
+	if e.High > l.High {
+		e.Step = e.High - l.High
+		e.sink()
+	}
+	l.Last, l.leave = e.Last, e.leave
+	l.Since, l.mark = min(l.Since, l.Last), min(l.mark, l.leave)
+}
+
 // settled drops the levels that are still in doubt and that do not fit what is beside them.
 func (s *levels) settled() []Level {
 	levels, watts := s.all, s.watts
 	for i := 1; i < len(levels); i++ {
 		before, l := &levels[i-1], &levels[i]
-		if s.refute(before, l); !l.brief() {
+		if s.refute(before, l) {
+			before.extend(l)
+			levels = slices.Delete(levels, i, i+1)
+			i--
+			continue
+		}
+		if !l.brief() {
 			continue
 		}
 		last := i == len(levels)-1
@@ -109,7 +126,7 @@ func (b *book) walk() {
 	b.high, b.since, b.step = first.Low, first.enter, firstStep
 	b.rise(first)
 	for i := range b.entries[1:] {
-		b.cross(&b.entries[i], &b.entries[i+1])
+		b.cross(i)
 		b.rise(&b.entries[i+1])
 	}
 	last := &b.entries[len(b.entries)-1]
@@ -159,35 +176,48 @@ func (b *book) rise(e *entry) {
 	}
 }
 
-// cross goes from one entry to the next, and finds the energy at the borders between them.
-func (b *book) cross(a, next *entry) {
-	if next.reset {
-		for ; b.walks < next.period; b.walks++ {
-			b.borders[b.walks] = b.total + b.uncounted(b.before[b.walks+1])
-		}
+// cross goes from entry i to the next, and finds the energy at the borders between them.
+func (b *book) cross(i int) {
+	next := &b.entries[i+1]
+	switch {
+	case next.reset:
+		b.stand(next.period)
 		b.total += b.uncounted(next.enter)
 		b.high, b.since, b.step = next.Low, next.enter, firstStep
-		return
+	case next.Low > b.high:
+		b.climb(&b.entries[i], next)
+	case next.Low < b.high: // while it shows less it does not show what it rises
+		b.step = max(b.step, b.back(i+1))
+		fallthrough
+	default:
+		b.stand(next.period)
 	}
-	rise := max(next.Low-b.high, 0)
-	if rise == 0 {
-		for ; b.walks < next.period; b.walks++ {
-			b.borders[b.walks] = b.total + b.uncounted(b.before[b.walks+1])
-		}
-		return
+}
+
+// stand finds the borders before a period until which the counter did not rise.
+func (b *book) stand(period int) {
+	for ; b.walks < period; b.walks++ {
+		b.borders[b.walks] = b.total + b.uncounted(b.before[b.walks+1])
 	}
-	// The powers explain a part of what it rose; the rest rose while nothing was received.
-	seen := b.made(next.enter)
-	scale := 1.0
+}
+
+// climb finds the borders between a and next, at which the counter is higher. The powers explain a part of what it rose;
+// the rest rose while nothing was received. If they made more than it rose, that is scaled, but not what the borders until
+// a have got of it.
+func (b *book) climb(a, next *entry) {
+	rise := next.Low - b.high
+	given, seen, scale := b.made(a.leave), b.made(next.enter), 1.0
 	if seen > rise {
-		scale = rise / seen
+		made := given
+		given = max(made*rise/seen, min(b.uncounted(a.leave), rise))
+		scale = (rise - given) / max(seen-made, 1e-9)
 	}
-	h := b.hole(a, next, rise-scale*seen)
+	h := b.hole(a, next, rise-seen)
 	part := 0.0
 	for period := a.period; period <= next.period; period++ {
 		before := part
 		if part = h.until(period); period < next.period && period >= b.walks {
-			b.borders[period] = b.total + scale*b.made(b.before[period+1]) + h.kwh*part
+			b.borders[period] = b.total + given + scale*(b.made(b.before[period+1])-b.made(a.leave)) + h.kwh*part
 		}
 		if h.long && a.period < next.period {
 			b.spread[period] += h.kwh * (part - before)
@@ -196,6 +226,18 @@ func (b *book) cross(a, next *entry) {
 	b.walks = max(b.walks, next.period)
 	b.total += rise
 	b.high, b.since, b.step = next.Low, next.enter, min(rise, mostStep)
+}
+
+// back returns by how much a counter that dipped at entry i is higher than before when it is back, or 0.
+func (b *book) back(i int) float64 {
+	for _, e := range b.entries[i:min(i+staysN, len(b.entries))] {
+		for _, v := range [...]float64{e.Low, e.Next, e.High} {
+			if v > b.high && !e.reset {
+				return v - b.high
+			}
+		}
+	}
+	return 0
 }
 
 // hole is a time between two readings in which a counter rose by more than the powers know of.

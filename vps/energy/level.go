@@ -27,7 +27,7 @@ const (
 	kWh    = 3.6e9         // W·ms
 	digit  = 0.21          // kWh, by which the last digit of a counter may tremble, up and down
 	slack  = 0.2           // kWh, more than two counters of a tenth can be apart for reading them at different times
-	spare  = 1.5           // times the greatest power that was seen
+	ample  = 1.5           // times the greatest power that was seen
 	leastW = 1000          // of the greatest power: a new unit has shown little yet
 )
 
@@ -38,56 +38,70 @@ func (l *Level) passing(ms int64) bool {
 	if l.N < staysN || ms < staysFor {
 		return true
 	}
-	usual := (l.Last - l.First) / (l.N - 1)
-	return ms < (staysN-1)*usual
+	return ms < (staysN-1)*l.usual()
 }
 
+// usual returns how far apart the readings of l are, ms.
+func (l *Level) usual() int64 { return (l.Last - l.First) / max(l.N-1, 1) }
+
 // leads reports whether x can be what l went on to: it rose by no more than the unit can make in the time between, or
-// than what it did make since l rose last. Some counters have whole kWh, and some dongles tell them minutes late.
+// than what it did make since l rose last. Some counters have whole kWh, and some dongles show them minutes late. What x
+// showed first does not count where that was a dip or too high.
 func (l *Level) leads(x *Level, watts float64) bool {
 	if l.trembles(x.Low) {
 		return true
 	}
 	from, at := x.Low, x.First
 	if from < l.High {
-		if !x.dipped(l.High) {
+		if !x.dipped(l) {
 			return false
 		}
 		from, at = x.Next, x.Up
 	}
 	made := max(max(watts, leastW)*float64(at-l.Last), x.enter-l.mark)
-	allowed := slack + spare*made/kWh
-	if whole(l.High) && whole(from) {
+	allowed := slack + ample*made/kWh
+	switch {
+	case !whole(l.High) || !whole(from):
+	case l.wholes(): // and its last digit may tremble
+		allowed += 2
+	default:
 		allowed++
 	}
-	return from-l.High <= allowed
+	return from-l.High <= allowed || x.overshot(l)
 }
 
-// dipped reports whether l began with a dip below a high-water mark: what it showed first did not stay.
-func (l *Level) dipped(high float64) bool {
-	return l.Up != 0 && l.Next >= high && l.passing(l.Up-l.First)
+// dipped reports whether l began with a dip below the level before it: what it showed first did not stay.
+func (l *Level) dipped(before *Level) bool {
+	if l.Up == 0 {
+		return before.trembles(l.High)
+	}
+	return (l.Next >= before.High || before.trembles(l.Next)) && l.passing(l.Up-l.First)
+}
+
+// overshot reports whether the first reading of l was too high: what the powers made fits the rise from the level before
+// to the end of l, and not that from its beginning.
+func (l *Level) overshot(before *Level) bool {
+	rise, made := l.High-before.High, (l.mark-before.mark)/kWh
+	own := l.High - l.Low - (l.mark-l.enter)/kWh
+	return rise >= 0 && rise <= slack+ample*made && math.Abs(rise-made)+digit < -own
 }
 
 // trembles reports whether a reading is l but for its last digit.
 func (l *Level) trembles(kwh float64) bool {
 	dip := l.High - kwh
-	return dip > 0 && (dip <= digit || dip <= 2 && whole(l.High) && whole(kwh))
+	return dip > 0 && (dip <= digit || dip <= 2 && l.wholes() && whole(kwh))
+}
+
+// wholes reports whether l shows whole kWh: a single reading may be whole by chance.
+func (l *Level) wholes() bool {
+	return l.High > l.Low && whole(l.Low) && whole(l.Next) && whole(l.High) && whole(l.Step)
 }
 
 func whole(v float64) bool { return v == math.Trunc(v) }
 
 // extend joins x to l, which leads to it.
 func (l *Level) extend(x *Level) {
-	if well := l.Low + digit; l.Up == 0 {
-		switch {
-		case x.Low > well:
-			l.Up, l.Next = x.First, x.Low
-		case x.Next > well:
-			l.Up, l.Next = x.Up, x.Next
-		case x.High > well:
-			l.Up, l.Next = x.Since, x.High
-		}
-	}
+	l.climb(x)
 	if rise := x.High - l.High; rise > 0 {
 		l.Since, l.mark, l.Step, l.High = x.Since, x.mark, rise, x.High
 		if x.Step > 0 {
@@ -99,16 +113,45 @@ func (l *Level) extend(x *Level) {
 	l.items = append(l.items, x.items...)
 }
 
-// refuted reports whether the last rise of l was a wrong reading: it did not stay, and x is nearer to where l was before.
-func (l *Level) refuted(x *Level) bool {
-	before := l.High - l.Step
-	return l.Step > 0 && x.Low >= before-digit && x.Low-before < l.High-x.Low && l.passing(l.Last-l.Since)
+// climb finds where l rose first, in x which is joined to it. While l is brief, a greater rise that the powers do not
+// explain is taken instead: with such a one a dip ends, though it may have risen meanwhile.
+func (l *Level) climb(x *Level) {
+	show := func(at int64, kwh float64, jump bool) {
+		if at != 0 && (jump && l.N < staysN || l.Up == 0 && kwh > l.Low+digit) {
+			l.Up, l.Next = at, kwh
+		}
+	}
+	most := max(l.Next-l.Low, digit)
+	jump := max(most, slack+(x.enter-l.mark)/kWh)
+	show(x.First, x.Low, x.Low-l.High > jump)
+	most = max(l.Next-l.Low, digit)
+	jumped := x.High-x.Low > slack+1.05*(x.mark-x.enter)/kWh && x.passing(x.Up-x.First)
+	show(x.Up, x.Next, jumped && x.Next-x.Low > most)
+	show(x.Since, x.High, false)
 }
 
-// sink takes back the last rise of l.
+// refuted reports whether the last rise of l was a wrong reading: it did not stay, and x is between what l was before and
+// that, with what the powers made since.
+func (l *Level) refuted(x *Level) bool {
+	stood := l.Last - l.Since
+	if l.Step == 0 || x.Low >= l.High || l.trembles(x.Low) || !l.passing(stood) {
+		return false
+	}
+	if l.N >= staysN && stood >= (staysN-1)*shortHole {
+		return false // its readings may seem to be further apart than they are, for a hole
+	}
+	rise, below, spare := x.Low-(l.High-l.Step), digit, digit/2
+	if whole(l.High) && whole(x.Low) {
+		below, spare = 2, 1+digit/2
+	}
+	return rise >= -below && rise+spare >= (x.enter-l.mark)/kWh
+}
+
+// sink takes back the last rise of l: its last right reading was before that.
 func (l *Level) sink() {
-	l.High, l.Step = l.High-l.Step, 0
-	l.High = max(l.High, l.Low)
+	l.High, l.Step = max(l.High-l.Step, l.Low), 0
+	l.Since = max(l.Since-l.usual(), l.First)
+	l.Last, l.leave = l.Since, l.mark
 	if l.Next > l.High {
 		l.Up, l.Next = 0, 0
 	}
@@ -133,15 +176,14 @@ func (s *levels) push(x Level) {
 	for len(s.all) > 1 {
 		n := len(s.all) - 1
 		a, x := &s.all[n-1], &s.all[n]
-		if !x.brief() {
-			s.refute(a, x)
-		}
 		switch {
+		case !x.brief() && s.refute(a, x):
+			a.extend(x) // what was possible up to the wrong reading is so up to less
 		case a.Step > digit && a.refuted(x):
 			return // x has to stay first
 		case x.Low == a.High || a.trembles(x.Low): // it stands
 			a.extend(x)
-		case n > 1 && a.brief() && !a.goesOn(x, s.watts) && s.doubtful(&s.all[n-2], a, x):
+		case n > 1 && a.brief() && !a.goesOn(&s.all[n-2], x, s.watts) && s.doubtful(&s.all[n-2], a, x):
 			s.all[n-1] = *x
 		case a.leads(x, s.watts):
 			a.extend(x)
@@ -152,23 +194,35 @@ func (s *levels) push(x Level) {
 	}
 }
 
-// goesOn reports whether l was rising, and x goes on with it: no dip does that.
-func (l *Level) goesOn(x *Level, watts float64) bool { return l.Up != 0 && x.Low >= l.High && l.leads(x, watts) }
+// goesOn reports whether x goes on with l: what the powers made fits that better than that l is a dip below b.
+func (l *Level) goesOn(b, x *Level, watts float64) bool {
+	return x.Low >= l.High && l.leads(x, watts) && l.off(x)+digit < b.off(x)
+}
+
+// off returns by how much the rise from l to x is not what the powers made in the time between, kWh.
+func (l *Level) off(x *Level) float64 { return math.Abs(x.Low - l.High - (x.enter-l.mark)/kWh) }
 
 // doubtful reports whether a, which is between b and x, is a dip or a wrong reading.
 func (s *levels) doubtful(b, a, x *Level) bool {
-	return b.leads(x, s.watts) && (a.Low < b.High || x.Low < a.High && !b.brief() && !x.brief())
+	switch {
+	case !b.leads(x, s.watts):
+		return false
+	case a.Low < b.High:
+		return true
+	}
+	return !b.brief() && (x.Low < a.High && !x.brief() || b.off(x)+digit < a.off(x))
 }
 
 // refute takes back the last rise of a, if x shows that it was a wrong reading.
-func (s *levels) refute(a, x *Level) {
+func (s *levels) refute(a, x *Level) bool {
 	if !a.refuted(x) {
-		return
+		return false
 	}
 	a.sink()
 	if s.sunk != nil {
 		s.sunk(a)
 	}
+	return true
 }
 
 // mostLevels bounds what a rollup keeps of a counter that makes no sense.

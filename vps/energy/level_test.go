@@ -263,3 +263,16 @@ func TestLevelsAreBounded(t *testing.T) {
 		}
 	}
 }
+
+// TestRisingCounterAllocatesNothing, nor one that stands: a rollup is made of each sample.
+func TestRisingCounterAllocatesNothing(t *testing.T) {
+	var c Counter
+	var l Level
+	if n := testing.AllocsPerRun(1000, func() {
+		l.First += minute
+		l.Low += float64(l.First / minute % 2)
+		c.push(Level{First: l.First, Since: l.First, Last: l.First, Low: l.Low, High: l.Low, N: 1, enter: kWh * l.Low}, 6000)
+	}); n > 0 || c.N != 1001 {
+		t.Errorf("%v allocations a reading, %d levels", n, len(c.earlier)+1)
+	}
+}

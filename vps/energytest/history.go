@@ -66,13 +66,13 @@ func New(seed uint64, h *House) *History {
 		g.rated = h.rated
 	}
 	g.powers()
+	g.forget()
 	replaced := g.replacement()
 	for k := range g.counters {
 		if (k < 3 || h.Battery) && r.IntN(12) > 0 {
 			g.count(k, replaced)
 		}
 	}
-	g.forget()
 	g.findGaps()
 	g.repeat()
 	return g
@@ -156,6 +156,22 @@ func (g *History) powers() {
 		most = max(most, p.PV, math.Abs(p.Load), math.Abs(p.Export), math.Abs(p.Battery))
 		g.greatest[i], g.whole[i] = most, p.Load >= 0
 	}
+}
+
+// replacement returns the index of the sample that comes from another inverter, or -1.
+func (g *History) replacement() int {
+	if g.r.IntN(6) > 0 {
+		return -1
+	}
+	i := len(g.times)/4 + g.r.IntN(len(g.times)/2)
+	if g.r.IntN(2) == 0 { // after a hole, if there is one
+		for k := 25; k < len(g.times)-25; k++ {
+			if g.times[k]-g.times[k-1] > 10*g.Interval.Milliseconds() {
+				i = k
+			}
+		}
+	}
+	return i
 }
 
 // forget takes powers away, for hours.

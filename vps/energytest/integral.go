@@ -156,7 +156,7 @@ func (c *check) parts(t *table) {
 			if k, ok := energyCounter(p.whole); ok && c.History.counters[k].present {
 				from, to := t.span(row)
 				least, most, slack := c.bounds(k, from, to)
-				spare += slack + most - least
+				spare += c.slack(t, k, slack) + most - least
 			}
 			if sum > whole+spare {
 				c.fault(Parts, "%s: the parts of %s are %.3f, the whole %.3f", t.name(row), Names[p.whole], sum, whole)
@@ -178,10 +178,10 @@ func (c *check) ratios(t *table) {
 		complete := c.complete(from, to)
 		for name, r := range map[string]struct {
 			part, whole float64
-			bends       int
+			bends       []int // what of it may begin or end between two polls
 		}{
-			"self_consumption_pct": {f[energy.SolarGrid] + min(f[energy.SolarBattery], f[energy.BatteryGrid]), f[energy.SolarHome] + f[energy.SolarBattery] + f[energy.SolarGrid], energy.SolarGrid},
-			"self_sufficiency_pct": {f[energy.GridHome] + min(f[energy.GridBattery], f[energy.BatteryHome]), f[energy.SolarHome] + f[energy.BatteryHome] + f[energy.GridHome], energy.GridHome},
+			"self_consumption_pct": {f[energy.SolarGrid] + min(f[energy.SolarBattery], f[energy.BatteryGrid]), f[energy.SolarHome] + f[energy.SolarBattery] + f[energy.SolarGrid], []int{energy.SolarGrid, energy.SolarHome, energy.SolarBattery}},
+			"self_sufficiency_pct": {f[energy.GridHome] + min(f[energy.GridBattery], f[energy.BatteryHome]), f[energy.SolarHome] + f[energy.BatteryHome] + f[energy.GridHome], []int{energy.GridHome, energy.SolarHome, energy.BatteryHome}},
 		} {
 			got := t.value(name, row)
 			if got != got {
@@ -191,12 +191,19 @@ func (c *check) ratios(t *table) {
 				continue
 			}
 			want := 100 * (1 - r.part/r.whole)
-			if r.whole > 0.5 && math.Abs(got-want) > 1.5+100*(0.03+loose+c.bend(r.bends, from, to))/r.whole {
+			bend := 0.0
+			for _, e := range r.bends {
+				bend += c.bend(e, from, to)
+			}
+			if r.whole > 0.5 && math.Abs(got-want) > 1.5+100*(0.03+loose+bend)/r.whole {
 				c.fault(Ratio, "%s: %s is %.1f, of the time for which all powers are known %.1f (of %.2f kWh)", t.name(row), name, got, want, r.whole)
 			}
 		}
 	}
 }
+
+// noise is how far below 0 a load may be measured that is 0, W.
+const noise = 100
 
 // together returns the energies in [from, to) of the time for which all powers are known, and how much of them is loose,
 // kWh: a sample beside a hole speaks for a time that only its neighbours know.
@@ -204,7 +211,13 @@ func (g *History) together(from, to int64) (f [energy.Energies]float64, loose fl
 	half := g.Interval.Milliseconds() / 2
 	for i := max(0, search(g.times, from)-1); i < len(g.times) && g.times[i]-half < to; i++ {
 		a, b := max(from, g.times[i]-half), min(to, g.times[i]+half)
-		if !g.whole[i] || a >= b {
+		if a >= b {
+			continue
+		}
+		if !g.whole[i] {
+			if load := g.House.at(g.times[i]).Load; load < 0 && load > -noise { // may be said to be 0
+				loose += g.House.kWh(energy.PV, a, b)
+			}
 			continue
 		}
 		for e := range f {

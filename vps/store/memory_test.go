@@ -12,8 +12,9 @@ import (
 
 // memory is a device of a store that keeps its samples and rollups in memory, made and read as the real ones do.
 type memory struct {
-	samples []wire.Sample
-	rows    [levels][]memoryRow
+	samples  []wire.Sample
+	greatest float64 // W, that a sample shows
+	rows     [levels][]memoryRow
 }
 
 type memoryRow struct {
@@ -23,7 +24,10 @@ type memoryRow struct {
 
 // hold makes m hold nothing but samples, which are in ascending order, each time once.
 func (m *memory) hold(samples []wire.Sample) {
-	m.samples = samples
+	m.samples, m.greatest = samples, 0
+	for i := range samples {
+		m.greatest = max(m.greatest, energy.GreatestW(&samples[i]))
+	}
 	for level := range m.rows {
 		m.rows[level] = m.rows[level][:0]
 	}
@@ -124,14 +128,7 @@ func (m *memory) table(q Query) []energy.Row {
 			starts[i], found = found[0], found[1:]
 		}
 	}
-	return energy.Table(starts, energy.Around{Before: g.sides[0], After: g.sides[1], GreatestW: m.greatest()})
-}
-
-func (m *memory) greatest() (w float64) {
-	for i := range m.samples {
-		w = max(w, energy.GreatestW(&m.samples[i]))
-	}
-	return w
+	return energy.Table(starts, energy.Around{Before: g.sides[0], After: g.sides[1], GreatestW: m.greatest})
 }
 
 var resolutions = map[string]Resolution{"hour": Hour, "day": Day, "month": Month, "year": Year}
