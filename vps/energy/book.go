@@ -58,10 +58,10 @@ func newBook(periods []*Period, k int, around Around) *book {
 
 // believed returns the entries that are levels of the counter, and says where another one begins.
 func believed(all []entry, watts float64) []entry {
-	stack := levels{watts: watts, sunk: func(l *Level) { sunk(all, l) }}
+	stack, coarse := levels{watts: watts, sunk: func(l *Level) { sunk(all, l) }}, coarse(all)
 	for i := range all {
 		l := all[i].Level
-		l.items = []int32{int32(i)}
+		l.items, l.coarse = []int32{int32(i)}, coarse
 		stack.push(l)
 	}
 	levels := stack.settled()

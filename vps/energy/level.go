@@ -13,7 +13,9 @@ type Level struct {
 	// What the powers had integrated to since the start of the rollup, W·ms, at First, Since and Last.
 	enter, mark, leave float64
 
-	items []int32 // of which it was joined, in a table
+	// In a table, where more is seen of a counter than in one rollup.
+	items  []int32 // of which it was joined
+	coarse bool    // the counter has whole kWh
 }
 
 // A reading is in doubt until its level stays: that long, and for that many readings.
@@ -61,10 +63,9 @@ func (l *Level) leads(x *Level, watts float64) bool {
 	made := max(max(watts, leastW)*float64(at-l.Last), x.enter-l.mark)
 	allowed := slack + ample*made/kWh
 	switch {
-	case !whole(l.High) || !whole(from):
-	case l.wholes(): // and its last digit may tremble
+	case l.coarse: // and its last digit may tremble
 		allowed += 2
-	default:
+	case whole(l.High) && whole(from):
 		allowed++
 	}
 	return from-l.High <= allowed || x.overshot(l)
@@ -89,15 +90,33 @@ func (l *Level) overshot(before *Level) bool {
 // trembles reports whether a reading is l but for its last digit.
 func (l *Level) trembles(kwh float64) bool {
 	dip := l.High - kwh
-	return dip > 0 && (dip <= digit || dip <= 2 && l.wholes() && whole(kwh))
-}
-
-// wholes reports whether l shows whole kWh: a single reading may be whole by chance.
-func (l *Level) wholes() bool {
-	return l.High > l.Low && whole(l.Low) && whole(l.Next) && whole(l.High) && whole(l.Step)
+	return dip > 0 && (dip <= digit || dip <= 2 && l.coarse)
 }
 
 func whole(v float64) bool { return v == math.Trunc(v) }
+
+// leastRises is how often a counter must rise to a whole number to be one of whole kWh.
+const leastRises = 4
+
+// coarse reports whether a counter has whole kWh: a few readings may be whole by chance, and where it stands.
+func coarse(all []entry) bool {
+	rises, last := 0, math.Inf(1)
+	for i := range all {
+		l := &all[i].Level
+		for _, kwh := range [...]float64{l.Low, l.Next, l.High} {
+			if !whole(kwh) {
+				return false
+			}
+			if kwh > last {
+				rises++
+			}
+			if kwh > 0 {
+				last = kwh
+			}
+		}
+	}
+	return rises >= leastRises
+}
 
 // extend joins x to l, which leads to it.
 func (l *Level) extend(x *Level) {
@@ -141,7 +160,7 @@ func (l *Level) refuted(x *Level) bool {
 		return false // its readings may seem to be further apart than they are, for a hole
 	}
 	rise, below, spare := x.Low-(l.High-l.Step), digit, digit/2
-	if whole(l.High) && whole(x.Low) {
+	if l.coarse {
 		below, spare = 2, 1+digit/2
 	}
 	return rise >= -below && rise+spare >= (x.enter-l.mark)/kWh
