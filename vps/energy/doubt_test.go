@@ -101,3 +101,20 @@ func TestHoursOfADayAreThoseOfAll(t *testing.T) {
 		t.Errorf("the hours of the first day are %.3f kWh, among those of three days %.3f", day, all)
 	}
 }
+
+// TestHourOfOneTooHigh is not more than others, where the counter comes back to within a digit of that by rising. For the
+// unit it would be possible, for what it shows in that hour not.
+func TestHourOfOneTooHigh(t *testing.T) {
+	samples := making(4000, 0.1, between(41, 42, func(_ int, kwh float64) float64 { return kwh + 2.1 }))
+	for i := range samples {
+		samples[i].Time = samples[i].Time.Add(8 * time.Minute)
+		if i > 0 {
+			samples[i].LoadPowerW = nil
+		}
+	}
+	for i, r := range tabled(noon, time.Hour, 24, samples) {
+		if kwh, _ := r.KWh(PV); i > 0 && math.Abs(kwh-4) > 0.2 {
+			t.Errorf("hour %d is %.2f kWh, want 4", i, kwh)
+		}
+	}
+}

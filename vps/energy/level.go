@@ -76,6 +76,9 @@ func (l *Level) dipped(before *Level) bool {
 	if l.Up == 0 {
 		return before.trembles(l.High)
 	}
+	if l.brief() && l.High-l.Low-(l.mark-l.enter)/kWh <= digit {
+		return false // it rose by what the powers made
+	}
 	return (l.Next >= before.High || before.trembles(l.Next)) && l.passing(l.Up-l.First)
 }
 
