@@ -99,7 +99,7 @@ func (l *Level) trembles(kwh float64) bool {
 func whole(v float64) bool { return v == math.Trunc(v) }
 
 // leastRises is how often a counter must rise to a whole number to be one of whole kWh.
-const leastRises = 4
+const leastRises = 2
 
 // coarse reports whether a counter has whole kWh: a few readings may be whole by chance, and where it stands.
 func coarse(all []entry) bool {
