@@ -222,6 +222,8 @@ func (c *counting) blur(what, from, to int) {
 			rises = soon
 		}
 		c.vague = append(c.vague, vague{before, c.times[to], c.made(to) - c.made(from-1)}, vague{before, rises, c.resolution})
+	case what == low && c.values[from-1]-c.values[from] <= (swing-0.5)*c.resolution: // as if it trembled
+		c.loose = append(c.loose, [2]int64{c.times[from], c.times[to-1]})
 	case what == trembling:
 		c.loose = append(c.loose, [2]int64{c.times[from], c.times[to-1]})
 		if c.upwards {
