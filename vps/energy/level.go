@@ -147,7 +147,7 @@ func (l *Level) refuted(x *Level) bool {
 	if whole(l.High) && whole(x.Low) {
 		below, spare = 2, 1+digit/2
 	}
-	return rise >= -below && rise+spare >= (x.enter-l.mark)/kWh
+	return rise >= -below && max(rise, 0)+spare >= (x.enter-l.mark)/kWh
 }
 
 // sink takes back the last rise of l: its last right reading was before that.
