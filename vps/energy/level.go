@@ -146,7 +146,8 @@ func (l *Level) refuted(x *Level) bool {
 	if whole(l.High) && whole(x.Low) {
 		below, spare = 2, 1+digit/2
 	}
-	return rise >= -below && max(rise, 0)+spare >= (x.enter-l.mark)/kWh
+	made := (x.enter - l.mark) / kWh
+	return rise+spare >= made || rise >= -below && made < digit/4 // next to nothing was made, and a digit trembles
 }
 
 // sink takes back the last rise of l: its last right reading was before that.
