@@ -12,7 +12,7 @@ const (
 	longHole  = 10 * minute
 	deepHole  = hourMS
 	mostStep  = 1.0 // kWh that are not counted yet: a counter has whole ones at most
-	firstStep = 0.1
+	firstStep = 0.1 // until the counter has risen
 )
 
 // book is the account of one lifetime counter over consecutive periods.

@@ -58,7 +58,9 @@ func (l *Level) leads(x *Level, watts float64) bool {
 		if !x.dipped(l) {
 			return false
 		}
-		from, at = x.Next, x.Up
+		if from, at = x.Next, x.Up; from <= l.High {
+			return true
+		}
 	}
 	made := max(max(watts, leastW)*float64(at-l.Last), x.enter-l.mark)
 	allowed := slack + ample*made/kWh
@@ -143,12 +145,9 @@ func (l *Level) climb(x *Level) {
 			l.Up, l.Next = at, kwh
 		}
 	}
-	most := max(l.Next-l.Low, digit)
-	jump := max(most, slack+(x.enter-l.mark)/kWh)
-	show(x.First, x.Low, x.Low-l.High > jump)
-	most = max(l.Next-l.Low, digit)
-	jumped := x.High-x.Low > slack+1.05*(x.mark-x.enter)/kWh && x.passing(x.Up-x.First)
-	show(x.Up, x.Next, jumped && x.Next-x.Low > most)
+	show(x.First, x.Low, x.Low-l.High > max(l.Next-l.Low, digit, slack+(x.enter-l.mark)/kWh))
+	unexplained := x.High-x.Low > slack+1.05*(x.mark-x.enter)/kWh // it and the counter may differ by their errors
+	show(x.Up, x.Next, unexplained && x.passing(x.Up-x.First) && x.Next-x.Low > max(l.Next-l.Low, digit))
 	show(x.Since, x.High, false)
 }
 
@@ -166,7 +165,8 @@ func (l *Level) refuted(x *Level) bool {
 	if l.coarse {
 		below, spare = 2, 1+digit/2
 	}
-	return rise >= -below && max(rise, 0)+spare >= (x.enter-l.mark)/kWh
+	made := (x.enter - l.mark) / kWh
+	return rise+spare >= made || rise >= -below && made < digit/4 // next to nothing was made, and a digit trembles
 }
 
 // sink takes back the last rise of l: its last right reading was before that.

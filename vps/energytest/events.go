@@ -302,10 +302,8 @@ func (c *counting) next(from, to int) {
 
 // replaceIfClear is replace, unless too little was read before or after it to know that.
 func (c *counting) replaceIfClear(i int) {
-	for _, v := range c.values[max(i-beside, 0):i] {
-		if v == 0 {
-			return
-		}
+	if slices.Contains(c.values[max(i-beside, 0):i], 0) {
+		return
 	}
 	if c.clear(i-beside, i-1) && c.clear(i+1, i+beside) {
 		c.replace(i)
