@@ -65,9 +65,10 @@ func (l *Level) leads(x *Level, watts float64) bool {
 	made := max(max(watts, leastW)*float64(at-l.Last), x.enter-l.mark)
 	allowed := slack + ample*made/kWh
 	switch {
-	case l.coarse: // and its last digit may tremble
+	case !whole(l.High) || !whole(from):
+	case l.wholes(): // and its last digit may tremble
 		allowed += 2
-	case whole(l.High) && whole(from):
+	default:
 		allowed++
 	}
 	return from-l.High <= allowed || x.overshot(l)
@@ -95,7 +96,12 @@ func (l *Level) overshot(before *Level) bool {
 // trembles reports whether a reading is l but for its last digit.
 func (l *Level) trembles(kwh float64) bool {
 	dip := l.High - kwh
-	return dip > 0 && (dip <= digit || dip <= 2 && l.coarse)
+	return dip > 0 && (dip <= digit || dip <= 2 && l.wholes() && whole(kwh))
+}
+
+// wholes reports whether l shows whole kWh: a single reading may be whole by chance.
+func (l *Level) wholes() bool {
+	return l.coarse || l.High-l.Low > l.Step && whole(l.Low) && whole(l.Next) && whole(l.High) && whole(l.Step)
 }
 
 func whole(v float64) bool { return v == math.Trunc(v) }
@@ -162,7 +168,7 @@ func (l *Level) refuted(x *Level) bool {
 		return false // its readings may seem to be further apart than they are, for a hole
 	}
 	rise, below, spare := x.Low-(l.High-l.Step), digit, digit/2
-	if l.coarse {
+	if l.wholes() && whole(x.Low) {
 		below, spare = 2, 1+digit/2
 	}
 	made := (x.enter - l.mark) / kWh
