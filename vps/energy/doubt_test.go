@@ -2,6 +2,7 @@ package energy
 
 import (
 	"math"
+	"math/rand/v2"
 	"testing"
 	"time"
 
@@ -118,6 +119,35 @@ func TestHourOfOneTooHigh(t *testing.T) {
 	for i, r := range tabled(noon, time.Hour, 24, samples) {
 		if kwh, _ := r.KWh(PV); i > 0 && math.Abs(kwh-4) > 0.2 {
 			t.Errorf("hour %d is %.2f kWh, want 4", i, kwh)
+		}
+	}
+}
+
+// TestSparseWrongReadings of a counter of tenths: now and then one is 0, too high or too low, some by whole kWh.
+func TestSparseWrongReadings(t *testing.T) {
+	wrong := [...]float64{math.Inf(-1), 1, 5, 400, 3000, -0.1, -1, -30, -4000}
+	for seed := range uint64(30) {
+		r := rand.New(rand.NewPCG(seed, 0))
+		for _, step := range []time.Duration{time.Minute, 5 * time.Minute} {
+			var samples []wire.Sample
+			for at := time.Duration(0); at < 48*time.Hour; at += step {
+				hour := at.Hours() - 24*math.Floor(at.Hours()/24)
+				s := wire.Sample{Time: noon.Add(at), Count: 1}
+				if hour >= 6 && hour < 18 {
+					s.PVPowerW = 3000
+				}
+				kwh := 5000 + 36*math.Floor(at.Hours()/24) + 3*max(0, min(hour-6, 12))
+				if r.IntN(300) == 0 {
+					kwh = max(kwh+wrong[r.IntN(len(wrong))], 0)
+				}
+				s.PVTotalKWh = new(math.Round(10*kwh) / 10)
+				samples = append(samples, s)
+			}
+			for size, n := range map[time.Duration]int{time.Hour: 48, 24 * time.Hour: 2} {
+				if _, sum, _ := Column(tabled(noon, size, n, samples), PV); math.Abs(sum-72) > 0.2 {
+					t.Errorf("seed %d, each %v: the periods of %v are %.2f kWh, want 72", seed, step, size, sum)
+				}
+			}
 		}
 	}
 }
