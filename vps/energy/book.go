@@ -6,11 +6,11 @@ import (
 	"slices"
 )
 
-// A counter that is silent for longer than this rose at an unknown time; and a hole that is longer is worth a look at
+// A counter that is silent for longer than this rose at an unknown time; and a gap that is longer is worth a look at
 // the unit's other days.
 const (
-	longHole  = 10 * minute
-	deepHole  = hourMS
+	longGap   = 10 * minute
+	deepGap   = hourMS
 	mostStep  = 1.0 // kWh that are not counted yet: a counter has whole ones at most
 	firstStep = 0.1 // until the counter has risen
 )
@@ -19,12 +19,12 @@ const (
 type book struct {
 	periods []*Period
 	before  []float64 // what the powers had integrated to where each period begins, W·ms, and at the end
-	entries []entry   // what is believed, in the order of time
+	entries []entry   // what is accepted, in the order of time
 	around  Around
 	energy  int
 
 	borders []float64 // the energy at the end of each period, kWh
-	spread  []float64 // how much of each period rose in a hole across its border
+	spread  []float64 // how much of each period rose in a gap across its border
 
 	// The walk.
 	total float64 // by the counter
@@ -52,12 +52,12 @@ func newBook(periods []*Period, k int, around Around) *book {
 			all = append(all, entry{Level: l, period: i})
 		})
 	}
-	b.entries = believed(all, around.GreatestW)
+	b.entries = accepted(all, around.GreatestW)
 	return b
 }
 
-// believed returns the entries that are levels of the counter, and says where another one begins.
-func believed(all []entry, watts float64) []entry {
+// accepted returns the entries that are levels of the counter, and says where another one begins.
+func accepted(all []entry, watts float64) []entry {
 	stack, coarse := levels{watts: watts, sunk: func(l *Level) { sunk(all, l) }}, coarse(all)
 	for i := range all {
 		l := all[i].Level
@@ -147,7 +147,7 @@ func (b *book) walk() {
 func (b *book) silentBefore(first *entry) bool {
 	for _, p := range b.periods {
 		if p.Rows > 0 {
-			return first.First-p.First > longHole
+			return first.First-p.First > longGap
 		}
 	}
 	return false
@@ -156,7 +156,7 @@ func (b *book) silentBefore(first *entry) bool {
 func (b *book) silentAfter(last *entry) bool {
 	for _, p := range slices.Backward(b.periods) {
 		if p.Rows > 0 {
-			return p.Last-last.Last > longHole
+			return p.Last-last.Last > longGap
 		}
 	}
 	return false
@@ -212,7 +212,7 @@ func (b *book) climb(a, next *entry) {
 		given = max(made*rise/seen, min(b.uncounted(a.leave), rise))
 		scale = (rise - given) / max(seen-made, 1e-9)
 	}
-	h := b.hole(a, next, rise-seen)
+	h := b.gap(a, next, rise-seen)
 	part := 0.0
 	for period := a.period; period <= next.period; period++ {
 		before := part
@@ -240,8 +240,8 @@ func (b *book) back(i int) float64 {
 	return 0
 }
 
-// hole is a time between two readings in which a counter rose by more than the powers know of.
-type hole struct {
+// gap is a time between two readings in which a counter rose by more than the powers know of.
+type gap struct {
 	*book
 	from, to int64
 	kwh      float64
@@ -249,22 +249,22 @@ type hole struct {
 	profile  *Profile
 }
 
-func (b *book) hole(a, next *entry, kwh float64) hole {
-	h := hole{book: b, from: a.Last, to: next.First, kwh: max(kwh, 0)}
+func (b *book) gap(a, next *entry, kwh float64) gap {
+	h := gap{book: b, from: a.Last, to: next.First, kwh: max(kwh, 0)}
 	usual := int64(0)
 	if a.N > 1 {
 		usual = (a.Last - a.First) / (a.N - 1)
 	}
-	h.long = h.to-h.from > max(longHole, 3*usual)
-	if h.to-h.from > deepHole && h.kwh > slack && b.around.Profile != nil && a.period < next.period {
+	h.long = h.to-h.from > max(longGap, 3*usual)
+	if h.to-h.from > deepGap && h.kwh > slack && b.around.Profile != nil && a.period < next.period {
 		h.profile = b.around.Profile(h.from, h.to)
 	}
 	return h
 }
 
-// until returns which part of what rose in the hole rose before the end of a period. Little of it rose at its ends, as at
+// until returns which part of what rose in the gap rose before the end of a period. Little of it rose at its ends, as at
 // dusk and at dawn; more as the unit's other days went, or evenly.
-func (h *hole) until(period int) float64 {
+func (h *gap) until(period int) float64 {
 	t := h.periods[period].End.UnixMilli()
 	if t >= h.to {
 		return 1

@@ -2,7 +2,7 @@ package energy
 
 import "math"
 
-// Level is a run of readings of one lifetime counter of which each is possible after the one before. It is believed by
+// Level is a run of readings of one lifetime counter of which each is possible after the one before. It counts by
 // its high-water mark: a reading below adds nothing, and nothing again when the counter comes back.
 type Level struct {
 	First, Up, Since, Last int64   // ms: of its first reading, the first above that (0 for none), the first of High, the last
@@ -164,8 +164,8 @@ func (l *Level) refuted(x *Level) bool {
 	if l.Step == 0 || x.Low >= l.High || l.trembles(x.Low) || !l.passing(stood) {
 		return false
 	}
-	if l.N >= staysN && stood >= (staysN-1)*shortHole {
-		return false // its readings may seem to be further apart than they are, for a hole
+	if l.N >= staysN && stood >= (staysN-1)*shortGap {
+		return false // its readings may seem to be further apart than they are, for a gap
 	}
 	rise, below, spare := x.Low-(l.High-l.Step), digit, digit/2
 	if l.wholes() && whole(x.Low) {

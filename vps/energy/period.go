@@ -12,8 +12,8 @@ type Period struct {
 	Rollup
 }
 
-// Bucket returns p, which has a sample, as the contract's readers see it: means are weighed by the samples' counts, where
-// these stand for time as in the contract, 5 s each. Where they do not, as with a slower edge that became a faster one,
+// Bucket returns p, which has a sample, as the Python server's readers see it: means are weighed by the samples' counts, where
+// these stand for time as for that server, 5 s each. Where they do not, as with a slower edge that became a faster one,
 // a mean is one over time.
 func (p *Period) Bucket() wire.Bucket {
 	counted, covered := float64(p.Count*2*aloneReach), float64(p.Covered[KnowsPV])

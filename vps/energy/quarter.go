@@ -31,7 +31,7 @@ func (q *Quarter) Coverage(now time.Time) float64 {
 	return min(float64(q.Covered)/float64(length), 1)
 }
 
-// Over reports whether the quarter-hour has ended, and Measured whether nine tenths of it are known.
+// Over reports whether the quarter-hour has ended.
 func (q *Quarter) Over(now time.Time) bool { return q.Start+quarterMS <= now.UnixMilli() }
 
 // Measured reports whether at least nine tenths of the quarter-hour are known.

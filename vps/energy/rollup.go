@@ -18,7 +18,7 @@ import (
 // Base is the span of the shortest rollup. It divides the hours of every time zone on earth.
 const Base = 5 * time.Minute
 
-// Averages are the values of which the contract has means, weighed by the samples' counts.
+// Averages are the values of which the Python API has means, weighed by the samples' counts.
 const (
 	AvgPV = iota
 	AvgBattery

@@ -10,7 +10,7 @@ import (
 // end is the first or the last sample of a rollup.
 type end struct {
 	Powers
-	reach  int64 // ms for which it speaks where no other sample does, on one side
+	reach  int64 // ms that it covers where no other sample does, on one side
 	single bool  // it is the only one in its hour
 }
 
@@ -21,7 +21,7 @@ const (
 	hourMS     = int64(time.Hour / time.Millisecond)
 	aloneReach = int64(5*time.Second/time.Millisecond) / 2 // of an edge that polls as fast as any may
 	MaxReach   = hourMS / 2                                // of the slowest edge, ms
-	shortHole  = 6 * minute
+	shortGap   = 6 * minute
 	longUsual  = 20 * minute // samples that are further apart for no known reason do not show a usual distance
 	near       = int64(1000) // ms: two samples that are nearer are one
 )
@@ -37,13 +37,13 @@ func (a *end) share(b *end, gap int64) (left, right int64) {
 	}
 	left = int64(float64(gap) * float64(a.reach) / float64(a.reach+b.reach))
 	right = gap - left
-	if gap > shortHole && 2*gap > 3*(a.reach+b.reach) {
+	if gap > shortGap && 2*gap > 3*(a.reach+b.reach) {
 		return min(left, a.reach), min(right, b.reach)
 	}
 	return left, right
 }
 
-// Adjoins reports whether no hole is between r and a rollup of later samples.
+// Adjoins reports whether no gap is between r and a rollup of later samples.
 func (r *Rollup) Adjoins(later *Rollup) bool {
 	gap := later.First - r.Last
 	left, right := r.tail.share(&later.head, gap)
@@ -127,9 +127,9 @@ func (l *Line) endHour() {
 	*l.parts = parts[:0]
 }
 
-// usualDistance returns how far apart the samples of an hour are, holes left out; 0 when that cannot be known.
+// usualDistance returns how far apart the samples of an hour are, gaps left out; 0 when that cannot be known.
 func usualDistance(parts []Rollup) int64 {
-	var short, long, n, holes int64
+	var short, long, n, gaps int64
 	for i := range parts {
 		p := &parts[i]
 		if p.apart > 0 {
@@ -141,19 +141,19 @@ func usualDistance(parts []Rollup) int64 {
 		}
 		switch gap := p.First - parts[i-1].Last; {
 		case gap < near:
-		case gap <= shortHole:
+		case gap <= shortGap:
 			short += gap
 			n++
 		case gap <= longUsual:
 			long += gap
-			holes++
+			gaps++
 		}
 	}
 	switch {
 	case n > 0:
 		return short / n
-	case holes > 0:
-		return long / holes
+	case gaps > 0:
+		return long / gaps
 	}
 	return 0
 }

@@ -11,7 +11,7 @@ type Row struct {
 // Metered is what a lifetime counter rose in a period.
 type Metered struct {
 	KWh    float64
-	Spread float64 // the part of it that rose in a hole across a border of the period: how much is known, not when
+	Spread float64 // the part of it that rose in a gap across a border of the period: how much is known, not when
 	Time   int64   // ms of the period between two readings; 0 for none
 	known  bool
 }
@@ -21,7 +21,7 @@ type Around struct {
 	Before, After Period  // what ends where they begin, and begins where they end; the zero Period for none
 	GreatestW     float64 // that the unit has ever shown; 0 when it is not known
 
-	// Profile returns the unit's usual day around a hole, ms; nil when it is not known. It is asked only for a hole that
+	// Profile returns the unit's usual day around a gap, ms; nil when it is not known. It is asked only for a gap that
 	// is long and in which much was made, and may itself be nil.
 	Profile func(from, to int64) *Profile
 }
@@ -33,7 +33,7 @@ const usualW = 5000
 // without samples has the zero Rollup.
 //
 //	─────●──┊──●────●──┊─────────┊─────●──┊──     ● readings, ┊ borders of periods
-//	     ^-----^    ^-----hole---------^
+//	     ^-----^    ^------gap---------^
 //
 // A counter gives the amount, the powers the time: the energy at a border is the counter when it rose last, plus the powers
 // integrated since. So the sum of any periods is the difference of the counter, however they are cut.
