@@ -8,7 +8,7 @@ import (
 	"sunspool/vps/store"
 )
 
-// The unit's other days around a hole, by which is guessed when its energy was made.
+// The unit's other days around a gap, by which is guessed when its energy was made.
 const (
 	profileDays = 3  // on either side
 	maxProfiles = 20 // in one answer
@@ -49,7 +49,7 @@ func (s *Server) rows(c *call, device string, sp span, r store.Resolution) ([]en
 	return rows, err
 }
 
-// profile returns the unit's usual day around a hole.
+// profile returns the unit's usual day around a gap.
 func (s *Server) profile(c *call, device string, from, to int64) (*energy.Profile, error) {
 	var p energy.Profile
 	days := profileDays * 24 * time.Hour

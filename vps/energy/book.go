@@ -142,8 +142,7 @@ func (b *book) walk() {
 	}
 }
 
-// silentBefore reports whether there were samples for long before the counter was read, and silentAfter whether there are
-// for long after.
+// silentBefore reports whether there were samples for long before the counter was read.
 func (b *book) silentBefore(first *entry) bool {
 	for _, p := range b.periods {
 		if p.Rows > 0 {
@@ -153,6 +152,7 @@ func (b *book) silentBefore(first *entry) bool {
 	return false
 }
 
+// silentAfter reports whether there were samples for long after the counter was read last.
 func (b *book) silentAfter(last *entry) bool {
 	for _, p := range slices.Backward(b.periods) {
 		if p.Rows > 0 {

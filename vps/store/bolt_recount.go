@@ -63,18 +63,9 @@ func (d device) countDay(ctx context.Context, into *dayCount) error {
 	}
 	if newest != nil {
 		into.start = spanOf(dayLevel, ms(newest))
-		for k, v := c.Seek(key(into.start)); k != nil && ms(k) < into.start+spans[dayLevel]; k, v = c.Next() {
-			if err := ctx.Err(); err != nil {
-				return err
-			}
-			var s wire.Sample
-			payload, ok := unseal(k, v)
-			if !ok || s.Unpack(payload) != nil {
-				d.store.damaged.Add(1)
-				continue
-			}
-			s.Time = fromMS(ms(k))
-			into.add(&s)
+		d.samples(into.start, into.start+spans[dayLevel], func(s *wire.Sample) bool { into.add(s); return ctx.Err() == nil })
+		if err := ctx.Err(); err != nil {
+			return err
 		}
 	}
 	d.rows(dayLevel, into.start, from, func(_ int64, r *energy.Rollup) bool { into.addDay(r); return true })
