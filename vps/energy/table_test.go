@@ -130,6 +130,12 @@ func TestCounterThatIsAbsentLeavesTheFieldToTheIntegral(t *testing.T) {
 			}
 			return power(i, 100+float64(i)/20)
 		}, Integrated, 3},
+		"read only in the first half": {func(i int) wire.Sample {
+			if i < 30 {
+				return power(i, 100+float64(i)/20)
+			}
+			return power(i)
+		}, Integrated, 3},
 	} {
 		var samples []wire.Sample
 		for i := range 60 {
