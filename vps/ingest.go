@@ -31,6 +31,10 @@ func (s *Server) ingest(c *call) (any, error) {
 	if c.caller.viewer {
 		return nil, errReadOnly
 	}
+	if s.Version != "" { // a refusal carries it too: it is this server's, not a proxy's
+		c.Header().Set("Server", "sunspool/"+s.Version)
+		c.Header().Set(wire.VersionHeader, s.Version)
+	}
 	if !s.uploads.begin(c.caller.device, max(s.MaxAtOnce/2, 1)) {
 		return nil, errUploads
 	}
@@ -68,14 +72,12 @@ func (s *Server) ingest(c *call) (any, error) {
 	s.remember(c, b, change)
 	s.metrics.samples(inserted, len(b.good)-inserted)
 
-	if s.Version != "" {
-		c.Header().Set("Server", "sunspool/"+s.Version) // an edge tries again with a new version what an old one refused
-	}
 	receipt := wire.Receipt{Inserted: inserted, BatchID: b.id}
 	if lenient {
 		c.Header().Set("Preference-Applied", wire.Lenient)
 		receipt.Accepted, receipt.Duplicates = new(inserted), new(len(b.good)-inserted)
 		receipt.Rejected = s.verdicts(b.problems)
+		receipt.Version = s.Version // an edge tries again with a new version what an old one refused
 	}
 	return receipt, nil
 }

@@ -17,19 +17,30 @@ import (
 	"sunspool/wire"
 )
 
-// TestLenientVerdictsAddUp sends random mixes of good, bad and repeated samples and checks each verdict by what was
-// sent, and the sum by what is stored.
-// An edge may try again with a new server what an old one refused, so the server names itself to who has a token.
-func TestAcceptedBatchNamesTheVersion(t *testing.T) {
+// An edge tries again with a new server what an old one refused, whatever a proxy makes of the headers. A caller without
+// a token is not told the version.
+func TestAnswersToAnIngestNameTheVersion(t *testing.T) {
 	b := newBench(t, func(s *Server) { s.Version = "1.2.3" })
-	if w := b.post(token1, `{"samples":[]}`); w.Code != 200 || w.Header().Get("Server") != "sunspool/1.2.3" {
-		t.Errorf("%d, Server %q", w.Code, w.Header().Get("Server"))
+	for body, status := range map[string]int{`{"samples":[]}`: 200, `{"samples":7}`: 422, `{"samples":[{"device_id":"other"}]}`: 403} {
+		w := b.post(token1, body)
+		if w.Header().Get("Server") != "sunspool/1.2.3" || w.Header().Get(wire.VersionHeader) != "1.2.3" || w.Code != status && w.Code != 422 {
+			t.Errorf("%s: %d, %v", body, w.Code, w.Header())
+		}
 	}
-	if w := b.post("wrong", `{"samples":[]}`); w.Header().Get("Server") != "" {
-		t.Errorf("a stranger is told %q", w.Header().Get("Server"))
+	var receipt wire.Receipt
+	if w := b.post(token1, `{"samples":[]}`, "Prefer", wire.Lenient); json.Unmarshal(w.Body.Bytes(), &receipt) != nil || receipt.Version != "1.2.3" {
+		t.Errorf("the receipt is %s", w.Body)
+	}
+	if w := b.post(token1, `{"samples":[]}`); w.Body.String() != `{"inserted":0}` {
+		t.Errorf("without Prefer the answer is %s", w.Body)
+	}
+	if w := b.post("wrong", `{"samples":[]}`); w.Header().Get("Server") != "" || w.Header().Get(wire.VersionHeader) != "" {
+		t.Errorf("without a token: %v", w.Header())
 	}
 }
 
+// TestLenientVerdictsAddUp sends random mixes of good, bad and repeated samples and checks each verdict by what was
+// sent, and the sum by what is stored.
 func TestLenientVerdictsAddUp(t *testing.T) {
 	b := newBench(t)
 	random := rand.New(rand.NewPCG(1, 2))

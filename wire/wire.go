@@ -43,6 +43,10 @@ const ShortestToken = 16
 // Lenient, sent as the Prefer header of an ingest, asks for a verdict per sample instead of all or nothing.
 const Lenient = "handling=lenient"
 
+// VersionHeader carries the version of the server in its answers to an ingest with a valid token. Proxies replace or
+// remove Server by habit; this one passes.
+const VersionHeader = "Sunspool-Version"
+
 // Sample is one reading of one inverter, in the units and signs of the contract. A pointer that is nil means that the
 // inverter cannot measure the value (no battery, no meter) or did not give a plausible one; it is never a zero.
 type Sample struct {
@@ -119,6 +123,7 @@ type Receipt struct {
 	Duplicates *int        `json:"duplicates,omitempty"`
 	Rejected   []Rejection `json:"rejected,omitempty"`
 	BatchID    string      `json:"batch_id,omitempty"`
+	Version    string      `json:"server_version,omitempty"` // of the server, as in VersionHeader
 }
 
 // Rejection is the verdict on one sample of a lenient batch that was not stored.
