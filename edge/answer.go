@@ -1,6 +1,7 @@
 package edge
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"mime"
@@ -15,28 +16,29 @@ import (
 // What an answer to an ingest means is its type: the loop branches on nothing else.
 //
 //	nil         the server has the samples, and proved that it read this batch
-//	*later      nobody's fault, or the network's: the same batch again after a while
-//	*foreign    an answer that our server does not give: a captive portal, another program, a redirect
-//	*denied     the token is refused: the samples wait for a good one
-//	*suspect    something in the batch is refused: find out which sample
-//	*tooLarge   fewer samples at once
+//	*between    something else answered, see between.go: the samples wait
+//	*later      the server is busy: the same batch again after a while
+//	*denied     the server refuses the token: the samples wait for a good one
+//	*suspect    the server refuses something in the batch: find out which sample
+//	*tooLarge   the server takes fewer samples at once
 type (
 	later struct {
 		why   string
 		after time.Duration // that the server asked for
 		busy  bool          // with this batch, perhaps: a smaller one may pass
 	}
-	foreign struct{ why string }
-	denied  struct {
+	denied struct {
 		why       string
-		forbidden bool // 403 in the form of the contract: perhaps a good token, but not for this
+		forbidden bool // 403: perhaps a good token, but not for this
 	}
-	suspect  struct{ code, why string }
+	suspect struct {
+		code, why string
+		whole     bool // no sample is named: perhaps the body could not be read
+	}
 	tooLarge struct{ why string }
 )
 
-func (e *later) Error() string    { return e.why }
-func (e *foreign) Error() string  { return "not the answer of a sunspool server: " + e.why }
+func (e *later) Error() string    { return "the server is busy: " + e.why }
 func (e *denied) Error() string   { return "the server refuses the token: " + e.why }
 func (e *suspect) Error() string  { return "the server refuses a sample: " + e.why }
 func (e *tooLarge) Error() string { return "the batch is too large for the server: " + e.why }
@@ -47,75 +49,84 @@ const (
 	maxQuote      = 200              // bytes of an explanation that are repeated
 )
 
-// judge decides what an answer to a batch of n samples with that id means. Only an answer that proves itself lets the
+// classify decides what an answer to a batch of n samples with that id means. Only an answer that proves itself lets the
 // samples go: status 200, JSON, and counts that can be true of this batch. What it repeats of the answer is short, and
 // without the secrets.
-func judge(status int, header http.Header, body []byte, n int, id string, secrets ...string) (wire.Receipt, error) {
-	quote := func(status int, body []byte) string { return quote(status, body, secrets...) }
-	switch {
-	case status == http.StatusOK:
-		r, err := receipt(header, body, n, id, secrets...)
+func classify(status int, header http.Header, body []byte, n int, id string, secrets ...string) (wire.Receipt, error) {
+	if status == http.StatusOK {
+		r, why := receipt(header, body, n, id)
+		if why != "" {
+			e := inBetween(status, header, body, n, secrets)
+			e.what += ", which is no receipt: " + clip(hide(why, secrets))
+			return wire.Receipt{}, e
+		}
 		for i := range r.Rejected {
 			r.Rejected[i].Code, r.Rejected[i].Detail = clip(hide(r.Rejected[i].Code, secrets)), hide(r.Rejected[i].Detail, secrets)
 		}
-		return r, err
-	case status == http.StatusUnauthorized, status == http.StatusForbidden:
-		return wire.Receipt{}, &denied{quote(status, body), status == http.StatusForbidden && isEnvelope(header, body)}
-	case status == http.StatusBadRequest, status == http.StatusUnprocessableEntity:
-		if !isEnvelope(header, body) {
-			return wire.Receipt{}, &foreign{quote(status, body)}
-		}
-		return wire.Receipt{}, &suspect{clip(hide(rejectionCode(status, body), secrets)), quote(status, body)}
-	case status == http.StatusRequestEntityTooLarge:
-		return wire.Receipt{}, &tooLarge{quote(status, body)}
-	case status == http.StatusRequestTimeout, status == http.StatusTooEarly, status == http.StatusTooManyRequests, status >= 500:
-		busy := status >= 500 || status == http.StatusRequestTimeout
-		return wire.Receipt{}, &later{quote(status, body), retryAfterOf(header, now()), busy}
+		return r, nil
 	}
-	return wire.Receipt{}, &foreign{quote(status, body)}
+	if !fromServer(header, body) {
+		return wire.Receipt{}, inBetween(status, header, body, n, secrets)
+	}
+	said := quote(status, body, secrets...)
+	switch status {
+	case http.StatusUnauthorized, http.StatusForbidden:
+		return wire.Receipt{}, &denied{said, status == http.StatusForbidden}
+	case http.StatusBadRequest, http.StatusUnprocessableEntity:
+		code, whole := rejectionCode(status, body)
+		return wire.Receipt{}, &suspect{clip(hide(code, secrets)), said, whole}
+	case http.StatusRequestEntityTooLarge:
+		return wire.Receipt{}, &tooLarge{said}
+	case http.StatusRequestTimeout:
+		return wire.Receipt{}, &later{said, retryAfterOf(header, now()), true}
+	case http.StatusTooEarly, http.StatusTooManyRequests:
+		return wire.Receipt{}, &later{said, retryAfterOf(header, now()), false}
+	}
+	if status >= 500 {
+		return wire.Receipt{}, &later{said, retryAfterOf(header, now()), true}
+	}
+	return wire.Receipt{}, inBetween(status, header, body, n, secrets)
 }
 
-// receipt reads an answer 200. A server of the contract tells how many rows are new; ours tells the fate of every
-// sample and repeats the id of the batch. Counts that are not whole are nobody's.
-func receipt(header http.Header, body []byte, n int, id string, secrets ...string) (wire.Receipt, error) {
-	quote := func(status int, body []byte) string { return quote(status, body, secrets...) }
+// receipt reads an answer 200, or returns why it is none. A server of the API counts the rows that are new; ours has a
+// verdict on each sample and repeats the id of the batch. Counts that do not add up are refused.
+func receipt(header http.Header, body []byte, n int, id string) (got wire.Receipt, why string) {
 	var r struct {
 		wire.Receipt
 		Inserted *int `json:"inserted"`
 	}
-	if !isJSON(header) {
-		return wire.Receipt{}, &foreign{"status 200 with Content-Type " + quoteText(header.Get("Content-Type"), secrets)}
+	switch {
+	case !isJSON(header):
+		return got, "it is not JSON"
+	case len(body) > maxAnswer:
+		return got, fmt.Sprintf("it has more than %d bytes", maxAnswer)
+	case json.Unmarshal(body, &r) != nil || r.Inserted == nil:
+		return got, fmt.Sprintf("%d bytes without a count", len(body))
 	}
-	if len(body) > maxAnswer {
-		return wire.Receipt{}, &foreign{fmt.Sprintf("an answer of more than %d bytes", maxAnswer)}
-	}
-	if err := json.Unmarshal(body, &r); err != nil || r.Inserted == nil {
-		return wire.Receipt{}, &foreign{quote(200, body)}
-	}
-	got := r.Receipt
+	got = r.Receipt
 	got.Inserted = *r.Inserted
 	if got.Inserted < 0 || got.Inserted > n {
-		return wire.Receipt{}, &foreign{fmt.Sprintf("%d inserted of %d sent", got.Inserted, n)}
+		return got, fmt.Sprintf("%d inserted of %d sent", got.Inserted, n)
 	}
 	if got.Accepted == nil && got.Duplicates == nil && got.Rejected == nil && (got.BatchID == "" || got.BatchID == id) {
-		return got, nil // ours too, when a proxy does not let our wish for verdicts pass
+		return got, "" // ours too, when a proxy removes Prefer
 	}
 	switch {
 	case got.Accepted == nil || got.Duplicates == nil || *got.Accepted < 0 || *got.Duplicates < 0:
-		return wire.Receipt{}, &foreign{"counts are missing: " + quote(200, body)}
+		return got, "counts are missing"
 	case *got.Accepted+*got.Duplicates+len(got.Rejected) != n:
-		return wire.Receipt{}, &foreign{fmt.Sprintf("%d accepted, %d duplicates, %d rejected of %d sent", *got.Accepted, *got.Duplicates, len(got.Rejected), n)}
+		return got, fmt.Sprintf("%d accepted, %d duplicates, %d rejected of %d sent", *got.Accepted, *got.Duplicates, len(got.Rejected), n)
 	case got.BatchID != id:
-		return wire.Receipt{}, &foreign{"the answer to another batch"}
+		return got, "the answer to another batch"
 	}
 	seen := make(map[int]bool, len(got.Rejected))
 	for _, rej := range got.Rejected {
 		if rej.Index < 0 || rej.Index >= n || seen[rej.Index] {
-			return wire.Receipt{}, &foreign{fmt.Sprintf("sample %d rejected of %d sent", rej.Index, n)}
+			return got, fmt.Sprintf("sample %d rejected of %d sent", rej.Index, n)
 		}
 		seen[rej.Index] = true
 	}
-	return got, nil
+	return got, ""
 }
 
 func isJSON(header http.Header) bool {
@@ -123,31 +134,26 @@ func isJSON(header http.Header) bool {
 	return err == nil && (t == "application/json" || strings.HasSuffix(t, "+json"))
 }
 
-// isEnvelope reports whether an answer has the form that the contract gives to every refusal.
-func isEnvelope(header http.Header, body []byte) bool {
-	var p struct {
-		Detail json.RawMessage `json:"detail"`
-	}
-	return isJSON(header) && len(body) <= maxAnswer && json.Unmarshal(body, &p) == nil && p.Detail != nil
-}
-
-// rejectionCode names the reason of a refusal, as far as the answer has one: ours says it in code, the contract's
-// first implementation in the type of its first detail.
-func rejectionCode(status int, body []byte) string {
+// rejectionCode returns the reason of a refusal, as far as the answer has one: ours is in code, that of the Python server
+// in the type of its first detail. The refusal is of the whole body if no detail names a sample.
+func rejectionCode(status int, body []byte) (code string, whole bool) {
 	var p struct {
 		Code   string          `json:"code"`
 		Detail json.RawMessage `json:"detail"`
 	}
+	var fields []wire.FieldError
 	if json.Unmarshal(body, &p) == nil {
-		if p.Code != "" {
-			return p.Code
-		}
-		var fields []wire.FieldError
-		if json.Unmarshal(p.Detail, &fields) == nil && len(fields) > 0 {
-			return fields[0].Type
+		code, _ = p.Code, json.Unmarshal(p.Detail, &fields)
+	}
+	for _, f := range fields {
+		code = cmp.Or(code, f.Type)
+		for i, place := range f.Loc[:max(len(f.Loc)-1, 0)] {
+			if _, index := f.Loc[i+1].(float64); index && place == "samples" {
+				return code, false
+			}
 		}
 	}
-	return "status_" + strconv.Itoa(status)
+	return cmp.Or(code, "status_"+strconv.Itoa(status)), true
 }
 
 // quote says what a server answered, fit for a log: its own explanation, one line, printable, short. A body that is no

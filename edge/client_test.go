@@ -154,7 +154,7 @@ func TestRedirectIsNotFollowed(t *testing.T) {
 			http.Redirect(w, r, target+r.URL.Path, status)
 		})
 		err := uploadTo(t, url, ca.file)
-		if _, ok := err.(*foreign); !ok {
+		if _, ok := err.(*between); !ok {
 			t.Errorf("status %d: %T %v", status, err, err)
 		}
 	}

@@ -180,13 +180,16 @@ func (e *Edge) deliver(ctx context.Context) {
 	}
 }
 
+// deliverOnce makes one attempt and reports the link to the server: by what was stored, by what went wrong, and also by
+// what was refused without anything else being taken.
 func (e *Edge) deliverOnce(ctx context.Context) (more bool, err error) {
-	before := e.Uploader.Uploaded.Load()
+	before, proved := e.Uploader.Uploaded.Load(), e.Uploader.provedAt
 	err = protect(func() error {
 		if e.Clock.Wanted() {
 			if err := e.Uploader.ask(ctx); err != nil {
 				return err
 			}
+			e.delivering.Beat(0)
 		}
 		more, err = e.Uploader.Deliver(ctx)
 		return err
@@ -201,8 +204,11 @@ func (e *Edge) deliverOnce(ctx context.Context) (more bool, err error) {
 	if sent := e.Uploader.Uploaded.Load() - before; sent > 0 {
 		e.Report.uploaded()
 		e.Log.Debug("uploaded", "samples", sent, "waiting", e.Spool.Waiting())
-	} else if err == nil {
-		return more, nil // nothing was sent, so nothing is known of the server
+	} else if err == nil && e.Uploader.provedAt.Equal(proved) {
+		if refused := e.Uploader.poison.silent(); refused != nil {
+			e.vps.Report(explainUpload(refused))
+		}
+		return more, nil // nothing was accepted, so nothing else is known of the server
 	}
 	e.vps.Report(explainUpload(err))
 	return more, err
@@ -210,7 +216,7 @@ func (e *Edge) deliverOnce(ctx context.Context) (more bool, err error) {
 
 // flush delivers what is waiting, as far as the time allows. What is left is delivered after the next start.
 func (e *Edge) flush(ctx context.Context) {
-	for more := true; more && ctx.Err() == nil; {
+	for more := e.Spool.Ready() > 0; more && ctx.Err() == nil; {
 		var err error
 		if more, err = e.deliverOnce(ctx); err != nil {
 			break

@@ -125,19 +125,18 @@ func explainUpload(err error) error {
 	var name x509.HostnameError
 	var invalid x509.CertificateInvalidError
 	var dns *net.DNSError
-	switch err.(type) {
+	switch e := err.(type) {
 	case *later:
 		f.Code, f.Next = "vps_busy", "nothing: it is tried again by itself"
 		return f
-	case *foreign:
-		f.Code, f.Next = "endpoint_identity", "check VPS_BASE_URL, and whether a login page of the network answers in its place"
-		return f
+	case *between:
+		return e.fault()
 	case *denied:
 		f.Code, f.Exit = "credential", health.ExitAuth
 		f.Next = "check that VPS_DEVICE_TOKEN_FILE or VPS_DEVICE_TOKEN holds a valid token, and that it is one of DEVICE_ID"
 		return f
 	case *suspect:
-		f.Code, f.Next = "batch_refused", "nothing yet: a server that is not known is asked again before its refusal is believed"
+		f.Code, f.Next = "batch_refused", "nothing yet: it is asked again, and nothing is given up while it takes nothing; if it lasts, update the server, or the edge"
 		return f
 	case *tooLarge:
 		f.Code, f.Next = "batch_too_large", "nothing: smaller batches follow"

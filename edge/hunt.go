@@ -31,11 +31,15 @@ func (h hunt) has(seq uint64) bool {
 
 // add begins to search records. They wait below what is searched already.
 func (h *hunt) add(records []Record) {
+	*h = slices.Insert(*h, 0, part{seqs: numbers(records), guilty: true})
+}
+
+func numbers(records []Record) []uint64 {
 	seqs := make([]uint64, len(records))
 	for i, r := range records {
 		seqs[i] = r.Seq
 	}
-	*h = slices.Insert(*h, 0, part{seqs: seqs, guilty: true})
+	return seqs
 }
 
 // next returns the samples to try next, nil when there are none.
@@ -84,12 +88,21 @@ func (h *hunt) refused(n int) {
 // replace corrects the part that next gave: some of its samples are gone.
 func (h *hunt) replace(seqs []uint64) { (*h)[len(*h)-1] = part{seqs: seqs} }
 
-// brake remembers the last verdicts on samples. Each sample counts once, however often it is refused.
+const (
+	goodAnswers = 3           // in a row, and
+	goodFor     = time.Minute // without a refusal: then the server has come to its senses
+	forgetAfter = time.Hour   // without a refusal, in any case
+)
+
+// brake remembers the last verdicts on samples. Each sample counts once, however often it is refused. What it remembers
+// does not outlive its cause: three good answers and a minute end it, and so does an hour without a refusal.
 type brake struct {
 	ring  [verdicts]bool // refused
 	at    int
 	bad   int
 	since time.Time // of the first refusal that is remembered
+	last  time.Time // refusal, of whatever
+	goods int       // answers in a row since then that took all they were sent
 }
 
 // on reports whether too many samples are refused to believe that it is them.
@@ -115,6 +128,23 @@ func (b *brake) refused(n int) {
 	for range n {
 		b.note(true)
 	}
+	b.again()
+}
+
+// again notes any refusal, also of a sample that has been counted.
+func (b *brake) again() { b.last, b.goods = now(), 0 }
+
+// good notes an answer that took all samples of a request.
+func (b *brake) good() { b.goods++ }
+
+// forget clears the memory when its cause is gone, and reports whether it did.
+func (b *brake) forget() bool {
+	quiet := now().Sub(b.last)
+	if b.bad == 0 || quiet < forgetAfter && !(b.on() && b.goods >= goodAnswers && quiet >= goodFor) {
+		return false
+	}
+	*b = brake{last: b.last}
+	return true
 }
 
 func (b *brake) note(refused bool) {

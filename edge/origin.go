@@ -12,9 +12,10 @@ import (
 // origin is who answers. A refusal is worth a search for the poison only when whoever refuses has shown before, in the
 // last hour and with the same key, that it is a server of the contract.
 type origin struct {
-	key   [sha256.Size]byte // of its certificate
-	seen  time.Time         // when it last answered as a server of the contract
-	known bool              // the present answer comes from one that had done so before
+	key    [sha256.Size]byte // of its certificate
+	seen   time.Time         // when it last answered as a server of the contract
+	known  bool              // the present answer comes from one that had done so before
+	recent bool              // and that only minutes ago
 }
 
 // answered notes an answer, and whether it is one that only a server of the contract gives.
@@ -23,7 +24,8 @@ func (p *origin) answered(resp *http.Response, proper bool) {
 	if resp.TLS != nil && len(resp.TLS.PeerCertificates) > 0 {
 		key = sha256.Sum256(resp.TLS.PeerCertificates[0].RawSubjectPublicKeyInfo)
 	}
-	p.known = key == p.key && !p.seen.IsZero() && now().Sub(p.seen) < trustFor
+	met := key == p.key && !p.seen.IsZero()
+	p.known, p.recent = met && now().Sub(p.seen) < trustFor, met && now().Sub(p.seen) < restartTime
 	if proper {
 		p.key, p.seen = key, now()
 	}
@@ -77,7 +79,7 @@ func (u *Uploader) forbidden(records []Record, hunted bool, e *denied) error {
 		r.Held.Store(&old)
 		return nil
 	}
-	return u.refused(records, hunted, &suspect{"forbidden", e.why})
+	return u.refused(records, hunted, &suspect{code: "forbidden", why: e.why})
 }
 
 // ofOneDevice returns the records up to the first of another device.

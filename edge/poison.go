@@ -2,9 +2,11 @@ package edge
 
 import (
 	"errors"
+	"fmt"
 	"sync/atomic"
 	"time"
 
+	"sunspool/health"
 	"sunspool/wire"
 )
 
@@ -41,8 +43,11 @@ type poison struct {
 	brake    brake
 	requeued time.Time
 	accepted time.Time // when the server last took a sample
+	refusal  *suspect  // the last one since then
 
-	Suspects, Braked, Full atomic.Int64 // for the report
+	Suspects, Braked, Full atomic.Int64           // for the report
+	Searched               atomic.Int64           // samples of refused batches in which a suspect may be
+	Reason                 atomic.Pointer[string] // of the last refusal
 }
 
 // suspicion is the record of a sample that the server refused on its own.
@@ -77,20 +82,23 @@ func (p *poison) forget(seqs []uint64) {
 // aside reports whether a sample is to be left out of batches, so that it does not hold up the others.
 func (u *Uploader) aside(seq uint64) bool {
 	_, suspect := u.poison.suspects[seq]
-	return suspect || u.poison.hunt.has(seq) || u.poison.future.has(seq) || u.rename.holds(seq)
+	return suspect || u.poison.hunt.has(seq) || u.poison.future.has(seq) || u.oversize.has(seq) || u.rename.holds(seq)
 }
 
 // trial returns what is to be tried apart now, if the budget allows it: first a suspect whose rest is over, then a sample
 // of the future, then the next part of a batch that was refused.
 func (u *Uploader) trial() (b batch, err error) {
 	p := &u.poison
-	if len(p.suspects) == 0 && len(p.hunt) == 0 && len(p.future.seqs) == 0 || now().Sub(p.spent[p.trial]) < time.Minute {
+	if len(p.suspects) == 0 && len(p.hunt) == 0 && len(p.future.seqs) == 0 && len(u.oversize.seqs) == 0 || now().Sub(p.spent[p.trial]) < time.Minute {
 		return batch{}, nil
 	}
 	for {
 		seqs, hunted := p.due(), false
 		if seqs == nil {
 			seqs = p.future.due()
+		}
+		if seqs == nil {
+			seqs = u.oversize.due()
 		}
 		if seqs == nil {
 			seqs, hunted = p.hunt.next(), true
@@ -111,6 +119,7 @@ func (u *Uploader) trial() (b batch, err error) {
 			} else {
 				p.forget(seqs)
 				p.future.drop(seqs)
+				u.oversize.drop(seqs)
 			}
 			continue
 		}
@@ -141,6 +150,8 @@ func (u *Uploader) refused(records []Record, hunted bool, e *suspect) error {
 	if !u.origin.known {
 		return e
 	}
+	u.poison.note(e)
+	u.oversize.drop(numbers(records)) // what the server itself refuses has passed what is between
 	h := &u.poison.hunt
 	if len(records) == 1 {
 		if hunted {
@@ -256,6 +267,57 @@ func (u *Uploader) giveUp(p Poison) error {
 	return nil
 }
 
+// note remembers a refusal, for the report and for the breaker.
+func (p *poison) note(e *suspect) {
+	p.refusal = e
+	p.brake.again()
+	p.Reason.Store(new(e.why))
+}
+
+// noteRefusals remembers what our own server refused of a batch of which it took some.
+func (p *poison) noteRefusals(poisoned []Poison, taken int) {
+	for _, x := range poisoned {
+		p.note(&suspect{code: x.Code, why: x.Code + ": " + x.Detail})
+	}
+	if taken > 0 {
+		p.refusal = nil
+	}
+	if taken > 0 && len(poisoned) == 0 {
+		p.brake.good()
+	}
+}
+
+// silent returns why no sample was accepted lately, nil if some was, or if none was refused. A few refused samples among
+// accepted ones are not the server's fault.
+func (p *poison) silent() error {
+	if p.refusal == nil || now().Sub(p.accepted) < quietFor {
+		return nil
+	}
+	return p.refusal
+}
+
+// refusing reports samples that the server refuses, from the first refusal on.
+func refusing(e *Edge) *health.Fault {
+	p := &e.Uploader.poison
+	n, reason := p.Suspects.Load()+p.Searched.Load(), p.Reason.Load()
+	if n == 0 || reason == nil {
+		return nil
+	}
+	what := fmt.Sprintf("%d samples wait because the server refused them: %s", n, *reason)
+	if searched := p.Searched.Load(); searched > 1 {
+		what = fmt.Sprintf("the server refuses batches, and which of %d samples it means is being found out: %s", n, *reason)
+	}
+	return &health.Fault{Code: "samples_refused", What: what,
+		Next: "nothing yet: a sample that is refused three times within 10 min is put into quarantine, the others are delivered"}
+}
+
+// retryAll makes all suspects due: what made the server refuse so much is gone.
+func (p *poison) retryAll() {
+	for _, s := range p.suspects {
+		s.retryAt = now()
+	}
+}
+
 // trust notes that the server took n samples. When it had refused too many before, what was given up meanwhile is
 // tried again.
 func (u *Uploader) trust(n int) error {
@@ -265,6 +327,9 @@ func (u *Uploader) trust(n int) error {
 		u.poison.accepted = now()
 	}
 	b.took(n)
+	if b.forget() {
+		u.poison.retryAll()
+	}
 	u.poison.Braked.Store(b.light())
 	if !braked || b.on() || now().Sub(u.poison.requeued) < requeueRest {
 		return nil

@@ -96,7 +96,7 @@ func TestStrangersRefusalIsNotBelieved(t *testing.T) {
 		s := &server{refuse: func(int) *http.Response { return answer(422, `{"detail":[{"type":"missing"}]}`) }}
 		u := uploaderTo(t, s)
 		fill(t, u.Spool, 100)
-		u.gzipTaken = true // so that there is one request
+		u.plain.tried = time.Now() // so that there is one request
 		if _, err := u.Deliver(t.Context()); !isSuspect(err) || len(u.poison.hunt) > 0 {
 			t.Errorf("the first refusal gives %v and a search of %d", err, len(u.poison.hunt))
 		}
@@ -363,7 +363,7 @@ func TestLimitInBytesIsLearned(t *testing.T) {
 				}
 				return s.RoundTrip(r)
 			})
-			u.plainUntil = time.Now().Add(24 * time.Hour)
+			u.plain.until = time.Now().Add(24 * time.Hour)
 			made := fill(t, u.Spool, 500)
 			drain(t, u, 50*time.Minute)
 			conserved(t, u, s, made)
@@ -421,7 +421,7 @@ func TestEndlessAnswerIsNotRead(t *testing.T) {
 		})
 		fill(t, u.Spool, 20)
 		_, err := u.Deliver(t.Context())
-		if _, ok := err.(*foreign); !ok || read > 4*maxAnswer || u.Spool.Waiting() != 20 {
+		if _, ok := err.(*between); !ok || read > 4*maxAnswer || u.Spool.Waiting() != 20 {
 			t.Errorf("%v after %d bytes, %d waiting", err, read, u.Spool.Waiting())
 		}
 	})

@@ -2,6 +2,7 @@ package edge
 
 import (
 	"bytes"
+	"cmp"
 	"compress/gzip"
 	"context"
 	"crypto/rand"
@@ -18,32 +19,36 @@ import (
 )
 
 // post sends as many of the records as fit in one request, and returns how many these were and how long their body was.
+// Of two answers, to the compressed and to the plain body, the better one counts.
 func (u *Uploader) post(ctx context.Context, records []Record) (sent, size int, receipt wire.Receipt, err error) {
 	id := rand.Text()
 	body, sent, err := u.encode(records, id)
 	if err != nil {
 		return sent, 0, receipt, err
 	}
-	compress := !now().Before(u.plainUntil)
+	compress := u.plain.compress()
 	receipt, err = u.try(ctx, body, compress, sent, id)
-	if !compress || err == nil {
-		u.gzipTaken = u.gzipTaken || err == nil && compress
+	if !compress || err == nil || ctx.Err() != nil || !u.plain.try(err, sent, u.Backoff.failures) {
 		return sent, len(body), receipt, err
 	}
-	// A server that cannot decompress says so by 415, or finds that the body is not JSON.
-	_, refused := err.(*suspect)
-	if _, unsupported := err.(*unsupportedEncoding); !unsupported && (!refused || u.gzipTaken) {
+	known := u.origin.known
+	plainReceipt, plainErr := u.try(ctx, body, false, sent, id)
+	u.plain.took(plainErr, sent)
+	u.origin.known = known // a server is not known by what it says of the same batch
+	if _, nobody := plainErr.(*between); nobody || isNetwork(plainErr) {
 		return sent, len(body), receipt, err
 	}
-	receipt, plainErr := u.try(ctx, body, false, sent, id)
-	if _, again := plainErr.(*suspect); !again {
-		u.plainUntil = now().Add(plainFor)
-	}
-	return sent, len(body), receipt, plainErr
+	return sent, len(body), plainReceipt, plainErr
 }
 
-// unsupportedEncoding is the answer 415 to a compressed batch.
-type unsupportedEncoding struct{ foreign }
+// isNetwork reports whether err is no answer at all.
+func isNetwork(err error) bool {
+	switch err.(type) {
+	case nil, *between, *later, *denied, *suspect, *tooLarge:
+		return false
+	}
+	return true
+}
 
 // unsendable is a sample that JSON has no form for.
 type unsendable struct{ error }
@@ -106,19 +111,27 @@ func (u *Uploader) try(ctx context.Context, body []byte, compress bool, n int, i
 	if err != nil {
 		return wire.Receipt{}, err
 	}
-	receipt, err := judge(resp.StatusCode, resp.Header, answer, n, id, token) // which must not come back in a log
+	receipt, err := classify(resp.StatusCode, resp.Header, answer, n, id, token) // which must not come back in a log
 	if d, ok := err.(*denied); ok && u.Token.trouble != nil {
 		d.why += "; the file with a new one is not used: " + u.Token.trouble.Error()
 	}
-	refused := resp.StatusCode >= 400 && resp.StatusCode < 500 && isEnvelope(resp.Header, answer)
-	u.origin.answered(resp, err == nil || refused)
-	if v, ours := strings.CutPrefix(resp.Header.Get("Server"), "sunspool/"); ours && err == nil {
-		u.version = v
+	between, other := err.(*between)
+	u.origin.answered(resp, err == nil || !other && resp.StatusCode < 500)
+	if other {
+		between.recent = u.origin.recent
 	}
-	if f, ok := err.(*foreign); ok && compress && resp.StatusCode == http.StatusUnsupportedMediaType {
-		return receipt, &unsupportedEncoding{*f}
+	if err == nil {
+		u.version = cmp.Or(resp.Header.Get(wire.VersionHeader), receipt.Version, after(resp.Header.Get("Server"), "sunspool/"), u.version)
 	}
 	return receipt, err
+}
+
+// after returns what follows prefix, "" if text does not begin with it.
+func after(text, prefix string) string {
+	if rest, ok := strings.CutPrefix(text, prefix); ok {
+		return rest
+	}
+	return ""
 }
 
 // zip compresses body. The compressor is kept: it is larger than most batches.

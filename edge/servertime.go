@@ -5,7 +5,6 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"strings"
 	"time"
@@ -112,7 +111,7 @@ func (u *Uploader) do(req *http.Request) (resp *http.Response, answer []byte, er
 	if u.Clock != nil {
 		u.Clock.Hear(resp, asked)
 	}
-	if answer, err = io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1)); err != nil {
+	if answer, err = readAnswer(resp); err != nil {
 		c.close()
 		return nil, nil, fmt.Errorf("answer of the server: %w", err) // it had read the request
 	}

@@ -15,8 +15,9 @@ import (
 const (
 	envelope  = 4 << 10          // bytes of a batch that are not samples, generously
 	sizeFor   = time.Hour        // until a limit that a server taught us is tested by a larger batch
-	plainFor  = 24 * time.Hour   // until compression is tried again on a server that refused it
 	tokenRest = 60 * time.Second // between requests while the token is refused
+	idleFor   = time.Hour        // without a sample, until an empty batch shows that one would be taken
+	quietFor  = time.Minute      // without an accepted sample, in which refused ones are not yet the fault of the server
 )
 
 // errAhead is a server that finds every sample of a batch in the future: then one of the clocks is wrong.
@@ -44,10 +45,10 @@ type Uploader struct {
 	limit      int // the most that the server takes, as far as we know
 	limitBytes int // the same, of a body before it is compressed
 	limitSince time.Time
-	ceiling    ceiling   // of the samples in a batch, by what came to nothing
-	plainUntil time.Time // no compression before
-	gzipTaken  bool      // the server did read a compressed batch
+	ceiling    ceiling // of the samples in a batch, by what came to nothing
+	plain      plain
 	gzip       *gzip.Writer
+	provedAt   time.Time // the last answer by which the server took a batch, an empty one included
 	freshAt    time.Time // when the newest samples went last
 	others     bool      // go next: the newest came to nothing
 	notBefore  time.Time // of the next request, as the server asked
@@ -56,9 +57,10 @@ type Uploader struct {
 	metAt      time.Time // and when
 	company    bool      // what was tried again goes with new samples: refused alone it would be a suspect for long
 
-	origin origin
-	rename rename
-	poison poison
+	origin   origin
+	rename   rename
+	poison   poison
+	oversize oversize
 
 	Requests, Uploaded, Duplicates, Rejected atomic.Int64
 }
@@ -80,14 +82,24 @@ func (u *Uploader) Deliver(ctx context.Context) (more bool, err error) {
 			return false, err
 		}
 	}
+	defer func() { u.poison.Searched.Store(int64(u.poison.hunt.size())) }()
 	if wait := u.notBefore.Sub(now()); wait > 0 {
 		return false, &later{why: "the server asked for time", after: wait}
 	}
 	u.rename.expire()
 	u.poison.future.expire(u.Spool.Redated())
-	b, err := u.next()
-	if err != nil || len(b.records) == 0 {
+	if err := u.trust(0); err != nil { // time heals as well
 		return false, err
+	}
+	b, err := u.next()
+	if err != nil {
+		return false, err
+	}
+	if len(b.records) == 0 {
+		if u.Spool.Ready() > 0 || now().Sub(u.provedAt) < idleFor {
+			return false, nil
+		}
+		return false, u.prove(ctx)
 	}
 	if err := u.send(ctx, b); err != nil {
 		u.others = b.fresh
@@ -98,6 +110,35 @@ func (u *Uploader) Deliver(ctx context.Context) (more bool, err error) {
 	u.resize(len(b.records), more)
 	more, u.company = more && !u.company, false
 	return more, nil
+}
+
+// prove sends an empty batch: the name, the way, the certificate and the token are in order if it is taken, long before
+// the inverter gives a sample.
+func (u *Uploader) prove(ctx context.Context) error {
+	_, _, _, err := u.post(ctx, nil)
+	if _, ok := err.(*suspect); ok { // a server that wants samples has read the token, too
+		err = nil
+	}
+	u.delay(err)
+	if err == nil {
+		u.provedAt = now()
+		u.Backoff.Reset()
+	}
+	return err
+}
+
+// delay leaves the server alone for as long as it asks for.
+func (u *Uploader) delay(err error) {
+	var wait time.Duration
+	switch e := err.(type) {
+	case *later:
+		wait = e.after
+	case *between:
+		wait = e.after
+	}
+	if wait > 0 {
+		u.notBefore = now().Add(wait)
+	}
 }
 
 // next chooses what goes next. The newest samples come first when they are due, so that a reader sees the present
@@ -140,6 +181,11 @@ func (u *Uploader) Wait(err error) time.Duration {
 		return max(jitter(tokenRest), tokenRest)
 	case *tooLarge:
 		return 0 // a smaller batch may pass
+	case *between:
+		if e.tooLarge() && !e.single {
+			return e.after
+		}
+		return max(wait, e.wait())
 	}
 	return wait
 }
@@ -168,11 +214,13 @@ func (u *Uploader) send(ctx context.Context, b batch) error {
 	sent, bytes, receipt, err := u.post(ctx, records)
 	records = records[:sent]
 	u.learn(ctx, sent, err)
+	u.delay(err)
 	switch e := err.(type) {
 	case nil:
 		if b.probe {
 			u.vouch(records[0].Sample.DeviceID)
 		}
+		u.provedAt = now()
 		if err := u.settle(records, receipt); err != nil {
 			return err
 		}
@@ -184,13 +232,13 @@ func (u *Uploader) send(ctx context.Context, b batch) error {
 		poison := Poison{records[0].Seq, "not_encodable", clip(e.Error()), now(), now()}
 		u.poison.charge(poison) // so that it is out of the way even when the quarantine is full
 		return u.giveUp(poison)
-	case *later:
-		if e.after > 0 {
-			u.notBefore = now().Add(e.after)
+	case *between:
+		if e.tooLarge() {
+			u.tooLargeBetween(b, records)
 		}
 	case *tooLarge:
 		if sent == 1 && !b.probe {
-			return u.refused(records, b.hunted, &suspect{"too_large", e.why})
+			return u.refused(records, b.hunted, &suspect{code: "too_large", why: e.why})
 		}
 		u.rename.probe = false
 		u.limit, u.limitBytes, u.limitSince = max(sent/2, 1), bytes/2, now()
@@ -209,17 +257,22 @@ func (u *Uploader) send(ctx context.Context, b batch) error {
 
 // learn adapts the size of batches to what became of one of n samples: an answer, or nothing.
 func (u *Uploader) learn(ctx context.Context, n int, err error) {
-	busy := false
+	busy, usual := false, u.BatchSize
 	switch e := err.(type) {
 	case *later:
 		busy = e.busy
 	case *interrupted:
 		busy = ctx.Err() == nil // else it was us
+	case *between:
+		busy = e.aboutSize()
+		if e.tooLarge() { // it is the size, and a second try is of no use; of a single sample see oversize
+			busy, usual, u.ceiling.lull = n > 1, 0, 0
+		}
 	case nil:
 		u.ceiling.raise(n)
 	}
 	if busy {
-		u.ceiling.lower(n, u.BatchSize)
+		u.ceiling.lower(n, usual)
 		u.size = u.ceiling.of(u.size)
 		if u.ceiling.lull > 0 {
 			u.size = u.ceiling.of(u.BatchSize)
@@ -251,6 +304,7 @@ func (u *Uploader) settle(records []Record, receipt wire.Receipt) error {
 			poisoned = append(poisoned, Poison{r.Seq, rejected.Code, clip(rejected.Detail), now(), now()})
 		}
 	}
+	u.poison.noteRefusals(poisoned, len(stored))
 	kept, err := u.sentence(poisoned, len(stored))
 	if err != nil {
 		return err
@@ -266,6 +320,10 @@ func (u *Uploader) settle(records []Record, receipt wire.Receipt) error {
 		u.poison.forget([]uint64{p.Seq})
 	}
 	u.poison.future.taken(stored)
+	u.oversize.taken(stored)
+	if len(records) > 1 {
+		u.oversize.clear()
+	}
 	if u.Clock != nil {
 		u.Clock.Acquitted(newest)
 	}

@@ -1,0 +1,311 @@
+package edge
+
+import (
+	"bytes"
+	"compress/flate"
+	"compress/gzip"
+	"compress/zlib"
+	"errors"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"sunspool/wire"
+)
+
+// front is something between the edge and the server: it answers by itself where stop says so, by the length of the body
+// on the wire and whether it is compressed.
+type front struct {
+	server *server
+	stop   func(size int, compressed bool) *http.Response
+	passed int // requests
+}
+
+func (f *front) RoundTrip(r *http.Request) (*http.Response, error) {
+	body, _ := io.ReadAll(r.Body)
+	if f.stop != nil {
+		if a := f.stop(len(body), r.Header.Get("Content-Encoding") != ""); a != nil {
+			return a, nil
+		}
+	}
+	f.passed++
+	r.Body = io.NopCloser(bytes.NewReader(body))
+	return f.server.RoundTrip(r)
+}
+
+func page(status int, title string) *http.Response {
+	return &http.Response{StatusCode: status, Header: http.Header{"Content-Type": {"text/html"}, "Server": {"front"}},
+		Body: io.NopCloser(strings.NewReader("<html><head><title>" + title + "</title></head></html>"))}
+}
+
+// bedOf is an edge behind a front, with samples that differ in size.
+func bedOf(t *testing.T, lenient bool) (*Edge, *front) {
+	f := &front{server: &server{t: t, lenient: lenient, stored: map[int64]wire.Sample{}}}
+	e, _, _ := edgeTo(t, f)
+	return e, f
+}
+
+// live adds samples and delivers as the edge does, for so long.
+func (f *front) live(t *testing.T, e *Edge, span time.Duration) {
+	t.Helper()
+	next := time.Now()
+	for end := time.Now().Add(span); time.Now().Before(end); {
+		for ; !next.After(time.Now()); next = next.Add(5 * time.Second) {
+			x := sampleAt(next)
+			for i := range int(next.Unix()/5) % 7 { // some are larger than others
+				x.Values[strings.Repeat("register_", 1+i)] = float64(next.Unix()%100000) / float64(7+i)
+			}
+			if err := e.Spool.Append(&x, When{Quality: Synced}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		more, err := e.deliverOnce(t.Context())
+		wait := e.Every
+		switch {
+		case err != nil:
+			wait = e.Uploader.Wait(err)
+		case more:
+			wait = 0
+		}
+		time.Sleep(wait)
+	}
+}
+
+// arrived checks that everything is on the server and nothing in quarantine, and that the edge knows that all is well.
+func (f *front) arrived(t *testing.T, e *Edge) {
+	t.Helper()
+	if e.Spool.Waiting() > 2 || e.Spool.InQuarantine() > 0 || len(f.server.stored) == 0 {
+		t.Errorf("%d stored, %d waiting, %d in quarantine", len(f.server.stored), e.Spool.Waiting(), e.Spool.InQuarantine())
+	}
+	if s := e.Report.State(); s.Status != StateOK {
+		t.Errorf("the state is %s: %s", s.Status, s.Sentence)
+	}
+}
+
+// What is between does not let compressed bodies pass, whatever it answers to them, from the start or from some time on.
+func TestCompressedBodiesThatDoNotPassAreSentPlain(t *testing.T) {
+	for _, status := range []int{200, 302, 400, 401, 403, 405, 406, 415, 418, 422, 500, 501, 503} {
+		for _, before := range []time.Duration{0, 10 * time.Minute} {
+			synctest.Test(t, func(t *testing.T) {
+				e, f := bedOf(t, true)
+				f.live(t, e, before)
+				f.stop = func(_ int, compressed bool) *http.Response {
+					if compressed {
+						return page(status, "Blocked")
+					}
+					return nil
+				}
+				f.live(t, e, 2*time.Minute)
+				f.arrived(t, e)
+				f.stop = nil
+				f.live(t, e, 2*time.Hour)
+				f.arrived(t, e)
+				if e.Uploader.plain.until.After(time.Now()) {
+					t.Errorf("status %d: it goes plain two hours later", status)
+				}
+				if t.Failed() {
+					t.Fatalf("status %d after %v", status, before)
+				}
+			})
+		}
+	}
+}
+
+// A middlebox cuts the connection of what it cannot read.
+func TestCompressedBodiesThatAreCutOffAreSentPlain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e, f := bedOf(t, true)
+		f.live(t, e, time.Minute)
+		e.Uploader.Client.Transport = tripper(func(r *http.Request) (*http.Response, error) {
+			if r.Header.Get("Content-Encoding") != "" {
+				return nil, &interrupted{errors.New("connection reset by peer")}
+			}
+			return f.RoundTrip(r)
+		})
+		f.live(t, e, 5*time.Minute)
+		f.arrived(t, e)
+	})
+}
+
+// A proxy begins to drop Content-Encoding: the server then says that it cannot read the body, and that is no reason to
+// search for a bad sample.
+func TestDroppedContentEncodingIsFoundOut(t *testing.T) {
+	for _, status := range []int{400, 422} {
+		synctest.Test(t, func(t *testing.T) {
+			e, f := bedOf(t, true)
+			f.live(t, e, 10*time.Minute)
+			f.stop = func(_ int, compressed bool) *http.Response {
+				if compressed {
+					return answer(status, `{"detail":"Request body could not be read.","code":"bad_body"}`)
+				}
+				return nil
+			}
+			f.live(t, e, time.Minute)
+			f.arrived(t, e)
+			if len(e.Uploader.poison.hunt) > 0 || e.Uploader.poison.Suspects.Load() > 0 {
+				t.Error("good samples are suspected")
+			}
+		})
+	}
+}
+
+// Something between refuses large bodies, by a status that does not say so: smaller ones follow.
+func TestLargeBodiesThatDoNotPassAreSentInParts(t *testing.T) {
+	for _, status := range []int{400, 403, 406, 413, 422, 502} {
+		for _, alsoCompressed := range []bool{false, true} {
+			synctest.Test(t, func(t *testing.T) {
+				e, f := bedOf(t, true)
+				fill(t, e.Spool, 3000)
+				f.stop = func(size int, compressed bool) *http.Response {
+					if size > 4000 || compressed && alsoCompressed {
+						return page(status, "Request blocked")
+					}
+					return nil
+				}
+				f.live(t, e, 2*time.Hour)
+				f.arrived(t, e)
+				if t.Failed() {
+					t.Fatalf("status %d, compressed refused %v", status, alsoCompressed)
+				}
+			})
+		}
+	}
+}
+
+// A proxy's limit lies below a single sample, or among them: nothing is given up on its word, what passes is delivered,
+// health says so from the first, and soon after the limit is lifted all is well.
+func TestLimitBelowASampleGivesNothingUp(t *testing.T) {
+	for _, limit := range []int{100, 370} {
+		for _, before := range []time.Duration{0, 10 * time.Minute} {
+			synctest.Test(t, func(t *testing.T) {
+				e, f := bedOf(t, true)
+				f.live(t, e, before)
+				stored := len(f.server.stored)
+				refused, smallest, largest := 0, 1<<20, 0
+				f.stop = func(size int, _ bool) *http.Response {
+					smallest, largest = min(smallest, size), max(largest, size)
+					if size > limit {
+						refused++
+						return page(413, "413 Request Entity Too Large")
+					}
+					return nil
+				}
+				f.live(t, e, time.Minute)
+				if s := e.Report.State(); s.Status != StateBlocked || s.Reasons[0] != "body_limit" || !strings.Contains(s.Next, "client_max_body_size") {
+					t.Errorf("within a minute the state is %s, %v: %s", s.Status, s.Reasons, s.Sentence)
+				}
+				f.live(t, e, 3*time.Hour)
+				passed := len(f.server.stored) - stored
+				t.Logf("limit %d, bodies of %d to %d bytes: %d stored, %d waiting, %d refused", limit, smallest, largest, passed, e.Spool.Waiting(), refused)
+				if e.Spool.InQuarantine() > 0 || limit < smallest != (passed == 0) || refused > 3000 {
+					t.Errorf("%d stored, %d waiting, %d in quarantine, %d requests refused", passed, e.Spool.Waiting(), e.Spool.InQuarantine(), refused)
+				}
+				if s := e.Report.State(); s.Status != StateBlocked || s.Reasons[0] != "body_limit" {
+					t.Errorf("three hours later the state is %s, %v: %s", s.Status, s.Reasons, s.Sentence)
+				}
+				f.stop = nil
+				f.live(t, e, 15*time.Minute)
+				f.arrived(t, e)
+				if t.Failed() {
+					t.Fatalf("limit %d after %v", limit, before)
+				}
+			})
+		}
+	}
+}
+
+// A container restarts behind Traefik: its 404 is no alarm for some minutes, and is one from the start.
+func TestNotFoundAfterAGoodAnswerIsARestart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e, f := bedOf(t, true)
+		gone := func(int, bool) *http.Response {
+			a := answer(404, "404 page not found\n")
+			a.Header.Set("Content-Type", "text/plain; charset=utf-8")
+			return a
+		}
+		f.stop = gone
+		f.live(t, e, time.Minute)
+		if s := e.Report.State(); s.Status != StateBlocked || s.Reasons[0] != "endpoint_identity" {
+			t.Errorf("from the start: %s, %v", s.Status, s.Reasons)
+		}
+		f.stop = nil
+		f.live(t, e, 10*time.Minute)
+		f.stop = gone
+		f.live(t, e, 2*time.Minute)
+		if s := e.Report.State(); s.Status != StateDegraded || s.Reasons[0] != "vps_unreachable" || !strings.Contains(s.Sentence, "404 page not found") {
+			t.Errorf("during a restart: %s, %v: %s", s.Status, s.Reasons, s.Sentence)
+		}
+		f.live(t, e, 15*time.Minute)
+		if s := e.Report.State(); s.Status != StateBlocked || s.Reasons[0] != "endpoint_identity" {
+			t.Errorf("after a quarter of an hour: %s, %v", s.Status, s.Reasons)
+		}
+		f.stop = nil
+		f.live(t, e, 6*time.Minute)
+		f.arrived(t, e)
+	})
+}
+
+// A gateway refuses: the token is not in question, few requests are made, and all arrives soon after it stops.
+func TestGatewaysRefusalIsNotTheTokens(t *testing.T) {
+	for _, status := range []int{401, 403} {
+		synctest.Test(t, func(t *testing.T) {
+			e, f := bedOf(t, true)
+			f.live(t, e, 10*time.Minute)
+			requests := 0
+			f.stop = func(int, bool) *http.Response { requests++; return page(status, "Just a moment...") }
+			f.live(t, e, time.Hour)
+			s := e.Report.State()
+			if s.Status != StateBlocked || s.Reasons[0] != "endpoint_identity" || !strings.Contains(s.Sentence, "Just a moment...") {
+				t.Errorf("the state is %s, %v: %s", s.Status, s.Reasons, s.Sentence)
+			}
+			if requests > 40 {
+				t.Errorf("%d requests in an hour", requests)
+			}
+			f.stop = nil
+			f.live(t, e, 6*time.Minute)
+			f.arrived(t, e)
+		})
+	}
+}
+
+// A proxy compresses answers although nothing asks for it.
+func TestCompressedAnswersAreRead(t *testing.T) {
+	pack := map[string]func(w io.Writer) io.WriteCloser{
+		"gzip":    func(w io.Writer) io.WriteCloser { return gzip.NewWriter(w) },
+		"x-gzip":  func(w io.Writer) io.WriteCloser { return gzip.NewWriter(w) },
+		"deflate": func(w io.Writer) io.WriteCloser { return zlib.NewWriter(w) },
+		"Deflate": func(w io.Writer) io.WriteCloser { z, _ := flate.NewWriter(w, 5); return z }, // raw, as some have it
+	}
+	for encoding, writer := range pack {
+		synctest.Test(t, func(t *testing.T) {
+			e, f := bedOf(t, true)
+			e.Uploader.Client.Transport = tripper(func(r *http.Request) (*http.Response, error) {
+				a, err := f.RoundTrip(r)
+				if err != nil {
+					return nil, err
+				}
+				text, _ := io.ReadAll(a.Body)
+				var b bytes.Buffer
+				w := writer(&b)
+				w.Write(text)
+				w.Close()
+				a.Body = io.NopCloser(&b)
+				a.Header.Set("Content-Encoding", encoding)
+				return a, nil
+			})
+			f.live(t, e, time.Minute)
+			f.arrived(t, e)
+		})
+	}
+	var bomb bytes.Buffer
+	z := gzip.NewWriter(&bomb)
+	z.Write(make([]byte, 50<<20))
+	z.Close()
+	a := &http.Response{Header: http.Header{"Content-Encoding": {"gzip"}}, Body: io.NopCloser(&bomb)}
+	if text, err := readAnswer(a); err != nil || len(text) > maxAnswer+1 {
+		t.Errorf("50 MiB of nothing are unpacked to %d bytes, %v", len(text), err)
+	}
+}
