@@ -34,6 +34,7 @@ type between struct {
 	target  string        // of a redirect: scheme and host
 	after   time.Duration // that it asks for
 	single  bool          // the batch was a single sample
+	atOnce  bool          // something smaller, or another sample, can be tried at once
 	recent  bool          // the server of the API answered here a few minutes ago
 	mention string        // of a client certificate or a challenge, in lower case
 }

@@ -1,6 +1,7 @@
 package edge
 
 import (
+	"cmp"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -12,6 +13,7 @@ type group struct {
 	seqs    map[uint64]struct{}
 	retryAt time.Time
 	tries   int
+	each    time.Duration // between trials; 0 is longer and longer, up to longestRest
 
 	Waiting atomic.Int64 // for the report
 }
@@ -43,7 +45,7 @@ func (g *group) add(seqs []uint64) (fresh bool) {
 }
 
 func (g *group) postpone() {
-	g.retryAt = now().Add(min(suspectRest<<min(g.tries, 10), longestRest))
+	g.retryAt = now().Add(cmp.Or(g.each, min(suspectRest<<min(g.tries, 10), longestRest)))
 	g.tries++
 }
 

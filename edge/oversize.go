@@ -6,34 +6,56 @@ import (
 	"sunspool/health"
 )
 
-// mostOversize is how many samples may be set apart because they are larger than what stands between lets pass. When
-// that many are, and none has passed since, it is not these samples: then the oldest wait like any other.
+// mostOversize is how many samples in a row may be set apart because they are larger than what stands between lets pass.
+// When none has passed meanwhile it is not these samples: the others wait where they are.
 const mostOversize = 10
 
 // oversize are samples that were refused alone, as too large, by something between. That says nothing about them, so they
 // are never given up: they stay out of all batches, so that smaller ones pass, and one is tried again from time to time.
 // When it is taken, or when two samples pass in one request, the limit is another one and all are samples like others.
-type oversize struct{ group }
+type oversize struct {
+	group
+	inRow int // set apart since a sample passed
+}
 
-// tooLarge takes note that something between found a batch of these records too large. What cannot be made smaller is
-// set apart.
-func (u *Uploader) tooLargeBetween(b batch, records []Record) {
+// passed takes note that the server has these samples.
+func (o *oversize) passed(seqs []uint64) {
+	if len(seqs) == 0 {
+		return
+	}
+	o.inRow = 0
+	if o.taken(seqs); len(seqs) > 1 {
+		o.clear()
+	}
+}
+
+// tooLargeBetween takes note that something between found a batch of these records too large. What cannot be made smaller is
+// set apart. It reports whether something else can be tried at once.
+func (u *Uploader) tooLargeBetween(b batch, records []Record) (more bool) {
 	h := &u.poison.hunt
 	switch {
 	case len(records) > 1 && b.hunted:
 		h.refused(len(records))
-	case len(records) > 1 || b.probe:
+		return true
+	case len(records) > 1:
+		return true
+	case b.probe:
 		u.rename.probe = false
 	default:
 		if b.hunted {
 			h.took(1, false)
 		}
 		seq := records[0].Seq
-		if u.oversize.has(seq) || len(u.oversize.seqs) < mostOversize {
+		if u.oversize.has(seq) || u.oversize.inRow < mostOversize {
 			u.poison.forget([]uint64{seq})
-			u.oversize.add([]uint64{seq})
+			u.oversize.each = suspectRest // whoever changes the limit waits for it
+			if u.oversize.add([]uint64{seq}) {
+				u.oversize.inRow++
+				return true
+			}
 		}
 	}
+	return false
 }
 
 // oversized reports samples that something between finds too large.

@@ -73,16 +73,20 @@ func (u *Uploader) encode(records []Record, id string) ([]byte, int, error) {
 		b.Write(sample)
 		n++
 	}
-	rest, err := json.Marshal(struct {
+	rest := struct {
 		ID   string     `json:"batch_id"`
 		Zone string     `json:"tz,omitempty"`
 		Edge *wire.Edge `json:"edge,omitempty"`
-	}{id, u.Zone, u.Describe()})
+	}{ID: id}
+	if len(u.oversize.seqs) == 0 { // else each byte may be the one too many
+		rest.Zone, rest.Edge = u.Zone, u.Describe()
+	}
+	end, err := json.Marshal(rest)
 	if err != nil {
 		return nil, 0, err
 	}
 	b.WriteString("],")
-	b.Write(rest[1:]) // the rest of one object
+	b.Write(end[1:]) // the rest of one object
 	return b.Bytes(), n, nil
 }
 

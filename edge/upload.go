@@ -182,7 +182,7 @@ func (u *Uploader) Wait(err error) time.Duration {
 	case *tooLarge:
 		return 0 // a smaller batch may pass
 	case *between:
-		if e.tooLarge() && !e.single {
+		if e.atOnce {
 			return e.after
 		}
 		return max(wait, e.wait())
@@ -233,9 +233,7 @@ func (u *Uploader) send(ctx context.Context, b batch) error {
 		u.poison.charge(poison) // so that it is out of the way even when the quarantine is full
 		return u.giveUp(poison)
 	case *between:
-		if e.tooLarge() {
-			u.tooLargeBetween(b, records)
-		}
+		e.atOnce = e.tooLarge() && u.tooLargeBetween(b, records)
 	case *tooLarge:
 		if sent == 1 && !b.probe {
 			return u.refused(records, b.hunted, &suspect{code: "too_large", why: e.why})
@@ -320,10 +318,7 @@ func (u *Uploader) settle(records []Record, receipt wire.Receipt) error {
 		u.poison.forget([]uint64{p.Seq})
 	}
 	u.poison.future.taken(stored)
-	u.oversize.taken(stored)
-	if len(records) > 1 {
-		u.oversize.clear()
-	}
+	u.oversize.passed(stored)
 	if u.Clock != nil {
 		u.Clock.Acquitted(newest)
 	}
