@@ -2,6 +2,7 @@ package edge
 
 import (
 	"fmt"
+	"time"
 
 	"sunspool/health"
 )
@@ -15,8 +16,12 @@ const mostOversize = 10
 // When it is taken, or when two samples pass in one request, the limit is another one and all are samples like others.
 type oversize struct {
 	group
-	inRow int // set apart since a sample passed
+	inRow     int       // set apart since a sample passed
+	bareUntil time.Time // batches are samples alone: each byte may be the one too many
 }
+
+// bare reports whether batches go without the words about the edge.
+func (o *oversize) bare() bool { return now().Before(o.bareUntil) }
 
 // passed takes note that the server has these samples.
 func (o *oversize) passed(seqs []uint64) {
@@ -38,6 +43,9 @@ func (u *Uploader) tooLargeBetween(b batch, records []Record) (more bool) {
 		h.refused(len(records))
 		return true
 	case len(records) > 1:
+		return true
+	case !u.oversize.bare():
+		u.oversize.bareUntil = now().Add(plainFor)
 		return true
 	case b.probe:
 		u.rename.probe = false

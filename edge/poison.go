@@ -311,8 +311,10 @@ func refusing(e *Edge) *health.Fault {
 		Next: "nothing yet: a sample that is refused three times within 10 min is put into quarantine, the others are delivered"}
 }
 
-// retryAll makes all suspects due: what made the server refuse so much is gone.
+// retryAll makes all suspects due, and what was searched is samples like others: what made the server refuse so much is
+// gone.
 func (p *poison) retryAll() {
+	p.hunt = nil
 	for _, s := range p.suspects {
 		s.retryAt = now()
 	}

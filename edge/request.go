@@ -78,7 +78,7 @@ func (u *Uploader) encode(records []Record, id string) ([]byte, int, error) {
 		Zone string     `json:"tz,omitempty"`
 		Edge *wire.Edge `json:"edge,omitempty"`
 	}{ID: id}
-	if len(u.oversize.seqs) == 0 { // else each byte may be the one too many
+	if !u.oversize.bare() {
 		rest.Zone, rest.Edge = u.Zone, u.Describe()
 	}
 	end, err := json.Marshal(rest)

@@ -1,0 +1,166 @@
+package edge
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"sunspool/wire"
+)
+
+// Before the inverter has given a sample an empty batch shows whether name, way, certificate and token are in order.
+func TestEmptyBatchProvesTheServerBeforeTheFirstSample(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e, f := bedOf(t, true)
+		f.server.refuse = func(int) *http.Response { return answer(401, `{"detail":"Invalid or expired token."}`) }
+		deliver := func(span time.Duration) {
+			for end := time.Now().Add(span); time.Now().Before(end); {
+				_, err := e.deliverOnce(t.Context())
+				wait := e.Every
+				if err != nil {
+					wait = e.Uploader.Wait(err)
+				}
+				time.Sleep(wait)
+			}
+		}
+		deliver(10 * time.Minute)
+		if s := e.Report.State(); s.Status != StateBlocked || s.Reasons[0] != "credential" {
+			t.Errorf("a wrong token gives %s, %v", s.Status, s.Reasons)
+		}
+		if n := len(f.server.requests); n == 0 || n > 11 {
+			t.Errorf("%d requests in ten minutes", n)
+		}
+		f.server.refuse = nil
+		deliver(3 * time.Minute)
+		if s := e.Report.State(); s.Status != StateOK {
+			t.Errorf("the right token gives %s: %s", s.Status, s.Sentence)
+		}
+		before := len(f.server.requests)
+		deliver(6 * time.Hour)
+		if n := len(f.server.requests) - before; n < 5 || n > 7 {
+			t.Errorf("%d requests in six hours without a sample, want one an hour", n)
+		}
+		if len(f.server.stored) != 0 {
+			t.Error("something was stored")
+		}
+	})
+	synctest.Test(t, func(t *testing.T) { // a server that does not take an empty one is there all the same
+		e, f := bedOf(t, false)
+		f.server.refuse = func(n int) *http.Response {
+			if n == 0 {
+				return answer(422, `{"detail":[{"type":"too_short","loc":["body","samples"],"msg":"List should have at least 1 item"}]}`)
+			}
+			return nil
+		}
+		for range 10 {
+			e.deliverOnce(t.Context())
+			time.Sleep(e.Every)
+		}
+		if s := e.Report.State(); s.Status != StateOK || len(f.server.requests) > 2 {
+			t.Errorf("%s, %d requests", s.Sentence, len(f.server.requests))
+		}
+	})
+}
+
+// A server that does not take a sample because of a null is named from the first refusal on, and what it takes is
+// delivered meanwhile.
+func TestRefusedSamplesAreNamedFromTheFirst(t *testing.T) {
+	for _, lenient := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			e, f := bedOf(t, lenient)
+			f.live(t, e, time.Minute)
+			null := false
+			f.server.bad = func(wire.Sample) string {
+				if null {
+					return "float_type"
+				}
+				return ""
+			}
+			null = true
+			f.live(t, e, 30*time.Second)
+			if s := e.Report.State(); s.Status == StateOK || !strings.Contains(s.Sentence, "float_type") {
+				t.Errorf("lenient %v: half a minute after the first refusal the state is %s: %s", lenient, s.Status, s.Sentence)
+			}
+			f.live(t, e, 5*time.Minute)
+			broken := false
+			for _, l := range e.Report.Chain.Status() {
+				broken = broken || l.Name == "vps" && l.Code == "batch_refused"
+			}
+			if s := e.Report.State(); s.Status == StateOK || !broken && s.Reasons[0] != "schema_mismatch" {
+				t.Errorf("lenient %v: while everything is refused the state is %s, %v: %s", lenient, s.Status, s.Reasons, s.Sentence)
+			}
+			if e.Spool.InQuarantine() > 0 {
+				t.Errorf("lenient %v: %d in quarantine of a server that takes nothing", lenient, e.Spool.InQuarantine())
+			}
+			null = false
+			f.live(t, e, 70*time.Minute)
+			f.arrived(t, e)
+		})
+	}
+}
+
+// What made the server refuse so much is mended: a minute later, when good answers came, nothing speaks of it any more.
+func TestBreakerForgetsWhenTheServerIsWell(t *testing.T) {
+	for _, lenient := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			e, f := bedOf(t, lenient)
+			e.Uploader.Fresh = e.Every
+			bad := true
+			f.server.bad = func(wire.Sample) string {
+				if bad {
+					return "missing"
+				}
+				return ""
+			}
+			f.live(t, e, 3*time.Hour)
+			if s := e.Report.State(); s.Status != StateBlocked || s.Reasons[0] != "schema_mismatch" {
+				t.Fatalf("lenient %v: after three hours the state is %s, %v: %s", lenient, s.Status, s.Reasons, s.Sentence)
+			}
+			bad = false
+			f.live(t, e, 5*time.Minute) // until it is asked again
+			accepted := time.Now()
+			for e.Report.State().Status == StateBlocked {
+				f.live(t, e, 10*time.Second)
+				if time.Since(accepted) > 3*time.Minute {
+					t.Fatalf("lenient %v: %v after good answers: %s", lenient, time.Since(accepted), e.Report.State().Sentence)
+				}
+			}
+			f.live(t, e, 15*time.Minute)
+			f.arrived(t, e)
+		})
+	}
+}
+
+// The brake forgets by time alone, too, and does not while refusals go on.
+func TestBreakerForgetsAfterAnHour(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var b brake
+		b.refused(tooMany + 1)
+		time.Sleep(59 * time.Minute)
+		if b.forget() || !b.on() {
+			t.Error("it is off before an hour is over")
+		}
+		b.again()
+		time.Sleep(59 * time.Minute)
+		if b.forget() || !b.on() {
+			t.Error("a refusal did not prolong it")
+		}
+		time.Sleep(2 * time.Minute)
+		if !b.forget() || b.on() {
+			t.Error("it is on an hour later")
+		}
+		b.refused(tooMany + 1)
+		b.good()
+		b.good()
+		time.Sleep(2 * time.Minute)
+		if b.forget() {
+			t.Error("two good answers are enough")
+		}
+		b.good()
+		if !b.forget() || b.on() {
+			t.Error("three good answers and a minute are not enough")
+		}
+	})
+}
