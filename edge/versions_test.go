@@ -2,6 +2,9 @@ package edge
 
 import (
 	"fmt"
+	"io"
+	"net/http"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -107,4 +110,61 @@ func TestVersionThatComesBackIsAskedAgainADayLater(t *testing.T) {
 			t.Errorf("%d in quarantine, %d of %d stored", n, len(s.stored), at)
 		}
 	})
+}
+
+// Caddy as shipped removes Server and nginx writes its own: the version of the server comes all the same, and what an
+// older one refused is tried again.
+func TestVersionComesThroughProxies(t *testing.T) {
+	for name, rewrite := range map[string]func(a *http.Response, version string){
+		"nothing between": func(a *http.Response, version string) { a.Header.Set("Server", "sunspool/"+version) },
+		"nginx writes its own Server": func(a *http.Response, version string) {
+			a.Header.Set("Server", "nginx")
+			a.Header.Set(wire.VersionHeader, version)
+		},
+		"only the body passes": func(a *http.Response, version string) {
+			text, _ := io.ReadAll(a.Body)
+			a.Body = io.NopCloser(strings.NewReader(strings.Replace(string(text), "{", `{"server_version":"`+version+`",`, 1)))
+		},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			version, bad := "9.9.1", true
+			s := &server{lenient: true, bad: func(x wire.Sample) string {
+				if bad && place(x) == 3 {
+					return "out_of_range"
+				}
+				return ""
+			}}
+			u := uploaderTo(t, s)
+			u.Client.Transport = tripper(func(r *http.Request) (*http.Response, error) {
+				a, err := s.RoundTrip(r)
+				if err == nil {
+					rewrite(a, version)
+				}
+				return a, err
+			})
+			made := fill(t, u.Spool, 10)
+			at := noon.Add(time.Hour)
+			live := func(samples int) {
+				for range samples {
+					x := sampleAt(at)
+					if err := u.Spool.Append(&x, When{Quality: Synced}); err != nil {
+						t.Fatal(err)
+					}
+					made, at = append(made, x), at.Add(10*time.Minute)
+					drain(t, u, time.Minute)
+					time.Sleep(10 * time.Minute)
+				}
+			}
+			live(12)
+			if u.Spool.InQuarantine() != 1 {
+				t.Fatalf("%s: %d in quarantine, want 1", name, u.Spool.InQuarantine())
+			}
+			version, bad = "9.9.2", false
+			live(12)
+			conserved(t, u, s, made)
+			if u.Spool.InQuarantine() != 0 || len(s.stored) != len(made) {
+				t.Errorf("%s: after an update of the server %d are in quarantine, %d of %d stored", name, u.Spool.InQuarantine(), len(s.stored), len(made))
+			}
+		})
+	}
 }
