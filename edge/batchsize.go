@@ -1,6 +1,7 @@
 package edge
 
 import (
+	"context"
 	"time"
 
 	"sunspool/wire"
@@ -72,4 +73,29 @@ func (c *ceiling) of(n int) int {
 		return min(n, c.most)
 	}
 	return n
+}
+
+// learn adapts the size of batches to what became of one of n samples: an answer, or nothing.
+func (u *Uploader) learn(ctx context.Context, n int, err error) {
+	busy, usual := false, u.BatchSize
+	switch e := err.(type) {
+	case *later:
+		busy = e.busy
+	case *interrupted:
+		busy = ctx.Err() == nil // else it was us
+	case *between:
+		busy = e.aboutSize()
+		if e.tooLarge() { // it is the size, and a second try is of no use; of a single sample see oversize
+			busy, usual, u.ceiling.lull = n > 1, 0, 0
+		}
+	case nil:
+		u.ceiling.raise(n)
+	}
+	if busy {
+		u.ceiling.lower(n, usual)
+		u.size = u.ceiling.of(u.size)
+		if u.ceiling.lull > 0 {
+			u.size = u.ceiling.of(u.BatchSize)
+		}
+	}
 }

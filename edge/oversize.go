@@ -13,23 +13,26 @@ const mostOversize = 10
 
 // oversize are samples that were refused alone, as too large, by something between. That says nothing about them, so they
 // are never given up: they stay out of all batches, so that smaller ones pass, and one is tried again from time to time.
-// When it is taken, or when two samples pass in one request, the limit is another one and all are samples like others.
+// When it is taken, or a request that is as large, or one of two samples, the limit is another one and all are samples
+// like others.
 type oversize struct {
 	group
 	inRow     int       // set apart since a sample passed
+	smallest  int       // body that was refused, in bytes on the wire
 	bareUntil time.Time // batches are samples alone: each byte may be the one too many
 }
 
 // bare reports whether batches go without the words about the edge.
 func (o *oversize) bare() bool { return now().Before(o.bareUntil) }
 
-// passed takes note that the server has these samples.
-func (o *oversize) passed(seqs []uint64) {
+// passed takes note that the server has these samples, of a body of so many bytes. If one of that size was refused before,
+// the limit is another one.
+func (o *oversize) passed(seqs []uint64, size int) {
 	if len(seqs) == 0 {
 		return
 	}
 	o.inRow = 0
-	if o.taken(seqs); len(seqs) > 1 {
+	if o.taken(seqs); len(seqs) > 1 || size >= o.smallest {
 		o.clear()
 	}
 }
@@ -50,6 +53,9 @@ func (u *Uploader) tooLargeBetween(b batch, records []Record) (more bool) {
 	case b.probe:
 		u.rename.probe = false
 	default:
+		if len(u.oversize.seqs) == 0 || u.onWire < u.oversize.smallest {
+			u.oversize.smallest = u.onWire
+		}
 		if b.hunted {
 			h.took(1, false)
 		}

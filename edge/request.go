@@ -111,6 +111,7 @@ func (u *Uploader) try(ctx context.Context, body []byte, compress bool, n int, i
 		req.Header.Set("Content-Encoding", "gzip")
 	}
 	u.Requests.Add(1)
+	u.onWire = len(body)
 	resp, answer, err := u.do(req)
 	if err != nil {
 		return wire.Receipt{}, err

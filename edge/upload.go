@@ -48,6 +48,7 @@ type Uploader struct {
 	ceiling    ceiling // of the samples in a batch, by what came to nothing
 	plain      plain
 	gzip       *gzip.Writer
+	onWire     int       // bytes of the last request's body
 	provedAt   time.Time // the last answer by which the server took a batch, an empty one included
 	freshAt    time.Time // when the newest samples went last
 	others     bool      // go next: the newest came to nothing
@@ -253,31 +254,6 @@ func (u *Uploader) send(ctx context.Context, b batch) error {
 	return err
 }
 
-// learn adapts the size of batches to what became of one of n samples: an answer, or nothing.
-func (u *Uploader) learn(ctx context.Context, n int, err error) {
-	busy, usual := false, u.BatchSize
-	switch e := err.(type) {
-	case *later:
-		busy = e.busy
-	case *interrupted:
-		busy = ctx.Err() == nil // else it was us
-	case *between:
-		busy = e.aboutSize()
-		if e.tooLarge() { // it is the size, and a second try is of no use; of a single sample see oversize
-			busy, usual, u.ceiling.lull = n > 1, 0, 0
-		}
-	case nil:
-		u.ceiling.raise(n)
-	}
-	if busy {
-		u.ceiling.lower(n, usual)
-		u.size = u.ceiling.of(u.size)
-		if u.ceiling.lull > 0 {
-			u.size = u.ceiling.of(u.BatchSize)
-		}
-	}
-}
-
 // settle acts on a receipt for records. Our own server says of each sample whether it took it: no search is needed.
 func (u *Uploader) settle(records []Record, receipt wire.Receipt) error {
 	verdict := make(map[int]wire.Rejection, len(receipt.Rejected))
@@ -318,7 +294,7 @@ func (u *Uploader) settle(records []Record, receipt wire.Receipt) error {
 		u.poison.forget([]uint64{p.Seq})
 	}
 	u.poison.future.taken(stored)
-	u.oversize.passed(stored)
+	u.oversize.passed(stored, u.onWire)
 	if u.Clock != nil {
 		u.Clock.Acquitted(newest)
 	}
