@@ -156,7 +156,7 @@ func rejectionCode(status int, body []byte) (code string, whole bool) {
 	return cmp.Or(code, "status_"+strconv.Itoa(status)), true
 }
 
-// quote says what a server answered, fit for a log: its own explanation, one line, printable, short. A body that is no
+// quote returns what a server answered, fit for a log: its own explanation, one line, printable, short. A body that is no
 // explanation is not repeated: it may hold anything, what we sent included.
 func quote(status int, body []byte, secrets ...string) string {
 	var p struct {
@@ -168,7 +168,28 @@ func quote(status int, body []byte, secrets ...string) string {
 	case json.Unmarshal(body, &p) != nil || len(p.Detail) == 0:
 		return fmt.Sprintf("status %d, %d bytes without an explanation", status, len(body))
 	}
-	return fmt.Sprintf("status %d %s", status, quoteText(string(p.Detail), secrets))
+	return fmt.Sprintf("status %d %s", status, quoteText(explanation(p.Detail), secrets))
+}
+
+// explanation puts the detail of a refusal into words: a text, or the first of a list of what is wrong where.
+func explanation(detail json.RawMessage) string {
+	var text string
+	if json.Unmarshal(detail, &text) == nil {
+		return text
+	}
+	var fields []wire.FieldError
+	if json.Unmarshal(detail, &fields) != nil || len(fields) == 0 || fields[0].Msg == "" {
+		return string(detail)
+	}
+	var place []string
+	for _, part := range fields[0].Loc {
+		place = append(place, fmt.Sprint(part))
+	}
+	text = fmt.Sprintf("%s: %s (%s)", strings.Join(place, "."), fields[0].Msg, fields[0].Type)
+	if n := len(fields) - 1; n > 0 {
+		text += fmt.Sprintf(", and %d more", n)
+	}
+	return text
 }
 
 // quoteText repeats what a server sent, whichever part of its answer it is: without the secrets, printable, and short.

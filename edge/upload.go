@@ -117,6 +117,10 @@ func (u *Uploader) Deliver(ctx context.Context) (more bool, err error) {
 // the inverter gives a sample.
 func (u *Uploader) prove(ctx context.Context) error {
 	_, _, _, err := u.post(ctx, nil)
+	if b, ok := err.(*between); ok && b.tooLarge() && !u.oversize.bare() {
+		u.oversize.bareUntil = now().Add(plainFor)
+		b.atOnce = true
+	}
 	if _, ok := err.(*suspect); ok { // a server that wants samples has read the token, too
 		err = nil
 	}
