@@ -232,9 +232,9 @@ func (e *between) fault() *health.Fault {
 	case strings.Contains(e.mention, "ssl certificate"), strings.Contains(e.mention, "client certificate"):
 		f.Next = "switch the demand for a client certificate off for /v1/: the edge has none"
 	case e.status == http.StatusUnauthorized, e.status == http.StatusForbidden, e.status == http.StatusNotAcceptable, e.status == http.StatusBadRequest:
-		f.Next = "let what stands between (proxy, firewall, login) pass POST /v1/ingest to the server without a password or a check of its own; the token is not in question"
+		f.Next = "let what stands between (proxy, firewall, login) pass POST /v1/ingest to the server without a password or a check of its own; this is no verdict on the token"
 		if strings.Contains(e.mention, "cloudflare") {
-			f.Next = "let Cloudflare pass /v1/* without challenge and firewall (a rule that skips them); the token is not in question"
+			f.Next = "let Cloudflare pass /v1/* without challenge and firewall (a rule that skips them); this is no verdict on the token"
 		}
 	}
 	return f

@@ -114,7 +114,7 @@ func TestWhatAnsweredIsNamed(t *testing.T) {
 		"nginx deny all": {403, with(html, "Server", "nginx/1.22.1"), "<html><head><title>403 Forbidden</title></head>", "endpoint_identity",
 			[]string{"403, text/html, server: nginx/1.22.1", "403 Forbidden", "pass POST /v1/ingest"}},
 		"basic auth":    {401, with(html, "Www-Authenticate", "Basic"), "<title>401 Authorization Required</title>", "endpoint_identity", []string{"401", "without a password"}},
-		"a gateway":     {401, http.Header{"Content-Type": {"application/json"}}, `{"message":"Unauthorized"}`, "endpoint_identity", []string{"Unauthorized", "the token is not in question"}},
+		"a gateway":     {401, http.Header{"Content-Type": {"application/json"}}, `{"message":"Unauthorized"}`, "endpoint_identity", []string{"Unauthorized", "no verdict on the token"}},
 		"problem+json":  {403, http.Header{"Content-Type": {"application/problem+json"}}, `{"title":"Forbidden","detail":"blocked by policy"}`, "endpoint_identity", []string{"blocked by policy"}},
 		"a redirect":    {301, with(html, "Location", "https://www.example.com/v1/ingest"), "", "endpoint_identity", []string{"redirects to https://www.example.com", "VPS_BASE_URL"}},
 		"a login page":  {302, with(html, "Location", "http://portal.example.net/login?back=x"), "", "endpoint_identity", []string{"redirects to http://portal.example.net", "login page"}},
