@@ -37,8 +37,9 @@ type Clock struct {
 	since   time.Duration
 
 	mu     sync.Mutex
-	anchor anchor   // of this boot
-	doubt  anchor   // what the kernel vouches for although newer samples exist
+	anchor anchor // of this boot
+	doubt  anchor // what the kernel vouches for although newer samples exist
+	dates  serverDates
 	heard  *hearing // since the last Check
 	said   *hearing // the last of all
 	ahead  ahead
@@ -49,7 +50,7 @@ const (
 	jump      = 50 * time.Millisecond // an anchor stays until a better one differs by this: the kernel slews its clock all the time
 	bracket   = 10 * time.Millisecond // that reading both clocks may take, to be one instant
 	patience  = 10 * time.Minute      // without a time server, until our own server is asked
-	longest   = 10 * time.Second      // that its answer may take
+	prompt    = 2 * time.Second       // an answer within this, from its connection on, has a Date that counts
 	dateSlack = 2 * time.Second       // a Date has whole seconds, and may come from a proxy
 	mostDrift = 2000                  // a clock left alone is off by less than this part of the time, which is 500 ppm
 	tolerance = 5 * time.Minute       // that a clock may lie behind the newest sample
@@ -237,6 +238,12 @@ func (c *Clock) unsynced() error {
 	if c.doubt.set() {
 		f.Why = fmt.Sprintf("this host's clock says %s, but there are samples of %s; it is believed after 10 min, or when our server agrees",
 			c.doubt.at(c.doubt.Taken).Format(time.RFC3339), c.Spool.Newest().UTC().Format(time.RFC3339))
+	}
+	c.mu.Lock()
+	slow := c.dates.slow
+	c.mu.Unlock()
+	if slow > 0 {
+		f.Why += fmt.Sprintf("; its last answer took %.1f s, longer than the %v after which its time is not used", slow.Seconds(), prompt)
 	}
 	return f
 }

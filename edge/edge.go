@@ -183,10 +183,8 @@ func (e *Edge) deliver(ctx context.Context) {
 func (e *Edge) deliverOnce(ctx context.Context) (more bool, err error) {
 	before := e.Uploader.Uploaded.Load()
 	err = protect(func() error {
-		if e.Clock.Wanted() {
-			if err := e.Uploader.ask(ctx); err != nil {
-				return err
-			}
+		if err := e.Uploader.askTime(ctx); err != nil {
+			return err
 		}
 		more, err = e.Uploader.Deliver(ctx)
 		return err
