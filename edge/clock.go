@@ -32,8 +32,9 @@ type Clock struct {
 	Spool *Spool
 	Log   *slog.Logger
 
-	boot    uint32 // number of this boot in the spool, 0 until it is known
-	refuted anchor // what the kernel vouched for and our server did not
+	boot    uint32    // number of this boot in the spool, 0 until it is known
+	file    time.Time // when the spool's file was replaced last before that
+	refuted anchor    // what the kernel vouched for and our server did not
 	since   time.Duration
 
 	mu     sync.Mutex
@@ -166,9 +167,11 @@ func (c *Clock) adopt(a anchor, up time.Duration) error {
 	return nil
 }
 
-// join learns the number of this boot and the anchor that an earlier process left.
+// join finds the number of this boot in the spool and the anchor that an earlier process left: once, and again when the
+// spool's file was replaced, which then knows neither.
 func (c *Clock) join(up time.Duration) error {
-	if c.boot != 0 {
+	file := c.Spool.Opening().At
+	if c.boot != 0 && file.Equal(c.file) {
 		return nil
 	}
 	boot, a, err := c.Spool.Join(c.Host.BootID, up)
@@ -178,8 +181,14 @@ func (c *Clock) join(up time.Duration) error {
 	if a.Quality == Believed && !c.Trust {
 		a = anchor{} // it was, but is not any more
 	}
+	if ours := c.anchor; ours.set() && !a.set() {
+		if err := c.Spool.Anchor(boot, ours); err != nil {
+			return err
+		}
+		a = ours
+	}
 	c.mu.Lock()
-	c.boot, c.anchor = boot, a
+	c.boot, c.anchor, c.file = boot, a, file
 	c.mu.Unlock()
 	return nil
 }

@@ -72,13 +72,15 @@ func (s *Spool) join(tx *bolt.Tx, same func(last boot) bool, id string) (n uint3
 	return uint32(number), anchor{}, putBoot(boots, uint32(number), boot{ID: id})
 }
 
-// numberBoot gives a sample the number of its boot, if the disk took nothing when its clock asked for that: what is
-// stored without it could not be told from a sample of an earlier boot.
+// numberBoot gives a sample the number of its boot in this file, if it has none or that of another file: the disk took
+// nothing when its clock asked for the number, or the file was replaced since. What is stored under a wrong number would
+// be dated with another boot.
 func (s *Spool) numberBoot(tx *bolt.Tx, w *When) (err error) {
-	if w.Boot == 0 && w.id != "" {
-		id := w.id // what was made before the last anchor of this boot is of this boot as well
-		w.Boot, _, err = s.join(tx, func(last boot) bool { return last.ID == id }, id)
+	if w.id == "" || w.Boot != 0 && decodeBoot(tx.Bucket(bootsBucket).Get(seqKey(uint64(w.Boot)))).ID == w.id {
+		return nil
 	}
+	id := w.id // what was made before the last anchor of this boot is of this boot as well
+	w.Boot, _, err = s.join(tx, func(last boot) bool { return last.ID == id }, id)
 	return err
 }
 
