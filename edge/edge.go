@@ -108,8 +108,8 @@ func (e *Edge) collect(ctx context.Context) {
 		}
 		err := protect(func() error { return e.poll(ctx) })
 		e.turn.give()
-		if ctx.Err() != nil {
-			return
+		if ctx.Err() != nil && !e.Report.hasSample() {
+			return // it was cut off
 		}
 		e.Report.polled(err)
 		e.inverter.Report(err)

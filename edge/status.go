@@ -69,7 +69,7 @@ func (r *Report) metrics() *prometheus.Registry {
 type missing struct{ r *Report }
 
 var (
-	missingDesc = prometheus.NewDesc("sunspool_edge_samples_not_made_total", "Polls without a sample, by reason.", []string{"reason"}, nil)
+	missingDesc = prometheus.NewDesc("sunspool_edge_samples_not_made_total", "Polls without a sample, by reason: of polls_total, all but those that gave one.", []string{"reason"}, nil)
 	lostDesc    = prometheus.NewDesc("sunspool_edge_samples_lost_total", "Samples that were made but never reached the disk, by reason.", []string{"reason"}, nil)
 	linkDesc    = prometheus.NewDesc("sunspool_edge_link_ok", "1 while the link is not broken.", []string{"link"}, nil)
 )
