@@ -149,6 +149,7 @@ func (e *Edge) poll(ctx context.Context) error {
 	}
 	e.Inverter.Recovered()
 	sample.DeviceID, sample.Time = e.DeviceID, at
+	e.night.rated(1000 * sample.Values["nominal_power"])
 	e.night.sampled(now(), sample.PVPowerW, e.Inverter.SleepsAtNight())
 	e.Report.measured()
 	e.turn.give() // a disk that hangs keeps the other inverters from nothing

@@ -77,6 +77,9 @@ func TestPollsAreSamplesAndReasons(t *testing.T) {
 				}
 				h := e.Report.Now()
 				accounted(t, "at the end", h)
+				if want := map[string]float64{"SH10RT": 10_000, "SG5.0RS": 5000}[c.model]; e.night.kept.RatedW != want {
+					t.Errorf("its rated power is %v W, want %v W", e.night.kept.RatedW, want)
+				}
 				if h.Polls < 5000 || h.Counts["samples_total"] < 1000 || len(h.Missing) < 4 || h.RAMOnly != 0 {
 					t.Errorf("the test tests little: %d polls, %d samples, %d in memory, not made %v", h.Polls, h.Counts["samples_total"], h.RAMOnly, h.Missing)
 				}
