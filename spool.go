@@ -96,11 +96,11 @@ func (q quarantineCommand) table(ctx context.Context, file string, stdout io.Wri
 			fmt.Fprintln(w, "NUMBER\tTIME\tDEVICE\tCODE\tFIRST REFUSED\tLAST REFUSED\tDETAIL")
 		}
 		for _, s := range samples {
-			at := "unknown"
+			var at time.Time
 			if s.Time != nil {
-				at = s.Time.Format(time.RFC3339)
+				at = *s.Time
 			}
-			fmt.Fprintf(w, "%d\t%s\t%s\t%s\t%s\t%s\t%s\n", s.Number, at, cmp.Or(s.Device, "unknown"), s.Code, s.First.Format(time.RFC3339), s.Last.Format(time.RFC3339), s.Detail)
+			fmt.Fprintf(w, "%d\t%s\t%s\t%s\t%s\t%s\t%s\n", s.Number, instant(at), cmp.Or(s.Device, "unknown"), s.Code, instant(s.First), instant(s.Last), s.Detail)
 			codes[s.Code]++
 		}
 		total += len(samples)
@@ -119,4 +119,12 @@ func (q quarantineCommand) table(ctx context.Context, file string, stdout io.Wri
 	}
 	_, err = fmt.Fprintln(stdout, summary)
 	return err
+}
+
+// instant is a time for people.
+func instant(t time.Time) string {
+	if t.IsZero() {
+		return "unknown"
+	}
+	return t.Format(time.RFC3339)
 }

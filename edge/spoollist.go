@@ -29,8 +29,8 @@ type QuarantinedSample struct {
 	Device string     `json:"device_id,omitempty"`
 	Code   string     `json:"code"`             // of the refusal
 	Detail string     `json:"detail,omitempty"` // the server's explanation, printable and short
-	First  time.Time  `json:"first_refused"`
-	Last   time.Time  `json:"last_refused"`
+	First  time.Time  `json:"first_refused,omitzero"`
+	Last   time.Time  `json:"last_refused,omitzero"`
 }
 
 // quarantinePage is what the status socket answers to /quarantine?after=NUMBER: some of the samples, in the order of their
