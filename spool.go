@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"os"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -24,19 +25,32 @@ type spoolCommand struct {
 
 // spoolFiles are the spools that a command is about.
 type spoolFiles struct {
-	Files    []string `arg:"" optional:"" help:"Spools. Default: $SPOOL_PATH and what belongs to it by DEVICE_ID, or those of the package's edge."`
+	Files    []string `arg:"" optional:"" help:"Spools. Default: $SPOOL_PATH and what belongs to it by DEVICE_ID, or those of the package's or the image's edge."`
 	Path     string   `name:"spool-path" env:"SPOOL_PATH" hidden:""`
 	DeviceID string   `name:"device-id" env:"DEVICE_ID" hidden:""`
 }
 
-func (f spoolFiles) all() []string {
+// imageSpool is the spool of the edge in a container.
+const imageSpool = "/data/spool.db"
+
+func (f spoolFiles) all() []string { return f.of(systemd.PackagedSpool, imageSpool) }
+
+// of returns the spools where those of a package and of an image have these paths.
+func (f spoolFiles) of(packaged, image string) []string {
 	switch {
 	case len(f.Files) > 0:
 		return f.Files
 	case f.Path != "":
 		return edge.SpoolsOf(f.Path, f.DeviceID)
+	case !exists(packaged) && exists(image):
+		return edge.SpoolsOf(image, f.DeviceID)
 	}
-	return edge.SpoolsBeside(systemd.PackagedSpool)
+	return edge.SpoolsBeside(packaged)
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
 }
 
 type countCommand struct {
