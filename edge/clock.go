@@ -168,7 +168,7 @@ func (c *Clock) adopt(a anchor, up time.Duration) error {
 }
 
 // join finds the number of this boot in the spool and the anchor that an earlier process left: once, and again when the
-// spool's file was replaced, which then knows neither.
+// spool's file was replaced, because the new one has neither.
 func (c *Clock) join(up time.Duration) error {
 	file := c.Spool.Opening().At
 	if c.boot != 0 && file.Equal(c.file) {

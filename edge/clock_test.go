@@ -123,7 +123,7 @@ func (w *world) polls(n int) {
 	}
 }
 
-// hear is two answers of our server, which knows the time but for off, and took a while for each.
+// hear is two answers of our server, whose clock is off by so much and which took so long for each.
 func (w *world) hear(off, took time.Duration) {
 	w.answer(off, took)
 	w.answer(off, took)

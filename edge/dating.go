@@ -212,7 +212,7 @@ func stretchesOf(undated *bolt.Bucket) (all []stretch) {
 	return all
 }
 
-// stamp gives up to most of the oldest held samples the times that the anchors of their boots say, in one transaction, and
+// stamp gives up to most of the oldest held samples the times that the anchors of their boots give, in one transaction, and
 // reports whether there are more. The boots have anchors.
 func (s *Spool) stamp(most int) (more bool, err error) {
 	err = s.do(func() error {

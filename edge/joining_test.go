@@ -158,7 +158,7 @@ func (w *world) vanish() {
 	clear(w.made)
 }
 
-// A spool that is replaced while the edge runs does not know the boots: the present one gets a number in it, what is in
+// A spool that is replaced while the edge runs has no boots: the present one gets a number in it, what is in
 // memory gets the same, and its anchor is kept for the next process.
 func TestBootIsKnownToASpoolThatWasReplaced(t *testing.T) {
 	for name, synced := range map[string]bool{"dated": true, "not dated yet": false} {

@@ -68,7 +68,7 @@ func TestPollsAreSamplesAndReasons(t *testing.T) {
 					time.Sleep(10*time.Minute + time.Duration(rng.IntN(3000))*time.Millisecond)
 					synctest.Wait()
 					if !e.turn.waits.Load() { // else it is in the middle of a poll
-						accounted(t, "meanwhile", e.Report.Now())
+						accounted(t, "in between", e.Report.Now())
 					}
 				}
 				stop()

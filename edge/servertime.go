@@ -115,7 +115,7 @@ func (c *Clock) Refused(err error) {
 	}
 }
 
-// askTime asks the server for its Date while the clock wants it: a second time at once, because one Date alone sets
+// askTime asks the server for its Date while the clock needs it: a second time at once, because one Date alone sets
 // nothing. The next attempt is the next delivery's.
 func (u *Uploader) askTime(ctx context.Context) error {
 	for tries := 0; tries < 2 && u.Clock.Wanted(); tries++ {

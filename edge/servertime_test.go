@@ -28,7 +28,7 @@ func TestOneDateAloneSetsNothing(t *testing.T) {
 		"a slow one between":           {func(w *world) { w.answer(0, 0); w.answer(-time.Hour, 5*time.Second); w.answer(0, 0) }, true},
 		"a stale one, then a true one": {func(w *world) { w.answer(-time.Hour, 0); w.answer(0, 0) }, false},
 		"a stale one, then two true":   {func(w *world) { w.answer(-time.Hour, 0); w.answer(0, 0); w.answer(0, 0) }, true},
-		"servers of two minds":         {func(w *world) { w.answer(0, 0); w.answer(time.Minute, 0); w.answer(0, 0); w.answer(time.Minute, 0) }, false},
+		"two servers that differ":      {func(w *world) { w.answer(0, 0); w.answer(time.Minute, 0); w.answer(0, 0); w.answer(time.Minute, 0) }, false},
 		"the same Date from a cache": {func(w *world) {
 			w.answer(-time.Minute, 0)
 			w.truth = w.truth.Add(10 * time.Second)

@@ -203,7 +203,7 @@ func askQuarantine(ctx context.Context, socket string, after uint64) (page quara
 	return page, nil
 }
 
-// StatusSockets are where an edge that has the spool at path open may answer: where the settings say, beside the spool, and
+// StatusSockets are where an edge that has the spool at path open may answer: where the settings have it, beside the spool, and
 // where a packaged unit has it.
 func StatusSockets(path, set string) []string {
 	c := Config{SpoolPath: path}
