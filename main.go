@@ -45,7 +45,7 @@ type commands struct {
 	Simulate simulator.Config `cmd:"" help:"Be an inverter: a Modbus TCP server with a believable day."`
 	Check    checkCommand     `cmd:"" help:"Check the settings of the edge or vps: exit status 0, or 3 with all that is wrong."`
 	Service  serviceCommand   `cmd:"" help:"Install, remove, start or stop the edge or vps as a service, on a machine without the package."`
-	Spool    spoolCommand     `cmd:"" help:"Look into the spool of an edge that does not run."`
+	Spool    spoolCommand     `cmd:"" help:"Look into the spool of an edge."`
 	Health   healthCommand    `cmd:"" help:"Ask the edge or vps of this machine whether it works: exit status 0 or 1, one line."`
 	Env      envCommand       `cmd:"" help:"Print every setting with its default and meaning."`
 	Version  struct{}         `cmd:"" help:"Print the version."`
@@ -105,33 +105,6 @@ func (s serviceCommand) do(stdout, stderr io.Writer) error {
 		return service.Do(s.Action)
 	}
 	return service.Run(func(ctx context.Context) int { return run(ctx, []string{s.Role}, stdout, stderr) })
-}
-
-type spoolCommand struct {
-	Count struct {
-		Files    []string `arg:"" optional:"" help:"Spools. Default: $SPOOL_PATH and what belongs to it by DEVICE_ID, or those of the package's edge."`
-		Path     string   `name:"spool-path" env:"SPOOL_PATH" hidden:""`
-		DeviceID string   `name:"device-id" env:"DEVICE_ID" hidden:""`
-	} `cmd:"" help:"Say how many samples of a spool the server does not have, and change nothing."`
-}
-
-func (s spoolCommand) count(stdout io.Writer) error {
-	files := s.Count.Files
-	switch {
-	case len(files) > 0:
-	case s.Count.Path != "":
-		files = edge.SpoolsOf(s.Count.Path, s.Count.DeviceID)
-	default:
-		files = edge.SpoolsBeside(systemd.PackagedSpool)
-	}
-	for _, file := range files {
-		unsent, err := edge.CountUnsent(file)
-		if err != nil {
-			return err
-		}
-		fmt.Fprintln(stdout, unsent)
-	}
-	return nil
 }
 
 type envCommand struct {
@@ -231,7 +204,9 @@ func (c *commands) do(ctx context.Context, cmd *kong.Context, stdout, stderr io.
 	case "service":
 		return c.Service.do(stdout, stderr)
 	case "spool count":
-		return c.Spool.count(stdout)
+		return c.Spool.Count.do(stdout)
+	case "spool quarantine":
+		return c.Spool.Quarantine.do(ctx, stdout)
 	case "health":
 		line, err := c.Health.ask(ctx)
 		if err == nil {

@@ -60,7 +60,7 @@ func forget(tx *bolt.Tx, stored []uint64) (left int, err error) {
 			if record == nil {
 				continue
 			}
-			if r, err := decodeRecord(seq, record); err == nil {
+			if r, err := decodeFields(seq, record); err == nil {
 				times = append(times, r.Sample.Time.UnixMilli())
 			}
 			if err := tx.Bucket(name).Delete(seqKey(seq)); err != nil {

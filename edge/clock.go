@@ -32,13 +32,15 @@ type Clock struct {
 	Spool *Spool
 	Log   *slog.Logger
 
-	boot    uint32 // number of this boot in the spool, 0 until it is known
-	refuted anchor // what the kernel vouched for and our server did not
+	boot    uint32    // number of this boot in the spool, 0 until it is known
+	file    time.Time // when the spool's file was replaced last before that
+	refuted anchor    // what the kernel vouched for and our server did not
 	since   time.Duration
 
 	mu     sync.Mutex
-	anchor anchor   // of this boot
-	doubt  anchor   // what the kernel vouches for although newer samples exist
+	anchor anchor // of this boot
+	doubt  anchor // what the kernel vouches for although newer samples exist
+	dates  serverDates
 	heard  *hearing // since the last Check
 	said   *hearing // the last of all
 	ahead  ahead
@@ -49,7 +51,7 @@ const (
 	jump      = 50 * time.Millisecond // an anchor stays until a better one differs by this: the kernel slews its clock all the time
 	bracket   = 10 * time.Millisecond // that reading both clocks may take, to be one instant
 	patience  = 10 * time.Minute      // without a time server, until our own server is asked
-	longest   = 10 * time.Second      // that its answer may take
+	prompt    = 2 * time.Second       // an answer within this, from its connection on, has a Date that counts
 	dateSlack = 2 * time.Second       // a Date has whole seconds, and may come from a proxy
 	mostDrift = 2000                  // a clock left alone is off by less than this part of the time, which is 500 ppm
 	tolerance = 5 * time.Minute       // that a clock may lie behind the newest sample
@@ -165,9 +167,11 @@ func (c *Clock) adopt(a anchor, up time.Duration) error {
 	return nil
 }
 
-// join learns the number of this boot and the anchor that an earlier process left.
+// join finds the number of this boot in the spool and the anchor that an earlier process left: once, and again when the
+// spool's file was replaced, because the new one has neither.
 func (c *Clock) join(up time.Duration) error {
-	if c.boot != 0 {
+	file := c.Spool.Opening().At
+	if c.boot != 0 && file.Equal(c.file) {
 		return nil
 	}
 	boot, a, err := c.Spool.Join(c.Host.BootID, up)
@@ -177,8 +181,14 @@ func (c *Clock) join(up time.Duration) error {
 	if a.Quality == Believed && !c.Trust {
 		a = anchor{} // it was, but is not any more
 	}
+	if ours := c.anchor; ours.set() && !a.set() {
+		if err := c.Spool.Anchor(boot, ours); err != nil {
+			return err
+		}
+		a = ours
+	}
 	c.mu.Lock()
-	c.boot, c.anchor = boot, a
+	c.boot, c.anchor, c.file = boot, a, file
 	c.mu.Unlock()
 	return nil
 }
@@ -237,6 +247,12 @@ func (c *Clock) unsynced() error {
 	if c.doubt.set() {
 		f.Why = fmt.Sprintf("this host's clock says %s, but there are samples of %s; it is believed after 10 min, or when our server agrees",
 			c.doubt.at(c.doubt.Taken).Format(time.RFC3339), c.Spool.Newest().UTC().Format(time.RFC3339))
+	}
+	c.mu.Lock()
+	slow := c.dates.slow
+	c.mu.Unlock()
+	if slow > 0 {
+		f.Why += fmt.Sprintf("; its last answer took %.1f s, longer than the %v after which its time is not used", slow.Seconds(), prompt)
 	}
 	return f
 }

@@ -7,9 +7,10 @@ type count struct {
 	value      func(*Edge) int64
 }
 
-// counts are all of them, one a line. What was not made is counted by Report.lost, with its reason.
+// counts are all of them, one a line. Of polls_total, what gave no sample is counted by reason in
+// samples_not_made; the others are samples_total, ram_only_samples and samples_lost.
 var counts = []count{
-	{"polls_total", "Polls that were tried.", func(e *Edge) int64 { return e.Report.polls.Load() }},
+	{"polls_total", "Polls that were due, those included that were left out because the spool fills up.", func(e *Edge) int64 { return e.Report.polls.Load() }},
 	{"samples_total", "Samples that were made and are durable.", func(e *Edge) int64 { return e.Report.made.Load() }},
 	{"modbus_requests_total", "Modbus requests.", func(e *Edge) int64 { return e.Inverter.Dongle.Link.Requests.Load() }},
 	{"modbus_connects_total", "Connections tried to the inverter.", func(e *Edge) int64 { return e.Inverter.Dongle.Link.Connects.Load() }},

@@ -38,10 +38,7 @@ type boot struct {
 	Latest anchor `json:"latest"`
 }
 
-const (
-	stampAtOnce = 10_000 // samples in one transaction: half a day, 3 MB
-	keptBoots   = 100
-)
+const keptBoots = 100
 
 // Join returns the number of the boot of that id, which is new unless the last one has the same, and its anchor. A boot
 // whose uptime went back is another one, whatever it is called: a machine that was restored to an earlier state.
@@ -75,13 +72,15 @@ func (s *Spool) join(tx *bolt.Tx, same func(last boot) bool, id string) (n uint3
 	return uint32(number), anchor{}, putBoot(boots, uint32(number), boot{ID: id})
 }
 
-// numberBoot gives a sample the number of its boot, if the disk took nothing when its clock asked for that: what is
-// stored without it could not be told from a sample of an earlier boot.
+// numberBoot gives a sample the number of its boot in this file, if it has none or that of another file: the disk took
+// nothing when its clock asked for the number, or the file was replaced since. What is stored under a wrong number would
+// be dated with another boot.
 func (s *Spool) numberBoot(tx *bolt.Tx, w *When) (err error) {
-	if w.Boot == 0 && w.id != "" {
-		id := w.id // what was made before the last anchor of this boot is of this boot as well
-		w.Boot, _, err = s.join(tx, func(last boot) bool { return last.ID == id }, id)
+	if w.id == "" || w.Boot != 0 && decodeBoot(tx.Bucket(bootsBucket).Get(seqKey(uint64(w.Boot)))).ID == w.id {
+		return nil
 	}
+	id := w.id // what was made before the last anchor of this boot is of this boot as well
+	w.Boot, _, err = s.join(tx, func(last boot) bool { return last.ID == id }, id)
 	return err
 }
 
@@ -117,7 +116,7 @@ func putBoot(boots *bolt.Bucket, n uint32, b boot) error {
 }
 
 // Date gives the held samples their times, now that the present boot, n, has an anchor and has lasted for up. First
-// every boot gets an anchor, then the samples are stamped, oldest first, some thousands in a transaction; a crash in
+// every boot gets an anchor, then the samples are stamped, oldest first, some hundreds in a transaction; a crash in
 // between is continued by the next call, to the same times.
 func (s *Spool) Date(n uint32, a anchor, up time.Duration) error {
 	if s.held.Load() == 0 {
@@ -128,7 +127,7 @@ func (s *Spool) Date(n uint32, a anchor, up time.Duration) error {
 	}
 	for more := true; more; {
 		var err error
-		if more, err = s.stamp(stampAtOnce); err != nil {
+		if more, err = s.stamp(moveAtOnce); err != nil {
 			return err
 		}
 	}
@@ -200,7 +199,7 @@ func (st stretch) between(lower, upper time.Time) anchor {
 func stretchesOf(undated *bolt.Bucket) (all []stretch) {
 	c := undated.Cursor()
 	for k, v := c.First(); k != nil; k, v = c.Next() {
-		r, err := decodeRecord(binary.BigEndian.Uint64(k), v)
+		r, err := decodeFields(binary.BigEndian.Uint64(k), v)
 		if err != nil {
 			continue // stamp deals with it
 		}
@@ -213,23 +212,21 @@ func stretchesOf(undated *bolt.Bucket) (all []stretch) {
 	return all
 }
 
-// stamp gives up to most of the oldest held samples the times that the anchors of their boots say, in one transaction,
-// and reports whether there are more. The boots have anchors.
+// stamp gives up to most of the oldest held samples the times that the anchors of their boots give, in one transaction, and
+// reports whether there are more. The boots have anchors.
 func (s *Spool) stamp(most int) (more bool, err error) {
 	err = s.do(func() error {
 		var moved, damaged, estimated int
 		err := s.commitAcks(func(tx *bolt.Tx) error {
 			undated, meta := tx.Bucket(undatedBucket), tx.Bucket(metaBucket)
 			anchors := make(map[uint32]anchor)
-			for ; moved < most; moved++ {
-				k, v := undated.Cursor().First()
-				if k == nil {
-					break
-				}
-				seq := binary.BigEndian.Uint64(k)
-				if r, err := decodeRecord(seq, v); err != nil {
+			oldest := firstOf(undated, seqKey(0), most, func(_, _ []byte) bool { return true })
+			moved, damaged, estimated = len(oldest), 0, 0
+			for _, p := range oldest {
+				seq := keySeq(p.key)
+				if r, err := decodeRecord(seq, p.value); err != nil {
 					damaged++
-					if err := putAside(tx, Poison{Seq: seq, Code: "record_damaged", Detail: err.Error(), First: now(), Last: now()}, v); err != nil {
+					if err := putAside(tx, Poison{Seq: seq, Code: "record_damaged", Detail: err.Error(), First: now(), Last: now()}, p.value); err != nil {
 						return err
 					}
 				} else if err := s.stampOne(tx, &r, anchors); err != nil {
@@ -237,7 +234,7 @@ func (s *Spool) stamp(most int) (more bool, err error) {
 				} else if r.When.Quality == Estimated {
 					estimated++
 				}
-				if err := undated.Delete(seqKey(seq)); err != nil {
+				if err := undated.Delete(p.key); err != nil {
 					return err
 				}
 			}

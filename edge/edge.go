@@ -108,8 +108,8 @@ func (e *Edge) collect(ctx context.Context) {
 		}
 		err := protect(func() error { return e.poll(ctx) })
 		e.turn.give()
-		if ctx.Err() != nil {
-			return
+		if ctx.Err() != nil && !e.Report.hasSample() {
+			return // it was cut off
 		}
 		e.Report.polled(err)
 		e.inverter.Report(err)
@@ -149,6 +149,7 @@ func (e *Edge) poll(ctx context.Context) error {
 	}
 	e.Inverter.Recovered()
 	sample.DeviceID, sample.Time = e.DeviceID, at
+	e.night.rated(1000 * sample.Values["nominal_power"])
 	e.night.sampled(now(), sample.PVPowerW, e.Inverter.SleepsAtNight())
 	e.Report.measured()
 	e.turn.give() // a disk that hangs keeps the other inverters from nothing
@@ -185,12 +186,10 @@ func (e *Edge) deliver(ctx context.Context) {
 func (e *Edge) deliverOnce(ctx context.Context) (more bool, err error) {
 	before, proved := e.Uploader.Uploaded.Load(), e.Uploader.provedAt
 	err = protect(func() error {
-		if e.Clock.Wanted() {
-			if err := e.Uploader.ask(ctx); err != nil {
-				return err
-			}
-			e.delivering.Beat(0)
+		if err := e.Uploader.askTime(ctx); err != nil {
+			return err
 		}
+		e.delivering.Beat(0)
 		more, err = e.Uploader.Deliver(ctx)
 		return err
 	})

@@ -23,6 +23,8 @@ const (
 	maxAhead    = wire.MaxAhead
 	chunkBytes  = 384 // small enough that meta, with its other keys, stays inside the page of the root
 	givenChunks = 200 // 48 h and more at the fastest poll
+	givenSpan   = 96 * time.Hour
+	moveAtOnce  = 500 // samples in one transaction that gives or takes times, 300 kB
 )
 
 var (
@@ -62,15 +64,15 @@ func (s *Spool) unique(tx *bolt.Tx, t *time.Time) error {
 	return putNumber(meta, newestTSKey, uint64(ms))
 }
 
-// learn makes s.given hold every time from ms on that was ever given.
+// learn makes s.given hold every time that was ever given from ms on, as far as a sample made now can come there.
 func (s *Spool) learn(tx *bolt.Tx, ms int64) error {
-	const most = 1 << 17
-	if s.given != nil && ms >= s.givenFrom && len(s.given) < most {
+	if s.given != nil && ms >= s.givenFrom && ms < s.givenFrom+givenSpan.Milliseconds()/2 {
 		return nil
 	}
 	s.given, s.givenFrom = make(map[int64]bool), ms
+	until := ms + givenSpan.Milliseconds()
 	return eachGiven(tx, func(given int64) {
-		if given >= ms {
+		if given >= ms && given < until {
 			s.given[given] = true
 		}
 	})
@@ -78,43 +80,62 @@ func (s *Spool) learn(tx *bolt.Tx, ms int64) error {
 
 // Retract takes the times back of samples that lie further ahead of the true time than our server takes: a clock that
 // was believed was wrong. None of them can be on the server, so they may be dated anew. It returns how many they are.
+//
+// They move some hundreds at a time: that bounds the memory, and other work gets its turn in between. What a crash leaves
+// is moved the next time that the server refuses one.
 func (s *Spool) Retract(truth time.Time) (total int, err error) {
 	limit := truth.Add(maxAhead)
-	for more := true; more && err == nil && s.newest.Load() > limit.UnixMilli(); {
+	next := seqKey(0)
+	for more := s.newest.Load() > limit.UnixMilli(); more && err == nil; {
 		err = s.do(func() error {
-			moved := 0
+			var found []bucketEntry
 			err := s.commitAcks(func(tx *bolt.Tx) error {
-				moved, more = 0, false
 				samples, undated := tx.Bucket(samplesBucket), tx.Bucket(undatedBucket)
-				var found [][2][]byte // keys and records, not samples: those are thirty times as large
-				c := samples.Cursor()
-				for k, v := c.First(); k != nil && !more; k, v = c.Next() {
-					r, err := decodeRecord(keySeq(k), v)
-					if err == nil && r.Sample.Time.After(limit) {
-						found = append(found, [2][]byte{bytes.Clone(k), undate(v)})
-						more = len(found) == stampAtOnce
-					}
-				}
-				for _, r := range found {
-					if err := undated.Put(r[0], r[1]); err != nil {
+				found = firstOf(samples, next, moveAtOnce, func(k, v []byte) bool {
+					r, err := decodeFields(keySeq(k), v)
+					return err == nil && r.Sample.Time.After(limit)
+				})
+				for _, p := range found {
+					if err := undated.Put(p.key, undate(p.value)); err != nil {
 						return err
 					}
-					if err := samples.Delete(r[0]); err != nil {
+					if err := samples.Delete(p.key); err != nil {
 						return err
 					}
 				}
-				moved = len(found)
+				if len(found) == moveAtOnce {
+					return nil
+				}
 				return s.recall(tx)
 			})
-			if err == nil {
-				total += moved
-				s.held.Add(int64(moved))
-				s.redated.Add(int64(moved))
+			if err != nil {
+				return err
 			}
-			return err
+			if more = len(found) == moveAtOnce; more {
+				next = found[len(found)-1].key
+			}
+			total += len(found)
+			s.held.Add(int64(len(found)))
+			s.redated.Add(int64(len(found)))
+			return nil
 		})
 	}
 	return total, err
+}
+
+// bucketEntry is an entry of a bucket, copied.
+type bucketEntry struct{ key, value []byte }
+
+// firstOf returns the first entries of b from a key on that match, up to most: a bucket is not to be changed while it is
+// gone through.
+func firstOf(b *bolt.Bucket, from []byte, most int, match func(k, v []byte) bool) (found []bucketEntry) {
+	c := b.Cursor()
+	for k, v := c.Seek(from); k != nil && len(found) < most; k, v = c.Next() {
+		if match(k, v) {
+			found = append(found, bucketEntry{bytes.Clone(k), bytes.Clone(v)})
+		}
+	}
+	return found
 }
 
 // Redated is how many samples lost their times since the spool was opened, to get others.
@@ -148,7 +169,7 @@ func eachGiven(tx *bolt.Tx, f func(ms int64)) error {
 	}
 	times(nil, tx.Bucket(metaBucket).Get(givenKey))
 	record := func(k, v []byte) {
-		if r, err := decodeRecord(binary.BigEndian.Uint64(k), v); err == nil && r.When.Quality != Undated {
+		if r, err := decodeFields(binary.BigEndian.Uint64(k), v); err == nil && r.When.Quality != Undated {
 			f(r.Sample.Time.UnixMilli())
 		}
 	}

@@ -110,7 +110,6 @@ func (e *Edge) unusable(err error) error {
 	if !ok {
 		return err
 	}
-	e.Report.lost(u.Code)
 	return &health.Fault{Code: "reading_" + u.Code, What: "the inverter answers, but its reading gives no sample", Why: u.Why, Err: err,
 		Next: "sunspool simulate and RAW_DEBUG_ENABLED=true show what was read; please report it with the model"}
 }

@@ -65,10 +65,11 @@ func (l *findingsLog) allowRegisters(registers []string) bool {
 	if len(registers) == 0 {
 		return l.bound.Allow(now(), "no registers")
 	}
-	allowed := false
 	for _, name := range registers {
-		allowed = !slices.Contains(l.logged.Nulled, name) && l.bound.Allow(now(), "register "+name) || allowed
+		if !slices.Contains(l.logged.Nulled, name) && l.bound.Allow(now(), "register "+name) {
+			return true
+		}
 	}
 	fewer := !slices.ContainsFunc(registers, func(name string) bool { return !slices.Contains(l.logged.Nulled, name) })
-	return allowed || fewer && l.bound.Allow(now(), "fewer registers")
+	return fewer && l.bound.Allow(now(), "fewer registers")
 }

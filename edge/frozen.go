@@ -11,7 +11,6 @@ import (
 // once or after a growing rest.
 func (e *Edge) thaw(still time.Duration) error {
 	e.Inverter.Reconnect()
-	e.Report.lost("inverter_frozen")
 	return &health.Fault{
 		Code: "inverter_frozen",
 		What: fmt.Sprintf("the dongle has repeated the same values for %v", still.Round(time.Second)),

@@ -3,6 +3,7 @@ package edge
 import (
 	"fmt"
 	"log/slog"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -34,6 +35,9 @@ type believer struct {
 	made  map[float64]time.Time
 	boots map[float64]int
 	errs  int // failures of uploads
+
+	broken *Spool // in place of the clock's while the disk fails; nil while it does not
+	memory []Pending
 }
 
 func newBeliever(t *testing.T, lenient bool) *believer {
@@ -68,9 +72,25 @@ func (b *believer) poll() {
 	b.made[x.PVPowerW], b.boots[x.PVPowerW] = time.Now(), b.boot
 	var when When
 	x.Time, when = b.u.Clock.Date(0)
-	if err := b.u.Spool.Append(&x, when); err != nil {
+	if b.memory = append(b.memory, Pending{x, when}); b.broken != nil {
+		return
+	}
+	if err := b.u.Spool.AppendAll(b.memory); err != nil {
 		b.t.Fatal(err)
 	}
+	b.memory = nil
+}
+
+// disk makes the disk fail, or work again: until then samples are in memory, and the clock finds no spool.
+func (b *believer) disk(works bool) {
+	b.t.Helper()
+	if b.broken = nil; works {
+		b.u.Clock.Spool = b.u.Spool
+		return
+	}
+	b.broken = openSpool(b.t, filepath.Join(b.t.TempDir(), "broken.db"))
+	b.broken.Close()
+	b.u.Clock.Spool = b.broken
 }
 
 // live polls every five seconds and delivers as an edge does, or not.
@@ -114,7 +134,7 @@ func (b *believer) check(waiting int, off time.Duration) {
 // A clock that the operator had us believe was ahead, and somebody sets it: the samples that it made get their times
 // when it is right, and none waits for the future.
 func TestBelievedClockThatWasAheadIsMended(t *testing.T) {
-	for _, ahead := range []time.Duration{30 * time.Minute, 24 * time.Hour, year} {
+	for _, ahead := range []time.Duration{9 * time.Minute, 11 * time.Minute, 20 * time.Minute, 30 * time.Minute, 24 * time.Hour, year} {
 		for name, c := range map[string]struct {
 			between func(*believer)
 			lenient bool
@@ -123,6 +143,8 @@ func TestBelievedClockThatWasAheadIsMended(t *testing.T) {
 			"at once":                   {func(b *believer) {}, true, 2 * time.Second},
 			"delivering while ahead":    {func(b *believer) { b.live(5*time.Minute, true) }, true, 2 * time.Second},
 			"a new process":             {func(b *believer) { b.live(time.Minute, true); b.restart() }, true, 2 * time.Second},
+			"new processes while ahead": {func(b *believer) { b.restart(); b.live(5*time.Minute, true); b.restart(); b.live(time.Minute, false) }, true, 2 * time.Second},
+			"a disk that fails":         {func(b *believer) { b.restart(); b.disk(false); b.live(5*time.Minute, false); b.disk(true) }, true, 2 * time.Second},
 			"a new boot":                {func(b *believer) { b.reboot() }, true, 20 * time.Minute},
 			"delivering, then new boot": {func(b *believer) { b.live(5*time.Minute, true); b.reboot() }, true, 20 * time.Minute},
 			"a server of the contract":  {func(b *believer) {}, false, 2 * time.Second},
@@ -136,7 +158,11 @@ func TestBelievedClockThatWasAheadIsMended(t *testing.T) {
 					c.between(b)
 					b.ahead = 0
 					b.live(time.Hour, true)
-					b.check(10, c.off)
+					off := c.off
+					if ahead <= 20*time.Minute { // the server took some before the clock was set: they stay
+						off = max(off, ahead+time.Second)
+					}
+					b.check(10, off)
 				})
 			})
 		}

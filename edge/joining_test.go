@@ -1,6 +1,7 @@
 package edge
 
 import (
+	"os"
 	"path/filepath"
 	"testing"
 	"time"
@@ -141,5 +142,64 @@ func TestBusyHostIsNamedWhileItsSamplesWait(t *testing.T) {
 	w.busy(1000)
 	if err := w.clock.Check(); err != nil {
 		t.Errorf("a busy moment is an alarm although the time is known: %v", err)
+	}
+}
+
+// vanish lets somebody remove the file below a running edge: the next use of the spool makes another one.
+func (w *world) vanish() {
+	w.t.Helper()
+	err := w.spool.run(func() error {
+		w.spool.discard(false)
+		return os.Remove(w.path)
+	})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	clear(w.made)
+}
+
+// A spool that is replaced while the edge runs has no boots: the present one gets a number in it, what is in
+// memory gets the same, and its anchor is kept for the next process.
+func TestBootIsKnownToASpoolThatWasReplaced(t *testing.T) {
+	for name, synced := range map[string]bool{"dated": true, "not dated yet": false} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			for range 3 {
+				w.truth = w.truth.Add(time.Hour)
+				w.boot(0, true)
+				w.polls(3)
+			}
+			w.truth = w.truth.Add(time.Hour)
+			w.boot(0, synced)
+			w.polls(3)
+			w.vanish()
+			group := w.inMemory(3) // before the clock looks
+			for i := range group {
+				group[i].When.Boot, group[i].When.id = 5, w.id
+			}
+			w.store(group)
+			w.polls(3)
+			w.restart()
+			w.polls(3)
+			w.synced = true
+			w.polls(3)
+			w.synced = false // the time server is gone
+			w.restart()
+			w.polls(3)
+			for range 6 { // other boots get the number that this one had
+				w.truth = w.truth.Add(time.Hour)
+				w.boot(0, true)
+				w.polls(1)
+			}
+			records, off := w.all()
+			if len(records) != len(w.made) || w.spool.Held() != 0 || w.spool.Estimated() != 0 {
+				t.Errorf("%d of %d samples have a time, %d are held, %d estimated", len(records), len(w.made), w.spool.Held(), w.spool.Estimated())
+			}
+			for i, r := range records {
+				if want := uint32(1 + max(0, i-14)); off[i].Abs() > 200*time.Millisecond || r.When.Boot != want {
+					t.Errorf("sample %d of boot %d is off by %v, %v, want boot %d", i, r.When.Boot, off[i], r.When.Quality, want)
+				}
+			}
+		})
 	}
 }

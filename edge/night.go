@@ -8,10 +8,11 @@ import (
 )
 
 const (
-	duskPowerW   = 50             // PV below this may be the last of a day
+	duskPowerW   = 50             // PV below this may be the last of a day,
+	duskShare    = 1. / 200       // and below this part of the rated power: a large inverter needs more for itself
 	twilight     = 2 * time.Hour  // that a string inverter may come and go in, and that its nights differ by
 	shortNight   = 3 * time.Hour  // what is shorter is no night
-	longestNight = 20 * time.Hour // within the polar circles it is longer, but nobody counts on the sun there
+	longestNight = 20 * time.Hour // a longer one is that of the polar circles, and grows from day to day
 	staleNight   = 30 * 24 * time.Hour
 )
 
@@ -24,7 +25,8 @@ const (
 // What is known is kept in a small file beside the spool, so that an edge that is started at night knows it too. It is
 // written when the inverter falls asleep, when it is back, and at the end: a memory card does not notice.
 type night struct {
-	File string // "" keeps nothing
+	File string         // "" keeps nothing
+	Zone *time.Location // of the host, nil if it is not known: then not even noon is
 
 	kept keptNight
 
@@ -45,6 +47,7 @@ type keptNight struct {
 	String bool      `json:"string_inverter"` // it may switch itself off without sun
 	Last   time.Time `json:"last"`            // sample, and its PV
 	PVW    float64   `json:"pv_w"`
+	RatedW float64   `json:"rated_w,omitempty"`
 	Sunset bool      `json:"asleep,omitempty"` // it fell asleep after that
 	Dusk   time.Time `json:"dusk,omitzero"`    // the last night: when it fell silent
 	Dawn   time.Time `json:"dawn,omitzero"`    // and when it came back
@@ -52,7 +55,7 @@ type keptNight struct {
 
 // load reads the file. One that cannot be read is no loss: the next night is learned again.
 func (n *night) load() {
-	*n = night{File: n.File}
+	*n = night{File: n.File, Zone: n.Zone}
 	b, err := os.ReadFile(n.File)
 	if n.File == "" || err != nil || json.Unmarshal(b, &n.kept) != nil {
 		n.kept = keptNight{}
@@ -79,10 +82,17 @@ func (n *night) save() {
 	}
 }
 
+// rated notes the rated power of the inverter.
+func (n *night) rated(w float64) {
+	if w > 0 {
+		n.kept.RatedW = w
+	}
+}
+
 // sampled notes a sample of an inverter that switches itself off without sun, or of one that does not.
 func (n *night) sampled(at time.Time, pvW float64, sleeps bool) {
 	changed := n.kept.String != sleeps
-	if silence := at.Sub(n.lastAt); n.silent && n.sunset && silence >= shortNight && silence <= longestNight {
+	if n.silent && n.sunset && n.isNight(at) {
 		n.kept.Dusk, n.kept.Dawn = n.lastAt.Round(0).UTC(), at.Round(0).UTC()
 		changed = true
 	}
@@ -100,6 +110,14 @@ func (n *night) sampled(at time.Time, pvW float64, sleeps bool) {
 	}
 }
 
+// isNight reports whether the silence that ends at the time t was a night. A long one is a night only if it ends about
+// when the last one did: a repair may take as long.
+func (n *night) isNight(t time.Time) bool {
+	silence := t.Sub(n.lastAt)
+	late := timeOfDay(t.Sub(n.kept.Dawn) + twilight)
+	return silence >= shortNight && (silence <= longestNight || silence < 24*time.Hour && n.knows(t) && late <= 2*twilight)
+}
+
 // asleep reports whether an inverter that does not answer at the time t is asleep, as far as that is likely.
 func (n *night) asleep(t time.Time) bool {
 	if !n.kept.String {
@@ -114,7 +132,7 @@ func (n *night) asleep(t time.Time) bool {
 
 // judge decides at the time t, the first of a silence, for how long it may be sleep.
 func (n *night) judge(t time.Time) {
-	low := n.kept.PVW < duskPowerW || n.kept.PVW < n.highest(0, 3*time.Hour)/20
+	low := n.kept.PVW < max(duskPowerW, n.kept.RatedW*duskShare) || n.kept.PVW < n.highest(0, 3*time.Hour)/20
 	switch {
 	case n.recent == nil && n.knows(t) && n.inNight(t): // started at night: what was before does not matter
 		n.sunset, n.until = true, n.nextDawn(t.Add(-twilight))
@@ -131,17 +149,17 @@ func (n *night) judge(t time.Time) {
 	}
 }
 
-// evening reports whether the last sample was one of an evening. By its own last night, the day has a first half, in
-// which no silence is sleep, and a second one.
+// evening reports whether the last sample was one of an evening. By its own last night, no silence before the second half
+// of the day is sleep, nor is one that begins hours before dusk. Without one, none before noon is, where noon is known.
 func (n *night) evening() bool {
 	if !n.knows(n.lastAt) {
-		return n.falling()
+		return n.falling() && (n.Zone == nil || n.lastAt.In(n.Zone).Hour() >= 12)
 	}
 	sinceDawn, day := timeOfDay(n.lastAt.Sub(n.kept.Dawn)), timeOfDay(n.kept.Dusk.Sub(n.kept.Dawn))
 	switch {
 	case sinceDawn >= day-twilight:
 		return true
-	case sinceDawn < day/2:
+	case sinceDawn < max(day/2, day-2*twilight):
 		return false
 	}
 	return n.falling()
@@ -177,9 +195,26 @@ func (n *night) inNight(t time.Time) bool {
 // nextDawn is when an inverter that is silent at the time t is back at the latest.
 func (n *night) nextDawn(t time.Time) time.Time {
 	if !n.knows(t) {
-		return t.Add(longestNight)
+		dawn := t.Add(longestNight)
+		if noon := n.nextNoon(t); n.Zone != nil && noon.Before(dawn) {
+			return noon
+		}
+		return dawn
 	}
 	return t.Add(24*time.Hour - timeOfDay(t.Sub(n.kept.Dawn)) + twilight)
+}
+
+// nextNoon is the first noon of the host's zone after t. Zones are off the sun by up to three hours, but not by a morning.
+func (n *night) nextNoon(t time.Time) time.Time {
+	if n.Zone == nil {
+		return time.Time{}
+	}
+	local := t.In(n.Zone)
+	noon := time.Date(local.Year(), local.Month(), local.Day(), 12, 0, 0, 0, n.Zone)
+	if !noon.After(t) {
+		noon = time.Date(local.Year(), local.Month(), local.Day()+1, 12, 0, 0, 0, n.Zone)
+	}
+	return noon
 }
 
 // timeOfDay is the time between two events, but for whole days.

@@ -252,3 +252,128 @@ func TestFileOfAWrongClockIsForgotten(t *testing.T) {
 		}
 	})
 }
+
+// A dongle that dies with little sun is named within hours, wherever in the day that is, and at the latest the next
+// morning: in fog at noon, under clouds in the afternoon, on the first day that it is seen.
+func TestDongleThatDiesWithLittleSunIsNamed(t *testing.T) {
+	zone := time.FixedZone("Somewhere", 0)
+	for name, c := range map[string]struct {
+		nights     int
+		dies       float64
+		rated      float64
+		bright     float64 // W of the days before
+		dark       float64 // W at most of the day on which it dies, from an hour before on
+		zone       *time.Location
+		by         float64 // time of day, of the same day
+		alarmHours float64 // at least, by then
+	}{
+		"at dawn, 30 W of 10 kW":       {3, 8, 10_000, 8000, 30, nil, 13, 2.5},
+		"at dawn, 300 W of 110 kW":     {3, 8, 110_000, 80_000, 300, nil, 13, 2.5},
+		"in fog at noon":               {3, 12.2, 5000, 4000, 40, nil, 17, 2},
+		"at noon, first day":           {0, 11.5, 5000, 4000, 40, zone, 15, 1},
+		"in the morning, first day":    {0, 9.5, 5000, 4000, 40, zone, 15, 3},
+		"under clouds, early":          {3, 13.5, 5000, 4000, 45, nil, 17, 1},
+		"110 kW, in fog at noon":       {3, 12.2, 110_000, 80_000, 400, nil, 17, 2},
+		"a small one, in fog at noon":  {3, 12.2, 1000, 900, 20, nil, 17, 2},
+		"after a week, in fog at noon": {7, 12.2, 5000, 4000, 40, nil, 17, 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				d := newDays(t)
+				d.peakW, d.n.kept.RatedW, d.n.Zone = c.bright, c.rated, c.zone
+				if c.nights == 0 {
+					d.until(6.5, false)
+				} else {
+					d.until(10, true)
+				}
+				for range c.nights {
+					d.quiet(d.until(6.5, true), "a day and a night")
+				}
+				d.until(c.dies-1, true)
+				d.peakW = c.dark
+				d.until(c.dies, true)
+				if alarm := d.until(c.by, false).Hours(); alarm < c.alarmHours {
+					t.Errorf("by %v an alarm for %.1f h", c.by, alarm)
+				}
+			})
+		})
+	}
+}
+
+// An inverter that dies on the evening of its first day is named by noon: where the host's zone is known, noon is.
+func TestFirstNightEndsAtNoon(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDays(t)
+		d.n.Zone = time.FixedZone("Somewhere", 0)
+		d.until(17.9, true)
+		d.quiet(d.until(7.5, false), "the first night")
+		if alarm := d.until(14, false); alarm < 90*time.Minute {
+			t.Errorf("by 14:00 an alarm for %v", alarm)
+		}
+	})
+}
+
+// A large inverter switches itself off at a power that would be daylight to a small one.
+func TestEveningOfALargeInverter(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDays(t)
+		d.peakW = 5000
+		d.n.rated(110_000) // a dark day
+		for range 3 {
+			d.until(17.5, true) // 450 W
+			d.quiet(d.until(6.9, false), "a night")
+			d.until(9, true)
+		}
+		d.restart()
+		d.until(17.5, true)
+		d.quiet(d.until(6.9, false), "a night of a new process")
+	})
+}
+
+// Towards the polar night the nights grow beyond any bound: each is slept like the one before.
+func TestNightsOfTheNorthAreSlept(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDays(t)
+		d.until(12, true)
+		for d.set-d.rise > 1 {
+			d.peakW = 100 * (d.set - d.rise)
+			d.quiet(d.until(12, true), "a day and a night")
+			d.rise += 0.03
+			d.set -= 0.03
+		}
+		d.quiet(d.until(12, true), "the last day")
+	})
+}
+
+// A repair that takes until the evening teaches no night.
+func TestRepairIsNoNight(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDays(t)
+		for range 3 {
+			d.until(9, true)
+		}
+		d.until(20, true)
+		d.until(15, false) // it died in its sleep
+		d.quiet(d.until(20, true), "after the repair")
+		d.quiet(d.until(6.9, true), "the next night")
+		if alarm := d.until(12, false); alarm < 2*time.Hour {
+			t.Errorf("it does not come back, and by noon there was an alarm for %v", alarm)
+		}
+	})
+}
+
+// Noon is known where the host's zone is that of a place.
+func TestNoonIsThatOfAPlace(t *testing.T) {
+	for name, place := range map[string]bool{"Europe/Brussels": true, "Australia/Sydney": true, "UTC": false, "Etc/UTC": false, "Etc/GMT+3": false, "EST": false} {
+		zone, err := time.LoadLocation(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := sunZone(zone); (got != nil) != place {
+			t.Errorf("%s: noon is known: %v", name, got != nil)
+		}
+	}
+	if sunZone(nil) != nil {
+		t.Error("noon is known of no zone")
+	}
+}

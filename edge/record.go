@@ -113,7 +113,14 @@ func findRecord(b []byte) []byte {
 }
 
 // decodeRecord returns the record in b, which must have that number. It keeps no reference to b.
-func decodeRecord(seq uint64, b []byte) (Record, error) {
+func decodeRecord(seq uint64, b []byte) (Record, error) { return decode(seq, b, (*wire.Sample).Unpack) }
+
+// decodeFields is decodeRecord without the sample's Values, which are most of it: for work on times alone.
+func decodeFields(seq uint64, b []byte) (Record, error) {
+	return decode(seq, b, (*wire.Sample).UnpackFields)
+}
+
+func decode(seq uint64, b []byte, unpack func(*wire.Sample, []byte) error) (Record, error) {
 	got, err := checkRecord(b)
 	if err != nil {
 		return Record{}, err
@@ -129,7 +136,7 @@ func decodeRecord(seq uint64, b []byte) (Record, error) {
 		return Record{}, errors.New("malformed time of a record")
 	}
 	r.When.Boot, r.When.Since = uint32(boot), time.Duration(since)
-	if err := r.Sample.Unpack(b[n+m:]); err != nil {
+	if err := unpack(&r.Sample, b[n+m:]); err != nil {
 		return Record{}, err
 	}
 	return r, nil

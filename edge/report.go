@@ -2,6 +2,7 @@ package edge
 
 import (
 	"encoding/json"
+	"errors"
 	"log/slog"
 	"maps"
 	"math"
@@ -37,6 +38,7 @@ type Report struct {
 	off        int // polls in a row whose registers do not agree
 	findings   findingsLog
 	polledAt   time.Time      // of the last poll that gave a sample
+	gave       bool           // the present poll gave a sample
 	missing    map[string]int // samples that were not made, by reason
 	gone       map[string]int // samples that were made and lost, by reason
 	wear       wear
@@ -93,10 +95,10 @@ type Health struct {
 	NoBattery   bool              `json:"no_battery,omitempty"`
 	NoMeter     bool              `json:"no_meter,omitempty"`
 	BatteryBy   string            `json:"battery_power_from,omitempty"`
-	Implausible []string          `json:"implausible,omitempty"` // registers left out of the last sample
-	Unknown     map[string]string `json:"unknown,omitempty"`     // fields that the last sample does not have, and why
-	Polls       int64             `json:"polls"`
-	Missing     map[string]int    `json:"samples_not_made,omitempty"` // by reason
+	Implausible []string          `json:"implausible,omitempty"`      // registers left out of the last sample
+	Unknown     map[string]string `json:"unknown,omitempty"`          // fields that the last sample does not have, and why
+	Polls       int64             `json:"polls"`                      // that were due: tried, or left out because the spool fills up
+	Missing     map[string]int    `json:"samples_not_made,omitempty"` // of these polls, by reason
 	Lost        map[string]int    `json:"samples_lost,omitempty"`     // made, but never on the disk, by reason
 	Counts      map[string]int64  `json:"counts"`
 	Links       []health.Status   `json:"links"`
@@ -192,6 +194,8 @@ func (r *Report) describe(poll time.Duration) *wire.Edge {
 	}
 }
 
+// polled counts a poll. One that gave no sample is counted by its reason as well, so that polls are always the samples that
+// were made and those that were not.
 func (r *Report) polled(err error) {
 	r.polls.Add(1)
 	r.mu.Lock()
@@ -199,16 +203,43 @@ func (r *Report) polled(err error) {
 	if err == nil {
 		r.polledAt = timestamp(now())
 	}
-	if f, ok := err.(*health.Fault); ok && f.Exit == health.ExitUnreachable {
-		r.missing[f.Code]++
+	if !r.gave && err != nil {
+		r.missing[notMade(err)]++
 	}
+	r.gave = false
 }
 
-// measured notes a poll that gave a sample, which may not be on the disk yet.
+// notMade is the reason for which a poll that ended with err gave no sample.
+func notMade(err error) string {
+	if u, ok := errors.AsType[*Unusable](err); ok {
+		return u.Code
+	}
+	if f, ok := errors.AsType[*health.Fault](err); ok {
+		return f.Code
+	}
+	return "other"
+}
+
+// skipped counts a poll that was left out, and why.
+func (r *Report) skipped(why string) {
+	r.polls.Add(1)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.missing[why]++
+}
+
+// measured notes that the present poll gave a sample, which may not be on the disk yet.
 func (r *Report) measured() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.polledAt = timestamp(now())
+	r.polledAt, r.gave = timestamp(now()), true
+}
+
+// hasSample reports whether the present poll gave a sample.
+func (r *Report) hasSample() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.gave
 }
 
 func (r *Report) read(reading Reading) {
@@ -226,13 +257,6 @@ func (r *Report) found(f Findings) {
 		r.off = 0
 	}
 	r.findings.log(f, r.log)
-}
-
-// lost counts a sample that was not made.
-func (r *Report) lost(why string) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.missing[why]++
 }
 
 func (r *Report) sampled(s wire.Sample) {

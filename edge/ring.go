@@ -135,6 +135,8 @@ func (r *ring) flush() error {
 	for range r.held {
 		r.Lost(code)
 	}
+	r.held = nil
+	r.count.Store(0)
 	return err
 }
 

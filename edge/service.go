@@ -110,11 +110,12 @@ func newEdge(c Config, turn *turn, host Host, version string, log *slog.Logger) 
 			Backoff: Backoff{Min: time.Second, Max: seconds(c.MaxBackoffS)},
 		},
 	}
-	e.night.File = c.SpoolPath + ".night"
-	e.night.load()
 	if zone := hostZone(); zone != "" {
 		e.normal.Zone, _ = time.LoadLocation(zone)
+		e.night.Zone = sunZone(e.normal.Zone)
 	}
+	e.night.File = c.SpoolPath + ".night"
+	e.night.load()
 	if day, err := spool.yieldDay(c.DeviceID); err == nil {
 		e.normal.Resume(day)
 	}

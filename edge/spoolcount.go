@@ -32,7 +32,27 @@ func (u Unsent) String() string {
 // CountUnsent looks into the spool at path and changes nothing. The error is a *health.Fault.
 func CountUnsent(path string) (Unsent, error) {
 	u := Unsent{Path: path}
-	err := caught(func() error {
+	err := readSpool(path, func(tx *bolt.Tx) error {
+		for name, n := range map[string]*int{string(samplesBucket): &u.Waiting, string(undatedBucket): &u.Waiting, string(quarantineBucket): &u.Quarantined} {
+			bucket := tx.Bucket([]byte(name))
+			if bucket == nil {
+				return errForeign
+			}
+			if err := bucket.ForEach(func(_, _ []byte) error { *n++; return nil }); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return u, unreadableSpool(path, "count", err)
+	}
+	return u, nil
+}
+
+// readSpool runs f on the spool at path if no edge has it open. Nothing is changed.
+func readSpool(path string, f func(*bolt.Tx) error) error {
+	return caught(func() error {
 		if _, err := os.Stat(path); err != nil {
 			return err
 		}
@@ -41,30 +61,23 @@ func CountUnsent(path string) (Unsent, error) {
 			return err
 		}
 		defer db.Close()
-		return db.View(func(tx *bolt.Tx) error {
-			for name, n := range map[string]*int{string(samplesBucket): &u.Waiting, string(undatedBucket): &u.Waiting, string(quarantineBucket): &u.Quarantined} {
-				bucket := tx.Bucket([]byte(name))
-				if bucket == nil {
-					return errForeign
-				}
-				if err := bucket.ForEach(func(_, _ []byte) error { *n++; return nil }); err != nil {
-					return err
-				}
-			}
-			return nil
-		})
+		return db.View(f)
 	})
+}
+
+// unreadableSpool is what an operator can do about a spool that a command cannot read.
+func unreadableSpool(path, command string, err error) *health.Fault {
 	f := &health.Fault{Code: "spool_unreadable", What: "the spool " + path + " cannot be read", Err: err,
 		Next: "start the edge: it mends what can be mended"}
 	switch {
-	case err == nil:
-		return u, nil
 	case errors.Is(err, fs.ErrNotExist):
-		f.Code, f.Next = "no_spool", "name the file: sunspool spool count FILE"
+		f.Code, f.Next = "no_spool", "name the file: sunspool spool "+command+" FILE"
+	case errors.Is(err, fs.ErrPermission):
+		f.Next = "ask as root, or as the user of the edge"
 	case errors.Is(err, bolterrors.ErrTimeout):
 		f.Code, f.Exit, f.Why, f.Next = "spool_busy", health.ExitBusy, "an edge has it open", "sunspool health edge   # the edge says itself how many samples wait"
 	}
-	return u, f
+	return f
 }
 
 // SpoolsOf returns the spool at path and those of the further inverters of DEVICE_ID, as far as there are any.

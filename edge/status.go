@@ -18,8 +18,8 @@ import (
 	"sunspool/wire"
 )
 
-// Serve answers /status (Health, as JSON) and /metrics (Prometheus) on a unix socket at path: whoever may open the
-// socket may ask, and nobody from outside can.
+// Serve answers /status (Health, as JSON), /metrics (Prometheus) and /quarantine (a page of the samples that the server
+// refused) on a unix socket at path: whoever may open the socket may ask, and nobody from outside can.
 func (r *Report) Serve(path string) (*http.Server, error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return nil, err
@@ -44,6 +44,7 @@ func (r *Report) Serve(path string) (*http.Server, error) {
 		w.Header().Set("Content-Type", "application/json")
 		json.NewEncoder(w).Encode(r.Now())
 	})
+	mux.HandleFunc("GET "+quarantinePath, r.serveQuarantine)
 	mux.Handle("GET "+wire.MetricsPath, promhttp.HandlerFor(r.metrics(), promhttp.HandlerOpts{}))
 	server := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second, WriteTimeout: 10 * time.Second}
 	go server.Serve(listener)
@@ -69,7 +70,7 @@ func (r *Report) metrics() *prometheus.Registry {
 type missing struct{ r *Report }
 
 var (
-	missingDesc = prometheus.NewDesc("sunspool_edge_samples_not_made_total", "Polls without a sample, by reason.", []string{"reason"}, nil)
+	missingDesc = prometheus.NewDesc("sunspool_edge_samples_not_made_total", "Polls without a sample, by reason: of polls_total, all but those that gave one.", []string{"reason"}, nil)
 	lostDesc    = prometheus.NewDesc("sunspool_edge_samples_lost_total", "Samples that were made but never reached the disk, by reason.", []string{"reason"}, nil)
 	linkDesc    = prometheus.NewDesc("sunspool_edge_link_ok", "1 while the link is not broken.", []string{"link"}, nil)
 )

@@ -39,7 +39,7 @@ func (e *Edge) skip() bool {
 	}
 	e.turn.pause(at.every == 0 || e.interval() > longestIdle) // the dongle need not keep a session for nothing, and may forget one that is idle
 	e.turn.give()
-	e.Report.lost("spool_full")
+	e.Report.skipped("spool_full")
 	e.tellSpool()
 	e.compact()
 	e.Report.Write()

@@ -124,7 +124,7 @@ func (l *Link) Report(err error) {
 func (l *Link) log(err error) {
 	log := l.chain.log.With("link", l.name)
 	if l.changes > 1 {
-		log = log.With("changes_not_logged", l.changes-1)
+		log = log.With("flapping", true, "changes_not_logged", l.changes-1)
 	}
 	switch l.now.State {
 	case OK:
@@ -171,12 +171,15 @@ func (s Status) Sentence() string {
 	return "ok"
 }
 
-// Sentence is how the chain is, in one sentence: that of its first broken link, else of the first that nothing has
-// crossed yet, else of one that rests.
+// Sentence is how the chain is, in one sentence: that of its first broken link, else of the first one that is not ok. A
+// link behind one that rests, or that nothing has crossed yet, is not named: it has had nothing to do.
 func (c *Chain) Sentence() string {
 	all := c.Status()
-	for _, state := range []State{Broken, Unknown, Resting} {
-		if i := slices.IndexFunc(all, func(s Status) bool { return s.State == state }); i >= 0 {
+	for _, named := range []func(State) bool{
+		func(s State) bool { return s == Broken },
+		func(s State) bool { return s != OK },
+	} {
+		if i := slices.IndexFunc(all, func(s Status) bool { return named(s.State) }); i >= 0 {
 			return all[i].Sentence()
 		}
 	}

@@ -154,6 +154,60 @@ func TestFlappingLinkIsLoggedWithinBounds(t *testing.T) {
 	}
 }
 
+// However many faults a link changes between, an hour has at most 60 lines, each of which has what was left out, and the
+// fault that stays is in the log.
+func TestLinkThatChangesBetweenManyFaultsIsLoggedWithinBounds(t *testing.T) {
+	for _, faults := range []int{2, 5, 20, 200} {
+		_, links, clock, log := chainOf()
+		l, changes, logged := links[0], 0, 0
+		for hour := range 24 {
+			log.Reset()
+			for range 720 {
+				l.Report(&Fault{Code: fmt.Sprintf("fault_%d", changes%faults), What: "it is wrong"})
+				changes++
+				*clock = clock.Add(5 * time.Second)
+			}
+			lines := strings.Count(log.String(), "\n")
+			if lines == 0 || lines > 60 || hour > 0 && !strings.Contains(log.String(), "flapping=true") {
+				t.Errorf("%d faults: %d lines in hour %d", faults, lines, hour)
+			}
+			for line := range strings.Lines(log.String()) {
+				if _, n, ok := strings.Cut(line, "changes_not_logged="); ok {
+					var missed int
+					fmt.Sscan(n, &missed)
+					logged += missed
+				}
+				logged++
+			}
+		}
+		if logged < changes-1440 || logged > changes {
+			t.Errorf("%d faults: the log accounts for %d of %d changes", faults, logged, changes)
+		}
+		log.Reset()
+		for range 720 {
+			l.Report(&Fault{Code: "fault_1", What: "it is wrong"})
+			*clock = clock.Add(5 * time.Second)
+		}
+		if lines := strings.Count(log.String(), "\n"); lines > 1 || l.logged != "broken fault_1" {
+			t.Errorf("%d faults: the one that stays has %d lines:\n%s", faults, lines, log)
+		}
+	}
+}
+
+// A link is waited for only while it may answer: not behind one that rests.
+func TestLinkBehindOneThatRestsIsNotWaitedFor(t *testing.T) {
+	c, links, _, _ := chainOf()
+	links[0].Report(&Fault{Code: "asleep", What: "it is night", Err: ErrResting})
+	links[1].Report(nil)
+	if got := c.Sentence(); !strings.HasPrefix(got, "ok, inverter resting") {
+		t.Errorf("nothing to deliver at night: %s", got)
+	}
+	links[0].Report(nil)
+	if got := c.Sentence(); !strings.HasPrefix(got, "waiting for the first answer of vps") {
+		t.Errorf("by day: %s", got)
+	}
+}
+
 func TestTimeInBrokenIsAddedUp(t *testing.T) {
 	_, links, clock, log := chainOf()
 	links[0].Report(errors.New("timeout"))

@@ -1,0 +1,217 @@
+package edge
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+
+	bolt "go.etcd.io/bbolt"
+
+	"sunspool/health"
+)
+
+// QuarantinedSample is a sample that the server refused, for people and programs.
+type QuarantinedSample struct {
+	Spool  string     `json:"spool,omitempty"`
+	Number uint64     `json:"number"` // in the spool
+	Time   *time.Time `json:"ts"`     // of the sample; null if its record is damaged
+	Device string     `json:"device_id,omitempty"`
+	Code   string     `json:"code"`             // of the refusal
+	Detail string     `json:"detail,omitempty"` // the server's explanation, printable and short
+	First  time.Time  `json:"first_refused,omitzero"`
+	Last   time.Time  `json:"last_refused,omitzero"`
+}
+
+// quarantinePage is what the status socket answers to /quarantine?after=NUMBER: some of the samples, in the order of their
+// numbers, and after which number the next page begins; 0 if there is none.
+type quarantinePage struct {
+	Spool   string              `json:"spool"`
+	Count   int                 `json:"count"` // in the whole quarantine
+	Samples []QuarantinedSample `json:"samples"`
+	Next    uint64              `json:"next,omitempty"`
+}
+
+const (
+	quarantinePath = "/quarantine"
+	atAPage        = 200 // samples, so that neither the memory nor the spool is held for long
+)
+
+// quarantinePage returns the samples whose numbers are above after.
+func (s *Spool) quarantinePage(after uint64) (page quarantinePage, err error) {
+	err = s.do(func() error {
+		return s.db.View(func(tx *bolt.Tx) error {
+			page = readQuarantine(tx.Bucket(quarantineBucket), after)
+			return nil
+		})
+	})
+	page.Spool, page.Count = s.path, s.InQuarantine()
+	return page, err
+}
+
+// readQuarantine reads one page. An entry that cannot be read is listed with the reason.
+func readQuarantine(quarantine *bolt.Bucket, after uint64) (page quarantinePage) {
+	c := quarantine.Cursor()
+	page.Samples = []QuarantinedSample{}
+	for k, v := c.Seek(seqKey(after + 1)); k != nil; k, v = c.Next() {
+		if len(page.Samples) == atAPage {
+			page.Next = page.Samples[atAPage-1].Number
+			return page
+		}
+		q, e := QuarantinedSample{Number: keySeq(k)}, quarantineEntry{}
+		if err := json.Unmarshal(v, &e); err != nil {
+			q.Code, q.Detail = "unreadable", printable(err.Error())
+		} else {
+			q.Code, q.Detail, q.First, q.Last = printable(e.Code), printable(e.Detail), e.First.UTC(), e.Last.UTC()
+			if r, err := decodeFields(q.Number, e.Record); err == nil {
+				q.Time, q.Device = &r.Sample.Time, printable(r.Sample.DeviceID)
+			}
+		}
+		page.Samples = append(page.Samples, q)
+	}
+	return page
+}
+
+// printable returns the beginning of a text that came from a server, or from a disk: what a terminal would not print as
+// it is becomes an escape.
+func printable(text string) string {
+	var b strings.Builder
+	for _, r := range text {
+		s := string(r)
+		if !unicode.IsPrint(r) || r == unicode.ReplacementChar {
+			s = strings.Trim(strconv.QuoteRuneToASCII(r), "'")
+		}
+		if b.Len()+len(s) > maxQuote {
+			break
+		}
+		b.WriteString(s)
+	}
+	return b.String()
+}
+
+// serveQuarantine answers on the status socket.
+func (r *Report) serveQuarantine(w http.ResponseWriter, req *http.Request) {
+	after, err := strconv.ParseUint(req.FormValue("after"), 10, 63)
+	if err != nil && req.FormValue("after") != "" {
+		http.Error(w, "after must be the number of a sample", http.StatusBadRequest)
+		return
+	}
+	page, err := r.edge.Spool.quarantinePage(after)
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusServiceUnavailable)
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	json.NewEncoder(w).Encode(page)
+}
+
+// EachQuarantined calls f with the samples in quarantine of the spool at path, some at a time, oldest first, and changes
+// nothing. An edge that has the spool open is asked by its status socket, the first of sockets that is of this spool. The
+// error is f's, or a *health.Fault.
+func EachQuarantined(ctx context.Context, path string, sockets []string, f func([]QuarantinedSample) error) error {
+	page := func(after uint64) (p quarantinePage, err error) {
+		err = readSpool(path, func(tx *bolt.Tx) error {
+			if b := tx.Bucket(quarantineBucket); b != nil {
+				p = readQuarantine(b, after)
+				return nil
+			}
+			return errForeign
+		})
+		return p, err
+	}
+	first, err := page(0)
+	if err != nil {
+		fault := unreadableSpool(path, "quarantine", err)
+		if fault.Code != "spool_busy" && !errors.Is(err, os.ErrPermission) {
+			return fault
+		}
+		socket, found := socketOf(ctx, path, sockets)
+		if !found {
+			fault.Next = "name the status socket of that edge: --status-socket FILE, and ask as root"
+			return fault
+		}
+		page = func(after uint64) (quarantinePage, error) { return askQuarantine(ctx, socket, after) }
+		if first, err = page(0); err != nil {
+			return err
+		}
+	}
+	for p := first; ; {
+		for i := range p.Samples {
+			p.Samples[i].Spool = path
+		}
+		if err := f(p.Samples); err != nil || p.Next == 0 {
+			return err
+		}
+		if p, err = page(p.Next); err != nil {
+			return err
+		}
+	}
+}
+
+// socketOf returns the first of sockets by which an edge answers that has the spool at path open.
+func socketOf(ctx context.Context, path string, sockets []string) (string, bool) {
+	file, fileErr := os.Stat(path)
+	i := slices.IndexFunc(sockets, func(socket string) bool {
+		page, err := askQuarantine(ctx, socket, 0)
+		if err != nil {
+			return false
+		}
+		theirs, err := os.Stat(page.Spool)
+		return err != nil || fileErr != nil || os.SameFile(file, theirs) // it may be in a container, where it has another name
+	})
+	if i < 0 {
+		return "", false
+	}
+	return sockets[i], true
+}
+
+// askQuarantine asks an edge for one page.
+func askQuarantine(ctx context.Context, socket string, after uint64) (page quarantinePage, err error) {
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	var dialer net.Dialer
+	transport := &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return dialer.DialContext(ctx, "unix", socket)
+	}}
+	defer transport.CloseIdleConnections()
+	query := url.Values{"after": {strconv.FormatUint(after, 10)}}
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://edge"+quarantinePath+"?"+query.Encode(), nil)
+	if err != nil {
+		return page, err
+	}
+	resp, err := transport.RoundTrip(req)
+	if err == nil {
+		defer resp.Body.Close()
+		if err = json.NewDecoder(resp.Body).Decode(&page); resp.StatusCode != http.StatusOK {
+			err = fmt.Errorf("status %d: is it an older version?", resp.StatusCode)
+		}
+	}
+	if err != nil {
+		return page, &health.Fault{Code: "edge_silent", Exit: health.ExitUnreachable, What: "the edge does not list its quarantine", Why: socket + ": " + err.Error(),
+			Next: "systemctl status sunspool-edge"}
+	}
+	return page, nil
+}
+
+// StatusSockets are where an edge that has the spool at path open may answer: where the settings have it, beside the spool, and
+// where a packaged unit has it.
+func StatusSockets(path, set string) []string {
+	c := Config{SpoolPath: path}
+	beside := c.beside("edge.sock")
+	unit := filepath.Base(filepath.Dir(path))
+	sockets := []string{beside, filepath.Join("/run/sunspool", unit, filepath.Base(beside))}
+	if set != "" {
+		sockets = append([]string{filepath.Join(filepath.Dir(set), filepath.Base(beside)), set}, sockets...)
+	}
+	return sockets
+}
