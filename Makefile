@@ -73,8 +73,8 @@ stage: # manual pages, completions and licences, the same for all
 release-snapshot: ## what a release makes, of this commit: dist/release (its tools are built the first time, 15 min)
 	packaging/release-snapshot
 
-bench: ## benchmarks; each prints its ratio to a baseline of the same run
-	$(GO) test -run '^$$' -bench . -benchtime 1s ./...
+bench: ## benchmarks; each prints its ratio to a baseline of the same run (bytes at the device take root)
+	$(GO) test -run '^$$' -bench . -benchtime 1s -timeout 30m ./...
 
 bench-vps: ## the server on PostgreSQL and Redis with DAYS=365 of a device, in ratios to bare inserts and an empty handler (8 min)
 	$(GO) test ./vps -run '^$$' -bench Fleet -benchtime 1x -fleet-days $(or $(DAYS),365) -timeout 2h 2>/dev/null

@@ -20,6 +20,12 @@ type disk struct {
 // ext4 mounts a new ext4 of so many MiB. Only root can, so the test is skipped for others.
 func ext4(t testing.TB, mib int, options ...string) disk {
 	t.Helper()
+	return newExt4(t, mib, 0, options...)
+}
+
+// newExt4 is ext4 with blocks of a size of its own. A memory card has blocks of 4096, which 0 gives to large disks alone.
+func newExt4(t testing.TB, mib, block int, options ...string) disk {
+	t.Helper()
 	need(t, "mkfs.ext4", "losetup", "mount", "umount")
 	image, dir := filepath.Join(t.TempDir(), "disk"), t.TempDir()
 	if err := os.WriteFile(image, nil, 0o600); err != nil {
@@ -28,7 +34,11 @@ func ext4(t testing.TB, mib int, options ...string) disk {
 	if err := os.Truncate(image, int64(mib)<<20); err != nil {
 		t.Fatal(err)
 	}
-	must(t, "mkfs.ext4", "-q", "-F", "-m", "0", "-E", "lazy_itable_init=0,lazy_journal_init=0", image)
+	format := []string{"-q", "-F", "-m", "0", "-E", "lazy_itable_init=0,lazy_journal_init=0"}
+	if block > 0 {
+		format = append(format, "-b", strconv.Itoa(block))
+	}
+	must(t, "mkfs.ext4", append(format, image)...)
 	out, err := exec.Command("losetup", "--find", "--show", image).CombinedOutput()
 	if err != nil {
 		t.Skipf("SKIPPED, NOTHING IS SHOWN: no loop device: %s", out)

@@ -36,11 +36,14 @@ func newBed(t *testing.T, sim *simulator.Server) *bed {
 
 // restart is what a new process has: nothing but the file.
 func (b *bed) restart() {
-	pace := &Pace{Interval: 5 * time.Second, File: b.file}
+	pace := &Pace{Interval: 5 * time.Second, File: b.file, BootID: "boot", Up: sinceEpoch}
 	b.in = &Inverter{Unit: 1, Log: slog.New(slog.DiscardHandler), Dongle: &Dongle{Pace: pace, Link: transport{
 		Address: "dongle:502", Dial: b.dial, Timeout: 5 * time.Second, Gap: 20 * time.Millisecond, Settle: 3 * time.Second,
 	}}}
 }
+
+// sinceEpoch is the uptime of a host in virtual time.
+func sinceEpoch() time.Duration { return time.Duration(time.Now().UnixNano()) }
 
 func (b *bed) dial(ctx context.Context, _, _ string) (net.Conn, error) {
 	if b.sim == nil {

@@ -3,7 +3,6 @@ package edge
 import (
 	"context"
 	"math/rand/v2"
-	"os"
 	"time"
 )
 
@@ -19,24 +18,23 @@ const restTime = 5 * time.Second
 // rest and does not care why we came back. A poll that took too long is not caught up.
 type Pace struct {
 	Interval time.Duration
-	File     string // its modification time is the last touch; "" forgets at exit
+	File     string // for the next process, see lastTouch; "" forgets at exit
 
-	// How long the host has been up, and which boot that is. The file then has the boot in it and, as modification
-	// time, how long the host had been up: a step of the wall clock between two processes shortens no wait. Nil takes
-	// the wall clock.
+	// How long the host has been up, and which boot that is: a step of the wall clock between two processes shortens no
+	// wait. Both are needed with File.
 	Up     func() time.Duration
 	BootID string
 
-	kept    bool      // the file is of this boot
-	last    time.Time // when the last Wait returned
-	touched time.Time // when the dongle was last touched
+	recalled  bool          // what an earlier process left was taken into account
+	marked    bool          // File has that this process polls
+	last      time.Time     // when the last Wait returned
+	touched   time.Time     // when the dongle was last touched
+	touchedUp time.Duration // the same since the boot
 }
 
 // Wait blocks until the next poll may start. It returns ctx's error if that comes first.
 func (p *Pace) Wait(ctx context.Context) error {
-	if p.last.IsZero() && p.touched.IsZero() {
-		p.last = p.remembered()
-	}
+	p.recall()
 	due := p.last.Add(p.Interval)
 	if rested := p.touched.Add(p.rest()); rested.After(due) {
 		due = rested
@@ -53,67 +51,13 @@ func (p *Pace) rest() time.Duration { return min(p.Interval, restTime) }
 
 // Touch notes that the dongle notices us at this instant, by a connection or by the first request of a poll.
 func (p *Pace) Touch() {
+	p.recall()
 	p.touched = now()
 	if p.File == "" {
 		return
 	}
-	// The file is a courtesy to the next process. Without it that process waits no longer than it must anyway.
-	mark := p.touched
-	if p.Up != nil {
-		mark = time.Unix(0, int64(p.Up()))
-	}
-	err := os.ErrNotExist
-	if p.kept {
-		err = os.Chtimes(p.File, mark, mark)
-	}
-	if os.IsNotExist(err) && os.WriteFile(p.File, []byte(p.BootID), 0o600) == nil {
-		os.Chtimes(p.File, mark, mark)
-		p.kept = true
-	}
-}
-
-// remembered is when an earlier process touched the inverter, if that can matter, and long ago otherwise.
-func (p *Pace) remembered() time.Time {
-	info, err := os.Stat(p.File)
-	if p.File == "" || err != nil {
-		return now().Add(-p.Interval - margin)
-	}
-	// ago is looked up before now: what passes between the two makes the wait longer, not shorter.
-	if p.Up != nil {
-		ago := p.ago(info)
-		return now().Add(-min(ago, p.Interval+margin))
-	}
-	t := now()
-	long := t.Add(-p.Interval - margin)
-	touched := noEarlier(info.ModTime())
-	if touched.Before(long) {
-		return long
-	}
-	if touched.After(t) { // the clock was set back: wait one interval, which is always enough
-		return t
-	}
-	return t.Add(touched.Sub(t)) // t's monotonic reading, so that a step of the clock cannot shorten the wait
-}
-
-// ago is for how long the inverter was not touched, at least.
-func (p *Pace) ago(info os.FileInfo) time.Duration {
-	up := p.Up()
-	if id, err := os.ReadFile(p.File); err != nil || string(id) != p.BootID {
-		return up // it was before this boot
-	}
-	return max(up-time.Duration(noEarlier(info.ModTime()).UnixNano()), 0)
-}
-
-// noEarlier is the latest time that a file system may have kept as t: many cut the modification time, FAT to 2 s, ext3
-// to 1 s, exFAT to 10 ms.
-func noEarlier(t time.Time) time.Time {
-	switch ns := t.Nanosecond(); {
-	case ns == 0:
-		return t.Add(2 * time.Second)
-	case ns%int(10*time.Millisecond) == 0:
-		return t.Add(10 * time.Millisecond)
-	}
-	return t
+	p.touchedUp = p.Up()
+	p.mark()
 }
 
 // Backoff says how long to wait after each failure in a row: exponential from Min to Max with jitter over the upper

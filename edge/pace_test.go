@@ -34,57 +34,162 @@ func TestPollsAreNeverCloserThanTheInterval(t *testing.T) {
 	})
 }
 
+// A restart shortens no wait, however the process ended, and makes none longer than the dongle needs.
 func TestPaceSurvivesARestart(t *testing.T) {
-	file := filepath.Join(t.TempDir(), "last-poll")
-	synctest.Test(t, func(t *testing.T) {
-		for _, away := range []time.Duration{0, time.Second, 4 * time.Second, time.Minute} {
-			p := &Pace{Interval: 5 * time.Second, File: file}
+	const interval = 5 * time.Second
+	for _, c := range []struct {
+		name  string
+		end   func(p *Pace)
+		known bool // to the next process: when the dongle was touched last
+	}{
+		{"stopped", func(p *Pace) { p.Leave() }, true},
+		{"killed", func(*Pace) {}, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			file := filepath.Join(t.TempDir(), "last-poll")
+			synctest.Test(t, func(t *testing.T) {
+				pace := func() *Pace { return &Pace{Interval: interval, File: file, BootID: "boot", Up: sinceEpoch} }
+				for _, away := range []time.Duration{0, time.Second, 4 * time.Second, time.Minute} {
+					p := pace()
+					for range 3 {
+						p.Wait(t.Context())
+						p.Touch()
+					}
+					touched := time.Now()
+					c.end(p)
+					time.Sleep(away)
+
+					start := time.Now()
+					pace().Wait(t.Context())
+					gap, waited := time.Since(touched), time.Since(start)
+					if gap < interval || waited > interval+margin {
+						t.Errorf("away for %v: the next poll is %v after the last, by a wait of %v", away, gap, waited)
+					}
+					if c.known && gap > max(away, interval+margin) {
+						t.Errorf("away for %v: the next poll is %v after the last", away, gap)
+					}
+				}
+			})
+		})
+	}
+}
+
+// A process that ends before it has touched the dongle, again and again, hands on what it found.
+func TestPaceOfProcessesThatDoNotPoll(t *testing.T) {
+	for _, killed := range []bool{false, true} {
+		file := filepath.Join(t.TempDir(), "last-poll")
+		synctest.Test(t, func(t *testing.T) {
+			pace := func() *Pace {
+				return &Pace{Interval: 5 * time.Second, File: file, BootID: "boot", Up: sinceEpoch}
+			}
+			p := pace()
 			p.Wait(t.Context())
 			p.Touch()
 			touched := time.Now()
-			time.Sleep(away)
-
-			p = &Pace{Interval: 5 * time.Second, File: file} // the process was killed and came back
-			p.Wait(t.Context())
-			if gap := time.Since(touched); gap < 5*time.Second || gap > max(away, 5*time.Second)+time.Second {
-				t.Errorf("away for %v: the next poll is %v after the last", away, gap)
+			if !killed {
+				p.Leave()
 			}
+			for range 3 {
+				ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+				p := pace()
+				if p.Wait(ctx) == nil {
+					t.Errorf("a poll %v after the last", time.Since(touched))
+				}
+				cancel()
+				p.Leave()
+			}
+			pace().Wait(t.Context())
+			if gap := time.Since(touched); gap < 5*time.Second {
+				t.Errorf("a poll %v after the last", gap)
+			}
+		})
+	}
+}
+
+// A file that a process cannot write has what an earlier one left, which is no longer true.
+func TestPaceTrustsNoFileThatItCannotMark(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "last-poll")
+	synctest.Test(t, func(t *testing.T) {
+		pace := func() *Pace { return &Pace{Interval: 5 * time.Second, File: file, BootID: "boot", Up: sinceEpoch} }
+		p := pace()
+		p.Wait(t.Context())
+		p.Touch()
+		p.Leave()
+		time.Sleep(time.Hour)
+		must := func(err error) {
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		must(os.MkdirAll(filepath.Join(file+".new", "in the way"), 0o700))
+		for range 3 {
+			p := pace()
+			p.Wait(t.Context())
+			p.Touch()
+			touched := time.Now()
+			pace().Wait(t.Context()) // after a kill
+			if gap := time.Since(touched); gap < 5*time.Second || gap > 5*time.Second+margin {
+				t.Errorf("a poll %v after the last", gap)
+			}
+		}
+
+		p = pace()
+		p.Wait(t.Context())
+		must(os.RemoveAll(file + ".new")) // the disk takes writes again, while this process polls
+		p.Touch()
+		touched := time.Now()
+		pace().Wait(t.Context())
+		if gap := time.Since(touched); gap < 5*time.Second {
+			t.Errorf("a poll %v after the last, of a process that could mark the file late", gap)
 		}
 	})
 }
 
-// A host that is busy between two looks at its clocks, and a file system that cuts times to seconds, shorten no wait.
-func TestPaceSurvivesARestartOnABusyHost(t *testing.T) {
-	for _, cut := range []time.Duration{1, time.Second, 2 * time.Second, 10 * time.Millisecond} {
-		file := filepath.Join(t.TempDir(), "last-poll")
+// Whatever the file holds, the first poll waits no longer than an interval.
+func TestPaceWithAFileOfAnyContent(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "last-poll")
+	for text, waits := range map[string]bool{
+		"": true, "boot": true, "{": true, "null": true, `{"boot":""}`: true, `{"boot":"boot"}`: true,
+		`{"boot":"boot","last_touch_ns":"x"}`:                 true,
+		`{"boot":"boot","last_touch_ns":9223372036854775807}`: true, // a machine that was set back to an earlier state
+		`{"boot":"boot","last_touch_ns":-5}`:                  false,
+		`{"boot":"boot","last_touch_ns":1}`:                   false,
+		`{"boot":"another"}`:                                  false,
+	} {
 		synctest.Test(t, func(t *testing.T) {
-			booted := time.Now().Add(-time.Hour)
-			up := func() time.Duration { return time.Since(booted) }
-			busy := func() time.Duration {
-				time.Sleep(30 * time.Millisecond)
-				return up()
+			if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+				t.Fatal(err)
 			}
-			for range 20 {
-				p := &Pace{Interval: 5 * time.Second, File: file, BootID: "boot", Up: up}
-				p.Wait(t.Context())
-				time.Sleep(123_456_789)
-				p.Touch()
-				touched := time.Now()
-				info, err := os.Stat(file)
-				if err != nil {
-					t.Fatal(err)
-				}
-				kept := time.Unix(0, info.ModTime().UnixNano()/int64(cut)*int64(cut))
-				os.Chtimes(file, kept, kept)
-
-				p = &Pace{Interval: 5 * time.Second, File: file, BootID: "boot", Up: busy}
-				p.Wait(t.Context())
-				if gap := time.Since(touched); gap < 5*time.Second || gap > 8*time.Second {
-					t.Fatalf("times are kept to %v: the next poll is %v after the last", cut, gap)
-				}
+			p := &Pace{Interval: 5 * time.Second, File: file, BootID: "boot", Up: sinceEpoch}
+			start := time.Now()
+			p.Wait(t.Context())
+			if waited := time.Since(start); waited > 5*time.Second+margin || waits != (waited >= 5*time.Second) {
+				t.Errorf("%q: waited %v", text, waited)
 			}
 		})
 	}
+}
+
+// Polls leave the file alone: a memory card has nothing to do with them.
+func TestPollsDoNotWriteTheLastTouch(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "last-poll")
+	synctest.Test(t, func(t *testing.T) {
+		p := &Pace{Interval: 5 * time.Second, File: file, BootID: "boot", Up: sinceEpoch}
+		p.Wait(t.Context())
+		before, err := os.Stat(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 100 {
+			p.Touch()
+			p.Wait(t.Context())
+		}
+		after, err := os.Stat(file)
+		if err != nil || !os.SameFile(before, after) || !before.ModTime().Equal(after.ModTime()) {
+			t.Errorf("it was written meanwhile: %v", err)
+		}
+	})
 }
 
 // At longer intervals a connection that takes its time does not put off the polls after it.
@@ -110,48 +215,62 @@ func TestLongIntervalCountsFromPollToPoll(t *testing.T) {
 	})
 }
 
-// A step of the wall clock between two processes, and a new boot, shorten no wait and make none longer.
-func TestPaceSurvivesARestartAndAStepOfTheClock(t *testing.T) {
-	file := filepath.Join(t.TempDir(), "last-poll")
-	synctest.Test(t, func(t *testing.T) {
-		boot, booted := "first", time.Now().Add(-time.Hour)
-		pace := func() *Pace {
-			return &Pace{Interval: 5 * time.Second, File: file, BootID: boot, Up: func() time.Duration { return time.Since(booted) }}
-		}
-		for i, away := range []time.Duration{0, time.Second, 4 * time.Second, time.Minute, 0, 2 * time.Second} {
-			p := pace()
-			for range 3 {
-				p.Wait(t.Context())
-				p.Touch()
+// A boot between two processes shortens no wait and makes none longer.
+func TestPaceSurvivesABoot(t *testing.T) {
+	for _, killed := range []bool{false, true} {
+		file := filepath.Join(t.TempDir(), "last-poll")
+		synctest.Test(t, func(t *testing.T) {
+			boot, booted := "first", time.Now().Add(-time.Hour)
+			pace := func() *Pace {
+				return &Pace{Interval: 5 * time.Second, File: file, BootID: boot, Up: func() time.Duration { return time.Since(booted) }}
 			}
-			touched := time.Now()
-			time.Sleep(away)
-			if i > 3 { // the host starts anew, faster than any does
-				boot, booted = "second"+away.String(), time.Now()
+			for _, took := range []time.Duration{0, 2 * time.Second, time.Minute} { // faster than any host starts
+				p := pace()
+				for range 3 {
+					p.Wait(t.Context())
+					p.Touch()
+				}
+				if !killed {
+					p.Leave()
+				}
+				touched := time.Now()
+				boot, booted = "after "+took.String(), time.Now()
+				time.Sleep(took)
+				start := time.Now()
+				pace().Wait(t.Context())
+				if gap, waited := time.Since(touched), time.Since(start); gap < 5*time.Second || waited > 5*time.Second+margin {
+					t.Errorf("a boot of %v: the next poll is %v after the last, by a wait of %v", took, gap, waited)
+				}
+				if took == time.Minute && time.Since(start) > 0 {
+					t.Errorf("waited %v after a boot of a minute", time.Since(start))
+				}
 			}
-			start := time.Now()
-			pace().Wait(t.Context())
-			if gap, waited := time.Since(touched), time.Since(start); gap < 5*time.Second || waited > 5*time.Second+margin {
-				t.Errorf("away for %v: the next poll is %v after the last, by a wait of %v", away, gap, waited)
-			}
-			if away == time.Minute && time.Since(start) > 0 {
-				t.Errorf("waited %v after a minute", time.Since(start))
-			}
-		}
-	})
+		})
+	}
 }
 
-func TestClockSetBackDoesNotStopPolling(t *testing.T) {
+// A host that is busy between two looks at its clocks shortens no wait.
+func TestPaceSurvivesARestartOnABusyHost(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "last-poll")
 	synctest.Test(t, func(t *testing.T) {
-		os.WriteFile(file, nil, 0o600)
-		future := time.Now().Add(24 * time.Hour)
-		os.Chtimes(file, future, future)
-		p := &Pace{Interval: 5 * time.Second, File: file}
-		start := time.Now()
-		p.Wait(t.Context())
-		if waited := time.Since(start); waited > 6*time.Second {
-			t.Errorf("waited %v", waited)
+		busy := func() time.Duration {
+			up := sinceEpoch()
+			time.Sleep(30 * time.Millisecond)
+			return up
+		}
+		for range 20 {
+			p := &Pace{Interval: 5 * time.Second, File: file, BootID: "boot", Up: sinceEpoch}
+			p.Wait(t.Context())
+			time.Sleep(123_456_789)
+			p.Touch()
+			touched := time.Now()
+			p.Leave()
+
+			p = &Pace{Interval: 5 * time.Second, File: file, BootID: "boot", Up: busy}
+			p.Wait(t.Context())
+			if gap := time.Since(touched); gap < 5*time.Second || gap > 6*time.Second {
+				t.Fatalf("the next poll is %v after the last", gap)
+			}
 		}
 	})
 }

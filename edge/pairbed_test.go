@@ -57,11 +57,17 @@ func newPairBed(t *testing.T, dir string) *pairBed {
 }
 
 // open makes the edges of a new process, which do not run yet.
-func (b *pairBed) open() {
-	b.t.Helper()
-	c := Config{Host: "dongle", Port: 502, Units: "1,2", DeviceID: "roof,garage", PollS: b.pollS, GapMS: 20, URL: "https://vps.example.org",
+func (b *pairBed) open() { b.openWith(b.settings()) }
+
+// settings are those of an edge for both inverters.
+func (b *pairBed) settings() Config {
+	return Config{Host: "dongle", Port: 502, Units: "1,2", DeviceID: "roof,garage", PollS: b.pollS, GapMS: 20, URL: "https://vps.example.org",
 		Token: settings.Secret("roof-0123456789abcdef,garage-0123456789abcdef"), BatchSize: 30, UploadS: 10, MaxBackoffS: 60, ClockTrust: clockAlways, RawDebugEach: 60,
 		SpoolPath: filepath.Join(b.dir, "spool.db")}
+}
+
+func (b *pairBed) openWith(c Config) {
+	b.t.Helper()
 	if err := c.Validate(); err != nil {
 		b.t.Fatal(err)
 	}
@@ -81,9 +87,11 @@ func (b *pairBed) open() {
 }
 
 // start runs them.
-func (b *pairBed) start() {
+func (b *pairBed) start() { b.startWith(b.settings()) }
+
+func (b *pairBed) startWith(c Config) {
 	b.t.Helper()
-	b.open()
+	b.openWith(c)
 	ctx, cancel := context.WithCancel(b.t.Context())
 	b.stop, b.ended = cancel, make(chan error, 1)
 	go func(edges []*Edge, ended chan error) { ended <- runAll(ctx, edges) }(b.edges, b.ended)

@@ -70,21 +70,30 @@ func createOurs(path string, mode os.FileMode) (*os.File, error) {
 // replaceOurs writes a file so that a reader, or a power cut, sees the old one or the new one, never half of one. sync
 // waits until it is on the disk.
 func replaceOurs(path string, b []byte, mode os.FileMode, sync bool) error {
+	_, err := putOurs(path, b, mode, sync)
+	return err
+}
+
+// putOurs is replaceOurs that describes the new file.
+func putOurs(path string, b []byte, mode os.FileMode, sync bool) (info fs.FileInfo, err error) {
 	f, err := createOurs(path+".new", mode)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	_, err = f.Write(b)
 	if sync && err == nil {
 		err = f.Sync()
 	}
+	if err == nil {
+		info, err = f.Stat()
+	}
 	if err := errors.Join(err, f.Close()); err != nil {
-		return err
+		return nil, err
 	}
 	if err := os.Rename(path+".new", path); err != nil || !sync {
-		return err
+		return info, err
 	}
-	return syncDir(filepath.Dir(path))
+	return info, syncDir(filepath.Dir(path))
 }
 
 // tighten makes the directory of path ours alone. One that holds other things than ours is shared on purpose, or by a

@@ -6,8 +6,6 @@ import (
 	"log/slog"
 	"maps"
 	"math"
-	"os"
-	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -22,11 +20,12 @@ type Report struct {
 	Chain *health.Chain
 	Tell  func(status string) // told of each new Status; may be nil
 
-	version, device, path string
-	started               time.Time
-	log                   *slog.Logger
-	edge                  *Edge    // whose counters are shown
-	others                []string // health files of the other inverters that this process reads
+	version, device string
+	file            healthFile
+	started         time.Time
+	log             *slog.Logger
+	edge            *Edge    // whose counters are shown
+	others          []string // health files of the other inverters that this process reads
 
 	mu         sync.Mutex
 	written    time.Time   // when Write was called last
@@ -53,7 +52,7 @@ type Report struct {
 // NewReport returns a report that writes its health file to path.
 func NewReport(version, device, path string, log *slog.Logger) *Report {
 	return &Report{
-		Chain: health.New(now, log), version: version, device: device, path: path,
+		Chain: health.New(now, log), version: version, device: device, file: healthFile{path: path},
 		started: now(), log: log, missing: make(map[string]int), gone: make(map[string]int), teller: teller{log: log},
 	}
 }
@@ -133,14 +132,17 @@ func (r *Report) Now() Health {
 	return h
 }
 
-// Write replaces the health file, if there is one, logs what changed and tells the service manager. A reader sees the old one or the new one, never half of one.
+// Write renews the health file, if there is one, logs what changed and reports the state to the service manager.
 func (r *Report) Write() {
 	h := r.Now()
 	h.Sample = nil
 	r.tell()
 	var err error
-	if r.path != "" {
-		err = writeFile(r.path, h)
+	if r.file.path != "" {
+		var text []byte
+		if text, err = json.MarshalIndent(h, "", "  "); err == nil {
+			err = r.file.write(append(text, '\n'))
+		}
 	}
 	state := r.State()
 	r.mu.Lock()
@@ -172,17 +174,6 @@ func (r *Report) refresh() {
 	if old {
 		r.Write()
 	}
-}
-
-func writeFile(path string, v any) error {
-	b, err := json.MarshalIndent(v, "", "  ")
-	if err != nil {
-		return err
-	}
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return err
-	}
-	return replaceOurs(path, append(b, '\n'), 0o644, false)
 }
 
 // describe is what goes with each upload.

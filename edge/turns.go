@@ -131,6 +131,7 @@ func (t *turn) leave() {
 	t.of.mu.Unlock()
 	if last {
 		t.of.dongle.Close()
+		t.of.dongle.Pace.Leave()
 	}
 }
 

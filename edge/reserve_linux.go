@@ -1,0 +1,22 @@
+package edge
+
+import (
+	"os"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// reserve reports whether file, which is open for writing, is open nowhere else and has no other name. Then nobody can
+// open it until it is closed: the kernel grants a lease for writing on no other file, and lets whoever opens it wait.
+func reserve(file *os.File) bool {
+	info, err := file.Stat()
+	if err != nil {
+		return false
+	}
+	if st, ok := info.Sys().(*syscall.Stat_t); !ok || st.Nlink != 1 {
+		return false
+	}
+	_, err = unix.FcntlInt(file.Fd(), unix.F_SETLEASE, unix.F_WRLCK)
+	return err == nil
+}
