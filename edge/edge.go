@@ -16,6 +16,7 @@ import (
 	"maps"
 	"runtime/debug"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"sunspool/edge/registers"
@@ -44,6 +45,9 @@ type Edge struct {
 
 	Kept func(wire.Sample) // told of each sample that is durable, with the host's time while it is held; may be nil
 
+	opened    func()                // called when a spool that could not be opened at the start is; may be nil
+	unresumed atomic.Pointer[error] // why what the spool keeps of the inverter is not known yet, see resume
+
 	inverter, spool, clock, vps *health.Link
 	collecting, delivering      *health.Pulse
 	normal                      Normalizer
@@ -59,7 +63,7 @@ type Edge struct {
 func (e *Edge) Run(ctx context.Context) error {
 	chain := e.Report.Chain
 	e.inverter, e.spool, e.clock, e.vps = chain.Link("inverter"), chain.Link("spool"), chain.Link("clock"), chain.Link("vps")
-	e.spool.Report(e.Spool.Alarm(nil))                                                              // it is open
+	e.spool.Report(e.Spool.Alarm(nil))
 	e.collecting, e.delivering = e.Pulses.Loop(e.loop("collect")), e.Pulses.Loop(e.loop("deliver")) // a spool that hangs makes both stand still
 
 	e.fillRing()
@@ -84,6 +88,8 @@ func (e *Edge) Run(ctx context.Context) error {
 	})
 	loops.Wait()
 	e.night.save()
+	e.Spool.hurry()
+	e.resume()
 	e.stored(e.ring.flush()) // what a failing disk does not take is counted as lost
 	if err := e.Spool.Failure(); err != nil {
 		e.spool.Report(e.Spool.Alarm(err))
@@ -102,7 +108,8 @@ func (e *Edge) Run(ctx context.Context) error {
 func (e *Edge) collect(ctx context.Context) {
 	defer e.turn.leave()
 	for e.await(ctx) == nil {
-		e.clock.Report(protect(e.Clock.Check))
+		e.checkClock()
+		e.resume()
 		if e.skip() {
 			continue
 		}
@@ -115,6 +122,15 @@ func (e *Edge) collect(ctx context.Context) {
 		e.inverter.Report(err)
 		e.compact()
 		e.Report.Write()
+	}
+}
+
+// checkClock reports how the clock is. While the spool is not open, that is what is wrong.
+func (e *Edge) checkClock() {
+	if err := protect(e.Clock.Check); e.Spool.Closed() == nil {
+		e.clock.Report(err)
+	} else {
+		e.tellSpool()
 	}
 }
 
@@ -181,6 +197,10 @@ func (e *Edge) deliver(ctx context.Context) {
 }
 
 func (e *Edge) deliverOnce(ctx context.Context) (more bool, err error) {
+	if e.Spool.Available() != nil {
+		e.tellSpool()
+		return false, nil
+	}
 	before := e.Uploader.Uploaded.Load()
 	err = protect(func() error {
 		if e.Clock.Wanted() {

@@ -4,11 +4,11 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
+	"syscall"
 
 	"sunspool/settings"
 )
@@ -83,10 +83,10 @@ func (f used) check() error {
 	}
 	info, err := os.Stat(f.path)
 	switch {
-	case err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, fs.ErrPermission):
+	case errors.Is(err, syscall.ENOTDIR), errors.Is(err, syscall.ELOOP), errors.Is(err, syscall.ENAMETOOLONG), errors.Is(err, syscall.EINVAL):
 		return fmt.Errorf("%s: %w", f.name(), err) // a file stands where a directory must
 	case err != nil:
-		return nil // it is made, or whoever reads it reports
+		return nil // it is made, or whoever reads it reports: the disk may be ill
 	case info.IsDir():
 		return fmt.Errorf("%s is %q: must be a file, and this is a directory", f.name(), f.path)
 	case f.setting == "STATUS_SOCKET" && info.Mode().Type() != os.ModeSocket:

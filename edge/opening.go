@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 	"runtime/debug"
 	"slices"
-	"strings"
 	"time"
 
 	bolt "go.etcd.io/bbolt"
@@ -31,9 +30,7 @@ type Opening struct {
 
 const (
 	lockWait   = 2 * time.Second
-	renewRest  = 20 * time.Second // between two openings after errors: then a dying disk restarts the process once a minute
-	renewMost  = 3                // openings in a row without a commit
-	alarmHolds = time.Hour        // of what was mended at the opening, in the health of the spool
+	alarmHolds = time.Hour // of what was mended at the opening, in the health of the spool
 )
 
 var errForeign = errors.New("the database of another program")
@@ -82,6 +79,9 @@ func (s *Spool) open() error {
 		}
 	}
 	if errors.Is(err, fs.ErrNotExist) {
+		if mark.Reserved == 0 && s.marked.Reserved > 0 {
+			return errUnmounted
+		}
 		if mark.Reserved > 0 {
 			found.Vanished, found.At = true, now()
 		}
@@ -184,88 +184,6 @@ func (s *Spool) discard(crashed bool) {
 	}
 }
 
-// sure runs f, which may write, and opens the file anew when the error leaves it unknown what the disk holds: bbolt
-// shows a commit whose last sync failed as if it were done, and the kernel forgets what it could not write. If done then
-// finds in the file what f was to write, f succeeded. done may be nil.
-func (s *Spool) sure(f func() error, done func(*bolt.Tx) bool) error {
-	if s.db == nil {
-		if err := s.renew(); err != nil {
-			return err
-		}
-	}
-	err := caught(f)
-	if !doubtful(err) {
-		s.mark()
-		return err
-	}
-	_, crashed := errors.AsType[*crash](err)
-	s.discard(crashed)
-	s.trouble = err
-	if s.renew() == nil && done != nil {
-		caught(func() error {
-			return s.db.View(func(tx *bolt.Tx) error {
-				if done(tx) {
-					err = nil
-				}
-				return nil
-			})
-		})
-	}
-	return err
-}
-
-// doubtful reports whether the file must be opened anew after err.
-func doubtful(err error) bool {
-	if err == nil || errors.Is(err, bolterrors.ErrMaxSizeReached) || clean(err) {
-		return false
-	}
-	if _, crashed := errors.AsType[*crash](err); crashed {
-		return true
-	}
-	text := err.Error() // bbolt makes texts of these
-	return hard(err) || errors.Is(err, bolterrors.ErrInvalidMapping) || strings.Contains(text, "mmap allocate error") ||
-		strings.Contains(text, "file resize error") || strings.Contains(text, "file sync error")
-}
-
-// renew opens the file again after an error, not too often, and gives up when that does not help.
-func (s *Spool) renew() error {
-	if s.renewals > 0 && now().Sub(s.renewed) < renewRest {
-		return s.trouble
-	}
-	if s.renewals >= renewMost {
-		s.giveUp.Do(func() { close(s.lost) })
-		return s.trouble
-	}
-	s.renewals++
-	s.renewed = now()
-	if err := caught(s.open); err != nil {
-		s.discard(true)
-		if clean(err) { // a disk that is full or read-only is waited for
-			s.renewals--
-		}
-		s.trouble = err
-		return err
-	}
-	return nil
-}
-
-// Lost is closed when the file cannot be written any more and opening it again did not help: the process must end, so
-// that everything is tried afresh. Failure says why.
-func (s *Spool) Lost() <-chan struct{} { return s.lost }
-
-// Failure is the *health.Fault of a spool that is Lost, else nil.
-func (s *Spool) Failure() error {
-	select {
-	case <-s.lost:
-		return &health.Fault{
-			Code: "spool_failing", What: "the spool " + s.path + " cannot be written", Why: s.trouble.Error(), Err: s.trouble,
-			Next: "check the disk (dmesg): what was written is kept",
-		}
-	default:
-		return nil
-	}
-}
-
 // Opening is what was found amiss since the process started.
 func (s *Spool) Opening() Opening {
 	if o := s.opening.Load(); o != nil {
@@ -274,9 +192,12 @@ func (s *Spool) Opening() Opening {
 	return Opening{}
 }
 
-// Alarm is err, or for an hour the fault that tells of a spool that was found damaged or missing.
+// Alarm is err, or the fault of a spool that is not open, or for an hour that of one that was found damaged or missing.
 func (s *Spool) Alarm(err error) error {
 	o := s.Opening()
+	if closed := s.Closed(); err == nil && closed != nil {
+		return unwritable(closed)
+	}
 	if err != nil || o.At.IsZero() || now().Sub(o.At) > alarmHolds {
 		return err
 	}

@@ -84,6 +84,11 @@ func (b *pairBed) open() {
 func (b *pairBed) start() {
 	b.t.Helper()
 	b.open()
+	b.run()
+}
+
+// run runs the edges that are open.
+func (b *pairBed) run() {
 	ctx, cancel := context.WithCancel(b.t.Context())
 	b.stop, b.ended = cancel, make(chan error, 1)
 	go func(edges []*Edge, ended chan error) { ended <- runAll(ctx, edges) }(b.edges, b.ended)
