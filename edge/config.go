@@ -53,6 +53,8 @@ type Config struct {
 	Unreadable []error `kong:"-"`
 	// Busy is told before work that takes long on a spool that is damaged or that has become too large: for how long at most.
 	Busy func(most time.Duration) `kong:"-"`
+	// AtSecondSignal makes a second signal call f in place of ending the process, until release is called; may be nil.
+	AtSecondSignal func(f func()) (release func()) `kong:"-"`
 }
 
 const (

@@ -43,7 +43,8 @@ type Edge struct {
 	Report   *Report        // health file, status and metrics
 	Pulses   *health.Pulses // heartbeats of collect and deliver; may be nil
 
-	Kept func(wire.Sample) // told of each sample that is durable, with the host's time while it is held; may be nil
+	Hurry <-chan struct{}   // closed when the last upload is to be left out; may be nil
+	Kept  func(wire.Sample) // told of each sample that is durable, with the host's time while it is held; may be nil
 
 	opened    func()                // called when a spool that could not be opened at the start is; may be nil
 	unresumed atomic.Pointer[error] // why what the spool keeps of the inverter is not known yet, see resume
@@ -58,8 +59,8 @@ type Edge struct {
 	night                       night
 }
 
-// Run reads and delivers until ctx ends; then it stops reading and tries once more, for a short time, to deliver what
-// is waiting. The spool is still open when it returns.
+// Run reads and delivers until ctx ends; then it stops reading, writes what is in memory, and tries once more, for a short
+// time or until Hurry is closed, to deliver what is waiting. The spool is still open when it returns.
 func (e *Edge) Run(ctx context.Context) error {
 	chain := e.Report.Chain
 	e.inverter, e.spool, e.clock, e.vps = chain.Link("inverter"), chain.Link("spool"), chain.Link("clock"), chain.Link("vps")
@@ -76,7 +77,10 @@ func (e *Edge) Run(ctx context.Context) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	var loops sync.WaitGroup
-	loops.Go(func() { e.collect(ctx) })
+	loops.Go(func() {
+		e.collect(ctx)
+		e.keep()
+	})
 	loops.Go(func() { e.ring.run(ctx.Done(), e.stored) })
 	loops.Go(func() { e.deliver(ctx) })
 	loops.Go(func() {
@@ -87,10 +91,6 @@ func (e *Edge) Run(ctx context.Context) error {
 		}
 	})
 	loops.Wait()
-	e.night.save()
-	e.Spool.hurry()
-	e.resume()
-	e.stored(e.ring.flush()) // what a failing disk does not take is counted as lost
 	if err := e.Spool.Failure(); err != nil {
 		e.spool.Report(e.Spool.Alarm(err))
 		e.Report.Write()
@@ -99,9 +99,26 @@ func (e *Edge) Run(ctx context.Context) error {
 
 	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), flushTime)
 	defer cancel()
+	loops.Go(func() {
+		select {
+		case <-e.Hurry:
+			cancel()
+		case <-last.Done():
+		}
+	})
 	e.flush(last)
+	cancel()
+	loops.Wait()
 	e.Report.Write()
 	return nil
+}
+
+// keep writes what is in memory only. What a disk that fails does not take is counted as lost.
+func (e *Edge) keep() {
+	e.night.save()
+	e.Spool.hurry()
+	e.resume()
+	e.stored(e.ring.flush())
 }
 
 // collect polls at the pace that the dongle bears.

@@ -157,6 +157,13 @@ func Run(ctx context.Context, c Config, version string, log *slog.Logger) error 
 			"poll_interval_s", e.turn.interval().Seconds(), "upload_interval_s", c.UploadS, "server", c.URL, "spool", each[i].SpoolPath, "waiting", e.Spool.Waiting())
 	}
 	defer systemd.Attend(ctx, pulses.Still, log)()
+	if c.AtSecondSignal != nil {
+		hurry, hurried := context.WithCancel(context.Background())
+		for _, e := range edges {
+			e.Hurry = hurry.Done()
+		}
+		defer c.AtSecondSignal(hurried)()
+	}
 	systemd.Ready()
 	return runAll(ctx, edges)
 }
