@@ -72,6 +72,7 @@ type checkCommand struct {
 
 func (c checkCommand) do(stdout, stderr io.Writer) error {
 	var service commands
+	service.Edge.Complete = true
 	cmd, err := service.parse([]string{c.Role}, stdout, stderr, func(int) {}) // of the edge it validates, too
 	if parse, ok := errors.AsType[*kong.ParseError](err); ok {
 		cmd = parse.Context

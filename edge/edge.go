@@ -46,7 +46,10 @@ type Edge struct {
 	Hurry <-chan struct{}   // closed when the last upload is to be left out; may be nil
 	Kept  func(wire.Sample) // told of each sample that is durable, with the host's time while it is held; may be nil
 
-	opened    func()                // called when a spool that could not be opened at the start is; may be nil
+	opened    func() // called when a spool that could not be opened at the start is; may be nil
+	token     awaited
+	ca        awaited
+	registers awaited
 	unresumed atomic.Pointer[error] // why what the spool keeps of the inverter is not known yet, see resume
 
 	inverter, spool, clock, vps *health.Link
@@ -127,7 +130,7 @@ func (e *Edge) collect(ctx context.Context) {
 	for e.await(ctx) == nil {
 		e.checkClock()
 		e.resume()
-		if e.skip() {
+		if e.unread() || e.skip() {
 			continue
 		}
 		err := protect(func() error { return e.poll(ctx) })
@@ -200,7 +203,10 @@ func (e *Edge) deliver(ctx context.Context) {
 			return
 		}
 		wait := e.Every
+		_, missing := err.(*absentFile)
 		switch {
+		case missing:
+			wait = awaitRetry
 		case err != nil:
 			wait = e.Uploader.Wait(err)
 		case more:
@@ -220,12 +226,7 @@ func (e *Edge) deliverOnce(ctx context.Context) (more bool, err error) {
 	}
 	before := e.Uploader.Uploaded.Load()
 	err = protect(func() error {
-		if e.Clock.Wanted() {
-			if err := e.Uploader.ask(ctx); err != nil {
-				return err
-			}
-		}
-		more, err = e.Uploader.Deliver(ctx)
+		more, err = e.upload(ctx)
 		return err
 	})
 	if ctx.Err() != nil && err != nil {
@@ -233,6 +234,10 @@ func (e *Edge) deliverOnce(ctx context.Context) (more bool, err error) {
 	}
 	if _, ours := errors.AsType[*spoolError](err); ours {
 		e.spool.Report(unreadable(err))
+		return false, err
+	}
+	if missing, ok := err.(*absentFile); ok {
+		e.vps.Report(missing.Fault)
 		return false, err
 	}
 	if sent := e.Uploader.Uploaded.Load() - before; sent > 0 {

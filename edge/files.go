@@ -2,13 +2,11 @@ package edge
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
-	"syscall"
 
 	"sunspool/settings"
 )
@@ -83,7 +81,7 @@ func (f used) check() error {
 	}
 	info, err := os.Stat(f.path)
 	switch {
-	case errors.Is(err, syscall.ENOTDIR), errors.Is(err, syscall.ELOOP), errors.Is(err, syscall.ENAMETOOLONG), errors.Is(err, syscall.EINVAL):
+	case err != nil && misplaced(err):
 		return fmt.Errorf("%s: %w", f.name(), err) // a file stands where a directory must
 	case err != nil:
 		return nil // it is made, or whoever reads it reports: the disk may be ill

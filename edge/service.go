@@ -58,14 +58,14 @@ func newEdges(each []Config, version string, log *slog.Logger) (edges []*Edge, e
 // newEdge puts the edge of one inverter together, whose turns at the dongle are turn.
 func newEdge(c Config, turn *turn, host Host, version string, log *slog.Logger) (*Edge, error) {
 	own, err := c.ownRegisters()
-	if err != nil {
+	if err = c.unlessAwaited(err); err != nil {
 		return nil, err
 	}
 	token, err := c.token()
 	if err != nil {
 		return nil, err
 	}
-	client, err := NewClient(c.CAFile)
+	client, err := c.client()
 	if err != nil {
 		return nil, err
 	}
@@ -113,6 +113,7 @@ func newEdge(c Config, turn *turn, host Host, version string, log *slog.Logger) 
 	}
 	e.Uploader.Describe = func() *wire.Edge { return report.describe(e.interval()) }
 	report.watch(e)
+	e.awaitFiles(c)
 	if err := e.takeOver(); err != nil { // the disk is ill: see resume
 		e.unresumed.Store(&err)
 	}
