@@ -14,7 +14,7 @@ import (
 // besideSpool are the files that the edge keeps under the name of the spool and one of these endings: a spool that is
 // made, mended or made smaller, its mark, its lock, its reserve, the time of the last poll and what is known of the nights. Each
 // may have a .new while it is replaced.
-var besideSpool = regexp.MustCompile(`^\.(new|exists|lock|salvaged|ballast|compact|last-poll|night|damaged-[0-9]+)(\.new)?$`)
+var besideSpool = regexp.MustCompile(`^\.(new|exists|lock|salvaged|ballast|compact|last-poll|night|(damaged|unmerged)-[0-9]+)(\.new)?$`)
 
 const longestSocket = 107 // bytes of the path of a unix socket
 

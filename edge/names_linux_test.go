@@ -163,11 +163,11 @@ func TestSalvagedSpoolBesideAWholeOneIsKept(t *testing.T) {
 	s.Close()
 	os.Rename(filepath.Join(filepath.Dir(path), "other.db"), path)
 	s = openSpool(t, path)
-	kept, err := CountUnsent(path + ".damaged-1")
+	kept, err := CountUnsent(path + ".unmerged-1")
 	if s.Waiting() != 3 || err != nil || kept.Waiting != 100 {
 		t.Errorf("%d samples wait, %d are kept, %v", s.Waiting(), kept.Waiting, err)
 	}
-	if w := s.Opening().Warnings; !slices.ContainsFunc(w, func(w string) bool { return strings.Contains(w, ".damaged-1") }) {
+	if w := s.Opening().Warnings; !slices.ContainsFunc(w, func(w string) bool { return strings.Contains(w, ".unmerged-1") }) {
 		t.Errorf("the warnings are %q", w)
 	}
 }

@@ -21,7 +21,7 @@ import (
 type Opening struct {
 	At         time.Time // of the last trouble
 	Damage     string    // what was wrong with the file
-	Aside      string    // where the damaged file is now; it is never deleted by us
+	Aside      string    // where the damaged file is now
 	Salvaged   int       // samples found in it, in the spool again
 	Unreadable int       // samples that were in it and could not be read, as far as that can be known
 	Vanished   bool      // the file was missing or empty although there had been samples
@@ -102,6 +102,7 @@ func (s *Spool) open() error {
 	}
 	if err == nil {
 		found.warn(removeLeftovers(s.path))
+		found.warn(removeDamaged(s.path))
 		s.settleIn()
 		s.marked = mark
 		s.opening.Store(&found)
@@ -211,7 +212,7 @@ func (s *Spool) Alarm(err error) error {
 	return &health.Fault{
 		Code: "spool_salvaged", What: fmt.Sprintf("the spool was damaged: %d samples salvaged, %d unreadable", o.Salvaged, o.Unreadable),
 		Why:  o.Damage,
-		Next: "check the disk; " + o.Aside + " is the damaged file, kept until you delete it",
+		Next: "check the disk; " + o.Aside + " is the damaged file: the newest two are kept",
 	}
 }
 

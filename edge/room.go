@@ -269,6 +269,9 @@ func unwritable(err error) *health.Fault {
 		f.Code, f.Next = "spool_full", "nothing, if the server comes back: the spool drains by itself; else raise SPOOL_MAX_MB"
 	case isErrno(err, syscall.ENOSPC), isErrno(err, syscall.EDQUOT):
 		f.Code, f.Next = "disk_full", "free space on the disk of SPOOL_PATH"
+		if of, ok := errors.AsType[*spoolError](err); ok && damagedBytes(of.path) > 0 {
+			f.Next += fmt.Sprintf("; damaged spools, %s.damaged-*, take %d MiB of it", of.path, damagedBytes(of.path)>>20)
+		}
 	case isErrno(err, syscall.EROFS):
 		f.Code, f.Next = "disk_readonly", "remount the disk of SPOOL_PATH; if the kernel made it read-only, check it, and think of a new card"
 	case isErrno(err, syscall.EIO):

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 
 	bolt "go.etcd.io/bbolt"
 
@@ -48,7 +49,11 @@ func (s *Spool) replace(file *os.File, d *damaged, m mark, found *Opening) error
 	fresh := s.path + ".new"
 	text, _, _ := strings.Cut(d.Error(), "\n") // without the stack of a panic
 	lost := Opening{Damage: text}
-	err = caught(func() error { return salvage(file, info.Size(), d.look, m, fresh, &lost) })
+	try := func() error { return caught(func() error { return salvage(file, info.Size(), d.look, m, fresh, &lost) }) }
+	if err = try(); isErrno(err, syscall.ENOSPC) && makeRoom(s.path) {
+		lost = Opening{Damage: text}
+		err = try()
+	}
 	if err != nil && (hard(err) || clean(err)) { // the disk: nothing is lost as long as nothing is changed
 		os.Remove(fresh)
 		return fmt.Errorf("salvage %s: %w", s.path, err)
@@ -61,7 +66,7 @@ func (s *Spool) replace(file *os.File, d *damaged, m mark, found *Opening) error
 	if err := giveTo(fresh, info); err != nil {
 		return err
 	}
-	if lost.Aside, err = freeName(s.path); err != nil {
+	if lost.Aside, err = nextName(s.path, "damaged"); err != nil {
 		return err
 	}
 	if err := errors.Join(os.Rename(fresh, salvagedPath(s.path)), syncDir(filepath.Dir(s.path))); err != nil {
@@ -78,17 +83,6 @@ func (s *Spool) replace(file *os.File, d *damaged, m mark, found *Opening) error
 	found.Salvaged += lost.Salvaged
 	found.Unreadable += lost.Unreadable
 	return nil
-}
-
-func freeName(path string) (string, error) {
-	for n := 1; ; n++ {
-		name := fmt.Sprintf("%s.damaged-%d", path, n)
-		if _, err := os.Lstat(name); errors.Is(err, os.ErrNotExist) {
-			return name, nil
-		} else if err != nil {
-			return "", err
-		}
-	}
 }
 
 // salvage makes a new spool at fresh of what is in the file.
