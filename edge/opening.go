@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"runtime/debug"
 	"slices"
+	"syscall"
 	"time"
 
 	bolt "go.etcd.io/bbolt"
@@ -144,7 +145,11 @@ func (s *Spool) lockFile(found *Opening) (*os.File, error) {
 
 // attach gives file to bbolt if it is whole. The error is *damaged if it is not.
 func (s *Spool) attach(file *os.File) error {
-	look, err := examine(file)
+	var found *look
+	info, err := file.Stat()
+	if err == nil {
+		found, err = examine(s.watched(file), info.Size())
+	}
 	if err == nil {
 		err = caught(func() error {
 			db, err := openBolt(file)
@@ -160,8 +165,8 @@ func (s *Spool) attach(file *os.File) error {
 		if err == nil {
 			return nil
 		}
-		if !hard(err) && !errors.Is(err, errNewerSpool) {
-			err = &damaged{why: err, look: look} // then our look missed it
+		if !hard(err) && !errors.Is(err, errNewerSpool) && !isErrno(err, syscall.ENOMEM) && !isErrno(err, syscall.EIO) { // bbolt makes texts of these
+			err = &damaged{why: err, look: found} // then our look missed it
 		}
 	}
 	s.db, s.file = nil, nil

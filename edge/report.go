@@ -88,9 +88,9 @@ type Health struct {
 	Unreadable  int               `json:"unreadable,omitempty"` // and those not found
 	SetAside    string            `json:"damaged_spool,omitempty"`
 	Damaged     int64             `json:"damaged_bytes,omitempty"` // of damaged spools that are kept
-	Clock       string            `json:"clock"`     // who vouches for the time: synced, server, believed, or unsynced for nobody
-	Held        int               `json:"held"`      // samples that wait until the time is known
-	Estimated   int               `json:"estimated"` // samples whose time was estimated, ever
+	Clock       string            `json:"clock"`                   // who vouches for the time: synced, server, believed, or unsynced for nobody
+	Held        int               `json:"held"`                    // samples that wait until the time is known
+	Estimated   int               `json:"estimated"`               // samples whose time was estimated, ever
 	NoBattery   bool              `json:"no_battery,omitempty"`
 	NoMeter     bool              `json:"no_meter,omitempty"`
 	BatteryBy   string            `json:"battery_power_from,omitempty"`

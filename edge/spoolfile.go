@@ -52,7 +52,7 @@ func openBolt(file *os.File) (*bolt.DB, error) {
 // and on the disk.
 func createSpool(path string, last uint64) error {
 	fresh := path + ".new"
-	if err := writeSpool(fresh, numbered(last, last)); err != nil {
+	if err := emptySpool(fresh, last); err != nil {
 		return errors.Join(err, remove(fresh)) // on a disk that is full it would take what is left
 	}
 	// A link, not a rename: another process may have made the spool meanwhile, and its samples are not ours to drop.
@@ -74,8 +74,8 @@ func remove(path string) error {
 	return nil
 }
 
-// writeSpool makes a file with empty buckets and what the steps put into it, one commit each.
-func writeSpool(path string, steps ...func(*bolt.Tx) error) error {
+// writeSpool makes a file with empty buckets and what fill puts into it. It is on the disk when the error is nil.
+func writeSpool(path string, fill func(*bolt.DB) error) error {
 	file, err := createOurs(path, 0o600)
 	if err != nil {
 		return err
@@ -92,12 +92,15 @@ func writeSpool(path string, steps ...func(*bolt.Tx) error) error {
 		}
 		return putNumber(tx.Bucket(metaBucket), schemaKey, spoolSchema)
 	})
-	for _, step := range steps {
-		if err == nil {
-			err = db.Update(step)
-		}
+	if err == nil {
+		err = fill(db)
 	}
 	return errors.Join(err, db.Close())
+}
+
+// emptySpool makes a file without samples whose first number is the one after last.
+func emptySpool(path string, last uint64) error {
+	return writeSpool(path, func(db *bolt.DB) error { return db.Update(numbered(last, last)) })
 }
 
 // syncDir makes the names in dir durable, which bbolt never does.
