@@ -49,12 +49,12 @@ func TestSalvageInPartsIsTheSame(t *testing.T) {
 			var salvaged [2][]string
 			var results [2]Opening
 			for i, most := range []int{mostCopies, 100} {
-				l, err := examine(file, int64(len(b)))
-				if d, ok := errors.AsType[*damaged](err); ok {
-					l = d.look
-				} else {
+				_, err := examine(file, int64(len(b)))
+				d, ok := errors.AsType[*damaged](err)
+				if !ok {
 					break
 				}
+				l := d.look
 				path := filepath.Join(dir, fmt.Sprint(most))
 				if err := salvage(file, int64(len(b)), l, mark{Reserved: 1 << 12, Below: r.Below}, path, most, &results[i]); err != nil {
 					t.Fatalf("%s, %s: %v", r.Name, what, err)
