@@ -13,12 +13,7 @@ import (
 	"sunspool/edge/simulator"
 )
 
-// healthOf reads the health file of an edge whose spool is in the directory of its device; nil if there is none yet.
-func (s *site) healthOf(device string) *edge.Health {
-	s.t.Helper()
-	return readHealth(filepath.Join(s.dir, device, "health.json"))
-}
-
+// readHealth reads a health file; nil if there is none yet.
 func readHealth(path string) *edge.Health {
 	h := new(edge.Health)
 	if b, err := os.ReadFile(path); err != nil || json.Unmarshal(b, h) != nil {
@@ -27,18 +22,22 @@ func readHealth(path string) *edge.Health {
 	return h
 }
 
-// until waits until an edge's health is as asked for.
+// until waits until the health file of a device, which is beside its log, is as asked for.
 func (s *site) until(what, device string, ok func(h edge.Health) bool) edge.Health {
 	s.t.Helper()
 	var last *edge.Health
 	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
-		if last = s.healthOf(device); last != nil && ok(*last) {
+		if last = readHealth(s.healthPath(device)); last != nil && ok(*last) {
 			return *last
 		}
 	}
 	log, _ := os.ReadFile(filepath.Join(s.dir, device+".log"))
-	s.t.Fatalf("%s: not %s within %v: %+v\n%s", device, what, patience, last, log)
+	s.t.Fatalf("%s: not %s within %v:\n%s\n%+v", device, what, patience, log, last)
 	return edge.Health{}
+}
+
+func (s *site) healthPath(device string) string {
+	return filepath.Join(s.dir, device+".health", "health.json")
 }
 
 // However often an edge is told to end, what it has in memory is in the spool when it has ended.
@@ -54,7 +53,7 @@ func TestSignalsDoNotSkipTheSpool(t *testing.T) {
 	}
 	defer silent.Close()
 	_, address := inverter(t, simulator.Options{Home: home})
-	p := s.edge("roof", "t0ken-0123456789abcdef", address, "SPOOL_COMMIT_INTERVAL_S=300")
+	p := s.edge("roof", "t0ken-0123456789abcdef", address, "SPOOL_COMMIT_INTERVAL_S=300", "HEALTH_PATH="+s.healthPath("roof"))
 	h := s.until("at three samples in memory", "roof", func(h edge.Health) bool { return h.RAMOnly >= 3 })
 
 	ended := false

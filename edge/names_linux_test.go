@@ -44,7 +44,7 @@ func TestProcessWithoutTheLockTouchesNothing(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			for _, name := range []string{".new", ".salvaged", ".compact", ".damaged-1", ".exists.new"} {
+			for _, name := range []string{".new", ".salvaged", ".compact", ".damaged-1", ".damaged-3", ".damaged-4", ".exists.new"} {
 				if err := os.WriteFile(path+name, b[:len(b)-len(name)], 0o600); err != nil {
 					t.Fatal(err)
 				}
