@@ -72,6 +72,7 @@ type checkCommand struct {
 
 func (c checkCommand) do(stdout, stderr io.Writer) error {
 	var service commands
+	service.Edge.Complete = true
 	cmd, err := service.parse([]string{c.Role}, stdout, stderr, func(int) {}) // of the edge it validates, too
 	if parse, ok := errors.AsType[*kong.ParseError](err); ok {
 		cmd = parse.Context
@@ -185,6 +186,7 @@ func (c *commands) do(ctx context.Context, cmd *kong.Context, stdout, stderr io.
 		return demo.Run(ctx, c.Demo, buildVersion(), os.Stdin, stdout)
 	case "edge":
 		signal.Ignore(syscall.SIGHUP) // reload: a token file is read again whenever it changes
+		c.Edge.AtSecondSignal = atSecondSignal
 		log := c.Edge.LogLevel.Logger(stderr)
 		settings.WarnMisspelt(cmd.Kong, log)
 		return edge.Run(ctx, c.Edge, buildVersion(), log)
@@ -291,22 +293,6 @@ func asUsage(err error) error {
 		}
 	}
 	return f
-}
-
-// interruptible ends the context at the first SIGINT or SIGTERM, and the process at the second. A terminal that goes
-// away is no reason to end without tidying up: whoever writes to it gets an error instead of a signal.
-func interruptible(ctx context.Context) (context.Context, context.CancelFunc) {
-	ctx, cancel := context.WithCancel(ctx)
-	signals := make(chan os.Signal, 2)
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
-	signal.Ignore(syscall.SIGPIPE)
-	go func() {
-		<-signals
-		cancel()
-		<-signals
-		os.Exit(health.ExitInterrupted)
-	}()
-	return ctx, cancel
 }
 
 // buildVersion is the release's version, or the commit that this was built from.

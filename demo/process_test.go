@@ -173,15 +173,15 @@ func (s *site) get(path, token string) (*http.Response, error) {
 	return resp, err
 }
 
-// edge starts an edge that reads the inverter at modbus.
-func (s *site) edge(device, token, modbus string) *process {
+// edge starts an edge that reads the inverter at modbus, with further settings.
+func (s *site) edge(device, token, modbus string, more ...string) *process {
 	s.t.Helper()
 	host, port, _ := net.SplitHostPort(modbus)
-	return s.start(device+".log", []string{
+	return s.start(device+".log", append([]string{
 		"SUNGROW_HOST=" + host, "SUNGROW_PORT=" + port, "DEVICE_ID=" + device, "VPS_BASE_URL=https://" + s.listen,
 		"VPS_DEVICE_TOKEN=" + token, "VPS_CA_FILE=" + s.secret.caFile, "UPLOAD_INTERVAL_S=1", "MAX_BACKOFF_S=2",
 		"SPOOL_PATH=" + filepath.Join(s.dir, device, "spool.db"), "LOG_LEVEL=debug", "CLOCK_TRUST=always",
-	}, "edge")
+	}, more...), "edge")
 }
 
 // spooled reads from an edge's log what was durable in its spool.

@@ -49,7 +49,9 @@ func (s *Spool) allocate(path string, size int64) error {
 	return errors.Join(s.room.allocate(f, size), f.Close())
 }
 
-func (s *Spool) ballastPath() string { return s.path + ".ballast" }
+func (s *Spool) ballastPath() string { return ballastPath(s.path) }
+
+func ballastPath(path string) string { return path + ".ballast" }
 
 // makeBallast fills a file that is of no use but for its size, if there is room for it twice.
 func (s *Spool) makeBallast() {

@@ -53,6 +53,10 @@ type Config struct {
 	Unreadable []error `kong:"-"`
 	// Busy is told before work that takes long on a spool that is damaged or that has become too large: for how long at most.
 	Busy func(most time.Duration) `kong:"-"`
+	// Complete makes a file that is missing an error; else it may come after the start, see awaited.
+	Complete bool `kong:"-"`
+	// AtSecondSignal makes a second signal call f in place of ending the process, until release is called; may be nil.
+	AtSecondSignal func(f func()) (release func()) `kong:"-"`
 }
 
 const (
@@ -112,9 +116,9 @@ func (c *Config) Validate() error {
 	refuse(checkFiles(each)...)
 	refuse(checkURL(c.URL), checkProxy())
 	_, err := NewClient(c.CAFile)
-	refuse(err)
+	refuse(c.unlessAwaited(err))
 	_, err = c.ownRegisters()
-	refuse(err)
+	refuse(c.unlessAwaited(err))
 	if len(wrong) == 0 {
 		return nil
 	}

@@ -16,6 +16,7 @@ import (
 	"maps"
 	"runtime/debug"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"sunspool/edge/registers"
@@ -42,7 +43,14 @@ type Edge struct {
 	Report   *Report        // health file, status and metrics
 	Pulses   *health.Pulses // heartbeats of collect and deliver; may be nil
 
-	Kept func(wire.Sample) // told of each sample that is durable, with the host's time while it is held; may be nil
+	Hurry <-chan struct{}   // closed when the last upload is to be left out; may be nil
+	Kept  func(wire.Sample) // told of each sample that is durable, with the host's time while it is held; may be nil
+
+	opened    func() // called when a spool that could not be opened at the start is; may be nil
+	token     awaited
+	ca        awaited
+	registers awaited
+	unresumed atomic.Pointer[error] // why what the spool keeps of the inverter is not known yet, see resume
 
 	inverter, spool, clock, vps *health.Link
 	collecting, delivering      *health.Pulse
@@ -54,12 +62,12 @@ type Edge struct {
 	night                       night
 }
 
-// Run reads and delivers until ctx ends; then it stops reading and tries once more, for a short time, to deliver what
-// is waiting. The spool is still open when it returns.
+// Run reads and delivers until ctx ends; then it stops reading, writes what is in memory, and tries once more, for a short
+// time or until Hurry is closed, to deliver what is waiting. The spool is still open when it returns.
 func (e *Edge) Run(ctx context.Context) error {
 	chain := e.Report.Chain
 	e.inverter, e.spool, e.clock, e.vps = chain.Link("inverter"), chain.Link("spool"), chain.Link("clock"), chain.Link("vps")
-	e.spool.Report(e.Spool.Alarm(nil))                                                              // it is open
+	e.spool.Report(e.Spool.Alarm(nil))
 	e.collecting, e.delivering = e.Pulses.Loop(e.loop("collect")), e.Pulses.Loop(e.loop("deliver")) // a spool that hangs makes both stand still
 
 	e.fillRing()
@@ -72,7 +80,10 @@ func (e *Edge) Run(ctx context.Context) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	var loops sync.WaitGroup
-	loops.Go(func() { e.collect(ctx) })
+	loops.Go(func() {
+		e.collect(ctx)
+		e.keep()
+	})
 	loops.Go(func() { e.ring.run(ctx.Done(), e.stored) })
 	loops.Go(func() { e.deliver(ctx) })
 	loops.Go(func() {
@@ -83,8 +94,6 @@ func (e *Edge) Run(ctx context.Context) error {
 		}
 	})
 	loops.Wait()
-	e.night.save()
-	e.stored(e.ring.flush()) // what a failing disk does not take is counted as lost
 	if err := e.Spool.Failure(); err != nil {
 		e.spool.Report(e.Spool.Alarm(err))
 		e.Report.Write()
@@ -93,17 +102,35 @@ func (e *Edge) Run(ctx context.Context) error {
 
 	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), flushTime)
 	defer cancel()
+	loops.Go(func() {
+		select {
+		case <-e.Hurry:
+			cancel()
+		case <-last.Done():
+		}
+	})
 	e.flush(last)
+	cancel()
+	loops.Wait()
 	e.Report.Write()
 	return nil
+}
+
+// keep writes what is in memory only. What a disk that fails does not take is counted as lost.
+func (e *Edge) keep() {
+	e.night.save()
+	e.Spool.hurry()
+	e.resume()
+	e.stored(e.ring.flush())
 }
 
 // collect polls at the pace that the dongle bears.
 func (e *Edge) collect(ctx context.Context) {
 	defer e.turn.leave()
 	for e.await(ctx) == nil {
-		e.clock.Report(protect(e.Clock.Check))
-		if e.skip() {
+		e.checkClock()
+		e.resume()
+		if e.unread() || e.skip() {
 			continue
 		}
 		err := protect(func() error { return e.poll(ctx) })
@@ -115,6 +142,15 @@ func (e *Edge) collect(ctx context.Context) {
 		e.inverter.Report(err)
 		e.compact()
 		e.Report.Write()
+	}
+}
+
+// checkClock reports how the clock is. While the spool is not open, that is what is wrong.
+func (e *Edge) checkClock() {
+	if err := protect(e.Clock.Check); e.Spool.Closed() == nil {
+		e.clock.Report(err)
+	} else {
+		e.tellSpool()
 	}
 }
 
@@ -168,7 +204,10 @@ func (e *Edge) deliver(ctx context.Context) {
 			return
 		}
 		wait := e.Every
+		_, missing := err.(*absentFile)
 		switch {
+		case missing:
+			wait = awaitRetry
 		case err != nil:
 			wait = e.Uploader.Wait(err)
 		case more:
@@ -184,13 +223,13 @@ func (e *Edge) deliver(ctx context.Context) {
 // deliverOnce makes one attempt and reports the link to the server: by what was stored, by what went wrong, and also by
 // what was refused without anything else being taken.
 func (e *Edge) deliverOnce(ctx context.Context) (more bool, err error) {
+	if e.Spool.Available() != nil {
+		e.tellSpool()
+		return false, nil
+	}
 	before, proved := e.Uploader.Uploaded.Load(), e.Uploader.provedAt
 	err = protect(func() error {
-		if err := e.Uploader.askTime(ctx); err != nil {
-			return err
-		}
-		e.delivering.Beat(0)
-		more, err = e.Uploader.Deliver(ctx)
+		more, err = e.upload(ctx)
 		return err
 	})
 	if ctx.Err() != nil && err != nil {
@@ -198,6 +237,10 @@ func (e *Edge) deliverOnce(ctx context.Context) (more bool, err error) {
 	}
 	if _, ours := errors.AsType[*spoolError](err); ours {
 		e.spool.Report(unreadable(err))
+		return false, err
+	}
+	if missing, ok := err.(*absentFile); ok {
+		e.vps.Report(missing.Fault)
 		return false, err
 	}
 	if sent := e.Uploader.Uploaded.Load() - before; sent > 0 {

@@ -2,9 +2,7 @@ package edge
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -16,7 +14,7 @@ import (
 // besideSpool are the files that the edge keeps under the name of the spool and one of these endings: a spool that is
 // made, mended or made smaller, its mark, its lock, its reserve, the time of the last poll and what is known of the nights. Each
 // may have a .new while it is replaced.
-var besideSpool = regexp.MustCompile(`^\.(new|exists|lock|salvaged|ballast|compact|last-poll|night|damaged-[0-9]+)(\.new)?$`)
+var besideSpool = regexp.MustCompile(`^\.(new|exists|lock|salvaged|ballast|compact|last-poll|night|(damaged|unmerged)-[0-9]+)(\.new)?$`)
 
 const longestSocket = 107 // bytes of the path of a unix socket
 
@@ -83,10 +81,10 @@ func (f used) check() error {
 	}
 	info, err := os.Stat(f.path)
 	switch {
-	case err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, fs.ErrPermission):
+	case err != nil && misplaced(err):
 		return fmt.Errorf("%s: %w", f.name(), err) // a file stands where a directory must
 	case err != nil:
-		return nil // it is made, or whoever reads it reports
+		return nil // it is made, or whoever reads it reports: the disk may be ill
 	case info.IsDir():
 		return fmt.Errorf("%s is %q: must be a file, and this is a directory", f.name(), f.path)
 	case f.setting == "STATUS_SOCKET" && info.Mode().Type() != os.ModeSocket:

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"slices"
 )
 
@@ -55,21 +54,17 @@ func (l *look) fail(format string, args ...any) {
 
 // examine looks at every page in use: whether they make a tree, whether each sample is whole, and whether there are as
 // many as there must be. The error is *damaged, or says why the file is to be left alone.
-func examine(file *os.File) (*look, error) {
-	info, err := file.Stat()
-	if err != nil {
-		return nil, err
-	}
+func examine(r io.ReaderAt, size int64) (*look, error) {
 	var l *look
-	if err := caught(func() error { l = lookAt(file, info.Size()); return nil }); err != nil {
-		return l, &damaged{err, newLook(file, info.Size(), 4096)}
+	if err := caught(func() error { l = lookAt(r, size); return nil }); err != nil {
+		return l, &damaged{err, newLook(r, size, 4096)}
 	}
 	switch {
 	case l.schema > spoolSchema && l.schema <= spoolSchema+30: // beyond, it is a flipped bit
 		return l, fmt.Errorf("%w: schema %d, this program knows %d", errNewerSpool, l.schema, spoolSchema)
 	case l.why() != nil:
 		return l, &damaged{l.why(), l}
-	case !l.ours && len(search(file, info.Size(), l.inUse, 0).copies) == 0:
+	case !l.ours && search(r, size, l.inUse, 0, anySample).total == 0:
 		return l, errForeign
 	case !l.ours:
 		return l, &damaged{errors.New("its buckets are missing"), l}

@@ -48,7 +48,7 @@ func (s *Spool) mark() {
 	err := caught(func() error {
 		return s.db.View(func(tx *bolt.Tx) error {
 			if tx.ID() != s.committed {
-				s.committed, s.renewals = tx.ID(), 0
+				s.committed, s.renewals, s.failures = tx.ID(), 0, 0
 			}
 			samples := tx.Bucket(samplesBucket)
 			last := samples.Sequence()

@@ -21,6 +21,7 @@ import (
 //	spool.db.new        is being written
 //	spool.db.salvaged   is whole, and takes the place of a damaged file that is set aside
 //	spool.db.compact    is being written by who has the spool open
+//	spool.db.damaged-1  is a damaged file that was set aside, see damagedfiles.go
 
 func lockPath(path string) string { return path + ".lock" }
 
@@ -113,7 +114,7 @@ func removeLeftovers(path string) (warn string) {
 	if _, err := os.Lstat(salvagedPath(path)); err != nil {
 		return ""
 	}
-	aside, err := freeName(path)
+	aside, err := nextName(path, "unmerged")
 	if err == nil {
 		err = os.Rename(salvagedPath(path), aside)
 	}

@@ -44,7 +44,7 @@ func TestProcessWithoutTheLockTouchesNothing(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			for _, name := range []string{".new", ".salvaged", ".compact", ".damaged-1", ".exists.new"} {
+			for _, name := range []string{".new", ".salvaged", ".compact", ".damaged-1", ".damaged-3", ".damaged-4", ".exists.new"} {
 				if err := os.WriteFile(path+name, b[:len(b)-len(name)], 0o600); err != nil {
 					t.Fatal(err)
 				}
@@ -163,11 +163,11 @@ func TestSalvagedSpoolBesideAWholeOneIsKept(t *testing.T) {
 	s.Close()
 	os.Rename(filepath.Join(filepath.Dir(path), "other.db"), path)
 	s = openSpool(t, path)
-	kept, err := CountUnsent(path + ".damaged-1")
+	kept, err := CountUnsent(path + ".unmerged-1")
 	if s.Waiting() != 3 || err != nil || kept.Waiting != 100 {
 		t.Errorf("%d samples wait, %d are kept, %v", s.Waiting(), kept.Waiting, err)
 	}
-	if w := s.Opening().Warnings; !slices.ContainsFunc(w, func(w string) bool { return strings.Contains(w, ".damaged-1") }) {
+	if w := s.Opening().Warnings; !slices.ContainsFunc(w, func(w string) bool { return strings.Contains(w, ".unmerged-1") }) {
 		t.Errorf("the warnings are %q", w)
 	}
 }

@@ -98,11 +98,6 @@ func (n *Normalizer) Normalize(r Reading, at time.Time, dated bool) (wire.Sample
 	return s, f, nil
 }
 
-// Resume goes on with the day that an earlier process read of the same inverter.
-func (n *Normalizer) Resume(day yieldDay) {
-	n.day, n.serial = day.Day, day.Serial
-}
-
 // Still returns for how long the dongle has been repeating itself, 0 if it does not. A string inverter sleeps at night,
 // also where its grid voltage of the evening stays readable.
 func (n *Normalizer) Still() time.Duration {

@@ -8,7 +8,7 @@ import (
 	"path/filepath"
 	"runtime/debug"
 	"slices"
-	"strings"
+	"syscall"
 	"time"
 
 	bolt "go.etcd.io/bbolt"
@@ -22,7 +22,7 @@ import (
 type Opening struct {
 	At         time.Time // of the last trouble
 	Damage     string    // what was wrong with the file
-	Aside      string    // where the damaged file is now; it is never deleted by us
+	Aside      string    // where the damaged file is now
 	Salvaged   int       // samples found in it, in the spool again
 	Unreadable int       // samples that were in it and could not be read, as far as that can be known
 	Vanished   bool      // the file was missing or empty although there had been samples
@@ -31,9 +31,7 @@ type Opening struct {
 
 const (
 	lockWait   = 2 * time.Second
-	renewRest  = 20 * time.Second // between two openings after errors: then a dying disk restarts the process once a minute
-	renewMost  = 3                // openings in a row without a commit
-	alarmHolds = time.Hour        // of what was mended at the opening, in the health of the spool
+	alarmHolds = time.Hour // of what was mended at the opening, in the health of the spool
 )
 
 var errForeign = errors.New("the database of another program")
@@ -82,6 +80,9 @@ func (s *Spool) open() error {
 		}
 	}
 	if errors.Is(err, fs.ErrNotExist) {
+		if mark.Reserved == 0 && s.marked.Reserved > 0 {
+			return errUnmounted
+		}
 		if mark.Reserved > 0 {
 			found.Vanished, found.At = true, now()
 		}
@@ -102,6 +103,7 @@ func (s *Spool) open() error {
 	}
 	if err == nil {
 		found.warn(removeLeftovers(s.path))
+		found.warn(removeDamaged(s.path))
 		s.settleIn()
 		s.marked = mark
 		s.opening.Store(&found)
@@ -143,7 +145,11 @@ func (s *Spool) lockFile(found *Opening) (*os.File, error) {
 
 // attach gives file to bbolt if it is whole. The error is *damaged if it is not.
 func (s *Spool) attach(file *os.File) error {
-	look, err := examine(file)
+	var found *look
+	info, err := file.Stat()
+	if err == nil {
+		found, err = examine(s.watched(file), info.Size())
+	}
 	if err == nil {
 		err = caught(func() error {
 			db, err := openBolt(file)
@@ -159,8 +165,8 @@ func (s *Spool) attach(file *os.File) error {
 		if err == nil {
 			return nil
 		}
-		if !hard(err) && !errors.Is(err, errNewerSpool) {
-			err = &damaged{why: err, look: look} // then our look missed it
+		if !hard(err) && !errors.Is(err, errNewerSpool) && !isErrno(err, syscall.ENOMEM) && !isErrno(err, syscall.EIO) { // bbolt makes texts of these
+			err = &damaged{why: err, look: found} // then our look missed it
 		}
 	}
 	s.db, s.file = nil, nil
@@ -184,88 +190,6 @@ func (s *Spool) discard(crashed bool) {
 	}
 }
 
-// sure runs f, which may write, and opens the file anew when the error leaves it unknown what the disk holds: bbolt
-// shows a commit whose last sync failed as if it were done, and the kernel forgets what it could not write. If done then
-// finds in the file what f was to write, f succeeded. done may be nil.
-func (s *Spool) sure(f func() error, done func(*bolt.Tx) bool) error {
-	if s.db == nil {
-		if err := s.renew(); err != nil {
-			return err
-		}
-	}
-	err := caught(f)
-	if !doubtful(err) {
-		s.mark()
-		return err
-	}
-	_, crashed := errors.AsType[*crash](err)
-	s.discard(crashed)
-	s.trouble = err
-	if s.renew() == nil && done != nil {
-		caught(func() error {
-			return s.db.View(func(tx *bolt.Tx) error {
-				if done(tx) {
-					err = nil
-				}
-				return nil
-			})
-		})
-	}
-	return err
-}
-
-// doubtful reports whether the file must be opened anew after err.
-func doubtful(err error) bool {
-	if err == nil || errors.Is(err, bolterrors.ErrMaxSizeReached) || clean(err) {
-		return false
-	}
-	if _, crashed := errors.AsType[*crash](err); crashed {
-		return true
-	}
-	text := err.Error() // bbolt makes texts of these
-	return hard(err) || errors.Is(err, bolterrors.ErrInvalidMapping) || strings.Contains(text, "mmap allocate error") ||
-		strings.Contains(text, "file resize error") || strings.Contains(text, "file sync error")
-}
-
-// renew opens the file again after an error, not too often, and gives up when that does not help.
-func (s *Spool) renew() error {
-	if s.renewals > 0 && now().Sub(s.renewed) < renewRest {
-		return s.trouble
-	}
-	if s.renewals >= renewMost {
-		s.giveUp.Do(func() { close(s.lost) })
-		return s.trouble
-	}
-	s.renewals++
-	s.renewed = now()
-	if err := caught(s.open); err != nil {
-		s.discard(true)
-		if clean(err) { // a disk that is full or read-only is waited for
-			s.renewals--
-		}
-		s.trouble = err
-		return err
-	}
-	return nil
-}
-
-// Lost is closed when the file cannot be written any more and opening it again did not help: the process must end, so
-// that everything is tried afresh. Failure says why.
-func (s *Spool) Lost() <-chan struct{} { return s.lost }
-
-// Failure is the *health.Fault of a spool that is Lost, else nil.
-func (s *Spool) Failure() error {
-	select {
-	case <-s.lost:
-		return &health.Fault{
-			Code: "spool_failing", What: "the spool " + s.path + " cannot be written", Why: s.trouble.Error(), Err: s.trouble,
-			Next: "check the disk (dmesg): what was written is kept",
-		}
-	default:
-		return nil
-	}
-}
-
 // Opening is what was found amiss since the process started.
 func (s *Spool) Opening() Opening {
 	if o := s.opening.Load(); o != nil {
@@ -274,9 +198,12 @@ func (s *Spool) Opening() Opening {
 	return Opening{}
 }
 
-// Alarm is err, or for an hour the fault that tells of a spool that was found damaged or missing.
+// Alarm is err, or the fault of a spool that is not open, or for an hour that of one that was found damaged or missing.
 func (s *Spool) Alarm(err error) error {
 	o := s.Opening()
+	if closed := s.Closed(); err == nil && closed != nil {
+		return unwritable(closed)
+	}
 	if err != nil || o.At.IsZero() || now().Sub(o.At) > alarmHolds {
 		return err
 	}
@@ -290,7 +217,7 @@ func (s *Spool) Alarm(err error) error {
 	return &health.Fault{
 		Code: "spool_salvaged", What: fmt.Sprintf("the spool was damaged: %d samples salvaged, %d unreadable", o.Salvaged, o.Unreadable),
 		Why:  o.Damage,
-		Next: "check the disk; " + o.Aside + " is the damaged file, kept until you delete it",
+		Next: "check the disk; " + o.Aside + " is the damaged file: the newest two are kept",
 	}
 }
 

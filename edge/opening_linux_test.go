@@ -10,7 +10,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	bolt "go.etcd.io/bbolt"
@@ -343,29 +342,6 @@ func TestFullDiskDoesNotReopen(t *testing.T) {
 	if s.db != db || s.Failure() != nil {
 		t.Error("a full disk made it open the file again")
 	}
-}
-
-func TestErrorsThatDoNotEndEndTheProcess(t *testing.T) {
-	dir := t.TempDir()
-	synctest.Test(t, func(t *testing.T) {
-		s := openSpool(t, filepath.Join(dir, "spool.db"))
-		began := now()
-		for s.Failure() == nil {
-			if now().Sub(began) > 10*time.Minute {
-				t.Fatal("it never gave up")
-			}
-			s.do(func() error { return syscall.EIO })
-			time.Sleep(5 * time.Second)
-		}
-		if took := now().Sub(began); took < time.Minute {
-			t.Errorf("it gave up after %v: a restart more often than once a minute", took)
-		}
-		if faultCode(s.Failure()) != "spool_failing" || !errors.Is(s.Failure(), syscall.EIO) {
-			t.Errorf("the reason is %v", s.Failure())
-		}
-		<-s.Lost()
-		s.Close()
-	})
 }
 
 func TestInvalidMappingAndPanicsReopen(t *testing.T) {

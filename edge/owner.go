@@ -21,7 +21,9 @@ func (s *Spool) run(f func() error) error {
 	result := make(chan error, 1)
 	op := func() {
 		defer s.slim()
-		if err := caught(f); err != nil {
+		err := caught(f)
+		s.note()
+		if err != nil {
 			result <- &spoolError{s.path, err}
 			return
 		}

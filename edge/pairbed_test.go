@@ -92,6 +92,11 @@ func (b *pairBed) start() { b.startWith(b.settings()) }
 func (b *pairBed) startWith(c Config) {
 	b.t.Helper()
 	b.openWith(c)
+	b.run()
+}
+
+// run runs the edges that are open.
+func (b *pairBed) run() {
 	ctx, cancel := context.WithCancel(b.t.Context())
 	b.stop, b.ended = cancel, make(chan error, 1)
 	go func(edges []*Edge, ended chan error) { ended <- runAll(ctx, edges) }(b.edges, b.ended)

@@ -88,9 +88,10 @@ type Health struct {
 	Salvaged    int               `json:"salvaged,omitempty"`   // samples found in a spool that was damaged
 	Unreadable  int               `json:"unreadable,omitempty"` // and those not found
 	SetAside    string            `json:"damaged_spool,omitempty"`
-	Clock       string            `json:"clock"`     // who vouches for the time: synced, server, believed, or unsynced for nobody
-	Held        int               `json:"held"`      // samples that wait until the time is known
-	Estimated   int               `json:"estimated"` // samples whose time was estimated, ever
+	Damaged     int64             `json:"damaged_bytes,omitempty"` // of damaged spools that are kept
+	Clock       string            `json:"clock"`                   // who vouches for the time: synced, server, believed, or unsynced for nobody
+	Held        int               `json:"held"`                    // samples that wait until the time is known
+	Estimated   int               `json:"estimated"`               // samples whose time was estimated, ever
 	NoBattery   bool              `json:"no_battery,omitempty"`
 	NoMeter     bool              `json:"no_meter,omitempty"`
 	BatteryBy   string            `json:"battery_power_from,omitempty"`
@@ -115,7 +116,7 @@ func (r *Report) Now() Health {
 		SpoolCount: r.edge.Spool.Waiting(), UptimeS: now().Sub(r.started).Round(time.Millisecond).Seconds(),
 		Status: state.Status, Sentence: state.Sentence, Next: state.Next, Reasons: state.Reasons, Counts: tally, Version: r.version, DeviceID: r.device, Model: r.model,
 		Serial: mask(r.serial), Written: timestamp(now()), SpoolBytes: r.edge.Spool.Bytes(),
-		Quarantined: r.edge.Spool.InQuarantine(), Salvaged: found.Salvaged, Unreadable: found.Unreadable, SetAside: found.Aside,
+		Quarantined: r.edge.Spool.InQuarantine(), Salvaged: found.Salvaged, Unreadable: found.Unreadable, SetAside: found.Aside, Damaged: r.edge.Spool.DamagedBytes(),
 		NoBattery: r.facts.NoBattery, NoMeter: r.facts.NoMeter,
 		BatteryBy: r.facts.Battery, Implausible: r.facts.Nulled, Unknown: r.facts.Unknown, Polls: r.polls.Load(), Missing: maps.Clone(r.missing),
 		SpoolShare: math.Round(r.edge.Spool.Room().Share()*1000) / 10,

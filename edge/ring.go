@@ -23,6 +23,7 @@ type ring struct {
 	Every   time.Duration     // between commits; 0 commits every sample at once
 	Durable func(wire.Sample) // told of each sample that is on the disk
 	Lost    func(why string)  // told of each that never will be
+	Ready   func() error      // returns why nothing may be written yet; may be nil
 	Log     *slog.Logger
 
 	mu      sync.Mutex
@@ -59,7 +60,14 @@ func (r *ring) commit() error {
 	if len(r.held) == 0 {
 		return r.fault()
 	}
-	err := protect(func() error { return r.Spool.AppendAll(r.held) })
+	err := protect(func() error {
+		if r.Ready != nil {
+			if err := r.Ready(); err != nil {
+				return err
+			}
+		}
+		return r.Spool.AppendAll(r.held)
+	})
 	if err != nil {
 		r.trouble, r.due = err, now().Add(ringRetry)
 		r.nudge()
@@ -138,6 +146,27 @@ func (r *ring) flush() error {
 	r.held = nil
 	r.count.Store(0)
 	return err
+}
+
+// hurry makes the next commit due now.
+func (r *ring) hurry() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.due = now()
+	r.nudge()
+}
+
+// discard loses all samples that wait, for the reason why, and returns how many they were.
+func (r *ring) discard(why string) (n int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	n = len(r.held)
+	for range r.held {
+		r.Lost(why)
+	}
+	r.held = nil
+	r.count.Store(0)
+	return n
 }
 
 // nudge makes run look at due again.

@@ -108,10 +108,12 @@ func (s *Spool) Room() Room {
 // Limit sets the size that the spool may have, in bytes. A file that is larger already stays, and takes no more samples
 // until it is drained.
 func (s *Spool) Limit(bytes int64) error {
-	return s.do(func() error {
+	return s.run(func() error {
 		s.room.limit = bytes
-		s.claim()
-		s.measure()
+		if s.db != nil { // else settleIn does the rest
+			s.claim()
+			s.measure()
+		}
 		return nil
 	})
 }
@@ -259,13 +261,19 @@ func unreadable(err error) *health.Fault {
 func unwritable(err error) *health.Fault {
 	f := &health.Fault{Code: "spool_error", What: "new samples are in memory only: the spool cannot be written", Why: err.Error(), Err: err,
 		Next: "check the disk: it is tried again every 10 s"}
+	if closed, ok := errors.AsType[*closedError](err); ok {
+		f = unopened(closed)
+	}
 	switch {
 	case errors.Is(err, ErrSpoolFull):
 		f.Code, f.Next = "spool_full", "nothing, if the server comes back: the spool drains by itself; else raise SPOOL_MAX_MB"
 	case isErrno(err, syscall.ENOSPC), isErrno(err, syscall.EDQUOT):
 		f.Code, f.Next = "disk_full", "free space on the disk of SPOOL_PATH"
+		if of, ok := errors.AsType[*spoolError](err); ok && damagedBytes(of.path) > 0 {
+			f.Next += fmt.Sprintf("; damaged spools, %s.damaged-*, take %d MiB of it", of.path, damagedBytes(of.path)>>20)
+		}
 	case isErrno(err, syscall.EROFS):
-		f.Code, f.Next = "disk_readonly", "the kernel made the disk read-only: check and remount it, and think of a new card"
+		f.Code, f.Next = "disk_readonly", "remount the disk of SPOOL_PATH; if the kernel made it read-only, check it, and think of a new card"
 	case isErrno(err, syscall.EIO):
 		f.Code, f.Next = "disk_error", "the disk fails: replace it"
 	}

@@ -11,10 +11,9 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 
 	bolt "go.etcd.io/bbolt"
-
-	"sunspool/health"
 )
 
 // A damaged spool is searched for records byte by byte, because a record says itself where it ends and whether it is
@@ -42,26 +41,31 @@ func (s *Spool) replace(file *os.File, d *damaged, m mark, found *Opening) error
 	if err != nil {
 		return err
 	}
-	if s.Busy != nil {
-		s.Busy(health.Patience(info.Size()))
-	}
 	fresh := s.path + ".new"
 	text, _, _ := strings.Cut(d.Error(), "\n") // without the stack of a panic
 	lost := Opening{Damage: text}
-	err = caught(func() error { return salvage(file, info.Size(), d.look, m, fresh, &lost) })
+	kind := "damaged"
+	try := func() error {
+		return caught(func() error { return salvage(s.watched(file), info.Size(), d.look, m, fresh, mostCopies, &lost) })
+	}
+	if err = try(); isErrno(err, syscall.ENOSPC) && makeRoom(s.path) {
+		lost = Opening{Damage: text}
+		err = try()
+	}
 	if err != nil && (hard(err) || clean(err)) { // the disk: nothing is lost as long as nothing is changed
 		os.Remove(fresh)
 		return fmt.Errorf("salvage %s: %w", s.path, err)
 	} else if err != nil {
+		kind = "unmerged" // it alone has what it had
 		lost = Opening{Damage: text + "; nothing could be salvaged: " + err.Error()}
-		if err := writeSpool(fresh, numbered(m.Reserved, m.Reserved)); err != nil {
+		if err := emptySpool(fresh, m.Reserved); err != nil {
 			return err
 		}
 	}
 	if err := giveTo(fresh, info); err != nil {
 		return err
 	}
-	if lost.Aside, err = freeName(s.path); err != nil {
+	if lost.Aside, err = nextName(s.path, kind); err != nil {
 		return err
 	}
 	if err := errors.Join(os.Rename(fresh, salvagedPath(s.path)), syncDir(filepath.Dir(s.path))); err != nil {
@@ -80,58 +84,106 @@ func (s *Spool) replace(file *os.File, d *damaged, m mark, found *Opening) error
 	return nil
 }
 
-func freeName(path string) (string, error) {
-	for n := 1; ; n++ {
-		name := fmt.Sprintf("%s.damaged-%d", path, n)
-		if _, err := os.Lstat(name); errors.Is(err, os.ErrNotExist) {
-			return name, nil
-		} else if err != nil {
-			return "", err
-		}
+// salvage makes a new spool at fresh of what is in the file. It keeps in memory where at most so many copies of records are:
+// where there are more, it goes through the file once for each part of the numbers.
+func salvage(r io.ReaderAt, size int64, l *look, m mark, fresh string, most int, result *Opening) error {
+	within := anySample
+	within.most = most
+	found := search(r, size, l.inUse, l.expected(size), within)
+	parts := []span{within}
+	if found.total > most {
+		parts, found.copies = found.spans(most), nil
 	}
+	w := salvager{r: r, look: l, mark: m, entries: found.entries}
+	return writeSpool(fresh, func(db *bolt.DB) error {
+		for _, part := range parts {
+			copies := found.copies
+			if copies == nil {
+				copies = search(r, size, l.inUse, uint64(part.most), part).copies
+			}
+			if err := w.put(db, copies, part); err != nil {
+				return err
+			}
+		}
+		return w.end(db, result)
+	})
 }
 
-// salvage makes a new spool at fresh of what is in the file.
-func salvage(r io.ReaderAt, size int64, l *look, m mark, fresh string, result *Opening) error {
-	found := search(r, size, l.inUse, l.expected(size))
-	waiting, last := choose(found.copies, m)
-	if l.why() != nil { // what is in use may not be all
-		for seq, entry := range found.entries {
+// salvager puts what was found in a damaged file into a new spool, part by part, in the order of the numbers.
+type salvager struct {
+	r       io.ReaderAt
+	look    *look
+	mark    mark
+	entries map[uint64][]byte // of the quarantine, anywhere in the file
+
+	last            uint64 // number of all
+	waiting, missed int    // samples that wait, and those that were seen to be damaged
+	newest          int64  // time of a sample, ms
+}
+
+// put adds the best of the copies, which are those of part.
+func (w *salvager) put(db *bolt.DB, copies []copyOf, part span) error {
+	waiting, last := choose(copies, w.mark)
+	w.last = max(w.last, last)
+	if w.look.why() != nil { // what is in use may not be all
+		for seq, entry := range w.entries {
+			if seq < part.from || seq > part.to {
+				continue
+			}
 			at, ok := slices.BinarySearchFunc(waiting, seq, func(c copyOf, seq uint64) int { return cmp.Compare(c.seq(), seq) })
-			if takenBack := ok && waiting[at].rank()&pageInUse != 0; !takenBack && l.quarantine[seq] == nil {
+			if takenBack := ok && waiting[at].rank()&pageInUse != 0; takenBack {
+				delete(w.entries, seq)
+			} else if w.look.quarantine[seq] == nil {
+				w.look.quarantine[seq] = entry
+			}
+		}
+	}
+	waiting = slices.DeleteFunc(waiting, func(c copyOf) bool { return w.look.quarantine[c.seq()] != nil })
+	w.waiting += len(waiting)
+	w.missed += w.look.lostOf(waiting, part)
+	for group := range slices.Chunk(waiting, 20_000) {
+		if err := db.Update(func(tx *bolt.Tx) error { return putCopies(tx, w.r, group, &w.newest) }); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// end adds what is no sample, and the numbers.
+func (w *salvager) end(db *bolt.DB, result *Opening) error {
+	l := w.look
+	if l.why() != nil {
+		for seq, entry := range w.entries { // also those without any other copy
+			if l.quarantine[seq] == nil {
 				l.quarantine[seq] = entry
 			}
 		}
 	}
-	waiting = slices.DeleteFunc(waiting, func(c copyOf) bool { return l.quarantine[c.seq()] != nil })
+	last := w.last
 	for seq := range l.quarantine {
 		last = max(last, seq)
 	}
 	expected := int64(0)
-	if l.sequence <= max(m.Reserved, last+markStep) { // else it is a flipped bit
+	if l.sequence <= max(w.mark.Reserved, last+markStep) { // else it is a flipped bit
 		last, expected = max(last, l.sequence), int64(l.sequence-l.settled)
 	}
-	last = max(last, m.Reserved)
-	result.Salvaged = len(waiting)
-	result.Unreadable = max(int(min(expected, int64(last)))-len(waiting), l.lostOf(waiting))
-
-	steps := []func(*bolt.Tx) error{numbered(last, last-uint64(len(waiting))), l.restore}
-	newest := int64(0) // ms
-	for part := range slices.Chunk(waiting, 20_000) {
-		steps = append(steps, func(tx *bolt.Tx) error { return putCopies(tx, r, part, &newest) })
-	}
-	steps = append(steps, func(tx *bolt.Tx) error { // a time beyond the next days is a flipped bit
+	last = max(last, w.mark.Reserved)
+	result.Salvaged = w.waiting
+	result.Unreadable = max(int(min(expected, int64(last)))-w.waiting, w.missed)
+	return db.Update(func(tx *bolt.Tx) error {
+		if err := l.restore(tx); err != nil {
+			return err
+		}
 		meta := tx.Bucket(metaBucket)
-		for _, key := range [][]byte{lastTSKey, newestTSKey} {
-			if said := int64(number(meta, key)); newest > 0 && (said < newest || said > newest+48*3600*1000) {
-				if err := putNumber(meta, key, uint64(newest)); err != nil {
+		for _, key := range [][]byte{lastTSKey, newestTSKey} { // a time beyond the next days is a flipped bit
+			if said := int64(number(meta, key)); w.newest > 0 && (said < w.newest || said > w.newest+48*3600*1000) {
+				if err := putNumber(meta, key, uint64(w.newest)); err != nil {
 					return err
 				}
 			}
 		}
-		return nil
+		return numbered(last, last-uint64(w.waiting))(tx)
 	})
-	return writeSpool(fresh, steps...)
 }
 
 // expected is about how many records there are in a file of that size, the few that are there twice included.
@@ -161,9 +213,12 @@ func choose(copies []copyOf, m mark) (waiting []copyOf, last uint64) {
 	return slices.DeleteFunc(waiting, func(c copyOf) bool { return c.rank()&pageInUse == 0 && c.seq() < m.Below }), last
 }
 
-// lostOf counts the samples that were seen to be damaged and of which there is no other copy.
-func (l *look) lostOf(waiting []copyOf) (n int) {
+// lostOf counts the samples of part that were seen to be damaged and of which there is no other copy.
+func (l *look) lostOf(waiting []copyOf, part span) (n int) {
 	for _, seq := range l.unreadable {
+		if seq < part.from || seq > part.to {
+			continue
+		}
 		_, ok := slices.BinarySearchFunc(waiting, seq, func(c copyOf, seq uint64) int { return cmp.Compare(c.seq(), seq) })
 		if !ok && l.quarantine[seq] == nil {
 			n++

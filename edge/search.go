@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"encoding/json"
 	"io"
+	"maps"
+	"slices"
 )
 
 // copyOf is where a copy of a record is, and how good it is. It is small because there may be millions of them: with the
@@ -27,19 +29,50 @@ func (c copyOf) rank() uint64 { return c.place & 3 }
 type finds struct {
 	copies  []copyOf
 	entries map[uint64][]byte // of the quarantine
+	blocks  map[uint64]int    // copies by the upper bits of their numbers, kept or not
+	total   int               // copies, kept or not
+}
+
+// span is the numbers of the samples whose copies are kept, and how many copies at most.
+type span struct {
+	from, to uint64
+	most     int
 }
 
 const (
 	searchWindow = 4 << 20
 	longestEntry = 16 << 10 // of the quarantine
+	mostCopies   = 2 << 20  // that are in memory at once: 32 MiB
+	blockBits    = 8        // of the number of a sample: 256 are one block
 )
+
+// anySample is the span of all samples.
+var anySample = span{0, ^uint64(0), mostCopies}
+
+// spans divides all numbers into spans of at most so many copies each, as far as blocks allow.
+func (f finds) spans(most int) (all []span) {
+	for _, block := range slices.Sorted(maps.Keys(f.blocks)) {
+		n, from := f.blocks[block], block<<blockBits
+		switch last := len(all) - 1; {
+		case last < 0:
+			all = append(all, span{0, anySample.to, n})
+		case all[last].most+n <= most:
+			all[last].most += n
+		default:
+			all[last].to = from - 1
+			all = append(all, span{from, anySample.to, n})
+		}
+	}
+	return all
+}
 
 var entryStart = []byte(`{"code":"`)
 
 // search finds every record and every entry of the quarantine in the file, wherever it is. What cannot be read is passed
-// over. expected is about how many records there are.
-func search(r io.ReaderAt, size int64, inUse func(at int64) bool, expected uint64) finds {
-	found := finds{entries: make(map[uint64][]byte), copies: make([]copyOf, 0, expected)} // growing would need twice as much
+// over. It keeps the copies of within, or the first of them. expected is about how many records there are.
+func search(r io.ReaderAt, size int64, inUse func(at int64) bool, expected uint64, within span) finds {
+	found := finds{entries: make(map[uint64][]byte), blocks: make(map[uint64]int)}
+	found.copies = make([]copyOf, 0, min(expected, uint64(within.most))) // growing would need twice as much
 	b := make([]byte, searchWindow+longestEntry)
 	for from := int64(0); from < size; from += searchWindow {
 		b := b[:min(int64(len(b)), size-from)]
@@ -52,6 +85,11 @@ func search(r io.ReaderAt, size int64, inUse func(at int64) bool, expected uint6
 					continue
 				}
 				seq, _ := checkRecord(record)
+				found.blocks[seq>>blockBits]++
+				found.total++
+				if seq < within.from || seq > within.to || len(found.copies) == within.most {
+					continue
+				}
 				c := copyOf{record: seq<<lengthBits | uint64(len(record)), place: uint64(from+int64(k)) << 2}
 				if Quality(record[13]) != Undated {
 					c.place |= timeKnown

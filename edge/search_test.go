@@ -19,7 +19,7 @@ func TestSearchForRecordsNeedsLittleMemory(t *testing.T) {
 	l := newLook(nil, int64(file.Len()), 4096)
 	l.waiting = n
 	l.live.set(0)
-	found := search(bytes.NewReader(file.Bytes()), int64(file.Len()), l.inUse, l.expected(int64(file.Len()))).copies
+	found := search(bytes.NewReader(file.Bytes()), int64(file.Len()), l.inUse, l.expected(int64(file.Len())), anySample).copies
 	if len(found) != n || found[n-1].seq() != n || found[n-1].rank() != timeKnown || found[0].rank() != timeKnown|pageInUse {
 		t.Fatalf("%d copies found, from %+v to %+v", len(found), found[0], found[len(found)-1])
 	}

@@ -58,14 +58,14 @@ func newEdges(each []Config, version string, log *slog.Logger) (edges []*Edge, e
 // newEdge puts the edge of one inverter together, whose turns at the dongle are turn.
 func newEdge(c Config, turn *turn, host Host, version string, log *slog.Logger) (*Edge, error) {
 	own, err := c.ownRegisters()
-	if err != nil {
+	if err = c.unlessAwaited(err); err != nil {
 		return nil, err
 	}
 	token, err := c.token()
 	if err != nil {
 		return nil, err
 	}
-	client, err := NewClient(c.CAFile)
+	client, err := c.client()
 	if err != nil {
 		return nil, err
 	}
@@ -75,16 +75,8 @@ func newEdge(c Config, turn *turn, host Host, version string, log *slog.Logger) 
 	}
 	clock := &Clock{Host: host, Trust: c.ClockTrust == clockAlways, Spool: spool, Log: log}
 	verifyBy(client, clock)
-	for _, text := range spool.Opening().Warnings {
-		log.Warn("spool", "mended", text)
-	}
 	spool.QuarantineCap = int(c.spoolLimit() / 10)
 	if err := spool.Limit(c.spoolLimit()); err != nil {
-		spool.Close()
-		return nil, err
-	}
-	known, err := spool.Identity(c.DeviceID)
-	if err != nil {
 		spool.Close()
 		return nil, err
 	}
@@ -100,7 +92,7 @@ func newEdge(c Config, turn *turn, host Host, version string, log *slog.Logger) 
 		Clock:    clock,
 		Report:   report,
 		Inverter: &Inverter{
-			Unit: byte(c.Unit), Own: own, Place: c.Place, Log: log, Serial: c.Serial, Known: known,
+			Unit: byte(c.Unit), Own: own, Place: c.Place, Log: log, Serial: c.Serial,
 			Changed: func(id Identity) error { return spool.SetIdentity(c.DeviceID, id) },
 			Dongle:  turn.of.dongle,
 		},
@@ -116,20 +108,22 @@ func newEdge(c Config, turn *turn, host Host, version string, log *slog.Logger) 
 	}
 	e.night.File = c.SpoolPath + ".night"
 	e.night.load()
-	if day, err := spool.yieldDay(c.DeviceID); err == nil {
-		e.normal.Resume(day)
-	}
 	e.normal.Save = func(day yieldDay) error { return spool.setYieldDay(c.DeviceID, day) }
 	if c.RawDebug {
 		e.RawEach = c.RawDebugEach
 	}
 	e.Uploader.Describe = func() *wire.Edge { return report.describe(e.interval()) }
 	report.watch(e)
+	e.awaitFiles(c)
+	if err := e.takeOver(); err != nil { // the disk is ill: see resume
+		e.unresumed.Store(&err)
+	}
 	return e, nil
 }
 
 // Run is the edge as a service: it runs until ctx ends and leaves every spool closed and whole. The service manager, if
-// there is one, is told that it is ready when the spools are open: whether the inverters answer is in its status.
+// there is one, is told that it is ready when the spools are open, or when a disk that is ill is waited for: that, and whether the
+// inverters answer, is in its status.
 func Run(ctx context.Context, c Config, version string, log *slog.Logger) error {
 	if err := c.Validate(); err != nil {
 		return err
@@ -159,25 +153,40 @@ func Run(ctx context.Context, c Config, version string, log *slog.Logger) error 
 	for i, e := range edges {
 		defer e.Spool.Close()
 		e.Pulses, e.Report.Tell = pulses, func(line string) { board.set(e.DeviceID, e.Report.State().Status, line) }
-		if status := e.serveStatus(each[i].Socket); status != nil {
-			defer status.Shutdown(context.WithoutCancel(ctx))
-		}
+		defer e.serveStatus(each[i].Socket)(context.WithoutCancel(ctx))
 		log.Info("edge started", "version", version, "device", e.DeviceID, "host", c.Host, "port", c.Port, "unit", each[i].Unit,
 			"poll_interval_s", e.turn.interval().Seconds(), "upload_interval_s", c.UploadS, "server", c.URL, "spool", each[i].SpoolPath, "waiting", e.Spool.Waiting())
 	}
 	defer systemd.Attend(ctx, pulses.Still, log)()
+	if c.AtSecondSignal != nil {
+		hurry, hurried := context.WithCancel(context.Background())
+		for _, e := range edges {
+			e.Hurry = hurry.Done()
+		}
+		defer c.AtSecondSignal(hurried)()
+	}
 	systemd.Ready()
 	return runAll(ctx, edges)
 }
 
-// serveStatus answers on the status socket; nil where that cannot be had.
-func (e *Edge) serveStatus(path string) *http.Server {
-	server, err := e.Report.Serve(path)
-	if err != nil {
-		e.Log.Warn("no status socket", "path", path, "error", err.Error()) // a convenience, not the job
-		return nil
+// serveStatus answers on the status socket until stop is called. Where a disk does not let the socket be made, it is made
+// when that disk lets the spool be opened.
+func (e *Edge) serveStatus(path string) (stop func(context.Context)) {
+	var server *http.Server
+	serve := func() (err error) {
+		if server, err = e.Report.Serve(path); err != nil {
+			e.Log.Warn("no status socket", "path", path, "error", err.Error()) // a convenience, not the job
+		}
+		return err
 	}
-	return server
+	if serve() != nil {
+		e.opened = func() { serve() }
+	}
+	return func(ctx context.Context) {
+		if server != nil {
+			server.Shutdown(ctx)
+		}
+	}
 }
 
 // runAll runs the edges until ctx ends, or one of them ends with an error: then it ends them all.

@@ -44,14 +44,10 @@ type Spool struct {
 	atStep      func(step string) // for tests of a crash at each step of it
 
 	opening   atomic.Pointer[Opening]
-	marked    mark          // as it is on the disk
-	markErr   error         // of the last try to write it
-	committed int           // number of the last commit that was seen
-	renewals  int           // openings since then
-	renewed   time.Time     // when the last of them was
-	trouble   error         // that made it necessary
-	lost      chan struct{} // closed when opening again does not help
-	giveUp    sync.Once
+	marked    mark  // as it is on the disk
+	markErr   error // of the last try to write it
+	committed int   // number of the last commit that was seen
+	reopening
 
 	waiting, quarantined    atomic.Int64
 	held, estimated, newest atomic.Int64   // see Held, Estimated, Newest

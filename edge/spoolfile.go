@@ -15,18 +15,21 @@ import (
 
 // OpenSpool opens the spool at path, or creates it. Its directory is made if it is missing. The error is a
 // *health.Fault that says what the operator can do.
-func OpenSpool(path string) (*Spool, error) { return startSpool(path, nil) }
-
-// startSpool is OpenSpool that tells busy, unless it is nil, before it goes through a damaged file.
-func startSpool(path string, busy func(most time.Duration)) (*Spool, error) {
-	s := &Spool{Busy: busy, path: path, ops: make(chan func()), quit: make(chan struct{}), lost: make(chan struct{})}
-	go s.own()
-	if err := s.run(s.open); err != nil {
-		s.run(func() error { s.discard(true); return nil })
+func OpenSpool(path string) (*Spool, error) {
+	s := newSpool(path, nil)
+	if err := s.first(); err != nil {
 		close(s.quit)
 		return nil, spoolFault(path, err)
 	}
 	return s, nil
+}
+
+// newSpool returns the spool at path, whose file is not open yet.
+func newSpool(path string, busy func(most time.Duration)) *Spool {
+	s := &Spool{Busy: busy, path: path, ops: make(chan func()), quit: make(chan struct{})}
+	s.lost = make(chan struct{})
+	go s.own()
+	return s
 }
 
 // openBolt lets bbolt have a file that is open and locked.
@@ -49,8 +52,8 @@ func openBolt(file *os.File) (*bolt.DB, error) {
 // and on the disk.
 func createSpool(path string, last uint64) error {
 	fresh := path + ".new"
-	if err := writeSpool(fresh, numbered(last, last)); err != nil {
-		return err
+	if err := emptySpool(fresh, last); err != nil {
+		return errors.Join(err, remove(fresh)) // on a disk that is full it would take what is left
 	}
 	// A link, not a rename: another process may have made the spool meanwhile, and its samples are not ours to drop.
 	if err := os.Link(fresh, path); errors.Is(err, os.ErrExist) {
@@ -60,14 +63,19 @@ func createSpool(path string, last uint64) error {
 			return err
 		}
 	}
-	if err := os.Remove(fresh); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return err
-	}
-	return syncDir(filepath.Dir(path))
+	return errors.Join(remove(fresh), syncDir(filepath.Dir(path)))
 }
 
-// writeSpool makes a file with empty buckets and what the steps put into it, one commit each.
-func writeSpool(path string, steps ...func(*bolt.Tx) error) error {
+// remove removes the file at path, if there is one.
+func remove(path string) error {
+	if err := os.Remove(path); !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	return nil
+}
+
+// writeSpool makes a file with empty buckets and what fill puts into it. It is on the disk when the error is nil.
+func writeSpool(path string, fill func(*bolt.DB) error) error {
 	file, err := createOurs(path, 0o600)
 	if err != nil {
 		return err
@@ -84,12 +92,15 @@ func writeSpool(path string, steps ...func(*bolt.Tx) error) error {
 		}
 		return putNumber(tx.Bucket(metaBucket), schemaKey, spoolSchema)
 	})
-	for _, step := range steps {
-		if err == nil {
-			err = db.Update(step)
-		}
+	if err == nil {
+		err = fill(db)
 	}
 	return errors.Join(err, db.Close())
+}
+
+// emptySpool makes a file without samples whose first number is the one after last.
+func emptySpool(path string, last uint64) error {
+	return writeSpool(path, func(db *bolt.DB) error { return db.Update(numbered(last, last)) })
 }
 
 // syncDir makes the names in dir durable, which bbolt never does.
@@ -138,10 +149,25 @@ func spoolFault(path string, err error) error {
 		f.Code, f.Exit = "spool_not_ours", health.ExitConfig
 		f.Next = "look who put it there, and remove it if it is not wanted; nothing was changed"
 	case errors.Is(err, os.ErrPermission):
-		f.Exit = health.ExitConfig
+		f.Exit, f.Why = health.ExitConfig, f.Why+belongs(path)
 		f.Next = "give the user of this service write access to " + filepath.Dir(path)
 	default:
 		f.Next = "check the disk and the file; nothing was changed"
 	}
 	return f
+}
+
+// belongs names the owner of the file at path, or of its directory, where that is another user than the one of this
+// process.
+func belongs(path string) string {
+	for _, path := range []string{path, filepath.Dir(path)} {
+		info, err := os.Stat(path)
+		if err != nil {
+			continue
+		}
+		if owner, ok := ownerOf(info); ok && owner != os.Geteuid() {
+			return fmt.Sprintf("; %s belongs to user %d, this is user %d", path, owner, os.Geteuid())
+		}
+	}
+	return ""
 }

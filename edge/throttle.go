@@ -70,7 +70,7 @@ func (e *Edge) interval() time.Duration {
 func (e *Edge) fillRing() {
 	e.ring.Spool, e.ring.Every, e.ring.Log = e.Spool, e.Commit, e.Log
 	e.ring.wake = make(chan struct{}, 1)
-	e.ring.Lost = e.Report.gaveUp
+	e.ring.Lost, e.ring.Ready = e.Report.gaveUp, e.ready
 	e.ring.Durable = func(sample wire.Sample) {
 		e.Report.sampled(sample)
 		e.Log.Debug("spooled", "sample", sample)

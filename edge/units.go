@@ -131,8 +131,14 @@ func checkInverters(each []Config) (wrong []error) {
 	return wrong
 }
 
-// token is where the token of the inverter comes from.
-func (c *Config) token() (*Token, error) { return newToken(string(c.Token), c.TokenFile, c.Place) }
+// token is where the token of the inverter comes from. Its file may come later, but a credential is there from the start.
+func (c *Config) token() (*Token, error) {
+	t, err := newToken(string(c.Token), c.TokenFile, c.Place)
+	if t != nil && !t.isCredential() {
+		err = c.unlessAwaited(err)
+	}
+	return t, err
+}
 
 // beat is the time between two polls of the dongle, whichever inverters they read.
 func (c *Config) beat() time.Duration {

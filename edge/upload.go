@@ -78,10 +78,10 @@ type batch struct {
 // can be sent at once.
 func (u *Uploader) Deliver(ctx context.Context) (more bool, err error) {
 	if u.limit == 0 {
-		u.limit, u.limitBytes, u.size = wire.MaxSamples, wire.MaxBytes, u.BatchSize
 		if _, err := u.Spool.RequeueOnce("edge", u.Agent); err != nil {
 			return false, err
 		}
+		u.limit, u.limitBytes, u.size = wire.MaxSamples, wire.MaxBytes, u.BatchSize
 	}
 	defer func() { u.poison.Searched.Store(int64(u.poison.hunt.size())) }()
 	if wait := u.notBefore.Sub(now()); wait > 0 {

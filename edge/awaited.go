@@ -1,0 +1,156 @@
+package edge
+
+import (
+	"context"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/http"
+	"syscall"
+	"time"
+
+	"sunspool/health"
+)
+
+// awaited is a file of the settings that was missing at the start: it may be on a disk that is mounted later, or a secret
+// that is written later. Polling goes on; what needs the file waits, and uses it as soon as it is there and good. The zero
+// value waits for nothing. One goroutine uses it.
+type awaited struct {
+	setting, path string
+	effect        string       // what does not happen without it
+	load          func() error // reads the file and puts it to use; nil when that was done
+	since         time.Time
+}
+
+const (
+	awaitRetry = 5 * time.Second  // between two looks for a file
+	awaitMost  = 10 * time.Minute // after that somebody must do something
+)
+
+// absentFile is the error of what needs a file that is not there, or not good yet.
+type absentFile struct{ *health.Fault }
+
+// await makes a wait for the file of a setting.
+func await(setting, path, effect string, load func() error) awaited {
+	return awaited{setting, path, effect, load, now()}
+}
+
+// get reads the file if it is awaited. The error is *absentFile.
+func (a *awaited) get() error {
+	if a.load == nil {
+		return nil
+	}
+	err := a.load()
+	if err == nil {
+		a.load = nil
+		return nil
+	}
+	f := &health.Fault{Code: "file_awaited", What: fmt.Sprintf("waiting for the file %s of %s", a.path, a.setting), Why: a.effect, Err: err,
+		Next: "nothing, if it comes later, as one on a disk that is mounted later: it is used as soon as it is there"}
+	if !absent(err) {
+		f.What, f.Why = fmt.Sprintf("the file %s of %s is there, but cannot be used", a.path, a.setting), err.Error()+"; "+a.effect
+	}
+	if waited := now().Sub(a.since); waited >= awaitMost {
+		f.Code = "file_missing"
+		f.Why = fmt.Sprintf("%s; waited for %v so far", f.Why, waited.Round(time.Minute))
+		f.Next = fmt.Sprintf("write the file, or correct %s and restart the edge; the file is used as soon as it is there, without a restart", a.setting)
+	}
+	return &absentFile{f}
+}
+
+// absent reports whether err is that of a file that is not there, or that its disk does not give.
+func absent(err error) bool {
+	if errors.Is(err, fs.ErrNotExist) {
+		return true
+	}
+	path, ok := errors.AsType[*fs.PathError](err)
+	return ok && hard(path) && !errors.Is(path, fs.ErrPermission) && !misplaced(path)
+}
+
+// misplaced reports whether err is that of a path which cannot be one of a file, whatever is mounted.
+func misplaced(err error) bool {
+	for _, errno := range []syscall.Errno{syscall.ENOTDIR, syscall.EISDIR, syscall.ELOOP, syscall.ENAMETOOLONG, syscall.EINVAL} {
+		if errors.Is(err, errno) {
+			return true
+		}
+	}
+	return false
+}
+
+// unlessAwaited is err, but for that of a file which may come after the start.
+func (c *Config) unlessAwaited(err error) error {
+	if !c.Complete && absent(err) {
+		return nil
+	}
+	return err
+}
+
+// awaitFiles makes e wait for the files of c that are missing. It reads none of the others.
+func (e *Edge) awaitFiles(c Config) {
+	if token := e.Uploader.Token; token.trouble != nil {
+		e.token = await(token.setting(), token.file, "nothing is uploaded without a token; samples are kept", func() error {
+			_, err := token.Get()
+			return err
+		})
+	}
+	if _, err := NewClient(c.CAFile); absent(err) {
+		e.ca = await("VPS_CA_FILE", c.CAFile, "the server cannot be verified without it, so nothing is uploaded; samples are kept", func() error {
+			client, err := NewClient(c.CAFile)
+			if err == nil {
+				verifyBy(client, e.Clock)
+				e.Uploader.Client = client
+			}
+			return err
+		})
+	}
+	if _, err := c.ownRegisters(); absent(err) {
+		e.registers = await("REGISTER_MAP", c.RegisterMap, "the inverter is not read without it, because values could be wrong", func() error {
+			own, err := c.ownRegisters()
+			if err == nil {
+				e.Inverter.Own = own
+			}
+			return err
+		})
+	}
+}
+
+// client returns the HTTP client for uploads. While the file of the authority is awaited it trusts none.
+func (c *Config) client() (*http.Client, error) {
+	client, err := NewClient(c.CAFile)
+	if err == nil || c.unlessAwaited(err) != nil {
+		return client, err
+	}
+	if client, err = NewClient(""); err == nil {
+		client.Transport.(*http.Transport).TLSClientConfig.RootCAs = x509.NewCertPool()
+	}
+	return client, err
+}
+
+// unread reports whether the inverter must not be read yet, because the file of its registers is awaited.
+func (e *Edge) unread() bool {
+	err := e.registers.get()
+	if err == nil {
+		return false
+	}
+	e.turn.give()
+	e.Report.skipped("register_map")
+	e.inverter.Report(err.(*absentFile).Fault)
+	e.Report.Write()
+	return true
+}
+
+// upload delivers once, when the files that it needs are there.
+func (e *Edge) upload(ctx context.Context) (more bool, err error) {
+	if err := e.ca.get(); err != nil {
+		return false, err
+	}
+	if err := e.Uploader.askTime(ctx); err != nil { // it needs no token
+		return false, err
+	}
+	e.delivering.Beat(0)
+	if err := e.token.get(); err != nil {
+		return false, err
+	}
+	return e.Uploader.Deliver(ctx)
+}

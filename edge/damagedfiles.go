@@ -1,0 +1,95 @@
+package edge
+
+import (
+	"cmp"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// A damaged spool is kept beside the one that took its place, because it may hold what could not be salvaged:
+//
+//	spool.db.damaged-1, -2 ...   the highest number is the newest; the two newest are kept
+//	spool.db.unmerged-1 ...      a whole spool of unknown origin; never removed
+//
+// Copies are removed only when the spool is open and whole, and never for want of room: health has their size.
+const keptDamaged = 2
+
+// damagedFile is one damaged spool that was kept.
+type damagedFile struct {
+	path string
+	n    int
+	size int64
+}
+
+// numberedFiles returns the files of the spool at path with the ending .kind-N, the newest first.
+func numberedFiles(path, kind string) (all []damagedFile, err error) {
+	entries, err := os.ReadDir(filepath.Dir(path))
+	if err != nil {
+		return nil, err
+	}
+	for _, e := range entries {
+		digits, ok := strings.CutPrefix(e.Name(), filepath.Base(path)+"."+kind+"-")
+		n, err := strconv.Atoi(digits)
+		info, infoErr := e.Info()
+		if ok && err == nil && strconv.Itoa(n) == digits && infoErr == nil {
+			all = append(all, damagedFile{filepath.Join(filepath.Dir(path), e.Name()), n, info.Size()})
+		}
+	}
+	slices.SortFunc(all, func(a, b damagedFile) int { return cmp.Compare(b.n, a.n) })
+	return all, nil
+}
+
+// nextName returns the name of the next file of that kind beside the spool at path.
+func nextName(path, kind string) (string, error) {
+	all, err := numberedFiles(path, kind)
+	if err != nil {
+		return "", err
+	}
+	n := 1
+	if len(all) > 0 {
+		n = all[0].n + 1
+	}
+	return fmt.Sprintf("%s.%s-%d", path, kind, n), nil
+}
+
+// removeDamaged removes all but the newest damaged files beside a spool that is open and whole.
+func removeDamaged(path string) (warn string) {
+	all, err := numberedFiles(path, "damaged")
+	if err != nil || len(all) <= keptDamaged {
+		return ""
+	}
+	var removed []string
+	for _, f := range all[keptDamaged:] {
+		if err := os.Remove(f.path); err != nil {
+			return fmt.Sprintf("an old damaged spool cannot be removed: %v", err)
+		}
+		removed = append(removed, filepath.Base(f.path))
+	}
+	return fmt.Sprintf("old damaged spools removed, the newest %d are kept: %s", keptDamaged, strings.Join(removed, ", "))
+}
+
+// damagedBytes is the size of the damaged files beside the spool at path.
+func damagedBytes(path string) (total int64) {
+	all, _ := numberedFiles(path, "damaged")
+	for _, f := range all {
+		total += f.size
+	}
+	return total
+}
+
+// makeRoom removes what is of no use beside a spool that is not open: the reserve, a copy that was not finished, and the
+// salvaged spool for which there was no room. It reports whether there was anything but the last.
+func makeRoom(path string) (gained bool) {
+	os.Remove(path + ".new")
+	for _, name := range []string{ballastPath(path), compactPath(path)} {
+		gained = os.Remove(name) == nil || gained
+	}
+	return gained
+}
+
+// DamagedBytes is the size of the damaged files that are kept beside the spool.
+func (s *Spool) DamagedBytes() int64 { return damagedBytes(s.path) }

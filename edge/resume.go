@@ -1,0 +1,106 @@
+package edge
+
+import (
+	"cmp"
+	"errors"
+
+	"sunspool/edge/witness"
+)
+
+// errUnresumed is why no sample reaches a spool that was opened just now.
+var errUnresumed = errors.New("the spool was opened just now: samples follow with the next poll")
+
+// resume takes over what the spool keeps of the inverter. Where a disk does not let the spool be opened at the start,
+// that is known only when it does; until then no sample leaves the memory, because it may be one of another inverter. The
+// goroutine that polls calls it, before each poll.
+func (e *Edge) resume() {
+	if e.unresumed.Load() == nil {
+		return
+	}
+	err := e.Spool.Available()
+	if err == nil {
+		err = e.Clock.join(e.Clock.Host.Up()) // before samples are given the number of their boot
+	}
+	if err == nil {
+		err = e.takeOver()
+	}
+	if err != nil {
+		e.unresumed.Store(&err)
+		return
+	}
+	e.unresumed.Store(nil)
+	e.Log.Info("spool opened", "waiting", e.Spool.Waiting(), "in_memory", e.ring.Len())
+	e.ring.hurry()
+	if e.opened != nil {
+		e.opened()
+	}
+}
+
+// ready returns why samples must not be written yet, nil if they may.
+func (e *Edge) ready() error {
+	err := e.unresumed.Load()
+	switch {
+	case err == nil:
+		return nil
+	case e.Spool.Closed() == nil:
+		return errUnresumed
+	}
+	return *err
+}
+
+// takeOver reads what the spool keeps of the inverter. The error is the spool's.
+func (e *Edge) takeOver() error {
+	known, err := e.Spool.Identity(e.DeviceID)
+	if err != nil {
+		return err
+	}
+	day, err := e.Spool.yieldDay(e.DeviceID)
+	if err != nil {
+		return err
+	}
+	for _, text := range e.Spool.Opening().Warnings {
+		e.Log.Warn("spool", "mended", text)
+	}
+	seen := e.Inverter.Known
+	if !e.Inverter.resume(known) {
+		n := e.ring.discard("inverter_changed")
+		e.Log.Error("another inverter was read while the spool was not open: its samples are dropped", "samples", n,
+			"serial", mask(seen.Serial), "want", mask(known.Serial))
+		e.normal = Normalizer{Zone: e.normal.Zone, Save: e.normal.Save}
+	}
+	e.normal.Merge(day)
+	return nil
+}
+
+// resume makes known the inverter that belongs to the device id, which another one may have been taken for meanwhile. It
+// reports whether what was read until now was read of this inverter.
+func (in *Inverter) resume(known Identity) bool {
+	seen := in.Known
+	in.Known = known
+	switch {
+	case seen == Identity{}:
+		return true
+	case in.Serial != "", known == Identity{}: // what the operator set was compared with each reading
+	case seen.Serial != "" && known.Serial != "" && !sameNumber(known.Serial, seen.Serial),
+		(seen.Serial == "" || known.Serial == "") && seen.Type != known.Type && seen.Type != 0 && known.Type != 0:
+		*in = Inverter{Unit: in.Unit, Own: in.Own, Place: in.Place, Log: in.Log, Dongle: in.Dongle, Serial: in.Serial, Known: known, Changed: in.Changed}
+		return false
+	}
+	in.unsaved = false
+	in.remember(Identity{Serial: seen.Serial, Type: seen.Type})
+	return true
+}
+
+// Merge goes on with the day that an earlier process read of the same inverter, unless another one has begun.
+func (n *Normalizer) Merge(day yieldDay) {
+	switch {
+	case n.serial != "" && day.Serial != "" && n.serial != day.Serial:
+	case n.day.Date == "":
+		n.day.Date, n.day.Midnight = day.Day.Date, day.Day.Midnight
+		n.serial = cmp.Or(n.serial, day.Serial)
+	case n.day.Date == day.Day.Date && n.day.Midnight == nil:
+		n.day.Midnight = day.Day.Midnight
+	case n.day.Date != day.Day.Date && n.day.Midnight != nil && n.Save != nil: // it began while nothing could be written
+		n.Save(yieldDay{n.serial, witness.Day{Date: n.day.Date, Midnight: n.day.Midnight}})
+	}
+}

@@ -1,0 +1,158 @@
+package edge
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	bolt "go.etcd.io/bbolt"
+)
+
+// entriesOf lists all that is in a spool file.
+func entriesOf(t *testing.T, path string) (all []string) {
+	t.Helper()
+	db, err := bolt.Open(path, 0o600, &bolt.Options{ReadOnly: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	err = db.View(func(tx *bolt.Tx) error {
+		return tx.ForEach(func(name []byte, b *bolt.Bucket) error {
+			all = append(all, fmt.Sprintf("%s: %d", name, b.Sequence()))
+			return b.ForEach(func(k, v []byte) error {
+				all = append(all, fmt.Sprintf("%s %x: %x", name, k, v))
+				return nil
+			})
+		})
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
+
+// A salvage in parts, as that of a spool with more records than memory may be used for, gives what one at once gives.
+func TestSalvageInPartsIsTheSame(t *testing.T) {
+	parts := 0
+	for _, r := range ruins(t) {
+		for seed := range 40 {
+			what, b := r.damage(seed)
+			dir := scratch(t)
+			file := bytes.NewReader(b)
+			var salvaged [2][]string
+			var results [2]Opening
+			for i, most := range []int{mostCopies, 100} {
+				_, err := examine(file, int64(len(b)))
+				d, ok := errors.AsType[*damaged](err)
+				if !ok {
+					break
+				}
+				l := d.look
+				path := filepath.Join(dir, fmt.Sprint(most))
+				if err := salvage(file, int64(len(b)), l, mark{Reserved: 1 << 12, Below: r.Below}, path, most, &results[i]); err != nil {
+					t.Fatalf("%s, %s: %v", r.Name, what, err)
+				}
+				salvaged[i] = entriesOf(t, path)
+			}
+			if !reflect.DeepEqual(results[0], results[1]) || !slices.Equal(salvaged[0], salvaged[1]) {
+				t.Errorf("%s, %s: %+v and %+v, %d and %d entries", r.Name, what, results[0], results[1], len(salvaged[0]), len(salvaged[1]))
+			}
+			parts = max(parts, len(search(file, int64(len(b)), func(int64) bool { return false }, 0, anySample).spans(100)))
+		}
+	}
+	if parts < 4 {
+		t.Errorf("in %d parts at most: the test tests nothing", parts)
+	}
+}
+
+// However many copies of records a file has, no more are in memory than may be.
+func TestSearchKeepsNoMoreCopiesThanItMay(t *testing.T) {
+	var file bytes.Buffer
+	const n, most = 5000, 600
+	for range 2 { // older copies, too
+		for seq := range uint64(n) {
+			r := Record{Seq: 3*seq + 1, Sample: sampleAt(noon), When: When{Quality: Synced}}
+			file.Write(r.encode())
+		}
+	}
+	none := func(int64) bool { return false }
+	size := int64(file.Len())
+	all := search(bytes.NewReader(file.Bytes()), size, none, n, span{0, anySample.to, most})
+	if len(all.copies) != most || cap(all.copies) != most || all.total != 2*n {
+		t.Fatalf("%d copies in the memory of %d, of %d", len(all.copies), cap(all.copies), all.total)
+	}
+	seen, next := 0, uint64(0)
+	for _, part := range all.spans(most) {
+		if part.from != next || part.to < part.from {
+			t.Fatalf("%+v follows %d", part, next)
+		}
+		next = part.to + 1
+		found := search(bytes.NewReader(file.Bytes()), size, none, uint64(part.most), part).copies
+		if len(found) != part.most || cap(found) > most {
+			t.Errorf("%+v has %d copies in the memory of %d", part, len(found), cap(found))
+		}
+		seen += len(found)
+	}
+	if seen != 2*n || next != 0 {
+		t.Errorf("%d copies of %d in all parts, up to %d", seen, 2*n, next)
+	}
+}
+
+// slowDisk takes a while for each read.
+type slowDisk struct {
+	io.ReaderAt
+	takes time.Duration
+}
+
+func (d slowDisk) ReadAt(b []byte, at int64) (int, error) {
+	time.Sleep(d.takes)
+	return d.ReaderAt.ReadAt(b, at)
+}
+
+// A salvage asks for more time while it goes on, never for all of it, and one that is quick asks for none.
+func TestSalvageAsksForTimeAsItGoesOn(t *testing.T) {
+	r := build(t, "backlog", 1500, 0, 0, 0)
+	bad := slices.Clone(r.File)
+	clear(bad[:8192])
+	for _, takes := range []time.Duration{0, 50 * time.Millisecond, 30 * time.Second} {
+		dir := scratch(t)
+		synctest.Test(t, func(t *testing.T) {
+			began := time.Now()
+			var until time.Time
+			asked := 0
+			s := &Spool{Busy: func(most time.Duration) {
+				asked++
+				if late := time.Since(until); !until.IsZero() && late > 0 {
+					t.Errorf("with %v a read: it asked %v too late", takes, late)
+				}
+				if most > 2*time.Minute {
+					t.Errorf("with %v a read: it asked for %v", takes, most)
+				}
+				until = time.Now().Add(most)
+			}}
+			disk := s.watched(slowDisk{bytes.NewReader(bad), takes})
+			l, err := examine(disk, int64(len(bad)))
+			if _, ok := errors.AsType[*damaged](err); !ok {
+				t.Fatal(err)
+			}
+			var result Opening
+			if err := salvage(disk, int64(len(bad)), l, mark{}, filepath.Join(dir, "new"), 500, &result); err != nil || result.Salvaged != 1500 {
+				t.Fatalf("%+v, %v", result, err)
+			}
+			took := time.Since(began)
+			if least := int(took/max(takes, busyStep)) / 2; asked < least || takes == 0 && asked > 0 {
+				t.Errorf("with %v a read it takes %v and asks %d times", takes, took, asked)
+			}
+			if !until.IsZero() && time.Now().After(until) {
+				t.Errorf("with %v a read: it ends %v after the time that it asked for", takes, time.Since(until))
+			}
+		})
+	}
+}
