@@ -137,9 +137,8 @@ const streamOpen = 35 * time.Second
 // next sample is only sent when the one before was read, and then none for 35 s.
 func (s *proxied) carriesStreams(t *testing.T) {
 	t.Helper()
-	began := len(s.spooled("roof"))
 	roof, probe := s.stream(t, "roof", "t0ken-0123456789abcdef"), s.stream(t, "probe", probeToken)
-	opened := time.Now()
+	opened, before := time.Now(), len(s.spooled("roof"))
 	post := func(i int) {
 		at := opened.Add(time.Duration(i) * time.Millisecond).UTC().Truncate(time.Millisecond)
 		if status, answer := s.post(t, at, nil); status != http.StatusOK {
@@ -152,8 +151,7 @@ func (s *proxied) carriesStreams(t *testing.T) {
 	}
 	time.Sleep(streamOpen - time.Since(opened)) // nothing but comments on one, the edge's samples on the other
 	post(3)
-	made := s.spooled("roof")
-	for _, sample := range made[min(began+1, len(made)):] {
+	for _, sample := range s.spooled("roof")[before:] {
 		services.Await(t, fmt.Sprintf("the sample of %v is in the stream", sample.Time), func() bool { return roof.has(sample.Time) || roof.ended() != nil })
 	}
 	if err := roof.ended(); err != nil {

@@ -18,6 +18,9 @@ import (
 // The edge reaches its server through a forward proxy by the documented line, with a password that has special characters.
 // The name of the server can only be resolved by the proxy.
 func TestEdgeDeliversThroughAForwardProxy(t *testing.T) {
+	if testing.Short() {
+		t.Skip("SKIPPED, NOTHING IS SHOWN: starts processes")
+	}
 	s := newSite(t)
 	s.serve("t0ken-0123456789abcdef:roof")
 	var tunnels, refused atomic.Int64
