@@ -35,7 +35,7 @@ func TestDocumentedProxiesDeliver(t *testing.T) {
 	var wg sync.WaitGroup
 	for _, program := range proxyPrograms {
 		wg.Go(func() {
-			t.Run(program.name, func(t *testing.T) { documentedProxyDelivers(t, behind(t, program), waiting) })
+			t.Run(program.name, func(t *testing.T) { documentedProxyDelivers(t, behind(t, program, [2]string{}), waiting) })
 		})
 	}
 	wg.Wait() // all at once, on any number of cores: most of the time is spent waiting
@@ -228,40 +228,66 @@ func (s *proxied) hidesWhatIsForTheOperator(t *testing.T) {
 // namesItsClients: wrong tokens are counted by client, whatever address a client claims to have.
 func (s *proxied) namesItsClients(t *testing.T) {
 	t.Helper()
-	guess := func(c *http.Client, i int) int {
-		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "https://"+s.listen+"/v1/realtime?device_id=roof", nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		req.Header.Set("Authorization", fmt.Sprint("Bearer guess-", i))
-		for _, header := range []string{"X-Forwarded-For", "X-Real-IP"} {
-			req.Header.Set(header, fmt.Sprint("203.0.113.", i))
-		}
-		resp, err := c.Do(req)
-		if err != nil {
-			t.Fatal(err)
-		}
-		resp.Body.Close()
-		return resp.StatusCode
-	}
 	guesser, i := s.client("127.0.0.2"), 0
 	for i = range 40 {
-		if guess(guesser, i) == http.StatusTooManyRequests {
+		if s.guess(t, guesser, fmt.Sprint("203.0.113.", i)) == http.StatusTooManyRequests {
 			break
 		}
 	}
 	if i == 39 {
 		t.Error("a client that claims another address each time guesses without limit")
 	}
-	if got := guess(s.client("127.0.0.3"), 1); got != http.StatusUnauthorized {
+	if got := s.guess(t, s.client("127.0.0.3"), "203.0.113.1"); got != http.StatusUnauthorized {
 		t.Errorf("a wrong token of another client is answered %d: they share one count", got)
 	}
+	if !s.logged(t, `"remote":"127.0.0.2"`) || s.logged(t, "203.0.113.") {
+		t.Error("the log of the vps does not have the address of the client, or has the one that it claimed")
+	}
+}
+
+// guess tries a wrong token from an address that the client claims to have, and returns the status.
+func (s *proxied) guess(t *testing.T, c *http.Client, claimed string) int {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "https://"+s.listen+"/v1/realtime?device_id=roof", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Authorization", "Bearer a-wrong-token-0123456789")
+	req.Header.Set("X-Forwarded-For", claimed)
+	req.Header.Set("X-Real-IP", "203.0.113.99")
+	resp, err := c.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	return resp.StatusCode
+}
+
+func (s *proxied) logged(t *testing.T, text string) bool {
+	t.Helper()
 	log, err := os.ReadFile(filepath.Join(s.dir, "vps.log"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !bytes.Contains(log, []byte(`"remote":"127.0.0.2"`)) || bytes.Contains(log, []byte("203.0.113.")) {
-		t.Error("the log of the vps does not have the address of the client, or has the one that it claimed")
+	return bytes.Contains(log, []byte(text))
+}
+
+// Behind a CDN the vps knows the client that the CDN names, and nobody else can name one.
+func TestDocumentedProxiesBehindACDN(t *testing.T) {
+	if testing.Short() {
+		t.Skip("SKIPPED, NOTHING IS SHOWN: starts processes")
+	}
+	for _, program := range proxyPrograms {
+		t.Run(program.name, func(t *testing.T) {
+			s := behind(t, program, program.cdn, cdn)
+			s.guess(t, s.client(cdn), "198.51.100.9, 203.0.113.7") // the CDN appends its client to what that claimed
+			s.guess(t, s.client("127.0.0.3"), "203.0.113.8")
+			for remote, want := range map[string]bool{"203.0.113.7": true, "127.0.0.3": true, cdn: false, "198.51.100.9": false, "203.0.113.8": false} {
+				if s.logged(t, `"remote":"`+remote+`"`) != want {
+					t.Errorf("the vps logs %s as a client: %v, want %v", remote, !want, want)
+				}
+			}
+		})
 	}
 }
 

@@ -38,11 +38,11 @@ func TestReloadedProxiesDeliverOnce(t *testing.T) {
 }
 
 func reloadedProxyDeliversOnce(t *testing.T, program proxyProgram, protocol string, waiting spooledBacklog) {
-	var change []string
+	var change [2]string
 	if protocol == "HTTP/1.1" {
-		change = program.http1[:]
+		change = program.http1
 	}
-	s := behind(t, program, change...)
+	s := behind(t, program, change)
 	if got := s.protocol(t); got != protocol {
 		t.Fatalf("it offers %s to an edge", got)
 	}

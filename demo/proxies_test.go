@@ -54,6 +54,8 @@ type proxyProgram struct {
 	name, pkg, program string
 	// http1 is what is replaced in the block so that it offers HTTP/1.1 alone.
 	http1 [2]string
+	// cdn is what is replaced behind a CDN, which the document describes.
+	cdn [2]string
 	// around is the rest of a configuration, with %s for the block, DIR and PORT.
 	around string
 	argv   []string // after the program; DIR is its directory
@@ -65,7 +67,8 @@ const restarts = syscall.Signal(0)
 
 var proxyPrograms = []proxyProgram{
 	{
-		name: "nginx", pkg: "nginx-light", program: "nginx", http1: [2]string{" http2", ""}, reload: syscall.SIGHUP,
+		name: "nginx", pkg: "nginx-light", program: "nginx", reload: syscall.SIGHUP,
+		http1: [2]string{" http2", ""}, cdn: [2]string{" $remote_addr;", " $proxy_add_x_forwarded_for;"},
 		argv: []string{"-p", "DIR", "-e", "stderr", "-c", "DIR/conf"},
 		around: `daemon off; worker_processes 2; pid DIR/pid; error_log stderr;
 events { worker_connections 512; }
@@ -76,12 +79,14 @@ http {
 `,
 	},
 	{
-		name: "haproxy", pkg: "haproxy", program: "haproxy", http1: [2]string{"alpn h2,http/1.1", "alpn http/1.1"}, reload: syscall.SIGUSR2,
+		name: "haproxy", pkg: "haproxy", program: "haproxy", reload: syscall.SIGUSR2,
+		http1: [2]string{"alpn h2,http/1.1", "alpn http/1.1"}, cdn: [2]string{"http-request del-header X-Forwarded-For ", ""},
 		argv:   []string{"-W", "-f", "DIR/conf"},
 		around: "global\n    maxconn 500\n\n%s",
 	},
 	{
-		name: "apache", pkg: "apache2", program: "apache2", http1: [2]string{"Protocols h2 http/1.1", "Protocols http/1.1"}, reload: syscall.SIGUSR1,
+		name: "apache", pkg: "apache2", program: "apache2", reload: syscall.SIGUSR1,
+		http1: [2]string{"Protocols h2 http/1.1", "Protocols http/1.1"}, cdn: [2]string{"RequestHeader unset X-Forwarded-For early", ""},
 		argv: []string{"-f", "DIR/conf", "-DFOREGROUND"},
 		around: `ServerRoot DIR
 ServerName localhost
@@ -94,7 +99,8 @@ Listen 127.0.0.1:PORT
 ` + apacheModules("mpm_event", "authz_core", "socache_shmcb", "ssl", "http2", "proxy", "proxy_http", "headers") + "%s",
 	},
 	{
-		name: "caddy", pkg: "caddy", program: "caddy", http1: [2]string{"\tservers {\n", "\tservers {\n\t\tprotocols h1\n"}, reload: restarts,
+		name: "caddy", pkg: "caddy", program: "caddy", reload: restarts,
+		http1: [2]string{"\tservers {\n", "\tservers {\n\t\tprotocols h1\n"}, cdn: [2]string{"(to_api) {\n", "(to_api) {\n\ttrusted_proxies " + cdn + "\n"},
 		argv: []string{"run", "--config", "DIR/conf", "--adapter", "caddyfile"}, around: "%s",
 	},
 }
@@ -106,29 +112,33 @@ func apacheModules(names ...string) (lines string) {
 	return lines
 }
 
+// cdn is the address on the loopback of what stands in for a CDN.
+const cdn = "127.0.0.2"
+
 // proxied is a site whose vps speaks plain HTTP behind a proxy. What the site asks goes through the proxy.
 type proxied struct {
 	*site
 	backend string // address of the vps
 	proxy   *services.ProgramServer
 	program proxyProgram
+	trusted string // TRUSTED_PROXIES of the vps
 }
 
-// behind starts a vps and in front of it a proxy with its documented block, in which change is replaced first.
-func behind(t *testing.T, program proxyProgram, change ...string) *proxied {
+// behind starts a vps, which trusts the documented proxies and others, and in front of it a proxy with its documented block,
+// in which change is made first: its first text becomes its second.
+func behind(t *testing.T, program proxyProgram, change [2]string, others ...string) *proxied {
 	t.Helper()
 	path := services.Need(t, program.pkg, program.program)
 	s := &proxied{site: newSite(t), program: program, backend: fmt.Sprint("127.0.0.1:", services.FreePort(t))}
+	s.trusted = strings.Join(append(others, setting(t, "vps", "TRUSTED_PROXIES")), ",")
 	port := fmt.Sprint(services.FreePort(t))
 	s.listen = "localhost:" + port
 	dir := services.Dir(t, program.name)
 	block, env := s.block(t, dir, port)
-	for i := 0; i < len(change); i += 2 {
-		if !strings.Contains(block, change[i]) {
-			t.Fatalf("the block of %s does not have %q:\n%s", program.name, change[i], block)
-		}
-		block = strings.ReplaceAll(block, change[i], change[i+1])
+	if !strings.Contains(block, change[0]) {
+		t.Fatalf("the block of %s does not have %q:\n%s", program.name, change[0], block)
 	}
+	block = strings.ReplaceAll(block, change[0], change[1])
 	conf := strings.NewReplacer("DIR", dir, "PORT", port).Replace(fmt.Sprintf(strings.ReplaceAll(program.around, "%s", "%[1]s"), block))
 	if err := os.WriteFile(filepath.Join(dir, "conf"), []byte(conf), 0o600); err != nil {
 		t.Fatal(err)
@@ -182,7 +192,7 @@ const probeToken = "pr0be-0123456789abcdef"
 func (s *proxied) serveBehind() {
 	s.t.Helper()
 	s.vps = s.start("vps.log", []string{
-		"DATA_DIR=" + s.dir, "LISTEN_ADDR=" + s.backend, "INTERNAL_ADDR=", "TRUSTED_PROXIES=" + setting(s.t, "vps", "TRUSTED_PROXIES"),
+		"DATA_DIR=" + s.dir, "LISTEN_ADDR=" + s.backend, "INTERNAL_ADDR=", "TRUSTED_PROXIES=" + s.trusted,
 		"DEVICE_TOKENS=t0ken-0123456789abcdef:roof," + probeToken + ":probe",
 	}, "vps")
 	services.Await(s.t, "the vps answers", func() bool {
