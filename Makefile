@@ -8,7 +8,7 @@ export CGO_ENABLED ?= 0
 # For tests too: what they compile is then what is shipped, and compiled once.
 export GOFLAGS ?= -trimpath
 
-.PHONY: help test unit race lint build bench bench-vps fuzz demo simulate clock test-damage test-crash test-frames test-leaks test-backlog test-hostile test-outages test-images test-compose test-appliance test-qemu test-packages test-system test-system-all test-release deb build-armv7 stage release-snapshot test-32bit test-386 test-arm
+.PHONY: help test unit race lint build bench bench-vps fuzz demo simulate clock test-damage test-crash test-frames test-leaks test-backlog test-hostile test-outages test-proxies test-images test-compose test-appliance test-qemu test-packages test-system test-system-all test-release deb build-armv7 stage release-snapshot test-32bit test-386 test-arm
 
 help:
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -106,6 +106,9 @@ test-hostile: ## N=100000 hostile requests to the vps while a good client works
 
 test-outages: ## N=200 random sequences of outages of PostgreSQL, Redis and the vps itself under load
 	$(TORTURE) ./vps -run OutagesLoseNothing -outages $(or $(N),200) -outage-seed $(or $(SEED),1)
+
+test-proxies: ## N=20000 samples through each of nginx, HAProxy, Apache and Caddy, as documented, with HTTP/1.1 and HTTP/2, while they reload and the vps is killed
+	$(TORTURE) ./demo -run 'DocumentedProxies|ReloadedProxies' -proxy-samples $(or $(N),20000) -proxy-kills 4
 
 test-images: ## both images built and run in a Docker engine of its own (root; needs docker.io, which root on Debian installs)
 	$(TORTURE) ./packaging -run '^TestImages$$' -images

@@ -96,11 +96,14 @@ func (p *process) end(sig os.Signal) error {
 	return <-p.done
 }
 
+// siteName is in the certificate of a site, as localhost is. No name server knows it.
+const siteName = "solar.example.org"
+
 func newSite(t *testing.T) *site {
 	t.Helper()
 	s := &site{t: t, dir: t.TempDir()}
 	var err error
-	if s.secret, err = newSecrets(s.dir); err != nil {
+	if s.secret, err = newSecrets(s.dir, siteName); err != nil {
 		t.Fatal(err)
 	}
 	cert := s.secret.tls.Certificates[0]

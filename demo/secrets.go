@@ -22,9 +22,9 @@ type secrets struct {
 	tls    *tls.Config
 }
 
-// newSecrets makes a certificate authority, a server certificate of it for the loopback, and a token. Only the
-// authority's certificate is written down, because the edge wants it as a file.
-func newSecrets(dir string) (*secrets, error) {
+// newSecrets makes a certificate authority, a server certificate of it for the loopback and other names, and a token. Only
+// the authority's certificate is written down, because the edge wants it as a file.
+func newSecrets(dir string, names ...string) (*secrets, error) {
 	now := time.Now()
 	ca := &x509.Certificate{
 		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "sunspool demo"},
@@ -43,7 +43,7 @@ func newSecrets(dir string) (*secrets, error) {
 		SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: "localhost"},
 		NotBefore: ca.NotBefore, NotAfter: ca.NotAfter, KeyUsage: x509.KeyUsageDigitalSignature,
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
-		DNSNames:    []string{"localhost"}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1), net.IPv6loopback},
+		DNSNames:    append(names, "localhost"), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1), net.IPv6loopback},
 	}
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {

@@ -156,6 +156,59 @@ func TestIdleFriendMakesPlaceButNobodyServedDoes(t *testing.T) {
 	})
 }
 
+// A proxy keeps connections for its next request, Caddy for 2 min. The server must not be the one that closes them, or a
+// request that is on its way at that moment gets no answer.
+func TestIdleConnectionOutlivesThatOfAnyProxy(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := openInn(t, 4)
+		proxy := h.visit()
+		for _, idle := range []time.Duration{60 * time.Second, 90 * time.Second, 2 * time.Minute, 149 * time.Second} {
+			if got := proxy.ask("/fast", "good-0123456789abcdef"); got != 200 {
+				t.Fatalf("not answered: %d", got)
+			}
+			time.Sleep(idle)
+			if got := proxy.ask("/fast", "good-0123456789abcdef"); got != 200 {
+				t.Errorf("a connection was closed that had been idle for %v: %d", idle, got)
+			}
+		}
+		time.Sleep(152 * time.Second)
+		if got := proxy.ask("/fast", "good-0123456789abcdef"); got != 0 {
+			t.Error("an idle connection is never closed")
+		}
+	})
+}
+
+// Connections that stay idle for long cost a new caller no time when they have taken every place, and neither do those
+// that never sent a request.
+func TestIdleConnectionsKeepNobodyWaiting(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const places = 20
+		h := openInn(t, places)
+		var silent *visitor
+		for i := range places {
+			v := h.visit()
+			if i == 0 {
+				silent = v
+			} else if got := v.ask("/fast", "good-0123456789abcdef"); got != 200 {
+				t.Fatalf("connection %d: %d", i, got)
+			}
+		}
+		time.Sleep(time.Second)
+		began := time.Now()
+		for i := range 3 * places {
+			if got := h.visit().ask("/fast", "good-0123456789abcdef"); got != 200 {
+				t.Fatalf("caller %d behind idle connections: %d", i, got)
+			}
+		}
+		if took := time.Since(began); took > 3*places*10*time.Millisecond {
+			t.Errorf("%d callers behind idle connections took %v: they waited", 3*places, took)
+		}
+		if got := silent.ask("/fast", "good-0123456789abcdef"); got != 0 {
+			t.Error("a connection without a request kept its place")
+		}
+	})
+}
+
 // TestClosedHouseLetsNobodyWait: stopping ends an Accept that waits for a place.
 func TestClosedHouseLetsNobodyWait(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

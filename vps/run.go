@@ -23,6 +23,11 @@ const (
 	drainTime      = 20 * time.Second // that requests in flight get at the end
 	maxConnections = 512
 	storeFile      = "vps.db" // in DATA_DIR
+
+	// idleTime is how long a connection may wait for its next request: longer than the proxies keep one that they would use
+	// again (nginx 60 s, Caddy 120 s), so that no request meets a connection that is being closed. When connections are
+	// short, idle ones are closed first, see guests.
+	idleTime = 150 * time.Second
 )
 
 // Run serves until ctx ends, answers what is in flight, closes the store, and returns nil. An error that an operator
@@ -230,7 +235,7 @@ func serve(ctx context.Context, l net.Listener, https *tls.Config, h http.Handle
 		ReadHeaderTimeout: 5 * time.Second,
 		ReadTimeout:       15 * time.Second,
 		WriteTimeout:      30 * time.Second,
-		IdleTimeout:       60 * time.Second,
+		IdleTimeout:       idleTime,
 		MaxHeaderBytes:    8 << 10,
 		Protocols:         new(http.Protocols),
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),

@@ -176,7 +176,7 @@ func TestSlowCallersAreClosed(t *testing.T) {
 			"headers":  {"GET /health HTTP/1.1\r\nHost: x\r\nX: ", 5 * time.Second},
 			"body":     {"POST /v1/ingest HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer " + token1 + "\r\nContent-Length: 1000000\r\n\r\n", 15 * time.Second},
 			"no token": {"POST /v1/ingest HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n", 15 * time.Second},
-			"idle":     {"GET /health HTTP/1.1\r\nHost: x\r\n\r\n", 61 * time.Second},
+			"idle":     {"GET /health HTTP/1.1\r\nHost: x\r\n\r\n", 151 * time.Second},
 		} {
 			conn, began := l.dial(), time.Now()
 			var drip sync.WaitGroup

@@ -37,5 +37,13 @@ func (p *ProgramServer) Stop() int {
 // Kill ends the program with -9.
 func (p *ProgramServer) Kill() { p.server.t.Helper(); p.server.Kill() }
 
+// Signal sends the program itself a signal, as for a reload.
+func (p *ProgramServer) Signal(sig syscall.Signal) {
+	p.server.t.Helper()
+	if err := p.server.cmd.Process.Signal(sig); err != nil {
+		p.server.t.Errorf("%s: signal %v: %v\n%s", p.server.name, sig, err, p.server.tail())
+	}
+}
+
 // Log is the end of what the program said.
 func (p *ProgramServer) Log() string { return p.server.tail() }

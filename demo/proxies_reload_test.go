@@ -1,0 +1,86 @@
+package demo
+
+import (
+	"flag"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"sunspool/vps/services"
+)
+
+var (
+	proxySamples = flag.Int("proxy-samples", 3000, "samples that TestReloadedProxiesDeliverOnce delivers through each proxy")
+	proxyKills   = flag.Int("proxy-kills", 1, "kill -9 of the vps meanwhile, 20 s apart; with more than one each proxy is tried with HTTP/2 and HTTP/1.1")
+)
+
+// While a backlog is delivered the proxy reads its configuration again every second, or, if it is Caddy, is restarted, and
+// the vps is killed: every sample is stored once.
+func TestReloadedProxiesDeliverOnce(t *testing.T) {
+	if testing.Short() {
+		t.Skip("SKIPPED, NOTHING IS SHOWN: takes half a minute")
+	}
+	waiting := newBacklog(t, *proxySamples)
+	protocols := []string{"HTTP/1.1", "HTTP/2.0"}
+	if *proxyKills == 1 {
+		protocols = protocols[:1] // TestDocumentedProxiesDeliver has the other
+	}
+	for _, protocol := range protocols {
+		var wg sync.WaitGroup
+		for _, program := range proxyPrograms {
+			wg.Go(func() {
+				t.Run(program.name+" "+protocol, func(t *testing.T) { reloadedProxyDeliversOnce(t, program, protocol, waiting) })
+			})
+		}
+		wg.Wait()
+	}
+}
+
+func reloadedProxyDeliversOnce(t *testing.T, program proxyProgram, protocol string, waiting spooledBacklog) {
+	var change [2]string
+	if protocol == "HTTP/1.1" {
+		change = program.http1
+	}
+	s := behind(t, program, change)
+	if got := s.protocol(t); got != protocol {
+		t.Fatalf("it offers %s to an edge", got)
+	}
+	reloads := s.reloadEverySecond()
+	e, sim := s.deliver(t, waiting)
+	services.Await(t, "some of the backlog is delivered", func() bool { h, ok := s.status(); return ok && h.Counts["uploaded_samples_total"] > 0 })
+	for kill := range *proxyKills {
+		if kill > 0 {
+			time.Sleep(20 * time.Second)
+		}
+		h, _ := s.status()
+		t.Logf("the vps is killed, %d samples wait", h.SpoolCount)
+		s.vps.end(syscall.SIGKILL)
+		s.serveBehind()
+	}
+	services.Await(t, "the backlog is delivered", func() bool { h, ok := s.status(); return ok && h.SpoolCount == 0 && h.Polls > 2 })
+	t.Logf("%d reloads", reloads())
+	s.exactlyOnce(t, e, sim, waiting)
+}
+
+// reloadEverySecond reloads the proxy until the returned function is called, which returns how often, or the test ends.
+func (s *proxied) reloadEverySecond() (end func() int) {
+	stop, done := make(chan bool), make(chan int, 1)
+	go func() {
+		n, every := 0, time.NewTicker(time.Second)
+		defer func() { done <- n }()
+		defer every.Stop()
+		for {
+			select {
+			case <-stop:
+				return
+			case <-every.C:
+				s.reloadProxy()
+				n++
+			}
+		}
+	}()
+	end = sync.OnceValue(func() int { close(stop); return <-done })
+	s.t.Cleanup(func() { end() })
+	return end
+}
