@@ -121,5 +121,5 @@ func (u *Uploader) do(req *http.Request) (resp *http.Response, answer []byte, er
 
 // verifyBy makes client verify certificates by the time that c knows.
 func verifyBy(client *http.Client, c *Clock) {
-	client.Transport.(*http.Transport).TLSClientConfig.Time = c.Certificates
+	client.Transport.(*HTTPTransport).Time = c.Certificates
 }
