@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"net/url"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -53,9 +54,15 @@ func checkProxy() error {
 	return errors.Join(wrong...)
 }
 
+var proxySchemes = []string{"http", "https", "socks5", "socks5h"}
+
 // wrongProxy returns why no upload can go through a proxy, "" if one may. It repeats nothing: there may be a password
 // anywhere in it.
 func wrongProxy(value string) string {
+	scheme, rest, _ := strings.Cut(value, ":")
+	if slices.Contains(proxySchemes, strings.ToLower(scheme)) && !strings.HasPrefix(rest, "//") {
+		return "has no // after its scheme"
+	}
 	u, err := url.Parse(value)
 	if err != nil && strings.Contains(value, "://") {
 		return "is not the address of a proxy (special characters of a user or password are written as %XX)"
@@ -65,9 +72,7 @@ func wrongProxy(value string) string {
 			return "is not the address of a proxy"
 		}
 	}
-	switch u.Scheme {
-	case "http", "https", "socks5", "socks5h":
-	default:
+	if !slices.Contains(proxySchemes, u.Scheme) {
 		return "has a scheme that is none of http, https, socks5"
 	}
 	if strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.ForceQuery || u.Fragment != "" {
