@@ -230,7 +230,7 @@ func (t *HTTPTransport) failed(caller context.Context, e *exchange, err error) e
 		if t.roots.forced() && t.roots.reload() {
 			t.renew()
 		}
-		x.rootsTrouble = t.roots.problem()
+		x.ownRoots, x.rootsTrouble = t.roots.file != "", t.roots.problem()
 	}
 	return x
 }

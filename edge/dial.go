@@ -21,13 +21,13 @@ const (
 	stalledFor       = time.Hour              // the same, for one that connects and then swallows large packets
 )
 
-// dialTLS connects to the first address of a server that completes the TLS handshake.
+// dialTLS connects to the first address of a server, or of a proxy, that completes the TLS handshake.
 func (t *HTTPTransport) dialTLS(ctx context.Context, network, address string) (net.Conn, error) {
-	protocols := []string{"h2", "http/1.1"}
-	if e := exchangeOf(ctx); e != nil && e.proxy != "" {
-		protocols = nil // CONNECT is a request of HTTP/1
+	protocols, next := []string{"h2", "http/1.1"}, stageHandshake
+	if e := exchangeOf(ctx); e != nil && e.proxy != "" { // it is one of https://
+		protocols, next = nil, stageProxy // CONNECT is a request of HTTP/1
 	}
-	return t.dial(ctx, network, address, stageHandshake, func(ctx context.Context, conn net.Conn, host string) (net.Conn, error) {
+	return t.dial(ctx, network, address, next, func(ctx context.Context, conn net.Conn, host string) (net.Conn, error) {
 		ctx, cancel := context.WithTimeout(ctx, handshakeTimeout)
 		defer cancel()
 		return t.secure(ctx, conn, host, protocols)

@@ -85,6 +85,7 @@ type exchangeError struct {
 
 	verified     certificate // of the server when it answered last
 	at           time.Time   // by which certificates are verified
+	ownRoots     bool        // are trusted, and not the system's
 	rootsTrouble string      // why the newest roots are not used
 	err          error
 }
@@ -183,9 +184,15 @@ func isCertificate(err error) bool {
 	return ok
 }
 
+// isNoTLS reports whether what came was no TLS at all.
+func isNoTLS(err error) bool {
+	_, ok := errors.AsType[tls.RecordHeaderError](err)
+	return ok
+}
+
 // isTLS reports whether err comes from TLS itself, and not from what is below.
 func isTLS(err error) bool {
-	if _, ok := errors.AsType[tls.RecordHeaderError](err); ok || isCertificate(err) {
+	if isNoTLS(err) || isCertificate(err) {
 		return true
 	}
 	op, ok := errors.AsType[*net.OpError](err)
