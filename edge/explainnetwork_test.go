@@ -71,3 +71,19 @@ func TestWhatTheSystemRefusesIsNamed(t *testing.T) {
 	f := faultOf(t, errors.New("something \x1b[31m new\n"+strings.Repeat("x", 2000)))
 	expect(t, f, "vps_unreachable", "something ?[31m new?", "the samples wait")
 }
+
+// A router that forgets a connection: by either protocol it is the connection that is silent.
+func TestForgottenConnectionIsNamed(t *testing.T) {
+	for _, protocol := range []string{"HTTP/2.0", "HTTP/1.1"} {
+		synctest.Test(t, func(t *testing.T) {
+			p := newPipes()
+			u := uploaderOver(t, p, 50, protocol)
+			if _, err := u.Deliver(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			p.forget()
+			_, err := u.Deliver(t.Context())
+			expect(t, faultOf(t, err), "vps_unreachable", "127.0.0.1:443 takes the connection, and there is no answer", "MTU")
+		})
+	}
+}
