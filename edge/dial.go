@@ -23,8 +23,8 @@ const (
 
 // dialTLS connects to the first address of a server, or of a proxy, that completes the TLS handshake.
 func (t *HTTPTransport) dialTLS(ctx context.Context, network, address string) (net.Conn, error) {
-	protocols, next := []string{"h2", "http/1.1"}, stageHandshake
-	if e := exchangeOf(ctx); e != nil && e.proxy != "" { // it is one of https://
+	protocols, next := t.current().TLSClientConfig.NextProtos, stageHandshake // to which net/http has added HTTP/2, if it is on
+	if e := exchangeOf(ctx); e != nil && e.proxy != "" {                      // it is one of https://
 		protocols, next = nil, stageProxy // CONNECT is a request of HTTP/1
 	}
 	return t.dial(ctx, network, address, next, func(ctx context.Context, conn net.Conn, host string) (net.Conn, error) {

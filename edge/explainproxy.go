@@ -57,11 +57,12 @@ const setPassword = "set user and password in HTTPS_PROXY, http://user:password@
 // explainRefusal explains the answer of a proxy that does not open a connection to the server.
 func explainRefusal(f *health.Fault, x *exchangeError, refusal *proxyRefusal, host string) {
 	answer := quoteShort(hideProxy(refusal.text, x.secrets))
+	unauthorized := refusal.status == http.StatusProxyAuthRequired || refusal.status == http.StatusUnauthorized // tinyproxy, of a wrong password
 	switch {
-	case refusal.status == http.StatusProxyAuthRequired && x.credentials:
+	case unauthorized && x.credentials:
 		f.Code, f.Why = "proxy", host+" does not accept the user and the password in HTTPS_PROXY: status "+answer
 		f.Next = fmt.Sprintf(setPassword, x.proxy)
-	case refusal.status == http.StatusProxyAuthRequired:
+	case unauthorized:
 		f.Code, f.Why = "proxy", host+" asks for a user and a password: status "+answer
 		f.Next = fmt.Sprintf(setPassword, x.proxy)
 	case refusal.status >= 500, refusal.status == http.StatusTooManyRequests, refusal.status == http.StatusRequestTimeout:

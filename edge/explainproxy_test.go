@@ -122,6 +122,7 @@ func TestWhatIsWrongWithAProxyIsNamed(t *testing.T) {
 	}{
 		"407 without":        {"http://" + front(t, tunnel(address)), server, "proxy", "asks for a user and a password", "set user and password in HTTPS_PROXY"},
 		"407 with wrong":     {"http://roof:hunter2wrong@" + front(t, tunnel(address)), server, "proxy", "does not accept the user and the password in HTTPS_PROXY", "set user and password"},
+		"401 with wrong":     {"http://roof:hunter2wrong@" + front(t, answering("HTTP/1.0 401 Unauthorized\r\n\r\n")), server, "proxy", "does not accept the user and the password in HTTPS_PROXY", "set user and password"},
 		"403":                {"http://" + userInfo() + front(t, answering("HTTP/1.1 403 Access violation\r\n\r\n")), server, "proxy", `refuses a connection to "127.0.0.1": status "403 Access violation"`, "allow CONNECT"},
 		"405":                {"http://" + front(t, answering("HTTP/1.1 405 Method Not Allowed\r\n\r\n")), server, "proxy", "refuses a connection", "allow CONNECT"},
 		"503":                {"http://" + userInfo() + front(t, tunnel(closed)), server, "vps_unreachable", `has no connection to "127.0.0.1": status "503`, "behind the proxy"},
