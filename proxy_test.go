@@ -50,3 +50,17 @@ func TestCheckNamesTheProxy(t *testing.T) {
 		})
 	}
 }
+
+// A proxy may hold a password, which every user of a host could read from a command line.
+func TestProxyIsNotTakenFromTheCommandLine(t *testing.T) {
+	for name, args := range map[string][]string{
+		"HTTPS_PROXY": {"edge", "--https-proxy=http://roof:hunter2@proxy:3128"},
+		"NO_PROXY":    {"edge", "--no-proxy=.lan"},
+	} {
+		var out, errs bytes.Buffer
+		exit := run(t.Context(), args, &out, &errs)
+		if text := errs.String(); exit != 3 || !strings.Contains(text, name) || !strings.Contains(text, "not taken from the command line") || strings.Contains(text, "hunter2") {
+			t.Errorf("%s: exit status %d\n%s", name, exit, text)
+		}
+	}
+}

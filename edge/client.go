@@ -199,7 +199,7 @@ func (t *HTTPTransport) refresh(ctx context.Context) {
 	t.connected.checked = at
 }
 
-// answered records who answered.
+// answered records the certificate of the server that answered.
 func (t *HTTPTransport) answered(resp *http.Response) {
 	if resp.TLS == nil || len(resp.TLS.PeerCertificates) == 0 {
 		return

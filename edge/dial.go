@@ -90,7 +90,7 @@ func (e *addressError) Error() string { return fmt.Sprintf("%v: %v", e.addr, e.e
 func (e *addressError) Unwrap() error { return e.err }
 
 // race connects to addresses one beside the other: the next is begun when the one before fails or takes long. The
-// first that is ready wins.
+// first that is ready is used.
 type race struct {
 	paths    *paths
 	port     uint16
@@ -154,7 +154,7 @@ func (r *race) run(ctx context.Context, addrs []netip.Addr, open func(context.Co
 			a := d.attempt
 			a.over, a.connected, a.err = true, d.connected, d.err
 			if d.err == nil {
-				r.judge(false)
+				r.markSlow(false)
 				r.exchange.reach(r.next, a.addr)
 				go closeLosers(r.results, running)
 				return d.conn, a.addr, nil
@@ -168,7 +168,7 @@ func (r *race) run(ctx context.Context, addrs []netip.Addr, open func(context.Co
 				next.Reset(begin())
 			}
 		case <-ctx.Done():
-			r.judge(true)
+			r.markSlow(true)
 			go closeLosers(r.results, running)
 			return nil, netip.AddrPort{}, r.failure(ctx.Err())
 		}
@@ -185,9 +185,9 @@ func closeLosers(results <-chan dialed, running int) {
 	}
 }
 
-// judge records what the attempts that are not over show: an address that was slower than another, or than the time
+// markSlow records what the attempts that are not over show: an address that was slower than another, or than the time
 // of the request, is tried later than others from now on.
-func (r *race) judge(timedOut bool) {
+func (r *race) markSlow(timedOut bool) {
 	for _, a := range r.all {
 		switch took := now().Sub(a.since); {
 		case a.over:

@@ -35,7 +35,7 @@ func explainNetwork(f *health.Fault, err error) {
 	}
 }
 
-// place names who was tried: the address, and the name if that is another. Behind a proxy only the name is known.
+// place names what was tried: the address, and the name if that is another. Behind a proxy only the name is known.
 func (x *exchangeError) place() string {
 	switch {
 	case x.proxy != "" && !x.atProxy, !x.addr.IsValid():

@@ -56,7 +56,7 @@ func explainCertificate(f *health.Fault, x *exchangeError, bad *tls.CertificateV
 	case errors.As(bad.Err, &name):
 		f.Why = came + ", which is another name"
 		f.Next = "VPS_BASE_URL must use a name that is in the server's certificate"
-		if x.changed(leaf) {
+		if x.verified.cert != nil {
 			f.Next = "is it a login page of the network? If the server was changed: " + f.Next
 		} else {
 			f.Next += "; or is it a login page of the network?"

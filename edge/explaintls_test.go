@@ -189,6 +189,8 @@ func TestCertificateThatChangesIsNamed(t *testing.T) {
 	shown = bad
 	u.Client.CloseIdleConnections()
 	expect(t, faultOf(t, uploads(t, u)), "tls", `it was issued by "test"`, "is somebody in between")
+	shown = ca.issue(func(c *x509.Certificate) { c.IPAddresses, c.DNSNames = nil, []string{"login.hotel.example"} })
+	expect(t, faultOf(t, uploads(t, u)), "tls", `for "login.hotel.example", which is another name`, "is it a login page of the network?")
 }
 
 func TestWhatIsWrongWithAConnectionIsNamed(t *testing.T) {

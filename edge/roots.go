@@ -28,7 +28,7 @@ type roots struct {
 	trouble string // why the newest state of the file is not used
 }
 
-// stamp tells one state of a file from another.
+// stamp is what differs between two states of a file.
 type stamp struct {
 	path string
 	at   time.Time
