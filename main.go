@@ -90,6 +90,9 @@ func (c checkCommand) do(stdout, stderr io.Writer) error {
 			return err
 		}
 	}
+	if route := service.Edge.Route(); c.Role == "edge" && route != "" {
+		fmt.Fprintln(stdout, "note:", route)
+	}
 	fmt.Fprintf(stdout, "the settings of the %s can be used\n", c.Role)
 	return nil
 }

@@ -6,6 +6,8 @@ import (
 	"net"
 	"net/http"
 	"sync"
+
+	"sunspool/edge"
 )
 
 // uplink is the network between edge and vps, which somebody may cut.
@@ -21,7 +23,7 @@ var errCut = errors.New("the uplink is cut")
 func cutter(client *http.Client) *uplink {
 	u := &uplink{conns: make(map[net.Conn]bool)}
 	var d net.Dialer
-	client.Transport.(*http.Transport).DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
+	client.Transport.(*edge.HTTPTransport).Dial = func(ctx context.Context, network, address string) (net.Conn, error) {
 		u.mu.Lock()
 		defer u.mu.Unlock()
 		if u.down {

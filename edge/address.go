@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/netip"
 	"net/url"
-	"os"
 	"strconv"
 	"strings"
 
@@ -162,42 +161,6 @@ func wrongAuthority(u *url.URL) string {
 		}
 	}
 	return ""
-}
-
-// proxyVariables are those by which uploads find a proxy, the one that is asked first before the other.
-var proxyVariables = []string{"HTTPS_PROXY", "https_proxy"}
-
-// checkProxy finds a proxy of the environment that no upload can go through. The HTTP client does without one that it
-// cannot parse, and connects directly or, in a network where only the proxy can be reached, never.
-func checkProxy() error {
-	for _, name := range proxyVariables {
-		value := os.Getenv(name)
-		if value == "" {
-			continue
-		}
-		if err := settings.CheckText(name, value, true); err != nil { // there may be a password in it
-			return err
-		}
-		if why := wrongProxy(value); why != "" {
-			return fmt.Errorf("%s %s: write %s=http://host:port, or unset it", name, why, name)
-		}
-		return nil
-	}
-	return nil
-}
-
-func wrongProxy(value string) string {
-	u, err := url.Parse(value)
-	if err != nil || u.Scheme == "" || u.Host == "" {
-		if u, err = url.Parse("http://" + value); err != nil {
-			return "is not the address of a proxy"
-		}
-	}
-	switch u.Scheme {
-	case "http", "https", "socks5", "socks5h":
-		return wrongAuthority(u)
-	}
-	return fmt.Sprintf("has the scheme %q, which is none of http, https, socks5", u.Scheme)
 }
 
 // required is the error of a required setting that is not there; a variable that was probably meant to be it is named.

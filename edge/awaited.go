@@ -2,7 +2,6 @@ package edge
 
 import (
 	"context"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -115,17 +114,19 @@ func (e *Edge) awaitFiles(c Config) {
 	}
 }
 
-// client returns the HTTP client for uploads. While the file of the authority is awaited it trusts none.
+// client returns the HTTP client for uploads. While the file of the authority is awaited it makes no request.
 func (c *Config) client() (*http.Client, error) {
 	client, err := NewClient(c.CAFile)
-	if err == nil || c.unlessAwaited(err) != nil {
-		return client, err
-	}
-	if client, err = NewClient(""); err == nil {
-		client.Transport.(*http.Transport).TLSClientConfig.RootCAs = x509.NewCertPool()
+	if err != nil && c.unlessAwaited(err) == nil {
+		return &http.Client{Transport: noTransport{err}}, nil
 	}
 	return client, err
 }
+
+// noTransport is in the place of one that has no roots yet.
+type noTransport struct{ why error }
+
+func (n noTransport) RoundTrip(*http.Request) (*http.Response, error) { return nil, n.why }
 
 // unread reports whether the inverter must not be read yet, because the file of its registers is awaited.
 func (e *Edge) unread() bool {

@@ -5,8 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"log/slog"
-	"net"
-	"net/http"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -187,7 +186,7 @@ func watchedEdge(t *testing.T, dir string, faults ...string) *Edge {
 	t.Cleanup(func() { e.Spool.Close() })
 	e.Pulses = new(health.Pulses)
 	e.Inverter.Dongle.Link.Dial = b.dial
-	e.Uploader.Client.Transport.(*http.Transport).DialTLSContext = func(context.Context, string, string) (net.Conn, error) {
+	e.Uploader.Client.Transport.(*HTTPTransport).Lookup = func(context.Context, string, string) ([]netip.Addr, error) {
 		return nil, errors.New("no server is part of this")
 	}
 	return e

@@ -30,7 +30,9 @@ type Config struct {
 	URL          string            `name:"vps-base-url" env:"VPS_BASE_URL" help:"The server, https://host or https://host:port, without a path. Required."`
 	Token        settings.Secret   `name:"vps-device-token" env:"VPS_DEVICE_TOKEN" hidden:"" help:"Token of this device, at least 16 characters; of several inverters one each, in their order with commas. Required, here, in VPS_DEVICE_TOKEN_FILE, or as the systemd credential vps-device-token."`
 	TokenFile    string            `name:"vps-device-token-file" env:"VPS_DEVICE_TOKEN_FILE" help:"File that holds the token, readable by its owner only; of several inverters one each, in their order, one a line. Read again when it changes."`
-	CAFile       string            `name:"vps-ca-file" env:"VPS_CA_FILE" help:"PEM file of the certificate authority, for a server with a private one."`
+	CAFile       string            `name:"vps-ca-file" env:"VPS_CA_FILE" help:"PEM file of the certificate authority, for a server with a private one. Read again when it changes."`
+	HTTPSProxy   settings.Secret   `name:"https-proxy" env:"HTTPS_PROXY" placeholder:"URL" hidden:"" help:"Forward proxy for uploads: http://host:port or http://user:password@host:port, with special characters as %XX; also https:// and socks5://. Environment only."`
+	NoProxy      string            `name:"no-proxy" env:"NO_PROXY" placeholder:"HOST,..." hidden:"" help:"Names, .domains, addresses and networks that HTTPS_PROXY is not used for. Environment only."`
 	DeviceID     string            `name:"device-id" env:"DEVICE_ID" help:"Name of the inverter on the server; of several one each, such as roof,garage. Default, of one alone: SUNGROW_HOST, with - for : of an IPv6 address."`
 	BatchSize    int               `name:"batch-size" env:"BATCH_SIZE" default:"30" help:"Samples per upload, 1 to 1000; more while there is a backlog."`
 	UploadS      float64           `name:"upload-interval-s" env:"UPLOAD_INTERVAL_S" default:"10" help:"Seconds between uploads while there is no backlog."`
@@ -115,6 +117,8 @@ func (c *Config) Validate() error {
 	refuse(checkInverters(each)...)
 	refuse(checkFiles(each)...)
 	refuse(checkURL(c.URL), checkProxy())
+	_, exempt := firstSet(exemptVariables)
+	must(c.NoProxy == "" || c.NoProxy == exempt, "NO_PROXY is not taken from the command line: set it in the environment")
 	_, err := NewClient(c.CAFile)
 	refuse(c.unlessAwaited(err))
 	_, err = c.ownRegisters()

@@ -3,6 +3,7 @@ package edge
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -12,7 +13,7 @@ import (
 // goodConfig is a set of settings that can work, in a directory of its own.
 func goodConfig(t *testing.T) Config {
 	t.Helper()
-	for _, name := range proxyVariables {
+	for _, name := range slices.Concat(proxyVariables, exemptVariables) {
 		t.Setenv(name, "")
 	}
 	return Config{

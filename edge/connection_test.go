@@ -106,7 +106,7 @@ func uploaderOver(t *testing.T, p *pipes, n int, protocols ...string) *Uploader 
 	if err != nil {
 		t.Fatal(err)
 	}
-	client.Transport.(*http.Transport).DialContext = p.dial
+	client.Transport.(*HTTPTransport).Dial = p.dial
 	t.Cleanup(func() {
 		client.CloseIdleConnections()
 		server.Close()

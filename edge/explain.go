@@ -2,7 +2,6 @@ package edge
 
 import (
 	"cmp"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -120,10 +119,6 @@ func explainUpload(err error) error {
 		return nil
 	}
 	f := &health.Fault{Code: "vps_unreachable", What: "the server did not take the samples", Why: err.Error(), Err: err, Exit: health.ExitUnreachable}
-	var unknown x509.UnknownAuthorityError
-	var name x509.HostnameError
-	var invalid x509.CertificateInvalidError
-	var dns *net.DNSError
 	switch e := err.(type) {
 	case *later:
 		f.Code, f.Next = "vps_busy", "nothing: it is tried again by itself"
@@ -146,16 +141,8 @@ func explainUpload(err error) error {
 		f.Code, f.Next = "schema_mismatch", "update the server, or the edge: their versions do not understand each other"
 	case errors.Is(err, errAhead):
 		f.Code, f.Next = "clock_ahead", "check the date of this host and of the server: nothing is given up"
-	case errors.As(err, &unknown):
-		f.Code, f.Next = "tls", "if the server has a private certificate authority, name its file in VPS_CA_FILE"
-	case errors.As(err, &name):
-		f.Code, f.Next = "tls", "VPS_BASE_URL must use the name that is in the server's certificate"
-	case errors.As(err, &invalid):
-		f.Code, f.Next = "tls", "check the date of this host, then the server's certificate"
-	case errors.As(err, &dns):
-		f.Next = "check the name in VPS_BASE_URL and the name server of this host"
 	default:
-		f.Next = "nothing, if the server or the network is away: the samples wait"
+		explainNetwork(f, err)
 	}
 	return f
 }

@@ -11,6 +11,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/http"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -181,9 +182,11 @@ func TestAWeekOfFaultsLeaksNothing(t *testing.T) {
 			go sim.ServeConn(t.Context(), theirs)
 			return ours, nil
 		}
-		transport := e.Uploader.Client.Transport.(*http.Transport)
-		transport.Proxy = nil
-		transport.DialTLSContext = w.dial
+		transport := e.Uploader.Client.Transport.(*HTTPTransport)
+		transport.Dial, transport.Lookup = w.dial, func(context.Context, string, string) ([]netip.Addr, error) {
+			return []netip.Addr{netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("192.0.2.2")}, nil
+		}
+		transport.secure = func(_ context.Context, conn net.Conn, _ string, _ []string) (net.Conn, error) { return conn, nil }
 
 		ctx, cancel := context.WithCancel(t.Context())
 		stopped := make(chan struct{})

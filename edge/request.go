@@ -6,14 +6,9 @@ import (
 	"compress/gzip"
 	"context"
 	"crypto/rand"
-	"crypto/tls"
-	"crypto/x509"
 	"encoding/json"
-	"fmt"
 	"net/http"
-	"os"
 	"strings"
-	"time"
 
 	"sunspool/wire"
 )
@@ -149,38 +144,6 @@ func (u *Uploader) zip(body []byte) []byte {
 	u.gzip.Write(body) // writing to memory does not fail
 	u.gzip.Close()
 	return b.Bytes()
-}
-
-// NewClient returns the HTTP client for uploads: it verifies the server's certificate always, by the roots of caFile
-// where one is given, and follows no redirect, which would hand the token and the samples to somebody else.
-func NewClient(caFile string) (*http.Client, error) {
-	config := &tls.Config{MinVersion: tls.VersionTLS12}
-	if caFile != "" {
-		pem, err := os.ReadFile(caFile)
-		if err != nil {
-			return nil, fmt.Errorf("VPS_CA_FILE: %w", err)
-		}
-		config.RootCAs = x509.NewCertPool()
-		if !config.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("VPS_CA_FILE: %s holds no PEM certificate", caFile)
-		}
-	}
-	return &http.Client{
-		Timeout:       30 * time.Second,
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-		Transport: &http.Transport{
-			Proxy:                 http.ProxyFromEnvironment,
-			TLSClientConfig:       config,
-			TLSHandshakeTimeout:   10 * time.Second,
-			ResponseHeaderTimeout: 30 * time.Second,
-			IdleConnTimeout:       90 * time.Second,
-			MaxIdleConnsPerHost:   1,
-			DisableCompression:    true,
-			ForceAttemptHTTP2:     true,
-			// A connection on which nothing came for 15 s is asked whether it is alive. With an upload every 10 s that is never.
-			HTTP2: &http.HTTP2Config{SendPingTimeout: 15 * time.Second, PingTimeout: 10 * time.Second},
-		},
-	}, nil
 }
 
 // clip bounds what a server may have us keep.

@@ -178,5 +178,7 @@ func (c *Clock) traceStart(ctx context.Context) (context.Context, func() time.Du
 
 // verifyBy makes client verify certificates by the time that c knows.
 func verifyBy(client *http.Client, c *Clock) {
-	client.Transport.(*http.Transport).TLSClientConfig.Time = c.Certificates
+	if t, ok := client.Transport.(*HTTPTransport); ok {
+		t.Time = c.Certificates
+	}
 }

@@ -157,6 +157,9 @@ func Run(ctx context.Context, c Config, version string, log *slog.Logger) error 
 		log.Info("edge started", "version", version, "device", e.DeviceID, "host", c.Host, "port", c.Port, "unit", each[i].Unit,
 			"poll_interval_s", e.turn.interval().Seconds(), "upload_interval_s", c.UploadS, "server", c.URL, "spool", each[i].SpoolPath, "waiting", e.Spool.Waiting())
 	}
+	if route := c.Route(); route != "" {
+		log.Info("proxy", "route", route)
+	}
 	defer systemd.Attend(ctx, pulses.Still, log)()
 	if c.AtSecondSignal != nil {
 		hurry, hurried := context.WithCancel(context.Background())

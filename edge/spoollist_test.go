@@ -117,7 +117,7 @@ func socketDir(t *testing.T) string {
 }
 
 // answering is an edge with that spool that answers on a socket.
-func answering(t *testing.T, s *Spool, socket string) {
+func answeringStatus(t *testing.T, s *Spool, socket string) {
 	t.Helper()
 	e, _, _ := edgeTo(t, nil)
 	e.Spool.Close()
@@ -134,8 +134,8 @@ func TestQuarantineOfARunningEdgeIsListed(t *testing.T) {
 	dir := socketDir(t)
 	path, socket, other := filepath.Join(dir, "spool.db"), filepath.Join(dir, "a.sock"), filepath.Join(dir, "b.sock")
 	s := quarantined(t, path, n)
-	answering(t, s, socket)
-	answering(t, quarantined(t, filepath.Join(dir, "other.db"), 3), other)
+	answeringStatus(t, s, socket)
+	answeringStatus(t, quarantined(t, filepath.Join(dir, "other.db"), 3), other)
 	if err := os.WriteFile(filepath.Join(dir, "dead.sock"), nil, 0o600); err != nil {
 		t.Fatal(err)
 	}

@@ -21,7 +21,7 @@ const (
 // blocking are the reasons that do not pass by themselves.
 var blocking = []string{
 	"credential", "endpoint_identity", "tls", "schema_mismatch", "quarantine_full", "spool_full", "disk_readonly", "disk_error", "spool_broken",
-	"spool_unusable", "inverter_changed", "file_missing", "body_limit",
+	"spool_unusable", "inverter_changed", "file_missing", "body_limit", "proxy",
 }
 
 // conditions are what can be wrong besides a link that is broken, the worst first. Each is asked whenever the state is;

@@ -16,15 +16,15 @@ import (
 	"sunspool/wire"
 )
 
-// front is something between the edge and the server: it answers by itself where stop says so, by the length of the body
+// middlebox is something between the edge and the server: it answers by itself where stop says so, by the length of the body
 // on the wire and whether it is compressed.
-type front struct {
+type middlebox struct {
 	server *server
 	stop   func(size int, compressed bool) *http.Response
 	passed int // requests
 }
 
-func (f *front) RoundTrip(r *http.Request) (*http.Response, error) {
+func (f *middlebox) RoundTrip(r *http.Request) (*http.Response, error) {
 	body, _ := io.ReadAll(r.Body)
 	if f.stop != nil {
 		if a := f.stop(len(body), r.Header.Get("Content-Encoding") != ""); a != nil {
@@ -42,14 +42,14 @@ func page(status int, title string) *http.Response {
 }
 
 // bedOf is an edge behind a front, with samples that differ in size.
-func bedOf(t *testing.T, lenient bool) (*Edge, *front) {
-	f := &front{server: &server{t: t, lenient: lenient, stored: map[int64]wire.Sample{}}}
+func bedOf(t *testing.T, lenient bool) (*Edge, *middlebox) {
+	f := &middlebox{server: &server{t: t, lenient: lenient, stored: map[int64]wire.Sample{}}}
 	e, _, _ := edgeTo(t, f)
 	return e, f
 }
 
 // live adds samples and delivers as the edge does, for so long.
-func (f *front) live(t *testing.T, e *Edge, span time.Duration) {
+func (f *middlebox) live(t *testing.T, e *Edge, span time.Duration) {
 	t.Helper()
 	next := time.Now()
 	for end := time.Now().Add(span); time.Now().Before(end); {
@@ -75,7 +75,7 @@ func (f *front) live(t *testing.T, e *Edge, span time.Duration) {
 }
 
 // arrived checks that everything is on the server and nothing in quarantine, and that the edge knows that all is well.
-func (f *front) arrived(t *testing.T, e *Edge) {
+func (f *middlebox) arrived(t *testing.T, e *Edge) {
 	t.Helper()
 	if e.Spool.Waiting() > 2 || e.Spool.InQuarantine() > 0 || len(f.server.stored) == 0 {
 		t.Errorf("%d stored, %d waiting, %d in quarantine", len(f.server.stored), e.Spool.Waiting(), e.Spool.InQuarantine())

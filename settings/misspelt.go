@@ -94,8 +94,9 @@ func names(t reflect.Type) (all []string) {
 
 var (
 	ourBeginnings = []string{"SUNGROW_", "VPS_", "SPOOL_", "SUNSPOOL_"}
-	// notSettings are variables of ours that are no settings.
-	notSettings = []string{"SUNSPOOL_BOOT_ID"}
+	// notSettings are variables that are no settings and no mistake: one of ours, and those that name proxies beside
+	// HTTPS_PROXY and NO_PROXY.
+	notSettings = []string{"SUNSPOOL_BOOT_ID", "https_proxy", "no_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy", "FTP_PROXY", "ftp_proxy"}
 	// linked are the variables that Docker and Kubernetes make of the name of another container or service, which may
 	// well be called vps.
 	linked = regexp.MustCompile(`_(SERVICE_HOST|SERVICE_PORT(_.*)?|PORT|PORT_[0-9]+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?|NAME|ENV_.*)$`)

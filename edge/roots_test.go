@@ -1,0 +1,176 @@
+package edge
+
+import (
+	"crypto/tls"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"sunspool/wire"
+)
+
+// pemOf returns the roots of these authorities as one file.
+func pemOf(t *testing.T, authorities ...*authority) []byte {
+	t.Helper()
+	var all []byte
+	for _, a := range authorities {
+		text, err := os.ReadFile(a.file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, text...)
+	}
+	return all
+}
+
+func write(t *testing.T, path string, text []byte) {
+	t.Helper()
+	if err := os.WriteFile(path, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	// A file system may give two writes in a row the same time.
+	if info, err := os.Stat(path); err == nil {
+		os.Chtimes(path, time.Time{}, info.ModTime().Add(time.Duration(len(text))*time.Millisecond))
+	}
+}
+
+// clientTo returns an uploader to url that trusts the roots of caFile, "" for the system's.
+func clientTo(t *testing.T, url, caFile string) *Uploader {
+	t.Helper()
+	client, err := NewClient(caFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	client.Transport.(*HTTPTransport).Proxy = nil
+	t.Cleanup(client.CloseIdleConnections)
+	return &Uploader{Spool: openSpool(t, filepath.Join(t.TempDir(), "spool.db")), Client: client, URL: url + wire.IngestPath,
+		Token: &Token{value: "t0ken-0123456789abcdef"}, BatchSize: 3, Describe: func() *wire.Edge { return nil }, Backoff: Backoff{Min: time.Second, Max: time.Second}}
+}
+
+func uploads(t *testing.T, u *Uploader) error {
+	t.Helper()
+	fill(t, u.Spool, 3)
+	_, err := u.Deliver(t.Context())
+	return err
+}
+
+// New roots count without a restart: those of VPS_CA_FILE, and those of the system in a file or in a directory.
+func TestNewRootsCountWithoutARestart(t *testing.T) {
+	old, fresh := newAuthority(t), newAuthority(t)
+	url, tokens := serve(t, &tls.Config{Certificates: []tls.Certificate{fresh.issue(nil)}}, accept)
+	dir := t.TempDir()
+	file := filepath.Join(dir, "roots.pem")
+	places := map[string]func(t *testing.T) (caFile string){
+		"VPS_CA_FILE": func(*testing.T) string { return file },
+	}
+	if !slices.Contains([]string{"windows", "darwin"}, runtime.GOOS) {
+		places["SSL_CERT_FILE"] = func(t *testing.T) string {
+			t.Setenv("SSL_CERT_FILE", file)
+			return ""
+		}
+		places["SSL_CERT_DIR"] = func(t *testing.T) string {
+			t.Setenv("SSL_CERT_DIR", dir)
+			return ""
+		}
+	}
+	for name, place := range places {
+		t.Run(name, func(t *testing.T) {
+			t.Setenv("SSL_CERT_FILE", filepath.Join(dir, "none"))
+			t.Setenv("SSL_CERT_DIR", filepath.Join(dir, "none"))
+			write(t, file, pemOf(t, old))
+			u := clientTo(t, url, place(t))
+			before := tokens.Load()
+			if f := asFault(explainUpload(uploads(t, u))); f == nil || f.Code != "tls" || tokens.Load() != before {
+				t.Fatalf("an unknown root: %v", f)
+			}
+			write(t, file, pemOf(t, old, fresh))
+			err := uploads(t, u)
+			if name == "SSL_CERT_DIR" && err != nil { // a file that changes does not change its directory: the refusal has it read
+				u.Client.Transport.(*HTTPTransport).roots.forceAt = time.Time{}
+				uploads(t, u)
+				err = uploads(t, u)
+			}
+			if err != nil {
+				t.Errorf("with the new root: %v", err)
+			}
+			write(t, file, pemOf(t, old))
+			u.Client.Transport.(*HTTPTransport).roots.forceAt = time.Time{}
+			if name != "SSL_CERT_DIR" && uploads(t, u) == nil {
+				t.Error("the root is gone, and the server is still trusted")
+			}
+		})
+	}
+}
+
+// A file of roots that cannot be read leaves the ones before in use, and the sentence has why.
+func TestBrokenRootsLeaveTheOnesBefore(t *testing.T) {
+	ca, other := newAuthority(t), newAuthority(t)
+	url, _ := serve(t, &tls.Config{Certificates: []tls.Certificate{ca.issue(nil)}}, accept)
+	file := filepath.Join(t.TempDir(), "roots.pem")
+	for name, harm := range map[string]func(){
+		"gone":   func() { os.Remove(file) },
+		"empty":  func() { write(t, file, nil) },
+		"no PEM": func() { write(t, file, []byte("<html>")) },
+	} {
+		write(t, file, pemOf(t, ca))
+		u := clientTo(t, url, file)
+		if err := uploads(t, u); err != nil {
+			t.Fatal(err)
+		}
+		harm()
+		u.Client.CloseIdleConnections()
+		if err := uploads(t, u); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		if trouble := u.Client.Transport.(*HTTPTransport).roots.problem(); !strings.Contains(trouble, "VPS_CA_FILE") {
+			t.Errorf("%s: the trouble is %q", name, trouble)
+		}
+		write(t, file, pemOf(t, other))
+		if err := uploads(t, u); err == nil {
+			t.Errorf("%s: other roots, and the server is still trusted", name)
+		}
+	}
+}
+
+// Where nothing has changed a certificate that is not accepted has the roots read once a minute.
+func TestRootsAreReadOnceAMinute(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := roots{file: newAuthority(t).file}
+		reads := 0
+		for range 60 {
+			if r.forced() {
+				reads++
+			}
+			time.Sleep(5 * time.Second)
+		}
+		if reads != 5 {
+			t.Errorf("%d times in five minutes", reads)
+		}
+	})
+}
+
+// A host that has no roots of its own uses those of the program, until it gets some.
+func TestHostWithoutRootsUsesThoseOfTheProgram(t *testing.T) {
+	if !rootsAreFiles {
+		t.Skip("SKIPPED: this system verifies by itself")
+	}
+	file := filepath.Join(t.TempDir(), "roots.pem")
+	t.Setenv("SSL_CERT_FILE", file)
+	t.Setenv("SSL_CERT_DIR", t.TempDir()+"/none")
+	var r roots
+	if err := r.load(); err != nil || r.get() != nil || r.changed() {
+		t.Fatalf("%v, %v", r.get(), err)
+	}
+	write(t, file, pemOf(t, newAuthority(t)))
+	if !r.changed() || !r.reload() || r.get() == nil {
+		t.Error("the roots of the host are not used")
+	}
+	if r.changed() || r.reload() {
+		t.Error("the same roots are others")
+	}
+}
