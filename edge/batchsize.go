@@ -75,16 +75,22 @@ func (c *ceiling) of(n int) int {
 	return n
 }
 
-// learn adapts the size of batches to what became of one of n samples: an answer, or nothing.
-func (u *Uploader) learn(ctx context.Context, n int, err error) {
+// soon is how fast an answer comes that has nothing to do with the size of a batch: of a proxy without its server, of one
+// that is reloaded, or a connection that is closed.
+const soon = 5 * time.Second
+
+// learn adapts the size of batches to what became of one of n samples, an answer or nothing, after so long. What fails
+// soon may be a restart: only the third time in a row may it be the size.
+func (u *Uploader) learn(ctx context.Context, n int, err error, took time.Duration) {
 	busy, usual := false, u.BatchSize
+	restart := took < soon && u.Backoff.failures < 2
 	switch e := err.(type) {
 	case *later:
 		busy = e.busy
 	case *interrupted:
-		busy = ctx.Err() == nil // else it was us
+		busy = ctx.Err() == nil && !restart // else it was us
 	case *between:
-		busy = e.aboutSize()
+		busy = e.aboutSize() && !(restart && e.status >= 500)
 		if e.tooLarge() { // it is the size, and a second try is of no use; of a single sample see oversize
 			busy, usual, u.ceiling.lull = n > 1, 0, 0
 		}

@@ -312,3 +312,31 @@ func TestCompressedAnswersAreRead(t *testing.T) {
 		t.Errorf("50 MiB of nothing are unpacked to %d bytes, %v", len(text), err)
 	}
 }
+
+// A server that is restarted every 20 s behind a proxy is away for two of them: that says nothing about the size of a
+// batch, and a backlog drains in large ones.
+func TestRestartsBehindAProxyKeepBatchesLarge(t *testing.T) {
+	for name, fail := range map[string]func() (*http.Response, error){
+		"502": func() (*http.Response, error) { return page(502, "502 Bad Gateway"), nil },
+		"503": func() (*http.Response, error) { return page(503, "503 Service Unavailable"), nil },
+		"cut": func() (*http.Response, error) { return nil, &interrupted{io.ErrUnexpectedEOF} },
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			e, f := bedOf(t, true)
+			f.server.took = time.Second
+			e.Uploader.Client.Transport = tripper(func(r *http.Request) (*http.Response, error) {
+				if time.Now().Unix()%20 < 2 {
+					return fail()
+				}
+				return f.RoundTrip(r)
+			})
+			fill(t, e.Spool, 20_000)
+			f.live(t, e, 15*time.Minute)
+			f.arrived(t, e)
+			if f.passed > 130 {
+				t.Errorf("%s: %d requests for 20,000 samples in a quarter of an hour", name, f.passed)
+			}
+			t.Logf("%s: %d requests", name, f.passed)
+		})
+	}
+}

@@ -216,9 +216,10 @@ func (u *Uploader) resize(sent int, more bool) {
 func (u *Uploader) send(ctx context.Context, b batch) error {
 	records := ofOneDevice(b.records)
 	records = records[:u.ceiling.of(len(records))]
+	begun := now()
 	sent, bytes, receipt, err := u.post(ctx, records)
 	records = records[:sent]
-	u.learn(ctx, sent, err)
+	u.learn(ctx, sent, err, now().Sub(begun))
 	u.delay(err)
 	switch e := err.(type) {
 	case nil:
