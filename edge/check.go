@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -54,12 +55,8 @@ func Check(path string, poll time.Duration, now time.Time) (string, error) {
 
 // freshHealth reads one health file. It is an error when it is old.
 func freshHealth(path string, poll time.Duration, now time.Time) (h Health, err error) {
-	text, err := os.ReadFile(path)
-	if err != nil {
-		return h, fmt.Errorf("no health file: %w", err)
-	}
-	if err := json.Unmarshal(text, &h); err != nil || h.Status == "" {
-		return h, fmt.Errorf("%s is not a health file", path)
+	if h, err = loadHealth(path); err != nil {
+		return h, err
 	}
 	poll = max(poll, seconds(h.PollS))
 	switch age := now.Sub(h.Written); {
@@ -67,6 +64,39 @@ func freshHealth(path string, poll time.Duration, now time.Time) (h Health, err 
 		return h, fmt.Errorf("the edge wrote %s %v ago and does so every %v while it runs", path, age.Round(time.Second), poll)
 	case age < -checkSlack:
 		return h, fmt.Errorf("%s is from a time that has not come yet, %v: another clock wrote it", path, h.Written)
+	}
+	return h, nil
+}
+
+// reservedFor is how long a health file may be reserved by its writer, which takes less than a millisecond on a disk that
+// answers.
+const reservedFor = time.Second
+
+// loadHealth reads a health file. While its writer waits for the disk nobody can open it: then it has the time of the
+// last change alone.
+func loadHealth(path string) (h Health, err error) {
+	file, reserved, err := openUnreserved(path)
+	for waited := time.Duration(0); reserved && waited < reservedFor; waited += reservedFor / 50 {
+		time.Sleep(reservedFor / 50)
+		file, reserved, err = openUnreserved(path)
+	}
+	if reserved {
+		info, err := os.Stat(path)
+		if err != nil {
+			return h, fmt.Errorf("no health file: %w", err)
+		}
+		return Health{Written: info.ModTime(), Status: StateDegraded, Sentence: "the edge waits for the disk of its health file"}, nil
+	}
+	if err != nil {
+		return h, fmt.Errorf("no health file: %w", err)
+	}
+	defer file.Close()
+	text, err := io.ReadAll(file)
+	if err != nil {
+		return h, fmt.Errorf("no health file: %w", err)
+	}
+	if err := json.Unmarshal(text, &h); err != nil || h.Status == "" {
+		return h, fmt.Errorf("%s is not a health file", path)
 	}
 	return h, nil
 }

@@ -1,6 +1,7 @@
 package edge
 
 import (
+	"errors"
 	"os"
 	"syscall"
 
@@ -19,4 +20,10 @@ func reserve(file *os.File) bool {
 	}
 	_, err = unix.FcntlInt(file.Fd(), unix.F_SETLEASE, unix.F_WRLCK)
 	return err == nil
+}
+
+// openUnreserved opens the file at path to read, and reports whether that would wait because a writer has it reserved.
+func openUnreserved(path string) (file *os.File, reserved bool, err error) {
+	file, err = os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK, 0)
+	return file, errors.Is(err, unix.EWOULDBLOCK), err
 }
