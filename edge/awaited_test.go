@@ -57,7 +57,7 @@ func TestMissingTokenAndAuthorityAreWaitedFor(t *testing.T) {
 			}
 			complete := config
 			complete.Complete = true
-			if err := complete.Validate(); faultCode(err) != "config_invalid" || !strings.Contains(err.Error(), setting) {
+			if err := complete.Validate(); asFault(err) == nil || asFault(err).Code != "config_invalid" || !strings.Contains(err.Error(), setting) {
 				t.Errorf("the check of the settings finds %v", err)
 			}
 			e, err := New(config, "test", slog.New(slog.DiscardHandler))
