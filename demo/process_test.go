@@ -251,7 +251,7 @@ func TestKilledEdgeLosesAndDoublesNothing(t *testing.T) {
 		wg.Go(func() {
 			for range kills {
 				p := s.edge(device, token, address)
-				time.Sleep(2*time.Second + rand.N(8*time.Second))
+				time.Sleep(4*time.Second + rand.N(10*time.Second)) // a first poll is 5 s away
 				p.end(syscall.SIGKILL)
 			}
 			p := s.edge(device, token, address)

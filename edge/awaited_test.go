@@ -57,7 +57,7 @@ func TestMissingTokenAndAuthorityAreWaitedFor(t *testing.T) {
 			}
 			complete := config
 			complete.Complete = true
-			if err := complete.Validate(); faultCode(err) != "config_invalid" || !strings.Contains(err.Error(), setting) {
+			if err := complete.Validate(); asFault(err) == nil || asFault(err).Code != "config_invalid" || !strings.Contains(err.Error(), setting) {
 				t.Errorf("the check of the settings finds %v", err)
 			}
 			e, err := New(config, "test", slog.New(slog.DiscardHandler))
@@ -130,11 +130,14 @@ func TestFileThatIsWrongIsAnErrorAtTheStart(t *testing.T) {
 		"VPS_CA_FILE":           func(c *Config) { c.CAFile = bad },
 		"REGISTER_MAP":          func(c *Config) { c.RegisterMap = bad },
 		"a file":                func(c *Config) { c.CAFile = filepath.Join(bad, "ca.pem") },
-		"the credential":        func(c *Config) { c.Token = ""; t.Setenv("CREDENTIALS_DIRECTORY", dir) },
 	} {
 		if got := refusalOf(t, change); got == "" || setting != "a file" && !strings.Contains(got, setting) {
 			t.Errorf("%s: %q", setting, got)
 		}
+	}
+	t.Setenv("CREDENTIALS_DIRECTORY", filepath.Join(dir, "none"))
+	if got := refusalOf(t, func(c *Config) { c.Token = "" }); !strings.Contains(got, "the credential") {
+		t.Errorf("the credential: %q", got)
 	}
 }
 

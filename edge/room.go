@@ -274,7 +274,7 @@ func unwritable(err error) *health.Fault {
 		}
 	case isErrno(err, syscall.EROFS):
 		f.Code, f.Next = "disk_readonly", "remount the disk of SPOOL_PATH; if the kernel made it read-only, check it, and think of a new card"
-	case isErrno(err, syscall.EIO):
+	case isErrno(err, syscall.EIO), isErrno(err, syscall.EBADMSG), strings.Contains(err.Error(), "structure needs cleaning"): // EUCLEAN, where there is one
 		f.Code, f.Next = "disk_error", "the disk fails: replace it"
 	}
 	return f

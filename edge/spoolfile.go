@@ -53,7 +53,8 @@ func openBolt(file *os.File) (*bolt.DB, error) {
 func createSpool(path string, last uint64) error {
 	fresh := path + ".new"
 	if err := emptySpool(fresh, last); err != nil {
-		return errors.Join(err, remove(fresh)) // on a disk that is full it would take what is left
+		remove(fresh) // on a disk that is full it would take what is left
+		return err
 	}
 	// A link, not a rename: another process may have made the spool meanwhile, and its samples are not ours to drop.
 	if err := os.Link(fresh, path); errors.Is(err, os.ErrExist) {
@@ -157,17 +158,22 @@ func spoolFault(path string, err error) error {
 	return f
 }
 
-// belongs names the owner of the file at path, or of its directory, where that is another user than the one of this
-// process.
+// belongs names the owner of the file at path, or of the directory that it must be made in, where that is another user
+// than the one of this process.
 func belongs(path string) string {
-	for _, path := range []string{path, filepath.Dir(path)} {
+	for ; ; path = filepath.Dir(path) {
 		info, err := os.Stat(path)
-		if err != nil {
+		if err != nil && path != filepath.Dir(path) {
 			continue
+		}
+		if err != nil {
+			return ""
 		}
 		if owner, ok := ownerOf(info); ok && owner != os.Geteuid() {
 			return fmt.Sprintf("; %s belongs to user %d, this is user %d", path, owner, os.Geteuid())
 		}
+		if info.IsDir() {
+			return ""
+		}
 	}
-	return ""
 }

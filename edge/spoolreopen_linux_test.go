@@ -208,9 +208,9 @@ func TestDirectoryOfAnotherUserIsAConfigurationErrorThatNamesBoth(t *testing.T) 
 	}
 	done := make(chan error, 1)
 	go func() {
-		done <- asUser(12345, func() error { // Open is on another goroutine: only what it would say is asked here
-			_, err := os.OpenFile(filepath.Join(dir, "spool.db"), os.O_CREATE|os.O_RDWR, 0o600)
-			return spoolFault(filepath.Join(dir, "spool.db"), err)
+		done <- asUser(12345, func() error { // the spool is opened on another goroutine: only its error is made here
+			path := filepath.Join(dir, "not", "there", "spool.db")
+			return spoolFault(path, os.MkdirAll(filepath.Dir(path), 0o700))
 		})
 	}()
 	f, _ := errors.AsType[*health.Fault](<-done)
@@ -285,6 +285,20 @@ func TestEmptyMountPointDoesNotBecomeASpool(t *testing.T) {
 	s.hurry()
 	if err := s.Append(new(sampleAt(noon.Add(time.Hour))), When{Quality: Synced}); err != nil || s.Waiting() != 11 {
 		t.Errorf("%d samples wait, %v", s.Waiting(), err)
+	}
+}
+
+func TestDiskErrorsHaveNames(t *testing.T) {
+	for errno, code := range map[syscall.Errno]string{
+		syscall.EIO: "disk_error", syscall.EBADMSG: "disk_error", syscall.EUCLEAN: "disk_error", syscall.EROFS: "disk_readonly",
+		syscall.ENOSPC: "disk_full", syscall.EDQUOT: "disk_full", syscall.ENODEV: "spool_unusable", syscall.ESTALE: "spool_unusable",
+	} {
+		if f := unwritable(&closedError{"/x/spool.db", errno}); f.Code != code || f.Next == "" || f.Exit != 0 {
+			t.Errorf("%v is %s: %v", errno, f.Code, f)
+		}
+		if ends(errno) || !ofDisk(errno) {
+			t.Errorf("%v ends the process", errno)
+		}
 	}
 }
 
