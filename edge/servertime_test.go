@@ -113,7 +113,7 @@ func TestTimeTakesTwoRequests(t *testing.T) {
 					Wall: func() time.Time { return time.Unix(0, 0) }, Up: sinceStart, BootID: "x",
 					Synced: func() (bool, error) { return false, fmt.Errorf("the kernel does not say") },
 				}}
-				e.Uploader.Clock = e.Clock
+				e.Uploader.Clock, e.Uploader.provedAt = e.Clock, now() // no empty batch
 				urls := map[string]bool{}
 				date := built().Add(24 * time.Hour).Add(-now().Sub(started))
 				e.Uploader.Client.Transport = tripper(func(r *http.Request) (*http.Response, error) {
