@@ -248,7 +248,7 @@ func TestKilledEdgeLosesAndDoublesNothing(t *testing.T) {
 		wg.Go(func() {
 			for range kills {
 				p := s.edge(device, token, address)
-				time.Sleep(2*time.Second + rand.N(8*time.Second))
+				time.Sleep(4*time.Second + rand.N(10*time.Second)) // the first poll may take 8 s: a rest, and a new connection
 				p.end(syscall.SIGKILL)
 			}
 			p := s.edge(device, token, address)

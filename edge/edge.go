@@ -151,6 +151,7 @@ func (e *Edge) poll(ctx context.Context) error {
 	sample.DeviceID, sample.Time = e.DeviceID, at
 	e.night.sampled(now(), sample.PVPowerW, e.Inverter.SleepsAtNight())
 	e.Report.measured()
+	when.touched = e.Pace.touchedUp
 	e.turn.give() // a disk that hangs keeps the other inverters from nothing
 	e.stored(e.ring.add(sample, when))
 	if found.Asleep {

@@ -75,6 +75,7 @@ func newEdge(c Config, turn *turn, host Host, version string, log *slog.Logger) 
 	}
 	clock := &Clock{Host: host, Trust: c.ClockTrust == clockAlways, Spool: spool, Log: log}
 	verifyBy(client, clock)
+	turn.of.dongle.Pace.committed(spool.lastTouch(host.BootID))
 	for _, text := range spool.Opening().Warnings {
 		log.Warn("spool", "mended", text)
 	}
