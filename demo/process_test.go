@@ -251,7 +251,7 @@ func TestKilledEdgeLosesAndDoublesNothing(t *testing.T) {
 		wg.Go(func() {
 			for range kills {
 				p := s.edge(device, token, address)
-				time.Sleep(4*time.Second + rand.N(10*time.Second)) // a first poll is 5 s away
+				time.Sleep(4*time.Second + rand.N(10*time.Second)) // the first poll may take 8 s: a rest, and a new connection
 				p.end(syscall.SIGKILL)
 			}
 			p := s.edge(device, token, address)

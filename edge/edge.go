@@ -188,6 +188,7 @@ func (e *Edge) poll(ctx context.Context) error {
 	e.night.rated(1000 * sample.Values["nominal_power"])
 	e.night.sampled(now(), sample.PVPowerW, e.Inverter.SleepsAtNight())
 	e.Report.measured()
+	when.touched = e.Pace.touchedUp
 	e.turn.give() // a disk that hangs keeps the other inverters from nothing
 	e.stored(e.ring.add(sample, when))
 	if found.Asleep {

@@ -13,8 +13,10 @@ import (
 //
 //	first Wait: "polling" ──── polls ────> Leave: when the dongle was last touched
 //
-// A process that was killed leaves "polling". When it touched the dongle last is unknown then, and its successor leaves
-// the dongle alone for a whole rest. No sync is needed: a power cut begins another boot.
+// A process that was killed leaves "polling". Then the spools have the last touch, which is stored with each sample, unless
+// a rest or more has passed since: the process may have polled again, without a sample. When it touched the dongle last is
+// unknown then, and its successor leaves the dongle alone for a whole rest. No sync is needed: a power cut begins another
+// boot.
 type lastTouch struct {
 	Boot string         `json:"boot"`
 	Up   *time.Duration `json:"last_touch_ns,omitempty"` // since that boot; nil while a process polls
@@ -35,6 +37,9 @@ func (p *Pace) recall() {
 	if p.mark(); !p.marked {
 		known = false
 	}
+	if since := p.Up() - p.stored; p.stored > 0 && since >= 0 && since < p.rest() && (!known || since < ago) {
+		ago, known = since, true
+	}
 	// The clock is read after the file: time that passes in between makes the wait longer, not shorter.
 	if !known {
 		p.touched, p.touchedUp = now(), p.Up()
@@ -43,6 +48,9 @@ func (p *Pace) recall() {
 	p.last = now().Add(-min(ago, p.Interval+margin))
 	p.touchedUp = max(p.Up()-ago, 0)
 }
+
+// committed takes into account when the dongle was last touched by what a spool has. It is called before the first poll.
+func (p *Pace) committed(touched time.Duration) { p.stored = max(p.stored, touched) }
 
 // lastTouchAgo returns for how long the dongle was not touched, at least.
 func (p *Pace) lastTouchAgo() (ago time.Duration, known bool) {

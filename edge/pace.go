@@ -25,6 +25,7 @@ type Pace struct {
 	Up     func() time.Duration
 	BootID string
 
+	stored    time.Duration // since the boot: the last touch that a spool has; 0 if none does
 	recalled  bool          // what an earlier process left was taken into account
 	marked    bool          // File has that this process polls
 	last      time.Time     // when the last Wait returned

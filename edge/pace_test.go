@@ -38,25 +38,38 @@ func TestPollsAreNeverCloserThanTheInterval(t *testing.T) {
 func TestPaceSurvivesARestart(t *testing.T) {
 	const interval = 5 * time.Second
 	for _, c := range []struct {
-		name  string
-		end   func(p *Pace)
-		known bool // to the next process: when the dongle was touched last
+		name   string
+		leaves bool                          // it is stopped, not killed
+		stored bool                          // its last touch, with a sample
+		known  func(away time.Duration) bool // to the next process: when the dongle was touched last
 	}{
-		{"stopped", func(p *Pace) { p.Leave() }, true},
-		{"killed", func(*Pace) {}, false},
+		{"stopped", true, false, func(time.Duration) bool { return true }},
+		{"stopped, with a sample", true, true, func(time.Duration) bool { return true }},
+		{"killed", false, false, func(time.Duration) bool { return false }},
+		{"killed, with a sample", false, true, func(away time.Duration) bool { return away < interval }},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			file := filepath.Join(t.TempDir(), "last-poll")
 			synctest.Test(t, func(t *testing.T) {
-				pace := func() *Pace { return &Pace{Interval: interval, File: file, BootID: "boot", Up: sinceEpoch} }
-				for _, away := range []time.Duration{0, time.Second, 4 * time.Second, time.Minute} {
+				var stored time.Duration
+				pace := func() *Pace {
+					p := &Pace{Interval: interval, File: file, BootID: "boot", Up: sinceEpoch}
+					p.committed(stored)
+					return p
+				}
+				for _, away := range []time.Duration{0, time.Second, 4 * time.Second, interval - 1, interval, time.Minute} {
 					p := pace()
 					for range 3 {
 						p.Wait(t.Context())
 						p.Touch()
 					}
 					touched := time.Now()
-					c.end(p)
+					if c.stored {
+						stored = p.touchedUp
+					}
+					if c.leaves {
+						p.Leave()
+					}
 					time.Sleep(away)
 
 					start := time.Now()
@@ -65,13 +78,35 @@ func TestPaceSurvivesARestart(t *testing.T) {
 					if gap < interval || waited > interval+margin {
 						t.Errorf("away for %v: the next poll is %v after the last, by a wait of %v", away, gap, waited)
 					}
-					if c.known && gap > max(away, interval+margin) {
+					if c.known(away) && gap > max(away, interval+margin) {
 						t.Errorf("away for %v: the next poll is %v after the last", away, gap)
 					}
 				}
 			})
 		})
 	}
+}
+
+// A touch that is older than a rest is not taken for the last one: a poll that failed stores nothing.
+func TestPaceOfAProcessKilledAfterPollsThatFailed(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "last-poll")
+	synctest.Test(t, func(t *testing.T) {
+		pace := func() *Pace { return &Pace{Interval: 5 * time.Second, File: file, BootID: "boot", Up: sinceEpoch} }
+		p := pace()
+		p.Wait(t.Context())
+		p.Touch()
+		stored := p.touchedUp
+		p.Wait(t.Context())
+		p.Touch()
+		touched := time.Now()
+		time.Sleep(time.Millisecond)
+		p = pace()
+		p.committed(stored)
+		p.Wait(t.Context())
+		if gap := time.Since(touched); gap < 5*time.Second {
+			t.Errorf("a poll %v after the last", gap)
+		}
+	})
 }
 
 // A process that ends before it has touched the dongle, again and again, hands on what it found.

@@ -25,7 +25,9 @@ type When struct {
 	Since   time.Duration // that the host had been up, suspended time included
 	Quality Quality       // of Sample.Time
 
-	id string // of a boot whose number is not known yet, see Spool.numberBoot; it is not stored
+	// Not in the record, but stored with it:
+	id      string        // of a boot whose number is not known yet, see Spool.numberBoot
+	touched time.Duration // since the boot: when the dongle was last touched, see Spool.noteTouch; 0 if unknown
 }
 
 // Quality says who vouches for a sample's time.

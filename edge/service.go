@@ -75,6 +75,7 @@ func newEdge(c Config, turn *turn, host Host, version string, log *slog.Logger) 
 	}
 	clock := &Clock{Host: host, Trust: c.ClockTrust == clockAlways, Spool: spool, Log: log}
 	verifyBy(client, clock)
+	turn.of.dongle.Pace.committed(spool.lastTouch(host.BootID))
 	spool.QuarantineCap = int(c.spoolLimit() / 10)
 	if err := spool.Limit(c.spoolLimit()); err != nil {
 		spool.Close()

@@ -154,6 +154,9 @@ func (s *Spool) put(tx *bolt.Tx, p Pending, hold bool) (Record, error) {
 	if err := s.numberBoot(tx, &p.When); err != nil {
 		return Record{}, err
 	}
+	if err := noteTouch(tx, p.When); err != nil {
+		return Record{}, err
+	}
 	r := Record{Seq: seq, Sample: p.Sample, When: p.When}
 	if hold {
 		to = tx.Bucket(undatedBucket)

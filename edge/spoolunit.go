@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"hash/crc32"
+	"time"
 
 	bolt "go.etcd.io/bbolt"
 
@@ -42,6 +43,37 @@ func (s *Spool) yieldDay(device string) (day yieldDay, err error) {
 
 func (s *Spool) setYieldDay(device string, day yieldDay) error {
 	return s.writeNote(yieldKey(device), day)
+}
+
+// touchKey is when the dongle had been touched last when the newest sample was made: the number of the boot, 4 bytes, and
+// the nanoseconds since then, 8 bytes.
+var touchKey = []byte("touch")
+
+// noteTouch keeps the last touch in the commit of the sample, which costs nothing more.
+func noteTouch(tx *bolt.Tx, w When) error {
+	if w.Boot == 0 || w.touched <= 0 {
+		return nil
+	}
+	value := binary.BigEndian.AppendUint32(nil, w.Boot)
+	return tx.Bucket(metaBucket).Put(touchKey, binary.BigEndian.AppendUint64(value, uint64(w.touched)))
+}
+
+// lastTouch returns the last touch that was committed, if it was in the boot of that id, else 0.
+func (s *Spool) lastTouch(bootID string) (touched time.Duration) {
+	_ = s.do(func() error { // without it the dongle is left alone a little longer
+		return s.db.View(func(tx *bolt.Tx) error {
+			value := tx.Bucket(metaBucket).Get(touchKey)
+			if len(value) != 12 {
+				return nil
+			}
+			boot := decodeBoot(tx.Bucket(bootsBucket).Get(seqKey(uint64(binary.BigEndian.Uint32(value)))))
+			if boot.ID == bootID && bootID != "" {
+				touched = time.Duration(binary.BigEndian.Uint64(value[4:]))
+			}
+			return nil
+		})
+	})
+	return touched
 }
 
 // readNote decodes what is under key into v, which stays as it is if that is nothing, or is damaged.
