@@ -259,6 +259,17 @@ func TestMoreRequestsThanPlacesAreAskedToComeAgain(t *testing.T) {
 	}
 }
 
+// A device that has all the uploads it may have takes no place for one more, not even to be refused.
+func TestRefusedUploadTakesNoPlace(t *testing.T) {
+	b := newBench(t, func(s *Server) { s.MaxAtOnce = 2 })
+	b.uploads.begin("inv-1", 1)
+	b.places <- struct{}{} // others take what there is
+	b.places <- struct{}{}
+	if w := b.post(token1, bodyOf()); w.Code != 429 {
+		t.Errorf("%d %s", w.Code, w.Body)
+	}
+}
+
 // TestOneDeviceLeavesPlacesToOthers: one that sends very slowly, on as many connections as it can.
 func TestOneDeviceLeavesPlacesToOthers(t *testing.T) {
 	b := newBench(t, func(s *Server) { s.MaxAtOnce = 4 })
@@ -276,6 +287,9 @@ func TestOneDeviceLeavesPlacesToOthers(t *testing.T) {
 	}
 	if w := b.post(token1b, bodyOf()); w.Code != 429 || w.Header().Get("Retry-After") != "1" || detail(t, w) != "Too many uploads of this device at once." {
 		t.Errorf("a third one, with another token: %d %s", w.Code, w.Body)
+	}
+	if n := len(b.places); n != 2 {
+		t.Errorf("%d places are taken, want those of the two slow uploads", n)
 	}
 	if w := b.get("/v1/realtime?device_id=inv-1", token1); w.Code != 404 {
 		t.Errorf("a reader of the same device: %d %s", w.Code, w.Body)

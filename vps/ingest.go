@@ -26,19 +26,28 @@ const (
 	longestPoll = time.Hour
 )
 
+// withUpload serves h to callers with a good token of a device, a few of each device at once. Those that are too many are
+// refused before they take a place from others.
+func (s *Server) withUpload(h handler) http.Handler {
+	return s.identified(func(c *call, who caller) (any, error) {
+		c.caller = who
+		if who.viewer {
+			return nil, errReadOnly
+		}
+		if s.Version != "" { // a refusal carries it too: it is this server's, not a proxy's
+			c.Header().Set("Server", "sunspool/"+s.Version)
+			c.Header().Set(wire.VersionHeader, s.Version)
+		}
+		if !s.uploads.begin(who.device, max(s.MaxAtOnce/2, 1)) {
+			return nil, errUploads
+		}
+		defer s.uploads.end(who.device)
+		return s.inPlace(c, who, h)
+	})
+}
+
 // ingest stores the samples of one request. It answers 200 only when they are durable.
 func (s *Server) ingest(c *call) (any, error) {
-	if c.caller.viewer {
-		return nil, errReadOnly
-	}
-	if s.Version != "" { // a refusal carries it too: it is this server's, not a proxy's
-		c.Header().Set("Server", "sunspool/"+s.Version)
-		c.Header().Set(wire.VersionHeader, s.Version)
-	}
-	if !s.uploads.begin(c.caller.device, max(s.MaxAtOnce/2, 1)) {
-		return nil, errUploads
-	}
-	defer s.uploads.end(c.caller.device)
 	d := decoders.Get().(*decoder)
 	defer decoders.Put(d)
 	if err := s.readBody(c, &d.body); err != nil {

@@ -102,7 +102,7 @@ func (s *Server) Handler() http.Handler {
 	mux.Handle("GET "+wire.OpenAPIPath, s.public(s.openAPI))
 	mux.Handle("GET "+wire.HealthPath, s.public(s.health))
 	mux.Handle("GET "+wire.ReadyPath, s.public(s.ready))
-	mux.Handle("POST "+wire.IngestPath, s.withToken(s.ingest))
+	mux.Handle("POST "+wire.IngestPath, s.withUpload(s.ingest))
 	mux.Handle("GET "+wire.RealtimePath, s.withToken(s.realtime))
 	mux.Handle("GET "+wire.SeriesPath, s.withToken(s.series))
 	mux.Handle("GET "+wire.StreamPath, s.withToken(s.stream))
@@ -166,6 +166,11 @@ func (s *Server) public(h handler) http.Handler {
 
 // withToken serves h to callers with a good token, some at once.
 func (s *Server) withToken(h handler) http.Handler {
+	return s.identified(func(c *call, who caller) (any, error) { return s.inPlace(c, who, h) })
+}
+
+// identified serves h to callers with a good token.
+func (s *Server) identified(h func(c *call, who caller) (any, error)) http.Handler {
 	return s.public(func(c *call) (any, error) {
 		token := bearer(c.r)
 		if token == "" {
@@ -183,7 +188,7 @@ func (s *Server) withToken(h handler) http.Handler {
 		}
 		c.byToken = true
 		c.guest().become(served)
-		return s.inPlace(c, who, h)
+		return h(c, who)
 	})
 }
 
