@@ -297,7 +297,7 @@ func TestKilledEdgeLosesAndDoublesNothing(t *testing.T) {
 		if missing != 0 || rows < len(made) || rows > len(made)+kills {
 			t.Errorf("%s: %d samples durable, %d of them not stored, %d rows", device, len(made), missing, rows)
 		}
-		if a := sims[i].Audit(); a.MaxOpen > 1 || a.PollGap.Least < 5*time.Second || a.RequestGap.Least < 20*time.Millisecond {
+		if a := sims[i].Audit(); !polite(a) {
 			t.Errorf("%s: the dongle was treated badly: %+v", device, a)
 		}
 	}
@@ -308,4 +308,11 @@ func TestKilledEdgeLosesAndDoublesNothing(t *testing.T) {
 		t.Errorf("only %d samples in all: the test tests nothing", total)
 	}
 	t.Logf("%d kills of the edge, 5 of the vps, %d samples", edges*kills, total)
+}
+
+// polite reports whether a dongle was treated well in real time. A busy machine may read the first of two requests late,
+// so that they seem closer than they were sent; in virtual time nothing excuses that, see TestPoliteWhateverHappens.
+func polite(a simulator.Audit) bool {
+	const late = 250 * time.Millisecond
+	return a.MaxOpen <= 1 && a.PollGap.Least >= 5*time.Second-late && a.RequestGap.Least >= 20*time.Millisecond
 }
