@@ -134,7 +134,7 @@ test-system-all: ## the same on Debian 12 and 13
 test-32bit: test-386 test-arm ## what depends on the size of a word, on 386 and on the oldest Raspberry Pi
 
 # What takes long and depends on nothing that differs there.
-slow := RealNetwork|RealProxies|Frame|Leaks|Polite|RefusesEverything|DamagedSpoolGivesBack|ClockSchedules|SalvageOf100MB|CostsTheConnection|HangingBlock|ADayOfFaults|TwoInverters|DiskFilled|WithoutFallocate|EdgeSpin|BatchesAreLarge|OfTheFuture|SlowPoll
+slow := OnlyTheServerRefuses|CompressedBodies|LargeBodies|LimitBelowASample|RestartsBehind|RefusedSamplesAre|BreakerForgets|RefusalIsNotTheTokens|NotFoundAfter|PollsAreSamplesAndReasons|RealNetwork|RealProxies|Frame|Leaks|Polite|RefusesEverything|DamagedSpoolGivesBack|ClockSchedules|SalvageOf100MB|CostsTheConnection|HangingBlock|ADayOfFaults|TwoInverters|DiskFilled|WithoutFallocate|EdgeSpin|BatchesAreLarge|OfTheFuture|SlowPoll
 
 test-386:
 	GOARCH=386 $(GO) test -short -skip '$(slow)' ./wire ./edge ./edge/registers
