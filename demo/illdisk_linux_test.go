@@ -81,6 +81,7 @@ func manager(t *testing.T) (path string, ready <-chan struct{}) {
 // The program starts on a disk that takes no spool, is killed, starts again, and when the disk is well all that it read
 // since is on the server, once. It polls all the time, and never too often.
 func TestProgramStartsOnADiskThatIsIll(t *testing.T) {
+	t.Parallel() // it mostly waits
 	home, err := simulator.NewHome(simulator.HomeOptions{Model: "SH10RT", Seed: 1, Since: time.Now().AddDate(0, 0, -2)})
 	if err != nil {
 		t.Fatal(err)
@@ -179,6 +180,7 @@ func (s *site) stored(t *testing.T, device string, made []wire.Sample) (rows int
 // A token and an authority that come after the start are used without a restart, and nothing that was read before is
 // missing.
 func TestProgramWaitsForFilesThatComeLater(t *testing.T) {
+	t.Parallel() // it mostly waits
 	home, err := simulator.NewHome(simulator.HomeOptions{Model: "SH10RT", Seed: 1, Since: time.Now().AddDate(0, 0, -2)})
 	if err != nil {
 		t.Fatal(err)

@@ -230,6 +230,7 @@ func TestKilledEdgeLosesAndDoublesNothing(t *testing.T) {
 	if testing.Short() {
 		t.Skip("SKIPPED, NOTHING IS SHOWN: takes two minutes")
 	}
+	t.Parallel() // it mostly waits
 	const edges, kills = 10, 10
 	home, err := simulator.NewHome(simulator.HomeOptions{Model: "SH10RT", Seed: 1, Since: time.Now().AddDate(0, 0, -2)})
 	if err != nil {

@@ -31,6 +31,7 @@ func TestDocumentedProxiesDeliver(t *testing.T) {
 	if testing.Short() {
 		t.Skip("SKIPPED, NOTHING IS SHOWN: takes a minute")
 	}
+	t.Parallel() // it mostly waits
 	waiting := newBacklog(t, 3000)
 	var wg sync.WaitGroup
 	for _, program := range proxyPrograms {

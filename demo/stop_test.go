@@ -42,6 +42,7 @@ func (s *site) healthPath(device string) string {
 
 // However often an edge is told to end, what it has in memory is in the spool when it has ended.
 func TestSignalsDoNotSkipTheSpool(t *testing.T) {
+	t.Parallel() // it mostly waits
 	home, err := simulator.NewHome(simulator.HomeOptions{Model: "SH10RT", Seed: 1, Since: time.Now().AddDate(0, 0, -2)})
 	if err != nil {
 		t.Fatal(err)
