@@ -240,9 +240,13 @@ func (s *Spool) measure() {
 
 // slim keeps the pages of a large file that were read out of our memory: a drain reads all of them once.
 func (s *Spool) slim() {
-	if size := s.Room().Size; s.db != nil && size > slimFrom && now().Sub(s.room.slimmed) > slimEach {
-		s.room.slimmed = now()
-		releasePages(s.db.Info().Data, size)
+	size := s.Room().Size
+	if s.db == nil || size <= slimFrom || now().Sub(s.room.slimmed) <= slimEach {
+		return
+	}
+	s.room.slimmed = now()
+	if info, err := s.file.Stat(); err == nil { // what lies behind the mapping is not ours to release
+		releasePages(s.db.Info().Data, min(size, info.Size()))
 	}
 }
 
