@@ -86,7 +86,7 @@ func (u *Uploader) aside(seq uint64) bool {
 }
 
 // trial returns what is to be tried apart now, if the budget allows it: first a suspect whose rest is over, then a sample
-// of the future, then the next part of a batch that was refused.
+// of the future, then one that was too large for what is between, then the next part of a batch that was refused.
 func (u *Uploader) trial() (b batch, err error) {
 	p := &u.poison
 	if len(p.suspects) == 0 && len(p.hunt) == 0 && len(p.future.seqs) == 0 && len(u.oversize.seqs) == 0 || now().Sub(p.spent[p.trial]) < time.Minute {

@@ -123,8 +123,8 @@ func newEdge(c Config, turn *turn, host Host, version string, log *slog.Logger) 
 }
 
 // Run is the edge as a service: it runs until ctx ends and leaves every spool closed and whole. The service manager, if
-// there is one, is told that it is ready when the spools are open, or when a disk that is ill is waited for: that, and whether the
-// inverters answer, is in its status.
+// there is one, is told that it is ready when the spools are open, or when a disk that is ill is waited for: that, and
+// whether the inverters answer, is in its status.
 func Run(ctx context.Context, c Config, version string, log *slog.Logger) error {
 	if err := c.Validate(); err != nil {
 		return err

@@ -226,7 +226,9 @@ func (u *Uploader) send(ctx context.Context, b batch) error {
 		if b.probe {
 			u.vouch(records[0].Sample.DeviceID)
 		}
-		u.provedAt = now()
+		if len(receipt.Rejected) < sent { // one that refuses all proves nothing
+			u.provedAt = now()
+		}
 		if err := u.settle(records, receipt); err != nil {
 			return err
 		}
