@@ -43,6 +43,10 @@ command sunspool completion fish | source`, "fish -i"},
 	} {
 		t.Run(shell.name, func(t *testing.T) {
 			services.Need(t, shell.name, shell.name)
+			// Where this is missing, fish makes it in the background, and may still write when its shell has ended.
+			if err := os.MkdirAll(filepath.Join(dir, ".local/share/fish/generated_completions"), 0o700); err != nil {
+				t.Fatal(err)
+			}
 			rc := filepath.Join(dir, shell.rc)
 			if err := os.MkdirAll(filepath.Dir(rc), 0o700); err != nil {
 				t.Fatal(err)

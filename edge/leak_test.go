@@ -91,6 +91,7 @@ func (w *week) ServeHTTP(out http.ResponseWriter, r *http.Request) {
 	if z, err := gzip.NewReader(r.Body); err == nil {
 		json.NewDecoder(z).Decode(&b)
 	}
+	io.Copy(io.Discard, r.Body) // net/http notices that a caller has left once the body is read
 	switch trouble {
 	case "busy":
 		out.WriteHeader(http.StatusServiceUnavailable)
