@@ -17,6 +17,9 @@ const (
 	CodeSampleCount = "sample_count_invalid"
 )
 
+// CodeTooDense refuses a sample of a device that has sent very many for the same five minutes.
+const CodeTooDense = "too_dense"
+
 // The window of times that a server stores: no inverter with this interface is older, no honest clock further ahead.
 var Oldest = time.Date(2010, 1, 1, 0, 0, 0, 0, time.UTC)
 

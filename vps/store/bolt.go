@@ -17,7 +17,7 @@ import (
 // Bolt keeps samples in one file on the local disk. Exactly one process holds the file.
 //
 //	devices / DEVICE / samples     time in ms              -> packed sample without device and time, checksum
-//	                   base        start of 5 min (UTC)    -> rollup of the samples in it, checksum
+//	                   base        start of 5 min (UTC)    -> rollup of the samples in it, checksum; it may be pending
 //	                   hours       start of the UTC hour   -> rollup of the base rows in it, checksum
 //	                   watches     start of 4 h (UTC)      -> rollup of the hours in it, checksum
 //	                   days        start of the UTC day    -> rollup of the watches in it, checksum
@@ -46,9 +46,14 @@ type Bolt struct {
 	recounting sync.Mutex
 	recounted  string // the devices before this one are counted by today's rules
 
+	repairs *repairs
+	mending sync.WaitGroup // of the repairs
+
 	// Of the writer alone.
-	suspect bool // the last commit failed: what the file seems to hold may not be on the disk
-	stuck   bool // a transaction could not be ended, bbolt's lock is lost for ever
+	waiting waiting[*write]
+	pended  []spanKey // base rows that the transaction left pending
+	suspect bool      // the last commit failed: what the file seems to hold may not be on the disk
+	stuck   bool      // a transaction could not be ended, bbolt's lock is lost for ever
 }
 
 // OpenBolt opens the store in the file at path, or creates it with its directory. Errors that an operator must act on
@@ -62,9 +67,10 @@ func OpenBolt(path string) (*Bolt, error) {
 		return nil, err
 	}
 	b := &Bolt{
-		path: path, db: db, writes: make(chan *write), closing: make(chan struct{}), done: make(chan struct{}),
+		path: path, db: db, writes: make(chan *write), closing: make(chan struct{}), done: make(chan struct{}), repairs: newRepairs(),
 	}
 	go b.writer()
+	b.mending.Go(func() { b.repairs.run(b.closing, b.repair) })
 	return b, nil
 }
 
@@ -228,6 +234,7 @@ func (b *Bolt) Check(ctx context.Context) error {
 func (b *Bolt) Close() error {
 	b.once.Do(func() { close(b.closing) })
 	<-b.done
+	b.mending.Wait()
 	return nil
 }
 
@@ -247,6 +254,7 @@ func (b *Bolt) do(ctx context.Context, w *write) error {
 	case err := <-w.done:
 		return err
 	case <-ctx.Done():
+		w.left.Store(true)
 		return context.Cause(ctx)
 	}
 }

@@ -23,7 +23,8 @@ var (
 
 // device is the data of one device inside a transaction.
 type device struct {
-	store  *Bolt // counts the damage
+	store  *Bolt // counts the damage, and notes what is pending
+	name   string
 	root   *bolt.Bucket
 	levels [levels]*bolt.Bucket
 	powers bool // rollups are read without their counters
@@ -31,7 +32,7 @@ type device struct {
 
 // device returns the data of the device of that name, false if it never had a sample.
 func (b *Bolt) device(tx *bolt.Tx, name string) (d device, ok bool) {
-	d.store, d.root = b, tx.Bucket(devicesBucket).Bucket([]byte(name))
+	d.store, d.name, d.root = b, name, tx.Bucket(devicesBucket).Bucket([]byte(name))
 	if d.root == nil {
 		return d, false
 	}
@@ -45,7 +46,7 @@ func (b *Bolt) device(tx *bolt.Tx, name string) (d device, ok bool) {
 
 // createDevice returns the data of the device of that name, for writing.
 func (b *Bolt) createDevice(tx *bolt.Tx, name string) (d device, err error) {
-	d.store = b
+	d.store, d.name = b, name
 	all := tx.Bucket(devicesBucket)
 	if d.root = all.Bucket([]byte(name)); d.root == nil {
 		if d.root, err = all.CreateBucket([]byte(name)); err != nil {
@@ -89,12 +90,21 @@ func (d device) extent() (first, last int64, ok bool) {
 	if k == nil {
 		return 0, 0, false
 	}
-	first = d.rollup(dayLevel, k, v).First
+	first = d.seen(dayLevel, k, v).First
 	k, v = days.Last()
-	return first, d.rollup(dayLevel, k, v).Last, true
+	return first, d.seen(dayLevel, k, v).Last, true
 }
 
-// rollup returns what a row of that level says, computed from the rows below it when it is damaged.
+// seen returns the number and the times of the samples of a row.
+func (d device) seen(level int, k, v []byte) energy.Pending {
+	if p, ok := pendingIn(k, v); ok {
+		return p
+	}
+	r := d.rollup(level, k, v)
+	return r.Pending()
+}
+
+// rollup returns what a row of that level says, computed from the rows below it when it is pending or damaged.
 func (d device) rollup(level int, k, v []byte) (r energy.Rollup) {
 	d.read(&r, level, k, v)
 	return r
@@ -109,7 +119,11 @@ func (d device) read(r *energy.Rollup, level int, k, v []byte) {
 	if payload, ok := unseal(k, v); ok && read(payload) {
 		return
 	}
-	d.store.damaged.Add(1)
+	if _, pending := pendingIn(k, v); !pending {
+		d.store.damaged.Add(1)
+	} else if level == baseLevel {
+		d.store.repairs.note(spanKey{d.name, ms(k)})
+	}
 	*r = d.derived(level, ms(k))
 }
 

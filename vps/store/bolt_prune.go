@@ -48,11 +48,19 @@ func (b *Bolt) hasBefore(ctx context.Context, name string, before int64) (has bo
 
 // pruneBefore deletes some of the samples before w.prune. Where it stops inside a base row, that row has lost samples
 // too: what the rollup says of it stays.
-func (d device) pruneBefore(w *write) error {
+func (d device) pruneBefore(w *write, bases changes) error {
 	c := d.levels[samplesLevel].Cursor()
 	end := int64(0)
 	for k, _ := c.First(); k != nil && ms(k) < w.prune && w.deleted < pruneAtOnce; k, _ = c.First() {
-		end = spanOf(baseLevel, ms(k)) + spans[baseLevel]
+		if base := spanOf(baseLevel, ms(k)); base >= end {
+			end = base + spans[baseLevel]
+			if _, pending, _ := d.known(baseLevel, base); pending { // the samples are what it is computed from
+				if err := d.derive(baseLevel, base); err != nil {
+					return err
+				}
+				bases.at(base)
+			}
+		}
 		if err := c.Delete(); err != nil {
 			return err
 		}
@@ -73,20 +81,18 @@ func (d device) pruned() int64 {
 	return ms(payload)
 }
 
-// lostSamples reports whether a base row counts more samples than are stored in its span.
+// lostSamples reports whether samples of a base row were pruned: the first of them is gone then, because the oldest go first.
 func (d device) lostSamples(start int64) bool {
 	k := key(start)
 	v := d.levels[baseLevel].Get(k)
 	if v == nil {
 		return false
 	}
-	r, stored := d.rollup(baseLevel, k, v), int64(0)
-	d.samples(start, start+spans[baseLevel], func(*wire.Sample) bool { stored++; return true })
-	return r.Rows > stored
+	return d.levels[samplesLevel].Get(key(d.seen(baseLevel, k, v).First)) == nil
 }
 
 // count adds late rows to the rollups of base rows whose samples are gone, if they are before or after all of those.
-func (d device) count(w *write, late []row, bases map[int64]bool) error {
+func (d device) count(w *write, late []row, bases changes) error {
 	slices.SortFunc(late, func(a, b row) int { return cmp.Compare(a.ms, b.ms) })
 	for len(late) > 0 {
 		start := spanOf(baseLevel, late[0].ms)
@@ -101,7 +107,7 @@ func (d device) count(w *write, late []row, bases map[int64]bool) error {
 		if late = late[n:]; new > 0 {
 			w.new += new
 			w.greatestW = max(w.greatestW, greatestW)
-			bases[start] = false // its rollup is written, those above are not
+			bases.at(start) // its rollup is written, those above are not
 		}
 	}
 	return nil

@@ -73,20 +73,19 @@ func (d device) countDay(ctx context.Context, into *dayCount) error {
 }
 
 // putCount stores a day that was counted anew, and that it is. The rows above are left to the caller, by bases.
-func (d device) putCount(c *dayCount, bases map[int64]bool) error {
-	replaced := map[int64]*energy.Rollup{} // the cursor of rows must not meet what is written
-	d.rows(baseLevel, c.start, c.start+spans[dayLevel], func(start int64, stored *energy.Rollup) bool {
-		if r := c.replacement(start, stored); r != nil {
-			replaced[start] = r
+func (d device) putCount(c *dayCount, bases changes) error {
+	for start := range c.bases {
+		k := key(start)
+		v := d.levels[baseLevel].Get(k)
+		if _, pending := pendingIn(k, v); v == nil || pending { // of today's rules when it is computed
+			continue
 		}
-		return true
-	})
-	for start, r := range replaced {
-		if err := d.putRollup(baseLevel, start, r); err != nil {
-			return err
-		}
-		if _, new := bases[start]; !new { // a new row of the same transaction, which is not in r, has it derived
-			bases[start] = false
+		stored := d.rollup(baseLevel, k, v)
+		if r := c.replacement(start, &stored); r != nil {
+			if err := d.putRollup(baseLevel, start, r); err != nil {
+				return err
+			}
+			bases.at(start)
 		}
 	}
 	if err := d.raiseGreatest(c.greatestW); err != nil {

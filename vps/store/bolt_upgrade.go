@@ -3,6 +3,7 @@ package store
 import (
 	"encoding/json"
 	"fmt"
+	"math"
 	"strconv"
 	"time"
 
@@ -87,7 +88,7 @@ func (b *Bolt) deriveDays(tx *bolt.Tx, name string, from int64) (next int64, err
 	if err != nil {
 		return 0, err
 	}
-	bases := map[int64]bool{}
+	bases := changes{}
 	k, _ := d.levels[samplesLevel].Cursor().Seek(key(from))
 	if k == nil {
 		return -1, nil
@@ -95,7 +96,7 @@ func (b *Bolt) deriveDays(tx *bolt.Tx, name string, from int64) (next int64, err
 	c := d.levels[samplesLevel].Cursor()
 	next = spanOf(dayLevel, ms(k)) + 31*24*time.Hour.Milliseconds()
 	for k, _ := c.Seek(k); k != nil && ms(k) < next; k, _ = c.Seek(key(spanOf(baseLevel, ms(k)) + spans[baseLevel])) {
-		bases[spanOf(baseLevel, ms(k))] = true
+		bases.at(spanOf(baseLevel, ms(k))).anew = true
 	}
-	return next, d.deriveAll(bases)
+	return next, d.deriveAll(bases, math.MaxInt64)
 }

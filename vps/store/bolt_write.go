@@ -2,12 +2,13 @@ package store
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
 	"runtime/debug"
 	"slices"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -17,9 +18,6 @@ import (
 	"sunspool/vps/energy"
 	"sunspool/wire"
 )
-
-// groupRows ends a group: bbolt keeps the new rows of a transaction in slices, and a long one is slow to insert into.
-const groupRows = 4096
 
 // write is one call that waits for its commit.
 type write struct {
@@ -31,8 +29,13 @@ type write struct {
 	check  bool       // only be durable
 	done   chan error // of capacity 1: the caller may be gone
 
+	repaired []repaired
+	left     atomic.Bool // the caller is gone, and nothing was done yet
+
 	new, conflicts, deleted int // belong to the writer until done
 	greatestW               float64
+	mended                  bool  // something of repaired is stored
+	refused                 error // why nothing is
 }
 
 type row struct {
@@ -66,38 +69,12 @@ func (w *write) inserted(err error) int {
 	return w.new
 }
 
-// writer commits what waits, until Close.
-func (b *Bolt) writer() {
-	defer close(b.done)
-	for {
-		select {
-		case <-b.closing:
-			b.replace(func() (*bolt.DB, error) { return nil, ErrClosed })
-			return
-		case w := <-b.writes:
-			b.commit(b.group(w))
-		}
-	}
-}
-
-// group returns first and the other writes that wait.
-func (b *Bolt) group(first *write) []*write {
-	group, rows := []*write{first}, len(first.rows)
-	for rows < groupRows {
-		select {
-		case w := <-b.writes:
-			group = append(group, w)
-			rows += len(w.rows)
-		default:
-			return group
-		}
-	}
-	return group
-}
-
 // commit stores the group in one transaction, or, when a damaged page is in the way, each for itself, so that the damage
 // of one device does not stop the others.
 func (b *Bolt) commit(group []*write) {
+	if len(group) == 0 {
+		return
+	}
 	err := b.try(group)
 	if isDamage(err) && len(group) > 1 {
 		for _, w := range group {
@@ -109,7 +86,10 @@ func (b *Bolt) commit(group []*write) {
 		if err == nil {
 			b.conflicts.Add(uint64(w.conflicts))
 		}
-		w.done <- err
+		w.done <- cmp.Or(err, w.refused)
+	}
+	if err == nil {
+		b.repairs.note(b.pended...)
 	}
 }
 
@@ -142,8 +122,9 @@ func (b *Bolt) try(group []*write) error {
 
 func (b *Bolt) transact(group []*write) (err error) {
 	for _, w := range group {
-		w.new, w.conflicts, w.deleted, w.greatestW = 0, 0, 0, 0
+		w.new, w.conflicts, w.deleted, w.greatestW, w.mended, w.refused = 0, 0, 0, 0, false, nil
 	}
+	b.pended = b.pended[:0]
 	defer recoverDamage(b.path, &err)()
 	tx, err := b.db.Begin(true)
 	if err != nil {
@@ -166,7 +147,7 @@ func (b *Bolt) transact(group []*write) (err error) {
 
 // apply does the writes and then computes every rollup that a new row falls into, once for the whole group.
 func (b *Bolt) apply(tx *bolt.Tx, group []*write) (changed bool, err error) {
-	touched := map[string]map[int64]bool{} // device, start of base row
+	touched := map[string]changes{} // by device
 	for _, w := range group {
 		if w.check {
 			changed = true
@@ -181,27 +162,27 @@ func (b *Bolt) apply(tx *bolt.Tx, group []*write) (changed bool, err error) {
 		}
 		bases := touched[w.device]
 		if bases == nil {
-			bases = map[int64]bool{}
+			bases = changes{}
 			touched[w.device] = bases
 		}
 		if err := d.write(w, bases); err != nil {
 			return false, err
 		}
-		changed = changed || w.new > 0 || w.deleted > 0 || w.about != nil || w.count != nil
+		changed = changed || w.new > 0 || w.deleted > 0 || w.about != nil || w.count != nil || w.mended
 	}
 	for name, bases := range touched {
 		if len(bases) == 0 {
 			continue
 		}
 		d, _ := b.device(tx, name)
-		if err := d.deriveAll(bases); err != nil {
+		if err := d.deriveAll(bases, recountRoom(bases.rows())); err != nil {
 			return false, err
 		}
 	}
 	return changed, nil
 }
 
-func (d device) write(w *write, bases map[int64]bool) error {
+func (d device) write(w *write, bases changes) error {
 	switch {
 	case w.about != nil:
 		text, err := json.Marshal(w.about)
@@ -210,22 +191,35 @@ func (d device) write(w *write, bases map[int64]bool) error {
 		}
 		return d.root.Put(aboutKey, seal(aboutKey, text))
 	case w.prune > 0:
-		return d.pruneBefore(w)
+		return d.pruneBefore(w, bases)
 	case w.count != nil:
 		return d.putCount(w.count, bases)
+	case w.repaired != nil:
+		return d.putRepaired(w, bases)
 	}
 	return d.put(w, bases)
 }
 
-// put stores the rows of w whose keys are new and adds their base rows, which are to be derived.
-func (d device) put(w *write, bases map[int64]bool) error {
+// put stores the rows of w whose keys are new and adds them to their base rows, which are to be derived; or none of them, if
+// some are too many.
+func (d device) put(w *write, bases changes) error {
+	if dense := d.tooDense(w, bases); len(dense) > 0 {
+		w.refused = &TooDense{dense}
+		return nil
+	}
 	pruned := d.pruned()
+	lost := map[int64]bool{}
 	var late []row
 	for _, r := range w.rows {
 		base := spanOf(baseLevel, r.ms)
-		if base < pruned && d.lostSamples(base) {
-			late = append(late, r)
-			continue
+		if base < pruned {
+			if _, known := lost[base]; !known {
+				lost[base] = d.lostSamples(base)
+			}
+			if lost[base] {
+				late = append(late, r)
+				continue
+			}
 		}
 		k := key(r.ms)
 		if v := d.levels[samplesLevel].Get(k); v != nil {
@@ -236,13 +230,15 @@ func (d device) put(w *write, bases map[int64]bool) error {
 				continue
 			}
 			d.store.damaged.Add(1)
+			bases.at(base).anew = true // its rollup may count what was there
 		}
 		if err := d.levels[samplesLevel].Put(k, r.value); err != nil {
 			return err
 		}
 		w.new++
 		w.greatestW = max(w.greatestW, r.greatestW)
-		bases[base] = true
+		change := bases.at(base)
+		change.rows = append(change.rows, r)
 	}
 	if err := d.count(w, late, bases); err != nil {
 		return err
@@ -262,27 +258,6 @@ func samePacked(stored, sent []byte) bool {
 	}
 	a.Interval, b.Interval = 0, 0
 	return bytes.Equal(a.AppendPacked(nil), b.AppendPacked(nil))
-}
-
-// deriveAll computes the given base rows anew, and the rows above them. A base row of which the rollup is all that is
-// left has its new rollup already.
-func (d device) deriveAll(bases map[int64]bool) error {
-	touched := bases
-	for level := baseLevel; level < levels; level++ {
-		above := map[int64]bool{}
-		for _, start := range slices.Sorted(maps.Keys(touched)) {
-			if level > baseLevel || touched[start] {
-				if err := d.derive(level, start); err != nil {
-					return err
-				}
-			}
-			if level+1 < levels {
-				above[spanOf(level+1, start)] = true
-			}
-		}
-		touched = above
-	}
-	return nil
 }
 
 // reopen closes the file and opens it again. What the page cache believes to have written is dropped first, and the next

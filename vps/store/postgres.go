@@ -32,6 +32,7 @@ import (
 type Postgres struct {
 	log     *slog.Logger
 	queues  []chan *insertion // one for each writer
+	repairs *repairs
 	stop    context.CancelFunc
 	closing chan struct{} // closed by Close
 	once    sync.Once
@@ -102,6 +103,7 @@ func (p *Postgres) Insert(ctx context.Context, device string, samples []wire.Sam
 		}
 		return w.new, nil
 	case <-ctx.Done():
+		w.left.Store(true)
 		return 0, context.Cause(ctx)
 	}
 }

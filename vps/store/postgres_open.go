@@ -54,7 +54,7 @@ func OpenPostgres(o PostgresOptions) (*Postgres, error) {
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	p := &Postgres{
-		log: o.Log, stop: stop, callTime: o.CallTime, closing: make(chan struct{}), gone: make(chan *pools, 1),
+		log: o.Log, stop: stop, callTime: o.CallTime, closing: make(chan struct{}), gone: make(chan *pools, 1), repairs: newRepairs(),
 		away: unavailable("database", errors.New("not connected yet")),
 	}
 	for range o.Writers {
@@ -62,6 +62,7 @@ func OpenPostgres(o PostgresOptions) (*Postgres, error) {
 		p.queues = append(p.queues, queue)
 		p.running.Go(func() { p.write(queue) })
 	}
+	p.running.Go(func() { p.repairs.run(p.closing, p.repair) })
 	first := make(chan error)
 	opening, opened := context.WithTimeout(ctx, connectTime)
 	defer opened()

@@ -29,7 +29,8 @@ func (p *Postgres) gather(ctx context.Context, q Query, around bool) (g *gathere
 		return nil, err
 	}
 	err = p.read(ctx, "periods", func(ctx context.Context, db querier) error {
-		r := periodsReader{ctx: ctx, db: db, q: q, repaired: map[rollupKey]energy.Rollup{}, powers: !around}
+		r := periodsReader{ctx: ctx, db: db, q: q, repaired: map[rollupKey]energy.Rollup{}, powers: !around,
+			met: func(start int64) { p.repairs.note(spanKey{q.Device, start}) }}
 		g, err = r.gather(around)
 		return err
 	})
@@ -41,8 +42,9 @@ type periodsReader struct {
 	ctx      context.Context
 	db       querier
 	q        Query
-	repaired map[rollupKey]energy.Rollup // rows of another version
+	repaired map[rollupKey]energy.Rollup // rows that are pending or of another version
 	powers   bool                        // rollups are read without their counters
+	met      func(start int64)           // is called with base rows that are pending
 }
 
 // rollupKey names a row of the rollups of one device.
@@ -86,7 +88,7 @@ func (r *periodsReader) inScope(s scope) (*gatherer, error) {
 			return g, nil
 		}
 		for _, k := range broken { // inserts replace them one by one
-			if r.repaired[k], err = derive(r.ctx, r.db, r.q.Device, k.level, k.start); err != nil {
+			if r.repaired[k], err = derive(r.ctx, r.db, r.q.Device, k.level, k.start, r.met); err != nil {
 				return nil, err
 			}
 		}
@@ -118,8 +120,12 @@ func (r *periodsReader) rows(all []stretch, g *gatherer) (broken []rollupKey, er
 		if err := scanRollups(rows, r.powers, func(n int, start int64, row *energy.Rollup, whole bool) {
 			if !whole {
 				k := rollupKey{some[n].level, start}
+				pending := row.Rows > 0
 				if *row, whole = r.repaired[k]; !whole {
 					broken = append(broken, k)
+					if pending && k.level == baseLevel {
+						r.met(start)
+					}
 				}
 			}
 			g.row(some[n].level, row)

@@ -42,6 +42,9 @@ func pruneDevice(ctx context.Context, pool *pgxpool.Pool, device string, limit i
 		if _, err := tx.Exec(ctx, lockDevices, lockKeys([]string{device})); err != nil {
 			return err
 		}
+		if err := computeBefore(ctx, tx, device, limit); err != nil { // the samples are what it is computed from
+			return err
+		}
 		var last *time.Time
 		if err := tx.QueryRow(ctx, `with gone as (
 			delete from samples where device_id = $1 and ts in

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"sunspool/vps/energy"
@@ -16,9 +17,11 @@ import (
 type insertion struct {
 	device string
 	rows   []pgRow
-	done   chan error // of capacity 1: the caller may be gone
+	done   chan error  // of capacity 1: the caller may be gone
+	left   atomic.Bool // the caller is gone, and nothing was done yet
 
-	new int // belongs to the writer until done
+	new   int   // belongs to the writer until done
+	dense []int // so do the indexes of rows that are too many
 }
 
 // pgRow is a sample on its way into the database. Its sample has the time of the key, in whole milliseconds.
@@ -28,6 +31,7 @@ type pgRow struct {
 	sample *wire.Sample
 	values *string // JSON
 	owner  *insertion
+	index  int // in its rows
 
 	greatestW float64 // see energy.GreatestW
 }
@@ -45,7 +49,7 @@ func newInsertion(device string, samples []wire.Sample) (*insertion, error) {
 	samples = slices.Clone(samples)
 	for i := range samples {
 		s := &samples[i]
-		r := pgRow{device: device, ms: s.Time.UnixMilli(), sample: s, owner: w, greatestW: energy.GreatestW(s)}
+		r := pgRow{device: device, ms: s.Time.UnixMilli(), sample: s, owner: w, index: i, greatestW: energy.GreatestW(s)}
 		if r.ms > lastMS {
 			return nil, fmt.Errorf("sample %d of device %q: %w", i, device,
 				&wire.Invalid{Field: "ts", Code: wire.CodeInFuture, Detail: "is after the year 9999"})
@@ -65,27 +69,48 @@ func newInsertion(device string, samples []wire.Sample) (*insertion, error) {
 
 // write commits what waits in a queue, until Close.
 func (p *Postgres) write(queue <-chan *insertion) {
+	var waits waiting[*insertion]
 	for {
+		if waits.empty() {
+			select {
+			case <-p.closing:
+				return
+			case w := <-queue:
+				waits.add(w.device, w.cost(), w)
+			}
+		}
 		select {
 		case <-p.closing:
+			for !waits.empty() {
+				for _, w := range waits.take() {
+					w.done <- ErrClosed
+				}
+			}
 			return
-		case w := <-queue:
-			p.commit(takeAll(w, queue))
+		default:
+			p.commit(takeGroup(&waits, queue))
 		}
 	}
 }
 
-// takeAll returns first and the other insertions that wait, up to some size.
-func takeAll(first *insertion, queue <-chan *insertion) []*insertion {
-	all, rows := []*insertion{first}, len(first.rows)
-	for rows < groupRows {
+// takeGroup returns the next of the insertions that wait, but for those whose callers are gone.
+func takeGroup(waits *waiting[*insertion], queue <-chan *insertion) []*insertion {
+	for {
 		select {
 		case w := <-queue:
-			all = append(all, w)
-			rows += len(w.rows)
+			waits.add(w.device, w.cost(), w)
 		default:
-			return all
+			return slices.DeleteFunc(waits.take(), func(w *insertion) bool { return w.left.Load() })
 		}
 	}
-	return all
+}
+
+func (w *insertion) cost() int {
+	return max(1, costOf(func(yield func(int64) bool) {
+		for i := range w.rows {
+			if !yield(w.rows[i].ms) {
+				return
+			}
+		}
+	}))
 }

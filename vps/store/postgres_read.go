@@ -51,7 +51,7 @@ var selectStretches = `select s.n - 1, r.* ` + stretches + `
 	order by ts offset 0) r order by s.n, r.ts`
 
 // scanRollups calls yield with each rollup and the index of its stretch. One that was packed by another version of this
-// program is not whole. Yield must not keep its pointer: the next row is in the same place.
+// program is not whole, nor is one that is pending: of that, the number and the times of samples are known. Yield must not keep its pointer: the next row is in the same place.
 func scanRollups(rows pgx.Rows, powers bool, yield func(n int, start int64, r *energy.Rollup, whole bool)) error {
 	defer rows.Close()
 	var n int
@@ -68,7 +68,8 @@ func scanRollups(rows pgx.Rows, powers bool, yield func(n int, start int64, r *e
 		}
 		whole := read(packed)
 		if !whole {
-			r = energy.Rollup{}
+			p, _ := energy.ReadPending(packed)
+			r = energy.Rollup{Rows: p.Rows, First: p.First, Last: p.Last}
 		}
 		yield(n, start.UnixMilli(), &r, whole)
 	}
@@ -114,7 +115,7 @@ func extent(ctx context.Context, db querier, device string) (first, last int64, 
 		first, last = min(first, r.First), max(last, r.Last)
 	}
 	err = scanRollups(rows, false, func(_ int, start int64, r *energy.Rollup, whole bool) {
-		if !whole {
+		if !whole && r.Rows == 0 {
 			broken = append(broken, start)
 		}
 		widen(r)
@@ -122,15 +123,15 @@ func extent(ctx context.Context, db querier, device string) (first, last int64, 
 	for _, start := range broken {
 		if err == nil {
 			var r energy.Rollup
-			r, err = derive(ctx, db, device, dayLevel, start)
+			r, err = derive(ctx, db, device, dayLevel, start, nil)
 			widen(&r)
 		}
 	}
 	return first, last, ok, err
 }
 
-// derive computes a row from the rows below it.
-func derive(ctx context.Context, db querier, device string, level int, start int64) (r energy.Rollup, err error) {
+// derive computes a row from the rows below it. It calls met, if that is not nil, with the base rows that are pending.
+func derive(ctx context.Context, db querier, device string, level int, start int64, met func(start int64)) (r energy.Rollup, err error) {
 	below := []deviceStretch{{device, stretch{level - 1, start, start + spans[level]}}}
 	if level == baseLevel {
 		err = readStretches(ctx, db, below, func(_ int, s *wire.Sample) { r.Add(s) })
@@ -155,7 +156,10 @@ func derive(ctx context.Context, db querier, device string, level int, start int
 	for i := range all {
 		row := &all[i]
 		if !row.whole {
-			if row.Rollup, err = derive(ctx, db, device, level-1, row.start); err != nil {
+			if met != nil && level == hourLevel && row.Rows > 0 {
+				met(row.start)
+			}
+			if row.Rollup, err = derive(ctx, db, device, level-1, row.start, met); err != nil {
 				return r, err
 			}
 		}
@@ -196,9 +200,8 @@ func readDevices(ctx context.Context, db querier) (all []Device, err error) {
 			d.Last = fromMS(last.UnixMilli())
 		}
 		if start != nil {
-			var r energy.Rollup
-			if r.Read(packed) {
-				d.First = fromMS(r.First)
+			if p, _, ok := known(packed); ok {
+				d.First = fromMS(p.First)
 			} else {
 				broken = append(broken, day{len(all), start.UnixMilli()})
 			}
@@ -209,7 +212,7 @@ func readDevices(ctx context.Context, db querier) (all []Device, err error) {
 		return nil, err
 	}
 	for _, b := range broken {
-		r, err := derive(ctx, db, all[b.of].ID, dayLevel, b.start)
+		r, err := derive(ctx, db, all[b.of].ID, dayLevel, b.start, nil)
 		if err != nil {
 			return nil, err
 		}

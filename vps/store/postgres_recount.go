@@ -142,7 +142,7 @@ func replaceDay(ctx context.Context, tx pgx.Tx, device string, c *dayCount) erro
 	}
 	for start := range c.bases {
 		k := groupKey{device, baseLevel, start}
-		if stored := g.rollups[k]; stored == nil || stored.broken {
+		if stored := g.rollups[k]; stored == nil || stored.broken || stored.pending {
 			continue
 		}
 		if r := c.replacement(start, &g.rollups[k].Rollup); r != nil {

@@ -22,6 +22,7 @@ type groupKey struct {
 type groupRollup struct {
 	energy.Rollup
 	broken  bool // packed by another version: what it says must be derived
+	pending bool // see energy.Pending: it has the number and the times of the samples alone
 	changed bool // to be written
 }
 
@@ -58,12 +59,12 @@ func spansAbove(rows []pgRow) (all []deviceStretch) {
 
 func (g *group) scanRollups(rows pgx.Rows) error {
 	return scanRollups(rows, false, func(n int, start int64, r *energy.Rollup, whole bool) {
-		g.rollups[groupKey{g.spans[n].device, g.spans[n].level, start}] = &groupRollup{Rollup: *r, broken: !whole}
+		g.rollups[groupKey{g.spans[n].device, g.spans[n].level, start}] = &groupRollup{Rollup: *r, broken: !whole && r.Rows == 0, pending: !whole && r.Rows > 0}
 	})
 }
 
-// takeHeld stores the rows that begin held back. A base row of a pruned device that counts more samples than are stored
-// has lost some: then a row is only counted. All others are inserted like any.
+// takeHeld stores the rows that begin held back. A base row of a pruned device of which the first sample is gone has lost
+// some: then a row is only counted. All others are inserted like any.
 func (g *group) takeHeld(ctx context.Context, conn *pgx.Conn) error {
 	var held []pgRow
 	bases := map[groupKey][]*pgRow{}
@@ -92,7 +93,11 @@ func (g *group) takeHeld(ctx context.Context, conn *pgx.Conn) error {
 			late[i] = r.sample
 		}
 		into := g.rollups[k]
-		for _, i := range addLate(&into.Rollup, late) {
+		added := addLate(&into.Rollup, late)
+		for n, i := range added {
+			if int64(len(added)-n) <= into.Rows-MostInSpan {
+				rows[i].owner.dense = append(rows[i].owner.dense, rows[i].index)
+			}
 			rows[i].owner.new++
 			g.saw(rows[i])
 			into.changed = true
@@ -121,12 +126,12 @@ func (g *group) takeHeld(ctx context.Context, conn *pgx.Conn) error {
 	return nil
 }
 
-// lostSamples returns which of the base rows count more samples than are stored.
+// lostSamples returns of which of the base rows samples were pruned: the first of them, because the oldest go first.
 func (g *group) lostSamples(ctx context.Context, conn *pgx.Conn, bases map[groupKey][]*pgRow) (map[groupKey]bool, error) {
 	var ask []deviceStretch
 	for k := range bases {
 		if r := g.rollups[k]; k.start < g.pruned[k.device] && r != nil && !r.broken {
-			ask = append(ask, deviceStretch{k.device, stretch{samplesLevel, k.start, k.start + spans[baseLevel]}})
+			ask = append(ask, deviceStretch{k.device, stretch{samplesLevel, r.First, r.First + 1}})
 		}
 	}
 	lost := map[groupKey]bool{}
@@ -138,17 +143,16 @@ func (g *group) lostSamples(ctx context.Context, conn *pgx.Conn, bases map[group
 	var n int
 	var stored int64
 	_, err = pgx.ForEachRow(rows, []any{&n, &stored}, func() error {
-		k := groupKey{ask[n].device, baseLevel, ask[n].from}
-		lost[k] = g.rollups[k].Rows > stored
+		lost[groupKey{ask[n].device, baseLevel, spanOf(baseLevel, ask[n].from)}] = stored == 0
 		return nil
 	})
 	return lost, err
 }
 
 // deriveAll computes every rollup that a new sample falls into. A base row whose new samples are all later than what it
-// has takes them as they are; the others, and those of an earlier version, are computed anew from what is stored.
+// has takes them as they are; of the others, those that recounts returns are computed anew from what is stored.
 func (g *group) deriveAll(ctx context.Context, conn *pgx.Conn) error {
-	var anew []deviceStretch
+	var anew, late []groupKey
 	for k, rows := range g.touched {
 		r := g.rollups[k]
 		switch {
@@ -157,9 +161,11 @@ func (g *group) deriveAll(ctx context.Context, conn *pgx.Conn) error {
 		case r == nil:
 			r = &groupRollup{}
 			g.rollups[k] = r
-		case r.broken || r.Old || rows[0].ms <= r.Last:
-			*r = groupRollup{changed: true}
-			anew = append(anew, deviceStretch{k.device, stretch{samplesLevel, k.start, k.start + spans[baseLevel]}})
+		case r.broken:
+			anew = append(anew, k)
+			continue
+		case r.pending || r.Old || rows[0].ms <= r.Last:
+			late = append(late, k)
 			continue
 		}
 		r.changed = true
@@ -167,12 +173,8 @@ func (g *group) deriveAll(ctx context.Context, conn *pgx.Conn) error {
 			r.Add(row.sample)
 		}
 	}
-	if len(anew) > 0 {
-		if err := readStretches(ctx, conn, anew, func(n int, s *wire.Sample) {
-			g.rollups[groupKey{anew[n].device, baseLevel, anew[n].from}].Add(s)
-		}); err != nil {
-			return err
-		}
+	if err := g.recount(ctx, conn, append(anew, g.recounts(late)...)); err != nil {
+		return err
 	}
 	if len(g.touched) == 0 {
 		return nil
@@ -184,13 +186,26 @@ func (g *group) deriveAll(ctx context.Context, conn *pgx.Conn) error {
 	return nil
 }
 
+// recount computes base rows from all their samples.
+func (g *group) recount(ctx context.Context, conn *pgx.Conn, bases []groupKey) error {
+	if len(bases) == 0 {
+		return nil
+	}
+	var ask []deviceStretch
+	for _, k := range bases {
+		*g.rollups[k] = groupRollup{changed: true}
+		ask = append(ask, deviceStretch{k.device, stretch{samplesLevel, k.start, k.start + spans[baseLevel]}})
+	}
+	return readStretches(ctx, conn, ask, func(n int, s *wire.Sample) { g.rollups[bases[n]].Add(s) })
+}
+
 // repair computes the rollups that cannot be read.
 func (g *group) repair(ctx context.Context, conn *pgx.Conn) (err error) {
 	for k, r := range g.rollups {
 		if !r.broken {
 			continue
 		}
-		if r.Rollup, err = derive(ctx, conn, k.device, k.level, k.start); err != nil {
+		if r.Rollup, err = derive(ctx, conn, k.device, k.level, k.start, nil); err != nil {
 			return err
 		}
 		r.broken, r.changed = false, true
@@ -210,16 +225,34 @@ func (g *group) sumUp() {
 			above[groupKey{k.device, level, spanOf(level, k.start)}] = true
 		}
 		for k := range above {
-			var sum energy.Sum
-			for start := k.start; start < k.start+spans[level]; start += spans[level-1] {
-				if r := g.rollups[groupKey{k.device, level - 1, start}]; r != nil {
-					addRow(&sum, level-1, &r.Rollup)
-				}
-			}
-			g.rollups[k] = &groupRollup{Rollup: sum.Rollup(), changed: true}
+			g.rollups[k] = g.sum(k)
 		}
 		below = above
 	}
+}
+
+// sum computes a rollup from those below it. It is pending if one of them is.
+func (g *group) sum(k groupKey) *groupRollup {
+	var sum energy.Sum
+	var total energy.Pending
+	pending := false
+	for start := k.start; start < k.start+spans[k.level]; start += spans[k.level-1] {
+		r := g.rollups[groupKey{k.device, k.level - 1, start}]
+		if r == nil {
+			continue
+		}
+		total.Add(r.Pending())
+		if pending = pending || r.pending; !pending {
+			addRow(&sum, k.level-1, &r.Rollup)
+		}
+		if r.pending && k.level == hourLevel {
+			g.pended = append(g.pended, spanKey{k.device, start})
+		}
+	}
+	if pending {
+		return pendingRollup(total)
+	}
+	return &groupRollup{Rollup: sum.Rollup(), changed: true}
 }
 
 // changedRollups are the rollups to be written, the parameters of upsertRollups.
@@ -231,7 +264,7 @@ func (g *group) changedRollups() []any {
 	for k, r := range g.rollups {
 		if r.changed {
 			devices, at, starts = append(devices, k.device), append(at, int16(k.level)), append(starts, fromMS(k.start))
-			packed = append(packed, r.Append(nil))
+			packed = append(packed, r.pack())
 		}
 	}
 	return []any{devices, at, starts, packed}

@@ -20,6 +20,9 @@ import (
 // itself. What failed before COMMIT was sent cannot be stored, so it is tried once more on another connection: that is
 // how a restart of the database between two inserts goes unnoticed.
 func (p *Postgres) commit(all []*insertion) {
+	if len(all) == 0 {
+		return
+	}
 	ctx, cancel := bounded(context.Background(), p.callTime) // not one caller's: it ends for none of the others
 	defer cancel()
 	err := p.call(ctx, "insert", (*pools).forWriting, func(ctx context.Context, db querier) error {
@@ -29,6 +32,10 @@ func (p *Postgres) commit(all []*insertion) {
 		for _, w := range all {
 			p.commit([]*insertion{w})
 		}
+		return
+	}
+	if rest := answerDense(all, err); len(rest) < len(all) {
+		p.commit(rest)
 		return
 	}
 	for _, w := range all {
@@ -52,6 +59,10 @@ func (p *Postgres) insert(ctx context.Context, pool *pgxpool.Pool, all []*insert
 	if err := g.takeHeld(ctx, conn.Conn()); err != nil {
 		return err
 	}
+	if g.tooDense(all) {
+		_, err := conn.Exec(ctx, `rollback`)
+		return err
+	}
 	if err := g.deriveAll(ctx, conn.Conn()); err != nil {
 		return err
 	}
@@ -60,6 +71,7 @@ func (p *Postgres) insert(ctx context.Context, pool *pgxpool.Pool, all []*insert
 		return err
 	}
 	p.conflicts.Add(uint64(conflicts))
+	p.repairs.note(g.pended...)
 	return nil
 }
 
@@ -76,6 +88,7 @@ type group struct {
 	held    int64 // rows before this time, ms, are not inserted yet: their device may be pruned
 	rollups map[groupKey]*groupRollup
 	touched map[groupKey][]*pgRow // the new samples of base rows, ascending
+	pended  []spanKey             // base rows that stay pending
 }
 
 // newGroup sorts the rows of the insertions: in the order of the key they cost the least.
@@ -84,7 +97,7 @@ func newGroup(all []*insertion) *group {
 	n := 0
 	for _, w := range all {
 		n += len(w.rows)
-		w.new = 0
+		w.new, w.dense = 0, nil
 	}
 	g.rows = make([]pgRow, 0, n)
 	for _, w := range all {

@@ -5,7 +5,8 @@
 //
 // There is one contract and one conformance test (store_test.go); Bolt is the embedded store, Postgres the one for
 // fleets. Rollups are derived: each one that a new sample falls into is computed in the transaction that stores the
-// sample, so they are never behind, and late data needs no repair.
+// sample, or marked there as pending if it is much work; then each answer derives it until it is computed. So answers are
+// never behind, however late the data.
 package store
 
 import (
@@ -35,7 +36,12 @@ var ErrClosed = fmt.Errorf("%w: closed", ErrUnavailable)
 // values. It returns how many rows are really new. When it returns nil they are durable: a power cut right after does
 // not lose them. When it returns an error, none of them is stored, or all are (an unknown outcome); inserting them
 // again is right in both cases. A sample that wire.Validate refuses is an error that wraps *wire.Invalid, and none is
-// stored. All answers count the new rows from then on, however late they arrive.
+// stored. So is *TooDense, of a call with which the device would have more than MostInSpan samples in five minutes of the
+// clock; repetitions of what is stored are not counted. All answers count the new rows from then on, however late they
+// arrive.
+//
+// Insert costs by what it adds, whatever is stored around it, and the inserts of other devices do not wait until one device
+// has stored all that it sent.
 //
 // Latest returns the sample with the newest time, or ErrNone. Callers share what its pointers and its map refer to and
 // must not change it.

@@ -59,6 +59,11 @@ func testSamples(t *testing.T, open func(t *testing.T, dir string) Samples) {
 		{"CheckIsNoSample", checkIsNoSample},
 		{"AbsurdSampleIsRefusedWithItsBatch", absurdSampleIsRefused},
 		{"EndedContextEndsTheCall", endedContextEndsTheCall},
+		{"FiveMinutesHaveRoomForSoMany", fiveMinutesHaveRoomForSoMany},
+		{"PrunedFiveMinutesHaveRoomForSoMany", prunedFiveMinutesHaveRoomForSoMany},
+		{"ManyMayNotFillFiveMinutesTogether", func(t *testing.T, s Samples) { manyMayNotFillFiveMinutesTogether(t, s) }},
+		{"LateSamplesOfManySpansAreInTheNextAnswer", lateSamplesOfManySpansAreInTheNextAnswer},
+		{"InsertCostsByWhatItAdds", insertCostsByWhatItAdds},
 	} {
 		t.Run(c.claim, func(t *testing.T) {
 			t.Parallel()

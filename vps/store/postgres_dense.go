@@ -1,0 +1,197 @@
+package store
+
+import (
+	"cmp"
+	"context"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"sunspool/vps/energy"
+)
+
+// tooDense reports whether some insertions have rows that are too many in their five minutes, and lists these rows in
+// them. It is asked when what is new of all is known.
+func (g *group) tooDense(all []*insertion) (some bool) {
+	full := map[groupKey]bool{}
+	for k, rows := range g.touched {
+		if len(rows) > 0 && g.storedIn(k)+int64(len(rows)) > MostInSpan {
+			full[k] = true
+		}
+	}
+	if len(full) > 0 {
+		g.findDense(all, full)
+	}
+	for _, w := range all {
+		w.dense = withRepeated(w.dense, len(w.rows), func(i int) int64 { return w.rows[i].ms })
+		some = some || len(w.dense) > 0
+	}
+	return some
+}
+
+// storedIn returns how many samples a base row had before. One of another version of this program is taken as empty once, and
+// is one of this version then.
+func (g *group) storedIn(k groupKey) int64 {
+	if r := g.rollups[k]; r != nil {
+		return r.Rows
+	}
+	return 0
+}
+
+// findDense lists in each insertion those of its rows that are too many in the base rows that are full. One that has any is not
+// stored, so its others leave the room to the insertions that came after it.
+func (g *group) findDense(all []*insertion, full map[groupKey]bool) {
+	of := map[*insertion][]*pgRow{}
+	for k := range full {
+		for _, r := range g.touched[k] {
+			of[r.owner] = append(of[r.owner], r)
+		}
+	}
+	more := map[groupKey]int64{} // of the insertions before
+	for _, w := range all {
+		rows := of[w]
+		slices.SortFunc(rows, func(a, b *pgRow) int { return cmp.Compare(a.index, b.index) })
+		dense := denseIn(func(yield func(int, int64) bool) {
+			for _, r := range rows {
+				if !yield(r.index, r.ms) {
+					return
+				}
+			}
+		}, func(base int64) int64 {
+			k := groupKey{w.device, baseLevel, base}
+			return g.storedIn(k) + more[k]
+		})
+		if w.dense = append(w.dense, dense...); len(w.dense) > 0 {
+			continue
+		}
+		for _, r := range rows {
+			more[groupKey{w.device, baseLevel, spanOf(baseLevel, r.ms)}]++
+		}
+	}
+}
+
+// answerDense answers the insertions that are too dense, of which nothing is stored nor of those beside them, and returns the
+// others.
+func answerDense(all []*insertion, err error) (rest []*insertion) {
+	for _, w := range all {
+		if err == nil && len(w.dense) > 0 {
+			w.done <- &TooDense{w.dense}
+		} else {
+			rest = append(rest, w)
+		}
+	}
+	return rest
+}
+
+// recounts returns which of the base rows, whose new samples are not later than what they have, are to be computed now: the
+// smallest of each device, while there is room. The others become pending.
+func (g *group) recounts(late []groupKey) (now []groupKey) {
+	if len(late) == 0 {
+		return nil
+	}
+	room := map[string]int64{}
+	for k, rows := range g.touched {
+		if _, known := room[k.device]; !known {
+			room[k.device] = recountRoom(0)
+		}
+		room[k.device] += recountRoom(len(rows)) - recountRoom(0)
+	}
+	after := map[groupKey]energy.Pending{}
+	for _, k := range late {
+		rows, p := g.touched[k], g.rollups[k].Pending()
+		p.Add(energy.Pending{Rows: int64(len(rows)), First: rows[0].ms, Last: rows[len(rows)-1].ms})
+		after[k] = p
+	}
+	slices.SortFunc(late, func(a, b groupKey) int {
+		return cmp.Or(cmp.Compare(after[a].Rows, after[b].Rows), cmp.Compare(a.start, b.start))
+	})
+	for _, k := range late {
+		if room[k.device] -= after[k].Rows; room[k.device] >= 0 {
+			now = append(now, k)
+		} else {
+			g.rollups[k] = pendingRollup(after[k])
+		}
+	}
+	return now
+}
+
+func pendingRollup(p energy.Pending) *groupRollup {
+	return &groupRollup{Rollup: energy.Rollup{Rows: p.Rows, First: p.First, Last: p.Last}, pending: true, changed: true}
+}
+
+func (r *groupRollup) pack() []byte {
+	if r.pending {
+		return r.Pending().Append(nil)
+	}
+	return r.Append(nil)
+}
+
+// repair computes rollups of a device that are pending. Only the inserts of that device wait for it.
+func (p *Postgres) repair(device string, starts []int64) error {
+	return p.change(context.Background(), "compute pending rollups", func(ctx context.Context, db querier) error {
+		return pgx.BeginFunc(ctx, db.(*pgxpool.Pool), func(tx pgx.Tx) error {
+			if _, err := tx.Exec(ctx, lockDevices, lockKeys([]string{device})); err != nil {
+				return err
+			}
+			return computePending(ctx, tx, device, starts)
+		})
+	})
+}
+
+// computePending computes those of the base rows that are pending, and the rows above them.
+func computePending(ctx context.Context, tx pgx.Tx, device string, starts []int64) error {
+	g := &group{rollups: map[groupKey]*groupRollup{}, touched: map[groupKey][]*pgRow{}}
+	rows := make([]pgRow, len(starts))
+	for i, start := range slices.Sorted(slices.Values(starts)) {
+		rows[i] = pgRow{device: device, ms: start}
+	}
+	g.spans = spansAbove(rows)
+	stored, err := tx.Query(ctx, selectRollups, stretchArgs(g.spans)...)
+	if err != nil {
+		return err
+	}
+	if err := g.scanRollups(stored); err != nil {
+		return err
+	}
+	for _, start := range starts {
+		if k := (groupKey{device, baseLevel, start}); g.rollups[k] != nil && g.rollups[k].pending {
+			g.touched[k] = nil
+		}
+	}
+	if len(g.touched) == 0 {
+		return nil
+	}
+	if err := g.recount(ctx, tx.Conn(), slices.Collect(maps.Keys(g.touched))); err != nil {
+		return err
+	}
+	if err := g.repair(ctx, tx.Conn()); err != nil {
+		return err
+	}
+	g.sumUp()
+	_, err = tx.Exec(ctx, upsertRollups, g.changedRollups()...)
+	return err
+}
+
+// computeBefore computes the base rows that are pending, of the samples that pruneDevice deletes next.
+func computeBefore(ctx context.Context, tx pgx.Tx, device string, limit int64) error {
+	rows, err := tx.Query(ctx, `select r.start from
+		(select min(ts) as low, max(ts) as high from
+			(select ts from samples where device_id = $1 and ts < $2 order by ts limit $3) oldest) pruned,
+		rollups r where r.device_id = $1 and r.level = $4 and r.start > pruned.low - interval '5 minutes' and r.start <= pruned.high
+		and get_byte(r.packed, 0) = $5`, device, fromMS(limit), pruneAtOnce, baseLevel, energy.PendingVersion)
+	if err != nil {
+		return err
+	}
+	found, err := pgx.CollectRows(rows, pgx.RowTo[time.Time])
+	if err != nil || len(found) == 0 {
+		return err
+	}
+	var starts []int64
+	for _, start := range found {
+		starts = append(starts, start.UnixMilli())
+	}
+	return computePending(ctx, tx, device, starts)
+}

@@ -1,0 +1,92 @@
+//go:build unix
+
+package store
+
+import (
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"sunspool/vps/energy"
+	"sunspool/vps/services"
+)
+
+func TestProcessesMayNotFillFiveMinutesTogether(t *testing.T) {
+	url := services.SharedPostgres(t).URL()
+	manyMayNotFillFiveMinutesTogether(t, openPostgres(t, url), openPostgres(t, url), openPostgres(t, url))
+}
+
+func TestPendingRollupsInPostgres(t *testing.T) {
+	pg := services.SharedPostgres(t)
+	p := openPostgres(t, pg.URL())
+	db, err := pgxpool.New(t.Context(), pg.URL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	testPending(t, p, func() {
+		t.Helper()
+		var args struct {
+			devices []string
+			levels  []int16
+			starts  []time.Time
+			packed  [][]byte
+		}
+		rows, err := db.Query(t.Context(), `select device_id, level, start, packed from rollups`)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for rows.Next() {
+			var device string
+			var level int16
+			var start time.Time
+			var packed []byte
+			if err := rows.Scan(&device, &level, &start, &packed); err != nil {
+				t.Fatal(err)
+			}
+			p, _, ok := known(packed)
+			if !ok {
+				t.Fatal("a rollup cannot be read")
+			}
+			args.devices, args.levels = append(args.devices, device), append(args.levels, level)
+			args.starts, args.packed = append(args.starts, start), append(args.packed, p.Append(nil))
+		}
+		if err := rows.Err(); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := db.Exec(t.Context(), `update rollups r set packed = new.packed
+			from unnest($1::text[], $2::smallint[], $3::timestamptz[], $4::bytea[]) as new (device_id, level, start, packed)
+			where (r.device_id, r.level, r.start) = (new.device_id, new.level, new.start)`,
+			args.devices, args.levels, args.starts, args.packed); err != nil {
+			t.Fatal(err)
+		}
+	}, func() int {
+		n, err := strconv.Atoi(pg.Query(`select count(*) from rollups where get_byte(packed, 0) = ` + strconv.Itoa(energy.PendingVersion)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return n
+	})
+}
+
+// One transaction carries inserts that are too dense and others: these are stored, and what of them has the key of a
+// sample that is refused is new.
+func TestDenseInsertDoesNotHoldUpTheOthers(t *testing.T) {
+	p := openPostgres(t, services.SharedPostgres(t).URL())
+	fill(t, p, "a", tenths(0, MostInSpan-1))
+	dense := insertionOf(t, "a", tenthPlus(1, 1), tenthPlus(2, 1))
+	next := insertionOf(t, "a", tenthPlus(2, 1), tenthPlus(-10, 0))
+	last := insertionOf(t, "a", tenthPlus(3, 1), tenthPlus(2, 1))
+	other := insertionOf(t, "b", tenthPlus(1, 1))
+	all := []*insertion{dense, next, last, other}
+	p.commit(all)
+	for i, w := range all {
+		err := <-w.done
+		if refused := i == 0 || i == 2; (err != nil) != refused || !refused && w.new != len(w.rows) {
+			t.Errorf("insertion %d: %d new, %v", i, w.new, err)
+		}
+	}
+	isRecount(t, p, "a", append(tenths(0, MostInSpan-1), tenthPlus(2, 1), tenthPlus(-10, 0)))
+}

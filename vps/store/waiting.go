@@ -1,0 +1,109 @@
+package store
+
+import (
+	"cmp"
+	"iter"
+	"slices"
+)
+
+// What waits to be stored is taken by start-time fair queueing: a device that has had more of the writer's time lately comes
+// later, and of two that had as much the one that wants less comes first. So one that sends much does not hold up the
+// others. A heavy write has a transaction of its own, and between two of them what is light goes first.
+const (
+	groupCost = 4096 // ends a group: bbolt keeps the new rows of a transaction in slices, and a long one is slow to insert into
+	heavyCost = 2048 // as much as this is heavy
+	spanCost  = 5    // the rollups of a base row cost as much as so many samples
+)
+
+// waiting are the writes that wait for their transaction. It belongs to one writer.
+type waiting[W any] struct {
+	turns []*turn[W] // of the devices that have any, in order; that of those with as much right is the order of arrival
+	of    map[string]*turn[W]
+	now   int  // what a device has had that comes now
+	light bool // the last group was of light writes
+}
+
+// turn is what waits of one device, in the order of arrival.
+type turn[W any] struct {
+	device string
+	writes []queued[W]
+	had    int // of the writer's time
+}
+
+type queued[W any] struct {
+	write W
+	cost  int
+}
+
+func (t *turn[W]) heavy() bool { return t.writes[0].cost >= heavyCost }
+
+func (t *turn[W]) compare(o *turn[W]) int {
+	return cmp.Or(cmp.Compare(t.had, o.had), cmp.Compare(t.writes[0].cost, o.writes[0].cost))
+}
+
+// add puts a write of a device behind its others.
+func (w *waiting[W]) add(device string, cost int, write W) {
+	if t := w.of[device]; t != nil {
+		t.writes = append(t.writes, queued[W]{write, cost})
+		return
+	}
+	t := &turn[W]{device: device, writes: []queued[W]{{write, cost}}, had: w.now}
+	if w.of == nil {
+		w.of = map[string]*turn[W]{}
+	}
+	w.of[device] = t
+	w.insert(t)
+}
+
+// insert puts a device behind those with as much right.
+func (w *waiting[W]) insert(t *turn[W]) {
+	i, _ := slices.BinarySearchFunc(w.turns, t, func(a, b *turn[W]) int { return cmp.Or(a.compare(b), -1) })
+	w.turns = slices.Insert(w.turns, i, t)
+}
+
+func (w *waiting[W]) empty() bool { return len(w.turns) == 0 }
+
+// take removes and returns the writes of the next transaction.
+func (w *waiting[W]) take() (group []W) {
+	heavy := slices.IndexFunc(w.turns, (*turn[W]).heavy)
+	light := slices.IndexFunc(w.turns, func(t *turn[W]) bool { return !t.heavy() })
+	if w.light = light >= 0 && (heavy < 0 || !w.light); !w.light {
+		if heavy >= 0 {
+			group = append(group, w.next(heavy).write)
+		}
+		return group
+	}
+	for cost := 0; light >= 0 && cost < groupCost; {
+		next := w.next(light)
+		group, cost = append(group, next.write), cost+next.cost
+		light = slices.IndexFunc(w.turns, func(t *turn[W]) bool { return !t.heavy() })
+	}
+	return group
+}
+
+// next takes the first write of the device at i.
+func (w *waiting[W]) next(i int) queued[W] {
+	t := w.turns[i]
+	w.turns = slices.Delete(w.turns, i, i+1)
+	first := t.writes[0]
+	w.now = max(w.now, t.had)
+	t.had += first.cost
+	if t.writes = t.writes[1:]; len(t.writes) > 0 {
+		w.insert(t)
+	} else {
+		delete(w.of, t.device)
+	}
+	return first
+}
+
+// costOf returns what rows of these times, ms, cost.
+func costOf(times iter.Seq[int64]) int {
+	rows, spans, last := 0, 0, int64(-1)
+	for ms := range times {
+		rows++
+		if base := spanOf(baseLevel, ms); base != last {
+			spans, last = spans+1, base
+		}
+	}
+	return max(rows, spanCost*spans)
+}
