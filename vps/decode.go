@@ -32,6 +32,7 @@ var errTooDeep = errors.New("nested more than 64 deep")
 type batch struct {
 	sent     int           // samples in the body, good and bad
 	good     []wire.Sample // may be stored
+	at       []int         // their indexes in the body
 	problems []problem     // of the other samples, by ascending index; a sample may have several
 	foreign  bool          // a sample names another device than the caller
 	id, zone string
@@ -145,6 +146,7 @@ func (d *decoder) sample(index int) error {
 	}
 	if d.good == nil {
 		d.good = make([]wire.Sample, 0, min(d.max, d.body.Len()/smallSample+1))
+		d.at = make([]int, 0, cap(d.good))
 	}
 	d.good = append(d.good, wire.Sample{Count: 1}) // read in place; it leaves again if it is bad
 	s := &d.good[len(d.good)-1]
@@ -193,6 +195,8 @@ func (d *decoder) sample(index int) error {
 	}
 	if len(d.problems) > before {
 		d.good = d.good[:len(d.good)-1]
+	} else {
+		d.at = append(d.at, index)
 	}
 	return nil
 }

@@ -2,6 +2,7 @@ package vps
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -170,13 +171,32 @@ func (c *copying) copyDay(ctx context.Context, d store.OriginalDay) error {
 		good = append(good, s)
 	}
 	for some := range slices.Chunk(good, wire.MaxSamples) {
-		n, err := c.to.Insert(ctx, d.Device, some)
-		if err != nil {
+		if err := c.insert(ctx, d.Device, some); err != nil {
 			return err
 		}
-		c.inserted += int64(n)
-		c.repeated += int64(len(some) - n)
 	}
+	return nil
+}
+
+// insert stores samples of a device, but for those that are too dense.
+func (c *copying) insert(ctx context.Context, device string, samples []wire.Sample) error {
+	n, err := c.to.Insert(ctx, device, samples)
+	if dense, ok := errors.AsType[*store.TooDense](err); ok {
+		rest := samples[:0:0]
+		for i := range samples {
+			if _, is := slices.BinarySearch(dense.Indexes, i); is {
+				c.refuse(&samples[i], fmt.Errorf("more than %d samples in five minutes", store.MostInSpan))
+			} else {
+				rest = append(rest, samples[i])
+			}
+		}
+		return c.insert(ctx, device, rest)
+	}
+	if err != nil {
+		return err
+	}
+	c.inserted += int64(n)
+	c.repeated += int64(len(samples) - n)
 	return nil
 }
 

@@ -2,17 +2,21 @@ package vps
 
 import (
 	"bytes"
+	"cmp"
 	"compress/gzip"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"math"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"time"
 
 	"sunspool/health"
+	"sunspool/vps/store"
 	"sunspool/wire"
 )
 
@@ -69,11 +73,9 @@ func (s *Server) ingest(c *call) (any, error) {
 	}
 	b.zone = s.existing(c.caller.device, b.zone)
 	change := s.zoneChange(c, b)
-	inserted := 0
-	if len(b.good) > 0 {
-		if inserted, err = s.insert(c, b.good); err != nil {
-			return nil, err
-		}
+	inserted, err := s.insertSparse(c, &b, lenient)
+	if err != nil {
+		return nil, err
 	}
 	if inserted > 0 {
 		s.broadcast(b.good)
@@ -115,14 +117,51 @@ func (b *batch) interval() time.Duration {
 	return every
 }
 
-func (s *Server) insert(c *call, samples []wire.Sample) (inserted int, err error) {
+// insertSparse stores the good samples of b. Those that are too many in their five minutes are among the problems then, and
+// refuse all of a batch that is not lenient.
+func (s *Server) insertSparse(c *call, b *batch, lenient bool) (inserted int, err error) {
+	for len(b.good) > 0 {
+		inserted, dense, err := s.insert(c, b.good)
+		if err != nil || len(dense) == 0 {
+			return inserted, err
+		}
+		b.drop(dense, "ts", wire.CodeTooDense, fmt.Sprintf("is one of more than %d samples in these five minutes", store.MostInSpan))
+		if err := admit(*b, lenient); err != nil {
+			return 0, err
+		}
+	}
+	return 0, nil
+}
+
+// insert stores the samples, or none and returns the indexes of those that are too dense.
+func (s *Server) insert(c *call, samples []wire.Sample) (inserted int, dense []int, err error) {
 	inserted, err = ask(s, c, "insert", func(ctx context.Context) (int, error) {
-		return s.Store.Insert(ctx, c.caller.device, samples)
+		n, err := s.Store.Insert(ctx, c.caller.device, samples)
+		if refused, ok := errors.AsType[*store.TooDense](err); ok {
+			dense = refused.Indexes
+			return 0, nil // the store works
+		}
+		return n, err
 	})
 	if c.r.Context().Err() == nil { // a caller that went away says nothing about the store
 		s.wrote(err)
 	}
-	return inserted, err
+	return inserted, dense, err
+}
+
+// drop makes problems of some of the good samples, whose ascending indexes among these are given.
+func (b *batch) drop(which []int, field, code, what string) {
+	good, at := b.good[:0], b.at[:0]
+	for i, s := range b.good {
+		if len(which) > 0 && which[0] == i {
+			which = which[1:]
+			b.problems = append(b.problems, problem{b.at[i], field, code, what})
+			continue
+		}
+		good, at = append(good, s), append(at, b.at[i])
+	}
+	b.good, b.at = good, at
+	slices.SortStableFunc(b.problems, func(a, b problem) int { return cmp.Compare(a.index, b.index) })
 }
 
 // verdicts lists the samples that were not stored, the first problem of each. The texts of the first are spelled out;

@@ -51,6 +51,7 @@ var exchanges = []exchange{
 	{name: "unknown encoding", body: `{"samples":[]}`, headers: []string{"Content-Encoding", "br"}, status: 415, refused: true},
 	{name: "a field is missing", body: strings.Replace(roofs(""), `"load_power_w"`, `"load_w"`, 1), status: 422, refused: true},
 	{name: "a clock that is ahead", body: strings.Replace(roofs(""), "T10:", "T11:", 1), status: 422},
+	{name: "five minutes that are full", body: roofs(""), status: 422, change: filled},
 	{name: "not JSON", body: `{"samples":[nope]}`, status: 422, refused: true},
 	{name: "no object", body: `[]`, status: 422, refused: true},
 	{name: "no samples", body: `{}`, status: 422, refused: true},
@@ -165,6 +166,15 @@ func roofs(more string) string {
 
 func away(b *bench)   { b.Store = brokenStore{b.bolt, errDisk} }
 func broken(b *bench) { b.Store = nil }
+func filled(b *bench) {
+	var all []wire.Sample
+	for i := range store.MostInSpan {
+		all = append(all, wire.Sample{Time: time.Date(2026, 6, 21, 10, 34, 0, i*1_000_000, time.UTC), Count: 1})
+	}
+	if _, err := b.bolt.Insert(b.t.Context(), "roof", all); err != nil {
+		b.t.Fatal(err)
+	}
+}
 func crowd(b *bench) {
 	for range cap(b.places) {
 		b.places <- struct{}{}
