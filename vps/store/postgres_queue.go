@@ -70,7 +70,9 @@ func (p *Postgres) write(queue <-chan *insertion) {
 		case <-p.closing:
 			return
 		case w := <-queue:
-			p.commit(takeAll(w, queue))
+			for _, some := range p.transactions(takeAll(w, queue)) {
+				p.commit(some)
+			}
 		}
 	}
 }
