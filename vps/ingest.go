@@ -230,9 +230,11 @@ func (c *counter) Read(p []byte) (int, error) {
 
 // wrote reports how writing to the store went.
 func (s *Server) wrote(err error) {
-	if mixed := s.lastWrite.set(err, s.Now()); !mixed {
+	was, mixed := s.lastWrite.set(err, s.Now())
+	switch {
+	case !mixed || err == nil && !was:
 		s.tellStored(err)
-	} else if err != nil {
+	case err != nil:
 		s.stored.Report(&health.Fault{Code: "store_partly_unavailable", What: "samples of some devices cannot be stored", Next: s.StoreHint, Err: err})
 	}
 }

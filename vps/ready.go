@@ -19,22 +19,25 @@ type lastWrite struct {
 	at        time.Time
 	err       error
 	good, bad time.Time
-	mixed     bool
+	mixed     bool // one succeeded although one had failed just before: it is not the whole store that is away
 }
 
-// set returns whether some writes succeed while others fail: those of devices whose machine of a cluster is away.
-func (w *lastWrite) set(err error, now time.Time) (mixed bool) {
+// set returns whether some writes succeed while others fail, before this one and with it.
+func (w *lastWrite) set(err error, now time.Time) (was, is bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	was = w.mixed
 	w.err, w.at = err, now
-	if err != nil {
-		w.bad, w.mixed = now, lately(w.good, now)
+	if err == nil {
+		w.good, w.mixed = now, lately(w.bad, now)
 	} else {
-		w.good, w.mixed = now, w.mixed && lately(w.bad, now)
+		w.bad, w.mixed = now, w.mixed && lately(w.good, now)
 	}
-	return w.mixed
+	return was, w.mixed
 }
 
+// isMixed reports whether the samples of some devices are stored while those of others are not, as when one machine of a
+// cluster is away.
 func (w *lastWrite) isMixed(now time.Time) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -56,8 +59,8 @@ func (s *Server) writable(ctx context.Context) error {
 	w := &s.lastWrite
 	w.mu.Lock()
 	at, err := w.at, w.err
-	others := lately(w.good, now) // are stored
 	w.mu.Unlock()
+	others := err != nil && w.isMixed(now) // are stored
 	age := now.Sub(at)
 	if err == nil && age < probeEvery || err != nil && age < probeAgain && !others {
 		return err
@@ -67,7 +70,7 @@ func (s *Server) writable(ctx context.Context) error {
 	if err != nil || s.probeErr != nil {
 		every = probeAgain
 	}
-	if now.Sub(s.probed) >= every {
+	if now.Sub(s.probed) >= every || others && at.After(s.probed) {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), probeTimeout)
 		defer cancel()
 		s.probeErr, s.probed = s.Store.Check(ctx), now
