@@ -89,7 +89,7 @@ func (s *Server) init() {
 		if s.Chain == nil {
 			s.Chain = health.New(s.Now, s.Log)
 		}
-		s.metrics = newMetrics(s)
+		s.metrics = allMetrics(s)
 		s.stored = s.Chain.Link("store")
 	})
 }
