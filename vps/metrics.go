@@ -65,6 +65,19 @@ func newMetrics(s *Server, registry prometheus.Registerer) *metrics {
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "sunspool_streams",
 			Help: "Readers of /v1/stream."}, func() float64 { return float64(s.live.count()) }),
 	)
+	if s.Certificate != nil {
+		registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "sunspool_certificate_expiry_timestamp_seconds",
+			Help: "Unix time until which the certificate of TLS_CERT_FILE is valid."},
+			func() float64 { return float64(s.Certificate().Unix()) }))
+	}
+	if s.DataDir != "" {
+		registry.MustRegister(
+			prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "sunspool_data_disk_available_bytes",
+				Help: "Bytes that the server can still write to the disk of DATA_DIR."},
+				func() float64 { _, available := diskOf(s.DataDir); return float64(available) }),
+			prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "sunspool_data_disk_size_bytes", Help: "Size of the disk of DATA_DIR."},
+				func() float64 { size, _ := diskOf(s.DataDir); return float64(size) }))
+	}
 	if s.Conflicts != nil {
 		registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Name: "sunspool_conflicts_total",
 			Help: "Samples skipped as duplicates whose values differ from those stored."},
