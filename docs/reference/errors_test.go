@@ -68,7 +68,7 @@ func exitPage(s *source) string {
 	statuses := sorted(meanings)
 	slices.SortFunc(statuses, func(a, b string) int { return cmp.Or(cmp.Compare(len(a), len(b)), strings.Compare(a, b)) })
 	for _, status := range statuses {
-		fmt.Fprintf(&b, "| %s | %s |\n", status, cmp.Or(meanings[status], "interrupted"))
+		fmt.Fprintf(&b, "| %s | %s |\n", status, meanings[status])
 	}
 	return b.String()
 }
