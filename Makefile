@@ -79,6 +79,10 @@ bench: ## benchmarks; each prints its ratio to a baseline of the same run (bytes
 bench-vps: ## the server on PostgreSQL and Redis with DAYS=365 of a device, in ratios to bare inserts and an empty handler (8 min)
 	$(GO) test ./vps -run '^$$' -bench Fleet -benchtime 1x -fleet-days $(or $(DAYS),365) -timeout 2h 2>/dev/null
 
+.PHONY: docs
+docs: ## write what docs/errors.md and docs/metrics.md have of the program; make test compares it
+	$(GO) test -p 1 -count 1 ./edge ./vps ./docs/... -run 'Reference' -update-docs
+
 fuzz: ## every fuzz target for FUZZTIME (30s)
 	@set -e; for pkg in $$($(GO) list ./...); do \
 		for target in $$($(GO) test -list '^Fuzz' $$pkg | grep '^Fuzz' || true); do \

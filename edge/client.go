@@ -209,6 +209,16 @@ func (t *HTTPTransport) answered(resp *http.Response) {
 	t.verified = certificate{cert: resp.TLS.PeerCertificates[0], at: now()}
 }
 
+// certificateExpiry returns until when the certificate of the server that answered last is valid, zero if none has.
+func (t *HTTPTransport) certificateExpiry() time.Time {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.verified.cert == nil {
+		return time.Time{}
+	}
+	return t.verified.cert.NotAfter
+}
+
 // failed returns the error of an exchange that came to nothing, and lets the next one avoid the address. A certificate
 // that was not accepted may be one of roots that are new on this host.
 func (t *HTTPTransport) failed(caller context.Context, e *exchange, err error) error {

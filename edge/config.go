@@ -40,6 +40,7 @@ type Config struct {
 	SpoolPath    string            `name:"spool-path" env:"SPOOL_PATH" default:"/data/spool.db" help:"File that keeps samples until the server has them. Each further inverter has one of its own beside it, such as garage.db."`
 	HealthPath   string            `name:"health-path" env:"HEALTH_PATH" help:"File that tells how the edge is. Default: health.json beside the spool."`
 	Socket       string            `name:"status-socket" env:"STATUS_SOCKET" placeholder:"FILE" help:"Unix socket for status and metrics. Default: edge.sock beside the spool."`
+	MetricsAddr  string            `name:"metrics-addr" env:"METRICS_ADDR" placeholder:"[HOST:]PORT" help:"Where /metrics for Prometheus listens: a port of this host alone, such as 9517, or 0.0.0.0:9517 for other hosts, too. Default: nowhere but the status socket."`
 	RegisterMap  string            `name:"register-map" env:"REGISTER_MAP" placeholder:"FILE" help:"CSV file of registers that replace or extend the built-in map."`
 	RawDebug     bool              `name:"raw-debug-enabled" env:"RAW_DEBUG_ENABLED" help:"Log the raw words of a poll from time to time."`
 	RawDebugEach int               `name:"raw-debug-every-n-polls" env:"RAW_DEBUG_EVERY_N_POLLS" default:"60" help:"How often: every so many polls."`
@@ -109,6 +110,10 @@ func (c *Config) Validate() error {
 	between("MAX_BACKOFF_S", c.MaxBackoffS, 1, 86400)
 	between("RAW_DEBUG_EVERY_N_POLLS", float64(c.RawDebugEach), 1, 1e6)
 	must(c.ClockTrust == "" || c.ClockTrust == "auto" || c.ClockTrust == clockAlways, "CLOCK_TRUST is %q: must be auto or always", c.ClockTrust)
+	if c.MetricsAddr != "" {
+		_, err := metricsAddr(c.MetricsAddr)
+		refuse(err)
+	}
 	must(c.SpoolPath != "", "SPOOL_PATH is empty")
 	must(c.SpoolMaxMB == 0 || c.SpoolMaxMB >= minSpoolMB && c.SpoolMaxMB <= maxSpoolMB(wordBits), "SPOOL_MAX_MB is %d: must be %d to %d", c.SpoolMaxMB, minSpoolMB, maxSpoolMB(wordBits))
 	between("SPOOL_COMMIT_INTERVAL_S", c.CommitS, 0, maxCommitS)

@@ -228,7 +228,7 @@ func (e *Edge) deliverOnce(ctx context.Context) (more bool, err error) {
 		e.tellSpool()
 		return false, nil
 	}
-	before, proved := e.Uploader.Uploaded.Load(), e.Uploader.provedAt
+	before, proved, asked := e.Uploader.Uploaded.Load(), e.Uploader.provedAt, e.Uploader.Requests.Load()
 	err = protect(func() error {
 		more, err = e.upload(ctx)
 		return err
@@ -243,6 +243,9 @@ func (e *Edge) deliverOnce(ctx context.Context) (more bool, err error) {
 	if missing, ok := err.(*absentFile); ok {
 		e.vps.Report(missing.Fault)
 		return false, err
+	}
+	if e.Uploader.Requests.Load() > asked {
+		e.Report.tried(resultOf(!e.Uploader.provedAt.Equal(proved), err))
 	}
 	if sent := e.Uploader.Uploaded.Load() - before; sent > 0 {
 		e.Report.uploaded()

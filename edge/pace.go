@@ -3,6 +3,7 @@ package edge
 import (
 	"context"
 	"math/rand/v2"
+	"sync/atomic"
 	"time"
 )
 
@@ -31,6 +32,7 @@ type Pace struct {
 	last      time.Time     // when the last Wait returned
 	touched   time.Time     // when the dongle was last touched
 	touchedUp time.Duration // the same since the boot
+	shown     atomic.Int64  // the same, Unix ms, for LastTouch
 }
 
 // Wait blocks until the next poll may start. It returns ctx's error if that comes first.
@@ -54,11 +56,20 @@ func (p *Pace) rest() time.Duration { return min(p.Interval, restTime) }
 func (p *Pace) Touch() {
 	p.recall()
 	p.touched = now()
+	p.shown.Store(p.touched.UnixMilli())
 	if p.File == "" {
 		return
 	}
 	p.touchedUp = p.Up()
 	p.mark()
+}
+
+// LastTouch returns when this process last touched the dongle, zero if it has not. It may be called from any goroutine.
+func (p *Pace) LastTouch() time.Time {
+	if ms := p.shown.Load(); ms != 0 {
+		return time.UnixMilli(ms)
+	}
+	return time.Time{}
 }
 
 // Backoff says how long to wait after each failure in a row: exponential from Min to Max with jitter over the upper

@@ -45,6 +45,8 @@ type Report struct {
 	bound      health.Bound // of its log
 	told       string       // to Tell
 	teller     teller
+	uploads    map[string]int // tried, by result
+	oldest     oldestAsk
 
 	polls, made atomic.Int64
 }

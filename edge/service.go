@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -160,6 +161,14 @@ func Run(ctx context.Context, c Config, version string, log *slog.Logger) error 
 	}
 	if route := c.Route(); route != "" {
 		log.Info("proxy", "route", route)
+	}
+	if c.MetricsAddr != "" {
+		addr, _ := metricsAddr(c.MetricsAddr) // which Validate has accepted
+		metrics, stop := context.WithCancel(context.WithoutCancel(ctx))
+		var served sync.WaitGroup
+		served.Go(func() { (&metricsListener{Addr: addr, Edges: edges, Log: log}).Run(metrics) })
+		defer served.Wait()
+		defer stop()
 	}
 	defer systemd.Attend(ctx, pulses.Still, log)()
 	if c.AtSecondSignal != nil {

@@ -7,14 +7,8 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"strings"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/collectors"
-	"github.com/prometheus/client_golang/prometheus/promhttp"
-
-	"sunspool/health"
 	"sunspool/wire"
 )
 
@@ -45,55 +39,8 @@ func (r *Report) Serve(path string) (*http.Server, error) {
 		json.NewEncoder(w).Encode(r.Now())
 	})
 	mux.HandleFunc("GET "+quarantinePath, r.serveQuarantine)
-	mux.Handle("GET "+wire.MetricsPath, promhttp.HandlerFor(r.metrics(), promhttp.HandlerOpts{}))
+	mux.Handle("GET "+wire.MetricsPath, serveMetrics(r))
 	server := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second, WriteTimeout: 10 * time.Second}
 	go server.Serve(listener)
 	return server, nil
-}
-
-// metrics shows the same numbers as health.json.
-func (r *Report) metrics() *prometheus.Registry {
-	reg := prometheus.NewRegistry()
-	reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), missing{r})
-	for _, c := range counts {
-		name, value := "sunspool_edge_"+c.name, func() float64 { return float64(c.value(r.edge)) }
-		if strings.HasSuffix(c.name, "_total") {
-			reg.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Name: name, Help: c.help}, value))
-		} else {
-			reg.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: c.help}, value))
-		}
-	}
-	return reg
-}
-
-// missing shows the samples that were not made, and the links, whose labels are not known beforehand.
-type missing struct{ r *Report }
-
-var (
-	missingDesc = prometheus.NewDesc("sunspool_edge_samples_not_made_total", "Polls without a sample, by reason: of polls_total, all but those that gave one.", []string{"reason"}, nil)
-	lostDesc    = prometheus.NewDesc("sunspool_edge_samples_lost_total", "Samples that were made but never reached the disk, by reason.", []string{"reason"}, nil)
-	linkDesc    = prometheus.NewDesc("sunspool_edge_link_ok", "1 while the link is not broken.", []string{"link"}, nil)
-)
-
-func (m missing) Describe(c chan<- *prometheus.Desc) {
-	c <- missingDesc
-	c <- lostDesc
-	c <- linkDesc
-}
-
-func (m missing) Collect(c chan<- prometheus.Metric) {
-	h := m.r.Now()
-	for reason, n := range h.Missing {
-		c <- prometheus.MustNewConstMetric(missingDesc, prometheus.CounterValue, float64(n), reason)
-	}
-	for reason, n := range h.Lost {
-		c <- prometheus.MustNewConstMetric(lostDesc, prometheus.CounterValue, float64(n), reason)
-	}
-	for _, l := range h.Links {
-		ok := 1.0
-		if l.State == health.Broken {
-			ok = 0
-		}
-		c <- prometheus.MustNewConstMetric(linkDesc, prometheus.GaugeValue, ok, l.Name)
-	}
 }

@@ -31,13 +31,13 @@ func (f *Fault) Unwrap() error { return f.Err }
 
 // Exit statuses of the process: a service manager and scripts decide by them.
 const (
-	ExitUsage       = 2 // wrong command line
-	ExitConfig      = 3 // a setting is missing or wrong: do not restart
-	ExitAuth        = 4 // credentials refused
-	ExitUnreachable = 5 // inverter or server
-	ExitUnhealthy   = 6 // reachable, but stale or degraded
-	ExitBusy        = 7 // port in use, data directory locked
-	ExitInterrupted = 130
+	ExitUsage       = 2   // wrong command line
+	ExitConfig      = 3   // a setting is missing or wrong: do not restart
+	ExitAuth        = 4   // credentials refused
+	ExitUnreachable = 5   // an inverter, a server or a database cannot be reached
+	ExitUnhealthy   = 6   // reachable, but stale or degraded
+	ExitBusy        = 7   // port in use, data directory locked
+	ExitInterrupted = 130 // interrupted by a signal
 )
 
 func codeOf(err error) string {

@@ -83,7 +83,7 @@ func lookIntoArchive(t *testing.T, file string) {
 	if strings.HasSuffix(file, ".zip") {
 		program += ".exe"
 	}
-	want := []string{program, "README.md", "LICENSE", "THIRD-PARTY-LICENCES", "Caddyfile", "edge.env", "vps.env", "man/sunspool.1.gz", "man/sunspool-edge.8.gz",
+	want := []string{program, "README.md", "LICENSE", "THIRD-PARTY-LICENCES", "Caddyfile", "edge.env", "vps.env", "alerts.yml", "man/sunspool.1.gz", "man/sunspool-edge.8.gz",
 		"man/sunspool-vps.8.gz", "man/sunspool.env.5.gz", "completion/completion.bash", "completion/completion.zsh", "completion/completion.fish"}
 	for _, name := range want {
 		if len(files[name]) == 0 {

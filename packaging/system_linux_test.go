@@ -192,7 +192,7 @@ func (a appliance) ready() {
 
 	// The token as a credential, that another user than root cannot read.
 	a.write("/etc/sunspool/credentials/vps-device-token", canary+"\n", 0o600)
-	a.write("/etc/sunspool/edge.env", edgeSettings+"DEVICE_ID=roof\n", 0o600)
+	a.write("/etc/sunspool/edge.env", edgeSettings+"DEVICE_ID=roof\nMETRICS_ADDR=9517\n", 0o600)
 	a.run("systemd-run", "--quiet", "--unit=holder", "--uid=sunspool", "--property=UMask=0077", "--property=StateDirectory=sunspool/edge",
 		"flock", "/var/lib/sunspool/edge/spool.db", "sleep", "infinity") // as another process has it
 	if said, err := a.try("systemctl", "start", "sunspool-edge"); err == nil {
@@ -266,6 +266,9 @@ func (a appliance) modes() {
 		}
 		return nil
 	})
+	if said := a.run("curl", "-sS", "http://127.0.0.1:9517/metrics"); !strings.Contains(said, `sunspool_edge_status{device="roof",status="ok"} 1`) {
+		a.t.Errorf("the metrics are %s", said)
+	}
 	if said := a.run("curl", "-sS", "--unix-socket", "/run/sunspool/edge/edge.sock", "http://edge/status"); !strings.Contains(said, `"status":"ok"`) {
 		a.t.Errorf("the socket says %s", said)
 	}

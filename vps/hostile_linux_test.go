@@ -113,10 +113,10 @@ func harmNobody(t *testing.T, n int, path string, env ...string) {
 		t.Errorf("%d MiB were resident, not below 128", memory)
 	}
 	p.until("all places are free", func() bool {
-		return strings.Contains(p.answer(p.internal, wire.MetricsPath), "sunspool_requests_in_flight 0")
+		return strings.Contains(p.answer(p.internal, wire.MetricsPath), "sunspool_http_requests_in_flight 0")
 	})
 	said := p.answer(p.internal, wire.MetricsPath) + p.answer(p.internal, wire.HealthPath) + p.answer(p.internal, wire.ReadyPath) + p.answer(p.public, "/") + p.proc("cmdline")
-	if found := regexp.MustCompile(`(?m)^sunspool_request_seconds_count\{.*status="5.*$`).FindString(said); found != "" {
+	if found := regexp.MustCompile(`(?m)^sunspool_http_request_duration_seconds_count\{.*status="5.*$`).FindString(said); found != "" {
 		t.Errorf("the metrics count a 5xx: %s", found)
 	}
 

@@ -1,15 +1,12 @@
 package vps
 
 import (
-	"cmp"
 	"errors"
 	"net/http"
-	"runtime"
 	"strconv"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"sunspool/health"
@@ -19,7 +16,7 @@ import (
 
 // metrics are what a server counts. No label takes a value from outside: routes, codes and operations are all ours.
 type metrics struct {
-	registry *prometheus.Registry
+	all prometheus.Gatherer
 
 	ingests      *prometheus.CounterVec // by outcome: ok, or the code of the refusal
 	stored       *prometheus.CounterVec // samples, by verdict: inserted or duplicate
@@ -29,8 +26,17 @@ type metrics struct {
 	calls        *prometheus.HistogramVec
 }
 
-func newMetrics(s *Server) *metrics {
+// allMetrics returns the metrics of s in a registry of their own.
+func allMetrics(s *Server) *metrics {
 	registry := prometheus.NewRegistry()
+	m := newMetrics(s, registry)
+	m.all = registry
+	return m
+}
+
+// newMetrics returns the metrics of s, which registry shows.
+func newMetrics(s *Server, registry prometheus.Registerer) *metrics {
+	health.RegisterProcess(registry, "vps", s.Version)
 	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
 		v := prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, labels)
 		registry.MustRegister(v)
@@ -43,35 +49,35 @@ func newMetrics(s *Server) *metrics {
 		return v
 	}
 	m := &metrics{
-		registry:     registry,
 		ingests:      counter("sunspool_ingests_total", "Ingest requests by outcome.", "outcome"),
 		stored:       counter("sunspool_samples_total", "Samples accepted: inserted, or duplicate of one already stored.", "verdict"),
 		rejected:     counter("sunspool_samples_rejected_total", "Samples of lenient batches that were not stored, by code.", "code"),
 		authFailures: counter("sunspool_auth_failures_total", "Requests without a good token, by code.", "code"),
-		requests:     seconds("sunspool_request_seconds", "Time to answer a request.", "route", "status"),
-		calls:        seconds("sunspool_store_seconds", "Time of a call of the store.", "op", "outcome"),
+		requests:     seconds("sunspool_http_request_duration_seconds", "Time to answer a request.", "route", "status"),
+		calls:        seconds("sunspool_store_operation_duration_seconds", "Time of a call of the store.", "op", "outcome"),
 	}
 	m.stored.WithLabelValues("inserted")
 	m.stored.WithLabelValues("duplicate")
 	registry.MustRegister(
-		collectors.NewGoCollector(),
-		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
-		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "sunspool_requests_in_flight",
+		s.Chain,
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "sunspool_http_requests_in_flight",
 			Help: "Requests with a good token that are being served."}, func() float64 { return float64(len(s.places)) }),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "sunspool_streams",
 			Help: "Readers of /v1/stream."}, func() float64 { return float64(s.live.count()) }),
-		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "sunspool_build_info", Help: "Always 1.",
-			ConstLabels: prometheus.Labels{"version": cmp.Or(s.Version, "unknown"), "go": runtime.Version()}}, func() float64 { return 1 }),
 	)
-	linkUp := prometheus.NewDesc("sunspool_link_up", "1 while a link works: store is the writing of samples, redis the cache.", []string{"link"}, nil)
-	registry.MustRegister(prometheus.CollectorFunc(func(all chan<- prometheus.Metric) {
-		for _, link := range s.Chain.Status() {
-			up := map[health.State]float64{health.OK: 1, health.Broken: 0}
-			if v, known := up[link.State]; known {
-				all <- prometheus.MustNewConstMetric(linkUp, prometheus.GaugeValue, v, link.Name)
-			}
-		}
-	}))
+	if s.Certificate != nil {
+		registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "sunspool_certificate_expiry_timestamp_seconds",
+			Help: "Unix time until which the certificate of TLS_CERT_FILE is valid."},
+			func() float64 { return float64(s.Certificate().Unix()) }))
+	}
+	if s.DataDir != "" {
+		registry.MustRegister(
+			prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "sunspool_data_disk_available_bytes",
+				Help: "Bytes that the server can still write to the disk of DATA_DIR."},
+				func() float64 { _, available := diskOf(s.DataDir); return float64(available) }),
+			prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "sunspool_data_disk_size_bytes", Help: "Size of the disk of DATA_DIR."},
+				func() float64 { size, _ := diskOf(s.DataDir); return float64(size) }))
+	}
 	if s.Conflicts != nil {
 		registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Name: "sunspool_conflicts_total",
 			Help: "Samples skipped as duplicates whose values differ from those stored."},
@@ -107,5 +113,5 @@ func (m *metrics) store(op string, err error, took time.Duration) {
 
 // handler serves the metrics. around has the access log and the errors.
 func (m *metrics) handler() http.Handler {
-	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{})
+	return promhttp.HandlerFor(m.all, promhttp.HandlerOpts{})
 }

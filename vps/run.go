@@ -68,6 +68,9 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger) (err error) {
 		MaxSamples: cfg.MaxSamplesPerRequest, MaxBytes: cfg.MaxRequestBytes, Version: cfg.Version,
 		StoreHint: cfg.storeHint(), Others: others, Chain: chain,
 	}
+	if cfg.DatabaseURL == "" {
+		s.DataDir = cfg.DataDir
+	}
 	var cert *certificate
 	var https *tls.Config
 	if cfg.TLSCertFile != "" {
@@ -75,6 +78,7 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger) (err error) {
 			return err
 		}
 		https = cert.config()
+		s.Certificate = cert.expiry
 	}
 
 	public, err := listen("LISTEN_ADDR", cfg.ListenAddr)

@@ -65,6 +65,9 @@ func (c *certificate) get(now time.Time) *tls.Certificate {
 	return c.now
 }
 
+// expiry returns until when the certificate is valid that is served now.
+func (c *certificate) expiry() time.Time { return c.get(time.Now()).Leaf.NotAfter }
+
 // reload reads the files whether they look changed or not.
 func (c *certificate) reload() {
 	c.mu.Lock()

@@ -37,6 +37,11 @@ type Server struct {
 	// Conflicts returns how many samples the store skipped as duplicates although they differ; may be nil.
 	Conflicts func() uint64
 
+	// DataDir is where the store keeps its file, "" where it has none; Certificate returns until when the server's own
+	// certificate is valid, and is nil where it has none. The metrics show both.
+	DataDir     string
+	Certificate func() time.Time
+
 	MaxSamples int            // per request; default wire.MaxSamples
 	MaxBytes   int64          // per request, unpacked; default wire.MaxBytes
 	MaxAtOnce  int            // requests served at once; default 32
@@ -89,7 +94,7 @@ func (s *Server) init() {
 		if s.Chain == nil {
 			s.Chain = health.New(s.Now, s.Log)
 		}
-		s.metrics = newMetrics(s)
+		s.metrics = allMetrics(s)
 		s.stored = s.Chain.Link("store")
 	})
 }
@@ -118,6 +123,7 @@ func (s *Server) Handler() http.Handler {
 func (s *Server) Internal() http.Handler {
 	s.init()
 	mux := http.NewServeMux()
+	mux.Handle("GET "+wire.DeviceMetricsPath, s.deviceMetrics())
 	mux.Handle("GET "+wire.HealthPath, s.public(s.health))
 	mux.Handle("GET "+wire.ReadyPath, s.public(s.ready))
 	mux.Handle("GET "+wire.MetricsPath, s.metrics.handler())

@@ -28,6 +28,8 @@ const (
 	ReadyPath      = "/ready"
 	MetricsPath    = "/metrics"
 	OpenAPIPath    = "/openapi.yaml"
+
+	DeviceMetricsPath = "/metrics/devices" // of the newest sample of each device
 )
 
 // What a server of the contract accepts in one request unless its operator says otherwise.

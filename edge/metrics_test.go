@@ -1,0 +1,234 @@
+package edge
+
+import (
+	"bytes"
+	"context"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strconv"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"sunspool/docs/reference"
+	"sunspool/health"
+	"sunspool/vps/services"
+)
+
+// busyEdge is an edge on which everything that it counts has happened once.
+func busyEdge(t *testing.T) *Edge {
+	t.Helper()
+	e, _, _ := edgeTo(t, nil)
+	for i := range 3 {
+		s := sampleAt(now().Add(time.Duration(i-9) * time.Second))
+		if err := e.Spool.Append(&s, When{Quality: Synced}); err != nil {
+			t.Fatal(err)
+		}
+		e.Report.sampled(s)
+	}
+	e.Pace.Touch()
+	e.Report.measured()
+	e.Report.polled(nil)
+	e.Report.polled(&health.Fault{Code: "inverter_silent"})
+	e.Report.gaveUp("disk_full")
+	e.Report.uploaded()
+	e.Report.tried("ok")
+	e.Report.model = "SH10RT"
+	e.vps.Report(&health.Fault{Code: "tls", What: "no TLS"})
+	e.Uploader.Client.Transport = &HTTPTransport{verified: certificate{cert: &x509.Certificate{NotAfter: now().Add(time.Hour)}}}
+	return e
+}
+
+// What the edge shows is in docs/metrics.md, and its names are by Prometheus' conventions.
+func TestMetricsReferenceOfTheEdge(t *testing.T) {
+	e := busyEdge(t)
+	reference.Metrics(t, "edge", services.Need(t, "prometheus", "promtool"), func(r prometheus.Registerer) { registerMetrics(r, e.Report) })
+}
+
+// scraped is what /metrics of these edges answers.
+func scraped(t *testing.T, edges ...*Edge) string {
+	t.Helper()
+	var reports []*Report
+	for _, e := range edges {
+		reports = append(reports, e.Report)
+	}
+	w := httptest.NewRecorder()
+	serveMetrics(reports...).ServeHTTP(w, httptest.NewRequest("GET", "/metrics", nil))
+	if w.Code != 200 {
+		t.Fatalf("%d %s", w.Code, w.Body)
+	}
+	return w.Body.String()
+}
+
+func TestMetricsOfTheEdgeShowWhatHappened(t *testing.T) {
+	e := busyEdge(t)
+	oldest, err := e.Spool.Oldest()
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := scraped(t, e)
+	for _, want := range []string{
+		`sunspool_edge_spool_samples{device="roof"} 3`,
+		`sunspool_edge_polls_total{device="roof"} 2`,
+		`sunspool_edge_samples_not_made_total{device="roof",reason="inverter_silent"} 1`,
+		`sunspool_edge_samples_lost_total{device="roof",reason="disk_full"} 1`,
+		`sunspool_edge_uploads_total{device="roof",result="ok"} 1`,
+		`sunspool_edge_status{device="roof",status="blocked"} 1`,
+		`sunspool_edge_status{device="roof",status="ok"} 0`,
+		`sunspool_edge_fault{code="tls",device="roof"} 1`,
+		`sunspool_edge_clock_source{device="roof",source="believed"} 1`,
+		`sunspool_edge_inverter_info{device="roof",model="SH10RT"} 1`,
+		`sunspool_link_up{device="roof",link="vps"} 0`,
+		`sunspool_link_up{device="roof",link="spool"} 1`,
+		`sunspool_edge_modbus_requests_total 0`,
+		fmt.Sprintf(`sunspool_edge_spool_oldest_sample_timestamp_seconds{device="roof"} %v`, prometheusTime(oldest)),
+	} {
+		if !strings.Contains(text, "\n"+want+"\n") {
+			t.Errorf("no %s", want)
+		}
+	}
+}
+
+func prometheusTime(t time.Time) string {
+	return strconv.FormatFloat(float64(t.UnixMilli())/1000, 'g', -1, 64)
+}
+
+// Absent is not zero: what has not happened has no time, and what has all been delivered has no oldest.
+func TestMetricsHaveNoTimeOfWhatNeverHappened(t *testing.T) {
+	e, _, _ := edgeTo(t, nil)
+	for line := range strings.Lines(scraped(t, e)) {
+		if strings.HasPrefix(line, "sunspool_") && strings.Contains(line, "timestamp_seconds") {
+			t.Errorf("a new edge has %s", line)
+		}
+	}
+}
+
+// Several inverters of one process are in one answer, each under its name; what they share is there once.
+func TestMetricsOfSeveralInvertersAreInOneAnswer(t *testing.T) {
+	roof, garage := edgeAt(t, memoryDir(t), ""), edgeAt(t, memoryDir(t), "")
+	garage.Report.device = "garage"
+	text := scraped(t, roof, garage)
+	for _, want := range []string{`sunspool_edge_spool_samples{device="roof"} `, `sunspool_edge_spool_samples{device="garage"} `, `sunspool_edge_modbus_requests_total `} {
+		if strings.Count(text, "\n"+want) != 1 {
+			t.Errorf("%d of %s", strings.Count(text, "\n"+want), want)
+		}
+	}
+}
+
+// A disk that hangs keeps nobody from the other numbers, however often they are asked for.
+func TestMetricsDoNotWaitForADiskThatHangs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := busyEdge(t)
+		release := make(chan struct{})
+		go e.Spool.run(func() error { <-release; return nil })
+		synctest.Wait()
+		for range 3 {
+			if text := scraped(t, e); strings.Contains(text, "spool_oldest") || !strings.Contains(text, `sunspool_edge_spool_samples{device="roof"} 3`) {
+				t.Error(text)
+			}
+		}
+		close(release)
+		synctest.Wait()
+		if !strings.Contains(scraped(t, e), "spool_oldest") {
+			t.Error("the oldest sample is not shown when the disk answers again")
+		}
+		e.Spool.Close()
+	})
+}
+
+func TestUploadsAreCountedByTheirResult(t *testing.T) {
+	for want, c := range map[string]struct {
+		accepted bool
+		err      error
+	}{
+		"ok":              {true, nil},
+		"refused":         {false, nil},
+		"credential":      {false, &denied{}},
+		"vps_unreachable": {false, errors.New("no route")},
+		"vps_busy":        {false, &later{}},
+	} {
+		if got := resultOf(c.accepted, c.err); got != want {
+			t.Errorf("%v, %v is %s, want %s", c.accepted, c.err, got, want)
+		}
+	}
+	e, _, _ := edgeTo(t, tripper(func(*http.Request) (*http.Response, error) { return nil, errors.New("no route") }))
+	s := sampleAt(now())
+	if err := e.Spool.Append(&s, When{Quality: Synced}); err != nil {
+		t.Fatal(err)
+	}
+	e.deliverOnce(t.Context())
+	if got := e.Report.results(); got["vps_unreachable"] != 1 || len(got) != 1 {
+		t.Errorf("%v", got)
+	}
+}
+
+func TestMetricsAddressIsOfTheLoopbackUnlessItIsAnother(t *testing.T) {
+	for text, want := range map[string]string{
+		"9517": "127.0.0.1:9517", ":9517": "127.0.0.1:9517", "0.0.0.0:9517": "0.0.0.0:9517", "[::1]:9517": "[::1]:9517", "localhost:9517": "localhost:9517",
+		"": "", "x": "", "0": "", ":0": "", "127.0.0.1": "", "127.0.0.1:": "", "127.0.0.1:http": "", "70000": "", "-1": "", "::1:9517": "",
+	} {
+		got, err := metricsAddr(text)
+		if got != want || (err == nil) != (want != "") {
+			t.Errorf("METRICS_ADDR=%s is %q, %v; want %q", text, got, err, want)
+		}
+	}
+}
+
+// The address may be in use when the edge starts: it is said once, polled on, and the metrics are there when it is free.
+func TestMetricsComeWhenTheirAddressIsFree(t *testing.T) {
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr := taken.Addr().String()
+	e := busyEdge(t)
+	log := new(bytes.Buffer)
+	ctx, stop := context.WithCancel(t.Context())
+	retry, listens, done := make(chan struct{}), make(chan struct{}), make(chan struct{})
+	m := metricsListener{Addr: addr, Edges: []*Edge{e}, Log: slog.New(slog.NewJSONHandler(log, nil)), ready: func() { close(listens) },
+		wait: func(ctx context.Context) {
+			select {
+			case <-retry:
+			case <-ctx.Done():
+			}
+		}}
+	go func() {
+		m.Run(ctx)
+		close(done)
+	}()
+	retry <- struct{}{}
+	retry <- struct{}{}
+	taken.Close()
+	for listening := false; !listening; {
+		select {
+		case retry <- struct{}{}:
+		case <-listens:
+			listening = true
+		}
+	}
+	if n := strings.Count(log.String(), "port_in_use"); n != 1 {
+		t.Errorf("it is said %d times: %s", n, log)
+	}
+	for path, want := range map[string]int{"/metrics": 200, "/": 404, "/status": 404, "/quarantine": 404, "/debug/pprof/": 404} {
+		resp, err := http.Get("http://" + addr + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, _ := io.ReadAll(resp.Body)
+		resp.Body.Close()
+		if resp.StatusCode != want || want == 200 && !bytes.Contains(body, []byte("sunspool_build_info{")) {
+			t.Errorf("%s: %d %s", path, resp.StatusCode, body)
+		}
+	}
+	stop()
+	<-done
+}

@@ -1,0 +1,140 @@
+package edge
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"strconv"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"sunspool/health"
+	"sunspool/wire"
+)
+
+const (
+	metricsConnections = 8           // at once, so that callers cost a small machine little
+	metricsRetry       = time.Minute // while METRICS_ADDR cannot be listened on
+)
+
+// serveMetrics answers with what the reports of a process show.
+func serveMetrics(reports ...*Report) http.Handler {
+	registry := prometheus.NewRegistry()
+	registerMetrics(registry, reports...)
+	return promhttp.HandlerFor(registry, promhttp.HandlerOpts{MaxRequestsInFlight: metricsConnections})
+}
+
+// metricsAddr completes METRICS_ADDR: a port alone, with or without a colon, is one of the loopback.
+func metricsAddr(text string) (string, error) {
+	if _, err := strconv.ParseUint(text, 10, 16); err == nil {
+		text = ":" + text
+	}
+	host, port, err := net.SplitHostPort(text)
+	if n, bad := strconv.ParseUint(port, 10, 16); err != nil || bad != nil || n == 0 {
+		return "", fmt.Errorf("METRICS_ADDR is %q: must be a port, or address:port such as 0.0.0.0:9517", text)
+	}
+	if host == "" {
+		host = "127.0.0.1"
+	}
+	return net.JoinHostPort(host, port), nil
+}
+
+// metricsListener serves /metrics of the edges at Addr. An address that cannot be listened on is one line of the log and
+// tried again every minute: it may be that of a network that comes later. Nothing else of the edge waits for it.
+type metricsListener struct {
+	Addr  string
+	Edges []*Edge
+	Log   *slog.Logger
+
+	wait  func(ctx context.Context) // before it is tried again; for tests
+	ready func()                    // called when it listens; for tests
+}
+
+// Run serves until ctx ends.
+func (m *metricsListener) Run(ctx context.Context) {
+	var reports []*Report
+	for _, e := range m.Edges {
+		reports = append(reports, e.Report)
+	}
+	mux := http.NewServeMux()
+	mux.Handle("GET "+wire.MetricsPath, serveMetrics(reports...))
+	server := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 5 * time.Second, WriteTimeout: 10 * time.Second,
+		IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 8 << 10, ErrorLog: slog.NewLogLogger(m.Log.Handler(), slog.LevelDebug)}
+	defer context.AfterFunc(ctx, func() { server.Close() })()
+	for logged := ""; ctx.Err() == nil; {
+		err := m.serve(ctx, server)
+		if ctx.Err() == nil && err.Error() != logged {
+			fault := unlistened(m.Addr, err)
+			m.Log.Warn("no metrics", "error", fault.Error(), "code", fault.Code, "next", fault.Next)
+			logged = err.Error()
+		}
+		if m.wait == nil {
+			sleep(ctx, metricsRetry)
+		} else {
+			m.wait(ctx)
+		}
+	}
+}
+
+func (m *metricsListener) serve(ctx context.Context, server *http.Server) error {
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", m.Addr)
+	if err != nil {
+		return err
+	}
+	m.Log.Info("metrics", "listen", listener.Addr().String())
+	if m.ready != nil {
+		m.ready()
+	}
+	return server.Serve(limitListener(listener, metricsConnections))
+}
+
+// unlistened explains why there are no metrics.
+func unlistened(addr string, err error) *health.Fault {
+	f := &health.Fault{Code: "listen", What: "cannot listen on " + addr + " (METRICS_ADDR)", Err: err,
+		Next: "nothing, if the address is one of a network that comes later: it is tried every minute; else correct METRICS_ADDR"}
+	if errors.Is(err, syscall.EADDRINUSE) {
+		_, port, _ := net.SplitHostPort(addr)
+		f.Code, f.Why = "port_in_use", "another process listens there"
+		f.Next = fmt.Sprintf("stop it (ss -ltnp 'sport = :%s' names it), or set METRICS_ADDR to another port; it is tried every minute", port)
+	}
+	return f
+}
+
+// limitListener returns l with at most so many connections open at once: further callers wait.
+func limitListener(l net.Listener, most int) net.Listener {
+	return &limited{l, make(chan struct{}, most)}
+}
+
+type limited struct {
+	net.Listener
+	open chan struct{}
+}
+
+func (l *limited) Accept() (net.Conn, error) {
+	l.open <- struct{}{}
+	conn, err := l.Listener.Accept()
+	if err != nil {
+		<-l.open
+		return nil, err
+	}
+	return &limitedConn{Conn: conn, open: l.open}, nil
+}
+
+type limitedConn struct {
+	net.Conn
+	open chan struct{}
+	once sync.Once
+}
+
+func (c *limitedConn) Close() error {
+	err := c.Conn.Close()
+	c.once.Do(func() { <-c.open })
+	return err
+}
