@@ -110,7 +110,7 @@ func (e *Edge) unusable(err error) error {
 		return err
 	}
 	return &health.Fault{Code: "reading_" + u.Code, What: "the inverter answers, but its reading gives no sample", Why: u.Why, Err: err,
-		Next: "sunspool simulate and RAW_DEBUG_ENABLED=true show what was read; please report it with the model"}
+		Next: "set RAW_DEBUG_ENABLED=true, which logs what was read, and report it with the model"}
 }
 
 // explainUpload turns what went wrong with an upload into what its owner can do about it.

@@ -31,9 +31,9 @@ type Config struct {
 	TLSKeyFile   string `name:"tls-key-file" env:"TLS_KEY_FILE" placeholder:"FILE" help:"Private key of the certificate, PEM."`
 
 	DeviceTokens     settings.Secret `name:"device-tokens" hidden:"" env:"DEVICE_TOKENS" placeholder:"TOKEN:DEVICE,..." help:"Who may send and read: token:device or sha256:HEX:device, several per device if you like; a token has at least 16 characters. Environment only."`
-	DeviceTokensFile string          `name:"device-tokens-file" env:"DEVICE_TOKENS_FILE" placeholder:"FILE" help:"The same in a file, one entry a line; read again on SIGHUP. Its mode is 0600, or below /run/secrets also that of a secret of Docker or Kubernetes. The systemd credential device-tokens is read too."`
+	DeviceTokensFile string          `name:"device-tokens-file" env:"DEVICE_TOKENS_FILE" placeholder:"FILE" help:"Entries of DEVICE_TOKENS in a file, one a line; read again on SIGHUP. Its mode is 0600, or below /run/secrets also that of a secret of Docker or Kubernetes. The systemd credential device-tokens is read too."`
 	ViewerTokens     settings.Secret `name:"viewer-tokens" hidden:"" env:"VIEWER_TOKENS" placeholder:"TOKEN:DEVICE,..." help:"Who may only read: token:device, token:device+device for several, or token:* for every device. Environment only."`
-	ViewerTokensFile string          `name:"viewer-tokens-file" env:"VIEWER_TOKENS_FILE" placeholder:"FILE" help:"The same in a file, as DEVICE_TOKENS_FILE. The systemd credential viewer-tokens is read too."`
+	ViewerTokensFile string          `name:"viewer-tokens-file" env:"VIEWER_TOKENS_FILE" placeholder:"FILE" help:"Entries of VIEWER_TOKENS in a file, as DEVICE_TOKENS_FILE. The systemd credential viewer-tokens is read too."`
 
 	TrustedProxies []string `name:"trusted-proxies" env:"TRUSTED_PROXIES" sep:"," placeholder:"NETWORK,..." help:"Networks of the proxies in front, such as 172.16.0.0/12: they are believed when they say in X-Forwarded-For for whom they ask. Nobody else is."`
 
@@ -142,7 +142,7 @@ func invalidConfig(wrong []string) error {
 		what = fmt.Sprintf("%d settings of the vps are wrong", len(wrong))
 	}
 	return &health.Fault{Code: "config_invalid", Exit: health.ExitConfig, What: what, Why: strings.Join(wrong, "; "),
-		Next: "correct the environment and start again; every setting is listed by: sunspool env"}
+		Next: "sunspool env vps   # every setting with its default and meaning"}
 }
 
 // cause is the part of a fault that says what is wrong.

@@ -141,7 +141,7 @@ func openBolt(path string) (db *bolt.DB, err error) {
 	case errors.Is(err, berrors.ErrTimeout):
 		return nil, &health.Fault{
 			Code: "store_locked", What: "another sunspool vps holds " + path, Exit: health.ExitBusy, Err: err,
-			Next: "stop it (fuser " + path + " names the process), or set DATA_DIR to another directory",
+			Next: "stop it (`fuser " + health.Quote(path) + "` names the process), or set DATA_DIR to another directory",
 		}
 	case isPath:
 		return nil, &health.Fault{
