@@ -132,6 +132,9 @@ func milliseconds(d time.Duration) string { return strconv.FormatInt(d.Milliseco
 // whyInvalid returns what is wrong with a URL. If it is not even one, the place that is wrong may be the password, which
 // the error quotes.
 func whyInvalid(text string, err error) string {
+	if other := otherDatabase(text); other != "" {
+		return other
+	}
 	if parse, ok := errors.AsType[*pgconn.ParseConfigError](err); ok {
 		err = parse.Unwrap()
 	}
