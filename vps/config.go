@@ -60,6 +60,7 @@ type Config struct {
 // Validate names everything that is wrong with the settings at once, as a *health.Fault, or returns nil.
 func (c *Config) Validate() error {
 	var wrong []string
+	next := ""
 	check := func(ok bool, format string, args ...any) {
 		if !ok {
 			wrong = append(wrong, fmt.Sprintf(format, args...))
@@ -98,6 +99,9 @@ func (c *Config) Validate() error {
 	}
 	if _, err := c.tokens(); err != nil {
 		check(false, "%v", cause(err))
+		if f, ok := errors.AsType[*health.Fault](err); ok {
+			next = f.Next
+		}
 	}
 	check(c.MaxSamplesPerRequest >= 0 && c.MaxSamplesPerRequest <= 100_000, "MAX_SAMPLES_PER_REQUEST %d is not 1 to 100000", c.MaxSamplesPerRequest)
 	check(c.MaxRequestBytes == 0 || c.MaxRequestBytes >= 1024 && c.MaxRequestBytes <= 64<<20, "MAX_REQUEST_BYTES %d is not 1024 to 67108864", c.MaxRequestBytes)
@@ -113,7 +117,11 @@ func (c *Config) Validate() error {
 	for _, origin := range c.CORSAllowOrigins {
 		check(isOrigin(origin), "CORS_ALLOW_ORIGINS has %q, which is not one exact origin such as https://panel.example.org", origin)
 	}
-	return invalidConfig(wrong)
+	err := invalidConfig(wrong)
+	if f, ok := errors.AsType[*health.Fault](err); ok && len(wrong) == 1 && next != "" {
+		f.Next = next // nothing else is wrong
+	}
+	return err
 }
 
 // plainText is a setting that is taken as it is written.

@@ -144,6 +144,9 @@ func TestViewersMayStandInAFile(t *testing.T) {
 	if want := "chmod 600 '" + dir + `/it'\''s a file'`; !ok || fault.Next != want || !strings.Contains(fault.What, "VIEWER_TOKENS_FILE "+strange+" has mode 0644") {
 		t.Errorf("%+v, want next %s", fault, want)
 	}
+	if fault, ok := errors.AsType[*health.Fault](c.Validate()); !ok || !strings.HasPrefix(fault.Next, "chmod 600 '") {
+		t.Errorf("as the only thing that is wrong: %+v", fault)
+	}
 	c.ViewerTokensFile = filepath.Join(dir, "nowhere")
 	if err := c.Validate(); err == nil || !strings.Contains(err.Error(), "VIEWER_TOKENS_FILE") {
 		t.Errorf("a file that is not there: %v", err)
