@@ -23,8 +23,11 @@ type compose struct {
 }
 
 type service struct {
-	Image       string
-	Build       struct{ Context, Target string }
+	Image string
+	Build *struct {
+		Context, Target string
+		Args            map[string]string
+	}
 	Command     []string
 	Environment map[string]string
 	Ports       []string
@@ -149,17 +152,91 @@ func TestComposeAndItsExampleAgree(t *testing.T) {
 		for _, m := range regexp.MustCompile(`(?m)^(#?)([A-Z_]+)=`).FindAllStringSubmatch(string(example), -1) {
 			explained[m[2]] = m[1] == ""
 		}
+		delete(explained, "COMPOSE_FILE") // Docker Compose's own
 		if !maps.Equal(asked, explained) {
 			t.Errorf("%s asks for (true: required) %v, its .env.example has %v", path, asked, explained)
 		}
 		for name, s := range readCompose(t, path).Services {
 			for variable := range s.Environment {
-				ours := s.Build.Target != "" && variable != "GOMEMLIMIT" && variable != "TZ"
+				ours := strings.Contains(s.Image, "/sunspool-") && variable != "GOMEMLIMIT" && variable != "TZ"
 				if ours && !regexp.MustCompile(`(?m)^#`+variable+`=`).MatchString(settings.String()) {
 					t.Errorf("%s: %s is given %s, which is no setting of the program", path, name, variable)
 				}
 			}
 		}
+	}
+}
+
+// The image is a release's, whose name and version can be set; who has the code builds it, with a version that is not
+// "devel" if one is given, by the override that Docker Compose reads by itself.
+func TestComposeTakesAReleaseOrBuilds(t *testing.T) {
+	for path, service := range map[string]string{"vps/docker-compose.yml": "api", "edge/docker-compose.yml": "edge"} {
+		role := filepath.Dir(path)
+		shipped := readCompose(t, path).Services[service]
+		if want := "${IMAGES:-localhost}/sunspool-" + role + ":${VERSION:-devel}"; shipped.Image != want || shipped.Build != nil {
+			t.Errorf("%s: %s is the image %q, want %q, built by %+v", path, service, shipped.Image, want, shipped.Build)
+		}
+		override := readCompose(t, role+"/docker-compose.override.yml")
+		built := override.Services[service]
+		if len(override.Services) != 1 || built.Image != "" || built.Build == nil || built.Build.Context != ".." || built.Build.Target != role ||
+			built.Build.Args["VERSION"] != "${VERSION:-devel}" {
+			t.Errorf("the override of %s: %+v", path, override)
+		}
+	}
+	if dockerfile := string(must(os.ReadFile("Dockerfile"))); !regexp.MustCompile(`ARG VERSION=devel\nRUN [^\n]*\\\n[^\n]* -X main\.version=\$VERSION`).MatchString(dockerfile) {
+		t.Error("the build does not give VERSION to the program")
+	}
+	for name, s := range readCompose(t, "vps/docker-compose.yml").Services {
+		if !regexp.MustCompile(`^\$\{[A-Z]+(_IMAGE)?:-`).MatchString(s.Image) {
+			t.Errorf("the image of %s, %s, cannot be pinned by its digest in .env", name, s.Image)
+		}
+	}
+}
+
+// What an operator may want to set of the server can be set in .env. Beyond the limit of a request nothing comes as far as
+// the server, so Caddy has it from the same place.
+func TestComposePassesTheServersSettings(t *testing.T) {
+	c := readCompose(t, "vps/docker-compose.yml")
+	for _, name := range []string{"DEVICE_TOKENS", "DEVICE_TOKENS_FILE", "VIEWER_TOKENS", "VIEWER_TOKENS_FILE", "INTERNAL_ADDR", "RAW_RETENTION_DAYS",
+		"CACHE_TTL_S", "MAX_SAMPLES_PER_REQUEST", "MAX_REQUEST_BYTES", "SITE_TZ", "CORS_ALLOW_ORIGINS", "LOG_LEVEL"} {
+		if value := c.Services["api"].Environment[name]; !strings.HasPrefix(value, "${"+name+":") {
+			t.Errorf("%s is %q", name, value)
+		}
+	}
+	if api, caddy := c.Services["api"].Environment["MAX_REQUEST_BYTES"], c.Services["caddy"].Environment["MAX_REQUEST_BYTES"]; api != caddy {
+		t.Errorf("a request may have %s at the server, %s at Caddy", api, caddy)
+	}
+	// Where .env says nothing, all is as the program has it.
+	var printed bytes.Buffer
+	run(t.Context(), []string{"env", "vps"}, &printed, io.Discard)
+	for name, value := range c.Services["api"].Environment {
+		m := regexp.MustCompile(`^\$\{` + name + `:-([^}]*)\}$`).FindStringSubmatch(value)
+		if m != nil && !regexp.MustCompile(`(?m)^#`+name+`=`+regexp.QuoteMeta(m[1])+`$`).Match(printed.Bytes()) {
+			t.Errorf("%s has the default %q, which is not the program's", name, m[1])
+		}
+	}
+}
+
+// A file with tokens and passwords is nobody else's to read, from its first moment on.
+func TestEnvFilesAreMadePrivate(t *testing.T) {
+	told := 0
+	for _, path := range []string{"README.md", "docs/operations.md", "vps/docker-compose.yml", "edge/docker-compose.yml", "vps/.env.example", "edge/.env.example"} {
+		text := string(must(os.ReadFile(path)))
+		if strings.Contains(text, "cp .env.example") {
+			t.Errorf("%s has .env made for all to read", path)
+		}
+		told += strings.Count(text, "install -m 0600 .env.example .env")
+	}
+	if told != 6 {
+		t.Errorf("how .env is made stands in %d places", told)
+	}
+	install := exec.CommandContext(t.Context(), "install", "-m", "0600", ".env.example", filepath.Join(t.TempDir(), ".env"))
+	install.Dir = "vps"
+	if out, err := install.CombinedOutput(); err != nil {
+		t.Fatalf("%v %s", err, out)
+	}
+	if info := must(os.Stat(install.Args[4])); info.Mode().Perm() != 0o600 {
+		t.Errorf("its mode is %v", info.Mode())
 	}
 }
 

@@ -49,6 +49,9 @@ type commands struct {
 	Health   healthCommand    `cmd:"" help:"Ask the edge or vps of this machine whether it works: exit status 0 or 1, one line."`
 	Env      envCommand       `cmd:"" help:"Print every setting with its default and meaning."`
 	Version  struct{}         `cmd:"" help:"Print the version."`
+	Help     helpCommand      `cmd:"" help:"Print the help, or that of a command."`
+
+	ShowVersion kong.VersionFlag `name:"version" short:"v" help:"Print the version."`
 
 	Completion cli.Completion `cmd:"" help:"Print the completion for a shell."`
 	Complete   cli.Complete   `cmd:"" hidden:"" help:"Say what the last word may become."`
@@ -152,9 +155,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	case exited >= 0: // --help
 		return exited
 	case err != nil:
-		return report(stderr, systemd.ToJournal(), asUsage(err))
+		return report(stderr, inLines(stderr, args), asUsage(err))
 	}
-	return report(stderr, systemd.ToJournal(), c.do(ctx, cmd, stdout, stderr))
+	return report(stderr, inLines(stderr, args), c.do(ctx, cmd, stdout, stderr))
 }
 
 // parse reads args and the environment into c.
@@ -162,11 +165,12 @@ func (c *commands) parse(args []string, stdout, stderr io.Writer, exit func(code
 	parser, err := kong.New(c,
 		kong.Name("sunspool"), kong.Description("From a Sungrow inverter to your own server, without losing a sample."),
 		kong.Writers(stdout, stderr), kong.Exit(exit),
-		kong.ConfigureHelp(kong.HelpOptions{Compact: true, FlagsLast: true}),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true, FlagsLast: true}), kong.Help(printHelp), kong.Vars{"version": "sunspool " + buildVersion()},
 	)
 	if err != nil {
 		panic(err) // the command line above is wrong
 	}
+	nameEnvironmentOnly(parser.Model)
 	settings.ForgetEmpty(parser.Model)
 	wrong := settings.Unreadable(parser, args)
 	c.Edge.Unreadable, c.VPS.Settings.Unreadable = wrong, wrong // named with all else that is wrong
@@ -222,6 +226,8 @@ func (c *commands) do(ctx context.Context, cmd *kong.Context, stdout, stderr io.
 		return settings.WriteEnv(stdout, c.Env.nodes(cmd.Model)...)
 	case "version":
 		fmt.Fprintln(stdout, "sunspool", buildVersion())
+	case "help":
+		return c.Help.print(stdout, stderr)
 	case "completion":
 		return c.Completion.Write(stdout)
 	case "complete":
@@ -251,9 +257,9 @@ const welcome = `sunspool carries what a Sungrow inverter measures to your own s
   sunspool --help      every command
 `
 
-// report tells about err and returns the exit status that tells a program: a person is told in three lines at most, the
-// journal in one like all others.
-func report(w io.Writer, journal bool, err error) int {
+// report tells about err and returns the exit status that tells a program: a person is told in three lines at most, of
+// which the last can be pasted into a shell; a log in one like all others.
+func report(w io.Writer, lines bool, err error) int {
 	if err == nil {
 		return 0
 	}
@@ -265,7 +271,7 @@ func report(w io.Writer, journal bool, err error) int {
 	if why == "" && f.Err != nil {
 		why = f.Err.Error()
 	}
-	if journal {
+	if lines {
 		settings.LogLevel{}.Logger(w).Error(f.What, "why", why, "next", f.Next, "code", f.Code, "exit", exit)
 		return exit
 	}
@@ -274,7 +280,7 @@ func report(w io.Writer, journal bool, err error) int {
 		fmt.Fprintln(w, "  why:", indent(why))
 	}
 	if f.Next != "" {
-		fmt.Fprintln(w, " next:", indent(f.Next))
+		fmt.Fprintln(w, " next:", indent(health.Pasteable(f.Next)))
 	}
 	return exit
 }
@@ -290,7 +296,7 @@ func asUsage(err error) error {
 	f := &health.Fault{Code: "usage", What: err.Error(), Next: "sunspool --help", Exit: health.ExitUsage}
 	if parse, ok := errors.AsType[*kong.ParseError](err); ok && parse.Context != nil && parse.Context.Selected() != nil {
 		command := parse.Context.Command()
-		f.Next = "sunspool " + strings.TrimSuffix(command, " run") + " --help"
+		f.Next = typed(parse.Context.Selected()) + " --help"
 		if command == "edge" || command == "vps" || command == "vps run" { // services are set by variables: a wrong one is no reason to try again
 			f.Exit = health.ExitConfig
 		}

@@ -58,7 +58,7 @@ func TestImportsPointOneWay(t *testing.T) {
 		}
 		return ""
 	}
-	alone := []string{"sunspool/wire", "sunspool/health", "sunspool/settings", "sunspool/packaging", "sunspool/edge/registers"}
+	alone := []string{"sunspool/wire", "sunspool/health", "sunspool/settings", "sunspool/packaging", "sunspool/filelock", "sunspool/edge/registers"}
 	both := []string{"sunspool", "sunspool/demo", "sunspool/cli"}
 	for _, p := range packages(t) {
 		for _, imported := range p.Imports {
@@ -92,10 +92,10 @@ func TestModulesHaveOneDoor(t *testing.T) {
 		"github.com/go-json-experiment/json":     {"vps/decode"},
 		"github.com/prometheus/client_golang":    {"health/metrics.go", "edge/metrics", "vps/metrics.go", "vps/devicemetrics.go", "docs/reference/"},
 		"golang.org/x/tools":                     {"docs/reference/"},
-		"github.com/alecthomas/kong":             {"main.go", "settings/", "cli/"},
+		"github.com/alecthomas/kong":             {"main.go", "help.go", "settings/", "cli/"},
 		"golang.org/x/crypto/x509roots/fallback": {"main.go"},
 		"github.com/schollz/progressbar":         {"vps/importer.go"},
-		"golang.org/x/term":                      {"demo/panel.go", "vps/importer.go"},
+		"golang.org/x/term":                      {"demo/panel.go", "vps/importer.go", "help.go"},
 		"github.com/redis/rueidis":               {"vps/store/redis"},
 		"github.com/jackc/pgx":                   {"vps/store/", "vps/services/"},
 		"github.com/jackc/tern":                  {"vps/store/postgres_open.go"},

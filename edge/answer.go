@@ -29,7 +29,9 @@ type (
 	}
 	denied struct {
 		why       string
-		forbidden bool // 403: perhaps a good token, but not for this
+		forbidden bool   // 403: perhaps a good token, but not for this
+		code      string // that the server gave as the reason
+		status    int    // 0 for a token that was not even sent
 	}
 	suspect struct {
 		code, why string
@@ -71,7 +73,9 @@ func classify(status int, header http.Header, body []byte, n int, id string, sec
 	said := quote(status, body, secrets...)
 	switch status {
 	case http.StatusUnauthorized, http.StatusForbidden:
-		return wire.Receipt{}, &denied{said, status == http.StatusForbidden}
+		said = strings.ReplaceAll(said, `"`, "") // it becomes a part of a sentence, which is quoted as a whole
+		code, _ := rejectionCode(status, body)
+		return wire.Receipt{}, &denied{said, status == http.StatusForbidden, code, status}
 	case http.StatusBadRequest, http.StatusUnprocessableEntity:
 		code, whole := rejectionCode(status, body)
 		return wire.Receipt{}, &suspect{clip(hide(code, secrets)), said, whole}

@@ -110,7 +110,26 @@ func (e *Edge) unusable(err error) error {
 		return err
 	}
 	return &health.Fault{Code: "reading_" + u.Code, What: "the inverter answers, but its reading gives no sample", Why: u.Why, Err: err,
-		Next: "sunspool simulate and RAW_DEBUG_ENABLED=true show what was read; please report it with the model"}
+		Next: "set RAW_DEBUG_ENABLED=true, which logs what was read, and report it with the model"}
+}
+
+// explain tells a token that the server does not know from one that it knows and that is for something else.
+func (e *denied) explain(f *health.Fault) {
+	f.Code, f.Exit, f.Why = "credential", health.ExitAuth, "it answered "+e.why
+	switch {
+	case e.status == 0:
+		f.What, f.Why = "the token cannot be sent", e.why
+		f.Next = "put the token of this inverter into VPS_DEVICE_TOKEN or the file of VPS_DEVICE_TOKEN_FILE"
+	case e.code == "read_only":
+		f.What = "the server takes nothing with this token, which may only read"
+		f.Next = "use a token of the server's DEVICE_TOKENS in VPS_DEVICE_TOKEN: this one is of its VIEWER_TOKENS"
+	case e.forbidden:
+		f.What = "the server knows the token, but not as one of this device"
+		f.Next = "set DEVICE_ID to the name that stands behind this token in the server's DEVICE_TOKENS, or use the token of DEVICE_ID"
+	default:
+		f.What = "the server does not know the token"
+		f.Next = "check that VPS_DEVICE_TOKEN, or the file of VPS_DEVICE_TOKEN_FILE, holds a token of the server's DEVICE_TOKENS"
+	}
 }
 
 // explainUpload turns what went wrong with an upload into what its owner can do about it.
@@ -126,8 +145,7 @@ func explainUpload(err error) error {
 	case *between:
 		return e.fault()
 	case *denied:
-		f.Code, f.Exit = "credential", health.ExitAuth
-		f.Next = "check that VPS_DEVICE_TOKEN_FILE or VPS_DEVICE_TOKEN holds a valid token, and that it is one of DEVICE_ID"
+		e.explain(f)
 		return f
 	case *suspect:
 		f.Code, f.Next = "batch_refused", "nothing yet: it is asked again, and nothing is given up while it takes nothing; if it lasts, update the server, or the edge"

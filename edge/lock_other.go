@@ -9,9 +9,6 @@ import (
 	"strings"
 )
 
-// lockHolder cannot be answered here.
-func lockHolder(string) string { return "" }
-
 // forgetPages cannot be had here.
 func forgetPages(f *os.File) error { return f.Sync() }
 

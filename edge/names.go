@@ -10,6 +10,8 @@ import (
 	"time"
 
 	bolterrors "go.etcd.io/bbolt/errors"
+
+	"sunspool/filelock"
 )
 
 // A spool is more than one file for a moment: while it is made, salvaged or compacted. The lock of the file itself does
@@ -84,7 +86,9 @@ func lockWithin(file *os.File, most time.Duration) error {
 }
 
 // spoolHolder names the process that has the spool open, or is about to.
-func spoolHolder(path string) string { return cmp.Or(lockHolder(path), lockHolder(lockPath(path))) }
+func spoolHolder(path string) string {
+	return cmp.Or(filelock.Holder(path), filelock.Holder(lockPath(path)))
+}
 
 func salvagedPath(path string) string { return path + ".salvaged" }
 

@@ -71,7 +71,7 @@ func unreadableSpool(path, command string, err error) *health.Fault {
 		Next: "start the edge: it mends what can be mended"}
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		f.Code, f.Next = "no_spool", "name the file: sunspool spool "+command+" FILE"
+		f.Code, f.Next = "no_spool", "sunspool spool "+command+" FILE   # name the file"
 	case errors.Is(err, fs.ErrPermission):
 		f.Next = "ask as root, or as the user of the edge"
 	case errors.Is(err, bolterrors.ErrTimeout):

@@ -139,7 +139,7 @@ func spoolFault(path string, err error) error {
 	case errors.Is(err, bolterrors.ErrTimeout):
 		f.Code, f.Exit = "spool_locked", health.ExitBusy
 		f.Why = "another process has it open" + spoolHolder(path)
-		f.Next = "stop the other sunspool edge, or give this one its own SPOOL_PATH"
+		f.Next = "stop the other edge, or give this one its own SPOOL_PATH"
 	case errors.Is(err, errNewerSpool):
 		f.Code, f.Exit = "spool_newer", health.ExitConfig
 		f.Next = "install the version that wrote it, or a later one; nothing was changed"

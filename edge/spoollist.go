@@ -137,7 +137,7 @@ func EachQuarantined(ctx context.Context, path string, sockets []string, f func(
 		}
 		socket, found := socketOf(ctx, path, sockets)
 		if !found {
-			fault.Next = "name the status socket of that edge: --status-socket FILE, and ask as root"
+			fault.Next = "sunspool spool quarantine --status-socket FILE   # as root, with the status socket of that edge"
 			return fault
 		}
 		page = func(after uint64) (quarantinePage, error) { return askQuarantine(ctx, socket, after) }

@@ -221,7 +221,7 @@ func (s *Spool) Failure() error {
 		}
 		return &health.Fault{
 			Code: "spool_failing", What: "the spool " + s.path + " cannot be written", Why: s.trouble.Error(), Err: s.trouble,
-			Next: "check the disk (dmesg): what was written is kept",
+			Next: "check the disk (`dmesg`): what was written is kept",
 		}
 	default:
 		return nil

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"sunspool/health"
+	"sunspool/settings"
 	"sunspool/wire"
 )
 
@@ -66,7 +67,7 @@ func (t *Token) Get() (string, error) {
 	if err == nil && info.ModTime().Equal(t.read) && info.Size() == t.size && t.value != "" {
 		return t.value, nil
 	}
-	if err == nil && info.Mode().Perm()&0o077 != 0 && !t.isCredential() {
+	if err == nil && !t.isCredential() && settings.CheckSecretFile(t.file, info) != nil {
 		err = &health.Fault{
 			Code: "token_readable", Exit: health.ExitConfig,
 			What: "the token file " + t.file + " can be read by other users: chmod 600 " + t.file,

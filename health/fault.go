@@ -11,7 +11,7 @@ type Fault struct {
 	Code string // for programs, stable: inverter_unreachable, config_invalid, ...
 	What string // "inverter 192.168.1.100:502 did not answer within 3 s"
 	Why  string // "the host is up but port 502 is closed"
-	Next string // "enable Modbus TCP in the WiNet-S web page"
+	Next string // a command or words, see Pasteable: "enable Modbus TCP in the WiNet-S web page"
 	Exit int    // exit status of the process if this ends it; 0 means 1
 	Err  error
 }

@@ -33,8 +33,8 @@ func TestCompose(t *testing.T) {
 
 	vps := e.stack("../vps/docker-compose.yml", map[string]string{
 		"SITE_ADDRESS": "localhost, sunspool.localhost", "POSTGRES_PASSWORD": "0123456789abcdef",
-		"DEVICE_TOKENS": token("meter") + ":meter," + token("load") + ":load," + token("roof") + ":roof",
-	})
+		"DEVICE_TOKENS": token("meter") + ":meter," + token("load") + ":load," + token("roof") + ":roof", "VERSION": "1.2.3",
+	}, override("../vps"))
 	vps.compose("build", "--quiet")
 	vps.compose("up", "--detach", "--wait", "--wait-timeout", "180")
 
@@ -45,15 +45,15 @@ func TestCompose(t *testing.T) {
 	client := e.client(authority)
 	home := e.stack("../edge/docker-compose.yml", map[string]string{
 		"SUNGROW_HOST": "inverter", "SUNGROW_PORT": "5020", "DEVICE_ID": "roof",
-		"VPS_BASE_URL": "https://sunspool.localhost", "VPS_DEVICE_TOKEN": token("roof"),
-	}, `
+		"VPS_BASE_URL": "https://sunspool.localhost", "VPS_DEVICE_TOKEN": token("roof"), "VERSION": "1.2.3",
+	}, override("../edge"), `
 services:
   edge:
     environment: { VPS_CA_FILE: /authority.crt, CLOCK_TRUST: always }
     volumes: ["`+authority+`:/authority.crt:ro"]
     extra_hosts: ["sunspool.localhost:host-gateway"]
   inverter:
-    image: sunspool-edge
+    image: localhost/sunspool-edge:1.2.3
     command: ["simulate", "--listen", "0.0.0.0:5020"]
 `)
 	home.compose("build", "--quiet", "edge")
@@ -80,6 +80,11 @@ services:
 		e.docker("kill", "--signal", "CONT", edge)
 		t.Logf("healthy %v after it goes on", e.awaitHealth(edge, "healthy", interval+20*time.Second).Round(time.Second))
 	})
+}
+
+// override is what builds the image of a folder's compose file.
+func override(folder string) string {
+	return string(must(os.ReadFile(filepath.Join(folder, "docker-compose.override.yml"))))
 }
 
 // stack is a compose file that is brought up in an engine, with settings instead of the .env beside it.
@@ -249,6 +254,9 @@ func ingest(t *testing.T, e *engine, client *reader) {
 	status, text, err := client.ask("meter", http.MethodPost, front+"/v1/ingest", batch("meter", 4242, at))
 	if err != nil || status != http.StatusOK || text != `{"inserted":1}` {
 		t.Fatalf("%d %q: %v", status, text, err)
+	}
+	if status, text, err := client.ask("meter", http.MethodGet, front+"/v1/devices", ""); err != nil || status != http.StatusOK || !strings.Contains(text, `"version":"1.2.3"`) {
+		t.Errorf("the image has another version than it was built with: %d %q: %v", status, text, err)
 	}
 	status, text, err = client.ask("meter", http.MethodGet, front+"/v1/realtime?device_id=meter", "")
 	var now struct {

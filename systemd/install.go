@@ -127,7 +127,7 @@ func program() (string, error) {
 	}
 	if why := unfit(path); why != "" {
 		return "", &health.Fault{Code: "misplaced", What: "a service cannot run " + path, Why: why,
-			Next: "sudo install " + path + " /usr/local/bin/sunspool, then again with that one"}
+			Next: "sudo install " + health.Quote(path) + " /usr/local/bin/sunspool   # then again with that one"}
 	}
 	return path, nil
 }
@@ -192,7 +192,7 @@ func (s Service) status(manager service.Service) error {
 			Next: "sudo sunspool service install " + s.Role}
 	case state != service.StatusRunning:
 		return &health.Fault{Code: "stopped", Exit: health.ExitUnhealthy, What: "sunspool-" + s.Role + " is installed and does not run",
-			Next: "fill in " + s.settingsFile() + ", then: sudo sunspool service start " + s.Role}
+			Next: "sudo sunspool service start " + s.Role + "   # once " + s.settingsFile() + " is filled in"}
 	}
 	line := "running"
 	if underSystemd() {
@@ -223,7 +223,7 @@ func (s Service) loadSettings(file string) error {
 	f, err := os.Open(file)
 	if err != nil {
 		return &health.Fault{Code: "config_missing", Exit: health.ExitConfig, What: "there are no settings", Err: err,
-			Next: "sunspool service install " + s.Role + " writes a file to fill in"}
+			Next: "sudo sunspool service install " + s.Role + "   # writes a file to fill in"}
 	}
 	defer f.Close()
 	set, err := envparse.Parse(f)

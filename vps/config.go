@@ -21,8 +21,8 @@ import (
 // Config is the settings of the vps: one line each = variable, flag, default, help. A setting that is empty or 0 where
 // that makes no sense is its default.
 type Config struct {
-	DatabaseURL settings.Secret `name:"database-url" env:"DATABASE_URL" placeholder:"URL" help:"A PostgreSQL, 15 or later, that several processes may share: postgres://user:password@host/database; empty for a file in DATA_DIR. Environment only."`
-	RedisURL    settings.Secret `name:"redis-url" env:"REDIS_URL" placeholder:"URL" help:"A Redis that several processes share: redis://[user:password@]host[:port][/database], or rediss:// for TLS. It keeps the newest sample of each device and carries new ones to every /v1/stream; empty for a cache in this process. Environment only."`
+	DatabaseURL settings.Secret `name:"database-url" hidden:"" env:"DATABASE_URL" placeholder:"URL" help:"A PostgreSQL, 15 or later, that several processes may share: postgres://user:password@host/database; empty for a file in DATA_DIR. Environment only."`
+	RedisURL    settings.Secret `name:"redis-url" hidden:"" env:"REDIS_URL" placeholder:"URL" help:"A Redis that several processes share: redis://[user:password@]host[:port][/database], or rediss:// for TLS. It keeps the newest sample of each device and carries new ones to every /v1/stream; empty for a cache in this process. Environment only."`
 	DataDir     string          `name:"data-dir" env:"DATA_DIR" default:"/data" placeholder:"DIR" help:"Where samples are kept when DATABASE_URL is empty."`
 
 	ListenAddr   string `name:"listen" env:"LISTEN_ADDR" default:"127.0.0.1:8000" placeholder:"HOST:PORT" help:"Where the API listens."`
@@ -30,9 +30,10 @@ type Config struct {
 	TLSCertFile  string `name:"tls-cert-file" env:"TLS_CERT_FILE" placeholder:"FILE" help:"Certificate chain, PEM, to serve https without a proxy; read again when it changes."`
 	TLSKeyFile   string `name:"tls-key-file" env:"TLS_KEY_FILE" placeholder:"FILE" help:"Private key of the certificate, PEM."`
 
-	DeviceTokens     settings.Secret `name:"device-tokens" env:"DEVICE_TOKENS" placeholder:"TOKEN:DEVICE,..." help:"Who may send and read: token:device or sha256:HEX:device, several per device if you like; a token has at least 16 characters. Environment only."`
-	DeviceTokensFile string          `name:"device-tokens-file" env:"DEVICE_TOKENS_FILE" placeholder:"FILE" help:"The same in a file of mode 0600, one entry a line; read again on SIGHUP. The systemd credential device-tokens is read too."`
-	ViewerTokens     settings.Secret `name:"viewer-tokens" env:"VIEWER_TOKENS" placeholder:"TOKEN:DEVICE,..." help:"Who may only read: token:device, or token:* for every device. Environment only."`
+	DeviceTokens     settings.Secret `name:"device-tokens" hidden:"" env:"DEVICE_TOKENS" placeholder:"TOKEN:DEVICE,..." help:"Who may send and read: token:device or sha256:HEX:device, several per device if you like; a token has at least 16 characters. Environment only."`
+	DeviceTokensFile string          `name:"device-tokens-file" env:"DEVICE_TOKENS_FILE" placeholder:"FILE" help:"Entries of DEVICE_TOKENS in a file, one a line; read again on SIGHUP. Its mode is 0600, or below /run/secrets also that of a secret of Docker or Kubernetes. The systemd credential device-tokens is read too."`
+	ViewerTokens     settings.Secret `name:"viewer-tokens" hidden:"" env:"VIEWER_TOKENS" placeholder:"TOKEN:DEVICE,..." help:"Who may only read: token:device, token:device+device for several, or token:* for every device. Environment only."`
+	ViewerTokensFile string          `name:"viewer-tokens-file" env:"VIEWER_TOKENS_FILE" placeholder:"FILE" help:"Entries of VIEWER_TOKENS in a file, as DEVICE_TOKENS_FILE. The systemd credential viewer-tokens is read too."`
 
 	TrustedProxies []string `name:"trusted-proxies" env:"TRUSTED_PROXIES" sep:"," placeholder:"NETWORK,..." help:"Networks of the proxies in front, such as 172.16.0.0/12: they are believed when they say in X-Forwarded-For for whom they ask. Nobody else is."`
 
@@ -59,6 +60,7 @@ type Config struct {
 // Validate names everything that is wrong with the settings at once, as a *health.Fault, or returns nil.
 func (c *Config) Validate() error {
 	var wrong []string
+	next := ""
 	check := func(ok bool, format string, args ...any) {
 		if !ok {
 			wrong = append(wrong, fmt.Sprintf(format, args...))
@@ -97,6 +99,9 @@ func (c *Config) Validate() error {
 	}
 	if _, err := c.tokens(); err != nil {
 		check(false, "%v", cause(err))
+		if f, ok := errors.AsType[*health.Fault](err); ok {
+			next = f.Next
+		}
 	}
 	check(c.MaxSamplesPerRequest >= 0 && c.MaxSamplesPerRequest <= 100_000, "MAX_SAMPLES_PER_REQUEST %d is not 1 to 100000", c.MaxSamplesPerRequest)
 	check(c.MaxRequestBytes == 0 || c.MaxRequestBytes >= 1024 && c.MaxRequestBytes <= 64<<20, "MAX_REQUEST_BYTES %d is not 1024 to 67108864", c.MaxRequestBytes)
@@ -112,7 +117,11 @@ func (c *Config) Validate() error {
 	for _, origin := range c.CORSAllowOrigins {
 		check(isOrigin(origin), "CORS_ALLOW_ORIGINS has %q, which is not one exact origin such as https://panel.example.org", origin)
 	}
-	return invalidConfig(wrong)
+	err := invalidConfig(wrong)
+	if f, ok := errors.AsType[*health.Fault](err); ok && len(wrong) == 1 && next != "" {
+		f.Next = next // nothing else is wrong
+	}
+	return err
 }
 
 // plainText is a setting that is taken as it is written.
@@ -127,7 +136,7 @@ func (c *Config) texts() []plainText {
 		{"DATABASE_URL", string(c.DatabaseURL), true}, {"REDIS_URL", string(c.RedisURL), true},
 		{"DATA_DIR", c.DataDir, false}, {"LISTEN_ADDR", c.ListenAddr, false}, {"INTERNAL_ADDR", c.InternalAddr, false},
 		{"TLS_CERT_FILE", c.TLSCertFile, false}, {"TLS_KEY_FILE", c.TLSKeyFile, false},
-		{"DEVICE_TOKENS_FILE", c.DeviceTokensFile, false}, {"SITE_TZ", c.SiteTZ, false},
+		{"DEVICE_TOKENS_FILE", c.DeviceTokensFile, false}, {"VIEWER_TOKENS_FILE", c.ViewerTokensFile, false}, {"SITE_TZ", c.SiteTZ, false},
 	}
 }
 
@@ -141,7 +150,7 @@ func invalidConfig(wrong []string) error {
 		what = fmt.Sprintf("%d settings of the vps are wrong", len(wrong))
 	}
 	return &health.Fault{Code: "config_invalid", Exit: health.ExitConfig, What: what, Why: strings.Join(wrong, "; "),
-		Next: "correct the environment and start again; every setting is listed by: sunspool env"}
+		Next: "sunspool env vps   # every setting with its default and meaning"}
 }
 
 // cause is the part of a fault that says what is wrong.
@@ -185,40 +194,39 @@ func (c *Config) tokens() (*Tokens, error) {
 	return t, c.readTokens(t)
 }
 
-// readTokens replaces t with what the settings, the file and the systemd credential hold now.
+// readTokens replaces t with what the settings, the files and the systemd credentials hold now.
 func (c *Config) readTokens(t *Tokens) error {
-	all := []string{string(c.DeviceTokens)}
-	if c.DeviceTokensFile != "" {
-		text, err := readSecret(c.DeviceTokensFile)
+	devices, err := entries(string(c.DeviceTokens), "DEVICE_TOKENS_FILE", c.DeviceTokensFile, "device-tokens")
+	if err != nil {
+		return err
+	}
+	viewers, err := entries(string(c.ViewerTokens), "VIEWER_TOKENS_FILE", c.ViewerTokensFile, "viewer-tokens")
+	if err != nil {
+		return err
+	}
+	return t.Replace(devices, viewers)
+}
+
+// entries returns what stands in text, in the file that a setting names, and in a systemd credential, one below the other.
+func entries(text, setting, file, credential string) (string, error) {
+	all := []string{text}
+	if file != "" {
+		text, err := settings.ReadSecretFile(file)
+		if exposed, ok := errors.AsType[*settings.Exposed](err); ok {
+			return "", &health.Fault{Code: "config_invalid", Exit: health.ExitConfig, What: setting + " " + exposed.Error(),
+				Next: "chmod 600 " + health.Quote(file)}
+		}
 		if err != nil {
-			return err
+			return "", fmt.Errorf("%s: %w", setting, err)
 		}
 		all = append(all, text)
 	}
 	if dir := os.Getenv("CREDENTIALS_DIRECTORY"); dir != "" {
-		text, err := os.ReadFile(filepath.Join(dir, "device-tokens"))
+		text, err := os.ReadFile(filepath.Join(dir, credential))
 		if err != nil && !errors.Is(err, os.ErrNotExist) {
-			return fmt.Errorf("read the credential device-tokens: %w", err)
+			return "", fmt.Errorf("read the credential %s: %w", credential, err)
 		}
 		all = append(all, string(text))
 	}
-	return t.Replace(strings.Join(all, "\n"), string(c.ViewerTokens))
-}
-
-// readSecret reads a file that nobody but its owner may read.
-func readSecret(path string) (string, error) {
-	info, err := os.Stat(path)
-	if err != nil {
-		return "", fmt.Errorf("DEVICE_TOKENS_FILE: %w", err)
-	}
-	if mode := info.Mode().Perm(); mode&0o077 != 0 {
-		return "", &health.Fault{Code: "config_invalid", Exit: health.ExitConfig,
-			What: fmt.Sprintf("DEVICE_TOKENS_FILE %s has mode %04o, so others than its owner can read it", path, mode),
-			Next: "chmod 600 " + path}
-	}
-	text, err := os.ReadFile(path)
-	if err != nil {
-		return "", fmt.Errorf("DEVICE_TOKENS_FILE: %w", err)
-	}
-	return string(text), nil
+	return strings.Join(all, "\n"), nil
 }

@@ -73,10 +73,11 @@ func (s *Server) devices(c *call) (any, error) {
 	if only != "" && !c.caller.mayRead(only) {
 		return nil, errForeignDevice
 	}
-	if c.caller.device != anyDevice {
-		only = c.caller.device
+	names := c.caller.devices()
+	if only != "" {
+		names = []string{only}
 	}
-	all, err := s.registered(c, only)
+	all, err := s.registered(c, names)
 	if err != nil {
 		return nil, err
 	}
@@ -107,17 +108,23 @@ func (s *Server) devices(c *call) (any, error) {
 func byID(d store.Device, id string) int { return cmp.Compare(d.ID, id) }
 
 // registered returns the devices of the store and those that have a token but never sent anything, by name; or only
-// the one that is named, without a look at all the others.
-func (s *Server) registered(c *call, only string) ([]store.Device, error) {
-	if only != "" {
-		about, err := s.about(c, only)
+// those that are named, without a look at all the others.
+func (s *Server) registered(c *call, names []string) (all []store.Device, err error) {
+	for _, name := range names {
+		about, err := s.about(c, name)
 		if err != nil {
 			return nil, err
 		}
-		first, end, err := s.extent(c, only, time.Time{}, time.Time{})
-		return []store.Device{{ID: only, About: about, First: first, Last: end}}, err
+		first, end, err := s.extent(c, name, time.Time{}, time.Time{})
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, store.Device{ID: name, About: about, First: first, Last: end})
 	}
-	all, err := ask(s, c, "devices", s.Store.Devices)
+	if names != nil {
+		return all, nil
+	}
+	all, err = ask(s, c, "devices", s.Store.Devices)
 	if err != nil {
 		return nil, err
 	}

@@ -38,10 +38,6 @@ func (s *Server) withUpload(h handler) http.Handler {
 		if who.viewer {
 			return nil, errReadOnly
 		}
-		if s.Version != "" { // a refusal carries it too: it is this server's, not a proxy's
-			c.Header().Set("Server", "sunspool/"+s.Version)
-			c.Header().Set(wire.VersionHeader, s.Version)
-		}
 		if !s.uploads.begin(who.device, max(s.MaxAtOnce/2, 1)) {
 			return nil, errUploads
 		}

@@ -31,9 +31,12 @@ const noToken = "none"
 // and null where that may be.
 var exchanges = []exchange{
 	{name: "root", target: "/"},
+	{name: "the page", target: "/", headers: []string{"Accept", "text/html"}},
 	{name: "this page", target: "/openapi.yaml"},
 	{name: "health", target: "/health"},
+	{name: "health, from the internet", target: "/health", headers: []string{"X-Forwarded-For", "203.0.113.7"}, status: 404},
 	{name: "ready", target: "/ready"},
+	{name: "ready, from the internet", target: "/ready", headers: []string{"X-Forwarded-For", "203.0.113.7"}, status: 404},
 	{name: "the store is away", target: "/ready", status: 503, change: later(away)},
 	{name: "the store is not what the server needs", target: "/ready", status: 503, change: later(unfit)},
 	{name: "a fault", target: "/ready", status: 500, change: later(broken)},

@@ -72,6 +72,7 @@ func TestOpenAPIHasEveryRoute(t *testing.T) {
 // the answers. Schemas of answers are closed, and every field and every null in them must come once: so a field that is
 // renamed is noticed on either side.
 func TestOpenAPIIsWhatTheHandlersDo(t *testing.T) {
+	openapi3filter.RegisterBodyDecoder("text/html", openapi3filter.PlainBodyDecoder)
 	openapi3filter.RegisterBodyDecoder("text/event-stream", openapi3filter.PlainBodyDecoder)
 	openapi3filter.RegisterBodyDecoder("text/csv", openapi3filter.PlainBodyDecoder) // its own knows commas only
 	document := openAPIDocument(t)
@@ -151,6 +152,9 @@ func (c *comparer) request(t *testing.T, x *exchange) (*http.Request, *routers.R
 		body = string(text)
 	}
 	r := httptest.NewRequest(x.method(), cmp.Or(x.target, wire.IngestPath), strings.NewReader(body))
+	if x.target == wire.HealthPath || x.target == wire.ReadyPath {
+		r.RemoteAddr = "10.0.0.7:1234" // an orchestrator
+	}
 	if token != noToken {
 		r.Header.Set("Authorization", "Bearer "+token)
 	}

@@ -7,6 +7,7 @@ import (
 	"math"
 	"net/url"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -44,7 +45,7 @@ func (s *Server) realtime(c *call) (any, error) {
 		return s.Store.Latest(ctx, device)
 	})
 	if errors.Is(err, store.ErrNone) {
-		return nil, refuse(404, "no_data", fmt.Sprintf("No data found for device_id '%s'.", capped(device)))
+		return nil, refuse(404, "no_data", fmt.Sprintf("No data found for device_id '%s'.", capped(device))).next("wait for its first sample, or check the name: GET /v1/devices lists the devices of this token")
 	}
 	if err != nil {
 		return nil, err
@@ -145,13 +146,23 @@ func readable(c *call, required ...string) (url.Values, string, error) {
 		}
 	}
 	if missing != nil {
-		return nil, "", &refusal{status: 422, Problem: wire.Problem{Detail: missing, Code: "missing"}}
+		return nil, "", (&refusal{status: 422, Problem: wire.Problem{Detail: missing, Code: "missing"}}).next(
+			"add " + named(missing) + " to the query; GET /v1/devices lists the devices of this token, GET /openapi.yaml every parameter")
 	}
 	device := last(query, "device_id")
 	if !c.caller.mayRead(device) {
 		return nil, "", errForeignDevice
 	}
 	return query, device, nil
+}
+
+// named lists the parameters that are missing.
+func named(missing []wire.FieldError) string {
+	var names []string
+	for _, m := range missing {
+		names = append(names, m.Loc[1].(string))
+	}
+	return strings.Join(names, " and ")
 }
 
 // last returns the value of a parameter, the last one of several: that is how the contract's first server read them.

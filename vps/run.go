@@ -221,7 +221,7 @@ func listen(setting, addr string) (net.Listener, error) {
 	if errors.Is(err, syscall.EADDRINUSE) {
 		_, port, _ := net.SplitHostPort(addr)
 		fault.Code, fault.Exit, fault.Why = "port_in_use", health.ExitBusy, "another process listens there"
-		fault.Next = fmt.Sprintf("stop it (ss -ltnp 'sport = :%s' names it), or set %s to another port", port, setting)
+		fault.Next = fmt.Sprintf("stop it (`ss -ltnp 'sport = :%s'` names it), or set %s to another port", port, setting)
 	}
 	return nil, fault
 }

@@ -87,6 +87,9 @@ func (b *logBuffer) String() string {
 // do sends one request to h; headers are name, value pairs.
 func do(h http.Handler, method, target, token string, body io.Reader, headers ...string) *httptest.ResponseRecorder {
 	r := httptest.NewRequest(method, target, body)
+	if target == wire.HealthPath || target == wire.ReadyPath {
+		r.RemoteAddr = "10.0.0.7:1234" // an orchestrator
+	}
 	if token != "" {
 		r.Header.Set("Authorization", "Bearer "+token)
 	}

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"sync/atomic"
 
@@ -14,17 +15,28 @@ import (
 	"sunspool/wire"
 )
 
-// anyDevice in place of a device lets a viewer read every device.
-const anyDevice = "*"
+// anyDevice in place of a device lets a viewer read every device; and stands between the names of several.
+const (
+	anyDevice = "*"
+	and       = "+" // no device has it in its name
+)
 
 // caller is whom a token names: a device that may send its samples and read them, or a viewer that may only read.
 type caller struct {
-	device string
+	device string // of a viewer also several, see devices, or anyDevice
 	viewer bool
 }
 
 func (c caller) mayRead(device string) bool {
-	return c.device == device || c.viewer && c.device == anyDevice
+	return c.device == anyDevice || slices.Contains(c.devices(), device)
+}
+
+// devices returns the devices of c by name, nil when it may read every one.
+func (c caller) devices() []string {
+	if c.device == anyDevice {
+		return nil
+	}
+	return strings.Split(c.device, and)
 }
 
 type entry struct {
@@ -36,7 +48,7 @@ type entry struct {
 type Tokens struct{ entries atomic.Pointer[[]entry] }
 
 // ParseTokens reads the settings DEVICE_TOKENS and VIEWER_TOKENS: entries token:device, separated by commas or lines;
-// sha256:HEX may stand in place of a token. The error is a *health.Fault that names each bad entry by its number, never
+// sha256:HEX may stand in place of a token, device+device in that of the device of a viewer. The error is a *health.Fault that names each bad entry by its number, never
 // by its text.
 func ParseTokens(devices, viewers string) (*Tokens, error) {
 	t := new(Tokens)
@@ -56,7 +68,10 @@ func (t *Tokens) Replace(devices, viewers string) error {
 	}{{"DEVICE_TOKENS", devices, false}, {"VIEWER_TOKENS", viewers, true}} {
 		for i, text := range split(from.text) {
 			e, why := parseEntry(text, from.viewer)
-			if why == "" {
+			switch {
+			case turnedRound(text, from.viewer):
+				why = "is turned round, or its token is too short: write TOKEN:DEVICE"
+			case why == "":
 				why = clash(all, e)
 			}
 			if why != "" {
@@ -76,7 +91,7 @@ func (t *Tokens) Replace(devices, viewers string) error {
 	if wrong != nil {
 		return &health.Fault{Code: "config_invalid", Exit: health.ExitConfig,
 			What: "the tokens cannot be used", Why: strings.Join(wrong, "; "),
-			Next: "write DEVICE_TOKENS as token:device[,token:device], or sha256:HEX:device"}
+			Next: "write each entry as TOKEN:DEVICE, or sha256:HEX:DEVICE"}
 	}
 	t.entries.Store(&all)
 	return nil
@@ -109,7 +124,8 @@ func parseEntry(text string, viewer bool) (e entry, why string) {
 	switch {
 	case token == "":
 		return e, "has an empty token"
-	case viewer && device == anyDevice:
+	case viewer && validViewed(device):
+		e.device = viewed(device)
 	case !wire.ValidDeviceID(device):
 		return e, "does not name a device of 1 to 64 characters of A-Z a-z 0-9 . _ ~ -"
 	}
@@ -134,10 +150,44 @@ func parseEntry(text string, viewer bool) (e entry, why string) {
 	return e, ""
 }
 
+// validViewed reports whether text names what a viewer may read.
+func validViewed(text string) bool {
+	return text == anyDevice || !slices.ContainsFunc(strings.Split(text, and), func(id string) bool { return !wire.ValidDeviceID(strings.TrimSpace(id)) })
+}
+
+// viewed is the one form of text, which names devices: sorted, each once.
+func viewed(text string) string {
+	var ids []string
+	for id := range strings.SplitSeq(text, and) {
+		ids = append(ids, strings.TrimSpace(id))
+	}
+	slices.Sort(ids)
+	return strings.Join(slices.Compact(ids), and)
+}
+
+// turnedRound reports whether an entry has its device where the token belongs: it is too short for a token, or what
+// stands behind it is one as openssl makes them, which no inverter has for a name.
+func turnedRound(text string, viewer bool) bool {
+	device, token, _ := strings.Cut(text, ":")
+	device, token = strings.TrimSpace(device), strings.TrimSpace(token)
+	if !wire.ValidDeviceID(device) && !(viewer && validViewed(device)) || device == "sha256" {
+		return false
+	}
+	digits, hashed := strings.CutPrefix(token, "sha256:")
+	isHex := strings.Trim(digits, "0123456789abcdefABCDEF") == ""
+	if hashed || isHex && len(digits) >= 40 {
+		return strings.Trim(device, "0123456789abcdefABCDEF") != "" || len(device) < wire.ShortestToken
+	}
+	return len(device) < wire.ShortestToken && len(token) >= wire.ShortestToken && !strings.Contains(token, ":")
+}
+
 // clash says why e contradicts an entry before it: one token cannot be two callers.
 func clash(all []entry, e entry) string {
 	for _, other := range all {
 		if other.sum == e.sum && other.caller != e.caller {
+			if e.viewer && other.viewer {
+				return "has the token of another entry: write TOKEN:DEVICE+DEVICE for several devices"
+			}
 			return "has the token of another entry that names somebody else"
 		}
 	}

@@ -105,8 +105,8 @@ func (s *Server) Handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /{$}", s.public(s.root))
 	mux.Handle("GET "+wire.OpenAPIPath, s.public(s.openAPI))
-	mux.Handle("GET "+wire.HealthPath, s.public(s.health))
-	mux.Handle("GET "+wire.ReadyPath, s.public(s.ready))
+	mux.Handle("GET "+wire.HealthPath, s.public(s.near(s.health)))
+	mux.Handle("GET "+wire.ReadyPath, s.public(s.near(s.ready)))
 	mux.Handle("POST "+wire.IngestPath, s.withUpload(s.ingest))
 	mux.Handle("GET "+wire.RealtimePath, s.withToken(s.realtime))
 	mux.Handle("GET "+wire.SeriesPath, s.withToken(s.series))
@@ -193,6 +193,10 @@ func (s *Server) identified(h func(c *call, who caller) (any, error)) http.Handl
 			return nil, s.rejected(errBadToken)
 		}
 		c.byToken = true
+		if s.Version != "" { // a refusal carries it too: it is this server's, not a proxy's
+			c.Header().Set("Server", "sunspool/"+s.Version)
+			c.Header().Set(wire.VersionHeader, s.Version)
+		}
 		c.guest().become(served)
 		return h(c, who)
 	})
@@ -238,7 +242,6 @@ func (s *Server) leave(c *call) {
 	}
 }
 
-func (s *Server) root(*call) (any, error)   { return statusOK, nil }
 func (s *Server) health(*call) (any, error) { return statusOK, nil }
 
 func (s *Server) ready(c *call) (any, error) {

@@ -45,7 +45,7 @@ const ShortestToken = 16
 // Lenient, sent as the Prefer header of an ingest, asks for a verdict per sample instead of all or nothing.
 const Lenient = "handling=lenient"
 
-// VersionHeader carries the version of the server in its answers to an ingest with a valid token. Proxies replace or
+// VersionHeader carries the version of the server in its answers to a valid token. Proxies replace or
 // remove Server by habit; this one passes.
 const VersionHeader = "Sunspool-Version"
 

@@ -14,6 +14,7 @@ import (
 	bolt "go.etcd.io/bbolt"
 	berrors "go.etcd.io/bbolt/errors"
 
+	"sunspool/filelock"
 	"sunspool/health"
 )
 
@@ -140,8 +141,9 @@ func openBolt(path string) (db *bolt.DB, err error) {
 	switch _, isPath := errors.AsType[*fs.PathError](err); {
 	case errors.Is(err, berrors.ErrTimeout):
 		return nil, &health.Fault{
-			Code: "store_locked", What: "another sunspool vps holds " + path, Exit: health.ExitBusy, Err: err,
-			Next: "stop it (fuser " + path + " names the process), or set DATA_DIR to another directory",
+			Code: "store_locked", What: "another sunspool vps holds " + path + filelock.Holder(path), Exit: health.ExitBusy, Err: err,
+			Why:  "one process at a time may have the file open",
+			Next: "stop the other one (`fuser " + health.Quote(path) + "` names it), set DATA_DIR to another directory, or DATABASE_URL for several",
 		}
 	case isPath:
 		return nil, &health.Fault{

@@ -2,6 +2,7 @@ package store
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"math/rand/v2"
 	"os"
@@ -36,7 +37,7 @@ func TestSecondProcessIsToldWhoHoldsTheStore(t *testing.T) {
 	b := opened(t, dir)
 	_, err := OpenBolt(b.path)
 	f := fault(t, err)
-	if f.Exit != health.ExitBusy || !strings.Contains(f.Error(), "another sunspool vps holds "+b.path) {
+	if f.Exit != health.ExitBusy || !strings.Contains(f.Error(), fmt.Sprintf("another sunspool vps holds %s (process %d)", b.path, os.Getpid())) {
 		t.Errorf("exit %d: %v", f.Exit, f)
 	}
 	insert(t, b, "a", 1, at(noon, 1))

@@ -27,7 +27,7 @@ func OpenOriginal(ctx context.Context, url string) (*Original, error) {
 		err = errors.New("it names no database")
 	}
 	if err != nil {
-		return nil, &health.Fault{Code: "config_invalid", Exit: health.ExitConfig, What: "the address of the original's database is not understood", Err: err,
+		return nil, &health.Fault{Code: "config_invalid", Exit: health.ExitConfig, What: "the address of the original's database is not understood", Why: whyInvalid(plainURL(url), err), Err: err,
 			Next: "give it as postgres://user:password@host:5432/database"}
 	}
 	cfg.RuntimeParams["default_transaction_read_only"] = "on"

@@ -204,7 +204,7 @@ func refusal(config *pgx.ConnConfig, err error) error {
 	switch c := code(err); {
 	case c == noSuchDatabase:
 		fault.Code, fault.What = "database_missing", fmt.Sprintf("there is no database %q on %s", config.Database, config.Host)
-		fault.Next = fmt.Sprintf("create it (createdb -h %s -O %s %s), or correct DATABASE_URL", config.Host, config.User, config.Database)
+		fault.Next = fmt.Sprintf("create it (`createdb -h %s -O %s %s`), or correct DATABASE_URL", health.Quote(config.Host), health.Quote(config.User), health.Quote(config.Database))
 	case strings.HasPrefix(c, "28"):
 		fault.Code, fault.What, fault.Exit = "database_login", fmt.Sprintf("PostgreSQL on %s refused user %q", config.Host, config.User), health.ExitAuth
 		fault.Next = "correct user and password in DATABASE_URL, or pg_hba.conf of the server"

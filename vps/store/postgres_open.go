@@ -119,6 +119,9 @@ func parsePostgresURL(text string, callTime time.Duration) (*pgxpool.Config, err
 // whyInvalid returns what is wrong with a URL. If it is not even one, the place that is wrong may be the password, which
 // the error quotes.
 func whyInvalid(text string, err error) string {
+	if other := otherDatabase(text); other != "" {
+		return other
+	}
 	if parse, ok := errors.AsType[*pgconn.ParseConfigError](err); ok {
 		err = parse.Unwrap()
 	}
