@@ -3,9 +3,13 @@ package vps
 import (
 	"context"
 	"crypto/sha256"
+	"net/http/httptest"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"sunspool/vps/store"
+	"sunspool/wire"
 )
 
 // take takes n of the slots for a token, whatever is its share.
@@ -117,4 +121,59 @@ func TestTokenThatHasMostMakesRoom(t *testing.T) {
 			t.Errorf("%d wait, %d ended", len(p.waiting), len(ended))
 		}
 	})
+}
+
+// Few answers of many rows are computed at a time, one of a token; those that wait are asked to come again, and so is the
+// reader whose answer another token waits for. Answers of few rows wait for none of them.
+func TestLargeReadsLeaveRoomForSmallOnes(t *testing.T) {
+	b := newBench(t)
+	b.ingested(sample(0))
+	b.large.patience = 0
+	others := take(b.large, "others", b.large.most)
+	const large, small = "/v1/series?device_id=inv-1&resolution=5m&from=2026-06-10&to=2026-06-20", "/v1/series?device_id=inv-1&resolution=1h&from=2026-06-20"
+	if w := b.get(large, token1); w.Code != 503 || w.Header().Get("Retry-After") != "1" {
+		t.Errorf("a large one: %d %s", w.Code, w.Body)
+	}
+	if w := b.get(small, token1); w.Code != 200 {
+		t.Errorf("a small one: %d %s", w.Code, w.Body)
+	}
+	others[0].leave()
+	if w := b.get(large, token1); w.Code != 200 {
+		t.Errorf("with room: %d %s", w.Code, w.Body)
+	}
+	if b.large.taken() != b.large.most-1 || b.places.taken() != 0 {
+		t.Errorf("%d and %d are taken afterwards", b.large.taken(), b.places.taken())
+	}
+}
+
+// hanging is a store in which reads take until their context ends.
+type hanging struct {
+	store.Samples
+	asked chan struct{}
+}
+
+func (h hanging) Latest(ctx context.Context, _ string) (wire.Sample, error) {
+	h.asked <- struct{}{}
+	<-ctx.Done()
+	return wire.Sample{}, context.Cause(ctx)
+}
+
+// Reads of a token that takes all places are ended for another token's, with an answer that asks them to come again.
+func TestReadMakesRoomForAnotherToken(t *testing.T) {
+	asked := make(chan struct{}, 10)
+	b := newBench(t, func(s *Server) { s.MaxAtOnce = 8; s.Store = hanging{s.Store, asked} })
+	answers := make(chan *httptest.ResponseRecorder, 2)
+	for range 2 {
+		go func() { answers <- b.get("/v1/realtime?device_id=inv-1", token1) }()
+	}
+	<-asked
+	<-asked
+	take(b.places, "others", 6)
+	if w := b.get("/v1/series?device_id=inv-2&frame=day", token2); w.Code != 200 {
+		t.Errorf("another token's read: %d %s", w.Code, w.Body)
+	}
+	if w := <-answers; w.Code != 503 || w.Header().Get("Retry-After") != "1" || detail(t, w) != "Too many requests at once." {
+		t.Errorf("the one that made room: %d %s", w.Code, w.Body)
+	}
+	<-answers // by the time that a store has
 }

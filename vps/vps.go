@@ -90,7 +90,7 @@ func (s *Server) init() {
 		}
 		s.places = newSlots(s.MaxAtOnce, s.MaxAtOnce/4, s.MaxAtOnce)
 		s.uploads = newSlots(s.MaxAtOnce, s.MaxAtOnce/4, s.MaxAtOnce/4)
-		s.large = newSlots(maxLarge, 1, 2)
+		s.large = newSlots(maxLarge, 1, s.MaxAtOnce/4)
 		s.exports = newSlots(s.MaxAtOnce, s.MaxAtOnce/16, 1)
 		if s.Chain == nil {
 			s.Chain = health.New(s.Now, s.Log)
@@ -264,7 +264,12 @@ func (s *Server) weigh(c *call, rows int) error {
 	if rows <= rowsAtOnce || c.large != nil {
 		return nil
 	}
-	if c.large = s.large.take(c.r.Context(), c.token); c.large == nil {
+	began := s.Now()
+	c.large = s.large.take(c.r.Context(), c.token)
+	if !c.asked.IsZero() {
+		c.asked = c.asked.Add(s.Now().Sub(began)) // the store was not asked meanwhile
+	}
+	if c.large == nil {
 		return cmp.Or(context.Cause(c.r.Context()), error(errBusy))
 	}
 	c.large.mayEnd(c.cancel)
