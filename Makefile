@@ -8,7 +8,7 @@ export CGO_ENABLED ?= 0
 # For tests too: what they compile is then what is shipped, and compiled once.
 export GOFLAGS ?= -trimpath
 
-.PHONY: help test unit race lint build bench bench-vps fuzz demo simulate clock test-damage test-crash test-frames test-leaks test-backlog test-hostile test-outages test-proxies test-networks test-images test-compose test-appliance test-qemu test-packages test-timescale test-citus test-system test-system-all test-release deb build-armv7 stage release-snapshot test-32bit test-386 test-arm
+.PHONY: help test unit race lint build bench bench-vps fuzz demo simulate clock test-damage test-crash test-frames test-leaks test-backlog test-hostile test-outages test-proxies test-networks test-images test-compose test-appliance test-qemu test-packages test-timescale test-citus test-system test-system-all test-release deb build-armv7 stage release-snapshot test-32bit test-386 test-arm test-tokens
 
 help:
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -31,7 +31,7 @@ race: ## the packages with goroutines under the race detector, without what it h
 
 # Arithmetic, one goroutine alone, and programs in processes of their own.
 unraced_edge := CostsTheConnection|HangingBlock|ADayOfFaults|EdgeSpin|NewestSampleOvertakes|DiskFilled|WithoutFallocate|PoisonsAmong|SpoolAtItsSize|AfterADrain|CutAtEveryByte|CutAtRandomBytes|InvariantsHold|YearIsBelievable
-unraced_vps := HostileCallers|SettingsNeverQuote|ReachesAnotherDevice|PlainIntegration|OpenAPIIs|GuessingTokens|GzipIsRead|^Test/ARecount
+unraced_vps := HostileCallers|NineteenHostile|SettingsNeverQuote|ReachesAnotherDevice|PlainIntegration|OpenAPIIs|GuessingTokens|GzipIsRead|^Test/ARecount
 
 lint: ## gofmt, vet, go fix, staticcheck
 	@test -z "$$(gofmt -l .)" || { echo "gofmt -w these:"; gofmt -l .; exit 1; }
@@ -107,6 +107,9 @@ test-backlog: ## an outage of DAYS=30, delivered while polling
 
 test-hostile: ## N=100000 hostile requests to the vps while a good client works
 	$(TORTURE) ./vps -run HostileCallers -hostile $(or $(N),100000) -hostile-seed $(or $(SEED),1)
+
+test-tokens: ## 19 of 20 tokens hostile for TIME=5m, on both stores, direct and through Caddy
+	$(TORTURE) ./vps -run NineteenHostileTokens -hostile-time $(or $(TIME),5m)
 
 test-outages: ## N=200 random sequences of outages of PostgreSQL, Redis and the vps itself under load
 	$(TORTURE) ./vps -run OutagesLoseNothing -outages $(or $(N),200) -outage-seed $(or $(SEED),1)

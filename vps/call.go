@@ -23,8 +23,12 @@ type call struct {
 	asked   time.Time // when the store was asked first
 	caller  caller
 	byToken bool // who the caller is was said by a token
-	placed  bool // it has one of the places of Server
-	status  int  // 0 until answered
+	token   tokenSum
+	slot    *slot  // of Server.places or uploads, until it left it
+	large   *slot  // of Server.large, if it has one
+	cancel  func() // ends what is computed for it
+	unread  bool   // it has a body that was not read to its end
+	status  int    // 0 until answered
 	code    string
 	in      int64 // bytes of body read
 	out     int   // bytes of body written
@@ -59,8 +63,37 @@ func (c *call) answer(status int, v any) {
 	h := c.Header()
 	h.Set("Content-Type", "application/json")
 	h.Set("Content-Length", strconv.Itoa(len(body)))
+	if c.unread { // net/http reads the rest of it before it answers
+		c.readUntil(unreadLimit)
+		c.conn().rest()
+	}
+	c.slot.mayEnd(c.cutOff)
+	c.large.mayEnd(c.cutOff)
 	c.WriteHeader(status)
 	c.Write(body)
+}
+
+// How long the body of a request may take.
+const (
+	bodyLimit   = 15 * time.Second
+	unreadLimit = time.Second // that is not wanted
+)
+
+// readUntil limits the time for the body.
+func (c *call) readUntil(limit time.Duration) {
+	_ = http.NewResponseController(c).SetReadDeadline(time.Now().Add(limit))
+}
+
+// cutOff ends the answer of a reader that does not take it.
+func (c *call) cutOff() {
+	_ = http.NewResponseController(c).SetWriteDeadline(time.Now())
+}
+
+// leave gives the place back, if c still has it.
+func (c *call) leave() {
+	c.slot.leave()
+	c.large.leave()
+	c.slot, c.large = nil, nil
 }
 
 func toJSON(v any) []byte {
@@ -75,9 +108,14 @@ func toJSON(v any) []byte {
 // the metrics, and the end of a panic.
 func (s *Server) around(mux *http.ServeMux) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		c := &call{ResponseWriter: w, r: r, began: s.Now(), remote: s.Proxies.client(r)}
+		c := &call{ResponseWriter: w, r: r, began: s.Now(), remote: s.Proxies.client(r), unread: r.ContentLength != 0}
+		defer c.leave()
 		defer s.record(c)
 		defer s.recovered(c)
+		c.conn().request(network(c.remote))
+		if c.unread {
+			c.readUntil(unreadLimit)
+		}
 		s.secure(c)
 		if s.preflight(c) {
 			return

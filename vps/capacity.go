@@ -42,6 +42,9 @@ func (s *Server) capacity(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := s.weigh(c, 31*24*4); err != nil {
+		return nil, err
+	}
 	quarters, err := s.periods(c, store.Query{Device: device, Resolution: store.Quarter, Zone: zone,
 		From: store.Midnight(month.Year(), month.Month(), 1, zone), To: store.Midnight(month.Year(), month.Month()+1, 1, zone)})
 	if err != nil {

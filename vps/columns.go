@@ -82,5 +82,6 @@ func chosen(asked string, offered, byDefault []string) ([]string, error) {
 			return nil, invalid("columns", "Input should be of "+strings.Join(offered, ","), "query", "columns")
 		}
 	}
-	return names, nil
+	slices.Sort(names)
+	return slices.Compact(names), nil
 }

@@ -71,6 +71,9 @@ func (s *Server) continuity(c *call) (any, error) {
 		answer.To = answer.From
 		return answer, nil
 	}
+	if err := s.weigh(c, maxPoints); err != nil {
+		return nil, err
+	}
 	search := holeSearch{s: s, c: c, device: device}
 	days, err := search.in(0, sp.from, sp.to)
 	if err != nil {

@@ -243,9 +243,14 @@ func TestReadyAgainWithoutRequests(t *testing.T) {
 
 func TestMoreRequestsThanPlacesAreAskedToComeAgain(t *testing.T) {
 	b := newBench(t, func(s *Server) { s.MaxAtOnce = 1 })
-	b.places <- struct{}{} // somebody is being served
-	if w := b.post(token1, bodyOf()); w.Code != 503 || w.Header().Get("Retry-After") != "1" || detail(t, w) != "Too many requests at once." {
-		t.Errorf("%d %s", w.Code, w.Body)
+	others := append(take(b.places, "others", 1), take(b.uploads, "others", 1)...)
+	b.places.patience, b.uploads.patience = 0, 0
+	for name, w := range map[string]*httptest.ResponseRecorder{
+		"a reader": b.get("/v1/realtime?device_id=inv-1", token1), "an upload": b.post(token1, bodyOf()),
+	} {
+		if w.Code != 503 || w.Header().Get("Retry-After") != "1" || detail(t, w) != "Too many requests at once." {
+			t.Errorf("%s: %d %s", name, w.Code, w.Body)
+		}
 	}
 	if w := b.post(tokenWrong, bodyOf()); w.Code != 401 {
 		t.Errorf("a stranger gets %d: a place would be his to take", w.Code)
@@ -253,26 +258,46 @@ func TestMoreRequestsThanPlacesAreAskedToComeAgain(t *testing.T) {
 	if w := b.get("/health", ""); w.Code != 200 {
 		t.Errorf("health is %d when busy", w.Code)
 	}
-	<-b.places
+	for _, one := range others {
+		one.leave()
+	}
 	if w := b.post(token1, bodyOf()); w.Code != 200 {
 		t.Errorf("%d after the place is free: %s", w.Code, w.Body)
 	}
 }
 
-// A device that has all the uploads it may have takes no place for one more, not even to be refused.
-func TestRefusedUploadTakesNoPlace(t *testing.T) {
-	b := newBench(t, func(s *Server) { s.MaxAtOnce = 2 })
-	b.uploads.begin("inv-1", 1)
-	b.places <- struct{}{} // others take what there is
-	b.places <- struct{}{}
-	if w := b.post(token1, bodyOf()); w.Code != 429 {
-		t.Errorf("%d %s", w.Code, w.Body)
+// Readers, however many, take no place from uploads, and uploads none from readers.
+func TestReadersAndUploadsHavePlacesOfTheirOwn(t *testing.T) {
+	b := newBench(t)
+	b.places.patience, b.uploads.patience = 0, 0
+	readers := take(b.places, "others", b.places.most)
+	if w := b.post(token1, bodyOf(fields(0))); w.Code != 200 {
+		t.Errorf("an upload beside readers: %d %s", w.Code, w.Body)
+	}
+	for _, one := range readers {
+		one.leave()
+	}
+	take(b.uploads, "others", b.uploads.most)
+	if w := b.get("/v1/realtime?device_id=inv-1", token1); w.Code != 200 {
+		t.Errorf("a reader beside uploads: %d %s", w.Code, w.Body)
 	}
 }
 
-// TestOneDeviceLeavesPlacesToOthers: one that sends very slowly, on as many connections as it can.
-func TestOneDeviceLeavesPlacesToOthers(t *testing.T) {
-	b := newBench(t, func(s *Server) { s.MaxAtOnce = 4 })
+// A token that has all the uploads it may have takes no place for one more, and does not wait for one.
+func TestRefusedUploadTakesNoPlace(t *testing.T) {
+	b := newBench(t)
+	take(b.uploads, token1, b.uploads.each)
+	if w := b.post(token1, bodyOf()); w.Code != 429 {
+		t.Errorf("%d %s", w.Code, w.Body)
+	}
+	if n := b.uploads.taken(); n != b.uploads.each {
+		t.Errorf("%d places are taken", n)
+	}
+}
+
+// TestOneTokenLeavesPlacesToOthers: one that sends very slowly, on as many connections as it can.
+func TestOneTokenLeavesPlacesToOthers(t *testing.T) {
+	b := newBench(t, func(s *Server) { s.MaxAtOnce = 8 })
 	var slow sync.WaitGroup
 	var ends []*io.PipeWriter
 	for range 2 {
@@ -285,25 +310,29 @@ func TestOneDeviceLeavesPlacesToOthers(t *testing.T) {
 		})
 		io.WriteString(end, `{"samples":`) // is taken when it is being read
 	}
-	if w := b.post(token1b, bodyOf()); w.Code != 429 || w.Header().Get("Retry-After") != "1" || detail(t, w) != "Too many uploads of this device at once." {
-		t.Errorf("a third one, with another token: %d %s", w.Code, w.Body)
+	if w := b.post(token1, bodyOf()); w.Code != 429 || w.Header().Get("Retry-After") != "1" || detail(t, w) != "Too many uploads with this token at once." {
+		t.Errorf("a third one: %d %s", w.Code, w.Body)
 	}
-	if n := len(b.places); n != 2 {
+	if n := b.uploads.taken(); n != 2 {
 		t.Errorf("%d places are taken, want those of the two slow uploads", n)
 	}
-	if w := b.get("/v1/realtime?device_id=inv-1", token1); w.Code != 404 {
-		t.Errorf("a reader of the same device: %d %s", w.Code, w.Body)
+	for name, w := range map[string]*httptest.ResponseRecorder{
+		"another device": b.post(token2, bodyOf()), "another token of the same device": b.post(token1b, bodyOf()),
+	} {
+		if w.Code != 200 {
+			t.Errorf("%s: %d %s", name, w.Code, w.Body)
+		}
 	}
-	if w := b.post(token2, bodyOf()); w.Code != 200 {
-		t.Errorf("another device: %d %s", w.Code, w.Body)
+	if w := b.get("/v1/realtime?device_id=inv-1", token1); w.Code != 404 {
+		t.Errorf("a reader with the same token: %d %s", w.Code, w.Body)
 	}
 	for _, end := range ends {
 		io.WriteString(end, `[]}`)
 		end.Close()
 	}
 	slow.Wait()
-	if w := b.post(token1, bodyOf()); w.Code != 200 || len(b.uploads.of) != 0 {
-		t.Errorf("afterwards: %d %s, counted %v", w.Code, w.Body, b.uploads.of)
+	if w := b.post(token1, bodyOf()); w.Code != 200 || b.uploads.taken() != 0 {
+		t.Errorf("afterwards: %d %s, %d taken", w.Code, w.Body, b.uploads.taken())
 	}
 }
 

@@ -98,8 +98,7 @@ func (s *Server) energy(c *call) (any, error) {
 
 	answer := energyAnswer{DeviceID: device, Resolution: name, TZ: sp.zone.String()}
 	table := func(sp span) (energyTable, error) {
-		rows, err := s.rows(c, device, sp, calendar.row)
-		return tableOf(rows, sp.until(now), calendar.label), err
+		return s.energyTable(c, device, sp, calendar.row, calendar.label, now)
 	}
 	if answer.energyTable, err = table(sp); err != nil || mode == "" {
 		return answer, err
@@ -156,48 +155,94 @@ func minTime(a, b time.Time) time.Time {
 	return b
 }
 
-func tableOf(rows []energy.Row, sp span, label string) energyTable {
-	n := len(rows)
-	t := energyTable{Labels: make([]string, n), From: make([]int64, n), Until: sp.to.Unix(),
-		Columns: columns{}, Source: map[string]source{}, Totals: map[string]number{}}
+// energyTable returns the energies of the periods of sp, which are computed some at once.
+func (s *Server) energyTable(c *call, device string, sp span, r store.Resolution, label string, now time.Time) (t energyTable, err error) {
+	starts, err := sp.starts(r, maxEnergyRows)
+	if err != nil {
+		return t, err
+	}
+	n := max(0, len(starts)-1)
+	if err := s.weigh(c, n); err != nil {
+		return t, err
+	}
+	sum := newSummary(sp.until(now), n)
+	for i := 0; i < n; i += rowsAtOnce {
+		end := min(i+rowsAtOnce, n)
+		rows, err := s.rows(c, device, span{starts[i], starts[end], sp.zone}, r)
+		if err != nil {
+			return t, err
+		}
+		sum.add(rows, label)
+	}
+	return sum.table(), nil
+}
+
+// summary makes a table of rows that are given to it in their order.
+type summary struct {
+	energyTable
+	span   span
+	rollup energy.Rollup // of all
+	kwh    [energy.Energies]float64
+	from   [energy.Energies]energy.Source
+	spread [energy.Energies]struct { // how much of a counter's rise is not placed in time
+		column column
+		total  float64
+	}
+}
+
+func newSummary(sp span, n int) *summary {
+	s := &summary{span: sp, energyTable: energyTable{Labels: make([]string, 0, n), From: make([]int64, 0, n), Until: sp.to.Unix(),
+		Columns: columns{}, Source: map[string]source{}, Totals: map[string]number{}}}
+	for _, name := range energyColumns {
+		s.Columns[name] = make(column, 0, n)
+	}
+	for name := range rowColumns {
+		s.Columns[name] = make(column, 0, n)
+	}
+	return s
+}
+
+func (s *summary) add(rows []energy.Row, label string) {
 	for i := range rows {
-		t.Labels[i], t.From[i] = rows[i].Start.Format(label), rows[i].Start.Unix()
+		s.Labels, s.From = append(s.Labels, rows[i].Start.Format(label)), append(s.From, rows[i].Start.Unix())
+		for name, f := range rowColumns {
+			s.Columns[name] = append(s.Columns[name], f(&rows[i].Period, s.span.to))
+		}
 	}
 	for e, name := range energyColumns {
 		kwh, total, from := energy.Column(rows, e)
-		t.Columns[name], t.Source[name] = rounded(kwh, 3), source(from)
-		t.Totals[name] = number(round(known(total, from != energy.Unknown), 3))
-		t.spread(rows, e, name)
-	}
-	total := energy.Period{Start: sp.from, End: sp.to, Rollup: energy.Total(rows)}
-	for name, f := range rowColumns {
-		column := make(column, n)
+		s.Columns[name] = append(s.Columns[name], rounded(kwh, 3)...)
+		s.kwh[e] += total
+		s.from[e] = s.from[e].With(from)
+		k, ok := energy.Meter(e)
 		for i := range rows {
-			column[i] = f(&rows[i].Period, sp.to)
+			if !ok {
+				break
+			}
+			v := unknown
+			if _, from := rows[i].KWh(e); from == energy.Counted {
+				v = round(rows[i].Metered[k].Spread, 3)
+				s.spread[e].total += rows[i].Metered[k].Spread
+			}
+			s.spread[e].column = append(s.spread[e].column, v)
 		}
-		t.Columns[name], t.Totals[name] = column, number(f(&total, sp.to))
 	}
-	return t
+	s.rollup.Gather(rows)
 }
 
-// spread adds the column that says how much of the counter's rise is not placed in time, if anything is.
-func (t *energyTable) spread(rows []energy.Row, e int, name string) {
-	k, ok := energy.Meter(e)
-	if !ok {
-		return
-	}
-	column, total := make(column, len(rows)), 0.0
-	for i := range rows {
-		column[i] = unknown
-		if _, from := rows[i].KWh(e); from == energy.Counted {
-			column[i] = round(rows[i].Metered[k].Spread, 3)
-			total += rows[i].Metered[k].Spread
+func (s *summary) table() energyTable {
+	for e, name := range energyColumns {
+		s.Source[name] = source(s.from[e])
+		s.Totals[name] = number(round(known(s.kwh[e], s.from[e] != energy.Unknown), 3))
+		if spread := &s.spread[e]; spread.total > 0 {
+			s.Columns["spread_"+name], s.Totals["spread_"+name] = spread.column, number(round(spread.total, 3))
 		}
 	}
-	if total > 0 {
-		name = "spread_" + name
-		t.Columns[name], t.Totals[name] = column, number(round(total, 3))
+	total := energy.Period{Start: s.span.from, End: s.span.to, Rollup: s.rollup}
+	for name, f := range rowColumns {
+		s.Totals[name] = number(f(&total, s.span.to))
 	}
+	return s.energyTable
 }
 
 // rowColumns are the columns of a period beside its energies.

@@ -44,7 +44,7 @@ var (
 var dialects = map[string]dialect{"": commas, ",": commas, "comma": commas, ";": semicolons, "semicolon": semicolons, "\t": tabs, "tab": tabs}
 
 // exportResolutions are those of GET /v1/export.csv, with how many days of periods are about a page.
-var exportResolutions = map[store.Resolution]int{store.FiveMinutes: 7, store.Quarter: 20, store.Hour: 80, store.Day: 2000}
+var exportResolutions = map[store.Resolution]int{store.FiveMinutes: 1, store.Quarter: 3, store.Hour: 12, store.Day: rowsAtOnce}
 
 // export answers GET /v1/export.csv line by line: memory does not grow with the span. Every cell is a number or a time,
 // so that no spreadsheet takes one for a formula.
@@ -59,12 +59,13 @@ func (s *Server) export(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	select {
-	case s.exports <- struct{}{}:
-		defer func() { <-s.exports }()
-	default:
+	slot := s.exports.take(c.r.Context(), c.token)
+	if slot == nil {
 		return nil, errExports
 	}
+	defer slot.leave()
+	c.leave() // it takes as long as its reader, and has its own bounds
+	e.slot = slot
 	if c.r.Method == http.MethodHead {
 		e.head()
 		c.WriteHeader(http.StatusOK)
@@ -85,6 +86,7 @@ type export struct {
 	resolution store.Resolution // or raw
 	dialect    dialect
 	page       bytes.Buffer
+	slot       *slot
 }
 
 func (s *Server) newExport(c *call, device string, query url.Values) (*export, error) {
@@ -285,7 +287,9 @@ func (e *export) flush() error {
 	if err := control.SetWriteDeadline(time.Now().Add(exportStall)); err != nil && !errors.Is(err, http.ErrNotSupported) {
 		return err
 	}
+	e.slot.mayEnd(e.c.cutOff)
 	_, err := e.c.Write(e.page.Bytes())
+	e.slot.mayEnd(nil)
 	e.page.Reset()
 	return err
 }

@@ -50,7 +50,7 @@ var (
 	errTooLarge       = refuse(413, "too_large", "Request body too large.").next("send fewer samples per request")
 	errEncoding       = refuse(415, "unknown_encoding", "Unsupported Content-Encoding.").next("send identity or gzip")
 	errFailures       = refuse(429, "too_many_failures", "Too many failed logins.")
-	errUploads        = refuse(429, "too_many_uploads", "Too many uploads of this device at once.").after(time.Second)
+	errUploads        = refuse(429, "too_many_uploads", "Too many uploads with this token at once.").after(time.Second)
 	errGone           = refuse(499, "caller_gone", "The caller did not wait for the answer.") // nginx's number, for our log alone
 	errInternal       = refuse(500, "", "Internal Server Error")
 	errBusy           = refuse(503, "busy", "Too many requests at once.").after(time.Second)

@@ -16,8 +16,9 @@ const (
 // failures counts the wrong tokens of each address. Only a caller that fails is ever asked for it, so a good token
 // passes whatever happens at its address.
 type failures struct {
-	mu sync.Mutex
-	of map[netip.Prefix]*failed
+	mu       sync.Mutex
+	of       map[netip.Prefix]*failed
+	forgotAt time.Time // so that a full map is not searched at each failure
 }
 
 type failed struct {
@@ -34,7 +35,10 @@ func (f *failures) add(remote string, now time.Time) time.Duration {
 	}
 	who := network(remote)
 	if f.of[who] == nil && len(f.of) >= maxAddresses {
-		f.forget(now)
+		if now.Sub(f.forgotAt).Abs() >= time.Second {
+			f.forgotAt = now
+			f.forget(now)
+		}
 		if len(f.of) >= maxAddresses {
 			who = netip.Prefix{}
 		}

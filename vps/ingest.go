@@ -30,19 +30,22 @@ const (
 	longestPoll = time.Hour
 )
 
-// withUpload serves h to callers with a good token of a device, a few of each device at once. Those that are too many are
-// refused before they take a place from others.
+// withUpload serves h to callers with a good token of a device. Uploads have places of their own, so that no reader
+// stops them. A token that has its share of them is refused at once: an edge sends one batch after the other.
 func (s *Server) withUpload(h handler) http.Handler {
 	return s.identified(func(c *call, who caller) (any, error) {
 		c.caller = who
 		if who.viewer {
 			return nil, errReadOnly
 		}
-		if !s.uploads.begin(who.device, max(s.MaxAtOnce/2, 1)) {
+		if s.uploads.full(c.token) {
 			return nil, errUploads
 		}
-		defer s.uploads.end(who.device)
-		return s.inPlace(c, who, h)
+		if c.slot = s.uploads.take(c.r.Context(), c.token); c.slot == nil {
+			return nil, errBusy
+		}
+		defer c.leave()
+		return h(c)
 	})
 }
 
@@ -50,9 +53,15 @@ func (s *Server) withUpload(h handler) http.Handler {
 func (s *Server) ingest(c *call) (any, error) {
 	d := decoders.Get().(*decoder)
 	defer decoders.Put(d)
+	c.readUntil(bodyLimit)
+	c.slot.mayEnd(func() { c.readUntil(0) }) // a slow body, for another caller's
 	if err := s.readBody(c, &d.body); err != nil {
+		if c.slot.wasEnded() {
+			return nil, errBusy
+		}
 		return nil, err
 	}
+	c.slot.mayEnd(nil)
 	b, err := d.decode(c.caller.device, s.Now(), s.MaxSamples)
 	if err != nil {
 		return nil, err
@@ -239,6 +248,7 @@ func (s *Server) readBody(c *call, to *bytes.Buffer) error {
 	case n > s.MaxBytes:
 		return errTooLarge
 	}
+	c.unread = false
 	return nil
 }
 

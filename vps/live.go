@@ -11,7 +11,7 @@ import (
 
 const (
 	liveFor      = 10 * time.Minute // a sample that is older when it arrives is history, and no news for a stream
-	maxStreams   = 64               // in this process; one more closes the oldest
+	maxStreams   = 64               // in this process, and a quarter of it of one token; one more closes another, see subscribe
 	maxUnwritten = 120              // samples that wait for a slow reader; one more drops the oldest
 )
 
@@ -24,23 +24,45 @@ type live struct {
 // subscription is what one stream hears of its device.
 type subscription struct {
 	device string
+	token  tokenSum
 	ready  chan struct{} // gets a value when something waits
 	closed chan struct{} // is closed when a newer stream needs the place
 
 	waiting []wire.Sample // guarded by live.mu
 }
 
-// subscribe returns a new subscription, for which the oldest of too many is closed.
-func (l *live) subscribe(device string) *subscription {
+// subscribe returns a new subscription. Of a token that has its share the oldest one is closed for it; if there are too
+// many, the oldest of the token that has most, or of its own one if it has about as many. The first stream of a token is
+// always let in, so that many tokens with one each do not drive each other out.
+func (l *live) subscribe(device string, token tokenSum) *subscription {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if len(l.streams) == maxStreams {
-		close(l.streams[0].closed)
-		l.streams = slices.Delete(l.streams, 0, 1)
+	counts := map[tokenSum]int{}
+	for _, sub := range l.streams {
+		counts[sub.token]++
 	}
-	sub := &subscription{device: device, ready: make(chan struct{}, 1), closed: make(chan struct{})}
+	own, most := counts[token], token
+	for other, n := range counts {
+		if n >= max(counts[most]+1, own+2) {
+			most = other
+		}
+	}
+	switch {
+	case own >= maxStreams/4:
+		l.close(token)
+	case len(l.streams) >= maxStreams && counts[most] > 0:
+		l.close(most)
+	}
+	sub := &subscription{device: device, token: token, ready: make(chan struct{}, 1), closed: make(chan struct{})}
 	l.streams = append(l.streams, sub)
 	return sub
+}
+
+// close closes the oldest stream of token.
+func (l *live) close(token tokenSum) {
+	i := slices.IndexFunc(l.streams, func(sub *subscription) bool { return sub.token == token })
+	close(l.streams[i].closed)
+	l.streams = slices.Delete(l.streams, i, i+1)
 }
 
 func (l *live) unsubscribe(sub *subscription) {

@@ -207,6 +207,8 @@ func expected(route opening, method string, noDevice bool, cred credential, n na
 		return []int{403}
 	case reading && markers[n.device] != nil:
 		return []int{200}
+	case reading && !wire.ValidDeviceID(n.device):
+		return []int{422}
 	case reading:
 		return []int{200, 404} // a viewer of all asks for what is not there
 	case cred.sends == "":

@@ -61,7 +61,7 @@ func newMetrics(s *Server, registry prometheus.Registerer) *metrics {
 	registry.MustRegister(
 		s.Chain,
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "sunspool_http_requests_in_flight",
-			Help: "Requests with a good token that are being served."}, func() float64 { return float64(len(s.places)) }),
+			Help: "Requests with a good token that are being served."}, func() float64 { return float64(s.places.taken() + s.uploads.taken()) }),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "sunspool_streams",
 			Help: "Readers of /v1/stream."}, func() float64 { return float64(s.live.count()) }),
 	)

@@ -2,6 +2,7 @@ package vps
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -18,7 +19,7 @@ const (
 // read them there, and this one after a restart.
 type notes struct {
 	mu sync.Mutex
-	of map[string]*note // by device; as many as there are devices in the tokens
+	of map[string]*note // by device; as many as there are devices in the tokens and in the store
 }
 
 type note struct {
@@ -189,6 +190,9 @@ func (s *Server) load(c *call, device string) (store.About, error) {
 	about, err := s.aboutStored(c, device)
 	if err != nil {
 		return about, err
+	}
+	if about.IsZero() && !slices.Contains(s.Tokens.devices(), device) {
+		return about, nil // readers may ask for any name: one of no device is not remembered
 	}
 	return s.notes.loaded(device, about, s.Now()), nil
 }

@@ -74,7 +74,7 @@ var exchanges = []exchange{
 	{name: "null counters", body: roofs(`"pv_total_kwh":null,"direct_total_kwh":null,"pv_daily_kwh":null,"battery_temp_c":null`)},
 	{name: "a count of nothing", body: roofs(`"sample_count":0`), status: 422, refused: true},
 	{name: "a device that cannot be", body: strings.Replace(roofs(""), "roof", "ro of", 1), status: 422, refused: true},
-	{name: "too many uploads", body: roofs(""), status: 429, change: func(b *bench) { b.uploads.begin("roof", 1); b.MaxAtOnce = 2 }},
+	{name: "too many uploads", body: roofs(""), status: 429, change: func(b *bench) { take(b.uploads, token1, b.uploads.each) }},
 
 	{name: "a house", target: "/v1/realtime?device_id=roof"},
 	{name: "a unit without battery and meter", target: "/v1/realtime?device_id=barn"},
@@ -156,9 +156,8 @@ var exchanges = []exchange{
 	{name: "a bad resolution", target: "/v1/export.csv?device_id=roof&resolution=auto", status: 422, refused: true},
 	{name: "another device", target: "/v1/export.csv?device_id=barn", token: viewer1, status: 403},
 	{name: "too many exports", target: "/v1/export.csv?device_id=roof", status: 503, change: func(b *bench) {
-		for range cap(b.exports) {
-			b.exports <- struct{}{}
-		}
+		take(b.exports, "others", b.exports.most)
+		b.exports.patience = 0
 	}},
 }
 
@@ -181,9 +180,9 @@ func filled(b *bench) {
 	}
 }
 func crowd(b *bench) {
-	for range cap(b.places) {
-		b.places <- struct{}{}
-	}
+	take(b.places, "others", b.places.most)
+	take(b.uploads, "others", b.uploads.most)
+	b.places.patience, b.uploads.patience = 0, 0
 }
 
 // later is when the last write is no proof any more that the next one can be stored.

@@ -171,7 +171,7 @@ func (c *comparer) request(t *testing.T, x *exchange) (*http.Request, *routers.R
 	return r, route, params
 }
 
-// crowding opens so many streams that one that has begun ends.
+// crowding opens so many streams with the token of one that has begun that this ends.
 type crowding struct {
 	http.ResponseWriter
 	b *bench
@@ -180,8 +180,11 @@ type crowding struct {
 func (w crowding) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 func (w crowding) WriteHeader(status int) {
 	w.ResponseWriter.WriteHeader(status)
-	for range maxStreams {
-		w.b.live.subscribe("nobody")
+	w.b.live.mu.Lock()
+	open := slices.Clone(w.b.live.streams)
+	w.b.live.mu.Unlock()
+	for range maxStreams / 4 * len(open) {
+		w.b.live.subscribe("nobody", open[0].token)
 	}
 }
 

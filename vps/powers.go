@@ -129,39 +129,51 @@ func (s *Server) powers(c *call, device string, query url.Values) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	found, err := s.periods(c, store.Query{Device: device, From: sp.from, To: sp.to, Resolution: resolution, Zone: sp.zone})
-	if err != nil {
+	n := max(0, len(starts)-1)
+	if err := s.weigh(c, n); err != nil {
 		return nil, err
 	}
 
 	now := s.Now()
-	periods := consecutive(starts, found)
-	answer := newPowers(device, sp, string(resolution), len(periods))
+	answer := newPowers(device, sp, string(resolution), n)
 	if length := fixedLength(resolution); length > 0 {
 		answer.ResolutionS = int64(length.Seconds())
 	} else {
-		for _, p := range periods {
-			answer.T = append(answer.T, float64(p.Start.Unix()))
+		for _, start := range starts[:n] {
+			answer.T = append(answer.T, float64(start.Unix()))
 		}
 	}
 	for _, name := range names {
 		if isFlow(name) {
 			answer.Quality[name] = "derived"
 		}
-		column := make(column, len(periods))
-		for i := range periods {
-			if column[i] = unknown; periods[i].HasData() || strings.HasSuffix(name, "coverage") {
-				column[i] = powers[name](&periods[i], now)
+		answer.Columns[name] = make(column, 0, n)
+	}
+	gaps := gapFinder{end: sp.until(now).to, gaps: []gap{}}
+	for i := 0; i < n; i += rowsAtOnce {
+		part := starts[i : min(i+rowsAtOnce, n)+1]
+		found, err := s.periods(c, store.Query{Device: device, From: part[0], To: part[len(part)-1], Resolution: resolution, Zone: sp.zone})
+		if err != nil {
+			return nil, err
+		}
+		if last := len(found) - 1; last >= 0 {
+			answer.PartialLast = found[last].End.After(now)
+		}
+		periods := consecutive(part, found)
+		for _, name := range names {
+			for i := range periods {
+				v := unknown
+				if periods[i].HasData() || strings.HasSuffix(name, "coverage") {
+					v = powers[name](&periods[i], now)
+				}
+				answer.Columns[name] = append(answer.Columns[name], v)
 			}
 		}
-		answer.Columns[name] = column
+		gaps.add(periods)
 	}
-	answer.Gaps = gapsOf(periods, sp.until(now).to)
+	answer.Gaps = gaps.all()
 	if err := s.explain(c, device, answer.Gaps); err != nil {
 		return nil, err
-	}
-	if n := len(found); n > 0 {
-		answer.PartialLast = found[n-1].End.After(now)
 	}
 	return answer, nil
 }
@@ -196,38 +208,50 @@ func fixedLength(r store.Resolution) time.Duration {
 	return 0
 }
 
-// gapsOf returns where at least two periods before end have no sample, from the sample before to the one after them.
-func gapsOf(periods []energy.Period, end time.Time) []gap {
-	gaps := []gap{}
-	empty, since := 0, time.Time{}
-	var before *energy.Period
-	add := func(until time.Time) {
-		if empty >= 2 {
-			gaps = append(gaps, gap{since.Unix(), until.Unix(), notReceived})
-		}
-		empty = 0
-	}
+// gapFinder finds where at least two periods before end have no sample, from the sample before to the one after them.
+type gapFinder struct {
+	end    time.Time
+	gaps   []gap
+	empty  int // periods since the last sample
+	since  time.Time
+	before energy.Period // that has the last sample
+	over   bool
+}
+
+// add takes the periods that follow.
+func (g *gapFinder) add(periods []energy.Period) {
 	for i := range periods {
 		p := &periods[i]
-		if !p.Start.Before(end) {
-			break
+		if g.over = g.over || !p.Start.Before(g.end); g.over {
+			return
 		}
 		switch {
 		case p.Rows > 0:
-			add(time.UnixMilli(p.First))
-			since, before = time.UnixMilli(p.Last), p
+			g.until(time.UnixMilli(p.First))
+			g.since, g.before = time.UnixMilli(p.Last), *p
 		case p.HasData(): // by the samples beside it
 		default:
-			if since.IsZero() {
-				since = p.Start
+			if g.since.IsZero() {
+				g.since = p.Start
 			}
-			empty++
+			g.empty++
 		}
 	}
-	if before == nil || !before.Reaches(end.Sub(since)) {
-		add(end)
+}
+
+func (g *gapFinder) until(t time.Time) {
+	if g.empty >= 2 {
+		g.gaps = append(g.gaps, gap{g.since.Unix(), t.Unix(), notReceived})
 	}
-	return gaps
+	g.empty = 0
+}
+
+// all returns the gaps, after the last period.
+func (g *gapFinder) all() []gap {
+	if g.before.Rows == 0 || !g.before.Reaches(g.end.Sub(g.since)) {
+		g.until(g.end)
+	}
+	return g.gaps
 }
 
 // rawPowers returns the samples themselves.
@@ -238,6 +262,9 @@ func (s *Server) rawPowers(c *call, device string, sp span, names []string) (any
 		}
 		sp.to = minTime(sp.to, s.Now()) // nothing was asked for: the newest
 		sp.from = laterTime(sp.from, sp.to.Add(-maxRaw))
+	}
+	if err := s.weigh(c, maxPoints); err != nil {
+		return nil, err
 	}
 	var samples []wire.Sample
 	_, err := ask(s, c, "each", func(ctx context.Context) (struct{}, error) {

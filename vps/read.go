@@ -135,8 +135,10 @@ func (s *Server) pvToday(c *call, sample *wire.Sample) *float64 {
 	return new(math.Round(kwh*1000) / 1000)
 }
 
+var errNoDeviceID = invalid(wire.CodeDeviceID, "Input should be 1 to 64 characters of A-Z a-z 0-9 . _ ~ -", "query", "device_id")
+
 // readable returns the query and the device of a reader's request, or why it may not be answered. device_id is one of
-// the parameters that must be present.
+// the parameters that must be present. Nothing is asked of the store about what cannot be a device.
 func readable(c *call, required ...string) (url.Values, string, error) {
 	query := c.r.URL.Query()
 	var missing []wire.FieldError
@@ -152,6 +154,9 @@ func readable(c *call, required ...string) (url.Values, string, error) {
 	device := last(query, "device_id")
 	if !c.caller.mayRead(device) {
 		return nil, "", errForeignDevice
+	}
+	if !wire.ValidDeviceID(device) {
+		return nil, "", errNoDeviceID
 	}
 	return query, device, nil
 }

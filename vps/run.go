@@ -26,7 +26,7 @@ const (
 
 	// idleTime is how long a connection may wait for its next request: longer than the proxies keep one that they would use
 	// again (nginx 60 s, Caddy 120 s), so that no request meets a connection that is being closed. When connections are
-	// short, idle ones are closed first, see guests.
+	// short, idle ones are closed first, see limiter.
 	idleTime = 150 * time.Second
 )
 
@@ -213,7 +213,7 @@ func reload(ctx context.Context, cfg Config, tokens *Tokens, cert *certificate, 
 }
 
 func listen(setting, addr string) (net.Listener, error) {
-	l, err := net.Listen("tcp", addr)
+	l, err := listenConfig.Listen(context.Background(), "tcp", addr)
 	if err == nil {
 		return l, nil
 	}
@@ -229,7 +229,7 @@ func listen(setting, addr string) (net.Listener, error) {
 // Serve serves h on l, within the limits that keep slow and many callers from doing harm, until ctx ends; then it
 // answers the requests in flight, for at most 20 s, and returns nil. https is nil for plain http. Serve closes l.
 func Serve(ctx context.Context, l net.Listener, https *tls.Config, h http.Handler, log *slog.Logger) error {
-	return serve(ctx, newGuests(l, maxConnections, log), https, h, log)
+	return serve(ctx, newLimiter(l, maxConnections, log), https, h, log)
 }
 
 // serve is Serve without its bound on connections.
@@ -237,14 +237,14 @@ func serve(ctx context.Context, l net.Listener, https *tls.Config, h http.Handle
 	srv := &http.Server{
 		Handler:           h,
 		ReadHeaderTimeout: 5 * time.Second,
-		ReadTimeout:       15 * time.Second,
+		ReadTimeout:       bodyLimit,
 		WriteTimeout:      30 * time.Second,
 		IdleTimeout:       idleTime,
 		MaxHeaderBytes:    8 << 10,
 		Protocols:         new(http.Protocols),
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 		BaseContext:       func(net.Listener) context.Context { return withStopping(context.WithoutCancel(ctx), ctx.Done()) },
-		ConnContext:       withGuest,
+		ConnContext:       withConn,
 		ConnState:         changed,
 	}
 	srv.Protocols.SetHTTP1(true)

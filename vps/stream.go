@@ -40,13 +40,13 @@ func (s *Server) stream(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	sub := s.live.subscribe(device) // first: what comes while the store is read is told here too, and sent once
+	sub := s.live.subscribe(device, c.token) // first: what comes while the store is read is told here too, and sent once
 	defer s.live.unsubscribe(sub)
 	e := &events{s: s, c: c, device: device, conn: http.NewResponseController(c)}
 	if err := e.begin(c.r.Header.Get("Last-Event-ID")); err != nil {
 		return nil, err
 	}
-	s.leave(c)
+	c.leave()
 
 	h := c.Header()
 	h.Set("Content-Type", "text/event-stream")

@@ -10,7 +10,10 @@
 package vps
 
 import (
+	"cmp"
 	"context"
+	"crypto/sha256"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -44,7 +47,7 @@ type Server struct {
 
 	MaxSamples int            // per request; default wire.MaxSamples
 	MaxBytes   int64          // per request, unpacked; default wire.MaxBytes
-	MaxAtOnce  int            // requests served at once; default 32
+	MaxAtOnce  int            // reads served at once, and as many uploads; default 32
 	Zone       *time.Location // of every device; default the one that its edge names
 	Origins    []string       // whose pages may read, see CORS
 	Proxies    proxies        // that may say for whom they ask
@@ -53,9 +56,10 @@ type Server struct {
 	Chain  *health.Chain // default one of its own
 
 	once     sync.Once
-	places   chan struct{} // one for each request that is served
-	uploads  uploads
-	exports  chan struct{} // one for each export, which may take long
+	places   *slots // of reads, until their answer is written
+	uploads  *slots
+	exports  *slots // which may take long, and are not among places
+	large    *slots // of reads whose answers are megabytes
 	failures failures
 	notes    notes
 	zones    zones
@@ -89,8 +93,10 @@ func (s *Server) init() {
 		if s.MaxAtOnce == 0 {
 			s.MaxAtOnce = 32
 		}
-		s.places = make(chan struct{}, s.MaxAtOnce)
-		s.exports = make(chan struct{}, max(1, s.MaxAtOnce/8))
+		s.places = newSlots(s.MaxAtOnce, s.MaxAtOnce/4, s.MaxAtOnce)
+		s.uploads = newSlots(s.MaxAtOnce, s.MaxAtOnce/4, s.MaxAtOnce/4)
+		s.large = newSlots(maxLarge, 1, s.MaxAtOnce/4)
+		s.exports = newSlots(s.MaxAtOnce, s.MaxAtOnce/16, 1)
 		if s.Chain == nil {
 			s.Chain = health.New(s.Now, s.Log)
 		}
@@ -180,24 +186,24 @@ func (s *Server) identified(h func(c *call, who caller) (any, error)) http.Handl
 	return s.public(func(c *call) (any, error) {
 		token := bearer(c.r)
 		if token == "" {
-			c.guest().become(stranger)
+			c.conn().refuse(network(c.remote))
 			return nil, s.rejected(errNoToken)
 		}
 		who, known := s.Tokens.find(token)
 		if !known {
-			c.guest().become(stranger)
+			c.conn().refuse(network(c.remote))
 			if wait := s.failures.add(c.remote, s.Now()); wait > 0 {
 				tooMany := *errFailures
 				return nil, s.rejected(tooMany.after(wait))
 			}
 			return nil, s.rejected(errBadToken)
 		}
-		c.byToken = true
+		c.byToken, c.token = true, sha256.Sum256([]byte(token))
 		if s.Version != "" { // a refusal carries it too: it is this server's, not a proxy's
 			c.Header().Set("Server", "sunspool/"+s.Version)
 			c.Header().Set(wire.VersionHeader, s.Version)
 		}
-		c.guest().become(served)
+		c.conn().serve(c.token)
 		return h(c, who)
 	})
 }
@@ -218,28 +224,32 @@ func (s *Server) rejected(r *refusal) error {
 
 // as serves h to everybody as if they were who.
 func (s *Server) as(who caller, h handler) http.Handler {
-	return s.public(func(c *call) (any, error) { return s.inPlace(c, who, h) })
+	return s.public(func(c *call) (any, error) {
+		c.token = sha256.Sum256([]byte(network(c.remote).String())) // which is the caller here
+		return s.inPlace(c, who, h)
+	})
 }
 
-// inPlace calls h if there is a place left among the requests that are served at once.
+// inPlace calls h with a place among the reads that are served at once. The place is c's until the answer is written, or
+// until c leaves it: a reader that takes its answer slowly holds its own places. One whose place is needed is told to come
+// again, or, if its answer is on its way, cut off.
 func (s *Server) inPlace(c *call, who caller, h handler) (any, error) {
-	select {
-	case s.places <- struct{}{}:
-		c.placed = true
-		defer s.leave(c)
-	default:
+	c.caller = who
+	if c.slot = s.places.take(c.r.Context(), c.token); c.slot == nil {
 		return nil, errBusy
 	}
-	c.caller = who
-	return h(c)
-}
-
-// leave gives back the place of c, if it still has it.
-func (s *Server) leave(c *call) {
-	if c.placed {
-		c.placed = false
-		<-s.places
+	ctx, cancel := context.WithCancelCause(c.r.Context())
+	defer cancel(nil)
+	c.cancel = func() { cancel(errBusy) }
+	c.slot.mayEnd(c.cancel)
+	whole := c.r
+	c.r = whole.WithContext(ctx)
+	answer, err := h(c)
+	if refused, ok := errors.AsType[*refusal](context.Cause(ctx)); ok && err != nil {
+		err = refused
 	}
+	c.r = whole
+	return answer, err
 }
 
 func (s *Server) health(*call) (any, error) { return statusOK, nil }
@@ -249,6 +259,30 @@ func (s *Server) ready(c *call) (any, error) {
 		return nil, err
 	}
 	return statusOK, nil
+}
+
+// A row on its way is some kilobytes, and an answer may have thousands: they are computed some at once, and few answers of
+// many rows at a time.
+const (
+	rowsAtOnce = 300
+	maxLarge   = 3
+)
+
+// weigh waits until an answer of so many rows may be computed. Until it is written no more than maxLarge others are.
+func (s *Server) weigh(c *call, rows int) error {
+	if rows <= rowsAtOnce || c.large != nil {
+		return nil
+	}
+	began := s.Now()
+	c.large = s.large.take(c.r.Context(), c.token)
+	if !c.asked.IsZero() {
+		c.asked = c.asked.Add(s.Now().Sub(began)) // the store was not asked meanwhile
+	}
+	if c.large == nil {
+		return cmp.Or(context.Cause(c.r.Context()), error(errBusy))
+	}
+	c.large.mayEnd(c.cancel)
+	return nil
 }
 
 var statusOK = map[string]string{"status": "ok"}

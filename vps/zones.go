@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"net/url"
+	"path"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"sunspool/vps/store"
@@ -113,19 +115,27 @@ func (s *Server) existing(device, zone string) string {
 	return ""
 }
 
-// zones keeps the time zones that were asked for: loading one reads a file. Only names that exist are kept.
-type zones struct{ loaded sync.Map }
+// zones keeps the time zones that were asked for: loading one reads a file. Only names that exist are kept, and not many
+// more than there are: where zones are files with links among them, one zone may have any number of names.
+type zones struct {
+	loaded sync.Map
+	count  atomic.Int64
+}
+
+const maxZones = 1000
 
 func (z *zones) load(name string) (*time.Location, error) {
 	if zone, ok := z.loaded.Load(name); ok {
 		return zone.(*time.Location), nil
 	}
-	if name == "" || name == "Local" { // Go's own names, which say nothing to a caller
+	if name == "" || name == "Local" || path.Clean(name) != name { // Go's own names, and other ways to write one
 		return nil, errors.New("not the name of a time zone")
 	}
 	zone, err := time.LoadLocation(name)
-	if err == nil {
-		z.loaded.Store(name, zone)
+	if err == nil && z.count.Load() < maxZones {
+		if _, known := z.loaded.Swap(name, zone); !known {
+			z.count.Add(1)
+		}
 	}
 	return zone, err
 }

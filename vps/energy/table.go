@@ -105,28 +105,33 @@ func Column(rows []Row, energy int) (kwh []float64, total float64, from Source) 
 	kwh = make([]float64, len(rows))
 	for i := range rows {
 		v, source := rows[i].KWh(energy)
-		switch {
-		case source == Unknown:
+		if source == Unknown {
 			kwh[i] = math.NaN()
 			continue
-		case from == Unknown:
-			from = source
-		case from != source:
-			from = Mixed
 		}
+		from = from.With(source)
 		kwh[i] = v
 		total += v
 	}
 	return kwh, total, from
 }
 
-// Total returns the rollup of all rows, without its ends.
-func Total(rows []Row) Rollup {
-	var total Rollup
-	for i := range rows {
-		total.gather(&rows[i].Rollup)
+// With returns where the energy of rows comes from of which some have one source and some another.
+func (s Source) With(other Source) Source {
+	switch {
+	case s == Unknown, s == other:
+		return other
+	case other == Unknown:
+		return s
 	}
-	return total
+	return Mixed
+}
+
+// Gather adds the sums of rows that follow to r, without their ends.
+func (r *Rollup) Gather(rows []Row) {
+	for i := range rows {
+		r.gather(&rows[i].Rollup)
+	}
 }
 
 // gather adds the sums of o, and nothing of its ends and its counters.

@@ -131,8 +131,11 @@ func (b *Bolt) Latest(ctx context.Context, device string) (s wire.Sample, err er
 		if !ok {
 			return fmt.Errorf("device %q: %w", device, ErrNone)
 		}
-		c := d.levels[samplesLevel].Cursor()
+		c, p := d.levels[samplesLevel].Cursor(), pause{ctx: ctx}
 		for k, v := c.Last(); k != nil; k, v = c.Prev() {
+			if p.over() {
+				return context.Cause(ctx)
+			}
 			var whole bool
 			if s, whole, err = d.sample(device, k, v); whole || err != nil {
 				return err
@@ -209,8 +212,11 @@ func (b *Bolt) some(ctx context.Context, device string, from, to int64) (some []
 		if !ok {
 			return nil
 		}
-		c := d.levels[samplesLevel].Cursor()
+		c, p := d.levels[samplesLevel].Cursor(), pause{ctx: ctx}
 		for k, v := c.Seek(key(from)); k != nil && ms(k) < to && len(some) < eachAtOnce; k, v = c.Next() {
+			if p.over() {
+				return context.Cause(ctx)
+			}
 			s, whole, err := d.sample(device, k, v)
 			if err != nil {
 				return err

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"hash/crc32"
+	"runtime"
 
 	bolt "go.etcd.io/bbolt"
 
@@ -197,19 +198,40 @@ func (d device) gather(ctx context.Context, q Query, around bool) (*gatherer, er
 }
 
 func (d device) gatherScope(ctx context.Context, q Query, scope scope) (*gatherer, error) {
-	g := newGatherer(q, scope)
+	g, p := newGatherer(q, scope), pause{ctx: ctx}
 	for _, s := range scope.plan(q.Resolution, q.Zone) {
-		if err := ctx.Err(); err != nil {
-			return nil, err
+		if p.over() {
+			break
 		}
 		if s.level == samplesLevel {
-			d.samples(s.from, s.to, func(s *wire.Sample) bool { g.sample(s); return true })
+			d.samples(s.from, s.to, func(s *wire.Sample) bool { g.sample(s); return !p.over() })
 			continue
 		}
-		d.rows(s.level, s.from, s.to, func(_ int64, r *energy.Rollup) bool { g.row(s.level, r); return true })
+		d.rows(s.level, s.from, s.to, func(_ int64, r *energy.Rollup) bool { g.row(s.level, r); return !p.over() })
+	}
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
 	}
 	g.done()
 	return g, nil
+}
+
+// pause makes a long scan end with its context, and lets others have the processor: they would wait for the many
+// milliseconds after which Go takes it away.
+type pause struct {
+	ctx   context.Context
+	steps int
+}
+
+const pauseEvery = 64 // rows, which take some tens of microseconds
+
+// over counts a row, and reports whether the scan is to end.
+func (p *pause) over() bool {
+	if p.steps++; p.steps%pauseEvery != 0 {
+		return false
+	}
+	runtime.Gosched()
+	return p.ctx.Err() != nil
 }
 
 // dayBeside returns where the n-th day with samples before t, or after it, begins: the last one that there is if there

@@ -307,3 +307,36 @@ func TestDamageOfOneDeviceDoesNotStopTheOthers(t *testing.T) {
 		t.Errorf("series of the sick device: %v", err)
 	}
 }
+
+// A scan of a long stretch of rows ends with its context, which is looked at inside the transaction.
+func TestLongScanEndsWithItsContext(t *testing.T) {
+	ctx, cancel := context.WithCancelCause(t.Context())
+	p, why := pause{ctx: ctx}, errors.New("enough")
+	rows := 0
+	for ; !p.over() && rows < 100*pauseEvery; rows++ {
+		if rows == 10*pauseEvery {
+			cancel(why)
+		}
+	}
+	if rows > 11*pauseEvery {
+		t.Errorf("it goes on for %d rows", rows-10*pauseEvery)
+	}
+
+	b := open(t, t.TempDir())
+	defer b.Close()
+	var all []wire.Sample
+	for i := range 3 * pauseEvery {
+		all = append(all, at(noon.Add(time.Duration(i)*time.Hour), 1))
+	}
+	insert(t, b, "a", len(all), all...)
+	ended, end := context.WithCancelCause(t.Context())
+	err := b.view(t.Context(), func(tx *bolt.Tx) error {
+		end(why) // when the scan has begun
+		d, _ := b.device(tx, "a")
+		_, err := d.gather(ended, Query{Device: "a", Resolution: Hour, Zone: time.UTC}, false)
+		return err
+	})
+	if !errors.Is(err, why) {
+		t.Errorf("a scan whose context ended: %v", err)
+	}
+}

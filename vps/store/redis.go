@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
+	"errors"
 	"strconv"
 	"strings"
 	"sync"
@@ -99,8 +100,14 @@ func (r *Redis) Latest(ctx context.Context, device string) (wire.Sample, error) 
 		lease = r.lease(ctx, &left, device)
 	}
 	s, err := r.Samples.Latest(ctx, device)
-	if lease != "" && err == nil {
+	switch {
+	case lease == "":
+	case err == nil:
 		r.fill(ctx, &left, device, lease, &s)
+	case errors.Is(err, ErrNone): // it may be the name of no device: nothing of it stays
+		r.do(ctx, &left, func(ctx context.Context, c rueidis.Client) error {
+			return c.Do(ctx, c.B().Del().Key(leaseKey+device).Build()).Error()
+		})
 	}
 	return s, err
 }

@@ -109,6 +109,21 @@ func TestOthersCanReadWhatIsInRedis(t *testing.T) {
 	}
 }
 
+// Readers may ask for any name: nothing stays of one of no device, the lease for an answer neither.
+func TestNameOfNoDeviceLeavesNothingInRedis(t *testing.T) {
+	server := services.Redis(t)
+	r := usable(t, open(t, t.TempDir()), server.URL(), time.Hour)
+	for i := range 20 {
+		if _, err := r.Latest(t.Context(), fmt.Sprint("none-", i)); !errors.Is(err, ErrNone) {
+			t.Fatal(err)
+		}
+	}
+	c := raw(t, server.URL())
+	if keys, err := c.Do(t.Context(), c.B().Dbsize().Build()).AsInt64(); err != nil || keys > 1 { // the probe
+		t.Errorf("%d keys, %v", keys, err)
+	}
+}
+
 // A reader takes its time between asking the store and filling the cache, an insert of another process comes in between,
 // ten thousand times: nobody ever gets what was before a finished insert, and the cache does work.
 func TestLateReaderOfAnotherProcessDoesNotFillRedis(t *testing.T) {

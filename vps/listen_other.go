@@ -1,0 +1,7 @@
+//go:build !linux
+
+package vps
+
+import "net"
+
+var listenConfig net.ListenConfig

@@ -1,0 +1,228 @@
+package vps
+
+import (
+	"context"
+	"crypto/sha256"
+	"slices"
+	"sync"
+	"time"
+)
+
+// tokenSum is the SHA-256 of a token, by which slots, connections and streams are shared. Two tokens of one device are two, because each was
+// handed to a program of its own, and one that fell into wrong hands shall not stop the other. The zero value is a caller
+// without a token, where those are served.
+type tokenSum [sha256.Size]byte
+
+const (
+	slotPatience = 2 * time.Second        // for which a request waits
+	slotGrace    = 2 * time.Second        // that a token may keep another one waiting that would have as many
+	slotLook     = 250 * time.Millisecond // how often a request that waits looks at what it waits for
+)
+
+// slots are for what only so many requests may do at once. Tokens share them: none has more than each, and one that
+// becomes free goes to the token that waits and has least. A token that waits while others have more gets a slot of the one
+// that has most, if what it is used for can be ended.
+type slots struct {
+	most, each int
+	queue      int           // requests of one token that may wait
+	patience   time.Duration // for which each may
+
+	mu      sync.Mutex
+	held    []*slot // the oldest first
+	waiting []*waiter
+}
+
+// slot is one of them, until leave. A nil one is none.
+type slot struct {
+	of    *slots
+	owner tokenSum
+
+	// Guarded by of.mu.
+	since time.Time
+	end   func() // ends what it is used for, soon; nil while that cannot be ended
+	ended bool   // end was called
+}
+
+type waiter struct {
+	owner   tokenSum
+	granted chan *slot // of capacity 1
+}
+
+func newSlots(most, each, queue int) *slots {
+	return &slots{most: max(1, most), each: max(1, each), queue: queue, patience: slotPatience}
+}
+
+// take returns a slot for owner, nil if there was none for so long.
+func (p *slots) take(ctx context.Context, owner tokenSum) *slot {
+	p.mu.Lock()
+	if len(p.waiting) == 0 && len(p.held) < p.most && p.heldBy(owner) < p.each {
+		defer p.mu.Unlock()
+		return p.hold(owner)
+	}
+	w := &waiter{owner: owner, granted: make(chan *slot, 1)}
+	p.waiting = append(p.waiting, w)
+	p.grant()
+	if len(w.granted) > 0 {
+		p.mu.Unlock()
+		return <-w.granted
+	}
+	if p.waitingOf(owner) > p.queue {
+		p.forget(w)
+		p.mu.Unlock()
+		return nil
+	}
+	p.reclaim(owner)
+	p.mu.Unlock()
+
+	enough, look := time.NewTimer(p.patience), time.NewTicker(slotLook)
+	defer enough.Stop()
+	defer look.Stop()
+	for {
+		select {
+		case got := <-w.granted:
+			return got
+		case <-look.C:
+			p.mu.Lock()
+			p.reclaim(owner)
+			p.mu.Unlock()
+			continue
+		case <-enough.C:
+		case <-ctx.Done():
+		}
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		if len(w.granted) > 0 {
+			return <-w.granted
+		}
+		p.forget(w)
+		return nil
+	}
+}
+
+// leave gives the slot back; again is without effect.
+func (l *slot) leave() {
+	if l == nil {
+		return
+	}
+	p := l.of
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if i := slices.Index(p.held, l); i >= 0 {
+		p.held = slices.Delete(p.held, i, i+1)
+		p.grant()
+	}
+}
+
+// mayEnd sets how what the slot is used for from now on can be ended, nil if it cannot.
+func (l *slot) mayEnd(end func()) {
+	if l == nil {
+		return
+	}
+	l.of.mu.Lock()
+	defer l.of.mu.Unlock()
+	l.end, l.ended, l.since = end, false, time.Now()
+}
+
+// wasEnded reports whether the slot is needed for another token.
+func (l *slot) wasEnded() bool {
+	if l == nil {
+		return false
+	}
+	l.of.mu.Lock()
+	defer l.of.mu.Unlock()
+	return l.ended
+}
+
+// full reports whether owner has all that it may have.
+func (p *slots) full(owner tokenSum) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.heldBy(owner) >= p.each
+}
+
+// taken returns how many are.
+func (p *slots) taken() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.held)
+}
+
+// grant gives what is free to those that wait and have least, the first of them first.
+func (p *slots) grant() {
+	for len(p.held) < p.most {
+		next, least := -1, p.each
+		for i, w := range p.waiting {
+			if n := p.heldBy(w.owner); n < least {
+				next, least = i, n
+			}
+		}
+		if next < 0 {
+			return
+		}
+		w := p.waiting[next]
+		p.waiting = slices.Delete(p.waiting, next, next+1)
+		w.granted <- p.hold(w.owner)
+	}
+}
+
+func (p *slots) hold(owner tokenSum) *slot {
+	l := &slot{of: p, owner: owner, since: time.Now()}
+	p.held = append(p.held, l)
+	return l
+}
+
+// reclaim ends something of the token that has most, if owner waits and has less.
+func (p *slots) reclaim(owner tokenSum) {
+	if len(p.held) < p.most {
+		return // owner waits for slots of its own
+	}
+	counts, leaving := map[tokenSum]int{}, 0
+	for _, l := range p.held {
+		if l.ended {
+			leaving++
+		} else {
+			counts[l.owner]++
+		}
+	}
+	if leaving >= len(p.waiting) {
+		return
+	}
+	var worst *slot
+	for _, l := range p.held {
+		long := time.Since(l.since) >= slotGrace
+		if l.end == nil || l.ended || counts[l.owner] <= counts[owner] || counts[l.owner] == counts[owner]+1 && !long {
+			continue
+		}
+		if worst == nil || counts[l.owner] > counts[worst.owner] || counts[l.owner] == counts[worst.owner] && l.since.Before(worst.since) {
+			worst = l
+		}
+	}
+	if worst != nil {
+		worst.ended = true
+		worst.end()
+	}
+}
+
+func (p *slots) heldBy(owner tokenSum) (n int) {
+	for _, l := range p.held {
+		if l.owner == owner {
+			n++
+		}
+	}
+	return n
+}
+
+func (p *slots) waitingOf(owner tokenSum) (n int) {
+	for _, w := range p.waiting {
+		if w.owner == owner {
+			n++
+		}
+	}
+	return n
+}
+
+func (p *slots) forget(w *waiter) {
+	if i := slices.Index(p.waiting, w); i >= 0 {
+		p.waiting = slices.Delete(p.waiting, i, i+1)
+	}
+}
