@@ -132,7 +132,11 @@ func (e *events) unsent() ([]wire.Sample, error) {
 func (e *events) run(sub *subscription) {
 	ticks := time.NewTicker(pingEvery)
 	defer ticks.Stop()
-	looked := time.Now() // at the token
+	replaced := e.s.Tokens.replaced()
+	if !e.s.stillAllowed(e.c) { // it was replaced since the request came
+		e.bye("token_revoked")
+		return
+	}
 	for e.write() == nil {
 		e.c.asked = time.Time{} // each round has its own time with the store
 		select {
@@ -147,13 +151,12 @@ func (e *events) run(sub *subscription) {
 		case <-sub.ready:
 			e.samples(e.s.live.take(sub))
 			_ = e.follow() // the store's trouble is not the reader's: the next tick tries again
-		case now := <-ticks.C:
-			if now.Sub(looked) >= tokenHolds {
-				if looked = now; !e.s.stillAllowed(e.c) {
-					e.bye("token_revoked")
-					return
-				}
+		case <-replaced:
+			if replaced = e.s.Tokens.replaced(); !e.s.stillAllowed(e.c) {
+				e.bye("token_revoked")
+				return
 			}
+		case <-ticks.C:
 			e.tick()
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"sync"
 	"sync/atomic"
 
 	"sunspool/health"
@@ -33,7 +34,31 @@ type entry struct {
 }
 
 // Tokens knows which token belongs to whom. It may be replaced while requests are served.
-type Tokens struct{ entries atomic.Pointer[[]entry] }
+type Tokens struct {
+	entries atomic.Pointer[[]entry]
+
+	mu      sync.Mutex
+	changed chan struct{} // is closed by the next Replace; nil while nobody waits for it
+}
+
+// replaced returns a channel that is closed when the tokens are replaced the next time.
+func (t *Tokens) replaced() <-chan struct{} {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.changed == nil {
+		t.changed = make(chan struct{})
+	}
+	return t.changed
+}
+
+func (t *Tokens) signalReplaced() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.changed != nil {
+		close(t.changed)
+		t.changed = nil
+	}
+}
 
 // ParseTokens reads the settings DEVICE_TOKENS and VIEWER_TOKENS: entries token:device, separated by commas or lines;
 // sha256:HEX may stand in place of a token. The error is a *health.Fault that names each bad entry by its number, never
@@ -79,6 +104,7 @@ func (t *Tokens) Replace(devices, viewers string) error {
 			Next: "write DEVICE_TOKENS as token:device[,token:device], or sha256:HEX:device"}
 	}
 	t.entries.Store(&all)
+	t.signalReplaced()
 	return nil
 }
 
