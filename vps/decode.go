@@ -10,6 +10,7 @@ import (
 
 	"github.com/go-json-experiment/json/jsontext"
 
+	"sunspool/vps/store"
 	"sunspool/wire"
 )
 
@@ -285,6 +286,10 @@ func (d *decoder) readValues(index int, s *wire.Sample) error {
 			refuse("too_long", "must have at most 512 names of 1 to 64 bytes")
 			return d.skip()
 		}
+		if bytes.IndexByte(raw, 0) >= 0 { // no text of PostgreSQL has one
+			refuse(store.CodeNotStorable, "must have names without a zero byte")
+			return d.skip()
+		}
 		name, known := d.names[string(raw)]
 		if !known {
 			name = string(raw)
@@ -307,7 +312,7 @@ func (d *decoder) readEdge() error {
 	d.edge = new(wire.Edge)
 	text := func(to *string) error {
 		raw, _, err := d.readText()
-		*to = string(raw[:min(len(raw), maxText)])
+		*to = storable(raw)
 		return err
 	}
 	number := func(set func(float64)) error {

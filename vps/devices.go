@@ -73,6 +73,9 @@ func (s *Server) devices(c *call) (any, error) {
 	if only != "" && !c.caller.mayRead(only) {
 		return nil, errForeignDevice
 	}
+	if only != "" && !wire.ValidDeviceID(only) {
+		return nil, errNoDevice
+	}
 	if c.caller.device != anyDevice {
 		only = c.caller.device
 	}

@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"time"
 
+	"sunspool/vps/store"
 	"sunspool/wire"
 )
 
@@ -47,6 +48,8 @@ var (
 	errMethod         = refuse(405, "", "Method Not Allowed")
 	errTooManySamples = refuse(413, "too_many_samples", "Too many samples in one request.").next("send fewer samples per request")
 	errTooLarge       = refuse(413, "too_large", "Request body too large.").next("send fewer samples per request")
+	errNotStorable    = refuse(422, store.CodeNotStorable, "The store cannot hold what was sent.")
+	errNoDevice       = invalid(wire.CodeDeviceID, "Input should be 1 to 64 characters of A-Z a-z 0-9 . _ ~ -", "query", "device_id")
 	errEncoding       = refuse(415, "unknown_encoding", "Unsupported Content-Encoding.").next("send identity or gzip")
 	errFailures       = refuse(429, "too_many_failures", "Too many failed logins.")
 	errUploads        = refuse(429, "too_many_uploads", "Too many uploads of this device at once.").after(time.Second)
@@ -64,6 +67,8 @@ func (s *Server) fail(c *call, err error) {
 	case ok:
 	case c.r.Context().Err() != nil:
 		r = errGone // and nothing is known of the store
+	case store.Refused(err):
+		r = errNotStorable
 	default:
 		r = errUnavailable
 	}

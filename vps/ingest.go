@@ -2,17 +2,20 @@ package vps
 
 import (
 	"bytes"
+	"cmp"
 	"compress/gzip"
 	"context"
 	"errors"
 	"io"
 	"math"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"time"
 
 	"sunspool/health"
+	"sunspool/vps/store"
 	"sunspool/wire"
 )
 
@@ -69,11 +72,12 @@ func (s *Server) ingest(c *call) (any, error) {
 	}
 	b.zone = s.existing(c.caller.device, b.zone)
 	change := s.zoneChange(c, b)
-	inserted := 0
-	if len(b.good) > 0 {
-		if inserted, err = s.insert(c, b.good); err != nil {
-			return nil, err
-		}
+	inserted, err := s.insert(c, b.good)
+	if lenient && store.Refused(err) {
+		inserted, err = s.insertSound(c, &b)
+	}
+	if err != nil {
+		return nil, err
 	}
 	if inserted > 0 {
 		s.broadcast(b.good)
@@ -115,13 +119,57 @@ func (b *batch) interval() time.Duration {
 	return every
 }
 
+// insert stores samples. What the store refuses is no outage of it.
 func (s *Server) insert(c *call, samples []wire.Sample) (inserted int, err error) {
+	if len(samples) == 0 {
+		return 0, nil
+	}
 	inserted, err = ask(s, c, "insert", func(ctx context.Context) (int, error) {
 		return s.Store.Insert(ctx, c.caller.device, samples)
 	})
-	if c.r.Context().Err() == nil { // a caller that went away says nothing about the store
+	if c.r.Context().Err() == nil && !store.Refused(err) { // a caller that went away says nothing about the store
 		s.wrote(err)
 	}
+	return inserted, err
+}
+
+// insertSound stores what the store takes of b.good, of which it refused something, and moves the rest to the problems. That
+// is for what this server takes and a database does not, such as what breaks a constraint of its owner's.
+func (s *Server) insertSound(c *call, b *batch) (inserted int, err error) {
+	bad := map[int]bool{}
+	for _, p := range b.problems {
+		bad[p.index] = true
+	}
+	var indexes []int // of b.good in the batch
+	for i := range b.sent {
+		if !bad[i] {
+			indexes = append(indexes, i)
+		}
+	}
+	var sound []wire.Sample
+	var try func(from, to int) error
+	try = func(from, to int) error {
+		n, err := s.insert(c, b.good[from:to])
+		switch {
+		case err == nil:
+			inserted += n
+			sound = append(sound, b.good[from:to]...)
+			return nil
+		case !store.Refused(err):
+			return err
+		case to-from == 1:
+			b.problems = append(b.problems, problem{indexes[from], "", store.CodeNotStorable, "the store refuses it"})
+			return nil
+		}
+		middle := (from + to) / 2
+		if err := try(from, middle); err != nil {
+			return err
+		}
+		return try(middle, to)
+	}
+	err = try(0, len(b.good))
+	b.good = sound
+	slices.SortStableFunc(b.problems, func(x, y problem) int { return cmp.Compare(x.index, y.index) })
 	return inserted, err
 }
 

@@ -104,7 +104,11 @@ func (m *metrics) samples(inserted, duplicates int) {
 
 func (m *metrics) store(op string, err error, took time.Duration) {
 	outcome := "ok"
-	if err != nil && !errors.Is(err, store.ErrNone) {
+	switch {
+	case err == nil || errors.Is(err, store.ErrNone):
+	case store.Refused(err):
+		outcome = "refused"
+	default:
 		outcome = "error"
 	}
 	m.calls.WithLabelValues(op, outcome).Observe(took.Seconds())

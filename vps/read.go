@@ -151,6 +151,9 @@ func readable(c *call, required ...string) (url.Values, string, error) {
 	if !c.caller.mayRead(device) {
 		return nil, "", errForeignDevice
 	}
+	if query.Has("device_id") && !wire.ValidDeviceID(device) {
+		return nil, "", errNoDevice
+	}
 	return query, device, nil
 }
 

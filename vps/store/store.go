@@ -25,6 +25,16 @@ var ErrNone = errors.New("no sample")
 // is then answered 503 and the edge sends again, which is safe because inserting twice is normal.
 var ErrUnavailable = errors.New("store unavailable")
 
+// ErrRefused is wrapped by an error about what was asked, such as a text that a database cannot hold: the same again is
+// refused again, and nothing is wrong with the store.
+var ErrRefused = errors.New("refused by the store")
+
+// Refused reports whether err is about what was asked, and not about the store.
+func Refused(err error) bool {
+	_, invalid := errors.AsType[*wire.Invalid](err)
+	return invalid || errors.Is(err, ErrRefused)
+}
+
 // ErrClosed is what every method returns after Close: to a client the same as a store that is away.
 var ErrClosed = fmt.Errorf("%w: closed", ErrUnavailable)
 
