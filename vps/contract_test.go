@@ -44,7 +44,7 @@ func TestStatusesAndDetailsAreTheContracts(t *testing.T) {
 			answer{403, "This token may only read."}, ""},
 		{"too many samples", func(b *bench) *httptest.ResponseRecorder {
 			return b.post(token1, `{"samples":[`+strings.Repeat(`{},`, wire.MaxSamples)+`{}]}`)
-		}, answer{413, "Too many samples in one request."}, ""},
+		}, answer{413, "Too many samples in one batch."}, ""},
 		{"too many bytes", func(b *bench) *httptest.ResponseRecorder { return b.post(token1, strings.Repeat(" ", wire.MaxBytes+1)) },
 			answer{413, "Request body too large."}, "Connection: close"},
 		{"malformed Content-Length", func(b *bench) *httptest.ResponseRecorder { return b.post(token1, good, "Content-Length", "12,13") },

@@ -15,6 +15,9 @@ import (
 	"sunspool/wire"
 )
 
+// hashPrefix begins what stands in place of a token that is not written down.
+const hashPrefix = "sha256:"
+
 // anyDevice in place of a device lets a viewer read every device.
 const anyDevice = "*"
 
@@ -124,10 +127,15 @@ func split(text string) []string {
 	return entries
 }
 
-// parseEntry cuts at the last colon: a device has none, a token may.
+// parseEntry cuts at the first colon, as the Python server does, but for that of sha256: itself. A device has none, so an
+// entry with one more is refused: no setting means one device there and another one here.
 func parseEntry(text string, viewer bool) (e entry, why string) {
-	colon := strings.LastIndexByte(text, ':')
-	if colon < 0 {
+	prefix := 0
+	if strings.HasPrefix(text, hashPrefix) {
+		prefix = len(hashPrefix)
+	}
+	colon := prefix + strings.IndexByte(text[prefix:], ':')
+	if colon < prefix {
 		return e, "is not token:device"
 	}
 	token, device := strings.TrimSpace(text[:colon]), strings.TrimSpace(text[colon+1:])
@@ -136,10 +144,12 @@ func parseEntry(text string, viewer bool) (e entry, why string) {
 	case token == "":
 		return e, "has an empty token"
 	case viewer && device == anyDevice:
+	case strings.Contains(device, ":"):
+		return e, "has a colon too many: the token ends at the first one, and a device has none"
 	case !wire.ValidDeviceID(device):
 		return e, "does not name a device of 1 to 64 characters of A-Z a-z 0-9 . _ ~ -"
 	}
-	digits, hashed := strings.CutPrefix(token, "sha256:")
+	digits, hashed := strings.CutPrefix(token, hashPrefix)
 	switch {
 	case hashed:
 	case strings.Trim(token, "\"'`") != token:
