@@ -34,6 +34,7 @@ type batch struct {
 	sent     int           // samples in the body, good and bad
 	good     []wire.Sample // may be stored
 	problems []problem     // of the other samples, by ascending index; a sample may have several
+	untimely []untimely    // those of them with one problem alone, an impossible time
 	foreign  bool          // a sample names another device than the caller
 	id, zone string
 	edge     *wire.Edge
@@ -58,6 +59,7 @@ type decoder struct {
 	device string
 	now    time.Time
 	max    int
+	whole  []byte // the body
 	batch
 }
 
@@ -81,6 +83,7 @@ var numberFields, requiredFields = func() (map[string]int, uint32) {
 func (d *decoder) decode(device string, now time.Time, maxSamples int) (batch, error) {
 	d.device, d.now, d.max = device, now, maxSamples
 	d.batch, d.floats = batch{}, nil
+	d.whole = d.body.Bytes() // json takes it out of the buffer
 	clear(d.names)
 	d.json.Reset(&d.body)
 
@@ -148,7 +151,7 @@ func (d *decoder) sample(index int) error {
 		d.good = make([]wire.Sample, 0, min(d.max, d.body.Len()/smallSample+1))
 	}
 	d.good = append(d.good, wire.Sample{Count: 1}) // read in place; it leaves again if it is bad
-	s := &d.good[len(d.good)-1]
+	s, start := &d.good[len(d.good)-1], d.json.InputOffset()
 	before, seen, identified, timed := len(d.problems), uint32(0), false, false
 	err := d.object(func(name []byte) error {
 		switch string(name) {
@@ -190,6 +193,9 @@ func (d *decoder) sample(index int) error {
 	if len(d.problems) == before {
 		if why, bad := errors.AsType[*wire.Invalid](s.Validate(d.now)); bad {
 			d.refuse(index, why.Field, why.Code, why.Detail)
+			if sent := bytes.TrimLeft(d.whole[start:d.json.InputOffset()], " \t\r\n,"); untimelyCode(why.Code) && len(sent) <= maxUntimely {
+				d.untimely = append(d.untimely, untimely{index, why.Code, bytes.Clone(sent)})
+			}
 		}
 	}
 	if len(d.problems) > before {

@@ -61,7 +61,13 @@ func (s *Server) ingest(c *call) (any, error) {
 		return nil, err
 	}
 	lenient := prefersLenient(c.r)
+	if lenient || b.ofOurs() {
+		b.untimely = nil // its sender keeps them
+	}
 	if err := admit(b, lenient); err != nil {
+		return nil, err
+	}
+	if err := s.setAside(c, b.untimely); err != nil {
 		return nil, err
 	}
 
@@ -85,7 +91,7 @@ func (s *Server) ingest(c *call) (any, error) {
 	s.remember(c, b, change)
 	s.metrics.samples(inserted, len(b.good)-inserted)
 
-	receipt := wire.Receipt{Inserted: inserted, BatchID: b.id}
+	receipt := wire.Receipt{Inserted: inserted, SetAside: len(b.untimely), BatchID: b.id}
 	if lenient {
 		c.Header().Set("Preference-Applied", wire.Lenient)
 		receipt.Accepted, receipt.Duplicates = new(inserted), new(len(b.good)-inserted)
@@ -98,7 +104,7 @@ func (s *Server) ingest(c *call) (any, error) {
 // admit says whether anything of the batch may be stored. A sample of another device refuses all even when verdicts
 // were asked for: then the token is wrong, not the sample, and the edge must keep it.
 func admit(b batch, lenient bool) error {
-	if len(b.problems) > 0 && !lenient {
+	if len(b.problems) > len(b.untimely) && !lenient {
 		return strictRefusal(b.problems)
 	}
 	if b.foreign {
@@ -106,6 +112,9 @@ func admit(b batch, lenient bool) error {
 	}
 	return nil
 }
+
+// ofOurs reports whether b is from an edge of this program, whose wish for verdicts a proxy may have removed.
+func (b *batch) ofOurs() bool { return b.id != "" || b.edge != nil }
 
 // interval returns how far apart the edge takes its samples, in whole seconds, where that is more than shortPoll; else 0.
 func (b *batch) interval() time.Duration {

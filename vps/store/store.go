@@ -80,6 +80,11 @@ var ErrClosed = fmt.Errorf("%w: closed", ErrUnavailable)
 // left to do. Rollups whose samples were pruned stay as they are, see energy.Rollup.Old. All other calls go on meanwhile,
 // and what is done is not done again after a restart.
 //
+// SetAside keeps samples of a device that are no samples of it, each once however often it comes, and returns those that are
+// new. When it returns nil they are durable. More than MaxAside are refused with ErrAsideFull, all of the call then. They
+// are in the answers of Aside alone, which returns those with a greater number than after, some at once, ascending;
+// DeleteAside deletes those up to a number, and no number is given twice.
+//
 // Check proves that samples could be stored now: it makes something small durable.
 //
 // Every method returns early with the context's error when ctx ends; an Insert's outcome is then unknown. Methods may be
@@ -96,6 +101,9 @@ type Samples interface {
 	Devices(ctx context.Context) ([]Device, error)
 	Prune(ctx context.Context, before time.Time) (deleted int64, err error)
 	Recount(ctx context.Context) (days int, err error)
+	SetAside(ctx context.Context, device string, samples []Aside) (added []Aside, err error)
+	Aside(ctx context.Context, device string, after int64, limit int) ([]Aside, error)
+	DeleteAside(ctx context.Context, device string, to int64) (deleted int64, err error)
 	Check(ctx context.Context) error
 	Close() error
 }
