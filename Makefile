@@ -8,7 +8,7 @@ export CGO_ENABLED ?= 0
 # For tests too: what they compile is then what is shipped, and compiled once.
 export GOFLAGS ?= -trimpath
 
-.PHONY: help test unit race lint build bench bench-vps fuzz demo simulate clock test-damage test-crash test-frames test-leaks test-backlog test-hostile test-outages test-proxies test-networks test-images test-compose test-appliance test-qemu test-packages test-timescale test-citus test-system test-system-all test-release deb build-armv7 stage release-snapshot test-32bit test-386 test-arm test-tokens
+.PHONY: help test unit race lint build bench bench-vps fuzz demo simulate clock test-damage test-crash test-frames test-leaks test-backlog test-hostile test-outages test-proxies test-export test-networks test-images test-compose test-appliance test-qemu test-packages test-timescale test-citus test-system test-system-all test-release deb build-armv7 stage release-snapshot test-32bit test-386 test-arm test-tokens
 
 help:
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -116,6 +116,9 @@ test-outages: ## N=200 random sequences of outages of PostgreSQL, Redis and the 
 
 test-proxies: ## N=20000 samples through each of nginx, HAProxy, Apache and Caddy, as documented, with HTTP/1.1 and HTTP/2, while they reload and the vps is killed
 	$(TORTURE) ./demo -run 'DocumentedProxies|ReloadedProxies' -proxy-samples $(or $(N),20000) -proxy-kills 4
+
+test-export: ## DAYS=365 of samples, exported over a slow line
+	$(TORTURE) ./vps -run SlowExport -export-days $(or $(DAYS),365)
 
 test-networks: ## an edge on real networks and behind real proxies, with the waits that it has in life (root; nft, dnsmasq, squid, tinyproxy)
 	$(TORTURE) ./edge -run 'RealNetwork|RealProxies' -networks

@@ -62,6 +62,7 @@ type commands struct {
 type vpsCommand struct {
 	Settings vpsSettings      `embed:""`
 	Run      struct{}         `cmd:"" default:"1" hidden:"" help:"Be the service."`
+	Aside    vps.AsideConfig  `cmd:"" help:"List or delete samples with impossible times, which were taken from clients that would repeat them indefinitely."`
 	Import   vps.ImportConfig `cmd:"" help:"Copy the samples of the original's PostgreSQL database, table sungrow_samples, into this store."`
 }
 
@@ -206,6 +207,10 @@ func (c *commands) do(ctx context.Context, cmd *kong.Context, stdout, stderr io.
 		return vps.Run(ctx, vps.Config(c.VPS.Settings), log)
 	case "vps import":
 		return vps.Import(ctx, vps.Config(c.VPS.Settings), c.VPS.Import, stdout)
+	case "vps aside list":
+		return vps.ListAside(ctx, vps.Config(c.VPS.Settings), c.VPS.Aside.List, stdout)
+	case "vps aside delete":
+		return vps.DeleteAside(ctx, vps.Config(c.VPS.Settings), c.VPS.Aside.Delete, stdout)
 	case "simulate":
 		return simulator.Run(ctx, c.Simulate, stdout, settings.LogLevel{}.Logger(stderr))
 	case "check":

@@ -88,13 +88,13 @@ func TestGuessingTokensIsSlowedButAGoodTokenAlwaysPasses(t *testing.T) {
 func TestTokensAreParsedAndNeverQuoted(t *testing.T) {
 	sum := sha256.Sum256([]byte("hashed-secret"))
 	hashed := "sha256:" + hex.EncodeToString(sum[:])
-	const colon, plain, view, all = "a:b-0123456789abcdef", "c-0123456789abcdef", "view-0123456789abcdef", "all-0123456789abcdef"
-	tokens, err := ParseTokens(" "+colon+":inv-1 , "+plain+":inv-1,\n# comment:inv-9\n"+hashed+":inv-2,,", view+":inv-1,"+all+":*")
+	const plain, view, all = "c-0123456789abcdef", "view-0123456789abcdef", "all-0123456789abcdef"
+	tokens, err := ParseTokens(" "+plain+" : inv-1 ,\n# comment:inv-9\n"+hashed+":inv-2,,", view+":inv-1,"+all+":*")
 	if err != nil {
 		t.Fatal(err)
 	}
 	for token, want := range map[string]caller{
-		colon: {device: "inv-1"}, plain: {device: "inv-1"}, "hashed-secret": {device: "inv-2"},
+		plain: {device: "inv-1"}, "hashed-secret": {device: "inv-2"},
 		view: {"inv-1", true}, all: {"*", true},
 		"": {}, hashed: {}, "# comment": {}, "a": {},
 	} {
@@ -109,6 +109,10 @@ func TestTokensAreParsedAndNeverQuoted(t *testing.T) {
 		"only viewers":         {" , \n", "v:*"},
 		"no colon":             {canary, ""},
 		"no token":             {":inv-1", ""},
+		"two colons":           {canary + ":fe80::1", ""}, // the Python server takes what is behind the first for the device
+		"a token with a colon": {canary + ":x:inv-1", ""},
+		"a hash and two":       {hashed + ":inv-1:" + canary, ""},
+		"a viewer with two":    {plain + ":inv-1", canary + ":inv-1:*"},
 		"no device":            {canary + ":", ""},
 		"bad device":           {canary + ":in v", ""},
 		"any device may send":  {canary + ":*", ""},

@@ -312,3 +312,36 @@ func TestCaddyTellsTheVPSWhoAsks(t *testing.T) {
 		t.Errorf("the vps believes the client:\n%.600s", log)
 	}
 }
+
+// A reader that stops for longer than a request has with the store, behind a real proxy.
+func TestSlowExportThroughCaddyArrivesWhole(t *testing.T) {
+	const token, samples = "t1-0123456789abcdef", 60_000
+	d := newDoor(t, Config{DeviceTokens: token + ":inv-1"})
+	now, all := time.Now().Truncate(time.Second), make([]wire.Sample, 1000)
+	for i := range samples / len(all) {
+		for k := range all {
+			all[k] = sample(0)
+			all[k].Time = now.Add(time.Duration(i*len(all)+k-samples) * 10 * time.Second)
+		}
+		if answer, text := d.ask("POST", wire.IngestPath, token, strings.NewReader(batchOf(all...))); answer.StatusCode != 200 {
+			t.Fatal(text)
+		}
+	}
+	r, err := http.NewRequestWithContext(t.Context(), "GET", "https://"+d.address+wire.ExportPath+"?device_id=inv-1&resolution=raw&from="+
+		now.AddDate(0, 0, -30).UTC().Format(time.RFC3339), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Authorization", "Bearer "+token)
+	answer, err := d.client.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	io.ReadFull(answer.Body, make([]byte, 1<<20))
+	time.Sleep(storeTimeout + time.Second) // it is this wait that is tested
+	rest, err := io.ReadAll(answer.Body)
+	if lines := bytes.Count(rest, []byte("\n")); err != nil || lines < samples*3/4 {
+		t.Errorf("%d lines of %d after the pause: %v", lines, samples, err)
+	}
+}

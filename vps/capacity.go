@@ -33,7 +33,7 @@ func (s *Server) capacity(c *call) (any, error) {
 	}
 	name := c.r.PathValue("month")
 	month, err := time.Parse("2006-01", name)
-	if err != nil || month.Year() < 2010 || month.Year() > 9990 {
+	if err != nil || month.Year() < firstYear || month.Year() > lastYear {
 		return nil, refuse(400, "bad_month", fmt.Sprintf("Invalid month '%s'. Expected YYYY-MM.", capped(name)))
 	}
 	zone, err := s.zoneHeld(c, device, func(zone *time.Location) time.Time {

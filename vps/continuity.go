@@ -15,6 +15,7 @@ import (
 const (
 	leastHole = 10 * time.Minute // shorter ones are not listed: only one this long must leave five minutes empty
 	maxHoles  = 1000             // in one answer
+	maxLooks  = 20               // questions about a level below, of one level
 )
 
 // continuityAnswer is the answer of GET /v1/continuity.
@@ -28,7 +29,7 @@ type continuityAnswer struct {
 	Coverage   float64    `json:"coverage"`
 	Holes      []hole     `json:"holes"` // ascending; the newest ones when there are too many
 	HolesTotal int        `json:"holes_total"`
-	MissingS   int64      `json:"missing_s"` // in all holes that are not before the first sample, and not asleep
+	MissingS   int64      `json:"missing_s"` // in all holes that are not before the first sample, and not asleep as far as they are listed
 	Complete   bool       `json:"complete"`  // there is no such hole
 }
 
@@ -129,13 +130,14 @@ func (h *holeSearch) in(level int, from, to time.Time) ([]energy.Period, error) 
 	}
 	all := periods
 	periods = slices.DeleteFunc(slices.Clone(periods), func(p energy.Period) bool { return p.Rows == 0 })
-	deeper := level+1 < len(searchLevels)
+	var looks []look
+	if level+1 < len(searchLevels) {
+		looks = looksInto(periods)
+	}
 	for i := 0; i < len(periods); {
-		j := i + 1 // periods from i on that must be looked into together
-		for deeper && j < len(periods) && mayHide(&periods[j-1]) && mayHide(&periods[j]) && periods[j].Start.Equal(periods[j-1].End) {
-			j++
-		}
-		if deeper && mayHide(&periods[i]) {
+		j := i + 1
+		if len(looks) > 0 && looks[0].first == i {
+			j, looks = looks[0].end, looks[1:]
 			if _, err := h.in(level+1, laterTime(periods[i].Start, from), minTime(periods[j-1].End, to)); err != nil {
 				return nil, err
 			}
@@ -148,9 +150,38 @@ func (h *holeSearch) in(level int, from, to time.Time) ([]energy.Period, error) 
 	return all, nil
 }
 
+// look is periods [first, end) that are looked into by one question.
+type look struct{ first, end int }
+
+// looksInto returns where there may be holes inside of periods: those that may hide one, neighbours together. Of very many,
+// what lies between is looked into, too: a question costs as much as many rows.
+func looksInto(periods []energy.Period) (looks []look) {
+	for i := range periods {
+		if !mayHide(&periods[i]) {
+			continue
+		}
+		if n := len(looks) - 1; n >= 0 && looks[n].end == i && periods[i].Start.Equal(periods[i-1].End) {
+			looks[n].end = i + 1
+			continue
+		}
+		looks = append(looks, look{i, i + 1})
+	}
+	if len(looks) <= maxLooks {
+		return looks
+	}
+	together := looks[:0]
+	for some := range slices.Chunk(slices.Clone(looks), (len(looks)+maxLooks-1)/maxLooks) {
+		together = append(together, look{some[0].first, some[len(some)-1].end})
+	}
+	return together
+}
+
 // mayHide reports whether there may be a hole between two samples of p. One leaves at least a third of it uncovered;
 // before its first sample and after its last one p may be covered by some that are of no help inside.
 func mayHide(p *energy.Period) bool {
+	if p.Last-p.First < leastHole.Milliseconds() {
+		return false
+	}
 	outside := min(p.First-p.Start.UnixMilli(), energy.MaxReach) + min(p.End.UnixMilli()-p.Last, energy.MaxReach)
 	return p.Last-p.First-p.Covered[energy.KnowsPV]+outside >= leastHole.Milliseconds()/3
 }
@@ -179,7 +210,8 @@ func (h *holeSearch) ends(days []energy.Period, sp span) []hole {
 	return h.found
 }
 
-// explain gives each hole a reason.
+// explain gives each hole a reason. Whether the device slept is only asked about those that are listed: it costs a look into
+// the samples for each.
 func (h *holeSearch) explain(holes []hole, now time.Time) error {
 	if len(holes) == 0 {
 		return nil
@@ -207,9 +239,11 @@ func (h *holeSearch) explain(holes []hole, now time.Time) error {
 			held -= x.To.Sub(x.From)
 			continue
 		}
-		slept, err := h.slept(x)
-		if err != nil {
-			return err
+		slept := false
+		if i >= len(holes)-maxHoles {
+			if slept, err = h.slept(x); err != nil {
+				return err
+			}
 		}
 		if slept {
 			x.Reason, x.Says = asleep, fmt.Sprintf("PV had ended (at most %d W), no battery keeps the inverter on, and its other nights are silent: it probably slept", darkW)
@@ -235,7 +269,7 @@ func (h *holeSearch) slept(x *hole) (slept bool, err error) {
 		return false, nil
 	}
 	if h.nights == nil {
-		n, err := h.s.nightsOf(h.c, h.device, h.found[0].From, h.found[len(h.found)-1].To)
+		n, err := h.s.nightsOf(h.c, h.device, h.found[max(0, len(h.found)-maxHoles)].From, h.found[len(h.found)-1].To)
 		if err != nil {
 			return false, err
 		}

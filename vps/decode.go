@@ -10,6 +10,7 @@ import (
 
 	"github.com/go-json-experiment/json/jsontext"
 
+	"sunspool/vps/store"
 	"sunspool/wire"
 )
 
@@ -34,6 +35,7 @@ type batch struct {
 	good     []wire.Sample // may be stored
 	at       []int         // their indexes in the body
 	problems []problem     // of the other samples, by ascending index; a sample may have several
+	untimely []untimely    // those of them with one problem alone, an impossible time
 	foreign  bool          // a sample names another device than the caller
 	id, zone string
 	edge     *wire.Edge
@@ -58,6 +60,7 @@ type decoder struct {
 	device string
 	now    time.Time
 	max    int
+	whole  []byte // the body
 	batch
 }
 
@@ -81,6 +84,7 @@ var numberFields, requiredFields = func() (map[string]int, uint32) {
 func (d *decoder) decode(device string, now time.Time, maxSamples int) (batch, error) {
 	d.device, d.now, d.max = device, now, maxSamples
 	d.batch, d.floats = batch{}, nil
+	d.whole = d.body.Bytes() // json takes it out of the buffer
 	clear(d.names)
 	d.json.Reset(&d.body)
 
@@ -149,7 +153,7 @@ func (d *decoder) sample(index int) error {
 		d.at = make([]int, 0, cap(d.good))
 	}
 	d.good = append(d.good, wire.Sample{Count: 1}) // read in place; it leaves again if it is bad
-	s := &d.good[len(d.good)-1]
+	s, start := &d.good[len(d.good)-1], d.json.InputOffset()
 	before, seen, identified, timed := len(d.problems), uint32(0), false, false
 	err := d.object(func(name []byte) error {
 		switch string(name) {
@@ -191,6 +195,9 @@ func (d *decoder) sample(index int) error {
 	if len(d.problems) == before {
 		if why, bad := errors.AsType[*wire.Invalid](s.Validate(d.now)); bad {
 			d.refuse(index, why.Field, why.Code, why.Detail)
+			if sent := bytes.TrimLeft(d.whole[start:d.json.InputOffset()], " \t\r\n,"); untimelyCode(why.Code) && len(sent) <= maxUntimely {
+				d.untimely = append(d.untimely, untimely{index, why.Code, bytes.Clone(sent)})
+			}
 		}
 	}
 	if len(d.problems) > before {
@@ -289,6 +296,10 @@ func (d *decoder) readValues(index int, s *wire.Sample) error {
 			refuse("too_long", "must have at most 512 names of 1 to 64 bytes")
 			return d.skip()
 		}
+		if bytes.IndexByte(raw, 0) >= 0 { // no text of PostgreSQL has one
+			refuse(store.CodeNotStorable, "must have names without a zero byte")
+			return d.skip()
+		}
 		name, known := d.names[string(raw)]
 		if !known {
 			name = string(raw)
@@ -311,7 +322,7 @@ func (d *decoder) readEdge() error {
 	d.edge = new(wire.Edge)
 	text := func(to *string) error {
 		raw, _, err := d.readText()
-		*to = string(raw[:min(len(raw), maxText)])
+		*to = storable(raw)
 		return err
 	}
 	number := func(set func(float64)) error {

@@ -6,6 +6,7 @@ import (
 	"io"
 	"math"
 	"strconv"
+	"unicode/utf8"
 
 	"github.com/go-json-experiment/json/jsontext"
 
@@ -96,6 +97,18 @@ func (d *decoder) shortText(field string, to *string) error {
 	}
 	*to = string(text)
 	return nil
+}
+
+// storable returns as much of a text as is kept: nothing of one with a zero byte, which PostgreSQL cannot hold.
+func storable(text []byte) string {
+	if bytes.IndexByte(text, 0) >= 0 {
+		return ""
+	}
+	end := min(len(text), maxText)
+	for end > 0 && end < len(text) && !utf8.RuneStart(text[end]) {
+		end--
+	}
+	return string(text[:end])
 }
 
 // float returns a pointer to a copy of v. Blocks are small, so that one sample that is kept keeps little else alive.

@@ -13,6 +13,10 @@ import (
 // maxEnergyRows is a little more than a year of hours.
 const maxEnergyRows = 10_000
 
+// firstCompared is the first year that a span is compared with. Of those before 2010 nothing is known, but a year's rows
+// are compared with as many.
+const firstCompared = 1900
+
 // energyAnswer is the answer of GET /v1/energy.
 type energyAnswer struct {
 	DeviceID   string `json:"device_id"`
@@ -104,6 +108,9 @@ func (s *Server) energy(c *call) (any, error) {
 		return answer, err
 	}
 	before, elapsed := whole.before(mode, now)
+	if before.from.Year() < firstCompared {
+		return nil, refuse(422, "too_long", "The span is too long to be compared with the one before it.").next("ask for a shorter span, or without compare")
+	}
 	answer.Compare = &comparison{Mode: mode, SameElapsed: elapsed}
 	answer.Compare.energyTable, err = table(before)
 	return answer, err

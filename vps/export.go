@@ -18,8 +18,12 @@ import (
 )
 
 const (
-	exportPage  = 2000             // lines that are read at once
-	exportStall = 30 * time.Second // for which a reader may take nothing
+	exportPage  = 2000     // lines that are read at once
+	exportChunk = 16 << 10 // bytes that a reader must take in exportStall
+
+	// What waits for a slow reader in the buffers of the system and of a proxy is megabytes, and a writer is only woken when a
+	// third of that is gone.
+	exportStall = 2 * time.Minute
 )
 
 var errExports = refuse(503, "busy", "Too many exports at once.").after(30 * time.Second)
@@ -71,10 +75,14 @@ func (s *Server) export(c *call) (any, error) {
 		c.WriteHeader(http.StatusOK)
 		return nil, nil
 	}
+	lines := e.periods
 	if e.resolution == "raw" {
-		return nil, e.samples()
+		lines = e.samples
 	}
-	return nil, e.periods()
+	if err = lines(); err != nil && c.status != 0 {
+		s.cutOff(e, err)
+	}
+	return nil, err
 }
 
 // export is an export on its way.
@@ -134,6 +142,9 @@ func (e *export) samples() error {
 	}
 	e.cell("sample_count")
 	for from := e.span.from; ; {
+		if err := e.next(); err != nil {
+			return err
+		}
 		n := 0
 		_, err := ask(e.s, e.c, "each", func(ctx context.Context) (struct{}, error) {
 			return struct{}{}, e.s.Store.Each(ctx, e.device, from, e.span.to, func(s wire.Sample) bool {
@@ -191,6 +202,9 @@ func (e *export) periods() error {
 	}
 	now := e.s.Now()
 	for from := e.span.from; ; {
+		if err := e.next(); err != nil {
+			return err
+		}
 		to := minTime(store.Midnight(from.Year(), from.Month(), from.Day()+exportResolutions[e.resolution], from.Location()), e.span.to)
 		rows, err := e.s.rows(e.c, e.device, span{from, to, e.span.zone}, e.resolution)
 		for i := range rows {
@@ -278,18 +292,33 @@ func (e *export) number(v float64) {
 	e.page.Write(b)
 }
 
-// flush sends what was written so far. Each page has its own time: the connection's would cut a long answer.
+// next begins a page. Each has its own time with the store: how long the reader takes for the one before is not the store's
+// affair. Only a token that is still good gets one.
+func (e *export) next() error {
+	e.c.asked = time.Time{}
+	if !e.s.stillAllowed(e.c) {
+		return errRevoked
+	}
+	return nil
+}
+
+// flush sends what was written so far, for as long as the reader takes some of it.
 func (e *export) flush() error {
 	if e.c.status == 0 {
 		e.head()
 	}
 	control := http.NewResponseController(e.c)
-	if err := control.SetWriteDeadline(time.Now().Add(exportStall)); err != nil && !errors.Is(err, http.ErrNotSupported) {
-		return err
+	defer e.slot.mayEnd(nil)
+	for {
+		e.slot.mayEnd(e.c.cutOff) // anew: who takes something is not slow
+		if err := control.SetWriteDeadline(time.Now().Add(exportStall)); err != nil && !errors.Is(err, http.ErrNotSupported) {
+			return errUnread{err}
+		}
+		if _, err := e.c.Write(e.page.Next(exportChunk)); err != nil {
+			return errUnread{err}
+		}
+		if e.page.Len() == 0 {
+			return nil
+		}
 	}
-	e.slot.mayEnd(e.c.cutOff)
-	_, err := e.c.Write(e.page.Bytes())
-	e.slot.mayEnd(nil)
-	e.page.Reset()
-	return err
 }

@@ -46,8 +46,9 @@ var (
 	errReadOnly       = refuse(403, "read_only", "This token may only read.").next("send with a token of DEVICE_TOKENS: this one is of VIEWER_TOKENS")
 	errNotFound       = refuse(404, "", "Not Found").next("GET /openapi.yaml lists every path")
 	errMethod         = refuse(405, "", "Method Not Allowed").next("use a method of the header Allow; GET /openapi.yaml lists every path with its methods")
-	errTooManySamples = refuse(413, "too_many_samples", "Too many samples in one request.").next("send fewer samples per request")
-	errTooLarge       = refuse(413, "too_large", "Request body too large.").next("send fewer samples per request")
+	errTooManySamples = refuse(413, "too_many_samples", "Too many samples in one batch.").next("send fewer samples per batch")
+	errTooLarge       = refuse(413, "too_large", "Request body too large.").next("send fewer samples per batch")
+	errNotStorable    = refuse(422, store.CodeNotStorable, "The store cannot hold what was sent.")
 	errEncoding       = refuse(415, "unknown_encoding", "Unsupported Content-Encoding.").next("send identity or gzip")
 	errFailures       = refuse(429, "too_many_failures", "Too many failed logins.")
 	errUploads        = refuse(429, "too_many_uploads", "Too many uploads with this token at once.").after(time.Second)
@@ -68,6 +69,8 @@ func (s *Server) fail(c *call, err error) {
 		r = errGone // and nothing is known of the store
 	case errors.Is(err, store.ErrUnfit):
 		r = errUnfit
+	case store.Refused(err):
+		r = errNotStorable
 	default:
 		r = errUnavailable
 	}

@@ -67,7 +67,13 @@ func (s *Server) ingest(c *call) (any, error) {
 		return nil, err
 	}
 	lenient := prefersLenient(c.r)
+	if lenient || b.ofOurs() {
+		b.untimely = nil // its sender keeps them
+	}
 	if err := admit(b, lenient); err != nil {
+		return nil, err
+	}
+	if err := s.setAside(c, b.untimely); err != nil {
 		return nil, err
 	}
 
@@ -79,6 +85,9 @@ func (s *Server) ingest(c *call) (any, error) {
 	b.zone = s.existing(c.caller.device, b.zone)
 	change := s.zoneChange(c, b)
 	inserted, err := s.insertSparse(c, &b, lenient)
+	if lenient && store.Refused(err) {
+		inserted, err = s.insertSound(c, &b)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -88,7 +97,7 @@ func (s *Server) ingest(c *call) (any, error) {
 	s.remember(c, b, change)
 	s.metrics.samples(inserted, len(b.good)-inserted)
 
-	receipt := wire.Receipt{Inserted: inserted, BatchID: b.id}
+	receipt := wire.Receipt{Inserted: inserted, SetAside: len(b.untimely), BatchID: b.id}
 	if lenient {
 		c.Header().Set("Preference-Applied", wire.Lenient)
 		receipt.Accepted, receipt.Duplicates = new(inserted), new(len(b.good)-inserted)
@@ -101,7 +110,7 @@ func (s *Server) ingest(c *call) (any, error) {
 // admit says whether anything of the batch may be stored. A sample of another device refuses all even when verdicts
 // were asked for: then the token is wrong, not the sample, and the edge must keep it.
 func admit(b batch, lenient bool) error {
-	if len(b.problems) > 0 && !lenient {
+	if len(b.problems) > len(b.untimely) && !lenient {
 		return strictRefusal(b.problems)
 	}
 	if b.foreign {
@@ -109,6 +118,9 @@ func admit(b batch, lenient bool) error {
 	}
 	return nil
 }
+
+// ofOurs reports whether b is from an edge of this program, whose wish for verdicts a proxy may have removed.
+func (b *batch) ofOurs() bool { return b.id != "" || b.edge != nil }
 
 // interval returns how far apart the edge takes its samples, in whole seconds, where that is more than shortPoll; else 0.
 func (b *batch) interval() time.Duration {
@@ -122,6 +134,10 @@ func (b *batch) interval() time.Duration {
 	return every
 }
 
+var whyTooDense = fmt.Sprintf("is one of more than %d samples in these five minutes", store.MostInSpan)
+
+func byIndex(a, b problem) int { return cmp.Compare(a.index, b.index) }
+
 // insertSparse stores the good samples of b. Those that are too many in their five minutes are among the problems then, and
 // refuse all of a batch that is not lenient.
 func (s *Server) insertSparse(c *call, b *batch, lenient bool) (inserted int, err error) {
@@ -130,7 +146,7 @@ func (s *Server) insertSparse(c *call, b *batch, lenient bool) (inserted int, er
 		if err != nil || len(dense) == 0 {
 			return inserted, err
 		}
-		b.drop(dense, "ts", wire.CodeTooDense, fmt.Sprintf("is one of more than %d samples in these five minutes", store.MostInSpan))
+		b.drop(dense, "ts", wire.CodeTooDense, whyTooDense)
 		if err := admit(*b, lenient); err != nil {
 			return 0, err
 		}
@@ -140,6 +156,9 @@ func (s *Server) insertSparse(c *call, b *batch, lenient bool) (inserted int, er
 
 // insert stores the samples, or none and returns the indexes of those that are too dense.
 func (s *Server) insert(c *call, samples []wire.Sample) (inserted int, dense []int, err error) {
+	if len(samples) == 0 {
+		return 0, nil, nil
+	}
 	inserted, err = ask(s, c, "insert", func(ctx context.Context) (int, error) {
 		n, err := s.Store.Insert(ctx, c.caller.device, samples)
 		if refused, ok := errors.AsType[*store.TooDense](err); ok {
@@ -148,7 +167,7 @@ func (s *Server) insert(c *call, samples []wire.Sample) (inserted int, dense []i
 		}
 		return n, err
 	})
-	if c.r.Context().Err() == nil { // a caller that went away says nothing about the store
+	if c.r.Context().Err() == nil && !store.Refused(err) { // a caller that went away says nothing about the store
 		s.wrote(err)
 	}
 	return inserted, dense, err
@@ -166,7 +185,43 @@ func (b *batch) drop(which []int, field, code, what string) {
 		good, at = append(good, s), append(at, b.at[i])
 	}
 	b.good, b.at = good, at
-	slices.SortStableFunc(b.problems, func(a, b problem) int { return cmp.Compare(a.index, b.index) })
+	slices.SortStableFunc(b.problems, byIndex)
+}
+
+// insertSound stores what the store takes of b.good, of which it refused something, and moves the rest to the problems. That
+// is for what this server takes and a database does not, such as what breaks a constraint of its owner's.
+func (s *Server) insertSound(c *call, b *batch) (inserted int, err error) {
+	good, at := b.good, b.at
+	b.good, b.at = nil, nil
+	refuse := func(i int, field, code, what string) {
+		b.problems = append(b.problems, problem{at[i], field, code, what})
+	}
+	var try func(from, to int) error
+	try = func(from, to int) error {
+		n, dense, err := s.insert(c, good[from:to])
+		switch {
+		case err == nil && len(dense) == 0:
+			inserted += n
+			b.good, b.at = append(b.good, good[from:to]...), append(b.at, at[from:to]...)
+			return nil
+		case err != nil && !store.Refused(err):
+			return err
+		case to-from == 1 && err == nil:
+			refuse(from, "ts", wire.CodeTooDense, whyTooDense)
+			return nil
+		case to-from == 1:
+			refuse(from, "", store.CodeNotStorable, "the store refuses it")
+			return nil
+		}
+		middle := (from + to) / 2
+		if err := try(from, middle); err != nil {
+			return err
+		}
+		return try(middle, to)
+	}
+	err = try(0, len(good))
+	slices.SortStableFunc(b.problems, byIndex)
+	return inserted, err
 }
 
 // verdicts lists the samples that were not stored, the first problem of each. The texts of the first are spelled out;

@@ -217,7 +217,6 @@ func TestHostileJSON(t *testing.T) {
 		"long batch_id":         `{"samples":[],"batch_id":"` + strings.Repeat("a", maxText+1) + `"}`,
 		"batch_id number":       `{"samples":[],"batch_id":7}`,
 		"ts number":             replace(`"ts":"`, `"ts":7,"x":"`),
-		"ts year 9999":          replace(`"ts":"2026`, `"ts":"9999`),
 		"ts year 290000":        replace(`"ts":"2026`, `"ts":"290000`),
 		"ts with comma":         replace(`:30:00Z"`, `:30:00,5Z"`),
 		"ts lower case":         replace(`:30:00Z"`, `:30:00z"`),

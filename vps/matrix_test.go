@@ -205,6 +205,8 @@ func expected(route opening, method string, noDevice bool, cred credential, n na
 		return []int{422}
 	case reading && !cred.mayRead(n.device):
 		return []int{403}
+	case reading && !wire.ValidDeviceID(n.device):
+		return []int{422}
 	case reading && markers[n.device] != nil:
 		return []int{200}
 	case reading && !wire.ValidDeviceID(n.device):

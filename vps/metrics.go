@@ -22,6 +22,8 @@ type metrics struct {
 	stored       *prometheus.CounterVec // samples, by verdict: inserted or duplicate
 	rejected     *prometheus.CounterVec // samples of lenient batches, by code
 	authFailures *prometheus.CounterVec // by code
+	setAside     *prometheus.CounterVec // samples of strict batches, by code
+	exportsCut   *prometheus.CounterVec // by reason
 	requests     *prometheus.HistogramVec
 	calls        *prometheus.HistogramVec
 }
@@ -53,11 +55,19 @@ func newMetrics(s *Server, registry prometheus.Registerer) *metrics {
 		stored:       counter("sunspool_samples_total", "Samples accepted: inserted, or duplicate of one already stored.", "verdict"),
 		rejected:     counter("sunspool_samples_rejected_total", "Samples of lenient batches that were not stored, by code.", "code"),
 		authFailures: counter("sunspool_auth_failures_total", "Requests without a good token, by code.", "code"),
+		setAside:     counter("sunspool_samples_set_aside_total", "Samples of strict batches whose time is impossible, taken and set aside, by code.", "code"),
+		exportsCut:   counter("sunspool_exports_cut_total", "Exports that ended before they were whole, by reason.", "reason"),
 		requests:     seconds("sunspool_http_request_duration_seconds", "Time to answer a request.", "route", "status"),
 		calls:        seconds("sunspool_store_operation_duration_seconds", "Time of a call of the store.", "op", "outcome"),
 	}
 	m.stored.WithLabelValues("inserted")
 	m.stored.WithLabelValues("duplicate")
+	for _, reason := range exportCuts {
+		m.exportsCut.WithLabelValues(reason)
+	}
+	for _, code := range []string{wire.CodeTooOld, wire.CodeInFuture} {
+		m.setAside.WithLabelValues(code)
+	}
 	registry.MustRegister(
 		s.Chain,
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "sunspool_http_requests_in_flight",
@@ -105,7 +115,11 @@ func (m *metrics) samples(inserted, duplicates int) {
 
 func (m *metrics) store(op string, err error, took time.Duration) {
 	outcome := "ok"
-	if err != nil && !errors.Is(err, store.ErrNone) {
+	switch {
+	case err == nil || errors.Is(err, store.ErrNone):
+	case store.Refused(err):
+		outcome = "refused"
+	default:
 		outcome = "error"
 	}
 	m.calls.WithLabelValues(op, outcome).Observe(took.Seconds())

@@ -159,6 +159,17 @@ func (n nights) inLight(t time.Time, before []energy.Period) bool {
 	return much && (lit < aDay || hour >= morning && hour < afternoon)
 }
 
+// dark reports whether the hour before t, with the last sample before it, was dark all the time and no sample of it knows of
+// a battery. The sample need not be read then.
+func (n nights) dark(t time.Time) bool {
+	i := sort.Search(len(n.hours), func(i int) bool { return n.hours[i].First > t.UnixMilli() }) - 1
+	if i < 0 {
+		return false
+	}
+	h := &n.hours[i]
+	return h.PVMax <= darkW && h.Weights[energy.AvgBattery] == 0 && h.Weights[energy.AvgSOC] == 0
+}
+
 // slept reports whether the device slept in a silence, or in a part of it.
 func (s *Server) slept(c *call, device string, n nights, from, to time.Time) (slept bool, err error) {
 	x := n.whole(from, to)
@@ -167,6 +178,9 @@ func (s *Server) slept(c *call, device string, n nights, from, to time.Time) (sl
 	}
 	if slept, err = s.sleeps(c, device, n, x); !slept || err != nil {
 		return false, err
+	}
+	if n.dark(x.from) {
+		return true, nil
 	}
 	_, err = ask(s, c, "each", func(ctx context.Context) (struct{}, error) {
 		return struct{}{}, s.Store.Each(ctx, device, x.from, x.from.Add(time.Second), func(s wire.Sample) bool {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"math"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -54,8 +55,16 @@ var exchanges = []exchange{
 	{name: "too many bytes", body: `{"samples":[]` + strings.Repeat(" ", wire.MaxBytes) + `}`, status: 413},
 	{name: "unknown encoding", body: `{"samples":[]}`, headers: []string{"Content-Encoding", "br"}, status: 415, refused: true},
 	{name: "a field is missing", body: strings.Replace(roofs(""), `"load_power_w"`, `"load_w"`, 1), status: 422, refused: true},
-	{name: "a clock that is ahead", body: strings.Replace(roofs(""), "T10:", "T11:", 1), status: 422},
 	{name: "five minutes that are full", body: roofs(""), status: 422, change: filled},
+	{name: "set aside", body: strings.Replace(roofs(""), "T10:", "T11:", 1)},
+	{name: "too many set aside", body: strings.Replace(roofs(""), "2026", "1970", 1), status: 422, change: func(b *bench) {
+		all := make([]store.Aside, store.MaxAside)
+		for i := range all {
+			all[i] = store.Aside{Code: wire.CodeTooOld, JSON: []byte(strconv.Itoa(i))}
+		}
+		_, _ = b.Store.SetAside(context.Background(), "roof", all)
+	}},
+	{name: "a zero byte in a name", body: roofs(`"values":{"a\u0000":1}`), status: 422},
 	{name: "not JSON", body: `{"samples":[nope]}`, status: 422, refused: true},
 	{name: "no object", body: `[]`, status: 422, refused: true},
 	{name: "no samples", body: `{}`, status: 422, refused: true},
@@ -65,7 +74,7 @@ var exchanges = []exchange{
 	{name: "a long batch id", body: `{"samples":[],"batch_id":"` + strings.Repeat("x", 129) + `"}`, status: 422, refused: true},
 	{name: "null for what every unit knows", body: strings.Replace(roofs(""), "4510", "null", 1), status: 422, refused: true},
 	{name: "a number that is none", body: strings.Replace(roofs(""), "4510", "1e400", 1), status: 422, refused: true},
-	{name: "an age ago", body: strings.Replace(roofs(""), "2026", "1970", 1), status: 422},
+	{name: "an age ago", body: strings.Replace(roofs(""), "2026", "1970", 1), headers: []string{"Prefer", wire.Lenient}},
 	{name: "text for a number", body: strings.Replace(roofs(""), "4510", `"4510"`, 1), status: 422, refused: true},
 	{name: "a number without end", body: strings.Replace(roofs(""), "4510", "1e16", 1), status: 422, refused: true},
 	{name: "values that are none", body: roofs(`"values":[1]`), status: 422, refused: true},

@@ -42,7 +42,10 @@ func start(t *testing.T, cfg Config) running {
 	t.Helper()
 	r := running{reload: make(chan os.Signal), log: new(logBuffer)}
 	listening := make(chan struct{})
-	cfg.DataDir, cfg.ListenAddr, cfg.Reload = t.TempDir(), "127.0.0.1:0", r.reload
+	if cfg.DataDir == "" {
+		cfg.DataDir = t.TempDir()
+	}
+	cfg.ListenAddr, cfg.Reload = "127.0.0.1:0", r.reload
 	cfg.Listening = func(public, internal net.Addr) {
 		r.public = public.String()
 		if internal != nil {

@@ -202,7 +202,10 @@ func (b brokenStore) Surrounded(context.Context, store.Query) ([]energy.Period, 
 }
 func (b brokenStore) GreatestW(context.Context, string) (float64, error)  { return 0, b.err }
 func (b brokenStore) Describe(context.Context, string, store.About) error { return b.err }
-func (b brokenStore) Check(context.Context) error                         { return b.err }
+func (b brokenStore) SetAside(context.Context, string, []store.Aside) ([]store.Aside, error) {
+	return nil, b.err
+}
+func (b brokenStore) Check(context.Context) error { return b.err }
 func (b brokenStore) About(context.Context, string) (store.About, error) {
 	return store.About{}, b.err
 }

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"sunspool/vps/store"
-	"sunspool/wire"
 )
 
 // span is what a reader asks about: [from, to), cut by the clocks of zone.
@@ -35,6 +34,13 @@ func (s *Server) asked(c *call, device string, query url.Values, frame store.Res
 	return sp, nil
 }
 
+// Years that a question may name. No sample is older, and with some years to spare no date that is computed from one
+// needs more than the four digits that JSON and SQL have for a year.
+const (
+	firstYear = 2010
+	lastYear  = 9990
+)
+
 // moment returns the time that a parameter names, of a date the first instant so many days ahead; zero without it.
 func moment(query url.Values, name string, zone *time.Location, ahead int) (time.Time, error) {
 	text := last(query, name)
@@ -42,15 +48,17 @@ func moment(query url.Values, name string, zone *time.Location, ahead int) (time
 		return time.Time{}, nil
 	}
 	t, err := time.ParseInLocation(time.DateOnly, text, time.UTC)
-	if err == nil {
-		t = store.Midnight(t.Year(), t.Month(), t.Day()+ahead, zone)
-	} else {
+	date := err == nil
+	if !date {
 		// An unescaped + of the zone's offset arrives as a space.
 		t, err = time.Parse(time.RFC3339, strings.Replace(text, " ", "+", 1))
 	}
-	if err != nil || t.Before(wire.Oldest) && ahead == 0 || t.Year() > 9990 {
+	if err != nil || t.Year() < firstYear || t.Year() > lastYear {
 		return time.Time{}, invalid("datetime_parsing",
-			"Input should be a date such as 2026-10-25, or an RFC 3339 time with a zone, not before 2010", "query", name)
+			"Input should be a date such as 2026-10-25, or an RFC 3339 time with a zone, of the years 2010 to 9990", "query", name)
+	}
+	if date {
+		t = store.Midnight(t.Year(), t.Month(), t.Day()+ahead, zone)
 	}
 	return t.In(zone), nil
 }
@@ -76,7 +84,7 @@ func (sp span) until(now time.Time) span {
 // starts returns where the periods of sp begin, and where the last one ends. More than most of them is a 422 that says
 // which resolution to ask for.
 func (sp span) starts(r store.Resolution, most int) ([]time.Time, error) {
-	if sp.to.Sub(sp.from)/longest(r) > time.Duration(most) {
+	if sp.atLeast(r) > int64(most) {
 		return nil, tooMany(sp, r, most)
 	}
 	var all []time.Time
@@ -88,6 +96,11 @@ func (sp span) starts(r store.Resolution, most int) ([]time.Time, error) {
 		return nil, tooMany(sp, r, most)
 	}
 	return append(all, sp.to), nil
+}
+
+// atLeast is how many periods of a resolution sp has at least. Go's durations end at 292 years, hence seconds.
+func (sp span) atLeast(r store.Resolution) int64 {
+	return (sp.to.Unix() - sp.from.Unix()) / int64(longest(r).Seconds())
 }
 
 // longest is at least how long the longest period of a resolution is.
@@ -116,7 +129,7 @@ var finest = []store.Resolution{store.Minute, store.FiveMinutes, store.Quarter, 
 func tooMany(sp span, r store.Resolution, most int) error {
 	coarser := store.Year
 	for _, other := range finest {
-		if longest(other) > longest(r) && sp.to.Sub(sp.from)/longest(other) < time.Duration(most)*9/10 {
+		if longest(other) > longest(r) && sp.atLeast(other) < int64(most)*9/10 {
 			coarser = other
 			break
 		}

@@ -2,13 +2,10 @@ package vps
 
 import (
 	"bytes"
-	"context"
-	"errors"
 	"fmt"
 	"io"
 	"math"
 	"net/http"
-	"strconv"
 	"time"
 
 	"sunspool/vps/energy"
@@ -20,21 +17,23 @@ const (
 	comeBack   = 3 * time.Second  // that a reader waits before it comes again
 	pingEvery  = 15 * time.Second // while nothing else is to be said
 	todayEvery = time.Minute      // at most
-	tokenHolds = 5 * time.Minute  // until it is looked at again
+	findEvery  = time.Minute      // what other processes stored and could not tell
 	writeLimit = 10 * time.Second // for the reader to take what is written
 )
 
 // stream answers GET /v1/stream: server-sent events about one device, for as long as the reader stays.
 //
 //	hello   once: the program, its clock, the device
-//	sample  each new one, in ascending order; its id is its time in ms
+//	sample  each one that is newer than all before, in ascending order; its id is its time in ms
+//	late    one that was stored now, of the last ten minutes, and is not newer; it has no id
 //	today   energy since local midnight: at most once a minute, and when a day begins
 //	state   when it changes: live, delayed, stale, offline, never
 //	bye     before this side ends it, with the reason
 //
-// A reader that comes back with the id of the last sample that it has gets those that it missed, of the last ten
-// minutes; one without gets the newest. A stream takes a place among the requests that are served at once only until it
-// has begun.
+// A reader that comes back with the id of the last sample that it has gets all of the last ten minutes: what is newer as
+// sample, and the rest as late, because which of those were stored meanwhile is not known. So a sample may come again on
+// another connection, on the same one never. A reader without an id gets the newest. A stream takes a place among the requests
+// that are served at once only until it has begun.
 func (s *Server) stream(c *call) (any, error) {
 	_, device, err := readable(c, "device_id")
 	if err != nil {
@@ -69,6 +68,8 @@ type events struct {
 	ready  bytes.Buffer // to be written
 
 	last   time.Time    // of the newest sample that the reader has; zero for none
+	sent   []int64      // times of samples of the last ten minutes that are not to be sent again, ms, ascending
+	looked time.Time    // for those, in the store
 	newest *wire.Sample // the newest that there is; nil for none
 	state  string       // as sent last
 	today  struct {
@@ -94,45 +95,15 @@ func (e *events) begin(lastID string) error {
 	return e.follow()
 }
 
-// missed returns the samples that a reader does not have whose last event was lastID.
-func (e *events) missed(lastID string) (samples []wire.Sample, err error) {
-	newest, err := ask(e.s, e.c, "latest", func(ctx context.Context) (wire.Sample, error) { return e.s.Store.Latest(ctx, e.device) })
-	if errors.Is(err, store.ErrNone) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	e.newest = &newest
-	if ms, err := strconv.ParseInt(lastID, 10, 64); err == nil && ms <= newest.Time.UnixMilli() {
-		e.last = time.UnixMilli(ms)
-		if samples, err = e.unsent(); err != nil {
-			return nil, err
-		}
-	}
-	return append(samples, newest), nil
-}
-
-// unsent returns the stored samples of the last ten minutes that the reader does not have.
-func (e *events) unsent() ([]wire.Sample, error) {
-	from := e.s.Now().Add(-liveFor)
-	if next := e.last.Add(time.Millisecond); next.After(from) {
-		from = next
-	}
-	return ask(e.s, e.c, "each", func(ctx context.Context) (all []wire.Sample, err error) {
-		err = e.s.Store.Each(ctx, e.device, from, time.Time{}, func(sample wire.Sample) bool {
-			all = append(all, sample)
-			return len(all) < wire.MaxSamples
-		})
-		return all, err
-	})
-}
-
 // run writes events until somebody ends the stream.
 func (e *events) run(sub *subscription) {
 	ticks := time.NewTicker(pingEvery)
 	defer ticks.Stop()
-	looked := time.Now() // at the token
+	replaced := e.s.Tokens.replaced()
+	if !e.s.stillAllowed(e.c) { // it was replaced since the request came
+		e.bye("token_revoked")
+		return
+	}
 	for e.write() == nil {
 		e.c.asked = time.Time{} // each round has its own time with the store
 		select {
@@ -147,13 +118,12 @@ func (e *events) run(sub *subscription) {
 		case <-sub.ready:
 			e.samples(e.s.live.take(sub))
 			_ = e.follow() // the store's trouble is not the reader's: the next tick tries again
-		case now := <-ticks.C:
-			if now.Sub(looked) >= tokenHolds {
-				if looked = now; !e.s.stillAllowed(e.c) {
-					e.bye("token_revoked")
-					return
-				}
+		case <-replaced:
+			if replaced = e.s.Tokens.replaced(); !e.s.stillAllowed(e.c) {
+				e.bye("token_revoked")
+				return
 			}
+		case <-ticks.C:
 			e.tick()
 		}
 	}
@@ -162,27 +132,14 @@ func (e *events) run(sub *subscription) {
 // tick is what is done when nothing may have been heard for a while. Samples that another process stored and could not
 // tell about are found in the store, so that a device is not called silent for that.
 func (e *events) tick() {
-	if e.s.Now().Sub(e.last) >= pingEvery {
-		if unsent, err := e.unsent(); err == nil {
-			e.samples(unsent)
+	if now := e.s.Now(); now.Sub(e.last) >= pingEvery || now.Sub(e.looked) >= findEvery {
+		if recent, err := e.recent(); err == nil {
+			e.samples(recent)
 		}
 	}
 	_ = e.follow()
 	if e.ready.Len() == 0 {
 		e.ready.WriteString(": ping\n\n")
-	}
-}
-
-// samples adds those that are newer than what the reader has.
-func (e *events) samples(all []wire.Sample) {
-	for i := range all {
-		sample := &all[i]
-		if !sample.Time.After(e.last) {
-			continue
-		}
-		e.last, e.newest, e.today.outdated = sample.Time, sample, true
-		fmt.Fprintf(&e.ready, "id: %d\n", sample.Time.UnixMilli())
-		e.add("sample", powersOf(sample))
 	}
 }
 

@@ -8,12 +8,16 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 
 	"sunspool/health"
 	"sunspool/settings"
 	"sunspool/wire"
 )
+
+// hashPrefix begins what stands in place of a token that is not written down.
+const hashPrefix = "sha256:"
 
 // anyDevice in place of a device lets a viewer read every device; and stands between the names of several.
 const (
@@ -45,7 +49,31 @@ type entry struct {
 }
 
 // Tokens knows which token belongs to whom. It may be replaced while requests are served.
-type Tokens struct{ entries atomic.Pointer[[]entry] }
+type Tokens struct {
+	entries atomic.Pointer[[]entry]
+
+	mu      sync.Mutex
+	changed chan struct{} // is closed by the next Replace; nil while nobody waits for it
+}
+
+// replaced returns a channel that is closed when the tokens are replaced the next time.
+func (t *Tokens) replaced() <-chan struct{} {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.changed == nil {
+		t.changed = make(chan struct{})
+	}
+	return t.changed
+}
+
+func (t *Tokens) signalReplaced() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.changed != nil {
+		close(t.changed)
+		t.changed = nil
+	}
+}
 
 // ParseTokens reads the settings DEVICE_TOKENS and VIEWER_TOKENS: entries token:device, separated by commas or lines;
 // sha256:HEX may stand in place of a token, device+device in that of the device of a viewer. The error is a *health.Fault that names each bad entry by its number, never
@@ -94,6 +122,7 @@ func (t *Tokens) Replace(devices, viewers string) error {
 			Next: "write each entry as TOKEN:DEVICE, or sha256:HEX:DEVICE"}
 	}
 	t.entries.Store(&all)
+	t.signalReplaced()
 	return nil
 }
 
@@ -113,10 +142,15 @@ func split(text string) []string {
 	return entries
 }
 
-// parseEntry cuts at the last colon: a device has none, a token may.
+// parseEntry cuts at the first colon, as the Python server does, but for that of sha256: itself. A device has none, so an
+// entry with one more is refused: no setting means one device there and another one here.
 func parseEntry(text string, viewer bool) (e entry, why string) {
-	colon := strings.LastIndexByte(text, ':')
-	if colon < 0 {
+	prefix := 0
+	if strings.HasPrefix(text, hashPrefix) {
+		prefix = len(hashPrefix)
+	}
+	colon := prefix + strings.IndexByte(text[prefix:], ':')
+	if colon < prefix {
 		return e, "is not token:device"
 	}
 	token, device := strings.TrimSpace(text[:colon]), strings.TrimSpace(text[colon+1:])
@@ -126,10 +160,12 @@ func parseEntry(text string, viewer bool) (e entry, why string) {
 		return e, "has an empty token"
 	case viewer && validViewed(device):
 		e.device = viewed(device)
+	case strings.Contains(device, ":"):
+		return e, "has a colon too many: the token ends at the first one, and a device has none"
 	case !wire.ValidDeviceID(device):
 		return e, "does not name a device of 1 to 64 characters of A-Z a-z 0-9 . _ ~ -"
 	}
-	digits, hashed := strings.CutPrefix(token, "sha256:")
+	digits, hashed := strings.CutPrefix(token, hashPrefix)
 	switch {
 	case hashed:
 	case strings.Trim(token, "\"'`") != token:

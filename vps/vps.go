@@ -68,6 +68,7 @@ type Server struct {
 	live     live
 	newest   newest
 	judged   judged
+	crowded  sync.Map // devices of which no more can be set aside; as many as have tokens
 
 	lastWrite   lastWrite
 	probing     sync.Mutex // guards those below
@@ -133,6 +134,8 @@ func (s *Server) Internal() http.Handler {
 	mux.Handle("GET "+wire.HealthPath, s.public(s.health))
 	mux.Handle("GET "+wire.ReadyPath, s.public(s.ready))
 	mux.Handle("GET "+wire.MetricsPath, s.metrics.handler())
+	mux.Handle("GET "+wire.AsidePath, s.public(s.listAside))
+	mux.Handle("DELETE "+wire.AsidePath, s.public(s.deleteAside))
 	return s.around(mux)
 }
 

@@ -27,6 +27,7 @@ const (
 	HealthPath     = "/health"
 	ReadyPath      = "/ready"
 	MetricsPath    = "/metrics"
+	AsidePath      = "/aside"
 	OpenAPIPath    = "/openapi.yaml"
 
 	DeviceMetricsPath = "/metrics/devices" // of the newest sample of each device
@@ -120,7 +121,8 @@ type Edge struct {
 // Receipt is the answer 200 to an ingest. The contract has only Inserted; a lenient answer has all fields, and then
 // Accepted + Duplicates + len(Rejected) is the number of samples sent.
 type Receipt struct {
-	Inserted   int         `json:"inserted"` // rows really new
+	Inserted   int         `json:"inserted"`            // rows really new
+	SetAside   int         `json:"set_aside,omitempty"` // samples of a strict batch with impossible times, taken but in no answer
 	Accepted   *int        `json:"accepted,omitempty"`
 	Duplicates *int        `json:"duplicates,omitempty"`
 	Rejected   []Rejection `json:"rejected,omitempty"`

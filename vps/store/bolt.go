@@ -22,6 +22,7 @@ import (
 //	                   watches     start of 4 h (UTC)      -> rollup of the hours in it, checksum
 //	                   days        start of the UTC day    -> rollup of the watches in it, checksum
 //	                   about       JSON, checksum
+//	                   aside       number                  -> sample that is set aside, checksum; aside_keys: which are
 //	                   pruned      time in ms before which samples were deleted
 //	                   greatest_w  the greatest power of the samples, W
 //	                   counted     version of the rules by which the rollups are counted; counting: how far, meanwhile

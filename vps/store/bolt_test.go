@@ -311,6 +311,7 @@ func TestDamageOfOneDeviceDoesNotStopTheOthers(t *testing.T) {
 // A scan of a long stretch of rows ends with its context, which is looked at inside the transaction.
 func TestLongScanEndsWithItsContext(t *testing.T) {
 	ctx, cancel := context.WithCancelCause(t.Context())
+	defer cancel(nil)
 	p, why := pause{ctx: ctx}, errors.New("enough")
 	rows := 0
 	for ; !p.over() && rows < 100*pauseEvery; rows++ {

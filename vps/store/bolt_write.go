@@ -24,9 +24,10 @@ type write struct {
 	device string
 	rows   []row
 	about  *About
-	prune  int64      // delete samples before that time, ms
-	count  *dayCount  // put it in the place of what an earlier version counted
-	check  bool       // only be durable
+	prune  int64     // delete samples before that time, ms
+	count  *dayCount // put it in the place of what an earlier version counted
+	check  bool      // only be durable
+	aside  *asideWrite
 	done   chan error // of capacity 1: the caller may be gone
 
 	repaired []repaired
@@ -168,7 +169,7 @@ func (b *Bolt) apply(tx *bolt.Tx, group []*write) (changed bool, err error) {
 		if err := d.write(w, bases); err != nil {
 			return false, err
 		}
-		changed = changed || w.new > 0 || w.deleted > 0 || w.about != nil || w.count != nil || w.mended
+		changed = changed || w.new > 0 || w.deleted > 0 || w.about != nil || w.count != nil || w.mended || w.aside != nil && w.aside.changed()
 	}
 	for name, bases := range touched {
 		if len(bases) == 0 {
@@ -190,6 +191,8 @@ func (d device) write(w *write, bases changes) error {
 			return err
 		}
 		return d.root.Put(aboutKey, seal(aboutKey, text))
+	case w.aside != nil:
+		return d.writeAside(w.aside)
 	case w.prune > 0:
 		return d.pruneBefore(w, bases)
 	case w.count != nil:

@@ -22,6 +22,7 @@ import (
 //	samples   device, time             one row each, columns for what the contract names, jsonb for the rest
 //	rollups   device, level, start     energy.Rollup, packed: the same bytes as in Bolt
 //	devices   device                   what is known of it, how far it is pruned, and how far counted anew
+//	set_aside device, number           samples with impossible times, as they were sent
 //
 // The arithmetic is in Go, for both stores the same. Some goroutines write: each has its devices, and takes all Inserts
 // of them that wait into one transaction. Processes that write to the same device wait for each other by a lock of its row

@@ -178,7 +178,7 @@ func TestStoreOpensBeforeItsDatabase(t *testing.T) {
 	insert(t, p, "b", 1, at(noon, 1))
 
 	// Somebody drops the tables, or restores an empty backup: they come back without a restart.
-	pg.Exec(`drop table samples, rollups, devices, meta, ` + schemaTable)
+	pg.Exec(`drop table samples, rollups, devices, meta, set_aside, ` + schemaTable)
 	if err := p.Check(t.Context()); !errors.Is(err, ErrUnavailable) {
 		t.Errorf("without tables: %v", err)
 	}

@@ -34,6 +34,12 @@ var ErrRefused = errors.New("refused by the store")
 // and the *health.Fault in it is for the operator.
 var ErrUnfit = errors.New("store unfit")
 
+// Refused reports whether err is about what was asked, and not about the store.
+func Refused(err error) bool {
+	_, invalid := errors.AsType[*wire.Invalid](err)
+	return invalid || errors.Is(err, ErrRefused)
+}
+
 // ErrClosed is what every method returns after Close: to a client the same as a store that is away.
 var ErrClosed = fmt.Errorf("%w: closed", ErrUnavailable)
 
@@ -84,6 +90,11 @@ var ErrClosed = fmt.Errorf("%w: closed", ErrUnavailable)
 // left to do. Rollups whose samples were pruned stay as they are, see energy.Rollup.Old. All other calls go on meanwhile,
 // and what is done is not done again after a restart.
 //
+// SetAside keeps samples of a device that are no samples of it, each once however often it comes, and returns those that are
+// new. When it returns nil they are durable. More than MaxAside are refused with ErrAsideFull, all of the call then. They
+// are in the answers of Aside alone, which returns those with a greater number than after, some at once, ascending;
+// DeleteAside deletes those up to a number, and no number is given twice.
+//
 // Check proves that samples could be stored now: it makes something small durable.
 //
 // Every method returns early with the context's error when ctx ends; an Insert's outcome is then unknown. Methods may be
@@ -100,6 +111,9 @@ type Samples interface {
 	Devices(ctx context.Context) ([]Device, error)
 	Prune(ctx context.Context, before time.Time) (deleted int64, err error)
 	Recount(ctx context.Context) (days int, err error)
+	SetAside(ctx context.Context, device string, samples []Aside) (added []Aside, err error)
+	Aside(ctx context.Context, device string, after int64, limit int) ([]Aside, error)
+	DeleteAside(ctx context.Context, device string, to int64) (deleted int64, err error)
 	Check(ctx context.Context) error
 	Close() error
 }

@@ -57,6 +57,10 @@ func testSamples(t *testing.T, open func(t *testing.T, dir string) Samples) {
 		{"GreatestPowerIsOfAllSamplesStored", greatestPowerIsOfAllSamplesStored},
 		{"PruningKeepsTheGreatestPower", pruningKeepsTheGreatestPower},
 		{"CheckIsNoSample", checkIsNoSample},
+		{"WhatIsSetAsideIsKeptOnce", setAsideOnce},
+		{"WhatIsSetAsideIsNoSample", setAsideIsNoSample},
+		{"WhatIsSetAsideIsDeletedUpToANumber", asideIsDeletedUpToANumber},
+		{"WhatIsSetAsideIsBounded", asideIsBounded},
 		{"AbsurdSampleIsRefusedWithItsBatch", absurdSampleIsRefused},
 		{"EndedContextEndsTheCall", endedContextEndsTheCall},
 		{"FiveMinutesHaveRoomForSoMany", fiveMinutesHaveRoomForSoMany},
@@ -828,6 +832,9 @@ func calls(s Samples) map[string]func(context.Context) error {
 		"About":     func(ctx context.Context) error { _, err := s.About(ctx, "a"); return err },
 		"Devices":   func(ctx context.Context) error { _, err := s.Devices(ctx); return err },
 		"Prune":     func(ctx context.Context) error { _, err := s.Prune(ctx, noon); return err },
+		"SetAside":  func(ctx context.Context) error { _, err := s.SetAside(ctx, "a", asides(0, 1)); return err },
+		"Aside":     func(ctx context.Context) error { _, err := s.Aside(ctx, "a", 0, 1); return err },
+		"Delete":    func(ctx context.Context) error { _, err := s.DeleteAside(ctx, "a", 1); return err },
 		"Check":     func(ctx context.Context) error { return s.Check(ctx) },
 		"GreatestW": func(ctx context.Context) error { _, err := s.GreatestW(ctx, "a"); return err },
 		"Recount":   func(ctx context.Context) error { _, err := s.Recount(ctx); return err },
@@ -868,6 +875,9 @@ func survivesReopening(t *testing.T, open func() Samples) {
 	if err := s.Describe(t.Context(), "a", About{Zone: "Europe/Brussels"}); err != nil {
 		t.Fatal(err)
 	}
+	if _, err := s.SetAside(t.Context(), "a", asides(0, 3)); err != nil {
+		t.Fatal(err)
+	}
 	want, newest := series(t, s, Query{Device: "a", Resolution: Hour}), latest(t, s, "a")
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
@@ -885,6 +895,9 @@ func survivesReopening(t *testing.T, open func() Samples) {
 		t.Errorf("about %+v, %v", about, err)
 	}
 	insert(t, s, "a", 0, all...)
+	if n := len(listed(t, s, "a")); n != 3 {
+		t.Errorf("%d of 3 are set aside", n)
+	}
 }
 
 // random returns n samples at different times in [from, from+span), in no order, some values absent.

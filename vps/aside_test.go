@@ -1,0 +1,295 @@
+//go:build unix
+
+package vps
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"sunspool/health"
+	"sunspool/settings"
+	"sunspool/vps/services"
+	"sunspool/vps/store"
+	"sunspool/wire"
+)
+
+// asked sends a request to the internal listener from an address.
+func (b *bench) asked(method, target, from string) *httptest.ResponseRecorder {
+	r := httptest.NewRequest(method, target, nil)
+	r.RemoteAddr = from
+	w := httptest.NewRecorder()
+	b.Internal().ServeHTTP(w, r)
+	return w
+}
+
+func (b *bench) aside(device string) []AsideSample {
+	b.t.Helper()
+	w := b.asked("GET", wire.AsidePath+"?device_id="+device, "127.0.0.1:40000")
+	if w.Code != 200 {
+		b.t.Fatalf("%d %s", w.Code, w.Body)
+	}
+	return decodeJSON[AsideList](b.t, w).Samples
+}
+
+// pythonBatch is 30 samples as a Python edge sends them, 5 s apart, two of which are from a clock that had not been set.
+func pythonBatch(ago time.Duration) (body string, old, future string) {
+	samples := make([]map[string]any, 30)
+	for i := range samples {
+		samples[i] = fields(ago + time.Duration(len(samples)-i)*5*time.Second)
+		samples[i]["ts"] = testNow.Add(-ago - time.Duration(len(samples)-i)*5*time.Second).Format("2006-01-02T15:04:05.000000+00:00")
+	}
+	samples[3] = with(samples[3], "ts", "1970-01-01T00:00:12.250000+00:00")
+	samples[17] = with(samples[17], "ts", "2090-03-01T12:00:00+00:00")
+	text := func(v any) string { b, _ := json.Marshal(v); return string(b) }
+	return strings.ReplaceAll(text(map[string]any{"samples": samples}), ",{", ", {"), text(samples[3]), text(samples[17])
+}
+
+// A client that asks for no verdicts sends the same batch until it is taken. Its own server takes any time.
+func TestImpossibleTimesAreSetAside(t *testing.T) {
+	onBothStores(t, func(t *testing.T, b *bench) {
+		first, old, future := pythonBatch(10 * time.Minute)
+		for i, want := range []string{`{"inserted":28,"set_aside":2}`, `{"inserted":0,"set_aside":2}`} { // the answer may be lost
+			if w := b.post(token1, first); w.Code != 200 || w.Body.String() != want {
+				t.Fatalf("time %d: %d %s, want %s", i, w.Code, w.Body, want)
+			}
+		}
+		if w := b.post(token1, bodyOf(fields(time.Second))); w.Code != 200 || w.Body.String() != `{"inserted":1}` {
+			t.Fatalf("the next batch: %d %s", w.Code, w.Body)
+		}
+
+		list := b.aside("inv-1")
+		if len(list) != 2 || string(list[0].Sample) != old || string(list[1].Sample) != future ||
+			list[0].Code != wire.CodeTooOld || list[1].Code != wire.CodeInFuture || !list[0].Received.Equal(testNow) {
+			t.Errorf("set aside are %+v", list)
+		}
+		if got := decodeJSON[continuityAnswer](t, b.get("/v1/continuity?device_id=inv-1&from=2026-06-21", token1)); got.Rows != 29 {
+			t.Errorf("%d rows", got.Rows)
+		}
+		for _, target := range []string{"/v1/realtime?", "/v1/devices?", "/v1/series?frame=all&partial=1&", "/v1/series?resolution=1y&from=2010-01-01&to=2100-01-01&",
+			"/v1/energy?resolution=year&", "/v1/export.csv?resolution=raw&from=2010-01-01&to=2100-01-01&"} {
+			if w := b.get(target+"device_id=inv-1", token1); w.Code != 200 || strings.Contains(w.Body.String(), "1970") || strings.Contains(w.Body.String(), "2090-") {
+				t.Errorf("%s: %d %s", target, w.Code, w.Body)
+			}
+		}
+		for _, want := range []string{`sunspool_samples_set_aside_total{code="ts_in_future"} 1`, `sunspool_samples_set_aside_total{code="ts_too_old"} 1`} {
+			if !strings.Contains(b.metricsText(), want) {
+				t.Errorf("no %s in the metrics", want)
+			}
+		}
+		if log := b.log.String(); strings.Count(log, "set aside") != 2 || !strings.Contains(log, `"code":"ts_too_old","samples":1,"indexes":[3]`) ||
+			!strings.Contains(log, `"code":"ts_in_future","samples":1,"indexes":[17]`) {
+			t.Errorf("the log: %s", log)
+		}
+
+		// An edge that asks for verdicts gets them, and nothing is set aside.
+		lenient := decodeJSON[wire.Receipt](t, b.post(token1, strings.ReplaceAll(first, "1970", "1971"), "Prefer", wire.Lenient))
+		if len(lenient.Rejected) != 2 || lenient.Rejected[0].Code != wire.CodeTooOld || lenient.SetAside != 0 || *lenient.Duplicates != 28 {
+			t.Errorf("lenient: %+v", lenient)
+		}
+		if n := len(b.aside("inv-1")); n != 2 {
+			t.Errorf("%d are set aside after a lenient batch", n)
+		}
+		if w := b.asked("DELETE", wire.AsidePath+"?device_id=inv-1&to=1", "[::1]:40000"); w.Body.String() != `{"deleted":1}` {
+			t.Errorf("deleted: %d %s", w.Code, w.Body)
+		}
+		if list := b.aside("inv-1"); len(list) != 1 || list[0].Number != 2 {
+			t.Errorf("left are %+v", list)
+		}
+	})
+}
+
+// What makes a strict client's batch unfit for its own server, too, refuses it as before.
+func TestOnlyTimesAreSetAside(t *testing.T) {
+	b := newBench(t)
+	old := with(fields(0), "ts", "1970-01-01T00:00:00Z")
+	for name, c := range map[string]struct {
+		samples []map[string]any
+		status  int
+	}{
+		"another bad one":       {[]map[string]any{old, with(fields(0), "pv_power_w", nil)}, 422},
+		"and bad in itself":     {[]map[string]any{without(old, "load_power_w")}, 422},
+		"beside a foreign one":  {[]map[string]any{old, with(fields(0), "device_id", "inv-2")}, 403},
+		"of another device":     {[]map[string]any{with(old, "device_id", "inv-2")}, 403},
+		"no time":               {[]map[string]any{fields(0), with(fields(0), "ts", "yesterday")}, 422},
+		"longer than any other": {[]map[string]any{with(old, "note", strings.Repeat("x", maxUntimely))}, 422},
+	} {
+		if w := b.post(token1, bodyOf(c.samples...)); w.Code != c.status {
+			t.Errorf("%s: %d %s", name, w.Code, w.Body)
+		}
+	}
+	for _, member := range []string{`"batch_id":"7"`, `"edge":{"version":"1"}`} { // of an edge that keeps them, behind a proxy that removes Prefer
+		if w := b.post(token1, strings.Replace(bodyOf(old), "{", "{"+member+",", 1)); w.Code != 422 {
+			t.Errorf("with %s: %d %s", member, w.Code, w.Body)
+		}
+	}
+	if n, list := b.stored("inv-1"), b.aside("inv-1"); n != 0 || len(list) != 0 {
+		t.Errorf("%d are stored, set aside are %+v", n, list)
+	}
+	for target, from := range map[string]string{"": "192.0.2.1:1", "?device_id=inv-1": "10.0.0.1:1", "?device_id=inv-1&to=1": "[2001:db8::1]:1"} {
+		for _, method := range []string{"GET", "DELETE"} {
+			if w := b.asked(method, wire.AsidePath+target, from); w.Code != 403 {
+				t.Errorf("%s from %s: %d %s", method, from, w.Code, w.Body)
+			}
+		}
+	}
+	for target, status := range map[string]int{"": 422, "?device_id=%00": 422, "?device_id=inv-1&after=x": 422, "?device_id=shed": 200} {
+		if w := b.asked("GET", wire.AsidePath+target, "127.0.0.1:1"); w.Code != status {
+			t.Errorf("%q: %d %s", target, w.Code, w.Body)
+		}
+	}
+	if w := b.get(wire.AsidePath+"?device_id=inv-1", token1); w.Code != 404 {
+		t.Errorf("in public: %d", w.Code)
+	}
+}
+
+// What is acknowledged is kept. So when no more can be kept nothing is acknowledged, and the operator hears of it once.
+func TestNoMoreIsSetAsideThanMayBe(t *testing.T) {
+	b := newBench(t)
+	var all []store.Aside
+	for i := range store.MaxAside - 1 {
+		all = append(all, store.Aside{Received: testNow, Code: wire.CodeTooOld, JSON: fmt.Appendf(nil, `{"n":%d}`, i)})
+	}
+	if _, err := b.bolt.SetAside(t.Context(), "inv-1", all); err != nil {
+		t.Fatal(err)
+	}
+	body, _, _ := pythonBatch(0)
+	for range 3 {
+		w := b.post(token1, body)
+		if got := decodeJSON[wire.Problem](t, w); w.Code != 422 || got.Code != "aside_full" || got.Next == "" {
+			t.Fatalf("%d %s", w.Code, w.Body)
+		}
+	}
+	if n := b.stored("inv-1"); n != 0 {
+		t.Errorf("%d of a batch that is refused are stored", n)
+	}
+	if log := b.log.String(); strings.Count(log, `"level":"ERROR"`) != 1 {
+		t.Errorf("the log: %s", log)
+	}
+	if w := b.get("/ready", ""); w.Code != 200 {
+		t.Errorf("ready: %d", w.Code)
+	}
+	b.asked("DELETE", wire.AsidePath+"?device_id=inv-1", "127.0.0.1:1")
+	if w := b.post(token1, body); w.Code != 200 || w.Body.String() != `{"inserted":28,"set_aside":2}` {
+		t.Errorf("afterwards: %d %s", w.Code, w.Body)
+	}
+	for _, ts := range []string{"0001-01-01T00:00:00Z", "2009-12-31T23:59:59Z", "9999-12-31T23:59:59-14:00"} {
+		if w := b.post(token1, bodyOf(with(fields(0), "ts", ts))); w.Code != 200 || w.Body.String() != `{"inserted":0,"set_aside":1}` {
+			t.Errorf("%s: %d %s", ts, w.Code, w.Body)
+		}
+	}
+}
+
+// The command works beside a vps that has the file open, on the file alone, and on a database.
+func TestAsideCommand(t *testing.T) {
+	body, old, future := pythonBatch(time.Hour)
+	now := time.Now().UTC()
+	body = strings.ReplaceAll(body, "2026-06-21", now.Add(-36*time.Hour).Format(time.DateOnly))
+	const token = "t1-0123456789abcdef"
+	run := func(cfg Config, args ...string) string {
+		t.Helper()
+		var out bytes.Buffer
+		var err error
+		if args[0] == "delete" {
+			err = DeleteAside(t.Context(), cfg, AsideDeleteConfig{Device: args[1]}, &out)
+		} else {
+			err = ListAside(t.Context(), cfg, AsideListConfig{Device: args[1], JSON: args[0] == "json"}, &out)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		return out.String()
+	}
+	list := func(cfg Config) {
+		t.Helper()
+		if got := run(cfg, "list", "inv-1"); !strings.Contains(got, "1970-01-01T00:00:12") || !strings.HasSuffix(got, "inv-1: 2 samples are set aside: 1 ts_in_future, 1 ts_too_old\n") {
+			t.Errorf("list: %s", got)
+		}
+		lines := strings.Split(run(cfg, "json", "inv-1"), "\n")
+		if len(lines) != 3 || !strings.Contains(lines[0], `"sample":`+old) || !strings.Contains(lines[1], `"sample":`+future) {
+			t.Errorf("json: %q", lines)
+		}
+		if got := run(cfg, "list", "inv-2"); got != "inv-2: 0 samples are set aside\n" {
+			t.Errorf("of another device: %s", got)
+		}
+	}
+	gone := func(cfg Config) {
+		t.Helper()
+		if got := run(cfg, "delete", "inv-1") + run(cfg, "list", "inv-1"); got != "inv-1: 2 samples deleted\ninv-1: 0 samples are set aside\n" {
+			t.Errorf("delete: %s", got)
+		}
+	}
+	send := func(r running) {
+		t.Helper()
+		answer, err := http.DefaultClient.Do(postTo(r.public, token, body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer answer.Body.Close()
+		if text, _ := io.ReadAll(answer.Body); !strings.HasSuffix(string(text), `,"set_aside":2}`) {
+			t.Fatalf("%s\n%s", text, r.log)
+		}
+	}
+	serve := func(cfg Config) running {
+		t.Helper()
+		cfg.InternalAddr, cfg.DeviceTokens = "127.0.0.1:0", token+":inv-1"
+		r := start(t, cfg)
+		send(r)
+		return r
+	}
+
+	dir := t.TempDir()
+	beside := serve(Config{DataDir: dir})
+	open := Config{DataDir: dir, InternalAddr: beside.internal}
+	list(open)
+	if err := ListAside(t.Context(), Config{DataDir: dir}, AsideListConfig{Device: "inv-1"}, new(bytes.Buffer)); faultCode(err) != "store_locked" {
+		t.Errorf("without INTERNAL_ADDR: %v", err)
+	}
+	gone(open)
+	send(beside)
+	beside.stop()
+	list(open)
+	gone(Config{DataDir: dir})
+
+	database := Config{DatabaseURL: settings.Secret(services.SharedPostgres(t).NewDatabase(t))}
+	r := serve(database)
+	list(database)
+	gone(database)
+	r.stop()
+
+	empty := t.TempDir()
+	if err := ListAside(t.Context(), Config{DataDir: empty, InternalAddr: "127.0.0.1:1"}, AsideListConfig{Device: "inv-1"}, new(bytes.Buffer)); faultCode(err) != "store_missing" {
+		t.Errorf("of nothing: %v", err)
+	}
+	if left, _ := os.ReadDir(empty); len(left) != 0 {
+		t.Errorf("it made %v", left)
+	}
+	if err := ListAside(t.Context(), open, AsideListConfig{Device: "a/../b"}, new(bytes.Buffer)); faultCode(err) != "usage" {
+		t.Errorf("of what is no device: %v", err)
+	}
+}
+
+func postTo(address, token, body string) *http.Request {
+	r, err := http.NewRequest("POST", "http://"+address+wire.IngestPath, strings.NewReader(body))
+	if err != nil {
+		panic(err)
+	}
+	r.Header.Set("Authorization", "Bearer "+token)
+	return r
+}
+
+func faultCode(err error) string {
+	f, ok := errors.AsType[*health.Fault](err)
+	if !ok {
+		return fmt.Sprint(err)
+	}
+	return f.Code
+}

@@ -1,0 +1,95 @@
+//go:build unix
+
+package vps
+
+import (
+	"context"
+	"slices"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"sunspool/vps/energy"
+	"sunspool/vps/store"
+	"sunspool/wire"
+)
+
+// asking counts the questions to a store.
+type asking struct {
+	store.Samples
+	n *atomic.Int64
+}
+
+func (a asking) Periods(ctx context.Context, q store.Query) ([]energy.Period, error) {
+	a.n.Add(1)
+	return a.Samples.Periods(ctx, q)
+}
+
+func (a asking) Each(ctx context.Context, device string, from, to time.Time, yield func(wire.Sample) bool) error {
+	a.n.Add(1)
+	return a.Samples.Each(ctx, device, from, to, yield)
+}
+
+// A line that breaks down every quarter of an hour, and units that are heard of now and then in the dark: what is listed costs,
+// and not what there is.
+func TestManyHolesCostWhatIsListed(t *testing.T) {
+	type reading struct {
+		at    time.Duration
+		watts float64
+	}
+	for name, c := range map[string]struct {
+		days      int
+		every     time.Duration
+		readings  []reading
+		reason    string // of the holes that are over
+		questions int64
+	}{
+		"every 15 minutes": {15, 15 * time.Minute, []reading{{0, 5}, {5 * time.Second, 5}}, notReceived, maxLooks * maxLooks},
+		"every two hours":  {100, 2 * time.Hour, []reading{{0, 5}, {5 * time.Second, 5}}, asleep, maxLooks * maxLooks},
+		"dusk each time":   {100, 2 * time.Hour, []reading{{0, 500}, {5 * time.Second, 5}}, asleep, maxHoles + maxLooks*maxLooks},
+	} {
+		t.Run(name, func(t *testing.T) {
+			onBothStores(t, func(t *testing.T, b *bench) {
+				var samples []wire.Sample
+				from := testNow.AddDate(0, 0, -c.days)
+				for at := from; at.Before(testNow); at = at.Add(c.every) {
+					for _, r := range c.readings {
+						samples = append(samples, wire.Sample{Time: at.Add(r.at), PVPowerW: r.watts, Count: 1})
+					}
+				}
+				holes, seconds := 1, int64(testNow.Sub(samples[len(samples)-1].Time).Seconds()) // the open one
+				for i := range samples[1:] {
+					if length := samples[i+1].Time.Sub(samples[i].Time); length >= leastHole {
+						holes, seconds = holes+1, seconds+int64(length.Seconds())
+					}
+				}
+				for some := range slices.Chunk(samples, 2000) {
+					if _, err := b.Store.Insert(t.Context(), "inv-1", some); err != nil {
+						t.Fatal(err)
+					}
+				}
+				var asked atomic.Int64
+				b.Store = asking{b.Store, &asked}
+				got := answered[continuityAnswer](b, "/v1/continuity?device_id=inv-1&from="+from.Format(time.RFC3339))
+				if got.HolesTotal != holes || len(got.Holes) != maxHoles || !got.Holes[maxHoles-1].Open || got.Complete {
+					t.Errorf("%d holes, %d listed; want %d", got.HolesTotal, len(got.Holes), holes)
+				}
+				asleepS := int64(0)
+				for i, h := range got.Holes {
+					if h.Reason == asleep {
+						asleepS += h.Seconds
+					}
+					if !h.Open && h.Reason != c.reason {
+						t.Fatalf("%d is %+v, want %s", i, h, c.reason)
+					}
+				}
+				if got.MissingS != seconds-asleepS {
+					t.Errorf("%d s are missing, want %d less %d", got.MissingS, seconds, asleepS)
+				}
+				if n := asked.Load(); n > c.questions {
+					t.Errorf("%d questions to the store", n)
+				}
+			})
+		})
+	}
+}

@@ -1,0 +1,43 @@
+package store
+
+import (
+	"crypto/sha256"
+	"fmt"
+	"time"
+)
+
+// MaxAside is how many samples of a device are set aside at most.
+const MaxAside = 10_000
+
+// ErrAsideFull is returned by SetAside when more than MaxAside samples of the device would be set aside.
+var ErrAsideFull = fmt.Errorf("%w: %d samples of the device are set aside", ErrRefused, MaxAside)
+
+// Aside is a sample that was taken without being stored: it has an impossible time, and its sender would not go on before
+// it is taken.
+type Aside struct {
+	Number   int64     `json:"number"` // of its device, in the order of arrival; given by the store
+	Received time.Time `json:"received"`
+	Code     string    `json:"code"` // why it is no sample, as in a verdict
+	JSON     []byte    `json:"-"`    // as it was sent
+}
+
+// asideKey is what makes two samples that are set aside the same: with impossible times, a clock that starts anew each time
+// among them, the time alone does not.
+type asideKey [16]byte
+
+func keyOfAside(json []byte) asideKey {
+	sum := sha256.Sum256(json)
+	return asideKey(sum[:len(asideKey{})])
+}
+
+// uniqueAside returns those of samples whose key is not known, each once, and their keys.
+func uniqueAside(samples []Aside, known func(asideKey) bool) (some []Aside, keys []asideKey) {
+	seen := map[asideKey]bool{}
+	for _, s := range samples {
+		if k := keyOfAside(s.JSON); !seen[k] && !known(k) {
+			seen[k] = true
+			some, keys = append(some, s), append(keys, k)
+		}
+	}
+	return some, keys
+}
