@@ -1,0 +1,98 @@
+package store
+
+import (
+	"context"
+	"embed"
+	"fmt"
+	"io/fs"
+	"log/slog"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/tern/v2/migrate"
+
+	"sunspool/health"
+)
+
+//go:embed schema/*.sql
+var schemaFiles embed.FS
+
+const (
+	schemaTable = "sunspool_schema" // its one row is the number of the last migration
+
+	lockSchema  = `select pg_advisory_xact_lock(7305808869229538660)` // any number that nobody else takes
+	schemaThere = `select to_regclass('` + schemaTable + `') is not null`
+)
+
+// migrateSchema brings the schema up to date. Each migration is a transaction that holds a lock of the whole database
+// from its first statement on, so that processes that start at once do it once, also where a pooler gives each transaction
+// another connection. Where the schema is up to date, nothing is locked.
+func migrateSchema(ctx context.Context, conn *pgx.Conn, log *slog.Logger) error {
+	files, err := fs.Sub(schemaFiles, "schema")
+	if err != nil {
+		return err
+	}
+	names, err := migrate.FindMigrations(files)
+	if err != nil {
+		return err
+	}
+	for known := len(names); ; {
+		has, err := schemaVersion(ctx, conn)
+		if err != nil {
+			return err
+		}
+		if has > known {
+			return &health.Fault{
+				Code: "store_newer", What: "the database was set up by a newer sunspool", Exit: health.ExitConfig,
+				Why:  fmt.Sprintf("its schema is %d, this program knows %d", has, known),
+				Next: "install that version again, or restore the backup from before the upgrade",
+			}
+		}
+		if has == known {
+			return nil
+		}
+		if err := transactOn(ctx, conn, []string{lockSchema}, func(ctx context.Context, _ querier) error {
+			return migrateOnce(ctx, conn, files, known, log)
+		}); err != nil {
+			return err
+		}
+	}
+}
+
+// schemaVersion is 0 for an empty database.
+func schemaVersion(ctx context.Context, conn *pgx.Conn) (version int, err error) {
+	ctx, cancel := bounded(ctx, defaultCallTime)
+	defer cancel()
+	there := false
+	if err := conn.QueryRow(ctx, schemaThere).Scan(&there); err != nil || !there {
+		return 0, err
+	}
+	err = conn.QueryRow(ctx, `select version from `+schemaTable).Scan(&version)
+	return version, err
+}
+
+// migrateOnce does the next migration, in a transaction that holds the lock. The library has a lock of its own, of the
+// session: it must be gone before the transaction ends, after which a pooler may give the session to others.
+func migrateOnce(ctx context.Context, conn *pgx.Conn, files fs.FS, known int, log *slog.Logger) (err error) {
+	has, err := schemaVersion(ctx, conn)
+	if err != nil || has >= known { // another process was faster
+		return err
+	}
+	if _, err := conn.Exec(ctx, `savepoint migration`); err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil && !conn.IsClosed() {
+			conn.Exec(ctx, `rollback to savepoint migration`)
+			conn.Exec(ctx, `select pg_advisory_unlock_all()`)
+		}
+	}()
+	m, err := migrate.NewMigratorEx(ctx, conn, schemaTable, &migrate.MigratorOptions{DisableTx: true})
+	if err != nil {
+		return err
+	}
+	if err := m.LoadMigrations(files); err != nil {
+		return err
+	}
+	m.OnStart = func(number int32, name, _, _ string) { log.Info("migrating the database", "to", number, "name", name) }
+	return m.MigrateTo(ctx, int32(has+1))
+}
