@@ -341,30 +341,3 @@ func otherVersionIsDerived(t *testing.T, pg *services.PostgresServer) {
 	insert(t, p, "a", 1, all[0])
 	exactlyOnce(t, p, "a", all)
 }
-
-// A pooler of connections cannot keep prepared statements.
-func TestModesForPoolers(t *testing.T) {
-	modesForPoolers(t, services.SharedPostgres(t))
-}
-
-func modesForPoolers(t *testing.T, pg *services.PostgresServer) {
-	for _, mode := range []string{"exec", "cache_describe", "simple_protocol"} {
-		t.Run(mode, func(t *testing.T) {
-			p := openPostgres(t, with(pg.NewDatabase(t), "default_query_exec_mode", mode))
-			all := random(rand.New(rand.NewPCG(25, 26)), noon, 20*time.Hour, 300)
-			all[7].Values = map[string]float64{"x": 1.5}
-			insert(t, p, "a", 300, all...)
-			insert(t, p, "a", 0, all...)
-			exactlyOnce(t, p, "a", all)
-			if err := p.Describe(t.Context(), "a", About{Zone: "Asia/Kathmandu"}); err != nil {
-				t.Error(err)
-			}
-			if about, err := p.About(t.Context(), "a"); about.Zone != "Asia/Kathmandu" || err != nil {
-				t.Errorf("about %+v, %v", about, err)
-			}
-			if n, err := p.Prune(t.Context(), noon.Add(10*time.Hour)); n == 0 || err != nil || p.Conflicts() != 0 {
-				t.Errorf("%d pruned, %v, %d conflicts", n, err, p.Conflicts())
-			}
-		})
-	}
-}
