@@ -20,13 +20,14 @@ const (
 	schemaTable = "sunspool_schema" // its one row is the number of the last migration
 
 	lockSchema  = `select pg_advisory_xact_lock(7305808869229538660)` // any number that nobody else takes
+	savepoint   = `savepoint migration`
 	schemaThere = `select to_regclass('` + schemaTable + `') is not null`
 )
 
 // migrateSchema brings the schema up to date. Each migration is a transaction that holds a lock of the whole database
 // from its first statement on, so that processes that start at once do it once, also where a pooler gives each transaction
 // another connection. Where the schema is up to date, nothing is locked.
-func migrateSchema(ctx context.Context, conn *pgx.Conn, log *slog.Logger) error {
+func migrateSchema(ctx context.Context, conn *pgx.Conn, pooled bool, log *slog.Logger) error {
 	files, err := fs.Sub(schemaFiles, "schema")
 	if err != nil {
 		return err
@@ -34,6 +35,10 @@ func migrateSchema(ctx context.Context, conn *pgx.Conn, log *slog.Logger) error 
 	names, err := migrate.FindMigrations(files)
 	if err != nil {
 		return err
+	}
+	settings := []string{lockSchema}
+	if pooled {
+		settings = append(settings, savepoint)
 	}
 	for known := len(names); ; {
 		has, err := schemaVersion(ctx, conn)
@@ -50,8 +55,8 @@ func migrateSchema(ctx context.Context, conn *pgx.Conn, log *slog.Logger) error 
 		if has == known {
 			return nil
 		}
-		if err := transactOn(ctx, conn, []string{lockSchema}, func(ctx context.Context, _ querier) error {
-			return migrateOnce(ctx, conn, files, known, log)
+		if err := transactOn(ctx, conn, settings, func(ctx context.Context, _ querier) error {
+			return migrateOnce(ctx, conn, files, known, pooled, log)
 		}); err != nil {
 			return err
 		}
@@ -71,17 +76,14 @@ func schemaVersion(ctx context.Context, conn *pgx.Conn) (version int, err error)
 }
 
 // migrateOnce does the next migration, in a transaction that holds the lock. The library has a lock of its own, of the
-// session: it must be gone before the transaction ends, after which a pooler may give the session to others.
-func migrateOnce(ctx context.Context, conn *pgx.Conn, files fs.FS, known int, log *slog.Logger) (err error) {
+// session: behind a pooler it must be gone before the transaction ends, after which others may get the session.
+func migrateOnce(ctx context.Context, conn *pgx.Conn, files fs.FS, known int, pooled bool, log *slog.Logger) (err error) {
 	has, err := schemaVersion(ctx, conn)
 	if err != nil || has >= known { // another process was faster
 		return err
 	}
-	if _, err := conn.Exec(ctx, `savepoint migration`); err != nil {
-		return err
-	}
 	defer func() {
-		if err != nil && !conn.IsClosed() {
+		if err != nil && pooled && !conn.IsClosed() {
 			conn.Exec(ctx, `rollback to savepoint migration`)
 			conn.Exec(ctx, `select pg_advisory_unlock_all()`)
 		}
