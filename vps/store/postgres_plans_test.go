@@ -145,11 +145,12 @@ func conjuncts(condition string) (all []string) {
 
 // conditions are all conditions below a node.
 func conditions(n *planNode) string {
-	text := n.Index + n.Filter
+	var text strings.Builder
+	text.WriteString(n.Index + n.Filter)
 	for i := range n.Plans {
-		text += " " + conditions(&n.Plans[i])
+		text.WriteString(" " + conditions(&n.Plans[i]))
 	}
-	return text
+	return text.String()
 }
 
 // distributedScan reports whether a plan reads a distributed table: only from there may the device of an insert come.
