@@ -26,8 +26,8 @@ const (
 )
 
 var (
-	errNotHere   = refuse(403, "loopback_only", "Only a program on the machine of the server may ask this.").next("on that machine: sunspool vps aside list DEVICE")
-	errAsideFull = refuse(422, "aside_full", "").next("the operator lists and deletes what is set aside: sunspool vps aside list DEVICE")
+	errNotHere   = refuse(403, "loopback_only", "Only a program on the machine of the server may ask this.").next("on that machine: `sunspool vps aside list DEVICE`")
+	errAsideFull = refuse(422, "aside_full", "").next("the operator lists and deletes what is set aside: `sunspool vps aside list DEVICE`")
 )
 
 // untimely is a sample that could be stored if its time were possible.
@@ -53,7 +53,7 @@ func (s *Server) setAside(c *call, all []untimely) error {
 	if errors.Is(err, store.ErrAsideFull) {
 		if _, known := s.crowded.Swap(device, true); !known {
 			s.Log.Error("no more samples can be set aside, the batches with them are refused", "device", device, "code", all[0].code, "set_aside", store.MaxAside,
-				"next", "correct the clock of the edge, then: sunspool vps aside list "+device)
+				"next", "correct the clock of the edge, then: `sunspool vps aside list "+device+"`")
 		}
 		full := *errAsideFull
 		full.Detail = fmt.Sprintf("%d samples of this device with impossible times are set aside, as many as there may be.", store.MaxAside)
@@ -84,7 +84,7 @@ func (s *Server) logAside(device string, all []untimely, added int) {
 	for _, code := range []string{wire.CodeTooOld, wire.CodeInFuture} {
 		if of := indexes[code]; len(of) > 0 {
 			s.Log.Warn("samples with impossible times set aside", "device", device, "code", code, "samples", len(of), "indexes", of[:min(len(of), asideShown)],
-				"new", added, "next", "correct the clock of the edge; sunspool vps aside list "+device)
+				"new", added, "next", "correct the clock of the edge; `sunspool vps aside list "+device+"`")
 		}
 	}
 }
