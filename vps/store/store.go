@@ -33,6 +33,9 @@ var ErrRefused = errors.New("refused by the store")
 // and the *health.Fault in it is for the operator.
 var ErrUnfit = errors.New("store unfit")
 
+// ErrPartly wraps an ErrUnavailable that may be of some devices alone: that of a cluster, one machine of which may be away.
+var ErrPartly = errors.New("part of the store unavailable")
+
 // ErrClosed is what every method returns after Close: to a client the same as a store that is away.
 var ErrClosed = fmt.Errorf("%w: closed", ErrUnavailable)
 
