@@ -8,7 +8,7 @@ export CGO_ENABLED ?= 0
 # For tests too: what they compile is then what is shipped, and compiled once.
 export GOFLAGS ?= -trimpath
 
-.PHONY: help test unit race lint build bench bench-vps fuzz demo simulate clock test-damage test-crash test-frames test-leaks test-backlog test-hostile test-outages test-proxies test-networks test-images test-compose test-appliance test-qemu test-packages test-system test-system-all test-release deb build-armv7 stage release-snapshot test-32bit test-386 test-arm
+.PHONY: help test unit race lint build bench bench-vps fuzz demo simulate clock test-damage test-crash test-frames test-leaks test-backlog test-hostile test-outages test-proxies test-networks test-images test-compose test-appliance test-qemu test-packages test-timescale test-citus test-system test-system-all test-release deb build-armv7 stage release-snapshot test-32bit test-386 test-arm
 
 help:
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -118,6 +118,12 @@ test-images: ## both images built and run in a Docker engine of its own (root; n
 
 test-packages: ## the Debian packages of three architectures, built twice and judged by lintian
 	$(GO) test ./packaging -count 1 -v -timeout 20m -run '^TestPackages$$' -packages
+
+test-timescale: ## the PostgreSQL store on TimescaleDB, in a Debian 13 of its own (root; 2 min, the first time 3 more)
+	$(TORTURE) ./vps/store -run '^TestTimescale$$' -timescale
+
+test-citus: ## the PostgreSQL store on a Citus that is there: TEST_CITUS_URL=postgres://... TEST_CITUS_WORKERS=host:port,...
+	$(TORTURE) ./vps/store -run '^TestCitus$$'
 
 test-compose: ## both compose files brought up whole, an edge that delivers through Caddy included (root; 9 min, the first time 2 more)
 	$(TORTURE) ./packaging -run '^TestCompose$$' -compose

@@ -33,7 +33,7 @@ func (s *Server) look(ctx context.Context, where string, answers func(context.Co
 		if !errors.Is(err, context.DeadlineExceeded) {
 			storing.Beat(lookEvery)
 		}
-		if ctx.Err() == nil {
+		if ctx.Err() == nil && !s.lastWrite.isMixed(s.Now()) {
 			s.tellStored(err)
 		}
 		if line := s.status(where); line != told {

@@ -51,7 +51,7 @@ func newFleet(b *testing.B) *fleet {
 	}
 	b.Cleanup(f.pg.Close)
 	var list []string
-	for i := range 16 {
+	for i := range 1000 {
 		list = append(list, fmt.Sprintf("%s:inv-%d", deviceToken(i), i))
 	}
 	tokens, err := ParseTokens(strings.Join(list, ","), "")
@@ -151,15 +151,19 @@ func (f *fleet) ingest(b *testing.B) {
 		b.Fatal(err)
 	}
 	begin := time.Date(2016, 1, 1, 0, 0, 0, 0, time.UTC)
-	for _, rows := range []int{30, 1000} {
+	for _, rows := range []int{1, 30, 1000} {
 		for _, conns := range []int{1, 4, 16} {
-			b.Run(fmt.Sprintf("rows=%d/conns=%d", rows, conns), func(b *testing.B) {
+			devices := conns // an edge has a connection and a device
+			if rows == 1 {
+				devices = 1000 // the many that send each sample by itself
+			}
+			b.Run(fmt.Sprintf("rows=%d/conns=%d/devices=%d", rows, conns, devices), func(b *testing.B) {
 				const turns, turn = 4, time.Second
 				var ours, floor, again, floorAgain rate
 				for t := range turns { // interleaved, so that a busy machine slows both
 					at := begin.AddDate(t, 0, 0)
-					batch := func(i int) []wire.Sample { // an edge has a connection and a device
-						return houseSamples(fmt.Sprint("inv-", i%conns), at, i/conns*rows, rows)
+					batch := func(i int) []wire.Sample {
+						return houseSamples(fmt.Sprint("inv-", i%devices), at, i/devices*rows, rows)
 					}
 					calls := floor.run(b, conns, turn, 1<<20, rows, func(i int) error { return f.insertBare(b.Context(), batch(i)) })
 					floorAgain.run(b, conns, turn/4, 1<<20, rows, func(i int) error { return f.insertBare(b.Context(), batch(i%calls)) })
@@ -167,8 +171,8 @@ func (f *fleet) ingest(b *testing.B) {
 					for i := range bodies {
 						bodies[i] = ingestBody(batch(i))
 					}
-					calls = ours.run(b, conns, turn, calls, rows, func(i int) error { return f.post(i%conns, bodies[i]) })
-					again.run(b, conns, turn/4, 1<<20, rows, func(i int) error { return f.post(i%calls%conns, bodies[i%calls]) })
+					calls = ours.run(b, conns, turn, calls, rows, func(i int) error { return f.post(i%devices, bodies[i]) })
+					again.run(b, conns, turn/4, 1<<20, rows, func(i int) error { return f.post(i%calls%devices, bodies[i%calls]) })
 				}
 				begin = begin.AddDate(0, 1, 3) // the next ones are new
 				b.ReportMetric(ours.perSecond(), "samples/s")

@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"time"
 
+	"sunspool/vps/store"
 	"sunspool/wire"
 )
 
@@ -54,6 +55,7 @@ var (
 	errInternal       = refuse(500, "", "Internal Server Error")
 	errBusy           = refuse(503, "busy", "Too many requests at once.").after(time.Second)
 	errUnavailable    = refuse(503, "store_unavailable", "Storage is unavailable.").after(5 * time.Second)
+	errUnfit          = refuse(503, "store_unfit", "Storage refuses what this server asks of it.").after(time.Minute)
 )
 
 // fail answers c with err. It is the only place that makes a status other than 200: what is not a refusal is the
@@ -64,6 +66,8 @@ func (s *Server) fail(c *call, err error) {
 	case ok:
 	case c.r.Context().Err() != nil:
 		r = errGone // and nothing is known of the store
+	case errors.Is(err, store.ErrUnfit):
+		r = errUnfit
 	default:
 		r = errUnavailable
 	}

@@ -269,13 +269,20 @@ func (c *counter) Read(p []byte) (int, error) {
 
 // wrote reports how writing to the store went.
 func (s *Server) wrote(err error) {
-	s.lastWrite.set(err, s.Now())
-	s.tellStored(err)
+	mixed := s.lastWrite.set(err, s.Now())
+	switch {
+	case !mixed:
+		s.tellStored(err)
+	case err != nil:
+		s.stored.Report(&health.Fault{Code: "store_partly_unavailable", What: "samples of some devices cannot be stored", Next: s.StoreHint, Err: err})
+	}
 }
 
 // tellStored reports whether samples can be stored.
 func (s *Server) tellStored(err error) {
-	if err != nil {
+	if unfit, ok := errors.AsType[*health.Fault](err); ok {
+		err = unfit // what an operator must act on has its own words
+	} else if err != nil {
 		err = &health.Fault{Code: "store_unavailable", What: "samples cannot be stored",
 			Next: s.StoreHint, Err: err}
 	}

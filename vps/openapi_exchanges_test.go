@@ -35,6 +35,7 @@ var exchanges = []exchange{
 	{name: "health", target: "/health"},
 	{name: "ready", target: "/ready"},
 	{name: "the store is away", target: "/ready", status: 503, change: later(away)},
+	{name: "the store is not what the server needs", target: "/ready", status: 503, change: later(unfit)},
 	{name: "a fault", target: "/ready", status: 500, change: later(broken)},
 
 	{name: "stored", body: "example"},
@@ -165,6 +166,7 @@ func roofs(more string) string {
 }
 
 func away(b *bench)   { b.Store = brokenStore{b.bolt, errDisk} }
+func unfit(b *bench)  { b.Store = brokenStore{b.bolt, store.ErrUnfit} }
 func broken(b *bench) { b.Store = nil }
 func filled(b *bench) {
 	var all []wire.Sample
@@ -267,6 +269,7 @@ func commonRefusals(t *testing.T) (all []exchange) {
 			{name: "too many failures", token: tokenWrong, status: 429, change: tooOften},
 			{name: "a fault", status: 500, change: broken},
 			{name: "the store is away", status: 503, change: away},
+			{name: "the store is not what the server needs", status: 503, change: unfit},
 			{name: "too much at once", status: 503, change: crowd},
 		} {
 			r.target, r.body = x.target, x.body

@@ -28,6 +28,8 @@ type PostgresServer struct {
 	server *process // nil for one that was there before us
 	url    url.URL  // of the database
 	shared bool     // other tests use the server too
+	setUp  []func(t testing.TB, database url.URL)
+	tidyUp []func(t testing.TB, database url.URL)
 	disk   *smallDisk
 }
 
@@ -98,10 +100,7 @@ func SharedPostgres(t testing.TB) *PostgresServer {
 	if sharedPostgres.PostgresServer == nil {
 		t.Fatal("the shared PostgreSQL did not start for an earlier test")
 	}
-	pg := *sharedPostgres.PostgresServer
-	pg.t, pg.shared = t, true
-	pg.url = pg.newDatabase(t)
-	return &pg
+	return sharedPostgres.With(t)
 }
 
 // binaryTB is a test whose cleanups never run: what it owns ends with the process, by the kernel and the guard.
@@ -123,6 +122,15 @@ func outsidePostgres(t testing.TB, raw string) *PostgresServer {
 // URL is that of the database, for DATABASE_URL.
 func (pg *PostgresServer) URL() string { return pg.url.String() }
 
+// With returns the same server with an empty database of its own for another test.
+func (pg *PostgresServer) With(t testing.TB) *PostgresServer {
+	t.Helper()
+	other := *pg
+	other.t, other.shared = t, true
+	other.url = pg.newDatabase(t)
+	return &other
+}
+
 // NewDatabase makes one more empty database in the server, drops it with the test, and returns its URL.
 func (pg *PostgresServer) NewDatabase(t testing.TB) string {
 	t.Helper()
@@ -137,6 +145,8 @@ func (pg *PostgresServer) newDatabase(t testing.TB) url.URL {
 		t.Fatalf("make a database for the test: %v", err)
 	}
 	server := pg.url
+	u := pg.url
+	u.Path = "/" + name
 	t.Cleanup(func() {
 		// A server that the test left dead takes its databases with it.
 		if pg.server == nil || pg.server.running() {
@@ -144,10 +154,14 @@ func (pg *PostgresServer) newDatabase(t testing.TB) url.URL {
 			if err := run(&server, "DROP DATABASE IF EXISTS "+name+" WITH (FORCE)"); err != nil {
 				t.Logf("the test's database is left behind: %v", err)
 			}
+			for _, f := range pg.tidyUp {
+				f(t, u)
+			}
 		}
 	})
-	u := pg.url
-	u.Path = "/" + name
+	for _, f := range pg.setUp {
+		f(t, u)
+	}
 	return u
 }
 

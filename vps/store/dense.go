@@ -22,6 +22,8 @@ func (e *TooDense) Error() string {
 	return fmt.Sprintf("%d samples are too many in their five minutes, the first is sample %d", len(e.Indexes), e.Indexes[0])
 }
 
+func (e *TooDense) Unwrap() error { return ErrRefused }
+
 // denseIn returns which of some samples are too many for their base row. The times, ms, are those of the samples that are new,
 // by index; stored returns how many samples the base row has that begins then.
 func denseIn(times iter.Seq2[int, int64], stored func(base int64) int64) (indexes []int) {

@@ -24,7 +24,9 @@ import (
 //	devices   device                   what is known of it, how far it is pruned, and how far counted anew
 //
 // The arithmetic is in Go, for both stores the same. Some goroutines write: each has its devices, and takes all Inserts
-// of them that wait into one transaction. Processes that write to the same device wait for each other by advisory locks.
+// of them that wait into one transaction. Processes that write to the same device wait for each other by a lock of its row
+// in devices, which is also where Citus keeps all else of the device. Each statement about samples names one device in a
+// parameter, so that Citus can send it as it is to the one machine that has it; deviceStatements lists them.
 // Reading has connections of its own, so that slow readers never stop an edge.
 //
 // The database may be away at any time, also when the store is opened: calls answer ErrUnavailable within CallTime until
@@ -45,6 +47,8 @@ type Postgres struct {
 	pools *pools      // nil while there is no database that is ours
 	away  error       // why pools is nil
 	gone  chan *pools // what pools were, for connect to close and replace
+
+	toRecount []string // the devices that Recount has not been through; nil before it asked which there are
 }
 
 // PostgresOptions say where the database is. The zero value of all but URL is good.
@@ -110,7 +114,7 @@ func (p *Postgres) Insert(ctx context.Context, device string, samples []wire.Sam
 
 func (p *Postgres) Latest(ctx context.Context, device string) (s wire.Sample, err error) {
 	err = p.read(ctx, "latest sample", func(ctx context.Context, db querier) error {
-		rows, err := db.Query(ctx, selectSamples+` where device_id = $1 order by ts desc limit 1`, device)
+		rows, err := db.Query(ctx, selectLatest, device)
 		if err != nil {
 			return err
 		}
@@ -141,8 +145,7 @@ func (p *Postgres) Each(ctx context.Context, device string, from, to time.Time, 
 	for {
 		var page []wire.Sample
 		err := p.read(ctx, "samples", func(ctx context.Context, db querier) error {
-			rows, err := db.Query(ctx, selectSamples+` where device_id = $1 and ts >= $2 and ts < $3 order by ts limit $4`,
-				device, fromMS(start), fromMS(end), pageRows)
+			rows, err := db.Query(ctx, selectPage, device, fromMS(start), fromMS(end), pageRows)
 			if err != nil {
 				return err
 			}
@@ -166,8 +169,7 @@ func (p *Postgres) Each(ctx context.Context, device string, from, to time.Time, 
 
 func (p *Postgres) GreatestW(ctx context.Context, device string) (watts float64, err error) {
 	err = p.read(ctx, "greatest power", func(ctx context.Context, db querier) error {
-		err := db.QueryRow(ctx, `select case when counted is null then 0 else coalesce(greatest_w, 0) end from devices where device_id = $1`,
-			device).Scan(&watts)
+		err := db.QueryRow(ctx, selectGreatestW, device).Scan(&watts)
 		if errors.Is(err, pgx.ErrNoRows) {
 			watts = 0
 			return nil
@@ -187,8 +189,7 @@ func (p *Postgres) Describe(ctx context.Context, device string, about About) err
 		return err
 	}
 	return p.change(ctx, "describe device", func(ctx context.Context, db querier) error {
-		_, err := db.Exec(ctx, `insert into devices (device_id, about, counted) values ($1, $2::text::jsonb, $3)
-			on conflict (device_id) do update set about = excluded.about`, device, string(text), energy.PackVersion)
+		_, err := db.Exec(ctx, describeDevice, device, string(text), energy.PackVersion)
 		return err
 	})
 }
@@ -196,7 +197,7 @@ func (p *Postgres) Describe(ctx context.Context, device string, about About) err
 func (p *Postgres) About(ctx context.Context, device string) (about About, err error) {
 	err = p.read(ctx, "about", func(ctx context.Context, db querier) error {
 		var text []byte
-		err := db.QueryRow(ctx, `select about from devices where device_id = $1`, device).Scan(&text)
+		err := db.QueryRow(ctx, selectAbout, device).Scan(&text)
 		if errors.Is(err, pgx.ErrNoRows) || err == nil && text == nil {
 			about = About{}
 			return nil
@@ -211,16 +212,17 @@ func (p *Postgres) About(ctx context.Context, device string) (about About, err e
 
 func (p *Postgres) Devices(ctx context.Context) (all []Device, err error) {
 	err = p.read(ctx, "devices", func(ctx context.Context, db querier) error {
-		all, err = readDevices(ctx, db)
+		all, _, err = readDevices(ctx, db)
 		return err
 	})
 	return all, err
 }
 
+const noteCheck = `insert into meta (key, value) values ('check', $1) on conflict (key) do update set value = excluded.value`
+
 func (p *Postgres) Check(ctx context.Context) error {
 	return p.change(ctx, "check", func(ctx context.Context, db querier) error {
-		_, err := db.Exec(ctx, `insert into meta (key, value) values ('check', $1)
-			on conflict (key) do update set value = excluded.value`, time.Now().UTC().Format(time.RFC3339))
+		_, err := db.Exec(ctx, noteCheck, time.Now().UTC().Format(time.RFC3339))
 		return err
 	})
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"sunspool/vps/energy"
 	"sunspool/vps/services"
 	"sunspool/wire"
 )
@@ -76,6 +77,11 @@ func barePool(b *testing.B, url string) *pgxpool.Pool {
 	b.Cleanup(p.Close)
 	if err := MigratePostgres(b.Context(), url, quiet); err != nil {
 		b.Fatal(err)
+	}
+	for _, device := range []string{"a", "device-0", "device-1", "device-2", "device-3"} { // whose rows the insert reads
+		if _, err := p.Exec(b.Context(), knowDevice, device, energy.PackVersion); err != nil {
+			b.Fatal(err)
+		}
 	}
 	return p
 }

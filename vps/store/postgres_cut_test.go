@@ -102,7 +102,10 @@ func (c *cutter) set(after func(fromServer bool, b []byte) (pass int, cut bool))
 
 // After each byte of the answer to COMMIT, the outcome is unknown to the store and must be to its caller.
 func TestAnswerToCommitCutAtEveryByte(t *testing.T) {
-	pg := services.Postgres(t, services.NoFsync)
+	answerToCommitIsCut(t, services.Postgres(t, services.NoFsync))
+}
+
+func answerToCommitIsCut(t *testing.T, pg *services.PostgresServer) {
 	cut, through := newCutter(t, pg.URL())
 	p := openWithin(t, with(through, "default_query_exec_mode", "exec"), 0) // every statement is in clear text
 	var sent []wire.Sample
@@ -113,10 +116,13 @@ func TestAnswerToCommitCutAtEveryByte(t *testing.T) {
 		}
 		batch := houses(noon, 5*time.Second, 3*n, 3)
 		left, armed, done := n, false, false // bytes of the answer that pass
+		var tail []byte                      // what was read may end within the word
 		cut.set(func(fromServer bool, b []byte) (int, bool) {
 			switch {
 			case !fromServer:
-				armed = armed || bytes.Contains(b, []byte("commit\x00"))
+				said := append(tail, b...)
+				armed = armed || bytes.Contains(said, []byte("commit\x00"))
+				tail = bytes.Clone(said[max(0, len(said)-len("commit")):])
 			case armed && !done && len(b) > left:
 				done = true // only this connection: the next one could tell, but must not be asked
 				return left, true
@@ -150,7 +156,10 @@ func TestAnswerToCommitCutAtEveryByte(t *testing.T) {
 }
 
 func TestConnectionCutAtRandomBytes(t *testing.T) {
-	pg := services.Postgres(t, services.NoFsync)
+	connectionIsCut(t, services.Postgres(t, services.NoFsync))
+}
+
+func connectionIsCut(t *testing.T, pg *services.PostgresServer) {
 	cut, through := newCutter(t, pg.URL())
 	p := openWithin(t, through, 0)
 	r := rand.New(rand.NewPCG(41, 42))

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgxpool"
 
 	"sunspool/vps/energy"
 )
@@ -132,28 +131,26 @@ func (r *groupRollup) pack() []byte {
 // repair computes rollups of a device that are pending. Only the inserts of that device wait for it.
 func (p *Postgres) repair(device string, starts []int64) error {
 	return p.change(context.Background(), "compute pending rollups", func(ctx context.Context, db querier) error {
-		return pgx.BeginFunc(ctx, db.(*pgxpool.Pool), func(tx pgx.Tx) error {
-			if _, err := tx.Exec(ctx, lockDevices, lockKeys([]string{device})); err != nil {
-				return err
-			}
-			return computePending(ctx, tx, device, starts)
-		})
+		if err := lock(ctx, db, device); err != nil {
+			return err
+		}
+		return computePending(ctx, db, device, starts)
 	})
 }
 
 // computePending computes those of the base rows that are pending, and the rows above them.
-func computePending(ctx context.Context, tx pgx.Tx, device string, starts []int64) error {
+func computePending(ctx context.Context, db querier, device string, starts []int64) error {
 	g := &group{rollups: map[groupKey]*groupRollup{}, touched: map[groupKey][]*pgRow{}}
 	rows := make([]pgRow, len(starts))
 	for i, start := range slices.Sorted(slices.Values(starts)) {
 		rows[i] = pgRow{device: device, ms: start}
 	}
-	g.spans = spansAbove(rows)
-	stored, err := tx.Query(ctx, selectRollups, stretchArgs(g.spans)...)
+	above := spansAbove(rows)
+	stored, err := db.Query(ctx, selectRollups, stretchArgs(device, above)...)
 	if err != nil {
 		return err
 	}
-	if err := g.scanRollups(stored); err != nil {
+	if err := g.scanRollups(stored, device, above); err != nil {
 		return err
 	}
 	for _, start := range starts {
@@ -161,27 +158,19 @@ func computePending(ctx context.Context, tx pgx.Tx, device string, starts []int6
 			g.touched[k] = nil
 		}
 	}
-	if len(g.touched) == 0 {
-		return nil
-	}
-	if err := g.recount(ctx, tx.Conn(), slices.Collect(maps.Keys(g.touched))); err != nil {
+	if err := g.recount(ctx, db, slices.Collect(maps.Keys(g.touched))); err != nil {
 		return err
 	}
-	if err := g.repair(ctx, tx.Conn()); err != nil {
-		return err
-	}
-	g.sumUp()
-	_, err = tx.Exec(ctx, upsertRollups, g.changedRollups()...)
-	return err
+	return g.storeAbove(ctx, db, device)
 }
 
-// computeBefore computes the base rows that are pending, of the samples that pruneDevice deletes next.
-func computeBefore(ctx context.Context, tx pgx.Tx, device string, limit int64) error {
-	rows, err := tx.Query(ctx, `select r.start from
-		(select min(ts) as low, max(ts) as high from
-			(select ts from samples where device_id = $1 and ts < $2 order by ts limit $3) oldest) pruned,
-		rollups r where r.device_id = $1 and r.level = $4 and r.start > pruned.low - interval '5 minutes' and r.start <= pruned.high
-		and get_byte(r.packed, 0) = $5`, device, fromMS(limit), pruneAtOnce, baseLevel, energy.PendingVersion)
+const selectPending = `select start from rollups where device_id = $1 and level = $2 and start >= $3 and start <= $4
+	and substring(packed for 1) = $5`
+
+// computeBetween computes the base rows that are pending of the samples from first to last.
+func computeBetween(ctx context.Context, db querier, device string, first, last time.Time) error {
+	from := fromMS(spanOf(baseLevel, first.UnixMilli()))
+	rows, err := db.Query(ctx, selectPending, device, baseLevel, from, last, []byte{energy.PendingVersion})
 	if err != nil {
 		return err
 	}
@@ -193,5 +182,5 @@ func computeBefore(ctx context.Context, tx pgx.Tx, device string, limit int64) e
 	for _, start := range found {
 		starts = append(starts, start.UnixMilli())
 	}
-	return computePending(ctx, tx, device, starts)
+	return computePending(ctx, db, device, starts)
 }

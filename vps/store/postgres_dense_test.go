@@ -3,6 +3,8 @@
 package store
 
 import (
+	"errors"
+	"slices"
 	"strconv"
 	"testing"
 	"time"
@@ -74,14 +76,31 @@ func TestPendingRollupsInPostgres(t *testing.T) {
 // One transaction carries inserts that are too dense and others: these are stored, and what of them has the key of a
 // sample that is refused is new.
 func TestDenseInsertDoesNotHoldUpTheOthers(t *testing.T) {
-	p := openPostgres(t, services.SharedPostgres(t).URL())
+	t.Run("one transaction", func(t *testing.T) {
+		denseDoesNotHoldUpOthers(t, openPostgres(t, services.SharedPostgres(t).URL()), 1)
+	})
+	t.Run("one of each device", func(t *testing.T) {
+		url := services.SharedPostgres(t).URL()
+		asCitus(t, url, 0, "on")
+		denseDoesNotHoldUpOthers(t, openPostgres(t, url), 2)
+	})
+}
+
+func denseDoesNotHoldUpOthers(t *testing.T, p *Postgres, transactions int) {
+	t.Helper()
 	fill(t, p, "a", tenths(0, MostInSpan-1))
 	dense := insertionOf(t, "a", tenthPlus(1, 1), tenthPlus(2, 1))
 	next := insertionOf(t, "a", tenthPlus(2, 1), tenthPlus(-10, 0))
 	last := insertionOf(t, "a", tenthPlus(3, 1), tenthPlus(2, 1))
 	other := insertionOf(t, "b", tenthPlus(1, 1))
 	all := []*insertion{dense, next, last, other}
-	p.commit(all)
+	cut := p.transactions(slices.Clone(all))
+	if len(cut) != transactions {
+		t.Errorf("%d transactions, want %d", len(cut), transactions)
+	}
+	for _, some := range cut {
+		p.commit(some)
+	}
 	for i, w := range all {
 		err := <-w.done
 		if refused := i == 0 || i == 2; (err != nil) != refused || !refused && w.new != len(w.rows) {
@@ -89,4 +108,26 @@ func TestDenseInsertDoesNotHoldUpTheOthers(t *testing.T) {
 		}
 	}
 	isRecount(t, p, "a", append(tenths(0, MostInSpan-1), tenthPlus(2, 1), tenthPlus(-10, 0)))
+}
+
+// What is pending of a device that has lost its row stays as it is: nothing would hold it against an insert.
+func TestPendingRollupOfADeviceWithoutRowIsNotComputed(t *testing.T) {
+	url := services.SharedPostgres(t).URL()
+	p := openPostgres(t, url)
+	insert(t, p, "a", 1, at(noon, 1))
+	run(t, url, `delete from devices`)
+	if err := p.repair("a", []int64{spanOf(baseLevel, noon.UnixMilli())}); !errors.Is(err, errNoDevice) {
+		t.Error(err)
+	}
+}
+
+// Callers that are gone while others' transactions last have nothing stored: they will send again.
+func TestInsertOfACallerThatLeftIsNotStored(t *testing.T) {
+	p := openPostgres(t, services.SharedPostgres(t).URL())
+	left, stays := insertionOf(t, "a", at(noon, 1)), insertionOf(t, "b", at(noon, 1))
+	left.left.Store(true)
+	p.commit([]*insertion{left, stays})
+	if err := <-stays.done; err != nil || stays.new != 1 || left.new != 0 {
+		t.Errorf("%d new of one that left, %d of one that stays, %v", left.new, stays.new, err)
+	}
 }

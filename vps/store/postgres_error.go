@@ -11,7 +11,6 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
-	"github.com/jackc/pgx/v5/pgxpool"
 
 	"sunspool/health"
 	"sunspool/wire"
@@ -23,15 +22,22 @@ const (
 	undefinedTable  = "42P01" // somebody dropped our tables, or the database was restored
 	noSuchDatabase  = "3D000"
 	unknownName     = "42704" // of a setting, among others
-	cachedPlan      = "0A000" // the schema changed under a prepared statement
+	unsupported     = "0A000"
 	noSuchStatement = "26000"
 	serialization   = "40001"
 	deadlock        = "40P01"
 	adminShutdown   = "57P01"
 	crashShutdown   = "57P02"
 
-	unsupportedParameter = "08P01" // what PgBouncer says of a setting at the start of a session that it does not know
+	poolerEnds = "08P01" // what PgBouncer says whenever it ends a session, as of a setting at its start that it does not know
 )
+
+// isChangedPlan reports whether the schema changed under a prepared statement. The code is that of all that is not
+// supported, and the message is in the server's language.
+func isChangedPlan(err error) bool {
+	pg, ok := errors.AsType[*pgconn.PgError](err)
+	return ok && pg.Code == unsupported && pg.Routine == "RevalidateCachedQuery"
+}
 
 func code(err error) string {
 	if pg, ok := errors.AsType[*pgconn.PgError](err); ok {
@@ -40,14 +46,14 @@ func code(err error) string {
 	return ""
 }
 
-// call runs f with a pool within CallTime, and once more if it failed such that nothing was stored and another
+// call runs f with the connections within CallTime, and once more if it failed such that nothing was stored and another
 // connection may do.
-func (p *Postgres) call(ctx context.Context, what string, pick func(*pools) *pgxpool.Pool, f func(context.Context, querier) error) error {
-	return p.within(ctx, p.callTime, what, pick, f)
+func (p *Postgres) call(ctx context.Context, what string, f func(context.Context, *pools) error) error {
+	return p.within(ctx, p.callTime, what, f)
 }
 
 // within is call with a limit of its own.
-func (p *Postgres) within(ctx context.Context, limit time.Duration, what string, pick func(*pools) *pgxpool.Pool, f func(context.Context, querier) error) error {
+func (p *Postgres) within(ctx context.Context, limit time.Duration, what string, f func(context.Context, *pools) error) error {
 	ctx, cancel := bounded(ctx, limit)
 	defer cancel()
 	if ctx.Err() != nil {
@@ -64,24 +70,31 @@ func (p *Postgres) within(ctx context.Context, limit time.Duration, what string,
 	if open == nil {
 		return away
 	}
-	pool := pick(open)
-	err := f(ctx, pool)
+	err := f(ctx, open)
 	if err != nil && ctx.Err() == nil && again(err) {
-		if broken(err) {
-			pool.Reset() // what ended one connection has ended the others
+		if broken(err) { // what ended one connection has ended the others
+			open.write.Reset()
+			open.read.Reset()
 		}
-		err = f(ctx, pool)
+		err = f(ctx, open)
 	}
-	return p.explain(ctx, what, open, err)
+	err = p.explain(ctx, what, open, err)
+	if _, answered := errors.AsType[*pgconn.PgError](err); open.distributed && errors.Is(err, ErrUnavailable) && (answered || ctx.Err() != nil) {
+		err = fmt.Errorf("%w: %w", ErrPartly, err) // the coordinator is there, a worker may be not
+	}
+	return err
 }
 
+// read is for statements that change nothing.
 func (p *Postgres) read(ctx context.Context, what string, f func(context.Context, querier) error) error {
-	return p.call(ctx, what, (*pools).forReading, f)
+	return p.call(ctx, what, func(ctx context.Context, open *pools) error { return open.reading(ctx, f) })
 }
 
-// change is for single statements that may be repeated.
+// change is for a transaction that may be repeated.
 func (p *Postgres) change(ctx context.Context, what string, f func(context.Context, querier) error) error {
-	return p.call(ctx, what, (*pools).forWriting, f)
+	return p.call(ctx, what, func(ctx context.Context, open *pools) error {
+		return transact(ctx, open.write, open.settings, f)
+	})
 }
 
 // again reports whether what failed may be tried once more at once. After COMMIT was sent nothing is: the rows that it
@@ -91,8 +104,10 @@ func again(err error) bool {
 		return false
 	}
 	switch code(err) {
-	case cachedPlan, noSuchStatement, serialization, deadlock:
+	case noSuchStatement, serialization, deadlock:
 		return true
+	case unsupported:
+		return isChangedPlan(err)
 	}
 	return broken(err)
 }
@@ -103,8 +118,8 @@ func broken(err error) bool {
 	if _, connecting := errors.AsType[*pgconn.ConnectError](err); connecting {
 		return false
 	}
-	if c := code(err); c != "" {
-		return c == adminShutdown || c == crashShutdown
+	if pg, ok := errors.AsType[*pgconn.PgError](err); ok {
+		return pg.Code == adminShutdown || pg.Code == crashShutdown || pg.Code == poolerEnds && pg.SeverityUnlocalized != "ERROR"
 	}
 	_, network := errors.AsType[net.Error](err)
 	return network || pgconn.SafeToRetry(err) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed)
@@ -123,18 +138,46 @@ func (p *Postgres) explain(ctx context.Context, what string, open *pools, err er
 		return ErrClosed
 	default:
 	}
-	pg, ok := errors.AsType[*pgconn.PgError](err)
-	switch {
-	case !ok:
-	case pg.Code[:2] == "22" || pg.Code[:2] == "23":
+	switch c := code(err); {
+	case c == "":
+	case strings.HasPrefix(c, "22"):
 		// The database cannot hold a value. Its message may quote it, so it is not passed on.
-		return fmt.Errorf("%s: %w", what, &wire.Invalid{Field: "values", Code: CodeNotStorable, Detail: "cannot be stored: SQLSTATE " + pg.Code})
-	case pg.Code == readOnly:
+		return fmt.Errorf("%s: %w: %w", what, ErrRefused, &wire.Invalid{Field: "values", Code: CodeNotStorable, Detail: "cannot be stored: SQLSTATE " + c})
+	case c == readOnly:
 		open.write.Reset() // the name may lead to another server now
-	case pg.Code == undefinedTable, pg.Code == noSuchDatabase:
+	case c == undefinedTable, c == noSuchDatabase:
 		p.lost(open, unavailable(what, err))
+	case permanent(c) && !isChangedPlan(err):
+		return unfit(what, err)
 	}
 	return unavailable(what, err)
+}
+
+// permanent reports whether an error of that code comes again however often the statement is tried: the database is not
+// what this program is made for, or somebody changed it.
+func permanent(code string) bool {
+	switch code[:2] {
+	case "0A", // not supported
+		"23", // a constraint that is not ours: ours are never hurt
+		"2B", "2F", "38", "39", "3F",
+		"42", // no such column, no right to it
+		"44", "54",
+		"P0": // somebody's trigger
+		return true
+	}
+	return code == "53400" // more than a setting of the server allows
+}
+
+// unfit is the error of a statement that the database will go on refusing.
+func unfit(what string, err error) error {
+	f := &health.Fault{
+		Code: "database_unfit", What: "PostgreSQL refuses a statement of sunspool", Exit: health.ExitConfig, Err: err,
+		Next: "undo what was changed in sunspool's tables or their rights, and look up in docs/scale-out.md which databases work; no retry cures this, edges keep their samples meanwhile",
+	}
+	if pg, ok := errors.AsType[*pgconn.PgError](err); ok {
+		f.Why = fmt.Sprintf("%s: %s (SQLSTATE %s)", what, pg.Message, pg.Code)
+	}
+	return fmt.Errorf("%w: %s: %w", ErrUnfit, what, f)
 }
 
 // CodeNotStorable is the code of a *wire.Invalid sample that only this store refuses, such as one with a register whose
@@ -175,6 +218,18 @@ func refusal(config *pgx.ConnConfig, err error) error {
 	case c == unknownName && strings.HasPrefix(fault.Why, "unrecognized configuration parameter"):
 		fault.Code, fault.What = "database_url_invalid", "PostgreSQL does not know a setting in DATABASE_URL"
 		fault.Next = "correct what follows the ? in DATABASE_URL"
+	case c == poolerEnds && strings.Contains(fault.Why, "unsupported startup parameter"):
+		fault.Code, fault.What = "database_url_invalid", "the pooler before PostgreSQL does not bear a setting in DATABASE_URL"
+		fault.Next = "take the setting out of DATABASE_URL, and give it to the user or the database: ALTER ROLE ... SET ..."
+	case c == poolerEnds && strings.Contains(fault.Why, "statement pooling"):
+		fault.Code, fault.What = "database_pooler", "the pooler before PostgreSQL ends transactions after each statement"
+		fault.Next = "set pool_mode = transaction (or session) for this database in pgbouncer.ini, or let DATABASE_URL name PostgreSQL itself"
+	case c == "22023" && strings.Contains(fault.Why, "worker nodes"):
+		fault.Code, fault.What = "database_cluster", fmt.Sprintf("Citus in database %q has no node to put the tables on", config.Database)
+		fault.Next = "SELECT citus_set_coordinator_host(...) and citus_add_node(...) for each worker first, see docs/scale-out.md"
+	case c == unsupported:
+		fault.Code, fault.What = "database_unfit", fmt.Sprintf("the database on %s is not a PostgreSQL that sunspool can use", config.Host)
+		fault.Next = "use PostgreSQL itself, TimescaleDB or Citus: docs/scale-out.md lists what works"
 	case strings.HasPrefix(c, "42"):
 		fault.Code, fault.What = "database_schema", fmt.Sprintf("the tables of sunspool cannot be made in database %q", config.Database)
 		fault.Next = "give sunspool a database of its own"

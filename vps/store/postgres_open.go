@@ -2,30 +2,21 @@ package store
 
 import (
 	"context"
-	"embed"
 	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
 	"net/url"
-	"strconv"
 	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
-	"github.com/jackc/tern/v2/migrate"
 
 	"sunspool/health"
 )
 
-//go:embed schema/*.sql
-var schemaFiles embed.FS
-
 const (
-	schemaTable    = "sunspool_schema" // its one row is the number of the last migration
-	oldestPostgres = 150000            // as server_version_num
 	connectTime    = 5 * time.Second
 	reconnectEvery = time.Second
 	defaultWriters = 4
@@ -114,10 +105,7 @@ func parsePostgresURL(text string, callTime time.Duration) (*pgxpool.Config, err
 	if c.ConnectTimeout == 0 || c.ConnectTimeout > connectTime {
 		c.ConnectTimeout = connectTime
 	}
-	for name, value := range map[string]string{
-		"application_name": "sunspool", "jit": "off",
-		"statement_timeout": milliseconds(2 * callTime), "lock_timeout": milliseconds(callTime), "idle_in_transaction_session_timeout": "30000",
-	} {
+	for name, value := range sessionSettings(callTime) {
 		if c.RuntimeParams[name] == "" {
 			c.RuntimeParams[name] = value
 		}
@@ -127,8 +115,6 @@ func parsePostgresURL(text string, callTime time.Duration) (*pgxpool.Config, err
 	config.MinConns = 1
 	return config, nil
 }
-
-func milliseconds(d time.Duration) string { return strconv.FormatInt(d.Milliseconds(), 10) }
 
 // whyInvalid returns what is wrong with a URL. If it is not even one, the place that is wrong may be the password, which
 // the error quotes.
@@ -144,18 +130,6 @@ func whyInvalid(text string, err error) string {
 		return "one of its parts is wrong"
 	}
 	return err.Error()
-}
-
-// pools are the connections. A connection that was given up stays counted until the database has let go of it; hence
-// twice as many as work at once.
-type pools struct{ write, read *pgxpool.Pool }
-
-func (p *pools) forWriting() *pgxpool.Pool { return p.write }
-func (p *pools) forReading() *pgxpool.Pool { return p.read }
-
-func (p *pools) close() {
-	p.write.Close()
-	p.read.Close()
 }
 
 func isFault(err error) bool {
@@ -216,59 +190,19 @@ func (p *Postgres) connectOnce(ctx context.Context, config *pgxpool.Config, o Po
 	return err
 }
 
-func openPools(ctx context.Context, config *pgxpool.Config, o PostgresOptions) (*pools, error) {
-	server, err := prepare(ctx, config, o.Log)
-	if err != nil {
-		return nil, err
-	}
-	write, read := config.Copy(), config.Copy()
-	if server.forgetful {
-		write.AfterConnect = func(ctx context.Context, c *pgx.Conn) error {
-			_, err := c.Exec(ctx, `set synchronous_commit = on`)
-			return err
-		}
-	}
-	if server.pooled {
-		throughPooler(write.ConnConfig)
-		throughPooler(read.ConnConfig)
-	}
-	write.MaxConns, read.MaxConns = int32(2*o.Writers+2), int32(2*o.Readers)
-	p := &pools{}
-	if p.write, err = pgxpool.NewWithConfig(ctx, write); err != nil {
-		return nil, unavailable("connect to the database", err)
-	}
-	if p.read, err = pgxpool.NewWithConfig(ctx, read); err != nil {
-		p.write.Close()
-		return nil, unavailable("connect to the database", err)
-	}
-	return p, nil
-}
-
-// throughPooler changes what a pooler between us and the server, such as PgBouncer, does not bear: settings that it does
-// not know, and statements that are prepared on a connection, because each transaction may get another one. Every call
-// has its own limit anyway; the server's are for what a call left behind.
-func throughPooler(c *pgx.ConnConfig) {
-	for _, name := range []string{"statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout"} {
-		delete(c.RuntimeParams, name)
-	}
-	if c.DefaultQueryExecMode == pgx.QueryExecModeCacheStatement {
-		c.DefaultQueryExecMode = pgx.QueryExecModeExec
-	}
-}
-
-// server is what prepare found.
-type server struct {
-	pooled    bool // by a pooler in between
-	forgetful bool // synchronous_commit is off: it would answer before a commit is durable
-}
-
 // prepare looks at the database and migrates it.
 func prepare(ctx context.Context, pool *pgxpool.Config, log *slog.Logger) (found server, err error) {
 	config := pool.ConnConfig.Copy()
 	delete(config.RuntimeParams, "statement_timeout") // of a migration nobody knows how long it takes
 	delete(config.RuntimeParams, "lock_timeout")
 	conn, err := connectPostgres(ctx, config)
-	if code(err) == unsupportedParameter {
+	if err == nil {
+		found.pooled, err = isPooled(ctx, conn)
+	}
+	if found.pooled || code(err) == poolerEnds {
+		if conn != nil {
+			conn.Close(context.WithoutCancel(ctx))
+		}
 		found.pooled = true
 		throughPooler(config)
 		conn, err = connectPostgres(ctx, config)
@@ -277,10 +211,13 @@ func prepare(ctx context.Context, pool *pgxpool.Config, log *slog.Logger) (found
 		return found, refusal(config, err)
 	}
 	defer conn.Close(context.WithoutCancel(ctx))
-	if found.forgetful, err = inspect(ctx, conn, log); err != nil {
+	if err := found.inspect(ctx, config, conn, log); err != nil {
 		return found, refusal(config, err)
 	}
-	if err := migrateSchema(ctx, conn, log); err != nil {
+	if err := migrateSchema(ctx, conn, found.pooled, log); err != nil {
+		return found, refusal(config, err)
+	}
+	if err := found.inspectTables(ctx, config, conn, log); err != nil {
 		return found, refusal(config, err)
 	}
 	return found, nil
@@ -290,66 +227,4 @@ func connectPostgres(ctx context.Context, config *pgx.ConnConfig) (*pgx.Conn, er
 	ctx, cancel := bounded(ctx, defaultCallTime)
 	defer cancel()
 	return pgx.ConnectConfig(ctx, config)
-}
-
-// inspect refuses a server that is too old, and finds out how durable a commit is. fsync=off is only said loudly: it
-// belongs to the whole server, whose owner may know that it is for trials. synchronous_commit is ours to switch on.
-func inspect(ctx context.Context, conn *pgx.Conn, log *slog.Logger) (forgetful bool, err error) {
-	ctx, cancel := bounded(ctx, defaultCallTime)
-	defer cancel()
-	var version int
-	var name, fsync, commit string
-	if err := conn.QueryRow(ctx, `select current_setting('server_version_num')::int, current_setting('server_version'),
-		current_setting('fsync'), current_setting('synchronous_commit')`).Scan(&version, &name, &fsync, &commit); err != nil {
-		return false, err
-	}
-	if version < oldestPostgres {
-		return false, &health.Fault{
-			Code: "database_too_old", What: "PostgreSQL " + name + " is too old", Exit: health.ExitConfig,
-			Why: "sunspool needs version 15 or later", Next: "upgrade the server, or let DATABASE_URL name another",
-		}
-	}
-	if fsync == "off" {
-		log.Warn("the database runs with fsync=off: a power cut can lose or destroy everything in it; set fsync=on")
-	}
-	return commit == "off", nil
-}
-
-// migrateSchema brings the schema up to date, under an advisory lock of the whole database. Where it is, nothing is
-// locked, so that a pooler between us and the server does no harm.
-func migrateSchema(ctx context.Context, conn *pgx.Conn, log *slog.Logger) error {
-	files, err := fs.Sub(schemaFiles, "schema")
-	if err != nil {
-		return err
-	}
-	names, err := migrate.FindMigrations(files)
-	if err != nil {
-		return err
-	}
-	limited, cancel := bounded(ctx, defaultCallTime)
-	defer cancel()
-	has, known := 0, len(names)
-	err = conn.QueryRow(limited, `select version from `+schemaTable).Scan(&has)
-	if err != nil && code(err) != undefinedTable {
-		return err
-	}
-	if has > known {
-		return &health.Fault{
-			Code: "store_newer", What: "the database was set up by a newer sunspool", Exit: health.ExitConfig,
-			Why:  fmt.Sprintf("its schema is %d, this program knows %d", has, known),
-			Next: "install that version again, or restore the backup from before the upgrade",
-		}
-	}
-	if has == known {
-		return nil
-	}
-	m, err := migrate.NewMigrator(ctx, conn, schemaTable)
-	if err != nil {
-		return err
-	}
-	if err := m.LoadMigrations(files); err != nil {
-		return err
-	}
-	m.OnStart = func(number int32, name, _, _ string) { log.Info("migrating the database", "to", number, "name", name) }
-	return m.Migrate(ctx)
 }

@@ -23,7 +23,10 @@ import (
 )
 
 func TestProcessesThatStartAtOnceMigrateOnce(t *testing.T) {
-	pg := services.SharedPostgres(t)
+	startAtOnce(t, services.SharedPostgres(t))
+}
+
+func startAtOnce(t *testing.T, pg *services.PostgresServer) {
 	var log lockedBuffer
 	var g sync.WaitGroup
 	for range 4 {
@@ -186,9 +189,13 @@ func TestStoreOpensBeforeItsDatabase(t *testing.T) {
 func TestSamplesAreAHypertableWhereTimescaleIs(t *testing.T) {
 	pg := services.SharedPostgres(t)
 	if pg.Query(`select count(*) from pg_available_extensions where name = 'timescaledb'`) == "0" {
-		t.Skip("SKIPPED, NOTHING IS SHOWN: this PostgreSQL has no TimescaleDB; TEST_DATABASE_URL can name one that has")
+		t.Skip("SKIPPED, NOTHING IS SHOWN: this PostgreSQL has no TimescaleDB; TEST_DATABASE_URL can name one that has, make test-timescale starts one")
 	}
 	pg.Exec(`create extension if not exists timescaledb`)
+	samplesAreAHypertable(t, pg)
+}
+
+func samplesAreAHypertable(t *testing.T, pg *services.PostgresServer) {
 	p := openPostgres(t, pg.URL())
 	all := houses(noon, time.Hour, 0, 24*40)
 	insert(t, p, "a", len(all), all...)
@@ -197,8 +204,11 @@ func TestSamplesAreAHypertableWhereTimescaleIs(t *testing.T) {
 	}
 	insert(t, p, "a", 0, all...)
 	exactlyOnce(t, p, "a", all)
-	if n, err := p.Prune(t.Context(), noon.AddDate(0, 0, 20)); n == 0 || err != nil {
+	if n, err := p.Prune(t.Context(), noon.AddDate(0, 0, 20)); n != 20*24 || err != nil {
 		t.Errorf("%d pruned, %v", n, err)
+	}
+	if n := pg.Query(`select count(*) from samples where ts < $1`, noon.AddDate(0, 0, 20)); n != "0" {
+		t.Errorf("%s samples are left that should be pruned", n)
 	}
 }
 

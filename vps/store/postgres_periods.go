@@ -102,18 +102,15 @@ func (r *periodsReader) rows(all []stretch, g *gatherer) (broken []rollupKey, er
 		for n < len(all) && (all[n].level == samplesLevel) == (all[0].level == samplesLevel) {
 			n++
 		}
-		some := make([]deviceStretch, n)
-		for i, s := range all[:n] {
-			some[i] = deviceStretch{r.q.Device, s}
-		}
+		some := all[:n]
 		all = all[n:]
 		if some[0].level == samplesLevel {
-			if err := readStretches(r.ctx, r.db, some, func(_ int, s *wire.Sample) { g.sample(s) }); err != nil {
+			if err := readStretches(r.ctx, r.db, r.q.Device, some, func(_ int, s *wire.Sample) { g.sample(s) }); err != nil {
 				return nil, err
 			}
 			continue
 		}
-		rows, err := r.db.Query(r.ctx, selectRollups, stretchArgs(some)...)
+		rows, err := r.db.Query(r.ctx, selectRollups, stretchArgs(r.q.Device, some)...)
 		if err != nil {
 			return nil, err
 		}
@@ -136,19 +133,21 @@ func (r *periodsReader) rows(all []stretch, g *gatherer) (broken []rollupKey, er
 	return broken, nil
 }
 
+const (
+	selectDayBefore = `select min(start) from (select start from rollups where device_id = $1 and level = $2 and start < $3
+		order by start desc limit $4) r`
+	selectDayAfter = `select max(start) from (select start from rollups where device_id = $1 and level = $2 and start >= $3
+		order by start limit $4) r`
+)
+
 // dayBeside is device.dayBeside.
 func (r *periodsReader) dayBeside(t int64, back bool, n int) (found int64, err error) {
-	which, order := `start >= $3`, `start`
+	beside := selectDayAfter
 	if back {
-		which, order = `start < $3`, `start desc`
+		beside = selectDayBefore
 	}
 	var start *time.Time
-	aggregate := `max(start)`
-	if back {
-		aggregate = `min(start)`
-	}
-	err = r.db.QueryRow(r.ctx, `select `+aggregate+` from (select start from rollups where device_id = $1 and level = $2 and `+which+`
-		order by `+order+` limit $4) r`, r.q.Device, dayLevel, fromMS(t), n).Scan(&start)
+	err = r.db.QueryRow(r.ctx, beside, r.q.Device, dayLevel, fromMS(t), n).Scan(&start)
 	if err != nil || start == nil {
 		return t, err
 	}

@@ -2,10 +2,8 @@ package store
 
 import (
 	"context"
+	"fmt"
 	"time"
-
-	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgxpool"
 )
 
 func (p *Postgres) Prune(ctx context.Context, before time.Time) (deleted int64, err error) {
@@ -20,9 +18,11 @@ func (p *Postgres) Prune(ctx context.Context, before time.Time) (deleted int64, 
 			continue
 		}
 		var some int64
-		if err := p.change(ctx, "prune", func(ctx context.Context, db querier) error {
-			some, err = pruneDevice(ctx, db.(*pgxpool.Pool), d.ID, limit)
-			return err
+		if err := p.call(ctx, "prune", func(ctx context.Context, open *pools) error {
+			return transact(ctx, open.write, open.pruneSettings, func(ctx context.Context, db querier) error {
+				some, err = pruneDevice(ctx, db, d.ID, limit)
+				return err
+			})
 		}); err != nil {
 			return deleted, err
 		}
@@ -31,30 +31,46 @@ func (p *Postgres) Prune(ctx context.Context, before time.Time) (deleted int64, 
 	return deleted, nil
 }
 
+const (
+	hasOlder = `select exists (select from samples where device_id = $1 and ts < $2)`
+
+	// selectBorder finds what is deleted at once, from when to when. TimescaleDB unpacks whatever a condition on time alone
+	// does not exclude, and refuses to unpack much: hence the border first, and then a delete that names it.
+	selectBorder  = `select min(ts), max(ts) from (select ts from samples where device_id = $1 and ts < $2 order by ts limit $3) oldest`
+	deleteSamples = `delete from samples where device_id = $1 and ts <= $2`
+	markPruned    = `update devices set pruned = greatest(pruned, $2) where device_id = $1`
+)
+
 // pruneDevice deletes some of the device's samples before limit, the oldest first. Where it stops inside a base row, that
 // row has lost samples too: what the rollup says of it stays.
-func pruneDevice(ctx context.Context, pool *pgxpool.Pool, device string, limit int64) (deleted int64, err error) {
+func pruneDevice(ctx context.Context, db querier, device string, limit int64) (deleted int64, err error) {
 	var old bool
-	if err := pool.QueryRow(ctx, `select exists (select from samples where device_id = $1 and ts < $2)`, device, fromMS(limit)).Scan(&old); err != nil || !old {
+	if err := db.QueryRow(ctx, hasOlder, device, fromMS(limit)).Scan(&old); err != nil || !old {
 		return 0, err
 	}
-	err = pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
-		if _, err := tx.Exec(ctx, lockDevices, lockKeys([]string{device})); err != nil {
-			return err
-		}
-		if err := computeBefore(ctx, tx, device, limit); err != nil { // the samples are what it is computed from
-			return err
-		}
-		var last *time.Time
-		if err := tx.QueryRow(ctx, `with gone as (
-			delete from samples where device_id = $1 and ts in
-				(select ts from samples where device_id = $1 and ts < $2 order by ts limit $3)
-			returning ts) select count(*), max(ts) from gone`, device, fromMS(limit), pruneAtOnce).Scan(&deleted, &last); err != nil || last == nil {
-			return err
-		}
-		end := spanOf(baseLevel, last.UnixMilli()) + spans[baseLevel]
-		_, err := tx.Exec(ctx, `update devices set pruned = greatest(pruned, $2) where device_id = $1`, device, fromMS(end))
-		return err
-	})
-	return deleted, err
+	if err := lock(ctx, db, device); err != nil {
+		return 0, err
+	}
+	var first, last *time.Time
+	if err := db.QueryRow(ctx, selectBorder, device, fromMS(limit), pruneAtOnce).Scan(&first, &last); err != nil || last == nil {
+		return 0, err
+	}
+	if err := computeBetween(ctx, db, device, *first, *last); err != nil { // these samples are what it is computed from
+		return 0, err
+	}
+	gone, err := db.Exec(ctx, deleteSamples, device, *last)
+	if err != nil {
+		return 0, err
+	}
+	_, err = db.Exec(ctx, markPruned, device, fromMS(spanOf(baseLevel, last.UnixMilli())+spans[baseLevel]))
+	return gone.RowsAffected(), err
+}
+
+// lock is lockDevice for what is no insert.
+func lock(ctx context.Context, db querier, device string) error {
+	got, err := db.Exec(ctx, lockDevice, device)
+	if err == nil && got.RowsAffected() == 0 {
+		err = fmt.Errorf("device %q: %w", device, errNoDevice)
+	}
+	return err
 }

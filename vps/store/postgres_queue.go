@@ -88,21 +88,36 @@ func (p *Postgres) write(queue <-chan *insertion) {
 			}
 			return
 		default:
-			p.commit(takeGroup(&waits, queue))
+			for _, some := range p.transactions(takeGroup(&waits, queue)) {
+				p.commit(some)
+			}
 		}
 	}
 }
 
-// takeGroup returns the next of the insertions that wait, but for those whose callers are gone.
+// takeGroup returns the next of the insertions that wait.
 func takeGroup(waits *waiting[*insertion], queue <-chan *insertion) []*insertion {
 	for {
 		select {
 		case w := <-queue:
 			waits.add(w.device, w.cost(), w)
 		default:
-			return slices.DeleteFunc(waits.take(), func(w *insertion) bool { return w.left.Load() })
+			return waits.take()
 		}
 	}
+}
+
+// transactions divides insertions that wait. Where Citus is, a transaction has one device, and so one shard: it needs no
+// commit in two phases, and a worker that is away stops its own devices alone.
+func (p *Postgres) transactions(all []*insertion) [][]*insertion {
+	p.mu.Lock()
+	distributed := p.pools != nil && p.pools.distributed
+	p.mu.Unlock()
+	if !distributed {
+		return [][]*insertion{all}
+	}
+	slices.SortStableFunc(all, func(a, b *insertion) int { return strings.Compare(a.device, b.device) })
+	return slices.Collect(chunks(all, func(a, b *insertion) bool { return a.device == b.device }))
 }
 
 func (w *insertion) cost() int {

@@ -19,39 +19,56 @@ type querier interface {
 	Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error)
 	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
 	Exec(ctx context.Context, sql string, args ...any) (pgconn.CommandTag, error)
+	SendBatch(ctx context.Context, b *pgx.Batch) pgx.BatchResults
 }
 
-// deviceStretch is a stretch of the rows of one device.
-type deviceStretch struct {
-	device string
-	stretch
-}
-
-// stretchArgs are stretches as arrays, the parameters of stretchesJoin.
-func stretchArgs(all []deviceStretch) []any {
-	devices, levels := make([]string, len(all)), make([]int16, len(all))
+// stretchArgs are a device and its stretches as arrays, the parameters of stretches.
+func stretchArgs(device string, all []stretch) []any {
+	levels := make([]int16, len(all))
 	from, to := make([]time.Time, len(all)), make([]time.Time, len(all))
 	for i, s := range all {
-		devices[i], levels[i], from[i], to[i] = s.device, int16(s.level), fromMS(s.from), fromMS(s.to)
+		levels[i], from[i], to[i] = int16(s.level), fromMS(s.from), fromMS(s.to)
 	}
-	return []any{devices, levels, from, to}
+	return []any{device, levels, from, to}
 }
 
-// One question for all stretches: each is a range of the primary key. OFFSET 0 keeps the planner from turning that into
-// anything else.
-const stretches = `from unnest($1::text[], $2::smallint[], $3::timestamptz[], $4::timestamptz[])
-	with ordinality as s(device, at, low, high, n) cross join lateral `
+// One question for all stretches of a device: each is a range of the primary key. OFFSET 0 keeps the planner from turning
+// that into anything else. The device is a parameter of its own, so that Citus sends all of it to the one shard.
+const stretches = `from unnest($2::smallint[], $3::timestamptz[], $4::timestamptz[])
+	with ordinality as s(at, low, high, n) cross join lateral `
 
 const selectRollups = `select s.n - 1, r.start, r.packed ` + stretches + `
-	(select start, packed from rollups where device_id = device and level = at and start >= low and start < high
+	(select start, packed from rollups where device_id = $1 and level = at and start >= low and start < high
 	order by start offset 0) r order by s.n, r.start`
 
+// selectAbove is selectRollups for one stretch of base rows, one of hours and one of watches. With the level in the
+// statement only one partition is looked at for each.
+const selectAbove = `select 0, start, packed from rollups where device_id = $1 and level = 1 and start >= $2 and start < $3
+	union all select 1, start, packed from rollups where device_id = $1 and level = 2 and start >= $4 and start < $5
+	union all select 2, start, packed from rollups where device_id = $1 and level = 3 and start >= $6 and start < $7`
+
+// queueRollups queues the question for the rollups that spansAbove returned.
+func queueRollups(b *pgx.Batch, device string, spans []stretch) *pgx.QueuedQuery {
+	if len(spans) != dayLevel-baseLevel {
+		return b.Queue(selectRollups, stretchArgs(device, spans)...)
+	}
+	args := []any{device}
+	for _, s := range spans { // one of each level, ascending
+		args = append(args, fromMS(s.from), fromMS(s.to))
+	}
+	return b.Queue(selectAbove, args...)
+}
+
 var selectStretches = `select s.n - 1, r.* ` + stretches + `
-	(select ts, ` + fieldColumns + `, sample_count, poll_s, null::jsonb from samples where device_id = device and ts >= low and ts < high
+	(select ts, ` + fieldColumns + `, sample_count, poll_s, null::jsonb from samples where device_id = $1 and ts >= low and ts < high
 	order by ts offset 0) r order by s.n, r.ts`
 
+const countStretches = `select s.n - 1, r.stored ` + stretches + `
+	(select count(*) as stored from samples where device_id = $1 and ts >= low and ts < high) r`
+
 // scanRollups calls yield with each rollup and the index of its stretch. One that was packed by another version of this
-// program is not whole, nor is one that is pending: of that, the number and the times of samples are known. Yield must not keep its pointer: the next row is in the same place.
+// program is not whole, nor is one that is pending: of that, the number and the times of samples are known. Yield must not
+// keep its pointer: the next row is in the same place.
 func scanRollups(rows pgx.Rows, powers bool, yield func(n int, start int64, r *energy.Rollup, whole bool)) error {
 	defer rows.Close()
 	var n int
@@ -77,11 +94,15 @@ func scanRollups(rows pgx.Rows, powers bool, yield func(n int, start int64, r *e
 }
 
 // readStretches calls yield with the fields of each sample in the stretches and the index of its stretch.
-func readStretches(ctx context.Context, db querier, all []deviceStretch, yield func(n int, s *wire.Sample)) error {
-	rows, err := db.Query(ctx, selectStretches, stretchArgs(all)...)
+func readStretches(ctx context.Context, db querier, device string, all []stretch, yield func(n int, s *wire.Sample)) error {
+	rows, err := db.Query(ctx, selectStretches, stretchArgs(device, all)...)
 	if err != nil {
 		return err
 	}
+	return scanStretches(rows, yield)
+}
+
+func scanStretches(rows pgx.Rows, yield func(n int, s *wire.Sample)) error {
 	defer rows.Close()
 	var n int
 	scanner := newSampleScanner(&n)
@@ -95,12 +116,14 @@ func readStretches(ctx context.Context, db querier, all []deviceStretch, yield f
 	return rows.Err()
 }
 
+const selectExtent = `select 0, start, packed from
+	((select start, packed from rollups where device_id = $1 and level = $2 order by start limit 1)
+	union all
+	(select start, packed from rollups where device_id = $1 and level = $2 order by start desc limit 1)) r`
+
 // extent returns the times of the first and the last sample that the rollups know of.
 func extent(ctx context.Context, db querier, device string) (first, last int64, ok bool, err error) {
-	rows, err := db.Query(ctx, `select 0, start, packed from
-		((select start, packed from rollups where device_id = $1 and level = $2 order by start limit 1)
-		union all
-		(select start, packed from rollups where device_id = $1 and level = $2 order by start desc limit 1)) r`, device, dayLevel)
+	rows, err := db.Query(ctx, selectExtent, device, dayLevel)
 	if err != nil {
 		return 0, 0, false, err
 	}
@@ -132,12 +155,12 @@ func extent(ctx context.Context, db querier, device string) (first, last int64, 
 
 // derive computes a row from the rows below it. It calls met, if that is not nil, with the base rows that are pending.
 func derive(ctx context.Context, db querier, device string, level int, start int64, met func(start int64)) (r energy.Rollup, err error) {
-	below := []deviceStretch{{device, stretch{level - 1, start, start + spans[level]}}}
+	below := []stretch{{level - 1, start, start + spans[level]}}
 	if level == baseLevel {
-		err = readStretches(ctx, db, below, func(_ int, s *wire.Sample) { r.Add(s) })
+		err = readStretches(ctx, db, device, below, func(_ int, s *wire.Sample) { r.Add(s) })
 		return r, err
 	}
-	rows, err := db.Query(ctx, selectRollups, stretchArgs(below)...)
+	rows, err := db.Query(ctx, selectRollups, stretchArgs(device, below)...)
 	if err != nil {
 		return r, err
 	}
@@ -168,15 +191,18 @@ func derive(ctx context.Context, db querier, device string, level int, start int
 	return sum.Rollup(), nil
 }
 
+// selectDevices is the only statement that asks for more than one device.
+const selectDevices = `select d.device_id, d.about, coalesce(d.counted, 0) < $2, f.start, f.packed, l.ts from devices d
+	left join lateral (select start, packed from rollups r where r.device_id = d.device_id and level = $1 order by start limit 1) f on true
+	left join lateral (select ts from samples s where s.device_id = d.device_id order by ts desc limit 1) l on true
+	order by d.device_id`
+
 // readDevices asks for one row of each device by its key. The first sample is what the first day's rollup says, because
-// the sample itself may be pruned; the newest is never.
-func readDevices(ctx context.Context, db querier) (all []Device, err error) {
-	rows, err := db.Query(ctx, `select d.device_id, d.about, f.start, f.packed, l.ts from devices d
-		left join lateral (select start, packed from rollups r where r.device_id = d.device_id and level = $1 order by start limit 1) f on true
-		left join lateral (select ts from samples s where s.device_id = d.device_id order by ts desc limit 1) l on true
-		order by d.device_id`, dayLevel)
+// the sample itself may be pruned; the newest is never. Those whose rollups are to be counted anew it returns by name too.
+func readDevices(ctx context.Context, db querier) (all []Device, uncounted []string, err error) {
+	rows, err := db.Query(ctx, selectDevices, dayLevel, energy.PackVersion)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	defer rows.Close()
 	type day struct {
@@ -187,13 +213,17 @@ func readDevices(ctx context.Context, db querier) (all []Device, err error) {
 	for rows.Next() {
 		var d Device
 		var about, packed []byte
+		var old bool
 		var start, last *time.Time
-		if err := rows.Scan(&d.ID, &about, &start, &packed, &last); err != nil {
-			return nil, err
+		if err := rows.Scan(&d.ID, &about, &old, &start, &packed, &last); err != nil {
+			return nil, nil, err
+		}
+		if old {
+			uncounted = append(uncounted, d.ID)
 		}
 		if about != nil {
 			if err := json.Unmarshal(about, &d.About); err != nil {
-				return nil, fmt.Errorf("about device %q: %w", d.ID, err)
+				return nil, nil, fmt.Errorf("about device %q: %w", d.ID, err)
 			}
 		}
 		if last != nil {
@@ -209,14 +239,14 @@ func readDevices(ctx context.Context, db querier) (all []Device, err error) {
 		all = append(all, d)
 	}
 	if err := rows.Err(); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	for _, b := range broken {
 		r, err := derive(ctx, db, all[b.of].ID, dayLevel, b.start, nil)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		all[b.of].First = fromMS(r.First)
 	}
-	return all, nil
+	return all, uncounted, nil
 }

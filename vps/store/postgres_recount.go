@@ -4,10 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgxpool"
 
 	"sunspool/vps/energy"
 )
@@ -22,14 +22,14 @@ func (p *Postgres) Recount(ctx context.Context) (days int, err error) {
 			return 0, err
 		}
 		var c *dayCount
-		if err := p.within(ctx, max(countTime, p.callTime), "count a day anew", (*pools).forReading, func(ctx context.Context, db querier) error {
-			c, err = countDay(ctx, db.(*pgxpool.Pool), device, end)
+		if err := p.within(ctx, max(countTime, p.callTime), "count a day anew", func(ctx context.Context, open *pools) error {
+			c, err = countDay(ctx, open, device, end)
 			return err
 		}); err != nil {
 			return 0, err
 		}
 		if err := p.change(ctx, "store a day counted anew", func(ctx context.Context, db querier) error {
-			return putCount(ctx, db.(*pgxpool.Pool), device, c)
+			return putCount(ctx, db, device, c)
 		}); err != nil {
 			return 0, err
 		}
@@ -39,31 +39,51 @@ func (p *Postgres) Recount(ctx context.Context) (days int, err error) {
 	}
 }
 
-// uncounted returns the next device of which something is to be counted anew, and before when; "" for none.
+const selectCounted = `select coalesce(counted, 0) >= $2, case when counting = $2 then counted_from end from devices where device_id = $1`
+
+// uncounted returns the next device of which something is to be counted anew, and before when; "" for none. Which devices
+// these may be is asked for once: those that come later are counted by today's rules.
 func (p *Postgres) uncounted(ctx context.Context) (device string, end time.Time, err error) {
-	err = p.read(ctx, "devices to count anew", func(ctx context.Context, db querier) error {
-		var from *time.Time
-		err := db.QueryRow(ctx, `select device_id, case when counting = $1 then counted_from end from devices
-			where coalesce(counted, 0) < $1 order by device_id limit 1`, energy.PackVersion).Scan(&device, &from)
-		if errors.Is(err, pgx.ErrNoRows) {
-			return nil
+	p.mu.Lock()
+	all := p.toRecount
+	p.mu.Unlock()
+	defer func() {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.toRecount = all
+	}()
+	if all == nil {
+		if err := p.read(ctx, "devices to count anew", func(ctx context.Context, db querier) error {
+			_, all, err = readDevices(ctx, db)
+			return err
+		}); err != nil {
+			return "", end, err
 		}
-		if end = fromMS(lastMS + 1); from != nil {
-			end = *from
+	}
+	for ; len(all) > 0; all = all[1:] {
+		counted, from := false, (*time.Time)(nil)
+		if err := p.read(ctx, "how far a device is counted anew", func(ctx context.Context, db querier) error {
+			return db.QueryRow(ctx, selectCounted, all[0], energy.PackVersion).Scan(&counted, &from)
+		}); err != nil {
+			return "", end, err
 		}
-		return err
-	})
-	return device, end, err
+		if !counted {
+			if end = fromMS(lastMS + 1); from != nil {
+				end = *from
+			}
+			return all[0], end, nil
+		}
+	}
+	all = nil
+	return "", end, nil
 }
 
 // countDay counts the newest day of a device before end.
-func countDay(ctx context.Context, pool *pgxpool.Pool, device string, end time.Time) (*dayCount, error) {
+func countDay(ctx context.Context, open *pools, device string, end time.Time) (*dayCount, error) {
 	c := &dayCount{}
-	return c, pgx.BeginTxFunc(ctx, pool, pgx.TxOptions{AccessMode: pgx.ReadOnly}, func(tx pgx.Tx) error {
-		if _, err := tx.Exec(ctx, fmt.Sprintf(`set local statement_timeout = %d`, countTime.Milliseconds())); err != nil {
-			return err
-		}
-		return readDay(ctx, tx, device, end, c)
+	limit := fmt.Sprintf(`set local statement_timeout = %d`, countTime.Milliseconds())
+	return c, transact(ctx, open.read, append(slices.Clone(open.readSettings), limit), func(ctx context.Context, db querier) error {
+		return readDay(ctx, db, device, end, c)
 	})
 }
 
@@ -73,18 +93,22 @@ var countSamples = `select ts, ` + fieldColumns + `, sample_count, poll_s,
 	case when "values" -> 'nominal_power' is not null then jsonb_build_object('nominal_power', "values" -> 'nominal_power') end
 	from samples where device_id = $1 and ts >= $2 and ts < $3 order by ts`
 
+const (
+	selectNewestBefore   = `select ts from samples where device_id = $1 and ts < $2 order by ts desc limit 1`
+	selectRollupsBetween = `select 0, start, packed from rollups where device_id = $1 and level = $2 and start >= $3 and start < $4`
+)
+
 // readDay counts the newest day before end that has samples, and takes what the days after it know of powers.
 func readDay(ctx context.Context, db querier, device string, end time.Time, into *dayCount) error {
 	var newest time.Time
-	err := db.QueryRow(ctx, `select ts from samples where device_id = $1 and ts < $2 order by ts desc limit 1`, device, end).Scan(&newest)
+	err := db.QueryRow(ctx, selectNewestBefore, device, end).Scan(&newest)
 	if err != nil && !errors.Is(err, pgx.ErrNoRows) {
 		return err
 	}
 	if err == nil {
 		into.start = spanOf(dayLevel, newest.UnixMilli())
 	}
-	days, err := db.Query(ctx, `select 0, start, packed from rollups where device_id = $1 and level = $2 and start >= $3 and start < $4`,
-		device, dayLevel, fromMS(into.start), end)
+	days, err := db.Query(ctx, selectRollupsBetween, device, dayLevel, fromMS(into.start), end)
 	if err != nil {
 		return err
 	}
@@ -107,37 +131,40 @@ func readDay(ctx context.Context, db querier, device string, end time.Time, into
 	return rows.Err()
 }
 
+const (
+	markCounting = `update devices set greatest_w = greatest(greatest_w, $2), counting = $3, counted_from = $4 where device_id = $1`
+	markCounted  = `update devices set greatest_w = greatest(greatest_w, $2), counted = $3, counting = null, counted_from = null
+		where device_id = $1`
+)
+
 // putCount stores a day that was counted anew, and that it is.
-func putCount(ctx context.Context, pool *pgxpool.Pool, device string, c *dayCount) error {
-	return pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
-		if _, err := tx.Exec(ctx, lockDevices, lockKeys([]string{device})); err != nil {
-			return err
-		}
-		if err := replaceDay(ctx, tx, device, c); err != nil {
-			return err
-		}
-		if c.start > 0 {
-			_, err := tx.Exec(ctx, `update devices set greatest_w = greatest(greatest_w, $2), counting = $3, counted_from = $4 where device_id = $1`,
-				device, c.greatestW, energy.PackVersion, fromMS(c.start))
-			return err
-		}
-		_, err := tx.Exec(ctx, `update devices set greatest_w = greatest(greatest_w, $2), counted = $3, counting = null, counted_from = null
-			where device_id = $1`, device, c.greatestW, energy.PackVersion)
+func putCount(ctx context.Context, db querier, device string, c *dayCount) error {
+	if err := lock(ctx, db, device); err != nil {
 		return err
-	})
+	}
+	if err := replaceDay(ctx, db, device, c); err != nil {
+		return err
+	}
+	if c.start > 0 {
+		_, err := db.Exec(ctx, markCounting, device, c.greatestW, energy.PackVersion, fromMS(c.start))
+		return err
+	}
+	_, err := db.Exec(ctx, markCounted, device, c.greatestW, energy.PackVersion)
+	return err
 }
 
 // replaceDay puts what was counted in the place of what is Old, and computes the rows above.
-func replaceDay(ctx context.Context, tx pgx.Tx, device string, c *dayCount) error {
+func replaceDay(ctx context.Context, db querier, device string, c *dayCount) error {
 	g := &group{rollups: map[groupKey]*groupRollup{}, touched: map[groupKey][]*pgRow{}}
+	var day []stretch
 	for level := baseLevel; level < dayLevel; level++ {
-		g.spans = append(g.spans, deviceStretch{device, stretch{level, c.start, c.start + spans[dayLevel]}})
+		day = append(day, stretch{level, c.start, c.start + spans[dayLevel]})
 	}
-	rows, err := tx.Query(ctx, selectRollups, stretchArgs(g.spans)...)
+	rows, err := db.Query(ctx, selectRollups, stretchArgs(device, day)...)
 	if err != nil {
 		return err
 	}
-	if err := g.scanRollups(rows); err != nil {
+	if err := g.scanRollups(rows, device, day); err != nil {
 		return err
 	}
 	for start := range c.bases {
@@ -150,13 +177,5 @@ func replaceDay(ctx context.Context, tx pgx.Tx, device string, c *dayCount) erro
 			g.touched[k] = nil
 		}
 	}
-	if len(g.touched) == 0 {
-		return nil
-	}
-	if err := g.repair(ctx, tx.Conn()); err != nil {
-		return err
-	}
-	g.sumUp()
-	_, err = tx.Exec(ctx, upsertRollups, g.changedRollups()...)
-	return err
+	return g.storeAbove(ctx, db, device)
 }

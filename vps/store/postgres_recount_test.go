@@ -3,6 +3,7 @@
 package store
 
 import (
+	"context"
 	"sync"
 	"testing"
 	"time"
@@ -32,17 +33,18 @@ func TestPostgresOfVersionOneIsCountedAnew(t *testing.T) {
 		},
 		halfway: func(t *testing.T, s Samples, insert func()) {
 			p := s.(*Postgres)
-			pool := p.pools.write
 			device, end, err := p.uncounted(t.Context())
 			if err != nil || device == "" {
 				t.Fatal(device, err)
 			}
-			c, err := countDay(t.Context(), pool, device, end)
+			c, err := countDay(t.Context(), p.pools, device, end)
 			if err != nil {
 				t.Fatal(err)
 			}
 			insert()
-			if err := putCount(t.Context(), pool, device, c); err != nil {
+			if err := transact(t.Context(), p.pools.write, p.pools.settings, func(ctx context.Context, db querier) error {
+				return putCount(ctx, db, device, c)
+			}); err != nil {
 				t.Fatal(err)
 			}
 		},
@@ -61,17 +63,11 @@ func postgresAsV1(t *testing.T, url string, rollups map[rollupKey][]byte, lost t
 	b.Queue(`alter table devices drop column greatest_w, drop column counted, drop column counting, drop column counted_from`)
 	b.Queue(`update ` + schemaTable + ` set version = 2`)
 	b.Queue(`delete from samples where device_id = 'a' and ts = $1`, lost)
-	var args struct {
-		devices []string
-		levels  []int16
-		starts  []time.Time
-		packed  [][]byte
-	}
+	var old packedRollups
 	for k, packed := range rollups {
-		args.devices, args.levels = append(args.devices, "a"), append(args.levels, int16(k.level))
-		args.starts, args.packed = append(args.starts, fromMS(k.start)), append(args.packed, packed)
+		old.levels, old.starts, old.packed = append(old.levels, int16(k.level)), append(old.starts, fromMS(k.start)), append(old.packed, packed)
 	}
-	b.Queue(upsertRollups, args.devices, args.levels, args.starts, args.packed)
+	b.Queue(upsertRollups, old.args("a")...)
 	if err := db.SendBatch(t.Context(), b).Close(); err != nil {
 		t.Fatal(err)
 	}

@@ -2,11 +2,12 @@ package store
 
 import (
 	"context"
-	"hash/fnv"
+	"fmt"
 	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"sunspool/vps/energy"
 	"sunspool/wire"
@@ -26,28 +27,14 @@ type groupRollup struct {
 	changed bool // to be written
 }
 
-// lockKeys are the advisory locks of devices, in an order that all processes share, so that none waits for one that
-// waits for it. Two devices may have the same lock; they wait for each other then, and nothing else.
-func lockKeys(devices []string) []int64 {
-	keys := make([]int64, len(devices))
-	for i, d := range devices {
-		h := fnv.New64a()
-		h.Write([]byte("sunspool samples of "))
-		h.Write([]byte(d))
-		keys[i] = int64(h.Sum64())
-	}
-	slices.Sort(keys)
-	return slices.Compact(keys)
-}
-
-// spansAbove returns which rollups a transaction that stores rows must know: of each day that a row is in, its watches;
+// spansAbove returns which rollups a transaction that stores rows of a device must know: of each day that a row is in, its watches;
 // of each watch, its hours; of each hour, its base rows. Adjacent spans are one.
-func spansAbove(rows []pgRow) (all []deviceStretch) {
+func spansAbove(rows []pgRow) (all []stretch) {
 	for level := baseLevel; level < dayLevel; level++ {
 		for i := range rows {
 			from := spanOf(level+1, rows[i].ms)
-			s := deviceStretch{rows[i].device, stretch{level, from, from + spans[level+1]}}
-			if n := len(all) - 1; n >= 0 && all[n].device == s.device && all[n].level == level && s.from <= all[n].to {
+			s := stretch{level, from, from + spans[level+1]}
+			if n := len(all) - 1; n >= 0 && all[n].level == level && s.from <= all[n].to {
 				all[n].to = s.to
 				continue
 			}
@@ -57,9 +44,9 @@ func spansAbove(rows []pgRow) (all []deviceStretch) {
 	return all
 }
 
-func (g *group) scanRollups(rows pgx.Rows) error {
+func (g *group) scanRollups(rows pgx.Rows, device string, spans []stretch) error {
 	return scanRollups(rows, false, func(n int, start int64, r *energy.Rollup, whole bool) {
-		g.rollups[groupKey{g.spans[n].device, g.spans[n].level, start}] = &groupRollup{Rollup: *r, broken: !whole && r.Rows == 0, pending: !whole && r.Rows > 0}
+		g.rollups[groupKey{device, spans[n].level, start}] = &groupRollup{Rollup: *r, broken: !whole && r.Rows == 0, pending: !whole && r.Rows > 0}
 	})
 }
 
@@ -69,7 +56,7 @@ func (g *group) takeHeld(ctx context.Context, conn *pgx.Conn) error {
 	var held []pgRow
 	bases := map[groupKey][]*pgRow{}
 	for i := range g.rows {
-		if r := &g.rows[i]; r.ms < g.held {
+		if r := &g.rows[i]; g.held(r) {
 			k := groupKey{r.device, baseLevel, spanOf(baseLevel, r.ms)}
 			bases[k] = append(bases[k], r)
 		}
@@ -87,6 +74,9 @@ func (g *group) takeHeld(ctx context.Context, conn *pgx.Conn) error {
 				held = append(held, *r)
 			}
 			continue
+		}
+		for _, r := range rows {
+			g.counted[sampleKey{r.device, r.ms}] = true
 		}
 		late := make([]*wire.Sample, len(rows))
 		for i, r := range rows {
@@ -110,13 +100,17 @@ func (g *group) takeHeld(ctx context.Context, conn *pgx.Conn) error {
 		return nil
 	}
 	slices.SortFunc(held, func(a, b pgRow) int { return a.compare(&b) })
-	rows, err := conn.Query(ctx, insertAll, rowArgs(held)...)
-	if err != nil {
-		return err
-	}
-	keys, err := collectKeys(rows)
-	if err != nil {
-		return err
+	var keys []sampleKey
+	for of := range byDevice(held) {
+		rows, err := conn.Query(ctx, insertAll, rowArgs(of)...)
+		if err != nil {
+			return err
+		}
+		some, err := collectKeys(rows, of[0].device)
+		if err != nil {
+			return err
+		}
+		keys = append(keys, some...)
 	}
 	mine := map[sampleKey]bool{}
 	for _, r := range held {
@@ -128,25 +122,26 @@ func (g *group) takeHeld(ctx context.Context, conn *pgx.Conn) error {
 
 // lostSamples returns of which of the base rows samples were pruned: the first of them, because the oldest go first.
 func (g *group) lostSamples(ctx context.Context, conn *pgx.Conn, bases map[groupKey][]*pgRow) (map[groupKey]bool, error) {
-	var ask []deviceStretch
+	ask := map[string][]stretch{}
 	for k := range bases {
 		if r := g.rollups[k]; k.start < g.pruned[k.device] && r != nil && !r.broken {
-			ask = append(ask, deviceStretch{k.device, stretch{samplesLevel, r.First, r.First + 1}})
+			ask[k.device] = append(ask[k.device], stretch{samplesLevel, r.First, r.First + 1})
 		}
 	}
 	lost := map[groupKey]bool{}
-	rows, err := conn.Query(ctx, `select s.n - 1, r.stored `+stretches+`
-		(select count(*) as stored from samples where device_id = device and ts >= low and ts < high) r`, stretchArgs(ask)...)
-	if err != nil {
-		return nil, err
+	b := &pgx.Batch{}
+	for device, all := range ask {
+		b.Queue(countStretches, stretchArgs(device, all)...).Query(func(rows pgx.Rows) error {
+			var n int
+			var stored int64
+			_, err := pgx.ForEachRow(rows, []any{&n, &stored}, func() error {
+				lost[groupKey{device, baseLevel, spanOf(baseLevel, all[n].from)}] = stored == 0
+				return nil
+			})
+			return err
+		})
 	}
-	var n int
-	var stored int64
-	_, err = pgx.ForEachRow(rows, []any{&n, &stored}, func() error {
-		lost[groupKey{ask[n].device, baseLevel, spanOf(baseLevel, ask[n].from)}] = stored == 0
-		return nil
-	})
-	return lost, err
+	return lost, sent(ctx, conn, b)
 }
 
 // deriveAll computes every rollup that a new sample falls into. A base row whose new samples are all later than what it
@@ -187,25 +182,30 @@ func (g *group) deriveAll(ctx context.Context, conn *pgx.Conn) error {
 }
 
 // recount computes base rows from all their samples.
-func (g *group) recount(ctx context.Context, conn *pgx.Conn, bases []groupKey) error {
-	if len(bases) == 0 {
-		return nil
-	}
-	var ask []deviceStretch
+func (g *group) recount(ctx context.Context, db querier, bases []groupKey) error {
+	ask := map[string][]stretch{}
 	for _, k := range bases {
 		*g.rollups[k] = groupRollup{changed: true}
-		ask = append(ask, deviceStretch{k.device, stretch{samplesLevel, k.start, k.start + spans[baseLevel]}})
+		ask[k.device] = append(ask[k.device], stretch{samplesLevel, k.start, k.start + spans[baseLevel]})
 	}
-	return readStretches(ctx, conn, ask, func(n int, s *wire.Sample) { g.rollups[bases[n]].Add(s) })
+	b := &pgx.Batch{}
+	for device, all := range ask {
+		b.Queue(selectStretches, stretchArgs(device, all)...).Query(func(rows pgx.Rows) error {
+			return scanStretches(rows, func(n int, s *wire.Sample) {
+				g.rollups[groupKey{device, baseLevel, all[n].from}].Add(s)
+			})
+		})
+	}
+	return sent(ctx, db, b)
 }
 
 // repair computes the rollups that cannot be read.
-func (g *group) repair(ctx context.Context, conn *pgx.Conn) (err error) {
+func (g *group) repair(ctx context.Context, db querier) (err error) {
 	for k, r := range g.rollups {
 		if !r.broken {
 			continue
 		}
-		if r.Rollup, err = derive(ctx, conn, k.device, k.level, k.start, nil); err != nil {
+		if r.Rollup, err = derive(ctx, db, k.device, k.level, k.start, nil); err != nil {
 			return err
 		}
 		r.broken, r.changed = false, true
@@ -255,17 +255,55 @@ func (g *group) sum(k groupKey) *groupRollup {
 	return &groupRollup{Rollup: sum.Rollup(), changed: true}
 }
 
-// changedRollups are the rollups to be written, the parameters of upsertRollups.
-func (g *group) changedRollups() []any {
-	var devices []string
-	var at []int16
-	var starts []time.Time
-	var packed [][]byte
-	for k, r := range g.rollups {
-		if r.changed {
-			devices, at, starts = append(devices, k.device), append(at, int16(k.level)), append(starts, fromMS(k.start))
-			packed = append(packed, r.pack())
-		}
+// packedRollups are rollups of one device, to be written.
+type packedRollups struct {
+	levels []int16
+	starts []time.Time
+	packed [][]byte
+}
+
+// args are the parameters of upsertRollups.
+func (p *packedRollups) args(device string) []any { return []any{device, p.levels, p.starts, p.packed} }
+
+// stored returns an error unless all rollups were written: a device without its row would have none.
+func (p *packedRollups) stored(device string, tag pgconn.CommandTag) error {
+	if n := tag.RowsAffected(); n != int64(len(p.starts)) {
+		return fmt.Errorf("%d of %d rollups of device %q were stored", n, len(p.starts), device)
 	}
-	return []any{devices, at, starts, packed}
+	return nil
+}
+
+// changedRollups are the rollups to be written, by device.
+func (g *group) changedRollups() map[string]*packedRollups {
+	all := map[string]*packedRollups{}
+	for k, r := range g.rollups {
+		if !r.changed {
+			continue
+		}
+		p := all[k.device]
+		if p == nil {
+			p = &packedRollups{}
+			all[k.device] = p
+		}
+		p.levels, p.starts = append(p.levels, int16(k.level)), append(p.starts, fromMS(k.start))
+		p.packed = append(p.packed, r.pack())
+	}
+	return all
+}
+
+// storeAbove computes the rollups of a device above the base rows that were computed anew, and stores all that changed.
+func (g *group) storeAbove(ctx context.Context, db querier, device string) error {
+	if len(g.touched) == 0 {
+		return nil
+	}
+	if err := g.repair(ctx, db); err != nil {
+		return err
+	}
+	g.sumUp()
+	changed := g.changedRollups()[device]
+	tag, err := db.Exec(ctx, upsertRollups, changed.args(device)...)
+	if err != nil {
+		return err
+	}
+	return changed.stored(device, tag)
 }

@@ -74,26 +74,27 @@ func collectSamples(rows pgx.Rows, device string) (all []wire.Sample, err error)
 	return all, rows.Err()
 }
 
-var sampleColumns = `device_id, ts, ` + fieldColumns + `, sample_count, poll_s, "values"`
+var sampleColumns = `ts, ` + fieldColumns + `, sample_count, poll_s, "values"`
 
-// newSamples makes rows of the parameters that rowArgs returns.
+// newSamples makes rows of the parameters that rowArgs returns, of which the first is the device.
 var newSamples = func() string {
-	types := []string{"$1::text[]", "$2::timestamptz[]"}
+	types := []string{"$2::timestamptz[]"}
+	add := func(kind string) { types = append(types, fmt.Sprintf("$%d::%s[]", len(types)+2, kind)) }
 	for range wire.Fields {
-		types = append(types, fmt.Sprintf("$%d::double precision[]", len(types)+1))
+		add("double precision")
 	}
-	for range 2 {
-		types = append(types, fmt.Sprintf("$%d::integer[]", len(types)+1))
-	}
-	types = append(types, fmt.Sprintf("$%d::text[]", len(types)+1))
+	add("integer")
+	add("integer")
+	add("text")
 	return `unnest(` + strings.Join(types, ", ") + `) as new (` + sampleColumns + `)`
 }()
 
+// rowArgs are rows of one device.
 func rowArgs(rows []pgRow) []any {
 	n := len(rows)
-	devices, times, values := make([]string, n), make([]time.Time, n), make([]*string, n)
+	times, values := make([]time.Time, n), make([]*string, n)
 	counts, polls := make([]int32, n), make([]int32, n)
-	args := []any{devices, times}
+	args := []any{rows[0].device, times}
 	for _, f := range wire.Fields {
 		column := make([]*float64, n)
 		for i := range rows {
@@ -102,26 +103,69 @@ func rowArgs(rows []pgRow) []any {
 		args = append(args, column)
 	}
 	for i, r := range rows {
-		devices[i], times[i], values[i] = r.device, r.sample.Time, r.values
+		times[i], values[i] = r.sample.Time, r.values
 		counts[i], polls[i] = int32(r.sample.Count), r.sample.IntervalS()
 	}
 	return append(args, counts, polls, values)
 }
 
+// insertSamples reads the device's own row, so that Citus sees which one shard all of it belongs to. Without that row it
+// inserts nothing: the row must be locked before.
 var insertSamples = func() string {
-	columns := strings.NewReplacer(`poll_s`, `nullif(poll_s, 0)`, `"values"`, `"values"::jsonb`).Replace(sampleColumns)
-	return `insert into samples (` + sampleColumns + `) select ` + columns + ` from ` + newSamples
+	columns := `new.ts, new.` + strings.ReplaceAll(fieldColumns, `, `, `, new.`) + `, new.sample_count, nullif(new.poll_s, 0), new."values"::jsonb`
+	return `insert into samples (device_id, ` + sampleColumns + `) select d.device_id, ` + columns +
+		` from devices d cross join ` + newSamples + ` where d.device_id = $1`
 }()
 
-// sameSamples counts the parameters' rows that have the same values as the stored one of their key, whatever the
-// interval. OFFSET 0 has each looked up: for thousands of them the planner would rather join all that was ever stored.
+// A device that is pruned may have lost the samples that a row repeats. What is before the time of pruning is therefore
+// held back, and looked at one by one; hardly ever is there any.
+var (
+	insertUnpruned = insertSamples + ` and new.ts >= coalesce(d.pruned, '-infinity') on conflict do nothing returning ts`
+	insertAll      = insertSamples + ` on conflict do nothing returning ts`
+)
+
+// insertOne is insertUnpruned for one row: most edges send one, of each of many devices, and the arrays of one would cost
+// as much as its row.
+var insertOne = func() string {
+	values := []string{"$2::timestamptz"}
+	next := func() string { return fmt.Sprintf("$%d", len(values)+2) }
+	for range wire.Fields {
+		values = append(values, next()+"::double precision")
+	}
+	values = append(values, next()+"::integer")
+	values = append(values, "nullif("+next()+"::integer, 0)")
+	values = append(values, next()+"::text::jsonb")
+	return `insert into samples (device_id, ` + sampleColumns + `) select d.device_id, ` + strings.Join(values, ", ") +
+		` from devices d where d.device_id = $1 and $2 >= coalesce(d.pruned, '-infinity') on conflict do nothing returning ts`
+}()
+
+func oneRowArgs(r *pgRow) []any {
+	args := []any{r.device, r.sample.Time}
+	for _, f := range wire.Fields {
+		args = append(args, f.Get(r.sample))
+	}
+	return append(args, int32(r.sample.Count), r.sample.IntervalS(), r.values)
+}
+
+// queueInsert queues the insert of rows of one device.
+func queueInsert(b *pgx.Batch, rows []pgRow) *pgx.QueuedQuery {
+	if len(rows) == 1 {
+		return b.Queue(insertOne, oneRowArgs(&rows[0])...)
+	}
+	return b.Queue(insertUnpruned, rowArgs(rows)...)
+}
+
+// sameSamples counts the parameters' rows whose key is stored, and those of them that have the same values as the stored
+// one, whatever the interval. OFFSET 0 has each looked up: for thousands of them the planner would rather join all that
+// was ever stored.
 var sameSamples = func() string {
 	old := make([]string, len(wire.Fields))
 	for i, f := range wire.Fields {
 		old[i] = "old." + f.Name
 	}
-	return `select count(*) from ` + newSamples + ` cross join lateral
-		(select * from samples where device_id = new.device_id and ts = new.ts offset 0) old
-		where (new.` + strings.Join(strings.Split(fieldColumns, ", "), ", new.") + `, new.sample_count, new."values"::jsonb)
-		is not distinct from (` + strings.Join(old, ", ") + `, old.sample_count, old."values")`
+	return `select count(*), count(*) filter (where
+		(new.` + strings.Join(strings.Split(fieldColumns, ", "), ", new.") + `, new.sample_count, new."values"::jsonb)
+		is not distinct from (` + strings.Join(old, ", ") + `, old.sample_count, old."values"))
+		from ` + newSamples + ` cross join lateral
+		(select * from samples where device_id = $1 and ts = new.ts offset 0) old`
 }()

@@ -31,7 +31,10 @@ func TestCachedPostgres(t *testing.T) {
 
 // opensPostgres returns a function that opens the store of a folder: a database of its own in one server.
 func opensPostgres(t *testing.T) func(t *testing.T, dir string) *Postgres {
-	pg := services.SharedPostgres(t)
+	return opensOn(t, services.SharedPostgres(t))
+}
+
+func opensOn(t *testing.T, pg *services.PostgresServer) func(t *testing.T, dir string) *Postgres {
 	var mu sync.Mutex
 	databases := map[string]string{}
 	return func(tt *testing.T, dir string) *Postgres {
@@ -120,7 +123,11 @@ func exactlyOnce(t *testing.T, s Samples, device string, sent []wire.Sample) {
 
 // Two stores are two processes: they share nothing but the database.
 func TestWritersOfSeveralProcessesEqualARecount(t *testing.T) {
-	url := services.SharedPostgres(t).URL()
+	writersEqualARecount(t, services.SharedPostgres(t))
+}
+
+func writersEqualARecount(t *testing.T, pg *services.PostgresServer) {
+	url := pg.URL()
 	stores := []*Postgres{openPostgres(t, url), openPostgres(t, url)}
 	all := random(rand.New(rand.NewPCG(21, 22)), noon, 30*time.Hour, 4000)
 	slices.SortFunc(all, func(a, b wire.Sample) int { return a.Time.Compare(b.Time) })
@@ -156,7 +163,11 @@ func TestWritersOfSeveralProcessesEqualARecount(t *testing.T) {
 // Processes that store different samples of the same five minutes at the same time must know of each other's: neither's
 // rows are in the way of the other's, only the lock is.
 func TestRollupsKnowWhatOtherProcessesStore(t *testing.T) {
-	url := services.SharedPostgres(t).URL()
+	rollupsKnowOthers(t, services.SharedPostgres(t))
+}
+
+func rollupsKnowOthers(t *testing.T, pg *services.PostgresServer) {
+	url := pg.URL()
 	stores := []*Postgres{openPostgres(t, url), openPostgres(t, url), openPostgres(t, url)}
 	all := houses(noon, time.Second, 0, 3000)
 	var g sync.WaitGroup
@@ -178,7 +189,11 @@ func TestRollupsKnowWhatOtherProcessesStore(t *testing.T) {
 }
 
 func TestConflictsInPostgresAreCounted(t *testing.T) {
-	p := openPostgres(t, services.SharedPostgres(t).URL())
+	conflictsAreCounted(t, services.SharedPostgres(t))
+}
+
+func conflictsAreCounted(t *testing.T, pg *services.PostgresServer) {
+	p := openPostgres(t, pg.URL())
 	with := func(name string, v float64) wire.Sample {
 		s := at(noon, 1)
 		s.Values = map[string]float64{name: v}
@@ -229,7 +244,11 @@ func insertionOf(t *testing.T, device string, samples ...wire.Sample) *insertion
 
 // What the database itself cannot hold must not keep the others of its group from being stored.
 func TestRowThatPostgresRefusesIsItsSendersAlone(t *testing.T) {
-	p := openPostgres(t, services.SharedPostgres(t).URL())
+	refusedRowIsItsSendersAlone(t, services.SharedPostgres(t))
+}
+
+func refusedRowIsItsSendersAlone(t *testing.T, pg *services.PostgresServer) {
+	p := openPostgres(t, pg.URL())
 	bad := at(noon, 1)
 	bad.Values = map[string]float64{"a\x00b": 1}
 	sick, well := insertionOf(t, "sick", bad), insertionOf(t, "well", at(noon, 1))
@@ -262,7 +281,11 @@ func isInvalid(err error, code string) bool {
 
 // One transaction carries rows of devices of which some are pruned.
 func TestPrunedDeviceDoesNotHoldUpTheOthers(t *testing.T) {
-	p := openPostgres(t, services.SharedPostgres(t).URL())
+	prunedDeviceIsAlone(t, services.SharedPostgres(t))
+}
+
+func prunedDeviceIsAlone(t *testing.T, pg *services.PostgresServer) {
+	p := openPostgres(t, pg.URL())
 	all := random(rand.New(rand.NewPCG(27, 28)), noon, 10*time.Hour, 1000)
 	insert(t, p, "pruned", 1000, all...)
 	if n, err := p.Prune(t.Context(), noon.Add(8*time.Hour)); n == 0 || err != nil {
@@ -290,7 +313,10 @@ func TestPrunedDeviceDoesNotHoldUpTheOthers(t *testing.T) {
 
 // Rollups of another version are as good as absent, wherever they are needed.
 func TestRollupsOfAnotherVersionAreDerived(t *testing.T) {
-	pg := services.SharedPostgres(t)
+	otherVersionIsDerived(t, services.SharedPostgres(t))
+}
+
+func otherVersionIsDerived(t *testing.T, pg *services.PostgresServer) {
 	p := openPostgres(t, pg.URL())
 	all := random(rand.New(rand.NewPCG(23, 24)), noon, 50*time.Hour, 1500)
 	insert(t, p, "a", 1499, all[1:]...)
@@ -314,27 +340,4 @@ func TestRollupsOfAnotherVersionAreDerived(t *testing.T) {
 	}
 	insert(t, p, "a", 1, all[0])
 	exactlyOnce(t, p, "a", all)
-}
-
-// A pooler of connections cannot keep prepared statements.
-func TestModesForPoolers(t *testing.T) {
-	for _, mode := range []string{"exec", "cache_describe", "simple_protocol"} {
-		t.Run(mode, func(t *testing.T) {
-			p := openPostgres(t, with(services.SharedPostgres(t).URL(), "default_query_exec_mode", mode))
-			all := random(rand.New(rand.NewPCG(25, 26)), noon, 20*time.Hour, 300)
-			all[7].Values = map[string]float64{"x": 1.5}
-			insert(t, p, "a", 300, all...)
-			insert(t, p, "a", 0, all...)
-			exactlyOnce(t, p, "a", all)
-			if err := p.Describe(t.Context(), "a", About{Zone: "Asia/Kathmandu"}); err != nil {
-				t.Error(err)
-			}
-			if about, err := p.About(t.Context(), "a"); about.Zone != "Asia/Kathmandu" || err != nil {
-				t.Errorf("about %+v, %v", about, err)
-			}
-			if n, err := p.Prune(t.Context(), noon.Add(10*time.Hour)); n == 0 || err != nil || p.Conflicts() != 0 {
-				t.Errorf("%d pruned, %v, %d conflicts", n, err, p.Conflicts())
-			}
-		})
-	}
 }

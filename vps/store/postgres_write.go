@@ -1,34 +1,32 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
-	"github.com/jackc/pgx/v5/pgxpool"
 
 	"sunspool/vps/energy"
-	"sunspool/wire"
 )
 
-// commit stores the insertions in one transaction or, when one of them is such that the database refuses it, each for
-// itself. What failed before COMMIT was sent cannot be stored, so it is tried once more on another connection: that is
-// how a restart of the database between two inserts goes unnoticed.
+// commit stores the insertions whose callers still wait in one transaction or, when one of them is such that the database
+// refuses it, each for itself. What failed before COMMIT was sent cannot be stored, so it is tried once more on another
+// connection: that is how a restart of the database between two inserts goes unnoticed.
 func (p *Postgres) commit(all []*insertion) {
-	if len(all) == 0 {
+	if all = slices.DeleteFunc(all, func(w *insertion) bool { return w.left.Load() }); len(all) == 0 {
 		return
 	}
 	ctx, cancel := bounded(context.Background(), p.callTime) // not one caller's: it ends for none of the others
 	defer cancel()
-	err := p.call(ctx, "insert", (*pools).forWriting, func(ctx context.Context, db querier) error {
-		return p.insert(ctx, db.(*pgxpool.Pool), all)
-	})
-	if _, refused := errors.AsType[*wire.Invalid](err); refused && len(all) > 1 {
+	err := p.call(ctx, "insert", func(ctx context.Context, open *pools) error { return p.insert(ctx, open, all) })
+	if len(all) > 1 && (errors.Is(err, ErrRefused) || errors.Is(err, ErrUnfit)) {
 		for _, w := range all {
 			p.commit([]*insertion{w})
 		}
@@ -43,17 +41,26 @@ func (p *Postgres) commit(all []*insertion) {
 	}
 }
 
-func (p *Postgres) insert(ctx context.Context, pool *pgxpool.Pool, all []*insertion) error {
+func (p *Postgres) insert(ctx context.Context, open *pools, all []*insertion) error {
 	g := newGroup(all)
 	if len(g.rows) == 0 {
 		return nil
 	}
-	conn, err := pool.Acquire(ctx)
+	conn, err := open.write.Acquire(ctx)
 	if err != nil {
 		return err
 	}
 	defer conn.Release() // which closes one whose transaction is open
-	if err := g.begin(ctx, conn.Conn()); err != nil {
+	err = g.begin(ctx, conn.Conn(), open.settings)
+	if errors.Is(err, errNoDevice) { // one that is new: once in its life
+		if _, err := conn.Exec(ctx, `rollback`); err != nil {
+			return err
+		}
+		g = newGroup(all)
+		g.newDevices = true
+		err = g.begin(ctx, conn.Conn(), open.settings)
+	}
+	if err != nil {
 		return err
 	}
 	if err := g.takeHeld(ctx, conn.Conn()); err != nil {
@@ -77,23 +84,53 @@ func (p *Postgres) insert(ctx context.Context, pool *pgxpool.Pool, all []*insert
 
 // group is the work of one transaction.
 type group struct {
-	rows     []pgRow // each key once, ascending
-	repeated []pgRow // what had the key of a row, stored before or in this group
-	devices  []string
-	spans    []deviceStretch // of the rollups above the rows
+	rows       []pgRow // each key once, ascending
+	repeated   []pgRow // what had the key of a row, stored before or in this group
+	devices    []deviceRows
+	newDevices bool // some have no row yet
 
-	known   map[string]float64 // devices that have their row, and the greatest power in it
+	known   map[string]float64 // the greatest power in the rows of the devices
 	greater map[string]float64 // devices whose new samples show more than that
-	pruned  map[string]int64
-	held    int64 // rows before this time, ms, are not inserted yet: their device may be pruned
+	pruned  map[string]int64   // rows of a device before this time, ms, are not inserted yet: samples may be gone
+	counted map[sampleKey]bool // rows that are in rollups alone, because the samples beside them are gone
 	rollups map[groupKey]*groupRollup
 	touched map[groupKey][]*pgRow // the new samples of base rows, ascending
 	pended  []spanKey             // base rows that stay pending
 }
 
-// newGroup sorts the rows of the insertions: in the order of the key they cost the least.
+// deviceRows are the rows of one device in a group, and the spans of the rollups above them.
+type deviceRows struct {
+	device string
+	rows   []pgRow
+	spans  []stretch
+}
+
+// byDevice cuts rows, which are sorted, where another device begins.
+func byDevice(rows []pgRow) iter.Seq[[]pgRow] {
+	return chunks(rows, func(a, b pgRow) bool { return a.device == b.device })
+}
+
+// chunks cuts all where two neighbours are not alike.
+func chunks[T any](all []T, alike func(a, b T) bool) iter.Seq[[]T] {
+	return func(yield func([]T) bool) {
+		for len(all) > 0 {
+			n := 1
+			for n < len(all) && alike(all[0], all[n]) {
+				n++
+			}
+			if !yield(all[:n:n]) {
+				return
+			}
+			all = all[n:]
+		}
+	}
+}
+
+// newGroup sorts the rows of the insertions: in the order of the key they cost the least, and all processes lock their
+// devices in the same order.
 func newGroup(all []*insertion) *group {
-	g := &group{known: map[string]float64{}, greater: map[string]float64{}, pruned: map[string]int64{}, rollups: map[groupKey]*groupRollup{}, touched: map[groupKey][]*pgRow{}}
+	g := &group{known: map[string]float64{}, greater: map[string]float64{}, pruned: map[string]int64{}, counted: map[sampleKey]bool{},
+		rollups: map[groupKey]*groupRollup{}, touched: map[groupKey][]*pgRow{}}
 	n := 0
 	for _, w := range all {
 		n += len(w.rows)
@@ -116,77 +153,79 @@ func newGroup(all []*insertion) *group {
 		unique = append(unique, r)
 	}
 	g.rows = unique
-	for i := range g.rows {
-		if i == 0 || g.rows[i].device != g.rows[i-1].device {
-			g.devices = append(g.devices, g.rows[i].device)
-		}
+	for rows := range byDevice(g.rows) {
+		g.devices = append(g.devices, deviceRows{rows[0].device, rows, spansAbove(rows)})
 	}
-	g.spans = spansAbove(g.rows)
 	return g
 }
 
-// A device that is pruned may have lost the samples that a row repeats. What is before the latest time of pruning of the
-// group's devices is therefore held back, and looked at one by one; hardly ever is there any.
-var (
-	insertUnpruned = insertSamples + fmt.Sprintf(` where ts >= coalesce((select max(pruned) from devices where device_id = any($%d)), '-infinity')
-		on conflict do nothing returning device_id, ts`, len(wire.Fields)+6)
-	insertAll = insertSamples + ` on conflict do nothing returning device_id, ts`
-)
+// A device that is new has no rollup that an earlier version counted.
+const knowDevice = `insert into devices (device_id, counted) values ($1, $2) on conflict do nothing`
 
-const lockDevices = `select pg_advisory_xact_lock(key) from unnest($1::bigint[]) as key`
+// lockDevice keeps transactions that write samples or rollups of the device apart, of this process or another: each
+// starts with it, and what it reads afterwards is what the one before stored. A lock by number would hold on one node of a
+// cluster alone.
+const lockDevice = `select pruned, coalesce(greatest_w, 0) from devices where device_id = $1 for update`
 
-const selectPruned = `select device_id, pruned, coalesce(greatest_w, 0) from devices where device_id = any($1::text[])`
+// errNoDevice is that a device has no row. Nothing is inserted without one.
+var errNoDevice = errors.New("the device has no row in the table devices")
 
-// begin asks in one round trip all that is asked in most transactions: lock the devices against other processes, insert,
-// and say what the rollups above are, or were before this.
-func (g *group) begin(ctx context.Context, conn *pgx.Conn) error {
+// begin asks in one round trip all that is asked in most transactions: for each device, lock it against other processes,
+// insert, and say what the rollups above are, or were before this.
+func (g *group) begin(ctx context.Context, conn *pgx.Conn, settings []string) error {
 	b := &pgx.Batch{}
 	b.Queue(`begin`)
-	b.Queue(lockDevices, lockKeys(g.devices))
-	b.Queue(insertUnpruned, append(rowArgs(g.rows), g.devices)...)
-	b.Queue(selectPruned, g.devices)
-	b.Queue(selectRollups, stretchArgs(g.spans)...)
-	answers := conn.SendBatch(ctx, b)
-	defer answers.Close()
-	for range 2 {
-		if _, err := answers.Exec(); err != nil {
+	for _, set := range settings {
+		b.Queue(set)
+	}
+	var keys []sampleKey
+	var missing error
+	for _, d := range g.devices {
+		if g.newDevices {
+			b.Queue(knowDevice, d.device, energy.PackVersion)
+		}
+		b.Queue(lockDevice, d.device).QueryRow(func(row pgx.Row) error {
+			var pruned *time.Time
+			var greatestW float64
+			err := row.Scan(&pruned, &greatestW)
+			if errors.Is(err, pgx.ErrNoRows) {
+				missing = fmt.Errorf("device %q: %w", d.device, errNoDevice)
+				return nil // the rest of the answers is of no interest
+			}
+			g.known[d.device] = greatestW
+			if pruned != nil {
+				g.pruned[d.device] = pruned.UnixMilli()
+			}
 			return err
-		}
+		})
+		queueInsert(b, d.rows).Query(func(rows pgx.Rows) error {
+			some, err := collectKeys(rows, d.device)
+			keys = append(keys, some...)
+			return err
+		})
+		queueRollups(b, d.device, d.spans).Query(func(rows pgx.Rows) error {
+			return g.scanRollups(rows, d.device, d.spans)
+		})
 	}
-	inserted, err := answers.Query()
-	if err != nil {
-		return err
+	if err := conn.SendBatch(ctx, b).Close(); err != nil || missing != nil {
+		return cmp.Or(err, missing)
 	}
-	keys, err := collectKeys(inserted)
-	if err != nil {
-		return err
-	}
-	pruned, err := answers.Query()
-	if err != nil {
-		return err
-	}
-	var device string
-	var before *time.Time
-	var greatestW float64
-	if _, err := pgx.ForEachRow(pruned, []any{&device, &before, &greatestW}, func() error {
-		g.known[device] = greatestW
-		if before != nil {
-			g.pruned[device] = before.UnixMilli()
-			g.held = max(g.held, before.UnixMilli())
-		}
+	g.sort(keys, g.held)
+	return nil
+}
+
+// held reports whether insertUnpruned held a row back.
+func (g *group) held(r *pgRow) bool {
+	pruned, is := g.pruned[r.device]
+	return is && r.ms < pruned
+}
+
+// sent sends a batch, if there is anything in it, and has its answers read.
+func sent(ctx context.Context, db querier, b *pgx.Batch) error {
+	if b.Len() == 0 {
 		return nil
-	}); err != nil {
-		return err
 	}
-	rollups, err := answers.Query()
-	if err != nil {
-		return err
-	}
-	if err := g.scanRollups(rollups); err != nil {
-		return err
-	}
-	g.sort(keys, func(r *pgRow) bool { return r.ms < g.held })
-	return answers.Close()
+	return db.SendBatch(ctx, b).Close()
 }
 
 // sampleKey is the primary key of samples.
@@ -195,10 +234,10 @@ type sampleKey struct {
 	ms     int64
 }
 
-func collectKeys(rows pgx.Rows) (keys []sampleKey, err error) {
-	var k sampleKey
+func collectKeys(rows pgx.Rows, device string) (keys []sampleKey, err error) {
+	k := sampleKey{device: device}
 	var ts time.Time
-	_, err = pgx.ForEachRow(rows, []any{&k.device, &ts}, func() error {
+	_, err = pgx.ForEachRow(rows, []any{&ts}, func() error {
 		k.ms = ts.UnixMilli()
 		keys = append(keys, k)
 		return nil
@@ -251,26 +290,15 @@ func (g *group) stored(r *pgRow) {
 	g.touched[k] = append(g.touched[k], r)
 }
 
-// A device that is new has no rollup that an earlier version counted.
-const upsertDevices = `insert into devices (device_id, greatest_w, counted)
-	select *, $3::smallint from unnest($1::text[], $2::double precision[])
-	on conflict (device_id) do update set greatest_w = greatest(devices.greatest_w, excluded.greatest_w)`
+const (
+	growDevice = `update devices set greatest_w = greatest(greatest_w, $2) where device_id = $1`
 
-// changedDevices are the devices to be written: those that have no row, or whose greatest power grew.
-func (g *group) changedDevices() (devices []string, greatestW []float64) {
-	for _, d := range g.devices {
-		_, known := g.known[d]
-		watts, greater := g.greater[d]
-		if !known || greater {
-			devices, greatestW = append(devices, d), append(greatestW, watts)
-		}
-	}
-	return devices, greatestW
-}
-
-const upsertRollups = `insert into rollups (device_id, level, start, packed)
-	select * from unnest($1::text[], $2::smallint[], $3::timestamptz[], $4::bytea[])
-	on conflict (device_id, level, start) do update set packed = excluded.packed`
+	// upsertRollups reads the device's own row for the same reason as insertSamples.
+	upsertRollups = `insert into rollups (device_id, level, start, packed)
+		select d.device_id, new.level, new.start, new.packed
+		from devices d cross join unnest($2::smallint[], $3::timestamptz[], $4::bytea[]) as new (level, start, packed)
+		where d.device_id = $1 on conflict (device_id, level, start) do update set packed = excluded.packed`
+)
 
 // unknownOutcome is an error after COMMIT was sent: whether the group is stored nobody knows.
 type unknownOutcome struct{ error }
@@ -281,17 +309,29 @@ func (e unknownOutcome) Unwrap() error { return e.error }
 // other values than the stored ones.
 func (g *group) commit(ctx context.Context, conn *pgx.Conn) (conflicts int, err error) {
 	end, b := `commit`, &pgx.Batch{}
-	var same int
-	if len(g.repeated) > 0 {
-		b.Queue(sameSamples, rowArgs(g.repeated)...).QueryRow(func(row pgx.Row) error { return row.Scan(&same) })
+	stored, same := 0, 0
+	repeated := slices.DeleteFunc(slices.Clone(g.repeated), func(r pgRow) bool { return g.counted[sampleKey{r.device, r.ms}] })
+	slices.SortStableFunc(repeated, func(a, b pgRow) int { return a.compare(&b) })
+	for rows := range byDevice(repeated) {
+		b.Queue(sameSamples, rowArgs(rows)...).QueryRow(func(row pgx.Row) error {
+			var n, equal int
+			err := row.Scan(&n, &equal)
+			stored, same = stored+n, same+equal
+			return err
+		})
 	}
 	if len(g.touched) == 0 {
 		end = `rollback` // only repetitions: no reason to flush the disk
 	} else {
-		if devices, watts := g.changedDevices(); len(devices) > 0 {
-			b.Queue(upsertDevices, devices, watts, energy.PackVersion)
+		changed := g.changedRollups()
+		for _, d := range g.devices {
+			if watts, greater := g.greater[d.device]; greater {
+				b.Queue(growDevice, d.device, watts)
+			}
+			if p := changed[d.device]; p != nil {
+				b.Queue(upsertRollups, p.args(d.device)...).Exec(func(tag pgconn.CommandTag) error { return p.stored(d.device, tag) })
+			}
 		}
-		b.Queue(upsertRollups, g.changedRollups()...)
 	}
 	ended := ""
 	b.Queue(end).Exec(func(tag pgconn.CommandTag) error { ended = tag.String(); return nil })
@@ -301,5 +341,8 @@ func (g *group) commit(ctx context.Context, conn *pgx.Conn) (conflicts int, err 
 	if !strings.EqualFold(ended, end) {
 		return 0, unknownOutcome{fmt.Errorf("%s was answered with %s", end, ended)}
 	}
-	return len(g.repeated) - same, nil
+	if stored != len(repeated) { // nothing is acknowledged that is not there
+		return 0, unknownOutcome{fmt.Errorf("%d of %d samples were neither inserted nor stored before", len(repeated)-stored, len(repeated))}
+	}
+	return len(repeated) - same, nil
 }

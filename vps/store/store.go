@@ -26,6 +26,17 @@ var ErrNone = errors.New("no sample")
 // is then answered 503 and the edge sends again, which is safe because inserting twice is normal.
 var ErrUnavailable = errors.New("store unavailable")
 
+// ErrRefused wraps what the store refuses of data, and always will: it is no outage, and the data of others are stored.
+var ErrRefused = errors.New("refused by the store")
+
+// ErrUnfit wraps an error that no retry cures, and that is not the data's: a database that does not know what this
+// program asks of it, or in which somebody changed the tables. The request is answered 503, so edges keep their samples,
+// and the *health.Fault in it is for the operator.
+var ErrUnfit = errors.New("store unfit")
+
+// ErrPartly wraps an ErrUnavailable that may be of some devices alone: that of a cluster, one machine of which may be away.
+var ErrPartly = errors.New("part of the store unavailable")
+
 // ErrClosed is what every method returns after Close: to a client the same as a store that is away.
 var ErrClosed = fmt.Errorf("%w: closed", ErrUnavailable)
 

@@ -18,7 +18,8 @@ begin
 end
 $$;
 
--- Citus is set up as its manual says; no test of ours runs on it.
+-- Citus: what belongs to a device is in one shard. What does not is on the coordinator alone: a table that is on every
+-- node could not be written while one of them is away.
 
 do $$
 begin
@@ -28,6 +29,5 @@ begin
     perform create_distributed_table('samples'::regclass, 'device_id');
     perform create_distributed_table('rollups'::regclass, 'device_id', colocate_with => 'samples');
     perform create_distributed_table('devices'::regclass, 'device_id', colocate_with => 'samples');
-    perform create_reference_table('meta'::regclass);
 end
 $$;

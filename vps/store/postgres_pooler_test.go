@@ -1,0 +1,203 @@
+//go:build unix
+
+package store
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"testing"
+	"time"
+
+	"sunspool/health"
+	"sunspool/vps/services"
+)
+
+// pooled are the ways in which PgBouncer is set up. Few sessions each: a server has not many.
+var pooled = map[string][]string{
+	"transaction":           {"pool_mode = transaction", "default_pool_size = 8", "server_idle_timeout = 2"},
+	"session":               {"pool_mode = session", "default_pool_size = 20", "server_idle_timeout = 2"},
+	"settings are left out": {"pool_mode = transaction", "default_pool_size = 8", "ignore_startup_parameters = jit,statement_timeout,lock_timeout,idle_in_transaction_session_timeout,plan_cache_mode"},
+}
+
+func TestPostgresThroughPgBouncer(t *testing.T) {
+	pg := services.Postgres(t, services.NoFsync)
+	bouncer := services.PgBouncer(t, pg, pooled["transaction"]...)
+	var mu sync.Mutex
+	databases := map[string]string{}
+	testSamples(t, func(tt *testing.T, dir string) Samples {
+		mu.Lock()
+		if databases[dir] == "" {
+			databases[dir] = bouncer.URL(pg.NewDatabase(t))
+		}
+		url := databases[dir]
+		mu.Unlock()
+		return openPostgres(tt, url)
+	})
+}
+
+// What was acknowledged survives a power cut, whatever the database, its role, the server or a pooler set: a trigger notes
+// what holds when rows are inserted.
+func TestAcknowledgedCommitsAreDurable(t *testing.T) {
+	pg := services.Postgres(t, services.NoFsync)
+	pg.Exec(`create role forgetful superuser login`)
+	pg.Exec(`alter role forgetful set synchronous_commit = off`)
+	for name, settings := range pooled {
+		t.Run(name, func(t *testing.T) {
+			durable(t, pg, services.PgBouncer(t, pg, settings...).URL)
+		})
+	}
+	t.Run("directly", func(t *testing.T) { durable(t, pg, func(url string) string { return url }) })
+	t.Run("a role of its own", func(t *testing.T) {
+		durable(t, pg, func(url string) string { return with(url, "user", "forgetful") })
+	})
+}
+
+func durable(t *testing.T, pg *services.PostgresServer, through func(string) string) {
+	direct := pg.NewDatabase(t)
+	p := openPostgres(t, through(direct))
+	insert(t, p, "device-0", 1, at(noon, 1))
+	db := openPostgres(t, direct).pools.write
+	for _, sql := range []string{
+		`create table seen (what text)`,
+		`create function note() returns trigger language plpgsql as $$ begin
+			insert into seen values (current_setting('synchronous_commit')); return null; end $$`,
+		`create trigger note after insert on samples for each statement execute function note()`,
+		`do $$ begin execute format('alter database %I set synchronous_commit = off', current_database()); end $$`,
+		// Sessions that are there go on; those of another store begin with what the database says.
+	} {
+		if _, err := db.Exec(t.Context(), sql); err != nil {
+			t.Fatal(err)
+		}
+	}
+	second := openPostgres(t, through(direct))
+	pg.Exec(`alter system set synchronous_commit = off`)
+	pg.Exec(`select pg_reload_conf()`)
+	var g sync.WaitGroup
+	for d := range 8 {
+		g.Go(func() {
+			for i := range 10 {
+				store := []*Postgres{p, second}[i%2]
+				insert(t, store, fmt.Sprint("device-", d), 1, at(noon.Add(time.Duration(i+1)*time.Second), 1))
+			}
+		})
+	}
+	g.Wait()
+	var seen, forgetful int
+	if err := db.QueryRow(t.Context(), `select count(*), count(*) filter (where what = 'off') from seen`).Scan(&seen, &forgetful); err != nil {
+		t.Fatal(err)
+	}
+	if seen != 80 || forgetful > 0 {
+		t.Errorf("%d of %d inserts would be answered before they are durable", forgetful, seen)
+	}
+}
+
+// Processes that start at once through a pooler migrate once, and leave no lock in the sessions that others get.
+func TestProcessesThatStartAtOnceThroughPgBouncer(t *testing.T) {
+	pg := services.Postgres(t, services.NoFsync)
+	bouncer := services.PgBouncer(t, pg, pooled["transaction"]...)
+	url := bouncer.URL(pg.NewDatabase(t))
+	var log lockedBuffer
+	var g sync.WaitGroup
+	for range 4 {
+		g.Go(func() {
+			if err := MigratePostgres(t.Context(), url, log.logger()); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	g.Wait()
+	if n := pg.Query(`select count(*) from pg_locks where locktype = 'advisory'`); n != "0" {
+		t.Errorf("%s locks are left behind", n)
+	}
+	insert(t, openPostgres(t, url), "a", 1, at(noon, 1))
+}
+
+// The settings of a session are those of each transaction, for what writes and for what reads.
+func TestSettingsHoldThroughPgBouncer(t *testing.T) {
+	pg := services.Postgres(t, services.NoFsync)
+	for name, settings := range pooled {
+		t.Run(name, func(t *testing.T) {
+			p := openPostgres(t, with(services.PgBouncer(t, pg, settings...).URL(pg.NewDatabase(t)), "lock_timeout", "4321"))
+			for name, ask := range map[string]func(*Postgres, string) string{"read": askReading, "write": askWriting} {
+				for setting, want := range map[string]string{"jit": "off", "lock_timeout": "4321ms", "idle_in_transaction_session_timeout": "30s"} {
+					if got := ask(p, setting); got != want {
+						t.Errorf("%s: %s is %q, want %q", name, setting, got, want)
+					}
+				}
+			}
+		})
+	}
+}
+
+func askReading(p *Postgres, setting string) (value string) {
+	err := p.read(context.Background(), "ask", func(ctx context.Context, db querier) error {
+		return db.QueryRow(ctx, `select current_setting($1)`, setting).Scan(&value)
+	})
+	return cmp.Or(value, fmt.Sprint(err))
+}
+
+func askWriting(p *Postgres, setting string) (value string) {
+	err := p.change(context.Background(), "ask", func(ctx context.Context, db querier) error {
+		return db.QueryRow(ctx, `select current_setting($1)`, setting).Scan(&value)
+	})
+	return cmp.Or(value, fmt.Sprint(err))
+}
+
+// A pooler that ends a transaction after each statement cannot work, and is named.
+func TestPgBouncerOfStatementsIsAFault(t *testing.T) {
+	pg := services.Postgres(t, services.NoFsync)
+	url := services.PgBouncer(t, pg, "pool_mode = statement").URL(pg.NewDatabase(t))
+	p, err := OpenPostgres(PostgresOptions{URL: url, Log: quiet})
+	if fault, ok := errors.AsType[*health.Fault](err); !ok || fault.Code != "database_pooler" || fault.Next == "" {
+		t.Fatalf("%v, %+v", err, p)
+	}
+	_, err = OpenPostgres(PostgresOptions{URL: with(services.PgBouncer(t, pg, pooled["transaction"]...).URL(pg.NewDatabase(t)), "work_mem", "8MB"), Log: quiet})
+	if fault, ok := errors.AsType[*health.Fault](err); !ok || fault.Code != "database_url_invalid" {
+		t.Fatalf("a setting that PgBouncer does not know: %v", err)
+	}
+}
+
+// A PgBouncer that is restarted, and a server behind one, are met again, and nothing is lost.
+func TestRestartedPgBouncerLosesNothing(t *testing.T) {
+	pg := services.Postgres(t, services.NoFsync)
+	bouncer := services.PgBouncer(t, pg, pooled["transaction"]...)
+	p := openWithin(t, bouncer.URL(pg.NewDatabase(t)), 0)
+	all := houses(noon, 5*time.Second, 0, 90)
+	for i, restart := range []func(){func() { bouncer.Stop(); bouncer.Start() }, func() { pg.Stop(); pg.Start() }, func() { pg.Kill(); pg.Start() }} {
+		deliver(t, p, "a", all[30*i:30*i+30])
+		restart()
+		deliver(t, p, "a", all[30*i:30*i+30])
+	}
+	exactlyOnce(t, p, "a", all)
+}
+
+// A pooler of connections cannot keep prepared statements.
+func TestModesForPoolers(t *testing.T) {
+	modesForPoolers(t, services.SharedPostgres(t))
+}
+
+func modesForPoolers(t *testing.T, pg *services.PostgresServer) {
+	for _, mode := range []string{"exec", "cache_describe", "simple_protocol"} {
+		t.Run(mode, func(t *testing.T) {
+			p := openPostgres(t, with(pg.NewDatabase(t), "default_query_exec_mode", mode))
+			all := random(rand.New(rand.NewPCG(25, 26)), noon, 20*time.Hour, 300)
+			all[7].Values = map[string]float64{"x": 1.5}
+			insert(t, p, "a", 300, all...)
+			insert(t, p, "a", 0, all...)
+			exactlyOnce(t, p, "a", all)
+			if err := p.Describe(t.Context(), "a", About{Zone: "Asia/Kathmandu"}); err != nil {
+				t.Error(err)
+			}
+			if about, err := p.About(t.Context(), "a"); about.Zone != "Asia/Kathmandu" || err != nil {
+				t.Errorf("about %+v, %v", about, err)
+			}
+			if n, err := p.Prune(t.Context(), noon.Add(10*time.Hour)); n == 0 || err != nil || p.Conflicts() != 0 {
+				t.Errorf("%d pruned, %v, %d conflicts", n, err, p.Conflicts())
+			}
+		})
+	}
+}

@@ -1,0 +1,161 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+)
+
+// sessionSettings are what sessions begin with. The limits of time are for what a call left behind: each has its own.
+func sessionSettings(callTime time.Duration) map[string]string {
+	milliseconds := func(d time.Duration) string { return strconv.FormatInt(d.Milliseconds(), 10) }
+	return map[string]string{
+		"application_name": "sunspool", "jit": "off", "statement_timeout": milliseconds(2 * callTime),
+		"lock_timeout": milliseconds(callTime), "idle_in_transaction_session_timeout": "30000",
+	}
+}
+
+// syncCommit makes the commit of a transaction durable before it is answered, whatever server, database, role or pooler
+// have set. Settings of an operator that ask for more, or for a standby, stay.
+const syncCommit = `select set_config('synchronous_commit', 'on', true) where current_setting('synchronous_commit') = 'off'`
+
+// syncWorkers has Citus do the same on the worker that commits.
+var syncWorkers = []string{`set local citus.propagate_set_commands = 'local'`, `set local synchronous_commit = on`}
+
+// throughPooler changes what a pooler between us and the server, such as PgBouncer, does not bear: settings at the start
+// of a session, and statements that are prepared on a connection, because each transaction may get another one. It returns
+// the settings as a statement for the beginning of each transaction.
+func throughPooler(c *pgx.ConnConfig) (set string) {
+	var calls []string
+	for _, name := range slices.Sorted(maps.Keys(sessionSettings(0))) {
+		if name == "application_name" { // poolers know it
+			continue
+		}
+		if value := c.RuntimeParams[name]; value != "" {
+			calls = append(calls, fmt.Sprintf("set_config('%s', '%s', true)", name, strings.ReplaceAll(value, "'", "''")))
+		}
+		delete(c.RuntimeParams, name)
+	}
+	if c.DefaultQueryExecMode == pgx.QueryExecModeCacheStatement {
+		c.DefaultQueryExecMode = pgx.QueryExecModeExec
+	}
+	return `select ` + strings.Join(calls, ", ")
+}
+
+// isPooled reports whether there is a pooler in between: the session that it gives us is not the one that the server
+// has. One that was told to ignore settings would not give itself away otherwise.
+func isPooled(ctx context.Context, conn *pgx.Conn) (bool, error) {
+	ctx, cancel := bounded(ctx, defaultCallTime)
+	defer cancel()
+	var pid uint32
+	err := conn.QueryRow(ctx, `select pg_backend_pid()`, pgx.QueryExecModeSimpleProtocol).Scan(&pid)
+	return pid != conn.PgConn().PID(), err
+}
+
+// planCacheMode: the statements of an insert find all by primary keys, whatever their parameters. To plan one costs five
+// times as much as to run it, and PostgreSQL would plan some of them each time, because it takes the arrays for long. Citus
+// needs the parameters to find the shard.
+const (
+	planCacheMode = "plan_cache_mode"
+	planAnew      = `set local plan_cache_mode = force_custom_plan`
+)
+
+// pools are the connections, and how transactions begin on them. A connection that was given up stays counted until the
+// database has let go of it; hence twice as many as work at once.
+type pools struct {
+	write, read                           *pgxpool.Pool
+	settings, readSettings, pruneSettings []string
+	distributed                           bool // by Citus
+}
+
+func openPools(ctx context.Context, config *pgxpool.Config, o PostgresOptions) (*pools, error) {
+	found, err := prepare(ctx, config, o.Log)
+	if err != nil {
+		return nil, err
+	}
+	write, read := config.Copy(), config.Copy()
+	write.MaxConns, read.MaxConns = int32(2*o.Writers+2), int32(2*o.Readers)
+	p := &pools{settings: []string{syncCommit}, distributed: found.distributed}
+	if !found.pooled && !found.distributed && write.ConnConfig.RuntimeParams[planCacheMode] == "" {
+		write.ConnConfig.RuntimeParams[planCacheMode] = "force_generic_plan"
+	}
+	if found.pooled {
+		throughPooler(write.ConnConfig)
+		set := throughPooler(read.ConnConfig)
+		p.settings, p.readSettings = append(p.settings, set), []string{`set transaction read only`, set}
+	}
+	if found.forgetfulWorkers {
+		p.settings = append(p.settings, syncWorkers...)
+	}
+	p.pruneSettings = p.settings
+	if found.hypertable { // it leaves out chunks by the values
+		p.pruneSettings = append(slices.Clone(p.settings), planAnew)
+	}
+	if p.write, err = pgxpool.NewWithConfig(ctx, write); err != nil {
+		return nil, unavailable("connect to the database", err)
+	}
+	if p.read, err = pgxpool.NewWithConfig(ctx, read); err != nil {
+		p.write.Close()
+		return nil, unavailable("connect to the database", err)
+	}
+	return p, nil
+}
+
+func (p *pools) close() {
+	p.write.Close()
+	p.read.Close()
+}
+
+// reading runs f such that its statements have their settings.
+func (p *pools) reading(ctx context.Context, f func(context.Context, querier) error) error {
+	if len(p.readSettings) == 0 {
+		return f(ctx, p.read)
+	}
+	return transact(ctx, p.read, p.readSettings, f)
+}
+
+// transact runs f in a transaction that begins with settings, which are statements.
+func transact(ctx context.Context, pool *pgxpool.Pool, settings []string, f func(context.Context, querier) error) error {
+	conn, err := pool.Acquire(ctx)
+	if err != nil {
+		return err
+	}
+	defer conn.Release() // which closes one whose transaction is open
+	return transactOn(ctx, conn.Conn(), settings, f)
+}
+
+func transactOn(ctx context.Context, conn *pgx.Conn, settings []string, f func(context.Context, querier) error) error {
+	b := &pgx.Batch{}
+	for _, sql := range slices.Concat([]string{`begin`}, settings) {
+		b.Queue(sql)
+	}
+	if err := conn.SendBatch(ctx, b).Close(); err != nil {
+		return err
+	}
+	if err := f(ctx, conn); err != nil {
+		if ctx.Err() == nil && !conn.IsClosed() {
+			conn.Exec(ctx, `rollback`) // where that fails, the connection is closed
+		}
+		return err
+	}
+	ended, err := conn.Exec(ctx, `commit`)
+	if err == nil && ended.String() != "COMMIT" {
+		err = fmt.Errorf("commit was answered with %s", ended)
+	}
+	return err
+}
+
+// server is what prepare found.
+type server struct {
+	pooled           bool // by a pooler in between
+	distributed      bool // by Citus
+	hypertable       bool // of TimescaleDB
+	forgetfulWorkers bool // synchronous_commit is off on a worker of Citus
+}
