@@ -330,9 +330,9 @@ func (c *counter) Read(p []byte) (int, error) {
 
 // wrote reports how writing to the store went.
 func (s *Server) wrote(err error) {
-	was, mixed := s.lastWrite.set(err, s.Now())
+	mixed := s.lastWrite.set(err, s.Now())
 	switch {
-	case !mixed || err == nil && !was:
+	case !mixed:
 		s.tellStored(err)
 	case err != nil:
 		s.stored.Report(&health.Fault{Code: "store_partly_unavailable", What: "samples of some devices cannot be stored", Next: s.StoreHint, Err: err})

@@ -2,8 +2,11 @@ package vps
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
+
+	"sunspool/vps/store"
 )
 
 const (
@@ -19,21 +22,21 @@ type lastWrite struct {
 	at        time.Time
 	err       error
 	good, bad time.Time
-	mixed     bool // one succeeded although one had failed just before: it is not the whole store that is away
+	mixed     bool // the last failure was of some devices alone, and others were stored
 }
 
-// set returns whether some writes succeed while others fail, before this one and with it.
-func (w *lastWrite) set(err error, now time.Time) (was, is bool) {
+// set returns whether some writes succeed while others fail. Whether an error may be of some devices alone the store
+// knows: one that is of all, such as a full disk, ends all soon, and some small batches may still fit.
+func (w *lastWrite) set(err error, now time.Time) (mixed bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	was = w.mixed
 	w.err, w.at = err, now
 	if err == nil {
-		w.good, w.mixed = now, lately(w.bad, now)
+		w.good, w.mixed = now, w.mixed && lately(w.bad, now)
 	} else {
-		w.bad, w.mixed = now, w.mixed && lately(w.good, now)
+		w.bad, w.mixed = now, lately(w.good, now) && (errors.Is(err, store.ErrPartly) || errors.Is(err, store.ErrUnfit))
 	}
-	return was, w.mixed
+	return w.mixed
 }
 
 // isMixed reports whether the samples of some devices are stored while those of others are not, as when one machine of a

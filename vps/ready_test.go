@@ -18,11 +18,12 @@ type partlyAway struct {
 	store.Samples
 	away  map[string]bool
 	probe error
+	kind  error
 }
 
 func (s partlyAway) Insert(ctx context.Context, device string, samples []wire.Sample) (int, error) {
 	if s.away[device] {
-		return 0, fmt.Errorf("%w: its machine is away", store.ErrUnavailable)
+		return 0, fmt.Errorf("%w: %w: its machine is away", s.kind, store.ErrUnavailable)
 	}
 	return s.Samples.Insert(ctx, device, samples)
 }
@@ -37,7 +38,7 @@ func (s partlyAway) Check(ctx context.Context) error {
 // A balancer takes away a server that is not ready, and with it the devices that are stored.
 func TestReadyWhileSomeInsertsSucceed(t *testing.T) {
 	now := testNow
-	partly := partlyAway{away: map[string]bool{"inv-2": true}}
+	partly := partlyAway{away: map[string]bool{"inv-2": true}, kind: store.ErrPartly}
 	b := newBench(t, func(s *Server) {
 		s.Now = func() time.Time { return now }
 		partly.Samples = s.Store
@@ -59,8 +60,6 @@ func TestReadyWhileSomeInsertsSucceed(t *testing.T) {
 		}
 	}
 	insert(token1, 200)
-	insert(token2, 503)
-	ready("nothing is known of others after this failure", 503)
 	for range 30 {
 		now = now.Add(time.Second)
 		insert(token1, 200)
@@ -80,7 +79,14 @@ func TestReadyWhileSomeInsertsSucceed(t *testing.T) {
 		ready("all fail, and so does a probe", 503)
 	}
 	now = now.Add(time.Hour)
-	partly.probe = nil
+	partly.probe, partly.kind = nil, store.ErrUnavailable // of all, such as a full disk, where a small batch may fit
+	partly.away = map[string]bool{"inv-2": true}
+	b.Store = partly
+	insert(token1, 200)
+	insert(token2, 503)
+	ready("a failure that is of all", 503)
+	now = now.Add(time.Hour)
+	partly.kind = store.ErrPartly
 	b.Store = partly
 	insert(token2, 503)
 	ready("all fail, though a probe does not", 503)

@@ -78,7 +78,11 @@ func (p *Postgres) within(ctx context.Context, limit time.Duration, what string,
 		}
 		err = f(ctx, open)
 	}
-	return p.explain(ctx, what, open, err)
+	err = p.explain(ctx, what, open, err)
+	if _, answered := errors.AsType[*pgconn.PgError](err); open.distributed && errors.Is(err, ErrUnavailable) && (answered || ctx.Err() != nil) {
+		err = fmt.Errorf("%w: %w", ErrPartly, err) // the coordinator is there, a worker may be not
+	}
+	return err
 }
 
 // read is for statements that change nothing.

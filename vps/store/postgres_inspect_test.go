@@ -204,6 +204,14 @@ func TestTransactionHasOneDeviceWhereCitusIs(t *testing.T) {
 		t.Errorf("%s transactions have several devices", n)
 	}
 	exactlyOnce(t, p, "device-3", houses(noon, time.Second, 0, 40))
+
+	run(t, pg.URL(), `create function away() returns trigger language plpgsql as $$ begin
+		if new.device_id = 'far' then raise exception 'connection to the remote node failed' using errcode = '08006'; end if; return new; end $$`,
+		`create trigger away before insert on samples for each row execute function away()`)
+	if _, err := p.Insert(t.Context(), "far", []wire.Sample{at(noon, 1)}); !errors.Is(err, ErrPartly) || !errors.Is(err, ErrUnavailable) {
+		t.Errorf("a worker is away: %v", err)
+	}
+	insert(t, p, "near", 1, at(noon, 1))
 }
 
 // A database that cannot run a statement is refused at the start by the statement's name, where Citus is.

@@ -21,7 +21,7 @@ const (
 
 	lockSchema  = `select pg_advisory_xact_lock(7305808869229538660)` // any number that nobody else takes
 	savepoint   = `savepoint migration`
-	schemaThere = `select to_regclass('` + schemaTable + `') is not null`
+	schemaThere = `select exists (select from pg_class where relname = '` + schemaTable + `' and pg_table_is_visible(oid))`
 )
 
 // migrateSchema brings the schema up to date. Each migration is a transaction that holds a lock of the whole database
@@ -78,10 +78,6 @@ func schemaVersion(ctx context.Context, conn *pgx.Conn) (version int, err error)
 // migrateOnce does the next migration, in a transaction that holds the lock. The library has a lock of its own, of the
 // session: behind a pooler it must be gone before the transaction ends, after which others may get the session.
 func migrateOnce(ctx context.Context, conn *pgx.Conn, files fs.FS, known int, pooled bool, log *slog.Logger) (err error) {
-	has, err := schemaVersion(ctx, conn)
-	if err != nil || has >= known { // another process was faster
-		return err
-	}
 	defer func() {
 		if err != nil && pooled && !conn.IsClosed() {
 			conn.Exec(ctx, `rollback to savepoint migration`)
@@ -95,6 +91,11 @@ func migrateOnce(ctx context.Context, conn *pgx.Conn, files fs.FS, known int, po
 	if err := m.LoadMigrations(files); err != nil {
 		return err
 	}
+	// Not what was asked before the lock: the library would take a lower number for a wish to go back.
+	has, err := m.GetCurrentVersion(ctx)
+	if err != nil || int(has) >= known { // another process was faster
+		return err
+	}
 	m.OnStart = func(number int32, name, _, _ string) { log.Info("migrating the database", "to", number, "name", name) }
-	return m.MigrateTo(ctx, int32(has+1))
+	return m.MigrateTo(ctx, has+1)
 }

@@ -40,6 +40,9 @@ func Refused(err error) bool {
 	return invalid || errors.Is(err, ErrRefused)
 }
 
+// ErrPartly wraps an ErrUnavailable that may be of some devices alone: that of a cluster, one machine of which may be away.
+var ErrPartly = errors.New("part of the store unavailable")
+
 // ErrClosed is what every method returns after Close: to a client the same as a store that is away.
 var ErrClosed = fmt.Errorf("%w: closed", ErrUnavailable)
 
