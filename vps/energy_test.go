@@ -463,7 +463,7 @@ func TestCostDoesNotDependOnTheDensity(t *testing.T) {
 func TestBadQuestionsAreRefusedWithWhatToAskInstead(t *testing.T) {
 	b := newBench(t)
 	for target, want := range map[string]string{
-		"/v1/energy": "422 missing",
+		"/v1/energy": "422 missing add device_id to the query; GET /v1/devices lists the devices of this token, GET /openapi.yaml every parameter",
 		"/v1/energy?device_id=inv-1&resolution=week":                 "422 bad_resolution",
 		"/v1/energy?device_id=inv-1&compare=tomorrow":                "422 bad_compare",
 		"/v1/energy?device_id=inv-1&from=yesterday":                  "422 datetime_parsing",
@@ -481,9 +481,9 @@ func TestBadQuestionsAreRefusedWithWhatToAskInstead(t *testing.T) {
 		"/v1/capacity/month/2026-13?device_id=inv-1":                 "400 bad_month",
 		"/v1/capacity/month/June?device_id=inv-1":                    "400 bad_month",
 		"/v1/capacity/month/2026-06-01?device_id=inv-1":              "400 bad_month",
-		"/v1/capacity/month/2026-06":                                 "422 missing",
-		"/v1/capacity/month/":                                        "404 ",
-		"/v1/capacity/month/2026-06/x?device_id=inv-1":               "404 ",
+		"/v1/capacity/month/2026-06":                                 "422 missing add device_id to the query; GET /v1/devices lists the devices of this token, GET /openapi.yaml every parameter",
+		"/v1/capacity/month/":                                        "404  GET /openapi.yaml lists every path",
+		"/v1/capacity/month/2026-06/x?device_id=inv-1":               "404  GET /openapi.yaml lists every path",
 		"/v1/continuity?device_id=inv-1&from=2020-01-01":             "422 too_long ask for one year after the other",
 		"/v1/export.csv?device_id=inv-1&resolution=1m":               "422 bad_resolution",
 		"/v1/export.csv?device_id=inv-1&sep=|":                       "422 bad_separator",
