@@ -6,18 +6,27 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgxpool"
 
 	"sunspool/vps/energy"
 )
 
+const (
+	lockAside        = `select coalesce(aside, 0) from devices where device_id = $1 for update`
+	selectAsideKnown = `select hash from set_aside where device_id = $1 and hash = any($2::bytea[])`
+	countAside       = `select count(*) from set_aside where device_id = $1`
+	insertAside      = `insert into set_aside (device_id, number, hash, received_at, code, sample)
+		select d.device_id, new.* from devices d cross join unnest($2::bigint[], $3::bytea[], $4::timestamptz[], $5::text[], $6::text[]) as new
+		where d.device_id = $1`
+	markAside   = `update devices set aside = $2 where device_id = $1`
+	selectAside = `select number, received_at, code, sample from set_aside where device_id = $1 and number > $2 order by number limit $3`
+	deleteAside = `delete from set_aside where device_id = $1 and number <= $2`
+)
+
 func (p *Postgres) SetAside(ctx context.Context, device string, samples []Aside) (added []Aside, err error) {
 	full := false
-	err = p.change(ctx, "set aside", func(ctx context.Context, db querier) error {
-		return pgx.BeginFunc(ctx, db.(*pgxpool.Pool), func(tx pgx.Tx) (err error) {
-			added, full, err = setAside(ctx, tx, device, samples)
-			return err
-		})
+	err = p.change(ctx, "set aside", func(ctx context.Context, db querier) (err error) {
+		added, full, err = setAside(ctx, db, device, samples)
+		return err
 	})
 	if err == nil && full {
 		return nil, fmt.Errorf("device %q: %w", device, ErrAsideFull)
@@ -26,19 +35,16 @@ func (p *Postgres) SetAside(ctx context.Context, device string, samples []Aside)
 }
 
 // setAside numbers and inserts what is not there yet, or nothing if it is too much, under a lock of the device's row.
-func setAside(ctx context.Context, tx pgx.Tx, device string, samples []Aside) (added []Aside, full bool, err error) {
-	if _, err := tx.Exec(ctx, `set local synchronous_commit = on`); err != nil {
-		return nil, false, err
-	}
-	if _, err := tx.Exec(ctx, `insert into devices (device_id, counted) values ($1, $2) on conflict (device_id) do nothing`, device, energy.PackVersion); err != nil {
+func setAside(ctx context.Context, tx querier, device string, samples []Aside) (added []Aside, full bool, err error) {
+	if _, err := tx.Exec(ctx, knowDevice, device, energy.PackVersion); err != nil {
 		return nil, false, err
 	}
 	var last int64
-	if err := tx.QueryRow(ctx, `select coalesce(aside, 0) from devices where device_id = $1 for update`, device).Scan(&last); err != nil {
+	if err := tx.QueryRow(ctx, lockAside, device).Scan(&last); err != nil {
 		return nil, false, err
 	}
 	_, keys := uniqueAside(samples, func(asideKey) bool { return false })
-	rows, err := tx.Query(ctx, `select hash from set_aside where device_id = $1 and hash = any($2::bytea[])`, device, keysAsBytes(keys))
+	rows, err := tx.Query(ctx, selectAsideKnown, device, keysAsBytes(keys))
 	if err != nil {
 		return nil, false, err
 	}
@@ -57,7 +63,7 @@ func setAside(ctx context.Context, tx pgx.Tx, device string, samples []Aside) (a
 		return nil, false, nil
 	}
 	var count int
-	if err := tx.QueryRow(ctx, `select count(*) from set_aside where device_id = $1`, device).Scan(&count); err != nil {
+	if err := tx.QueryRow(ctx, countAside, device).Scan(&count); err != nil {
 		return nil, false, err
 	}
 	if count+len(some) > MaxAside {
@@ -69,16 +75,14 @@ func setAside(ctx context.Context, tx pgx.Tx, device string, samples []Aside) (a
 		some[i].Number = last
 		numbers[i], times[i], codes[i], texts[i] = last, some[i].Received, some[i].Code, string(some[i].JSON)
 	}
-	tag, err := tx.Exec(ctx, `insert into set_aside (device_id, number, hash, received_at, code, sample)
-		select d.device_id, new.* from devices d cross join unnest($2::bigint[], $3::bytea[], $4::timestamptz[], $5::text[], $6::text[]) as new
-		where d.device_id = $1`, device, numbers, keysAsBytes(keys), times, codes, texts)
+	tag, err := tx.Exec(ctx, insertAside, device, numbers, keysAsBytes(keys), times, codes, texts)
 	if err == nil && tag.RowsAffected() != int64(len(some)) {
 		err = fmt.Errorf("set aside: %d of %d rows inserted", tag.RowsAffected(), len(some))
 	}
 	if err != nil {
 		return nil, false, err
 	}
-	_, err = tx.Exec(ctx, `update devices set aside = $2 where device_id = $1`, device, last)
+	_, err = tx.Exec(ctx, markAside, device, last)
 	return some, false, err
 }
 
@@ -92,7 +96,7 @@ func keysAsBytes(keys []asideKey) [][]byte {
 
 func (p *Postgres) Aside(ctx context.Context, device string, after int64, limit int) (all []Aside, err error) {
 	err = p.read(ctx, "what is set aside", func(ctx context.Context, db querier) error {
-		rows, err := db.Query(ctx, `select number, received_at, code, sample from set_aside where device_id = $1 and number > $2 order by number limit $3`,
+		rows, err := db.Query(ctx, selectAside,
 			device, after, limit)
 		if err != nil {
 			return err
@@ -109,7 +113,7 @@ func (p *Postgres) Aside(ctx context.Context, device string, after int64, limit 
 
 func (p *Postgres) DeleteAside(ctx context.Context, device string, to int64) (deleted int64, err error) {
 	err = p.change(ctx, "delete what is set aside", func(ctx context.Context, db querier) error {
-		tag, err := db.Exec(ctx, `delete from set_aside where device_id = $1 and number <= $2`, device, to)
+		tag, err := db.Exec(ctx, deleteAside, device, to)
 		deleted = tag.RowsAffected()
 		return err
 	})

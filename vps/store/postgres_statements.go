@@ -65,6 +65,13 @@ func deviceStatements() []statement {
 		{"samples to count anew", countSamples, []any{device, at, at}},
 		{"mark counting", markCounting, []any{device, 1.0, energy.PackVersion, at}},
 		{"mark counted", markCounted, []any{device, 1.0, energy.PackVersion}},
+		{"lock what is set aside", lockAside, []any{device}},
+		{"known among what is set aside", selectAsideKnown, []any{device, [][]byte{nil}}},
+		{"count what is set aside", countAside, []any{device}},
+		{"set aside", insertAside, []any{device, []int64{1}, [][]byte{nil}, []time.Time{at}, []string{""}, []string{"{}"}}},
+		{"mark what is set aside", markAside, []any{device, int64(1)}},
+		{"what is set aside", selectAside, []any{device, int64(0), 1}},
+		{"delete what is set aside", deleteAside, []any{device, int64(1)}},
 		{"devices", selectDevices, []any{dayLevel, energy.PackVersion}},
 	}
 }
