@@ -58,7 +58,7 @@ func TestImportsPointOneWay(t *testing.T) {
 		}
 		return ""
 	}
-	alone := []string{"sunspool/wire", "sunspool/health", "sunspool/settings", "sunspool/packaging", "sunspool/filelock", "sunspool/edge/registers"}
+	alone := []string{"sunspool/wire", "sunspool/health", "sunspool/settings", "sunspool/packaging", "sunspool/internal/filelock", "sunspool/edge/registers"}
 	both := []string{"sunspool", "sunspool/demo", "sunspool/cli"}
 	for _, p := range packages(t) {
 		for _, imported := range p.Imports {

@@ -11,7 +11,7 @@ import (
 
 	bolterrors "go.etcd.io/bbolt/errors"
 
-	"sunspool/filelock"
+	"sunspool/internal/filelock"
 )
 
 // A spool is more than one file for a moment: while it is made, salvaged or compacted. The lock of the file itself does

@@ -14,8 +14,8 @@ import (
 
 	bolt "go.etcd.io/bbolt"
 
-	"sunspool/filelock"
 	"sunspool/health"
+	"sunspool/internal/filelock"
 	"sunspool/wire"
 )
 

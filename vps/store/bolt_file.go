@@ -14,8 +14,8 @@ import (
 	bolt "go.etcd.io/bbolt"
 	berrors "go.etcd.io/bbolt/errors"
 
-	"sunspool/filelock"
 	"sunspool/health"
+	"sunspool/internal/filelock"
 )
 
 // The meta bucket says what the file is. A new schema has a higher number, and a program refuses what is above its own:
