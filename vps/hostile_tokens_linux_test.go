@@ -144,7 +144,7 @@ func nineteenAgainstOne(t *testing.T, path string, proxied bool, env ...string) 
 		t.Errorf("%d MiB were resident, not below 128", memory)
 	}
 	p.until("all places are free", func() bool {
-		return strings.Contains(p.answer(p.internal, wire.MetricsPath), "sunspool_requests_in_flight 0")
+		return strings.Contains(p.answer(p.internal, wire.MetricsPath), "sunspool_http_requests_in_flight 0")
 	})
 	p.end(syscall.SIGTERM)
 	if said := p.said(); strings.Contains(said, `"level":"ERROR"`) || strings.Contains(said, "panic") {
