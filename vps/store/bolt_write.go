@@ -83,14 +83,14 @@ func (b *Bolt) commit(group []*write) {
 		}
 		return
 	}
+	if err == nil {
+		b.repairs.note(b.pended...) // first: who is told that it is done may write at once
+	}
 	for _, w := range group {
 		if err == nil {
 			b.conflicts.Add(uint64(w.conflicts))
 		}
 		w.done <- cmp.Or(err, w.refused)
-	}
-	if err == nil {
-		b.repairs.note(b.pended...)
 	}
 }
 
