@@ -48,11 +48,12 @@ func TestSignalsDoNotSkipTheSpool(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := newSite(t)
-	silent, err := net.Listen("tcp", s.listen) // a server that takes connections and says nothing, so that the last upload takes its time
+	silent, err := net.Listen("tcp", "127.0.0.1:0") // a server that takes connections and says nothing, so that the last upload takes its time
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer silent.Close()
+	s.listen = silent.Addr().String()
 	_, address := inverter(t, simulator.Options{Home: home})
 	p := s.edge("roof", "t0ken-0123456789abcdef", address, "SPOOL_COMMIT_INTERVAL_S=300", "HEALTH_PATH="+s.healthPath("roof"))
 	h := s.until("at three samples in memory", "roof", func(h edge.Health) bool { return h.RAMOnly >= 3 })
