@@ -95,6 +95,26 @@ func durable(t *testing.T, pg *services.PostgresServer, through func(string) str
 	}
 }
 
+// What the server is told while a transaction is open changes nothing for it.
+func TestTransactionsThatAreOpenStayDurable(t *testing.T) {
+	pg := services.Postgres(t, services.NoFsync)
+	p := openPostgres(t, pg.NewDatabase(t))
+	err := p.change(t.Context(), "reload", func(ctx context.Context, db querier) error {
+		pg.Exec(`alter system set synchronous_commit = off`)
+		pg.Exec(`select pg_reload_conf()`)
+		for range 100 { // sessions are told between statements, not at once
+			var now string
+			if err := db.QueryRow(ctx, `select current_setting('synchronous_commit') from pg_sleep(0.01)`).Scan(&now); err != nil || now == "off" {
+				return fmt.Errorf("it is %q: %v", now, err)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Error(err)
+	}
+}
+
 // Processes that start at once through a pooler migrate once, and leave no lock in the sessions that others get.
 func TestProcessesThatStartAtOnceThroughPgBouncer(t *testing.T) {
 	pg := services.Postgres(t, services.NoFsync)

@@ -23,8 +23,10 @@ func sessionSettings(callTime time.Duration) map[string]string {
 }
 
 // syncCommit makes the commit of a transaction durable before it is answered, whatever server, database, role or pooler
-// have set. Settings of an operator that ask for more, or for a standby, stay.
-const syncCommit = `select set_config('synchronous_commit', 'on', true) where current_setting('synchronous_commit') = 'off'`
+// have set, or set while the transaction is open: hence it is said in each, whatever holds when it begins. Settings of an
+// operator that ask for more, or for a standby, stay.
+const syncCommit = `select set_config('synchronous_commit',
+	case s when 'off' then 'on' else s end, true) from current_setting('synchronous_commit') s`
 
 // syncWorkers has Citus do the same on the worker that commits.
 var syncWorkers = []string{`set local citus.propagate_set_commands = 'local'`, `set local synchronous_commit = on`}
