@@ -13,12 +13,9 @@ import (
 // hurry is what a second signal does; nil ends the process.
 var hurry atomic.Pointer[func()]
 
-// atSecondSignal makes every signal after the first call f in place of ending the process, until release is called: what
-// is in memory only must reach the disk first.
-func atSecondSignal(f func()) (release func()) {
-	hurry.Store(&f)
-	return func() { hurry.Store(nil) }
-}
+// atSecondSignal makes every signal after the first call f in place of ending the process: what is in memory only must
+// reach the disk first, and what has reached it ends with status 0 by itself.
+func atSecondSignal(f func()) { hurry.Store(&f) }
 
 // interruptible ends the context at the first SIGINT or SIGTERM, and the process at the second, see atSecondSignal. A
 // terminal that goes away is no reason to end without tidying up: whoever writes to it gets an error instead of a signal.

@@ -58,8 +58,8 @@ type Config struct {
 	Busy func(most time.Duration) `kong:"-"`
 	// Complete makes a file that is missing an error; else it may come after the start, see awaited.
 	Complete bool `kong:"-"`
-	// AtSecondSignal makes a second signal call f in place of ending the process, until release is called; may be nil.
-	AtSecondSignal func(f func()) (release func()) `kong:"-"`
+	// AtSecondSignal makes a second signal call f in place of ending the process; may be nil.
+	AtSecondSignal func(f func()) `kong:"-"`
 }
 
 const (

@@ -176,7 +176,7 @@ func Run(ctx context.Context, c Config, version string, log *slog.Logger) error 
 		for _, e := range edges {
 			e.Hurry = hurry.Done()
 		}
-		defer c.AtSecondSignal(hurried)()
+		c.AtSecondSignal(hurried)
 	}
 	systemd.Ready()
 	return runAll(ctx, edges)
