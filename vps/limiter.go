@@ -86,22 +86,32 @@ func (l *limiter) Accept() (net.Conn, error) {
 
 // leastUseful returns the connection that a new one may replace, nil when there is none.
 func (l *limiter) leastUseful() *conn {
-	strangers := l.count(func(c *conn) bool { return c.state == unauthenticated })
+	strangers := map[party]int{}
+	for c := range l.open {
+		if c.state == unauthenticated {
+			strangers[c.owner]++
+		}
+	}
 	if len(strangers) > 0 {
-		most := mostOf(strangers, party{})
-		return l.oldest(nil, func(c *conn) bool { return c.state == unauthenticated && c.owner == most })
+		return l.oldestOfMost(strangers, nil, func(c *conn) bool { return c.state == unauthenticated })
 	}
 	return l.oldestIdle(nil)
 }
 
 // oldestIdle returns an idle connection, of the owner that has most of all kinds among those with an idle one.
 func (l *limiter) oldestIdle(except *conn) *conn {
-	with := l.count(func(c *conn) bool { return c.state == idle && c != except })
-	for owner := range with {
-		with[owner] = l.known[owner]
+	return l.oldestOfMost(l.known, except, func(c *conn) bool { return c.state == idle })
+}
+
+// oldestOfMost returns, of the connections in question, one of the owner that has most; of all those the oldest.
+func (l *limiter) oldestOfMost(counts map[party]int, except *conn, which func(*conn) bool) *conn {
+	most := 0
+	for c := range l.open {
+		if c != except && which(c) {
+			most = max(most, counts[c.owner])
+		}
 	}
-	most := mostOf(with, party{})
-	return l.oldest(except, func(c *conn) bool { return c.state == idle && c.owner == most })
+	return l.oldest(except, func(c *conn) bool { return which(c) && counts[c.owner] == most })
 }
 
 // few is how many connections a token may have that no other token's request is worth.
@@ -131,16 +141,6 @@ func (l *limiter) makeRoom(c *conn) {
 	if other != nil {
 		l.evict(other)
 	}
-}
-
-func (l *limiter) count(which func(*conn) bool) map[party]int {
-	n := map[party]int{}
-	for c := range l.open {
-		if which(c) {
-			n[c.owner]++
-		}
-	}
-	return n
 }
 
 // mostOf returns the owner of most; of several, preferred if it is one of them.
