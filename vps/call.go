@@ -26,6 +26,7 @@ type call struct {
 	token   tokenSum
 	slot    *slot  // of Server.places or uploads, until it left it
 	large   *slot  // of Server.large, if it has one
+	bulky   *slot  // of Server.bulky, if it has one
 	cancel  func() // ends what is computed for it
 	unread  bool   // it has a body that was not read to its end
 	status  int    // 0 until answered
@@ -93,7 +94,8 @@ func (c *call) cutOff() {
 func (c *call) leave() {
 	c.slot.leave()
 	c.large.leave()
-	c.slot, c.large = nil, nil
+	c.bulky.leave()
+	c.slot, c.large, c.bulky = nil, nil, nil
 }
 
 func toJSON(v any) []byte {

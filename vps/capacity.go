@@ -5,6 +5,7 @@ import (
 	"math"
 	"time"
 
+	"sunspool/vps/energy"
 	"sunspool/vps/store"
 )
 
@@ -45,8 +46,12 @@ func (s *Server) capacity(c *call) (any, error) {
 	if err := s.weigh(c, 31*24*4); err != nil {
 		return nil, err
 	}
-	quarters, err := s.periods(c, store.Query{Device: device, Resolution: store.Quarter, Zone: zone,
-		From: store.Midnight(month.Year(), month.Month(), 1, zone), To: store.Midnight(month.Year(), month.Month()+1, 1, zone)})
+	var quarters []energy.Period
+	err = s.turn(c, func() (err error) {
+		quarters, err = s.periods(c, store.Query{Device: device, Resolution: store.Quarter, Zone: zone,
+			From: store.Midnight(month.Year(), month.Month(), 1, zone), To: store.Midnight(month.Year(), month.Month()+1, 1, zone)})
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}

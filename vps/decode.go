@@ -68,6 +68,16 @@ var decoders = sync.Pool{New: func() any {
 	return &decoder{json: jsontext.NewDecoder(new(bytes.Buffer)), names: map[string]string{}}
 }}
 
+// put gives d back, without a buffer that was large.
+func (d *decoder) put() {
+	if d.body.Cap() > 2*smallBody {
+		d.body = bytes.Buffer{}
+		d.json.Reset(&d.body)
+	}
+	d.whole, d.batch, d.floats = nil, batch{}, nil
+	decoders.Put(d)
+}
+
 // numberFields are the places in wire.Fields by JSON name.
 var numberFields, requiredFields = func() (map[string]int, uint32) {
 	places, required := map[string]int{}, uint32(0)

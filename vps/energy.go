@@ -175,11 +175,14 @@ func (s *Server) energyTable(c *call, device string, sp span, r store.Resolution
 	sum := newSummary(sp.until(now), n)
 	for i := 0; i < n; i += rowsAtOnce {
 		end := min(i+rowsAtOnce, n)
-		rows, err := s.rows(c, device, span{starts[i], starts[end], sp.zone}, r)
+		err := s.turn(c, func() error {
+			rows, err := s.rows(c, device, span{starts[i], starts[end], sp.zone}, r)
+			sum.add(rows, label)
+			return err
+		})
 		if err != nil {
 			return t, err
 		}
-		sum.add(rows, label)
 	}
 	return sum.table(), nil
 }

@@ -146,17 +146,9 @@ func (e *export) samples() error {
 			return err
 		}
 		n := 0
-		_, err := ask(e.s, e.c, "each", func(ctx context.Context) (struct{}, error) {
-			return struct{}{}, e.s.Store.Each(ctx, e.device, from, e.span.to, func(s wire.Sample) bool {
-				e.times(s.Time)
-				for i := range wire.Fields {
-					e.optional(wire.Fields[i].Get(&s))
-				}
-				e.number(float64(s.Count))
-				from = s.Time.Add(time.Millisecond)
-				n++
-				return n < exportPage
-			})
+		err := e.s.turn(e.c, func() (err error) {
+			from, n, err = e.samplesFrom(from)
+			return err
 		})
 		if err == nil {
 			err = e.flush()
@@ -165,6 +157,24 @@ func (e *export) samples() error {
 			return err
 		}
 	}
+}
+
+// samplesFrom adds the lines of the next samples to the page. It returns from when the one after them is, and how many they are.
+func (e *export) samplesFrom(from time.Time) (next time.Time, n int, err error) {
+	next = from
+	_, err = ask(e.s, e.c, "each", func(ctx context.Context) (struct{}, error) {
+		return struct{}{}, e.s.Store.Each(ctx, e.device, from, e.span.to, func(s wire.Sample) bool {
+			e.times(s.Time)
+			for i := range wire.Fields {
+				e.optional(wire.Fields[i].Get(&s))
+			}
+			e.number(float64(s.Count))
+			next = s.Time.Add(time.Millisecond)
+			n++
+			return n < exportPage
+		})
+	})
+	return next, n, err
 }
 
 // exportCells are the columns of a period beside its times, energies and counters.
@@ -206,10 +216,13 @@ func (e *export) periods() error {
 			return err
 		}
 		to := minTime(store.Midnight(from.Year(), from.Month(), from.Day()+exportResolutions[e.resolution], from.Location()), e.span.to)
-		rows, err := e.s.rows(e.c, e.device, span{from, to, e.span.zone}, e.resolution)
-		for i := range rows {
-			e.period(&rows[i], now)
-		}
+		err := e.s.turn(e.c, func() error {
+			rows, err := e.s.rows(e.c, e.device, span{from, to, e.span.zone}, e.resolution)
+			for i := range rows {
+				e.period(&rows[i], now)
+			}
+			return err
+		})
 		if err == nil {
 			err = e.flush()
 		}

@@ -1,18 +1,14 @@
 package vps
 
 import (
-	"bytes"
 	"cmp"
-	"compress/gzip"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"math"
 	"net/http"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"sunspool/health"
@@ -52,17 +48,8 @@ func (s *Server) withUpload(h handler) http.Handler {
 // ingest stores the samples of one request. It answers 200 only when they are durable.
 func (s *Server) ingest(c *call) (any, error) {
 	d := decoders.Get().(*decoder)
-	defer decoders.Put(d)
-	c.readUntil(bodyLimit)
-	c.slot.mayEnd(func() { c.readUntil(0) }) // a slow body, for another caller's
-	if err := s.readBody(c, &d.body); err != nil {
-		if c.slot.wasEnded() {
-			return nil, errBusy
-		}
-		return nil, err
-	}
-	c.slot.mayEnd(nil)
-	b, err := d.decode(c.caller.device, s.Now(), s.MaxSamples)
+	defer d.put()
+	b, err := s.receive(c, d)
 	if err != nil {
 		return nil, err
 	}
@@ -267,65 +254,6 @@ func prefersLenient(r *http.Request) bool {
 		}
 	}
 	return false
-}
-
-// readBody reads the request's body into to, never more than the limit: of what comes over the wire, and of what it
-// unpacks to.
-func (s *Server) readBody(c *call, to *bytes.Buffer) error {
-	to.Reset()
-	switch length := c.r.Header.Get("Content-Length"); {
-	case strings.Trim(length, "0123456789") != "":
-		return errBadLength
-	case c.r.ContentLength > s.MaxBytes:
-		return errTooLarge
-	}
-	var body io.Reader = http.MaxBytesReader(c.ResponseWriter, c.r.Body, s.MaxBytes)
-	counted := &counter{Reader: body}
-	defer func() { c.in = counted.n }()
-	body = counted
-
-	switch strings.ToLower(c.r.Header.Get("Content-Encoding")) {
-	case "", "identity":
-	case "gzip", "x-gzip":
-		z := inflaters.Get().(*gzip.Reader)
-		defer inflaters.Put(z)
-		if err := z.Reset(body); err != nil {
-			return bodyError(err)
-		}
-		body = z
-	default:
-		return errEncoding
-	}
-	n, err := to.ReadFrom(io.LimitReader(body, s.MaxBytes+1))
-	switch {
-	case err != nil:
-		return bodyError(err)
-	case n > s.MaxBytes:
-		return errTooLarge
-	}
-	c.unread = false
-	return nil
-}
-
-var inflaters = sync.Pool{New: func() any { return new(gzip.Reader) }}
-
-func bodyError(err error) error {
-	if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
-		return errTooLarge
-	}
-	return errBadBody
-}
-
-// counter counts the bytes that went through it.
-type counter struct {
-	io.Reader
-	n int64
-}
-
-func (c *counter) Read(p []byte) (int, error) {
-	n, err := c.Reader.Read(p)
-	c.n += int64(n)
-	return n, err
 }
 
 // wrote reports how writing to the store went.

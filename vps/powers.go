@@ -152,30 +152,41 @@ func (s *Server) powers(c *call, device string, query url.Values) (any, error) {
 	gaps := gapFinder{end: sp.until(now).to, gaps: []gap{}}
 	for i := 0; i < n; i += rowsAtOnce {
 		part := starts[i : min(i+rowsAtOnce, n)+1]
-		found, err := s.periods(c, store.Query{Device: device, From: part[0], To: part[len(part)-1], Resolution: resolution, Zone: sp.zone})
+		err := s.turn(c, func() error {
+			found, err := s.periods(c, store.Query{Device: device, From: part[0], To: part[len(part)-1], Resolution: resolution, Zone: sp.zone})
+			if err != nil {
+				return err
+			}
+			if last := len(found) - 1; last >= 0 {
+				answer.PartialLast = found[last].End.After(now)
+			}
+			periods := consecutive(part, found)
+			answer.add(names, periods, now)
+			gaps.add(periods)
+			return nil
+		})
 		if err != nil {
 			return nil, err
 		}
-		if last := len(found) - 1; last >= 0 {
-			answer.PartialLast = found[last].End.After(now)
-		}
-		periods := consecutive(part, found)
-		for _, name := range names {
-			for i := range periods {
-				v := unknown
-				if periods[i].HasData() || strings.HasSuffix(name, "coverage") {
-					v = powers[name](&periods[i], now)
-				}
-				answer.Columns[name] = append(answer.Columns[name], v)
-			}
-		}
-		gaps.add(periods)
 	}
 	answer.Gaps = gaps.all()
 	if err := s.explain(c, device, answer.Gaps); err != nil {
 		return nil, err
 	}
 	return answer, nil
+}
+
+// add appends the values of further periods.
+func (a *powersAnswer) add(names []string, periods []energy.Period, now time.Time) {
+	for _, name := range names {
+		for i := range periods {
+			v := unknown
+			if periods[i].HasData() || strings.HasSuffix(name, "coverage") {
+				v = powers[name](&periods[i], now)
+			}
+			a.Columns[name] = append(a.Columns[name], v)
+		}
+	}
 }
 
 // isFlow reports whether a column is computed from several measurements.
@@ -267,12 +278,15 @@ func (s *Server) rawPowers(c *call, device string, sp span, names []string) (any
 		return nil, err
 	}
 	var samples []wire.Sample
-	_, err := ask(s, c, "each", func(ctx context.Context) (struct{}, error) {
-		return struct{}{}, s.Store.Each(ctx, device, sp.from, sp.to, func(sample wire.Sample) bool {
-			sample.Values = nil
-			samples = append(samples, sample)
-			return len(samples) <= maxPoints
+	err := s.turn(c, func() error {
+		_, err := ask(s, c, "each", func(ctx context.Context) (struct{}, error) {
+			return struct{}{}, s.Store.Each(ctx, device, sp.from, sp.to, func(sample wire.Sample) bool {
+				sample.Values = nil
+				samples = append(samples, sample)
+				return len(samples) <= maxPoints
+			})
 		})
+		return err
 	})
 	if err != nil {
 		return nil, err

@@ -20,7 +20,7 @@ const (
 )
 
 // slots are for what only so many requests may do at once. Tokens share them: none has more than each, and one that
-// becomes free goes to the token that waits and has least. A token that waits while others have more gets a slot of the one
+// becomes free goes to the token that waits and has least, and of several to that which was served longest ago. A token that waits while others have more gets a slot of the one
 // that has most, if what it is used for can be ended.
 type slots struct {
 	most, each int
@@ -30,6 +30,8 @@ type slots struct {
 	mu      sync.Mutex
 	held    []*slot // the oldest first
 	waiting []*waiter
+	granted uint64              // how many were given to one that waited
+	last    map[tokenSum]uint64 // the number of the one that a token got last, of those that hold or wait for any
 }
 
 // slot is one of them, until leave. A nil one is none.
@@ -49,7 +51,7 @@ type waiter struct {
 }
 
 func newSlots(most, each, queue int) *slots {
-	return &slots{most: max(1, most), each: max(1, each), queue: queue, patience: slotPatience}
+	return &slots{most: max(1, most), each: max(1, each), queue: queue, patience: slotPatience, last: map[tokenSum]uint64{}}
 }
 
 // take returns a slot for owner, nil if there was none for so long.
@@ -110,6 +112,7 @@ func (l *slot) leave() {
 	if i := slices.Index(p.held, l); i >= 0 {
 		p.held = slices.Delete(p.held, i, i+1)
 		p.grant()
+		p.tidy(l.owner)
 	}
 }
 
@@ -147,13 +150,14 @@ func (p *slots) taken() int {
 	return len(p.held)
 }
 
-// grant gives what is free to those that wait and have least, the first of them first.
+// grant gives what is free to those that wait and have least.
 func (p *slots) grant() {
 	for len(p.held) < p.most {
-		next, least := -1, p.each
+		next, least, last := -1, p.each, uint64(0)
 		for i, w := range p.waiting {
-			if n := p.heldBy(w.owner); n < least {
-				next, least = i, n
+			n, served := p.heldBy(w.owner), p.last[w.owner]
+			if n < least || n == least && next >= 0 && served < last {
+				next, least, last = i, n, served
 			}
 		}
 		if next < 0 {
@@ -161,7 +165,16 @@ func (p *slots) grant() {
 		}
 		w := p.waiting[next]
 		p.waiting = slices.Delete(p.waiting, next, next+1)
+		p.granted++
+		p.last[w.owner] = p.granted
 		w.granted <- p.hold(w.owner)
+	}
+}
+
+// tidy forgets when a token was served that holds and waits for nothing more.
+func (p *slots) tidy(owner tokenSum) {
+	if p.heldBy(owner) == 0 && p.waitingOf(owner) == 0 {
+		delete(p.last, owner)
 	}
 }
 
@@ -224,5 +237,6 @@ func (p *slots) waitingOf(owner tokenSum) (n int) {
 func (p *slots) forget(w *waiter) {
 	if i := slices.Index(p.waiting, w); i >= 0 {
 		p.waiting = slices.Delete(p.waiting, i, i+1)
+		p.tidy(w.owner)
 	}
 }

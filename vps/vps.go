@@ -17,6 +17,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"runtime"
 	"sync"
 	"time"
 
@@ -60,6 +61,8 @@ type Server struct {
 	uploads  *slots
 	exports  *slots // which may take long, and are not among places
 	large    *slots // of reads whose answers are megabytes
+	bulky    *slots // of uploads that are more than smallBody
+	turns    *slots // of what takes a processor for long
 	failures failures
 	notes    notes
 	zones    zones
@@ -97,6 +100,11 @@ func (s *Server) init() {
 		s.places = newSlots(s.MaxAtOnce, s.MaxAtOnce/4, s.MaxAtOnce)
 		s.uploads = newSlots(s.MaxAtOnce, s.MaxAtOnce/4, s.MaxAtOnce/4)
 		s.large = newSlots(maxLarge, 1, s.MaxAtOnce/4)
+		s.large.patience = largePatience
+		s.bulky = newSlots(s.MaxAtOnce/4, s.MaxAtOnce/16, s.MaxAtOnce/4)
+		processors := max(1, runtime.GOMAXPROCS(0)/2)
+		s.turns = newSlots(processors, processors, s.MaxAtOnce)
+		s.turns.patience = largePatience
 		s.exports = newSlots(s.MaxAtOnce, s.MaxAtOnce/16, 1)
 		if s.Chain == nil {
 			s.Chain = health.New(s.Now, s.Log)
@@ -248,6 +256,12 @@ func (s *Server) inPlace(c *call, who caller, h handler) (any, error) {
 	whole := c.r
 	c.r = whole.WithContext(ctx)
 	answer, err := h(c)
+	if err == nil && c.large != nil {
+		err = s.turn(c, func() error {
+			answer = asJSON(toJSON(answer))
+			return nil
+		})
+	}
 	if refused, ok := errors.AsType[*refusal](context.Cause(ctx)); ok && err != nil {
 		err = refused
 	}
@@ -268,7 +282,9 @@ func (s *Server) ready(c *call) (any, error) {
 // many rows at a time.
 const (
 	rowsAtOnce = 300
-	maxLarge   = 3
+	maxLarge   = 4
+
+	largePatience = 10 * time.Second // an answer that waits takes nothing but a place
 )
 
 // weigh waits until an answer of so many rows may be computed. Until it is written no more than maxLarge others are.
@@ -276,16 +292,33 @@ func (s *Server) weigh(c *call, rows int) error {
 	if rows <= rowsAtOnce || c.large != nil {
 		return nil
 	}
-	began := s.Now()
-	c.large = s.large.take(c.r.Context(), c.token)
-	if !c.asked.IsZero() {
-		c.asked = c.asked.Add(s.Now().Sub(began)) // the store was not asked meanwhile
-	}
-	if c.large == nil {
+	if c.large = s.wait(c, s.large); c.large == nil {
 		return cmp.Or(context.Cause(c.r.Context()), error(errBusy))
 	}
 	c.large.mayEnd(c.cancel)
 	return nil
+}
+
+// turn calls f, which takes a processor for long, when it is the turn of c's token. Half of the processors are left to what is
+// short: that would otherwise wait for all that is long, a slice of time for each.
+func (s *Server) turn(c *call, f func() error) error {
+	turn := s.wait(c, s.turns)
+	if turn == nil {
+		return cmp.Or(context.Cause(c.r.Context()), error(errBusy))
+	}
+	defer turn.leave()
+	return f()
+}
+
+// wait takes one of the slots. The time that this takes is not the store's.
+func (s *Server) wait(c *call, of *slots) *slot {
+	began := s.Now()
+	defer func() {
+		if !c.asked.IsZero() {
+			c.asked = c.asked.Add(s.Now().Sub(began))
+		}
+	}()
+	return of.take(c.r.Context(), c.token)
 }
 
 var statusOK = map[string]string{"status": "ok"}
