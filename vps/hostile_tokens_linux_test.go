@@ -96,14 +96,9 @@ func nineteenAgainstOne(t *testing.T, path string, proxied bool, env ...string) 
 	if took, limit := good.quantile(.99), max(200*time.Millisecond, 20*alone.quantile(.99)); took >= limit || len(good.took) < 20 {
 		t.Errorf("of %d requests of the good client 99 %% took up to %v, not below %v", len(good.took), took, limit)
 	}
-	// The pages of the file that the store has mapped are the system's, which takes them when it needs them.
-	var file int
-	if at := strings.Index(p.proc("status"), "RssFile:"); at >= 0 {
-		fmt.Sscan(p.proc("status")[at+len("RssFile:"):], &file)
-	}
 	memory := p.mostMemory()
-	t.Logf("resident memory: at most %d MiB, of them %d MiB of files", memory, file>>10)
-	if memory -= file >> 10; memory >= 128 {
+	t.Logf("resident memory: at most %d MiB", memory)
+	if memory >= 128 {
 		t.Errorf("%d MiB were resident, not below 128", memory)
 	}
 	p.until("all places are free", func() bool {
@@ -139,4 +134,3 @@ func fillForHostile(t *testing.T, base string, transport *http.Transport) {
 	}
 	client.CloseIdleConnections()
 }
-

@@ -47,6 +47,9 @@ type Bolt struct {
 	recounting sync.Mutex
 	recounted  string // the devices before this one are counted by today's rules
 
+	opened  time.Time
+	slimmed atomic.Int64 // how long after opened slim looked last
+
 	repairs *repairs
 	mending sync.WaitGroup // of the repairs
 
@@ -69,6 +72,7 @@ func OpenBolt(path string) (*Bolt, error) {
 	}
 	b := &Bolt{
 		path: path, db: db, writes: make(chan *write), closing: make(chan struct{}), done: make(chan struct{}), repairs: newRepairs(),
+		opened: time.Now(),
 	}
 	go b.writer()
 	b.mending.Go(func() { b.repairs.run(b.closing, b.repair) })
@@ -282,7 +286,23 @@ func (b *Bolt) view(ctx context.Context, read func(*bolt.Tx) error) (err error) 
 		return unavailable("read "+b.path, err)
 	}
 	defer tx.Rollback()
+	defer b.slim(tx)
 	return read(tx)
+}
+
+// What is mapped of the file counts as memory of this process, although the system has it in memory for all and takes it when
+// it needs it. An operator who watches or limits the memory sees no more of it than this.
+const (
+	mostMapped = 40 << 20
+	slimEvery  = 50 * time.Millisecond
+)
+
+// slim lets go of what is mapped, if that is much. tx keeps the mapping where it is.
+func (b *Bolt) slim(tx *bolt.Tx) {
+	now, last := time.Since(b.opened), b.slimmed.Load()
+	if now-time.Duration(last) >= slimEvery && b.slimmed.CompareAndSwap(last, int64(now)) && mapped() > mostMapped {
+		unmap(tx)
+	}
 }
 
 func unavailable(what string, err error) error {

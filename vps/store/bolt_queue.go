@@ -1,6 +1,7 @@
 package store
 
 import (
+	"context"
 	"slices"
 
 	bolt "go.etcd.io/bbolt"
@@ -29,6 +30,7 @@ func (b *Bolt) writer() {
 			return
 		default:
 			b.commit(b.group(first))
+			_ = b.view(context.Background(), func(*bolt.Tx) error { return nil }) // it has read much, too
 		}
 	}
 }

@@ -1,8 +1,10 @@
 package store
 
 import (
+	"fmt"
 	"os"
 
+	bolt "go.etcd.io/bbolt"
 	"golang.org/x/sys/unix"
 )
 
@@ -15,4 +17,17 @@ func dropPageCache(path string) {
 	}
 	defer f.Close()
 	_ = unix.Fadvise(int(f.Fd()), 0, 0, unix.FADV_DONTNEED)
+}
+
+// unmap lets go of the pages of the file that are mapped. They stay in the page cache, and a read maps them again.
+func unmap(tx *bolt.Tx) {
+	_, _, _ = unix.Syscall(unix.SYS_MADVISE, tx.DB().Info().Data, uintptr(tx.Size()), unix.MADV_DONTNEED)
+}
+
+// mapped returns how many bytes of files are mapped into this process and in memory.
+func mapped() int64 {
+	var size, resident, files int64
+	text, _ := os.ReadFile("/proc/self/statm")
+	_, _ = fmt.Sscan(string(text), &size, &resident, &files)
+	return files * int64(os.Getpagesize())
 }
