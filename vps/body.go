@@ -69,7 +69,7 @@ func (s *Server) readBody(c *call, to *bytes.Buffer) error {
 		if err := s.admitBulky(c); err != nil {
 			return err
 		}
-		to.Grow(int(s.MaxBytes) - to.Len() + 2*bytes.MinRead) // once: to double it time and again takes three times as much
+		enlarge(to, int(s.MaxBytes)+2*bytes.MinRead)
 		_, err = to.ReadFrom(io.LimitReader(body, s.MaxBytes+1-int64(to.Len())))
 	}
 	switch {
@@ -80,6 +80,20 @@ func (s *Server) readBody(c *call, to *bytes.Buffer) error {
 	}
 	c.unread = false
 	return nil
+}
+
+// bulkyBodies are buffers, *bytes.Buffer, of bodies that were more than smallBody.
+var bulkyBodies sync.Pool
+
+// enlarge gives b room for that many bytes, at once: to double it time and again takes three times as much.
+func enlarge(b *bytes.Buffer, room int) {
+	large, _ := bulkyBodies.Get().(*bytes.Buffer)
+	if large == nil || large.Cap() < room {
+		large = bytes.NewBuffer(make([]byte, 0, room))
+	}
+	large.Reset()
+	large.Write(b.Bytes())
+	*b = *large
 }
 
 // admitBulky waits until c may go on with a body that is more than smallBody.

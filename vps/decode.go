@@ -66,11 +66,12 @@ var decoders = sync.Pool{New: func() any {
 	return &decoder{json: jsontext.NewDecoder(new(bytes.Buffer)), names: map[string]string{}}
 }}
 
-// put gives d back, without a buffer that was large.
+// put gives d back, and a buffer that is large for itself.
 func (d *decoder) put() {
 	if d.body.Cap() > 2*smallBody {
+		d.json.Reset(new(bytes.Buffer))
+		bulkyBodies.Put(new(d.body))
 		d.body = bytes.Buffer{}
-		d.json.Reset(&d.body)
 	}
 	d.whole, d.batch, d.floats = nil, batch{}, nil
 	decoders.Put(d)

@@ -164,14 +164,11 @@ func minTime(a, b time.Time) time.Time {
 
 // energyTable returns the energies of the periods of sp, which are computed some at once.
 func (s *Server) energyTable(c *call, device string, sp span, r store.Resolution, label string, now time.Time) (t energyTable, err error) {
-	starts, err := sp.starts(r, maxEnergyRows)
+	starts, err := s.weighed(c, sp, r, maxEnergyRows)
 	if err != nil {
 		return t, err
 	}
 	n := max(0, len(starts)-1)
-	if err := s.weigh(c, n); err != nil {
-		return t, err
-	}
 	sum := newSummary(sp.until(now), n)
 	for i := 0; i < n; i += rowsAtOnce {
 		end := min(i+rowsAtOnce, n)

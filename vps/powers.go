@@ -125,14 +125,11 @@ func (s *Server) powers(c *call, device string, query url.Values) (any, error) {
 	if resolution == store.Minute && sp.to.Sub(sp.from) > maxMinutes {
 		return nil, tooLong("at most 48 hours", store.FiveMinutes)
 	}
-	starts, err := sp.starts(resolution, maxPoints)
+	starts, err := s.weighed(c, sp, resolution, maxPoints)
 	if err != nil {
 		return nil, err
 	}
 	n := max(0, len(starts)-1)
-	if err := s.weigh(c, n); err != nil {
-		return nil, err
-	}
 
 	now := s.Now()
 	answer := newPowers(device, sp, string(resolution), n)

@@ -87,7 +87,7 @@ func (sp span) starts(r store.Resolution, most int) ([]time.Time, error) {
 	if sp.atLeast(r) > int64(most) {
 		return nil, tooMany(sp, r, most)
 	}
-	var all []time.Time
+	all := make([]time.Time, 0, sp.atLeast(r)+2)
 	for t := sp.from; t.Before(sp.to); {
 		all = append(all, t)
 		_, t = r.Period(t, sp.zone)
@@ -96,6 +96,16 @@ func (sp span) starts(r store.Resolution, most int) ([]time.Time, error) {
 		return nil, tooMany(sp, r, most)
 	}
 	return append(all, sp.to), nil
+}
+
+// weighed returns the starts of sp when so many rows may be computed for c.
+func (s *Server) weighed(c *call, sp span, r store.Resolution, most int) ([]time.Time, error) {
+	if n := sp.atLeast(r); n <= int64(most) {
+		if err := s.weigh(c, int(n)); err != nil {
+			return nil, err
+		}
+	}
+	return sp.starts(r, most)
 }
 
 // atLeast is how many periods of a resolution sp has at least. Go's durations end at 292 years, hence seconds.
