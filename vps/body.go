@@ -3,6 +3,7 @@ package vps
 import (
 	"bytes"
 	"compress/gzip"
+	"context"
 	"errors"
 	"io"
 	"net/http"
@@ -98,12 +99,16 @@ func enlarge(b *bytes.Buffer, room int) {
 
 // admitBulky waits until c may go on with a body that is more than smallBody.
 func (s *Server) admitBulky(c *call) error {
-	c.readUntil(bodyLimit + slotPatience)
-	if c.bulky = s.bulky.take(c.r.Context(), c.token); c.bulky == nil {
+	ctx, cancel := context.WithCancel(c.r.Context())
+	defer cancel()
+	slow := func() { c.readUntil(0) }
+	c.slot.mayEnd(cancel)
+	if c.bulky = s.bulky.take(ctx, c.token); c.bulky == nil {
 		return errBusy
 	}
 	c.readUntil(bodyLimit)
-	c.bulky.mayEnd(func() { c.readUntil(0) })
+	c.slot.mayEnd(slow)
+	c.bulky.mayEnd(slow)
 	return nil
 }
 

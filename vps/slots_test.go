@@ -88,6 +88,36 @@ func TestSlotGoesToTheTokenThatHasLeast(t *testing.T) {
 	})
 }
 
+// Of tokens that have as many, the one that was served longest ago is next, however many requests of another wait.
+func TestSlotsGoRoundTheTokens(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newSlots(1, 1, 8)
+		first := p.take(t.Context(), sum("a"))
+		order := make(chan string, 8)
+		for _, name := range []string{"a", "a", "a", "b", "b", "c"} {
+			go func() {
+				l := p.take(t.Context(), sum(name))
+				order <- name
+				time.Sleep(time.Millisecond)
+				l.leave()
+			}()
+			synctest.Wait()
+		}
+		first.leave()
+		time.Sleep(time.Second)
+		got := ""
+		for range 6 {
+			got += <-order
+		}
+		if got != "abcaba" && got != "abcbaa" {
+			t.Errorf("they were served as %s", got)
+		}
+		if len(p.last) > 0 {
+			t.Errorf("%d tokens are remembered", len(p.last))
+		}
+	})
+}
+
 // One that waits gets a slot of the token that has most as soon as that can be ended, one of a token that has as little as
 // itself only when that has taken long, and none that cannot be ended.
 func TestTokenThatHasMostMakesRoom(t *testing.T) {
@@ -144,6 +174,52 @@ func TestLargeReadsLeaveRoomForSmallOnes(t *testing.T) {
 	if b.large.taken() != b.large.most-1 || b.places.taken() != 0 {
 		t.Errorf("%d and %d are taken afterwards", b.large.taken(), b.places.taken())
 	}
+}
+
+// Few bodies that are large are in memory at a time; one that waits for its turn leaves its place to whoever has less.
+func TestLargeUploadsLeaveRoomForSmallOnes(t *testing.T) {
+	b := newBench(t, func(s *Server) { s.MaxAtOnce = 8 })
+	batch := func(n int, device string) string {
+		all := make([]wire.Sample, n)
+		for i := range all {
+			all[i] = sample(time.Duration(i) * time.Second)
+			all[i].DeviceID = device
+		}
+		return string(toJSON(wire.Batch{Samples: all}))
+	}
+	large, small := batch(500, "inv-1"), batch(5, "inv-2")
+	if len(large) <= smallBody {
+		t.Fatalf("%d bytes are not large", len(large))
+	}
+	if w := b.post(token1, large); w.Code != 200 || b.bulky.taken() != 0 {
+		t.Fatalf("%d %s, %d are taken", w.Code, w.Body, b.bulky.taken())
+	}
+	b.bulky.patience = time.Hour
+	others := take(b.bulky, "others", b.bulky.most)
+	answers := make(chan *httptest.ResponseRecorder, 2)
+	for range 2 {
+		go func() { answers <- b.post(token1, large) }()
+	}
+	for b.uploads.taken() < 2 || !waits(b.bulky) {
+		time.Sleep(time.Millisecond)
+	}
+	take(b.uploads, "others", 6)
+	if w := b.post(token2, small); w.Code != 200 {
+		t.Errorf("a small one: %d %s", w.Code, w.Body)
+	}
+	if w := <-answers; w.Code != 503 || w.Header().Get("Retry-After") != "1" {
+		t.Errorf("the one that made room: %d %s", w.Code, w.Body)
+	}
+	others[0].leave()
+	if w := <-answers; w.Code != 200 {
+		t.Errorf("the other one, with room: %d %s", w.Code, w.Body)
+	}
+}
+
+func waits(p *slots) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.waiting) > 0
 }
 
 // hanging is a store in which reads take until their context ends.

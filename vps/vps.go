@@ -102,6 +102,7 @@ func (s *Server) init() {
 		s.large = newSlots(maxLarge, 1, s.MaxAtOnce/4)
 		s.large.patience = largePatience
 		s.bulky = newSlots(s.MaxAtOnce/4, s.MaxAtOnce/16, s.MaxAtOnce/4)
+		s.bulky.patience = largePatience
 		processors := max(1, runtime.GOMAXPROCS(0)/2)
 		s.turns = newSlots(processors, processors, s.MaxAtOnce)
 		s.turns.patience = largePatience
@@ -284,7 +285,7 @@ const (
 	rowsAtOnce = 300
 	maxLarge   = 4
 
-	largePatience = 10 * time.Second // an answer that waits takes nothing but a place
+	largePatience = 10 * time.Second // what waits takes nothing but a place, and leaves that to who needs it
 )
 
 // weigh waits until an answer of so many rows may be computed. Until it is written no more than maxLarge others are.
