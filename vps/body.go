@@ -31,7 +31,7 @@ func (s *Server) receive(c *call, d *decoder) (b batch, err error) {
 		return err
 	}
 	if c.bulky != nil {
-		err = s.turn(c, decode)
+		err = s.turn(c, s.decoding, decode)
 	} else {
 		err = decode()
 	}

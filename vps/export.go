@@ -146,7 +146,7 @@ func (e *export) samples() error {
 			return err
 		}
 		n := 0
-		err := e.s.turn(e.c, func() (err error) {
+		err := e.s.turn(e.c, e.s.reading, func() (err error) {
 			from, n, err = e.samplesFrom(from)
 			return err
 		})
@@ -216,7 +216,7 @@ func (e *export) periods() error {
 			return err
 		}
 		to := minTime(store.Midnight(from.Year(), from.Month(), from.Day()+exportResolutions[e.resolution], from.Location()), e.span.to)
-		err := e.s.turn(e.c, func() error {
+		err := e.s.turn(e.c, e.s.reading, func() error {
 			rows, err := e.s.rows(e.c, e.device, span{from, to, e.span.zone}, e.resolution)
 			for i := range rows {
 				e.period(&rows[i], now)

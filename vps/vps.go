@@ -62,7 +62,8 @@ type Server struct {
 	exports  *slots // which may take long, and are not among places
 	large    *slots // of reads whose answers are megabytes
 	bulky    *slots // of uploads that are more than smallBody
-	turns    *slots // of what takes a processor for long
+	reading  *slots // of parts of long reads, while a processor is busy with them
+	decoding *slots // of large uploads, likewise; no reader stops them
 	failures failures
 	notes    notes
 	zones    zones
@@ -104,8 +105,8 @@ func (s *Server) init() {
 		s.bulky = newSlots(s.MaxAtOnce/4, s.MaxAtOnce/16, s.MaxAtOnce/4)
 		s.bulky.patience = largePatience
 		processors := max(1, runtime.GOMAXPROCS(0)/2)
-		s.turns = newSlots(processors, processors, s.MaxAtOnce)
-		s.turns.patience = largePatience
+		s.reading, s.decoding = newSlots(processors, processors, s.MaxAtOnce), newSlots(processors, processors, s.MaxAtOnce)
+		s.reading.patience, s.decoding.patience = largePatience, largePatience
 		s.exports = newSlots(s.MaxAtOnce, s.MaxAtOnce/16, 1)
 		if s.Chain == nil {
 			s.Chain = health.New(s.Now, s.Log)
@@ -258,7 +259,7 @@ func (s *Server) inPlace(c *call, who caller, h handler) (any, error) {
 	c.r = whole.WithContext(ctx)
 	answer, err := h(c)
 	if err == nil && c.large != nil {
-		err = s.turn(c, func() error {
+		err = s.turn(c, s.reading, func() error {
 			answer = asJSON(toJSON(answer))
 			return nil
 		})
@@ -300,10 +301,10 @@ func (s *Server) weigh(c *call, rows int) error {
 	return nil
 }
 
-// turn calls f, which takes a processor for long, when it is the turn of c's token. Half of the processors are left to what is
-// short: that would otherwise wait for all that is long, a slice of time for each.
-func (s *Server) turn(c *call, f func() error) error {
-	turn := s.wait(c, s.turns)
+// turn calls f, which takes a processor for long, when it is the turn of c's token. That is few at a time: what is short would
+// otherwise wait for all that is long, a slice of time for each.
+func (s *Server) turn(c *call, of *slots, f func() error) error {
+	turn := s.wait(c, of)
 	if turn == nil {
 		return cmp.Or(context.Cause(c.r.Context()), error(errBusy))
 	}
