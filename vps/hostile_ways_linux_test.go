@@ -152,7 +152,7 @@ func (e *enemy) stall() { sleep(e.ctx, 10*time.Second) }
 // upload sends a batch.
 func (e *enemy) upload(n int, apart time.Duration, headers ...string) {
 	b := wire.Batch{}
-	start := time.Now().Add(-time.Duration(e.rand.IntN(1000)) * time.Hour)
+	start := time.Now().Add(-time.Duration(20+e.rand.IntN(1000)) * time.Hour)
 	for i := range n {
 		b.Samples = append(b.Samples, wire.Sample{DeviceID: e.device, Time: start.Add(time.Duration(i) * apart), PVPowerW: 1, Count: 1})
 	}

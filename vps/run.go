@@ -107,6 +107,7 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger) (err error) {
 		g.Go(func() error { retain(ctx, samples, time.Duration(days)*24*time.Hour, log); return nil })
 	}
 	g.Go(func() error { recount(ctx, samples, log); return nil })
+	g.Go(func() error { spareMemory(ctx); return nil })
 	g.Go(func() error { reload(ctx, cfg, tokens, cert, log); return nil })
 	if others != nil {
 		g.Go(func() error { s.Listen(ctx); return nil })

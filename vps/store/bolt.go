@@ -293,8 +293,8 @@ func (b *Bolt) view(ctx context.Context, read func(*bolt.Tx) error) (err error) 
 // What is mapped of the file counts as memory of this process, although the system has it in memory for all and takes it when
 // it needs it. An operator who watches or limits the memory sees no more of it than this.
 const (
-	mostMapped = 32 << 20 // of them some 20 are the program
-	slimEvery  = 20 * time.Millisecond
+	mostMapped = 28 << 20 // of them some 20 are the program
+	slimEvery  = time.Millisecond
 )
 
 // slim lets go of what is mapped, if that is much. tx keeps the mapping where it is.

@@ -31,6 +31,9 @@ type device struct {
 	powers bool // rollups are read without their counters
 }
 
+// slim is that of the store, for what meets many pages in one transaction.
+func (d device) slim() { d.store.slim(d.root.Tx()) }
+
 // device returns the data of the device of that name, false if it never had a sample.
 func (b *Bolt) device(tx *bolt.Tx, name string) (d device, ok bool) {
 	d.store, d.name, d.root = b, name, tx.Bucket(devicesBucket).Bucket([]byte(name))
@@ -164,6 +167,7 @@ func (d device) samples(from, to int64, yield func(*wire.Sample) bool) {
 	if from >= to {
 		return
 	}
+	d.slim()
 	c := d.levels[samplesLevel].Cursor()
 	for k, v := c.Seek(key(from)); k != nil && ms(k) < to; k, v = c.Next() {
 		var s wire.Sample

@@ -214,6 +214,7 @@ func (d device) put(w *write, bases changes) error {
 	lost := map[int64]bool{}
 	var late []row
 	for _, r := range w.rows {
+		d.slim()
 		base := spanOf(baseLevel, r.ms)
 		if base < pruned {
 			if _, known := lost[base]; !known {

@@ -1,8 +1,10 @@
 package store
 
 import (
-	"fmt"
+	"bytes"
 	"os"
+	"strconv"
+	"sync"
 
 	bolt "go.etcd.io/bbolt"
 	"golang.org/x/sys/unix"
@@ -26,8 +28,17 @@ func unmap(tx *bolt.Tx) {
 
 // mapped returns how many bytes of files are mapped into this process and in memory.
 func mapped() int64 {
-	var size, resident, files int64
-	text, _ := os.ReadFile("/proc/self/statm")
-	_, _ = fmt.Sscan(string(text), &size, &resident, &files)
-	return files * int64(os.Getpagesize())
+	var text [128]byte
+	n, _ := statm().ReadAt(text[:], 0)
+	fields := bytes.Fields(text[:n])
+	if len(fields) < 3 {
+		return 0
+	}
+	pages, _ := strconv.ParseInt(string(fields[2]), 10, 64)
+	return pages * int64(os.Getpagesize())
 }
+
+var statm = sync.OnceValue(func() *os.File {
+	f, _ := os.Open("/proc/self/statm")
+	return f
+})
