@@ -134,8 +134,27 @@ func TestFriendThatTurnsStrangerLosesItsPrivilege(t *testing.T) {
 			t.Fatal("not answered")
 		}
 		h.visit()
+		time.Sleep(introduction)
+		synctest.Wait()
 		if second.ask("/fast", goodOne) != 0 || first.ask("/fast", goodOne) != 200 {
 			t.Error("the friend was put out, not the one that had a wrong token last")
+		}
+	})
+}
+
+// A new connection has a moment for its request, also while others come one after the other.
+func TestNewConnectionIsNotPutOutAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := openInn(t, 4)
+		h.visit()
+		time.Sleep(introduction / 2)
+		ours := h.visit()
+		for range 6 { // more than there is room for
+			h.visit()
+		}
+		time.Sleep(introduction / 4)
+		if got := ours.ask("/fast", goodOne); got != 200 {
+			t.Errorf("a connection that is %v old got %d", introduction/4, got)
 		}
 	})
 }

@@ -87,7 +87,7 @@ func (sp span) starts(r store.Resolution, most int) ([]time.Time, error) {
 	if sp.atLeast(r) > int64(most) {
 		return nil, tooMany(sp, r, most)
 	}
-	all := make([]time.Time, 0, sp.atLeast(r)+2)
+	all := make([]time.Time, 0, max(0, sp.atLeast(r))+2)
 	for t := sp.from; t.Before(sp.to); {
 		all = append(all, t)
 		_, t = r.Period(t, sp.zone)
