@@ -150,12 +150,13 @@ func TestNewConnectionIsNotPutOutAtOnce(t *testing.T) {
 		time.Sleep(introduction / 2)
 		ours := h.visit()
 		for range 6 { // more than there is room for
-			h.visit()
+			go h.pipes.dialFrom("192.0.2.1:1")
 		}
 		time.Sleep(introduction / 4)
 		if got := ours.ask("/fast", goodOne); got != 200 {
 			t.Errorf("a connection that is %v old got %d", introduction/4, got)
 		}
+		time.Sleep(time.Second) // all get in
 	})
 }
 
