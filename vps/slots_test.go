@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"net/http/httptest"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -105,12 +106,12 @@ func TestSlotsGoRoundTheTokens(t *testing.T) {
 		}
 		first.leave()
 		time.Sleep(time.Second)
-		got := ""
+		var got strings.Builder
 		for range 6 {
-			got += <-order
+			got.WriteString(<-order)
 		}
-		if got != "abcaba" && got != "abcbaa" {
-			t.Errorf("they were served as %s", got)
+		if got.String() != "abcaba" && got.String() != "abcbaa" {
+			t.Errorf("they were served as %s", got.String())
 		}
 		if len(p.last) > 0 {
 			t.Errorf("%d tokens are remembered", len(p.last))
