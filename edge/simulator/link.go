@@ -120,26 +120,29 @@ func (c *link) answer(ctx context.Context, asked arrival) bool {
 	if delay := struck["slow"]; delay > 0 && wait(ctx, delay) != nil {
 		return false
 	}
-	if c.write(ctx, answer) != nil {
+	sent, err := c.write(ctx, answer)
+	if err != nil {
 		return false
 	}
-	c.server.replied()
-	if n, ok := struck["surplus"]; ok && c.write(ctx, bytes.Repeat([]byte{0xA5}, int(n))) != nil {
-		return false
+	c.server.replied(sent)
+	if n, ok := struck["surplus"]; ok {
+		_, err = c.write(ctx, bytes.Repeat([]byte{0xA5}, int(n)))
 	}
-	return !struck.has("half")
+	return err == nil && !struck.has("half")
 }
 
-// write waits for its turn: a late answer must not cut another in two.
-func (c *link) write(ctx context.Context, b []byte) error {
+// write waits for its turn, because a late answer must not cut another in two. It returns when it sent b: that is known before
+// the other side has it, and not some milliseconds later as what a busy machine does afterwards.
+func (c *link) write(ctx context.Context, b []byte) (sent time.Time, err error) {
 	select {
 	case c.turn <- struct{}{}:
 		defer func() { <-c.turn }()
 	case <-ctx.Done():
-		return ctx.Err()
+		return sent, ctx.Err()
 	}
-	_, err := c.conn.Write(b)
-	return err
+	sent = time.Now()
+	_, err = c.conn.Write(b)
+	return sent, err
 }
 
 // foreign is an answer to somebody else: as long as ours, with another transaction id and other registers.
@@ -162,12 +165,11 @@ func wait(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// replied notes the end of an answer.
-func (s *Server) replied() {
-	now := time.Now()
+// replied notes when an answer was sent.
+func (s *Server) replied(sent time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.watch.replied = now
+	s.watch.replied = sent
 }
 
 // idleUntil is when a connection without a request is closed; zero is never.
