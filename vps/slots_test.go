@@ -110,6 +110,7 @@ func TestSlotsGoRoundTheTokens(t *testing.T) {
 		for range 6 {
 			got.WriteString(<-order)
 		}
+		synctest.Wait() // the last one has left
 		if got.String() != "abcaba" && got.String() != "abcbaa" {
 			t.Errorf("they were served as %s", got.String())
 		}
