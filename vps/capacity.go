@@ -47,7 +47,7 @@ func (s *Server) capacity(c *call) (any, error) {
 		return nil, err
 	}
 	var quarters []energy.Period
-	err = s.turn(c, s.reading, func() (err error) {
+	err = s.step(c, func() (err error) {
 		quarters, err = s.periods(c, store.Query{Device: device, Resolution: store.Quarter, Zone: zone,
 			From: store.Midnight(month.Year(), month.Month(), 1, zone), To: store.Midnight(month.Year(), month.Month()+1, 1, zone)})
 		return err

@@ -125,7 +125,7 @@ var searchLevels = []store.Resolution{store.Day, store.Hour, store.FiveMinutes}
 // in finds the holes between the samples of [from, to), and returns the periods of that level.
 func (h *holeSearch) in(level int, from, to time.Time) ([]energy.Period, error) {
 	var periods []energy.Period
-	err := h.s.turn(h.c, h.s.reading, func() (err error) {
+	err := h.s.step(h.c, func() (err error) {
 		periods, err = h.s.periods(h.c, store.Query{Device: h.device, From: from, To: to, Resolution: searchLevels[level]})
 		return err
 	})

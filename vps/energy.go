@@ -172,7 +172,7 @@ func (s *Server) energyTable(c *call, device string, sp span, r store.Resolution
 	sum := newSummary(sp.until(now), n)
 	for i := 0; i < n; i += rowsAtOnce {
 		end := min(i+rowsAtOnce, n)
-		err := s.turn(c, s.reading, func() error {
+		err := s.step(c, func() error {
 			rows, err := s.rows(c, device, span{starts[i], starts[end], sp.zone}, r)
 			sum.add(rows, label)
 			return err

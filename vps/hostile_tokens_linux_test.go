@@ -23,8 +23,8 @@ var hostileTime = flag.Duration("hostile-time", 0, "how long 19 hostile tokens a
 // connectionsEach is how many connections a hostile token uses: with 19 of them more than there are.
 const connectionsEach = 30
 
-// TestNineteenHostileTokensStopNobody: of 20 tokens 19 are hostile, each in its own way, and so are as many callers without
-// one. The edge and reader with the twentieth is answered 200 each time, about as soon as when it is alone, and memory
+// TestNineteenHostileTokensStopNobody: of 20 tokens 19 are hostile, each in its own way.
+// The edge and reader with the twentieth is answered 200 each time, about as soon as when it is alone, and memory
 // stays small: on both stores, direct and through Caddy.
 func TestNineteenHostileTokensStopNobody(t *testing.T) {
 	if *hostileTime == 0 {

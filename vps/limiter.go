@@ -54,9 +54,9 @@ type conn struct {
 	owner   party
 }
 
-// introduction is how long a new connection is left alone, so that a request that is on its way is read: a server that is busy
+// acceptGrace is how long a new connection is left alone, so that a request that is on its way is read: a server that is busy
 // reads it later than a flood of others arrives. With 512 connections 5,000 a second may come, and more wait in the system.
-const introduction = 100 * time.Millisecond
+const acceptGrace = 100 * time.Millisecond
 
 func newLimiter(l net.Listener, max int, log *slog.Logger) *limiter {
 	m := &limiter{Listener: l, max: max, log: log, open: map[*conn]struct{}{}, known: map[party]int{}}
@@ -76,9 +76,9 @@ func (l *limiter) Accept() (net.Conn, error) {
 		switch other := l.leastUseful(); {
 		case other == nil:
 			l.left.Wait()
-		case other.state == unauthenticated && time.Since(other.since) < introduction:
+		case other.state == unauthenticated && time.Since(other.since) < acceptGrace:
 			l.mu.Unlock()
-			time.Sleep(introduction - time.Since(other.since))
+			time.Sleep(acceptGrace - time.Since(other.since))
 			l.mu.Lock()
 		default:
 			l.evict(other)

@@ -134,7 +134,7 @@ func TestFriendThatTurnsStrangerLosesItsPrivilege(t *testing.T) {
 			t.Fatal("not answered")
 		}
 		h.visit()
-		time.Sleep(introduction)
+		time.Sleep(acceptGrace)
 		synctest.Wait()
 		if second.ask("/fast", goodOne) != 0 || first.ask("/fast", goodOne) != 200 {
 			t.Error("the friend was put out, not the one that had a wrong token last")
@@ -147,14 +147,14 @@ func TestNewConnectionIsNotPutOutAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := openInn(t, 4)
 		h.visit()
-		time.Sleep(introduction / 2)
+		time.Sleep(acceptGrace / 2)
 		ours := h.visit()
 		for range 6 { // more than there is room for
 			go h.pipes.dialFrom("192.0.2.1:1")
 		}
-		time.Sleep(introduction / 4)
+		time.Sleep(acceptGrace / 4)
 		if got := ours.ask("/fast", goodOne); got != 200 {
-			t.Errorf("a connection that is %v old got %d", introduction/4, got)
+			t.Errorf("a connection that is %v old got %d", acceptGrace/4, got)
 		}
 		time.Sleep(time.Second) // all get in
 	})

@@ -149,7 +149,7 @@ func (s *Server) powers(c *call, device string, query url.Values) (any, error) {
 	gaps := gapFinder{end: sp.until(now).to, gaps: []gap{}}
 	for i := 0; i < n; i += rowsAtOnce {
 		part := starts[i : min(i+rowsAtOnce, n)+1]
-		err := s.turn(c, s.reading, func() error {
+		err := s.step(c, func() error {
 			found, err := s.periods(c, store.Query{Device: device, From: part[0], To: part[len(part)-1], Resolution: resolution, Zone: sp.zone})
 			if err != nil {
 				return err
@@ -275,7 +275,7 @@ func (s *Server) rawPowers(c *call, device string, sp span, names []string) (any
 		return nil, err
 	}
 	var samples []wire.Sample
-	err := s.turn(c, s.reading, func() error {
+	err := s.step(c, func() error {
 		_, err := ask(s, c, "each", func(ctx context.Context) (struct{}, error) {
 			return struct{}{}, s.Store.Each(ctx, device, sp.from, sp.to, func(sample wire.Sample) bool {
 				sample.Values = nil

@@ -20,8 +20,8 @@ const (
 )
 
 // slots are for what only so many requests may do at once. Tokens share them: none has more than each, and one that
-// becomes free goes to the token that waits and has least, and of several to that which was served longest ago. A token that waits while others have more gets a slot of the one
-// that has most, if what it is used for can be ended.
+// becomes free goes to the token that waits and has least, of several to the one that was served longest ago. A token that
+// waits while others have more gets a slot of the one that has most, if what it is used for can be ended.
 type slots struct {
 	most, each int
 	queue      int           // requests of one token that may wait

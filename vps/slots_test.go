@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"sunspool/vps/services"
 	"sunspool/vps/store"
 	"sunspool/wire"
 )
@@ -202,9 +203,7 @@ func TestLargeUploadsLeaveRoomForSmallOnes(t *testing.T) {
 	for range 2 {
 		go func() { answers <- b.post(token1, large) }()
 	}
-	for b.uploads.taken() < 2 || !waits(b.bulky) {
-		time.Sleep(time.Millisecond)
-	}
+	services.Await(t, "both wait", func() bool { return b.uploads.taken() == 2 && waits(b.bulky) })
 	take(b.uploads, "others", 6)
 	if w := b.post(token2, small); w.Code != 200 {
 		t.Errorf("a small one: %d %s", w.Code, w.Body)
@@ -216,6 +215,43 @@ func TestLargeUploadsLeaveRoomForSmallOnes(t *testing.T) {
 	if w := <-answers; w.Code != 200 {
 		t.Errorf("the other one, with room: %d %s", w.Code, w.Body)
 	}
+}
+
+// What takes a processor for long waits for its turn; what is short waits for nobody, and an upload for no read.
+func TestLongWorkWaitsForItsTurn(t *testing.T) {
+	b := newBench(t)
+	all := make([]wire.Sample, 500)
+	for i := range all {
+		all[i] = sample(time.Duration(i) * time.Second)
+	}
+	b.ingested(all...)
+	large := string(toJSON(wire.Batch{Samples: all}))
+	b.reading.patience, b.decoding.patience = 0, 0
+
+	reads := take(b.reading, "others", b.reading.most)
+	const week = "&from=2026-06-10&to=2026-06-20"
+	for _, target := range []string{"series?resolution=5m" + week, "energy?resolution=hour&from=2026-05-01&to=2026-06-20",
+		"series?resolution=raw", "export.csv?resolution=raw", "export.csv?resolution=5m", "continuity?frame=day", "capacity/month/2026-06?"} {
+		if w := b.get("/v1/"+target+"&device_id=inv-1", token1); w.Code != 503 {
+			t.Errorf("%s: %d %.200s", target, w.Code, w.Body)
+		}
+	}
+	for _, target := range []string{"realtime?", "series?resolution=1h&from=2026-06-20", "energy?frame=day"} {
+		if w := b.get("/v1/"+target+"&device_id=inv-1", token1); w.Code != 200 {
+			t.Errorf("%s: %d %.200s", target, w.Code, w.Body)
+		}
+	}
+	if w := b.post(token1, large); w.Code != 200 {
+		t.Errorf("a large upload beside long reads: %d %.200s", w.Code, w.Body)
+	}
+	for _, l := range reads {
+		l.leave()
+	}
+	take(b.decoding, "others", b.decoding.most)
+	if w := b.post(token1, large); w.Code != 503 || w.Header().Get("Retry-After") != "1" {
+		t.Errorf("a large upload: %d %.200s", w.Code, w.Body)
+	}
+	b.ingested(sample(time.Hour))
 }
 
 func waits(p *slots) bool {

@@ -312,6 +312,14 @@ func (s *Server) turn(c *call, of *slots, f func() error) error {
 	return f()
 }
 
+// step calls f, which computes some of the rows of an answer: in turns, if the answer is one of many rows.
+func (s *Server) step(c *call, f func() error) error {
+	if c.large == nil {
+		return f()
+	}
+	return s.turn(c, s.reading, f)
+}
+
 // wait takes one of the slots. The time that this takes is not the store's.
 func (s *Server) wait(c *call, of *slots) *slot {
 	began := s.Now()
