@@ -40,12 +40,15 @@ func (b *Bolt) wait(w *write) {
 	if w == nil {
 		return
 	}
-	cost := len(w.repaired) * spanCost
+	b.waiting.add(w.device, w.cost(), w)
+}
+
+func (w *write) cost() int {
 	switch {
 	case w.prune > 0, w.count != nil:
-		cost = groupCost
+		return groupCost
 	case len(w.rows) > 0:
-		cost = costOf(func(yield func(int64) bool) {
+		return costOf(func(yield func(int64) bool) {
 			for _, r := range w.rows {
 				if !yield(r.ms) {
 					return
@@ -53,7 +56,7 @@ func (b *Bolt) wait(w *write) {
 			}
 		})
 	}
-	b.waiting.add(w.device, max(cost, 1), w)
+	return max(1, len(w.repaired)*spanCost)
 }
 
 // group returns the next of first, which may be nil, and the other writes that wait, but for those whose callers are gone.

@@ -31,8 +31,14 @@ type write struct {
 	done   chan error // of capacity 1: the caller may be gone
 
 	repaired []repaired
-	left     atomic.Bool // the caller is gone, and nothing was done yet
+	left     atomic.Bool // the caller is gone
 
+	// Of earlier transactions, when the rows are too many for one.
+	began  bool
+	stored int // new rows
+
+	rest                    bool // the transaction ended before the write, or after so many of its rows
+	took                    int
 	new, conflicts, deleted int // belong to the writer until done
 	greatestW               float64
 	mended                  bool  // something of repaired is stored
@@ -67,7 +73,7 @@ func (w *write) inserted(err error) int {
 	if err != nil {
 		return 0
 	}
-	return w.new
+	return w.stored + w.new
 }
 
 // commit stores the group in one transaction, or, when a damaged page is in the way, each for itself, so that the damage
@@ -86,9 +92,14 @@ func (b *Bolt) commit(group []*write) {
 	if err == nil {
 		b.repairs.note(b.pended...) // first: who is told that it is done may write at once
 	}
-	for _, w := range group {
+	for _, w := range slices.Backward(group) { // the first of a device goes back last, before the others
 		if err == nil {
 			b.conflicts.Add(uint64(w.conflicts))
+		}
+		if err == nil && w.rest {
+			w.began, w.rows, w.stored = w.began || w.took > 0, w.rows[w.took:], w.stored+w.new
+			b.waiting.again(w.device, w.cost(), w)
+			continue
 		}
 		w.done <- cmp.Or(err, w.refused)
 	}
@@ -123,7 +134,7 @@ func (b *Bolt) try(group []*write) error {
 
 func (b *Bolt) transact(group []*write) (err error) {
 	for _, w := range group {
-		w.new, w.conflicts, w.deleted, w.greatestW, w.mended, w.refused = 0, 0, 0, 0, false, nil
+		w.rest, w.took, w.new, w.conflicts, w.deleted, w.greatestW, w.mended, w.refused = false, 0, 0, 0, 0, 0, false, nil
 	}
 	b.pended = b.pended[:0]
 	defer recoverDamage(b.path, &err)()
@@ -146,10 +157,24 @@ func (b *Bolt) transact(group []*write) (err error) {
 	return tx.Commit()
 }
 
-// apply does the writes and then computes every rollup that a new row falls into, once for the whole group.
+// transactionPages is how many pages a transaction changes before it leaves the rest to the next one. Rows of an hour share a
+// few pages; a thousand of random times have one each, and what comes next waits until all of them are on the disk.
+const transactionPages = 256
+
+// spent reports whether tx has changed so many pages.
+func spent(tx *bolt.Tx) bool {
+	changed := tx.Stats()
+	return changed.GetNodeCount() >= transactionPages
+}
+
+// apply does the writes and then computes every rollup that a new row falls into, once for the whole group. It leaves a rest of the
+// group when the pages that it changes become many.
 func (b *Bolt) apply(tx *bolt.Tx, group []*write) (changed bool, err error) {
 	touched := map[string]changes{} // by device
-	for _, w := range group {
+	for i, w := range group {
+		if w.rest = i > 0 && spent(tx); w.rest {
+			continue
+		}
 		if w.check {
 			changed = true
 			if err := tx.Bucket(metaBucket).Put(checkKey, []byte(time.Now().UTC().Format(time.RFC3339))); err != nil {
@@ -206,15 +231,21 @@ func (d device) write(w *write, bases changes) error {
 // put stores the rows of w whose keys are new and adds them to their base rows, which are to be derived; or none of them, if
 // some are too many.
 func (d device) put(w *write, bases changes) error {
-	if dense := d.tooDense(w, bases); len(dense) > 0 {
-		w.refused = &TooDense{dense}
-		return nil
+	if !w.began {
+		if dense := d.tooDense(w, bases); len(dense) > 0 {
+			w.refused = &TooDense{dense}
+			return nil
+		}
 	}
 	pruned := d.pruned()
 	lost := map[int64]bool{}
 	var late []row
-	for _, r := range w.rows {
+	for i, r := range w.rows {
 		d.slim()
+		if w.rest = i > 0 && spent(d.root.Tx()); w.rest {
+			break
+		}
+		w.took = i + 1
 		base := spanOf(baseLevel, r.ms)
 		if base < pruned {
 			if _, known := lost[base]; !known {

@@ -51,8 +51,8 @@ var ErrClosed = fmt.Errorf("%w: closed", ErrUnavailable)
 // Insert stores the samples of one device, whatever their DeviceID says. The key is (device, time in whole
 // milliseconds); the first write wins and a sample whose key exists is skipped, also within one call, whatever its
 // values. It returns how many rows are really new. When it returns nil they are durable: a power cut right after does
-// not lose them. When it returns an error, none of them is stored, or all are (an unknown outcome); inserting them
-// again is right in both cases. A sample that wire.Validate refuses is an error that wraps *wire.Invalid, and none is
+// not lose them. When it returns an error, none of them is stored, or some, or all (an unknown outcome); inserting them
+// again is right in each case. A sample that wire.Validate refuses is an error that wraps *wire.Invalid, and none is
 // stored. So is *TooDense, of a call with which the device would have more than MostInSpan samples in five minutes of the
 // clock; repetitions of what is stored are not counted. All answers count the new rows from then on, however late they
 // arrive.

@@ -55,6 +55,19 @@ func (w *waiting[W]) add(device string, cost int, write W) {
 	w.insert(t)
 }
 
+// again puts what is left of a write that was taken before the others of its device.
+func (w *waiting[W]) again(device string, cost int, rest W) {
+	t := w.of[device]
+	if t == nil {
+		w.add(device, cost, rest)
+		return
+	}
+	w.turns = slices.DeleteFunc(w.turns, func(o *turn[W]) bool { return o == t })
+	t.writes = slices.Insert(t.writes, 0, queued[W]{rest, cost})
+	t.had -= cost // it was counted with what was taken
+	w.insert(t)
+}
+
 // insert puts a device behind those with as much right.
 func (w *waiting[W]) insert(t *turn[W]) {
 	i, _ := slices.BinarySearchFunc(w.turns, t, func(a, b *turn[W]) int { return cmp.Or(a.compare(b), -1) })

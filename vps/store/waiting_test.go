@@ -116,3 +116,24 @@ func TestSpansCost(t *testing.T) {
 		}
 	}
 }
+
+// TestRestGoesBeforeTheOthersOfItsDevice, and after what is light of others.
+func TestRestGoesBeforeTheOthersOfItsDevice(t *testing.T) {
+	var w waiting[string]
+	w.add("a", 2000, "first of a")
+	w.add("a", 2000, "second of a")
+	w.add("b", 30, "light")
+	var order []string
+	for left := 2000; !w.empty(); {
+		for _, write := range w.take() {
+			order = append(order, write)
+			if left -= 600; write == "first of a" && left > 0 {
+				w.again("a", left, write)
+			}
+		}
+	}
+	want := []string{"light", "first of a", "first of a", "first of a", "second of a"}
+	if !slices.Equal(order, want) {
+		t.Errorf("the order is %q, not %q", order, want)
+	}
+}
