@@ -220,7 +220,7 @@ func TestComposePassesTheServersSettings(t *testing.T) {
 // A file with tokens and passwords is nobody else's to read, from its first moment on.
 func TestEnvFilesAreMadePrivate(t *testing.T) {
 	told := 0
-	for _, path := range []string{"README.md", "docs/operations.md", "vps/docker-compose.yml", "edge/docker-compose.yml", "vps/.env.example", "edge/.env.example"} {
+	for _, path := range []string{"README.md", "docs/install.md", "vps/docker-compose.yml", "edge/docker-compose.yml", "vps/.env.example", "edge/.env.example"} {
 		text := string(must(os.ReadFile(path)))
 		if strings.Contains(text, "cp .env.example") {
 			t.Errorf("%s has .env made for all to read", path)

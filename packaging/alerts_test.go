@@ -104,16 +104,16 @@ func TestAlertsNameMetricsThatExist(t *testing.T) {
 	}
 }
 
-// The configuration in docs/operations.md is one that Prometheus takes, and the alerts it has are in the table there.
+// The configuration in docs/monitoring.md is one that Prometheus takes, and the alerts it has are in the table there.
 func TestScrapeConfigurationOfTheDocs(t *testing.T) {
-	page, err := os.ReadFile("../docs/operations.md")
+	page, err := os.ReadFile("../docs/monitoring.md")
 	if err != nil {
 		t.Fatal(err)
 	}
 	_, config, _ := strings.Cut(string(page), "```yaml\nrule_files:")
 	config, _, found := strings.Cut(config, "```")
 	if !found {
-		t.Fatal("docs/operations.md has no configuration of Prometheus")
+		t.Fatal("docs/monitoring.md has no configuration of Prometheus")
 	}
 	path := filepath.Join(t.TempDir(), "prometheus.yml")
 	if err := os.WriteFile(path, []byte("rule_files:"+config), 0o600); err != nil {
@@ -122,7 +122,7 @@ func TestScrapeConfigurationOfTheDocs(t *testing.T) {
 	promtool(t, "check", "config", "--syntax-only", path)
 	for _, name := range slices.Sorted(maps.Keys(alerts(t))) {
 		if !strings.Contains(string(page), "`"+name+"`") {
-			t.Errorf("docs/operations.md does not have %s", name)
+			t.Errorf("docs/monitoring.md does not have %s", name)
 		}
 	}
 }
