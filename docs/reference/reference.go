@@ -1,6 +1,10 @@
-// Package reference holds the pages of docs that are generated to what the program does: docs/errors.md is read from its
-// source, docs/metrics.md from what its registries show. Tests compare the pages; with -update-docs, as `make docs` runs
-// them, they write them.
+// Package reference compares the generated parts of docs with the program, or with -update-docs, as `make docs` runs the tests,
+// writes them:
+//
+//	source of the program ──── types ─────────────> docs/errors.md
+//	registries of metrics ──── families ──────────> docs/metrics.md
+//	openapi.yaml ───────────── operations ────────> docs/api*.md: tables
+//	curl commands in a page ── request, answer ───> docs/api*.md: answers
 package reference
 
 import (
