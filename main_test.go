@@ -71,7 +71,7 @@ func TestImportsPointOneWay(t *testing.T) {
 			if p.ImportPath == "sunspool/edge/witness" && imported != "sunspool/edge/registers" {
 				t.Errorf("%s imports %s: what registers mean needs their map alone", p.ImportPath, imported)
 			}
-			if imported == "sunspool/vps/services" {
+			if imported == "sunspool/internal/testservices" {
 				t.Errorf("%s imports %s: it is for tests only", p.ImportPath, imported)
 			}
 			if from, to := role(p.ImportPath), role(imported); from != "" && to != "" && from != to {
@@ -97,7 +97,7 @@ func TestModulesHaveOneDoor(t *testing.T) {
 		"github.com/schollz/progressbar":         {"vps/importer.go"},
 		"golang.org/x/term":                      {"demo/panel.go", "vps/importer.go", "help.go"},
 		"github.com/redis/rueidis":               {"vps/store/redis"},
-		"github.com/jackc/pgx":                   {"vps/store/", "vps/services/"},
+		"github.com/jackc/pgx":                   {"vps/store/", "internal/testservices/"},
 		"github.com/jackc/tern":                  {"vps/store/postgres_migrate.go"},
 		"github.com/coreos/go-systemd":           {"systemd/"},
 		"github.com/kardianos/service":           {"systemd/"},

@@ -16,8 +16,8 @@ import (
 	"time"
 
 	"sunspool/health"
+	"sunspool/internal/testservices"
 	"sunspool/settings"
-	"sunspool/vps/services"
 	"sunspool/vps/store"
 	"sunspool/wire"
 )
@@ -259,7 +259,7 @@ func TestAsideCommand(t *testing.T) {
 	list(open)
 	gone(Config{DataDir: dir})
 
-	database := Config{DatabaseURL: settings.Secret(services.SharedPostgres(t).NewDatabase(t))}
+	database := Config{DatabaseURL: settings.Secret(testservices.SharedPostgres(t).NewDatabase(t))}
 	r := serve(database)
 	list(database)
 	gone(database)

@@ -21,7 +21,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"sunspool/health"
-	"sunspool/vps/services"
+	"sunspool/internal/testservices"
 	"sunspool/vps/store"
 	"sunspool/wire"
 )
@@ -40,7 +40,7 @@ type fleet struct {
 
 func newFleet(b *testing.B) *fleet {
 	f := &fleet{}
-	database := services.Postgres(b).NewDatabase(b)
+	database := testservices.Postgres(b).NewDatabase(b)
 	var err error
 	if f.samples, err = store.OpenPostgres(store.PostgresOptions{URL: database}); err != nil {
 		b.Fatal(err)
@@ -71,7 +71,7 @@ func newFleet(b *testing.B) *fleet {
 		return "http://" + l.Addr().String()
 	}
 	f.url = serve((&Server{Store: store.NewCached(f.samples, 5*time.Second), Tokens: tokens, Log: quiet}).Handler())
-	f.shared = serve((&Server{Store: openTestRedis(b, services.Redis(b).URL(), f.samples), Tokens: tokens, Log: quiet}).Handler())
+	f.shared = serve((&Server{Store: openTestRedis(b, testservices.Redis(b).URL(), f.samples), Tokens: tokens, Log: quiet}).Handler())
 	f.empty = serve(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "hello") }))
 	f.client = &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64, DisableCompression: true}}
 	return f

@@ -12,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"sunspool/vps/services"
+	"sunspool/internal/testservices"
 )
 
 // A reader that leaves ends its stream at the vps, which would keep its place otherwise: not with the next event, of
@@ -51,7 +51,7 @@ func TestCaddyEndsTheStreamOfAReaderThatLeaves(t *testing.T) {
 				leave()
 				select {
 				case <-ended:
-				case <-time.After(services.Patience):
+				case <-time.After(testservices.Patience):
 					t.Fatal("its reader left, and the stream goes on")
 				}
 			}
@@ -61,7 +61,7 @@ func TestCaddyEndsTheStreamOfAReaderThatLeaves(t *testing.T) {
 
 // Each hop gives up an idle connection before the hop behind it does: else a request meets one that is being closed.
 func TestCaddyGivesUpIdleConnectionsFirst(t *testing.T) {
-	adapt := exec.CommandContext(t.Context(), services.CaddyProgram(t), "adapt", "--config", "Caddyfile", "--adapter", "caddyfile")
+	adapt := exec.CommandContext(t.Context(), testservices.CaddyProgram(t), "adapt", "--config", "Caddyfile", "--adapter", "caddyfile")
 	text, err := adapt.Output()
 	if err != nil {
 		t.Fatal(err)

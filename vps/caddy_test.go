@@ -19,12 +19,12 @@ import (
 	"testing"
 	"time"
 
-	"sunspool/vps/services"
+	"sunspool/internal/testservices"
 	"sunspool/wire"
 )
 
 func TestCaddyfileIsValid(t *testing.T) {
-	caddy := services.CaddyProgram(t)
+	caddy := testservices.CaddyProgram(t)
 	for _, site := range []string{"", "SITE_ADDRESS=solar.example.org"} {
 		cmd := exec.CommandContext(t.Context(), caddy, "validate", "--config", "Caddyfile", "--adapter", "caddyfile")
 		cmd.Env = append(os.Environ(), "XDG_DATA_HOME="+t.TempDir(), "XDG_CONFIG_HOME="+t.TempDir())
@@ -57,11 +57,11 @@ func newDoor(t *testing.T, cfg Config) door {
 
 func doorTo(t *testing.T, api string) door {
 	t.Helper()
-	d := door{t: t, address: fmt.Sprint("localhost:", services.FreePort(t))}
-	caddy := services.Caddy(t, "Caddyfile", "SITE_ADDRESS="+d.address, "API_ADDRESS="+api, fmt.Sprint("HTTP_PORT=", services.FreePort(t)))
+	d := door{t: t, address: fmt.Sprint("localhost:", testservices.FreePort(t))}
+	caddy := testservices.Caddy(t, "Caddyfile", "SITE_ADDRESS="+d.address, "API_ADDRESS="+api, fmt.Sprint("HTTP_PORT=", testservices.FreePort(t)))
 	d.config = &tls.Config{RootCAs: x509.NewCertPool(), ServerName: "localhost"}
 	d.config.RootCAs.AppendCertsFromPEM(caddy.Root())
-	d.client = &http.Client{Timeout: services.Patience, Transport: &http.Transport{TLSClientConfig: d.config, DisableCompression: true}}
+	d.client = &http.Client{Timeout: testservices.Patience, Transport: &http.Transport{TLSClientConfig: d.config, DisableCompression: true}}
 	t.Cleanup(d.client.CloseIdleConnections)
 	for began := time.Now(); ; time.Sleep(20 * time.Millisecond) { // until its certificate is made
 		conn, err := tls.Dial("tcp", d.address, d.config)
@@ -69,7 +69,7 @@ func doorTo(t *testing.T, api string) door {
 			conn.Close()
 			return d
 		}
-		if time.Since(began) > services.Patience {
+		if time.Since(began) > testservices.Patience {
 			t.Fatal(err)
 		}
 	}
@@ -108,7 +108,7 @@ func (d door) raw(target string) (status, body string) {
 		d.t.Fatal(err)
 	}
 	defer conn.Close()
-	conn.SetDeadline(time.Now().Add(services.Patience))
+	conn.SetDeadline(time.Now().Add(testservices.Patience))
 	fmt.Fprintf(conn, "GET %s HTTP/1.1\r\nHost: %s\r\nAuthorization: Bearer t1-0123456789abcdef\r\nConnection: close\r\n\r\n", target, d.address)
 	answer, err := http.ReadResponse(bufio.NewReader(conn), nil)
 	if err != nil {

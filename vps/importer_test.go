@@ -13,8 +13,8 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"sunspool/health"
+	"sunspool/internal/testservices"
 	"sunspool/settings"
-	"sunspool/vps/services"
 	"sunspool/vps/store"
 	"sunspool/wire"
 )
@@ -24,7 +24,7 @@ import (
 func original(t *testing.T) (url string, db *pgx.Conn) {
 	t.Helper()
 	lineEvery = 0
-	url = services.SharedPostgres(t).NewDatabase(t)
+	url = testservices.SharedPostgres(t).NewDatabase(t)
 	db, err := pgx.Connect(t.Context(), url)
 	if err != nil {
 		t.Fatal(err)
@@ -191,7 +191,7 @@ func TestImportSaysWhatItCannotStore(t *testing.T) {
 }
 
 func TestImportFromTheWrongPlaceSaysSo(t *testing.T) {
-	empty := services.SharedPostgres(t).NewDatabase(t)
+	empty := testservices.SharedPostgres(t).NewDatabase(t)
 	for url, want := range map[string]string{
 		empty:                                  "no table sungrow_samples",
 		"":                                     "not understood", // IMPORT_FROM= in the environment
@@ -214,7 +214,7 @@ func TestImportFromTheWrongPlaceSaysSo(t *testing.T) {
 
 // The tables of a database are made without a token, a port or a service.
 func TestMigrateOnlyMakesTheTablesAndEnds(t *testing.T) {
-	url := services.SharedPostgres(t).NewDatabase(t)
+	url := testservices.SharedPostgres(t).NewDatabase(t)
 	cfg := Config{DatabaseURL: settings.Secret(url), MigrateOnly: true}
 	for range 2 {
 		if err := Run(t.Context(), cfg, slog.New(slog.DiscardHandler)); err != nil {

@@ -20,8 +20,8 @@ import (
 	"time"
 
 	"sunspool/health"
+	"sunspool/internal/testservices"
 	"sunspool/settings"
-	"sunspool/vps/services"
 	"sunspool/vps/store"
 	"sunspool/wire"
 )
@@ -136,7 +136,7 @@ func (p *peer) stream(t testing.TB) <-chan event {
 
 // next returns the next sample event's id, "" if there is none.
 func next(events <-chan event) string {
-	limit := time.After(services.Patience)
+	limit := time.After(testservices.Patience)
 	for {
 		select {
 		case e := <-events:
@@ -152,7 +152,7 @@ func next(events <-chan event) string {
 // Two processes on one database and one Redis: what one stored is at once in the answers and in the streams of both,
 // once.
 func TestProcessesShareWhatIsNew(t *testing.T) {
-	server := services.Redis(t)
+	server := testservices.Redis(t)
 	both := startProcesses(t, 2, server.URL())
 	streams := []<-chan event{both[0].stream(t), both[1].stream(t)}
 	pv := 1000
@@ -165,7 +165,7 @@ func TestProcessesShareWhatIsNew(t *testing.T) {
 				continue
 			}
 		case <-time.After(50 * time.Millisecond):
-			if time.Since(began) > services.Patience {
+			if time.Since(began) > testservices.Patience {
 				t.Fatal("the other process hears nothing")
 			}
 			continue
@@ -215,13 +215,13 @@ func TestProcessesShareWhatIsNew(t *testing.T) {
 
 // Redis hangs, dies and comes back under the requests of four readers and an edge: each is answered, rightly and soon.
 func TestRequestsDoNotFeelRedis(t *testing.T) {
-	server := services.Redis(t)
+	server := testservices.Redis(t)
 	both := startProcesses(t, 2, server.URL())
 	both[0].ingest(t, 1)
 	var mu sync.Mutex
 	var took []time.Duration
 	stop := make(chan struct{})
-	stalls := services.Stalls(t)
+	stalls := testservices.Stalls(t)
 	var wg sync.WaitGroup
 	for i := range 5 {
 		wg.Go(func() {
@@ -266,7 +266,7 @@ func TestRequestsDoNotFeelRedis(t *testing.T) {
 // BenchmarkRealtime compares the newest sample from either cache with an answer that says nothing, over real
 // connections in the same run.
 func BenchmarkRealtime(b *testing.B) {
-	server := services.Redis(b)
+	server := testservices.Redis(b)
 	addrs := []string{
 		serveFor(b, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "{}") })),
 		startProcesses(b, 1, "")[0].addr, startProcesses(b, 1, server.URL())[0].addr,

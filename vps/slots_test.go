@@ -9,7 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"sunspool/vps/services"
+	"sunspool/internal/testservices"
 	"sunspool/vps/store"
 	"sunspool/wire"
 )
@@ -203,7 +203,7 @@ func TestLargeUploadsLeaveRoomForSmallOnes(t *testing.T) {
 	for range 2 {
 		go func() { answers <- b.post(token1, large) }()
 	}
-	services.Await(t, "both wait", func() bool { return b.uploads.taken() == 2 && waits(b.bulky) })
+	testservices.Await(t, "both wait", func() bool { return b.uploads.taken() == 2 && waits(b.bulky) })
 	take(b.uploads, "others", 6)
 	if w := b.post(token2, small); w.Code != 200 {
 		t.Errorf("a small one: %d %s", w.Code, w.Body)

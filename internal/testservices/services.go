@@ -1,20 +1,20 @@
 //go:build unix
 
-// Package services starts the real services that tests need, from the binaries of the machine, on free ports of the
+// Package testservices starts the real services that tests need, from the binaries of the machine, on free ports of the
 // loopback, and ends them with the test. It is for tests and benchmarks: nothing that ships imports it.
 //
-//	pg := services.SharedPostgres(t)   one server for all tests of a binary, a database for each
-//	pg := services.Postgres(t)         a server of the test's own, to pause, kill and fill
-//	r  := services.Redis(t)
-//	c  := services.Caddy(t, "../Caddyfile", "SITE_ADDRESS=localhost:8443")
-//	p  := services.Program(t, "vps", argv, env, answers)   any other program, ended like the services
+//	pg := testservices.SharedPostgres(t)   one server for all tests of a binary, a database for each
+//	pg := testservices.Postgres(t)         a server of the test's own, to pause, kill and fill
+//	r  := testservices.Redis(t)
+//	c  := testservices.Caddy(t, "../Caddyfile", "SITE_ADDRESS=localhost:8443")
+//	p  := testservices.Program(t, "vps", argv, env, answers)   any other program, ended like the services
 //
 // TEST_DATABASE_URL and TEST_REDIS_URL use servers that run already; a test that has to stop its server is then skipped.
 // A binary that is missing is installed with apt-get where that is possible, else the test is skipped with one loud line.
 //
 // Nothing outlives the test binary, even if that is killed with -9: the kernel ends the servers when their parent dies,
 // and a shell (see guard) that waits for the same death ends what was left stopped and removes the files.
-package services
+package testservices
 
 import (
 	"fmt"
