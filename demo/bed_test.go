@@ -113,7 +113,7 @@ func (b *bed) startServer() {
 	if b.wrap != nil {
 		samples = b.wrap(disk)
 	}
-	server := &vps.Server{Store: store.NewCached(samples, 5*time.Second), Tokens: tokens, Log: slog.New(slog.DiscardHandler)}
+	server := &vps.Server{Gate: vps.Gate{Tokens: tokens, Log: slog.New(slog.DiscardHandler)}, Devices: vps.Devices{Store: store.NewCached(samples, 5*time.Second)}}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.disk, b.api = disk, server.Handler()

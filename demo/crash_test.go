@@ -250,7 +250,7 @@ func newWitness(t *testing.T) *witness {
 		t.Fatal(err)
 	}
 	// Few samples a request, so that a backlog takes many.
-	server := &vps.Server{Store: disk, Tokens: tokens, Log: slog.New(slog.DiscardHandler), MaxSamples: 8}
+	server := &vps.Server{Gate: vps.Gate{Tokens: tokens, Log: slog.New(slog.DiscardHandler)}, Devices: vps.Devices{Store: disk}, MaxSamples: 8}
 	w.api, w.url = server.Handler(), "https://"+l.Addr().String()
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})

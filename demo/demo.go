@@ -167,7 +167,7 @@ func (s *show) start(ctx context.Context, g *errgroup.Group, c Config, dir, vers
 		return err
 	}
 	s.store = store.NewCached(disk, 5*time.Second)
-	s.server = &vps.Server{Store: s.store, Tokens: tokens, Log: log.With("role", "vps"), Zone: zone, Conflicts: disk.Conflicts}
+	s.server = &vps.Server{Gate: vps.Gate{Tokens: tokens, Log: log.With("role", "vps")}, Devices: vps.Devices{Store: s.store, Zone: zone}, Conflicts: disk.Conflicts}
 	if s.edge, err = edge.New(edge.Config{
 		Host: "127.0.0.1", Port: modbus.Addr().(*net.TCPAddr).Port, Unit: 1, PollS: 5, GapMS: 20,
 		URL: "https://" + s.addresses.api, Token: settings.Secret(secret.token), CAFile: secret.caFile, DeviceID: Device,

@@ -3,8 +3,6 @@ package vps
 import (
 	"context"
 	"errors"
-	"os"
-	"path/filepath"
 	"time"
 
 	"sunspool/health"
@@ -56,13 +54,4 @@ func (s *Server) status(where string) string {
 		}
 	}
 	return "ok: serving on " + where
-}
-
-// patience is how long the store may take to open: a file of an older version is rewritten then.
-func (c *Config) patience() time.Duration {
-	info, err := os.Stat(filepath.Join(c.DataDir, storeFile))
-	if c.DatabaseURL != "" || err != nil {
-		return health.Patience(0)
-	}
-	return health.Patience(info.Size())
 }

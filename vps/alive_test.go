@@ -48,7 +48,7 @@ func TestWatchdogMissesAServerThatDoesNotAnswerItself(t *testing.T) {
 					t.Fatal(err)
 				}
 				defer bolt.Close()
-				s := &Server{Store: bolt, Log: slog.New(slog.DiscardHandler)}
+				s := &Server{Gate: Gate{Log: slog.New(slog.DiscardHandler)}, Devices: Devices{Store: bolt}}
 				if c.wrap != nil {
 					s.Store = c.wrap(bolt)
 				}

@@ -6,12 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"net/http"
 	"net/netip"
 	"strconv"
 	"time"
 
-	"sunspool/health"
 	"sunspool/vps/store"
 	"sunspool/wire"
 )
@@ -20,25 +18,14 @@ import (
 // with a time that no inverter has is set aside: acknowledged, kept as it was sent, and in no answer about time.
 
 const (
-	asidePage   = 500
-	asideShown  = 20       // indexes in a line of the log
-	maxUntimely = 64 << 10 // bytes of a sample that is set aside, which may have unknown members
+	asidePage  = 500
+	asideShown = 20 // indexes in a line of the log
 )
 
 var (
 	errNotHere   = refuse(403, "loopback_only", "Only a program on the machine of the server may ask this.").next("on that machine: `sunspool vps aside list DEVICE`")
 	errAsideFull = refuse(422, "aside_full", "").next("the operator lists and deletes what is set aside: `sunspool vps aside list DEVICE`")
 )
-
-// untimely is a sample that could be stored if its time were possible.
-type untimely struct {
-	index int
-	code  string
-	sent  []byte // as it came, JSON
-}
-
-// untimelyCode reports whether a code is about a time that another server would take.
-func untimelyCode(code string) bool { return code == wire.CodeTooOld || code == wire.CodeInFuture }
 
 // setAside keeps all, which it acknowledges by returning nil.
 func (s *Server) setAside(c *call, all []untimely) error {
@@ -49,7 +36,7 @@ func (s *Server) setAside(c *call, all []untimely) error {
 	for i, u := range all {
 		samples[i] = store.Aside{Received: now, Code: u.code, JSON: u.sent}
 	}
-	added, err := ask(s, c, "set_aside", func(ctx context.Context) ([]store.Aside, error) { return s.Store.SetAside(ctx, device, samples) })
+	added, err := ask(&s.Gate, c, "set_aside", func(ctx context.Context) ([]store.Aside, error) { return s.Store.SetAside(ctx, device, samples) })
 	if errors.Is(err, store.ErrAsideFull) {
 		if _, known := s.crowded.Swap(device, true); !known {
 			s.Log.Error("no more samples can be set aside, the batches with them are refused", "device", device, "code", all[0].code, "set_aside", store.MaxAside,
@@ -112,7 +99,7 @@ func (s *Server) listAside(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	page, err := ask(s, c, "aside", func(ctx context.Context) ([]store.Aside, error) { return s.Store.Aside(ctx, device, after, asidePage) })
+	page, err := ask(&s.Gate, c, "aside", func(ctx context.Context) ([]store.Aside, error) { return s.Store.Aside(ctx, device, after, asidePage) })
 	if err != nil {
 		return nil, err
 	}
@@ -136,7 +123,7 @@ func (s *Server) deleteAside(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	deleted, err := ask(s, c, "delete_aside", func(ctx context.Context) (int64, error) { return s.Store.DeleteAside(ctx, device, to) })
+	deleted, err := ask(&s.Gate, c, "delete_aside", func(ctx context.Context) (int64, error) { return s.Store.DeleteAside(ctx, device, to) })
 	if err != nil {
 		return nil, err
 	}
@@ -167,56 +154,4 @@ func asideNumber(c *call, name string, absent int64) (int64, error) {
 		return 0, invalid("int_parsing", "Input should be a number of the list", "query", name)
 	}
 	return n, nil
-}
-
-// asideKeeper is a store, or the server that has it open.
-type asideKeeper interface {
-	Aside(ctx context.Context, device string, after int64, limit int) ([]store.Aside, error)
-	DeleteAside(ctx context.Context, device string, to int64) (int64, error)
-}
-
-// asideClient asks the internal listener of a server.
-type asideClient struct{ address string }
-
-var errNoServer = errors.New("no vps answers there")
-
-func (a asideClient) Aside(ctx context.Context, device string, after int64, _ int) ([]store.Aside, error) {
-	var list AsideList
-	if err := a.do(ctx, http.MethodGet, fmt.Sprintf("?device_id=%s&after=%d", device, after), &list); err != nil {
-		return nil, err
-	}
-	all := make([]store.Aside, len(list.Samples))
-	for i, s := range list.Samples {
-		all[i] = s.Aside
-		all[i].JSON = s.Sample
-	}
-	return all, nil
-}
-
-func (a asideClient) DeleteAside(ctx context.Context, device string, to int64) (int64, error) {
-	var answer struct{ Deleted int64 }
-	err := a.do(ctx, http.MethodDelete, fmt.Sprintf("?device_id=%s&to=%d", device, to), &answer)
-	return answer.Deleted, err
-}
-
-// do asks once. What is not an answer of such a server is errNoServer.
-func (a asideClient) do(ctx context.Context, method, query string, into any) error {
-	ctx, cancel := context.WithTimeout(ctx, 2*storeTimeout)
-	defer cancel()
-	r, err := http.NewRequestWithContext(ctx, method, "http://"+a.address+wire.AsidePath+query, nil)
-	if err != nil {
-		return errors.Join(errNoServer, err)
-	}
-	answer, err := (&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}).Do(r)
-	if err != nil {
-		return errors.Join(errNoServer, err)
-	}
-	defer answer.Body.Close()
-	if answer.StatusCode == http.StatusServiceUnavailable {
-		return &health.Fault{Code: "store_unavailable", What: "the vps at " + a.address + " cannot read or write its store now", Next: "see its log, and try again when /ready is 200"}
-	}
-	if answer.StatusCode != http.StatusOK || json.NewDecoder(answer.Body).Decode(into) != nil {
-		return fmt.Errorf("%w: %s %s: %s", errNoServer, method, wire.AsidePath, answer.Status)
-	}
-	return nil
 }

@@ -11,9 +11,6 @@ import (
 	"sync"
 )
 
-// smallBody is more than what an edge sends that has no backlog. Few bodies that are larger are in memory at a time.
-const smallBody = 64 << 10
-
 // receive reads the body of c and what it holds.
 func (s *Server) receive(c *call, d *decoder) (b batch, err error) {
 	c.readUntil(bodyLimit)
@@ -81,20 +78,6 @@ func (s *Server) readBody(c *call, to *bytes.Buffer) error {
 	}
 	c.unread = false
 	return nil
-}
-
-// bulkyBodies are buffers, *bytes.Buffer, of bodies that were more than smallBody.
-var bulkyBodies sync.Pool
-
-// enlarge gives b room for that many bytes, at once: to double it time and again takes three times as much.
-func enlarge(b *bytes.Buffer, room int) {
-	large, _ := bulkyBodies.Get().(*bytes.Buffer)
-	if large == nil || large.Cap() < room {
-		large = bytes.NewBuffer(make([]byte, 0, room))
-	}
-	large.Reset()
-	large.Write(b.Bytes())
-	*b = *large
 }
 
 // admitBulky waits until c may go on with a body that is more than smallBody.

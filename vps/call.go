@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"log/slog"
-	"net"
 	"net/http"
 	"path"
 	"runtime"
@@ -74,11 +73,7 @@ func (c *call) answer(status int, v any) {
 	c.Write(body)
 }
 
-// How long the body of a request may take.
-const (
-	bodyLimit   = 15 * time.Second
-	unreadLimit = time.Second // that is not wanted
-)
+const unreadLimit = time.Second // for a body that is not wanted
 
 // readUntil limits the time for the body.
 func (c *call) readUntil(limit time.Duration) {
@@ -108,22 +103,22 @@ func toJSON(v any) []byte {
 
 // around does for every request what does not depend on its route: headers, JSON for what has no route, the access log,
 // the metrics, and the end of a panic.
-func (s *Server) around(mux *http.ServeMux) http.Handler {
+func (g *Gate) around(mux *http.ServeMux) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		c := &call{ResponseWriter: w, r: r, began: s.Now(), remote: s.Proxies.client(r), unread: r.ContentLength != 0}
+		c := &call{ResponseWriter: w, r: r, began: g.Now(), remote: g.Proxies.client(r), unread: r.ContentLength != 0}
 		defer c.leave()
-		defer s.record(c)
-		defer s.recovered(c)
+		defer g.record(c)
+		defer g.recovered(c)
 		c.conn().request(network(c.remote))
 		if c.unread {
 			c.readUntil(unreadLimit)
 		}
-		s.secure(c)
-		if s.preflight(c) {
+		g.secure(c)
+		if g.preflight(c) {
 			return
 		}
 		if err := routed(c, mux); err != nil {
-			s.fail(c, err)
+			g.fail(c, err)
 			return
 		}
 		mux.ServeHTTP(c, r)
@@ -164,25 +159,25 @@ func (m *missed) WriteHeader(status int)      { m.status = status }
 func (m *missed) Write(p []byte) (int, error) { return len(p), nil }
 
 // secure sets the headers that every answer has.
-func (s *Server) secure(c *call) {
+func (g *Gate) secure(c *call) {
 	h := c.Header()
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
 	h.Set("Referrer-Policy", "no-referrer")
 	h.Set("Cache-Control", "no-store")
-	if len(s.Origins) == 0 {
+	if len(g.Origins) == 0 {
 		return
 	}
 	h.Add("Vary", "Origin")
 	origin := c.r.Header.Get("Origin")
-	if slices.Contains(s.Origins, origin) && (c.r.Method == http.MethodGet || c.r.Method == http.MethodOptions) {
+	if slices.Contains(g.Origins, origin) && (c.r.Method == http.MethodGet || c.r.Method == http.MethodOptions) {
 		h.Set("Access-Control-Allow-Origin", origin)
 	}
 }
 
 // preflight answers a browser that asks whether a page of an allowed origin may GET with a token. Everything else of
 // another origin is refused by saying nothing.
-func (s *Server) preflight(c *call) bool {
+func (g *Gate) preflight(c *call) bool {
 	h := c.Header()
 	if c.r.Method != http.MethodOptions || h.Get("Access-Control-Allow-Origin") == "" ||
 		c.r.Header.Get("Access-Control-Request-Method") != http.MethodGet {
@@ -197,7 +192,7 @@ func (s *Server) preflight(c *call) bool {
 
 // recovered ends a panic: the caller gets a 500, or a closed connection if its answer had begun. The log has where it
 // happened; of the panic's own text only the runtime's, because another could quote a request.
-func (s *Server) recovered(c *call) {
+func (g *Gate) recovered(c *call) {
 	p := recover()
 	switch p {
 	case nil:
@@ -209,11 +204,11 @@ func (s *Server) recovered(c *call) {
 	if e, ok := p.(runtime.Error); ok {
 		what = e.Error()
 	}
-	s.Log.Error("request panicked", "route", route(c.r), "error", capped(what), "at", panicFrames())
+	g.Log.Error("request panicked", "route", route(c.r), "error", capped(what), "at", panicFrames())
 	if c.status != 0 {
 		panic(http.ErrAbortHandler)
 	}
-	s.fail(c, errInternal)
+	g.fail(c, errInternal)
 }
 
 // panicFrames names the functions that were on the stack, without their arguments.
@@ -231,14 +226,14 @@ func panicFrames() []string {
 }
 
 // record writes the access log's line and the metrics of c. A raw path, a query, a header or a body is in neither.
-func (s *Server) record(c *call) {
-	took := s.Now().Sub(c.began)
-	s.metrics.request(c, took)
+func (g *Gate) record(c *call) {
+	took := g.Now().Sub(c.began)
+	g.answered(c, took)
 	level := slog.LevelDebug // edges send and readers ask every few seconds: metrics count them
 	if c.status >= http.StatusBadRequest {
 		level = slog.LevelInfo
 	}
-	s.Log.Log(context.WithoutCancel(c.r.Context()), level, "request",
+	g.Log.Log(context.WithoutCancel(c.r.Context()), level, "request",
 		"method", capped(c.r.Method), "route", route(c.r), "status", c.status,
 		"duration_ms", float64(took.Microseconds())/1000, "bytes_in", c.in, "bytes_out", c.out,
 		"device", c.caller.device, "remote", capped(c.remote))
@@ -252,12 +247,10 @@ func route(r *http.Request) string {
 	return "none"
 }
 
-func address(remote string) string {
-	if host, _, err := net.SplitHostPort(remote); err == nil {
-		return host
-	}
-	return remote
-}
-
 // capped bounds what comes from outside before it is logged. slog's JSON escapes the rest.
 func capped(s string) string { return s[:min(len(s), 200)] }
+
+// conn is the connection on which c came.
+func (c *call) conn() *conn {
+	return requestConn(c.r.Context())
+}

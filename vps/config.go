@@ -94,7 +94,7 @@ func (c *Config) Validate() error {
 	check(c.InternalAddr != c.ListenAddr || strings.HasSuffix(c.ListenAddr, ":0"), "INTERNAL_ADDR is the same as LISTEN_ADDR: /metrics is not for the public")
 	check((c.TLSCertFile == "") == (c.TLSKeyFile == ""), "TLS_CERT_FILE and TLS_KEY_FILE need each other")
 	if c.TLSCertFile != "" && c.TLSKeyFile != "" {
-		_, err := (&certificate{certFile: c.TLSCertFile, keyFile: c.TLSKeyFile}).read()
+		err := checkCertificate(c.TLSCertFile, c.TLSKeyFile)
 		check(err == nil, "TLS_CERT_FILE and TLS_KEY_FILE: %v", err)
 	}
 	if _, err := c.tokens(); err != nil {
@@ -190,7 +190,7 @@ func (c *Config) cacheTTL() time.Duration {
 
 // tokens reads the tokens from every place that may hold some.
 func (c *Config) tokens() (*Tokens, error) {
-	t := new(Tokens)
+	t := &Tokens{Misspelt: func() string { return settings.Instead("DEVICE_TOKENS", Config{}) }}
 	return t, c.readTokens(t)
 }
 

@@ -51,19 +51,19 @@ const (
 	notReceived = "not_received"
 )
 
-func (s *Server) continuity(c *call) (any, error) {
-	query, device, err := readable(c, "device_id")
+func (h *History) continuity(c *call) (any, error) {
+	params, device, err := readable(c, "device_id")
 	if err != nil {
 		return nil, err
 	}
-	sp, err := s.asked(c, device, query, store.Day)
+	sp, err := h.asked(c, device, params, store.Day)
 	if err != nil {
 		return nil, err
 	}
-	if sp, err = s.framed(c, device, sp, store.Day); err != nil {
+	if sp, err = h.framed(c, device, sp, store.Day); err != nil {
 		return nil, err
 	}
-	now := s.Now().Truncate(time.Millisecond)
+	now := h.Now().Truncate(time.Millisecond)
 	if sp = sp.until(now); sp.to.Sub(sp.from) > 400*24*time.Hour {
 		return nil, refuse(422, "too_long", "The span is too long: at most 400 days in one answer.").next("ask for one year after the other")
 	}
@@ -72,10 +72,10 @@ func (s *Server) continuity(c *call) (any, error) {
 		answer.To = answer.From
 		return answer, nil
 	}
-	if err := s.weigh(c, maxPoints); err != nil {
+	if err := h.weigh(c, maxPoints); err != nil {
 		return nil, err
 	}
-	search := holeSearch{s: s, c: c, device: device}
+	search := holeSearch{history: h, c: c, device: device}
 	days, err := search.in(0, sp.from, sp.to)
 	if err != nil {
 		return nil, err
@@ -113,11 +113,11 @@ func (a *continuityAnswer) count(days []energy.Period, holes []hole, now time.Ti
 // holeSearch finds holes by the rollups alone: days first, then the hours of days that may hide one, then the five
 // minutes of such hours. What is covered costs nothing, however many samples it has.
 type holeSearch struct {
-	s      *Server
-	c      *call
-	device string
-	found  []hole
-	nights *nights // read when the first hole may be one
+	history *History
+	c       *call
+	device  string
+	found   []hole
+	nights  *nights // read when the first hole may be one
 }
 
 var searchLevels = []store.Resolution{store.Day, store.Hour, store.FiveMinutes}
@@ -125,8 +125,8 @@ var searchLevels = []store.Resolution{store.Day, store.Hour, store.FiveMinutes}
 // in finds the holes between the samples of [from, to), and returns the periods of that level.
 func (h *holeSearch) in(level int, from, to time.Time) ([]energy.Period, error) {
 	var periods []energy.Period
-	err := h.s.step(h.c, func() (err error) {
-		periods, err = h.s.periods(h.c, store.Query{Device: h.device, From: from, To: to, Resolution: searchLevels[level]})
+	err := h.history.step(h.c, func() (err error) {
+		periods, err = h.history.periods(h.c, store.Query{Device: h.device, From: from, To: to, Resolution: searchLevels[level]})
 		return err
 	})
 	if err != nil {
@@ -220,11 +220,11 @@ func (h *holeSearch) explain(holes []hole, now time.Time) error {
 	if len(holes) == 0 {
 		return nil
 	}
-	first, end, err := h.s.extent(h.c, h.device, time.Time{}, time.Time{})
+	first, end, err := h.history.extent(h.c, h.device, time.Time{}, time.Time{})
 	if err != nil {
 		return err
 	}
-	about, err := h.s.about(h.c, h.device)
+	about, err := h.history.about(h.c, h.device)
 	if err != nil {
 		return err
 	}
@@ -273,18 +273,37 @@ func (h *holeSearch) slept(x *hole) (slept bool, err error) {
 		return false, nil
 	}
 	if h.nights == nil {
-		n, err := h.s.nightsOf(h.c, h.device, h.found[max(0, len(h.found)-maxHoles)].From, h.found[len(h.found)-1].To)
+		n, err := h.history.nightsOf(h.c, h.device, h.found[max(0, len(h.found)-maxHoles)].From, h.found[len(h.found)-1].To)
 		if err != nil {
 			return false, err
 		}
 		h.nights = &n
 	}
-	return h.s.slept(h.c, h.device, *h.nights, x.From, x.To)
+	return h.history.slept(h.c, h.device, *h.nights, x.From, x.To)
 }
 
-func laterTime(a, b time.Time) time.Time {
-	if a.After(b) {
-		return a
+// explain names the gaps in which the device slept, as continuity does.
+func (h *History) explain(c *call, device string, gaps []gap) error {
+	var known *nights
+	for i := range gaps {
+		from, to := time.Unix(gaps[i].From, 0), time.Unix(gaps[i].To, 0)
+		if to.Sub(from) > longestNight {
+			continue
+		}
+		if known == nil {
+			n, err := h.nightsOf(c, device, from, time.Unix(gaps[len(gaps)-1].To, 0))
+			if err != nil {
+				return err
+			}
+			known = &n
+		}
+		slept, err := h.slept(c, device, *known, from, to)
+		if err != nil {
+			return err
+		}
+		if slept {
+			gaps[i].Reason = asleep
+		}
 	}
-	return b
+	return nil
 }

@@ -108,7 +108,7 @@ func TestHolesHaveReasons(t *testing.T) {
 	if err := b.bolt.Describe(t.Context(), "inv-2", about); err != nil {
 		t.Fatal(err)
 	}
-	b.notes = notes{}
+	b.restart()
 	if got := ask(); got[1].Reason != waiting || !strings.Contains(got[1].Says, "9000 samples") {
 		t.Errorf("%+v", got)
 	}

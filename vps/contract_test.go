@@ -237,7 +237,7 @@ func TestReadyAgainWithoutRequests(t *testing.T) {
 
 func TestMoreRequestsThanPlacesAreAskedToComeAgain(t *testing.T) {
 	b := newBench(t, func(s *Server) { s.MaxAtOnce = 1 })
-	others := append(take(b.places, "others", 1), take(b.uploads, "others", 1)...)
+	others := append(occupy(b.places, "others", 1), occupy(b.uploads, "others", 1)...)
 	b.places.patience, b.uploads.patience = 0, 0
 	for name, w := range map[string]*httptest.ResponseRecorder{
 		"a reader": b.get("/v1/realtime?device_id=inv-1", token1), "an upload": b.post(token1, bodyOf()),
@@ -264,14 +264,14 @@ func TestMoreRequestsThanPlacesAreAskedToComeAgain(t *testing.T) {
 func TestReadersAndUploadsHavePlacesOfTheirOwn(t *testing.T) {
 	b := newBench(t)
 	b.places.patience, b.uploads.patience = 0, 0
-	readers := take(b.places, "others", b.places.most)
+	readers := occupy(b.places, "others", b.places.most)
 	if w := b.post(token1, bodyOf(fields(0))); w.Code != 200 {
 		t.Errorf("an upload beside readers: %d %s", w.Code, w.Body)
 	}
 	for _, one := range readers {
 		one.leave()
 	}
-	take(b.uploads, "others", b.uploads.most)
+	occupy(b.uploads, "others", b.uploads.most)
 	if w := b.get("/v1/realtime?device_id=inv-1", token1); w.Code != 200 {
 		t.Errorf("a reader beside uploads: %d %s", w.Code, w.Body)
 	}
@@ -280,7 +280,7 @@ func TestReadersAndUploadsHavePlacesOfTheirOwn(t *testing.T) {
 // A token that has all the uploads it may have takes no place for one more, and does not wait for one.
 func TestRefusedUploadTakesNoPlace(t *testing.T) {
 	b := newBench(t)
-	take(b.uploads, token1, b.uploads.each)
+	occupy(b.uploads, token1, b.uploads.each)
 	if w := b.post(token1, bodyOf()); w.Code != 429 {
 		t.Errorf("%d %s", w.Code, w.Body)
 	}

@@ -25,25 +25,10 @@ const (
 
 const codeOutOfRange = "out_of_range"
 
-var errTooDeep = errors.New("nested more than 64 deep")
-
-// batch is what an ingest body holds.
-type batch struct {
-	sent     int           // samples in the body, good and bad
-	good     []wire.Sample // may be stored
-	at       []int         // their indexes in the body
-	problems []problem     // of the other samples, by ascending index; a sample may have several
-	untimely []untimely    // those of them with one problem alone, an impossible time
-	foreign  bool          // a sample names another device than the caller
-	id, zone string
-	edge     *wire.Edge
-}
-
-// problem is one reason not to store the sample at index.
-type problem struct {
-	index             int
-	field, code, what string
-}
+var (
+	errTooDeep        = errors.New("nested more than 64 deep")
+	errTooManySamples = refuse(413, "too_many_samples", "Too many samples in one batch.").next("send fewer samples per batch")
+)
 
 // decoder reads a body in one pass over its bytes, strictly: a duplicate name, invalid UTF-8, or anything after the end
 // refuses the whole body, a wrong field only its sample. Unknown names are skipped; the names known are matched exactly.
@@ -66,8 +51,11 @@ var decoders = sync.Pool{New: func() any {
 	return &decoder{json: jsontext.NewDecoder(new(bytes.Buffer)), names: map[string]string{}}
 }}
 
-// put gives d back, and a buffer that is large for itself.
-func (d *decoder) put() {
+// newDecoder returns a decoder for one body, which the caller writes to its body; release gives it back.
+func newDecoder() *decoder { return decoders.Get().(*decoder) }
+
+// release gives d back, and a buffer that is large for itself.
+func (d *decoder) release() {
 	if d.body.Cap() > 2*smallBody {
 		d.json.Reset(new(bytes.Buffer))
 		bulkyBodies.Put(new(d.body))

@@ -105,7 +105,7 @@ func (s *Server) readings(c *call) (all deviceReadings, err error) {
 		if r.about, err = s.about(c, device); err != nil {
 			return nil, err
 		}
-		newest, err := ask(s, c, "latest", func(ctx context.Context) (wire.Sample, error) { return s.Store.Latest(ctx, device) })
+		newest, err := ask(&s.Gate, c, "latest", func(ctx context.Context) (wire.Sample, error) { return s.Store.Latest(ctx, device) })
 		switch {
 		case errors.Is(err, store.ErrNone):
 		case err != nil:

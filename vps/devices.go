@@ -64,12 +64,12 @@ type hop struct {
 }
 
 func (s *Server) devices(c *call) (any, error) {
-	query := c.r.URL.Query()
-	limit, err := strconv.Atoi(cmp.Or(last(query, "limit"), strconv.Itoa(defaultDevices)))
+	params := c.r.URL.Query()
+	limit, err := strconv.Atoi(cmp.Or(last(params, "limit"), strconv.Itoa(defaultDevices)))
 	if err != nil || limit < 1 || limit > maxDevices {
 		return nil, invalid("bad_limit", "Input should be 1 to "+strconv.Itoa(maxDevices), "query", "limit")
 	}
-	only := last(query, "device_id")
+	only := last(params, "device_id")
 	if only != "" && !c.caller.mayRead(only) {
 		return nil, errForeignDevice
 	}
@@ -90,7 +90,7 @@ func (s *Server) devices(c *call) (any, error) {
 	if c.caller.viewer {
 		answer.Role = "viewer"
 	}
-	from, found := slices.BinarySearchFunc(all, last(query, "after"), byID)
+	from, found := slices.BinarySearchFunc(all, last(params, "after"), byID)
 	if found {
 		from++
 	}
@@ -108,42 +108,6 @@ func (s *Server) devices(c *call) (any, error) {
 	return answer, nil
 }
 
-func byID(d store.Device, id string) int { return cmp.Compare(d.ID, id) }
-
-// registered returns the devices of the store and those that have a token but never sent anything, by name; or only
-// those that are named, without a look at all the others.
-func (s *Server) registered(c *call, names []string) (all []store.Device, err error) {
-	for _, name := range names {
-		about, err := s.about(c, name)
-		if err != nil {
-			return nil, err
-		}
-		first, end, err := s.extent(c, name, time.Time{}, time.Time{})
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, store.Device{ID: name, About: about, First: first, Last: end})
-	}
-	if names != nil {
-		return all, nil
-	}
-	all, err = ask(s, c, "devices", s.Store.Devices)
-	if err != nil {
-		return nil, err
-	}
-	all = slices.Clone(all)
-	slices.SortFunc(all, func(a, b store.Device) int { return byID(a, b.ID) })
-	for i := range all {
-		all[i].About = s.notes.loaded(all[i].ID, all[i].About, s.Now())
-	}
-	for _, id := range s.Tokens.devices() {
-		if i, found := slices.BinarySearchFunc(all, id, byID); !found {
-			all = slices.Insert(all, i, store.Device{ID: id})
-		}
-	}
-	return all, nil
-}
-
 func (s *Server) line(c *call, d store.Device) (deviceLine, error) {
 	zone, err := s.zoneOf(c, d.ID)
 	if err != nil {
@@ -159,7 +123,7 @@ func (s *Server) line(c *call, d store.Device) (deviceLine, error) {
 			line.PollIntervalS = &e.PollIntervalS
 		}
 	}
-	newest, err := ask(s, c, "latest", func(ctx context.Context) (wire.Sample, error) { return s.Store.Latest(ctx, d.ID) })
+	newest, err := ask(&s.Gate, c, "latest", func(ctx context.Context) (wire.Sample, error) { return s.Store.Latest(ctx, d.ID) })
 	if errors.Is(err, store.ErrNone) {
 		line.Chain = chainOf(nil, about, line.State, s.Now())
 		return line, nil
@@ -177,18 +141,6 @@ func (s *Server) line(c *call, d store.Device) (deviceLine, error) {
 		Counters: newest.PVTotalKWh != nil}
 	line.Chain = chainOf(&newest, about, line.State, s.Now())
 	return line, nil
-}
-
-func hasBattery(s *wire.Sample) bool { return s.BatteryPowerW != nil || s.BatterySOCPct != nil }
-
-// stateOf names the state of a device by its newest sample alone, and says how long it has been in it. Whether it is really
-// asleep is judged by its nights.
-func stateOf(newest *wire.Sample, age time.Duration, edge *wire.Edge) (state string, held time.Duration) {
-	state, held = freshness(age, edge)
-	if (state == "stale" || state == "offline") && age <= longestNight && sleepy(newest) {
-		return "asleep", age
-	}
-	return state, held
 }
 
 // chainOf says which link a reader can believe in. The edge is heard with each batch, and its newest samples come

@@ -2,8 +2,6 @@ package vps
 
 import (
 	"cmp"
-	"context"
-	"slices"
 	"time"
 
 	"sunspool/vps/energy"
@@ -72,28 +70,28 @@ var calendars = map[string]struct {
 	"year":  {store.Year, "", "2006"},
 }
 
-func (s *Server) energy(c *call) (any, error) {
-	query, device, err := readable(c, "device_id")
+func (h *History) energy(c *call) (any, error) {
+	params, device, err := readable(c, "device_id")
 	if err != nil {
 		return nil, err
 	}
-	name := cmp.Or(last(query, "resolution"), "day")
+	name := cmp.Or(last(params, "resolution"), "day")
 	calendar, ok := calendars[name]
 	if !ok {
 		return nil, invalid("bad_resolution", "Input should be hour, day, month or year", "query", "resolution")
 	}
-	mode := last(query, "compare")
+	mode := last(params, "compare")
 	if mode != "" && mode != "previous" && mode != "last_year" {
 		return nil, invalid("bad_compare", "Input should be previous or last_year", "query", "compare")
 	}
-	sp, err := s.asked(c, device, query, calendar.frame)
+	sp, err := h.asked(c, device, params, calendar.frame)
 	if err != nil {
 		return nil, err
 	}
-	if sp, err = s.framed(c, device, sp, calendar.frame); err != nil {
+	if sp, err = h.framed(c, device, sp, calendar.frame); err != nil {
 		return nil, err
 	}
-	now := s.Now()
+	now := h.Now()
 	sp = sp.widened(calendar.row)
 	whole := sp
 	if _, end := calendar.row.Period(now, sp.zone); sp.to.After(end) {
@@ -102,7 +100,7 @@ func (s *Server) energy(c *call) (any, error) {
 
 	answer := energyAnswer{DeviceID: device, Resolution: name, TZ: sp.zone.String()}
 	table := func(sp span) (energyTable, error) {
-		return s.energyTable(c, device, sp, calendar.row, calendar.label, now)
+		return h.energyTable(c, device, sp, calendar.row, calendar.label, now)
 	}
 	if answer.energyTable, err = table(sp); err != nil || mode == "" {
 		return answer, err
@@ -116,55 +114,9 @@ func (s *Server) energy(c *call) (any, error) {
 	return answer, err
 }
 
-// framed fills in what the reader left out: to is the end of the frame that is running, from the start of the one that
-// to ends. Without a frame it is the device's first sample.
-func (s *Server) framed(c *call, device string, sp span, frame store.Resolution) (span, error) {
-	now := s.Now().In(sp.zone)
-	if sp.to.IsZero() {
-		_, sp.to = cmp.Or(frame, store.Year).Period(now, sp.zone)
-		if !sp.from.IsZero() && !sp.from.Before(sp.to) {
-			sp.to = sp.from // a span of the future
-		}
-	}
-	if !sp.from.IsZero() {
-		return sp, nil
-	}
-	if frame != "" {
-		sp.from, _ = frame.Period(sp.to.Add(-1), sp.zone)
-		return sp, nil
-	}
-	first, _, err := s.extent(c, device, time.Time{}, sp.to)
-	sp.from = first
-	if first.IsZero() {
-		sp.from = sp.to
-	}
-	return sp, err
-}
-
-// extent returns the times of the first and the last sample in [from, to), zero when there is none.
-func (s *Server) extent(c *call, device string, from, to time.Time) (first, end time.Time, err error) {
-	years, err := s.periods(c, store.Query{Device: device, From: from, To: to, Resolution: store.Year})
-	years = slices.DeleteFunc(years, func(p energy.Period) bool { return p.Rows == 0 })
-	if err != nil || len(years) == 0 {
-		return first, end, err
-	}
-	return time.UnixMilli(years[0].First).UTC(), time.UnixMilli(years[len(years)-1].Last).UTC(), nil
-}
-
-func (s *Server) periods(c *call, q store.Query) ([]energy.Period, error) {
-	return ask(s, c, "periods", func(ctx context.Context) ([]energy.Period, error) { return s.Store.Periods(ctx, q) })
-}
-
-func minTime(a, b time.Time) time.Time {
-	if a.Before(b) {
-		return a
-	}
-	return b
-}
-
 // energyTable returns the energies of the periods of sp, which are computed some at once.
-func (s *Server) energyTable(c *call, device string, sp span, r store.Resolution, label string, now time.Time) (t energyTable, err error) {
-	starts, err := s.weighed(c, sp, r, maxEnergyRows)
+func (h *History) energyTable(c *call, device string, sp span, r store.Resolution, label string, now time.Time) (t energyTable, err error) {
+	starts, err := h.weighed(c, sp, r, maxEnergyRows)
 	if err != nil {
 		return t, err
 	}
@@ -172,8 +124,8 @@ func (s *Server) energyTable(c *call, device string, sp span, r store.Resolution
 	sum := newSummary(sp.until(now), n)
 	for i := 0; i < n; i += rowsAtOnce {
 		end := min(i+rowsAtOnce, n)
-		err := s.step(c, func() error {
-			rows, err := s.rows(c, device, span{starts[i], starts[end], sp.zone}, r)
+		err := h.step(c, func() error {
+			rows, err := h.rows(c, device, span{starts[i], starts[end], sp.zone}, r)
 			sum.add(rows, label)
 			return err
 		})

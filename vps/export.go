@@ -52,18 +52,18 @@ var exportResolutions = map[store.Resolution]int{store.FiveMinutes: 1, store.Qua
 
 // export answers GET /v1/export.csv line by line: memory does not grow with the span. Every cell is a number or a time,
 // so that no spreadsheet takes one for a formula.
-func (s *Server) export(c *call) (any, error) {
+func (h *History) export(c *call) (any, error) {
 	// A semicolon is what many want between columns, and what the standard library drops a parameter for.
 	c.r.URL.RawQuery = strings.ReplaceAll(c.r.URL.RawQuery, ";", "%3B")
-	query, device, err := readable(c, "device_id")
+	params, device, err := readable(c, "device_id")
 	if err != nil {
 		return nil, err
 	}
-	e, err := s.newExport(c, device, query)
+	e, err := h.newExport(c, device, params)
 	if err != nil {
 		return nil, err
 	}
-	slot := s.exports.take(c.r.Context(), c.token)
+	slot := h.exports.take(c.r.Context(), c.token)
 	if slot == nil {
 		return nil, errExports
 	}
@@ -80,14 +80,14 @@ func (s *Server) export(c *call) (any, error) {
 		lines = e.samples
 	}
 	if err = lines(); err != nil && c.status != 0 {
-		s.cutOff(e, err)
+		h.cutOff(e, err)
 	}
 	return nil, err
 }
 
 // export is an export on its way.
 type export struct {
-	s          *Server
+	h          *History
 	c          *call
 	device     string
 	span       span
@@ -97,29 +97,29 @@ type export struct {
 	slot       *slot
 }
 
-func (s *Server) newExport(c *call, device string, query url.Values) (*export, error) {
-	e := &export{s: s, c: c, device: device, resolution: store.FiveMinutes}
-	if asked := last(query, "resolution"); asked != "" {
+func (h *History) newExport(c *call, device string, params url.Values) (*export, error) {
+	e := &export{h: h, c: c, device: device, resolution: store.FiveMinutes}
+	if asked := last(params, "resolution"); asked != "" {
 		e.resolution = store.Resolution(asked)
 	}
 	if _, ok := exportResolutions[e.resolution]; !ok && e.resolution != "raw" {
 		return nil, invalid("bad_resolution", "Input should be raw, 5m, 15m, 1h or 1d", "query", "resolution")
 	}
 	var ok bool
-	if e.dialect, ok = dialects[last(query, "sep")]; !ok {
+	if e.dialect, ok = dialects[last(params, "sep")]; !ok {
 		return nil, invalid("bad_separator", "Input should be comma, semicolon or tab", "query", "sep")
 	}
 	var err error
-	if e.span, err = s.asked(c, device, query, store.Day); err != nil {
+	if e.span, err = h.asked(c, device, params, store.Day); err != nil {
 		return nil, err
 	}
-	if e.span, err = s.framed(c, device, e.span, store.Day); err != nil {
+	if e.span, err = h.framed(c, device, e.span, store.Day); err != nil {
 		return nil, err
 	}
 	if e.resolution != "raw" {
 		e.span = e.span.widened(e.resolution)
 	}
-	first, end, err := s.extent(c, device, e.span.from, e.span.to)
+	first, end, err := h.extent(c, device, e.span.from, e.span.to)
 	if err != nil {
 		return nil, err
 	}
@@ -146,7 +146,7 @@ func (e *export) samples() error {
 			return err
 		}
 		n := 0
-		err := e.s.turn(e.c, e.s.reading, func() (err error) {
+		err := e.h.turn(e.c, e.h.reading, func() (err error) {
 			from, n, err = e.samplesFrom(from)
 			return err
 		})
@@ -162,8 +162,8 @@ func (e *export) samples() error {
 // samplesFrom adds the lines of the next samples to the page. It returns from when the one after them is, and how many they are.
 func (e *export) samplesFrom(from time.Time) (next time.Time, n int, err error) {
 	next = from
-	_, err = ask(e.s, e.c, "each", func(ctx context.Context) (struct{}, error) {
-		return struct{}{}, e.s.Store.Each(ctx, e.device, from, e.span.to, func(s wire.Sample) bool {
+	_, err = ask(e.h.Gate, e.c, "each", func(ctx context.Context) (struct{}, error) {
+		return struct{}{}, e.h.Store.Each(ctx, e.device, from, e.span.to, func(s wire.Sample) bool {
 			e.times(s.Time)
 			for i := range wire.Fields {
 				e.optional(wire.Fields[i].Get(&s))
@@ -210,14 +210,14 @@ func (e *export) periods() error {
 	for _, name := range exportCoverages {
 		e.cell(name)
 	}
-	now := e.s.Now()
+	now := e.h.Now()
 	for from := e.span.from; ; {
 		if err := e.next(); err != nil {
 			return err
 		}
 		to := minTime(store.Midnight(from.Year(), from.Month(), from.Day()+exportResolutions[e.resolution], from.Location()), e.span.to)
-		err := e.s.turn(e.c, e.s.reading, func() error {
-			rows, err := e.s.rows(e.c, e.device, span{from, to, e.span.zone}, e.resolution)
+		err := e.h.turn(e.c, e.h.reading, func() error {
+			rows, err := e.h.rows(e.c, e.device, span{from, to, e.span.zone}, e.resolution)
 			for i := range rows {
 				e.period(&rows[i], now)
 			}
@@ -309,7 +309,7 @@ func (e *export) number(v float64) {
 // affair. Only a token that is still good gets one.
 func (e *export) next() error {
 	e.c.asked = time.Time{}
-	if !e.s.stillAllowed(e.c) {
+	if !e.h.stillAllowed(e.c) {
 		return errRevoked
 	}
 	return nil

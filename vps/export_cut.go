@@ -26,11 +26,11 @@ var exportCuts = []string{cutStalled, cutLeft, cutRevoked, cutStopping, cutStore
 
 // cutOff logs and counts an export that ends before it is whole. Its status was 200, and the broken connection is seen by
 // the reader alone.
-func (s *Server) cutOff(e *export, err error) {
+func (h *History) cutOff(e *export, err error) {
 	reason := whyCut(e.c.r.Context(), err)
-	s.metrics.exportsCut.WithLabelValues(reason).Inc()
-	s.Log.Warn("export cut off", "device", e.device, "caller", e.c.caller.device, "viewer", e.c.caller.viewer, "remote", capped(e.c.remote),
-		"resolution", string(e.resolution), "bytes_out", e.c.out, "duration_s", int(s.Now().Sub(e.c.began).Seconds()), "reason", reason, "error", err.Error())
+	h.exportCut(reason)
+	h.Log.Warn("export cut off", "device", e.device, "caller", e.c.caller.device, "viewer", e.c.caller.viewer, "remote", capped(e.c.remote),
+		"resolution", string(e.resolution), "bytes_out", e.c.out, "duration_s", int(h.Now().Sub(e.c.began).Seconds()), "reason", reason, "error", err.Error())
 }
 
 func whyCut(request context.Context, err error) string {

@@ -275,7 +275,7 @@ func (s *slowPages) Each(ctx context.Context, device string, from, to time.Time,
 
 func TestExportsAtOnceAreFew(t *testing.T) {
 	b := newBench(t, func(s *Server) { s.MaxAtOnce = 8 })
-	others := take(b.exports, "others", b.exports.most)
+	others := occupy(b.exports, "others", b.exports.most)
 	if w := b.get("/v1/export.csv?device_id=inv-1", token1); w.Code != 503 || w.Header().Get("Retry-After") != "30" {
 		t.Errorf("%d %s", w.Code, w.Body)
 	}

@@ -65,7 +65,7 @@ func TestHostileCallersHarmNobody(t *testing.T) {
 func harmNobody(t *testing.T, n int, path string, env ...string) {
 	env = append(env, "DEVICE_TOKENS="+goodToken+":roof,"+malloryToken+":mallory,"+slothToken+":sloth")
 	p := startProcess(t, path, env...)
-	arms := newArsenal(*hostileSeed, routesOf(t), "mallory", "", "guess", malloryToken, malloryToken)
+	arms := newArsenal(*hostileSeed, routesOf(t, ".."), "mallory", "", "guess", malloryToken, malloryToken)
 
 	alone := newGoodClient(p.public, goodToken, "roof")
 	alone.run(t.Context(), 100)

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"os"
 	"slices"
 	"time"
@@ -26,9 +25,9 @@ type ImportConfig struct {
 	Check  bool   `name:"check" help:"Copy nothing, only compare."`
 }
 
-// Import copies the samples of the original into the store of cfg, a day of a device at a time, and then compares. It can be
-// interrupted and started again: a day that is already there is skipped, and inserting twice is normal.
-func Import(ctx context.Context, cfg Config, im ImportConfig, out io.Writer) (err error) {
+// importInto copies the samples of the original into the store that open opens, a day of a device at a time, and then compares.
+// It can be interrupted and started again: a day that is already there is skipped, and inserting twice is normal.
+func importInto(ctx context.Context, open func() (store.Samples, error), im ImportConfig, out io.Writer) (err error) {
 	defer func() {
 		if err != nil && ctx.Err() != nil {
 			err = &health.Fault{Code: "import_interrupted", Exit: health.ExitInterrupted, What: "the import was interrupted",
@@ -40,7 +39,7 @@ func Import(ctx context.Context, cfg Config, im ImportConfig, out io.Writer) (er
 		return err
 	}
 	defer from.Close()
-	to, err := cfg.openStore(slog.New(slog.DiscardHandler))
+	to, err := open()
 	if err != nil {
 		return err
 	}
@@ -143,6 +142,9 @@ func (c *copying) progress(total int64) (done func(rows int64)) {
 	}
 }
 
+// longestName is how much of a device's name is shown, which may be anything there.
+const longestName = 200
+
 // lineEvery is how often progress is told where there is no terminal.
 var lineEvery = 10 * time.Second
 
@@ -204,7 +206,7 @@ func (c *copying) insert(ctx context.Context, device string, samples []wire.Samp
 func (c *copying) refuse(s *wire.Sample, err error) {
 	c.refused[err.Error()]++
 	if c.example == "" {
-		c.example = fmt.Sprintf("%s at %s: %v", capped(s.DeviceID), s.Time.Format(time.RFC3339Nano), err)
+		c.example = fmt.Sprintf("%s at %s: %v", s.DeviceID[:min(len(s.DeviceID), longestName)], s.Time.Format(time.RFC3339Nano), err)
 	}
 }
 

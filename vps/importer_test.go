@@ -5,7 +5,6 @@ package vps
 import (
 	"context"
 	"errors"
-	"log/slog"
 	"strings"
 	"testing"
 	"time"
@@ -14,7 +13,6 @@ import (
 
 	"sunspool/health"
 	"sunspool/internal/testservices"
-	"sunspool/settings"
 	"sunspool/vps/store"
 	"sunspool/wire"
 )
@@ -50,8 +48,13 @@ func runImport(t *testing.T, dir, url string, more ImportConfig) (string, error)
 	t.Helper()
 	var out strings.Builder
 	more.From = url
-	err := Import(t.Context(), Config{DataDir: dir}, more, &out)
+	err := importInto(t.Context(), into(dir), more, &out)
 	return out.String(), err
+}
+
+// into opens the store in dir.
+func into(dir string) func() (store.Samples, error) {
+	return func() (store.Samples, error) { return store.OpenBolt(dir + "/vps.db") }
 }
 
 func samplesOf(t *testing.T, dir, device string) (all []wire.Sample) {
@@ -134,7 +137,7 @@ func TestImportGoesOnWhereItStopped(t *testing.T) {
 	}
 	disk.Close()
 	ctx, cancel := context.WithCancel(t.Context())
-	err = Import(ctx, Config{DataDir: dir}, ImportConfig{From: url}, &canceller{cancel: cancel})
+	err = importInto(ctx, into(dir), ImportConfig{From: url}, &canceller{cancel: cancel})
 	if f, ok := errors.AsType[*health.Fault](err); !ok || f.Code != "import_interrupted" || f.Exit != health.ExitInterrupted || f.Why != "" || f.Err != nil {
 		t.Errorf("interrupted: %v", err)
 	}
@@ -209,25 +212,5 @@ func TestImportFromTheWrongPlaceSaysSo(t *testing.T) {
 		if strings.Contains(f.Error()+f.Why+f.What+f.Next, "canary-pw") {
 			t.Errorf("the password is shown: %+v", f)
 		}
-	}
-}
-
-// The tables of a database are made without a token, a port or a service.
-func TestMigrateOnlyMakesTheTablesAndEnds(t *testing.T) {
-	url := testservices.SharedPostgres(t).NewDatabase(t)
-	cfg := Config{DatabaseURL: settings.Secret(url), MigrateOnly: true}
-	for range 2 {
-		if err := Run(t.Context(), cfg, slog.New(slog.DiscardHandler)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	db, err := pgx.Connect(t.Context(), url)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer db.Close(context.Background())
-	var tables int
-	if err := db.QueryRow(t.Context(), "select count(*) from pg_class where relname in ('samples', 'rollups', 'devices') and relkind in ('r', 'p')").Scan(&tables); err != nil || tables != 3 {
-		t.Errorf("%d tables, %v", tables, err)
 	}
 }

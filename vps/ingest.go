@@ -1,15 +1,11 @@
 package vps
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"math"
 	"net/http"
-	"slices"
 	"strings"
-	"time"
 
 	"sunspool/health"
 	"sunspool/vps/store"
@@ -17,38 +13,15 @@ import (
 )
 
 const (
-	storeTimeout = 5 * time.Second // for all that one request asks of the store; then the caller is asked to come again
-	maxDetails   = 20              // problems that a strict refusal lists
-	detailBytes  = 4 << 10         // of verdicts' texts in a lenient answer: an edge reads at most 64 KiB of it
+	maxDetails  = 20      // problems that a strict refusal lists
+	detailBytes = 4 << 10 // of verdicts' texts in a lenient answer: an edge reads at most 64 KiB of it
 
-	// Samples of polls up to shortPoll apart need no interval beside them; a longer one than longestPoll is not believed.
-	shortPoll   = 10 * time.Second
-	longestPoll = time.Hour
 )
-
-// withUpload serves h to callers with a good token of a device. Uploads have places of their own, so that no reader
-// stops them. A token that has its share of them is refused at once: an edge sends one batch after the other.
-func (s *Server) withUpload(h handler) http.Handler {
-	return s.identified(func(c *call, who caller) (any, error) {
-		c.caller = who
-		if who.viewer {
-			return nil, errReadOnly
-		}
-		if s.uploads.full(c.token) {
-			return nil, errUploads
-		}
-		if c.slot = s.uploads.take(c.r.Context(), c.token); c.slot == nil {
-			return nil, errBusy
-		}
-		defer c.leave()
-		return h(c)
-	})
-}
 
 // ingest stores the samples of one request. It answers 200 only when they are durable.
 func (s *Server) ingest(c *call) (any, error) {
-	d := decoders.Get().(*decoder)
-	defer d.put()
+	d := newDecoder()
+	defer d.release()
 	b, err := s.receive(c, d)
 	if err != nil {
 		return nil, err
@@ -106,24 +79,7 @@ func admit(b batch, lenient bool) error {
 	return nil
 }
 
-// ofOurs reports whether b is from an edge of this program, whose wish for verdicts a proxy may have removed.
-func (b *batch) ofOurs() bool { return b.id != "" || b.edge != nil }
-
-// interval returns how far apart the edge takes its samples, in whole seconds, where that is more than shortPoll; else 0.
-func (b *batch) interval() time.Duration {
-	if b.edge == nil {
-		return 0
-	}
-	every := min(time.Duration(math.Round(b.edge.PollIntervalS))*time.Second, longestPoll)
-	if every <= shortPoll {
-		return 0
-	}
-	return every
-}
-
 var whyTooDense = fmt.Sprintf("is one of more than %d samples in these five minutes", store.MostInSpan)
-
-func byIndex(a, b problem) int { return cmp.Compare(a.index, b.index) }
 
 // insertSparse stores the good samples of b. Those that are too many in their five minutes are among the problems then, and
 // refuse all of a batch that is not lenient.
@@ -146,7 +102,7 @@ func (s *Server) insert(c *call, samples []wire.Sample) (inserted int, dense []i
 	if len(samples) == 0 {
 		return 0, nil, nil
 	}
-	inserted, err = ask(s, c, "insert", func(ctx context.Context) (int, error) {
+	inserted, err = ask(&s.Gate, c, "insert", func(ctx context.Context) (int, error) {
 		n, err := s.Store.Insert(ctx, c.caller.device, samples)
 		if refused, ok := errors.AsType[*store.TooDense](err); ok {
 			dense = refused.Indexes
@@ -158,21 +114,6 @@ func (s *Server) insert(c *call, samples []wire.Sample) (inserted int, dense []i
 		s.wrote(err)
 	}
 	return inserted, dense, err
-}
-
-// drop makes problems of some of the good samples, whose ascending indexes among these are given.
-func (b *batch) drop(which []int, field, code, what string) {
-	good, at := b.good[:0], b.at[:0]
-	for i, s := range b.good {
-		if len(which) > 0 && which[0] == i {
-			which = which[1:]
-			b.problems = append(b.problems, problem{b.at[i], field, code, what})
-			continue
-		}
-		good, at = append(good, s), append(at, b.at[i])
-	}
-	b.good, b.at = good, at
-	slices.SortStableFunc(b.problems, byIndex)
 }
 
 // insertSound stores what the store takes of b.good, of which it refused something, and moves the rest to the problems. That
@@ -207,7 +148,7 @@ func (s *Server) insertSound(c *call, b *batch) (inserted int, err error) {
 		return try(middle, to)
 	}
 	err = try(0, len(good))
-	slices.SortStableFunc(b.problems, byIndex)
+	b.sortProblems()
 	return inserted, err
 }
 

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"math"
 	"math/rand/v2"
 	"runtime"
 	"slices"
@@ -245,15 +244,6 @@ func TestHostileJSON(t *testing.T) {
 	}
 }
 
-func manyValues(n int) string {
-	values := map[string]int{}
-	for i := range n {
-		values[fmt.Sprint("v", i)] = i
-	}
-	text, _ := json.Marshal(values)
-	return string(text)
-}
-
 func TestDepthIsBoundedAt64(t *testing.T) {
 	b := newBench(t)
 	for _, name := range []string{"x", "edge", "samples"} { // skipped, read and refused alike
@@ -273,21 +263,6 @@ func TestDepthIsBoundedAt64(t *testing.T) {
 		if w := b.post(token1, nested(65), "Prefer", wire.Lenient); w.Code != 422 || !strings.Contains(w.Body.String(), "nested more than 64 deep") {
 			t.Errorf("%s, 65 deep: %d %s", name, w.Code, w.Body)
 		}
-	}
-}
-
-func TestZeroHasNoSign(t *testing.T) {
-	d := decoders.New().(*decoder)
-	d.body.WriteString(`{"samples":[` + strings.Replace(one(with(fields(0), "values", map[string]any{"v": 1})), `"v":1`, `"v":-0.0`, 1) + `]}`)
-	text := strings.NewReplacer("4210.5", "-0", "730", "-0.0e5").Replace(d.body.String())
-	d.body.Reset()
-	d.body.WriteString(text)
-	b, err := d.decode("inv-1", testNow, 1)
-	if err != nil || len(b.good) != 1 {
-		t.Fatal(err, b.problems)
-	}
-	if s := b.good[0]; math.Signbit(s.PVPowerW) || math.Signbit(*s.LoadPowerW) || math.Signbit(s.Values["v"]) {
-		t.Errorf("%+v", s)
 	}
 }
 
@@ -312,34 +287,6 @@ func TestUnknownFieldsAreIgnored(t *testing.T) {
 	if s.BatteryPowerW != nil || s.PVDailyKWh != nil || *s.PVTotalKWh != 12345.6 || len(s.Values) != maxValues || s.Count != 1 {
 		t.Errorf("%+v", s)
 	}
-}
-
-// TestBatchesDoNotShareMemory: decoders are used again, what was decoded must stay.
-func TestBatchesDoNotShareMemory(t *testing.T) {
-	d := decoders.New().(*decoder)
-	decode := func(body string) batch {
-		d.body.Reset()
-		d.body.WriteString(body)
-		b, err := d.decode("inv-1", testNow, 10)
-		if err != nil || len(b.problems) > 0 {
-			t.Fatal(err, b.problems)
-		}
-		return b
-	}
-	first := decode(`{"batch_id":"first","edge":{"version":"1.0"},"samples":[` + one(with(with(fields(0), "values", map[string]any{"aaa": 1}), "pv_daily_kwh", 1)) + `]}`)
-	decode(`{"batch_id":"other","edge":{"version":"2.2"},"samples":[` + one(with(with(fields(0), "values", map[string]any{"bbb": 2}), "pv_daily_kwh", 2)) + `]}`)
-	if _, kept := d.names["aaa"]; kept {
-		t.Error("names of one body are kept for ever")
-	}
-	s := first.good[0]
-	if first.id != "first" || first.edge.Version != "1.0" || s.Values["aaa"] != 1 || len(s.Values) != 1 || *s.PVDailyKWh != 1 {
-		t.Errorf("%+v %+v %+v", first, first.edge, s)
-	}
-}
-
-func one(f map[string]any) string {
-	b, _ := json.Marshal(f)
-	return string(b)
 }
 
 func TestGzipIsReadAndABombIs413InBoundedMemory(t *testing.T) {

@@ -280,6 +280,12 @@ func withConn(ctx context.Context, c net.Conn) context.Context {
 	return context.WithValue(ctx, connKey{}, connOf(c))
 }
 
+// requestConn returns the connection on which a request came, nil if it did not come through a limiter.
+func requestConn(request context.Context) *conn {
+	limited, _ := request.Value(connKey{}).(*conn)
+	return limited
+}
+
 func changed(c net.Conn, state http.ConnState) {
 	if state == http.StateIdle {
 		connOf(c).rest()
@@ -291,11 +297,5 @@ func connOf(c net.Conn) *conn {
 		c = secure.NetConn()
 	}
 	limited, _ := c.(*conn)
-	return limited
-}
-
-// conn is the connection on which c came.
-func (c *call) conn() *conn {
-	limited, _ := c.r.Context().Value(connKey{}).(*conn)
 	return limited
 }

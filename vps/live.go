@@ -1,7 +1,6 @@
 package vps
 
 import (
-	"context"
 	"slices"
 	"sync"
 	"time"
@@ -122,22 +121,4 @@ func news(samples []wire.Sample, now time.Time) []wire.Sample {
 	}
 	slices.SortStableFunc(recent, func(a, b wire.Sample) int { return a.Time.Compare(b.Time) })
 	return recent[max(0, len(recent)-maxUnwritten):]
-}
-
-// broadcast tells the streams of this process and of the others what was stored.
-func (s *Server) broadcast(samples []wire.Sample) {
-	recent := news(samples, s.Now())
-	s.live.tell(recent...)
-	if s.Others != nil {
-		for _, sample := range recent {
-			s.Others.Publish(sample)
-		}
-	}
-}
-
-// Listen tells the streams of this process what others stored, until ctx ends.
-func (s *Server) Listen(ctx context.Context) {
-	s.Others.Listen(ctx, s.live.wanted, func(sample wire.Sample) {
-		s.live.tell(news([]wire.Sample{sample}, s.Now())...)
-	})
 }

@@ -106,7 +106,7 @@ func TestNobodyReachesAnotherDevice(t *testing.T) {
 
 	var said strings.Builder
 	seen, asked := map[string]bool{}, 0
-	for _, route := range routesOf(t) {
+	for _, route := range routesOf(t, "..") {
 		byMethod := route.method + " " + route.path
 		how, known := guarded[byMethod]
 		if known != strings.HasPrefix(route.guard, "with") {

@@ -108,6 +108,8 @@ func (m *metrics) request(c *call, took time.Duration) {
 	}
 }
 
+func (m *metrics) authFailure(code string) { m.authFailures.WithLabelValues(code).Inc() }
+
 func (m *metrics) samples(inserted, duplicates int) {
 	m.stored.WithLabelValues("inserted").Add(float64(inserted))
 	m.stored.WithLabelValues("duplicate").Add(float64(duplicates))

@@ -4,7 +4,6 @@ import (
 	"context"
 	"slices"
 	"sort"
-	"sync"
 	"time"
 
 	"sunspool/vps/energy"
@@ -43,13 +42,13 @@ type silence struct{ from, to time.Time }
 func (s silence) length() time.Duration { return s.to.Sub(s.from) }
 
 // nightsOf returns what the silences in [from, to] are judged by.
-func (s *Server) nightsOf(c *call, device string, from, to time.Time) (n nights, err error) {
+func (d *Devices) nightsOf(c *call, device string, from, to time.Time) (n nights, err error) {
 	const around = (nightsLooked + 1) * 24 * time.Hour
-	n.now = s.Now()
-	if n.zone, err = s.zoneHeld(c, device, func(*time.Location) time.Time { return from }); err != nil {
+	n.now = d.Now()
+	if n.zone, err = d.zoneHeld(c, device, func(*time.Location) time.Time { return from }); err != nil {
 		return n, err
 	}
-	n.hours, err = s.periods(c, store.Query{Device: device, From: from.Add(-around), To: minTime(to.Add(around), n.now.Add(time.Minute)), Resolution: store.Hour})
+	n.hours, err = d.periods(c, store.Query{Device: device, From: from.Add(-around), To: minTime(to.Add(around), n.now.Add(time.Minute)), Resolution: store.Hour})
 	n.hours = slices.DeleteFunc(n.hours, func(p energy.Period) bool { return p.Rows == 0 })
 	for i := range max(0, len(n.hours)-1) {
 		x := silence{time.UnixMilli(n.hours[i].Last), time.UnixMilli(n.hours[i+1].First)}
@@ -123,11 +122,11 @@ func (n nights) silentPart(x silence) (part float64, known bool) {
 
 // sleeps reports whether the device sleeps in such a silence that begins in the dark: whether that is usual, or, where that is
 // not known, whether it does not begin in the middle of the light.
-func (s *Server) sleeps(c *call, device string, n nights, x silence) (bool, error) {
+func (d *Devices) sleeps(c *call, device string, n nights, x silence) (bool, error) {
 	if yes, known := n.usual(x); known {
 		return yes, nil
 	}
-	minutes, err := s.periods(c, store.Query{Device: device, From: x.from.Add(-time.Hour), To: x.from.Add(time.Second), Resolution: store.FiveMinutes})
+	minutes, err := d.periods(c, store.Query{Device: device, From: x.from.Add(-time.Hour), To: x.from.Add(time.Second), Resolution: store.FiveMinutes})
 	return !n.inLight(x.from, minutes[max(0, len(minutes)-2):]), err
 }
 
@@ -171,95 +170,22 @@ func (n nights) dark(t time.Time) bool {
 }
 
 // slept reports whether the device slept in a silence, or in a part of it.
-func (s *Server) slept(c *call, device string, n nights, from, to time.Time) (slept bool, err error) {
+func (d *Devices) slept(c *call, device string, n nights, from, to time.Time) (slept bool, err error) {
 	x := n.whole(from, to)
 	if x.from.IsZero() || x.length() > longestNight {
 		return false, nil
 	}
-	if slept, err = s.sleeps(c, device, n, x); !slept || err != nil {
+	if slept, err = d.sleeps(c, device, n, x); !slept || err != nil {
 		return false, err
 	}
 	if n.dark(x.from) {
 		return true, nil
 	}
-	_, err = ask(s, c, "each", func(ctx context.Context) (struct{}, error) {
-		return struct{}{}, s.Store.Each(ctx, device, x.from, x.from.Add(time.Second), func(s wire.Sample) bool {
+	_, err = ask(d.Gate, c, "each", func(ctx context.Context) (struct{}, error) {
+		return struct{}{}, d.Store.Each(ctx, device, x.from, x.from.Add(time.Second), func(s wire.Sample) bool {
 			slept = sleepy(&s)
 			return true
 		})
 	})
 	return slept, err
-}
-
-// explain names the gaps in which the device slept, as continuity does.
-func (s *Server) explain(c *call, device string, gaps []gap) error {
-	var known *nights
-	for i := range gaps {
-		from, to := time.Unix(gaps[i].From, 0), time.Unix(gaps[i].To, 0)
-		if to.Sub(from) > longestNight {
-			continue
-		}
-		if known == nil {
-			n, err := s.nightsOf(c, device, from, time.Unix(gaps[len(gaps)-1].To, 0))
-			if err != nil {
-				return err
-			}
-			known = &n
-		}
-		slept, err := s.slept(c, device, *known, from, to)
-		if err != nil {
-			return err
-		}
-		if slept {
-			gaps[i].Reason = asleep
-		}
-	}
-	return nil
-}
-
-// judged are silences that last, with what they were taken for.
-type judged struct {
-	mu sync.Mutex
-	of map[string]verdict // by device; as many as there are devices that may be asleep
-}
-
-type verdict struct {
-	since, at time.Time
-	asleep    bool
-}
-
-// stateOf names the state of a device by its newest sample, and says how long it has been in it.
-func (s *Server) stateOf(c *call, device string, newest *wire.Sample, age time.Duration, edge *wire.Edge) (state string, held time.Duration) {
-	if state, held = stateOf(newest, age, edge); state == "asleep" && !s.asleep(c, device, newest.Time) {
-		return freshness(age, edge)
-	}
-	return state, held
-}
-
-// asleep reports whether a silence that began in the dark and lasts is like the device's other nights. The store's trouble
-// is no reason to think otherwise.
-func (s *Server) asleep(c *call, device string, since time.Time) bool {
-	now := s.Now()
-	s.judged.mu.Lock()
-	last, ok := s.judged.of[device]
-	s.judged.mu.Unlock()
-	if ok && last.since.Equal(since) && now.Sub(last.at).Abs() < nightHolds {
-		return last.asleep
-	}
-	n, err := s.nightsOf(c, device, since, now)
-	if err != nil {
-		return true
-	}
-	sleeps, err := s.sleeps(c, device, n, silence{since, now})
-	if err != nil {
-		return true
-	}
-	v := verdict{since, now, sleeps}
-	s.judged.mu.Lock()
-	defer s.judged.mu.Unlock()
-	if s.judged.of == nil {
-		s.judged.of = map[string]verdict{}
-	}
-	s.judged.of[device] = v
-	return v.asleep
 }

@@ -131,72 +131,72 @@ func (n *note) news(now time.Time) bool {
 }
 
 // remember keeps what an edge said of itself. The samples are stored by now: trouble here is logged, not answered.
-func (s *Server) remember(c *call, b batch, change zoneChange) {
+func (d *Devices) remember(c *call, b batch, change zoneChange) {
 	device := c.caller.device
 	if b.sent == 0 && b.zone == "" && b.edge == nil {
 		return
 	}
-	if err := s.acquaint(c, device); err != nil {
-		s.Log.Warn("what is known of the edge could not be read", "device", device, "error", err.Error())
+	if err := d.acquaint(c, device); err != nil {
+		d.Log.Warn("what is known of the edge could not be read", "device", device, "error", err.Error())
 		return // a part of it must not replace the whole; the next batch tries again
 	}
-	if !s.notes.heard(device, change, b.edge, s.Now()) {
+	if !d.notes.heard(device, change, b.edge, d.Now()) {
 		return
 	}
-	if err := s.describe(c, device, change.zone == ""); err != nil { // the next batch tries again
-		s.Log.Warn("what the edge said of itself was not stored", "device", device, "error", err.Error())
+	if err := d.describe(c, device, change.zone == ""); err != nil { // the next batch tries again
+		d.Log.Warn("what the edge said of itself was not stored", "device", device, "error", err.Error())
 	}
 }
 
 // describe writes what is known of device to the store. With look it first reads the zones there, so that it does not
 // overwrite those that another process was sent.
-func (s *Server) describe(c *call, device string, look bool) error {
+func (d *Devices) describe(c *call, device string, look bool) error {
 	if look {
-		stored, err := s.aboutStored(c, device)
+		stored, err := d.aboutStored(c, device)
 		if err != nil {
 			return err
 		}
-		s.notes.zones(device, stored)
+		d.notes.zones(device, stored)
 	}
-	about, _ := s.notes.get(device, s.Now())
-	_, err := ask(s, c, "describe", func(ctx context.Context) (struct{}, error) {
-		return struct{}{}, s.Store.Describe(ctx, device, about)
+	about, _ := d.notes.get(device, d.Now())
+	_, err := ask(d.Gate, c, "describe", func(ctx context.Context) (struct{}, error) {
+		return struct{}{}, d.Store.Describe(ctx, device, about)
 	})
 	if err == nil {
-		s.notes.wrote(device, about)
+		d.notes.wrote(device, about)
 	}
 	return err
 }
 
 // acquaint makes sure that this process knows what the store does about device, whatever its age.
-func (s *Server) acquaint(c *call, device string) error {
-	if s.notes.known(device) {
+func (d *Devices) acquaint(c *call, device string) error {
+	if d.notes.known(device) {
 		return nil
 	}
-	_, err := s.about(c, device)
+	_, err := d.about(c, device)
 	return err
 }
 
 // about returns what is known of a device beside its samples.
-func (s *Server) about(c *call, device string) (store.About, error) {
-	if about, fresh := s.notes.get(device, s.Now()); fresh {
+func (d *Devices) about(c *call, device string) (store.About, error) {
+	if about, fresh := d.notes.get(device, d.Now()); fresh {
 		return about, nil
 	}
-	return s.load(c, device)
+	return d.load(c, device)
 }
 
 // load reads what the store knows of a device beside its samples.
-func (s *Server) load(c *call, device string) (store.About, error) {
-	about, err := s.aboutStored(c, device)
+func (d *Devices) load(c *call, device string) (store.About, error) {
+	about, err := d.aboutStored(c, device)
 	if err != nil {
 		return about, err
 	}
-	if about.IsZero() && !slices.Contains(s.Tokens.devices(), device) {
+	if about.IsZero() && !slices.Contains(d.Tokens.devices(), device) {
 		return about, nil // readers may ask for any name: one of no device is not remembered
 	}
-	return s.notes.loaded(device, about, s.Now()), nil
+	return d.notes.loaded(device, about, d.Now()), nil
 }
 
-func (s *Server) aboutStored(c *call, device string) (store.About, error) {
-	return ask(s, c, "about", func(ctx context.Context) (store.About, error) { return s.Store.About(ctx, device) })
+func (d *Devices) aboutStored(c *call, device string) (store.About, error) {
+	return ask(d.Gate, c, "about", func(ctx context.Context) (store.About, error) { return d.Store.About(ctx, device) })
 }

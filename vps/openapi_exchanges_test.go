@@ -83,7 +83,7 @@ var exchanges = []exchange{
 	{name: "null counters", body: roofs(`"pv_total_kwh":null,"direct_total_kwh":null,"pv_daily_kwh":null,"battery_temp_c":null`)},
 	{name: "a count of nothing", body: roofs(`"sample_count":0`), status: 422, refused: true},
 	{name: "a device that cannot be", body: strings.Replace(roofs(""), "roof", "ro of", 1), status: 422, refused: true},
-	{name: "too many uploads", body: roofs(""), status: 429, change: func(b *bench) { take(b.uploads, token1, b.uploads.each) }},
+	{name: "too many uploads", body: roofs(""), status: 429, change: func(b *bench) { occupy(b.uploads, token1, b.uploads.each) }},
 
 	{name: "a house", target: "/v1/realtime?device_id=roof"},
 	{name: "a unit without battery and meter", target: "/v1/realtime?device_id=barn"},
@@ -165,7 +165,7 @@ var exchanges = []exchange{
 	{name: "a bad resolution", target: "/v1/export.csv?device_id=roof&resolution=auto", status: 422, refused: true},
 	{name: "another device", target: "/v1/export.csv?device_id=barn", token: viewer1, status: 403},
 	{name: "too many exports", target: "/v1/export.csv?device_id=roof", status: 503, change: func(b *bench) {
-		take(b.exports, "others", b.exports.most)
+		occupy(b.exports, "others", b.exports.most)
 		b.exports.patience = 0
 	}},
 }
@@ -189,8 +189,8 @@ func filled(b *bench) {
 	}
 }
 func crowd(b *bench) {
-	take(b.places, "others", b.places.most)
-	take(b.uploads, "others", b.uploads.most)
+	occupy(b.places, "others", b.places.most)
+	occupy(b.uploads, "others", b.uploads.most)
 	b.places.patience, b.uploads.patience = 0, 0
 }
 
@@ -266,7 +266,7 @@ func commonRefusals(t *testing.T) (all []exchange) {
 			b.get("/v1/realtime", tokenWrong)
 		}
 	}
-	for _, route := range routesOf(t) {
+	for _, route := range routesOf(t, "..") {
 		if !strings.HasPrefix(route.guard, "with") {
 			continue
 		}

@@ -131,7 +131,7 @@ func buggyServers(t *testing.T, s *site, b bug) servers {
 			if err != nil {
 				t.Fatal(err)
 			}
-			bases = append(bases, serve(t, (&vps.Server{Store: cached, Tokens: tokens, Log: log}).Handler(), cached))
+			bases = append(bases, serve(t, (&vps.Server{Gate: vps.Gate{Tokens: tokens, Log: log}, Devices: vps.Devices{Store: cached}}).Handler(), cached))
 		}
 		for _, sql := range b.sql {
 			s.must(s.admin(sql))

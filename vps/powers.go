@@ -95,19 +95,19 @@ var automatic = []struct {
 	{100 * 24 * time.Hour, store.Hour}, {2000 * 24 * time.Hour, store.Day}, {math.MaxInt64, store.Month},
 }
 
-func (s *Server) powers(c *call, device string, query url.Values) (any, error) {
-	sp, err := s.asked(c, device, query, store.Day)
+func (h *History) powers(c *call, device string, params url.Values) (any, error) {
+	sp, err := h.asked(c, device, params, store.Day)
 	if err != nil {
 		return nil, err
 	}
-	if sp, err = s.framed(c, device, sp, store.Day); err != nil {
+	if sp, err = h.framed(c, device, sp, store.Day); err != nil {
 		return nil, err
 	}
-	names, err := chosen(last(query, "columns"), allPowers, defaultPowers)
+	names, err := chosen(last(params, "columns"), allPowers, defaultPowers)
 	if err != nil {
 		return nil, err
 	}
-	resolution := store.Resolution(last(query, "resolution"))
+	resolution := store.Resolution(last(params, "resolution"))
 	if resolution == "" || resolution == "auto" {
 		for _, a := range automatic {
 			if resolution = a.resolution; sp.to.Sub(sp.from) <= a.upTo {
@@ -116,7 +116,7 @@ func (s *Server) powers(c *call, device string, query url.Values) (any, error) {
 		}
 	}
 	if resolution == "raw" {
-		return s.rawPowers(c, device, sp, names)
+		return h.rawPowers(c, device, sp, names)
 	}
 	if !slices.Contains(finest, resolution) {
 		return nil, invalid("bad_resolution", "Input should be auto, raw, 1m, 5m, 15m, 1h, 1d, 1M or 1y", "query", "resolution")
@@ -125,13 +125,13 @@ func (s *Server) powers(c *call, device string, query url.Values) (any, error) {
 	if resolution == store.Minute && sp.to.Sub(sp.from) > maxMinutes {
 		return nil, tooLong("at most 48 hours", store.FiveMinutes)
 	}
-	starts, err := s.weighed(c, sp, resolution, maxPoints)
+	starts, err := h.weighed(c, sp, resolution, maxPoints)
 	if err != nil {
 		return nil, err
 	}
 	n := max(0, len(starts)-1)
 
-	now := s.Now()
+	now := h.Now()
 	answer := newPowers(device, sp, string(resolution), n)
 	if length := fixedLength(resolution); length > 0 {
 		answer.ResolutionS = int64(length.Seconds())
@@ -149,8 +149,8 @@ func (s *Server) powers(c *call, device string, query url.Values) (any, error) {
 	gaps := gapFinder{end: sp.until(now).to, gaps: []gap{}}
 	for i := 0; i < n; i += rowsAtOnce {
 		part := starts[i : min(i+rowsAtOnce, n)+1]
-		err := s.step(c, func() error {
-			found, err := s.periods(c, store.Query{Device: device, From: part[0], To: part[len(part)-1], Resolution: resolution, Zone: sp.zone})
+		err := h.step(c, func() error {
+			found, err := h.periods(c, store.Query{Device: device, From: part[0], To: part[len(part)-1], Resolution: resolution, Zone: sp.zone})
 			if err != nil {
 				return err
 			}
@@ -167,7 +167,7 @@ func (s *Server) powers(c *call, device string, query url.Values) (any, error) {
 		}
 	}
 	answer.Gaps = gaps.all()
-	if err := s.explain(c, device, answer.Gaps); err != nil {
+	if err := h.explain(c, device, answer.Gaps); err != nil {
 		return nil, err
 	}
 	return answer, nil
@@ -263,21 +263,21 @@ func (g *gapFinder) all() []gap {
 }
 
 // rawPowers returns the samples themselves.
-func (s *Server) rawPowers(c *call, device string, sp span, names []string) (any, error) {
+func (h *History) rawPowers(c *call, device string, sp span, names []string) (any, error) {
 	if sp.to.Sub(sp.from) > maxRaw {
 		if last(c.r.URL.Query(), "from") != "" || last(c.r.URL.Query(), "to") != "" {
 			return nil, tooLong("at most 6 hours", store.Minute)
 		}
-		sp.to = minTime(sp.to, s.Now()) // nothing was asked for: the newest
+		sp.to = minTime(sp.to, h.Now()) // nothing was asked for: the newest
 		sp.from = laterTime(sp.from, sp.to.Add(-maxRaw))
 	}
-	if err := s.weigh(c, maxPoints); err != nil {
+	if err := h.weigh(c, maxPoints); err != nil {
 		return nil, err
 	}
 	var samples []wire.Sample
-	err := s.step(c, func() error {
-		_, err := ask(s, c, "each", func(ctx context.Context) (struct{}, error) {
-			return struct{}{}, s.Store.Each(ctx, device, sp.from, sp.to, func(sample wire.Sample) bool {
+	err := h.step(c, func() error {
+		_, err := ask(h.Gate, c, "each", func(ctx context.Context) (struct{}, error) {
+			return struct{}{}, h.Store.Each(ctx, device, sp.from, sp.to, func(sample wire.Sample) bool {
 				sample.Values = nil
 				samples = append(samples, sample)
 				return len(samples) <= maxPoints
@@ -300,7 +300,7 @@ func (s *Server) rawPowers(c *call, device string, sp span, names []string) (any
 		p := energy.Instant(&samples[i])
 		answer.T[i] = float64(samples[i].Time.UnixMilli()) / 1000
 		for _, name := range names {
-			answer.Columns[name][i] = powers[name](&p, s.Now())
+			answer.Columns[name][i] = powers[name](&p, h.Now())
 		}
 	}
 	return answer, nil

@@ -61,8 +61,8 @@ func startProcesses(t testing.TB, n int, redisURL string) []*peer {
 		if err != nil {
 			t.Fatal(err)
 		}
-		p.Server = &Server{Store: samples, Others: others, Chain: chain, Log: log, Tokens: tokens,
-			Now: func() time.Time { return testNow.Add(time.Since(began)) }}
+		p.Server = &Server{Gate: Gate{Tokens: tokens, Log: log, Now: func() time.Time { return testNow.Add(time.Since(began)) }},
+			Devices: Devices{Store: samples}, Others: others, Chain: chain}
 		p.addr = serveFor(t, p.Handler())
 		ctx, cancel := context.WithCancel(context.Background())
 		var listening sync.WaitGroup

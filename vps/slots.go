@@ -2,16 +2,10 @@ package vps
 
 import (
 	"context"
-	"crypto/sha256"
 	"slices"
 	"sync"
 	"time"
 )
-
-// tokenSum is the SHA-256 of a token, by which slots, connections and streams are shared. Two tokens of one device are two, because each was
-// handed to a program of its own, and one that fell into wrong hands shall not stop the other. The zero value is a caller
-// without a token, where those are served.
-type tokenSum [sha256.Size]byte
 
 const (
 	slotPatience = 2 * time.Second        // for which a request waits

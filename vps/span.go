@@ -3,6 +3,7 @@ package vps
 import (
 	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -15,25 +16,6 @@ type span struct {
 	zone     *time.Location
 }
 
-// asked reads the parameters from, to and tz. A date is a whole local day, also in to: from=2026-10-25&to=2026-10-25 is
-// that day. An RFC 3339 time is that instant, and to is not part of the span. Without from or to they are zero; frame is
-// what will then be filled in, see framed.
-func (s *Server) asked(c *call, device string, query url.Values, frame store.Resolution) (sp span, err error) {
-	if sp.zone, err = s.zoneOfSpan(c, device, query, frame); err != nil {
-		return sp, err
-	}
-	if sp.from, err = moment(query, "from", sp.zone, 0); err != nil {
-		return sp, err
-	}
-	if sp.to, err = moment(query, "to", sp.zone, 1); err != nil {
-		return sp, err
-	}
-	if !sp.from.IsZero() && !sp.to.IsZero() && !sp.from.Before(sp.to) {
-		return sp, invalid("bad_range", "Input should be after from", "query", "to")
-	}
-	return sp, nil
-}
-
 // Years that a question may name. No sample is older, and with some years to spare no date that is computed from one
 // needs more than the four digits that JSON and SQL have for a year.
 const (
@@ -42,8 +24,8 @@ const (
 )
 
 // moment returns the time that a parameter names, of a date the first instant so many days ahead; zero without it.
-func moment(query url.Values, name string, zone *time.Location, ahead int) (time.Time, error) {
-	text := last(query, name)
+func moment(params url.Values, name string, zone *time.Location, ahead int) (time.Time, error) {
+	text := last(params, name)
 	if text == "" {
 		return time.Time{}, nil
 	}
@@ -98,16 +80,6 @@ func (sp span) starts(r store.Resolution, most int) ([]time.Time, error) {
 	return append(all, sp.to), nil
 }
 
-// weighed returns the starts of sp when so many rows may be computed for c.
-func (s *Server) weighed(c *call, sp span, r store.Resolution, most int) ([]time.Time, error) {
-	if n := sp.atLeast(r); n <= int64(most) {
-		if err := s.weigh(c, int(n)); err != nil {
-			return nil, err
-		}
-	}
-	return sp.starts(r, most)
-}
-
 // atLeast is how many periods of a resolution sp has at least. Go's durations end at 292 years, hence seconds.
 func (sp span) atLeast(r store.Resolution) int64 {
 	return (sp.to.Unix() - sp.from.Unix()) / int64(longest(r).Seconds())
@@ -150,4 +122,42 @@ func tooMany(sp span, r store.Resolution, most int) error {
 func tooLong(limit string, coarser store.Resolution) *refusal {
 	return refuse(422, "too_many_points", fmt.Sprintf("The span is too long for this resolution: %s in one answer.", limit)).
 		next(fmt.Sprintf("ask for resolution=%s, or for a shorter span", coarser))
+}
+
+// last returns the value of a parameter, the last one of several: that is how the contract's first server read them.
+func last(params url.Values, name string) string {
+	if all := params[name]; len(all) > 0 {
+		return all[len(all)-1]
+	}
+	return ""
+}
+
+// chosen returns the names of a list that a reader asked for, in a parameter of names separated by commas; all
+// that are offered by default when it asked for none.
+func chosen(asked string, offered, byDefault []string) ([]string, error) {
+	if asked == "" {
+		return byDefault, nil
+	}
+	names := strings.Split(asked, ",")
+	for _, name := range names {
+		if !slices.Contains(offered, name) {
+			return nil, invalid("columns", "Input should be of "+strings.Join(offered, ","), "query", "columns")
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names), nil
+}
+
+func minTime(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return a
+	}
+	return b
+}
+
+func laterTime(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
 }

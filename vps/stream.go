@@ -185,7 +185,7 @@ func (e *events) stateSince(now time.Time, edge *wire.Edge) (state string, since
 // energies returns the energy of a local day.
 func (e *events) energies(day span) (todayEvent, error) {
 	answer := todayEvent{Date: day.from.Format(time.DateOnly), Zone: day.zone.String()}
-	rows, err := e.s.rows(e.c, e.device, day, store.Day)
+	rows, err := e.s.history.rows(e.c, e.device, day, store.Day)
 	if err != nil || len(rows) == 0 {
 		return answer, err
 	}

@@ -14,7 +14,7 @@ import (
 
 // missed returns the samples that a reader may not have whose last event was lastID.
 func (e *events) missed(lastID string) (samples []wire.Sample, err error) {
-	newest, err := ask(e.s, e.c, "latest", func(ctx context.Context) (wire.Sample, error) { return e.s.Store.Latest(ctx, e.device) })
+	newest, err := ask(&e.s.Gate, e.c, "latest", func(ctx context.Context) (wire.Sample, error) { return e.s.Store.Latest(ctx, e.device) })
 	if errors.Is(err, store.ErrNone) {
 		return nil, nil
 	}
@@ -46,7 +46,7 @@ func (e *events) missed(lastID string) (samples []wire.Sample, err error) {
 func (e *events) recent() ([]wire.Sample, error) {
 	from := e.s.Now().Add(-liveFor)
 	e.looked = e.s.Now()
-	return ask(e.s, e.c, "each", func(ctx context.Context) (all []wire.Sample, err error) {
+	return ask(&e.s.Gate, e.c, "each", func(ctx context.Context) (all []wire.Sample, err error) {
 		err = e.s.Store.Each(ctx, e.device, from, time.Time{}, func(sample wire.Sample) bool {
 			all = append(all, sample)
 			return len(all) < wire.MaxSamples
@@ -83,4 +83,22 @@ func (e *events) mark(ms int64) (new bool) {
 		e.sent = slices.Insert(e.sent, i, ms)
 	}
 	return !found
+}
+
+// broadcast tells the streams of this process and of the others what was stored.
+func (s *Server) broadcast(samples []wire.Sample) {
+	recent := news(samples, s.Now())
+	s.live.tell(recent...)
+	if s.Others != nil {
+		for _, sample := range recent {
+			s.Others.Publish(sample)
+		}
+	}
+}
+
+// Listen tells the streams of this process what others stored, until ctx ends.
+func (s *Server) Listen(ctx context.Context) {
+	s.Others.Listen(ctx, s.live.wanted, func(sample wire.Sample) {
+		s.live.tell(news([]wire.Sample{sample}, s.Now())...)
+	})
 }

@@ -1,14 +1,11 @@
 package vps
 
 import (
-	"bufio"
 	"context"
 	"encoding/json"
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
-	"net/http"
 	"net/http/httptest"
 	"slices"
 	"strconv"
@@ -19,68 +16,6 @@ import (
 
 	"sunspool/wire"
 )
-
-// event is one that a reader of a stream got; a ping is one without a name.
-type event struct{ id, name, data string }
-
-// follow opens a stream on conn and returns its events; the channel is closed when the stream ends.
-func follow(t testing.TB, conn net.Conn, device, token string, headers ...string) <-chan event {
-	t.Helper()
-	r, _ := http.NewRequest("GET", "http://x"+wire.StreamPath+"?device_id="+device, nil)
-	r.Header.Set("Authorization", "Bearer "+token)
-	for i := 0; i < len(headers); i += 2 {
-		r.Header.Set(headers[i], headers[i+1])
-	}
-	events := make(chan event, 100_000)
-	go func() {
-		defer close(events)
-		defer conn.Close()
-		if r.Write(conn) != nil {
-			return
-		}
-		answer, err := http.ReadResponse(bufio.NewReader(conn), r)
-		if err != nil {
-			return
-		}
-		if ct := answer.Header.Get("Content-Type"); answer.StatusCode != 200 || ct != "text/event-stream" || answer.Header.Get("X-Accel-Buffering") != "no" {
-			t.Errorf("%s %v", answer.Status, answer.Header)
-		}
-		var e event
-		for lines := bufio.NewScanner(answer.Body); lines.Scan(); {
-			name, value, _ := strings.Cut(lines.Text(), ": ")
-			switch {
-			case name == "id":
-				e.id = value
-			case name == "event":
-				e.name = value
-			case name == "data":
-				e.data = value
-			case lines.Text() == "":
-				events <- e
-				e = event{}
-			}
-		}
-	}()
-	return events
-}
-
-// names are those of the events that wait, in order.
-func names(events <-chan event) (all []string) {
-	for len(events) > 0 {
-		all = append(all, (<-events).name)
-	}
-	return all
-}
-
-// of returns the events of one name that wait, and drops the others.
-func of(name string, events <-chan event) (all []event) {
-	for len(events) > 0 {
-		if e := <-events; e.name == name {
-			all = append(all, e)
-		}
-	}
-	return all
-}
 
 // onAir serves a bench in a bubble whose time goes on from testNow.
 func onAir(t *testing.T, test func(t *testing.T, b *bench, l *pipes, stop func() error), change ...func(*Server)) {

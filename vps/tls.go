@@ -29,7 +29,7 @@ func newCertificate(certFile, keyFile string, log *slog.Logger) (*certificate, e
 	var err error
 	c.version = c.fileVersion()
 	c.now, err = c.read()
-	return c, err
+	return c, usable(certFile, keyFile, err)
 }
 
 func (c *certificate) config() *tls.Config {
@@ -44,12 +44,23 @@ func (c *certificate) config() *tls.Config {
 
 func (c *certificate) read() (*tls.Certificate, error) {
 	pair, err := tls.LoadX509KeyPair(c.certFile, c.keyFile)
-	if err != nil {
-		return nil, &health.Fault{Code: "config_invalid", Exit: health.ExitConfig,
-			What: fmt.Sprintf("the certificate %s with the key %s cannot be used", c.certFile, c.keyFile), Why: err.Error(),
-			Next: "give the full chain and its key as PEM files that this user can read"}
+	return &pair, err
+}
+
+// checkCertificate reports what is wrong with a certificate and its key, as a *health.Fault.
+func checkCertificate(certFile, keyFile string) error {
+	_, err := tls.LoadX509KeyPair(certFile, keyFile)
+	return usable(certFile, keyFile, err)
+}
+
+// usable makes a fault of an error of reading them.
+func usable(certFile, keyFile string, err error) error {
+	if err == nil {
+		return nil
 	}
-	return &pair, nil
+	return &health.Fault{Code: "config_invalid", Exit: health.ExitConfig,
+		What: fmt.Sprintf("the certificate %s with the key %s cannot be used", certFile, keyFile), Why: err.Error(),
+		Next: "give the full chain and its key as PEM files that this user can read"}
 }
 
 // get returns the certificate at the time now.
@@ -81,7 +92,7 @@ func (c *certificate) renew(version string) {
 	c.version = version
 	pair, err := c.read()
 	if err != nil {
-		c.log.Error("certificate not reloaded, the old one stays", "error", cause(err))
+		c.log.Error("certificate not reloaded, the old one stays", "error", err.Error())
 		return
 	}
 	c.now = pair

@@ -12,7 +12,6 @@ import (
 	"sync/atomic"
 
 	"sunspool/health"
-	"sunspool/settings"
 	"sunspool/wire"
 )
 
@@ -44,12 +43,16 @@ func (c caller) devices() []string {
 }
 
 type entry struct {
-	sum [sha256.Size]byte // of the token, which is not kept
+	sum tokenSum // the token itself is not kept
 	caller
 }
 
 // Tokens knows which token belongs to whom. It may be replaced while requests are served.
 type Tokens struct {
+	// Misspelt returns the variable of the environment that was probably meant to be DEVICE_TOKENS, "" if there is none. It is
+	// asked when no device has a token; nil is for where there is no environment to look into.
+	Misspelt func() string
+
 	entries atomic.Pointer[[]entry]
 
 	mu      sync.Mutex
@@ -110,8 +113,10 @@ func (t *Tokens) Replace(devices, viewers string) error {
 		}
 		if !from.viewer && len(all) == 0 && wrong == nil {
 			why := "DEVICE_TOKENS has no entry, so no edge could send anything"
-			if written := settings.Instead("DEVICE_TOKENS", Config{}); written != "" {
-				why += "; " + written + " is set, which is not a setting: DEVICE_TOKENS?"
+			if t.Misspelt != nil {
+				if written := t.Misspelt(); written != "" {
+					why += "; " + written + " is set, which is not a setting: DEVICE_TOKENS?"
+				}
 			}
 			wrong = append(wrong, why)
 		}
@@ -175,14 +180,14 @@ func parseEntry(text string, viewer bool) (e entry, why string) {
 	case len(token) < wire.ShortestToken:
 		return e, fmt.Sprintf("has a token of %d characters, at least %d are needed (openssl rand -hex 32 makes a good one)", len(token), wire.ShortestToken)
 	default:
-		e.sum = sha256.Sum256([]byte(token))
+		e.sum = sumOf(token)
 		return e, ""
 	}
 	sum, err := hex.DecodeString(digits)
 	if err != nil || len(sum) != sha256.Size {
 		return e, "does not have 64 hexadecimal digits after sha256:"
 	}
-	e.sum = [sha256.Size]byte(sum)
+	e.sum = tokenSum(sum)
 	return e, ""
 }
 
@@ -232,7 +237,7 @@ func clash(all []entry, e entry) string {
 
 // find returns whose token it is. It compares with every entry, so that its time tells nothing about any of them.
 func (t *Tokens) find(token string) (who caller, known bool) {
-	sum := sha256.Sum256([]byte(token))
+	sum := sumOf(token)
 	for _, e := range *t.entries.Load() {
 		if subtle.ConstantTimeCompare(sum[:], e.sum[:]) == 1 {
 			who, known = e.caller, true
@@ -259,3 +264,10 @@ func bearer(r *http.Request) string {
 	}
 	return strings.TrimSpace(token)
 }
+
+// tokenSum is the SHA-256 of a token, by which slots, connections and streams are shared. Two tokens of one device are two, because each was
+// handed to a program of its own, and one that fell into wrong hands shall not stop the other. The zero value is a caller
+// without a token, where those are served.
+type tokenSum [sha256.Size]byte
+
+func sumOf(token string) tokenSum { return sha256.Sum256([]byte(token)) }

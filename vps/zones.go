@@ -3,7 +3,6 @@ package vps
 import (
 	"context"
 	"errors"
-	"net/url"
 	"path"
 	"sync"
 	"sync/atomic"
@@ -18,48 +17,26 @@ import (
 
 // zoneOf returns where a device's days begin and end now: the site's zone if the operator gave one, else the one that
 // its edge named last, else UTC.
-func (s *Server) zoneOf(c *call, device string) (*time.Location, error) {
-	return s.zoneHeld(c, device, nil)
+func (d *Devices) zoneOf(c *call, device string) (*time.Location, error) {
+	return d.zoneHeld(c, device, nil)
 }
 
 // zoneHeld returns the zone that held at the time that start returns for it, the one of now without start. Of two zones
 // for which that is true the earlier one: days that were there keep their beginning.
-func (s *Server) zoneHeld(c *call, device string, start func(*time.Location) time.Time) (*time.Location, error) {
-	if s.Zone != nil {
-		return s.Zone, nil
+func (d *Devices) zoneHeld(c *call, device string, start func(*time.Location) time.Time) (*time.Location, error) {
+	if d.Zone != nil {
+		return d.Zone, nil
 	}
-	about, err := s.about(c, device)
+	about, err := d.about(c, device)
 	if err != nil {
 		return nil, err
 	}
 	for _, past := range about.Earlier {
-		if zone := s.zones.orUTC(past.Zone); start != nil && start(zone).Before(past.Until) {
+		if zone := d.zones.orUTC(past.Zone); start != nil && start(zone).Before(past.Until) {
 			return zone, nil
 		}
 	}
-	return s.zones.orUTC(about.Zone), nil
-}
-
-// zoneOfSpan returns the zone that a reader asked for, else the one that held where the span begins. Where the reader
-// leaves out from that is where the frame begins, but for the frame of today and for all time, which are cut as of now.
-func (s *Server) zoneOfSpan(c *call, device string, query url.Values, frame store.Resolution) (*time.Location, error) {
-	from, to := last(query, "from"), last(query, "to")
-	if last(query, "tz") != "" || from == "" && (frame == "" || frame == store.Day && to == "") {
-		return s.seriesZone(c, device, last(query, "tz"))
-	}
-	return s.zoneHeld(c, device, func(zone *time.Location) time.Time {
-		if from != "" {
-			begin, _ := moment(query, "from", zone, 0) // what is wrong with it is answered when the span is read
-			return begin
-		}
-		end := s.Now()
-		if to != "" {
-			end, _ = moment(query, "to", zone, 1)
-			end = end.Add(-time.Millisecond)
-		}
-		begin, _ := frame.Period(end, zone)
-		return begin
-	})
+	return d.zones.orUTC(about.Zone), nil
 }
 
 // zoneChange is a zone that a batch names and that is not the device's so far. The zero value is none.
@@ -71,19 +48,19 @@ type zoneChange struct {
 // zoneChange returns what b changes about its device's zone. It is asked before b is stored: only a batch that is newer
 // than all that is stored changes anything, from its first sample on. One of older samples comes from somewhere else: it
 // is an import, or what an edge had waiting. The first zone of all holds for everything.
-func (s *Server) zoneChange(c *call, b batch) (none zoneChange) {
+func (d *Devices) zoneChange(c *call, b batch) (none zoneChange) {
 	device := c.caller.device
-	if known, _ := s.notes.get(device, s.Now()); b.zone == "" || known.Zone == b.zone {
+	if known, _ := d.notes.get(device, d.Now()); b.zone == "" || known.Zone == b.zone {
 		return none
 	}
-	about, err := s.load(c, device)
+	about, err := d.load(c, device)
 	switch {
 	case err != nil || about.Zone == b.zone:
 		return none
 	case about.Zone == "":
 		return zoneChange{zone: b.zone}
 	}
-	newest, err := ask(s, c, "latest", func(ctx context.Context) (wire.Sample, error) { return s.Store.Latest(ctx, device) })
+	newest, err := ask(d.Gate, c, "latest", func(ctx context.Context) (wire.Sample, error) { return d.Store.Latest(ctx, device) })
 	if errors.Is(err, store.ErrNone) {
 		return zoneChange{zone: b.zone}
 	}
@@ -101,19 +78,22 @@ func (s *Server) zoneChange(c *call, b batch) (none zoneChange) {
 }
 
 // existing returns zone, or "" if there is no such zone, which is logged once.
-func (s *Server) existing(device, zone string) string {
+func (d *Devices) existing(device, zone string) string {
 	if zone == "" {
 		return ""
 	}
-	if _, err := s.zones.load(zone); err == nil {
-		s.notes.badZone(device, "")
+	if _, err := d.zones.load(zone); err == nil {
+		d.notes.badZone(device, "")
 		return zone
 	}
-	if s.notes.badZone(device, zone) {
-		s.Log.Warn("edge sent an unknown time zone", "device", device, "tz", capped(zone))
+	if d.notes.badZone(device, zone) {
+		d.Log.Warn("edge sent an unknown time zone", "device", device, "tz", capped(zone))
 	}
 	return ""
 }
+
+// namedZone returns the time zone of that name.
+func (d *Devices) namedZone(name string) (*time.Location, error) { return d.zones.load(name) }
 
 // zones keeps the time zones that were asked for: loading one reads a file. Only names that exist are kept, and not many
 // more than there are: where zones are files with links among them, one zone may have any number of names.

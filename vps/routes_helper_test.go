@@ -20,10 +20,11 @@ func (o opening) example() string { return wildcard.ReplaceAllString(o.path, "20
 
 var wildcard = regexp.MustCompile(`\{[^}]*\}`)
 
-func routesOf(t testing.TB) (all []opening) {
+// routesOf reads the routes; root is the directory of the module.
+func routesOf(t testing.TB, root string) (all []opening) {
 	t.Helper()
-	constants := stringConstants(t, "../wire/*.go")
-	ast.Inspect(function(t, "vps.go", "Handler"), func(n ast.Node) bool {
+	constants := stringConstants(t, filepath.Join(root, "wire/*.go"))
+	ast.Inspect(function(t, filepath.Join(root, "vps/vps.go"), "Handler"), func(n ast.Node) bool {
 		call, ok := n.(*ast.CallExpr)
 		if !ok || !strings.HasPrefix(selected(call.Fun), "mux.Handle") {
 			return true

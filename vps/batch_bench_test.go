@@ -1,0 +1,44 @@
+package vps
+
+import (
+	"encoding/json"
+	"strings"
+	"sunspool/wire"
+	"testing"
+	"time"
+)
+
+// BenchmarkDecode compares the strict decoder with the lax one of the standard library on the same 1000 samples.
+func BenchmarkDecode(b *testing.B) {
+	body := contractBody(1000, testNow)
+	list := body[strings.IndexByte(string(body), '[') : len(body)-1]
+	decode := func() time.Duration {
+		began := time.Now()
+		d := decoders.Get().(*decoder)
+		defer decoders.Put(d)
+		d.body.Reset()
+		d.body.Write(body)
+		got, err := d.decode("inv-1", testNow, wire.MaxSamples)
+		if err != nil || len(got.good) != 1000 {
+			b.Fatal(len(got.good), got.problems, err)
+		}
+		return time.Since(began)
+	}
+	unmarshal := func() time.Duration {
+		began := time.Now()
+		var samples []wire.Sample
+		if err := json.Unmarshal(list, &samples); err != nil || len(samples) != 1000 {
+			b.Fatal(len(samples), err)
+		}
+		return time.Since(began)
+	}
+	var ours, theirs time.Duration
+	b.SetBytes(int64(len(body)))
+	b.ReportAllocs()
+	for b.Loop() { // interleaved, so that a busy machine slows both
+		ours += decode()
+		theirs += unmarshal()
+	}
+	b.ReportMetric(float64(theirs)/float64(ours), "x_as_fast_as_encoding/json")
+	b.ReportMetric(float64(ours.Nanoseconds())/float64(b.N)/1000, "ns/sample")
+}
