@@ -55,7 +55,7 @@ func TestWatchdogMissesAServerThatDoesNotAnswerItself(t *testing.T) {
 				pulses := new(health.Pulses)
 				ctx, cancel := context.WithCancel(t.Context())
 				done := make(chan struct{})
-				go func() { s.look(ctx, "here", c.answers, c.ownFile, pulses); close(done) }()
+				go func() { s.SelfCheck(ctx, "here", c.answers, c.ownFile, pulses); close(done) }()
 				time.Sleep(time.Minute)
 				if loop, _ := pulses.Still(); loop != "" {
 					t.Errorf("%s is missed after a minute", loop)

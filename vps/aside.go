@@ -23,30 +23,30 @@ const (
 )
 
 var (
-	errNotHere   = refuse(403, "loopback_only", "Only a program on the machine of the server may ask this.").next("on that machine: `sunspool vps aside list DEVICE`")
-	errAsideFull = refuse(422, "aside_full", "").next("the operator lists and deletes what is set aside: `sunspool vps aside list DEVICE`")
+	errNotHere   = refuse(403, "loopback_only", "Only a program on the machine of the server may ask this.").WithNext("on that machine: `sunspool vps aside list DEVICE`")
+	errAsideFull = refuse(422, "aside_full", "").WithNext("the operator lists and deletes what is set aside: `sunspool vps aside list DEVICE`")
 )
 
 // setAside keeps all, which it acknowledges by returning nil.
-func (s *Server) setAside(c *call, all []untimely) error {
+func (s *Server) setAside(c *Request, all []Untimely) error {
 	if len(all) == 0 {
 		return nil
 	}
-	device, now, samples := c.caller.device, s.Now().UTC().Truncate(time.Millisecond), make([]store.Aside, len(all))
+	device, now, samples := c.Caller.Device, s.Now().UTC().Truncate(time.Millisecond), make([]store.Aside, len(all))
 	for i, u := range all {
-		samples[i] = store.Aside{Received: now, Code: u.code, JSON: u.sent}
+		samples[i] = store.Aside{Received: now, Code: u.Code, JSON: u.JSON}
 	}
-	added, err := ask(&s.Gate, c, "set_aside", func(ctx context.Context) ([]store.Aside, error) { return s.Store.SetAside(ctx, device, samples) })
+	added, err := Ask(&s.Gate, c, "set_aside", func(ctx context.Context) ([]store.Aside, error) { return s.Store.SetAside(ctx, device, samples) })
 	if errors.Is(err, store.ErrAsideFull) {
 		if _, known := s.crowded.Swap(device, true); !known {
-			s.Log.Error("no more samples can be set aside, the batches with them are refused", "device", device, "code", all[0].code, "set_aside", store.MaxAside,
+			s.Log.Error("no more samples can be set aside, the batches with them are refused", "device", device, "code", all[0].Code, "set_aside", store.MaxAside,
 				"next", "correct the clock of the edge, then: `sunspool vps aside list "+device+"`")
 		}
 		full := *errAsideFull
 		full.Detail = fmt.Sprintf("%d samples of this device with impossible times are set aside, as many as there may be.", store.MaxAside)
 		return &full
 	}
-	if c.r.Context().Err() == nil && !store.Refused(err) {
+	if c.HTTP.Context().Err() == nil && !store.Refused(err) {
 		s.wrote(err)
 	}
 	if err != nil {
@@ -63,10 +63,10 @@ func (s *Server) setAside(c *call, all []untimely) error {
 }
 
 // logAside writes a line for each code: a client that repeats what is set aside already makes none.
-func (s *Server) logAside(device string, all []untimely, added int) {
+func (s *Server) logAside(device string, all []Untimely, added int) {
 	indexes := map[string][]int{}
 	for _, u := range all {
-		indexes[u.code] = append(indexes[u.code], u.index)
+		indexes[u.Code] = append(indexes[u.Code], u.Index)
 	}
 	for _, code := range []string{wire.CodeTooOld, wire.CodeInFuture} {
 		if of := indexes[code]; len(of) > 0 {
@@ -90,7 +90,7 @@ type AsideSample struct {
 }
 
 // listAside answers GET /aside?device_id=&after= of the internal listener.
-func (s *Server) listAside(c *call) (any, error) {
+func (s *Server) listAside(c *Request) (any, error) {
 	device, err := asideDevice(c)
 	if err != nil {
 		return nil, err
@@ -99,7 +99,7 @@ func (s *Server) listAside(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	page, err := ask(&s.Gate, c, "aside", func(ctx context.Context) ([]store.Aside, error) { return s.Store.Aside(ctx, device, after, asidePage) })
+	page, err := Ask(&s.Gate, c, "aside", func(ctx context.Context) ([]store.Aside, error) { return s.Store.Aside(ctx, device, after, asidePage) })
 	if err != nil {
 		return nil, err
 	}
@@ -114,7 +114,7 @@ func (s *Server) listAside(c *call) (any, error) {
 }
 
 // deleteAside answers DELETE /aside?device_id=&to= of the internal listener.
-func (s *Server) deleteAside(c *call) (any, error) {
+func (s *Server) deleteAside(c *Request) (any, error) {
 	device, err := asideDevice(c)
 	if err != nil {
 		return nil, err
@@ -123,7 +123,7 @@ func (s *Server) deleteAside(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	deleted, err := ask(&s.Gate, c, "delete_aside", func(ctx context.Context) (int64, error) { return s.Store.DeleteAside(ctx, device, to) })
+	deleted, err := Ask(&s.Gate, c, "delete_aside", func(ctx context.Context) (int64, error) { return s.Store.DeleteAside(ctx, device, to) })
 	if err != nil {
 		return nil, err
 	}
@@ -133,25 +133,25 @@ func (s *Server) deleteAside(c *call) (any, error) {
 
 // asideDevice returns the device of a request that came from this machine. Metrics may be for more than one machine; what
 // somebody measured, and the right to delete it, is not.
-func asideDevice(c *call) (string, error) {
-	if from, err := netip.ParseAddrPort(c.r.RemoteAddr); err != nil || !from.Addr().Unmap().IsLoopback() {
+func asideDevice(c *Request) (string, error) {
+	if from, err := netip.ParseAddrPort(c.HTTP.RemoteAddr); err != nil || !from.Addr().Unmap().IsLoopback() {
 		return "", errNotHere
 	}
-	device := last(c.r.URL.Query(), "device_id")
+	device := Last(c.HTTP.URL.Query(), "device_id")
 	if !wire.ValidDeviceID(device) {
 		return "", errNoDeviceID
 	}
 	return device, nil
 }
 
-func asideNumber(c *call, name string, absent int64) (int64, error) {
-	text := last(c.r.URL.Query(), name)
+func asideNumber(c *Request, name string, absent int64) (int64, error) {
+	text := Last(c.HTTP.URL.Query(), name)
 	if text == "" {
 		return absent, nil
 	}
 	n, err := strconv.ParseInt(text, 10, 64)
 	if err != nil || n < 0 {
-		return 0, invalid("int_parsing", "Input should be a number of the list", "query", name)
+		return 0, Invalid("int_parsing", "Input should be a number of the list", "query", name)
 	}
 	return n, nil
 }

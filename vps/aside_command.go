@@ -182,7 +182,7 @@ func (a asideClient) DeleteAside(ctx context.Context, device string, to int64) (
 
 // do asks once. What is not an answer of such a server is errNoServer.
 func (a asideClient) do(ctx context.Context, method, query string, into any) error {
-	ctx, cancel := context.WithTimeout(ctx, 2*storeTimeout)
+	ctx, cancel := context.WithTimeout(ctx, 2*StoreTimeout)
 	defer cancel()
 	r, err := http.NewRequestWithContext(ctx, method, "http://"+a.address+wire.AsidePath+query, nil)
 	if err != nil {

@@ -49,7 +49,7 @@ func TestImpossibleTimesAreSetAside(t *testing.T) {
 			list[0].Code != wire.CodeTooOld || list[1].Code != wire.CodeInFuture || !list[0].Received.Equal(testNow) {
 			t.Errorf("set aside are %+v", list)
 		}
-		if got := decodeJSON[continuityAnswer](t, b.get("/v1/continuity?device_id=inv-1&from=2026-06-21", token1)); got.Rows != 29 {
+		if got := decodeJSON[gapsAnswer](t, b.get("/v1/continuity?device_id=inv-1&from=2026-06-21", token1)); got.Rows != 29 {
 			t.Errorf("%d rows", got.Rows)
 		}
 		for _, target := range []string{"/v1/realtime?", "/v1/devices?", "/v1/series?frame=all&partial=1&", "/v1/series?resolution=1y&from=2010-01-01&to=2100-01-01&",
@@ -98,7 +98,7 @@ func TestOnlyTimesAreSetAside(t *testing.T) {
 		"beside a foreign one":  {[]map[string]any{old, with(fields(0), "device_id", "inv-2")}, 403},
 		"of another device":     {[]map[string]any{with(old, "device_id", "inv-2")}, 403},
 		"no time":               {[]map[string]any{fields(0), with(fields(0), "ts", "yesterday")}, 422},
-		"longer than any other": {[]map[string]any{with(old, "note", strings.Repeat("x", maxUntimely))}, 422},
+		"longer than any other": {[]map[string]any{with(old, "note", strings.Repeat("x", MaxUntimely))}, 422},
 	} {
 		if w := b.post(token1, bodyOf(c.samples...)); w.Code != c.status {
 			t.Errorf("%s: %d %s", name, w.Code, w.Body)

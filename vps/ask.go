@@ -10,28 +10,28 @@ import (
 	"time"
 )
 
-var errStoreSlow = fmt.Errorf("%w: no answer within %v", store.ErrUnavailable, storeTimeout)
+var errStoreSlow = fmt.Errorf("%w: no answer within %v", store.ErrUnavailable, StoreTimeout)
 
-// ask calls the store on behalf of c and measures it. It waits as long as c does, but all that is asked for one request
+// Ask calls the store on behalf of c and measures it. It waits as long as c does, but all that is asked for one request
 // has storeTimeout together: a store that hangs is a 503 soon, not one after each question.
-func ask[T any](g *Gate, c *call, op string, f func(context.Context) (T, error)) (v T, err error) {
+func Ask[T any](g *Gate, c *Request, op string, f func(context.Context) (T, error)) (v T, err error) {
 	began := g.Now()
-	if c.asked.IsZero() {
-		c.asked = began
+	if c.StoreSince.IsZero() {
+		c.StoreSince = began
 	}
-	ctx, cancel := context.WithTimeoutCause(c.r.Context(), storeTimeout-began.Sub(c.asked), errStoreSlow)
+	ctx, cancel := context.WithTimeoutCause(c.HTTP.Context(), StoreTimeout-began.Sub(c.StoreSince), errStoreSlow)
 	defer cancel()
 	v, err = f(ctx)
-	g.storeAsked(op, err, g.Now().Sub(began))
+	g.StoreAsked(op, err, g.Now().Sub(began))
 	return v, err
 }
 
-const storeTimeout = 5 * time.Second // for all that one request asks of the store; then the caller is asked to come again
+const StoreTimeout = 5 * time.Second // for all that one request asks of the store; then the caller is asked to come again
 
-// readable returns the query and the device of a reader's request, or why it may not be answered. device_id is one of
+// Readable returns the query and the device of a reader's request, or why it may not be answered. device_id is one of
 // the parameters that must be present. Nothing is asked of the store about what cannot be a device.
-func readable(c *call, required ...string) (url.Values, string, error) {
-	params := c.r.URL.Query()
+func Readable(c *Request, required ...string) (url.Values, string, error) {
+	params := c.HTTP.URL.Query()
 	var missing []wire.FieldError
 	for _, name := range required {
 		if !params.Has(name) {
@@ -39,11 +39,11 @@ func readable(c *call, required ...string) (url.Values, string, error) {
 		}
 	}
 	if missing != nil {
-		return nil, "", (&refusal{status: 422, Problem: wire.Problem{Detail: missing, Code: "missing"}}).next(
+		return nil, "", (&Refusal{Status: 422, Problem: wire.Problem{Detail: missing, Code: "missing"}}).WithNext(
 			"add " + named(missing) + " to the query; GET /v1/devices lists the devices of this token, GET /openapi.yaml every parameter")
 	}
-	device := last(params, "device_id")
-	if !c.caller.mayRead(device) {
+	device := Last(params, "device_id")
+	if !c.Caller.MayRead(device) {
 		return nil, "", errForeignDevice
 	}
 	if !wire.ValidDeviceID(device) {

@@ -109,7 +109,7 @@ func (a *arsenal) request(r *rand.Rand, method, target, body string, headers ...
 // target is a route with parameters that are good, and its method.
 func (a *arsenal) target(r *rand.Rand) (method, target string) {
 	route := pick(r, a.routes...)
-	return route.method, route.path + "?device_id=" + a.device + "&frame=day"
+	return route.Method, route.Path + "?device_id=" + a.device + "&frame=day"
 }
 
 // post is the head of an ingest request with a good token.
@@ -260,15 +260,15 @@ func (a *arsenal) injection(r *rand.Rand) attack {
 	switch r.IntN(4) {
 	case 0:
 		name := pick(r, "Authorization: Bearer", "User-Agent:", "X-Forwarded-For:", "X-Real-Ip:", "Forwarded:", "Prefer:", "Origin:", "Referer:", "Last-Event-ID:", "Cookie:", "Content-Encoding:", "Content-Type:", "Accept:", "X-Request-Id:", "Host:")
-		return attack{kind: "injection in a header", raw: a.request(r, route.method, route.example()+"?device_id="+a.device, "", name+" "+payload)}
+		return attack{kind: "injection in a header", raw: a.request(r, route.Method, route.Example()+"?device_id="+a.device, "", name+" "+payload)}
 	case 1:
-		return attack{kind: "injection in the path", raw: a.request(r, route.method, route.example()+"/"+url.PathEscape(payload), ""), whole: true}
+		return attack{kind: "injection in the path", raw: a.request(r, route.Method, route.Example()+"/"+url.PathEscape(payload), ""), whole: true}
 	case 2:
 		f := with(fields(0), pick(r, "device_id", "ts", "pv_power_w", "sample_count", "values", payload), payload)
 		body := bodyOf(f)
 		return attack{kind: "injection in the body", raw: a.request(r, "POST", "/v1/ingest", body), whole: true}
 	}
-	return attack{kind: "injection in a parameter", raw: a.request(r, route.method, route.example()+"?"+pick(r, parameters...)+"="+escaped+"&device_id="+a.device+"&frame=day&"+pick(r, parameters...)+"="+escaped, ""), whole: true}
+	return attack{kind: "injection in a parameter", raw: a.request(r, route.Method, route.Example()+"?"+pick(r, parameters...)+"="+escaped+"&device_id="+a.device+"&frame=day&"+pick(r, parameters...)+"="+escaped, ""), whole: true}
 }
 
 // parameters are the names that any route knows, and some that none does.
@@ -283,7 +283,7 @@ func (a *arsenal) query(r *rand.Rand) attack {
 		query = append(query, pick(r, parameters...)+"="+value)
 	}
 	r.Shuffle(len(query), func(i, j int) { query[i], query[j] = query[j], query[i] })
-	return attack{kind: "query", raw: a.request(r, route.method, route.example()+pick(r, "", "", "/", "/2026-13", "/2026-06", "/0000-00")+"?"+strings.Join(query, "&"), ""), whole: true}
+	return attack{kind: "query", raw: a.request(r, route.Method, route.Example()+pick(r, "", "", "/", "/2026-13", "/2026-06", "/0000-00")+"?"+strings.Join(query, "&"), ""), whole: true}
 }
 
 func (a *arsenal) pipeline(r *rand.Rand) attack {

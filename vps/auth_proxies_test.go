@@ -6,7 +6,7 @@ import (
 )
 
 func TestClientIsTheLastHopThatIsNotOurProxy(t *testing.T) {
-	trusted, err := parseProxies([]string{"172.30.0.0/16", "192.0.2.9", "fd00::/8"})
+	trusted, err := ParseProxies([]string{"172.30.0.0/16", "192.0.2.9", "fd00::/8"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -44,12 +44,12 @@ func TestClientIsTheLastHopThatIsNotOurProxy(t *testing.T) {
 		for _, h := range c.forwarded {
 			r.Header.Add("X-Forwarded-For", h)
 		}
-		if got := trusted.client(r); got != c.want {
+		if got := trusted.Client(r); got != c.want {
 			t.Errorf("%s: %s, want %s", name, got, c.want)
 		}
 	}
 	for _, bad := range []string{"", "example.org", "10.0.0.0/33", "*", "fe80::1%eth0"} {
-		if _, err := parseProxies([]string{bad}); err == nil {
+		if _, err := ParseProxies([]string{bad}); err == nil {
 			t.Errorf("%q is taken for a network", bad)
 		}
 	}

@@ -18,12 +18,12 @@ func TestTokensAreParsedAndNeverQuoted(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for token, want := range map[string]caller{
-		plain: {device: "inv-1"}, "hashed-secret": {device: "inv-2"},
+	for token, want := range map[string]Caller{
+		plain: {Device: "inv-1"}, "hashed-secret": {Device: "inv-2"},
 		view: {"inv-1", true}, all: {"*", true},
 		"": {}, hashed: {}, "# comment": {}, "a": {},
 	} {
-		if who, known := tokens.find(token); who != want || known != (want != caller{}) {
+		if who, known := tokens.Find(token); who != want || known != (want != Caller{}) {
 			t.Errorf("%q is %v %v, want %v", token, who, known, want)
 		}
 	}
@@ -61,7 +61,7 @@ func TestTokensAreParsedAndNeverQuoted(t *testing.T) {
 		if err := tokens.Replace(settings[0], settings[1]); err == nil {
 			t.Errorf("%s: replaced", name)
 		}
-		if _, known := tokens.find(plain); !known {
+		if _, known := tokens.Find(plain); !known {
 			t.Fatalf("%s: a bad reload threw the good tokens away", name)
 		}
 	}

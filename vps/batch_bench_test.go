@@ -14,13 +14,13 @@ func BenchmarkDecode(b *testing.B) {
 	list := body[strings.IndexByte(string(body), '[') : len(body)-1]
 	decode := func() time.Duration {
 		began := time.Now()
-		d := decoders.Get().(*decoder)
+		d := decoders.Get().(*Decoder)
 		defer decoders.Put(d)
-		d.body.Reset()
-		d.body.Write(body)
-		got, err := d.decode("inv-1", testNow, wire.MaxSamples)
-		if err != nil || len(got.good) != 1000 {
-			b.Fatal(len(got.good), got.problems, err)
+		d.Body.Reset()
+		d.Body.Write(body)
+		got, err := d.Decode("inv-1", testNow, wire.MaxSamples)
+		if err != nil || len(got.Good) != 1000 {
+			b.Fatal(len(got.Good), got.Problems, err)
 		}
 		return time.Since(began)
 	}

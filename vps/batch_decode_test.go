@@ -8,29 +8,29 @@ import (
 )
 
 func TestZeroHasNoSign(t *testing.T) {
-	d := decoders.New().(*decoder)
-	d.body.WriteString(`{"samples":[` + strings.Replace(one(with(fields(0), "values", map[string]any{"v": 1})), `"v":1`, `"v":-0.0`, 1) + `]}`)
-	text := strings.NewReplacer("4210.5", "-0", "730", "-0.0e5").Replace(d.body.String())
-	d.body.Reset()
-	d.body.WriteString(text)
-	b, err := d.decode("inv-1", testNow, 1)
-	if err != nil || len(b.good) != 1 {
-		t.Fatal(err, b.problems)
+	d := decoders.New().(*Decoder)
+	d.Body.WriteString(`{"samples":[` + strings.Replace(one(with(fields(0), "values", map[string]any{"v": 1})), `"v":1`, `"v":-0.0`, 1) + `]}`)
+	text := strings.NewReplacer("4210.5", "-0", "730", "-0.0e5").Replace(d.Body.String())
+	d.Body.Reset()
+	d.Body.WriteString(text)
+	b, err := d.Decode("inv-1", testNow, 1)
+	if err != nil || len(b.Good) != 1 {
+		t.Fatal(err, b.Problems)
 	}
-	if s := b.good[0]; math.Signbit(s.PVPowerW) || math.Signbit(*s.LoadPowerW) || math.Signbit(s.Values["v"]) {
+	if s := b.Good[0]; math.Signbit(s.PVPowerW) || math.Signbit(*s.LoadPowerW) || math.Signbit(s.Values["v"]) {
 		t.Errorf("%+v", s)
 	}
 }
 
 // TestBatchesDoNotShareMemory: decoders are used again, what was decoded must stay.
 func TestBatchesDoNotShareMemory(t *testing.T) {
-	d := decoders.New().(*decoder)
-	decode := func(body string) batch {
-		d.body.Reset()
-		d.body.WriteString(body)
-		b, err := d.decode("inv-1", testNow, 10)
-		if err != nil || len(b.problems) > 0 {
-			t.Fatal(err, b.problems)
+	d := decoders.New().(*Decoder)
+	decode := func(body string) Batch {
+		d.Body.Reset()
+		d.Body.WriteString(body)
+		b, err := d.Decode("inv-1", testNow, 10)
+		if err != nil || len(b.Problems) > 0 {
+			t.Fatal(err, b.Problems)
 		}
 		return b
 	}
@@ -39,9 +39,9 @@ func TestBatchesDoNotShareMemory(t *testing.T) {
 	if _, kept := d.names["aaa"]; kept {
 		t.Error("names of one body are kept for ever")
 	}
-	s := first.good[0]
-	if first.id != "first" || first.edge.Version != "1.0" || s.Values["aaa"] != 1 || len(s.Values) != 1 || *s.PVDailyKWh != 1 {
-		t.Errorf("%+v %+v %+v", first, first.edge, s)
+	s := first.Good[0]
+	if first.ID != "first" || first.Edge.Version != "1.0" || s.Values["aaa"] != 1 || len(s.Values) != 1 || *s.PVDailyKWh != 1 {
+		t.Errorf("%+v %+v %+v", first, first.Edge, s)
 	}
 }
 

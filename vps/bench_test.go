@@ -13,7 +13,7 @@ import (
 // part of the time is decoding.
 func BenchmarkIngest(b *testing.B) {
 	s := newBench(b, func(s *Server) { s.Log = slog.New(slog.DiscardHandler) })
-	d := decoders.New().(*decoder)
+	d := decoders.New().(*Decoder)
 	var decoding, serving time.Duration
 	n := 0
 	for b.Loop() {
@@ -22,9 +22,9 @@ func BenchmarkIngest(b *testing.B) {
 		body := contractBody(1000, testNow.AddDate(-10, 0, 0).Add(time.Duration(n)*5000*time.Second))
 		b.StartTimer()
 		began := time.Now()
-		d.body.Reset()
-		d.body.Write(body)
-		if _, err := d.decode("inv-1", testNow, wire.MaxSamples); err != nil {
+		d.Body.Reset()
+		d.Body.Write(body)
+		if _, err := d.Decode("inv-1", testNow, wire.MaxSamples); err != nil {
 			b.Fatal(err)
 		}
 		decoded := time.Now()

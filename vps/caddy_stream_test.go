@@ -80,8 +80,8 @@ func TestCaddyGivesUpIdleConnectionsFirst(t *testing.T) {
 				transport, _ := v["transport"].(map[string]any)
 				kept, _ := transport["keep_alive"].(map[string]any)
 				idle, _ := kept["idle_timeout"].(float64)
-				if idle <= 0 || time.Duration(idle) >= idleTime-30*time.Second {
-					t.Errorf("Caddy keeps an idle connection for %v, the vps for %v", time.Duration(idle), idleTime)
+				if idle <= 0 || time.Duration(idle) >= IdleTime-30*time.Second {
+					t.Errorf("Caddy keeps an idle connection for %v, the vps for %v", time.Duration(idle), IdleTime)
 				}
 			}
 			for _, member := range v {

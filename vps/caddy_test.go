@@ -297,11 +297,11 @@ func TestCaddySaysThatTheVPSIsAway(t *testing.T) {
 // Every client has Caddy's address on its connection. The guesser is known by his own all the same, whatever he claims.
 func TestCaddyTellsTheVPSWhoAsks(t *testing.T) {
 	d := newDoor(t, Config{DeviceTokens: "t1-0123456789abcdef:inv-1", TrustedProxies: []string{"127.0.0.0/8", "::1"}})
-	for i := range maxFailures + 1 {
+	for i := range MaxFailures + 1 {
 		answer, _ := d.ask("GET", wire.RealtimePath+"?device_id=inv-1", "guess", nil, "X-Forwarded-For", fmt.Sprint("203.0.113.", i),
 			"X-Real-IP", "203.0.113.99", "Forwarded", "for=203.0.113.98")
 		want := 401
-		if i == maxFailures {
+		if i == MaxFailures {
 			want = 429
 		}
 		if answer.StatusCode != want {
@@ -339,7 +339,7 @@ func TestSlowExportThroughCaddyArrivesWhole(t *testing.T) {
 	}
 	defer answer.Body.Close()
 	io.ReadFull(answer.Body, make([]byte, 1<<20))
-	time.Sleep(storeTimeout + time.Second) // it is this wait that is tested
+	time.Sleep(StoreTimeout + time.Second) // it is this wait that is tested
 	rest, err := io.ReadAll(answer.Body)
 	if lines := bytes.Count(rest, []byte("\n")); err != nil || lines < samples*3/4 {
 		t.Errorf("%d lines of %d after the pause: %v", lines, samples, err)

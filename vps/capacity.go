@@ -27,28 +27,28 @@ type peak struct {
 	Partial   bool      `json:"partial,omitempty"` // measured for less than nine tenths: no peak of the month
 }
 
-func (h *History) capacity(c *call) (any, error) {
-	_, device, err := readable(c, "device_id")
+func (h *History) Capacity(c *Request) (any, error) {
+	_, device, err := Readable(c, "device_id")
 	if err != nil {
 		return nil, err
 	}
-	name := c.r.PathValue("month")
+	name := c.HTTP.PathValue("month")
 	month, err := time.Parse("2006-01", name)
-	if err != nil || month.Year() < firstYear || month.Year() > lastYear {
-		return nil, refuse(400, "bad_month", fmt.Sprintf("Invalid month '%s'. Expected YYYY-MM.", capped(name)))
+	if err != nil || month.Year() < FirstYear || month.Year() > LastYear {
+		return nil, refuse(400, "bad_month", fmt.Sprintf("Invalid month '%s'. Expected YYYY-MM.", Capped(name)))
 	}
-	zone, err := h.zoneHeld(c, device, func(zone *time.Location) time.Time {
+	zone, err := h.ZoneAt(c, device, func(zone *time.Location) time.Time {
 		return store.Midnight(month.Year(), month.Month(), 1, zone)
 	})
 	if err != nil {
 		return nil, err
 	}
-	if err := h.weigh(c, 31*24*4); err != nil {
+	if err := h.Weigh(c, 31*24*4); err != nil {
 		return nil, err
 	}
 	var quarters []energy.Period
-	err = h.step(c, func() (err error) {
-		quarters, err = h.periods(c, store.Query{Device: device, Resolution: store.Quarter, Zone: zone,
+	err = h.Step(c, func() (err error) {
+		quarters, err = h.Periods(c, store.Query{Device: device, Resolution: store.Quarter, Zone: zone,
 			From: store.Midnight(month.Year(), month.Month(), 1, zone), To: store.Midnight(month.Year(), month.Month()+1, 1, zone)})
 		return err
 	})

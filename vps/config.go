@@ -94,7 +94,7 @@ func (c *Config) Validate() error {
 	check(c.InternalAddr != c.ListenAddr || strings.HasSuffix(c.ListenAddr, ":0"), "INTERNAL_ADDR is the same as LISTEN_ADDR: /metrics is not for the public")
 	check((c.TLSCertFile == "") == (c.TLSKeyFile == ""), "TLS_CERT_FILE and TLS_KEY_FILE need each other")
 	if c.TLSCertFile != "" && c.TLSKeyFile != "" {
-		err := checkCertificate(c.TLSCertFile, c.TLSKeyFile)
+		err := CheckCertificate(c.TLSCertFile, c.TLSKeyFile)
 		check(err == nil, "TLS_CERT_FILE and TLS_KEY_FILE: %v", err)
 	}
 	if _, err := c.tokens(); err != nil {
@@ -111,7 +111,7 @@ func (c *Config) Validate() error {
 	if _, err := c.zone(); err != nil {
 		check(false, "SITE_TZ %q is not a time zone, such as Europe/Brussels", c.SiteTZ)
 	}
-	if _, err := parseProxies(c.TrustedProxies); err != nil {
+	if _, err := ParseProxies(c.TrustedProxies); err != nil {
 		check(false, "TRUSTED_PROXIES: %v", err)
 	}
 	for _, origin := range c.CORSAllowOrigins {
@@ -181,7 +181,7 @@ func (c *Config) zone() (*time.Location, error) {
 	if c.SiteTZ == "" {
 		return nil, nil
 	}
-	return new(zones).load(c.SiteTZ)
+	return new(Zones).Load(c.SiteTZ)
 }
 
 func (c *Config) cacheTTL() time.Duration {

@@ -22,7 +22,7 @@ func TestTokenFilesOfOthersAreRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, token := range []string{"from-env-0123456789", "from-file-0123456789", "from-credential-0123456789"} {
-		if _, known := tokens.find(token); !known {
+		if _, known := tokens.Find(token); !known {
 			t.Errorf("%s is not known", token)
 		}
 	}
@@ -56,8 +56,8 @@ func TestViewersMayStandInAFile(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for token, want := range map[string]caller{"kitchen-0123456789abcdef": {"barn+roof", true}, "credential-0123456789": {"*", true}, viewer1: {"roof", true}, token1: {"roof", false}} {
-		if who, known := tokens.find(token); !known || who != want {
+	for token, want := range map[string]Caller{"kitchen-0123456789abcdef": {"barn+roof", true}, "credential-0123456789": {"*", true}, viewer1: {"roof", true}, token1: {"roof", false}} {
+		if who, known := tokens.Find(token); !known || who != want {
 			t.Errorf("%s is %v %v, want %v", token, who, known, want)
 		}
 	}
@@ -65,7 +65,7 @@ func TestViewersMayStandInAFile(t *testing.T) {
 	if err := c.readTokens(tokens); err != nil {
 		t.Fatal(err)
 	}
-	if _, known := tokens.find("kitchen-0123456789abcdef"); known {
+	if _, known := tokens.Find("kitchen-0123456789abcdef"); known {
 		t.Error("a viewer that was removed may still read")
 	}
 
@@ -120,7 +120,7 @@ func TestTokensMayBeSecretsOfAContainer(t *testing.T) {
 		if err != nil {
 			continue
 		}
-		if _, known := tokens.find(viewer1); !known {
+		if _, known := tokens.Find(viewer1); !known {
 			t.Errorf("mode %v: the viewer is not known", mode)
 		}
 	}

@@ -46,7 +46,7 @@ func TestManyHolesCostWhatIsListed(t *testing.T) {
 	}{
 		"every 15 minutes": {15, 15 * time.Minute, []reading{{0, 5}, {5 * time.Second, 5}}, notReceived, maxLooks * maxLooks},
 		"every two hours":  {100, 2 * time.Hour, []reading{{0, 5}, {5 * time.Second, 5}}, asleep, maxLooks * maxLooks},
-		"dusk each time":   {100, 2 * time.Hour, []reading{{0, 500}, {5 * time.Second, 5}}, asleep, maxHoles + maxLooks*maxLooks},
+		"dusk each time":   {100, 2 * time.Hour, []reading{{0, 500}, {5 * time.Second, 5}}, asleep, MaxGaps + maxLooks*maxLooks},
 	} {
 		t.Run(name, func(t *testing.T) {
 			onBothStores(t, func(t *testing.T, b *bench) {
@@ -59,7 +59,7 @@ func TestManyHolesCostWhatIsListed(t *testing.T) {
 				}
 				holes, seconds := 1, int64(testNow.Sub(samples[len(samples)-1].Time).Seconds()) // the open one
 				for i := range samples[1:] {
-					if length := samples[i+1].Time.Sub(samples[i].Time); length >= leastHole {
+					if length := samples[i+1].Time.Sub(samples[i].Time); length >= MinGap {
 						holes, seconds = holes+1, seconds+int64(length.Seconds())
 					}
 				}
@@ -70,12 +70,12 @@ func TestManyHolesCostWhatIsListed(t *testing.T) {
 				}
 				var asked atomic.Int64
 				b.Store = asking{b.Store, &asked}
-				got := answered[continuityAnswer](b, "/v1/continuity?device_id=inv-1&from="+from.Format(time.RFC3339))
-				if got.HolesTotal != holes || len(got.Holes) != maxHoles || !got.Holes[maxHoles-1].Open || got.Complete {
-					t.Errorf("%d holes, %d listed; want %d", got.HolesTotal, len(got.Holes), holes)
+				got := answered[gapsAnswer](b, "/v1/continuity?device_id=inv-1&from="+from.Format(time.RFC3339))
+				if got.GapsTotal != holes || len(got.Gaps) != MaxGaps || !got.Gaps[MaxGaps-1].Open || got.Complete {
+					t.Errorf("%d holes, %d listed; want %d", got.GapsTotal, len(got.Gaps), holes)
 				}
 				asleepS := int64(0)
-				for i, h := range got.Holes {
+				for i, h := range got.Gaps {
 					if h.Reason == asleep {
 						asleepS += h.Seconds
 					}

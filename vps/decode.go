@@ -16,9 +16,9 @@ import (
 // an edge sends.
 const (
 	maxDepth     = 64   // of nested JSON
-	maxValues    = 512  // names in one sample's values
-	maxName      = 64   // bytes of such a name
-	maxText      = 128  // bytes of batch_id, tz and what the edge says of itself
+	MaxValues    = 512  // names in one sample's values
+	MaxName      = 64   // bytes of such a name
+	MaxText      = 128  // bytes of batch_id, tz and what the edge says of itself
 	smallSample  = 100  // bytes: a sample with all its fields is larger
 	maxMagnitude = 1e15 // of any number: beyond it a sum could leave the finite numbers
 )
@@ -27,13 +27,13 @@ const codeOutOfRange = "out_of_range"
 
 var (
 	errTooDeep        = errors.New("nested more than 64 deep")
-	errTooManySamples = refuse(413, "too_many_samples", "Too many samples in one batch.").next("send fewer samples per batch")
+	errTooManySamples = refuse(413, "too_many_samples", "Too many samples in one batch.").WithNext("send fewer samples per batch")
 )
 
-// decoder reads a body in one pass over its bytes, strictly: a duplicate name, invalid UTF-8, or anything after the end
+// Decoder reads a body in one pass over its bytes, strictly: a duplicate name, invalid UTF-8, or anything after the end
 // refuses the whole body, a wrong field only its sample. Unknown names are skipped; the names known are matched exactly.
-type decoder struct {
-	body   bytes.Buffer
+type Decoder struct {
+	Body   bytes.Buffer
 	json   *jsontext.Decoder
 	names  map[string]string // of this body's values, so that a name is allocated once
 	width  int               // how many names the last sample had: a guess for the next
@@ -44,24 +44,24 @@ type decoder struct {
 	now    time.Time
 	max    int
 	whole  []byte // the body
-	batch
+	Batch
 }
 
 var decoders = sync.Pool{New: func() any {
-	return &decoder{json: jsontext.NewDecoder(new(bytes.Buffer)), names: map[string]string{}}
+	return &Decoder{json: jsontext.NewDecoder(new(bytes.Buffer)), names: map[string]string{}}
 }}
 
-// newDecoder returns a decoder for one body, which the caller writes to its body; release gives it back.
-func newDecoder() *decoder { return decoders.Get().(*decoder) }
+// NewDecoder returns a decoder for one body, which the caller writes to its body; release gives it back.
+func NewDecoder() *Decoder { return decoders.Get().(*Decoder) }
 
-// release gives d back, and a buffer that is large for itself.
-func (d *decoder) release() {
-	if d.body.Cap() > 2*smallBody {
+// Release gives d back, and a buffer that is large for itself.
+func (d *Decoder) Release() {
+	if d.Body.Cap() > 2*SmallBody {
 		d.json.Reset(new(bytes.Buffer))
-		bulkyBodies.Put(new(d.body))
-		d.body = bytes.Buffer{}
+		largeBuffers.Put(new(d.Body))
+		d.Body = bytes.Buffer{}
 	}
-	d.whole, d.batch, d.floats = nil, batch{}, nil
+	d.whole, d.Batch, d.floats = nil, Batch{}, nil
 	decoders.Put(d)
 }
 
@@ -77,21 +77,21 @@ var numberFields, requiredFields = func() (map[string]int, uint32) {
 	return places, required
 }()
 
-// decode reads d.body as a batch that device sends at the time now. The error is a refusal of the whole.
-func (d *decoder) decode(device string, now time.Time, maxSamples int) (batch, error) {
+// Decode reads d.body as a batch that device sends at the time now. The error is a refusal of the whole.
+func (d *Decoder) Decode(device string, now time.Time, maxSamples int) (Batch, error) {
 	d.device, d.now, d.max = device, now, maxSamples
-	d.batch, d.floats = batch{}, nil
-	d.whole = d.body.Bytes() // json takes it out of the buffer
+	d.Batch, d.floats = Batch{}, nil
+	d.whole = d.Body.Bytes() // json takes it out of the buffer
 	clear(d.names)
-	d.json.Reset(&d.body)
+	d.json.Reset(&d.Body)
 
 	if err := d.root(); err != nil {
-		return batch{}, d.refusal(err)
+		return Batch{}, d.refusal(err)
 	}
-	return d.batch, nil
+	return d.Batch, nil
 }
 
-func (d *decoder) root() error {
+func (d *Decoder) root() error {
 	seen := false
 	switch kind := d.json.PeekKind(); kind {
 	case '{':
@@ -99,7 +99,7 @@ func (d *decoder) root() error {
 		_, err := d.json.ReadToken()
 		return err
 	default:
-		return invalid("model_attributes_type", "Input should be an object")
+		return Invalid("model_attributes_type", "Input should be an object")
 	}
 	err := d.object(func(name []byte) error {
 		switch string(name) {
@@ -107,9 +107,9 @@ func (d *decoder) root() error {
 			seen = true
 			return d.samples()
 		case "batch_id":
-			return d.shortText("batch_id", &d.id)
+			return d.shortText("batch_id", &d.ID)
 		case "tz":
-			return d.shortText("tz", &d.zone)
+			return d.shortText("tz", &d.Zone)
 		case "edge":
 			return d.readEdge()
 		}
@@ -122,36 +122,36 @@ func (d *decoder) root() error {
 		return errors.Join(errors.New("data after the end"), err)
 	}
 	if !seen {
-		return invalid("missing", "Field required", "samples")
+		return Invalid("missing", "Field required", "samples")
 	}
 	return nil
 }
 
-func (d *decoder) samples() error {
+func (d *Decoder) samples() error {
 	if kind := d.json.PeekKind(); kind != '[' && kind != jsontext.KindInvalid {
-		return invalid("list_type", "Input should be a valid list", "samples")
+		return Invalid("list_type", "Input should be a valid list", "samples")
 	}
 	return d.array(func() error {
-		if d.sent++; d.sent > d.max {
+		if d.Sent++; d.Sent > d.max {
 			return errTooManySamples
 		}
-		return d.sample(d.sent - 1)
+		return d.sample(d.Sent - 1)
 	})
 }
 
 // sample reads one sample into good, or what is wrong with it into problems.
-func (d *decoder) sample(index int) error {
+func (d *Decoder) sample(index int) error {
 	if kind := d.json.PeekKind(); kind != '{' && kind != jsontext.KindInvalid {
 		d.refuse(index, "", "model_attributes_type", "Input should be an object")
 		return d.skip()
 	}
-	if d.good == nil {
-		d.good = make([]wire.Sample, 0, min(d.max, d.body.Len()/smallSample+1))
-		d.at = make([]int, 0, cap(d.good))
+	if d.Good == nil {
+		d.Good = make([]wire.Sample, 0, min(d.max, d.Body.Len()/smallSample+1))
+		d.Indexes = make([]int, 0, cap(d.Good))
 	}
-	d.good = append(d.good, wire.Sample{Count: 1}) // read in place; it leaves again if it is bad
-	s, start := &d.good[len(d.good)-1], d.json.InputOffset()
-	before, seen, identified, timed := len(d.problems), uint32(0), false, false
+	d.Good = append(d.Good, wire.Sample{Count: 1}) // read in place; it leaves again if it is bad
+	s, start := &d.Good[len(d.Good)-1], d.json.InputOffset()
+	before, seen, identified, timed := len(d.Problems), uint32(0), false, false
 	err := d.object(func(name []byte) error {
 		switch string(name) {
 		case "device_id":
@@ -189,22 +189,22 @@ func (d *decoder) sample(index int) error {
 			}
 		}
 	}
-	if len(d.problems) == before {
+	if len(d.Problems) == before {
 		if why, bad := errors.AsType[*wire.Invalid](s.Validate(d.now)); bad {
 			d.refuse(index, why.Field, why.Code, why.Detail)
-			if sent := bytes.TrimLeft(d.whole[start:d.json.InputOffset()], " \t\r\n,"); untimelyCode(why.Code) && len(sent) <= maxUntimely {
-				d.untimely = append(d.untimely, untimely{index, why.Code, bytes.Clone(sent)})
+			if sent := bytes.TrimLeft(d.whole[start:d.json.InputOffset()], " \t\r\n,"); untimelyCode(why.Code) && len(sent) <= MaxUntimely {
+				d.Untimely = append(d.Untimely, Untimely{index, why.Code, bytes.Clone(sent)})
 			}
 		}
 	}
-	if len(d.problems) > before {
-		d.good = d.good[:len(d.good)-1]
+	if len(d.Problems) > before {
+		d.Good = d.Good[:len(d.Good)-1]
 	} else {
-		d.at = append(d.at, index)
+		d.Indexes = append(d.Indexes, index)
 	}
 	return nil
 }
 
-func (d *decoder) refuse(index int, field, code, what string) {
-	d.problems = append(d.problems, problem{index, field, code, what})
+func (d *Decoder) refuse(index int, field, code, what string) {
+	d.Problems = append(d.Problems, Problem{index, field, code, what})
 }

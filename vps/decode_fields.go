@@ -11,7 +11,7 @@ import (
 	"sunspool/wire"
 )
 
-func (d *decoder) readDevice(index int, s *wire.Sample) error {
+func (d *Decoder) readDevice(index int, s *wire.Sample) error {
 	id, isText, err := d.readText()
 	switch {
 	case err != nil:
@@ -21,13 +21,13 @@ func (d *decoder) readDevice(index int, s *wire.Sample) error {
 	case string(id) == d.device:
 		s.DeviceID = d.device
 	default:
-		s.DeviceID = string(id[:min(len(id), 2*maxName)]) // enough to be refused
-		d.foreign = d.foreign || wire.ValidDeviceID(s.DeviceID)
+		s.DeviceID = string(id[:min(len(id), 2*MaxName)]) // enough to be refused
+		d.Foreign = d.Foreign || wire.ValidDeviceID(s.DeviceID)
 	}
 	return nil
 }
 
-func (d *decoder) readTime(index int, s *wire.Sample) error {
+func (d *Decoder) readTime(index int, s *wire.Sample) error {
 	text, isText, err := d.readText()
 	switch {
 	case err != nil:
@@ -46,7 +46,7 @@ func strictTime(text []byte) bool {
 	return len(text) >= shortest && text[13] == ':' && bytes.IndexByte(text, ',') < 0
 }
 
-func (d *decoder) readCount(index int, s *wire.Sample) error {
+func (d *Decoder) readCount(index int, s *wire.Sample) error {
 	v, code, err := d.readNumber()
 	if err != nil {
 		return err
@@ -59,7 +59,7 @@ func (d *decoder) readCount(index int, s *wire.Sample) error {
 	return nil
 }
 
-func (d *decoder) readField(index int, s *wire.Sample, f wire.Field) error {
+func (d *Decoder) readField(index int, s *wire.Sample, f wire.Field) error {
 	if f.Nullable && d.json.PeekKind() == 'n' {
 		return d.skip()
 	}
@@ -75,7 +75,7 @@ func (d *decoder) readField(index int, s *wire.Sample, f wire.Field) error {
 	return nil
 }
 
-func (d *decoder) readValues(index int, s *wire.Sample) error {
+func (d *Decoder) readValues(index int, s *wire.Sample) error {
 	switch kind := d.json.PeekKind(); kind {
 	case '{', jsontext.KindInvalid:
 	case 'n':
@@ -93,9 +93,9 @@ func (d *decoder) readValues(index int, s *wire.Sample) error {
 		return nil
 	}
 	s.Values = make(map[string]float64, d.width)
-	defer func() { d.width = min(len(s.Values), maxName) }()
+	defer func() { d.width = min(len(s.Values), MaxName) }()
 	return d.object(func(raw []byte) error {
-		if len(raw) == 0 || len(raw) > maxName || len(s.Values) == maxValues {
+		if len(raw) == 0 || len(raw) > MaxName || len(s.Values) == MaxValues {
 			refuse("too_long", "must have at most 512 names of 1 to 64 bytes")
 			return d.skip()
 		}
@@ -118,11 +118,11 @@ func (d *decoder) readValues(index int, s *wire.Sample) error {
 }
 
 // readEdge remembers what the edge says of itself. Nothing in it can refuse samples: what does not fit is left out.
-func (d *decoder) readEdge() error {
+func (d *Decoder) readEdge() error {
 	if kind := d.json.PeekKind(); kind != '{' && kind != jsontext.KindInvalid {
 		return d.skip()
 	}
-	d.edge = new(wire.Edge)
+	d.Edge = new(wire.Edge)
 	text := func(to *string) error {
 		raw, _, err := d.readText()
 		*to = storable(raw)
@@ -138,17 +138,17 @@ func (d *decoder) readEdge() error {
 	return d.object(func(name []byte) error {
 		switch string(name) {
 		case "version":
-			return text(&d.edge.Version)
+			return text(&d.Edge.Version)
 		case "model":
-			return text(&d.edge.Model)
+			return text(&d.Edge.Model)
 		case "state":
-			return text(&d.edge.State)
+			return text(&d.Edge.State)
 		case "poll_interval_s":
-			return number(func(v float64) { d.edge.PollIntervalS = v })
+			return number(func(v float64) { d.Edge.PollIntervalS = v })
 		case "spool_count":
-			return number(func(v float64) { d.edge.SpoolCount = int(v) })
+			return number(func(v float64) { d.Edge.SpoolCount = int(v) })
 		case "quarantined":
-			return number(func(v float64) { d.edge.Quarantined = int(v) })
+			return number(func(v float64) { d.Edge.Quarantined = int(v) })
 		}
 		return d.skip()
 	})

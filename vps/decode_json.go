@@ -14,7 +14,7 @@ import (
 )
 
 // object reads an object and calls member with each name, which is valid until member reads the value.
-func (d *decoder) object(member func(name []byte) error) error {
+func (d *Decoder) object(member func(name []byte) error) error {
 	if err := d.open(); err != nil {
 		return err
 	}
@@ -32,7 +32,7 @@ func (d *decoder) object(member func(name []byte) error) error {
 }
 
 // array reads an array and calls element, which reads one, until its end.
-func (d *decoder) array(element func() error) error {
+func (d *Decoder) array(element func() error) error {
 	if err := d.open(); err != nil {
 		return err
 	}
@@ -48,7 +48,7 @@ func (d *decoder) array(element func() error) error {
 	}
 }
 
-func (d *decoder) open() error {
+func (d *Decoder) open() error {
 	if _, err := d.json.ReadToken(); err != nil {
 		return err
 	}
@@ -59,7 +59,7 @@ func (d *decoder) open() error {
 }
 
 // skip reads a value of any kind and forgets it.
-func (d *decoder) skip() error {
+func (d *Decoder) skip() error {
 	switch d.json.PeekKind() {
 	case '{':
 		return d.object(func([]byte) error { return d.skip() })
@@ -70,7 +70,7 @@ func (d *decoder) skip() error {
 }
 
 // readText reads a value that should be a string. Its bytes are valid until the next read.
-func (d *decoder) readText() (text []byte, isText bool, err error) {
+func (d *Decoder) readText() (text []byte, isText bool, err error) {
 	if d.json.PeekKind() != '"' {
 		return nil, false, d.skip()
 	}
@@ -85,15 +85,15 @@ func (d *decoder) readText() (text []byte, isText bool, err error) {
 	return d.text, true, err
 }
 
-func (d *decoder) shortText(field string, to *string) error {
+func (d *Decoder) shortText(field string, to *string) error {
 	text, isText, err := d.readText()
 	switch {
 	case err != nil:
 		return err
 	case !isText:
-		return invalid("string_type", "Input should be a valid string", field)
-	case len(text) > maxText:
-		return invalid("string_too_long", "String should have at most 128 bytes", field)
+		return Invalid("string_type", "Input should be a valid string", field)
+	case len(text) > MaxText:
+		return Invalid("string_too_long", "String should have at most 128 bytes", field)
 	}
 	*to = string(text)
 	return nil
@@ -104,7 +104,7 @@ func storable(text []byte) string {
 	if bytes.IndexByte(text, 0) >= 0 {
 		return ""
 	}
-	end := min(len(text), maxText)
+	end := min(len(text), MaxText)
 	for end > 0 && end < len(text) && !utf8.RuneStart(text[end]) {
 		end--
 	}
@@ -112,7 +112,7 @@ func storable(text []byte) string {
 }
 
 // float returns a pointer to a copy of v. Blocks are small, so that one sample that is kept keeps little else alive.
-func (d *decoder) float(v float64) *float64 {
+func (d *Decoder) float(v float64) *float64 {
 	if len(d.floats) == cap(d.floats) {
 		d.floats = make([]float64, 0, 128)
 	}
@@ -128,7 +128,7 @@ var numberProblems = map[string]string{
 }
 
 // readNumber reads a value that should be a number; code says what is wrong with it, "" nothing. -0 is 0.
-func (d *decoder) readNumber() (v float64, code string, err error) {
+func (d *Decoder) readNumber() (v float64, code string, err error) {
 	if d.json.PeekKind() != '0' {
 		return 0, "float_type", d.skip()
 	}
@@ -147,8 +147,8 @@ func (d *decoder) readNumber() (v float64, code string, err error) {
 }
 
 // refusal turns an error of reading into the answer to it. It never quotes the body.
-func (d *decoder) refusal(err error) error {
-	if _, already := errors.AsType[*refusal](err); already {
+func (d *Decoder) refusal(err error) error {
+	if _, already := errors.AsType[*Refusal](err); already {
 		return err
 	}
 	what := "JSON decode error"
@@ -160,7 +160,7 @@ func (d *decoder) refusal(err error) error {
 	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF):
 		what += ": unexpected end"
 	}
-	return &refusal{status: 422, Problem: wire.Problem{
+	return &Refusal{Status: 422, Problem: wire.Problem{
 		Detail: []wire.FieldError{{Type: "json_invalid", Loc: []any{"body", d.json.InputOffset()}, Msg: what}},
 		Code:   "json_invalid",
 	}}

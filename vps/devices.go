@@ -63,34 +63,34 @@ type hop struct {
 	Quarantined *int       `json:"quarantined,omitempty"` // samples that the server refused and the edge keeps
 }
 
-func (s *Server) devices(c *call) (any, error) {
-	params := c.r.URL.Query()
-	limit, err := strconv.Atoi(cmp.Or(last(params, "limit"), strconv.Itoa(defaultDevices)))
+func (s *Server) devices(c *Request) (any, error) {
+	params := c.HTTP.URL.Query()
+	limit, err := strconv.Atoi(cmp.Or(Last(params, "limit"), strconv.Itoa(defaultDevices)))
 	if err != nil || limit < 1 || limit > maxDevices {
-		return nil, invalid("bad_limit", "Input should be 1 to "+strconv.Itoa(maxDevices), "query", "limit")
+		return nil, Invalid("bad_limit", "Input should be 1 to "+strconv.Itoa(maxDevices), "query", "limit")
 	}
-	only := last(params, "device_id")
-	if only != "" && !c.caller.mayRead(only) {
+	only := Last(params, "device_id")
+	if only != "" && !c.Caller.MayRead(only) {
 		return nil, errForeignDevice
 	}
 	if only != "" && !wire.ValidDeviceID(only) {
 		return nil, errNoDeviceID
 	}
-	names := c.caller.devices()
+	names := c.Caller.Devices()
 	if only != "" {
 		names = []string{only}
 	}
-	all, err := s.registered(c, names)
+	all, err := s.Registered(c, names)
 	if err != nil {
 		return nil, err
 	}
 
 	answer := devicesAnswer{Role: "device", Devices: []deviceLine{}}
 	answer.Server.Version, answer.Server.Time = s.Version, s.Now().UTC().Truncate(time.Millisecond)
-	if c.caller.viewer {
+	if c.Caller.Viewer {
 		answer.Role = "viewer"
 	}
-	from, found := slices.BinarySearchFunc(all, last(params, "after"), byID)
+	from, found := slices.BinarySearchFunc(all, Last(params, "after"), ByID)
 	if found {
 		from++
 	}
@@ -108,8 +108,8 @@ func (s *Server) devices(c *call) (any, error) {
 	return answer, nil
 }
 
-func (s *Server) line(c *call, d store.Device) (deviceLine, error) {
-	zone, err := s.zoneOf(c, d.ID)
+func (s *Server) line(c *Request, d store.Device) (deviceLine, error) {
+	zone, err := s.ZoneOf(c, d.ID)
 	if err != nil {
 		return deviceLine{}, err
 	}
@@ -123,7 +123,7 @@ func (s *Server) line(c *call, d store.Device) (deviceLine, error) {
 			line.PollIntervalS = &e.PollIntervalS
 		}
 	}
-	newest, err := ask(&s.Gate, c, "latest", func(ctx context.Context) (wire.Sample, error) { return s.Store.Latest(ctx, d.ID) })
+	newest, err := Ask(&s.Gate, c, "latest", func(ctx context.Context) (wire.Sample, error) { return s.Store.Latest(ctx, d.ID) })
 	if errors.Is(err, store.ErrNone) {
 		line.Chain = chainOf(nil, about, line.State, s.Now())
 		return line, nil
@@ -136,8 +136,8 @@ func (s *Server) line(c *call, d store.Device) (deviceLine, error) {
 	if !d.First.IsZero() {
 		line.FirstSample = &d.First
 	}
-	line.State, _ = s.stateOf(c, d.ID, &newest, age, about.Edge)
-	line.Capabilities = &capabilities{Battery: hasBattery(&newest), Grid: newest.ExportPowerW != nil, Load: newest.LoadPowerW != nil,
+	line.State, _ = s.StateOf(c, d.ID, &newest, age, about.Edge)
+	line.Capabilities = &capabilities{Battery: HasBattery(&newest), Grid: newest.ExportPowerW != nil, Load: newest.LoadPowerW != nil,
 		Counters: newest.PVTotalKWh != nil}
 	line.Chain = chainOf(&newest, about, line.State, s.Now())
 	return line, nil
@@ -155,7 +155,7 @@ func chainOf(newest *wire.Sample, about store.About, state string, now time.Time
 		edge.Says, edge.Version, edge.Spool, edge.Quarantined = e.State, e.Version, &e.SpoolCount, &e.Quarantined
 	}
 	if !heard.IsZero() {
-		fresh, _ := freshness(now.Sub(heard), about.Edge)
+		fresh, _ := Freshness(now.Sub(heard), about.Edge)
 		edge.State = hopState(fresh)
 		if edge.State == "down" {
 			edge.Since = new(heard.UTC())

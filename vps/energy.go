@@ -70,44 +70,44 @@ var calendars = map[string]struct {
 	"year":  {store.Year, "", "2006"},
 }
 
-func (h *History) energy(c *call) (any, error) {
-	params, device, err := readable(c, "device_id")
+func (h *History) Energy(c *Request) (any, error) {
+	params, device, err := Readable(c, "device_id")
 	if err != nil {
 		return nil, err
 	}
-	name := cmp.Or(last(params, "resolution"), "day")
+	name := cmp.Or(Last(params, "resolution"), "day")
 	calendar, ok := calendars[name]
 	if !ok {
-		return nil, invalid("bad_resolution", "Input should be hour, day, month or year", "query", "resolution")
+		return nil, Invalid("bad_resolution", "Input should be hour, day, month or year", "query", "resolution")
 	}
-	mode := last(params, "compare")
+	mode := Last(params, "compare")
 	if mode != "" && mode != "previous" && mode != "last_year" {
-		return nil, invalid("bad_compare", "Input should be previous or last_year", "query", "compare")
+		return nil, Invalid("bad_compare", "Input should be previous or last_year", "query", "compare")
 	}
-	sp, err := h.asked(c, device, params, calendar.frame)
+	sp, err := h.parseRange(c, device, params, calendar.frame)
 	if err != nil {
 		return nil, err
 	}
-	if sp, err = h.framed(c, device, sp, calendar.frame); err != nil {
+	if sp, err = h.withDefaults(c, device, sp, calendar.frame); err != nil {
 		return nil, err
 	}
 	now := h.Now()
-	sp = sp.widened(calendar.row)
+	sp = sp.AlignTo(calendar.row)
 	whole := sp
-	if _, end := calendar.row.Period(now, sp.zone); sp.to.After(end) {
-		sp.to = end // what is yet to come has no row
+	if _, end := calendar.row.Period(now, sp.Zone); sp.To.After(end) {
+		sp.To = end // what is yet to come has no row
 	}
 
-	answer := energyAnswer{DeviceID: device, Resolution: name, TZ: sp.zone.String()}
-	table := func(sp span) (energyTable, error) {
+	answer := energyAnswer{DeviceID: device, Resolution: name, TZ: sp.Zone.String()}
+	table := func(sp Span) (energyTable, error) {
 		return h.energyTable(c, device, sp, calendar.row, calendar.label, now)
 	}
 	if answer.energyTable, err = table(sp); err != nil || mode == "" {
 		return answer, err
 	}
-	before, elapsed := whole.before(mode, now)
-	if before.from.Year() < firstCompared {
-		return nil, refuse(422, "too_long", "The span is too long to be compared with the one before it.").next("ask for a shorter span, or without compare")
+	before, elapsed := whole.ComparedWith(mode, now)
+	if before.From.Year() < firstCompared {
+		return nil, refuse(422, "too_long", "The span is too long to be compared with the one before it.").WithNext("ask for a shorter span, or without compare")
 	}
 	answer.Compare = &comparison{Mode: mode, SameElapsed: elapsed}
 	answer.Compare.energyTable, err = table(before)
@@ -115,17 +115,17 @@ func (h *History) energy(c *call) (any, error) {
 }
 
 // energyTable returns the energies of the periods of sp, which are computed some at once.
-func (h *History) energyTable(c *call, device string, sp span, r store.Resolution, label string, now time.Time) (t energyTable, err error) {
-	starts, err := h.weighed(c, sp, r, maxEnergyRows)
+func (h *History) energyTable(c *Request, device string, sp Span, r store.Resolution, label string, now time.Time) (t energyTable, err error) {
+	starts, err := h.periodStarts(c, sp, r, maxEnergyRows)
 	if err != nil {
 		return t, err
 	}
 	n := max(0, len(starts)-1)
-	sum := newSummary(sp.until(now), n)
-	for i := 0; i < n; i += rowsAtOnce {
-		end := min(i+rowsAtOnce, n)
-		err := h.step(c, func() error {
-			rows, err := h.rows(c, device, span{starts[i], starts[end], sp.zone}, r)
+	sum := newSummary(sp.Until(now), n)
+	for i := 0; i < n; i += RowsAtOnce {
+		end := min(i+RowsAtOnce, n)
+		err := h.Step(c, func() error {
+			rows, err := h.Rows(c, device, Span{starts[i], starts[end], sp.Zone}, r)
 			sum.add(rows, label)
 			return err
 		})
@@ -139,7 +139,7 @@ func (h *History) energyTable(c *call, device string, sp span, r store.Resolutio
 // summary makes a table of rows that are given to it in their order.
 type summary struct {
 	energyTable
-	span   span
+	span   Span
 	rollup energy.Rollup // of all
 	kwh    [energy.Energies]float64
 	from   [energy.Energies]energy.Source
@@ -149,8 +149,8 @@ type summary struct {
 	}
 }
 
-func newSummary(sp span, n int) *summary {
-	s := &summary{span: sp, energyTable: energyTable{Labels: make([]string, 0, n), From: make([]int64, 0, n), Until: sp.to.Unix(),
+func newSummary(sp Span, n int) *summary {
+	s := &summary{span: sp, energyTable: energyTable{Labels: make([]string, 0, n), From: make([]int64, 0, n), Until: sp.To.Unix(),
 		Columns: columns{}, Source: map[string]source{}, Totals: map[string]number{}}}
 	for _, name := range energyColumns {
 		s.Columns[name] = make(column, 0, n)
@@ -165,7 +165,7 @@ func (s *summary) add(rows []energy.Row, label string) {
 	for i := range rows {
 		s.Labels, s.From = append(s.Labels, rows[i].Start.Format(label)), append(s.From, rows[i].Start.Unix())
 		for name, f := range rowColumns {
-			s.Columns[name] = append(s.Columns[name], f(&rows[i].Period, s.span.to))
+			s.Columns[name] = append(s.Columns[name], f(&rows[i].Period, s.span.To))
 		}
 	}
 	for e, name := range energyColumns {
@@ -197,9 +197,9 @@ func (s *summary) table() energyTable {
 			s.Columns["spread_"+name], s.Totals["spread_"+name] = spread.column, number(round(spread.total, 3))
 		}
 	}
-	total := energy.Period{Start: s.span.from, End: s.span.to, Rollup: s.rollup}
+	total := energy.Period{Start: s.span.From, End: s.span.To, Rollup: s.rollup}
 	for name, f := range rowColumns {
-		s.Totals[name] = number(f(&total, s.span.to))
+		s.Totals[name] = number(f(&total, s.span.To))
 	}
 	return s.energyTable
 }

@@ -292,7 +292,7 @@ func TestEnergyIsAPlainIntegration(t *testing.T) {
 		start, end := testNow.Add(-72*time.Hour), testNow.Add(-4*time.Hour)
 		for at := start; at.Before(end); {
 			stop := at.Add(time.Duration(1+h.r.IntN(20)) * time.Hour)
-			samples = append(samples, h.live(at, minTime(stop, end))...)
+			samples = append(samples, h.live(at, Earlier(stop, end))...)
 			at = stop.Add(time.Duration(h.r.IntN(2)*h.r.IntN(300)) * time.Minute)
 		}
 		b.put("inv-1", samples)
@@ -346,7 +346,7 @@ func plain(samples []wire.Sample, from, to time.Time, power func(*wire.Sample) f
 		if length > 5*time.Minute {
 			continue
 		}
-		overlap := minTime(b.Time, to).Sub(laterTime(a.Time, from))
+		overlap := Earlier(b.Time, to).Sub(Later(a.Time, from))
 		if overlap > 0 {
 			kwh += (power(a) + power(b)) / 2 * overlap.Hours() / 1000
 		}

@@ -9,7 +9,7 @@ import (
 )
 
 // take takes n of the slots for a token, whatever is its share.
-func take(p *slots, token string, n int) (all []*slot) {
+func take(p *Slots, token string, n int) (all []*Slot) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for range n {
@@ -18,36 +18,36 @@ func take(p *slots, token string, n int) (all []*slot) {
 	return all
 }
 
-func sum(token string) tokenSum { return sumOf(token) }
+func sum(token string) TokenSum { return SumOf(token) }
 
 // A token waits for slots of its own beyond its share, not so long that its caller gives up, and few of its requests do.
 func TestTokenHasNoMoreThanItsShare(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newSlots(8, 2, 1)
-		first, second := p.take(t.Context(), sum("a")), p.take(t.Context(), sum("a"))
-		third := make(chan *slot, 1)
+		first, second := p.Take(t.Context(), sum("a")), p.Take(t.Context(), sum("a"))
+		third := make(chan *Slot, 1)
 		began := time.Now()
-		go func() { third <- p.take(t.Context(), sum("a")) }()
+		go func() { third <- p.Take(t.Context(), sum("a")) }()
 		synctest.Wait()
-		if p.take(t.Context(), sum("a")) != nil || time.Since(began) > 0 {
+		if p.Take(t.Context(), sum("a")) != nil || time.Since(began) > 0 {
 			t.Errorf("a fourth one waits, too, for %v", time.Since(began))
 		}
-		if p.take(t.Context(), sum("b")) == nil || time.Since(began) > 0 {
+		if p.Take(t.Context(), sum("b")) == nil || time.Since(began) > 0 {
 			t.Error("another token waits")
 		}
 		if got := <-third; got != nil || time.Since(began) != slotPatience {
 			t.Errorf("the third one got %v after %v", got, time.Since(began))
 		}
-		go func() { third <- p.take(t.Context(), sum("a")) }()
+		go func() { third <- p.Take(t.Context(), sum("a")) }()
 		synctest.Wait()
-		first.leave()
-		first.leave() // again is without effect
+		first.Release()
+		first.Release() // again is without effect
 		got := <-third
-		if got == nil || p.taken() != 3 || !p.full(sum("a")) {
-			t.Errorf("after one left: %v, %d taken", got, p.taken())
+		if got == nil || p.Taken() != 3 || !p.Full(sum("a")) {
+			t.Errorf("after one left: %v, %d taken", got, p.Taken())
 		}
-		got.leave()
-		second.leave()
+		got.Release()
+		second.Release()
 	})
 }
 
@@ -59,14 +59,14 @@ func TestSlotGoesToTheTokenThatHasLeast(t *testing.T) {
 		order := make(chan string, 3)
 		for _, name := range []string{"a", "b", "c"} {
 			go func() {
-				if p.take(t.Context(), sum(name)) != nil {
+				if p.Take(t.Context(), sum(name)) != nil {
 					order <- name
 				}
 			}()
 			synctest.Wait()
 		}
 		for _, want := range []string{"c", "b"} {
-			held[0].leave()
+			held[0].Release()
 			held = held[1:]
 			synctest.Wait()
 			if len(order) != 1 {
@@ -88,18 +88,18 @@ func TestSlotGoesToTheTokenThatHasLeast(t *testing.T) {
 func TestSlotsGoRoundTheTokens(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newSlots(1, 1, 8)
-		first := p.take(t.Context(), sum("a"))
+		first := p.Take(t.Context(), sum("a"))
 		order := make(chan string, 8)
 		for _, name := range []string{"a", "a", "a", "b", "b", "c"} {
 			go func() {
-				l := p.take(t.Context(), sum(name))
+				l := p.Take(t.Context(), sum(name))
 				order <- name
 				time.Sleep(time.Millisecond)
-				l.leave()
+				l.Release()
 			}()
 			synctest.Wait()
 		}
-		first.leave()
+		first.Release()
 		time.Sleep(time.Second)
 		var got strings.Builder
 		for range 6 {
@@ -121,30 +121,30 @@ func TestTokenThatHasMostMakesRoom(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newSlots(4, 4, 4)
 		ended := make(chan string, 10)
-		held := map[string][]*slot{"a": take(p, "a", 1), "b": take(p, "b", 2), "c": take(p, "c", 1)}
+		held := map[string][]*Slot{"a": take(p, "a", 1), "b": take(p, "b", 2), "c": take(p, "c", 1)}
 		may := func(name string, i int) {
 			l := held[name][i]
-			l.mayEnd(func() { ended <- name; go l.leave() })
+			l.SetCancel(func() { ended <- name; go l.Release() })
 		}
 		may("a", 0)
 		time.Sleep(slotGrace / 2)
 		may("b", 1)
 		began := time.Now()
-		if p.take(t.Context(), sum("d")) == nil || time.Since(began) > 0 || <-ended != "b" {
+		if p.Take(t.Context(), sum("d")) == nil || time.Since(began) > 0 || <-ended != "b" {
 			t.Errorf("waited %v for what could be ended", time.Since(began))
 		}
-		if p.take(t.Context(), sum("e")) == nil || time.Since(began) < slotGrace/2 || time.Since(began) > slotGrace || <-ended != "a" {
+		if p.Take(t.Context(), sum("e")) == nil || time.Since(began) < slotGrace/2 || time.Since(began) > slotGrace || <-ended != "a" {
 			t.Errorf("waited %v for what took long", time.Since(began))
 		}
-		if p.take(t.Context(), sum("f")) != nil || time.Since(began) < slotPatience {
+		if p.Take(t.Context(), sum("f")) != nil || time.Since(began) < slotPatience {
 			t.Error("got what cannot be ended")
 		}
-		if p.take(t.Context(), sum("d")) != nil {
+		if p.Take(t.Context(), sum("d")) != nil {
 			t.Error("got one although nobody has more")
 		}
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
-		if p.take(ctx, sum("g")) != nil || len(p.waiting) != 0 || len(ended) != 0 {
+		if p.Take(ctx, sum("g")) != nil || len(p.waiting) != 0 || len(ended) != 0 {
 			t.Errorf("%d wait, %d ended", len(p.waiting), len(ended))
 		}
 	})

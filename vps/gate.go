@@ -19,25 +19,25 @@ type Gate struct {
 	Now       func() time.Time // default time.Now
 	MaxAtOnce int              // reads served at once, and as many uploads; default 32
 	Origins   []string         // whose pages may read, see CORS
-	Proxies   proxies          // that may say for whom they ask
+	Proxies   Proxies          // that may say for whom they ask
 
 	// What is counted.
-	answered   func(c *call, took time.Duration)
-	refused    func(code string) // a request without a good token
-	storeAsked func(op string, err error, took time.Duration)
+	Answered   func(c *Request, took time.Duration)
+	Refused    func(code string) // a request without a good token
+	StoreAsked func(op string, err error, took time.Duration)
 
-	places   *slots // of reads, until their answer is written
-	uploads  *slots
-	exports  *slots // which may take long, and are not among places
-	large    *slots // of reads whose answers are megabytes
-	bulky    *slots // of uploads that are more than smallBody
-	reading  *slots // of parts of long reads, while a processor is busy with them
-	decoding *slots // of large uploads, likewise; no reader stops them
-	failures failures
+	Reads    *Slots // of reads, until their answer is written
+	Uploads  *Slots
+	Exports  *Slots // which may take long, and are not among places
+	Large    *Slots // of reads whose answers are megabytes
+	Bulky    *Slots // of uploads that are more than smallBody
+	Reading  *Slots // of parts of long reads, while a processor is busy with them
+	Decoding *Slots // of large uploads, likewise; no reader stops them
+	failures Failures
 }
 
-// open sets what was left out.
-func (g *Gate) open() {
+// Open sets what was left out.
+func (g *Gate) Open() {
 	if g.Log == nil {
 		g.Log = slog.Default()
 	}
@@ -47,144 +47,144 @@ func (g *Gate) open() {
 	if g.MaxAtOnce == 0 {
 		g.MaxAtOnce = 32
 	}
-	g.places = newSlots(g.MaxAtOnce, g.MaxAtOnce/4, g.MaxAtOnce)
-	g.uploads = newSlots(g.MaxAtOnce, g.MaxAtOnce/4, g.MaxAtOnce/4)
-	g.large = newSlots(maxLarge, 1, g.MaxAtOnce/4)
-	g.large.patience = largePatience
-	g.bulky = newSlots(g.MaxAtOnce/4, g.MaxAtOnce/16, g.MaxAtOnce/4)
-	g.bulky.patience = largePatience
+	g.Reads = newSlots(g.MaxAtOnce, g.MaxAtOnce/4, g.MaxAtOnce)
+	g.Uploads = newSlots(g.MaxAtOnce, g.MaxAtOnce/4, g.MaxAtOnce/4)
+	g.Large = newSlots(maxLarge, 1, g.MaxAtOnce/4)
+	g.Large.Patience = largePatience
+	g.Bulky = newSlots(g.MaxAtOnce/4, g.MaxAtOnce/16, g.MaxAtOnce/4)
+	g.Bulky.Patience = largePatience
 	processors := max(1, runtime.GOMAXPROCS(0)/2)
-	g.reading, g.decoding = newSlots(processors, processors, g.MaxAtOnce), newSlots(processors, processors, g.MaxAtOnce)
-	g.reading.patience, g.decoding.patience = largePatience, largePatience
-	g.exports = newSlots(g.MaxAtOnce, g.MaxAtOnce/16, 1)
+	g.Reading, g.Decoding = newSlots(processors, processors, g.MaxAtOnce), newSlots(processors, processors, g.MaxAtOnce)
+	g.Reading.Patience, g.Decoding.Patience = largePatience, largePatience
+	g.Exports = newSlots(g.MaxAtOnce, g.MaxAtOnce/16, 1)
 }
 
-// handler returns the answer to c, which is sent as 200, or an error for fail. One whose answer is long writes it to c
+// Handler returns the answer to c, which is sent as 200, or an error for fail. One whose answer is long writes it to c
 // itself; an error then ends the connection.
-type handler func(c *call) (answer any, err error)
+type Handler func(c *Request) (answer any, err error)
 
-// public serves h to everybody. around made w a *call.
-func (g *Gate) public(h handler) http.Handler {
+// Public serves h to everybody. around made w a *call.
+func (g *Gate) Public(h Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		c := w.(*call)
+		c := w.(*Request)
 		answer, err := h(c)
 		switch {
-		case err != nil && c.status != 0:
+		case err != nil && c.Status != 0:
 			panic(http.ErrAbortHandler) // the answer had begun: only a broken connection says that it is not whole
 		case err != nil:
 			g.fail(c, err)
-		case c.status == 0:
+		case c.Status == 0:
 			c.answer(http.StatusOK, answer)
 		}
 	})
 }
 
-// withToken serves h to callers with a good token, some at once.
-func (g *Gate) withToken(h handler) http.Handler {
-	return g.identified(func(c *call, who caller) (any, error) { return g.inPlace(c, who, h) })
+// WithToken serves h to callers with a good token, some at once.
+func (g *Gate) WithToken(h Handler) http.Handler {
+	return g.identified(func(c *Request, who Caller) (any, error) { return g.withSlot(c, who, h) })
 }
 
 // identified serves h to callers with a good token.
-func (g *Gate) identified(h func(c *call, who caller) (any, error)) http.Handler {
-	return g.public(func(c *call) (any, error) {
-		token := bearer(c.r)
+func (g *Gate) identified(h func(c *Request, who Caller) (any, error)) http.Handler {
+	return g.Public(func(c *Request) (any, error) {
+		token := Bearer(c.HTTP)
 		if token == "" {
-			c.conn().refuse(network(c.remote))
+			c.conn().SetUnauthenticated(NetworkOf(c.Remote))
 			return nil, g.rejected(errNoToken)
 		}
-		who, known := g.Tokens.find(token)
+		who, known := g.Tokens.Find(token)
 		if !known {
-			c.conn().refuse(network(c.remote))
-			if wait := g.failures.add(c.remote, g.Now()); wait > 0 {
+			c.conn().SetUnauthenticated(NetworkOf(c.Remote))
+			if wait := g.failures.Add(c.Remote, g.Now()); wait > 0 {
 				tooMany := *errFailures
-				return nil, g.rejected(tooMany.after(wait))
+				return nil, g.rejected(tooMany.WithRetry(wait))
 			}
 			return nil, g.rejected(errBadToken)
 		}
-		c.byToken, c.token = true, sumOf(token)
+		c.byToken, c.Token = true, SumOf(token)
 		if g.Version != "" { // a refusal carries it too: it is this server's, not a proxy's
 			c.Header().Set("Server", "sunspool/"+g.Version)
 			c.Header().Set(wire.VersionHeader, g.Version)
 		}
-		c.conn().serve(c.token)
+		c.conn().SetActive(c.Token)
 		return h(c, who)
 	})
 }
 
-// stillAllowed reports whether c would be let in now as it was.
-func (g *Gate) stillAllowed(c *call) bool {
+// StillAllowed reports whether c would be let in now as it was.
+func (g *Gate) StillAllowed(c *Request) bool {
 	if !c.byToken {
 		return true
 	}
-	who, known := g.Tokens.find(bearer(c.r))
-	return known && who == c.caller
+	who, known := g.Tokens.Find(Bearer(c.HTTP))
+	return known && who == c.Caller
 }
 
-func (g *Gate) rejected(r *refusal) error {
-	g.refused(r.Code)
+func (g *Gate) rejected(r *Refusal) error {
+	g.Refused(r.Code)
 	return r
 }
 
-// as serves h to everybody as if they were who.
-func (g *Gate) as(who caller, h handler) http.Handler {
-	return g.public(func(c *call) (any, error) {
-		c.token = sumOf(network(c.remote).String()) // which is the caller here
-		return g.inPlace(c, who, h)
+// As serves h to everybody as if they were who.
+func (g *Gate) As(who Caller, h Handler) http.Handler {
+	return g.Public(func(c *Request) (any, error) {
+		c.Token = SumOf(NetworkOf(c.Remote).String()) // which is the caller here
+		return g.withSlot(c, who, h)
 	})
 }
 
-// inPlace calls h with a place among the reads that are served at once. The place is c's until the answer is written, or
+// withSlot calls h with a place among the reads that are served at once. The place is c's until the answer is written, or
 // until c leaves it: a reader that takes its answer slowly holds its own places. One whose place is needed is told to come
 // again, or, if its answer is on its way, cut off.
-func (g *Gate) inPlace(c *call, who caller, h handler) (any, error) {
-	c.caller = who
-	if c.slot = g.places.take(c.r.Context(), c.token); c.slot == nil {
+func (g *Gate) withSlot(c *Request, who Caller, h Handler) (any, error) {
+	c.Caller = who
+	if c.Slot = g.Reads.Take(c.HTTP.Context(), c.Token); c.Slot == nil {
 		return nil, errBusy
 	}
-	ctx, cancel := context.WithCancelCause(c.r.Context())
+	ctx, cancel := context.WithCancelCause(c.HTTP.Context())
 	defer cancel(nil)
-	c.cancel = func() { cancel(errBusy) }
-	c.slot.mayEnd(c.cancel)
-	whole := c.r
-	c.r = whole.WithContext(ctx)
+	c.Cancel = func() { cancel(errBusy) }
+	c.Slot.SetCancel(c.Cancel)
+	whole := c.HTTP
+	c.HTTP = whole.WithContext(ctx)
 	answer, err := h(c)
-	if err == nil && c.large != nil {
-		err = g.turn(c, g.reading, func() error {
-			answer = asJSON(toJSON(answer))
+	if err == nil && c.Large != nil {
+		err = g.Turn(c, g.Reading, func() error {
+			answer = RawJSON(ToJSON(answer))
 			return nil
 		})
 	}
-	if refused, ok := errors.AsType[*refusal](context.Cause(ctx)); ok && err != nil {
+	if refused, ok := errors.AsType[*Refusal](context.Cause(ctx)); ok && err != nil {
 		err = refused
 	}
-	c.r = whole
+	c.HTTP = whole
 	return answer, err
 }
 
-// withUpload serves h to callers with a good token of a device. Uploads have places of their own, so that no reader
+// WithUpload serves h to callers with a good token of a device. Uploads have places of their own, so that no reader
 // stops them. A token that has its share of them is refused at once: an edge sends one batch after the other.
-func (g *Gate) withUpload(h handler) http.Handler {
-	return g.identified(func(c *call, who caller) (any, error) {
-		c.caller = who
-		if who.viewer {
+func (g *Gate) WithUpload(h Handler) http.Handler {
+	return g.identified(func(c *Request, who Caller) (any, error) {
+		c.Caller = who
+		if who.Viewer {
 			return nil, errReadOnly
 		}
-		if g.uploads.full(c.token) {
+		if g.Uploads.Full(c.Token) {
 			return nil, errUploads
 		}
-		if c.slot = g.uploads.take(c.r.Context(), c.token); c.slot == nil {
+		if c.Slot = g.Uploads.Take(c.HTTP.Context(), c.Token); c.Slot == nil {
 			return nil, errBusy
 		}
-		defer c.leave()
+		defer c.Release()
 		return h(c)
 	})
 }
 
-// near serves h to this host, to private networks and to proxies that ask for themselves: to an orchestrator that probes.
+// Near serves h to this host, to private networks and to proxies that ask for themselves: to an orchestrator that probes.
 // To callers from the internet the path does not exist.
-func (g *Gate) near(h handler) handler {
-	return func(c *call) (any, error) {
-		if !g.Proxies.near(c.r) {
+func (g *Gate) Near(h Handler) Handler {
+	return func(c *Request) (any, error) {
+		if !g.Proxies.Near(c.HTTP) {
 			return nil, errNotFound
 		}
 		return h(c)

@@ -19,31 +19,31 @@ const (
 )
 
 // ingest stores the samples of one request. It answers 200 only when they are durable.
-func (s *Server) ingest(c *call) (any, error) {
-	d := newDecoder()
-	defer d.release()
+func (s *Server) ingest(c *Request) (any, error) {
+	d := NewDecoder()
+	defer d.Release()
 	b, err := s.receive(c, d)
 	if err != nil {
 		return nil, err
 	}
-	lenient := prefersLenient(c.r)
-	if lenient || b.ofOurs() {
-		b.untimely = nil // its sender keeps them
+	lenient := prefersLenient(c.HTTP)
+	if lenient || b.FromEdge() {
+		b.Untimely = nil // its sender keeps them
 	}
 	if err := admit(b, lenient); err != nil {
 		return nil, err
 	}
-	if err := s.setAside(c, b.untimely); err != nil {
+	if err := s.setAside(c, b.Untimely); err != nil {
 		return nil, err
 	}
 
-	if every := b.interval(); every > 0 {
-		for i := range b.good {
-			b.good[i].Interval = every
+	if every := b.Interval(); every > 0 {
+		for i := range b.Good {
+			b.Good[i].Interval = every
 		}
 	}
-	b.zone = s.existing(c.caller.device, b.zone)
-	change := s.zoneChange(c, b)
+	b.Zone = s.ExistingZone(c.Caller.Device, b.Zone)
+	change := s.ZoneChange(c, b)
 	inserted, err := s.insertSparse(c, &b, lenient)
 	if lenient && store.Refused(err) {
 		inserted, err = s.insertSound(c, &b)
@@ -52,16 +52,16 @@ func (s *Server) ingest(c *call) (any, error) {
 		return nil, err
 	}
 	if inserted > 0 {
-		s.broadcast(b.good)
+		s.broadcast(b.Good)
 	}
-	s.remember(c, b, change)
-	s.metrics.samples(inserted, len(b.good)-inserted)
+	s.Update(c, b, change)
+	s.metrics.samples(inserted, len(b.Good)-inserted)
 
-	receipt := wire.Receipt{Inserted: inserted, SetAside: len(b.untimely), BatchID: b.id}
+	receipt := wire.Receipt{Inserted: inserted, SetAside: len(b.Untimely), BatchID: b.ID}
 	if lenient {
 		c.Header().Set("Preference-Applied", wire.Lenient)
-		receipt.Accepted, receipt.Duplicates = new(inserted), new(len(b.good)-inserted)
-		receipt.Rejected = s.verdicts(b.problems)
+		receipt.Accepted, receipt.Duplicates = new(inserted), new(len(b.Good)-inserted)
+		receipt.Rejected = s.verdicts(b.Problems)
 		receipt.Version = s.Version // an edge tries again with a new version what an old one refused
 	}
 	return receipt, nil
@@ -69,11 +69,11 @@ func (s *Server) ingest(c *call) (any, error) {
 
 // admit says whether anything of the batch may be stored. A sample of another device refuses all even when verdicts
 // were asked for: then the token is wrong, not the sample, and the edge must keep it.
-func admit(b batch, lenient bool) error {
-	if len(b.problems) > len(b.untimely) && !lenient {
-		return strictRefusal(b.problems)
+func admit(b Batch, lenient bool) error {
+	if len(b.Problems) > len(b.Untimely) && !lenient {
+		return strictRefusal(b.Problems)
 	}
-	if b.foreign {
+	if b.Foreign {
 		return errForeignSample
 	}
 	return nil
@@ -83,13 +83,13 @@ var whyTooDense = fmt.Sprintf("is one of more than %d samples in these five minu
 
 // insertSparse stores the good samples of b. Those that are too many in their five minutes are among the problems then, and
 // refuse all of a batch that is not lenient.
-func (s *Server) insertSparse(c *call, b *batch, lenient bool) (inserted int, err error) {
-	for len(b.good) > 0 {
-		inserted, dense, err := s.insert(c, b.good)
+func (s *Server) insertSparse(c *Request, b *Batch, lenient bool) (inserted int, err error) {
+	for len(b.Good) > 0 {
+		inserted, dense, err := s.insert(c, b.Good)
 		if err != nil || len(dense) == 0 {
 			return inserted, err
 		}
-		b.drop(dense, "ts", wire.CodeTooDense, whyTooDense)
+		b.Reject(dense, "ts", wire.CodeTooDense, whyTooDense)
 		if err := admit(*b, lenient); err != nil {
 			return 0, err
 		}
@@ -98,19 +98,19 @@ func (s *Server) insertSparse(c *call, b *batch, lenient bool) (inserted int, er
 }
 
 // insert stores the samples, or none and returns the indexes of those that are too dense.
-func (s *Server) insert(c *call, samples []wire.Sample) (inserted int, dense []int, err error) {
+func (s *Server) insert(c *Request, samples []wire.Sample) (inserted int, dense []int, err error) {
 	if len(samples) == 0 {
 		return 0, nil, nil
 	}
-	inserted, err = ask(&s.Gate, c, "insert", func(ctx context.Context) (int, error) {
-		n, err := s.Store.Insert(ctx, c.caller.device, samples)
+	inserted, err = Ask(&s.Gate, c, "insert", func(ctx context.Context) (int, error) {
+		n, err := s.Store.Insert(ctx, c.Caller.Device, samples)
 		if refused, ok := errors.AsType[*store.TooDense](err); ok {
 			dense = refused.Indexes
 			return 0, nil // the store works
 		}
 		return n, err
 	})
-	if c.r.Context().Err() == nil && !store.Refused(err) { // a caller that went away says nothing about the store
+	if c.HTTP.Context().Err() == nil && !store.Refused(err) { // a caller that went away says nothing about the store
 		s.wrote(err)
 	}
 	return inserted, dense, err
@@ -118,11 +118,11 @@ func (s *Server) insert(c *call, samples []wire.Sample) (inserted int, dense []i
 
 // insertSound stores what the store takes of b.good, of which it refused something, and moves the rest to the problems. That
 // is for what this server takes and a database does not, such as what breaks a constraint of its owner's.
-func (s *Server) insertSound(c *call, b *batch) (inserted int, err error) {
-	good, at := b.good, b.at
-	b.good, b.at = nil, nil
+func (s *Server) insertSound(c *Request, b *Batch) (inserted int, err error) {
+	good, at := b.Good, b.Indexes
+	b.Good, b.Indexes = nil, nil
 	refuse := func(i int, field, code, what string) {
-		b.problems = append(b.problems, problem{at[i], field, code, what})
+		b.Problems = append(b.Problems, Problem{at[i], field, code, what})
 	}
 	var try func(from, to int) error
 	try = func(from, to int) error {
@@ -130,7 +130,7 @@ func (s *Server) insertSound(c *call, b *batch) (inserted int, err error) {
 		switch {
 		case err == nil && len(dense) == 0:
 			inserted += n
-			b.good, b.at = append(b.good, good[from:to]...), append(b.at, at[from:to]...)
+			b.Good, b.Indexes = append(b.Good, good[from:to]...), append(b.Indexes, at[from:to]...)
 			return nil
 		case err != nil && !store.Refused(err):
 			return err
@@ -148,40 +148,40 @@ func (s *Server) insertSound(c *call, b *batch) (inserted int, err error) {
 		return try(middle, to)
 	}
 	err = try(0, len(good))
-	b.sortProblems()
+	b.SortProblems()
 	return inserted, err
 }
 
 // verdicts lists the samples that were not stored, the first problem of each. The texts of the first are spelled out;
 // of very many, the code says enough.
-func (s *Server) verdicts(problems []problem) []wire.Rejection {
+func (s *Server) verdicts(problems []Problem) []wire.Rejection {
 	var all []wire.Rejection
 	room, last := detailBytes, -1
 	for _, p := range problems {
-		if p.index == last {
+		if p.Index == last {
 			continue
 		}
-		last = p.index
-		r := wire.Rejection{Index: p.index, Code: p.code, Detail: strings.TrimPrefix(p.field+": "+p.what, ": ")}
+		last = p.Index
+		r := wire.Rejection{Index: p.Index, Code: p.Code, Detail: strings.TrimPrefix(p.Field+": "+p.What, ": ")}
 		if room -= len(r.Detail); room < 0 {
 			r.Detail = ""
 		}
 		all = append(all, r)
-		s.metrics.rejected.WithLabelValues(p.code).Inc()
+		s.metrics.rejected.WithLabelValues(p.Code).Inc()
 	}
 	return all
 }
 
-func strictRefusal(problems []problem) *refusal {
+func strictRefusal(problems []Problem) *Refusal {
 	var list []wire.FieldError
 	for _, p := range problems[:min(len(problems), maxDetails)] {
-		loc := []any{"samples", p.index}
-		if p.field != "" {
-			loc = append(loc, p.field)
+		loc := []any{"samples", p.Index}
+		if p.Field != "" {
+			loc = append(loc, p.Field)
 		}
-		list = append(list, wire.FieldError{Type: p.code, Loc: loc, Msg: p.what})
+		list = append(list, wire.FieldError{Type: p.Code, Loc: loc, Msg: p.What})
 	}
-	return &refusal{status: 422, Problem: wire.Problem{Detail: list, Code: problems[0].code}}
+	return &Refusal{Status: 422, Problem: wire.Problem{Detail: list, Code: problems[0].Code}}
 }
 
 // prefersLenient reports whether the caller asked for a verdict per sample.

@@ -22,7 +22,7 @@ type limiter struct {
 
 	mu      sync.Mutex
 	left    sync.Cond // a connection ended or became idle, or the listener was closed
-	open    map[*conn]struct{}
+	open    map[*Conn]struct{}
 	known   map[party]int // connections that are idle or active
 	closed  bool
 	evicted int       // since this was logged
@@ -41,12 +41,12 @@ const (
 // party is the owner of a connection: the token of its last request, or, where that was not good, the network of its
 // client. That is the proxy's until a request shows for whom a trusted proxy asks.
 type party struct {
-	token   tokenSum
+	token   TokenSum
 	network netip.Prefix
 }
 
-// conn is one connection. Its fields are guarded by its limiter's mu.
-type conn struct {
+// Conn is one connection. Its fields are guarded by its limiter's mu.
+type Conn struct {
 	net.Conn
 	limiter *limiter
 	state   activity
@@ -59,7 +59,7 @@ type conn struct {
 const acceptGrace = 100 * time.Millisecond
 
 func newLimiter(l net.Listener, max int, log *slog.Logger) *limiter {
-	m := &limiter{Listener: l, max: max, log: log, open: map[*conn]struct{}{}, known: map[party]int{}}
+	m := &limiter{Listener: l, max: max, log: log, open: map[*Conn]struct{}{}, known: map[party]int{}}
 	m.left.L = &m.mu
 	return m
 }
@@ -69,7 +69,7 @@ func (l *limiter) Accept() (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &conn{Conn: raw, limiter: l, owner: party{network: network(raw.RemoteAddr().String())}}
+	c := &Conn{Conn: raw, limiter: l, owner: party{network: NetworkOf(raw.RemoteAddr().String())}}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for len(l.open) >= l.max && !l.closed {
@@ -94,7 +94,7 @@ func (l *limiter) Accept() (net.Conn, error) {
 }
 
 // leastUseful returns the connection that a new one may replace, nil when there is none.
-func (l *limiter) leastUseful() *conn {
+func (l *limiter) leastUseful() *Conn {
 	strangers := map[party]int{}
 	for c := range l.open {
 		if c.state == unauthenticated {
@@ -102,32 +102,32 @@ func (l *limiter) leastUseful() *conn {
 		}
 	}
 	if len(strangers) > 0 {
-		return l.oldestOfMost(strangers, nil, func(c *conn) bool { return c.state == unauthenticated })
+		return l.oldestOfMost(strangers, nil, func(c *Conn) bool { return c.state == unauthenticated })
 	}
 	return l.oldestIdle(nil)
 }
 
 // oldestIdle returns an idle connection, of the owner that has most of all kinds among those with an idle one.
-func (l *limiter) oldestIdle(except *conn) *conn {
-	return l.oldestOfMost(l.known, except, func(c *conn) bool { return c.state == idle })
+func (l *limiter) oldestIdle(except *Conn) *Conn {
+	return l.oldestOfMost(l.known, except, func(c *Conn) bool { return c.state == idle })
 }
 
 // oldestOfMost returns, of the connections in question, one of the owner that has most; of all those the oldest.
-func (l *limiter) oldestOfMost(counts map[party]int, except *conn, which func(*conn) bool) *conn {
+func (l *limiter) oldestOfMost(counts map[party]int, except *Conn, which func(*Conn) bool) *Conn {
 	most := 0
 	for c := range l.open {
 		if c != except && which(c) {
 			most = max(most, counts[c.owner])
 		}
 	}
-	return l.oldest(except, func(c *conn) bool { return which(c) && counts[c.owner] == most })
+	return l.oldest(except, func(c *Conn) bool { return which(c) && counts[c.owner] == most })
 }
 
 // few is how many connections a token may have that no other token's request is worth.
 const few = 4
 
 // makeRoom closes another connection if that of c, which became active, is one too many of those with a good token.
-func (l *limiter) makeRoom(c *conn) {
+func (l *limiter) makeRoom(c *Conn) {
 	limit, share, most := l.max-l.max/4, max(1, l.max/4), c.owner
 	if l.known[c.owner] <= share {
 		total := 0
@@ -139,10 +139,10 @@ func (l *limiter) makeRoom(c *conn) {
 		}
 		most = mostOf(l.known, c.owner)
 	}
-	var other *conn
+	var other *Conn
 	if n := l.known[most]; n > share || n > max(min(few, share), limit/len(l.known)) {
-		if other = l.oldest(c, func(c *conn) bool { return c.state == idle && c.owner == most }); other == nil {
-			other = l.oldest(c, func(c *conn) bool { return c.state == active && c.owner == most })
+		if other = l.oldest(c, func(c *Conn) bool { return c.state == idle && c.owner == most }); other == nil {
+			other = l.oldest(c, func(c *Conn) bool { return c.state == active && c.owner == most })
 		}
 	} else {
 		other = l.oldestIdle(c)
@@ -163,7 +163,7 @@ func mostOf(counts map[party]int, preferred party) (most party) {
 	return most
 }
 
-func (l *limiter) oldest(except *conn, which func(*conn) bool) (oldest *conn) {
+func (l *limiter) oldest(except *Conn, which func(*Conn) bool) (oldest *Conn) {
 	for c := range l.open {
 		if c != except && which(c) && (oldest == nil || c.since.Before(oldest.since)) {
 			oldest = c
@@ -173,7 +173,7 @@ func (l *limiter) oldest(except *conn, which func(*conn) bool) (oldest *conn) {
 }
 
 // evict closes a connection, and logs so at most once a minute.
-func (l *limiter) evict(c *conn) {
+func (l *limiter) evict(c *Conn) {
 	l.remove(c)
 	c.Conn.Close()
 	l.evicted++
@@ -183,8 +183,8 @@ func (l *limiter) evict(c *conn) {
 	}
 }
 
-// become changes the state of c, and remove takes it out; both keep known.
-func (l *limiter) become(c *conn, state activity, owner party) {
+// setState changes the state of c, and remove takes it out; both keep known.
+func (l *limiter) setState(c *Conn, state activity, owner party) {
 	l.forget(c)
 	if state != c.state {
 		c.since = time.Now()
@@ -198,7 +198,7 @@ func (l *limiter) become(c *conn, state activity, owner party) {
 	}
 }
 
-func (l *limiter) remove(c *conn) {
+func (l *limiter) remove(c *Conn) {
 	if _, open := l.open[c]; open {
 		delete(l.open, c)
 		l.forget(c)
@@ -206,7 +206,7 @@ func (l *limiter) remove(c *conn) {
 	}
 }
 
-func (l *limiter) forget(c *conn) {
+func (l *limiter) forget(c *Conn) {
 	if c.state == unauthenticated {
 		return
 	}
@@ -223,7 +223,7 @@ func (l *limiter) Close() error {
 	return l.Listener.Close()
 }
 
-func (c *conn) Close() error {
+func (c *Conn) Close() error {
 	c.limiter.mu.Lock()
 	c.limiter.remove(c)
 	c.limiter.mu.Unlock()
@@ -231,7 +231,7 @@ func (c *conn) Close() error {
 }
 
 // change calls f for a connection that is still open. One that does not come from a limiter, as in a test, is nil.
-func (c *conn) change(f func(*limiter)) {
+func (c *Conn) change(f func(*limiter)) {
 	if c == nil {
 		return
 	}
@@ -242,8 +242,8 @@ func (c *conn) change(f func(*limiter)) {
 	}
 }
 
-// request notes that one of a client in that network begins, whose token is not known yet.
-func (c *conn) request(from netip.Prefix) {
+// Begin notes that one of a client in that network begins, whose token is not known yet.
+func (c *Conn) Begin(from netip.Prefix) {
 	c.change(func(*limiter) {
 		if c.state == unauthenticated {
 			c.owner.network = from
@@ -251,24 +251,24 @@ func (c *conn) request(from netip.Prefix) {
 	})
 }
 
-// serve notes that a request with a good token is being answered.
-func (c *conn) serve(token tokenSum) {
+// SetActive notes that a request with a good token is being answered.
+func (c *Conn) SetActive(token TokenSum) {
 	c.change(func(l *limiter) {
-		l.become(c, active, party{token: token})
+		l.setState(c, active, party{token: token})
 		l.makeRoom(c)
 	})
 }
 
-// refuse notes that the request has no good token. Another one makes the connection no younger.
-func (c *conn) refuse(from netip.Prefix) {
-	c.change(func(l *limiter) { l.become(c, unauthenticated, party{network: from}) })
+// SetUnauthenticated notes that the request has no good token. Another one makes the connection no younger.
+func (c *Conn) SetUnauthenticated(from netip.Prefix) {
+	c.change(func(l *limiter) { l.setState(c, unauthenticated, party{network: from}) })
 }
 
-// rest notes that nothing is done for the connection any more. Rest alone makes no caller better.
-func (c *conn) rest() {
+// SetIdle notes that nothing is done for the connection any more. Rest alone makes no caller better.
+func (c *Conn) SetIdle() {
 	c.change(func(l *limiter) {
 		if c.state == active {
-			l.become(c, idle, c.owner)
+			l.setState(c, idle, c.owner)
 		}
 	})
 }
@@ -277,25 +277,25 @@ type connKey struct{}
 
 // withConn and changed are the hooks of an http.Server that listens on a limiter.
 func withConn(ctx context.Context, c net.Conn) context.Context {
-	return context.WithValue(ctx, connKey{}, connOf(c))
+	return context.WithValue(ctx, connKey{}, unwrap(c))
 }
 
-// requestConn returns the connection on which a request came, nil if it did not come through a limiter.
-func requestConn(request context.Context) *conn {
-	limited, _ := request.Value(connKey{}).(*conn)
+// ConnOf returns the connection on which a request came, nil if it did not come through a limiter.
+func ConnOf(request context.Context) *Conn {
+	limited, _ := request.Value(connKey{}).(*Conn)
 	return limited
 }
 
 func changed(c net.Conn, state http.ConnState) {
 	if state == http.StateIdle {
-		connOf(c).rest()
+		unwrap(c).SetIdle()
 	}
 }
 
-func connOf(c net.Conn) *conn {
+func unwrap(c net.Conn) *Conn {
 	if secure, ok := c.(*tls.Conn); ok {
 		c = secure.NetConn()
 	}
-	limited, _ := c.(*conn)
+	limited, _ := c.(*Conn)
 	return limited
 }

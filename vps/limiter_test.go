@@ -35,19 +35,19 @@ func openInn(t *testing.T, places int) *inn {
 	for i := range 40 {
 		good[tokenOf(i)] = true
 	}
-	trusted := proxies{netip.MustParsePrefix("10.0.0.9/32")}
+	trusted := Proxies{netip.MustParsePrefix("10.0.0.9/32")}
 	handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		c, from, token := requestConn(r.Context()), network(trusted.client(r)), bearer(r)
-		c.request(from)
+		c, from, token := ConnOf(r.Context()), NetworkOf(trusted.Client(r)), Bearer(r)
+		c.Begin(from)
 		switch {
 		case r.URL.Path == "/open":
 			return
 		case !good[token]:
-			c.refuse(from)
+			c.SetUnauthenticated(from)
 			w.WriteHeader(http.StatusUnauthorized)
 			return
 		}
-		c.serve(sumOf(token))
+		c.SetActive(SumOf(token))
 		switch r.URL.Path {
 		case "/wait":
 			<-h.release
@@ -78,7 +78,7 @@ type visitor struct {
 func (h *inn) visit() *visitor { return h.visitFrom("192.0.2.1:1") }
 
 func (h *inn) visitFrom(address string) *visitor {
-	conn := h.pipes.dialFrom(address)
+	conn := h.pipes.DialFrom(address)
 	h.t.Cleanup(func() { conn.Close() })
 	synctest.Wait()
 	time.Sleep(time.Millisecond) // virtual: the next one is younger
@@ -154,7 +154,7 @@ func TestNewConnectionIsNotPutOutAtOnce(t *testing.T) {
 		time.Sleep(acceptGrace / 2)
 		ours := h.visit()
 		for range 6 { // more than there is room for
-			go h.pipes.dialFrom("192.0.2.1:1")
+			go h.pipes.DialFrom("192.0.2.1:1")
 		}
 		time.Sleep(acceptGrace / 4)
 		if got := ours.ask("/fast", goodOne); got != 200 {
@@ -218,7 +218,7 @@ func TestTokenHasAQuarterOfTheConnections(t *testing.T) {
 			h.visit().slow("POST", "/upload", tokenOf(0))
 		}
 		h.limiter.mu.Lock()
-		held := h.limiter.known[party{token: sumOf(tokenOf(0))}]
+		held := h.limiter.known[party{token: SumOf(tokenOf(0))}]
 		h.limiter.mu.Unlock()
 		if held != 10 {
 			t.Errorf("one token has %d of 40 connections", held)
@@ -358,10 +358,10 @@ func TestClosedLimiterLetsNobodyWait(t *testing.T) {
 		p := newPipes()
 		l := newLimiter(p, 1, slog.New(slog.DiscardHandler))
 		first := dialTo(p, l)
-		first.(*conn).serve(sumOf("a"))
+		first.(*Conn).SetActive(SumOf("a"))
 		waits := make(chan error, 1)
 		go func() { _, err := l.Accept(); waits <- err }()
-		second := p.dial()
+		second := p.Dial()
 		synctest.Wait()
 		if len(waits) > 0 {
 			t.Error("the only connection is served, and another one is accepted")
@@ -378,7 +378,7 @@ func TestClosedLimiterLetsNobodyWait(t *testing.T) {
 
 // dialTo connects to l, which accepts from p, and returns the server's end.
 func dialTo(p *pipes, l net.Listener) net.Conn {
-	go p.dial()
+	go p.Dial()
 	conn, err := l.Accept()
 	if err != nil {
 		panic(err)

@@ -14,7 +14,7 @@ func TestCertificateFilesAreLookedAtNowAndThen(t *testing.T) {
 	dir := t.TempDir()
 	certFile, keyFile := filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
 	issue(t, x509.NewCertPool(), 2, certFile, keyFile)
-	c, err := newCertificate(certFile, keyFile, slog.New(slog.DiscardHandler))
+	c, err := NewCertificate(certFile, keyFile, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -71,7 +71,7 @@ func TestARequestThatNeverEndsDoesNotKeepTheProcess(t *testing.T) {
 		h := http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
 		done := make(chan error, 1)
 		go func() { done <- Serve(ctx, l, nil, h, slog.New(slog.DiscardHandler)) }()
-		conn := l.dial()
+		conn := l.Dial()
 		defer conn.Close()
 		io.WriteString(conn, "GET / HTTP/1.1\r\nHost: x\r\n\r\n")
 		synctest.Wait()

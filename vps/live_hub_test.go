@@ -7,17 +7,17 @@ import (
 
 // A token beyond its share closes its own oldest, and a token that has none gets one of the token that has most.
 func TestStreamsAreSharedByToken(t *testing.T) {
-	var l live
-	open := func(token string, n int) (all []*subscription) {
+	var l Hub
+	open := func(token string, n int) (all []*Subscription) {
 		for range n {
-			all = append(all, l.subscribe("inv-1", sum(token)))
+			all = append(all, l.Subscribe("inv-1", sum(token)))
 		}
 		return all
 	}
-	closed := func(all []*subscription) (n int) {
+	closed := func(all []*Subscription) (n int) {
 		for _, sub := range all {
 			select {
-			case <-sub.closed:
+			case <-sub.Closed:
 				n++
 			default:
 			}
@@ -25,16 +25,16 @@ func TestStreamsAreSharedByToken(t *testing.T) {
 		return n
 	}
 	good := open("good", 2)
-	evil := open("evil", maxStreams+3)
-	if n := closed(evil); n != maxStreams+3-maxStreams/4 || closed(good) != 0 || closed(evil[:n]) != n {
+	evil := open("evil", MaxStreams+3)
+	if n := closed(evil); n != MaxStreams+3-MaxStreams/4 || closed(good) != 0 || closed(evil[:n]) != n {
 		t.Errorf("of %d streams of one token %d are closed, of another's %d", len(evil), n, closed(good))
 	}
-	var others [][]*subscription
+	var others [][]*Subscription
 	for i := range 19 {
-		others = append(others, open(fmt.Sprint("other ", i), maxStreams))
+		others = append(others, open(fmt.Sprint("other ", i), MaxStreams))
 	}
-	if closed(good) != 0 || l.count() != maxStreams {
-		t.Errorf("%d of two streams are closed by others that have more, %d are open", closed(good), l.count())
+	if closed(good) != 0 || l.Count() != MaxStreams {
+		t.Errorf("%d of two streams are closed by others that have more, %d are open", closed(good), l.Count())
 	}
 	late := open("late", 1)
 	for i := range 200 { // more than there is room for, of tokens that have no other
@@ -48,7 +48,7 @@ func TestStreamsAreSharedByToken(t *testing.T) {
 	}
 	for _, all := range append(others, good, evil, late) {
 		for _, sub := range all {
-			l.unsubscribe(sub)
+			l.Unsubscribe(sub)
 		}
 	}
 }

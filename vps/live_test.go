@@ -7,16 +7,16 @@ import (
 
 func TestWhatWaitsForASlowReaderIsBounded(t *testing.T) {
 	b := newBench(t)
-	sub := b.live.subscribe("inv-1", tokenSum{})
-	for i := range 3 * maxUnwritten {
-		b.ingested(sample(time.Duration(3*maxUnwritten-1-i) * time.Second))
+	sub := b.live.Subscribe("inv-1", TokenSum{})
+	for i := range 3 * MaxWaiting {
+		b.ingested(sample(time.Duration(3*MaxWaiting-1-i) * time.Second))
 	}
-	waiting := b.live.take(sub)
-	if n := len(waiting); n != maxUnwritten || !waiting[n-1].Time.Equal(testNow) {
+	waiting := b.live.Take(sub)
+	if n := len(waiting); n != MaxWaiting || !waiting[n-1].Time.Equal(testNow) {
 		t.Errorf("%d samples wait", n)
 	}
 	b.post(token1, bodyOf(fields(0)))
-	if waiting := b.live.take(sub); waiting != nil {
+	if waiting := b.live.Take(sub); waiting != nil {
 		t.Errorf("a repetition is news: %v", waiting)
 	}
 }

@@ -60,7 +60,7 @@ func fullSample(ago time.Duration) wire.Sample {
 func TestMetricsReferenceOfTheDevices(t *testing.T) {
 	b := newBench(t)
 	b.deliver(wire.Edge{Version: "1.2.3", Model: "SH10RT"}, fullSample(0))
-	c := &call{r: httptest.NewRequest("GET", wire.DeviceMetricsPath, nil)}
+	c := &Request{HTTP: httptest.NewRequest("GET", wire.DeviceMetricsPath, nil)}
 	all, err := b.readings(c)
 	if err != nil {
 		t.Fatal(err)

@@ -49,7 +49,7 @@ func TestOpenAPIIsServedToAnybody(t *testing.T) {
 func TestOpenAPIHasEveryRoute(t *testing.T) {
 	guards := map[string]string{}
 	for _, route := range routesOf(t, "..") {
-		guards[route.method+" "+route.path] = route.guard
+		guards[route.Method+" "+route.Path] = route.Guard
 	}
 	for path, item := range openAPIDocument(t).Paths.Map() {
 		for method, operation := range item.Operations() {
@@ -58,7 +58,7 @@ func TestOpenAPIHasEveryRoute(t *testing.T) {
 			switch public := operation.Security != nil && len(*operation.Security) == 0; {
 			case !served:
 				t.Errorf("%s %s is in openapi.yaml, but not in Handler", method, path)
-			case public != (guard == "public"):
+			case public != (guard == "Public"):
 				t.Errorf("%s %s is %s in Handler, and in openapi.yaml public is %v", method, path, guard, public)
 			}
 		}
@@ -109,7 +109,7 @@ func (c *comparer) compare(t *testing.T, x exchange) {
 	r, route, params := c.request(t, &x)
 	asked := &openapi3filter.RequestValidationInput{Request: r, PathParams: params, Route: route, Options: &openapi3filter.Options{
 		AuthenticationFunc: func(_ context.Context, in *openapi3filter.AuthenticationInput) error {
-			if bearer(in.RequestValidationInput.Request) == "" {
+			if Bearer(in.RequestValidationInput.Request) == "" {
 				return errors.New("no token")
 			}
 			return nil
@@ -123,7 +123,7 @@ func (c *comparer) compare(t *testing.T, x exchange) {
 	}
 
 	w := httptest.NewRecorder()
-	b.api.ServeHTTP(crowding{w, b, sumOf(bearer(r))}, r)
+	b.api.ServeHTTP(crowding{w, b, SumOf(Bearer(r))}, r)
 	if w.Code != cmp.Or(x.status, 200) {
 		t.Fatalf("%d %s, want %d", w.Code, w.Body, cmp.Or(x.status, 200))
 	}
@@ -175,14 +175,14 @@ func (c *comparer) request(t *testing.T, x *exchange) (*http.Request, *routers.R
 type crowding struct {
 	http.ResponseWriter
 	b     *bench
-	token tokenSum // of the stream
+	token TokenSum // of the stream
 }
 
 func (w crowding) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 func (w crowding) WriteHeader(status int) {
 	w.ResponseWriter.WriteHeader(status)
-	for range maxStreams / 4 * w.b.live.count() {
-		w.b.live.subscribe("nobody", w.token)
+	for range MaxStreams / 4 * w.b.live.Count() {
+		w.b.live.Subscribe("nobody", w.token)
 	}
 }
 

@@ -30,14 +30,14 @@ func (p *pipes) Close() error {
 	return nil
 }
 func (p *pipes) Addr() net.Addr { return &net.TCPAddr{} }
-func (p *pipes) dial() net.Conn {
+func (p *pipes) Dial() net.Conn {
 	client, server := net.Pipe()
 	p.conns <- server
 	return client
 }
 
-// dialFrom connects as a client at that address.
-func (p *pipes) dialFrom(address string) net.Conn {
+// DialFrom connects as a client at that address.
+func (p *pipes) DialFrom(address string) net.Conn {
 	client, server := net.Pipe()
 	p.conns <- addressed{server, net.TCPAddrFromAddrPort(netip.MustParseAddrPort(address))}
 	return client

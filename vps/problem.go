@@ -6,26 +6,26 @@ import (
 	"time"
 )
 
-// refusal is an answer that is not 200. As an error it carries its status through the handlers to fail.
-type refusal struct {
-	status int
+// Refusal is an answer that is not 200. As an error it carries its status through the handlers to fail.
+type Refusal struct {
+	Status int
 	wire.Problem
-	retryAfter time.Duration
+	RetryAfter time.Duration
 }
 
-func (r *refusal) Error() string { return strconv.Itoa(r.status) + " " + r.Code }
+func (r *Refusal) Error() string { return strconv.Itoa(r.Status) + " " + r.Code }
 
-func refuse(status int, code, detail string) *refusal {
-	return &refusal{status: status, Problem: wire.Problem{Detail: detail, Code: code}}
+func refuse(status int, code, detail string) *Refusal {
+	return &Refusal{Status: status, Problem: wire.Problem{Detail: detail, Code: code}}
 }
 
-// invalid is a 422 about one place of the request.
-func invalid(kind, msg string, loc ...any) *refusal {
+// Invalid is a 422 about one place of the request.
+func Invalid(kind, msg string, loc ...any) *Refusal {
 	if loc == nil {
 		loc = []any{"body"}
 	}
-	return &refusal{status: 422, Problem: wire.Problem{Detail: []wire.FieldError{{Type: kind, Loc: loc, Msg: msg}}, Code: kind}}
+	return &Refusal{Status: 422, Problem: wire.Problem{Detail: []wire.FieldError{{Type: kind, Loc: loc, Msg: msg}}, Code: kind}}
 }
 
-func (r *refusal) after(d time.Duration) *refusal { r.retryAfter = d; return r }
-func (r *refusal) next(what string) *refusal      { r.Next = what; return r }
+func (r *Refusal) WithRetry(d time.Duration) *Refusal { r.RetryAfter = d; return r }
+func (r *Refusal) WithNext(what string) *Refusal      { r.Next = what; return r }

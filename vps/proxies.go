@@ -8,13 +8,13 @@ import (
 	"strings"
 )
 
-// proxies are the networks of the proxies that are believed when they say for whom they ask. Nobody else is: anybody
+// Proxies are the networks of the proxies that are believed when they say for whom they ask. Nobody else is: anybody
 // can send X-Forwarded-For, and each address that is made up would be ten more guesses at a token.
-type proxies []netip.Prefix
+type Proxies []netip.Prefix
 
-// parseProxies takes networks ("10.0.0.0/8") and single addresses.
-func parseProxies(list []string) (proxies, error) {
-	var trusted proxies
+// ParseProxies takes networks ("10.0.0.0/8") and single addresses.
+func ParseProxies(list []string) (Proxies, error) {
+	var trusted Proxies
 	for _, entry := range list {
 		entry = strings.TrimSpace(entry)
 		p, err := netip.ParsePrefix(entry)
@@ -30,10 +30,10 @@ func parseProxies(list []string) (proxies, error) {
 	return trusted, nil
 }
 
-// client is the address that r comes from: of its connection, or, if that is a proxy of ours, the last hop in
+// Client is the address that r comes from: of its connection, or, if that is a proxy of ours, the last hop in
 // X-Forwarded-For that is not one. Each proxy appends whom it heard, so what stands before that hop is its own claim.
 // What cannot be read ends the search at the proxy that wrote it.
-func (p proxies) client(r *http.Request) string {
+func (p Proxies) Client(r *http.Request) string {
 	from := address(r.RemoteAddr)
 	if !p.has(from) {
 		return from
@@ -58,7 +58,7 @@ func parseHop(hop string) (netip.Addr, error) {
 	return ip.Unmap().WithZone(""), err
 }
 
-func (p proxies) has(addr string) bool {
+func (p Proxies) has(addr string) bool {
 	ip, err := netip.ParseAddr(addr)
 	if err != nil {
 		return false
@@ -83,9 +83,9 @@ func address(remote string) string {
 // is not routed on the internet.
 var carriers = netip.MustParsePrefix("100.64.0.0/10")
 
-// near reports whether r comes from nearby, and for nobody who does not. X-Forwarded-For is no proof of that, since
+// Near reports whether r comes from nearby, and for nobody who does not. X-Forwarded-For is no proof of that, since
 // anybody can write it; but what it names must be near, too: a proxy that is not known here may have written it.
-func (p proxies) near(r *http.Request) bool {
+func (p Proxies) Near(r *http.Request) bool {
 	if !p.isNear(address(r.RemoteAddr)) && !fromItself(r) {
 		return false
 	}
@@ -100,7 +100,7 @@ func (p proxies) near(r *http.Request) bool {
 	return true
 }
 
-func (p proxies) isNear(addr string) bool {
+func (p Proxies) isNear(addr string) bool {
 	ip, err := netip.ParseAddr(addr)
 	if err != nil {
 		return false

@@ -92,19 +92,19 @@ func (c compared) before(t *testing.T, name string) string {
 		}
 		return instant.In(zone)
 	}
-	sp, elapsed := span{from: at(c.from, 0), to: at(c.to, 1), zone: zone}.before(c.mode, testNow)
+	sp, elapsed := Span{From: at(c.from, 0), To: at(c.to, 1), Zone: zone}.ComparedWith(c.mode, testNow)
 	if elapsed {
 		t.Errorf("%+v is not over", c)
 	}
-	return fmt.Sprint(sp.from.Format("2006-01-02 15:04"), " to ", sp.to.Format("2006-01-02 15:04"))
+	return fmt.Sprint(sp.From.Format("2006-01-02 15:04"), " to ", sp.To.Format("2006-01-02 15:04"))
 }
 
 // TestWholeDaysAreComparedWithWholeDays, wherever and whenever clocks are changed: as many, but for leap days.
 func TestWholeDaysAreComparedWithWholeDays(t *testing.T) {
 	r := rand.New(rand.NewPCG(3, 4))
-	dates := func(sp span) (n int) {
-		for at := sp.from; at.Before(sp.to); n++ {
-			_, at = store.Day.Period(at, sp.zone)
+	dates := func(sp Span) (n int) {
+		for at := sp.From; at.Before(sp.To); n++ {
+			_, at = store.Day.Period(at, sp.Zone)
 		}
 		return n
 	}
@@ -116,14 +116,14 @@ func TestWholeDaysAreComparedWithWholeDays(t *testing.T) {
 		}
 		for range 500 {
 			y, m, d, days := 2011+r.IntN(14), time.Month(1+r.IntN(12)), 1+r.IntN(28), 1+r.IntN(27)
-			sp := span{from: store.Midnight(y, m, d, zone), to: store.Midnight(y, m, d+days, zone), zone: zone}
+			sp := Span{From: store.Midnight(y, m, d, zone), To: store.Midnight(y, m, d+days, zone), Zone: zone}
 			for _, mode := range []string{"previous", "last_year"} {
-				earlier, elapsed := sp.before(mode, testNow)
-				first, _ := store.Day.Period(earlier.from, zone)
-				end, _ := store.Day.Period(earlier.to, zone)
-				if n := dates(earlier); elapsed || !first.Equal(earlier.from) || !end.Equal(earlier.to) || n != days && (mode == "previous" || n < days-1 || n > days+1) ||
-					mode == "previous" && !earlier.to.Equal(sp.from) {
-					t.Fatalf("%s of %v to %v in %s is %v to %v", mode, sp.from, sp.to, name, earlier.from, earlier.to)
+				earlier, elapsed := sp.ComparedWith(mode, testNow)
+				first, _ := store.Day.Period(earlier.From, zone)
+				end, _ := store.Day.Period(earlier.To, zone)
+				if n := dates(earlier); elapsed || !first.Equal(earlier.From) || !end.Equal(earlier.To) || n != days && (mode == "previous" || n < days-1 || n > days+1) ||
+					mode == "previous" && !earlier.To.Equal(sp.From) {
+					t.Fatalf("%s of %v to %v in %s is %v to %v", mode, sp.From, sp.To, name, earlier.From, earlier.To)
 				}
 			}
 		}

@@ -34,16 +34,16 @@ type computed struct {
 	EnergyExportKWh *float64 `json:"energy_export_kwh"`
 }
 
-func (s *Server) realtime(c *call) (any, error) {
-	_, device, err := readable(c, "device_id")
+func (s *Server) realtime(c *Request) (any, error) {
+	_, device, err := Readable(c, "device_id")
 	if err != nil {
 		return nil, err
 	}
-	sample, err := ask(&s.Gate, c, "latest", func(ctx context.Context) (wire.Sample, error) {
+	sample, err := Ask(&s.Gate, c, "latest", func(ctx context.Context) (wire.Sample, error) {
 		return s.Store.Latest(ctx, device)
 	})
 	if errors.Is(err, store.ErrNone) {
-		return nil, refuse(404, "no_data", fmt.Sprintf("No data found for device_id '%s'.", capped(device))).next("wait for its first sample, or check the name: GET /v1/devices lists the devices of this token")
+		return nil, refuse(404, "no_data", fmt.Sprintf("No data found for device_id '%s'.", Capped(device))).WithNext("wait for its first sample, or check the name: GET /v1/devices lists the devices of this token")
 	}
 	if err != nil {
 		return nil, err
@@ -52,18 +52,18 @@ func (s *Server) realtime(c *call) (any, error) {
 		sample.PVDailyKWh = s.pvToday(c, &sample)
 	}
 
-	about, err := s.about(c, device)
+	about, err := s.About(c, device)
 	if err != nil {
 		return nil, err
 	}
 	age := max(s.Now().Sub(sample.Time), 0)
-	state, _ := s.stateOf(c, device, &sample, age, about.Edge)
+	state, _ := s.StateOf(c, device, &sample, age, about.Edge)
 	known := s.newest.jsonOf(&sample)
 	body := append(make([]byte, 0, len(known)+48), known[:len(known)-1]...)
 	body = append(body, `,"age_s":`...)
 	body = strconv.AppendFloat(body, math.Round(age.Seconds()*10)/10, 'f', -1, 64)
 	body = append(body, `,"state":"`+state+`"}`...)
-	return asJSON(body), nil
+	return RawJSON(body), nil
 }
 
 func compute(sample *wire.Sample) computed {
@@ -89,7 +89,7 @@ func (n *newest) jsonOf(sample *wire.Sample) []byte {
 	if last, ok := n.of.Load(sample.DeviceID); ok && last.(*rendered).sample.Equal(sample) {
 		return last.(*rendered).json
 	}
-	r := &rendered{*sample, toJSON(compute(sample))}
+	r := &rendered{*sample, ToJSON(compute(sample))}
 	n.of.Store(sample.DeviceID, r)
 	return r.json
 }
@@ -97,14 +97,14 @@ func (n *newest) jsonOf(sample *wire.Sample) []byte {
 // pvToday returns the PV energy since the local midnight before the sample, kWh: what the lifetime counter rose, else
 // what the powers integrate to, times without samples counted as none. nil when the store cannot say; a reader then
 // sees null, not an invented number.
-func (s *Server) pvToday(c *call, sample *wire.Sample) *float64 {
-	zone, err := s.zoneHeld(c, sample.DeviceID, func(*time.Location) time.Time { return sample.Time })
+func (s *Server) pvToday(c *Request, sample *wire.Sample) *float64 {
+	zone, err := s.ZoneAt(c, sample.DeviceID, func(*time.Location) time.Time { return sample.Time })
 	if err != nil {
 		return nil
 	}
-	today := span{to: sample.Time.Add(time.Millisecond), zone: zone}
-	today.from, _ = store.Day.Period(sample.Time, zone)
-	rows, err := s.history.rows(c, sample.DeviceID, today, store.Day)
+	today := Span{To: sample.Time.Add(time.Millisecond), Zone: zone}
+	today.From, _ = store.Day.Period(sample.Time, zone)
+	rows, err := s.history.Rows(c, sample.DeviceID, today, store.Day)
 	if err != nil || len(rows) == 0 {
 		return nil
 	}

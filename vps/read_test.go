@@ -74,7 +74,7 @@ func TestStateFollowsTheAgeInPolls(t *testing.T) {
 		{61 * time.Second, 0, "stale"}, {15 * time.Minute, 0, "stale"}, {901 * time.Second, 0, "offline"},
 		{90 * time.Second, 30, "live"}, {91 * time.Second, 30, "delayed"}, {10000 * time.Hour, 1e300, "offline"},
 	} {
-		if got, _ := freshness(test.age, &wire.Edge{PollIntervalS: test.poll}); got != test.want {
+		if got, _ := Freshness(test.age, &wire.Edge{PollIntervalS: test.poll}); got != test.want {
 			t.Errorf("%v at a poll of %v s is %s, want %s", test.age, test.poll, got, test.want)
 		}
 	}

@@ -140,8 +140,8 @@ func next(events <-chan event) string {
 	for {
 		select {
 		case e := <-events:
-			if e.name == "sample" {
-				return e.id
+			if e.Name == "sample" {
+				return e.ID
 			}
 		case <-limit:
 			return ""
@@ -161,7 +161,7 @@ func TestProcessesShareWhatIsNew(t *testing.T) {
 		both[0].ingest(t, pv)
 		select {
 		case e := <-streams[1]:
-			if e.name != "sample" {
+			if e.Name != "sample" {
 				continue
 			}
 		case <-time.After(50 * time.Millisecond):

@@ -13,10 +13,10 @@ import (
 
 // opening is one line of Server.Handler: mux.Handle(method+" "+path, s.guard(...)). Tests that must know every route
 // read them from the source, so that a new one cannot be forgotten.
-type opening struct{ method, path, guard string }
+type opening struct{ Method, Path, Guard string }
 
-// example is a path that the route matches. What is named in a path is a month.
-func (o opening) example() string { return wildcard.ReplaceAllString(o.path, "2026-06") }
+// Example is a path that the route matches. What is named in a path is a month.
+func (o opening) Example() string { return wildcard.ReplaceAllString(o.Path, "2026-06") }
 
 var wildcard = regexp.MustCompile(`\{[^}]*\}`)
 

@@ -40,7 +40,7 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger) (err error) {
 	if err != nil {
 		return err
 	}
-	trusted, err := parseProxies(cfg.TrustedProxies)
+	trusted, err := ParseProxies(cfg.TrustedProxies)
 	if err != nil {
 		return err
 	}
@@ -65,24 +65,24 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger) (err error) {
 	if cfg.DatabaseURL == "" {
 		s.DataDir = cfg.DataDir
 	}
-	var cert *certificate
+	var cert *Certificate
 	var https *tls.Config
 	if cfg.TLSCertFile != "" {
-		if cert, err = newCertificate(cfg.TLSCertFile, cfg.TLSKeyFile, log); err != nil {
+		if cert, err = NewCertificate(cfg.TLSCertFile, cfg.TLSKeyFile, log); err != nil {
 			return err
 		}
-		https = cert.config()
-		s.Certificate = cert.expiry
+		https = cert.Config()
+		s.Certificate = cert.Expiry
 	}
 
-	public, err := listen("LISTEN_ADDR", cfg.ListenAddr)
+	public, err := Listen("LISTEN_ADDR", cfg.ListenAddr)
 	if err != nil {
 		return err
 	}
 	defer public.Close()
 	var internal net.Listener
 	if cfg.InternalAddr != "" {
-		if internal, err = listen("INTERNAL_ADDR", cfg.InternalAddr); err != nil {
+		if internal, err = Listen("INTERNAL_ADDR", cfg.InternalAddr); err != nil {
 			return err
 		}
 		defer internal.Close()
@@ -109,7 +109,7 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger) (err error) {
 	g.Go(func() error {
 		at := public.Addr().String()
 		answers := func(ctx context.Context) error { return Check(ctx, at, cfg.TLSCertFile) }
-		s.look(ctx, at, answers, cfg.DatabaseURL == "", pulses)
+		s.SelfCheck(ctx, at, answers, cfg.DatabaseURL == "", pulses)
 		return nil
 	})
 	systemd.Ready()
@@ -134,8 +134,8 @@ func Import(ctx context.Context, cfg Config, im ImportConfig, out io.Writer) err
 	return importInto(ctx, open, im, out)
 }
 
-// resting is where samples rest, in front of which there may be a cache.
-type resting interface {
+// backend is where samples rest, in front of which there may be a cache.
+type backend interface {
 	store.Samples
 	Conflicts() uint64
 }
@@ -148,7 +148,7 @@ func (c *Config) storeHint() string {
 }
 
 // openStore opens the database of the settings, else the file in DATA_DIR.
-func (c *Config) openStore(log *slog.Logger) (resting, error) {
+func (c *Config) openStore(log *slog.Logger) (backend, error) {
 	if c.DatabaseURL != "" {
 		return store.OpenPostgres(store.PostgresOptions{URL: string(c.DatabaseURL), Log: log})
 	}
@@ -195,7 +195,7 @@ func announce(cfg Config, log *slog.Logger, public, internal net.Listener) {
 }
 
 // reload reads the tokens and the certificate again whenever it is asked. What cannot be read leaves what was before.
-func reload(ctx context.Context, cfg Config, tokens *Tokens, cert *certificate, log *slog.Logger) {
+func reload(ctx context.Context, cfg Config, tokens *Tokens, cert *Certificate, log *slog.Logger) {
 	for {
 		select {
 		case <-ctx.Done():
@@ -208,7 +208,7 @@ func reload(ctx context.Context, cfg Config, tokens *Tokens, cert *certificate, 
 			log.Info("tokens reloaded")
 		}
 		if cert != nil {
-			cert.reload()
+			cert.Reload()
 		}
 	}
 }

@@ -10,39 +10,39 @@ import (
 	"sunspool/wire"
 )
 
-// series answers GET /v1/series: the buckets of a frame, in ascending order, those without data left out; or, when a
+// Series answers GET /v1/series: the buckets of a frame, in ascending order, those without data left out; or, when a
 // span is asked for in place of a frame, the powers in it.
-func (h *History) series(c *call) (any, error) {
+func (h *History) Series(c *Request) (any, error) {
 	required := []string{"device_id", "frame"}
-	asked := c.r.URL.Query()
+	asked := c.HTTP.URL.Query()
 	spanned := !asked.Has("frame") && (asked.Has("from") || asked.Has("to") || asked.Has("resolution") || asked.Has("columns"))
 	if spanned {
 		required = required[:1]
 	}
-	params, device, err := readable(c, required...)
+	params, device, err := Readable(c, required...)
 	if err != nil {
 		return nil, err
 	}
 	if spanned {
-		return h.powers(c, device, params)
+		return h.means(c, device, params)
 	}
-	name := last(params, "frame")
+	name := Last(params, "frame")
 	frame, ok := frames[name]
 	if !ok {
 		return nil, refuse(422, "bad_frame", fmt.Sprintf(
-			"Invalid frame '%s'. Must be one of: ['all', 'day', 'month', 'year'].", capped(name)))
+			"Invalid frame '%s'. Must be one of: ['all', 'day', 'month', 'year'].", Capped(name)))
 	}
-	zone, err := h.seriesZone(c, device, last(params, "tz"))
+	zone, err := h.seriesZone(c, device, Last(params, "tz"))
 	if err != nil {
 		return nil, err
 	}
 
 	from, to, running := frame.around(h.Now(), zone)
-	if last(params, "partial") != "1" {
+	if Last(params, "partial") != "1" {
 		to = running
 	}
 	q := store.Query{Device: device, From: from, To: to, Resolution: frame.bucket, Zone: zone}
-	periods, err := ask(h.Gate, c, "periods", func(ctx context.Context) ([]energy.Period, error) {
+	periods, err := Ask(h.Gate, c, "periods", func(ctx context.Context) ([]energy.Period, error) {
 		if !from.IsZero() && !from.Before(to) {
 			return nil, nil // the first bucket of the frame is the running one
 		}

@@ -15,13 +15,13 @@ import (
 
 const (
 	maxConnections = 512
-	bodyLimit      = 15 * time.Second // for the body of a request
+	BodyLimit      = 15 * time.Second // for the body of a request
 	drainTime      = 20 * time.Second // that requests in flight get at the end
 
-	// idleTime is how long a connection may wait for its next request: longer than the proxies keep one that they would use
+	// IdleTime is how long a connection may wait for its next request: longer than the proxies keep one that they would use
 	// again (nginx 60 s, Caddy 120 s), so that no request meets a connection that is being closed. When connections are
 	// short, idle ones are closed first, see limiter.
-	idleTime = 150 * time.Second
+	IdleTime = 150 * time.Second
 )
 
 // Serve serves h on l, within the limits that keep slow and many callers from doing harm, until ctx ends; then it
@@ -35,9 +35,9 @@ func serve(ctx context.Context, l net.Listener, https *tls.Config, h http.Handle
 	srv := &http.Server{
 		Handler:           h,
 		ReadHeaderTimeout: 5 * time.Second,
-		ReadTimeout:       bodyLimit,
+		ReadTimeout:       BodyLimit,
 		WriteTimeout:      30 * time.Second,
-		IdleTimeout:       idleTime,
+		IdleTimeout:       IdleTime,
 		MaxHeaderBytes:    8 << 10,
 		Protocols:         new(http.Protocols),
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
@@ -75,13 +75,13 @@ func withStopping(ctx context.Context, stopping <-chan struct{}) context.Context
 	return context.WithValue(ctx, stoppingKey{}, stopping)
 }
 
-// stopping returns a channel that is closed when the server of a request is told to stop; nil when it cannot be.
-func stopping(request context.Context) <-chan struct{} {
+// Stopping returns a channel that is closed when the server of a request is told to stop; nil when it cannot be.
+func Stopping(request context.Context) <-chan struct{} {
 	stopping, _ := request.Value(stoppingKey{}).(<-chan struct{})
 	return stopping
 }
 
-func listen(setting, addr string) (net.Listener, error) {
+func Listen(setting, addr string) (net.Listener, error) {
 	l, err := listenConfig.Listen(context.Background(), "tcp", addr)
 	if err == nil {
 		return l, nil

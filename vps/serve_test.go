@@ -30,7 +30,7 @@ func TestSlowCallersAreClosed(t *testing.T) {
 			"no token": {"POST /v1/ingest HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n", 15 * time.Second},
 			"idle":     {"GET /health HTTP/1.1\r\nHost: x\r\n\r\n", 151 * time.Second},
 		} {
-			conn, began := l.dial(), time.Now()
+			conn, began := l.Dial(), time.Now()
 			var drip sync.WaitGroup
 			drip.Go(func() {
 				io.WriteString(conn, slow.head)
@@ -82,7 +82,7 @@ func TestHeadersAreBoundedAndSmugglingIsRefused(t *testing.T) {
 		"HTTP/2 preface":   {"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "404"}, // a request like others: nothing upgrades
 		"fine":             {"GET /health HTTP/1.1\r\nHost: x\r\n\r\n", "200"},
 	} {
-		conn := l.dial()
+		conn := l.Dial()
 		go io.WriteString(conn, test.request)
 		line, err := bufio.NewReader(conn).ReadString('\n')
 		if err != nil || !strings.HasPrefix(line, "HTTP/1.1 "+test.want) {

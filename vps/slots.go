@@ -13,49 +13,49 @@ const (
 	slotLook     = 250 * time.Millisecond // how often a request that waits looks at what it waits for
 )
 
-// slots are for what only so many requests may do at once. Tokens share them: none has more than each, and one that
+// Slots are for what only so many requests may do at once. Tokens share them: none has more than each, and one that
 // becomes free goes to the token that waits and has least, of several to the one that was served longest ago. A token that
 // waits while others have more gets a slot of the one that has most, if what it is used for can be ended.
-type slots struct {
-	most, each int
+type Slots struct {
+	Most, Each int
 	queue      int           // requests of one token that may wait
-	patience   time.Duration // for which each may
+	Patience   time.Duration // for which each may
 
 	mu      sync.Mutex
-	held    []*slot // the oldest first
+	held    []*Slot // the oldest first
 	waiting []*waiter
 	granted uint64              // how many were given to one that waited
-	last    map[tokenSum]uint64 // the number of the one that a token got last, of those that hold or wait for any
+	last    map[TokenSum]uint64 // the number of the one that a token got last, of those that hold or wait for any
 }
 
-// slot is one of them, until leave. A nil one is none.
-type slot struct {
-	of    *slots
-	owner tokenSum
+// Slot is one of them, until leave. A nil one is none.
+type Slot struct {
+	of    *Slots
+	owner TokenSum
 
 	// Guarded by of.mu.
-	since time.Time
-	end   func() // ends what it is used for, soon; nil while that cannot be ended
-	ended bool   // end was called
+	since     time.Time
+	cancel    func() // ends what it is used for, soon; nil while that cannot be ended
+	cancelled bool   // end was called
 }
 
 type waiter struct {
-	owner   tokenSum
-	granted chan *slot // of capacity 1
+	owner   TokenSum
+	granted chan *Slot // of capacity 1
 }
 
-func newSlots(most, each, queue int) *slots {
-	return &slots{most: max(1, most), each: max(1, each), queue: queue, patience: slotPatience, last: map[tokenSum]uint64{}}
+func newSlots(most, each, queue int) *Slots {
+	return &Slots{Most: max(1, most), Each: max(1, each), queue: queue, Patience: slotPatience, last: map[TokenSum]uint64{}}
 }
 
-// take returns a slot for owner, nil if there was none for so long.
-func (p *slots) take(ctx context.Context, owner tokenSum) *slot {
+// Take returns a slot for owner, nil if there was none for so long.
+func (p *Slots) Take(ctx context.Context, owner TokenSum) *Slot {
 	p.mu.Lock()
-	if len(p.waiting) == 0 && len(p.held) < p.most && p.heldBy(owner) < p.each {
+	if len(p.waiting) == 0 && len(p.held) < p.Most && p.heldBy(owner) < p.Each {
 		defer p.mu.Unlock()
 		return p.hold(owner)
 	}
-	w := &waiter{owner: owner, granted: make(chan *slot, 1)}
+	w := &waiter{owner: owner, granted: make(chan *Slot, 1)}
 	p.waiting = append(p.waiting, w)
 	p.grant()
 	if len(w.granted) > 0 {
@@ -70,7 +70,7 @@ func (p *slots) take(ctx context.Context, owner tokenSum) *slot {
 	p.reclaim(owner)
 	p.mu.Unlock()
 
-	enough, look := time.NewTimer(p.patience), time.NewTicker(slotLook)
+	enough, look := time.NewTimer(p.Patience), time.NewTicker(slotLook)
 	defer enough.Stop()
 	defer look.Stop()
 	for {
@@ -95,8 +95,8 @@ func (p *slots) take(ctx context.Context, owner tokenSum) *slot {
 	}
 }
 
-// leave gives the slot back; again is without effect.
-func (l *slot) leave() {
+// Release gives the slot back; again is without effect.
+func (l *Slot) Release() {
 	if l == nil {
 		return
 	}
@@ -110,44 +110,44 @@ func (l *slot) leave() {
 	}
 }
 
-// mayEnd sets how what the slot is used for from now on can be ended, nil if it cannot.
-func (l *slot) mayEnd(end func()) {
+// SetCancel sets how what the slot is used for from now on can be ended, nil if it cannot.
+func (l *Slot) SetCancel(end func()) {
 	if l == nil {
 		return
 	}
 	l.of.mu.Lock()
 	defer l.of.mu.Unlock()
-	l.end, l.ended, l.since = end, false, time.Now()
+	l.cancel, l.cancelled, l.since = end, false, time.Now()
 }
 
-// wasEnded reports whether the slot is needed for another token.
-func (l *slot) wasEnded() bool {
+// Cancelled reports whether the slot is needed for another token.
+func (l *Slot) Cancelled() bool {
 	if l == nil {
 		return false
 	}
 	l.of.mu.Lock()
 	defer l.of.mu.Unlock()
-	return l.ended
+	return l.cancelled
 }
 
-// full reports whether owner has all that it may have.
-func (p *slots) full(owner tokenSum) bool {
+// Full reports whether owner has all that it may have.
+func (p *Slots) Full(owner TokenSum) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.heldBy(owner) >= p.each
+	return p.heldBy(owner) >= p.Each
 }
 
-// taken returns how many are.
-func (p *slots) taken() int {
+// Taken returns how many are.
+func (p *Slots) Taken() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return len(p.held)
 }
 
 // grant gives what is free to those that wait and have least.
-func (p *slots) grant() {
-	for len(p.held) < p.most {
-		next, least, last := -1, p.each, uint64(0)
+func (p *Slots) grant() {
+	for len(p.held) < p.Most {
+		next, least, last := -1, p.Each, uint64(0)
 		for i, w := range p.waiting {
 			n, served := p.heldBy(w.owner), p.last[w.owner]
 			if n < least || n == least && next >= 0 && served < last {
@@ -166,26 +166,26 @@ func (p *slots) grant() {
 }
 
 // tidy forgets when a token was served that holds and waits for nothing more.
-func (p *slots) tidy(owner tokenSum) {
+func (p *Slots) tidy(owner TokenSum) {
 	if p.heldBy(owner) == 0 && p.waitingOf(owner) == 0 {
 		delete(p.last, owner)
 	}
 }
 
-func (p *slots) hold(owner tokenSum) *slot {
-	l := &slot{of: p, owner: owner, since: time.Now()}
+func (p *Slots) hold(owner TokenSum) *Slot {
+	l := &Slot{of: p, owner: owner, since: time.Now()}
 	p.held = append(p.held, l)
 	return l
 }
 
 // reclaim ends something of the token that has most, if owner waits and has less.
-func (p *slots) reclaim(owner tokenSum) {
-	if len(p.held) < p.most {
+func (p *Slots) reclaim(owner TokenSum) {
+	if len(p.held) < p.Most {
 		return // owner waits for slots of its own
 	}
-	counts, leaving := map[tokenSum]int{}, 0
+	counts, leaving := map[TokenSum]int{}, 0
 	for _, l := range p.held {
-		if l.ended {
+		if l.cancelled {
 			leaving++
 		} else {
 			counts[l.owner]++
@@ -194,10 +194,10 @@ func (p *slots) reclaim(owner tokenSum) {
 	if leaving >= len(p.waiting) {
 		return
 	}
-	var worst *slot
+	var worst *Slot
 	for _, l := range p.held {
 		long := time.Since(l.since) >= slotGrace
-		if l.end == nil || l.ended || counts[l.owner] <= counts[owner] || counts[l.owner] == counts[owner]+1 && !long {
+		if l.cancel == nil || l.cancelled || counts[l.owner] <= counts[owner] || counts[l.owner] == counts[owner]+1 && !long {
 			continue
 		}
 		if worst == nil || counts[l.owner] > counts[worst.owner] || counts[l.owner] == counts[worst.owner] && l.since.Before(worst.since) {
@@ -205,12 +205,12 @@ func (p *slots) reclaim(owner tokenSum) {
 		}
 	}
 	if worst != nil {
-		worst.ended = true
-		worst.end()
+		worst.cancelled = true
+		worst.cancel()
 	}
 }
 
-func (p *slots) heldBy(owner tokenSum) (n int) {
+func (p *Slots) heldBy(owner TokenSum) (n int) {
 	for _, l := range p.held {
 		if l.owner == owner {
 			n++
@@ -219,7 +219,7 @@ func (p *slots) heldBy(owner tokenSum) (n int) {
 	return n
 }
 
-func (p *slots) waitingOf(owner tokenSum) (n int) {
+func (p *Slots) waitingOf(owner TokenSum) (n int) {
 	for _, w := range p.waiting {
 		if w.owner == owner {
 			n++
@@ -228,7 +228,7 @@ func (p *slots) waitingOf(owner tokenSum) (n int) {
 	return n
 }
 
-func (p *slots) forget(w *waiter) {
+func (p *Slots) forget(w *waiter) {
 	if i := slices.Index(p.waiting, w); i >= 0 {
 		p.waiting = slices.Delete(p.waiting, i, i+1)
 		p.tidy(w.owner)

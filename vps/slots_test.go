@@ -13,13 +13,13 @@ import (
 )
 
 // occupy takes n of the slots for a token, and those beyond its share for others.
-func occupy(p *slots, token string, n int) (all []*slot) {
+func occupy(p *Slots, token string, n int) (all []*Slot) {
 	for i := range n {
-		owner := sumOf(token)
-		if i >= p.each {
-			owner = sumOf(fmt.Sprint(token, " ", i))
+		owner := SumOf(token)
+		if i >= p.Each {
+			owner = SumOf(fmt.Sprint(token, " ", i))
 		}
-		got := p.take(context.Background(), owner)
+		got := p.Take(context.Background(), owner)
 		if got == nil {
 			panic("there are no more slots")
 		}
@@ -33,8 +33,8 @@ func occupy(p *slots, token string, n int) (all []*slot) {
 func TestLargeReadsLeaveRoomForSmallOnes(t *testing.T) {
 	b := newBench(t)
 	b.ingested(sample(0))
-	b.large.patience = 0
-	others := occupy(b.large, "others", b.large.most)
+	b.Large.Patience = 0
+	others := occupy(b.Large, "others", b.Large.Most)
 	const large, small = "/v1/series?device_id=inv-1&resolution=5m&from=2026-06-10&to=2026-06-20", "/v1/series?device_id=inv-1&resolution=1h&from=2026-06-20"
 	if w := b.get(large, token1); w.Code != 503 || w.Header().Get("Retry-After") != "1" {
 		t.Errorf("a large one: %d %s", w.Code, w.Body)
@@ -42,12 +42,12 @@ func TestLargeReadsLeaveRoomForSmallOnes(t *testing.T) {
 	if w := b.get(small, token1); w.Code != 200 {
 		t.Errorf("a small one: %d %s", w.Code, w.Body)
 	}
-	others[0].leave()
+	others[0].Release()
 	if w := b.get(large, token1); w.Code != 200 {
 		t.Errorf("with room: %d %s", w.Code, w.Body)
 	}
-	if b.large.taken() != b.large.most-1 || b.places.taken() != 0 {
-		t.Errorf("%d and %d are taken afterwards", b.large.taken(), b.places.taken())
+	if b.Large.Taken() != b.Large.Most-1 || b.Reads.Taken() != 0 {
+		t.Errorf("%d and %d are taken afterwards", b.Large.Taken(), b.Reads.Taken())
 	}
 }
 
@@ -60,30 +60,30 @@ func TestLargeUploadsLeaveRoomForSmallOnes(t *testing.T) {
 			all[i] = sample(time.Duration(i) * time.Second)
 			all[i].DeviceID = device
 		}
-		return string(toJSON(wire.Batch{Samples: all}))
+		return string(ToJSON(wire.Batch{Samples: all}))
 	}
 	large, small := batch(500, "inv-1"), batch(5, "inv-2")
-	if len(large) <= smallBody {
+	if len(large) <= SmallBody {
 		t.Fatalf("%d bytes are not large", len(large))
 	}
-	if w := b.post(token1, large); w.Code != 200 || b.bulky.taken() != 0 {
-		t.Fatalf("%d %s, %d are taken", w.Code, w.Body, b.bulky.taken())
+	if w := b.post(token1, large); w.Code != 200 || b.Bulky.Taken() != 0 {
+		t.Fatalf("%d %s, %d are taken", w.Code, w.Body, b.Bulky.Taken())
 	}
-	b.bulky.patience = time.Hour
-	others := occupy(b.bulky, "others", b.bulky.most)
+	b.Bulky.Patience = time.Hour
+	others := occupy(b.Bulky, "others", b.Bulky.Most)
 	answers := make(chan *httptest.ResponseRecorder, 2)
 	for range 2 {
 		go func() { answers <- b.post(token1, large) }()
 	}
-	testservices.Await(t, "both are on their way", func() bool { return b.uploads.taken() == 2 })
-	occupy(b.uploads, "others", 6)
+	testservices.Await(t, "both are on their way", func() bool { return b.Uploads.Taken() == 2 })
+	occupy(b.Uploads, "others", 6)
 	if w := b.post(token2, small); w.Code != 200 {
 		t.Errorf("a small one: %d %s", w.Code, w.Body)
 	}
 	if w := <-answers; w.Code != 503 || w.Header().Get("Retry-After") != "1" {
 		t.Errorf("the one that made room: %d %s", w.Code, w.Body)
 	}
-	others[0].leave()
+	others[0].Release()
 	if w := <-answers; w.Code != 200 {
 		t.Errorf("the other one, with room: %d %s", w.Code, w.Body)
 	}
@@ -97,10 +97,10 @@ func TestLongWorkWaitsForItsTurn(t *testing.T) {
 		all[i] = sample(time.Duration(i) * time.Second)
 	}
 	b.ingested(all...)
-	large := string(toJSON(wire.Batch{Samples: all}))
-	b.reading.patience, b.decoding.patience = 0, 0
+	large := string(ToJSON(wire.Batch{Samples: all}))
+	b.Reading.Patience, b.Decoding.Patience = 0, 0
 
-	reads := occupy(b.reading, "others", b.reading.most)
+	reads := occupy(b.Reading, "others", b.Reading.Most)
 	const week = "&from=2026-06-10&to=2026-06-20"
 	for _, target := range []string{"series?resolution=5m" + week, "energy?resolution=hour&from=2026-05-01&to=2026-06-20",
 		"series?resolution=raw", "export.csv?resolution=raw", "export.csv?resolution=5m", "continuity?frame=day", "capacity/month/2026-06?"} {
@@ -117,9 +117,9 @@ func TestLongWorkWaitsForItsTurn(t *testing.T) {
 		t.Errorf("a large upload beside long reads: %d %.200s", w.Code, w.Body)
 	}
 	for _, l := range reads {
-		l.leave()
+		l.Release()
 	}
-	occupy(b.decoding, "others", b.decoding.most)
+	occupy(b.Decoding, "others", b.Decoding.Most)
 	if w := b.post(token1, large); w.Code != 503 || w.Header().Get("Retry-After") != "1" {
 		t.Errorf("a large upload: %d %.200s", w.Code, w.Body)
 	}
@@ -148,7 +148,7 @@ func TestReadMakesRoomForAnotherToken(t *testing.T) {
 	}
 	<-asked
 	<-asked
-	occupy(b.places, "others", 6)
+	occupy(b.Reads, "others", 6)
 	if w := b.get("/v1/series?device_id=inv-2&frame=day", token2); w.Code != 200 {
 		t.Errorf("another token's read: %d %s", w.Code, w.Body)
 	}

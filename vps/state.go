@@ -9,18 +9,18 @@ import (
 // stateOf names the state of a device by its newest sample alone, and says how long it has been in it. Whether it is really
 // asleep is judged by its nights.
 func stateOf(newest *wire.Sample, age time.Duration, edge *wire.Edge) (state string, held time.Duration) {
-	state, held = freshness(age, edge)
-	if (state == "stale" || state == "offline") && age <= longestNight && sleepy(newest) {
+	state, held = Freshness(age, edge)
+	if (state == "stale" || state == "offline") && age <= LongestNight && maySleep(newest) {
 		return "asleep", age
 	}
 	return state, held
 }
 
-func hasBattery(s *wire.Sample) bool { return s.BatteryPowerW != nil || s.BatterySOCPct != nil }
+func HasBattery(s *wire.Sample) bool { return s.BatteryPowerW != nil || s.BatterySOCPct != nil }
 
-// freshness names an age by how many polls it is long, and says how long the name has been true. An edge that did not
+// Freshness names an age by how many polls it is long, and says how long the name has been true. An edge that did not
 // say how often it polls does so every 5 s.
-func freshness(age time.Duration, edge *wire.Edge) (state string, held time.Duration) {
+func Freshness(age time.Duration, edge *wire.Edge) (state string, held time.Duration) {
 	poll := 5 * time.Second
 	if edge != nil {
 		poll = time.Duration(min(max(edge.PollIntervalS, 5), 3600) * float64(time.Second))
@@ -36,8 +36,8 @@ func freshness(age time.Duration, edge *wire.Edge) (state string, held time.Dura
 	return "offline", age - 180*poll
 }
 
-// judged are silences that last, with what they were taken for.
-type judged struct {
+// verdicts are silences that last, with what they were taken for.
+type verdicts struct {
 	mu sync.Mutex
 	of map[string]verdict // by device; as many as there are devices that may be asleep
 }
@@ -47,25 +47,25 @@ type verdict struct {
 	asleep    bool
 }
 
-// stateOf names the state of a device by its newest sample, and says how long it has been in it.
-func (d *Devices) stateOf(c *call, device string, newest *wire.Sample, age time.Duration, edge *wire.Edge) (state string, held time.Duration) {
+// StateOf names the state of a device by its newest sample, and says how long it has been in it.
+func (d *Devices) StateOf(c *Request, device string, newest *wire.Sample, age time.Duration, edge *wire.Edge) (state string, held time.Duration) {
 	if state, held = stateOf(newest, age, edge); state == "asleep" && !d.asleep(c, device, newest.Time) {
-		return freshness(age, edge)
+		return Freshness(age, edge)
 	}
 	return state, held
 }
 
 // asleep reports whether a silence that began in the dark and lasts is like the device's other nights. The store's trouble
 // is no reason to think otherwise.
-func (d *Devices) asleep(c *call, device string, since time.Time) bool {
+func (d *Devices) asleep(c *Request, device string, since time.Time) bool {
 	now := d.Now()
-	d.judged.mu.Lock()
-	last, ok := d.judged.of[device]
-	d.judged.mu.Unlock()
+	d.verdicts.mu.Lock()
+	last, ok := d.verdicts.of[device]
+	d.verdicts.mu.Unlock()
 	if ok && last.since.Equal(since) && now.Sub(last.at).Abs() < nightHolds {
 		return last.asleep
 	}
-	n, err := d.nightsOf(c, device, since, now)
+	n, err := d.NightsOf(c, device, since, now)
 	if err != nil {
 		return true
 	}
@@ -74,11 +74,11 @@ func (d *Devices) asleep(c *call, device string, since time.Time) bool {
 		return true
 	}
 	v := verdict{since, now, sleeps}
-	d.judged.mu.Lock()
-	defer d.judged.mu.Unlock()
-	if d.judged.of == nil {
-		d.judged.of = map[string]verdict{}
+	d.verdicts.mu.Lock()
+	defer d.verdicts.mu.Unlock()
+	if d.verdicts.of == nil {
+		d.verdicts.of = map[string]verdict{}
 	}
-	d.judged.of[device] = v
+	d.verdicts.of[device] = v
 	return v.asleep
 }

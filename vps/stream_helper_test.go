@@ -10,7 +10,7 @@ import (
 )
 
 // event is one that a reader of a stream got; a ping is one without a name.
-type event struct{ id, name, data string }
+type event struct{ ID, Name, Data string }
 
 // follow opens a stream on conn and returns its events; the channel is closed when the stream ends.
 func follow(t testing.TB, conn net.Conn, device, token string, headers ...string) <-chan event {
@@ -39,11 +39,11 @@ func follow(t testing.TB, conn net.Conn, device, token string, headers ...string
 			name, value, _ := strings.Cut(lines.Text(), ": ")
 			switch {
 			case name == "id":
-				e.id = value
+				e.ID = value
 			case name == "event":
-				e.name = value
+				e.Name = value
 			case name == "data":
-				e.data = value
+				e.Data = value
 			case lines.Text() == "":
 				events <- e
 				e = event{}
@@ -56,7 +56,7 @@ func follow(t testing.TB, conn net.Conn, device, token string, headers ...string
 // names are those of the events that wait, in order.
 func names(events <-chan event) (all []string) {
 	for len(events) > 0 {
-		all = append(all, (<-events).name)
+		all = append(all, (<-events).Name)
 	}
 	return all
 }
@@ -64,7 +64,7 @@ func names(events <-chan event) (all []string) {
 // of returns the events of one name that wait, and drops the others.
 func of(name string, events <-chan event) (all []event) {
 	for len(events) > 0 {
-		if e := <-events; e.name == name {
+		if e := <-events; e.Name == name {
 			all = append(all, e)
 		}
 	}

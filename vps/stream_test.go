@@ -44,8 +44,8 @@ func (b *bench) newSample() wire.Sample { return sample(testNow.Sub(b.Now())) }
 
 func TestStreamTellsWhatIsStored(t *testing.T) {
 	onAir(t, func(t *testing.T, b *bench, l *pipes, _ func() error) {
-		events := follow(t, l.dial(), "inv-1", token1)
-		other := follow(t, l.dial(), "inv-2", token2)
+		events := follow(t, l.Dial(), "inv-1", token1)
+		other := follow(t, l.Dial(), "inv-2", token2)
 		synctest.Wait()
 		if got := names(events); !slices.Equal(got, []string{"hello", "today", "state"}) {
 			t.Errorf("at first %q", got)
@@ -58,7 +58,7 @@ func TestStreamTellsWhatIsStored(t *testing.T) {
 		if first != (event{fmt.Sprint(testNow.UnixMilli()), "sample", want}) {
 			t.Errorf("%+v, want %s", first, want)
 		}
-		if state := <-events; state.name != "state" || !strings.Contains(state.data, `"live"`) {
+		if state := <-events; state.Name != "state" || !strings.Contains(state.Data, `"live"`) {
 			t.Errorf("%+v", state)
 		}
 		w := b.post(token1, bodyOf(fields(0), fields(-5*time.Second))) // one is a repetition; and one is ahead of us
@@ -66,7 +66,7 @@ func TestStreamTellsWhatIsStored(t *testing.T) {
 			t.Fatal(w.Body)
 		}
 		synctest.Wait()
-		if got := of("sample", events); len(got) != 1 || got[0].id != fmt.Sprint(testNow.Add(5*time.Second).UnixMilli()) {
+		if got := of("sample", events); len(got) != 1 || got[0].ID != fmt.Sprint(testNow.Add(5*time.Second).UnixMilli()) {
 			t.Errorf("of a repetition and a new one came %v", got)
 		}
 		if got := names(other); got != nil {
@@ -80,7 +80,7 @@ func TestStreamLastsAndTakesNoPlace(t *testing.T) {
 	onAir(t, func(t *testing.T, b *bench, l *pipes, _ func() error) {
 		var streams []<-chan event
 		for range 3 {
-			streams = append(streams, follow(t, l.dial(), "inv-1", token1))
+			streams = append(streams, follow(t, l.Dial(), "inv-1", token1))
 			synctest.Wait()
 		}
 		time.Sleep(time.Hour)
@@ -117,13 +117,13 @@ func TestReaderThatComesBackGetsWhatItMissed(t *testing.T) {
 			"too much": {fmt.Sprint(newest.Add(-time.Hour).UnixMilli()), 120}, "nothing": {"", 1}, "nonsense": {"x", 1},
 			"what is not yet": {fmt.Sprint(newest.Add(time.Hour).UnixMilli()), 1},
 		} {
-			events := follow(t, l.dial(), "inv-1", token1, "Last-Event-ID", c.last)
+			events := follow(t, l.Dial(), "inv-1", token1, "Last-Event-ID", c.last)
 			synctest.Wait()
 			got := of("sample", events)
-			if len(got) != c.want || c.want > 0 && got[len(got)-1].id != fmt.Sprint(newest.UnixMilli()) {
+			if len(got) != c.want || c.want > 0 && got[len(got)-1].ID != fmt.Sprint(newest.UnixMilli()) {
 				t.Errorf("%s: %d samples", name, len(got))
 			}
-			if !slices.IsSortedFunc(got, func(a, b event) int { return strings.Compare(a.id, b.id) }) {
+			if !slices.IsSortedFunc(got, func(a, b event) int { return strings.Compare(a.ID, b.ID) }) {
 				t.Errorf("%s: not in order", name)
 			}
 		}
@@ -133,7 +133,7 @@ func TestReaderThatComesBackGetsWhatItMissed(t *testing.T) {
 // A backlog of weeks that drains is no news.
 func TestBacklogDoesNotFloodAStream(t *testing.T) {
 	onAir(t, func(t *testing.T, b *bench, l *pipes, _ func() error) {
-		events := follow(t, l.dial(), "inv-1", token1)
+		events := follow(t, l.Dial(), "inv-1", token1)
 		synctest.Wait()
 		names(events)
 		for day := range 20 {
@@ -150,7 +150,7 @@ func TestBacklogDoesNotFloodAStream(t *testing.T) {
 
 func TestStreamSaysWhenItFallsSilent(t *testing.T) {
 	onAir(t, func(t *testing.T, b *bench, l *pipes, _ func() error) {
-		events := follow(t, l.dial(), "inv-1", token1)
+		events := follow(t, l.Dial(), "inv-1", token1)
 		b.ingested(b.newSample())
 		time.Sleep(20 * time.Minute)
 		b.ingested(b.newSample())
@@ -158,7 +158,7 @@ func TestStreamSaysWhenItFallsSilent(t *testing.T) {
 		var got []string
 		for _, e := range of("state", events) {
 			var s stateEvent
-			json.Unmarshal([]byte(e.data), &s)
+			json.Unmarshal([]byte(e.Data), &s)
 			since := "never"
 			if s.Since != nil {
 				since = s.Since.Sub(testNow).String()
@@ -176,7 +176,7 @@ func TestStreamSaysWhenItFallsSilent(t *testing.T) {
 func TestStreamFindsWhatNobodyTold(t *testing.T) {
 	onAir(t, func(t *testing.T, b *bench, l *pipes, _ func() error) {
 		b.ingested(b.newSample())
-		events := follow(t, l.dial(), "inv-1", token1)
+		events := follow(t, l.Dial(), "inv-1", token1)
 		synctest.Wait()
 		names(events)
 		for range 60 {
@@ -201,12 +201,12 @@ func TestTodayBeginsAtLocalMidnight(t *testing.T) {
 			b.ingested(b.newSample())
 			time.Sleep(5 * time.Second)
 		}
-		events := follow(t, l.dial(), "inv-1", token1)
+		events := follow(t, l.Dial(), "inv-1", token1)
 		time.Sleep(12 * time.Hour) // it is 12:40 in Brussels
 		synctest.Wait()
 		var got []string
 		for _, e := range of("today", events) {
-			got = append(got, e.data)
+			got = append(got, e.Data)
 		}
 		if len(got) != 2 || !strings.HasPrefix(got[0], `{"date":"2026-06-21","tz":"Europe/Brussels","pv_kwh":0.702,"load_kwh":0.122,"import_kwh":0,"export_kwh":0.333,"charge_kwh":0.247,"discharge_kwh":0}`) ||
 			got[1] != `{"date":"2026-06-22","tz":"Europe/Brussels","pv_kwh":null,"load_kwh":null,"import_kwh":null,"export_kwh":null,"charge_kwh":null,"discharge_kwh":null}` {
@@ -217,13 +217,13 @@ func TestTodayBeginsAtLocalMidnight(t *testing.T) {
 
 func TestRevokedTokenEndsItsStreams(t *testing.T) {
 	onAir(t, func(t *testing.T, b *bench, l *pipes, _ func() error) {
-		revoked, kept := follow(t, l.dial(), "inv-1", token1), follow(t, l.dial(), "inv-1", token1b)
+		revoked, kept := follow(t, l.Dial(), "inv-1", token1), follow(t, l.Dial(), "inv-1", token1b)
 		synctest.Wait()
 		b.Tokens.Replace(token1b+":inv-1,"+token1+":inv-2", "") // it is somebody else's now
 		synctest.Wait()                                         // no time passes
 		b.ingested2(token1b, b.newSample())
 		synctest.Wait()
-		if got := of("bye", revoked); len(got) != 1 || got[0].data != `{"reason":"token_revoked"}` {
+		if got := of("bye", revoked); len(got) != 1 || got[0].Data != `{"reason":"token_revoked"}` {
 			t.Errorf("%q", got)
 		}
 		if _, open := <-revoked; open {
@@ -246,8 +246,8 @@ func (b *bench) ingested2(token string, s wire.Sample) {
 func TestOneStreamTooManyClosesTheOldest(t *testing.T) {
 	onAir(t, func(t *testing.T, b *bench, l *pipes, _ func() error) {
 		var all []<-chan event
-		for range maxStreams/4 + 1 {
-			all = append(all, follow(t, l.dial(), "inv-1", token1))
+		for range MaxStreams/4 + 1 {
+			all = append(all, follow(t, l.Dial(), "inv-1", token1))
 			synctest.Wait()
 		}
 		if got := names(all[0]); got[len(got)-1] != "bye" {
@@ -260,7 +260,7 @@ func TestOneStreamTooManyClosesTheOldest(t *testing.T) {
 				t.Errorf("stream %d got %d samples", i, n)
 			}
 		}
-		if n := b.live.count(); n != maxStreams/4 {
+		if n := b.live.Count(); n != MaxStreams/4 {
 			t.Errorf("%d streams", n)
 		}
 	})
@@ -268,7 +268,7 @@ func TestOneStreamTooManyClosesTheOldest(t *testing.T) {
 
 func TestStoppingEndsStreamsAtOnce(t *testing.T) {
 	onAir(t, func(t *testing.T, b *bench, l *pipes, stop func() error) {
-		events := follow(t, l.dial(), "inv-1", token1)
+		events := follow(t, l.Dial(), "inv-1", token1)
 		synctest.Wait()
 		began := time.Now()
 		if err := stop(); err != nil || time.Since(began) > time.Second {
@@ -277,7 +277,7 @@ func TestStoppingEndsStreamsAtOnce(t *testing.T) {
 		if got := names(events); got[len(got)-1] != "bye" {
 			t.Errorf("%q", got)
 		}
-		if n := b.live.count(); n != 0 {
+		if n := b.live.Count(); n != 0 {
 			t.Errorf("%d streams are left", n)
 		}
 	})
@@ -286,9 +286,9 @@ func TestStoppingEndsStreamsAtOnce(t *testing.T) {
 // A reader that stopped to read costs nobody any time, and then its place.
 func TestSlowReaderIsDropped(t *testing.T) {
 	onAir(t, func(t *testing.T, b *bench, l *pipes, _ func() error) {
-		conn := l.dial()
+		conn := l.Dial()
 		io.WriteString(conn, "GET "+wire.StreamPath+"?device_id=inv-1 HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer "+token1+"\r\n\r\n")
-		good := follow(t, l.dial(), "inv-1", token1)
+		good := follow(t, l.Dial(), "inv-1", token1)
 		synctest.Wait()
 		began := time.Now()
 		for i := range 300 {
@@ -300,12 +300,12 @@ func TestSlowReaderIsDropped(t *testing.T) {
 			t.Errorf("ingests waited %v", took)
 		}
 		synctest.Wait()
-		if n := len(of("sample", good)); n < maxUnwritten {
+		if n := len(of("sample", good)); n < MaxWaiting {
 			t.Errorf("the good reader got %d", n)
 		}
 		time.Sleep(writeLimit + time.Second)
 		synctest.Wait()
-		if n := b.live.count(); n != 1 {
+		if n := b.live.Count(); n != 1 {
 			t.Errorf("%d streams", n)
 		}
 		conn.Close()
@@ -314,12 +314,12 @@ func TestSlowReaderIsDropped(t *testing.T) {
 
 func TestReaderThatLeavesIsForgotten(t *testing.T) {
 	onAir(t, func(t *testing.T, b *bench, l *pipes, _ func() error) {
-		conn := l.dial()
+		conn := l.Dial()
 		follow(t, conn, "inv-1", token1)
 		synctest.Wait()
 		conn.Close()
 		synctest.Wait()
-		if n := b.live.count(); n != 0 {
+		if n := b.live.Count(); n != 0 {
 			t.Errorf("%d streams", n)
 		}
 	})
@@ -349,7 +349,7 @@ func TestStreamIsRefusedAsOtherReadsAre(t *testing.T) {
 		t.Errorf("without a store: %d %v", w.Code, w.Header())
 	}
 	for _, one := range []*bench{b, broken} {
-		if n, placed := one.live.count(), one.places.taken(); n != 0 || placed != 0 {
+		if n, placed := one.live.Count(), one.Reads.Taken(); n != 0 || placed != 0 {
 			t.Errorf("%d streams and %d places are taken", n, placed)
 		}
 	}
@@ -358,13 +358,13 @@ func TestStreamIsRefusedAsOtherReadsAre(t *testing.T) {
 // What streams hear is theirs: a reader is not handed what a later ingest decodes into.
 func TestStreamsShareNothingWithLaterBatches(t *testing.T) {
 	b := newBench(t, func(s *Server) { s.Log = slog.New(slog.DiscardHandler) })
-	sub := b.live.subscribe("inv-1", tokenSum{})
+	sub := b.live.Subscribe("inv-1", TokenSum{})
 	for i := range 50 {
 		s := sample(time.Duration(50-i) * time.Second)
 		s.PVPowerW, s.LoadPowerW, s.Values = float64(i), new(float64(i)), map[string]float64{"i": float64(i)}
 		b.ingested(s)
 	}
-	for i, s := range b.live.take(sub) {
+	for i, s := range b.live.Take(sub) {
 		if s.PVPowerW != float64(i) || *s.LoadPowerW != float64(i) || s.Values["i"] != float64(i) || s.DeviceID != "inv-1" {
 			t.Errorf("sample %d is %s", i, strconv.Quote(fmt.Sprint(s)))
 		}
@@ -374,7 +374,7 @@ func TestStreamsShareNothingWithLaterBatches(t *testing.T) {
 // TestTodayIsTheDayThatIsNotOver: a clock that went back a minute after midnight showed the next date for that minute.
 func TestTodayIsTheDayThatIsNotOver(t *testing.T) {
 	b := zoned(t, "America/St_Johns", time.Date(2010, 11, 7, 2, 30, 30, 0, time.UTC))
-	e := &events{s: b.Server, c: &call{r: httptest.NewRequest("GET", wire.StreamPath, nil)}, device: "inv-1"}
+	e := &events{s: b.Server, c: &Request{HTTP: httptest.NewRequest("GET", wire.StreamPath, nil)}, device: "inv-1"}
 	if err := e.follow(); err != nil || !strings.Contains(e.ready.String(), `"date":"2010-11-06"`) {
 		t.Errorf("%v: %s", err, e.ready.String())
 	}

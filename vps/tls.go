@@ -13,8 +13,8 @@ import (
 
 const certificateCheck = 10 * time.Second // at most so often the files are looked at
 
-// certificate is the server's own, read again when its files change: a renewal needs no restart.
-type certificate struct {
+// Certificate is the server's own, read again when its files change: a renewal needs no restart.
+type Certificate struct {
 	certFile, keyFile string
 	log               *slog.Logger
 
@@ -24,15 +24,15 @@ type certificate struct {
 	checked time.Time // when the files were looked at
 }
 
-func newCertificate(certFile, keyFile string, log *slog.Logger) (*certificate, error) {
-	c := &certificate{certFile: certFile, keyFile: keyFile, log: log}
+func NewCertificate(certFile, keyFile string, log *slog.Logger) (*Certificate, error) {
+	c := &Certificate{certFile: certFile, keyFile: keyFile, log: log}
 	var err error
 	c.version = c.fileVersion()
 	c.now, err = c.read()
 	return c, usable(certFile, keyFile, err)
 }
 
-func (c *certificate) config() *tls.Config {
+func (c *Certificate) Config() *tls.Config {
 	return &tls.Config{
 		MinVersion: tls.VersionTLS12,
 		NextProtos: []string{"http/1.1"},
@@ -42,13 +42,13 @@ func (c *certificate) config() *tls.Config {
 	}
 }
 
-func (c *certificate) read() (*tls.Certificate, error) {
+func (c *Certificate) read() (*tls.Certificate, error) {
 	pair, err := tls.LoadX509KeyPair(c.certFile, c.keyFile)
 	return &pair, err
 }
 
-// checkCertificate reports what is wrong with a certificate and its key, as a *health.Fault.
-func checkCertificate(certFile, keyFile string) error {
+// CheckCertificate reports what is wrong with a certificate and its key, as a *health.Fault.
+func CheckCertificate(certFile, keyFile string) error {
 	_, err := tls.LoadX509KeyPair(certFile, keyFile)
 	return usable(certFile, keyFile, err)
 }
@@ -64,7 +64,7 @@ func usable(certFile, keyFile string, err error) error {
 }
 
 // get returns the certificate at the time now.
-func (c *certificate) get(now time.Time) *tls.Certificate {
+func (c *Certificate) get(now time.Time) *tls.Certificate {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if now.Sub(c.checked) >= certificateCheck {
@@ -76,11 +76,11 @@ func (c *certificate) get(now time.Time) *tls.Certificate {
 	return c.now
 }
 
-// expiry returns until when the certificate is valid that is served now.
-func (c *certificate) expiry() time.Time { return c.get(time.Now()).Leaf.NotAfter }
+// Expiry returns until when the certificate is valid that is served now.
+func (c *Certificate) Expiry() time.Time { return c.get(time.Now()).Leaf.NotAfter }
 
-// reload reads the files whether they look changed or not.
-func (c *certificate) reload() {
+// Reload reads the files whether they look changed or not.
+func (c *Certificate) Reload() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.renew(c.fileVersion())
@@ -88,7 +88,7 @@ func (c *certificate) reload() {
 
 // renew reads the files. A pair that does not fit, as between the two writes of a renewal, leaves the old one in place
 // and is said once.
-func (c *certificate) renew(version string) {
+func (c *Certificate) renew(version string) {
 	c.version = version
 	pair, err := c.read()
 	if err != nil {
@@ -100,7 +100,7 @@ func (c *certificate) renew(version string) {
 }
 
 // fileVersion changes when either file does.
-func (c *certificate) fileVersion() (version string) {
+func (c *Certificate) fileVersion() (version string) {
 	for _, file := range []string{c.certFile, c.keyFile} {
 		if info, err := os.Stat(file); err == nil {
 			version += fmt.Sprint(info.ModTime().UnixNano(), " ", info.Size(), " ")

@@ -24,27 +24,27 @@ const (
 	and       = "+" // no device has it in its name
 )
 
-// caller is whom a token names: a device that may send its samples and read them, or a viewer that may only read.
-type caller struct {
-	device string // of a viewer also several, see devices, or anyDevice
-	viewer bool
+// Caller is whom a token names: a device that may send its samples and read them, or a viewer that may only read.
+type Caller struct {
+	Device string // of a viewer also several, see devices, or anyDevice
+	Viewer bool
 }
 
-func (c caller) mayRead(device string) bool {
-	return c.device == anyDevice || slices.Contains(c.devices(), device)
+func (c Caller) MayRead(device string) bool {
+	return c.Device == anyDevice || slices.Contains(c.Devices(), device)
 }
 
-// devices returns the devices of c by name, nil when it may read every one.
-func (c caller) devices() []string {
-	if c.device == anyDevice {
+// Devices returns the devices of c by name, nil when it may read every one.
+func (c Caller) Devices() []string {
+	if c.Device == anyDevice {
 		return nil
 	}
-	return strings.Split(c.device, and)
+	return strings.Split(c.Device, and)
 }
 
 type entry struct {
-	sum tokenSum // the token itself is not kept
-	caller
+	sum TokenSum // the token itself is not kept
+	Caller
 }
 
 // Tokens knows which token belongs to whom. It may be replaced while requests are served.
@@ -59,8 +59,8 @@ type Tokens struct {
 	changed chan struct{} // is closed by the next Replace; nil while nobody waits for it
 }
 
-// replaced returns a channel that is closed when the tokens are replaced the next time.
-func (t *Tokens) replaced() <-chan struct{} {
+// Replaced returns a channel that is closed when the tokens are replaced the next time.
+func (t *Tokens) Replaced() <-chan struct{} {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.changed == nil {
@@ -159,12 +159,12 @@ func parseEntry(text string, viewer bool) (e entry, why string) {
 		return e, "is not token:device"
 	}
 	token, device := strings.TrimSpace(text[:colon]), strings.TrimSpace(text[colon+1:])
-	e.caller = caller{device, viewer}
+	e.Caller = Caller{device, viewer}
 	switch {
 	case token == "":
 		return e, "has an empty token"
 	case viewer && validViewed(device):
-		e.device = viewed(device)
+		e.Device = viewed(device)
 	case strings.Contains(device, ":"):
 		return e, "has a colon too many: the token ends at the first one, and a device has none"
 	case !wire.ValidDeviceID(device):
@@ -180,14 +180,14 @@ func parseEntry(text string, viewer bool) (e entry, why string) {
 	case len(token) < wire.ShortestToken:
 		return e, fmt.Sprintf("has a token of %d characters, at least %d are needed (openssl rand -hex 32 makes a good one)", len(token), wire.ShortestToken)
 	default:
-		e.sum = sumOf(token)
+		e.sum = SumOf(token)
 		return e, ""
 	}
 	sum, err := hex.DecodeString(digits)
 	if err != nil || len(sum) != sha256.Size {
 		return e, "does not have 64 hexadecimal digits after sha256:"
 	}
-	e.sum = tokenSum(sum)
+	e.sum = TokenSum(sum)
 	return e, ""
 }
 
@@ -225,8 +225,8 @@ func turnedRound(text string, viewer bool) bool {
 // clash says why e contradicts an entry before it: one token cannot be two callers.
 func clash(all []entry, e entry) string {
 	for _, other := range all {
-		if other.sum == e.sum && other.caller != e.caller {
-			if e.viewer && other.viewer {
+		if other.sum == e.sum && other.Caller != e.Caller {
+			if e.Viewer && other.Viewer {
 				return "has the token of another entry: write TOKEN:DEVICE+DEVICE for several devices"
 			}
 			return "has the token of another entry that names somebody else"
@@ -235,29 +235,29 @@ func clash(all []entry, e entry) string {
 	return ""
 }
 
-// find returns whose token it is. It compares with every entry, so that its time tells nothing about any of them.
-func (t *Tokens) find(token string) (who caller, known bool) {
-	sum := sumOf(token)
+// Find returns whose token it is. It compares with every entry, so that its time tells nothing about any of them.
+func (t *Tokens) Find(token string) (who Caller, known bool) {
+	sum := SumOf(token)
 	for _, e := range *t.entries.Load() {
 		if subtle.ConstantTimeCompare(sum[:], e.sum[:]) == 1 {
-			who, known = e.caller, true
+			who, known = e.Caller, true
 		}
 	}
 	return who, known
 }
 
-// devices returns the devices that may send, each as often as it has tokens.
-func (t *Tokens) devices() (all []string) {
+// Devices returns the devices that may send, each as often as it has tokens.
+func (t *Tokens) Devices() (all []string) {
 	for _, e := range *t.entries.Load() {
-		if !e.viewer {
-			all = append(all, e.device)
+		if !e.Viewer {
+			all = append(all, e.Device)
 		}
 	}
 	return all
 }
 
-// bearer returns the token of a request, "" when it has none.
-func bearer(r *http.Request) string {
+// Bearer returns the token of a request, "" when it has none.
+func Bearer(r *http.Request) string {
 	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
 	if !strings.EqualFold(scheme, "Bearer") {
 		return ""
@@ -265,9 +265,9 @@ func bearer(r *http.Request) string {
 	return strings.TrimSpace(token)
 }
 
-// tokenSum is the SHA-256 of a token, by which slots, connections and streams are shared. Two tokens of one device are two, because each was
+// TokenSum is the SHA-256 of a token, by which slots, connections and streams are shared. Two tokens of one device are two, because each was
 // handed to a program of its own, and one that fell into wrong hands shall not stop the other. The zero value is a caller
 // without a token, where those are served.
-type tokenSum [sha256.Size]byte
+type TokenSum [sha256.Size]byte
 
-func sumOf(token string) tokenSum { return sha256.Sum256([]byte(token)) }
+func SumOf(token string) TokenSum { return sha256.Sum256([]byte(token)) }

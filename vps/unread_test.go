@@ -18,18 +18,18 @@ func openToBodies(t *testing.T) *pipes {
 	s := &Server{Gate: Gate{Tokens: mustTokens(t), Log: slog.New(slog.DiscardHandler)}}
 	s.init()
 	mux := http.NewServeMux()
-	mux.Handle("GET /fast", s.withToken(func(*call) (any, error) { return statusOK, nil }))
-	mux.Handle("GET /open", s.public(s.root))
-	mux.Handle("POST /upload", s.withUpload(func(c *call) (any, error) {
-		c.readUntil(bodyLimit)
-		_, err := io.Copy(io.Discard, c.r.Body)
-		c.unread = err != nil
+	mux.Handle("GET /fast", s.WithToken(func(*Request) (any, error) { return statusOK, nil }))
+	mux.Handle("GET /open", s.Public(s.root))
+	mux.Handle("POST /upload", s.WithUpload(func(c *Request) (any, error) {
+		c.ReadWithin(BodyLimit)
+		_, err := io.Copy(io.Discard, c.HTTP.Body)
+		c.Unread = err != nil
 		return statusOK, err
 	}))
 	l := newPipes()
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
-	go func() { done <- Serve(ctx, l, nil, s.around(mux), s.Log) }()
+	go func() { done <- Serve(ctx, l, nil, s.Middleware(mux), s.Log) }()
 	t.Cleanup(func() {
 		cancel()
 		if err := <-done; err != nil {
@@ -50,7 +50,7 @@ func TestUnreadBodyHoldsNothing(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				v := openToBodies(t).dial()
+				v := openToBodies(t).Dial()
 				defer v.Close()
 				began := time.Now()
 				fmt.Fprintf(v, "%s %s HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\nContent-Length: 5000\r\n\r\n{", c.method, c.path, c.token)
@@ -59,11 +59,11 @@ func TestUnreadBodyHoldsNothing(t *testing.T) {
 				if err != nil || answer.StatusCode != c.want {
 					t.Fatalf("%v %v", answer, err)
 				}
-				if took := time.Since(began); took > unreadLimit+100*time.Millisecond {
+				if took := time.Since(began); took > UnreadLimit+100*time.Millisecond {
 					t.Errorf("answered after %v", took)
 				}
 				io.Copy(io.Discard, answer.Body)
-				if _, err := r.ReadByte(); err == nil || time.Since(began) > 2*unreadLimit+100*time.Millisecond {
+				if _, err := r.ReadByte(); err == nil || time.Since(began) > 2*UnreadLimit+100*time.Millisecond {
 					t.Errorf("still open after %v", time.Since(began))
 				}
 			})
@@ -74,7 +74,7 @@ func TestUnreadBodyHoldsNothing(t *testing.T) {
 // A body that arrives is read, so that the connection can be used again after an answer that did not want it.
 func TestUnwantedBodyThatArrivesCostsNoConnection(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		v := openToBodies(t).dial()
+		v := openToBodies(t).Dial()
 		defer v.Close()
 		r := bufio.NewReader(v)
 		for range 3 {
@@ -84,7 +84,7 @@ func TestUnwantedBodyThatArrivesCostsNoConnection(t *testing.T) {
 				t.Fatalf("%v %v", answer, err)
 			}
 			io.Copy(io.Discard, answer.Body)
-			time.Sleep(2 * unreadLimit)
+			time.Sleep(2 * UnreadLimit)
 		}
 	})
 }

@@ -45,7 +45,7 @@ type Server struct {
 	history History
 	metrics *metrics
 	stored  *health.Link
-	live    live
+	live    Hub
 	newest  newest
 	crowded sync.Map // devices of which no more can be set aside; as many as have tokens
 
@@ -58,9 +58,9 @@ type Server struct {
 
 func (s *Server) init() {
 	s.once.Do(func() {
-		s.Gate.open()
+		s.Gate.Open()
 		s.Devices.Gate = &s.Gate
-		s.history = History{Devices: &s.Devices, exportCut: func(reason string) { s.metrics.exportsCut.WithLabelValues(reason).Inc() }}
+		s.history = History{Devices: &s.Devices, ExportCut: func(reason string) { s.metrics.exportsCut.WithLabelValues(reason).Inc() }}
 		if s.MaxSamples == 0 {
 			s.MaxSamples = wire.MaxSamples
 		}
@@ -71,7 +71,7 @@ func (s *Server) init() {
 			s.Chain = health.New(s.Now, s.Log)
 		}
 		s.metrics = allMetrics(s)
-		s.answered, s.refused, s.storeAsked = s.metrics.request, s.metrics.authFailure, s.metrics.store
+		s.Answered, s.Refused, s.StoreAsked = s.metrics.request, s.metrics.authFailure, s.metrics.store
 		s.stored = s.Chain.Link("store")
 	})
 }
@@ -80,20 +80,20 @@ func (s *Server) init() {
 func (s *Server) Handler() http.Handler {
 	s.init()
 	mux := http.NewServeMux()
-	mux.Handle("GET /{$}", s.public(s.root))
-	mux.Handle("GET "+wire.OpenAPIPath, s.public(s.openAPI))
-	mux.Handle("GET "+wire.HealthPath, s.public(s.near(s.health)))
-	mux.Handle("GET "+wire.ReadyPath, s.public(s.near(s.ready)))
-	mux.Handle("POST "+wire.IngestPath, s.withUpload(s.ingest))
-	mux.Handle("GET "+wire.RealtimePath, s.withToken(s.realtime))
-	mux.Handle("GET "+wire.SeriesPath, s.withToken(s.history.series))
-	mux.Handle("GET "+wire.StreamPath, s.withToken(s.stream))
-	mux.Handle("GET "+wire.EnergyPath, s.withToken(s.history.energy))
-	mux.Handle("GET "+wire.DevicesPath, s.withToken(s.devices))
-	mux.Handle("GET "+wire.CapacityPath+"{month}", s.withToken(s.history.capacity))
-	mux.Handle("GET "+wire.ContinuityPath, s.withToken(s.history.continuity))
-	mux.Handle("GET "+wire.ExportPath, s.withToken(s.history.export))
-	return s.around(mux)
+	mux.Handle("GET /{$}", s.Public(s.root))
+	mux.Handle("GET "+wire.OpenAPIPath, s.Public(s.openAPI))
+	mux.Handle("GET "+wire.HealthPath, s.Public(s.Near(s.health)))
+	mux.Handle("GET "+wire.ReadyPath, s.Public(s.Near(s.ready)))
+	mux.Handle("POST "+wire.IngestPath, s.WithUpload(s.ingest))
+	mux.Handle("GET "+wire.RealtimePath, s.WithToken(s.realtime))
+	mux.Handle("GET "+wire.SeriesPath, s.WithToken(s.history.Series))
+	mux.Handle("GET "+wire.StreamPath, s.WithToken(s.stream))
+	mux.Handle("GET "+wire.EnergyPath, s.WithToken(s.history.Energy))
+	mux.Handle("GET "+wire.DevicesPath, s.WithToken(s.devices))
+	mux.Handle("GET "+wire.CapacityPath+"{month}", s.WithToken(s.history.Capacity))
+	mux.Handle("GET "+wire.ContinuityPath, s.WithToken(s.history.Gaps))
+	mux.Handle("GET "+wire.ExportPath, s.WithToken(s.history.Export))
+	return s.Middleware(mux)
 }
 
 // Internal serves what only the operator's own machines may see.
@@ -101,38 +101,38 @@ func (s *Server) Internal() http.Handler {
 	s.init()
 	mux := http.NewServeMux()
 	mux.Handle("GET "+wire.DeviceMetricsPath, s.deviceMetrics())
-	mux.Handle("GET "+wire.HealthPath, s.public(s.health))
-	mux.Handle("GET "+wire.ReadyPath, s.public(s.ready))
+	mux.Handle("GET "+wire.HealthPath, s.Public(s.health))
+	mux.Handle("GET "+wire.ReadyPath, s.Public(s.ready))
 	mux.Handle("GET "+wire.MetricsPath, s.metrics.handler())
-	mux.Handle("GET "+wire.AsidePath, s.public(s.listAside))
-	mux.Handle("DELETE "+wire.AsidePath, s.public(s.deleteAside))
-	return s.around(mux)
+	mux.Handle("GET "+wire.AsidePath, s.Public(s.listAside))
+	mux.Handle("DELETE "+wire.AsidePath, s.Public(s.deleteAside))
+	return s.Middleware(mux)
 }
 
 // Readers serves the reading half of the API for one device to anybody, without a token. It has no route that writes
 // and knows no other device: a demo listens with it on the loopback.
 func (s *Server) Readers(device string) http.Handler {
 	s.init()
-	anybody := func(h handler) http.Handler { return s.as(caller{device: device, viewer: true}, h) }
+	anybody := func(h Handler) http.Handler { return s.As(Caller{Device: device, Viewer: true}, h) }
 	mux := http.NewServeMux()
-	mux.Handle("GET /{$}", s.public(s.root))
-	mux.Handle("GET "+wire.OpenAPIPath, s.public(s.openAPI))
-	mux.Handle("GET "+wire.HealthPath, s.public(s.health))
+	mux.Handle("GET /{$}", s.Public(s.root))
+	mux.Handle("GET "+wire.OpenAPIPath, s.Public(s.openAPI))
+	mux.Handle("GET "+wire.HealthPath, s.Public(s.health))
 	mux.Handle("GET "+wire.RealtimePath, anybody(s.realtime))
-	mux.Handle("GET "+wire.SeriesPath, anybody(s.history.series))
+	mux.Handle("GET "+wire.SeriesPath, anybody(s.history.Series))
 	mux.Handle("GET "+wire.StreamPath, anybody(s.stream))
-	mux.Handle("GET "+wire.EnergyPath, anybody(s.history.energy))
+	mux.Handle("GET "+wire.EnergyPath, anybody(s.history.Energy))
 	mux.Handle("GET "+wire.DevicesPath, anybody(s.devices))
-	mux.Handle("GET "+wire.CapacityPath+"{month}", anybody(s.history.capacity))
-	mux.Handle("GET "+wire.ContinuityPath, anybody(s.history.continuity))
-	mux.Handle("GET "+wire.ExportPath, anybody(s.history.export))
-	return s.around(mux)
+	mux.Handle("GET "+wire.CapacityPath+"{month}", anybody(s.history.Capacity))
+	mux.Handle("GET "+wire.ContinuityPath, anybody(s.history.Gaps))
+	mux.Handle("GET "+wire.ExportPath, anybody(s.history.Export))
+	return s.Middleware(mux)
 }
 
-func (s *Server) health(*call) (any, error) { return statusOK, nil }
+func (s *Server) health(*Request) (any, error) { return statusOK, nil }
 
-func (s *Server) ready(c *call) (any, error) {
-	if err := s.writable(c.r.Context()); err != nil {
+func (s *Server) ready(c *Request) (any, error) {
+	if err := s.writable(c.HTTP.Context()); err != nil {
 		return nil, err
 	}
 	return statusOK, nil
