@@ -10,12 +10,13 @@ import (
 	"net/http"
 	"os"
 	"strings"
+	"testing"
+	"time"
+
 	"sunspool/health"
 	"sunspool/internal/testservices"
 	"sunspool/settings"
 	"sunspool/wire"
-	"testing"
-	"time"
 )
 
 // The command works beside a vps that has the file open, on the file alone, and on a database.

@@ -5,9 +5,10 @@ import (
 	"fmt"
 	"net/url"
 	"strings"
+	"time"
+
 	"sunspool/vps/store"
 	"sunspool/wire"
-	"time"
 )
 
 var errStoreSlow = fmt.Errorf("%w: no answer within %v", store.ErrUnavailable, StoreTimeout)

@@ -6,8 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"sunspool/health"
 	"testing"
+
+	"sunspool/health"
+	"sunspool/internal/vpstest"
 )
 
 func TestTokensAreParsedAndNeverQuoted(t *testing.T) {
@@ -71,19 +73,19 @@ const hexToken = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcd
 
 // The same devices in another order are the same viewer: its token may stand in two places while it is moved.
 func TestTheOrderOfAViewersDevicesMeansNothing(t *testing.T) {
-	if _, err := ParseTokens(token1+":roof", viewer1+":a+b,"+viewer1+":b+a"); err != nil {
+	if _, err := ParseTokens(vpstest.Token1+":roof", vpstest.Viewer1+":a+b,"+vpstest.Viewer1+":b+a"); err != nil {
 		t.Error(err)
 	}
-	_, err := ParseTokens(token1+":roof", viewer1+":a,"+viewer1+":b")
+	_, err := ParseTokens(vpstest.Token1+":roof", vpstest.Viewer1+":a,"+vpstest.Viewer1+":b")
 	if err == nil || !strings.Contains(err.Error(), "DEVICE+DEVICE") {
 		t.Errorf("one token for two devices: %v", err)
 	}
 	for _, bad := range []string{"a+", "+a", "a++b", "a+*", "*+a", "+", "a+b c", "a,+b"} {
-		if _, err := ParseTokens(token1+":roof", viewer1+":"+bad); err == nil {
+		if _, err := ParseTokens(vpstest.Token1+":roof", vpstest.Viewer1+":"+bad); err == nil {
 			t.Errorf("a viewer of %q", bad)
 		}
 	}
-	if _, err := ParseTokens(token1+":roof+barn", ""); err == nil {
+	if _, err := ParseTokens(vpstest.Token1+":roof+barn", ""); err == nil {
 		t.Error("one token may send for two devices")
 	}
 }
@@ -95,7 +97,7 @@ func TestEntriesThatAreTurnedRoundAreNamed(t *testing.T) {
 		{"roof:" + hexToken, ""}, {"roof:" + hexToken[:32], ""}, {"roof: secret-0123456789abcdef", ""}, {"roof:sha256:" + hexToken, ""},
 		{"192.168.1.100:" + hexToken, ""}, {"the-inverter-on-the-roof:" + hexToken, ""}, {"the-inverter-on-the-roof:sha256:" + hexToken, ""},
 		{"roof:Zm9vYmFyYmF6cXV4Zm9vYmFy/+==", ""}, {"A2212345678:" + hexToken, ""}, {"deadbeef:" + hexToken, ""},
-		{token1 + ":roof", "roof:" + hexToken}, {token1 + ":roof", "*:" + hexToken}, {token1 + ":roof", "roof+barn:" + hexToken},
+		{vpstest.Token1 + ":roof", "roof:" + hexToken}, {vpstest.Token1 + ":roof", "*:" + hexToken}, {vpstest.Token1 + ":roof", "roof+barn:" + hexToken},
 	} {
 		_, err := ParseTokens(c.devices, c.viewers)
 		fault, ok := errors.AsType[*health.Fault](err)

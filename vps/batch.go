@@ -4,8 +4,9 @@ import (
 	"cmp"
 	"math"
 	"slices"
-	"sunspool/wire"
 	"time"
+
+	"sunspool/wire"
 )
 
 // Samples of polls up to shortPoll apart need no interval beside them; a longer one than longestPoll is not believed.

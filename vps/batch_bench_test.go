@@ -3,14 +3,16 @@ package vps
 import (
 	"encoding/json"
 	"strings"
-	"sunspool/wire"
 	"testing"
 	"time"
+
+	"sunspool/internal/vpstest"
+	"sunspool/wire"
 )
 
 // BenchmarkDecode compares the strict decoder with the lax one of the standard library on the same 1000 samples.
 func BenchmarkDecode(b *testing.B) {
-	body := contractBody(1000, testNow)
+	body := vpstest.ContractBody(1000, vpstest.Now)
 	list := body[strings.IndexByte(string(body), '[') : len(body)-1]
 	decode := func() time.Duration {
 		began := time.Now()
@@ -18,7 +20,7 @@ func BenchmarkDecode(b *testing.B) {
 		defer decoders.Put(d)
 		d.Body.Reset()
 		d.Body.Write(body)
-		got, err := d.Decode("inv-1", testNow, wire.MaxSamples)
+		got, err := d.Decode("inv-1", vpstest.Now, wire.MaxSamples)
 		if err != nil || len(got.Good) != 1000 {
 			b.Fatal(len(got.Good), got.Problems, err)
 		}

@@ -5,15 +5,17 @@ import (
 	"math"
 	"strings"
 	"testing"
+
+	"sunspool/internal/vpstest"
 )
 
 func TestZeroHasNoSign(t *testing.T) {
 	d := decoders.New().(*Decoder)
-	d.Body.WriteString(`{"samples":[` + strings.Replace(one(with(fields(0), "values", map[string]any{"v": 1})), `"v":1`, `"v":-0.0`, 1) + `]}`)
+	d.Body.WriteString(`{"samples":[` + strings.Replace(one(vpstest.With(vpstest.Fields(0), "values", map[string]any{"v": 1})), `"v":1`, `"v":-0.0`, 1) + `]}`)
 	text := strings.NewReplacer("4210.5", "-0", "730", "-0.0e5").Replace(d.Body.String())
 	d.Body.Reset()
 	d.Body.WriteString(text)
-	b, err := d.Decode("inv-1", testNow, 1)
+	b, err := d.Decode("inv-1", vpstest.Now, 1)
 	if err != nil || len(b.Good) != 1 {
 		t.Fatal(err, b.Problems)
 	}
@@ -28,14 +30,14 @@ func TestBatchesDoNotShareMemory(t *testing.T) {
 	decode := func(body string) Batch {
 		d.Body.Reset()
 		d.Body.WriteString(body)
-		b, err := d.Decode("inv-1", testNow, 10)
+		b, err := d.Decode("inv-1", vpstest.Now, 10)
 		if err != nil || len(b.Problems) > 0 {
 			t.Fatal(err, b.Problems)
 		}
 		return b
 	}
-	first := decode(`{"batch_id":"first","edge":{"version":"1.0"},"samples":[` + one(with(with(fields(0), "values", map[string]any{"aaa": 1}), "pv_daily_kwh", 1)) + `]}`)
-	decode(`{"batch_id":"other","edge":{"version":"2.2"},"samples":[` + one(with(with(fields(0), "values", map[string]any{"bbb": 2}), "pv_daily_kwh", 2)) + `]}`)
+	first := decode(`{"batch_id":"first","edge":{"version":"1.0"},"samples":[` + one(vpstest.With(vpstest.With(vpstest.Fields(0), "values", map[string]any{"aaa": 1}), "pv_daily_kwh", 1)) + `]}`)
+	decode(`{"batch_id":"other","edge":{"version":"2.2"},"samples":[` + one(vpstest.With(vpstest.With(vpstest.Fields(0), "values", map[string]any{"bbb": 2}), "pv_daily_kwh", 2)) + `]}`)
 	if _, kept := d.names["aaa"]; kept {
 		t.Error("names of one body are kept for ever")
 	}

@@ -5,8 +5,9 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sunspool/health"
 	"testing"
+
+	"sunspool/health"
 )
 
 func TestTokenFilesOfOthersAreRefused(t *testing.T) {

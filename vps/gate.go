@@ -6,8 +6,9 @@ import (
 	"log/slog"
 	"net/http"
 	"runtime"
-	"sunspool/wire"
 	"time"
+
+	"sunspool/wire"
 )
 
 // Gate lets requests in: by their token, and by the share that a token may have of what is done at once. Set the fields

@@ -4,9 +4,10 @@ import (
 	"cmp"
 	"context"
 	"slices"
+	"time"
+
 	"sunspool/vps/energy"
 	"sunspool/vps/store"
-	"time"
 )
 
 // Devices is what is known of devices beside their samples: what their edges said, their zones, and whether they sleep.

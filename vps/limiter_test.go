@@ -13,14 +13,16 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"sunspool/internal/vpstest"
 )
 
 // inn is a server on pipes with few connections, which tells the limiter of its requests as the API does. Good tokens are those
 // of tokenOf. A request for /wait is served until release, /open is for everybody.
 type inn struct {
 	t       *testing.T
-	pipes   *pipes
-	log     *logBuffer
+	pipes   *vpstest.Pipes
+	log     *vpstest.LogBuffer
 	release chan struct{}
 	limiter *limiter
 }
@@ -30,7 +32,7 @@ const goodOne = "good-token-0123456789abcdef-0"
 func tokenOf(i int) string { return fmt.Sprint("good-token-0123456789abcdef-", i) }
 
 func openInn(t *testing.T, places int) *inn {
-	h := &inn{t: t, pipes: newPipes(), log: new(logBuffer), release: make(chan struct{})}
+	h := &inn{t: t, pipes: vpstest.NewPipes(), log: new(vpstest.LogBuffer), release: make(chan struct{})}
 	good := map[string]bool{}
 	for i := range 40 {
 		good[tokenOf(i)] = true
@@ -355,7 +357,7 @@ func TestIdleConnectionsKeepNobodyWaiting(t *testing.T) {
 // Stopping ends an Accept that waits for a connection to end.
 func TestClosedLimiterLetsNobodyWait(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p := newPipes()
+		p := vpstest.NewPipes()
 		l := newLimiter(p, 1, slog.New(slog.DiscardHandler))
 		first := dialTo(p, l)
 		first.(*Conn).SetActive(SumOf("a"))
@@ -377,7 +379,7 @@ func TestClosedLimiterLetsNobodyWait(t *testing.T) {
 }
 
 // dialTo connects to l, which accepts from p, and returns the server's end.
-func dialTo(p *pipes, l net.Listener) net.Conn {
+func dialTo(p *vpstest.Pipes, l net.Listener) net.Conn {
 	go p.Dial()
 	conn, err := l.Accept()
 	if err != nil {

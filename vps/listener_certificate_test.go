@@ -7,20 +7,22 @@ import (
 	"path/filepath"
 	"testing"
 	"time"
+
+	"sunspool/internal/vpstest"
 )
 
 // TestCertificateFilesAreLookedAtNowAndThen, not for every caller.
 func TestCertificateFilesAreLookedAtNowAndThen(t *testing.T) {
 	dir := t.TempDir()
 	certFile, keyFile := filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
-	issue(t, x509.NewCertPool(), 2, certFile, keyFile)
+	vpstest.Issue(t, x509.NewCertPool(), 2, certFile, keyFile)
 	c, err := NewCertificate(certFile, keyFile, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
 	now := time.Now()
 	c.get(now)
-	issue(t, x509.NewCertPool(), 3, certFile, keyFile)
+	vpstest.Issue(t, x509.NewCertPool(), 3, certFile, keyFile)
 	os.Chtimes(certFile, now, now.Add(time.Hour))
 	if got := c.get(now.Add(time.Second)).Leaf.SerialNumber.Int64(); got != 2 {
 		t.Errorf("serial %d: the files are looked at for every caller", got)

@@ -11,6 +11,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"sunspool/internal/vpstest"
 )
 
 // TestStoppingAnswersWhatIsInFlight: a batch that is being stored when the process is told to stop is answered.
@@ -66,7 +68,7 @@ func TestStoppingAnswersWhatIsInFlight(t *testing.T) {
 
 func TestARequestThatNeverEndsDoesNotKeepTheProcess(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l := newPipes()
+		l := vpstest.NewPipes()
 		ctx, cancel := context.WithCancel(t.Context())
 		h := http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
 		done := make(chan error, 1)

@@ -5,11 +5,12 @@ package vps
 import (
 	"context"
 	"log/slog"
-	"sunspool/internal/testservices"
-	"sunspool/settings"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
+
+	"sunspool/internal/testservices"
+	"sunspool/settings"
 )
 
 // The tables of a database are made without a token, a port or a service.

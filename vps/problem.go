@@ -2,8 +2,9 @@ package vps
 
 import (
 	"strconv"
-	"sunspool/wire"
 	"time"
+
+	"sunspool/wire"
 )
 
 // Refusal is an answer that is not 200. As an error it carries its status through the handlers to fail.

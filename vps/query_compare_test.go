@@ -3,9 +3,11 @@ package vps
 import (
 	"fmt"
 	"math/rand/v2"
-	"sunspool/vps/store"
 	"testing"
 	"time"
+
+	"sunspool/internal/vpstest"
+	"sunspool/vps/store"
 )
 
 // compared is a comparison: a span, and what it is compared with. A date is that day, and the last one of the span.
@@ -92,7 +94,7 @@ func (c compared) before(t *testing.T, name string) string {
 		}
 		return instant.In(zone)
 	}
-	sp, elapsed := Span{From: at(c.from, 0), To: at(c.to, 1), Zone: zone}.ComparedWith(c.mode, testNow)
+	sp, elapsed := Span{From: at(c.from, 0), To: at(c.to, 1), Zone: zone}.ComparedWith(c.mode, vpstest.Now)
 	if elapsed {
 		t.Errorf("%+v is not over", c)
 	}
@@ -118,7 +120,7 @@ func TestWholeDaysAreComparedWithWholeDays(t *testing.T) {
 			y, m, d, days := 2011+r.IntN(14), time.Month(1+r.IntN(12)), 1+r.IntN(28), 1+r.IntN(27)
 			sp := Span{From: store.Midnight(y, m, d, zone), To: store.Midnight(y, m, d+days, zone), Zone: zone}
 			for _, mode := range []string{"previous", "last_year"} {
-				earlier, elapsed := sp.ComparedWith(mode, testNow)
+				earlier, elapsed := sp.ComparedWith(mode, vpstest.Now)
 				first, _ := store.Day.Period(earlier.From, zone)
 				end, _ := store.Day.Period(earlier.To, zone)
 				if n := dates(earlier); elapsed || !first.Equal(earlier.From) || !end.Equal(earlier.To) || n != days && (mode == "previous" || n < days-1 || n > days+1) ||

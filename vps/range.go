@@ -3,8 +3,9 @@ package vps
 import (
 	"cmp"
 	"net/url"
-	"sunspool/vps/store"
 	"time"
+
+	"sunspool/vps/store"
 )
 
 // History answers questions about what is stored of a device.

@@ -8,9 +8,10 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"sunspool/health"
 	"syscall"
 	"time"
+
+	"sunspool/health"
 )
 
 const (

@@ -1,9 +1,10 @@
 package vps
 
 import (
-	"sunspool/wire"
 	"sync"
 	"time"
+
+	"sunspool/wire"
 )
 
 // stateOf names the state of a device by its newest sample alone, and says how long it has been in it. Whether it is really

@@ -55,7 +55,7 @@ func TestStreamTellsWhatIsStored(t *testing.T) {
 		synctest.Wait()
 		first := <-events
 		want := `{"t":1782037800,"pv_w":4210.5,"load_w":730,"battery_w":1480,"grid_w":-2000.5,"soc_pct":62.4,"flows":{"solar_home":730,"solar_battery":1480,"solar_grid":2000.5,"battery_home":0,"battery_grid":0,"grid_home":0,"grid_battery":0,"unaccounted":0}}`
-		if first != (event{fmt.Sprint(testNow.UnixMilli()), "sample", want}) {
+		if first != (event{ID: fmt.Sprint(testNow.UnixMilli()), Name: "sample", Data: want}) {
 			t.Errorf("%+v, want %s", first, want)
 		}
 		if state := <-events; state.Name != "state" || !strings.Contains(state.Data, `"live"`) {

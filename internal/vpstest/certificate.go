@@ -1,4 +1,4 @@
-package vps
+package vpstest
 
 import (
 	"crypto/ecdsa"
@@ -14,8 +14,8 @@ import (
 	"time"
 )
 
-// issue writes a new self-signed certificate for the loopback, and trusts it.
-func issue(t *testing.T, roots *x509.CertPool, serial int64, certFile, keyFile string) {
+// Issue writes a new self-signed certificate for the loopback, and trusts it.
+func Issue(t *testing.T, roots *x509.CertPool, serial int64, certFile, keyFile string) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {

@@ -1,19 +1,19 @@
-package vps
+package vpstest
 
 import (
 	"net"
 	"net/netip"
 )
 
-// pipes is a listener inside a synctest bubble, where time passes only when all wait.
-type pipes struct {
+// Pipes is a listener inside a synctest bubble, where time passes only when all wait.
+type Pipes struct {
 	conns  chan net.Conn
 	closed chan struct{}
 }
 
-func newPipes() *pipes { return &pipes{make(chan net.Conn), make(chan struct{})} }
+func NewPipes() *Pipes { return &Pipes{make(chan net.Conn), make(chan struct{})} }
 
-func (p *pipes) Accept() (net.Conn, error) {
+func (p *Pipes) Accept() (net.Conn, error) {
 	select {
 	case c := <-p.conns:
 		return c, nil
@@ -21,7 +21,7 @@ func (p *pipes) Accept() (net.Conn, error) {
 		return nil, net.ErrClosed
 	}
 }
-func (p *pipes) Close() error {
+func (p *Pipes) Close() error {
 	select {
 	case <-p.closed:
 	default:
@@ -29,15 +29,15 @@ func (p *pipes) Close() error {
 	}
 	return nil
 }
-func (p *pipes) Addr() net.Addr { return &net.TCPAddr{} }
-func (p *pipes) Dial() net.Conn {
+func (p *Pipes) Addr() net.Addr { return &net.TCPAddr{} }
+func (p *Pipes) Dial() net.Conn {
 	client, server := net.Pipe()
 	p.conns <- server
 	return client
 }
 
 // DialFrom connects as a client at that address.
-func (p *pipes) DialFrom(address string) net.Conn {
+func (p *Pipes) DialFrom(address string) net.Conn {
 	client, server := net.Pipe()
 	p.conns <- addressed{server, net.TCPAddrFromAddrPort(netip.MustParseAddrPort(address))}
 	return client

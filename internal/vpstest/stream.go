@@ -1,26 +1,27 @@
-package vps
+package vpstest
 
 import (
 	"bufio"
 	"net"
 	"net/http"
 	"strings"
-	"sunspool/wire"
 	"testing"
+
+	"sunspool/wire"
 )
 
-// event is one that a reader of a stream got; a ping is one without a name.
-type event struct{ ID, Name, Data string }
+// Event is one that a reader of a stream got; a ping is one without a name.
+type Event struct{ ID, Name, Data string }
 
-// follow opens a stream on conn and returns its events; the channel is closed when the stream ends.
-func follow(t testing.TB, conn net.Conn, device, token string, headers ...string) <-chan event {
+// Follow opens a stream on conn and returns its events; the channel is closed when the stream ends.
+func Follow(t testing.TB, conn net.Conn, device, token string, headers ...string) <-chan Event {
 	t.Helper()
 	r, _ := http.NewRequest("GET", "http://x"+wire.StreamPath+"?device_id="+device, nil)
 	r.Header.Set("Authorization", "Bearer "+token)
 	for i := 0; i < len(headers); i += 2 {
 		r.Header.Set(headers[i], headers[i+1])
 	}
-	events := make(chan event, 100_000)
+	events := make(chan Event, 100_000)
 	go func() {
 		defer close(events)
 		defer conn.Close()
@@ -34,7 +35,7 @@ func follow(t testing.TB, conn net.Conn, device, token string, headers ...string
 		if ct := answer.Header.Get("Content-Type"); answer.StatusCode != 200 || ct != "text/event-stream" || answer.Header.Get("X-Accel-Buffering") != "no" {
 			t.Errorf("%s %v", answer.Status, answer.Header)
 		}
-		var e event
+		var e Event
 		for lines := bufio.NewScanner(answer.Body); lines.Scan(); {
 			name, value, _ := strings.Cut(lines.Text(), ": ")
 			switch {
@@ -46,23 +47,23 @@ func follow(t testing.TB, conn net.Conn, device, token string, headers ...string
 				e.Data = value
 			case lines.Text() == "":
 				events <- e
-				e = event{}
+				e = Event{}
 			}
 		}
 	}()
 	return events
 }
 
-// names are those of the events that wait, in order.
-func names(events <-chan event) (all []string) {
+// Names are those of the events that wait, in order.
+func Names(events <-chan Event) (all []string) {
 	for len(events) > 0 {
 		all = append(all, (<-events).Name)
 	}
 	return all
 }
 
-// of returns the events of one name that wait, and drops the others.
-func of(name string, events <-chan event) (all []event) {
+// Of returns the events of one name that wait, and drops the others.
+func Of(name string, events <-chan Event) (all []Event) {
 	for len(events) > 0 {
 		if e := <-events; e.Name == name {
 			all = append(all, e)

@@ -1,34 +1,35 @@
-package vps
+package vpstest
 
 import (
 	"bytes"
 	"io"
 	"net/http"
 	"net/http/httptest"
-	"sunspool/wire"
 	"sync"
+
+	"sunspool/wire"
 )
 
-// logBuffer collects what many goroutines log.
-type logBuffer struct {
+// LogBuffer collects what many goroutines log.
+type LogBuffer struct {
 	mu sync.Mutex
 	bytes.Buffer
 }
 
-func (b *logBuffer) Write(p []byte) (int, error) {
+func (b *LogBuffer) Write(p []byte) (int, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.Buffer.Write(p)
 }
 
-func (b *logBuffer) String() string {
+func (b *LogBuffer) String() string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.Buffer.String()
 }
 
-// do sends one request to h; headers are name, value pairs.
-func do(h http.Handler, method, target, token string, body io.Reader, headers ...string) *httptest.ResponseRecorder {
+// Do sends one request to h; headers are name, value pairs.
+func Do(h http.Handler, method, target, token string, body io.Reader, headers ...string) *httptest.ResponseRecorder {
 	r := httptest.NewRequest(method, target, body)
 	if target == wire.HealthPath || target == wire.ReadyPath {
 		r.RemoteAddr = "10.0.0.7:1234" // an orchestrator

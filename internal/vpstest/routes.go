@@ -1,4 +1,4 @@
-package vps
+package vpstest
 
 import (
 	"go/ast"
@@ -11,17 +11,17 @@ import (
 	"testing"
 )
 
-// opening is one line of Server.Handler: mux.Handle(method+" "+path, s.guard(...)). Tests that must know every route
+// Route is one line of Server.Handler: mux.Handle(method+" "+path, s.guard(...)). Tests that must know every route
 // read them from the source, so that a new one cannot be forgotten.
-type opening struct{ Method, Path, Guard string }
+type Route struct{ Method, Path, Guard string }
 
 // Example is a path that the route matches. What is named in a path is a month.
-func (o opening) Example() string { return wildcard.ReplaceAllString(o.Path, "2026-06") }
+func (o Route) Example() string { return wildcard.ReplaceAllString(o.Path, "2026-06") }
 
 var wildcard = regexp.MustCompile(`\{[^}]*\}`)
 
-// routesOf reads the routes; root is the directory of the module.
-func routesOf(t testing.TB, root string) (all []opening) {
+// Routes reads the routes; root is the directory of the module.
+func Routes(t testing.TB, root string) (all []Route) {
 	t.Helper()
 	constants := stringConstants(t, filepath.Join(root, "wire/*.go"))
 	ast.Inspect(function(t, filepath.Join(root, "vps/vps.go"), "Handler"), func(n ast.Node) bool {
@@ -33,9 +33,9 @@ func routesOf(t testing.TB, root string) (all []opening) {
 		method, path, hasMethod := strings.Cut(pattern, " ")
 		guard, isCall := call.Args[1].(*ast.CallExpr)
 		if !ok || !hasMethod || !isCall {
-			t.Fatalf("a route of vps.go that this test cannot read: %s %q", selected(call.Fun), pattern)
+			t.Fatalf("a route that this test cannot read: %s %q", selected(call.Fun), pattern)
 		}
-		all = append(all, opening{method, strings.TrimSuffix(path, "{$}"), strings.TrimPrefix(selected(guard.Fun), "s.")})
+		all = append(all, Route{method, strings.TrimSuffix(path, "{$}"), strings.TrimPrefix(selected(guard.Fun), "s.")})
 		return true
 	})
 	if len(all) < 6 {
