@@ -21,6 +21,7 @@ import (
 	"sunspool/edge/simulator"
 	"sunspool/settings"
 	"sunspool/vps"
+	"sunspool/vps/auth"
 	"sunspool/vps/store"
 	"sunspool/wire"
 )
@@ -105,7 +106,7 @@ func (b *bed) startServer() {
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	tokens, err := vps.ParseTokens("t0ken-0123456789abcdef:roof", "")
+	tokens, err := auth.ParseTokens("t0ken-0123456789abcdef:roof", "")
 	if err != nil {
 		b.t.Fatal(err)
 	}

@@ -28,6 +28,7 @@ import (
 	"sunspool/edge"
 	"sunspool/edge/simulator"
 	"sunspool/vps"
+	"sunspool/vps/auth"
 	"sunspool/vps/store"
 	"sunspool/wire"
 )
@@ -241,7 +242,7 @@ func newWitness(t *testing.T) *witness {
 	for i := range 10 {
 		list = append(list, fmt.Sprintf("%s:edge%d", w.token(fmt.Sprint("edge", i)), i))
 	}
-	tokens, err := vps.ParseTokens(strings.Join(list, ","), "")
+	tokens, err := auth.ParseTokens(strings.Join(list, ","), "")
 	if err != nil {
 		t.Fatal(err)
 	}

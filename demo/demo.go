@@ -27,6 +27,7 @@ import (
 	"sunspool/health"
 	"sunspool/settings"
 	"sunspool/vps"
+	"sunspool/vps/auth"
 	"sunspool/vps/store"
 	"sunspool/wire"
 )
@@ -158,7 +159,7 @@ func (s *show) start(ctx context.Context, g *errgroup.Group, c Config, dir, vers
 	if err != nil {
 		return err
 	}
-	tokens, err := vps.ParseTokens(secret.token+":"+Device, "")
+	tokens, err := auth.ParseTokens(secret.token+":"+Device, "")
 	if err != nil {
 		return err
 	}

@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"time"
 
+	"sunspool/vps/batch"
+	"sunspool/vps/problem"
 	"sunspool/vps/store"
 	"sunspool/wire"
 )
@@ -23,12 +25,12 @@ const (
 )
 
 var (
-	errNotHere   = refuse(403, "loopback_only", "Only a program on the machine of the server may ask this.").WithNext("on that machine: `sunspool vps aside list DEVICE`")
-	errAsideFull = refuse(422, "aside_full", "").WithNext("the operator lists and deletes what is set aside: `sunspool vps aside list DEVICE`")
+	errNotHere   = problem.New(403, "loopback_only", "Only a program on the machine of the server may ask this.").WithNext("on that machine: `sunspool vps aside list DEVICE`")
+	errAsideFull = problem.New(422, "aside_full", "").WithNext("the operator lists and deletes what is set aside: `sunspool vps aside list DEVICE`")
 )
 
 // setAside keeps all, which it acknowledges by returning nil.
-func (s *Server) setAside(c *Request, all []Untimely) error {
+func (s *Server) setAside(c *Request, all []batch.Untimely) error {
 	if len(all) == 0 {
 		return nil
 	}
@@ -63,7 +65,7 @@ func (s *Server) setAside(c *Request, all []Untimely) error {
 }
 
 // logAside writes a line for each code: a client that repeats what is set aside already makes none.
-func (s *Server) logAside(device string, all []Untimely, added int) {
+func (s *Server) logAside(device string, all []batch.Untimely, added int) {
 	indexes := map[string][]int{}
 	for _, u := range all {
 		indexes[u.Code] = append(indexes[u.Code], u.Index)
@@ -151,7 +153,7 @@ func asideNumber(c *Request, name string, absent int64) (int64, error) {
 	}
 	n, err := strconv.ParseInt(text, 10, 64)
 	if err != nil || n < 0 {
-		return 0, Invalid("int_parsing", "Input should be a number of the list", "query", name)
+		return 0, problem.Invalid("int_parsing", "Input should be a number of the list", "query", name)
 	}
 	return n, nil
 }

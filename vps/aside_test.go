@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"sunspool/vps/batch"
 	"sunspool/vps/store"
 	"sunspool/wire"
 )
@@ -98,7 +99,7 @@ func TestOnlyTimesAreSetAside(t *testing.T) {
 		"beside a foreign one":  {[]map[string]any{old, with(fields(0), "device_id", "inv-2")}, 403},
 		"of another device":     {[]map[string]any{with(old, "device_id", "inv-2")}, 403},
 		"no time":               {[]map[string]any{fields(0), with(fields(0), "ts", "yesterday")}, 422},
-		"longer than any other": {[]map[string]any{with(old, "note", strings.Repeat("x", MaxUntimely))}, 422},
+		"longer than any other": {[]map[string]any{with(old, "note", strings.Repeat("x", batch.MaxUntimely))}, 422},
 	} {
 		if w := b.post(token1, bodyOf(c.samples...)); w.Code != c.status {
 			t.Errorf("%s: %d %s", name, w.Code, w.Body)

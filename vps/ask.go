@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"sunspool/vps/problem"
 	"sunspool/vps/store"
 	"sunspool/wire"
 )
@@ -40,7 +41,7 @@ func Readable(c *Request, required ...string) (url.Values, string, error) {
 		}
 	}
 	if missing != nil {
-		return nil, "", (&Refusal{Status: 422, Problem: wire.Problem{Detail: missing, Code: "missing"}}).WithNext(
+		return nil, "", (&problem.Refusal{Status: 422, Problem: wire.Problem{Detail: missing, Code: "missing"}}).WithNext(
 			"add " + named(missing) + " to the query; GET /v1/devices lists the devices of this token, GET /openapi.yaml every parameter")
 	}
 	device := Last(params, "device_id")

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"sunspool/vps/auth"
 	"sunspool/wire"
 )
 
@@ -41,7 +42,7 @@ func TestGuessingTokensIsSlowedButAGoodTokenAlwaysPasses(t *testing.T) {
 	for i := range 1000 {
 		w := b.post(fmt.Sprint("guess-", i), bodyOf())
 		want := 401
-		if i >= MaxFailures {
+		if i >= auth.MaxFailures {
 			want = 429
 		}
 		if w.Code != want {
@@ -61,13 +62,13 @@ func TestGuessingTokensIsSlowedButAGoodTokenAlwaysPasses(t *testing.T) {
 	if got := other("198.51.100.7:1234"); got != 401 {
 		t.Errorf("the first guess of another address: %d", got)
 	}
-	for i := range MaxFailures {
+	for i := range auth.MaxFailures {
 		other(fmt.Sprintf("[2001:db8::%x]:99", i))
 	}
 	if got := other("[2001:db8::ffff]:99"); got != 429 {
 		t.Errorf("one IPv6 host that changes its address: %d", got)
 	}
-	now = now.Add(FailureWindow)
+	now = now.Add(auth.FailureWindow)
 	if w := b.post("guess", bodyOf()); w.Code != 401 {
 		t.Errorf("a minute later: %d", w.Code)
 	}

@@ -22,6 +22,7 @@ import (
 
 	"sunspool/health"
 	"sunspool/internal/testservices"
+	"sunspool/vps/auth"
 	"sunspool/vps/store"
 	"sunspool/wire"
 )
@@ -54,7 +55,7 @@ func newFleet(b *testing.B) *fleet {
 	for i := range 1000 {
 		list = append(list, fmt.Sprintf("%s:inv-%d", deviceToken(i), i))
 	}
-	tokens, err := ParseTokens(strings.Join(list, ","), "")
+	tokens, err := auth.ParseTokens(strings.Join(list, ","), "")
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -301,7 +302,7 @@ func (f *fleet) read(b *testing.B) {
 	if _, err := f.pg.Exec(b.Context(), "vacuum analyze"); err != nil {
 		b.Fatal(err)
 	}
-	tokens, err := ParseTokens("viewer-dense-0123456789:dense,viewer-sparse-0123456789:sparse,"+token1+":x", token1+"v:*")
+	tokens, err := auth.ParseTokens("viewer-dense-0123456789:dense,viewer-sparse-0123456789:sparse,"+token1+":x", token1+"v:*")
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"sunspool/vps/batch"
 	"sunspool/wire"
 )
 
@@ -13,7 +14,7 @@ import (
 // part of the time is decoding.
 func BenchmarkIngest(b *testing.B) {
 	s := newBench(b, func(s *Server) { s.Log = slog.New(slog.DiscardHandler) })
-	d := decoders.New().(*Decoder)
+	d := batch.NewDecoder()
 	var decoding, serving time.Duration
 	n := 0
 	for b.Loop() {

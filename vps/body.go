@@ -9,10 +9,12 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+
+	"sunspool/vps/batch"
 )
 
 // receive reads the body of c and what it holds.
-func (s *Server) receive(c *Request, d *Decoder) (b Batch, err error) {
+func (s *Server) receive(c *Request, d *batch.Decoder) (b batch.Batch, err error) {
 	c.ReadWithin(BodyLimit)
 	c.Slot.SetCancel(func() { c.ReadWithin(0) }) // a slow body, for another caller's
 	if err := s.readBody(c, &d.Body); err != nil {
@@ -62,12 +64,12 @@ func (s *Server) readBody(c *Request, to *bytes.Buffer) error {
 	default:
 		return errEncoding
 	}
-	_, err := to.ReadFrom(io.LimitReader(body, min(s.MaxBytes, SmallBody)+1))
-	if err == nil && to.Len() > SmallBody && int64(to.Len()) <= s.MaxBytes {
+	_, err := to.ReadFrom(io.LimitReader(body, min(s.MaxBytes, batch.SmallBody)+1))
+	if err == nil && to.Len() > batch.SmallBody && int64(to.Len()) <= s.MaxBytes {
 		if err := s.admitBulky(c); err != nil {
 			return err
 		}
-		Enlarge(to, int(s.MaxBytes)+2*bytes.MinRead)
+		batch.Enlarge(to, int(s.MaxBytes)+2*bytes.MinRead)
 		_, err = to.ReadFrom(io.LimitReader(body, s.MaxBytes+1-int64(to.Len())))
 	}
 	switch {

@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"sunspool/internal/testservices"
+	"sunspool/vps/auth"
 	"sunspool/wire"
 )
 
@@ -297,11 +298,11 @@ func TestCaddySaysThatTheVPSIsAway(t *testing.T) {
 // Every client has Caddy's address on its connection. The guesser is known by his own all the same, whatever he claims.
 func TestCaddyTellsTheVPSWhoAsks(t *testing.T) {
 	d := newDoor(t, Config{DeviceTokens: "t1-0123456789abcdef:inv-1", TrustedProxies: []string{"127.0.0.0/8", "::1"}})
-	for i := range MaxFailures + 1 {
+	for i := range auth.MaxFailures + 1 {
 		answer, _ := d.ask("GET", wire.RealtimePath+"?device_id=inv-1", "guess", nil, "X-Forwarded-For", fmt.Sprint("203.0.113.", i),
 			"X-Real-IP", "203.0.113.99", "Forwarded", "for=203.0.113.98")
 		want := 401
-		if i == MaxFailures {
+		if i == auth.MaxFailures {
 			want = 429
 		}
 		if answer.StatusCode != want {

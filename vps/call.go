@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"sunspool/vps/auth"
 )
 
 // Request is one request on its way through the server, and what is known of it so far.
@@ -20,9 +22,9 @@ type Request struct {
 	Began      time.Time
 	Remote     string    // address of the client
 	StoreSince time.Time // when the store was asked first
-	Caller     Caller
+	Caller     auth.Caller
 	byToken    bool // who the caller is was said by a token
-	Token      TokenSum
+	Token      auth.TokenSum
 	Slot       *Slot  // of Server.places or uploads, until it left it
 	Large      *Slot  // of Server.large, if it has one
 	Bulky      *Slot  // of Server.bulky, if it has one
@@ -109,7 +111,7 @@ func (g *Gate) Middleware(mux *http.ServeMux) http.Handler {
 		defer c.Release()
 		defer g.record(c)
 		defer g.recovered(c)
-		c.conn().Begin(NetworkOf(c.Remote))
+		c.conn().Begin(auth.NetworkOf(c.Remote))
 		if c.Unread {
 			c.ReadWithin(UnreadLimit)
 		}

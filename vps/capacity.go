@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"sunspool/vps/energy"
+	"sunspool/vps/problem"
 	"sunspool/vps/store"
 )
 
@@ -35,7 +36,7 @@ func (h *History) Capacity(c *Request) (any, error) {
 	name := c.HTTP.PathValue("month")
 	month, err := time.Parse("2006-01", name)
 	if err != nil || month.Year() < FirstYear || month.Year() > LastYear {
-		return nil, refuse(400, "bad_month", fmt.Sprintf("Invalid month '%s'. Expected YYYY-MM.", Capped(name)))
+		return nil, problem.New(400, "bad_month", fmt.Sprintf("Invalid month '%s'. Expected YYYY-MM.", Capped(name)))
 	}
 	zone, err := h.ZoneAt(c, device, func(zone *time.Location) time.Time {
 		return store.Midnight(month.Year(), month.Month(), 1, zone)

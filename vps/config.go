@@ -15,6 +15,7 @@ import (
 
 	"sunspool/health"
 	"sunspool/settings"
+	"sunspool/vps/auth"
 	"sunspool/vps/store"
 )
 
@@ -111,7 +112,7 @@ func (c *Config) Validate() error {
 	if _, err := c.zone(); err != nil {
 		check(false, "SITE_TZ %q is not a time zone, such as Europe/Brussels", c.SiteTZ)
 	}
-	if _, err := ParseProxies(c.TrustedProxies); err != nil {
+	if _, err := auth.ParseProxies(c.TrustedProxies); err != nil {
 		check(false, "TRUSTED_PROXIES: %v", err)
 	}
 	for _, origin := range c.CORSAllowOrigins {
@@ -189,13 +190,13 @@ func (c *Config) cacheTTL() time.Duration {
 }
 
 // tokens reads the tokens from every place that may hold some.
-func (c *Config) tokens() (*Tokens, error) {
-	t := &Tokens{Misspelt: func() string { return settings.Instead("DEVICE_TOKENS", Config{}) }}
+func (c *Config) tokens() (*auth.Tokens, error) {
+	t := &auth.Tokens{Misspelt: func() string { return settings.Instead("DEVICE_TOKENS", Config{}) }}
 	return t, c.readTokens(t)
 }
 
 // readTokens replaces t with what the settings, the files and the systemd credentials hold now.
-func (c *Config) readTokens(t *Tokens) error {
+func (c *Config) readTokens(t *auth.Tokens) error {
 	devices, err := entries(string(c.DeviceTokens), "DEVICE_TOKENS_FILE", c.DeviceTokensFile, "device-tokens")
 	if err != nil {
 		return err

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"sunspool/health"
+	"sunspool/vps/auth"
 )
 
 func TestTokenFilesOfOthersAreRefused(t *testing.T) {
@@ -57,7 +58,7 @@ func TestViewersMayStandInAFile(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for token, want := range map[string]Caller{"kitchen-0123456789abcdef": {"barn+roof", true}, "credential-0123456789": {"*", true}, viewer1: {"roof", true}, token1: {"roof", false}} {
+	for token, want := range map[string]auth.Caller{"kitchen-0123456789abcdef": {Device: "barn+roof", Viewer: true}, "credential-0123456789": {Device: "*", Viewer: true}, viewer1: {Device: "roof", Viewer: true}, token1: {Device: "roof", Viewer: false}} {
 		if who, known := tokens.Find(token); !known || who != want {
 			t.Errorf("%s is %v %v, want %v", token, who, known, want)
 		}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"sunspool/vps/energy"
+	"sunspool/vps/problem"
 	"sunspool/vps/store"
 	"sunspool/wire"
 )
@@ -65,7 +66,7 @@ func (h *History) Gaps(c *Request) (any, error) {
 	}
 	now := h.Now().Truncate(time.Millisecond)
 	if sp = sp.Until(now); sp.To.Sub(sp.From) > 400*24*time.Hour {
-		return nil, refuse(422, "too_long", "The span is too long: at most 400 days in one answer.").WithNext("ask for one year after the other")
+		return nil, problem.New(422, "too_long", "The span is too long: at most 400 days in one answer.").WithNext("ask for one year after the other")
 	}
 	answer := gapsAnswer{DeviceID: device, From: sp.From.UTC(), To: sp.To.UTC(), Gaps: []gap{}}
 	if !sp.From.Before(sp.To) { // it is yet to come

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"time"
 
+	"sunspool/vps/problem"
 	"sunspool/vps/store"
 	"sunspool/wire"
 )
@@ -67,7 +68,7 @@ func (s *Server) devices(c *Request) (any, error) {
 	params := c.HTTP.URL.Query()
 	limit, err := strconv.Atoi(cmp.Or(Last(params, "limit"), strconv.Itoa(defaultDevices)))
 	if err != nil || limit < 1 || limit > maxDevices {
-		return nil, Invalid("bad_limit", "Input should be 1 to "+strconv.Itoa(maxDevices), "query", "limit")
+		return nil, problem.Invalid("bad_limit", "Input should be 1 to "+strconv.Itoa(maxDevices), "query", "limit")
 	}
 	only := Last(params, "device_id")
 	if only != "" && !c.Caller.MayRead(only) {

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"sunspool/vps/energy"
+	"sunspool/vps/problem"
 	"sunspool/vps/store"
 )
 
@@ -78,11 +79,11 @@ func (h *History) Energy(c *Request) (any, error) {
 	name := cmp.Or(Last(params, "resolution"), "day")
 	calendar, ok := calendars[name]
 	if !ok {
-		return nil, Invalid("bad_resolution", "Input should be hour, day, month or year", "query", "resolution")
+		return nil, problem.Invalid("bad_resolution", "Input should be hour, day, month or year", "query", "resolution")
 	}
 	mode := Last(params, "compare")
 	if mode != "" && mode != "previous" && mode != "last_year" {
-		return nil, Invalid("bad_compare", "Input should be previous or last_year", "query", "compare")
+		return nil, problem.Invalid("bad_compare", "Input should be previous or last_year", "query", "compare")
 	}
 	sp, err := h.parseRange(c, device, params, calendar.frame)
 	if err != nil {
@@ -107,7 +108,7 @@ func (h *History) Energy(c *Request) (any, error) {
 	}
 	before, elapsed := whole.ComparedWith(mode, now)
 	if before.From.Year() < firstCompared {
-		return nil, refuse(422, "too_long", "The span is too long to be compared with the one before it.").WithNext("ask for a shorter span, or without compare")
+		return nil, problem.New(422, "too_long", "The span is too long to be compared with the one before it.").WithNext("ask for a shorter span, or without compare")
 	}
 	answer.Compare = &comparison{Mode: mode, SameElapsed: elapsed}
 	answer.Compare.energyTable, err = table(before)

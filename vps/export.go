@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"sunspool/vps/energy"
+	"sunspool/vps/problem"
 	"sunspool/vps/store"
 	"sunspool/wire"
 )
@@ -26,7 +27,7 @@ const (
 	ExportStall = 2 * time.Minute
 )
 
-var errExports = refuse(503, "busy", "Too many exports at once.").WithRetry(30 * time.Second)
+var errExports = problem.New(503, "busy", "Too many exports at once.").WithRetry(30 * time.Second)
 
 // dialect is how cells are written.
 type dialect struct {
@@ -103,11 +104,11 @@ func (h *History) newExport(c *Request, device string, params url.Values) (*expo
 		e.resolution = store.Resolution(asked)
 	}
 	if _, ok := exportResolutions[e.resolution]; !ok && e.resolution != "raw" {
-		return nil, Invalid("bad_resolution", "Input should be raw, 5m, 15m, 1h or 1d", "query", "resolution")
+		return nil, problem.Invalid("bad_resolution", "Input should be raw, 5m, 15m, 1h or 1d", "query", "resolution")
 	}
 	var ok bool
 	if e.dialect, ok = dialects[Last(params, "sep")]; !ok {
-		return nil, Invalid("bad_separator", "Input should be comma, semicolon or tab", "query", "sep")
+		return nil, problem.Invalid("bad_separator", "Input should be comma, semicolon or tab", "query", "sep")
 	}
 	var err error
 	if e.span, err = h.parseRange(c, device, params, store.Day); err != nil {

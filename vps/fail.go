@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"time"
 
+	"sunspool/vps/problem"
 	"sunspool/vps/store"
 	"sunspool/wire"
 )
@@ -13,31 +14,31 @@ import (
 // Every refusal whose text does not depend on the request. The details that the contract fixes are the ones with a
 // full stop that read like sentences of another program: they are.
 var (
-	errBadLength     = refuse(400, "bad_content_length", "Invalid Content-Length header.")
-	errBadBody       = refuse(400, "bad_body", "Request body could not be read.")
-	errNoToken       = refuse(401, "no_token", "Missing authorization credentials.").WithNext("send the header Authorization: Bearer TOKEN")
-	errBadToken      = refuse(401, "bad_token", "Invalid or expired token.").WithNext("check the token: it is in neither DEVICE_TOKENS nor VIEWER_TOKENS of this server")
-	errForeignSample = refuse(403, "foreign_device", "Sample device ID does not match authenticated device.").WithNext("send samples of the device that the token is for, or with the token of their device")
-	errForeignDevice = refuse(403, "foreign_device", "Device ID does not match authenticated device.").WithNext("ask for a device of this token: GET /v1/devices lists them")
-	errReadOnly      = refuse(403, "read_only", "This token may only read.").WithNext("send with a token of DEVICE_TOKENS: this one is of VIEWER_TOKENS")
-	errNotFound      = refuse(404, "", "Not Found").WithNext("GET /openapi.yaml lists every path")
-	errMethod        = refuse(405, "", "Method Not Allowed").WithNext("use a method of the header Allow; GET /openapi.yaml lists every path with its methods")
-	errTooLarge      = refuse(413, "too_large", "Request body too large.").WithNext("send fewer samples per batch")
-	errNotStorable   = refuse(422, store.CodeNotStorable, "The store cannot hold what was sent.")
-	errEncoding      = refuse(415, "unknown_encoding", "Unsupported Content-Encoding.").WithNext("send identity or gzip")
-	errFailures      = refuse(429, "too_many_failures", "Too many failed logins.")
-	errUploads       = refuse(429, "too_many_uploads", "Too many uploads with this token at once.").WithRetry(time.Second)
-	errGone          = refuse(499, "caller_gone", "The caller did not wait for the answer.") // nginx's number, for our log alone
-	errInternal      = refuse(500, "", "Internal Server Error")
-	errBusy          = refuse(503, "busy", "Too many requests at once.").WithRetry(time.Second)
-	errUnavailable   = refuse(503, "store_unavailable", "Storage is unavailable.").WithRetry(5 * time.Second)
-	errUnfit         = refuse(503, "store_unfit", "Storage refuses what this server asks of it.").WithRetry(time.Minute)
+	errBadLength     = problem.New(400, "bad_content_length", "Invalid Content-Length header.")
+	errBadBody       = problem.New(400, "bad_body", "Request body could not be read.")
+	errNoToken       = problem.New(401, "no_token", "Missing authorization credentials.").WithNext("send the header Authorization: Bearer TOKEN")
+	errBadToken      = problem.New(401, "bad_token", "Invalid or expired token.").WithNext("check the token: it is in neither DEVICE_TOKENS nor VIEWER_TOKENS of this server")
+	errForeignSample = problem.New(403, "foreign_device", "Sample device ID does not match authenticated device.").WithNext("send samples of the device that the token is for, or with the token of their device")
+	errForeignDevice = problem.New(403, "foreign_device", "Device ID does not match authenticated device.").WithNext("ask for a device of this token: GET /v1/devices lists them")
+	errReadOnly      = problem.New(403, "read_only", "This token may only read.").WithNext("send with a token of DEVICE_TOKENS: this one is of VIEWER_TOKENS")
+	errNotFound      = problem.New(404, "", "Not Found").WithNext("GET /openapi.yaml lists every path")
+	errMethod        = problem.New(405, "", "Method Not Allowed").WithNext("use a method of the header Allow; GET /openapi.yaml lists every path with its methods")
+	errTooLarge      = problem.New(413, "too_large", "Request body too large.").WithNext("send fewer samples per batch")
+	errNotStorable   = problem.New(422, store.CodeNotStorable, "The store cannot hold what was sent.")
+	errEncoding      = problem.New(415, "unknown_encoding", "Unsupported Content-Encoding.").WithNext("send identity or gzip")
+	errFailures      = problem.New(429, "too_many_failures", "Too many failed logins.")
+	errUploads       = problem.New(429, "too_many_uploads", "Too many uploads with this token at once.").WithRetry(time.Second)
+	errGone          = problem.New(499, "caller_gone", "The caller did not wait for the answer.") // nginx's number, for our log alone
+	errInternal      = problem.New(500, "", "Internal Server Error")
+	errBusy          = problem.New(503, "busy", "Too many requests at once.").WithRetry(time.Second)
+	errUnavailable   = problem.New(503, "store_unavailable", "Storage is unavailable.").WithRetry(5 * time.Second)
+	errUnfit         = problem.New(503, "store_unfit", "Storage refuses what this server asks of it.").WithRetry(time.Minute)
 )
 
 // fail answers c with err. It is the only place that makes a status other than 200: what is not a refusal is the
 // store's trouble, which may pass, so the caller is asked to come again.
 func (g *Gate) fail(c *Request, err error) {
-	r, ok := errors.AsType[*Refusal](err)
+	r, ok := errors.AsType[*problem.Refusal](err)
 	switch {
 	case ok:
 	case c.HTTP.Context().Err() != nil:
@@ -64,4 +65,4 @@ func (g *Gate) fail(c *Request, err error) {
 	c.answer(r.Status, r.Problem)
 }
 
-var errNoDeviceID = Invalid(wire.CodeDeviceID, "Input should be 1 to 64 characters of A-Z a-z 0-9 . _ ~ -", "query", "device_id")
+var errNoDeviceID = problem.Invalid(wire.CodeDeviceID, "Input should be 1 to 64 characters of A-Z a-z 0-9 . _ ~ -", "query", "device_id")

@@ -6,6 +6,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"sunspool/vps/auth"
 )
 
 // take takes n of the slots for a token, whatever is its share.
@@ -18,7 +20,7 @@ func take(p *Slots, token string, n int) (all []*Slot) {
 	return all
 }
 
-func sum(token string) TokenSum { return SumOf(token) }
+func sum(token string) auth.TokenSum { return auth.SumOf(token) }
 
 // A token waits for slots of its own beyond its share, not so long that its caller gives up, and few of its requests do.
 func TestTokenHasNoMoreThanItsShare(t *testing.T) {

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"sunspool/vps/auth"
 	"sunspool/vps/store"
 	"sunspool/wire"
 )
@@ -61,7 +62,7 @@ func FuzzIngest(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, body []byte, lenient, compressed bool) {
 		k := &keeper{t: t, rows: map[time.Time]wire.Sample{}}
-		tokens, err := ParseTokens(token1+":inv-1", "")
+		tokens, err := auth.ParseTokens(token1+":inv-1", "")
 		if err != nil {
 			t.Fatal(err)
 		}

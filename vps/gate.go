@@ -8,19 +8,21 @@ import (
 	"runtime"
 	"time"
 
+	"sunspool/vps/auth"
+	"sunspool/vps/problem"
 	"sunspool/wire"
 )
 
 // Gate lets requests in: by their token, and by the share that a token may have of what is done at once. Set the fields
 // before the server of it is asked for a handler.
 type Gate struct {
-	Tokens    *Tokens
+	Tokens    *auth.Tokens
 	Version   string           // of the program, for the metrics
 	Log       *slog.Logger     // default slog.Default()
 	Now       func() time.Time // default time.Now
 	MaxAtOnce int              // reads served at once, and as many uploads; default 32
 	Origins   []string         // whose pages may read, see CORS
-	Proxies   Proxies          // that may say for whom they ask
+	Proxies   auth.Proxies     // that may say for whom they ask
 
 	// What is counted.
 	Answered   func(c *Request, took time.Duration)
@@ -34,7 +36,7 @@ type Gate struct {
 	Bulky    *Slots // of uploads that are more than smallBody
 	Reading  *Slots // of parts of long reads, while a processor is busy with them
 	Decoding *Slots // of large uploads, likewise; no reader stops them
-	failures Failures
+	failures auth.Failures
 }
 
 // Open sets what was left out.
@@ -82,27 +84,27 @@ func (g *Gate) Public(h Handler) http.Handler {
 
 // WithToken serves h to callers with a good token, some at once.
 func (g *Gate) WithToken(h Handler) http.Handler {
-	return g.identified(func(c *Request, who Caller) (any, error) { return g.withSlot(c, who, h) })
+	return g.identified(func(c *Request, who auth.Caller) (any, error) { return g.withSlot(c, who, h) })
 }
 
 // identified serves h to callers with a good token.
-func (g *Gate) identified(h func(c *Request, who Caller) (any, error)) http.Handler {
+func (g *Gate) identified(h func(c *Request, who auth.Caller) (any, error)) http.Handler {
 	return g.Public(func(c *Request) (any, error) {
-		token := Bearer(c.HTTP)
+		token := auth.Bearer(c.HTTP)
 		if token == "" {
-			c.conn().SetUnauthenticated(NetworkOf(c.Remote))
+			c.conn().SetUnauthenticated(auth.NetworkOf(c.Remote))
 			return nil, g.rejected(errNoToken)
 		}
 		who, known := g.Tokens.Find(token)
 		if !known {
-			c.conn().SetUnauthenticated(NetworkOf(c.Remote))
+			c.conn().SetUnauthenticated(auth.NetworkOf(c.Remote))
 			if wait := g.failures.Add(c.Remote, g.Now()); wait > 0 {
 				tooMany := *errFailures
 				return nil, g.rejected(tooMany.WithRetry(wait))
 			}
 			return nil, g.rejected(errBadToken)
 		}
-		c.byToken, c.Token = true, SumOf(token)
+		c.byToken, c.Token = true, auth.SumOf(token)
 		if g.Version != "" { // a refusal carries it too: it is this server's, not a proxy's
 			c.Header().Set("Server", "sunspool/"+g.Version)
 			c.Header().Set(wire.VersionHeader, g.Version)
@@ -117,19 +119,19 @@ func (g *Gate) StillAllowed(c *Request) bool {
 	if !c.byToken {
 		return true
 	}
-	who, known := g.Tokens.Find(Bearer(c.HTTP))
+	who, known := g.Tokens.Find(auth.Bearer(c.HTTP))
 	return known && who == c.Caller
 }
 
-func (g *Gate) rejected(r *Refusal) error {
+func (g *Gate) rejected(r *problem.Refusal) error {
 	g.Refused(r.Code)
 	return r
 }
 
 // As serves h to everybody as if they were who.
-func (g *Gate) As(who Caller, h Handler) http.Handler {
+func (g *Gate) As(who auth.Caller, h Handler) http.Handler {
 	return g.Public(func(c *Request) (any, error) {
-		c.Token = SumOf(NetworkOf(c.Remote).String()) // which is the caller here
+		c.Token = auth.SumOf(auth.NetworkOf(c.Remote).String()) // which is the caller here
 		return g.withSlot(c, who, h)
 	})
 }
@@ -137,7 +139,7 @@ func (g *Gate) As(who Caller, h Handler) http.Handler {
 // withSlot calls h with a place among the reads that are served at once. The place is c's until the answer is written, or
 // until c leaves it: a reader that takes its answer slowly holds its own places. One whose place is needed is told to come
 // again, or, if its answer is on its way, cut off.
-func (g *Gate) withSlot(c *Request, who Caller, h Handler) (any, error) {
+func (g *Gate) withSlot(c *Request, who auth.Caller, h Handler) (any, error) {
 	c.Caller = who
 	if c.Slot = g.Reads.Take(c.HTTP.Context(), c.Token); c.Slot == nil {
 		return nil, errBusy
@@ -155,7 +157,7 @@ func (g *Gate) withSlot(c *Request, who Caller, h Handler) (any, error) {
 			return nil
 		})
 	}
-	if refused, ok := errors.AsType[*Refusal](context.Cause(ctx)); ok && err != nil {
+	if refused, ok := errors.AsType[*problem.Refusal](context.Cause(ctx)); ok && err != nil {
 		err = refused
 	}
 	c.HTTP = whole
@@ -165,7 +167,7 @@ func (g *Gate) withSlot(c *Request, who Caller, h Handler) (any, error) {
 // WithUpload serves h to callers with a good token of a device. Uploads have places of their own, so that no reader
 // stops them. A token that has its share of them is refused at once: an edge sends one batch after the other.
 func (g *Gate) WithUpload(h Handler) http.Handler {
-	return g.identified(func(c *Request, who Caller) (any, error) {
+	return g.identified(func(c *Request, who auth.Caller) (any, error) {
 		c.Caller = who
 		if who.Viewer {
 			return nil, errReadOnly

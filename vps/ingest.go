@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"sunspool/health"
+	"sunspool/vps/batch"
+	"sunspool/vps/problem"
 	"sunspool/vps/store"
 	"sunspool/wire"
 )
@@ -20,7 +22,7 @@ const (
 
 // ingest stores the samples of one request. It answers 200 only when they are durable.
 func (s *Server) ingest(c *Request) (any, error) {
-	d := NewDecoder()
+	d := batch.NewDecoder()
 	defer d.Release()
 	b, err := s.receive(c, d)
 	if err != nil {
@@ -69,7 +71,7 @@ func (s *Server) ingest(c *Request) (any, error) {
 
 // admit says whether anything of the batch may be stored. A sample of another device refuses all even when verdicts
 // were asked for: then the token is wrong, not the sample, and the edge must keep it.
-func admit(b Batch, lenient bool) error {
+func admit(b batch.Batch, lenient bool) error {
 	if len(b.Problems) > len(b.Untimely) && !lenient {
 		return strictRefusal(b.Problems)
 	}
@@ -83,7 +85,7 @@ var whyTooDense = fmt.Sprintf("is one of more than %d samples in these five minu
 
 // insertSparse stores the good samples of b. Those that are too many in their five minutes are among the problems then, and
 // refuse all of a batch that is not lenient.
-func (s *Server) insertSparse(c *Request, b *Batch, lenient bool) (inserted int, err error) {
+func (s *Server) insertSparse(c *Request, b *batch.Batch, lenient bool) (inserted int, err error) {
 	for len(b.Good) > 0 {
 		inserted, dense, err := s.insert(c, b.Good)
 		if err != nil || len(dense) == 0 {
@@ -118,11 +120,11 @@ func (s *Server) insert(c *Request, samples []wire.Sample) (inserted int, dense 
 
 // insertSound stores what the store takes of b.good, of which it refused something, and moves the rest to the problems. That
 // is for what this server takes and a database does not, such as what breaks a constraint of its owner's.
-func (s *Server) insertSound(c *Request, b *Batch) (inserted int, err error) {
+func (s *Server) insertSound(c *Request, b *batch.Batch) (inserted int, err error) {
 	good, at := b.Good, b.Indexes
 	b.Good, b.Indexes = nil, nil
 	refuse := func(i int, field, code, what string) {
-		b.Problems = append(b.Problems, Problem{at[i], field, code, what})
+		b.Problems = append(b.Problems, batch.Problem{Index: at[i], Field: field, Code: code, What: what})
 	}
 	var try func(from, to int) error
 	try = func(from, to int) error {
@@ -154,7 +156,7 @@ func (s *Server) insertSound(c *Request, b *Batch) (inserted int, err error) {
 
 // verdicts lists the samples that were not stored, the first problem of each. The texts of the first are spelled out;
 // of very many, the code says enough.
-func (s *Server) verdicts(problems []Problem) []wire.Rejection {
+func (s *Server) verdicts(problems []batch.Problem) []wire.Rejection {
 	var all []wire.Rejection
 	room, last := detailBytes, -1
 	for _, p := range problems {
@@ -172,7 +174,7 @@ func (s *Server) verdicts(problems []Problem) []wire.Rejection {
 	return all
 }
 
-func strictRefusal(problems []Problem) *Refusal {
+func strictRefusal(problems []batch.Problem) *problem.Refusal {
 	var list []wire.FieldError
 	for _, p := range problems[:min(len(problems), maxDetails)] {
 		loc := []any{"samples", p.Index}
@@ -181,7 +183,7 @@ func strictRefusal(problems []Problem) *Refusal {
 		}
 		list = append(list, wire.FieldError{Type: p.Code, Loc: loc, Msg: p.What})
 	}
-	return &Refusal{Status: 422, Problem: wire.Problem{Detail: list, Code: problems[0].Code}}
+	return &problem.Refusal{Status: 422, Problem: wire.Problem{Detail: list, Code: problems[0].Code}}
 }
 
 // prefersLenient reports whether the caller asked for a verdict per sample.

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"sunspool/vps/batch"
 	"sunspool/wire"
 )
 
@@ -50,7 +51,7 @@ func TestLenientVerdictsAddUp(t *testing.T) {
 		"ts_in_future":       func(f map[string]any) map[string]any { return with(f, "ts", "2126-01-01T00:00:00Z") },
 		"datetime_parsing":   func(f map[string]any) map[string]any { return with(f, "ts", 17) },
 		"device_id_invalid":  func(f map[string]any) map[string]any { return with(f, "device_id", "") },
-		codeOutOfRange:       func(f map[string]any) map[string]any { return with(f, "pv_power_w", 1e300) },
+		batch.CodeOutOfRange: func(f map[string]any) map[string]any { return with(f, "pv_power_w", 1e300) },
 		wire.CodeSampleCount: func(f map[string]any) map[string]any { return with(f, "sample_count", 1.5) },
 		"dict_type":          func(f map[string]any) map[string]any { return with(f, "values", []int{1}) },
 	}
@@ -145,8 +146,8 @@ func TestEmptyBatchIsFine(t *testing.T) {
 // TestAnswerOfTheWorstBatchIsSmall: an edge does not read more than 64 KiB of an answer.
 func TestAnswerOfTheWorstBatchIsSmall(t *testing.T) {
 	b := newBench(t)
-	bad := with(fields(0), "values", map[string]any{strings.Repeat("\x01", MaxName): 1e20})
-	body, _ := json.Marshal(map[string]any{"batch_id": strings.Repeat("\x01", MaxText), "samples": slices.Repeat([]map[string]any{bad}, wire.MaxSamples)})
+	bad := with(fields(0), "values", map[string]any{strings.Repeat("\x01", batch.MaxName): 1e20})
+	body, _ := json.Marshal(map[string]any{"batch_id": strings.Repeat("\x01", batch.MaxText), "samples": slices.Repeat([]map[string]any{bad}, wire.MaxSamples)})
 	for _, prefer := range []string{wire.Lenient, ""} {
 		w := b.post(token1, string(body), "Prefer", prefer)
 		if w.Body.Len() > 60<<10 {
@@ -210,10 +211,10 @@ func TestHostileJSON(t *testing.T) {
 		"values list":           replace(`"pv_power_w"`, `"values":[1],"pv_power_w"`),
 		"values of text":        replace(`"pv_power_w"`, `"values":{"a":"1"},"pv_power_w"`),
 		"values of 1e400":       replace(`"pv_power_w"`, `"values":{"a":1e400},"pv_power_w"`),
-		"long name of a value":  replace(`"pv_power_w"`, `"values":{"`+strings.Repeat("a", MaxName+1)+`":1},"pv_power_w"`),
+		"long name of a value":  replace(`"pv_power_w"`, `"values":{"`+strings.Repeat("a", batch.MaxName+1)+`":1},"pv_power_w"`),
 		"empty name of a value": replace(`"pv_power_w"`, `"values":{"":1},"pv_power_w"`),
-		"too many values":       replace(`"pv_power_w"`, `"values":`+manyValues(MaxValues+1)+`,"pv_power_w"`),
-		"long batch_id":         `{"samples":[],"batch_id":"` + strings.Repeat("a", MaxText+1) + `"}`,
+		"too many values":       replace(`"pv_power_w"`, `"values":`+manyValues(batch.MaxValues+1)+`,"pv_power_w"`),
+		"long batch_id":         `{"samples":[],"batch_id":"` + strings.Repeat("a", batch.MaxText+1) + `"}`,
 		"batch_id number":       `{"samples":[],"batch_id":7}`,
 		"ts number":             replace(`"ts":"`, `"ts":7,"x":"`),
 		"ts year 290000":        replace(`"ts":"2026`, `"ts":"290000`),
@@ -270,7 +271,7 @@ func TestUnknownFieldsAreIgnored(t *testing.T) {
 	b := newBench(t)
 	body := `{"new":{"deep":[1,{"x":null}]},"samples":[{"device_id":"inv-1","ts":"2026-06-21T12:30:00.1239999+02:00","pv_power_w":-0.0,
 		"battery_power_w":null,"battery_soc_pct":null,"load_power_w":-0,"export_power_w":1e-400,"later":"unknown",
-		"pv_total_kwh":12345.6,"values":` + manyValues(MaxValues) + `,"mppt\u005f1":[1,2]}]}`
+		"pv_total_kwh":12345.6,"values":` + manyValues(batch.MaxValues) + `,"mppt\u005f1":[1,2]}]}`
 	if w := b.post(token1, body); w.Code != 200 || w.Body.String() != `{"inserted":1}` {
 		t.Fatalf("%d %s", w.Code, w.Body)
 	}
@@ -284,7 +285,7 @@ func TestUnknownFieldsAreIgnored(t *testing.T) {
 	if *s.ExportPowerW != 0 {
 		t.Errorf("%+v", s)
 	}
-	if s.BatteryPowerW != nil || s.PVDailyKWh != nil || *s.PVTotalKWh != 12345.6 || len(s.Values) != MaxValues || s.Count != 1 {
+	if s.BatteryPowerW != nil || s.PVDailyKWh != nil || *s.PVTotalKWh != 12345.6 || len(s.Values) != batch.MaxValues || s.Count != 1 {
 		t.Errorf("%+v", s)
 	}
 }

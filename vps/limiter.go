@@ -9,6 +9,8 @@ import (
 	"net/netip"
 	"sync"
 	"time"
+
+	"sunspool/vps/auth"
 )
 
 // limiter is a listener that has at most max connections open. When all are taken, a new one replaces the oldest one
@@ -41,7 +43,7 @@ const (
 // party is the owner of a connection: the token of its last request, or, where that was not good, the network of its
 // client. That is the proxy's until a request shows for whom a trusted proxy asks.
 type party struct {
-	token   TokenSum
+	token   auth.TokenSum
 	network netip.Prefix
 }
 
@@ -69,7 +71,7 @@ func (l *limiter) Accept() (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Conn{Conn: raw, limiter: l, owner: party{network: NetworkOf(raw.RemoteAddr().String())}}
+	c := &Conn{Conn: raw, limiter: l, owner: party{network: auth.NetworkOf(raw.RemoteAddr().String())}}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for len(l.open) >= l.max && !l.closed {
@@ -252,7 +254,7 @@ func (c *Conn) Begin(from netip.Prefix) {
 }
 
 // SetActive notes that a request with a good token is being answered.
-func (c *Conn) SetActive(token TokenSum) {
+func (c *Conn) SetActive(token auth.TokenSum) {
 	c.change(func(l *limiter) {
 		l.setState(c, active, party{token: token})
 		l.makeRoom(c)

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"sunspool/internal/vpstest"
+	"sunspool/vps/auth"
 )
 
 // inn is a server on pipes with few connections, which tells the limiter of its requests as the API does. Good tokens are those
@@ -37,9 +38,9 @@ func openInn(t *testing.T, places int) *inn {
 	for i := range 40 {
 		good[tokenOf(i)] = true
 	}
-	trusted := Proxies{netip.MustParsePrefix("10.0.0.9/32")}
+	trusted := auth.Proxies{netip.MustParsePrefix("10.0.0.9/32")}
 	handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		c, from, token := ConnOf(r.Context()), NetworkOf(trusted.Client(r)), Bearer(r)
+		c, from, token := ConnOf(r.Context()), auth.NetworkOf(trusted.Client(r)), auth.Bearer(r)
 		c.Begin(from)
 		switch {
 		case r.URL.Path == "/open":
@@ -49,7 +50,7 @@ func openInn(t *testing.T, places int) *inn {
 			w.WriteHeader(http.StatusUnauthorized)
 			return
 		}
-		c.SetActive(SumOf(token))
+		c.SetActive(auth.SumOf(token))
 		switch r.URL.Path {
 		case "/wait":
 			<-h.release
@@ -220,7 +221,7 @@ func TestTokenHasAQuarterOfTheConnections(t *testing.T) {
 			h.visit().slow("POST", "/upload", tokenOf(0))
 		}
 		h.limiter.mu.Lock()
-		held := h.limiter.known[party{token: SumOf(tokenOf(0))}]
+		held := h.limiter.known[party{token: auth.SumOf(tokenOf(0))}]
 		h.limiter.mu.Unlock()
 		if held != 10 {
 			t.Errorf("one token has %d of 40 connections", held)
@@ -360,7 +361,7 @@ func TestClosedLimiterLetsNobodyWait(t *testing.T) {
 		p := vpstest.NewPipes()
 		l := newLimiter(p, 1, slog.New(slog.DiscardHandler))
 		first := dialTo(p, l)
-		first.(*Conn).SetActive(SumOf("a"))
+		first.(*Conn).SetActive(auth.SumOf("a"))
 		waits := make(chan error, 1)
 		go func() { _, err := l.Accept(); waits <- err }()
 		second := p.Dial()

@@ -5,6 +5,7 @@ import (
 	"sync"
 	"time"
 
+	"sunspool/vps/auth"
 	"sunspool/wire"
 )
 
@@ -23,7 +24,7 @@ type Hub struct {
 // Subscription is what one stream hears of its device.
 type Subscription struct {
 	device string
-	token  TokenSum
+	token  auth.TokenSum
 	Ready  chan struct{} // gets a value when something waits
 	Closed chan struct{} // is closed when a newer stream needs the place
 
@@ -33,10 +34,10 @@ type Subscription struct {
 // Subscribe returns a new subscription. Of a token that has its share the oldest one is closed for it; if there are too
 // many, the oldest of the token that has most, or of its own one if it has about as many. The first stream of a token is
 // always let in, so that many tokens with one each do not drive each other out.
-func (l *Hub) Subscribe(device string, token TokenSum) *Subscription {
+func (l *Hub) Subscribe(device string, token auth.TokenSum) *Subscription {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	counts := map[TokenSum]int{}
+	counts := map[auth.TokenSum]int{}
 	for _, sub := range l.streams {
 		counts[sub.token]++
 	}
@@ -58,7 +59,7 @@ func (l *Hub) Subscribe(device string, token TokenSum) *Subscription {
 }
 
 // close closes the oldest stream of token.
-func (l *Hub) close(token TokenSum) {
+func (l *Hub) close(token auth.TokenSum) {
 	i := slices.IndexFunc(l.streams, func(sub *Subscription) bool { return sub.token == token })
 	close(l.streams[i].Closed)
 	l.streams = slices.Delete(l.streams, i, i+1)

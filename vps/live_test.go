@@ -3,11 +3,13 @@ package vps
 import (
 	"testing"
 	"time"
+
+	"sunspool/vps/auth"
 )
 
 func TestWhatWaitsForASlowReaderIsBounded(t *testing.T) {
 	b := newBench(t)
-	sub := b.live.Subscribe("inv-1", TokenSum{})
+	sub := b.live.Subscribe("inv-1", auth.TokenSum{})
 	for i := range 3 * MaxWaiting {
 		b.ingested(sample(time.Duration(3*MaxWaiting-1-i) * time.Second))
 	}

@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"sunspool/vps/auth"
 	"sunspool/wire"
 )
 
@@ -72,7 +73,7 @@ func TestNobodyReachesAnotherDevice(t *testing.T) {
 		}
 	}
 
-	one, two, all := []string{"inv-1"}, []string{"inv-2"}, []string{anyDevice}
+	one, two, all := []string{"inv-1"}, []string{"inv-2"}, []string{auth.AnyDevice}
 	credentials := map[string]credential{
 		"none":                     {},
 		"empty":                    {header: "Bearer "},
@@ -185,7 +186,7 @@ func TestNobodyReachesAnotherDevice(t *testing.T) {
 var markers = map[string][]any{"inv-1": {11111.5, "Asia/Kathmandu", "Model-Of-1"}, "inv-2": {22222.5, "Pacific/Chatham", "Model-Of-2"}}
 
 func (c credential) mayRead(device string) bool {
-	return slices.Contains(c.reads, device) || slices.Contains(c.reads, anyDevice)
+	return slices.Contains(c.reads, device) || slices.Contains(c.reads, auth.AnyDevice)
 }
 
 // expected are the statuses that the rules allow.

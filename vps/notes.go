@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"sunspool/vps/batch"
 	"sunspool/vps/store"
 	"sunspool/wire"
 )
@@ -131,7 +132,7 @@ func (n *deviceInfo) dirty(now time.Time) bool {
 }
 
 // Update keeps what an edge said of itself. The samples are stored by now: trouble here is logged, not answered.
-func (d *Devices) Update(c *Request, b Batch, change ZoneChange) {
+func (d *Devices) Update(c *Request, b batch.Batch, change ZoneChange) {
 	device := c.Caller.Device
 	if b.Sent == 0 && b.Zone == "" && b.Edge == nil {
 		return

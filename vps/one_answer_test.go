@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"sunspool/vps/auth"
 	"sunspool/wire"
 )
 
@@ -115,7 +116,7 @@ func (b *bench) events(target, kind string) (event map[string]float64) {
 	w := httptest.NewRecorder()
 	r := httptest.NewRequest("GET", target, nil)
 	r.Header.Set("Authorization", "Bearer "+viewerAll)
-	b.api.ServeHTTP(crowding{w, b, SumOf(viewerAll)}, r)
+	b.api.ServeHTTP(crowding{w, b, auth.SumOf(viewerAll)}, r)
 	for block := range strings.SplitSeq(w.Body.String(), "\n\n") {
 		if head, data, ok := strings.Cut(block, "\ndata: "); ok && strings.HasSuffix(head, "event: "+kind) {
 			var all map[string]any

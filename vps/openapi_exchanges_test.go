@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"sunspool/vps/auth"
 	"sunspool/vps/store"
 	"sunspool/wire"
 )
@@ -262,7 +263,7 @@ func newVillage(t *testing.T) *bench {
 // commonRefusals are those of every route that wants a token.
 func commonRefusals(t *testing.T) (all []exchange) {
 	tooOften := func(b *bench) {
-		for range MaxFailures {
+		for range auth.MaxFailures {
 			b.get("/v1/realtime", tokenWrong)
 		}
 	}

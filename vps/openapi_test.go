@@ -18,6 +18,7 @@ import (
 	"github.com/getkin/kin-openapi/routers"
 	"github.com/getkin/kin-openapi/routers/gorillamux"
 
+	"sunspool/vps/auth"
 	"sunspool/wire"
 )
 
@@ -109,7 +110,7 @@ func (c *comparer) compare(t *testing.T, x exchange) {
 	r, route, params := c.request(t, &x)
 	asked := &openapi3filter.RequestValidationInput{Request: r, PathParams: params, Route: route, Options: &openapi3filter.Options{
 		AuthenticationFunc: func(_ context.Context, in *openapi3filter.AuthenticationInput) error {
-			if Bearer(in.RequestValidationInput.Request) == "" {
+			if auth.Bearer(in.RequestValidationInput.Request) == "" {
 				return errors.New("no token")
 			}
 			return nil
@@ -123,7 +124,7 @@ func (c *comparer) compare(t *testing.T, x exchange) {
 	}
 
 	w := httptest.NewRecorder()
-	b.api.ServeHTTP(crowding{w, b, SumOf(Bearer(r))}, r)
+	b.api.ServeHTTP(crowding{w, b, auth.SumOf(auth.Bearer(r))}, r)
 	if w.Code != cmp.Or(x.status, 200) {
 		t.Fatalf("%d %s, want %d", w.Code, w.Body, cmp.Or(x.status, 200))
 	}
@@ -175,7 +176,7 @@ func (c *comparer) request(t *testing.T, x *exchange) (*http.Request, *routers.R
 type crowding struct {
 	http.ResponseWriter
 	b     *bench
-	token TokenSum // of the stream
+	token auth.TokenSum // of the stream
 }
 
 func (w crowding) Unwrap() http.ResponseWriter { return w.ResponseWriter }

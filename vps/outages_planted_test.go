@@ -18,6 +18,7 @@ import (
 
 	"sunspool/health"
 	"sunspool/vps"
+	"sunspool/vps/auth"
 	"sunspool/vps/store"
 	"sunspool/wire"
 )
@@ -127,7 +128,7 @@ func buggyServers(t *testing.T, s *site, b bug) servers {
 			if err != nil {
 				t.Fatal(err)
 			}
-			tokens, err := vps.ParseTokens(deviceTokens(), viewerToken+":*")
+			tokens, err := auth.ParseTokens(deviceTokens(), viewerToken+":*")
 			if err != nil {
 				t.Fatal(err)
 			}

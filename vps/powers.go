@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"sunspool/vps/energy"
+	"sunspool/vps/problem"
 	"sunspool/vps/store"
 	"sunspool/wire"
 )
@@ -119,7 +120,7 @@ func (h *History) means(c *Request, device string, params url.Values) (any, erro
 		return h.rawMeans(c, device, sp, names)
 	}
 	if !slices.Contains(Resolutions, resolution) {
-		return nil, Invalid("bad_resolution", "Input should be auto, raw, 1m, 5m, 15m, 1h, 1d, 1M or 1y", "query", "resolution")
+		return nil, problem.Invalid("bad_resolution", "Input should be auto, raw, 1m, 5m, 15m, 1h, 1d, 1M or 1y", "query", "resolution")
 	}
 	sp = sp.AlignTo(resolution)
 	if resolution == store.Minute && sp.To.Sub(sp.From) > maxMinutes {

@@ -6,20 +6,21 @@ import (
 	"strings"
 	"testing"
 
+	"sunspool/vps/auth"
 	"sunspool/wire"
 )
 
 // Behind a proxy, who guesses tokens is slowed and nobody else is, and the guesser cannot get out of it by making up
 // addresses.
 func TestGuessesAreCountedByClientBehindAProxy(t *testing.T) {
-	b := newBench(t, func(s *Server) { s.Proxies, _ = ParseProxies([]string{"172.30.0.0/16"}) })
+	b := newBench(t, func(s *Server) { s.Proxies, _ = auth.ParseProxies([]string{"172.30.0.0/16"}) })
 	guess := func(forwarded string) int {
 		h := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { r.RemoteAddr = "172.30.0.2:99"; b.api.ServeHTTP(w, r) })
 		return do(h, "POST", wire.IngestPath, "guess", nil, "X-Forwarded-For", forwarded).Code
 	}
-	for i := range 2 * MaxFailures {
+	for i := range 2 * auth.MaxFailures {
 		want := 401
-		if i >= MaxFailures {
+		if i >= auth.MaxFailures {
 			want = 429
 		}
 		if got := guess(fmt.Sprintf("203.0.113.%d, 198.51.100.7", i)); got != want {

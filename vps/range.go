@@ -5,6 +5,7 @@ import (
 	"net/url"
 	"time"
 
+	"sunspool/vps/problem"
 	"sunspool/vps/store"
 )
 
@@ -29,7 +30,7 @@ func (h *History) parseRange(c *Request, device string, params url.Values, frame
 		return sp, err
 	}
 	if !sp.From.IsZero() && !sp.To.IsZero() && !sp.From.Before(sp.To) {
-		return sp, Invalid("bad_range", "Input should be after from", "query", "to")
+		return sp, problem.Invalid("bad_range", "Input should be after from", "query", "to")
 	}
 	return sp, nil
 }
@@ -98,7 +99,7 @@ func (h *History) seriesZone(c *Request, device, asked string) (*time.Location, 
 	}
 	zone, err := h.NamedZone(asked)
 	if err != nil {
-		return nil, Invalid("timezone", "Input should be an IANA time zone", "query", "tz")
+		return nil, problem.Invalid("timezone", "Input should be an IANA time zone", "query", "tz")
 	}
 	return zone, nil
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"sunspool/vps/energy"
+	"sunspool/vps/problem"
 	"sunspool/vps/store"
 	"sunspool/wire"
 )
@@ -43,7 +44,7 @@ func (s *Server) realtime(c *Request) (any, error) {
 		return s.Store.Latest(ctx, device)
 	})
 	if errors.Is(err, store.ErrNone) {
-		return nil, refuse(404, "no_data", fmt.Sprintf("No data found for device_id '%s'.", Capped(device))).WithNext("wait for its first sample, or check the name: GET /v1/devices lists the devices of this token")
+		return nil, problem.New(404, "no_data", fmt.Sprintf("No data found for device_id '%s'.", Capped(device))).WithNext("wait for its first sample, or check the name: GET /v1/devices lists the devices of this token")
 	}
 	if err != nil {
 		return nil, err

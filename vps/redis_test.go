@@ -22,6 +22,7 @@ import (
 	"sunspool/health"
 	"sunspool/internal/testservices"
 	"sunspool/settings"
+	"sunspool/vps/auth"
 	"sunspool/vps/store"
 	"sunspool/wire"
 )
@@ -57,7 +58,7 @@ func startProcesses(t testing.TB, n int, redisURL string) []*peer {
 		if err != nil {
 			t.Fatal(err)
 		}
-		tokens, err := ParseTokens(token1+":inv-1", "")
+		tokens, err := auth.ParseTokens(token1+":inv-1", "")
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -15,6 +15,7 @@ import (
 
 	"sunspool/health"
 	"sunspool/systemd"
+	"sunspool/vps/auth"
 	"sunspool/vps/store"
 )
 
@@ -40,7 +41,7 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger) (err error) {
 	if err != nil {
 		return err
 	}
-	trusted, err := ParseProxies(cfg.TrustedProxies)
+	trusted, err := auth.ParseProxies(cfg.TrustedProxies)
 	if err != nil {
 		return err
 	}
@@ -195,7 +196,7 @@ func announce(cfg Config, log *slog.Logger, public, internal net.Listener) {
 }
 
 // reload reads the tokens and the certificate again whenever it is asked. What cannot be read leaves what was before.
-func reload(ctx context.Context, cfg Config, tokens *Tokens, cert *Certificate, log *slog.Logger) {
+func reload(ctx context.Context, cfg Config, tokens *auth.Tokens, cert *Certificate, log *slog.Logger) {
 	for {
 		select {
 		case <-ctx.Done():

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"sunspool/vps/energy"
+	"sunspool/vps/problem"
 	"sunspool/vps/store"
 	"sunspool/wire"
 )
@@ -29,7 +30,7 @@ func (h *History) Series(c *Request) (any, error) {
 	name := Last(params, "frame")
 	frame, ok := frames[name]
 	if !ok {
-		return nil, refuse(422, "bad_frame", fmt.Sprintf(
+		return nil, problem.New(422, "bad_frame", fmt.Sprintf(
 			"Invalid frame '%s'. Must be one of: ['all', 'day', 'month', 'year'].", Capped(name)))
 	}
 	zone, err := h.seriesZone(c, device, Last(params, "tz"))

@@ -10,6 +10,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"sunspool/vps/auth"
 )
 
 func TestSlowCallersAreClosed(t *testing.T) {
@@ -55,9 +57,9 @@ func TestSlowCallersAreClosed(t *testing.T) {
 	})
 }
 
-func mustTokens(t *testing.T) *Tokens {
+func mustTokens(t *testing.T) *auth.Tokens {
 	t.Helper()
-	tokens, err := ParseTokens(token1+":inv-1", "")
+	tokens, err := auth.ParseTokens(token1+":inv-1", "")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"sunspool/vps/auth"
 	"sunspool/vps/energy"
 	"sunspool/vps/store"
 	"sunspool/wire"
@@ -34,7 +35,7 @@ func newBench(t testing.TB, change ...func(*Server)) *bench {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { bolt.Close() })
-	tokens, err := ParseTokens(
+	tokens, err := auth.ParseTokens(
 		token1+":inv-1,"+token1b+":inv-1,"+token2+":inv-2",
 		viewer1+":inv-1,"+viewerAll+":*")
 	if err != nil {

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"sunspool/vps/auth"
 )
 
 const (
@@ -24,14 +26,14 @@ type Slots struct {
 	mu      sync.Mutex
 	held    []*Slot // the oldest first
 	waiting []*waiter
-	granted uint64              // how many were given to one that waited
-	last    map[TokenSum]uint64 // the number of the one that a token got last, of those that hold or wait for any
+	granted uint64                   // how many were given to one that waited
+	last    map[auth.TokenSum]uint64 // the number of the one that a token got last, of those that hold or wait for any
 }
 
 // Slot is one of them, until leave. A nil one is none.
 type Slot struct {
 	of    *Slots
-	owner TokenSum
+	owner auth.TokenSum
 
 	// Guarded by of.mu.
 	since     time.Time
@@ -40,16 +42,16 @@ type Slot struct {
 }
 
 type waiter struct {
-	owner   TokenSum
+	owner   auth.TokenSum
 	granted chan *Slot // of capacity 1
 }
 
 func newSlots(most, each, queue int) *Slots {
-	return &Slots{Most: max(1, most), Each: max(1, each), queue: queue, Patience: slotPatience, last: map[TokenSum]uint64{}}
+	return &Slots{Most: max(1, most), Each: max(1, each), queue: queue, Patience: slotPatience, last: map[auth.TokenSum]uint64{}}
 }
 
 // Take returns a slot for owner, nil if there was none for so long.
-func (p *Slots) Take(ctx context.Context, owner TokenSum) *Slot {
+func (p *Slots) Take(ctx context.Context, owner auth.TokenSum) *Slot {
 	p.mu.Lock()
 	if len(p.waiting) == 0 && len(p.held) < p.Most && p.heldBy(owner) < p.Each {
 		defer p.mu.Unlock()
@@ -131,7 +133,7 @@ func (l *Slot) Cancelled() bool {
 }
 
 // Full reports whether owner has all that it may have.
-func (p *Slots) Full(owner TokenSum) bool {
+func (p *Slots) Full(owner auth.TokenSum) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.heldBy(owner) >= p.Each
@@ -166,24 +168,24 @@ func (p *Slots) grant() {
 }
 
 // tidy forgets when a token was served that holds and waits for nothing more.
-func (p *Slots) tidy(owner TokenSum) {
+func (p *Slots) tidy(owner auth.TokenSum) {
 	if p.heldBy(owner) == 0 && p.waitingOf(owner) == 0 {
 		delete(p.last, owner)
 	}
 }
 
-func (p *Slots) hold(owner TokenSum) *Slot {
+func (p *Slots) hold(owner auth.TokenSum) *Slot {
 	l := &Slot{of: p, owner: owner, since: time.Now()}
 	p.held = append(p.held, l)
 	return l
 }
 
 // reclaim ends something of the token that has most, if owner waits and has less.
-func (p *Slots) reclaim(owner TokenSum) {
+func (p *Slots) reclaim(owner auth.TokenSum) {
 	if len(p.held) < p.Most {
 		return // owner waits for slots of its own
 	}
-	counts, leaving := map[TokenSum]int{}, 0
+	counts, leaving := map[auth.TokenSum]int{}, 0
 	for _, l := range p.held {
 		if l.cancelled {
 			leaving++
@@ -210,7 +212,7 @@ func (p *Slots) reclaim(owner TokenSum) {
 	}
 }
 
-func (p *Slots) heldBy(owner TokenSum) (n int) {
+func (p *Slots) heldBy(owner auth.TokenSum) (n int) {
 	for _, l := range p.held {
 		if l.owner == owner {
 			n++
@@ -219,7 +221,7 @@ func (p *Slots) heldBy(owner TokenSum) (n int) {
 	return n
 }
 
-func (p *Slots) waitingOf(owner TokenSum) (n int) {
+func (p *Slots) waitingOf(owner auth.TokenSum) (n int) {
 	for _, w := range p.waiting {
 		if w.owner == owner {
 			n++

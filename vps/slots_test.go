@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"sunspool/internal/testservices"
+	"sunspool/vps/auth"
+	"sunspool/vps/batch"
 	"sunspool/vps/store"
 	"sunspool/wire"
 )
@@ -15,9 +17,9 @@ import (
 // occupy takes n of the slots for a token, and those beyond its share for others.
 func occupy(p *Slots, token string, n int) (all []*Slot) {
 	for i := range n {
-		owner := SumOf(token)
+		owner := auth.SumOf(token)
 		if i >= p.Each {
-			owner = SumOf(fmt.Sprint(token, " ", i))
+			owner = auth.SumOf(fmt.Sprint(token, " ", i))
 		}
 		got := p.Take(context.Background(), owner)
 		if got == nil {
@@ -54,7 +56,7 @@ func TestLargeReadsLeaveRoomForSmallOnes(t *testing.T) {
 // Few bodies that are large are in memory at a time; one that waits for its turn leaves its place to whoever has less.
 func TestLargeUploadsLeaveRoomForSmallOnes(t *testing.T) {
 	b := newBench(t, func(s *Server) { s.MaxAtOnce = 8 })
-	batch := func(n int, device string) string {
+	upload := func(n int, device string) string {
 		all := make([]wire.Sample, n)
 		for i := range all {
 			all[i] = sample(time.Duration(i) * time.Second)
@@ -62,8 +64,8 @@ func TestLargeUploadsLeaveRoomForSmallOnes(t *testing.T) {
 		}
 		return string(ToJSON(wire.Batch{Samples: all}))
 	}
-	large, small := batch(500, "inv-1"), batch(5, "inv-2")
-	if len(large) <= SmallBody {
+	large, small := upload(500, "inv-1"), upload(5, "inv-2")
+	if len(large) <= batch.SmallBody {
 		t.Fatalf("%d bytes are not large", len(large))
 	}
 	if w := b.post(token1, large); w.Code != 200 || b.Bulky.Taken() != 0 {

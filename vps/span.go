@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"sunspool/vps/problem"
 	"sunspool/vps/store"
 )
 
@@ -36,7 +37,7 @@ func Moment(params url.Values, name string, zone *time.Location, ahead int) (tim
 		t, err = time.Parse(time.RFC3339, strings.Replace(text, " ", "+", 1))
 	}
 	if err != nil || t.Year() < FirstYear || t.Year() > LastYear {
-		return time.Time{}, Invalid("datetime_parsing",
+		return time.Time{}, problem.Invalid("datetime_parsing",
 			"Input should be a date such as 2026-10-25, or an RFC 3339 time with a zone, of the years 2010 to 9990", "query", name)
 	}
 	if date {
@@ -119,8 +120,8 @@ func tooMany(sp Span, r store.Resolution, most int) error {
 	return TooLong(fmt.Sprintf("at most %d periods", most), coarser)
 }
 
-func TooLong(limit string, coarser store.Resolution) *Refusal {
-	return refuse(422, "too_many_points", fmt.Sprintf("The span is too long for this resolution: %s in one answer.", limit)).
+func TooLong(limit string, coarser store.Resolution) *problem.Refusal {
+	return problem.New(422, "too_many_points", fmt.Sprintf("The span is too long for this resolution: %s in one answer.", limit)).
 		WithNext(fmt.Sprintf("ask for resolution=%s, or for a shorter span", coarser))
 }
 
@@ -141,7 +142,7 @@ func Columns(asked string, offered, byDefault []string) ([]string, error) {
 	names := strings.Split(asked, ",")
 	for _, name := range names {
 		if !slices.Contains(offered, name) {
-			return nil, Invalid("columns", "Input should be of "+strings.Join(offered, ","), "query", "columns")
+			return nil, problem.Invalid("columns", "Input should be of "+strings.Join(offered, ","), "query", "columns")
 		}
 	}
 	slices.Sort(names)

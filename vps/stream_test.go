@@ -14,6 +14,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"sunspool/vps/auth"
 	"sunspool/wire"
 )
 
@@ -358,7 +359,7 @@ func TestStreamIsRefusedAsOtherReadsAre(t *testing.T) {
 // What streams hear is theirs: a reader is not handed what a later ingest decodes into.
 func TestStreamsShareNothingWithLaterBatches(t *testing.T) {
 	b := newBench(t, func(s *Server) { s.Log = slog.New(slog.DiscardHandler) })
-	sub := b.live.Subscribe("inv-1", TokenSum{})
+	sub := b.live.Subscribe("inv-1", auth.TokenSum{})
 	for i := range 50 {
 		s := sample(time.Duration(50-i) * time.Second)
 		s.PVPowerW, s.LoadPowerW, s.Values = float64(i), new(float64(i)), map[string]float64{"i": float64(i)}

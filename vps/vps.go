@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"sunspool/health"
+	"sunspool/vps/auth"
 	"sunspool/vps/store"
 	"sunspool/wire"
 )
@@ -113,7 +114,7 @@ func (s *Server) Internal() http.Handler {
 // and knows no other device: a demo listens with it on the loopback.
 func (s *Server) Readers(device string) http.Handler {
 	s.init()
-	anybody := func(h Handler) http.Handler { return s.As(Caller{Device: device, Viewer: true}, h) }
+	anybody := func(h Handler) http.Handler { return s.As(auth.Caller{Device: device, Viewer: true}, h) }
 	mux := http.NewServeMux()
 	mux.Handle("GET /{$}", s.Public(s.root))
 	mux.Handle("GET "+wire.OpenAPIPath, s.Public(s.openAPI))

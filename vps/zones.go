@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"sunspool/vps/batch"
 	"sunspool/vps/store"
 	"sunspool/wire"
 )
@@ -48,7 +49,7 @@ type ZoneChange struct {
 // ZoneChange returns what b changes about its device's zone. It is asked before b is stored: only a batch that is newer
 // than all that is stored changes anything, from its first sample on. One of older samples comes from somewhere else: it
 // is an import, or what an edge had waiting. The first zone of all holds for everything.
-func (d *Devices) ZoneChange(c *Request, b Batch) (none ZoneChange) {
+func (d *Devices) ZoneChange(c *Request, b batch.Batch) (none ZoneChange) {
 	device := c.Caller.Device
 	if known, _ := d.infos.get(device, d.Now()); b.Zone == "" || known.Zone == b.Zone {
 		return none

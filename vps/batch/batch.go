@@ -1,4 +1,11 @@
-package vps
+// Package batch decodes the body of an upload.
+//
+//	body ──> Decoder.Decode ──> Batch: good samples, problems of the others, the zone, what the edge reports of itself
+//	              └─ a Refusal of the whole
+//
+// It reads tokens of JSON itself, because one wrong field must refuse its sample alone, and because encoding/json accepts
+// names twice, or in another case. BenchmarkDecode compares the two.
+package batch
 
 import (
 	"cmp"

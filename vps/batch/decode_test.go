@@ -1,4 +1,4 @@
-package vps
+package batch
 
 import (
 	"encoding/json"

@@ -1,4 +1,5 @@
-package vps
+// Package problem is the answers of the API other than 200, as errors: a status, a code for programs, and what to do next.
+package problem
 
 import (
 	"strconv"
@@ -16,7 +17,7 @@ type Refusal struct {
 
 func (r *Refusal) Error() string { return strconv.Itoa(r.Status) + " " + r.Code }
 
-func refuse(status int, code, detail string) *Refusal {
+func New(status int, code, detail string) *Refusal {
 	return &Refusal{Status: status, Problem: wire.Problem{Detail: detail, Code: code}}
 }
 

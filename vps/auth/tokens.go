@@ -1,4 +1,10 @@
-package vps
+// Package auth decides who is calling: whose a token is, how long who guesses tokens has to wait, and which address a client
+// behind proxies has.
+//
+//	Authorization: Bearer TOKEN ──> Tokens.Find ──> Caller: a device, or a viewer of some
+//	                                    └─ unknown ──> Failures.Add ──> wait, by network
+//	connection, X-Forwarded-For ──> Proxies.Client ──> address
+package auth
 
 import (
 	"crypto/sha256"
@@ -18,9 +24,9 @@ import (
 // hashPrefix begins what stands in place of a token that is not written down.
 const hashPrefix = "sha256:"
 
-// anyDevice in place of a device lets a viewer read every device; and stands between the names of several.
+// AnyDevice in place of a device lets a viewer read every device; and stands between the names of several.
 const (
-	anyDevice = "*"
+	AnyDevice = "*"
 	and       = "+" // no device has it in its name
 )
 
@@ -31,12 +37,12 @@ type Caller struct {
 }
 
 func (c Caller) MayRead(device string) bool {
-	return c.Device == anyDevice || slices.Contains(c.Devices(), device)
+	return c.Device == AnyDevice || slices.Contains(c.Devices(), device)
 }
 
 // Devices returns the devices of c by name, nil when it may read every one.
 func (c Caller) Devices() []string {
-	if c.Device == anyDevice {
+	if c.Device == AnyDevice {
 		return nil
 	}
 	return strings.Split(c.Device, and)
@@ -193,7 +199,7 @@ func parseEntry(text string, viewer bool) (e entry, why string) {
 
 // validViewed reports whether text names what a viewer may read.
 func validViewed(text string) bool {
-	return text == anyDevice || !slices.ContainsFunc(strings.Split(text, and), func(id string) bool { return !wire.ValidDeviceID(strings.TrimSpace(id)) })
+	return text == AnyDevice || !slices.ContainsFunc(strings.Split(text, and), func(id string) bool { return !wire.ValidDeviceID(strings.TrimSpace(id)) })
 }
 
 // viewed is the one form of text, which names devices: sorted, each once.

@@ -1,4 +1,4 @@
-package vps
+package batch
 
 import (
 	"bytes"
@@ -10,6 +10,7 @@ import (
 
 	"github.com/go-json-experiment/json/jsontext"
 
+	"sunspool/vps/problem"
 	"sunspool/wire"
 )
 
@@ -91,9 +92,9 @@ func (d *Decoder) shortText(field string, to *string) error {
 	case err != nil:
 		return err
 	case !isText:
-		return Invalid("string_type", "Input should be a valid string", field)
+		return problem.Invalid("string_type", "Input should be a valid string", field)
 	case len(text) > MaxText:
-		return Invalid("string_too_long", "String should have at most 128 bytes", field)
+		return problem.Invalid("string_too_long", "String should have at most 128 bytes", field)
 	}
 	*to = string(text)
 	return nil
@@ -124,7 +125,7 @@ func (d *Decoder) float(v float64) *float64 {
 var numberProblems = map[string]string{
 	"float_type":       "Input should be a valid number",
 	wire.CodeNotFinite: "Input should be a finite number",
-	codeOutOfRange:     "Input should be between -1e15 and 1e15",
+	CodeOutOfRange:     "Input should be between -1e15 and 1e15",
 }
 
 // readNumber reads a value that should be a number; code says what is wrong with it, "" nothing. -0 is 0.
@@ -141,14 +142,14 @@ func (d *Decoder) readNumber() (v float64, code string, err error) {
 	case err != nil:
 		return 0, wire.CodeNotFinite, nil // the syntax is JSON's, so it can only be the range
 	case math.Abs(v) > maxMagnitude:
-		return 0, codeOutOfRange, nil
+		return 0, CodeOutOfRange, nil
 	}
 	return v + 0, "", nil // -0 + 0 = 0
 }
 
 // refusal turns an error of reading into the answer to it. It never quotes the body.
 func (d *Decoder) refusal(err error) error {
-	if _, already := errors.AsType[*Refusal](err); already {
+	if _, already := errors.AsType[*problem.Refusal](err); already {
 		return err
 	}
 	what := "JSON decode error"
@@ -160,7 +161,7 @@ func (d *Decoder) refusal(err error) error {
 	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF):
 		what += ": unexpected end"
 	}
-	return &Refusal{Status: 422, Problem: wire.Problem{
+	return &problem.Refusal{Status: 422, Problem: wire.Problem{
 		Detail: []wire.FieldError{{Type: "json_invalid", Loc: []any{"body", d.json.InputOffset()}, Msg: what}},
 		Code:   "json_invalid",
 	}}

@@ -1,4 +1,4 @@
-package vps
+package batch
 
 import (
 	"bytes"
@@ -9,6 +9,7 @@ import (
 
 	"github.com/go-json-experiment/json/jsontext"
 
+	"sunspool/vps/problem"
 	"sunspool/wire"
 )
 
@@ -23,11 +24,11 @@ const (
 	maxMagnitude = 1e15 // of any number: beyond it a sum could leave the finite numbers
 )
 
-const codeOutOfRange = "out_of_range"
+const CodeOutOfRange = "out_of_range"
 
 var (
 	errTooDeep        = errors.New("nested more than 64 deep")
-	errTooManySamples = refuse(413, "too_many_samples", "Too many samples in one batch.").WithNext("send fewer samples per batch")
+	errTooManySamples = problem.New(413, "too_many_samples", "Too many samples in one batch.").WithNext("send fewer samples per batch")
 )
 
 // Decoder reads a body in one pass over its bytes, strictly: a duplicate name, invalid UTF-8, or anything after the end
@@ -99,7 +100,7 @@ func (d *Decoder) root() error {
 		_, err := d.json.ReadToken()
 		return err
 	default:
-		return Invalid("model_attributes_type", "Input should be an object")
+		return problem.Invalid("model_attributes_type", "Input should be an object")
 	}
 	err := d.object(func(name []byte) error {
 		switch string(name) {
@@ -122,14 +123,14 @@ func (d *Decoder) root() error {
 		return errors.Join(errors.New("data after the end"), err)
 	}
 	if !seen {
-		return Invalid("missing", "Field required", "samples")
+		return problem.Invalid("missing", "Field required", "samples")
 	}
 	return nil
 }
 
 func (d *Decoder) samples() error {
 	if kind := d.json.PeekKind(); kind != '[' && kind != jsontext.KindInvalid {
-		return Invalid("list_type", "Input should be a valid list", "samples")
+		return problem.Invalid("list_type", "Input should be a valid list", "samples")
 	}
 	return d.array(func() error {
 		if d.Sent++; d.Sent > d.max {
