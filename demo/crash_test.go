@@ -29,6 +29,7 @@ import (
 	"sunspool/edge/simulator"
 	"sunspool/vps"
 	"sunspool/vps/auth"
+	"sunspool/vps/listener"
 	"sunspool/vps/store"
 	"sunspool/wire"
 )
@@ -257,7 +258,7 @@ func newWitness(t *testing.T) *witness {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		vps.Serve(ctx, l, w.secret.tls, w, slog.New(slog.DiscardHandler))
+		listener.Serve(ctx, l, w.secret.tls, w, slog.New(slog.DiscardHandler))
 	}()
 	t.Cleanup(func() { cancel(); <-done })
 	return w

@@ -28,6 +28,7 @@ import (
 	"sunspool/settings"
 	"sunspool/vps"
 	"sunspool/vps/auth"
+	"sunspool/vps/listener"
 	"sunspool/vps/store"
 	"sunspool/wire"
 )
@@ -186,8 +187,8 @@ func (s *show) start(ctx context.Context, g *errgroup.Group, c Config, dir, vers
 	// The servers outlive the edge, which delivers what it still has when it is told to stop.
 	serving, stop := context.WithCancel(context.WithoutCancel(ctx))
 	g.Go(func() error { return s.inverter.Serve(serving, modbus) })
-	g.Go(func() error { return vps.Serve(serving, api, secret.tls, s.server.Handler(), log) })
-	g.Go(func() error { return vps.Serve(serving, readers, nil, s.server.Readers(Device), log) })
+	g.Go(func() error { return listener.Serve(serving, api, secret.tls, s.server.Handler(), log) })
+	g.Go(func() error { return listener.Serve(serving, readers, nil, s.server.Readers(Device), log) })
 	g.Go(func() error {
 		defer stop()
 		return s.edge.Run(ctx)

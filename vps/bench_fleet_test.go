@@ -23,6 +23,7 @@ import (
 	"sunspool/health"
 	"sunspool/internal/testservices"
 	"sunspool/vps/auth"
+	"sunspool/vps/listener"
 	"sunspool/vps/store"
 	"sunspool/wire"
 )
@@ -67,7 +68,7 @@ func newFleet(b *testing.B) *fleet {
 		}
 		ctx, stop := context.WithCancel(context.Background())
 		done := make(chan error)
-		go func() { done <- Serve(ctx, l, nil, h, quiet) }()
+		go func() { done <- listener.Serve(ctx, l, nil, h, quiet) }()
 		b.Cleanup(func() { stop(); <-done })
 		return "http://" + l.Addr().String()
 	}

@@ -11,11 +11,12 @@ import (
 	"sync"
 
 	"sunspool/vps/batch"
+	"sunspool/vps/listener"
 )
 
 // receive reads the body of c and what it holds.
 func (s *Server) receive(c *Request, d *batch.Decoder) (b batch.Batch, err error) {
-	c.ReadWithin(BodyLimit)
+	c.ReadWithin(listener.BodyLimit)
 	c.Slot.SetCancel(func() { c.ReadWithin(0) }) // a slow body, for another caller's
 	if err := s.readBody(c, &d.Body); err != nil {
 		if c.Slot.Cancelled() || c.Bulky.Cancelled() {
@@ -91,7 +92,7 @@ func (s *Server) admitBulky(c *Request) error {
 	if c.Bulky = s.Bulky.Take(ctx, c.Token); c.Bulky == nil {
 		return errBusy
 	}
-	c.ReadWithin(BodyLimit)
+	c.ReadWithin(listener.BodyLimit)
 	c.Slot.SetCancel(slow)
 	c.Bulky.SetCancel(slow)
 	return nil

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"sunspool/internal/testservices"
+	"sunspool/vps/listener"
 )
 
 // A reader that leaves ends its stream at the vps, which would keep its place otherwise: not with the next event, of
@@ -80,8 +81,8 @@ func TestCaddyGivesUpIdleConnectionsFirst(t *testing.T) {
 				transport, _ := v["transport"].(map[string]any)
 				kept, _ := transport["keep_alive"].(map[string]any)
 				idle, _ := kept["idle_timeout"].(float64)
-				if idle <= 0 || time.Duration(idle) >= IdleTime-30*time.Second {
-					t.Errorf("Caddy keeps an idle connection for %v, the vps for %v", time.Duration(idle), IdleTime)
+				if idle <= 0 || time.Duration(idle) >= listener.IdleTime-30*time.Second {
+					t.Errorf("Caddy keeps an idle connection for %v, the vps for %v", time.Duration(idle), listener.IdleTime)
 				}
 			}
 			for _, member := range v {

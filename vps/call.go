@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"sunspool/vps/auth"
+	"sunspool/vps/fair"
+	"sunspool/vps/listener"
 )
 
 // Request is one request on its way through the server, and what is known of it so far.
@@ -25,12 +27,12 @@ type Request struct {
 	Caller     auth.Caller
 	byToken    bool // who the caller is was said by a token
 	Token      auth.TokenSum
-	Slot       *Slot  // of Server.places or uploads, until it left it
-	Large      *Slot  // of Server.large, if it has one
-	Bulky      *Slot  // of Server.bulky, if it has one
-	Cancel     func() // ends what is computed for it
-	Unread     bool   // it has a body that was not read to its end
-	Status     int    // 0 until answered
+	Slot       *fair.Slot // of Server.places or uploads, until it left it
+	Large      *fair.Slot // of Server.large, if it has one
+	Bulky      *fair.Slot // of Server.bulky, if it has one
+	Cancel     func()     // ends what is computed for it
+	Unread     bool       // it has a body that was not read to its end
+	Status     int        // 0 until answered
 	Code       string
 	BytesIn    int64 // bytes of body read
 	BytesOut   int   // bytes of body written
@@ -253,6 +255,6 @@ func Route(r *http.Request) string {
 func Capped(s string) string { return s[:min(len(s), 200)] }
 
 // conn is the connection on which c came.
-func (c *Request) conn() *Conn {
-	return ConnOf(c.HTTP.Context())
+func (c *Request) conn() *listener.Conn {
+	return listener.ConnOf(c.HTTP.Context())
 }

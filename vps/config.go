@@ -16,6 +16,7 @@ import (
 	"sunspool/health"
 	"sunspool/settings"
 	"sunspool/vps/auth"
+	"sunspool/vps/listener"
 	"sunspool/vps/store"
 )
 
@@ -95,7 +96,7 @@ func (c *Config) Validate() error {
 	check(c.InternalAddr != c.ListenAddr || strings.HasSuffix(c.ListenAddr, ":0"), "INTERNAL_ADDR is the same as LISTEN_ADDR: /metrics is not for the public")
 	check((c.TLSCertFile == "") == (c.TLSKeyFile == ""), "TLS_CERT_FILE and TLS_KEY_FILE need each other")
 	if c.TLSCertFile != "" && c.TLSKeyFile != "" {
-		err := CheckCertificate(c.TLSCertFile, c.TLSKeyFile)
+		err := listener.CheckCertificate(c.TLSCertFile, c.TLSKeyFile)
 		check(err == nil, "TLS_CERT_FILE and TLS_KEY_FILE: %v", err)
 	}
 	if _, err := c.tokens(); err != nil {

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"sunspool/vps/energy"
+	"sunspool/vps/fair"
 	"sunspool/vps/problem"
 	"sunspool/vps/store"
 	"sunspool/wire"
@@ -95,7 +96,7 @@ type export struct {
 	resolution store.Resolution // or raw
 	dialect    dialect
 	page       bytes.Buffer
-	slot       *Slot
+	slot       *fair.Slot
 }
 
 func (h *History) newExport(c *Request, device string, params url.Values) (*export, error) {

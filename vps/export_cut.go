@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"os"
+
+	"sunspool/vps/listener"
 )
 
 var errRevoked = errors.New("the token was revoked")
@@ -36,7 +38,7 @@ func (h *History) cutOff(e *export, err error) {
 func whyCut(request context.Context, err error) string {
 	_, unread := errors.AsType[errUnread](err)
 	select {
-	case <-Stopping(request):
+	case <-listener.Stopping(request):
 		if unread || request.Err() != nil {
 			return cutStopping
 		}

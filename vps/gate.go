@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"sunspool/vps/auth"
+	"sunspool/vps/fair"
 	"sunspool/vps/problem"
 	"sunspool/wire"
 )
@@ -29,13 +30,13 @@ type Gate struct {
 	Refused    func(code string) // a request without a good token
 	StoreAsked func(op string, err error, took time.Duration)
 
-	Reads    *Slots // of reads, until their answer is written
-	Uploads  *Slots
-	Exports  *Slots // which may take long, and are not among places
-	Large    *Slots // of reads whose answers are megabytes
-	Bulky    *Slots // of uploads that are more than smallBody
-	Reading  *Slots // of parts of long reads, while a processor is busy with them
-	Decoding *Slots // of large uploads, likewise; no reader stops them
+	Reads    *fair.Slots // of reads, until their answer is written
+	Uploads  *fair.Slots
+	Exports  *fair.Slots // which may take long, and are not among places
+	Large    *fair.Slots // of reads whose answers are megabytes
+	Bulky    *fair.Slots // of uploads that are more than smallBody
+	Reading  *fair.Slots // of parts of long reads, while a processor is busy with them
+	Decoding *fair.Slots // of large uploads, likewise; no reader stops them
 	failures auth.Failures
 }
 
@@ -50,16 +51,16 @@ func (g *Gate) Open() {
 	if g.MaxAtOnce == 0 {
 		g.MaxAtOnce = 32
 	}
-	g.Reads = newSlots(g.MaxAtOnce, g.MaxAtOnce/4, g.MaxAtOnce)
-	g.Uploads = newSlots(g.MaxAtOnce, g.MaxAtOnce/4, g.MaxAtOnce/4)
-	g.Large = newSlots(maxLarge, 1, g.MaxAtOnce/4)
+	g.Reads = fair.New(g.MaxAtOnce, g.MaxAtOnce/4, g.MaxAtOnce)
+	g.Uploads = fair.New(g.MaxAtOnce, g.MaxAtOnce/4, g.MaxAtOnce/4)
+	g.Large = fair.New(maxLarge, 1, g.MaxAtOnce/4)
 	g.Large.Patience = largePatience
-	g.Bulky = newSlots(g.MaxAtOnce/4, g.MaxAtOnce/16, g.MaxAtOnce/4)
+	g.Bulky = fair.New(g.MaxAtOnce/4, g.MaxAtOnce/16, g.MaxAtOnce/4)
 	g.Bulky.Patience = largePatience
 	processors := max(1, runtime.GOMAXPROCS(0)/2)
-	g.Reading, g.Decoding = newSlots(processors, processors, g.MaxAtOnce), newSlots(processors, processors, g.MaxAtOnce)
+	g.Reading, g.Decoding = fair.New(processors, processors, g.MaxAtOnce), fair.New(processors, processors, g.MaxAtOnce)
 	g.Reading.Patience, g.Decoding.Patience = largePatience, largePatience
-	g.Exports = newSlots(g.MaxAtOnce, g.MaxAtOnce/16, 1)
+	g.Exports = fair.New(g.MaxAtOnce, g.MaxAtOnce/16, 1)
 }
 
 // Handler returns the answer to c, which is sent as 200, or an error for fail. One whose answer is long writes it to c

@@ -19,6 +19,7 @@ import (
 	"github.com/getkin/kin-openapi/routers/gorillamux"
 
 	"sunspool/vps/auth"
+	"sunspool/vps/live"
 	"sunspool/wire"
 )
 
@@ -182,7 +183,7 @@ type crowding struct {
 func (w crowding) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 func (w crowding) WriteHeader(status int) {
 	w.ResponseWriter.WriteHeader(status)
-	for range MaxStreams / 4 * w.b.live.Count() {
+	for range live.MaxStreams / 4 * w.b.live.Count() {
 		w.b.live.Subscribe("nobody", w.token)
 	}
 }

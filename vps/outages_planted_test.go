@@ -19,6 +19,7 @@ import (
 	"sunspool/health"
 	"sunspool/vps"
 	"sunspool/vps/auth"
+	"sunspool/vps/listener"
 	"sunspool/vps/store"
 	"sunspool/wire"
 )
@@ -150,7 +151,7 @@ func serve(t *testing.T, h http.Handler, behind io.Closer) string {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup
-	running.Go(func() { vps.Serve(ctx, l, nil, h, slog.New(slog.DiscardHandler)) })
+	running.Go(func() { listener.Serve(ctx, l, nil, h, slog.New(slog.DiscardHandler)) })
 	t.Cleanup(func() { cancel(); running.Wait(); behind.Close() })
 	return "http://" + l.Addr().String()
 }

@@ -23,6 +23,7 @@ import (
 	"sunspool/internal/testservices"
 	"sunspool/settings"
 	"sunspool/vps/auth"
+	"sunspool/vps/listener"
 	"sunspool/vps/store"
 	"sunspool/wire"
 )
@@ -85,7 +86,7 @@ func serveFor(t testing.TB, h http.Handler) string {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
-	go func() { done <- Serve(ctx, l, nil, h, slog.New(slog.DiscardHandler)) }()
+	go func() { done <- listener.Serve(ctx, l, nil, h, slog.New(slog.DiscardHandler)) }()
 	t.Cleanup(func() { cancel(); <-done })
 	return l.Addr().String()
 }

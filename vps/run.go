@@ -16,6 +16,8 @@ import (
 	"sunspool/health"
 	"sunspool/systemd"
 	"sunspool/vps/auth"
+	"sunspool/vps/importer"
+	"sunspool/vps/listener"
 	"sunspool/vps/store"
 )
 
@@ -66,24 +68,24 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger) (err error) {
 	if cfg.DatabaseURL == "" {
 		s.DataDir = cfg.DataDir
 	}
-	var cert *Certificate
+	var cert *listener.Certificate
 	var https *tls.Config
 	if cfg.TLSCertFile != "" {
-		if cert, err = NewCertificate(cfg.TLSCertFile, cfg.TLSKeyFile, log); err != nil {
+		if cert, err = listener.NewCertificate(cfg.TLSCertFile, cfg.TLSKeyFile, log); err != nil {
 			return err
 		}
 		https = cert.Config()
 		s.Certificate = cert.Expiry
 	}
 
-	public, err := Listen("LISTEN_ADDR", cfg.ListenAddr)
+	public, err := listener.Listen("LISTEN_ADDR", cfg.ListenAddr)
 	if err != nil {
 		return err
 	}
 	defer public.Close()
 	var internal net.Listener
 	if cfg.InternalAddr != "" {
-		if internal, err = Listen("INTERNAL_ADDR", cfg.InternalAddr); err != nil {
+		if internal, err = listener.Listen("INTERNAL_ADDR", cfg.InternalAddr); err != nil {
 			return err
 		}
 		defer internal.Close()
@@ -94,9 +96,9 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger) (err error) {
 	defer systemd.Attend(ctx, pulses.Still, log)()
 
 	g, ctx := errgroup.WithContext(ctx)
-	g.Go(func() error { return Serve(ctx, public, https, s.Handler(), log) })
+	g.Go(func() error { return listener.Serve(ctx, public, https, s.Handler(), log) })
 	if internal != nil {
-		g.Go(func() error { return Serve(ctx, internal, nil, s.Internal(), log) })
+		g.Go(func() error { return listener.Serve(ctx, internal, nil, s.Internal(), log) })
 	}
 	if days := cfg.RawRetentionDays; days > 0 {
 		g.Go(func() error { retain(ctx, samples, time.Duration(days)*24*time.Hour, log); return nil })
@@ -130,9 +132,9 @@ func migrate(ctx context.Context, cfg Config, log *slog.Logger) error {
 }
 
 // Import copies the samples of the Python server's database into the store of cfg, and then compares.
-func Import(ctx context.Context, cfg Config, im ImportConfig, out io.Writer) error {
+func Import(ctx context.Context, cfg Config, im importer.Config, out io.Writer) error {
 	open := func() (store.Samples, error) { return cfg.openStore(slog.New(slog.DiscardHandler)) }
-	return importInto(ctx, open, im, out)
+	return importer.Run(ctx, open, im, out)
 }
 
 // backend is where samples rest, in front of which there may be a cache.
@@ -196,7 +198,7 @@ func announce(cfg Config, log *slog.Logger, public, internal net.Listener) {
 }
 
 // reload reads the tokens and the certificate again whenever it is asked. What cannot be read leaves what was before.
-func reload(ctx context.Context, cfg Config, tokens *auth.Tokens, cert *Certificate, log *slog.Logger) {
+func reload(ctx context.Context, cfg Config, tokens *auth.Tokens, cert *listener.Certificate, log *slog.Logger) {
 	for {
 		select {
 		case <-ctx.Done():

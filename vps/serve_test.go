@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"sunspool/vps/auth"
+	"sunspool/vps/listener"
 )
 
 func TestSlowCallersAreClosed(t *testing.T) {
@@ -20,7 +21,7 @@ func TestSlowCallersAreClosed(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		s := &Server{Gate: Gate{Tokens: mustTokens(t), Log: slog.New(slog.DiscardHandler)}}
 		done := make(chan error, 1)
-		go func() { done <- Serve(ctx, l, nil, s.Handler(), s.Log) }()
+		go func() { done <- listener.Serve(ctx, l, nil, s.Handler(), s.Log) }()
 
 		for name, slow := range map[string]struct {
 			head  string        // sent at once, then a byte every second
@@ -71,7 +72,7 @@ func TestHeadersAreBoundedAndSmugglingIsRefused(t *testing.T) {
 	l := newPipes()
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
-	go func() { done <- Serve(ctx, l, nil, b.api, b.Log) }()
+	go func() { done <- listener.Serve(ctx, l, nil, b.api, b.Log) }()
 	for name, test := range map[string]struct {
 		request string
 		want    string

@@ -10,12 +10,13 @@ import (
 	"sunspool/internal/testservices"
 	"sunspool/vps/auth"
 	"sunspool/vps/batch"
+	"sunspool/vps/fair"
 	"sunspool/vps/store"
 	"sunspool/wire"
 )
 
 // occupy takes n of the slots for a token, and those beyond its share for others.
-func occupy(p *Slots, token string, n int) (all []*Slot) {
+func occupy(p *fair.Slots, token string, n int) (all []*fair.Slot) {
 	for i := range n {
 		owner := auth.SumOf(token)
 		if i >= p.Each {

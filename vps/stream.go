@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"sunspool/vps/energy"
+	"sunspool/vps/listener"
+	"sunspool/vps/live"
 	"sunspool/vps/store"
 	"sunspool/wire"
 )
@@ -96,7 +98,7 @@ func (e *events) begin(lastID string) error {
 }
 
 // run writes events until somebody ends the stream.
-func (e *events) run(sub *Subscription) {
+func (e *events) run(sub *live.Subscription) {
 	ticks := time.NewTicker(pingEvery)
 	defer ticks.Stop()
 	replaced := e.s.Tokens.Replaced()
@@ -109,7 +111,7 @@ func (e *events) run(sub *Subscription) {
 		select {
 		case <-e.c.HTTP.Context().Done():
 			return
-		case <-Stopping(e.c.HTTP.Context()):
+		case <-listener.Stopping(e.c.HTTP.Context()):
 			e.bye("stopping")
 			return
 		case <-sub.Closed:
@@ -235,7 +237,7 @@ type helloDevice struct {
 }
 
 func greeting(e *events, about store.About) helloEvent {
-	h := helloEvent{Build: e.s.Version, Time: e.s.Now().UTC().Truncate(time.Millisecond), BackfillS: Window.Seconds(),
+	h := helloEvent{Build: e.s.Version, Time: e.s.Now().UTC().Truncate(time.Millisecond), BackfillS: live.Window.Seconds(),
 		Device: helloDevice{ID: e.device, Zone: about.Zone}}
 	if e.s.Zone != nil {
 		h.Device.Zone = e.s.Zone.String()

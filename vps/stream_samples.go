@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"time"
 
+	"sunspool/vps/live"
 	"sunspool/vps/store"
 	"sunspool/wire"
 )
@@ -44,7 +45,7 @@ func (e *events) missed(lastID string) (samples []wire.Sample, err error) {
 
 // recent returns the stored samples of the last ten minutes.
 func (e *events) recent() ([]wire.Sample, error) {
-	from := e.s.Now().Add(-Window)
+	from := e.s.Now().Add(-live.Window)
 	e.looked = e.s.Now()
 	return Ask(&e.s.Gate, e.c, "each", func(ctx context.Context) (all []wire.Sample, err error) {
 		err = e.s.Store.Each(ctx, e.device, from, time.Time{}, func(sample wire.Sample) bool {
@@ -72,7 +73,7 @@ func (e *events) samples(all []wire.Sample) {
 		fmt.Fprintf(&e.ready, "id: %d\n", sample.Time.UnixMilli())
 		e.add("sample", powersOf(sample))
 	}
-	oldest, _ := slices.BinarySearch(e.sent, e.s.Now().Add(-Window-findEvery).UnixMilli())
+	oldest, _ := slices.BinarySearch(e.sent, e.s.Now().Add(-live.Window-findEvery).UnixMilli())
 	e.sent = slices.Delete(e.sent, 0, oldest)
 }
 
@@ -87,7 +88,7 @@ func (e *events) mark(ms int64) (new bool) {
 
 // broadcast tells the streams of this process and of the others what was stored.
 func (s *Server) broadcast(samples []wire.Sample) {
-	recent := Recent(samples, s.Now())
+	recent := live.Recent(samples, s.Now())
 	s.live.Publish(recent...)
 	if s.Others != nil {
 		for _, sample := range recent {
@@ -99,6 +100,6 @@ func (s *Server) broadcast(samples []wire.Sample) {
 // Listen tells the streams of this process what others stored, until ctx ends.
 func (s *Server) Listen(ctx context.Context) {
 	s.Others.Listen(ctx, s.live.HasSubscribers, func(sample wire.Sample) {
-		s.live.Publish(Recent([]wire.Sample{sample}, s.Now())...)
+		s.live.Publish(live.Recent([]wire.Sample{sample}, s.Now())...)
 	})
 }

@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"sunspool/vps/auth"
+	"sunspool/vps/listener"
+	"sunspool/vps/live"
 	"sunspool/wire"
 )
 
@@ -27,7 +29,7 @@ func onAir(t *testing.T, test func(t *testing.T, b *bench, l *pipes, stop func()
 		l := newPipes()
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error, 1)
-		go func() { done <- Serve(ctx, l, nil, b.api, b.Log) }()
+		go func() { done <- listener.Serve(ctx, l, nil, b.api, b.Log) }()
 		stopped := false
 		stop := func() error { stopped = true; cancel(); return <-done }
 		test(t, b, l, stop)
@@ -247,7 +249,7 @@ func (b *bench) ingested2(token string, s wire.Sample) {
 func TestOneStreamTooManyClosesTheOldest(t *testing.T) {
 	onAir(t, func(t *testing.T, b *bench, l *pipes, _ func() error) {
 		var all []<-chan event
-		for range MaxStreams/4 + 1 {
+		for range live.MaxStreams/4 + 1 {
 			all = append(all, follow(t, l.Dial(), "inv-1", token1))
 			synctest.Wait()
 		}
@@ -261,7 +263,7 @@ func TestOneStreamTooManyClosesTheOldest(t *testing.T) {
 				t.Errorf("stream %d got %d samples", i, n)
 			}
 		}
-		if n := b.live.Count(); n != MaxStreams/4 {
+		if n := b.live.Count(); n != live.MaxStreams/4 {
 			t.Errorf("%d streams", n)
 		}
 	})
@@ -301,7 +303,7 @@ func TestSlowReaderIsDropped(t *testing.T) {
 			t.Errorf("ingests waited %v", took)
 		}
 		synctest.Wait()
-		if n := len(of("sample", good)); n < MaxWaiting {
+		if n := len(of("sample", good)); n < live.MaxWaiting {
 			t.Errorf("the good reader got %d", n)
 		}
 		time.Sleep(writeLimit + time.Second)

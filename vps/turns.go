@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"context"
 	"time"
+
+	"sunspool/vps/fair"
 )
 
 // A row on its way is some kilobytes, and an answer may have thousands: they are computed some at once, and few answers of
@@ -29,7 +31,7 @@ func (g *Gate) Weigh(c *Request, rows int) error {
 
 // Turn calls f, which takes a processor for long, when it is the turn of c's token. That is few at a time: what is short would
 // otherwise wait for all that is long, a slice of time for each.
-func (g *Gate) Turn(c *Request, of *Slots, f func() error) error {
+func (g *Gate) Turn(c *Request, of *fair.Slots, f func() error) error {
 	turn := g.wait(c, of)
 	if turn == nil {
 		return cmp.Or(context.Cause(c.HTTP.Context()), error(errBusy))
@@ -47,7 +49,7 @@ func (g *Gate) Step(c *Request, f func() error) error {
 }
 
 // wait takes one of the slots. The time that this takes is not the store's.
-func (g *Gate) wait(c *Request, of *Slots) *Slot {
+func (g *Gate) wait(c *Request, of *fair.Slots) *fair.Slot {
 	began := g.Now()
 	defer func() {
 		if !c.StoreSince.IsZero() {

@@ -11,6 +11,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"sunspool/vps/listener"
 )
 
 // openToBodies serves a few handlers behind the doors of the API, on pipes.
@@ -21,7 +23,7 @@ func openToBodies(t *testing.T) *pipes {
 	mux.Handle("GET /fast", s.WithToken(func(*Request) (any, error) { return statusOK, nil }))
 	mux.Handle("GET /open", s.Public(s.root))
 	mux.Handle("POST /upload", s.WithUpload(func(c *Request) (any, error) {
-		c.ReadWithin(BodyLimit)
+		c.ReadWithin(listener.BodyLimit)
 		_, err := io.Copy(io.Discard, c.HTTP.Body)
 		c.Unread = err != nil
 		return statusOK, err
@@ -29,7 +31,7 @@ func openToBodies(t *testing.T) *pipes {
 	l := newPipes()
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
-	go func() { done <- Serve(ctx, l, nil, s.Middleware(mux), s.Log) }()
+	go func() { done <- listener.Serve(ctx, l, nil, s.Middleware(mux), s.Log) }()
 	t.Cleanup(func() {
 		cancel()
 		if err := <-done; err != nil {

@@ -16,6 +16,7 @@ import (
 
 	"sunspool/health"
 	"sunspool/vps/auth"
+	"sunspool/vps/live"
 	"sunspool/vps/store"
 	"sunspool/wire"
 )
@@ -46,7 +47,7 @@ type Server struct {
 	history History
 	metrics *metrics
 	stored  *health.Link
-	live    Hub
+	live    live.Hub
 	newest  newest
 	crowded sync.Map // devices of which no more can be set aside; as many as have tokens
 

@@ -1,8 +1,10 @@
-package vps
+package live
 
 import (
 	"fmt"
 	"testing"
+
+	"sunspool/vps/auth"
 )
 
 // A token beyond its share closes its own oldest, and a token that has none gets one of the token that has most.
@@ -10,7 +12,7 @@ func TestStreamsAreSharedByToken(t *testing.T) {
 	var l Hub
 	open := func(token string, n int) (all []*Subscription) {
 		for range n {
-			all = append(all, l.Subscribe("inv-1", sum(token)))
+			all = append(all, l.Subscribe("inv-1", auth.SumOf(token)))
 		}
 		return all
 	}

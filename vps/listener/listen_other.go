@@ -1,6 +1,6 @@
 //go:build !linux
 
-package vps
+package listener
 
 import "net"
 

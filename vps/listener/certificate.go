@@ -1,4 +1,4 @@
-package vps
+package listener
 
 import (
 	"crypto/tls"

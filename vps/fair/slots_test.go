@@ -1,4 +1,4 @@
-package vps
+package fair
 
 import (
 	"context"
@@ -25,7 +25,7 @@ func sum(token string) auth.TokenSum { return auth.SumOf(token) }
 // A token waits for slots of its own beyond its share, not so long that its caller gives up, and few of its requests do.
 func TestTokenHasNoMoreThanItsShare(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p := newSlots(8, 2, 1)
+		p := New(8, 2, 1)
 		first, second := p.Take(t.Context(), sum("a")), p.Take(t.Context(), sum("a"))
 		third := make(chan *Slot, 1)
 		began := time.Now()
@@ -56,7 +56,7 @@ func TestTokenHasNoMoreThanItsShare(t *testing.T) {
 // What becomes free goes to the token that has least, not to the one that waits longest.
 func TestSlotGoesToTheTokenThatHasLeast(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p := newSlots(5, 5, 4)
+		p := New(5, 5, 4)
 		held := append(take(p, "a", 4), take(p, "b", 1)...)
 		order := make(chan string, 3)
 		for _, name := range []string{"a", "b", "c"} {
@@ -89,7 +89,7 @@ func TestSlotGoesToTheTokenThatHasLeast(t *testing.T) {
 // Of tokens that have as many, the one that was served longest ago is next, however many requests of another wait.
 func TestSlotsGoRoundTheTokens(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p := newSlots(1, 1, 8)
+		p := New(1, 1, 8)
 		first := p.Take(t.Context(), sum("a"))
 		order := make(chan string, 8)
 		for _, name := range []string{"a", "a", "a", "b", "b", "c"} {
@@ -121,7 +121,7 @@ func TestSlotsGoRoundTheTokens(t *testing.T) {
 // itself only when that has taken long, and none that cannot be ended.
 func TestTokenThatHasMostMakesRoom(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p := newSlots(4, 4, 4)
+		p := New(4, 4, 4)
 		ended := make(chan string, 10)
 		held := map[string][]*Slot{"a": take(p, "a", 1), "b": take(p, "b", 2), "c": take(p, "c", 1)}
 		may := func(name string, i int) {

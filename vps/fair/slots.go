@@ -1,4 +1,5 @@
-package vps
+// Package fair shares what only so many requests may do at once among the tokens that they come with.
+package fair
 
 import (
 	"context"
@@ -46,7 +47,7 @@ type waiter struct {
 	granted chan *Slot // of capacity 1
 }
 
-func newSlots(most, each, queue int) *Slots {
+func New(most, each, queue int) *Slots {
 	return &Slots{Most: max(1, most), Each: max(1, each), queue: queue, Patience: slotPatience, last: map[auth.TokenSum]uint64{}}
 }
 

@@ -1,4 +1,7 @@
-package vps
+// Package importer copies the samples of the Python server's PostgreSQL database into a store of ours, and compares both.
+//
+//	sungrow_samples ──> a day of a device ──> what is not there yet ──> store.Insert ──> compare, day by day
+package importer
 
 import (
 	"context"
@@ -18,16 +21,16 @@ import (
 	"sunspool/wire"
 )
 
-// ImportConfig is what `sunspool vps import` is told. Where samples go is said by the settings of the vps.
-type ImportConfig struct {
+// Config is what `sunspool vps import` is told. Where samples go is said by the settings of the vps.
+type Config struct {
 	From   string `name:"from" env:"IMPORT_FROM" required:"" placeholder:"URL" help:"Database of the original, postgres://user@host/database. The password is better in PGPASSWORD or a .pgpass file than here."`
 	Export string `name:"export" enum:"keep,drop" default:"keep" help:"keep: copy export_power_w as it is. drop: leave it out for devices that never had anything but 0 or 1 there, which is what the original wrote for units behind a WiNet-S."`
 	Check  bool   `name:"check" help:"Copy nothing, only compare."`
 }
 
-// importInto copies the samples of the original into the store that open opens, a day of a device at a time, and then compares.
+// Run copies the samples of the original into the store that open opens, a day of a device at a time, and then compares.
 // It can be interrupted and started again: a day that is already there is skipped, and inserting twice is normal.
-func importInto(ctx context.Context, open func() (store.Samples, error), im ImportConfig, out io.Writer) (err error) {
+func Run(ctx context.Context, open func() (store.Samples, error), im Config, out io.Writer) (err error) {
 	defer func() {
 		if err != nil && ctx.Err() != nil {
 			err = &health.Fault{Code: "import_interrupted", Exit: health.ExitInterrupted, What: "the import was interrupted",

@@ -1,4 +1,10 @@
-package vps
+// Package listener accepts connections and serves HTTP on them: how many may be open and of whom, how long each part of a
+// request may take, TLS with a certificate that is read again when it changes, and an end that answers what is in flight.
+//
+//	Listen ──> limiter.Accept ──> TLS ──> http.Server ──> handler ──> ConnOf(request): whose the connection is
+//
+// The limiter matters where callers reach the server without a proxy: a proxy multiplexes its clients on few connections.
+package listener
 
 import (
 	"context"

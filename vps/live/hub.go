@@ -1,4 +1,7 @@
-package vps
+// Package live hands what was just stored to the streams of this process.
+//
+//	ingest, other processes ──> Hub.Publish ──> a Subscription per stream ──> Hub.Take ──> reader
+package live
 
 import (
 	"slices"

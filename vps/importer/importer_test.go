@@ -1,6 +1,6 @@
 //go:build unix
 
-package vps
+package importer
 
 import (
 	"context"
@@ -44,11 +44,11 @@ func original(t *testing.T) (url string, db *pgx.Conn) {
 	return url, db
 }
 
-func runImport(t *testing.T, dir, url string, more ImportConfig) (string, error) {
+func runImport(t *testing.T, dir, url string, more Config) (string, error) {
 	t.Helper()
 	var out strings.Builder
 	more.From = url
-	err := importInto(t.Context(), into(dir), more, &out)
+	err := Run(t.Context(), into(dir), more, &out)
 	return out.String(), err
 }
 
@@ -73,7 +73,7 @@ func samplesOf(t *testing.T, dir, device string) (all []wire.Sample) {
 func TestImportCopiesEverySampleOfTheOriginalOnce(t *testing.T) {
 	url, _ := original(t)
 	dir := t.TempDir()
-	out, err := runImport(t, dir, strings.Replace(url, "postgres://", "postgresql+asyncpg://", 1), ImportConfig{})
+	out, err := runImport(t, dir, strings.Replace(url, "postgres://", "postgresql+asyncpg://", 1), Config{})
 	if err != nil {
 		t.Fatal(err, out)
 	}
@@ -100,7 +100,7 @@ func TestImportCopiesEverySampleOfTheOriginalOnce(t *testing.T) {
 			t.Errorf("%s is %+v, want %+v", device, s, want)
 		}
 	}
-	out, err = runImport(t, dir, url, ImportConfig{})
+	out, err = runImport(t, dir, url, Config{})
 	if err != nil || !strings.Contains(out, "0 copied now, 8000 were here already") {
 		t.Errorf("again: %v\n%s", err, out)
 	}
@@ -109,7 +109,7 @@ func TestImportCopiesEverySampleOfTheOriginalOnce(t *testing.T) {
 func TestImportLeavesOutAnExportThatWasNeverMeasured(t *testing.T) {
 	url, _ := original(t)
 	dir := t.TempDir()
-	if out, err := runImport(t, dir, url, ImportConfig{Export: "drop"}); err != nil {
+	if out, err := runImport(t, dir, url, Config{Export: "drop"}); err != nil {
 		t.Fatal(err, out)
 	}
 	if s := samplesOf(t, dir, "dongle")[7]; s.ExportPowerW != nil {
@@ -137,17 +137,17 @@ func TestImportGoesOnWhereItStopped(t *testing.T) {
 	}
 	disk.Close()
 	ctx, cancel := context.WithCancel(t.Context())
-	err = importInto(ctx, into(dir), ImportConfig{From: url}, &canceller{cancel: cancel})
+	err = Run(ctx, into(dir), Config{From: url}, &canceller{cancel: cancel})
 	if f, ok := errors.AsType[*health.Fault](err); !ok || f.Code != "import_interrupted" || f.Exit != health.ExitInterrupted || f.Why != "" || f.Err != nil {
 		t.Errorf("interrupted: %v", err)
 	}
 	if n := len(samplesOf(t, dir, "dongle")); n == 0 || n == 4000 {
 		t.Errorf("%d samples of the first device were copied before the interruption", n)
 	}
-	if text, err := runImport(t, dir, url, ImportConfig{Check: true}); err == nil || !strings.Contains(err.Error(), "are not here") {
+	if text, err := runImport(t, dir, url, Config{Check: true}); err == nil || !strings.Contains(err.Error(), "are not here") {
 		t.Errorf("the comparison of a part: %v\n%s", err, text)
 	}
-	if text, err := runImport(t, dir, url, ImportConfig{}); err != nil {
+	if text, err := runImport(t, dir, url, Config{}); err != nil {
 		t.Error(err, text)
 	}
 	if n := len(samplesOf(t, dir, "meter")); n != 4000+1440 {
@@ -159,7 +159,7 @@ func TestImportGoesOnWhereItStopped(t *testing.T) {
 	if _, err := db.Exec(t.Context(), "insert into sungrow_samples values ('meter', '2026-04-02', 1, null, 0, 50, null, 1, 1, 1)"); err != nil {
 		t.Fatal(err)
 	}
-	if text, err := runImport(t, dir, url, ImportConfig{}); err != nil || !strings.Contains(text, "1 copied now") {
+	if text, err := runImport(t, dir, url, Config{}); err != nil || !strings.Contains(text, "1 copied now") {
 		t.Error(err, text)
 	}
 }
@@ -183,7 +183,7 @@ func TestImportSaysWhatItCannotStore(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	out, err := runImport(t, t.TempDir(), url, ImportConfig{})
+	out, err := runImport(t, t.TempDir(), url, Config{})
 	f, ok := errors.AsType[*health.Fault](err)
 	if !ok || f.Exit != health.ExitUnhealthy || !strings.Contains(f.What, "3 samples of the original, on 3 days, are not here") || f.Why == "" {
 		t.Errorf("%v", err)
@@ -203,7 +203,7 @@ func TestImportFromTheWrongPlaceSaysSo(t *testing.T) {
 		"mysql://u:canary-pw@127.0.0.1/x":         "not understood",
 		strings.Replace(empty, "?", "x?", 1):      "cannot connect",
 	} {
-		_, err := runImport(t, t.TempDir(), url, ImportConfig{})
+		_, err := runImport(t, t.TempDir(), url, Config{})
 		f, ok := errors.AsType[*health.Fault](err)
 		if !ok || !strings.Contains(f.What, want) || f.Next == "" {
 			t.Errorf("%s: %v", url, err)
