@@ -12,6 +12,8 @@ import (
 	"regexp"
 	"strings"
 	"time"
+
+	"sunspool/internal/vpstest"
 )
 
 // attack is one hostile connection: what it sends, and whether that is a complete request, which gets an answer.
@@ -50,7 +52,7 @@ type arsenal struct {
 func newArsenal(seed uint64, routes []opening, device string, tokens ...string) *arsenal {
 	var member bytes.Buffer
 	z, _ := gzip.NewWriterLevel(&member, gzip.BestCompression)
-	io.CopyN(z, zeros{}, 10<<20)
+	io.CopyN(z, vpstest.Zeros{}, 10<<20)
 	z.Close()
 	a := &arsenal{seed: seed, routes: routes, tokens: tokens, device: device}
 	a.bomb = bytes.Repeat(member.Bytes(), 95)      // just below 1 MiB, 950 MiB unpacked
@@ -193,7 +195,7 @@ func (a *arsenal) gzipBomb(r *rand.Rand) attack {
 
 // endless bodies are 64 MiB of what says it is 1 GB: whoever reads that much of it reads the rest, too.
 func (a *arsenal) endless(r *rand.Rand) attack {
-	body := io.LimitReader(pick[io.Reader](r, zeros{}, repeated('['), repeated(' ')), 64<<20)
+	body := io.LimitReader(pick[io.Reader](r, vpstest.Zeros{}, repeated('['), repeated(' ')), 64<<20)
 	token := a.post()
 	if r.IntN(2) == 0 {
 		token = "POST /v1/ingest HTTP/1.1\r\nHost: x\r\n\r\n"

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"sunspool/internal/vpstest"
 	"sunspool/vps/auth"
 	"sunspool/wire"
 )
@@ -76,12 +77,8 @@ func TestGuessingTokensIsSlowedButAGoodTokenAlwaysPasses(t *testing.T) {
 
 func TestBodyOfAStrangerIsNotRead(t *testing.T) {
 	b := newBench(t)
-	body := &counter{Reader: io.LimitReader(zeros{}, 1<<20)}
+	body := &counter{Reader: io.LimitReader(vpstest.Zeros{}, 1<<20)}
 	if w := do(b.api, "POST", wire.IngestPath, tokenWrong, body); w.Code != 401 || body.n != 0 {
 		t.Errorf("%d, %d bytes read", w.Code, body.n)
 	}
 }
-
-type zeros struct{}
-
-func (zeros) Read(p []byte) (int, error) { clear(p); return len(p), nil }

@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"sunspool/internal/testservices"
+	"sunspool/internal/vpstest"
 	"sunspool/vps/auth"
 	"sunspool/wire"
 )
@@ -324,7 +325,7 @@ func TestSlowExportThroughCaddyArrivesWhole(t *testing.T) {
 			all[k] = sample(0)
 			all[k].Time = now.Add(time.Duration(i*len(all)+k-samples) * 10 * time.Second)
 		}
-		if answer, text := d.ask("POST", wire.IngestPath, token, strings.NewReader(batchOf(all...))); answer.StatusCode != 200 {
+		if answer, text := d.ask("POST", wire.IngestPath, token, strings.NewReader(vpstest.BatchOf(all...))); answer.StatusCode != 200 {
 			t.Fatal(text)
 		}
 	}

@@ -44,7 +44,7 @@ func TestEveryHoleIsFound(t *testing.T) {
 		for _, h := range got.Gaps {
 			found = append(found, fmt.Sprint(h.From, h.To))
 		}
-		if n := len(found); n < 2 || got.Gaps[0].Reason != beforeFirst || !got.Gaps[n-1].Open || !got.Gaps[n-1].To.Equal(testNow) {
+		if n := len(found); n < 2 || got.Gaps[0].Reason != "before_first" || !got.Gaps[n-1].Open || !got.Gaps[n-1].To.Equal(testNow) {
 			t.Fatalf("round %d: the ends are %+v", round, got.Gaps)
 		}
 		if found = found[1 : len(found)-1]; fmt.Sprint(found) != fmt.Sprint(want) {
@@ -97,7 +97,7 @@ func TestHolesHaveReasons(t *testing.T) {
 	ask := func() (all []gap) {
 		return answered[gapsAnswer](b, "/v1/continuity?device_id=inv-2&from=2026-06-20").Gaps
 	}
-	if got := ask(); len(got) != 2 || got[1].Reason != notReceived || !got[1].Open {
+	if got := ask(); len(got) != 2 || got[1].Reason != "not_received" || !got[1].Open {
 		t.Errorf("%+v", got)
 	}
 	silent := answered[gapsAnswer](b, "/v1/continuity?device_id=inv-2&from=2026-06-20")
@@ -109,7 +109,7 @@ func TestHolesHaveReasons(t *testing.T) {
 		t.Fatal(err)
 	}
 	b.restart()
-	if got := ask(); got[1].Reason != waiting || !strings.Contains(got[1].Says, "9000 samples") {
+	if got := ask(); got[1].Reason != "waiting" || !strings.Contains(got[1].Says, "9000 samples") {
 		t.Errorf("%+v", got)
 	}
 }

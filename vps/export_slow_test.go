@@ -89,21 +89,21 @@ func (b *bench) metricsText() string {
 // TestCutExportIsLoggedAndCounted: its status was 200.
 func TestCutExportIsLoggedAndCounted(t *testing.T) {
 	for reason, cut := range map[string]func(b *bench, body io.Reader, conn net.Conn, stop func() error){
-		cutLeft:    func(_ *bench, _ io.Reader, conn net.Conn, _ func() error) { conn.Close() },
-		cutStalled: func(*bench, io.Reader, net.Conn, func() error) { time.Sleep(ExportStall + time.Second) },
-		cutRevoked: func(b *bench, body io.Reader, _ net.Conn, _ func() error) {
+		"reader_left": func(_ *bench, _ io.Reader, conn net.Conn, _ func() error) { conn.Close() },
+		"stalled":     func(*bench, io.Reader, net.Conn, func() error) { time.Sleep(ExportStall + time.Second) },
+		"token_revoked": func(b *bench, body io.Reader, _ net.Conn, _ func() error) {
 			b.Tokens.Replace(token1b+":inv-1", "")
 			if _, err := io.Copy(io.Discard, body); err == nil {
 				b.t.Error("the reader takes it for whole")
 			}
 		},
-		cutStore: func(b *bench, body io.Reader, _ net.Conn, _ func() error) {
+		"store": func(b *bench, body io.Reader, _ net.Conn, _ func() error) {
 			b.bolt.Close()
 			if _, err := io.Copy(io.Discard, body); err == nil {
 				b.t.Error("the reader takes it for whole")
 			}
 		},
-		cutStopping: func(_ *bench, _ io.Reader, _ net.Conn, stop func() error) { stop() },
+		"stopping": func(_ *bench, _ io.Reader, _ net.Conn, stop func() error) { stop() },
 	} {
 		t.Run(reason, func(t *testing.T) {
 			onAir(t, func(t *testing.T, b *bench, l *pipes, stop func() error) {

@@ -21,6 +21,7 @@ import (
 	"testing"
 	"time"
 
+	"sunspool/internal/vpstest"
 	"sunspool/wire"
 )
 
@@ -285,7 +286,7 @@ var hostileWays = [...]struct {
 var smallBomb = sync.OnceValue(func() []byte {
 	var b bytes.Buffer
 	z := gzip.NewWriter(&b)
-	io.CopyN(z, zeros{}, 200<<20)
+	io.CopyN(z, vpstest.Zeros{}, 200<<20)
 	z.Close()
 	return b.Bytes()
 })

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"sunspool/internal/vpstest"
 	"sunspool/vps/batch"
 	"sunspool/wire"
 )
@@ -297,7 +298,7 @@ func TestGzipIsReadAndABombIs413InBoundedMemory(t *testing.T) {
 	}
 	var bomb bytes.Buffer // 64 MiB in 64 KiB
 	z := gzip.NewWriter(&bomb)
-	io.CopyN(z, zeros{}, 64<<20)
+	io.CopyN(z, vpstest.Zeros{}, 64<<20)
 	z.Close()
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
@@ -309,7 +310,7 @@ func TestGzipIsReadAndABombIs413InBoundedMemory(t *testing.T) {
 	if allocated := after.TotalAlloc - before.TotalAlloc; allocated > 16<<20 {
 		t.Errorf("%d MiB allocated", allocated>>20)
 	}
-	chunked := struct{ io.Reader }{io.LimitReader(zeros{}, 1<<30)} // no Content-Length
+	chunked := struct{ io.Reader }{io.LimitReader(vpstest.Zeros{}, 1<<30)} // no Content-Length
 	if w := do(b.api, "POST", wire.IngestPath, token1, chunked); w.Code != 413 {
 		t.Errorf("endless body: %d", w.Code)
 	}

@@ -90,9 +90,9 @@ func TestGapIsNullAndNamed(t *testing.T) {
 		t.Fatalf("%+v", got.Gaps)
 	}
 	for i, want := range []emptySpan{
-		{testNow.Truncate(24 * time.Hour).Unix(), start.Unix(), notReceived},
-		{start.Add(3 * time.Hour).Unix(), start.Add(3*time.Hour + 35*time.Minute).Unix(), notReceived},
-		{testNow.Add(-20 * time.Minute).Unix(), testNow.Unix(), notReceived},
+		{testNow.Truncate(24 * time.Hour).Unix(), start.Unix(), "not_received"},
+		{start.Add(3 * time.Hour).Unix(), start.Add(3*time.Hour + 35*time.Minute).Unix(), "not_received"},
+		{testNow.Add(-20 * time.Minute).Unix(), testNow.Unix(), "not_received"},
 	} {
 		if g := got.Gaps[i]; math.Abs(float64(g.From-want.From)) > 61 || math.Abs(float64(g.To-want.To)) > 61 || g.Reason != want.Reason {
 			t.Errorf("gap %d is %+v, want %+v", i, g, want)

@@ -92,7 +92,7 @@ func serveFor(t testing.TB, h http.Handler) string {
 }
 
 // request returns the answer's body; an error of the connection is one of the test.
-func request(t testing.TB, client *http.Client, method, url string, body []byte) (int, string) {
+func roundTrip(t testing.TB, client *http.Client, method, url string, body []byte) (int, string) {
 	t.Helper()
 	r, _ := http.NewRequest(method, url, bytes.NewReader(body))
 	r.Header.Set("Authorization", "Bearer "+token1)
@@ -113,14 +113,14 @@ func request(t testing.TB, client *http.Client, method, url string, body []byte)
 func (p *peer) ingest(t testing.TB, pv int) {
 	t.Helper()
 	s := with(fields(-time.Duration(pv)*time.Millisecond), "pv_power_w", pv)
-	if code, text := request(t, http.DefaultClient, "POST", "http://"+p.addr+wire.IngestPath, []byte(bodyOf(s))); code != 200 || text != `{"inserted":1}` {
+	if code, text := roundTrip(t, http.DefaultClient, "POST", "http://"+p.addr+wire.IngestPath, []byte(bodyOf(s))); code != 200 || text != `{"inserted":1}` {
 		t.Errorf("ingest: %d %s", code, text)
 	}
 }
 
 func (p *peer) realtimePV(t testing.TB) (pv int) {
 	t.Helper()
-	_, text := request(t, http.DefaultClient, "GET", "http://"+p.addr+wire.RealtimePath+"?device_id=inv-1", nil)
+	_, text := roundTrip(t, http.DefaultClient, "GET", "http://"+p.addr+wire.RealtimePath+"?device_id=inv-1", nil)
 	_, after, _ := strings.Cut(text, `"pv_power_w":`)
 	fmt.Sscan(after, &pv)
 	return pv
@@ -241,7 +241,7 @@ func TestRequestsDoNotFeelRedis(t *testing.T) {
 					s := with(fields(0), "ts", both[0].Now().Format(time.RFC3339Nano))
 					method, path, body = "POST", wire.IngestPath, bodyOf(s)
 				}
-				if code, text := request(t, client, method, "http://"+both[i%2].addr+path, []byte(body)); code != 200 {
+				if code, text := roundTrip(t, client, method, "http://"+both[i%2].addr+path, []byte(body)); code != 200 {
 					t.Errorf("%s: %d %s", method, code, text)
 				}
 				mu.Lock()
@@ -274,7 +274,7 @@ func BenchmarkRealtime(b *testing.B) {
 		startProcesses(b, 1, "")[0].addr, startProcesses(b, 1, server.URL())[0].addr,
 	}
 	for _, addr := range addrs[1:] {
-		if code, _ := request(b, http.DefaultClient, "POST", "http://"+addr+wire.IngestPath, contractBody(1, testNow)); code != 200 {
+		if code, _ := roundTrip(b, http.DefaultClient, "POST", "http://"+addr+wire.IngestPath, contractBody(1, testNow)); code != 200 {
 			b.Fatal(code)
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"sunspool/internal/vpstest"
 	"sunspool/wire"
 )
 
@@ -57,8 +58,8 @@ func TestLateSamplesReachTheStream(t *testing.T) {
 		}
 		b.ingested(b.minutes(0)...)
 		b.ingested(b.minutes(7, 6, 5)...)
-		b.post(token1, batchOf(b.minutes(5, 4, 3)...)) // one of them for the second time
-		b.ingested(b.minutes(11, 30, 300)...)          // is history
+		b.post(token1, vpstest.BatchOf(b.minutes(5, 4, 3)...)) // one of them for the second time
+		b.ingested(b.minutes(11, 30, 300)...)                  // is history
 		synctest.Wait()
 		samples, late := samplesAndLate(events)
 		if got := b.ago(samples); !slices.Equal(got, []int{0}) || samples[0].ID != fmt.Sprint(b.Now().UnixMilli()) {
@@ -139,7 +140,7 @@ func TestStreamSendsEachRecentSampleOnce(t *testing.T) {
 					want[s.Time.UnixMilli()] = true
 				}
 			}
-			b.post(token1, batchOf(batch...))
+			b.post(token1, vpstest.BatchOf(batch...))
 		}
 		synctest.Wait()
 		samples, late := samplesAndLate(events)
@@ -162,12 +163,4 @@ func TestStreamSendsEachRecentSampleOnce(t *testing.T) {
 			t.Error("samples are not in order")
 		}
 	})
-}
-
-func batchOf(samples ...wire.Sample) string {
-	body, err := json.Marshal(wire.Batch{Samples: samples})
-	if err != nil {
-		panic(err)
-	}
-	return string(body)
 }

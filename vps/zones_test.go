@@ -183,7 +183,7 @@ func TestZonesOfAnotherProcessAreKept(t *testing.T) {
 	second := &bench{Server: other, t: t, api: other.Handler(), log: b.log, bolt: b.bolt}
 	b.in("Europe/Brussels", sample(time.Hour))
 	second.in("UTC", sample(30*time.Minute))
-	now = now.Add(2 * noteEvery)
+	now = now.Add(10 * time.Minute)
 	b.in("", sample(20*time.Minute)) // names none, and what it heard is to be written
 	about, err := b.bolt.About(t.Context(), "inv-1")
 	if about.Zone != "UTC" || len(about.Earlier) != 1 || !about.Earlier[0].Until.Equal(testNow.Add(-30*time.Minute)) || err != nil {

@@ -101,3 +101,17 @@ func PythonBatch(ago time.Duration) (body string, old, future string) {
 	text := func(v any) string { b, _ := json.Marshal(v); return string(b) }
 	return strings.ReplaceAll(text(map[string]any{"samples": samples}), ",{", ", {"), text(samples[3]), text(samples[17])
 }
+
+// BatchOf is the body of an upload of samples.
+func BatchOf(samples ...wire.Sample) string {
+	body, err := json.Marshal(wire.Batch{Samples: samples})
+	if err != nil {
+		panic(err)
+	}
+	return string(body)
+}
+
+// Zeros reads as zeros without end.
+type Zeros struct{}
+
+func (Zeros) Read(p []byte) (int, error) { clear(p); return len(p), nil }
