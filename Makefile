@@ -26,7 +26,7 @@ unit: ## all tests, fuzz seeds included
 
 race: ## the packages with goroutines under the race detector, without what it has nothing to say about (needs a C compiler)
 	@if command -v gcc >/dev/null || command -v cc >/dev/null; then \
-		CGO_ENABLED=1 $(GO) test -race -short -timeout 30m -skip '$(slow)|$(unraced_edge)|$(unraced_vps)' ./edge/ ./edge/simulator/ ./health/ ./systemd/ ./vps/... ./demo/; \
+		CGO_ENABLED=1 $(GO) test -race -short -timeout 30m -skip '$(slow)|$(unraced_edge)|$(unraced_vps)' ./edge/ ./edge/simulator/ ./health/ ./systemd/ ./internal/testservices/ ./vps/... ./demo/; \
 	else echo "SKIPPED: no C compiler, so no race detector"; fi
 
 # Arithmetic, one goroutine alone, and programs in processes of their own.

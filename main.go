@@ -17,7 +17,6 @@ import (
 	"strings"
 	"syscall"
 	"time"
-
 	_ "time/tzdata" // a household's days must be right in an image without zones
 
 	"github.com/alecthomas/kong"
@@ -32,6 +31,7 @@ import (
 	"sunspool/settings"
 	"sunspool/systemd"
 	"sunspool/vps"
+	"sunspool/vps/importer"
 )
 
 // version is set at the link of a release.
@@ -60,10 +60,10 @@ type commands struct {
 
 // vpsCommand is the service, and what else is done with its store. Its settings are those of all of them.
 type vpsCommand struct {
-	Settings vpsSettings      `embed:""`
-	Run      struct{}         `cmd:"" default:"1" hidden:"" help:"Be the service."`
-	Aside    vps.AsideConfig  `cmd:"" help:"List or delete samples with impossible times, which were taken from clients that would repeat them indefinitely."`
-	Import   vps.ImportConfig `cmd:"" help:"Copy the samples of the original's PostgreSQL database, table sungrow_samples, into this store."`
+	Settings vpsSettings     `embed:""`
+	Run      struct{}        `cmd:"" default:"1" hidden:"" help:"Be the service."`
+	Aside    vps.AsideConfig `cmd:"" help:"List or delete samples with impossible times, which were taken from clients that would repeat them indefinitely."`
+	Import   importer.Config `cmd:"" help:"Copy the samples of the original's PostgreSQL database, table sungrow_samples, into this store."`
 }
 
 // vpsSettings has no Validate, which kong would call for an import, too. vps.Run does.

@@ -71,7 +71,7 @@ func TestImportsPointOneWay(t *testing.T) {
 			if p.ImportPath == "sunspool/edge/witness" && imported != "sunspool/edge/registers" {
 				t.Errorf("%s imports %s: what registers mean needs their map alone", p.ImportPath, imported)
 			}
-			if imported == "sunspool/vps/services" {
+			if imported == "sunspool/internal/testservices" || imported == "sunspool/internal/vpstest" {
 				t.Errorf("%s imports %s: it is for tests only", p.ImportPath, imported)
 			}
 			if from, to := role(p.ImportPath), role(imported); from != "" && to != "" && from != to {
@@ -89,15 +89,15 @@ func TestModulesHaveOneDoor(t *testing.T) {
 	doors := map[string][]string{
 		"github.com/goburrow/modbus":             {"edge/dongle.go"},
 		"go.etcd.io/bbolt":                       {"edge/spool", "edge/names.go", "edge/dating.go", "edge/emitted.go", "edge/opening.go", "edge/mark.go", "edge/salvage.go", "edge/room.go", "edge/compact.go", "edge/acks.go", "edge/owner.go", "vps/store/"},
-		"github.com/go-json-experiment/json":     {"vps/decode"},
+		"github.com/go-json-experiment/json":     {"vps/batch/"},
 		"github.com/prometheus/client_golang":    {"health/metrics.go", "edge/metrics", "vps/metrics.go", "vps/devicemetrics.go", "docs/reference/"},
 		"golang.org/x/tools":                     {"docs/reference/"},
 		"github.com/alecthomas/kong":             {"main.go", "help.go", "settings/", "cli/"},
 		"golang.org/x/crypto/x509roots/fallback": {"main.go"},
-		"github.com/schollz/progressbar":         {"vps/importer.go"},
-		"golang.org/x/term":                      {"demo/panel.go", "vps/importer.go", "help.go"},
+		"github.com/schollz/progressbar":         {"vps/importer/"},
+		"golang.org/x/term":                      {"demo/panel.go", "vps/importer/", "help.go"},
 		"github.com/redis/rueidis":               {"vps/store/redis"},
-		"github.com/jackc/pgx":                   {"vps/store/", "vps/services/"},
+		"github.com/jackc/pgx":                   {"vps/store/", "internal/testservices/"},
 		"github.com/jackc/tern":                  {"vps/store/postgres_migrate.go"},
 		"github.com/coreos/go-systemd":           {"systemd/"},
 		"github.com/kardianos/service":           {"systemd/"},

@@ -10,8 +10,8 @@ import (
 
 	"github.com/alecthomas/kong"
 
+	"sunspool/internal/testservices"
 	"sunspool/settings"
-	"sunspool/vps/services"
 )
 
 var manuals = []string{"sunspool.1", "sunspool-edge.8", "sunspool-vps.8", "sunspool.env.5"}
@@ -102,7 +102,7 @@ func TestManualIsTheSameEachTime(t *testing.T) {
 }
 
 func TestManualIsCleanAndFitsATerminal(t *testing.T) {
-	groff := services.Need(t, "groff-base", "groff")
+	groff := testservices.Need(t, "groff-base", "groff")
 	for _, page := range manuals {
 		cmd := exec.CommandContext(t.Context(), groff, "-man", "-ww", "-Tascii", "-P-cbou", "-rLL=78n")
 		cmd.Stdin = bytes.NewReader(manual(t, page))

@@ -8,12 +8,12 @@ import (
 	"testing"
 	"time"
 
-	"sunspool/vps/services"
+	"sunspool/internal/testservices"
 )
 
 // Real shells on a terminal: what is typed before Tab becomes what the program is then called with.
 func TestTabInRealShells(t *testing.T) {
-	script := services.Need(t, "bsdutils", "script")
+	script := testservices.Need(t, "bsdutils", "script")
 	dir := t.TempDir()
 	build := exec.Command("go", "build", "-o", filepath.Join(dir, "sunspool"), "sunspool")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
@@ -42,7 +42,7 @@ func TestTabInRealShells(t *testing.T) {
 command sunspool completion fish | source`, "fish -i"},
 	} {
 		t.Run(shell.name, func(t *testing.T) {
-			services.Need(t, shell.name, shell.name)
+			testservices.Need(t, shell.name, shell.name)
 			// Where this is missing, fish makes it in the background, and may still write when its shell has ended.
 			if err := os.MkdirAll(filepath.Join(dir, ".local/share/fish/generated_completions"), 0o700); err != nil {
 				t.Fatal(err)

@@ -21,6 +21,7 @@ import (
 	"sunspool/edge/simulator"
 	"sunspool/settings"
 	"sunspool/vps"
+	"sunspool/vps/auth"
 	"sunspool/vps/store"
 	"sunspool/wire"
 )
@@ -105,7 +106,7 @@ func (b *bed) startServer() {
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	tokens, err := vps.ParseTokens("t0ken-0123456789abcdef:roof", "")
+	tokens, err := auth.ParseTokens("t0ken-0123456789abcdef:roof", "")
 	if err != nil {
 		b.t.Fatal(err)
 	}
@@ -113,7 +114,7 @@ func (b *bed) startServer() {
 	if b.wrap != nil {
 		samples = b.wrap(disk)
 	}
-	server := &vps.Server{Store: store.NewCached(samples, 5*time.Second), Tokens: tokens, Log: slog.New(slog.DiscardHandler)}
+	server := &vps.Server{Gate: vps.Gate{Tokens: tokens, Log: slog.New(slog.DiscardHandler)}, Devices: vps.Devices{Store: store.NewCached(samples, 5*time.Second)}}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.disk, b.api = disk, server.Handler()

@@ -28,6 +28,8 @@ import (
 	"sunspool/edge"
 	"sunspool/edge/simulator"
 	"sunspool/vps"
+	"sunspool/vps/auth"
+	"sunspool/vps/listener"
 	"sunspool/vps/store"
 	"sunspool/wire"
 )
@@ -241,7 +243,7 @@ func newWitness(t *testing.T) *witness {
 	for i := range 10 {
 		list = append(list, fmt.Sprintf("%s:edge%d", w.token(fmt.Sprint("edge", i)), i))
 	}
-	tokens, err := vps.ParseTokens(strings.Join(list, ","), "")
+	tokens, err := auth.ParseTokens(strings.Join(list, ","), "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -250,13 +252,13 @@ func newWitness(t *testing.T) *witness {
 		t.Fatal(err)
 	}
 	// Few samples a request, so that a backlog takes many.
-	server := &vps.Server{Store: disk, Tokens: tokens, Log: slog.New(slog.DiscardHandler), MaxSamples: 8}
+	server := &vps.Server{Gate: vps.Gate{Tokens: tokens, Log: slog.New(slog.DiscardHandler)}, Devices: vps.Devices{Store: disk}, MaxSamples: 8}
 	w.api, w.url = server.Handler(), "https://"+l.Addr().String()
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		vps.Serve(ctx, l, w.secret.tls, w, slog.New(slog.DiscardHandler))
+		listener.Serve(ctx, l, w.secret.tls, w, slog.New(slog.DiscardHandler))
 	}()
 	t.Cleanup(func() { cancel(); <-done })
 	return w

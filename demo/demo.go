@@ -27,6 +27,8 @@ import (
 	"sunspool/health"
 	"sunspool/settings"
 	"sunspool/vps"
+	"sunspool/vps/auth"
+	"sunspool/vps/listener"
 	"sunspool/vps/store"
 	"sunspool/wire"
 )
@@ -158,7 +160,7 @@ func (s *show) start(ctx context.Context, g *errgroup.Group, c Config, dir, vers
 	if err != nil {
 		return err
 	}
-	tokens, err := vps.ParseTokens(secret.token+":"+Device, "")
+	tokens, err := auth.ParseTokens(secret.token+":"+Device, "")
 	if err != nil {
 		return err
 	}
@@ -167,7 +169,7 @@ func (s *show) start(ctx context.Context, g *errgroup.Group, c Config, dir, vers
 		return err
 	}
 	s.store = store.NewCached(disk, 5*time.Second)
-	s.server = &vps.Server{Store: s.store, Tokens: tokens, Log: log.With("role", "vps"), Zone: zone, Conflicts: disk.Conflicts}
+	s.server = &vps.Server{Gate: vps.Gate{Tokens: tokens, Log: log.With("role", "vps")}, Devices: vps.Devices{Store: s.store, Zone: zone}, Conflicts: disk.Conflicts}
 	if s.edge, err = edge.New(edge.Config{
 		Host: "127.0.0.1", Port: modbus.Addr().(*net.TCPAddr).Port, Unit: 1, PollS: 5, GapMS: 20,
 		URL: "https://" + s.addresses.api, Token: settings.Secret(secret.token), CAFile: secret.caFile, DeviceID: Device,
@@ -185,8 +187,8 @@ func (s *show) start(ctx context.Context, g *errgroup.Group, c Config, dir, vers
 	// The servers outlive the edge, which delivers what it still has when it is told to stop.
 	serving, stop := context.WithCancel(context.WithoutCancel(ctx))
 	g.Go(func() error { return s.inverter.Serve(serving, modbus) })
-	g.Go(func() error { return vps.Serve(serving, api, secret.tls, s.server.Handler(), log) })
-	g.Go(func() error { return vps.Serve(serving, readers, nil, s.server.Readers(Device), log) })
+	g.Go(func() error { return listener.Serve(serving, api, secret.tls, s.server.Handler(), log) })
+	g.Go(func() error { return listener.Serve(serving, readers, nil, s.server.Readers(Device), log) })
 	g.Go(func() error {
 		defer stop()
 		return s.edge.Run(ctx)

@@ -15,7 +15,7 @@ import (
 
 	"sunspool/edge"
 	"sunspool/edge/simulator"
-	"sunspool/vps/services"
+	"sunspool/internal/testservices"
 	"sunspool/wire"
 )
 
@@ -73,7 +73,7 @@ func (s *site) status() (h edge.Health, ok bool) {
 func (s *proxied) exactlyOnce(t *testing.T, e *process, sim *simulator.Server, waiting spooledBacklog) {
 	t.Helper()
 	sim.SetFaults(simulator.Fault{Kind: "off"}) // no more samples
-	services.Await(t, "the edge has delivered everything", func() bool { h, ok := s.status(); return ok && h.SpoolCount+h.RAMOnly == 0 })
+	testservices.Await(t, "the edge has delivered everything", func() bool { h, ok := s.status(); return ok && h.SpoolCount+h.RAMOnly == 0 })
 	h, _ := s.status()
 	if err := e.end(syscall.SIGTERM); err != nil {
 		t.Errorf("told to stop the edge exits with %v", err)

@@ -19,8 +19,8 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
+	"sunspool/internal/testservices"
 	"sunspool/vps"
-	"sunspool/vps/services"
 	"sunspool/wire"
 )
 
@@ -44,7 +44,7 @@ func TestDocumentedProxiesDeliver(t *testing.T) {
 
 func documentedProxyDelivers(t *testing.T, s *proxied, waiting spooledBacklog) {
 	e, sim := s.deliver(t, waiting)
-	services.Await(t, "the backlog is delivered", func() bool { h, ok := s.status(); return ok && h.SpoolCount == 0 && h.Polls > 0 })
+	testservices.Await(t, "the backlog is delivered", func() bool { h, ok := s.status(); return ok && h.SpoolCount == 0 && h.Polls > 0 })
 	if proto := s.protocol(t); proto != "HTTP/2.0" {
 		t.Errorf("it offers %s to an edge", proto)
 	}
@@ -145,7 +145,7 @@ func (s *proxied) carriesStreams(t *testing.T) {
 		if status, answer := s.post(t, at, nil); status != http.StatusOK {
 			t.Fatalf("a sample is answered %d %s", status, answer)
 		}
-		services.Await(t, fmt.Sprintf("sample %d is in the stream", i), func() bool { return probe.has(at) || probe.ended() != nil })
+		testservices.Await(t, fmt.Sprintf("sample %d is in the stream", i), func() bool { return probe.has(at) || probe.ended() != nil })
 	}
 	for i := range 3 {
 		post(i)
@@ -153,7 +153,7 @@ func (s *proxied) carriesStreams(t *testing.T) {
 	time.Sleep(streamOpen - time.Since(opened)) // nothing but comments on one, the edge's samples on the other
 	post(3)
 	for _, sample := range s.spooled("roof")[before:] {
-		services.Await(t, fmt.Sprintf("the sample of %v is in the stream", sample.Time), func() bool { return roof.has(sample.Time) || roof.ended() != nil })
+		testservices.Await(t, fmt.Sprintf("the sample of %v is in the stream", sample.Time), func() bool { return roof.has(sample.Time) || roof.ended() != nil })
 	}
 	if err := roof.ended(); err != nil {
 		t.Errorf("the stream with samples ended: %v", err)

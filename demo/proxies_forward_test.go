@@ -12,7 +12,7 @@ import (
 	"testing"
 
 	"sunspool/edge/simulator"
-	"sunspool/vps/services"
+	"sunspool/internal/testservices"
 )
 
 // The edge reaches its server through a forward proxy by the documented line, with a password that has special characters.
@@ -44,7 +44,7 @@ func TestEdgeDeliversThroughAForwardProxy(t *testing.T) {
 		"VPS_DEVICE_TOKEN=t0ken-0123456789abcdef", "VPS_CA_FILE=" + s.secret.caFile, "UPLOAD_INTERVAL_S=1", "MAX_BACKOFF_S=2",
 		"SPOOL_PATH=" + s.dir + "/roof/spool.db", "LOG_LEVEL=debug", "CLOCK_TRUST=always",
 	}, "edge")
-	services.Await(t, "samples arrive through the proxy", func() bool {
+	testservices.Await(t, "samples arrive through the proxy", func() bool {
 		h, ok := s.status()
 		return ok && h.Counts["uploaded_samples_total"] > 0
 	})

@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"sunspool/vps/services"
+	"sunspool/internal/testservices"
 )
 
 var (
@@ -48,7 +48,7 @@ func reloadedProxyDeliversOnce(t *testing.T, program proxyProgram, protocol stri
 	}
 	reloads := s.reloadEverySecond()
 	e, sim := s.deliver(t, waiting)
-	services.Await(t, "some of the backlog is delivered", func() bool { h, ok := s.status(); return ok && h.Counts["uploaded_samples_total"] > 0 })
+	testservices.Await(t, "some of the backlog is delivered", func() bool { h, ok := s.status(); return ok && h.Counts["uploaded_samples_total"] > 0 })
 	for kill := range *proxyKills {
 		if kill > 0 {
 			time.Sleep(20 * time.Second)
@@ -58,7 +58,7 @@ func reloadedProxyDeliversOnce(t *testing.T, program proxyProgram, protocol stri
 		s.vps.end(syscall.SIGKILL)
 		s.serveBehind()
 	}
-	services.Await(t, "the backlog is delivered", func() bool { h, ok := s.status(); return ok && h.SpoolCount == 0 && h.Polls > 2 })
+	testservices.Await(t, "the backlog is delivered", func() bool { h, ok := s.status(); return ok && h.SpoolCount == 0 && h.Polls > 2 })
 	t.Logf("%d reloads", reloads())
 	s.exactlyOnce(t, e, sim, waiting)
 }

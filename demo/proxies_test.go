@@ -16,7 +16,7 @@ import (
 	"syscall"
 	"testing"
 
-	"sunspool/vps/services"
+	"sunspool/internal/testservices"
 )
 
 const proxyDocument = "../docs/behind-a-proxy.md"
@@ -119,7 +119,7 @@ const cdn = "127.0.0.2"
 type proxied struct {
 	*site
 	backend string // address of the vps
-	proxy   *services.ProgramServer
+	proxy   *testservices.ProgramServer
 	program proxyProgram
 	trusted string // TRUSTED_PROXIES of the vps
 }
@@ -128,12 +128,12 @@ type proxied struct {
 // in which change is made first: its first text becomes its second.
 func behind(t *testing.T, program proxyProgram, change [2]string, others ...string) *proxied {
 	t.Helper()
-	path := services.Need(t, program.pkg, program.program)
-	s := &proxied{site: newSite(t), program: program, backend: fmt.Sprint("127.0.0.1:", services.FreePort(t))}
+	path := testservices.Need(t, program.pkg, program.program)
+	s := &proxied{site: newSite(t), program: program, backend: fmt.Sprint("127.0.0.1:", testservices.FreePort(t))}
 	s.trusted = strings.Join(append(others, setting(t, "vps", "TRUSTED_PROXIES")), ",")
-	port := fmt.Sprint(services.FreePort(t))
+	port := fmt.Sprint(testservices.FreePort(t))
 	s.listen = "localhost:" + port
-	dir := services.Dir(t, program.name)
+	dir := testservices.Dir(t, program.name)
 	block, env := s.block(t, dir, port)
 	if !strings.Contains(block, change[0]) {
 		t.Fatalf("the block of %s does not have %q:\n%s", program.name, change[0], block)
@@ -148,7 +148,7 @@ func behind(t *testing.T, program proxyProgram, change [2]string, others ...stri
 	for _, arg := range program.argv {
 		argv = append(argv, strings.ReplaceAll(arg, "DIR", dir))
 	}
-	s.proxy = services.Program(t, program.name, argv, env, s.answers)
+	s.proxy = testservices.Program(t, program.name, argv, env, s.answers)
 	return s
 }
 
@@ -162,7 +162,7 @@ func (s *proxied) block(t *testing.T, dir, port string) (block string, env []str
 		}
 		s.secret.caFile = filepath.Join(dir, "caddy", "pki", "authorities", "local", "root.crt") // Caddy signs for localhost itself
 		env = strings.Fields(strings.NewReplacer("solar.example.org", s.listen, "127.0.0.1:8000", s.backend).Replace(documented(t, "caddy")[0]))
-		return string(text), append(env, "XDG_DATA_HOME="+dir, "XDG_CONFIG_HOME="+dir, fmt.Sprint("HTTP_PORT=", services.FreePort(t)))
+		return string(text), append(env, "XDG_DATA_HOME="+dir, "XDG_CONFIG_HOME="+dir, fmt.Sprint("HTTP_PORT=", testservices.FreePort(t)))
 	}
 	whole := filepath.Join(dir, "whole.pem")
 	cert, err := os.ReadFile(filepath.Join(s.dir, "cert.pem"))
@@ -195,7 +195,7 @@ func (s *proxied) serveBehind() {
 		"DATA_DIR=" + s.dir, "LISTEN_ADDR=" + s.backend, "INTERNAL_ADDR=", "TRUSTED_PROXIES=" + s.trusted,
 		"DEVICE_TOKENS=t0ken-0123456789abcdef:roof," + probeToken + ":probe",
 	}, "vps")
-	services.Await(s.t, "the vps answers", func() bool {
+	testservices.Await(s.t, "the vps answers", func() bool {
 		resp, err := http.Get("http://" + s.backend + "/health")
 		if err != nil {
 			return false

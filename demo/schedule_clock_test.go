@@ -147,7 +147,7 @@ type poll struct {
 // watch makes w a witness of the edge.
 func (w *world) watch() {
 	w.sources, w.arrived = make(map[int][]string), make(arrivals)
-	w.bed.log, w.rawEach = slog.New(&listener{w: w}), 1
+	w.bed.log, w.rawEach = slog.New(&edgeLog{w: w}), 1
 	w.tap = func(c net.Conn) net.Conn { return &tapped{c, w} }
 	w.kept = w.attest
 }
@@ -168,19 +168,19 @@ func (c *tapped) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// listener reads the log of the edge.
-type listener struct {
+// edgeLog reads the log of the edge.
+type edgeLog struct {
 	w    *world
 	with []slog.Attr
 }
 
-func (l *listener) Enabled(_ context.Context, level slog.Level) bool { return level >= slog.LevelInfo }
-func (l *listener) WithGroup(string) slog.Handler                    { return l }
-func (l *listener) WithAttrs(attrs []slog.Attr) slog.Handler {
-	return &listener{l.w, slices.Concat(l.with, attrs)}
+func (l *edgeLog) Enabled(_ context.Context, level slog.Level) bool { return level >= slog.LevelInfo }
+func (l *edgeLog) WithGroup(string) slog.Handler                    { return l }
+func (l *edgeLog) WithAttrs(attrs []slog.Attr) slog.Handler {
+	return &edgeLog{l.w, slices.Concat(l.with, attrs)}
 }
 
-func (l *listener) Handle(_ context.Context, r slog.Record) error {
+func (l *edgeLog) Handle(_ context.Context, r slog.Record) error {
 	w := l.w
 	boot := 0
 	if w.machine != nil {

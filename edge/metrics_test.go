@@ -21,7 +21,7 @@ import (
 
 	"sunspool/docs/reference"
 	"sunspool/health"
-	"sunspool/vps/services"
+	"sunspool/internal/testservices"
 )
 
 // busyEdge is an edge on which everything that it counts has happened once.
@@ -51,7 +51,7 @@ func busyEdge(t *testing.T) *Edge {
 // What the edge shows is in docs/metrics.md, and its names are by Prometheus' conventions.
 func TestMetricsReferenceOfTheEdge(t *testing.T) {
 	e := busyEdge(t)
-	reference.Metrics(t, "edge", services.Need(t, "prometheus", "promtool"), func(r prometheus.Registerer) { registerMetrics(r, e.Report) })
+	reference.Metrics(t, "edge", testservices.Need(t, "prometheus", "promtool"), func(r prometheus.Registerer) { registerMetrics(r, e.Report) })
 }
 
 // scraped is what /metrics of these edges answers.

@@ -22,7 +22,7 @@ import (
 	"testing"
 	"time"
 
-	"sunspool/vps/services"
+	"sunspool/internal/testservices"
 )
 
 // These tests run in namespaces of their own, with the kernel's network, nftables, a real name server and real proxies.
@@ -38,7 +38,7 @@ const (
 type network struct {
 	t     *testing.T
 	hosts string // file of dnsmasq
-	dns   *services.ProgramServer
+	dns   *testservices.ProgramServer
 	ca    *authority
 }
 
@@ -53,7 +53,7 @@ func inNamespace(t *testing.T) *network {
 		t.Skip("SKIPPED, NOTHING IS SHOWN: only root can make a network to test on")
 	}
 	for pkg, program := range map[string]string{"nftables": "nft", "iproute2": "ip", "dnsmasq-base": "dnsmasq"} {
-		services.Need(t, pkg, program)
+		testservices.Need(t, pkg, program)
 	}
 	t.Parallel() // they mostly wait
 	args := []string{"-test.run=^" + t.Name() + "$", "-test.v", "-test.count=1"}
@@ -118,7 +118,7 @@ func (n *network) name(addrs ...string) {
 		n.dns.Start()
 		return
 	}
-	n.dns = services.Program(n.t, "dnsmasq", []string{"dnsmasq", "--keep-in-foreground", "--conf-file=/dev/null", "--no-resolv", "--no-hosts", "--user=root",
+	n.dns = testservices.Program(n.t, "dnsmasq", []string{"dnsmasq", "--keep-in-foreground", "--conf-file=/dev/null", "--no-resolv", "--no-hosts", "--user=root",
 		"--listen-address=127.0.0.1", "--bind-interfaces", "--pid-file=", "--addn-hosts=" + n.hosts}, nil, func() error {
 		_, err := net.DefaultResolver.LookupNetIP(n.t.Context(), "ip", serverName)
 		return err
@@ -306,8 +306,8 @@ func TestRealProxiesThatWantAPassword(t *testing.T) {
 	}
 	for name, start := range map[string]func(t *testing.T){
 		"squid": func(t *testing.T) {
-			squid := services.Need(t, "squid", "squid")
-			secret, err := exec.CommandContext(t.Context(), services.Need(t, "openssl", "openssl"), "passwd", "-apr1", "hunter2:@/%").Output()
+			squid := testservices.Need(t, "squid", "squid")
+			secret, err := exec.CommandContext(t.Context(), testservices.Need(t, "openssl", "openssl"), "passwd", "-apr1", "hunter2:@/%").Output()
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -317,12 +317,12 @@ func TestRealProxiesThatWantAPassword(t *testing.T) {
 			write(t, conf, []byte("http_port "+proxy+"\nauth_param basic program /usr/lib/squid/basic_ncsa_auth "+users+
 				"\nacl known proxy_auth REQUIRED\nacl shut port 26901\nhttp_access deny shut\nhttp_access allow known\nhttp_access deny all\ndns_nameservers 127.0.0.1\n"+
 				"cache deny all\npid_filename none\naccess_log none\ncache_log /dev/null\ncache_store_log none\nmax_filedescriptors 1024\nshutdown_lifetime 0 seconds\n"))
-			services.Program(t, "squid", []string{squid, "-N", "-d", "1", "-f", conf}, nil, listens)
+			testservices.Program(t, "squid", []string{squid, "-N", "-d", "1", "-f", conf}, nil, listens)
 		},
 		"tinyproxy": func(t *testing.T) {
-			tiny, conf := services.Need(t, "tinyproxy", "tinyproxy"), filepath.Join(dir, "tinyproxy.conf")
+			tiny, conf := testservices.Need(t, "tinyproxy", "tinyproxy"), filepath.Join(dir, "tinyproxy.conf")
 			write(t, conf, []byte("Port 3128\nListen 10.66.0.4\nTimeout 60\nMaxClients 10\nBasicAuth roof hunter2\nConnectPort "+serverPort+"\n"))
-			services.Program(t, "tinyproxy", []string{tiny, "-d", "-c", conf}, nil, listens)
+			testservices.Program(t, "tinyproxy", []string{tiny, "-d", "-c", conf}, nil, listens)
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

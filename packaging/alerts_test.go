@@ -12,7 +12,7 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
-	"sunspool/vps/services"
+	"sunspool/internal/testservices"
 )
 
 // alerts reads the rules that we ship: the name of each alert, and when it fires.
@@ -41,7 +41,7 @@ func alerts(t *testing.T) map[string]string {
 
 func promtool(t *testing.T, args ...string) {
 	t.Helper()
-	if said, err := exec.CommandContext(t.Context(), services.Need(t, "prometheus", "promtool"), args...).CombinedOutput(); err != nil {
+	if said, err := exec.CommandContext(t.Context(), testservices.Need(t, "prometheus", "promtool"), args...).CombinedOutput(); err != nil {
 		t.Errorf("promtool %s: %v\n%s", strings.Join(args, " "), err, said)
 	}
 }

@@ -14,7 +14,7 @@ import (
 	"testing"
 	"time"
 
-	"sunspool/vps/services"
+	"sunspool/internal/testservices"
 )
 
 // box is a Debian with a real systemd as its process 1, in a container with a network of its own that has nothing but a
@@ -41,8 +41,8 @@ func boot(t *testing.T, suite string) *box {
 func build(t *testing.T, suite string) *box {
 	t.Helper()
 	below := debian(t, suite, "systemd", "systemd-sysv", "dbus", "procps", "iproute2", "netbase", "curl", "ca-certificates")
-	services.Need(t, "systemd-container", "systemd-nspawn")
-	dir := services.Dir(t, "box")
+	testservices.Need(t, "systemd-container", "systemd-nspawn")
+	dir := testservices.Dir(t, "box")
 	b := &box{t: t, dir: dir, cgroup: "sunspool-" + filepath.Base(dir)}
 	t.Cleanup(b.remove)
 	for _, name := range []string{"up", "work", "disk"} {

@@ -16,7 +16,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"sunspool/vps/services"
+	"sunspool/internal/testservices"
 )
 
 // engine is a Docker engine of the test's own. It sees no network but its own loopback and bridges, and none of the
@@ -47,13 +47,13 @@ func startEngine(t testing.TB) *engine {
 	if os.Getuid() != 0 {
 		t.Skip("SKIPPED, NOTHING IS SHOWN: only root can start a Docker engine")
 	}
-	services.Need(t, "docker.io", "dockerd")
-	services.Need(t, "docker.io", "docker")
-	services.Need(t, "docker.io", "docker-init")
-	services.Need(t, "iptables", "iptables")
-	services.Need(t, "iproute2", "ip")
+	testservices.Need(t, "docker.io", "dockerd")
+	testservices.Need(t, "docker.io", "docker")
+	testservices.Need(t, "docker.io", "docker-init")
+	testservices.Need(t, "iptables", "iptables")
+	testservices.Need(t, "iproute2", "ip")
 
-	e := &engine{t: t, dir: services.Dir(t, "engine"), ended: make(chan struct{})}
+	e := &engine{t: t, dir: testservices.Dir(t, "engine"), ended: make(chan struct{})}
 	socket := "unix://" + filepath.Join(e.dir, "sock")
 	e.env = append(os.Environ(), "DOCKER_HOST="+socket, "DOCKER_CONFIG="+e.plugins(), "DOCKER_BUILDKIT=1", "BUILDKIT_PROGRESS=plain")
 	config := filepath.Join(e.dir, "daemon.json") // else the machine's own is read

@@ -14,7 +14,7 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
-	"sunspool/vps/services"
+	"sunspool/internal/testservices"
 )
 
 var withPackages = flag.Bool("packages", false, "build the Debian packages and look at them")
@@ -84,7 +84,7 @@ func TestPackages(t *testing.T) {
 		t.Skip("SKIPPED, NOTHING IS SHOWN: this builds three packages twice: make test-packages")
 	}
 	first, second := debs(t, cloneOf(t)), debs(t, cloneOf(t))
-	lintian := services.Need(t, "lintian", "lintian")
+	lintian := testservices.Need(t, "lintian", "lintian")
 	for _, arch := range architectures {
 		if !bytes.Equal(read(t, first[arch]), read(t, second[arch])) {
 			t.Errorf("%s: two builds of one commit differ", arch)

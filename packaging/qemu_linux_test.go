@@ -21,7 +21,7 @@ import (
 	"testing"
 	"time"
 
-	"sunspool/vps/services"
+	"sunspool/internal/testservices"
 	"sunspool/vps/store"
 	"sunspool/wire"
 )
@@ -96,7 +96,7 @@ func needQemu(t *testing.T) {
 	if !*emulate {
 		t.Skip("SKIPPED, NOTHING IS SHOWN: takes a minute, and long to build: make test-qemu")
 	}
-	services.Need(t, "qemu-user-static", "qemu-arm-static")
+	testservices.Need(t, "qemu-user-static", "qemu-arm-static")
 }
 
 // site is an edge on an emulated processor, and the inverter and the vps on this one.

@@ -14,26 +14,26 @@ const (
 	maxProfiles = 20 // in one answer
 )
 
-// rows returns the energy of all periods of sp, those without samples included. The last one ends with sp. Every answer
+// Rows returns the energy of all periods of sp, those without samples included. The last one ends with sp. Every answer
 // that has kWh takes them from here.
-func (s *Server) rows(c *call, device string, sp span, r store.Resolution) ([]energy.Row, error) {
-	starts, err := sp.starts(r, maxEnergyRows)
+func (h *History) Rows(c *Request, device string, sp Span, r store.Resolution) ([]energy.Row, error) {
+	starts, err := sp.PeriodStarts(r, maxEnergyRows)
 	if err != nil || len(starts) < 2 {
 		return nil, err
 	}
-	q := store.Query{Device: device, From: sp.from, To: sp.to, Resolution: r, Zone: sp.zone}
+	q := store.Query{Device: device, From: sp.From, To: sp.To, Resolution: r, Zone: sp.Zone}
 	type surrounded struct {
 		periods []energy.Period
 		energy.Around
 	}
-	found, err := ask(s, c, "surrounded", func(ctx context.Context) (all surrounded, err error) {
-		all.periods, all.Around, err = s.Store.Surrounded(ctx, q)
+	found, err := Ask(h.Gate, c, "surrounded", func(ctx context.Context) (all surrounded, err error) {
+		all.periods, all.Around, err = h.Store.Surrounded(ctx, q)
 		return all, err
 	})
 	if err != nil {
 		return nil, err
 	}
-	if found.GreatestW, err = ask(s, c, "greatest", func(ctx context.Context) (float64, error) { return s.Store.GreatestW(ctx, device) }); err != nil {
+	if found.GreatestW, err = Ask(h.Gate, c, "greatest", func(ctx context.Context) (float64, error) { return h.Store.GreatestW(ctx, device) }); err != nil {
 		return nil, err
 	}
 	left := maxProfiles
@@ -42,7 +42,7 @@ func (s *Server) rows(c *call, device string, sp span, r store.Resolution) ([]en
 			return nil
 		}
 		var p *energy.Profile
-		p, err = s.profile(c, device, from, to)
+		p, err = h.profile(c, device, from, to)
 		return p
 	}
 	rows := energy.Table(consecutive(starts, found.periods), found.Around)
@@ -50,12 +50,12 @@ func (s *Server) rows(c *call, device string, sp span, r store.Resolution) ([]en
 }
 
 // profile returns the unit's usual day around a gap.
-func (s *Server) profile(c *call, device string, from, to int64) (*energy.Profile, error) {
+func (h *History) profile(c *Request, device string, from, to int64) (*energy.Profile, error) {
 	var p energy.Profile
 	days := profileDays * 24 * time.Hour
 	before, after := time.UnixMilli(from), time.UnixMilli(to)
-	for _, side := range [...]span{{from: before.Add(-days), to: before}, {from: after, to: after.Add(days)}} {
-		hours, err := s.periods(c, store.Query{Device: device, From: side.from, To: side.to, Resolution: store.Hour})
+	for _, side := range [...]Span{{From: before.Add(-days), To: before}, {From: after, To: after.Add(days)}} {
+		hours, err := h.Periods(c, store.Query{Device: device, From: side.From, To: side.To, Resolution: store.Hour})
 		if err != nil {
 			return nil, err
 		}

@@ -3,21 +3,19 @@ package vps
 import (
 	"context"
 	"errors"
-	"os"
-	"path/filepath"
 	"time"
 
 	"sunspool/health"
 	"sunspool/systemd"
 )
 
-const lookEvery = 20 * time.Second // at oneself
+const selfCheckInterval = 20 * time.Second // at oneself
 
-// look has the server at where ask itself, through its own listener, whether it answers, and its own file whether it takes writes,
+// SelfCheck has the server at where ask itself, through its own listener, whether it answers, and its own file whether it takes writes,
 // until ctx ends: this is what the service manager's watchdog and the line of its status live on. What is wrong with a
 // database or a cache elsewhere is said, and no reason to start again: it would bring neither back. Nor would it empty a
 // disk that is full: a file that answers at all is alive.
-func (s *Server) look(ctx context.Context, where string, answers func(context.Context) error, ownFile bool, pulses *health.Pulses) {
+func (s *Server) SelfCheck(ctx context.Context, where string, answers func(context.Context) error, ownFile bool, pulses *health.Pulses) {
 	s.init()
 	serving := pulses.Loop("serve")
 	var storing *health.Pulse
@@ -27,11 +25,11 @@ func (s *Server) look(ctx context.Context, where string, answers func(context.Co
 	told := ""
 	for {
 		if answers(ctx) == nil {
-			serving.Beat(lookEvery)
+			serving.Beat(selfCheckInterval)
 		}
 		err := s.writable(ctx)
 		if !errors.Is(err, context.DeadlineExceeded) {
-			storing.Beat(lookEvery)
+			storing.Beat(selfCheckInterval)
 		}
 		if ctx.Err() == nil && !s.lastWrite.isMixed(s.Now()) {
 			s.tellStored(err)
@@ -43,7 +41,7 @@ func (s *Server) look(ctx context.Context, where string, answers func(context.Co
 		select {
 		case <-ctx.Done():
 			return
-		case <-time.After(lookEvery):
+		case <-time.After(selfCheckInterval):
 		}
 	}
 }
@@ -56,13 +54,4 @@ func (s *Server) status(where string) string {
 		}
 	}
 	return "ok: serving on " + where
-}
-
-// patience is how long the store may take to open: a file of an older version is rewritten then.
-func (c *Config) patience() time.Duration {
-	info, err := os.Stat(filepath.Join(c.DataDir, storeFile))
-	if c.DatabaseURL != "" || err != nil {
-		return health.Patience(0)
-	}
-	return health.Patience(info.Size())
 }

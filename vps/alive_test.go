@@ -48,14 +48,14 @@ func TestWatchdogMissesAServerThatDoesNotAnswerItself(t *testing.T) {
 					t.Fatal(err)
 				}
 				defer bolt.Close()
-				s := &Server{Store: bolt, Log: slog.New(slog.DiscardHandler)}
+				s := &Server{Gate: Gate{Log: slog.New(slog.DiscardHandler)}, Devices: Devices{Store: bolt}}
 				if c.wrap != nil {
 					s.Store = c.wrap(bolt)
 				}
 				pulses := new(health.Pulses)
 				ctx, cancel := context.WithCancel(t.Context())
 				done := make(chan struct{})
-				go func() { s.look(ctx, "here", c.answers, c.ownFile, pulses); close(done) }()
+				go func() { s.SelfCheck(ctx, "here", c.answers, c.ownFile, pulses); close(done) }()
 				time.Sleep(time.Minute)
 				if loop, _ := pulses.Still(); loop != "" {
 					t.Errorf("%s is missed after a minute", loop)

@@ -11,6 +11,7 @@ import (
 	"maps"
 	"math"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -147,4 +148,56 @@ func local(listen string) string {
 		host = "localhost"
 	}
 	return net.JoinHostPort(host, port)
+}
+
+// asideKeeper is a store, or the server that has it open.
+type asideKeeper interface {
+	Aside(ctx context.Context, device string, after int64, limit int) ([]store.Aside, error)
+	DeleteAside(ctx context.Context, device string, to int64) (int64, error)
+}
+
+// asideClient asks the internal listener of a server.
+type asideClient struct{ address string }
+
+var errNoServer = errors.New("no vps answers there")
+
+func (a asideClient) Aside(ctx context.Context, device string, after int64, _ int) ([]store.Aside, error) {
+	var list AsideList
+	if err := a.do(ctx, http.MethodGet, fmt.Sprintf("?device_id=%s&after=%d", device, after), &list); err != nil {
+		return nil, err
+	}
+	all := make([]store.Aside, len(list.Samples))
+	for i, s := range list.Samples {
+		all[i] = s.Aside
+		all[i].JSON = s.Sample
+	}
+	return all, nil
+}
+
+func (a asideClient) DeleteAside(ctx context.Context, device string, to int64) (int64, error) {
+	var answer struct{ Deleted int64 }
+	err := a.do(ctx, http.MethodDelete, fmt.Sprintf("?device_id=%s&to=%d", device, to), &answer)
+	return answer.Deleted, err
+}
+
+// do asks once. What is not an answer of such a server is errNoServer.
+func (a asideClient) do(ctx context.Context, method, query string, into any) error {
+	ctx, cancel := context.WithTimeout(ctx, 2*StoreTimeout)
+	defer cancel()
+	r, err := http.NewRequestWithContext(ctx, method, "http://"+a.address+wire.AsidePath+query, nil)
+	if err != nil {
+		return errors.Join(errNoServer, err)
+	}
+	answer, err := (&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}).Do(r)
+	if err != nil {
+		return errors.Join(errNoServer, err)
+	}
+	defer answer.Body.Close()
+	if answer.StatusCode == http.StatusServiceUnavailable {
+		return &health.Fault{Code: "store_unavailable", What: "the vps at " + a.address + " cannot read or write its store now", Next: "see its log, and try again when /ready is 200"}
+	}
+	if answer.StatusCode != http.StatusOK || json.NewDecoder(answer.Body).Decode(into) != nil {
+		return fmt.Errorf("%w: %s %s: %s", errNoServer, method, wire.AsidePath, answer.Status)
+	}
+	return nil
 }

@@ -3,21 +3,13 @@
 package vps
 
 import (
-	"bytes"
-	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
-	"net/http"
 	"net/http/httptest"
-	"os"
 	"strings"
 	"testing"
 	"time"
 
-	"sunspool/health"
-	"sunspool/settings"
-	"sunspool/vps/services"
+	"sunspool/vps/batch"
 	"sunspool/vps/store"
 	"sunspool/wire"
 )
@@ -40,19 +32,6 @@ func (b *bench) aside(device string) []AsideSample {
 	return decodeJSON[AsideList](b.t, w).Samples
 }
 
-// pythonBatch is 30 samples as a Python edge sends them, 5 s apart, two of which are from a clock that had not been set.
-func pythonBatch(ago time.Duration) (body string, old, future string) {
-	samples := make([]map[string]any, 30)
-	for i := range samples {
-		samples[i] = fields(ago + time.Duration(len(samples)-i)*5*time.Second)
-		samples[i]["ts"] = testNow.Add(-ago - time.Duration(len(samples)-i)*5*time.Second).Format("2006-01-02T15:04:05.000000+00:00")
-	}
-	samples[3] = with(samples[3], "ts", "1970-01-01T00:00:12.250000+00:00")
-	samples[17] = with(samples[17], "ts", "2090-03-01T12:00:00+00:00")
-	text := func(v any) string { b, _ := json.Marshal(v); return string(b) }
-	return strings.ReplaceAll(text(map[string]any{"samples": samples}), ",{", ", {"), text(samples[3]), text(samples[17])
-}
-
 // A client that asks for no verdicts sends the same batch until it is taken. Its own server takes any time.
 func TestImpossibleTimesAreSetAside(t *testing.T) {
 	onBothStores(t, func(t *testing.T, b *bench) {
@@ -71,7 +50,7 @@ func TestImpossibleTimesAreSetAside(t *testing.T) {
 			list[0].Code != wire.CodeTooOld || list[1].Code != wire.CodeInFuture || !list[0].Received.Equal(testNow) {
 			t.Errorf("set aside are %+v", list)
 		}
-		if got := decodeJSON[continuityAnswer](t, b.get("/v1/continuity?device_id=inv-1&from=2026-06-21", token1)); got.Rows != 29 {
+		if got := decodeJSON[gapsAnswer](t, b.get("/v1/continuity?device_id=inv-1&from=2026-06-21", token1)); got.Rows != 29 {
 			t.Errorf("%d rows", got.Rows)
 		}
 		for _, target := range []string{"/v1/realtime?", "/v1/devices?", "/v1/series?frame=all&partial=1&", "/v1/series?resolution=1y&from=2010-01-01&to=2100-01-01&",
@@ -120,7 +99,7 @@ func TestOnlyTimesAreSetAside(t *testing.T) {
 		"beside a foreign one":  {[]map[string]any{old, with(fields(0), "device_id", "inv-2")}, 403},
 		"of another device":     {[]map[string]any{with(old, "device_id", "inv-2")}, 403},
 		"no time":               {[]map[string]any{fields(0), with(fields(0), "ts", "yesterday")}, 422},
-		"longer than any other": {[]map[string]any{with(old, "note", strings.Repeat("x", maxUntimely))}, 422},
+		"longer than any other": {[]map[string]any{with(old, "note", strings.Repeat("x", batch.MaxUntimely))}, 422},
 	} {
 		if w := b.post(token1, bodyOf(c.samples...)); w.Code != c.status {
 			t.Errorf("%s: %d %s", name, w.Code, w.Body)
@@ -186,110 +165,4 @@ func TestNoMoreIsSetAsideThanMayBe(t *testing.T) {
 			t.Errorf("%s: %d %s", ts, w.Code, w.Body)
 		}
 	}
-}
-
-// The command works beside a vps that has the file open, on the file alone, and on a database.
-func TestAsideCommand(t *testing.T) {
-	body, old, future := pythonBatch(time.Hour)
-	now := time.Now().UTC()
-	body = strings.ReplaceAll(body, "2026-06-21", now.Add(-36*time.Hour).Format(time.DateOnly))
-	const token = "t1-0123456789abcdef"
-	run := func(cfg Config, args ...string) string {
-		t.Helper()
-		var out bytes.Buffer
-		var err error
-		if args[0] == "delete" {
-			err = DeleteAside(t.Context(), cfg, AsideDeleteConfig{Device: args[1]}, &out)
-		} else {
-			err = ListAside(t.Context(), cfg, AsideListConfig{Device: args[1], JSON: args[0] == "json"}, &out)
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		return out.String()
-	}
-	list := func(cfg Config) {
-		t.Helper()
-		if got := run(cfg, "list", "inv-1"); !strings.Contains(got, "1970-01-01T00:00:12") || !strings.HasSuffix(got, "inv-1: 2 samples are set aside: 1 ts_in_future, 1 ts_too_old\n") {
-			t.Errorf("list: %s", got)
-		}
-		lines := strings.Split(run(cfg, "json", "inv-1"), "\n")
-		if len(lines) != 3 || !strings.Contains(lines[0], `"sample":`+old) || !strings.Contains(lines[1], `"sample":`+future) {
-			t.Errorf("json: %q", lines)
-		}
-		if got := run(cfg, "list", "inv-2"); got != "inv-2: 0 samples are set aside\n" {
-			t.Errorf("of another device: %s", got)
-		}
-	}
-	gone := func(cfg Config) {
-		t.Helper()
-		if got := run(cfg, "delete", "inv-1") + run(cfg, "list", "inv-1"); got != "inv-1: 2 samples deleted\ninv-1: 0 samples are set aside\n" {
-			t.Errorf("delete: %s", got)
-		}
-	}
-	send := func(r running) {
-		t.Helper()
-		answer, err := http.DefaultClient.Do(postTo(r.public, token, body))
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer answer.Body.Close()
-		if text, _ := io.ReadAll(answer.Body); !strings.HasSuffix(string(text), `,"set_aside":2}`) {
-			t.Fatalf("%s\n%s", text, r.log)
-		}
-	}
-	serve := func(cfg Config) running {
-		t.Helper()
-		cfg.InternalAddr, cfg.DeviceTokens = "127.0.0.1:0", token+":inv-1"
-		r := start(t, cfg)
-		send(r)
-		return r
-	}
-
-	dir := t.TempDir()
-	beside := serve(Config{DataDir: dir})
-	open := Config{DataDir: dir, InternalAddr: beside.internal}
-	list(open)
-	if err := ListAside(t.Context(), Config{DataDir: dir}, AsideListConfig{Device: "inv-1"}, new(bytes.Buffer)); faultCode(err) != "store_locked" {
-		t.Errorf("without INTERNAL_ADDR: %v", err)
-	}
-	gone(open)
-	send(beside)
-	beside.stop()
-	list(open)
-	gone(Config{DataDir: dir})
-
-	database := Config{DatabaseURL: settings.Secret(services.SharedPostgres(t).NewDatabase(t))}
-	r := serve(database)
-	list(database)
-	gone(database)
-	r.stop()
-
-	empty := t.TempDir()
-	if err := ListAside(t.Context(), Config{DataDir: empty, InternalAddr: "127.0.0.1:1"}, AsideListConfig{Device: "inv-1"}, new(bytes.Buffer)); faultCode(err) != "store_missing" {
-		t.Errorf("of nothing: %v", err)
-	}
-	if left, _ := os.ReadDir(empty); len(left) != 0 {
-		t.Errorf("it made %v", left)
-	}
-	if err := ListAside(t.Context(), open, AsideListConfig{Device: "a/../b"}, new(bytes.Buffer)); faultCode(err) != "usage" {
-		t.Errorf("of what is no device: %v", err)
-	}
-}
-
-func postTo(address, token, body string) *http.Request {
-	r, err := http.NewRequest("POST", "http://"+address+wire.IngestPath, strings.NewReader(body))
-	if err != nil {
-		panic(err)
-	}
-	r.Header.Set("Authorization", "Bearer "+token)
-	return r
-}
-
-func faultCode(err error) string {
-	f, ok := errors.AsType[*health.Fault](err)
-	if !ok {
-		return fmt.Sprint(err)
-	}
-	return f.Code
 }

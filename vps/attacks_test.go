@@ -12,6 +12,8 @@ import (
 	"regexp"
 	"strings"
 	"time"
+
+	"sunspool/internal/vpstest"
 )
 
 // attack is one hostile connection: what it sends, and whether that is a complete request, which gets an answer.
@@ -50,7 +52,7 @@ type arsenal struct {
 func newArsenal(seed uint64, routes []opening, device string, tokens ...string) *arsenal {
 	var member bytes.Buffer
 	z, _ := gzip.NewWriterLevel(&member, gzip.BestCompression)
-	io.CopyN(z, zeros{}, 10<<20)
+	io.CopyN(z, vpstest.Zeros{}, 10<<20)
 	z.Close()
 	a := &arsenal{seed: seed, routes: routes, tokens: tokens, device: device}
 	a.bomb = bytes.Repeat(member.Bytes(), 95)      // just below 1 MiB, 950 MiB unpacked
@@ -109,7 +111,7 @@ func (a *arsenal) request(r *rand.Rand, method, target, body string, headers ...
 // target is a route with parameters that are good, and its method.
 func (a *arsenal) target(r *rand.Rand) (method, target string) {
 	route := pick(r, a.routes...)
-	return route.method, route.path + "?device_id=" + a.device + "&frame=day"
+	return route.Method, route.Path + "?device_id=" + a.device + "&frame=day"
 }
 
 // post is the head of an ingest request with a good token.
@@ -193,7 +195,7 @@ func (a *arsenal) gzipBomb(r *rand.Rand) attack {
 
 // endless bodies are 64 MiB of what says it is 1 GB: whoever reads that much of it reads the rest, too.
 func (a *arsenal) endless(r *rand.Rand) attack {
-	body := io.LimitReader(pick[io.Reader](r, zeros{}, repeated('['), repeated(' ')), 64<<20)
+	body := io.LimitReader(pick[io.Reader](r, vpstest.Zeros{}, repeated('['), repeated(' ')), 64<<20)
 	token := a.post()
 	if r.IntN(2) == 0 {
 		token = "POST /v1/ingest HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -260,15 +262,15 @@ func (a *arsenal) injection(r *rand.Rand) attack {
 	switch r.IntN(4) {
 	case 0:
 		name := pick(r, "Authorization: Bearer", "User-Agent:", "X-Forwarded-For:", "X-Real-Ip:", "Forwarded:", "Prefer:", "Origin:", "Referer:", "Last-Event-ID:", "Cookie:", "Content-Encoding:", "Content-Type:", "Accept:", "X-Request-Id:", "Host:")
-		return attack{kind: "injection in a header", raw: a.request(r, route.method, route.example()+"?device_id="+a.device, "", name+" "+payload)}
+		return attack{kind: "injection in a header", raw: a.request(r, route.Method, route.Example()+"?device_id="+a.device, "", name+" "+payload)}
 	case 1:
-		return attack{kind: "injection in the path", raw: a.request(r, route.method, route.example()+"/"+url.PathEscape(payload), ""), whole: true}
+		return attack{kind: "injection in the path", raw: a.request(r, route.Method, route.Example()+"/"+url.PathEscape(payload), ""), whole: true}
 	case 2:
 		f := with(fields(0), pick(r, "device_id", "ts", "pv_power_w", "sample_count", "values", payload), payload)
 		body := bodyOf(f)
 		return attack{kind: "injection in the body", raw: a.request(r, "POST", "/v1/ingest", body), whole: true}
 	}
-	return attack{kind: "injection in a parameter", raw: a.request(r, route.method, route.example()+"?"+pick(r, parameters...)+"="+escaped+"&device_id="+a.device+"&frame=day&"+pick(r, parameters...)+"="+escaped, ""), whole: true}
+	return attack{kind: "injection in a parameter", raw: a.request(r, route.Method, route.Example()+"?"+pick(r, parameters...)+"="+escaped+"&device_id="+a.device+"&frame=day&"+pick(r, parameters...)+"="+escaped, ""), whole: true}
 }
 
 // parameters are the names that any route knows, and some that none does.
@@ -283,7 +285,7 @@ func (a *arsenal) query(r *rand.Rand) attack {
 		query = append(query, pick(r, parameters...)+"="+value)
 	}
 	r.Shuffle(len(query), func(i, j int) { query[i], query[j] = query[j], query[i] })
-	return attack{kind: "query", raw: a.request(r, route.method, route.example()+pick(r, "", "", "/", "/2026-13", "/2026-06", "/0000-00")+"?"+strings.Join(query, "&"), ""), whole: true}
+	return attack{kind: "query", raw: a.request(r, route.Method, route.Example()+pick(r, "", "", "/", "/2026-13", "/2026-06", "/0000-00")+"?"+strings.Join(query, "&"), ""), whole: true}
 }
 
 func (a *arsenal) pipeline(r *rand.Rand) attack {

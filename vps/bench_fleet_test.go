@@ -21,7 +21,9 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"sunspool/health"
-	"sunspool/vps/services"
+	"sunspool/internal/testservices"
+	"sunspool/vps/auth"
+	"sunspool/vps/listener"
 	"sunspool/vps/store"
 	"sunspool/wire"
 )
@@ -40,7 +42,7 @@ type fleet struct {
 
 func newFleet(b *testing.B) *fleet {
 	f := &fleet{}
-	database := services.Postgres(b).NewDatabase(b)
+	database := testservices.Postgres(b).NewDatabase(b)
 	var err error
 	if f.samples, err = store.OpenPostgres(store.PostgresOptions{URL: database}); err != nil {
 		b.Fatal(err)
@@ -54,7 +56,7 @@ func newFleet(b *testing.B) *fleet {
 	for i := range 1000 {
 		list = append(list, fmt.Sprintf("%s:inv-%d", deviceToken(i), i))
 	}
-	tokens, err := ParseTokens(strings.Join(list, ","), "")
+	tokens, err := auth.ParseTokens(strings.Join(list, ","), "")
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -66,12 +68,12 @@ func newFleet(b *testing.B) *fleet {
 		}
 		ctx, stop := context.WithCancel(context.Background())
 		done := make(chan error)
-		go func() { done <- Serve(ctx, l, nil, h, quiet) }()
+		go func() { done <- listener.Serve(ctx, l, nil, h, quiet) }()
 		b.Cleanup(func() { stop(); <-done })
 		return "http://" + l.Addr().String()
 	}
-	f.url = serve((&Server{Store: store.NewCached(f.samples, 5*time.Second), Tokens: tokens, Log: quiet}).Handler())
-	f.shared = serve((&Server{Store: openTestRedis(b, services.Redis(b).URL(), f.samples), Tokens: tokens, Log: quiet}).Handler())
+	f.url = serve((&Server{Gate: Gate{Tokens: tokens, Log: quiet}, Devices: Devices{Store: store.NewCached(f.samples, 5*time.Second)}}).Handler())
+	f.shared = serve((&Server{Gate: Gate{Tokens: tokens, Log: quiet}, Devices: Devices{Store: openTestRedis(b, testservices.Redis(b).URL(), f.samples)}}).Handler())
 	f.empty = serve(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "hello") }))
 	f.client = &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64, DisableCompression: true}}
 	return f
@@ -301,11 +303,12 @@ func (f *fleet) read(b *testing.B) {
 	if _, err := f.pg.Exec(b.Context(), "vacuum analyze"); err != nil {
 		b.Fatal(err)
 	}
-	tokens, err := ParseTokens("viewer-dense-0123456789:dense,viewer-sparse-0123456789:sparse,"+token1+":x", token1+"v:*")
+	tokens, err := auth.ParseTokens("viewer-dense-0123456789:dense,viewer-sparse-0123456789:sparse,"+token1+":x", token1+"v:*")
 	if err != nil {
 		b.Fatal(err)
 	}
-	s := &Server{Store: f.samples, Tokens: tokens, Log: slog.New(slog.DiscardHandler), Zone: zone, Now: func() time.Time { return end.Add(-time.Hour) }}
+	s := &Server{Gate: Gate{Tokens: tokens, Log: slog.New(slog.DiscardHandler), Now: func() time.Time { return end.Add(-time.Hour) }},
+		Devices: Devices{Store: f.samples, Zone: zone}}
 	api := s.Handler()
 	last := end.Add(-time.Hour).In(zone).Format(time.DateOnly)
 	for _, c := range []struct{ name, target string }{

@@ -9,29 +9,29 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+
+	"sunspool/vps/batch"
+	"sunspool/vps/listener"
 )
 
-// smallBody is more than what an edge sends that has no backlog. Few bodies that are larger are in memory at a time.
-const smallBody = 64 << 10
-
 // receive reads the body of c and what it holds.
-func (s *Server) receive(c *call, d *decoder) (b batch, err error) {
-	c.readUntil(bodyLimit)
-	c.slot.mayEnd(func() { c.readUntil(0) }) // a slow body, for another caller's
-	if err := s.readBody(c, &d.body); err != nil {
-		if c.slot.wasEnded() || c.bulky.wasEnded() {
+func (s *Server) receive(c *Request, d *batch.Decoder) (b batch.Batch, err error) {
+	c.ReadWithin(listener.BodyLimit)
+	c.Slot.SetCancel(func() { c.ReadWithin(0) }) // a slow body, for another caller's
+	if err := s.readBody(c, &d.Body); err != nil {
+		if c.Slot.Cancelled() || c.Bulky.Cancelled() {
 			return b, errBusy
 		}
 		return b, err
 	}
-	c.slot.mayEnd(nil)
-	c.bulky.mayEnd(nil)
+	c.Slot.SetCancel(nil)
+	c.Bulky.SetCancel(nil)
 	decode := func() error {
-		b, err = d.decode(c.caller.device, s.Now(), s.MaxSamples)
+		b, err = d.Decode(c.Caller.Device, s.Now(), s.MaxSamples)
 		return err
 	}
-	if c.bulky != nil {
-		err = s.turn(c, s.decoding, decode)
+	if c.Bulky != nil {
+		err = s.Turn(c, s.Decoding, decode)
 	} else {
 		err = decode()
 	}
@@ -40,20 +40,20 @@ func (s *Server) receive(c *call, d *decoder) (b batch, err error) {
 
 // readBody reads the request's body into to, never more than the limit: of what comes over the wire, and of what it
 // unpacks to.
-func (s *Server) readBody(c *call, to *bytes.Buffer) error {
+func (s *Server) readBody(c *Request, to *bytes.Buffer) error {
 	to.Reset()
-	switch length := c.r.Header.Get("Content-Length"); {
+	switch length := c.HTTP.Header.Get("Content-Length"); {
 	case strings.Trim(length, "0123456789") != "":
 		return errBadLength
-	case c.r.ContentLength > s.MaxBytes:
+	case c.HTTP.ContentLength > s.MaxBytes:
 		return errTooLarge
 	}
-	var body io.Reader = http.MaxBytesReader(c.ResponseWriter, c.r.Body, s.MaxBytes)
+	var body io.Reader = http.MaxBytesReader(c.ResponseWriter, c.HTTP.Body, s.MaxBytes)
 	counted := &counter{Reader: body}
-	defer func() { c.in = counted.n }()
+	defer func() { c.BytesIn = counted.n }()
 	body = counted
 
-	switch strings.ToLower(c.r.Header.Get("Content-Encoding")) {
+	switch strings.ToLower(c.HTTP.Header.Get("Content-Encoding")) {
 	case "", "identity":
 	case "gzip", "x-gzip":
 		z := inflaters.Get().(*gzip.Reader)
@@ -65,12 +65,12 @@ func (s *Server) readBody(c *call, to *bytes.Buffer) error {
 	default:
 		return errEncoding
 	}
-	_, err := to.ReadFrom(io.LimitReader(body, min(s.MaxBytes, smallBody)+1))
-	if err == nil && to.Len() > smallBody && int64(to.Len()) <= s.MaxBytes {
+	_, err := to.ReadFrom(io.LimitReader(body, min(s.MaxBytes, batch.SmallBody)+1))
+	if err == nil && to.Len() > batch.SmallBody && int64(to.Len()) <= s.MaxBytes {
 		if err := s.admitBulky(c); err != nil {
 			return err
 		}
-		enlarge(to, int(s.MaxBytes)+2*bytes.MinRead)
+		batch.Enlarge(to, int(s.MaxBytes)+2*bytes.MinRead)
 		_, err = to.ReadFrom(io.LimitReader(body, s.MaxBytes+1-int64(to.Len())))
 	}
 	switch {
@@ -79,36 +79,22 @@ func (s *Server) readBody(c *call, to *bytes.Buffer) error {
 	case int64(to.Len()) > s.MaxBytes:
 		return errTooLarge
 	}
-	c.unread = false
+	c.Unread = false
 	return nil
 }
 
-// bulkyBodies are buffers, *bytes.Buffer, of bodies that were more than smallBody.
-var bulkyBodies sync.Pool
-
-// enlarge gives b room for that many bytes, at once: to double it time and again takes three times as much.
-func enlarge(b *bytes.Buffer, room int) {
-	large, _ := bulkyBodies.Get().(*bytes.Buffer)
-	if large == nil || large.Cap() < room {
-		large = bytes.NewBuffer(make([]byte, 0, room))
-	}
-	large.Reset()
-	large.Write(b.Bytes())
-	*b = *large
-}
-
 // admitBulky waits until c may go on with a body that is more than smallBody.
-func (s *Server) admitBulky(c *call) error {
-	ctx, cancel := context.WithCancel(c.r.Context())
+func (s *Server) admitBulky(c *Request) error {
+	ctx, cancel := context.WithCancel(c.HTTP.Context())
 	defer cancel()
-	slow := func() { c.readUntil(0) }
-	c.slot.mayEnd(cancel)
-	if c.bulky = s.bulky.take(ctx, c.token); c.bulky == nil {
+	slow := func() { c.ReadWithin(0) }
+	c.Slot.SetCancel(cancel)
+	if c.Bulky = s.Bulky.Take(ctx, c.Token); c.Bulky == nil {
 		return errBusy
 	}
-	c.readUntil(bodyLimit)
-	c.slot.mayEnd(slow)
-	c.bulky.mayEnd(slow)
+	c.ReadWithin(listener.BodyLimit)
+	c.Slot.SetCancel(slow)
+	c.Bulky.SetCancel(slow)
 	return nil
 }
 

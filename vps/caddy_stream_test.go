@@ -12,7 +12,8 @@ import (
 	"testing"
 	"time"
 
-	"sunspool/vps/services"
+	"sunspool/internal/testservices"
+	"sunspool/vps/listener"
 )
 
 // A reader that leaves ends its stream at the vps, which would keep its place otherwise: not with the next event, of
@@ -51,7 +52,7 @@ func TestCaddyEndsTheStreamOfAReaderThatLeaves(t *testing.T) {
 				leave()
 				select {
 				case <-ended:
-				case <-time.After(services.Patience):
+				case <-time.After(testservices.Patience):
 					t.Fatal("its reader left, and the stream goes on")
 				}
 			}
@@ -61,7 +62,7 @@ func TestCaddyEndsTheStreamOfAReaderThatLeaves(t *testing.T) {
 
 // Each hop gives up an idle connection before the hop behind it does: else a request meets one that is being closed.
 func TestCaddyGivesUpIdleConnectionsFirst(t *testing.T) {
-	adapt := exec.CommandContext(t.Context(), services.CaddyProgram(t), "adapt", "--config", "Caddyfile", "--adapter", "caddyfile")
+	adapt := exec.CommandContext(t.Context(), testservices.CaddyProgram(t), "adapt", "--config", "Caddyfile", "--adapter", "caddyfile")
 	text, err := adapt.Output()
 	if err != nil {
 		t.Fatal(err)
@@ -80,8 +81,8 @@ func TestCaddyGivesUpIdleConnectionsFirst(t *testing.T) {
 				transport, _ := v["transport"].(map[string]any)
 				kept, _ := transport["keep_alive"].(map[string]any)
 				idle, _ := kept["idle_timeout"].(float64)
-				if idle <= 0 || time.Duration(idle) >= idleTime-30*time.Second {
-					t.Errorf("Caddy keeps an idle connection for %v, the vps for %v", time.Duration(idle), idleTime)
+				if idle <= 0 || time.Duration(idle) >= listener.IdleTime-30*time.Second {
+					t.Errorf("Caddy keeps an idle connection for %v, the vps for %v", time.Duration(idle), listener.IdleTime)
 				}
 			}
 			for _, member := range v {
@@ -101,10 +102,17 @@ func TestCaddyGivesUpIdleConnectionsFirst(t *testing.T) {
 
 // A browser that opens the server's address gets the page, with its policy as the vps gave it.
 func TestCaddyShowsThePage(t *testing.T) {
-	d := newDoor(t, Config{DeviceTokens: "t1-0123456789abcdef:inv-1"})
+	cfg := Config{DeviceTokens: "t1-0123456789abcdef:inv-1"}
+	tokens, err := cfg.tokens()
+	if err != nil {
+		t.Fatal(err)
+	}
+	direct := do((&Server{Gate: Gate{Tokens: tokens}}).Handler(), "GET", "/", "", nil, "Accept", "text/html")
+	page, policy := direct.Body.String(), direct.Header().Get("Content-Security-Policy")
+	d := newDoor(t, cfg)
 	answer, text := d.ask("GET", "/", "", nil, "Accept", "text/html,*/*;q=0.8")
-	if h := answer.Header; answer.StatusCode != 200 || text != string(page) || h.Get("Content-Type") != "text/html; charset=utf-8" ||
-		h.Get("Content-Security-Policy") != pagePolicy || len(h.Values("Content-Security-Policy")) != 1 || h.Get("X-Content-Type-Options") != "nosniff" {
+	if h := answer.Header; answer.StatusCode != 200 || text != page || !strings.Contains(page, "<html") || h.Get("Content-Type") != "text/html; charset=utf-8" ||
+		h.Get("Content-Security-Policy") != policy || policy == "" || len(h.Values("Content-Security-Policy")) != 1 || h.Get("X-Content-Type-Options") != "nosniff" {
 		t.Errorf("%s %v\n%.200s", answer.Status, h, text)
 	}
 	if vary := strings.Join(answer.Header.Values("Vary"), ","); !strings.Contains(vary, "Accept,") && !strings.HasSuffix(vary, "Accept") {

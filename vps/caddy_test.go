@@ -19,12 +19,14 @@ import (
 	"testing"
 	"time"
 
-	"sunspool/vps/services"
+	"sunspool/internal/testservices"
+	"sunspool/internal/vpstest"
+	"sunspool/vps/auth"
 	"sunspool/wire"
 )
 
 func TestCaddyfileIsValid(t *testing.T) {
-	caddy := services.CaddyProgram(t)
+	caddy := testservices.CaddyProgram(t)
 	for _, site := range []string{"", "SITE_ADDRESS=solar.example.org"} {
 		cmd := exec.CommandContext(t.Context(), caddy, "validate", "--config", "Caddyfile", "--adapter", "caddyfile")
 		cmd.Env = append(os.Environ(), "XDG_DATA_HOME="+t.TempDir(), "XDG_CONFIG_HOME="+t.TempDir())
@@ -57,11 +59,11 @@ func newDoor(t *testing.T, cfg Config) door {
 
 func doorTo(t *testing.T, api string) door {
 	t.Helper()
-	d := door{t: t, address: fmt.Sprint("localhost:", services.FreePort(t))}
-	caddy := services.Caddy(t, "Caddyfile", "SITE_ADDRESS="+d.address, "API_ADDRESS="+api, fmt.Sprint("HTTP_PORT=", services.FreePort(t)))
+	d := door{t: t, address: fmt.Sprint("localhost:", testservices.FreePort(t))}
+	caddy := testservices.Caddy(t, "Caddyfile", "SITE_ADDRESS="+d.address, "API_ADDRESS="+api, fmt.Sprint("HTTP_PORT=", testservices.FreePort(t)))
 	d.config = &tls.Config{RootCAs: x509.NewCertPool(), ServerName: "localhost"}
 	d.config.RootCAs.AppendCertsFromPEM(caddy.Root())
-	d.client = &http.Client{Timeout: services.Patience, Transport: &http.Transport{TLSClientConfig: d.config, DisableCompression: true}}
+	d.client = &http.Client{Timeout: testservices.Patience, Transport: &http.Transport{TLSClientConfig: d.config, DisableCompression: true}}
 	t.Cleanup(d.client.CloseIdleConnections)
 	for began := time.Now(); ; time.Sleep(20 * time.Millisecond) { // until its certificate is made
 		conn, err := tls.Dial("tcp", d.address, d.config)
@@ -69,7 +71,7 @@ func doorTo(t *testing.T, api string) door {
 			conn.Close()
 			return d
 		}
-		if time.Since(began) > services.Patience {
+		if time.Since(began) > testservices.Patience {
 			t.Fatal(err)
 		}
 	}
@@ -108,7 +110,7 @@ func (d door) raw(target string) (status, body string) {
 		d.t.Fatal(err)
 	}
 	defer conn.Close()
-	conn.SetDeadline(time.Now().Add(services.Patience))
+	conn.SetDeadline(time.Now().Add(testservices.Patience))
 	fmt.Fprintf(conn, "GET %s HTTP/1.1\r\nHost: %s\r\nAuthorization: Bearer t1-0123456789abcdef\r\nConnection: close\r\n\r\n", target, d.address)
 	answer, err := http.ReadResponse(bufio.NewReader(conn), nil)
 	if err != nil {
@@ -297,11 +299,11 @@ func TestCaddySaysThatTheVPSIsAway(t *testing.T) {
 // Every client has Caddy's address on its connection. The guesser is known by his own all the same, whatever he claims.
 func TestCaddyTellsTheVPSWhoAsks(t *testing.T) {
 	d := newDoor(t, Config{DeviceTokens: "t1-0123456789abcdef:inv-1", TrustedProxies: []string{"127.0.0.0/8", "::1"}})
-	for i := range maxFailures + 1 {
+	for i := range auth.MaxFailures + 1 {
 		answer, _ := d.ask("GET", wire.RealtimePath+"?device_id=inv-1", "guess", nil, "X-Forwarded-For", fmt.Sprint("203.0.113.", i),
 			"X-Real-IP", "203.0.113.99", "Forwarded", "for=203.0.113.98")
 		want := 401
-		if i == maxFailures {
+		if i == auth.MaxFailures {
 			want = 429
 		}
 		if answer.StatusCode != want {
@@ -323,7 +325,7 @@ func TestSlowExportThroughCaddyArrivesWhole(t *testing.T) {
 			all[k] = sample(0)
 			all[k].Time = now.Add(time.Duration(i*len(all)+k-samples) * 10 * time.Second)
 		}
-		if answer, text := d.ask("POST", wire.IngestPath, token, strings.NewReader(batchOf(all...))); answer.StatusCode != 200 {
+		if answer, text := d.ask("POST", wire.IngestPath, token, strings.NewReader(vpstest.BatchOf(all...))); answer.StatusCode != 200 {
 			t.Fatal(text)
 		}
 	}
@@ -339,7 +341,7 @@ func TestSlowExportThroughCaddyArrivesWhole(t *testing.T) {
 	}
 	defer answer.Body.Close()
 	io.ReadFull(answer.Body, make([]byte, 1<<20))
-	time.Sleep(storeTimeout + time.Second) // it is this wait that is tested
+	time.Sleep(StoreTimeout + time.Second) // it is this wait that is tested
 	rest, err := io.ReadAll(answer.Body)
 	if lines := bytes.Count(rest, []byte("\n")); err != nil || lines < samples*3/4 {
 		t.Errorf("%d lines of %d after the pause: %v", lines, samples, err)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"log/slog"
-	"net"
 	"net/http"
 	"path"
 	"runtime"
@@ -12,93 +11,93 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"sunspool/vps/auth"
+	"sunspool/vps/fair"
+	"sunspool/vps/listener"
 )
 
-// call is one request on its way through the server, and what is known of it so far.
-type call struct {
+// Request is one request on its way through the server, and what is known of it so far.
+type Request struct {
 	http.ResponseWriter
-	r       *http.Request
-	began   time.Time
-	remote  string    // address of the client
-	asked   time.Time // when the store was asked first
-	caller  caller
-	byToken bool // who the caller is was said by a token
-	token   tokenSum
-	slot    *slot  // of Server.places or uploads, until it left it
-	large   *slot  // of Server.large, if it has one
-	bulky   *slot  // of Server.bulky, if it has one
-	cancel  func() // ends what is computed for it
-	unread  bool   // it has a body that was not read to its end
-	status  int    // 0 until answered
-	code    string
-	in      int64 // bytes of body read
-	out     int   // bytes of body written
+	HTTP       *http.Request
+	Began      time.Time
+	Remote     string    // address of the client
+	StoreSince time.Time // when the store was asked first
+	Caller     auth.Caller
+	byToken    bool // who the caller is was said by a token
+	Token      auth.TokenSum
+	Slot       *fair.Slot // of Server.places or uploads, until it left it
+	Large      *fair.Slot // of Server.large, if it has one
+	Bulky      *fair.Slot // of Server.bulky, if it has one
+	Cancel     func()     // ends what is computed for it
+	Unread     bool       // it has a body that was not read to its end
+	Status     int        // 0 until answered
+	Code       string
+	BytesIn    int64 // bytes of body read
+	BytesOut   int   // bytes of body written
 }
 
 // Unwrap lets http.ResponseController reach the connection.
-func (c *call) Unwrap() http.ResponseWriter { return c.ResponseWriter }
+func (c *Request) Unwrap() http.ResponseWriter { return c.ResponseWriter }
 
-func (c *call) WriteHeader(status int) {
-	c.status = status
+func (c *Request) WriteHeader(status int) {
+	c.Status = status
 	c.ResponseWriter.WriteHeader(status)
 }
 
-func (c *call) Write(p []byte) (int, error) {
-	if c.status == 0 {
-		c.status = http.StatusOK
+func (c *Request) Write(p []byte) (int, error) {
+	if c.Status == 0 {
+		c.Status = http.StatusOK
 	}
 	n, err := c.ResponseWriter.Write(p)
-	c.out += n
+	c.BytesOut += n
 	return n, err
 }
 
-// asJSON is an answer that is JSON already.
-type asJSON []byte
+// RawJSON is an answer that is JSON already.
+type RawJSON []byte
 
 // answer writes v as the whole answer.
-func (c *call) answer(status int, v any) {
-	body, done := v.(asJSON)
+func (c *Request) answer(status int, v any) {
+	body, done := v.(RawJSON)
 	if !done {
-		body = toJSON(v)
+		body = ToJSON(v)
 	}
 	h := c.Header()
 	h.Set("Content-Type", "application/json")
 	h.Set("Content-Length", strconv.Itoa(len(body)))
-	if c.unread { // net/http reads the rest of it before it answers
-		c.readUntil(unreadLimit)
-		c.conn().rest()
+	if c.Unread { // net/http reads the rest of it before it answers
+		c.ReadWithin(UnreadLimit)
+		c.conn().SetIdle()
 	}
-	c.slot.mayEnd(c.cutOff)
-	c.large.mayEnd(c.cutOff)
+	c.Slot.SetCancel(c.CutOff)
+	c.Large.SetCancel(c.CutOff)
 	c.WriteHeader(status)
 	c.Write(body)
 }
 
-// How long the body of a request may take.
-const (
-	bodyLimit   = 15 * time.Second
-	unreadLimit = time.Second // that is not wanted
-)
+const UnreadLimit = time.Second // for a body that is not wanted
 
-// readUntil limits the time for the body.
-func (c *call) readUntil(limit time.Duration) {
+// ReadWithin limits the time for the body.
+func (c *Request) ReadWithin(limit time.Duration) {
 	_ = http.NewResponseController(c).SetReadDeadline(time.Now().Add(limit))
 }
 
-// cutOff ends the answer of a reader that does not take it.
-func (c *call) cutOff() {
+// CutOff ends the answer of a reader that does not take it.
+func (c *Request) CutOff() {
 	_ = http.NewResponseController(c).SetWriteDeadline(time.Now())
 }
 
-// leave gives the place back, if c still has it.
-func (c *call) leave() {
-	c.slot.leave()
-	c.large.leave()
-	c.bulky.leave()
-	c.slot, c.large, c.bulky = nil, nil, nil
+// Release gives the place back, if c still has it.
+func (c *Request) Release() {
+	c.Slot.Release()
+	c.Large.Release()
+	c.Bulky.Release()
+	c.Slot, c.Large, c.Bulky = nil, nil, nil
 }
 
-func toJSON(v any) []byte {
+func ToJSON(v any) []byte {
 	b, err := json.Marshal(v)
 	if err != nil {
 		panic(err) // a number that is not finite got past the store's doors: a fault of this program
@@ -106,24 +105,24 @@ func toJSON(v any) []byte {
 	return b
 }
 
-// around does for every request what does not depend on its route: headers, JSON for what has no route, the access log,
+// Middleware does for every request what does not depend on its route: headers, JSON for what has no route, the access log,
 // the metrics, and the end of a panic.
-func (s *Server) around(mux *http.ServeMux) http.Handler {
+func (g *Gate) Middleware(mux *http.ServeMux) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		c := &call{ResponseWriter: w, r: r, began: s.Now(), remote: s.Proxies.client(r), unread: r.ContentLength != 0}
-		defer c.leave()
-		defer s.record(c)
-		defer s.recovered(c)
-		c.conn().request(network(c.remote))
-		if c.unread {
-			c.readUntil(unreadLimit)
+		c := &Request{ResponseWriter: w, HTTP: r, Began: g.Now(), Remote: g.Proxies.Client(r), Unread: r.ContentLength != 0}
+		defer c.Release()
+		defer g.record(c)
+		defer g.recovered(c)
+		c.conn().Begin(auth.NetworkOf(c.Remote))
+		if c.Unread {
+			c.ReadWithin(UnreadLimit)
 		}
-		s.secure(c)
-		if s.preflight(c) {
+		g.secure(c)
+		if g.preflight(c) {
 			return
 		}
 		if err := routed(c, mux); err != nil {
-			s.fail(c, err)
+			g.fail(c, err)
 			return
 		}
 		mux.ServeHTTP(c, r)
@@ -131,61 +130,61 @@ func (s *Server) around(mux *http.ServeMux) http.Handler {
 }
 
 // routed refuses what mux has no route for, which it would otherwise answer in plain text or by a redirect.
-func routed(c *call, mux *http.ServeMux) error {
-	h, pattern := mux.Handler(c.r)
+func routed(c *Request, mux *http.ServeMux) error {
+	h, pattern := mux.Handler(c.HTTP)
 	if pattern == "" {
-		missed := missed{}
-		h.ServeHTTP(&missed, c.r)
+		missed := discardWriter{}
+		h.ServeHTTP(&missed, c.HTTP)
 		if missed.status == http.StatusMethodNotAllowed {
 			c.Header().Set("Allow", missed.Header().Get("Allow"))
 			return errMethod
 		}
 		return errNotFound
 	}
-	if path.Clean(c.r.URL.Path) != c.r.URL.Path {
+	if path.Clean(c.HTTP.URL.Path) != c.HTTP.URL.Path {
 		return errNotFound // mux would redirect to the clean form
 	}
 	return nil
 }
 
-// missed takes the mux's own answer to a request without a route, and keeps only what it means.
-type missed struct {
+// discardWriter takes the mux's own answer to a request without a route, and keeps only what it means.
+type discardWriter struct {
 	header http.Header
 	status int
 }
 
-func (m *missed) Header() http.Header {
+func (m *discardWriter) Header() http.Header {
 	if m.header == nil {
 		m.header = http.Header{}
 	}
 	return m.header
 }
-func (m *missed) WriteHeader(status int)      { m.status = status }
-func (m *missed) Write(p []byte) (int, error) { return len(p), nil }
+func (m *discardWriter) WriteHeader(status int)      { m.status = status }
+func (m *discardWriter) Write(p []byte) (int, error) { return len(p), nil }
 
 // secure sets the headers that every answer has.
-func (s *Server) secure(c *call) {
+func (g *Gate) secure(c *Request) {
 	h := c.Header()
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
 	h.Set("Referrer-Policy", "no-referrer")
 	h.Set("Cache-Control", "no-store")
-	if len(s.Origins) == 0 {
+	if len(g.Origins) == 0 {
 		return
 	}
 	h.Add("Vary", "Origin")
-	origin := c.r.Header.Get("Origin")
-	if slices.Contains(s.Origins, origin) && (c.r.Method == http.MethodGet || c.r.Method == http.MethodOptions) {
+	origin := c.HTTP.Header.Get("Origin")
+	if slices.Contains(g.Origins, origin) && (c.HTTP.Method == http.MethodGet || c.HTTP.Method == http.MethodOptions) {
 		h.Set("Access-Control-Allow-Origin", origin)
 	}
 }
 
 // preflight answers a browser that asks whether a page of an allowed origin may GET with a token. Everything else of
 // another origin is refused by saying nothing.
-func (s *Server) preflight(c *call) bool {
+func (g *Gate) preflight(c *Request) bool {
 	h := c.Header()
-	if c.r.Method != http.MethodOptions || h.Get("Access-Control-Allow-Origin") == "" ||
-		c.r.Header.Get("Access-Control-Request-Method") != http.MethodGet {
+	if c.HTTP.Method != http.MethodOptions || h.Get("Access-Control-Allow-Origin") == "" ||
+		c.HTTP.Header.Get("Access-Control-Request-Method") != http.MethodGet {
 		return false
 	}
 	h.Set("Access-Control-Allow-Methods", http.MethodGet)
@@ -197,7 +196,7 @@ func (s *Server) preflight(c *call) bool {
 
 // recovered ends a panic: the caller gets a 500, or a closed connection if its answer had begun. The log has where it
 // happened; of the panic's own text only the runtime's, because another could quote a request.
-func (s *Server) recovered(c *call) {
+func (g *Gate) recovered(c *Request) {
 	p := recover()
 	switch p {
 	case nil:
@@ -209,11 +208,11 @@ func (s *Server) recovered(c *call) {
 	if e, ok := p.(runtime.Error); ok {
 		what = e.Error()
 	}
-	s.Log.Error("request panicked", "route", route(c.r), "error", capped(what), "at", panicFrames())
-	if c.status != 0 {
+	g.Log.Error("request panicked", "route", Route(c.HTTP), "error", Capped(what), "at", panicFrames())
+	if c.Status != 0 {
 		panic(http.ErrAbortHandler)
 	}
-	s.fail(c, errInternal)
+	g.fail(c, errInternal)
 }
 
 // panicFrames names the functions that were on the stack, without their arguments.
@@ -231,33 +230,31 @@ func panicFrames() []string {
 }
 
 // record writes the access log's line and the metrics of c. A raw path, a query, a header or a body is in neither.
-func (s *Server) record(c *call) {
-	took := s.Now().Sub(c.began)
-	s.metrics.request(c, took)
+func (g *Gate) record(c *Request) {
+	took := g.Now().Sub(c.Began)
+	g.Answered(c, took)
 	level := slog.LevelDebug // edges send and readers ask every few seconds: metrics count them
-	if c.status >= http.StatusBadRequest {
+	if c.Status >= http.StatusBadRequest {
 		level = slog.LevelInfo
 	}
-	s.Log.Log(context.WithoutCancel(c.r.Context()), level, "request",
-		"method", capped(c.r.Method), "route", route(c.r), "status", c.status,
-		"duration_ms", float64(took.Microseconds())/1000, "bytes_in", c.in, "bytes_out", c.out,
-		"device", c.caller.device, "remote", capped(c.remote))
+	g.Log.Log(context.WithoutCancel(c.HTTP.Context()), level, "request",
+		"method", Capped(c.HTTP.Method), "route", Route(c.HTTP), "status", c.Status,
+		"duration_ms", float64(took.Microseconds())/1000, "bytes_in", c.BytesIn, "bytes_out", c.BytesOut,
+		"device", c.Caller.Device, "remote", Capped(c.Remote))
 }
 
-// route is the pattern that a request matched, "none" without one.
-func route(r *http.Request) string {
+// Route is the pattern that a request matched, "none" without one.
+func Route(r *http.Request) string {
 	if _, path, ok := strings.Cut(r.Pattern, " "); ok {
 		return path
 	}
 	return "none"
 }
 
-func address(remote string) string {
-	if host, _, err := net.SplitHostPort(remote); err == nil {
-		return host
-	}
-	return remote
-}
+// Capped bounds what comes from outside before it is logged. slog's JSON escapes the rest.
+func Capped(s string) string { return s[:min(len(s), 200)] }
 
-// capped bounds what comes from outside before it is logged. slog's JSON escapes the rest.
-func capped(s string) string { return s[:min(len(s), 200)] }
+// conn is the connection on which c came.
+func (c *Request) conn() *listener.Conn {
+	return listener.ConnOf(c.HTTP.Context())
+}

@@ -20,9 +20,9 @@ func TestAPanicIs500LoggedOnceWithoutItsText(t *testing.T) {
 		"runtime": func() { _ = []int{}[len(b.log.String())] },
 	} {
 		mux := http.NewServeMux()
-		mux.Handle("GET /boom", b.public(func(*call) (any, error) { boom(); return nil, nil }))
+		mux.Handle("GET /boom", b.Public(func(*Request) (any, error) { boom(); return nil, nil }))
 		b.log.Reset()
-		w := do(b.around(mux), "GET", "/boom", token1, nil)
+		w := do(b.Middleware(mux), "GET", "/boom", token1, nil)
 		if w.Code != 500 || w.Body.String() != `{"detail":"Internal Server Error"}` {
 			t.Errorf("%s: %d %s", name, w.Code, w.Body)
 		}
@@ -34,7 +34,7 @@ func TestAPanicIs500LoggedOnceWithoutItsText(t *testing.T) {
 			t.Errorf("%s: the token is in the log: %s", name, log)
 		}
 	}
-	if b.places.taken()+b.uploads.taken() != 0 {
+	if b.Reads.Taken()+b.Uploads.Taken() != 0 {
 		t.Error("a place is lost")
 	}
 }

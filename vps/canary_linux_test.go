@@ -16,7 +16,7 @@ import (
 	"time"
 
 	"sunspool/health"
-	"sunspool/vps/services"
+	"sunspool/internal/testservices"
 	"sunspool/wire"
 )
 
@@ -64,7 +64,7 @@ func TestWrongSettingsNeverQuoteASecret(t *testing.T) {
 		"help":                         {0, []string{good, "DATABASE_URL=postgres://u:" + canary + "@h/d", "REDIS_URL=redis://u:" + canary + "@h", "VIEWER_TOKENS=" + canary + ":*"}, []string{"--help"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			ctx, stop := context.WithTimeout(t.Context(), services.Patience)
+			ctx, stop := context.WithTimeout(t.Context(), testservices.Patience)
 			defer stop()
 			cmd := exec.CommandContext(ctx, path, append([]string{"vps"}, run.args...)...)
 			cmd.Env = append([]string{"DATA_DIR=" + t.TempDir(), "LISTEN_ADDR=127.0.0.1:0", "INTERNAL_ADDR=127.0.0.1:0", "LOG_LEVEL=debug"}, run.env...)

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"sunspool/vps/energy"
+	"sunspool/vps/problem"
 	"sunspool/vps/store"
 )
 
@@ -27,28 +28,28 @@ type peak struct {
 	Partial   bool      `json:"partial,omitempty"` // measured for less than nine tenths: no peak of the month
 }
 
-func (s *Server) capacity(c *call) (any, error) {
-	_, device, err := readable(c, "device_id")
+func (h *History) Capacity(c *Request) (any, error) {
+	_, device, err := Readable(c, "device_id")
 	if err != nil {
 		return nil, err
 	}
-	name := c.r.PathValue("month")
+	name := c.HTTP.PathValue("month")
 	month, err := time.Parse("2006-01", name)
-	if err != nil || month.Year() < firstYear || month.Year() > lastYear {
-		return nil, refuse(400, "bad_month", fmt.Sprintf("Invalid month '%s'. Expected YYYY-MM.", capped(name)))
+	if err != nil || month.Year() < FirstYear || month.Year() > LastYear {
+		return nil, problem.New(400, "bad_month", fmt.Sprintf("Invalid month '%s'. Expected YYYY-MM.", Capped(name)))
 	}
-	zone, err := s.zoneHeld(c, device, func(zone *time.Location) time.Time {
+	zone, err := h.ZoneAt(c, device, func(zone *time.Location) time.Time {
 		return store.Midnight(month.Year(), month.Month(), 1, zone)
 	})
 	if err != nil {
 		return nil, err
 	}
-	if err := s.weigh(c, 31*24*4); err != nil {
+	if err := h.Weigh(c, 31*24*4); err != nil {
 		return nil, err
 	}
 	var quarters []energy.Period
-	err = s.step(c, func() (err error) {
-		quarters, err = s.periods(c, store.Query{Device: device, Resolution: store.Quarter, Zone: zone,
+	err = h.Step(c, func() (err error) {
+		quarters, err = h.Periods(c, store.Query{Device: device, Resolution: store.Quarter, Zone: zone,
 			From: store.Midnight(month.Year(), month.Month(), 1, zone), To: store.Midnight(month.Year(), month.Month()+1, 1, zone)})
 		return err
 	})
@@ -56,7 +57,7 @@ func (s *Server) capacity(c *call) (any, error) {
 		return nil, err
 	}
 
-	now := s.Now()
+	now := h.Now()
 	answer := capacityAnswer{DeviceID: device, Month: name, Peaks: make([]peak, 0, len(quarters))}
 	for i := range quarters {
 		q := quarters[i].FirstQuarter()

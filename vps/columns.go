@@ -3,9 +3,7 @@ package vps
 import (
 	"bytes"
 	"math"
-	"slices"
 	"strconv"
-	"strings"
 )
 
 // column is one of the columns of an answer, NaN where nothing is known: null in JSON, never 0.
@@ -68,20 +66,4 @@ func rounded(all []float64, digits int) column {
 		all[i] = round(all[i], digits)
 	}
 	return all
-}
-
-// chosen returns the names of a list that a reader asked for, in a parameter of names separated by commas; all
-// that are offered by default when it asked for none.
-func chosen(asked string, offered, byDefault []string) ([]string, error) {
-	if asked == "" {
-		return byDefault, nil
-	}
-	names := strings.Split(asked, ",")
-	for _, name := range names {
-		if !slices.Contains(offered, name) {
-			return nil, invalid("columns", "Input should be of "+strings.Join(offered, ","), "query", "columns")
-		}
-	}
-	slices.Sort(names)
-	return slices.Compact(names), nil
 }

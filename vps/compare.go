@@ -6,33 +6,33 @@ import (
 	"sunspool/vps/store"
 )
 
-// before returns the span that sp is compared with: the one before it, or the same a year earlier. Days of the calendar
+// ComparedWith returns the span that sp is compared with: the one before it, or the same a year earlier. Days of the calendar
 // are moved, not instants: the first day of sp and the last one, each at its own time of day. A day that the earlier month
 // does not have is none. Whole months are compared with whole months, whatever their lengths. Of a span that is not
 // over, only the part that has as much of its time behind it.
-func (sp span) before(mode string, now time.Time) (earlier span, elapsed bool) {
+func (sp Span) ComparedWith(mode string, now time.Time) (earlier Span, elapsed bool) {
 	months, days := 12, 0
 	if mode == "previous" {
 		months, days = sp.length()
 	}
-	moved := func(t clockTime) time.Time { return t.back(months, days).instant(sp.zone) }
-	earlier = span{from: moved(sp.clock(sp.from)), zone: sp.zone}
-	if earlier.to = moved(sp.clock(sp.to)); sp.months() == 0 {
-		earlier.to = laterTime(moved(sp.lastClock()), earlier.from)
+	moved := func(t clockTime) time.Time { return t.back(months, days).instant(sp.Zone) }
+	earlier = Span{From: moved(sp.clock(sp.From)), Zone: sp.Zone}
+	if earlier.To = moved(sp.clock(sp.To)); sp.months() == 0 {
+		earlier.To = Later(moved(sp.lastClock()), earlier.From)
 	}
-	if now = now.In(sp.zone); now.Before(sp.to) && now.After(sp.from) {
+	if now = now.In(sp.Zone); now.Before(sp.To) && now.After(sp.From) {
 		elapsed = true
-		earlier.to = laterTime(minTime(moved(sp.clock(now)), earlier.to), earlier.from)
+		earlier.To = Later(Earlier(moved(sp.clock(now)), earlier.To), earlier.From)
 	}
 	return earlier, elapsed
 }
 
 // length is how far back the span before sp begins: months, where it is made of whole ones, else days.
-func (sp span) length() (months, days int) {
+func (sp Span) length() (months, days int) {
 	if months = sp.months(); months > 0 {
 		return months, 0
 	}
-	first, end := sp.clock(sp.from), sp.lastClock()
+	first, end := sp.clock(sp.From), sp.lastClock()
 	if end.since > first.since {
 		days++
 	}
@@ -40,8 +40,8 @@ func (sp span) length() (months, days int) {
 }
 
 // months is of how many whole months sp is made; 0 when it is not.
-func (sp span) months() int {
-	first, end := sp.clock(sp.from), sp.clock(sp.to)
+func (sp Span) months() int {
+	first, end := sp.clock(sp.From), sp.clock(sp.To)
 	if first.day != 1 || end.day != 1 || first.since != 0 || end.since != 0 {
 		return 0
 	}
@@ -57,9 +57,9 @@ type clockTime struct {
 }
 
 // clock returns what the clock shows at t; where a day begins that is 00:00, also if midnight is skipped.
-func (sp span) clock(t time.Time) (c clockTime) {
-	t = t.In(sp.zone)
-	start, _ := store.Day.Period(t, sp.zone)
+func (sp Span) clock(t time.Time) (c clockTime) {
+	t = t.In(sp.Zone)
+	start, _ := store.Day.Period(t, sp.Zone)
 	if c.year, c.month, c.day = start.Date(); start.Equal(t) {
 		return c
 	}
@@ -71,10 +71,10 @@ func (sp span) clock(t time.Time) (c clockTime) {
 
 // lastClock returns what the clock shows where sp ends, of its last day: 24:00 where the day ends. An hour that comes
 // twice ends when the clock has shown it, not when it is set back.
-func (sp span) lastClock() clockTime {
-	last := sp.to.Add(-time.Nanosecond)
-	start, end := store.Day.Period(last, sp.zone)
-	if end.Equal(sp.to) {
+func (sp Span) lastClock() clockTime {
+	last := sp.To.Add(-time.Nanosecond)
+	start, end := store.Day.Period(last, sp.Zone)
+	if end.Equal(sp.To) {
 		y, m, d := start.Date()
 		return clockTime{y, m, d, 24 * time.Hour}
 	}

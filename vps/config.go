@@ -15,6 +15,8 @@ import (
 
 	"sunspool/health"
 	"sunspool/settings"
+	"sunspool/vps/auth"
+	"sunspool/vps/listener"
 	"sunspool/vps/store"
 )
 
@@ -94,7 +96,7 @@ func (c *Config) Validate() error {
 	check(c.InternalAddr != c.ListenAddr || strings.HasSuffix(c.ListenAddr, ":0"), "INTERNAL_ADDR is the same as LISTEN_ADDR: /metrics is not for the public")
 	check((c.TLSCertFile == "") == (c.TLSKeyFile == ""), "TLS_CERT_FILE and TLS_KEY_FILE need each other")
 	if c.TLSCertFile != "" && c.TLSKeyFile != "" {
-		_, err := (&certificate{certFile: c.TLSCertFile, keyFile: c.TLSKeyFile}).read()
+		err := listener.CheckCertificate(c.TLSCertFile, c.TLSKeyFile)
 		check(err == nil, "TLS_CERT_FILE and TLS_KEY_FILE: %v", err)
 	}
 	if _, err := c.tokens(); err != nil {
@@ -111,7 +113,7 @@ func (c *Config) Validate() error {
 	if _, err := c.zone(); err != nil {
 		check(false, "SITE_TZ %q is not a time zone, such as Europe/Brussels", c.SiteTZ)
 	}
-	if _, err := parseProxies(c.TrustedProxies); err != nil {
+	if _, err := auth.ParseProxies(c.TrustedProxies); err != nil {
 		check(false, "TRUSTED_PROXIES: %v", err)
 	}
 	for _, origin := range c.CORSAllowOrigins {
@@ -181,7 +183,7 @@ func (c *Config) zone() (*time.Location, error) {
 	if c.SiteTZ == "" {
 		return nil, nil
 	}
-	return new(zones).load(c.SiteTZ)
+	return new(Zones).Load(c.SiteTZ)
 }
 
 func (c *Config) cacheTTL() time.Duration {
@@ -189,13 +191,13 @@ func (c *Config) cacheTTL() time.Duration {
 }
 
 // tokens reads the tokens from every place that may hold some.
-func (c *Config) tokens() (*Tokens, error) {
-	t := new(Tokens)
+func (c *Config) tokens() (*auth.Tokens, error) {
+	t := &auth.Tokens{Misspelt: func() string { return settings.Instead("DEVICE_TOKENS", Config{}) }}
 	return t, c.readTokens(t)
 }
 
 // readTokens replaces t with what the settings, the files and the systemd credentials hold now.
-func (c *Config) readTokens(t *Tokens) error {
+func (c *Config) readTokens(t *auth.Tokens) error {
 	devices, err := entries(string(c.DeviceTokens), "DEVICE_TOKENS_FILE", c.DeviceTokensFile, "device-tokens")
 	if err != nil {
 		return err

@@ -8,33 +8,34 @@ import (
 	"time"
 
 	"sunspool/vps/energy"
+	"sunspool/vps/problem"
 	"sunspool/vps/store"
 	"sunspool/wire"
 )
 
 const (
-	leastHole = 10 * time.Minute // shorter ones are not listed: only one this long must leave five minutes empty
-	maxHoles  = 1000             // in one answer
-	maxLooks  = 20               // questions about a level below, of one level
+	MinGap   = 10 * time.Minute // shorter ones are not listed: only one this long must leave five minutes empty
+	MaxGaps  = 1000             // in one answer
+	maxLooks = 20               // questions about a level below, of one level
 )
 
-// continuityAnswer is the answer of GET /v1/continuity.
-type continuityAnswer struct {
-	DeviceID   string     `json:"device_id"`
-	From       time.Time  `json:"from"`
-	To         time.Time  `json:"to"` // now at the latest
-	Rows       int64      `json:"rows"`
-	First      *time.Time `json:"first"` // sample in the span
-	Last       *time.Time `json:"last"`
-	Coverage   float64    `json:"coverage"`
-	Holes      []hole     `json:"holes"` // ascending; the newest ones when there are too many
-	HolesTotal int        `json:"holes_total"`
-	MissingS   int64      `json:"missing_s"` // in all holes that are not before the first sample, and not asleep as far as they are listed
-	Complete   bool       `json:"complete"`  // there is no such hole
+// gapsAnswer is the answer of GET /v1/continuity.
+type gapsAnswer struct {
+	DeviceID  string     `json:"device_id"`
+	From      time.Time  `json:"from"`
+	To        time.Time  `json:"to"` // now at the latest
+	Rows      int64      `json:"rows"`
+	First     *time.Time `json:"first"` // sample in the span
+	Last      *time.Time `json:"last"`
+	Coverage  float64    `json:"coverage"`
+	Gaps      []gap      `json:"holes"` // ascending; the newest ones when there are too many
+	GapsTotal int        `json:"holes_total"`
+	MissingS  int64      `json:"missing_s"` // in all holes that are not before the first sample, and not asleep as far as they are listed
+	Complete  bool       `json:"complete"`  // there is no such hole
 }
 
-// hole is a time of at least leastHole for which there is no sample.
-type hole struct {
+// gap is a time of at least leastHole for which there is no sample.
+type gap struct {
 	From    time.Time `json:"from"`
 	To      time.Time `json:"to"`
 	Seconds int64     `json:"seconds"`
@@ -51,32 +52,32 @@ const (
 	notReceived = "not_received"
 )
 
-func (s *Server) continuity(c *call) (any, error) {
-	query, device, err := readable(c, "device_id")
+func (h *History) Gaps(c *Request) (any, error) {
+	params, device, err := Readable(c, "device_id")
 	if err != nil {
 		return nil, err
 	}
-	sp, err := s.asked(c, device, query, store.Day)
+	sp, err := h.parseRange(c, device, params, store.Day)
 	if err != nil {
 		return nil, err
 	}
-	if sp, err = s.framed(c, device, sp, store.Day); err != nil {
+	if sp, err = h.withDefaults(c, device, sp, store.Day); err != nil {
 		return nil, err
 	}
-	now := s.Now().Truncate(time.Millisecond)
-	if sp = sp.until(now); sp.to.Sub(sp.from) > 400*24*time.Hour {
-		return nil, refuse(422, "too_long", "The span is too long: at most 400 days in one answer.").next("ask for one year after the other")
+	now := h.Now().Truncate(time.Millisecond)
+	if sp = sp.Until(now); sp.To.Sub(sp.From) > 400*24*time.Hour {
+		return nil, problem.New(422, "too_long", "The span is too long: at most 400 days in one answer.").WithNext("ask for one year after the other")
 	}
-	answer := continuityAnswer{DeviceID: device, From: sp.from.UTC(), To: sp.to.UTC(), Holes: []hole{}}
-	if !sp.from.Before(sp.to) { // it is yet to come
+	answer := gapsAnswer{DeviceID: device, From: sp.From.UTC(), To: sp.To.UTC(), Gaps: []gap{}}
+	if !sp.From.Before(sp.To) { // it is yet to come
 		answer.To = answer.From
 		return answer, nil
 	}
-	if err := s.weigh(c, maxPoints); err != nil {
+	if err := h.Weigh(c, maxPoints); err != nil {
 		return nil, err
 	}
-	search := holeSearch{s: s, c: c, device: device}
-	days, err := search.in(0, sp.from, sp.to)
+	search := gapSearch{history: h, c: c, device: device}
+	days, err := search.in(0, sp.From, sp.To)
 	if err != nil {
 		return nil, err
 	}
@@ -88,7 +89,7 @@ func (s *Server) continuity(c *call) (any, error) {
 	return answer, nil
 }
 
-func (a *continuityAnswer) count(days []energy.Period, holes []hole, now time.Time) {
+func (a *gapsAnswer) count(days []energy.Period, holes []gap, now time.Time) {
 	total := energy.Period{Start: a.From, End: a.To}
 	for i := range days {
 		total.Rows += days[i].Rows
@@ -100,33 +101,33 @@ func (a *continuityAnswer) count(days []energy.Period, holes []hole, now time.Ti
 		a.Last = new(time.UnixMilli(days[len(days)-1].Last).UTC())
 	}
 	a.Rows, a.Coverage = total.Rows, round(total.Coverage(energy.KnowsPV, now), 4)
-	a.HolesTotal, a.Complete = len(holes), true
+	a.GapsTotal, a.Complete = len(holes), true
 	for _, h := range holes {
 		if h.Reason != asleep && h.Reason != beforeFirst {
 			a.MissingS += h.Seconds
 			a.Complete = false
 		}
 	}
-	a.Holes = append(a.Holes, holes[max(0, len(holes)-maxHoles):]...)
+	a.Gaps = append(a.Gaps, holes[max(0, len(holes)-MaxGaps):]...)
 }
 
-// holeSearch finds holes by the rollups alone: days first, then the hours of days that may hide one, then the five
+// gapSearch finds holes by the rollups alone: days first, then the hours of days that may hide one, then the five
 // minutes of such hours. What is covered costs nothing, however many samples it has.
-type holeSearch struct {
-	s      *Server
-	c      *call
-	device string
-	found  []hole
-	nights *nights // read when the first hole may be one
+type gapSearch struct {
+	history *History
+	c       *Request
+	device  string
+	found   []gap
+	nights  *Nights // read when the first hole may be one
 }
 
 var searchLevels = []store.Resolution{store.Day, store.Hour, store.FiveMinutes}
 
 // in finds the holes between the samples of [from, to), and returns the periods of that level.
-func (h *holeSearch) in(level int, from, to time.Time) ([]energy.Period, error) {
+func (h *gapSearch) in(level int, from, to time.Time) ([]energy.Period, error) {
 	var periods []energy.Period
-	err := h.s.step(h.c, func() (err error) {
-		periods, err = h.s.periods(h.c, store.Query{Device: h.device, From: from, To: to, Resolution: searchLevels[level]})
+	err := h.history.Step(h.c, func() (err error) {
+		periods, err = h.history.Periods(h.c, store.Query{Device: h.device, From: from, To: to, Resolution: searchLevels[level]})
 		return err
 	})
 	if err != nil {
@@ -142,7 +143,7 @@ func (h *holeSearch) in(level int, from, to time.Time) ([]energy.Period, error) 
 		j := i + 1
 		if len(looks) > 0 && looks[0].first == i {
 			j, looks = looks[0].end, looks[1:]
-			if _, err := h.in(level+1, laterTime(periods[i].Start, from), minTime(periods[j-1].End, to)); err != nil {
+			if _, err := h.in(level+1, Later(periods[i].Start, from), Earlier(periods[j-1].End, to)); err != nil {
 				return nil, err
 			}
 		}
@@ -183,48 +184,48 @@ func looksInto(periods []energy.Period) (looks []look) {
 // mayHide reports whether there may be a hole between two samples of p. One leaves at least a third of it uncovered;
 // before its first sample and after its last one p may be covered by some that are of no help inside.
 func mayHide(p *energy.Period) bool {
-	if p.Last-p.First < leastHole.Milliseconds() {
+	if p.Last-p.First < MinGap.Milliseconds() {
 		return false
 	}
 	outside := min(p.First-p.Start.UnixMilli(), energy.MaxReach) + min(p.End.UnixMilli()-p.Last, energy.MaxReach)
-	return p.Last-p.First-p.Covered[energy.KnowsPV]+outside >= leastHole.Milliseconds()/3
+	return p.Last-p.First-p.Covered[energy.KnowsPV]+outside >= MinGap.Milliseconds()/3
 }
 
-func (h *holeSearch) add(from, to time.Time) {
-	if length := to.Sub(from); length >= leastHole {
-		h.found = append(h.found, hole{From: from.UTC(), To: to.UTC(), Seconds: int64(length.Seconds()), Reason: notReceived})
+func (h *gapSearch) add(from, to time.Time) {
+	if length := to.Sub(from); length >= MinGap {
+		h.found = append(h.found, gap{From: from.UTC(), To: to.UTC(), Seconds: int64(length.Seconds()), Reason: notReceived})
 	}
 }
 
 // ends adds the holes at the ends of the span and returns all, ascending.
-func (h *holeSearch) ends(days []energy.Period, sp span) []hole {
+func (h *gapSearch) ends(days []energy.Period, sp Span) []gap {
 	days = slices.DeleteFunc(slices.Clone(days), func(p energy.Period) bool { return p.Rows == 0 })
 	if len(days) == 0 {
-		h.add(sp.from, sp.to)
+		h.add(sp.From, sp.To)
 	} else {
 		first, last := &days[0], &days[len(days)-1]
-		if before := time.UnixMilli(first.First); !first.Reaches(before.Sub(sp.from)) {
-			h.add(sp.from, before)
+		if before := time.UnixMilli(first.First); !first.Reaches(before.Sub(sp.From)) {
+			h.add(sp.From, before)
 		}
-		if after := time.UnixMilli(last.Last); !last.Reaches(sp.to.Sub(after)) {
-			h.add(after, sp.to)
+		if after := time.UnixMilli(last.Last); !last.Reaches(sp.To.Sub(after)) {
+			h.add(after, sp.To)
 		}
 	}
-	slices.SortFunc(h.found, func(a, b hole) int { return a.From.Compare(b.From) })
+	slices.SortFunc(h.found, func(a, b gap) int { return a.From.Compare(b.From) })
 	return h.found
 }
 
 // explain gives each hole a reason. Whether the device slept is only asked about those that are listed: it costs a look into
 // the samples for each.
-func (h *holeSearch) explain(holes []hole, now time.Time) error {
+func (h *gapSearch) explain(holes []gap, now time.Time) error {
 	if len(holes) == 0 {
 		return nil
 	}
-	first, end, err := h.s.extent(h.c, h.device, time.Time{}, time.Time{})
+	first, end, err := h.history.Extent(h.c, h.device, time.Time{}, time.Time{})
 	if err != nil {
 		return err
 	}
-	about, err := h.s.about(h.c, h.device)
+	about, err := h.history.About(h.c, h.device)
 	if err != nil {
 		return err
 	}
@@ -236,7 +237,7 @@ func (h *holeSearch) explain(holes []hole, now time.Time) error {
 			x.Reason, x.Says = beforeFirst, "nothing was ever received from before this hole's end"
 			continue
 		}
-		if held >= leastHole {
+		if held >= MinGap {
 			x.Reason = waiting
 			x.Says = fmt.Sprintf("the edge said at %s that it still holds %d samples: those of this hole may be among them",
 				about.Seen.UTC().Format(time.RFC3339), about.Edge.SpoolCount)
@@ -244,13 +245,13 @@ func (h *holeSearch) explain(holes []hole, now time.Time) error {
 			continue
 		}
 		slept := false
-		if i >= len(holes)-maxHoles {
+		if i >= len(holes)-MaxGaps {
 			if slept, err = h.slept(x); err != nil {
 				return err
 			}
 		}
 		if slept {
-			x.Reason, x.Says = asleep, fmt.Sprintf("PV had ended (at most %d W), no battery keeps the inverter on, and its other nights are silent: it probably slept", darkW)
+			x.Reason, x.Says = asleep, fmt.Sprintf("PV had ended (at most %d W), no battery keeps the inverter on, and its other nights are silent: it probably slept", DarkW)
 			continue
 		}
 		x.Says = "nothing was received: the inverter, the edge or its network was away; what arrives later closes the hole"
@@ -268,23 +269,42 @@ func heldTime(edge *wire.Edge) time.Duration {
 }
 
 // slept reports whether the device slept in a hole.
-func (h *holeSearch) slept(x *hole) (slept bool, err error) {
-	if x.To.Sub(x.From) > longestNight {
+func (h *gapSearch) slept(x *gap) (slept bool, err error) {
+	if x.To.Sub(x.From) > LongestNight {
 		return false, nil
 	}
 	if h.nights == nil {
-		n, err := h.s.nightsOf(h.c, h.device, h.found[max(0, len(h.found)-maxHoles)].From, h.found[len(h.found)-1].To)
+		n, err := h.history.NightsOf(h.c, h.device, h.found[max(0, len(h.found)-MaxGaps)].From, h.found[len(h.found)-1].To)
 		if err != nil {
 			return false, err
 		}
 		h.nights = &n
 	}
-	return h.s.slept(h.c, h.device, *h.nights, x.From, x.To)
+	return h.history.Slept(h.c, h.device, *h.nights, x.From, x.To)
 }
 
-func laterTime(a, b time.Time) time.Time {
-	if a.After(b) {
-		return a
+// explain names the gaps in which the device slept, as continuity does.
+func (h *History) explain(c *Request, device string, gaps []emptySpan) error {
+	var known *Nights
+	for i := range gaps {
+		from, to := time.Unix(gaps[i].From, 0), time.Unix(gaps[i].To, 0)
+		if to.Sub(from) > LongestNight {
+			continue
+		}
+		if known == nil {
+			n, err := h.NightsOf(c, device, from, time.Unix(gaps[len(gaps)-1].To, 0))
+			if err != nil {
+				return err
+			}
+			known = &n
+		}
+		slept, err := h.Slept(c, device, *known, from, to)
+		if err != nil {
+			return err
+		}
+		if slept {
+			gaps[i].Reason = asleep
+		}
 	}
-	return b
+	return nil
 }

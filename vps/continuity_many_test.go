@@ -33,6 +33,7 @@ func (a asking) Each(ctx context.Context, device string, from, to time.Time, yie
 // A line that breaks down every quarter of an hour, and units that are heard of now and then in the dark: what is listed costs,
 // and not what there is.
 func TestManyHolesCostWhatIsListed(t *testing.T) {
+	const looks = 20 // at most, into the level below, of one level
 	type reading struct {
 		at    time.Duration
 		watts float64
@@ -44,9 +45,9 @@ func TestManyHolesCostWhatIsListed(t *testing.T) {
 		reason    string // of the holes that are over
 		questions int64
 	}{
-		"every 15 minutes": {15, 15 * time.Minute, []reading{{0, 5}, {5 * time.Second, 5}}, notReceived, maxLooks * maxLooks},
-		"every two hours":  {100, 2 * time.Hour, []reading{{0, 5}, {5 * time.Second, 5}}, asleep, maxLooks * maxLooks},
-		"dusk each time":   {100, 2 * time.Hour, []reading{{0, 500}, {5 * time.Second, 5}}, asleep, maxHoles + maxLooks*maxLooks},
+		"every 15 minutes": {15, 15 * time.Minute, []reading{{0, 5}, {5 * time.Second, 5}}, "not_received", looks * looks},
+		"every two hours":  {100, 2 * time.Hour, []reading{{0, 5}, {5 * time.Second, 5}}, "asleep", looks * looks},
+		"dusk each time":   {100, 2 * time.Hour, []reading{{0, 500}, {5 * time.Second, 5}}, "asleep", MaxGaps + looks*looks},
 	} {
 		t.Run(name, func(t *testing.T) {
 			onBothStores(t, func(t *testing.T, b *bench) {
@@ -59,7 +60,7 @@ func TestManyHolesCostWhatIsListed(t *testing.T) {
 				}
 				holes, seconds := 1, int64(testNow.Sub(samples[len(samples)-1].Time).Seconds()) // the open one
 				for i := range samples[1:] {
-					if length := samples[i+1].Time.Sub(samples[i].Time); length >= leastHole {
+					if length := samples[i+1].Time.Sub(samples[i].Time); length >= MinGap {
 						holes, seconds = holes+1, seconds+int64(length.Seconds())
 					}
 				}
@@ -70,13 +71,13 @@ func TestManyHolesCostWhatIsListed(t *testing.T) {
 				}
 				var asked atomic.Int64
 				b.Store = asking{b.Store, &asked}
-				got := answered[continuityAnswer](b, "/v1/continuity?device_id=inv-1&from="+from.Format(time.RFC3339))
-				if got.HolesTotal != holes || len(got.Holes) != maxHoles || !got.Holes[maxHoles-1].Open || got.Complete {
-					t.Errorf("%d holes, %d listed; want %d", got.HolesTotal, len(got.Holes), holes)
+				got := answered[gapsAnswer](b, "/v1/continuity?device_id=inv-1&from="+from.Format(time.RFC3339))
+				if got.GapsTotal != holes || len(got.Gaps) != MaxGaps || !got.Gaps[MaxGaps-1].Open || got.Complete {
+					t.Errorf("%d holes, %d listed; want %d", got.GapsTotal, len(got.Gaps), holes)
 				}
 				asleepS := int64(0)
-				for i, h := range got.Holes {
-					if h.Reason == asleep {
+				for i, h := range got.Gaps {
+					if h.Reason == "asleep" {
 						asleepS += h.Seconds
 					}
 					if !h.Open && h.Reason != c.reason {

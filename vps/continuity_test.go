@@ -29,23 +29,23 @@ func TestEveryHoleIsFound(t *testing.T) {
 		var samples []wire.Sample
 		for at := start; at.Before(testNow.Add(-3 * time.Hour)); {
 			up := at.Add(time.Duration(r.IntN(30)) * time.Hour / 2)
-			samples = append(samples, polled(r, at, minTime(up, testNow.Add(-2*time.Hour)), step)...)
+			samples = append(samples, polled(r, at, Earlier(up, testNow.Add(-2*time.Hour)), step)...)
 			at = up.Add(time.Duration(r.IntN(9)*r.IntN(9)*r.IntN(40)) * time.Minute / 4)
 		}
 		b.put("inv-1", samples)
-		got := answered[continuityAnswer](b, "/v1/continuity?device_id=inv-1&from="+start.Add(-time.Hour).Format(time.RFC3339))
+		got := answered[gapsAnswer](b, "/v1/continuity?device_id=inv-1&from="+start.Add(-time.Hour).Format(time.RFC3339))
 		var want []string
 		for i := range samples[1:] {
-			if from, to := samples[i].Time, samples[i+1].Time; to.Sub(from) >= leastHole {
+			if from, to := samples[i].Time, samples[i+1].Time; to.Sub(from) >= MinGap {
 				want = append(want, fmt.Sprint(from, to))
 			}
 		}
 		var found []string
-		for _, h := range got.Holes {
+		for _, h := range got.Gaps {
 			found = append(found, fmt.Sprint(h.From, h.To))
 		}
-		if n := len(found); n < 2 || got.Holes[0].Reason != beforeFirst || !got.Holes[n-1].Open || !got.Holes[n-1].To.Equal(testNow) {
-			t.Fatalf("round %d: the ends are %+v", round, got.Holes)
+		if n := len(found); n < 2 || got.Gaps[0].Reason != "before_first" || !got.Gaps[n-1].Open || !got.Gaps[n-1].To.Equal(testNow) {
+			t.Fatalf("round %d: the ends are %+v", round, got.Gaps)
 		}
 		if found = found[1 : len(found)-1]; fmt.Sprint(found) != fmt.Sprint(want) {
 			t.Fatalf("round %d, every %v: found\n%s\nwant\n%s", round, step, strings.Join(found, "\n"), strings.Join(want, "\n"))
@@ -73,8 +73,8 @@ func TestHolesHaveReasons(t *testing.T) {
 	b.put("inv-1", sunny(day.Add(29*time.Hour), day.Add(34*time.Hour+30*time.Minute)))
 	reasons := func(query string) string {
 		var all []string
-		got := answered[continuityAnswer](b, "/v1/continuity?device_id=inv-1"+query)
-		for _, h := range got.Holes {
+		got := answered[gapsAnswer](b, "/v1/continuity?device_id=inv-1"+query)
+		for _, h := range got.Gaps {
 			all = append(all, h.Reason)
 			if h.Says == "" || h.Seconds != int64(h.To.Sub(h.From).Seconds()) {
 				t.Errorf("%+v", h)
@@ -94,30 +94,30 @@ func TestHolesHaveReasons(t *testing.T) {
 
 	hybrid := polled(rand.New(rand.NewPCG(1, 1)), day.Add(5*time.Hour), day.Add(12*time.Hour), 5*time.Second)
 	b.put("inv-2", hybrid)
-	ask := func() (all []hole) {
-		return answered[continuityAnswer](b, "/v1/continuity?device_id=inv-2&from=2026-06-20").Holes
+	ask := func() (all []gap) {
+		return answered[gapsAnswer](b, "/v1/continuity?device_id=inv-2&from=2026-06-20").Gaps
 	}
-	if got := ask(); len(got) != 2 || got[1].Reason != notReceived || !got[1].Open {
+	if got := ask(); len(got) != 2 || got[1].Reason != "not_received" || !got[1].Open {
 		t.Errorf("%+v", got)
 	}
-	silent := answered[continuityAnswer](b, "/v1/continuity?device_id=inv-2&from=2026-06-20")
-	if silent.Complete || silent.MissingS != silent.Holes[1].Seconds {
+	silent := answered[gapsAnswer](b, "/v1/continuity?device_id=inv-2&from=2026-06-20")
+	if silent.Complete || silent.MissingS != silent.Gaps[1].Seconds {
 		t.Errorf("%+v", silent)
 	}
 	about := store.About{Edge: &wire.Edge{Version: "1", PollIntervalS: 5, SpoolCount: 9000}, Seen: testNow.Add(-time.Minute)}
 	if err := b.bolt.Describe(t.Context(), "inv-2", about); err != nil {
 		t.Fatal(err)
 	}
-	b.notes = notes{}
-	if got := ask(); got[1].Reason != waiting || !strings.Contains(got[1].Says, "9000 samples") {
+	b.restart()
+	if got := ask(); got[1].Reason != "waiting" || !strings.Contains(got[1].Says, "9000 samples") {
 		t.Errorf("%+v", got)
 	}
 }
 
 func TestContinuityOfTheFutureIsEmpty(t *testing.T) {
 	b := zoned(t, "UTC", testNow)
-	got := answered[continuityAnswer](b, "/v1/continuity?device_id=inv-1&from=2027-01-01&to=2027-01-02")
-	if !got.To.Equal(got.From) || got.Complete || got.Rows != 0 || got.Holes == nil || len(got.Holes) != 0 {
+	got := answered[gapsAnswer](b, "/v1/continuity?device_id=inv-1&from=2027-01-01&to=2027-01-02")
+	if !got.To.Equal(got.From) || got.Complete || got.Rows != 0 || got.Gaps == nil || len(got.Gaps) != 0 {
 		t.Errorf("%+v", got)
 	}
 }
@@ -125,8 +125,8 @@ func TestContinuityOfTheFutureIsEmpty(t *testing.T) {
 func TestContinuityOfAPerfectDayIsComplete(t *testing.T) {
 	b := zoned(t, "Europe/Brussels", testNow)
 	b.put("inv-1", polled(rand.New(rand.NewPCG(1, 1)), testNow.Add(-30*time.Hour), testNow, 5*time.Second))
-	got := answered[continuityAnswer](b, "/v1/continuity?device_id=inv-1")
-	if !got.Complete || got.Holes == nil || len(got.Holes) != 0 || got.Coverage < 0.999 || !got.From.Equal(time.Date(2026, 6, 20, 22, 0, 0, 0, time.UTC)) || !got.To.Equal(testNow) {
+	got := answered[gapsAnswer](b, "/v1/continuity?device_id=inv-1")
+	if !got.Complete || got.Gaps == nil || len(got.Gaps) != 0 || got.Coverage < 0.999 || !got.From.Equal(time.Date(2026, 6, 20, 22, 0, 0, 0, time.UTC)) || !got.To.Equal(testNow) {
 		t.Errorf("%+v", got)
 	}
 }

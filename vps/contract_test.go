@@ -237,8 +237,8 @@ func TestReadyAgainWithoutRequests(t *testing.T) {
 
 func TestMoreRequestsThanPlacesAreAskedToComeAgain(t *testing.T) {
 	b := newBench(t, func(s *Server) { s.MaxAtOnce = 1 })
-	others := append(take(b.places, "others", 1), take(b.uploads, "others", 1)...)
-	b.places.patience, b.uploads.patience = 0, 0
+	others := append(occupy(b.Reads, "others", 1), occupy(b.Uploads, "others", 1)...)
+	b.Reads.Patience, b.Uploads.Patience = 0, 0
 	for name, w := range map[string]*httptest.ResponseRecorder{
 		"a reader": b.get("/v1/realtime?device_id=inv-1", token1), "an upload": b.post(token1, bodyOf()),
 	} {
@@ -253,7 +253,7 @@ func TestMoreRequestsThanPlacesAreAskedToComeAgain(t *testing.T) {
 		t.Errorf("health is %d when busy", w.Code)
 	}
 	for _, one := range others {
-		one.leave()
+		one.Release()
 	}
 	if w := b.post(token1, bodyOf()); w.Code != 200 {
 		t.Errorf("%d after the place is free: %s", w.Code, w.Body)
@@ -263,15 +263,15 @@ func TestMoreRequestsThanPlacesAreAskedToComeAgain(t *testing.T) {
 // Readers, however many, take no place from uploads, and uploads none from readers.
 func TestReadersAndUploadsHavePlacesOfTheirOwn(t *testing.T) {
 	b := newBench(t)
-	b.places.patience, b.uploads.patience = 0, 0
-	readers := take(b.places, "others", b.places.most)
+	b.Reads.Patience, b.Uploads.Patience = 0, 0
+	readers := occupy(b.Reads, "others", b.Reads.Most)
 	if w := b.post(token1, bodyOf(fields(0))); w.Code != 200 {
 		t.Errorf("an upload beside readers: %d %s", w.Code, w.Body)
 	}
 	for _, one := range readers {
-		one.leave()
+		one.Release()
 	}
-	take(b.uploads, "others", b.uploads.most)
+	occupy(b.Uploads, "others", b.Uploads.Most)
 	if w := b.get("/v1/realtime?device_id=inv-1", token1); w.Code != 200 {
 		t.Errorf("a reader beside uploads: %d %s", w.Code, w.Body)
 	}
@@ -280,11 +280,11 @@ func TestReadersAndUploadsHavePlacesOfTheirOwn(t *testing.T) {
 // A token that has all the uploads it may have takes no place for one more, and does not wait for one.
 func TestRefusedUploadTakesNoPlace(t *testing.T) {
 	b := newBench(t)
-	take(b.uploads, token1, b.uploads.each)
+	occupy(b.Uploads, token1, b.Uploads.Each)
 	if w := b.post(token1, bodyOf()); w.Code != 429 {
 		t.Errorf("%d %s", w.Code, w.Body)
 	}
-	if n := b.uploads.taken(); n != b.uploads.each {
+	if n := b.Uploads.Taken(); n != b.Uploads.Each {
 		t.Errorf("%d places are taken", n)
 	}
 }
@@ -307,7 +307,7 @@ func TestOneTokenLeavesPlacesToOthers(t *testing.T) {
 	if w := b.post(token1, bodyOf()); w.Code != 429 || w.Header().Get("Retry-After") != "1" || detail(t, w) != "Too many uploads with this token at once." {
 		t.Errorf("a third one: %d %s", w.Code, w.Body)
 	}
-	if n := b.uploads.taken(); n != 2 {
+	if n := b.Uploads.Taken(); n != 2 {
 		t.Errorf("%d places are taken, want those of the two slow uploads", n)
 	}
 	for name, w := range map[string]*httptest.ResponseRecorder{
@@ -325,8 +325,8 @@ func TestOneTokenLeavesPlacesToOthers(t *testing.T) {
 		end.Close()
 	}
 	slow.Wait()
-	if w := b.post(token1, bodyOf()); w.Code != 200 || b.uploads.taken() != 0 {
-		t.Errorf("afterwards: %d %s, %d taken", w.Code, w.Body, b.uploads.taken())
+	if w := b.post(token1, bodyOf()); w.Code != 200 || b.Uploads.Taken() != 0 {
+		t.Errorf("afterwards: %d %s, %d taken", w.Code, w.Body, b.Uploads.Taken())
 	}
 }
 

@@ -79,11 +79,11 @@ type deviceReading struct {
 // long as for one request: an answer has all devices, or is none.
 func (s *Server) deviceMetrics() http.Handler {
 	turn := make(chan struct{}, 1)
-	return s.public(func(c *call) (any, error) {
+	return s.Public(func(c *Request) (any, error) {
 		select {
 		case turn <- struct{}{}:
 			defer func() { <-turn }()
-		case <-c.r.Context().Done():
+		case <-c.HTTP.Context().Done():
 			return nil, errGone
 		}
 		all, err := s.readings(c)
@@ -92,27 +92,27 @@ func (s *Server) deviceMetrics() http.Handler {
 		}
 		registry := prometheus.NewRegistry()
 		registry.MustRegister(all)
-		promhttp.HandlerFor(registry, promhttp.HandlerOpts{}).ServeHTTP(c, c.r)
+		promhttp.HandlerFor(registry, promhttp.HandlerOpts{}).ServeHTTP(c, c.HTTP)
 		return nil, nil
 	})
 }
 
-func (s *Server) readings(c *call) (all deviceReadings, err error) {
-	devices := s.Tokens.devices()
+func (s *Server) readings(c *Request) (all deviceReadings, err error) {
+	devices := s.Tokens.Devices()
 	slices.Sort(devices)
 	for _, device := range slices.Compact(devices) {
 		r := deviceReading{device: device, state: "never"}
-		if r.about, err = s.about(c, device); err != nil {
+		if r.about, err = s.About(c, device); err != nil {
 			return nil, err
 		}
-		newest, err := ask(s, c, "latest", func(ctx context.Context) (wire.Sample, error) { return s.Store.Latest(ctx, device) })
+		newest, err := Ask(&s.Gate, c, "latest", func(ctx context.Context) (wire.Sample, error) { return s.Store.Latest(ctx, device) })
 		switch {
 		case errors.Is(err, store.ErrNone):
 		case err != nil:
 			return nil, err
 		default:
 			r.newest, r.age = &newest, max(s.Now().Sub(newest.Time), 0)
-			r.state, _ = s.stateOf(c, device, &newest, r.age, r.about.Edge)
+			r.state, _ = s.StateOf(c, device, &newest, r.age, r.about.Edge)
 		}
 		all = append(all, r)
 	}

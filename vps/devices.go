@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"time"
 
+	"sunspool/vps/problem"
 	"sunspool/vps/store"
 	"sunspool/wire"
 )
@@ -63,34 +64,34 @@ type hop struct {
 	Quarantined *int       `json:"quarantined,omitempty"` // samples that the server refused and the edge keeps
 }
 
-func (s *Server) devices(c *call) (any, error) {
-	query := c.r.URL.Query()
-	limit, err := strconv.Atoi(cmp.Or(last(query, "limit"), strconv.Itoa(defaultDevices)))
+func (s *Server) devices(c *Request) (any, error) {
+	params := c.HTTP.URL.Query()
+	limit, err := strconv.Atoi(cmp.Or(Last(params, "limit"), strconv.Itoa(defaultDevices)))
 	if err != nil || limit < 1 || limit > maxDevices {
-		return nil, invalid("bad_limit", "Input should be 1 to "+strconv.Itoa(maxDevices), "query", "limit")
+		return nil, problem.Invalid("bad_limit", "Input should be 1 to "+strconv.Itoa(maxDevices), "query", "limit")
 	}
-	only := last(query, "device_id")
-	if only != "" && !c.caller.mayRead(only) {
+	only := Last(params, "device_id")
+	if only != "" && !c.Caller.MayRead(only) {
 		return nil, errForeignDevice
 	}
 	if only != "" && !wire.ValidDeviceID(only) {
 		return nil, errNoDeviceID
 	}
-	names := c.caller.devices()
+	names := c.Caller.Devices()
 	if only != "" {
 		names = []string{only}
 	}
-	all, err := s.registered(c, names)
+	all, err := s.Registered(c, names)
 	if err != nil {
 		return nil, err
 	}
 
 	answer := devicesAnswer{Role: "device", Devices: []deviceLine{}}
 	answer.Server.Version, answer.Server.Time = s.Version, s.Now().UTC().Truncate(time.Millisecond)
-	if c.caller.viewer {
+	if c.Caller.Viewer {
 		answer.Role = "viewer"
 	}
-	from, found := slices.BinarySearchFunc(all, last(query, "after"), byID)
+	from, found := slices.BinarySearchFunc(all, Last(params, "after"), ByID)
 	if found {
 		from++
 	}
@@ -108,44 +109,8 @@ func (s *Server) devices(c *call) (any, error) {
 	return answer, nil
 }
 
-func byID(d store.Device, id string) int { return cmp.Compare(d.ID, id) }
-
-// registered returns the devices of the store and those that have a token but never sent anything, by name; or only
-// those that are named, without a look at all the others.
-func (s *Server) registered(c *call, names []string) (all []store.Device, err error) {
-	for _, name := range names {
-		about, err := s.about(c, name)
-		if err != nil {
-			return nil, err
-		}
-		first, end, err := s.extent(c, name, time.Time{}, time.Time{})
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, store.Device{ID: name, About: about, First: first, Last: end})
-	}
-	if names != nil {
-		return all, nil
-	}
-	all, err = ask(s, c, "devices", s.Store.Devices)
-	if err != nil {
-		return nil, err
-	}
-	all = slices.Clone(all)
-	slices.SortFunc(all, func(a, b store.Device) int { return byID(a, b.ID) })
-	for i := range all {
-		all[i].About = s.notes.loaded(all[i].ID, all[i].About, s.Now())
-	}
-	for _, id := range s.Tokens.devices() {
-		if i, found := slices.BinarySearchFunc(all, id, byID); !found {
-			all = slices.Insert(all, i, store.Device{ID: id})
-		}
-	}
-	return all, nil
-}
-
-func (s *Server) line(c *call, d store.Device) (deviceLine, error) {
-	zone, err := s.zoneOf(c, d.ID)
+func (s *Server) line(c *Request, d store.Device) (deviceLine, error) {
+	zone, err := s.ZoneOf(c, d.ID)
 	if err != nil {
 		return deviceLine{}, err
 	}
@@ -159,7 +124,7 @@ func (s *Server) line(c *call, d store.Device) (deviceLine, error) {
 			line.PollIntervalS = &e.PollIntervalS
 		}
 	}
-	newest, err := ask(s, c, "latest", func(ctx context.Context) (wire.Sample, error) { return s.Store.Latest(ctx, d.ID) })
+	newest, err := Ask(&s.Gate, c, "latest", func(ctx context.Context) (wire.Sample, error) { return s.Store.Latest(ctx, d.ID) })
 	if errors.Is(err, store.ErrNone) {
 		line.Chain = chainOf(nil, about, line.State, s.Now())
 		return line, nil
@@ -172,23 +137,11 @@ func (s *Server) line(c *call, d store.Device) (deviceLine, error) {
 	if !d.First.IsZero() {
 		line.FirstSample = &d.First
 	}
-	line.State, _ = s.stateOf(c, d.ID, &newest, age, about.Edge)
-	line.Capabilities = &capabilities{Battery: hasBattery(&newest), Grid: newest.ExportPowerW != nil, Load: newest.LoadPowerW != nil,
+	line.State, _ = s.StateOf(c, d.ID, &newest, age, about.Edge)
+	line.Capabilities = &capabilities{Battery: HasBattery(&newest), Grid: newest.ExportPowerW != nil, Load: newest.LoadPowerW != nil,
 		Counters: newest.PVTotalKWh != nil}
 	line.Chain = chainOf(&newest, about, line.State, s.Now())
 	return line, nil
-}
-
-func hasBattery(s *wire.Sample) bool { return s.BatteryPowerW != nil || s.BatterySOCPct != nil }
-
-// stateOf names the state of a device by its newest sample alone, and says how long it has been in it. Whether it is really
-// asleep is judged by its nights.
-func stateOf(newest *wire.Sample, age time.Duration, edge *wire.Edge) (state string, held time.Duration) {
-	state, held = freshness(age, edge)
-	if (state == "stale" || state == "offline") && age <= longestNight && sleepy(newest) {
-		return "asleep", age
-	}
-	return state, held
 }
 
 // chainOf says which link a reader can believe in. The edge is heard with each batch, and its newest samples come
@@ -203,7 +156,7 @@ func chainOf(newest *wire.Sample, about store.About, state string, now time.Time
 		edge.Says, edge.Version, edge.Spool, edge.Quarantined = e.State, e.Version, &e.SpoolCount, &e.Quarantined
 	}
 	if !heard.IsZero() {
-		fresh, _ := freshness(now.Sub(heard), about.Edge)
+		fresh, _ := Freshness(now.Sub(heard), about.Edge)
 		edge.State = hopState(fresh)
 		if edge.State == "down" {
 			edge.Since = new(heard.UTC())

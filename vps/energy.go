@@ -2,11 +2,10 @@ package vps
 
 import (
 	"cmp"
-	"context"
-	"slices"
 	"time"
 
 	"sunspool/vps/energy"
+	"sunspool/vps/problem"
 	"sunspool/vps/store"
 )
 
@@ -72,108 +71,62 @@ var calendars = map[string]struct {
 	"year":  {store.Year, "", "2006"},
 }
 
-func (s *Server) energy(c *call) (any, error) {
-	query, device, err := readable(c, "device_id")
+func (h *History) Energy(c *Request) (any, error) {
+	params, device, err := Readable(c, "device_id")
 	if err != nil {
 		return nil, err
 	}
-	name := cmp.Or(last(query, "resolution"), "day")
+	name := cmp.Or(Last(params, "resolution"), "day")
 	calendar, ok := calendars[name]
 	if !ok {
-		return nil, invalid("bad_resolution", "Input should be hour, day, month or year", "query", "resolution")
+		return nil, problem.Invalid("bad_resolution", "Input should be hour, day, month or year", "query", "resolution")
 	}
-	mode := last(query, "compare")
+	mode := Last(params, "compare")
 	if mode != "" && mode != "previous" && mode != "last_year" {
-		return nil, invalid("bad_compare", "Input should be previous or last_year", "query", "compare")
+		return nil, problem.Invalid("bad_compare", "Input should be previous or last_year", "query", "compare")
 	}
-	sp, err := s.asked(c, device, query, calendar.frame)
+	sp, err := h.parseRange(c, device, params, calendar.frame)
 	if err != nil {
 		return nil, err
 	}
-	if sp, err = s.framed(c, device, sp, calendar.frame); err != nil {
+	if sp, err = h.withDefaults(c, device, sp, calendar.frame); err != nil {
 		return nil, err
 	}
-	now := s.Now()
-	sp = sp.widened(calendar.row)
+	now := h.Now()
+	sp = sp.AlignTo(calendar.row)
 	whole := sp
-	if _, end := calendar.row.Period(now, sp.zone); sp.to.After(end) {
-		sp.to = end // what is yet to come has no row
+	if _, end := calendar.row.Period(now, sp.Zone); sp.To.After(end) {
+		sp.To = end // what is yet to come has no row
 	}
 
-	answer := energyAnswer{DeviceID: device, Resolution: name, TZ: sp.zone.String()}
-	table := func(sp span) (energyTable, error) {
-		return s.energyTable(c, device, sp, calendar.row, calendar.label, now)
+	answer := energyAnswer{DeviceID: device, Resolution: name, TZ: sp.Zone.String()}
+	table := func(sp Span) (energyTable, error) {
+		return h.energyTable(c, device, sp, calendar.row, calendar.label, now)
 	}
 	if answer.energyTable, err = table(sp); err != nil || mode == "" {
 		return answer, err
 	}
-	before, elapsed := whole.before(mode, now)
-	if before.from.Year() < firstCompared {
-		return nil, refuse(422, "too_long", "The span is too long to be compared with the one before it.").next("ask for a shorter span, or without compare")
+	before, elapsed := whole.ComparedWith(mode, now)
+	if before.From.Year() < firstCompared {
+		return nil, problem.New(422, "too_long", "The span is too long to be compared with the one before it.").WithNext("ask for a shorter span, or without compare")
 	}
 	answer.Compare = &comparison{Mode: mode, SameElapsed: elapsed}
 	answer.Compare.energyTable, err = table(before)
 	return answer, err
 }
 
-// framed fills in what the reader left out: to is the end of the frame that is running, from the start of the one that
-// to ends. Without a frame it is the device's first sample.
-func (s *Server) framed(c *call, device string, sp span, frame store.Resolution) (span, error) {
-	now := s.Now().In(sp.zone)
-	if sp.to.IsZero() {
-		_, sp.to = cmp.Or(frame, store.Year).Period(now, sp.zone)
-		if !sp.from.IsZero() && !sp.from.Before(sp.to) {
-			sp.to = sp.from // a span of the future
-		}
-	}
-	if !sp.from.IsZero() {
-		return sp, nil
-	}
-	if frame != "" {
-		sp.from, _ = frame.Period(sp.to.Add(-1), sp.zone)
-		return sp, nil
-	}
-	first, _, err := s.extent(c, device, time.Time{}, sp.to)
-	sp.from = first
-	if first.IsZero() {
-		sp.from = sp.to
-	}
-	return sp, err
-}
-
-// extent returns the times of the first and the last sample in [from, to), zero when there is none.
-func (s *Server) extent(c *call, device string, from, to time.Time) (first, end time.Time, err error) {
-	years, err := s.periods(c, store.Query{Device: device, From: from, To: to, Resolution: store.Year})
-	years = slices.DeleteFunc(years, func(p energy.Period) bool { return p.Rows == 0 })
-	if err != nil || len(years) == 0 {
-		return first, end, err
-	}
-	return time.UnixMilli(years[0].First).UTC(), time.UnixMilli(years[len(years)-1].Last).UTC(), nil
-}
-
-func (s *Server) periods(c *call, q store.Query) ([]energy.Period, error) {
-	return ask(s, c, "periods", func(ctx context.Context) ([]energy.Period, error) { return s.Store.Periods(ctx, q) })
-}
-
-func minTime(a, b time.Time) time.Time {
-	if a.Before(b) {
-		return a
-	}
-	return b
-}
-
 // energyTable returns the energies of the periods of sp, which are computed some at once.
-func (s *Server) energyTable(c *call, device string, sp span, r store.Resolution, label string, now time.Time) (t energyTable, err error) {
-	starts, err := s.weighed(c, sp, r, maxEnergyRows)
+func (h *History) energyTable(c *Request, device string, sp Span, r store.Resolution, label string, now time.Time) (t energyTable, err error) {
+	starts, err := h.periodStarts(c, sp, r, maxEnergyRows)
 	if err != nil {
 		return t, err
 	}
 	n := max(0, len(starts)-1)
-	sum := newSummary(sp.until(now), n)
-	for i := 0; i < n; i += rowsAtOnce {
-		end := min(i+rowsAtOnce, n)
-		err := s.step(c, func() error {
-			rows, err := s.rows(c, device, span{starts[i], starts[end], sp.zone}, r)
+	sum := newSummary(sp.Until(now), n)
+	for i := 0; i < n; i += RowsAtOnce {
+		end := min(i+RowsAtOnce, n)
+		err := h.Step(c, func() error {
+			rows, err := h.Rows(c, device, Span{starts[i], starts[end], sp.Zone}, r)
 			sum.add(rows, label)
 			return err
 		})
@@ -187,7 +140,7 @@ func (s *Server) energyTable(c *call, device string, sp span, r store.Resolution
 // summary makes a table of rows that are given to it in their order.
 type summary struct {
 	energyTable
-	span   span
+	span   Span
 	rollup energy.Rollup // of all
 	kwh    [energy.Energies]float64
 	from   [energy.Energies]energy.Source
@@ -197,8 +150,8 @@ type summary struct {
 	}
 }
 
-func newSummary(sp span, n int) *summary {
-	s := &summary{span: sp, energyTable: energyTable{Labels: make([]string, 0, n), From: make([]int64, 0, n), Until: sp.to.Unix(),
+func newSummary(sp Span, n int) *summary {
+	s := &summary{span: sp, energyTable: energyTable{Labels: make([]string, 0, n), From: make([]int64, 0, n), Until: sp.To.Unix(),
 		Columns: columns{}, Source: map[string]source{}, Totals: map[string]number{}}}
 	for _, name := range energyColumns {
 		s.Columns[name] = make(column, 0, n)
@@ -213,7 +166,7 @@ func (s *summary) add(rows []energy.Row, label string) {
 	for i := range rows {
 		s.Labels, s.From = append(s.Labels, rows[i].Start.Format(label)), append(s.From, rows[i].Start.Unix())
 		for name, f := range rowColumns {
-			s.Columns[name] = append(s.Columns[name], f(&rows[i].Period, s.span.to))
+			s.Columns[name] = append(s.Columns[name], f(&rows[i].Period, s.span.To))
 		}
 	}
 	for e, name := range energyColumns {
@@ -245,9 +198,9 @@ func (s *summary) table() energyTable {
 			s.Columns["spread_"+name], s.Totals["spread_"+name] = spread.column, number(round(spread.total, 3))
 		}
 	}
-	total := energy.Period{Start: s.span.from, End: s.span.to, Rollup: s.rollup}
+	total := energy.Period{Start: s.span.From, End: s.span.To, Rollup: s.rollup}
 	for name, f := range rowColumns {
-		s.Totals[name] = number(f(&total, s.span.to))
+		s.Totals[name] = number(f(&total, s.span.To))
 	}
 	return s.energyTable
 }

@@ -108,7 +108,7 @@ func (h *house) grow(s wire.Sample, step time.Duration) {
 // dark lets the house live unseen.
 func (h *house) dark(from, to time.Time) { h.live(from, to) }
 
-func sumOf(all []number) (sum float64) {
+func totalOf(all []number) (sum float64) {
 	for _, v := range all {
 		if !math.IsNaN(float64(v)) {
 			sum += float64(v)
@@ -155,10 +155,10 @@ func TestHoursDaysAndMonthAgreeWhateverTheClocksDo(t *testing.T) {
 				t.Errorf("hours %v", hours.Labels)
 			}
 			for _, name := range energyColumns {
-				if sum, want := sumOf(hours.Columns[name]), float64(one.Totals[name]); math.Abs(sum-want) > 0.02 || want == 0 && name == "pv_kwh" {
+				if sum, want := totalOf(hours.Columns[name]), float64(one.Totals[name]); math.Abs(sum-want) > 0.02 || want == 0 && name == "pv_kwh" {
 					t.Errorf("%s: the hours are %v, the day is %v", name, sum, want)
 				}
-				if sum, want := sumOf(days.Columns[name]), float64(whole.Totals[name]); math.Abs(sum-want) > 0.02 {
+				if sum, want := totalOf(days.Columns[name]), float64(whole.Totals[name]); math.Abs(sum-want) > 0.02 {
 					t.Errorf("%s: the days are %v, the month is %v", name, sum, want)
 				}
 			}
@@ -171,7 +171,7 @@ func TestHoursDaysAndMonthAgreeWhateverTheClocksDo(t *testing.T) {
 			if series.Count != c.slots || len(series.Columns["pv_w"]) != c.slots || series.ResolutionS != 300 {
 				t.Errorf("%d slots of %d s, %d values", series.Count, series.ResolutionS, len(series.Columns["pv_w"]))
 			}
-			if kwh := sumOf(series.Columns["pv_w"]) / 12_000; math.Abs(kwh-float64(one.Totals["pv_kwh"])) > 0.3 {
+			if kwh := totalOf(series.Columns["pv_w"]) / 12_000; math.Abs(kwh-float64(one.Totals["pv_kwh"])) > 0.3 {
 				t.Errorf("the series is %v kWh, the day %v", kwh, one.Totals["pv_kwh"])
 			}
 		})
@@ -200,10 +200,10 @@ func TestOutageOfThreeDaysLosesNoEnergy(t *testing.T) {
 		"export_kwh": *newest.ExportTotalKWh - *before[0].ExportTotalKWh, "charge_kwh": *newest.ChargeTotalKWh - *before[0].ChargeTotalKWh,
 		"discharge_kwh": *newest.DischargeTotalKWh - *before[0].DischargeTotalKWh,
 	} {
-		if sum := sumOf(days.Columns[name]); math.Abs(sum-rise) > 0.1 || *days.Source[name] != "counter" || rise < 1 && name != "import_kwh" {
+		if sum := totalOf(days.Columns[name]); math.Abs(sum-rise) > 0.1 || *days.Source[name] != "counter" || rise < 1 && name != "import_kwh" {
 			t.Errorf("%s: the days are %v by %s, the counter rose %v", name, sum, *days.Source[name], rise)
 		}
-		if sum := sumOf(hours.Columns[name]); math.Abs(sum-rise) > 0.1 {
+		if sum := totalOf(hours.Columns[name]); math.Abs(sum-rise) > 0.1 {
 			t.Errorf("%s: the hours are %v, the counter rose %v", name, sum, rise)
 		}
 	}
@@ -240,7 +240,7 @@ func TestOutageOfThreeDaysLosesNoEnergy(t *testing.T) {
 			t.Errorf("after the backlog %s is covered to %v", days.Labels[i], coverage)
 		}
 	}
-	if sum := sumOf(days.Columns["pv_kwh"]); math.Abs(sum-(*newest.PVTotalKWh-*before[0].PVTotalKWh)) > 0.1 {
+	if sum := totalOf(days.Columns["pv_kwh"]); math.Abs(sum-(*newest.PVTotalKWh-*before[0].PVTotalKWh)) > 0.1 {
 		t.Errorf("after the backlog the days are %v", sum)
 	}
 }
@@ -292,7 +292,7 @@ func TestEnergyIsAPlainIntegration(t *testing.T) {
 		start, end := testNow.Add(-72*time.Hour), testNow.Add(-4*time.Hour)
 		for at := start; at.Before(end); {
 			stop := at.Add(time.Duration(1+h.r.IntN(20)) * time.Hour)
-			samples = append(samples, h.live(at, minTime(stop, end))...)
+			samples = append(samples, h.live(at, Earlier(stop, end))...)
 			at = stop.Add(time.Duration(h.r.IntN(2)*h.r.IntN(300)) * time.Minute)
 		}
 		b.put("inv-1", samples)
@@ -346,7 +346,7 @@ func plain(samples []wire.Sample, from, to time.Time, power func(*wire.Sample) f
 		if length > 5*time.Minute {
 			continue
 		}
-		overlap := minTime(b.Time, to).Sub(laterTime(a.Time, from))
+		overlap := Earlier(b.Time, to).Sub(Later(a.Time, from))
 		if overlap > 0 {
 			kwh += (power(a) + power(b)) / 2 * overlap.Hours() / 1000
 		}

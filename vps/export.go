@@ -13,20 +13,22 @@ import (
 	"time"
 
 	"sunspool/vps/energy"
+	"sunspool/vps/fair"
+	"sunspool/vps/problem"
 	"sunspool/vps/store"
 	"sunspool/wire"
 )
 
 const (
-	exportPage  = 2000     // lines that are read at once
+	ExportPage  = 2000     // lines that are read at once
 	exportChunk = 16 << 10 // bytes that a reader must take in exportStall
 
 	// What waits for a slow reader in the buffers of the system and of a proxy is megabytes, and a writer is only woken when a
 	// third of that is gone.
-	exportStall = 2 * time.Minute
+	ExportStall = 2 * time.Minute
 )
 
-var errExports = refuse(503, "busy", "Too many exports at once.").after(30 * time.Second)
+var errExports = problem.New(503, "busy", "Too many exports at once.").WithRetry(30 * time.Second)
 
 // dialect is how cells are written.
 type dialect struct {
@@ -48,29 +50,29 @@ var (
 var dialects = map[string]dialect{"": commas, ",": commas, "comma": commas, ";": semicolons, "semicolon": semicolons, "\t": tabs, "tab": tabs}
 
 // exportResolutions are those of GET /v1/export.csv, with how many days of periods are about a page.
-var exportResolutions = map[store.Resolution]int{store.FiveMinutes: 1, store.Quarter: 3, store.Hour: 12, store.Day: rowsAtOnce}
+var exportResolutions = map[store.Resolution]int{store.FiveMinutes: 1, store.Quarter: 3, store.Hour: 12, store.Day: RowsAtOnce}
 
-// export answers GET /v1/export.csv line by line: memory does not grow with the span. Every cell is a number or a time,
+// Export answers GET /v1/export.csv line by line: memory does not grow with the span. Every cell is a number or a time,
 // so that no spreadsheet takes one for a formula.
-func (s *Server) export(c *call) (any, error) {
+func (h *History) Export(c *Request) (any, error) {
 	// A semicolon is what many want between columns, and what the standard library drops a parameter for.
-	c.r.URL.RawQuery = strings.ReplaceAll(c.r.URL.RawQuery, ";", "%3B")
-	query, device, err := readable(c, "device_id")
+	c.HTTP.URL.RawQuery = strings.ReplaceAll(c.HTTP.URL.RawQuery, ";", "%3B")
+	params, device, err := Readable(c, "device_id")
 	if err != nil {
 		return nil, err
 	}
-	e, err := s.newExport(c, device, query)
+	e, err := h.newExport(c, device, params)
 	if err != nil {
 		return nil, err
 	}
-	slot := s.exports.take(c.r.Context(), c.token)
+	slot := h.Exports.Take(c.HTTP.Context(), c.Token)
 	if slot == nil {
 		return nil, errExports
 	}
-	defer slot.leave()
-	c.leave() // it takes as long as its reader, and has its own bounds
+	defer slot.Release()
+	c.Release() // it takes as long as its reader, and has its own bounds
 	e.slot = slot
-	if c.r.Method == http.MethodHead {
+	if c.HTTP.Method == http.MethodHead {
 		e.head()
 		c.WriteHeader(http.StatusOK)
 		return nil, nil
@@ -79,57 +81,57 @@ func (s *Server) export(c *call) (any, error) {
 	if e.resolution == "raw" {
 		lines = e.samples
 	}
-	if err = lines(); err != nil && c.status != 0 {
-		s.cutOff(e, err)
+	if err = lines(); err != nil && c.Status != 0 {
+		h.cutOff(e, err)
 	}
 	return nil, err
 }
 
 // export is an export on its way.
 type export struct {
-	s          *Server
-	c          *call
+	h          *History
+	c          *Request
 	device     string
-	span       span
+	span       Span
 	resolution store.Resolution // or raw
 	dialect    dialect
 	page       bytes.Buffer
-	slot       *slot
+	slot       *fair.Slot
 }
 
-func (s *Server) newExport(c *call, device string, query url.Values) (*export, error) {
-	e := &export{s: s, c: c, device: device, resolution: store.FiveMinutes}
-	if asked := last(query, "resolution"); asked != "" {
+func (h *History) newExport(c *Request, device string, params url.Values) (*export, error) {
+	e := &export{h: h, c: c, device: device, resolution: store.FiveMinutes}
+	if asked := Last(params, "resolution"); asked != "" {
 		e.resolution = store.Resolution(asked)
 	}
 	if _, ok := exportResolutions[e.resolution]; !ok && e.resolution != "raw" {
-		return nil, invalid("bad_resolution", "Input should be raw, 5m, 15m, 1h or 1d", "query", "resolution")
+		return nil, problem.Invalid("bad_resolution", "Input should be raw, 5m, 15m, 1h or 1d", "query", "resolution")
 	}
 	var ok bool
-	if e.dialect, ok = dialects[last(query, "sep")]; !ok {
-		return nil, invalid("bad_separator", "Input should be comma, semicolon or tab", "query", "sep")
+	if e.dialect, ok = dialects[Last(params, "sep")]; !ok {
+		return nil, problem.Invalid("bad_separator", "Input should be comma, semicolon or tab", "query", "sep")
 	}
 	var err error
-	if e.span, err = s.asked(c, device, query, store.Day); err != nil {
+	if e.span, err = h.parseRange(c, device, params, store.Day); err != nil {
 		return nil, err
 	}
-	if e.span, err = s.framed(c, device, e.span, store.Day); err != nil {
+	if e.span, err = h.withDefaults(c, device, e.span, store.Day); err != nil {
 		return nil, err
 	}
 	if e.resolution != "raw" {
-		e.span = e.span.widened(e.resolution)
+		e.span = e.span.AlignTo(e.resolution)
 	}
-	first, end, err := s.extent(c, device, e.span.from, e.span.to)
+	first, end, err := h.Extent(c, device, e.span.From, e.span.To)
 	if err != nil {
 		return nil, err
 	}
 	if first.IsZero() {
-		e.span.to = e.span.from
+		e.span.To = e.span.From
 		return e, nil
 	}
-	e.span.from, e.span.to = laterTime(e.span.from, first.In(e.span.zone)), minTime(e.span.to, end.Add(time.Millisecond))
+	e.span.From, e.span.To = Later(e.span.From, first.In(e.span.Zone)), Earlier(e.span.To, end.Add(time.Millisecond))
 	if e.resolution != "raw" {
-		e.span = e.span.widened(e.resolution)
+		e.span = e.span.AlignTo(e.resolution)
 	}
 	return e, nil
 }
@@ -141,19 +143,19 @@ func (e *export) samples() error {
 		e.cell(wire.Fields[i].Name)
 	}
 	e.cell("sample_count")
-	for from := e.span.from; ; {
+	for from := e.span.From; ; {
 		if err := e.next(); err != nil {
 			return err
 		}
 		n := 0
-		err := e.s.turn(e.c, e.s.reading, func() (err error) {
+		err := e.h.Turn(e.c, e.h.Reading, func() (err error) {
 			from, n, err = e.samplesFrom(from)
 			return err
 		})
 		if err == nil {
 			err = e.flush()
 		}
-		if err != nil || n < exportPage {
+		if err != nil || n < ExportPage {
 			return err
 		}
 	}
@@ -162,8 +164,8 @@ func (e *export) samples() error {
 // samplesFrom adds the lines of the next samples to the page. It returns from when the one after them is, and how many they are.
 func (e *export) samplesFrom(from time.Time) (next time.Time, n int, err error) {
 	next = from
-	_, err = ask(e.s, e.c, "each", func(ctx context.Context) (struct{}, error) {
-		return struct{}{}, e.s.Store.Each(ctx, e.device, from, e.span.to, func(s wire.Sample) bool {
+	_, err = Ask(e.h.Gate, e.c, "each", func(ctx context.Context) (struct{}, error) {
+		return struct{}{}, e.h.Store.Each(ctx, e.device, from, e.span.To, func(s wire.Sample) bool {
 			e.times(s.Time)
 			for i := range wire.Fields {
 				e.optional(wire.Fields[i].Get(&s))
@@ -171,7 +173,7 @@ func (e *export) samplesFrom(from time.Time) (next time.Time, n int, err error) 
 			e.number(float64(s.Count))
 			next = s.Time.Add(time.Millisecond)
 			n++
-			return n < exportPage
+			return n < ExportPage
 		})
 	})
 	return next, n, err
@@ -185,8 +187,8 @@ var exportCells = []struct {
 }{
 	{"samples", func(p *energy.Period, _ time.Time) float64 { return float64(p.Rows) }, true},
 	{"coverage", rowColumns["coverage"], true},
-	{"pv_w", powers["pv_w"], false}, {"pv_max_w", powers["pv_max_w"], false}, {"load_w", powers["load_w"], false},
-	{"battery_w", powers["battery_w"], false}, {"grid_w", powers["grid_w"], false}, {"soc_pct", powers["soc_pct"], false},
+	{"pv_w", means["pv_w"], false}, {"pv_max_w", means["pv_max_w"], false}, {"load_w", means["load_w"], false},
+	{"battery_w", means["battery_w"], false}, {"grid_w", means["grid_w"], false}, {"soc_pct", means["soc_pct"], false},
 }
 
 // exportCoverages come last: who counts columns finds the others where they were.
@@ -210,14 +212,14 @@ func (e *export) periods() error {
 	for _, name := range exportCoverages {
 		e.cell(name)
 	}
-	now := e.s.Now()
-	for from := e.span.from; ; {
+	now := e.h.Now()
+	for from := e.span.From; ; {
 		if err := e.next(); err != nil {
 			return err
 		}
-		to := minTime(store.Midnight(from.Year(), from.Month(), from.Day()+exportResolutions[e.resolution], from.Location()), e.span.to)
-		err := e.s.turn(e.c, e.s.reading, func() error {
-			rows, err := e.s.rows(e.c, e.device, span{from, to, e.span.zone}, e.resolution)
+		to := Earlier(store.Midnight(from.Year(), from.Month(), from.Day()+exportResolutions[e.resolution], from.Location()), e.span.To)
+		err := e.h.Turn(e.c, e.h.Reading, func() error {
+			rows, err := e.h.Rows(e.c, e.device, Span{from, to, e.span.Zone}, e.resolution)
 			for i := range rows {
 				e.period(&rows[i], now)
 			}
@@ -226,7 +228,7 @@ func (e *export) periods() error {
 		if err == nil {
 			err = e.flush()
 		}
-		if err != nil || !to.Before(e.span.to) {
+		if err != nil || !to.Before(e.span.To) {
 			return err
 		}
 		from = to
@@ -264,7 +266,7 @@ func (e *export) period(row *energy.Row, now time.Time) {
 func (e *export) head() {
 	h := e.c.Header()
 	h.Set("Content-Type", "text/csv; charset=utf-8; header=present")
-	h.Set("Content-Disposition", fmt.Sprintf(`attachment; filename="%s_%s_%s.csv"`, e.device, e.span.from.Format(time.DateOnly), e.resolution))
+	h.Set("Content-Disposition", fmt.Sprintf(`attachment; filename="%s_%s_%s.csv"`, e.device, e.span.From.Format(time.DateOnly), e.resolution))
 }
 
 // begin writes the names of the first two columns.
@@ -277,7 +279,7 @@ func (e *export) times(t time.Time) {
 	e.page.WriteByte('\n')
 	b := t.UTC().AppendFormat(e.page.AvailableBuffer(), e.dialect.utc)
 	b = append(b, e.dialect.separator)
-	e.page.Write(t.In(e.span.zone).AppendFormat(b, e.dialect.local))
+	e.page.Write(t.In(e.span.Zone).AppendFormat(b, e.dialect.local))
 }
 
 func (e *export) cell(text string) {
@@ -308,8 +310,8 @@ func (e *export) number(v float64) {
 // next begins a page. Each has its own time with the store: how long the reader takes for the one before is not the store's
 // affair. Only a token that is still good gets one.
 func (e *export) next() error {
-	e.c.asked = time.Time{}
-	if !e.s.stillAllowed(e.c) {
+	e.c.StoreSince = time.Time{}
+	if !e.h.StillAllowed(e.c) {
 		return errRevoked
 	}
 	return nil
@@ -317,14 +319,14 @@ func (e *export) next() error {
 
 // flush sends what was written so far, for as long as the reader takes some of it.
 func (e *export) flush() error {
-	if e.c.status == 0 {
+	if e.c.Status == 0 {
 		e.head()
 	}
 	control := http.NewResponseController(e.c)
-	defer e.slot.mayEnd(nil)
+	defer e.slot.SetCancel(nil)
 	for {
-		e.slot.mayEnd(e.c.cutOff) // anew: who takes something is not slow
-		if err := control.SetWriteDeadline(time.Now().Add(exportStall)); err != nil && !errors.Is(err, http.ErrNotSupported) {
+		e.slot.SetCancel(e.c.CutOff) // anew: who takes something is not slow
+		if err := control.SetWriteDeadline(time.Now().Add(ExportStall)); err != nil && !errors.Is(err, http.ErrNotSupported) {
 			return errUnread{err}
 		}
 		if _, err := e.c.Write(e.page.Next(exportChunk)); err != nil {

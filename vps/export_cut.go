@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"os"
+
+	"sunspool/vps/listener"
 )
 
 var errRevoked = errors.New("the token was revoked")
@@ -22,21 +24,21 @@ const (
 	cutStore    = "store"
 )
 
-var exportCuts = []string{cutStalled, cutLeft, cutRevoked, cutStopping, cutStore}
+var ExportCuts = []string{cutStalled, cutLeft, cutRevoked, cutStopping, cutStore}
 
 // cutOff logs and counts an export that ends before it is whole. Its status was 200, and the broken connection is seen by
 // the reader alone.
-func (s *Server) cutOff(e *export, err error) {
-	reason := whyCut(e.c.r.Context(), err)
-	s.metrics.exportsCut.WithLabelValues(reason).Inc()
-	s.Log.Warn("export cut off", "device", e.device, "caller", e.c.caller.device, "viewer", e.c.caller.viewer, "remote", capped(e.c.remote),
-		"resolution", string(e.resolution), "bytes_out", e.c.out, "duration_s", int(s.Now().Sub(e.c.began).Seconds()), "reason", reason, "error", err.Error())
+func (h *History) cutOff(e *export, err error) {
+	reason := whyCut(e.c.HTTP.Context(), err)
+	h.ExportCut(reason)
+	h.Log.Warn("export cut off", "device", e.device, "caller", e.c.Caller.Device, "viewer", e.c.Caller.Viewer, "remote", Capped(e.c.Remote),
+		"resolution", string(e.resolution), "bytes_out", e.c.BytesOut, "duration_s", int(h.Now().Sub(e.c.Began).Seconds()), "reason", reason, "error", err.Error())
 }
 
 func whyCut(request context.Context, err error) string {
 	_, unread := errors.AsType[errUnread](err)
 	select {
-	case <-stopping(request):
+	case <-listener.Stopping(request):
 		if unread || request.Err() != nil {
 			return cutStopping
 		}

@@ -21,7 +21,7 @@ var exportDays = flag.Int("export-days", 5, "days of samples, 10 s apart, that a
 // exportFrom begins an export of raw samples on a connection of its own.
 func exportFrom(t *testing.T, l *pipes, from time.Time, token string) (*http.Response, net.Conn) {
 	t.Helper()
-	conn := l.dial()
+	conn := l.Dial()
 	t.Cleanup(func() { conn.Close() })
 	r, _ := http.NewRequest("GET", "http://x"+wire.ExportPath+"?device_id=inv-1&resolution=raw&from="+from.Format(time.RFC3339), nil)
 	r.Header.Set("Authorization", "Bearer "+token)
@@ -73,7 +73,7 @@ func TestSlowExportArrivesWhole(t *testing.T) {
 		if lines != samples {
 			t.Errorf("%d lines of %d samples", lines, samples)
 		}
-		if took := time.Since(began); took < 3*storeTimeout {
+		if took := time.Since(began); took < 3*StoreTimeout {
 			t.Errorf("the %d bytes took %v: too few to show anything", bytesRead, took)
 		}
 		if strings.Contains(b.metricsText(), `sunspool_exports_cut_total{reason="store"} 1`) {
@@ -89,21 +89,21 @@ func (b *bench) metricsText() string {
 // TestCutExportIsLoggedAndCounted: its status was 200.
 func TestCutExportIsLoggedAndCounted(t *testing.T) {
 	for reason, cut := range map[string]func(b *bench, body io.Reader, conn net.Conn, stop func() error){
-		cutLeft:    func(_ *bench, _ io.Reader, conn net.Conn, _ func() error) { conn.Close() },
-		cutStalled: func(*bench, io.Reader, net.Conn, func() error) { time.Sleep(exportStall + time.Second) },
-		cutRevoked: func(b *bench, body io.Reader, _ net.Conn, _ func() error) {
+		"reader_left": func(_ *bench, _ io.Reader, conn net.Conn, _ func() error) { conn.Close() },
+		"stalled":     func(*bench, io.Reader, net.Conn, func() error) { time.Sleep(ExportStall + time.Second) },
+		"token_revoked": func(b *bench, body io.Reader, _ net.Conn, _ func() error) {
 			b.Tokens.Replace(token1b+":inv-1", "")
 			if _, err := io.Copy(io.Discard, body); err == nil {
 				b.t.Error("the reader takes it for whole")
 			}
 		},
-		cutStore: func(b *bench, body io.Reader, _ net.Conn, _ func() error) {
+		"store": func(b *bench, body io.Reader, _ net.Conn, _ func() error) {
 			b.bolt.Close()
 			if _, err := io.Copy(io.Discard, body); err == nil {
 				b.t.Error("the reader takes it for whole")
 			}
 		},
-		cutStopping: func(_ *bench, _ io.Reader, _ net.Conn, stop func() error) { stop() },
+		"stopping": func(_ *bench, _ io.Reader, _ net.Conn, stop func() error) { stop() },
 	} {
 		t.Run(reason, func(t *testing.T) {
 			onAir(t, func(t *testing.T, b *bench, l *pipes, stop func() error) {

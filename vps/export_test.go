@@ -43,7 +43,7 @@ func TestExportHasEverySampleOnce(t *testing.T) {
 	end := time.Date(2026, 10, 25, 12, 0, 0, 0, time.UTC)
 	b := zoned(t, "Europe/Brussels", end)
 	var lines [][]string
-	for i, n := range []int{exportPage - 1, exportPage, exportPage + 1, 2 * exportPage} {
+	for i, n := range []int{ExportPage - 1, ExportPage, ExportPage + 1, 2 * ExportPage} {
 		var samples []wire.Sample
 		for len(samples) < n {
 			samples = append(samples, wire.Sample{Time: end.Add(-time.Duration(len(samples)+1) * 10 * time.Second), PVPowerW: 1, Count: 1})
@@ -230,10 +230,10 @@ func TestExportThatBreaksOffIsNotAWholeOne(t *testing.T) {
 		}
 		return n, lines.Err()
 	}
-	if n, err := read(); !errors.Is(err, io.ErrUnexpectedEOF) || n < 2*exportPage-100 {
+	if n, err := read(); !errors.Is(err, io.ErrUnexpectedEOF) || n < 2*ExportPage-100 {
 		t.Errorf("%d lines, then %v", n, err)
 	}
-	if b.exports.taken()+b.places.taken() != 0 {
+	if b.Exports.Taken()+b.Reads.Taken() != 0 {
 		t.Error("a place is lost")
 	}
 	if !strings.Contains(b.log.String(), `"route":"/v1/export.csv"`) {
@@ -275,11 +275,11 @@ func (s *slowPages) Each(ctx context.Context, device string, from, to time.Time,
 
 func TestExportsAtOnceAreFew(t *testing.T) {
 	b := newBench(t, func(s *Server) { s.MaxAtOnce = 8 })
-	others := take(b.exports, "others", b.exports.most)
+	others := occupy(b.Exports, "others", b.Exports.Most)
 	if w := b.get("/v1/export.csv?device_id=inv-1", token1); w.Code != 503 || w.Header().Get("Retry-After") != "30" {
 		t.Errorf("%d %s", w.Code, w.Body)
 	}
-	others[0].leave()
+	others[0].Release()
 	if w := b.get("/v1/export.csv?device_id=inv-1", token1); w.Code != 200 {
 		t.Errorf("%d", w.Code)
 	}

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"sunspool/vps/auth"
 	"sunspool/vps/store"
 	"sunspool/wire"
 )
@@ -61,12 +62,12 @@ func FuzzIngest(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, body []byte, lenient, compressed bool) {
 		k := &keeper{t: t, rows: map[time.Time]wire.Sample{}}
-		tokens, err := ParseTokens(token1+":inv-1", "")
+		tokens, err := auth.ParseTokens(token1+":inv-1", "")
 		if err != nil {
 			t.Fatal(err)
 		}
-		s := &Server{Store: k, Tokens: tokens, Now: func() time.Time { return testNow }, Log: slog.New(slog.DiscardHandler),
-			MaxBytes: 1 << 16, MaxSamples: 50}
+		s := &Server{Gate: Gate{Tokens: tokens, Now: func() time.Time { return testNow }, Log: slog.New(slog.DiscardHandler)},
+			Devices: Devices{Store: k}, MaxBytes: 1 << 16, MaxSamples: 50}
 		var headers []string
 		if lenient {
 			headers = append(headers, "Prefer", wire.Lenient)
@@ -105,7 +106,7 @@ func FuzzSeriesQuery(f *testing.F) {
 	b.ingested(sample(0), sample(time.Hour), sample(30*time.Hour), sample(800*time.Hour), sample(8000*time.Hour))
 	f.Fuzz(func(t *testing.T, query string, ahead int64) {
 		now := testNow.Add(time.Duration(ahead%(1<<28)) * time.Second)
-		s := &Server{Store: b.bolt, Tokens: b.Tokens, Now: func() time.Time { return now }, Log: slog.New(slog.DiscardHandler)}
+		s := &Server{Gate: Gate{Tokens: b.Tokens, Now: func() time.Time { return now }, Log: slog.New(slog.DiscardHandler)}, Devices: Devices{Store: b.bolt}}
 		r := httptest.NewRequest("GET", wire.SeriesPath, nil)
 		r.URL.RawQuery = query
 		r.Header.Set("Authorization", "Bearer "+token1)

@@ -21,7 +21,7 @@ import (
 	"testing"
 	"time"
 
-	"sunspool/vps/services"
+	"sunspool/internal/testservices"
 	"sunspool/wire"
 )
 
@@ -51,7 +51,7 @@ func TestHostileCallersHarmNobody(t *testing.T) {
 	path := built(t)
 	t.Run("file", func(t *testing.T) { harmNobody(t, n, path) })
 	t.Run("postgres", func(t *testing.T) {
-		database, err := url.Parse(services.SharedPostgres(t).URL())
+		database, err := url.Parse(testservices.SharedPostgres(t).URL())
 		if err != nil {
 			t.Fatal("the URL of the database is none")
 		}
@@ -65,7 +65,7 @@ func TestHostileCallersHarmNobody(t *testing.T) {
 func harmNobody(t *testing.T, n int, path string, env ...string) {
 	env = append(env, "DEVICE_TOKENS="+goodToken+":roof,"+malloryToken+":mallory,"+slothToken+":sloth")
 	p := startProcess(t, path, env...)
-	arms := newArsenal(*hostileSeed, routesOf(t), "mallory", "", "guess", malloryToken, malloryToken)
+	arms := newArsenal(*hostileSeed, routesOf(t, ".."), "mallory", "", "guess", malloryToken, malloryToken)
 
 	alone := newGoodClient(p.public, goodToken, "roof")
 	alone.run(t.Context(), 100)

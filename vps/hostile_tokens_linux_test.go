@@ -14,7 +14,7 @@ import (
 	"testing"
 	"time"
 
-	"sunspool/vps/services"
+	"sunspool/internal/testservices"
 	"sunspool/wire"
 )
 
@@ -40,7 +40,7 @@ func TestNineteenHostileTokensStopNobody(t *testing.T) {
 			t.Run(name, func(t *testing.T) {
 				var env []string
 				if where == "postgres" {
-					env = append(env, "DATABASE_URL="+services.SharedPostgres(t).URL())
+					env = append(env, "DATABASE_URL="+testservices.SharedPostgres(t).URL())
 				}
 				nineteenAgainstOne(t, path, proxied, env...)
 			})
@@ -137,7 +137,7 @@ func (p *process) ownMemory() (most func() int) {
 // fillForHostile gives two devices more than a year of hours, so that there is something expensive to ask.
 func fillForHostile(t *testing.T, base string, transport *http.Transport) {
 	t.Helper()
-	client := &http.Client{Transport: transport, Timeout: services.Patience}
+	client := &http.Client{Transport: transport, Timeout: testservices.Patience}
 	now := time.Now()
 	for _, i := range []int{4, 5} {
 		for from := 0; from < 10_000; from += 1000 {

@@ -21,6 +21,7 @@ import (
 	"testing"
 	"time"
 
+	"sunspool/internal/vpstest"
 	"sunspool/wire"
 )
 
@@ -257,7 +258,7 @@ var hostileWays = [...]struct {
 	}},
 	{"large answers that nobody reads", func(e *enemy) {
 		from := time.Now().Add(-60 * 24 * time.Hour).UTC().Format(time.RFC3339)
-		e.ask("GET", "/v1/series?device_id="+e.device+"&resolution=5m&columns="+strings.Join(allPowers, ",")+"&from="+from)
+		e.ask("GET", "/v1/series?device_id="+e.device+"&resolution=5m&columns="+strings.Join(allMeans, ",")+"&from="+from)
 		e.stall()
 	}},
 	{"other devices and wrong tokens", func(e *enemy) {
@@ -285,7 +286,7 @@ var hostileWays = [...]struct {
 var smallBomb = sync.OnceValue(func() []byte {
 	var b bytes.Buffer
 	z := gzip.NewWriter(&b)
-	io.CopyN(z, zeros{}, 200<<20)
+	io.CopyN(z, vpstest.Zeros{}, 200<<20)
 	z.Close()
 	return b.Bytes()
 })

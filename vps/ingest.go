@@ -1,76 +1,51 @@
 package vps
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"math"
 	"net/http"
-	"slices"
 	"strings"
-	"time"
 
 	"sunspool/health"
+	"sunspool/vps/batch"
+	"sunspool/vps/problem"
 	"sunspool/vps/store"
 	"sunspool/wire"
 )
 
 const (
-	storeTimeout = 5 * time.Second // for all that one request asks of the store; then the caller is asked to come again
-	maxDetails   = 20              // problems that a strict refusal lists
-	detailBytes  = 4 << 10         // of verdicts' texts in a lenient answer: an edge reads at most 64 KiB of it
+	maxDetails  = 20      // problems that a strict refusal lists
+	detailBytes = 4 << 10 // of verdicts' texts in a lenient answer: an edge reads at most 64 KiB of it
 
-	// Samples of polls up to shortPoll apart need no interval beside them; a longer one than longestPoll is not believed.
-	shortPoll   = 10 * time.Second
-	longestPoll = time.Hour
 )
 
-// withUpload serves h to callers with a good token of a device. Uploads have places of their own, so that no reader
-// stops them. A token that has its share of them is refused at once: an edge sends one batch after the other.
-func (s *Server) withUpload(h handler) http.Handler {
-	return s.identified(func(c *call, who caller) (any, error) {
-		c.caller = who
-		if who.viewer {
-			return nil, errReadOnly
-		}
-		if s.uploads.full(c.token) {
-			return nil, errUploads
-		}
-		if c.slot = s.uploads.take(c.r.Context(), c.token); c.slot == nil {
-			return nil, errBusy
-		}
-		defer c.leave()
-		return h(c)
-	})
-}
-
 // ingest stores the samples of one request. It answers 200 only when they are durable.
-func (s *Server) ingest(c *call) (any, error) {
-	d := decoders.Get().(*decoder)
-	defer d.put()
+func (s *Server) ingest(c *Request) (any, error) {
+	d := batch.NewDecoder()
+	defer d.Release()
 	b, err := s.receive(c, d)
 	if err != nil {
 		return nil, err
 	}
-	lenient := prefersLenient(c.r)
-	if lenient || b.ofOurs() {
-		b.untimely = nil // its sender keeps them
+	lenient := prefersLenient(c.HTTP)
+	if lenient || b.FromEdge() {
+		b.Untimely = nil // its sender keeps them
 	}
 	if err := admit(b, lenient); err != nil {
 		return nil, err
 	}
-	if err := s.setAside(c, b.untimely); err != nil {
+	if err := s.setAside(c, b.Untimely); err != nil {
 		return nil, err
 	}
 
-	if every := b.interval(); every > 0 {
-		for i := range b.good {
-			b.good[i].Interval = every
+	if every := b.Interval(); every > 0 {
+		for i := range b.Good {
+			b.Good[i].Interval = every
 		}
 	}
-	b.zone = s.existing(c.caller.device, b.zone)
-	change := s.zoneChange(c, b)
+	b.Zone = s.ExistingZone(c.Caller.Device, b.Zone)
+	change := s.ZoneChange(c, b)
 	inserted, err := s.insertSparse(c, &b, lenient)
 	if lenient && store.Refused(err) {
 		inserted, err = s.insertSound(c, &b)
@@ -79,16 +54,16 @@ func (s *Server) ingest(c *call) (any, error) {
 		return nil, err
 	}
 	if inserted > 0 {
-		s.broadcast(b.good)
+		s.broadcast(b.Good)
 	}
-	s.remember(c, b, change)
-	s.metrics.samples(inserted, len(b.good)-inserted)
+	s.Update(c, b, change)
+	s.metrics.samples(inserted, len(b.Good)-inserted)
 
-	receipt := wire.Receipt{Inserted: inserted, SetAside: len(b.untimely), BatchID: b.id}
+	receipt := wire.Receipt{Inserted: inserted, SetAside: len(b.Untimely), BatchID: b.ID}
 	if lenient {
 		c.Header().Set("Preference-Applied", wire.Lenient)
-		receipt.Accepted, receipt.Duplicates = new(inserted), new(len(b.good)-inserted)
-		receipt.Rejected = s.verdicts(b.problems)
+		receipt.Accepted, receipt.Duplicates = new(inserted), new(len(b.Good)-inserted)
+		receipt.Rejected = s.verdicts(b.Problems)
 		receipt.Version = s.Version // an edge tries again with a new version what an old one refused
 	}
 	return receipt, nil
@@ -96,44 +71,27 @@ func (s *Server) ingest(c *call) (any, error) {
 
 // admit says whether anything of the batch may be stored. A sample of another device refuses all even when verdicts
 // were asked for: then the token is wrong, not the sample, and the edge must keep it.
-func admit(b batch, lenient bool) error {
-	if len(b.problems) > len(b.untimely) && !lenient {
-		return strictRefusal(b.problems)
+func admit(b batch.Batch, lenient bool) error {
+	if len(b.Problems) > len(b.Untimely) && !lenient {
+		return strictRefusal(b.Problems)
 	}
-	if b.foreign {
+	if b.Foreign {
 		return errForeignSample
 	}
 	return nil
 }
 
-// ofOurs reports whether b is from an edge of this program, whose wish for verdicts a proxy may have removed.
-func (b *batch) ofOurs() bool { return b.id != "" || b.edge != nil }
-
-// interval returns how far apart the edge takes its samples, in whole seconds, where that is more than shortPoll; else 0.
-func (b *batch) interval() time.Duration {
-	if b.edge == nil {
-		return 0
-	}
-	every := min(time.Duration(math.Round(b.edge.PollIntervalS))*time.Second, longestPoll)
-	if every <= shortPoll {
-		return 0
-	}
-	return every
-}
-
 var whyTooDense = fmt.Sprintf("is one of more than %d samples in these five minutes", store.MostInSpan)
-
-func byIndex(a, b problem) int { return cmp.Compare(a.index, b.index) }
 
 // insertSparse stores the good samples of b. Those that are too many in their five minutes are among the problems then, and
 // refuse all of a batch that is not lenient.
-func (s *Server) insertSparse(c *call, b *batch, lenient bool) (inserted int, err error) {
-	for len(b.good) > 0 {
-		inserted, dense, err := s.insert(c, b.good)
+func (s *Server) insertSparse(c *Request, b *batch.Batch, lenient bool) (inserted int, err error) {
+	for len(b.Good) > 0 {
+		inserted, dense, err := s.insert(c, b.Good)
 		if err != nil || len(dense) == 0 {
 			return inserted, err
 		}
-		b.drop(dense, "ts", wire.CodeTooDense, whyTooDense)
+		b.Reject(dense, "ts", wire.CodeTooDense, whyTooDense)
 		if err := admit(*b, lenient); err != nil {
 			return 0, err
 		}
@@ -142,46 +100,31 @@ func (s *Server) insertSparse(c *call, b *batch, lenient bool) (inserted int, er
 }
 
 // insert stores the samples, or none and returns the indexes of those that are too dense.
-func (s *Server) insert(c *call, samples []wire.Sample) (inserted int, dense []int, err error) {
+func (s *Server) insert(c *Request, samples []wire.Sample) (inserted int, dense []int, err error) {
 	if len(samples) == 0 {
 		return 0, nil, nil
 	}
-	inserted, err = ask(s, c, "insert", func(ctx context.Context) (int, error) {
-		n, err := s.Store.Insert(ctx, c.caller.device, samples)
+	inserted, err = Ask(&s.Gate, c, "insert", func(ctx context.Context) (int, error) {
+		n, err := s.Store.Insert(ctx, c.Caller.Device, samples)
 		if refused, ok := errors.AsType[*store.TooDense](err); ok {
 			dense = refused.Indexes
 			return 0, nil // the store works
 		}
 		return n, err
 	})
-	if c.r.Context().Err() == nil && !store.Refused(err) { // a caller that went away says nothing about the store
+	if c.HTTP.Context().Err() == nil && !store.Refused(err) { // a caller that went away says nothing about the store
 		s.wrote(err)
 	}
 	return inserted, dense, err
 }
 
-// drop makes problems of some of the good samples, whose ascending indexes among these are given.
-func (b *batch) drop(which []int, field, code, what string) {
-	good, at := b.good[:0], b.at[:0]
-	for i, s := range b.good {
-		if len(which) > 0 && which[0] == i {
-			which = which[1:]
-			b.problems = append(b.problems, problem{b.at[i], field, code, what})
-			continue
-		}
-		good, at = append(good, s), append(at, b.at[i])
-	}
-	b.good, b.at = good, at
-	slices.SortStableFunc(b.problems, byIndex)
-}
-
 // insertSound stores what the store takes of b.good, of which it refused something, and moves the rest to the problems. That
 // is for what this server takes and a database does not, such as what breaks a constraint of its owner's.
-func (s *Server) insertSound(c *call, b *batch) (inserted int, err error) {
-	good, at := b.good, b.at
-	b.good, b.at = nil, nil
+func (s *Server) insertSound(c *Request, b *batch.Batch) (inserted int, err error) {
+	good, at := b.Good, b.Indexes
+	b.Good, b.Indexes = nil, nil
 	refuse := func(i int, field, code, what string) {
-		b.problems = append(b.problems, problem{at[i], field, code, what})
+		b.Problems = append(b.Problems, batch.Problem{Index: at[i], Field: field, Code: code, What: what})
 	}
 	var try func(from, to int) error
 	try = func(from, to int) error {
@@ -189,7 +132,7 @@ func (s *Server) insertSound(c *call, b *batch) (inserted int, err error) {
 		switch {
 		case err == nil && len(dense) == 0:
 			inserted += n
-			b.good, b.at = append(b.good, good[from:to]...), append(b.at, at[from:to]...)
+			b.Good, b.Indexes = append(b.Good, good[from:to]...), append(b.Indexes, at[from:to]...)
 			return nil
 		case err != nil && !store.Refused(err):
 			return err
@@ -207,40 +150,40 @@ func (s *Server) insertSound(c *call, b *batch) (inserted int, err error) {
 		return try(middle, to)
 	}
 	err = try(0, len(good))
-	slices.SortStableFunc(b.problems, byIndex)
+	b.SortProblems()
 	return inserted, err
 }
 
 // verdicts lists the samples that were not stored, the first problem of each. The texts of the first are spelled out;
 // of very many, the code says enough.
-func (s *Server) verdicts(problems []problem) []wire.Rejection {
+func (s *Server) verdicts(problems []batch.Problem) []wire.Rejection {
 	var all []wire.Rejection
 	room, last := detailBytes, -1
 	for _, p := range problems {
-		if p.index == last {
+		if p.Index == last {
 			continue
 		}
-		last = p.index
-		r := wire.Rejection{Index: p.index, Code: p.code, Detail: strings.TrimPrefix(p.field+": "+p.what, ": ")}
+		last = p.Index
+		r := wire.Rejection{Index: p.Index, Code: p.Code, Detail: strings.TrimPrefix(p.Field+": "+p.What, ": ")}
 		if room -= len(r.Detail); room < 0 {
 			r.Detail = ""
 		}
 		all = append(all, r)
-		s.metrics.rejected.WithLabelValues(p.code).Inc()
+		s.metrics.rejected.WithLabelValues(p.Code).Inc()
 	}
 	return all
 }
 
-func strictRefusal(problems []problem) *refusal {
+func strictRefusal(problems []batch.Problem) *problem.Refusal {
 	var list []wire.FieldError
 	for _, p := range problems[:min(len(problems), maxDetails)] {
-		loc := []any{"samples", p.index}
-		if p.field != "" {
-			loc = append(loc, p.field)
+		loc := []any{"samples", p.Index}
+		if p.Field != "" {
+			loc = append(loc, p.Field)
 		}
-		list = append(list, wire.FieldError{Type: p.code, Loc: loc, Msg: p.what})
+		list = append(list, wire.FieldError{Type: p.Code, Loc: loc, Msg: p.What})
 	}
-	return &refusal{status: 422, Problem: wire.Problem{Detail: list, Code: problems[0].code}}
+	return &problem.Refusal{Status: 422, Problem: wire.Problem{Detail: list, Code: problems[0].Code}}
 }
 
 // prefersLenient reports whether the caller asked for a verdict per sample.

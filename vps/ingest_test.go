@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"math"
 	"math/rand/v2"
 	"runtime"
 	"slices"
@@ -14,6 +13,8 @@ import (
 	"testing"
 	"time"
 
+	"sunspool/internal/vpstest"
+	"sunspool/vps/batch"
 	"sunspool/wire"
 )
 
@@ -51,7 +52,7 @@ func TestLenientVerdictsAddUp(t *testing.T) {
 		"ts_in_future":       func(f map[string]any) map[string]any { return with(f, "ts", "2126-01-01T00:00:00Z") },
 		"datetime_parsing":   func(f map[string]any) map[string]any { return with(f, "ts", 17) },
 		"device_id_invalid":  func(f map[string]any) map[string]any { return with(f, "device_id", "") },
-		codeOutOfRange:       func(f map[string]any) map[string]any { return with(f, "pv_power_w", 1e300) },
+		batch.CodeOutOfRange: func(f map[string]any) map[string]any { return with(f, "pv_power_w", 1e300) },
 		wire.CodeSampleCount: func(f map[string]any) map[string]any { return with(f, "sample_count", 1.5) },
 		"dict_type":          func(f map[string]any) map[string]any { return with(f, "values", []int{1}) },
 	}
@@ -146,8 +147,8 @@ func TestEmptyBatchIsFine(t *testing.T) {
 // TestAnswerOfTheWorstBatchIsSmall: an edge does not read more than 64 KiB of an answer.
 func TestAnswerOfTheWorstBatchIsSmall(t *testing.T) {
 	b := newBench(t)
-	bad := with(fields(0), "values", map[string]any{strings.Repeat("\x01", maxName): 1e20})
-	body, _ := json.Marshal(map[string]any{"batch_id": strings.Repeat("\x01", maxText), "samples": slices.Repeat([]map[string]any{bad}, wire.MaxSamples)})
+	bad := with(fields(0), "values", map[string]any{strings.Repeat("\x01", batch.MaxName): 1e20})
+	body, _ := json.Marshal(map[string]any{"batch_id": strings.Repeat("\x01", batch.MaxText), "samples": slices.Repeat([]map[string]any{bad}, wire.MaxSamples)})
 	for _, prefer := range []string{wire.Lenient, ""} {
 		w := b.post(token1, string(body), "Prefer", prefer)
 		if w.Body.Len() > 60<<10 {
@@ -211,10 +212,10 @@ func TestHostileJSON(t *testing.T) {
 		"values list":           replace(`"pv_power_w"`, `"values":[1],"pv_power_w"`),
 		"values of text":        replace(`"pv_power_w"`, `"values":{"a":"1"},"pv_power_w"`),
 		"values of 1e400":       replace(`"pv_power_w"`, `"values":{"a":1e400},"pv_power_w"`),
-		"long name of a value":  replace(`"pv_power_w"`, `"values":{"`+strings.Repeat("a", maxName+1)+`":1},"pv_power_w"`),
+		"long name of a value":  replace(`"pv_power_w"`, `"values":{"`+strings.Repeat("a", batch.MaxName+1)+`":1},"pv_power_w"`),
 		"empty name of a value": replace(`"pv_power_w"`, `"values":{"":1},"pv_power_w"`),
-		"too many values":       replace(`"pv_power_w"`, `"values":`+manyValues(maxValues+1)+`,"pv_power_w"`),
-		"long batch_id":         `{"samples":[],"batch_id":"` + strings.Repeat("a", maxText+1) + `"}`,
+		"too many values":       replace(`"pv_power_w"`, `"values":`+manyValues(batch.MaxValues+1)+`,"pv_power_w"`),
+		"long batch_id":         `{"samples":[],"batch_id":"` + strings.Repeat("a", batch.MaxText+1) + `"}`,
 		"batch_id number":       `{"samples":[],"batch_id":7}`,
 		"ts number":             replace(`"ts":"`, `"ts":7,"x":"`),
 		"ts year 290000":        replace(`"ts":"2026`, `"ts":"290000`),
@@ -245,15 +246,6 @@ func TestHostileJSON(t *testing.T) {
 	}
 }
 
-func manyValues(n int) string {
-	values := map[string]int{}
-	for i := range n {
-		values[fmt.Sprint("v", i)] = i
-	}
-	text, _ := json.Marshal(values)
-	return string(text)
-}
-
 func TestDepthIsBoundedAt64(t *testing.T) {
 	b := newBench(t)
 	for _, name := range []string{"x", "edge", "samples"} { // skipped, read and refused alike
@@ -276,26 +268,11 @@ func TestDepthIsBoundedAt64(t *testing.T) {
 	}
 }
 
-func TestZeroHasNoSign(t *testing.T) {
-	d := decoders.New().(*decoder)
-	d.body.WriteString(`{"samples":[` + strings.Replace(one(with(fields(0), "values", map[string]any{"v": 1})), `"v":1`, `"v":-0.0`, 1) + `]}`)
-	text := strings.NewReplacer("4210.5", "-0", "730", "-0.0e5").Replace(d.body.String())
-	d.body.Reset()
-	d.body.WriteString(text)
-	b, err := d.decode("inv-1", testNow, 1)
-	if err != nil || len(b.good) != 1 {
-		t.Fatal(err, b.problems)
-	}
-	if s := b.good[0]; math.Signbit(s.PVPowerW) || math.Signbit(*s.LoadPowerW) || math.Signbit(s.Values["v"]) {
-		t.Errorf("%+v", s)
-	}
-}
-
 func TestUnknownFieldsAreIgnored(t *testing.T) {
 	b := newBench(t)
 	body := `{"new":{"deep":[1,{"x":null}]},"samples":[{"device_id":"inv-1","ts":"2026-06-21T12:30:00.1239999+02:00","pv_power_w":-0.0,
 		"battery_power_w":null,"battery_soc_pct":null,"load_power_w":-0,"export_power_w":1e-400,"later":"unknown",
-		"pv_total_kwh":12345.6,"values":` + manyValues(maxValues) + `,"mppt\u005f1":[1,2]}]}`
+		"pv_total_kwh":12345.6,"values":` + manyValues(batch.MaxValues) + `,"mppt\u005f1":[1,2]}]}`
 	if w := b.post(token1, body); w.Code != 200 || w.Body.String() != `{"inserted":1}` {
 		t.Fatalf("%d %s", w.Code, w.Body)
 	}
@@ -309,37 +286,9 @@ func TestUnknownFieldsAreIgnored(t *testing.T) {
 	if *s.ExportPowerW != 0 {
 		t.Errorf("%+v", s)
 	}
-	if s.BatteryPowerW != nil || s.PVDailyKWh != nil || *s.PVTotalKWh != 12345.6 || len(s.Values) != maxValues || s.Count != 1 {
+	if s.BatteryPowerW != nil || s.PVDailyKWh != nil || *s.PVTotalKWh != 12345.6 || len(s.Values) != batch.MaxValues || s.Count != 1 {
 		t.Errorf("%+v", s)
 	}
-}
-
-// TestBatchesDoNotShareMemory: decoders are used again, what was decoded must stay.
-func TestBatchesDoNotShareMemory(t *testing.T) {
-	d := decoders.New().(*decoder)
-	decode := func(body string) batch {
-		d.body.Reset()
-		d.body.WriteString(body)
-		b, err := d.decode("inv-1", testNow, 10)
-		if err != nil || len(b.problems) > 0 {
-			t.Fatal(err, b.problems)
-		}
-		return b
-	}
-	first := decode(`{"batch_id":"first","edge":{"version":"1.0"},"samples":[` + one(with(with(fields(0), "values", map[string]any{"aaa": 1}), "pv_daily_kwh", 1)) + `]}`)
-	decode(`{"batch_id":"other","edge":{"version":"2.2"},"samples":[` + one(with(with(fields(0), "values", map[string]any{"bbb": 2}), "pv_daily_kwh", 2)) + `]}`)
-	if _, kept := d.names["aaa"]; kept {
-		t.Error("names of one body are kept for ever")
-	}
-	s := first.good[0]
-	if first.id != "first" || first.edge.Version != "1.0" || s.Values["aaa"] != 1 || len(s.Values) != 1 || *s.PVDailyKWh != 1 {
-		t.Errorf("%+v %+v %+v", first, first.edge, s)
-	}
-}
-
-func one(f map[string]any) string {
-	b, _ := json.Marshal(f)
-	return string(b)
 }
 
 func TestGzipIsReadAndABombIs413InBoundedMemory(t *testing.T) {
@@ -349,7 +298,7 @@ func TestGzipIsReadAndABombIs413InBoundedMemory(t *testing.T) {
 	}
 	var bomb bytes.Buffer // 64 MiB in 64 KiB
 	z := gzip.NewWriter(&bomb)
-	io.CopyN(z, zeros{}, 64<<20)
+	io.CopyN(z, vpstest.Zeros{}, 64<<20)
 	z.Close()
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
@@ -361,7 +310,7 @@ func TestGzipIsReadAndABombIs413InBoundedMemory(t *testing.T) {
 	if allocated := after.TotalAlloc - before.TotalAlloc; allocated > 16<<20 {
 		t.Errorf("%d MiB allocated", allocated>>20)
 	}
-	chunked := struct{ io.Reader }{io.LimitReader(zeros{}, 1<<30)} // no Content-Length
+	chunked := struct{ io.Reader }{io.LimitReader(vpstest.Zeros{}, 1<<30)} // no Content-Length
 	if w := do(b.api, "POST", wire.IngestPath, token1, chunked); w.Code != 413 {
 		t.Errorf("endless body: %d", w.Code)
 	}

@@ -1,71 +1,25 @@
 package vps
 
 import (
-	"fmt"
 	"testing"
 	"time"
+
+	"sunspool/vps/auth"
+	"sunspool/vps/live"
 )
 
 func TestWhatWaitsForASlowReaderIsBounded(t *testing.T) {
 	b := newBench(t)
-	sub := b.live.subscribe("inv-1", tokenSum{})
-	for i := range 3 * maxUnwritten {
-		b.ingested(sample(time.Duration(3*maxUnwritten-1-i) * time.Second))
+	sub := b.live.Subscribe("inv-1", auth.TokenSum{})
+	for i := range 3 * live.MaxWaiting {
+		b.ingested(sample(time.Duration(3*live.MaxWaiting-1-i) * time.Second))
 	}
-	waiting := b.live.take(sub)
-	if n := len(waiting); n != maxUnwritten || !waiting[n-1].Time.Equal(testNow) {
+	waiting := b.live.Take(sub)
+	if n := len(waiting); n != live.MaxWaiting || !waiting[n-1].Time.Equal(testNow) {
 		t.Errorf("%d samples wait", n)
 	}
 	b.post(token1, bodyOf(fields(0)))
-	if waiting := b.live.take(sub); waiting != nil {
+	if waiting := b.live.Take(sub); waiting != nil {
 		t.Errorf("a repetition is news: %v", waiting)
-	}
-}
-
-// A token beyond its share closes its own oldest, and a token that has none gets one of the token that has most.
-func TestStreamsAreSharedByToken(t *testing.T) {
-	var l live
-	open := func(token string, n int) (all []*subscription) {
-		for range n {
-			all = append(all, l.subscribe("inv-1", sum(token)))
-		}
-		return all
-	}
-	closed := func(all []*subscription) (n int) {
-		for _, sub := range all {
-			select {
-			case <-sub.closed:
-				n++
-			default:
-			}
-		}
-		return n
-	}
-	good := open("good", 2)
-	evil := open("evil", maxStreams+3)
-	if n := closed(evil); n != maxStreams+3-maxStreams/4 || closed(good) != 0 || closed(evil[:n]) != n {
-		t.Errorf("of %d streams of one token %d are closed, of another's %d", len(evil), n, closed(good))
-	}
-	var others [][]*subscription
-	for i := range 19 {
-		others = append(others, open(fmt.Sprint("other ", i), maxStreams))
-	}
-	if closed(good) != 0 || l.count() != maxStreams {
-		t.Errorf("%d of two streams are closed by others that have more, %d are open", closed(good), l.count())
-	}
-	late := open("late", 1)
-	for i := range 200 { // more than there is room for, of tokens that have no other
-		open(fmt.Sprint("one ", i), 1)
-	}
-	if closed(late) != 0 {
-		t.Error("the only stream of a token is closed for another's")
-	}
-	if again := open("late", 1); closed(late) != 1 || closed(again) != 0 {
-		t.Error("where there is no room, a second stream does not take the place of the first")
-	}
-	for _, all := range append(others, good, evil, late) {
-		for _, sub := range all {
-			l.unsubscribe(sub)
-		}
 	}
 }

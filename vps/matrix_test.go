@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"sunspool/vps/auth"
 	"sunspool/wire"
 )
 
@@ -72,7 +73,7 @@ func TestNobodyReachesAnotherDevice(t *testing.T) {
 		}
 	}
 
-	one, two, all := []string{"inv-1"}, []string{"inv-2"}, []string{anyDevice}
+	one, two, all := []string{"inv-1"}, []string{"inv-2"}, []string{auth.AnyDevice}
 	credentials := map[string]credential{
 		"none":                     {},
 		"empty":                    {header: "Bearer "},
@@ -106,11 +107,11 @@ func TestNobodyReachesAnotherDevice(t *testing.T) {
 
 	var said strings.Builder
 	seen, asked := map[string]bool{}, 0
-	for _, route := range routesOf(t) {
-		byMethod := route.method + " " + route.path
+	for _, route := range routesOf(t, "..") {
+		byMethod := route.Method + " " + route.Path
 		how, known := guarded[byMethod]
-		if known != strings.HasPrefix(route.guard, "with") {
-			t.Errorf("%s is served by %s: what wants a token belongs in the table guarded of this test, nothing else does", byMethod, route.guard)
+		if known != strings.HasPrefix(route.Guard, "With") {
+			t.Errorf("%s is served by %s: what wants a token belongs in the table guarded of this test, nothing else does", byMethod, route.Guard)
 			continue
 		}
 		for name, cred := range credentials {
@@ -120,7 +121,7 @@ func TestNobodyReachesAnotherDevice(t *testing.T) {
 				for _, method := range methods {
 					asked++
 					query := strings.Trim(how.parameters+"&"+n.query, "&")
-					w := b.matrixAsk(method, route.example()+"?"+query, cred.header, asked, bodyAbout(n, cred.sends))
+					w := b.matrixAsk(method, route.Example()+"?"+query, cred.header, asked, bodyAbout(n, cred.sends))
 					got[method] = w
 					fmt.Fprintln(&said, w.Code, w.Header(), w.Body)
 
@@ -129,12 +130,12 @@ func TestNobodyReachesAnotherDevice(t *testing.T) {
 					}
 					want := expected(route, method, how.noDevice, cred, n)
 					if !slices.Contains(want, w.Code) {
-						t.Errorf("%s %s?%s with %s: %d %s, want %v", method, route.path, query, name, w.Code, w.Body, want)
+						t.Errorf("%s %s?%s with %s: %d %s, want %v", method, route.Path, query, name, w.Code, w.Body, want)
 					}
 					if w.Code == 403 || w.Code == 401 {
 						answer := fmt.Sprint(w.Code, w.Header(), w.Body)
 						if before, ok := refused[method]; ok && before != answer {
-							t.Errorf("%s %s?%s with %s: %s\nbut about another device: %s", method, route.path, query, name, answer, before)
+							t.Errorf("%s %s?%s with %s: %s\nbut about another device: %s", method, route.Path, query, name, answer, before)
 						}
 						refused[method] = answer
 					}
@@ -145,13 +146,13 @@ func TestNobodyReachesAnotherDevice(t *testing.T) {
 							}
 							seen[device] = true
 							if !cred.mayRead(device) {
-								t.Errorf("%s %s?%s with %s tells %v of %s: %s", method, route.path, query, name, mark, device, w.Body)
+								t.Errorf("%s %s?%s with %s tells %v of %s: %s", method, route.Path, query, name, mark, device, w.Body)
 							}
 						}
 					}
 				}
 				if get, head := got["GET"], got["HEAD"]; get.Code != head.Code || !maps.EqualFunc(get.Header(), head.Header(), slices.Equal) {
-					t.Errorf("%s?%s with %s: GET %d %v, HEAD %d %v", route.path, n.query, name, get.Code, get.Header(), head.Code, head.Header())
+					t.Errorf("%s?%s with %s: GET %d %v, HEAD %d %v", route.Path, n.query, name, get.Code, get.Header(), head.Code, head.Header())
 				}
 			}
 		}
@@ -185,17 +186,17 @@ func TestNobodyReachesAnotherDevice(t *testing.T) {
 var markers = map[string][]any{"inv-1": {11111.5, "Asia/Kathmandu", "Model-Of-1"}, "inv-2": {22222.5, "Pacific/Chatham", "Model-Of-2"}}
 
 func (c credential) mayRead(device string) bool {
-	return slices.Contains(c.reads, device) || slices.Contains(c.reads, anyDevice)
+	return slices.Contains(c.reads, device) || slices.Contains(c.reads, auth.AnyDevice)
 }
 
 // expected are the statuses that the rules allow.
 func expected(route opening, method string, noDevice bool, cred credential, n naming) []int {
-	own := method == route.method || method == "HEAD" && route.method == "GET"
-	reading := route.method == "GET"
+	own := method == route.Method || method == "HEAD" && route.Method == "GET"
+	reading := route.Method == "GET"
 	switch {
 	case !own:
 		return []int{405}
-	case route.guard == "public":
+	case route.Guard == "Public":
 		return []int{200}
 	case !cred.known:
 		return []int{401}

@@ -62,7 +62,7 @@ func newMetrics(s *Server, registry prometheus.Registerer) *metrics {
 	}
 	m.stored.WithLabelValues("inserted")
 	m.stored.WithLabelValues("duplicate")
-	for _, reason := range exportCuts {
+	for _, reason := range ExportCuts {
 		m.exportsCut.WithLabelValues(reason)
 	}
 	for _, code := range []string{wire.CodeTooOld, wire.CodeInFuture} {
@@ -71,9 +71,9 @@ func newMetrics(s *Server, registry prometheus.Registerer) *metrics {
 	registry.MustRegister(
 		s.Chain,
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "sunspool_http_requests_in_flight",
-			Help: "Requests with a good token that are being served."}, func() float64 { return float64(s.places.taken() + s.uploads.taken()) }),
+			Help: "Requests with a good token that are being served."}, func() float64 { return float64(s.Reads.Taken() + s.Uploads.Taken()) }),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "sunspool_streams",
-			Help: "Readers of /v1/stream."}, func() float64 { return float64(s.live.count()) }),
+			Help: "Readers of /v1/stream."}, func() float64 { return float64(s.live.Count()) }),
 	)
 	if s.Certificate != nil {
 		registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "sunspool_certificate_expiry_timestamp_seconds",
@@ -97,16 +97,18 @@ func newMetrics(s *Server, registry prometheus.Registerer) *metrics {
 }
 
 // request counts an answered request.
-func (m *metrics) request(c *call, took time.Duration) {
-	m.requests.WithLabelValues(route(c.r), strconv.Itoa(c.status)).Observe(took.Seconds())
-	if route(c.r) == wire.IngestPath {
+func (m *metrics) request(c *Request, took time.Duration) {
+	m.requests.WithLabelValues(Route(c.HTTP), strconv.Itoa(c.Status)).Observe(took.Seconds())
+	if Route(c.HTTP) == wire.IngestPath {
 		outcome := "ok"
-		if c.status != http.StatusOK {
-			outcome = c.code
+		if c.Status != http.StatusOK {
+			outcome = c.Code
 		}
 		m.ingests.WithLabelValues(outcome).Inc()
 	}
 }
+
+func (m *metrics) authFailure(code string) { m.authFailures.WithLabelValues(code).Inc() }
 
 func (m *metrics) samples(inserted, duplicates int) {
 	m.stored.WithLabelValues("inserted").Add(float64(inserted))

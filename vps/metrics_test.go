@@ -14,7 +14,7 @@ import (
 
 	"sunspool/docs/reference"
 	"sunspool/health"
-	"sunspool/vps/services"
+	"sunspool/internal/testservices"
 	"sunspool/wire"
 )
 
@@ -26,7 +26,7 @@ func TestMetricsReferenceOfTheServer(t *testing.T) {
 		s.Chain = health.New(time.Now, slog.New(slog.DiscardHandler))
 		s.Chain.Link("redis").Report(nil)
 	})
-	reference.Metrics(t, "vps", services.Need(t, "prometheus", "promtool"), func(r prometheus.Registerer) { newMetrics(b.Server, r) })
+	reference.Metrics(t, "vps", testservices.Need(t, "prometheus", "promtool"), func(r prometheus.Registerer) { newMetrics(b.Server, r) })
 }
 
 // deliver sends samples of inv-1 as its edge does.
@@ -60,12 +60,12 @@ func fullSample(ago time.Duration) wire.Sample {
 func TestMetricsReferenceOfTheDevices(t *testing.T) {
 	b := newBench(t)
 	b.deliver(wire.Edge{Version: "1.2.3", Model: "SH10RT"}, fullSample(0))
-	c := &call{r: httptest.NewRequest("GET", wire.DeviceMetricsPath, nil)}
+	c := &Request{HTTP: httptest.NewRequest("GET", wire.DeviceMetricsPath, nil)}
 	all, err := b.readings(c)
 	if err != nil {
 		t.Fatal(err)
 	}
-	reference.Metrics(t, "devices", services.Need(t, "prometheus", "promtool"), func(r prometheus.Registerer) { r.MustRegister(all) })
+	reference.Metrics(t, "devices", testservices.Need(t, "prometheus", "promtool"), func(r prometheus.Registerer) { r.MustRegister(all) })
 }
 
 func TestEveryFieldOfASampleIsADeviceMetric(t *testing.T) {

@@ -7,6 +7,7 @@ import (
 	"net/http/httptest"
 	"testing"
 
+	"sunspool/vps/auth"
 	"sunspool/wire"
 )
 
@@ -48,7 +49,7 @@ func TestHealthIsForNearbyCallersAlone(t *testing.T) {
 		{remote: far, local: far, near: true}, {remote: far6, local: far6, near: true}, {remote: far, local: "203.0.113.8"},
 		{remote: far, local: far, forwarded: []string{"203.0.113.8"}},
 	} {
-		trusted, err := parseProxies(c.trusted)
+		trusted, err := auth.ParseProxies(c.trusted)
 		if err != nil {
 			t.Fatal(err)
 		}

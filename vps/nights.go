@@ -4,7 +4,6 @@ import (
 	"context"
 	"slices"
 	"sort"
-	"sync"
 	"time"
 
 	"sunspool/vps/energy"
@@ -16,8 +15,8 @@ import (
 // the unit's own nights: one sample that reads 0 is no night, and a unit that sends all night does not sleep.
 
 const (
-	darkW        = 20
-	longestNight = 18 * time.Hour   // in places where many people live
+	DarkW        = 20
+	LongestNight = 18 * time.Hour   // in places where many people live
 	leastNight   = 90 * time.Minute // longer than the slowest poll
 	nightsLooked = 7                // days on either side that a silence is judged by
 	nightHolds   = 5 * time.Minute  // until a silence that lasts is judged again
@@ -26,12 +25,12 @@ const (
 	duskSpread, dawnSpread = time.Hour, 2 * time.Hour
 )
 
-// sleepy reports whether the inverter may have gone to sleep after its sample s: there was no sun, and no battery keeps
+// maySleep reports whether the inverter may have gone to sleep after its sample s: there was no sun, and no battery keeps
 // it awake.
-func sleepy(s *wire.Sample) bool { return s.PVPowerW <= darkW && !hasBattery(s) }
+func maySleep(s *wire.Sample) bool { return s.PVPowerW <= DarkW && !HasBattery(s) }
 
-// nights is what is known of a device's silences around a time.
-type nights struct {
+// Nights is what is known of a device's silences around a time.
+type Nights struct {
 	hours []energy.Period // those with samples
 	long  []silence       // between them, of leastNight and more
 	now   time.Time
@@ -42,14 +41,14 @@ type silence struct{ from, to time.Time }
 
 func (s silence) length() time.Duration { return s.to.Sub(s.from) }
 
-// nightsOf returns what the silences in [from, to] are judged by.
-func (s *Server) nightsOf(c *call, device string, from, to time.Time) (n nights, err error) {
+// NightsOf returns what the silences in [from, to] are judged by.
+func (d *Devices) NightsOf(c *Request, device string, from, to time.Time) (n Nights, err error) {
 	const around = (nightsLooked + 1) * 24 * time.Hour
-	n.now = s.Now()
-	if n.zone, err = s.zoneHeld(c, device, func(*time.Location) time.Time { return from }); err != nil {
+	n.now = d.Now()
+	if n.zone, err = d.ZoneAt(c, device, func(*time.Location) time.Time { return from }); err != nil {
 		return n, err
 	}
-	n.hours, err = s.periods(c, store.Query{Device: device, From: from.Add(-around), To: minTime(to.Add(around), n.now.Add(time.Minute)), Resolution: store.Hour})
+	n.hours, err = d.Periods(c, store.Query{Device: device, From: from.Add(-around), To: Earlier(to.Add(around), n.now.Add(time.Minute)), Resolution: store.Hour})
 	n.hours = slices.DeleteFunc(n.hours, func(p energy.Period) bool { return p.Rows == 0 })
 	for i := range max(0, len(n.hours)-1) {
 		x := silence{time.UnixMilli(n.hours[i].Last), time.UnixMilli(n.hours[i+1].First)}
@@ -62,21 +61,21 @@ func (s *Server) nightsOf(c *call, device string, from, to time.Time) (n nights,
 
 // whole returns the silence that [from, to) is in, from the sample before it, zero if there is none, to the one after it or
 // to now.
-func (n nights) whole(from, to time.Time) silence {
-	x := silence{to: laterTime(n.now, to)}
+func (n Nights) whole(from, to time.Time) silence {
+	x := silence{to: Later(n.now, to)}
 	// from may be cut to its second.
 	if i := sort.Search(len(n.hours), func(i int) bool { return n.hours[i].First >= from.Add(time.Second).UnixMilli() }); i > 0 {
-		x.from = minTime(time.UnixMilli(n.hours[i-1].Last), from)
+		x.from = Earlier(time.UnixMilli(n.hours[i-1].Last), from)
 	}
 	if i := sort.Search(len(n.hours), func(i int) bool { return n.hours[i].Last >= to.UnixMilli() }); i < len(n.hours) {
-		x.to = laterTime(time.UnixMilli(n.hours[i].First), to)
+		x.to = Later(time.UnixMilli(n.hours[i].First), to)
 	}
 	return x
 }
 
 // usual reports whether the device sleeps in such a silence that begins in the dark: at the same time of day it was silent on
 // at least half of the other days. It is not known without another day to judge by.
-func (n nights) usual(x silence) (yes, known bool) {
+func (n Nights) usual(x silence) (yes, known bool) {
 	days, silent := 0, 0
 	for k := -nightsLooked; k <= nightsLooked; k++ {
 		other := time.Duration(k) * 24 * time.Hour
@@ -95,45 +94,45 @@ func (n nights) usual(x silence) (yes, known bool) {
 
 // silent reports whether the device was silent in x, but for what dusk and dawn may differ. It is not known where there
 // are no samples before and after, or where the silence is longer than any night.
-func (n nights) silent(x silence) (slept, known bool) {
-	end := laterTime(x.to, x.from.Add(2*duskSpread))
+func (n Nights) silent(x silence) (slept, known bool) {
+	end := Later(x.to, x.from.Add(2*duskSpread))
 	dusk, known := n.silentPart(silence{x.from, x.from.Add(2 * duskSpread)})
 	if !known {
 		return false, false
 	}
-	dawn, known := n.silentPart(silence{laterTime(x.from, end.Add(-2*dawnSpread)), end})
+	dawn, known := n.silentPart(silence{Later(x.from, end.Add(-2*dawnSpread)), end})
 	return dusk > 0.5 && dawn > 0.5, known
 }
 
 // silentPart returns which part of x lies in silences of the length of a night.
-func (n nights) silentPart(x silence) (part float64, known bool) {
+func (n Nights) silentPart(x silence) (part float64, known bool) {
 	if len(n.hours) == 0 || x.from.UnixMilli() < n.hours[0].First || x.to.UnixMilli() > n.hours[len(n.hours)-1].Last {
 		return 0, false
 	}
 	var all time.Duration
 	i := sort.Search(len(n.long), func(i int) bool { return n.long[i].to.After(x.from) })
 	for ; i < len(n.long) && n.long[i].from.Before(x.to); i++ {
-		if n.long[i].length() > longestNight {
+		if n.long[i].length() > LongestNight {
 			return 0, false
 		}
-		all += minTime(n.long[i].to, x.to).Sub(laterTime(n.long[i].from, x.from))
+		all += Earlier(n.long[i].to, x.to).Sub(Later(n.long[i].from, x.from))
 	}
 	return all.Seconds() / x.length().Seconds(), true
 }
 
 // sleeps reports whether the device sleeps in such a silence that begins in the dark: whether that is usual, or, where that is
 // not known, whether it does not begin in the middle of the light.
-func (s *Server) sleeps(c *call, device string, n nights, x silence) (bool, error) {
+func (d *Devices) sleeps(c *Request, device string, n Nights, x silence) (bool, error) {
 	if yes, known := n.usual(x); known {
 		return yes, nil
 	}
-	minutes, err := s.periods(c, store.Query{Device: device, From: x.from.Add(-time.Hour), To: x.from.Add(time.Second), Resolution: store.FiveMinutes})
+	minutes, err := d.Periods(c, store.Query{Device: device, From: x.from.Add(-time.Hour), To: x.from.Add(time.Second), Resolution: store.FiveMinutes})
 	return !n.inLight(x.from, minutes[max(0, len(minutes)-2):]), err
 }
 
 // inLight reports whether t, before which there were these five minutes, is in the middle of the light: there had just been
 // much, and either it is about noon or there had not yet been a day of it.
-func (n nights) inLight(t time.Time, before []energy.Period) bool {
+func (n Nights) inLight(t time.Time, before []energy.Period) bool {
 	const aDay, muchOf, morning, afternoon = 9, 4, 9, 15
 	lit, brightest, brightHour, lastHour, just := 0, 0.0, 0.0, 0.0, 0.0
 	for i := range before {
@@ -146,7 +145,7 @@ func (n nights) inLight(t time.Time, before []energy.Period) bool {
 		if !ok || h.Start.After(t) || t.Sub(h.End) > 24*time.Hour {
 			continue
 		}
-		if pv > darkW {
+		if pv > DarkW {
 			lit++
 		}
 		if t.Sub(h.End) < time.Hour {
@@ -154,112 +153,39 @@ func (n nights) inLight(t time.Time, before []energy.Period) bool {
 		}
 		brightest, brightHour = max(brightest, h.PVMax), max(brightHour, pv)
 	}
-	much := just > max(darkW, brightest/muchOf) || lit > 1 && lastHour > brightHour/muchOf
+	much := just > max(DarkW, brightest/muchOf) || lit > 1 && lastHour > brightHour/muchOf
 	hour := t.In(n.zone).Hour()
 	return much && (lit < aDay || hour >= morning && hour < afternoon)
 }
 
 // dark reports whether the hour before t, with the last sample before it, was dark all the time and no sample of it knows of
 // a battery. The sample need not be read then.
-func (n nights) dark(t time.Time) bool {
+func (n Nights) dark(t time.Time) bool {
 	i := sort.Search(len(n.hours), func(i int) bool { return n.hours[i].First > t.UnixMilli() }) - 1
 	if i < 0 {
 		return false
 	}
 	h := &n.hours[i]
-	return h.PVMax <= darkW && h.Weights[energy.AvgBattery] == 0 && h.Weights[energy.AvgSOC] == 0
+	return h.PVMax <= DarkW && h.Weights[energy.AvgBattery] == 0 && h.Weights[energy.AvgSOC] == 0
 }
 
-// slept reports whether the device slept in a silence, or in a part of it.
-func (s *Server) slept(c *call, device string, n nights, from, to time.Time) (slept bool, err error) {
+// Slept reports whether the device slept in a silence, or in a part of it.
+func (d *Devices) Slept(c *Request, device string, n Nights, from, to time.Time) (slept bool, err error) {
 	x := n.whole(from, to)
-	if x.from.IsZero() || x.length() > longestNight {
+	if x.from.IsZero() || x.length() > LongestNight {
 		return false, nil
 	}
-	if slept, err = s.sleeps(c, device, n, x); !slept || err != nil {
+	if slept, err = d.sleeps(c, device, n, x); !slept || err != nil {
 		return false, err
 	}
 	if n.dark(x.from) {
 		return true, nil
 	}
-	_, err = ask(s, c, "each", func(ctx context.Context) (struct{}, error) {
-		return struct{}{}, s.Store.Each(ctx, device, x.from, x.from.Add(time.Second), func(s wire.Sample) bool {
-			slept = sleepy(&s)
+	_, err = Ask(d.Gate, c, "each", func(ctx context.Context) (struct{}, error) {
+		return struct{}{}, d.Store.Each(ctx, device, x.from, x.from.Add(time.Second), func(s wire.Sample) bool {
+			slept = maySleep(&s)
 			return true
 		})
 	})
 	return slept, err
-}
-
-// explain names the gaps in which the device slept, as continuity does.
-func (s *Server) explain(c *call, device string, gaps []gap) error {
-	var known *nights
-	for i := range gaps {
-		from, to := time.Unix(gaps[i].From, 0), time.Unix(gaps[i].To, 0)
-		if to.Sub(from) > longestNight {
-			continue
-		}
-		if known == nil {
-			n, err := s.nightsOf(c, device, from, time.Unix(gaps[len(gaps)-1].To, 0))
-			if err != nil {
-				return err
-			}
-			known = &n
-		}
-		slept, err := s.slept(c, device, *known, from, to)
-		if err != nil {
-			return err
-		}
-		if slept {
-			gaps[i].Reason = asleep
-		}
-	}
-	return nil
-}
-
-// judged are silences that last, with what they were taken for.
-type judged struct {
-	mu sync.Mutex
-	of map[string]verdict // by device; as many as there are devices that may be asleep
-}
-
-type verdict struct {
-	since, at time.Time
-	asleep    bool
-}
-
-// stateOf names the state of a device by its newest sample, and says how long it has been in it.
-func (s *Server) stateOf(c *call, device string, newest *wire.Sample, age time.Duration, edge *wire.Edge) (state string, held time.Duration) {
-	if state, held = stateOf(newest, age, edge); state == "asleep" && !s.asleep(c, device, newest.Time) {
-		return freshness(age, edge)
-	}
-	return state, held
-}
-
-// asleep reports whether a silence that began in the dark and lasts is like the device's other nights. The store's trouble
-// is no reason to think otherwise.
-func (s *Server) asleep(c *call, device string, since time.Time) bool {
-	now := s.Now()
-	s.judged.mu.Lock()
-	last, ok := s.judged.of[device]
-	s.judged.mu.Unlock()
-	if ok && last.since.Equal(since) && now.Sub(last.at).Abs() < nightHolds {
-		return last.asleep
-	}
-	n, err := s.nightsOf(c, device, since, now)
-	if err != nil {
-		return true
-	}
-	sleeps, err := s.sleeps(c, device, n, silence{since, now})
-	if err != nil {
-		return true
-	}
-	v := verdict{since, now, sleeps}
-	s.judged.mu.Lock()
-	defer s.judged.mu.Unlock()
-	if s.judged.of == nil {
-		s.judged.of = map[string]verdict{}
-	}
-	s.judged.of[device] = v
-	return v.asleep
 }

@@ -86,7 +86,7 @@ func TestSilenceIsJudgedByTheUnitsOwnNights(t *testing.T) {
 			t.Errorf("%s: %s in realtime, %s in devices", name, state, line.State)
 		}
 		from := c.unit.samples[0].Time.Format(time.RFC3339)
-		holes := answered[continuityAnswer](b, "/v1/continuity?device_id=inv-1&from="+from).Holes
+		holes := answered[gapsAnswer](b, "/v1/continuity?device_id=inv-1&from="+from).Gaps
 		reason := holes[len(holes)-1].Reason
 		if got := state + " " + reason; got != c.want {
 			t.Errorf("%s: %s, want %s", name, got, c.want)
@@ -118,7 +118,7 @@ func TestNightsOfThePast(t *testing.T) {
 		b.put("inv-1", c.unit.samples)
 		span := "&from=" + c.unit.samples[0].Time.Format(time.RFC3339) + "&to=" + c.unit.samples[len(c.unit.samples)-1].Time.Format(time.RFC3339)
 		holes, gaps := []string{}, []string{}
-		for _, h := range answered[continuityAnswer](b, "/v1/continuity?device_id=inv-1"+span).Holes {
+		for _, h := range answered[gapsAnswer](b, "/v1/continuity?device_id=inv-1"+span).Gaps {
 			holes = append(holes, h.Reason)
 		}
 		for _, g := range answered[powersTest](b, "/v1/series?device_id=inv-1&resolution=15m"+span).Gaps {
@@ -142,7 +142,7 @@ func TestNightIsTheSameHoweverTheSpanIsCut(t *testing.T) {
 		"from=2026-06-09T12:00:00Z&to=2026-06-10T03:00:00Z": "[not_received]", // nothing came after it
 	} {
 		holes, gaps := []string{}, []string{}
-		for _, h := range answered[continuityAnswer](b, "/v1/continuity?device_id=inv-1&"+query).Holes {
+		for _, h := range answered[gapsAnswer](b, "/v1/continuity?device_id=inv-1&"+query).Gaps {
 			holes = append(holes, h.Reason)
 		}
 		for _, g := range answered[powersTest](b, "/v1/series?device_id=inv-1&resolution=15m&"+query).Gaps {

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"sunspool/vps/batch"
 	"sunspool/vps/store"
 	"sunspool/wire"
 )
@@ -15,14 +16,14 @@ const (
 	noteHolds = 10 * time.Second // before another process may have heard something newer
 )
 
-// notes are what each edge said of itself last, as far as this process knows. The store has them too: other processes
+// infos are what each edge said of itself last, as far as this process knows. The store has them too: other processes
 // read them there, and this one after a restart.
-type notes struct {
+type infos struct {
 	mu sync.Mutex
-	of map[string]*note // by device; as many as there are devices in the tokens and in the store
+	of map[string]*deviceInfo // by device; as many as there are devices in the tokens and in the store
 }
 
-type note struct {
+type deviceInfo struct {
 	store.About
 	known   time.Time   // when this was read or heard, by our clock
 	saved   store.About // what the store has, as far as is known
@@ -30,7 +31,7 @@ type note struct {
 }
 
 // get returns what is known of device, and whether it is fresh.
-func (n *notes) get(device string, now time.Time) (about store.About, fresh bool) {
+func (n *infos) get(device string, now time.Time) (about store.About, fresh bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	known := n.of[device]
@@ -40,7 +41,7 @@ func (n *notes) get(device string, now time.Time) (about store.About, fresh bool
 	return known.About, !known.known.IsZero() && now.Sub(known.known) < noteHolds
 }
 
-func (n *notes) known(device string) bool {
+func (n *infos) known(device string) bool {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	return n.of[device] != nil && !n.of[device].known.IsZero()
@@ -48,10 +49,10 @@ func (n *notes) known(device string) bool {
 
 // loaded takes what the store has, unless something newer was heard. Zones are those of the store even then: another
 // process may have heard of them.
-func (n *notes) loaded(device string, about store.About, now time.Time) store.About {
+func (n *infos) loaded(device string, about store.About, now time.Time) store.About {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	known := n.note(device)
+	known := n.info(device)
 	known.takeZones(about)
 	known.known, known.saved = now, about
 	if !known.Seen.After(about.Seen) {
@@ -61,25 +62,25 @@ func (n *notes) loaded(device string, about store.About, now time.Time) store.Ab
 }
 
 // zones takes the zones that the store has of device.
-func (n *notes) zones(device string, stored store.About) {
+func (n *infos) zones(device string, stored store.About) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	n.note(device).takeZones(stored)
+	n.info(device).takeZones(stored)
 }
 
 // takeZones takes the zones that are stored, unless this process heard of one that is not stored yet.
-func (n *note) takeZones(stored store.About) {
+func (n *deviceInfo) takeZones(stored store.About) {
 	if n.SameZones(n.saved) {
 		n.Zone, n.Earlier = stored.Zone, stored.Earlier
 		n.saved.Zone, n.saved.Earlier = stored.Zone, stored.Earlier
 	}
 }
 
-// heard takes what a batch of device said, and reports whether anything is now to be written to the store.
-func (n *notes) heard(device string, change zoneChange, edge *wire.Edge, now time.Time) (save bool) {
+// update takes what a batch of device said, and reports whether anything is now to be written to the store.
+func (n *infos) update(device string, change ZoneChange, edge *wire.Edge, now time.Time) (save bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	known := n.note(device)
+	known := n.info(device)
 	known.known, known.Seen = now, now
 	if edge != nil {
 		known.Edge = new(*edge)
@@ -87,38 +88,38 @@ func (n *notes) heard(device string, change zoneChange, edge *wire.Edge, now tim
 	if change.zone != "" && change.zone != known.Zone {
 		known.About = known.Rezoned(change.zone, change.from)
 	}
-	return known.news(now)
+	return known.dirty(now)
 }
 
 // badZone remembers the zone that was named last if it does not exist, "" if it does, and reports whether it is another one
 // than before.
-func (n *notes) badZone(device, zone string) (new bool) {
+func (n *infos) badZone(device, zone string) (new bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	known := n.note(device)
+	known := n.info(device)
 	new = known.badZone != zone
 	known.badZone = zone
 	return new
 }
 
-func (n *notes) wrote(device string, about store.About) {
+func (n *infos) markSaved(device string, about store.About) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	n.note(device).saved = about
+	n.info(device).saved = about
 }
 
-func (n *notes) note(device string) *note {
+func (n *infos) info(device string) *deviceInfo {
 	if n.of == nil {
-		n.of = map[string]*note{}
+		n.of = map[string]*deviceInfo{}
 	}
 	if n.of[device] == nil {
-		n.of[device] = &note{}
+		n.of[device] = &deviceInfo{}
 	}
 	return n.of[device]
 }
 
-// news reports whether the store should hear of it: of a change at once, of what always changes now and then.
-func (n *note) news(now time.Time) bool {
+// dirty reports whether the store should hear of it: of a change at once, of what always changes now and then.
+func (n *deviceInfo) dirty(now time.Time) bool {
 	if !n.SameZones(n.saved) || now.Sub(n.saved.Seen) >= noteEvery {
 		return true
 	}
@@ -130,73 +131,73 @@ func (n *note) news(now time.Time) bool {
 	return changing != *n.saved.Edge
 }
 
-// remember keeps what an edge said of itself. The samples are stored by now: trouble here is logged, not answered.
-func (s *Server) remember(c *call, b batch, change zoneChange) {
-	device := c.caller.device
-	if b.sent == 0 && b.zone == "" && b.edge == nil {
+// Update keeps what an edge said of itself. The samples are stored by now: trouble here is logged, not answered.
+func (d *Devices) Update(c *Request, b batch.Batch, change ZoneChange) {
+	device := c.Caller.Device
+	if b.Sent == 0 && b.Zone == "" && b.Edge == nil {
 		return
 	}
-	if err := s.acquaint(c, device); err != nil {
-		s.Log.Warn("what is known of the edge could not be read", "device", device, "error", err.Error())
+	if err := d.ensureLoaded(c, device); err != nil {
+		d.Log.Warn("what is known of the edge could not be read", "device", device, "error", err.Error())
 		return // a part of it must not replace the whole; the next batch tries again
 	}
-	if !s.notes.heard(device, change, b.edge, s.Now()) {
+	if !d.infos.update(device, change, b.Edge, d.Now()) {
 		return
 	}
-	if err := s.describe(c, device, change.zone == ""); err != nil { // the next batch tries again
-		s.Log.Warn("what the edge said of itself was not stored", "device", device, "error", err.Error())
+	if err := d.save(c, device, change.zone == ""); err != nil { // the next batch tries again
+		d.Log.Warn("what the edge said of itself was not stored", "device", device, "error", err.Error())
 	}
 }
 
-// describe writes what is known of device to the store. With look it first reads the zones there, so that it does not
+// save writes what is known of device to the store. With look it first reads the zones there, so that it does not
 // overwrite those that another process was sent.
-func (s *Server) describe(c *call, device string, look bool) error {
+func (d *Devices) save(c *Request, device string, look bool) error {
 	if look {
-		stored, err := s.aboutStored(c, device)
+		stored, err := d.aboutStored(c, device)
 		if err != nil {
 			return err
 		}
-		s.notes.zones(device, stored)
+		d.infos.zones(device, stored)
 	}
-	about, _ := s.notes.get(device, s.Now())
-	_, err := ask(s, c, "describe", func(ctx context.Context) (struct{}, error) {
-		return struct{}{}, s.Store.Describe(ctx, device, about)
+	about, _ := d.infos.get(device, d.Now())
+	_, err := Ask(d.Gate, c, "describe", func(ctx context.Context) (struct{}, error) {
+		return struct{}{}, d.Store.Describe(ctx, device, about)
 	})
 	if err == nil {
-		s.notes.wrote(device, about)
+		d.infos.markSaved(device, about)
 	}
 	return err
 }
 
-// acquaint makes sure that this process knows what the store does about device, whatever its age.
-func (s *Server) acquaint(c *call, device string) error {
-	if s.notes.known(device) {
+// ensureLoaded makes sure that this process knows what the store does about device, whatever its age.
+func (d *Devices) ensureLoaded(c *Request, device string) error {
+	if d.infos.known(device) {
 		return nil
 	}
-	_, err := s.about(c, device)
+	_, err := d.About(c, device)
 	return err
 }
 
-// about returns what is known of a device beside its samples.
-func (s *Server) about(c *call, device string) (store.About, error) {
-	if about, fresh := s.notes.get(device, s.Now()); fresh {
+// About returns what is known of a device beside its samples.
+func (d *Devices) About(c *Request, device string) (store.About, error) {
+	if about, fresh := d.infos.get(device, d.Now()); fresh {
 		return about, nil
 	}
-	return s.load(c, device)
+	return d.load(c, device)
 }
 
 // load reads what the store knows of a device beside its samples.
-func (s *Server) load(c *call, device string) (store.About, error) {
-	about, err := s.aboutStored(c, device)
+func (d *Devices) load(c *Request, device string) (store.About, error) {
+	about, err := d.aboutStored(c, device)
 	if err != nil {
 		return about, err
 	}
-	if about.IsZero() && !slices.Contains(s.Tokens.devices(), device) {
+	if about.IsZero() && !slices.Contains(d.Tokens.Devices(), device) {
 		return about, nil // readers may ask for any name: one of no device is not remembered
 	}
-	return s.notes.loaded(device, about, s.Now()), nil
+	return d.infos.loaded(device, about, d.Now()), nil
 }
 
-func (s *Server) aboutStored(c *call, device string) (store.About, error) {
-	return ask(s, c, "about", func(ctx context.Context) (store.About, error) { return s.Store.About(ctx, device) })
+func (d *Devices) aboutStored(c *Request, device string) (store.About, error) {
+	return Ask(d.Gate, c, "about", func(ctx context.Context) (store.About, error) { return d.Store.About(ctx, device) })
 }

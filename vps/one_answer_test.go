@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"sunspool/vps/auth"
 	"sunspool/wire"
 )
 
@@ -60,7 +61,7 @@ func TestOneQuestionHasOneAnswer(t *testing.T) {
 	exported := map[string][]map[string]float64{"1d": b.exportedLines("device_id=inv-1&resolution=1d" + span), "1h": b.exportedLines("device_id=inv-1&resolution=1h" + span), "5m": b.exportedLines("device_id=inv-1&resolution=5m" + span)}
 	for _, name := range energyColumns {
 		total := float64(days.Totals[name])
-		near(name+" of the hours", sumOf(hours.Columns[name]), total, 0.1)
+		near(name+" of the hours", totalOf(hours.Columns[name]), total, 0.1)
 		near(name+" of the month", float64(month.Totals[name]), total, 0.1)
 		one := 0.0
 		for _, day := range days.Labels {
@@ -115,7 +116,7 @@ func (b *bench) events(target, kind string) (event map[string]float64) {
 	w := httptest.NewRecorder()
 	r := httptest.NewRequest("GET", target, nil)
 	r.Header.Set("Authorization", "Bearer "+viewerAll)
-	b.api.ServeHTTP(crowding{w, b}, r)
+	b.api.ServeHTTP(crowding{w, b, auth.SumOf(viewerAll)}, r)
 	for block := range strings.SplitSeq(w.Body.String(), "\n\n") {
 		if head, data, ok := strings.Cut(block, "\ndata: "); ok && strings.HasSuffix(head, "event: "+kind) {
 			var all map[string]any

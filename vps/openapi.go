@@ -10,7 +10,7 @@ import (
 var openAPIPage []byte
 
 // openAPI answers GET /openapi.yaml: this API for machines.
-func (s *Server) openAPI(c *call) (any, error) {
+func (s *Server) openAPI(c *Request) (any, error) {
 	h := c.Header()
 	h.Set("Content-Type", "application/yaml")
 	h.Set("Content-Length", strconv.Itoa(len(openAPIPage)))

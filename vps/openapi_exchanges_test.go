@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"sunspool/vps/auth"
 	"sunspool/vps/store"
 	"sunspool/wire"
 )
@@ -83,7 +84,7 @@ var exchanges = []exchange{
 	{name: "null counters", body: roofs(`"pv_total_kwh":null,"direct_total_kwh":null,"pv_daily_kwh":null,"battery_temp_c":null`)},
 	{name: "a count of nothing", body: roofs(`"sample_count":0`), status: 422, refused: true},
 	{name: "a device that cannot be", body: strings.Replace(roofs(""), "roof", "ro of", 1), status: 422, refused: true},
-	{name: "too many uploads", body: roofs(""), status: 429, change: func(b *bench) { take(b.uploads, token1, b.uploads.each) }},
+	{name: "too many uploads", body: roofs(""), status: 429, change: func(b *bench) { occupy(b.Uploads, token1, b.Uploads.Each) }},
 
 	{name: "a house", target: "/v1/realtime?device_id=roof"},
 	{name: "a unit without battery and meter", target: "/v1/realtime?device_id=barn"},
@@ -106,8 +107,8 @@ var exchanges = []exchange{
 	{name: "a frame of a unit without battery and meter", target: "/v1/series?device_id=barn&frame=all&partial=1"},
 	{name: "a frame without data", target: "/v1/series?device_id=shed&frame=year"},
 	{name: "a span", target: "/v1/series?device_id=roof&from=2026-06-21T07:00:00Z&to=2026-06-21T11:00:00Z&resolution=1h&columns=pv_w,battery_w,grid_w,grid_home_w"},
-	{name: "a span with holes", target: "/v1/series?device_id=roof&from=2026-06-20&to=2026-06-21&resolution=15m&columns=" + strings.Join(allPowers, ",")},
-	{name: "a span of samples", target: "/v1/series?device_id=roof&resolution=raw&columns=" + strings.Join(allPowers, ",")},
+	{name: "a span with holes", target: "/v1/series?device_id=roof&from=2026-06-20&to=2026-06-21&resolution=15m&columns=" + strings.Join(allMeans, ",")},
+	{name: "a span of samples", target: "/v1/series?device_id=roof&resolution=raw&columns=" + strings.Join(allMeans, ",")},
 	{name: "a span of a unit without battery and meter", target: "/v1/series?device_id=barn&from=2026-06-21"},
 	{name: "a span without data", target: "/v1/series?device_id=shed&resolution=1d"},
 	{name: "no frame", target: "/v1/series?device_id=roof", status: 422},
@@ -165,8 +166,8 @@ var exchanges = []exchange{
 	{name: "a bad resolution", target: "/v1/export.csv?device_id=roof&resolution=auto", status: 422, refused: true},
 	{name: "another device", target: "/v1/export.csv?device_id=barn", token: viewer1, status: 403},
 	{name: "too many exports", target: "/v1/export.csv?device_id=roof", status: 503, change: func(b *bench) {
-		take(b.exports, "others", b.exports.most)
-		b.exports.patience = 0
+		occupy(b.Exports, "others", b.Exports.Most)
+		b.Exports.Patience = 0
 	}},
 }
 
@@ -189,9 +190,9 @@ func filled(b *bench) {
 	}
 }
 func crowd(b *bench) {
-	take(b.places, "others", b.places.most)
-	take(b.uploads, "others", b.uploads.most)
-	b.places.patience, b.uploads.patience = 0, 0
+	occupy(b.Reads, "others", b.Reads.Most)
+	occupy(b.Uploads, "others", b.Uploads.Most)
+	b.Reads.Patience, b.Uploads.Patience = 0, 0
 }
 
 // later is when the last write is no proof any more that the next one can be stored.
@@ -262,16 +263,16 @@ func newVillage(t *testing.T) *bench {
 // commonRefusals are those of every route that wants a token.
 func commonRefusals(t *testing.T) (all []exchange) {
 	tooOften := func(b *bench) {
-		for range maxFailures {
+		for range auth.MaxFailures {
 			b.get("/v1/realtime", tokenWrong)
 		}
 	}
-	for _, route := range routesOf(t) {
-		if !strings.HasPrefix(route.guard, "with") {
+	for _, route := range routesOf(t, "..") {
+		if !strings.HasPrefix(route.Guard, "With") {
 			continue
 		}
-		x := exchange{target: route.example() + "?device_id=shed&frame=day"}
-		if route.method == "POST" {
+		x := exchange{target: route.Example() + "?device_id=shed&frame=day"}
+		if route.Method == "POST" {
 			x = exchange{body: roofs("")}
 		}
 		for _, r := range []exchange{

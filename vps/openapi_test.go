@@ -18,6 +18,8 @@ import (
 	"github.com/getkin/kin-openapi/routers"
 	"github.com/getkin/kin-openapi/routers/gorillamux"
 
+	"sunspool/vps/auth"
+	"sunspool/vps/live"
 	"sunspool/wire"
 )
 
@@ -48,8 +50,8 @@ func TestOpenAPIIsServedToAnybody(t *testing.T) {
 // TestOpenAPIHasEveryRoute, and no other, and says of each whether it wants a token.
 func TestOpenAPIHasEveryRoute(t *testing.T) {
 	guards := map[string]string{}
-	for _, route := range routesOf(t) {
-		guards[route.method+" "+route.path] = route.guard
+	for _, route := range routesOf(t, "..") {
+		guards[route.Method+" "+route.Path] = route.Guard
 	}
 	for path, item := range openAPIDocument(t).Paths.Map() {
 		for method, operation := range item.Operations() {
@@ -58,7 +60,7 @@ func TestOpenAPIHasEveryRoute(t *testing.T) {
 			switch public := operation.Security != nil && len(*operation.Security) == 0; {
 			case !served:
 				t.Errorf("%s %s is in openapi.yaml, but not in Handler", method, path)
-			case public != (guard == "public"):
+			case public != (guard == "Public"):
 				t.Errorf("%s %s is %s in Handler, and in openapi.yaml public is %v", method, path, guard, public)
 			}
 		}
@@ -109,7 +111,7 @@ func (c *comparer) compare(t *testing.T, x exchange) {
 	r, route, params := c.request(t, &x)
 	asked := &openapi3filter.RequestValidationInput{Request: r, PathParams: params, Route: route, Options: &openapi3filter.Options{
 		AuthenticationFunc: func(_ context.Context, in *openapi3filter.AuthenticationInput) error {
-			if bearer(in.RequestValidationInput.Request) == "" {
+			if auth.Bearer(in.RequestValidationInput.Request) == "" {
 				return errors.New("no token")
 			}
 			return nil
@@ -123,7 +125,7 @@ func (c *comparer) compare(t *testing.T, x exchange) {
 	}
 
 	w := httptest.NewRecorder()
-	b.api.ServeHTTP(crowding{w, b}, r)
+	b.api.ServeHTTP(crowding{w, b, auth.SumOf(auth.Bearer(r))}, r)
 	if w.Code != cmp.Or(x.status, 200) {
 		t.Fatalf("%d %s, want %d", w.Code, w.Body, cmp.Or(x.status, 200))
 	}
@@ -174,17 +176,15 @@ func (c *comparer) request(t *testing.T, x *exchange) (*http.Request, *routers.R
 // crowding opens so many streams with the token of one that has begun that this ends.
 type crowding struct {
 	http.ResponseWriter
-	b *bench
+	b     *bench
+	token auth.TokenSum // of the stream
 }
 
 func (w crowding) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 func (w crowding) WriteHeader(status int) {
 	w.ResponseWriter.WriteHeader(status)
-	w.b.live.mu.Lock()
-	open := slices.Clone(w.b.live.streams)
-	w.b.live.mu.Unlock()
-	for range maxStreams / 4 * len(open) {
-		w.b.live.subscribe("nobody", open[0].token)
+	for range live.MaxStreams / 4 * w.b.live.Count() {
+		w.b.live.Subscribe("nobody", w.token)
 	}
 }
 

@@ -13,7 +13,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/redis/rueidis"
 
-	"sunspool/vps/services"
+	"sunspool/internal/testservices"
 )
 
 // target is what a fault hits.
@@ -90,7 +90,7 @@ func fullDisk(s *site, d time.Duration) {
 	s.pg.Full()
 	time.Sleep(d)
 	s.pg.Free()
-	for began := time.Now(); time.Since(began) < services.Patience; time.Sleep(20 * time.Millisecond) {
+	for began := time.Now(); time.Since(began) < testservices.Patience; time.Sleep(20 * time.Millisecond) {
 		if !s.pg.Running() {
 			s.pg.Start()
 			return
@@ -220,10 +220,10 @@ func poisonRedis(s *site, d time.Duration) {
 // site is a PostgreSQL and a Redis on which sequences are played, one after another, and the second vps.
 type site struct {
 	t       testingT
-	pg      *services.PostgresServer
+	pg      *testservices.PostgresServer
 	url     string // of the sequence's database
-	redis   *services.RedisServer
-	program *services.ProgramServer
+	redis   *testservices.RedisServer
+	program *testservices.ProgramServer
 	told    []time.Time // when program was told to end
 }
 
@@ -272,7 +272,7 @@ func (s *site) admin(statements ...string) error {
 
 func (s *site) awaitPostgres() {
 	for began := time.Now(); s.admin("select 1") != nil; time.Sleep(10 * time.Millisecond) {
-		if time.Since(began) > services.Patience {
+		if time.Since(began) > testservices.Patience {
 			s.t.Error("PostgreSQL does not answer")
 			return
 		}
@@ -288,7 +288,7 @@ func (s *site) awaitRedis(vps int) {
 			if err == nil && strings.Count(list, "name=sunspool") >= vps && keys > 0 {
 				return
 			}
-			if time.Since(began) > services.Patience {
+			if time.Since(began) > testservices.Patience {
 				s.t.Errorf("Redis is not used by %d vps: %s", vps, list)
 				return
 			}

@@ -234,7 +234,7 @@ func (h *house) judgeSamples(stored []wire.Sample) {
 func (h *house) judgeReceipts() {
 	for _, b := range h.done {
 		if n := len(b.samples); b.inserted > n || b.inserted < n && !b.unsure {
-			h.wrongf("%s: the answers called %d of the %d samples of batch %s new", h.device, b.inserted, n, b.id)
+			h.wrongf("%s: the answers called %d of the %d samples of batch %s new", h.device, b.inserted, n, b.ID)
 		}
 	}
 }

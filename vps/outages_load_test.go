@@ -116,12 +116,12 @@ type house struct {
 	client *http.Client
 	random *rand.Rand
 	next   int      // number of the next sample that was never sent
-	late   []*batch // held back: what comes after them is sent before
+	late   []*Batch // held back: what comes after them is sent before
 
 	mu     sync.Mutex
 	sent   int     // samples in batches that were sent at least once
 	newest []known // what a reader must see
-	done   []*batch
+	done   []*Batch
 }
 
 // known is what was acknowledged by a time.
@@ -131,10 +131,10 @@ type known struct {
 	samples int
 }
 
-// batch is some samples and what the answers said of them.
-type batch struct {
+// Batch is some samples and what the answers said of them.
+type Batch struct {
 	samples  []wire.Sample
-	id       string
+	ID       string
 	body     []byte
 	inserted int  // in all answers together
 	unsure   bool // the outcome of an attempt is not known
@@ -163,7 +163,7 @@ func sampleOf(device string, i int) wire.Sample {
 
 // take makes the next batch: mostly the next samples in their order, sometimes shuffled, sometimes only every other one,
 // the rest of which comes later.
-func (h *house) take() *batch {
+func (h *house) take() *Batch {
 	n := min(1+int(h.random.ExpFloat64()*40), 200)
 	if h.random.IntN(20) == 0 {
 		n = 200
@@ -188,10 +188,10 @@ func (h *house) take() *batch {
 	return h.newBatch(now)
 }
 
-func (h *house) newBatch(samples []wire.Sample) *batch {
-	b := &batch{samples: samples, id: fmt.Sprintf("%s/%d", h.device, samples[0].Time.UnixMilli())}
+func (h *house) newBatch(samples []wire.Sample) *Batch {
+	b := &Batch{samples: samples, ID: fmt.Sprintf("%s/%d", h.device, samples[0].Time.UnixMilli())}
 	edge := &wire.Edge{Version: "outage", PollIntervalS: 7, SpoolCount: h.random.IntN(100)}
-	body, err := json.Marshal(wire.Batch{Samples: samples, ID: b.id, Zone: "Europe/Brussels", Edge: edge})
+	body, err := json.Marshal(wire.Batch{Samples: samples, ID: b.ID, Zone: "Europe/Brussels", Edge: edge})
 	if err != nil {
 		panic(err)
 	}
@@ -227,7 +227,7 @@ func (h *house) run(ctx context.Context) {
 
 // deliver sends a batch until a server says that it has it. Some answers are not waited for, some are lost on the way,
 // and some batches go to two servers at once: then the edge sends again what was stored.
-func (h *house) deliver(b *batch, home int) {
+func (h *house) deliver(b *Batch, home int) {
 	h.mu.Lock()
 	h.sent += len(b.samples)
 	h.mu.Unlock()
@@ -253,7 +253,7 @@ func (h *house) deliver(b *batch, home int) {
 			break
 		}
 		if time.Now().After(end) {
-			h.wrongf("%s: batch %s was not taken within 40 s", h.device, b.id)
+			h.wrongf("%s: batch %s was not taken within 40 s", h.device, b.ID)
 			return
 		}
 		if !b.acked {
@@ -264,7 +264,7 @@ func (h *house) deliver(b *batch, home int) {
 }
 
 // replay sends what was acknowledged long ago, as an edge whose spool was restored from a backup does.
-func (h *house) replay(b *batch, vps int) {
+func (h *house) replay(b *Batch, vps int) {
 	h.mu.Lock()
 	before := b.inserted
 	h.mu.Unlock()
@@ -272,12 +272,12 @@ func (h *house) replay(b *batch, vps int) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if b.inserted != before {
-		h.wrongf("%s: %d samples of batch %s were new again", h.device, b.inserted-before, b.id)
+		h.wrongf("%s: %d samples of batch %s were new again", h.device, b.inserted-before, b.ID)
 	}
 }
 
 // send is one attempt to deliver a batch. A limit of 0 is none.
-func (h *house) send(b *batch, vps int, limit time.Duration) {
+func (h *house) send(b *Batch, vps int, limit time.Duration) {
 	ctx := context.Background()
 	if limit > 0 {
 		var cancel context.CancelFunc
@@ -294,12 +294,12 @@ func (h *house) send(b *batch, vps int, limit time.Duration) {
 	n := len(b.samples)
 	var r wire.Receipt
 	switch err := json.Unmarshal(text, &r); {
-	case err != nil || r.Accepted == nil || r.Duplicates == nil || r.BatchID != b.id:
-		h.wrongf("%s: the receipt of batch %s is %s", h.device, b.id, text)
+	case err != nil || r.Accepted == nil || r.Duplicates == nil || r.BatchID != b.ID:
+		h.wrongf("%s: the receipt of batch %s is %s", h.device, b.ID, text)
 	case r.Inserted != *r.Accepted || *r.Accepted+*r.Duplicates != n || len(r.Rejected) != 0:
-		h.wrongf("%s: the receipt of batch %s of %d samples does not add up: %s", h.device, b.id, n, text)
+		h.wrongf("%s: the receipt of batch %s of %d samples does not add up: %s", h.device, b.ID, n, text)
 	case r.Inserted != 0 && r.Inserted != n:
-		h.wrongf("%s: %d of the %d samples of batch %s were new: a part of it was stored before", h.device, r.Inserted, n, b.id)
+		h.wrongf("%s: %d of the %d samples of batch %s were new: a part of it was stored before", h.device, r.Inserted, n, b.ID)
 	}
 	b.inserted += r.Inserted
 	if b.acked {

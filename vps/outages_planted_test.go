@@ -18,6 +18,8 @@ import (
 
 	"sunspool/health"
 	"sunspool/vps"
+	"sunspool/vps/auth"
+	"sunspool/vps/listener"
 	"sunspool/vps/store"
 	"sunspool/wire"
 )
@@ -127,11 +129,11 @@ func buggyServers(t *testing.T, s *site, b bug) servers {
 			if err != nil {
 				t.Fatal(err)
 			}
-			tokens, err := vps.ParseTokens(deviceTokens(), viewerToken+":*")
+			tokens, err := auth.ParseTokens(deviceTokens(), viewerToken+":*")
 			if err != nil {
 				t.Fatal(err)
 			}
-			bases = append(bases, serve(t, (&vps.Server{Store: cached, Tokens: tokens, Log: log}).Handler(), cached))
+			bases = append(bases, serve(t, (&vps.Server{Gate: vps.Gate{Tokens: tokens, Log: log}, Devices: vps.Devices{Store: cached}}).Handler(), cached))
 		}
 		for _, sql := range b.sql {
 			s.must(s.admin(sql))
@@ -149,7 +151,7 @@ func serve(t *testing.T, h http.Handler, behind io.Closer) string {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup
-	running.Go(func() { vps.Serve(ctx, l, nil, h, slog.New(slog.DiscardHandler)) })
+	running.Go(func() { listener.Serve(ctx, l, nil, h, slog.New(slog.DiscardHandler)) })
 	t.Cleanup(func() { cancel(); running.Wait(); behind.Close() })
 	return "http://" + l.Addr().String()
 }

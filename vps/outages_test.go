@@ -21,9 +21,9 @@ import (
 	"testing"
 	"time"
 
+	"sunspool/internal/testservices"
 	"sunspool/settings"
 	"sunspool/vps"
-	"sunspool/vps/services"
 )
 
 var (
@@ -83,7 +83,7 @@ func build(t *testing.T) string {
 // newSite starts the services of some sequences.
 func newSite(t *testing.T) *site {
 	t.Helper()
-	s := &site{t: t, redis: services.Redis(t), pg: services.Postgres(t, services.OnSmallDisk(320), services.Set("max_connections", "70"))}
+	s := &site{t: t, redis: testservices.Redis(t), pg: testservices.Postgres(t, testservices.OnSmallDisk(320), testservices.Set("max_connections", "70"))}
 	s.redis.Resume() // skips the test here if it is not ours to stop
 	return s
 }
@@ -164,7 +164,7 @@ func (q *sequence) awaitStored(t time.Time) time.Duration {
 		if len(first) == len(q.bases) {
 			return slices.MaxFunc(slices.Collect(maps.Values(first)), time.Time.Compare).Sub(t)
 		}
-		if time.Since(t) > services.Patience {
+		if time.Since(t) > testservices.Patience {
 			return time.Since(t)
 		}
 		time.Sleep(10 * time.Millisecond)
@@ -174,8 +174,8 @@ func (q *sequence) awaitStored(t time.Time) time.Duration {
 // twoServers are a vps in this process and one in another.
 func twoServers(t *testing.T, s *site, program string) servers {
 	return func(q *sequence) []string {
-		address := fmt.Sprint("127.0.0.1:", services.FreePort(t))
-		s.program = services.Program(t, "vps", []string{program, "vps"}, []string{
+		address := fmt.Sprint("127.0.0.1:", testservices.FreePort(t))
+		s.program = testservices.Program(t, "vps", []string{program, "vps"}, []string{
 			"DATABASE_URL=" + s.url, "REDIS_URL=" + s.redis.URL(), "DEVICE_TOKENS=" + deviceTokens(), "VIEWER_TOKENS=" + viewerToken + ":*",
 			"LISTEN_ADDR=" + address, "INTERNAL_ADDR=", "CACHE_TTL_S=1", "LOG_LEVEL=warn",
 		}, func() error { return answers("http://" + address) })

@@ -24,10 +24,10 @@ func styleSum() string {
 }
 
 // root answers a browser with a page about what this is, and every other program with the API's sign of life.
-func (s *Server) root(c *call) (any, error) {
+func (s *Server) root(c *Request) (any, error) {
 	h := c.Header()
 	h.Add("Vary", "Accept")
-	if !wantsHTML(c.r) {
+	if !wantsHTML(c.HTTP) {
 		return statusOK, nil
 	}
 	h.Set("Content-Type", "text/html; charset=utf-8")

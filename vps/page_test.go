@@ -71,9 +71,9 @@ func TestThePageIsConfined(t *testing.T) {
 
 // Every path that the page names is one of the API, and every question of a reader is on the page.
 func TestThePageNamesThePathsOfTheAPI(t *testing.T) {
-	for _, route := range routesOf(t) {
-		if path, _, _ := strings.Cut(route.path, "{"); route.guard == "withToken" && !strings.Contains(string(page), "<code>"+path) {
-			t.Errorf("the page does not name %s", route.path)
+	for _, route := range routesOf(t, "..") {
+		if path, _, _ := strings.Cut(route.Path, "{"); route.Guard == "WithToken" && !strings.Contains(string(page), "<code>"+path) {
+			t.Errorf("the page does not name %s", route.Path)
 		}
 	}
 	for _, path := range regexp.MustCompile(`/v1/[a-zYM./-]+`).FindAllString(string(page), -1) {

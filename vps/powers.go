@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"sunspool/vps/energy"
+	"sunspool/vps/problem"
 	"sunspool/vps/store"
 	"sunspool/wire"
 )
@@ -22,8 +23,8 @@ const (
 	maxRaw     = 6 * time.Hour  // of a series of samples
 )
 
-// powersAnswer is the answer of GET /v1/series with from, to or resolution.
-type powersAnswer struct {
+// meansAnswer is the answer of GET /v1/series with from, to or resolution.
+type meansAnswer struct {
 	DeviceID    string    `json:"device_id"`
 	From        time.Time `json:"from"` // in the zone, of whole periods
 	To          time.Time `json:"to"`
@@ -38,19 +39,19 @@ type powersAnswer struct {
 	} `json:"tz"`
 	Columns     columns           `json:"columns"`
 	Quality     map[string]string `json:"quality"`
-	Gaps        []gap             `json:"gaps"`
+	Gaps        []emptySpan       `json:"gaps"`
 	PartialLast bool              `json:"partial_last"` // the last period with samples is not over
 }
 
-// gap is a time in which at least two periods have no sample.
-type gap struct {
+// emptySpan is a time in which at least two periods have no sample.
+type emptySpan struct {
 	From   int64  `json:"from"`
 	To     int64  `json:"to"`
 	Reason string `json:"reason"`
 }
 
-// powers are the columns of such a series: means over the time for which there are samples, W.
-var powers = map[string]func(p *energy.Period, now time.Time) float64{
+// means are the columns of such a series: means over the time for which there are samples, W.
+var means = map[string]func(p *energy.Period, now time.Time) float64{
 	"pv_w":         mean(energy.PV),
 	"load_w":       mean(energy.Load),
 	"import_w":     mean(energy.Import),
@@ -82,8 +83,8 @@ func balance(plus, minus int) func(*energy.Period, time.Time) float64 {
 }
 
 var (
-	allPowers     = slices.Sorted(maps.Keys(powers))
-	defaultPowers = []string{"pv_w", "pv_max_w", "load_w", "battery_w", "grid_w", "soc_pct", "solar_home_w", "battery_home_w", "grid_home_w"}
+	allMeans     = slices.Sorted(maps.Keys(means))
+	defaultMeans = []string{"pv_w", "pv_max_w", "load_w", "battery_w", "grid_w", "soc_pct", "solar_home_w", "battery_home_w", "grid_home_w"}
 )
 
 // automatic is the finest resolution for spans up to a length.
@@ -95,44 +96,44 @@ var automatic = []struct {
 	{100 * 24 * time.Hour, store.Hour}, {2000 * 24 * time.Hour, store.Day}, {math.MaxInt64, store.Month},
 }
 
-func (s *Server) powers(c *call, device string, query url.Values) (any, error) {
-	sp, err := s.asked(c, device, query, store.Day)
+func (h *History) means(c *Request, device string, params url.Values) (any, error) {
+	sp, err := h.parseRange(c, device, params, store.Day)
 	if err != nil {
 		return nil, err
 	}
-	if sp, err = s.framed(c, device, sp, store.Day); err != nil {
+	if sp, err = h.withDefaults(c, device, sp, store.Day); err != nil {
 		return nil, err
 	}
-	names, err := chosen(last(query, "columns"), allPowers, defaultPowers)
+	names, err := Columns(Last(params, "columns"), allMeans, defaultMeans)
 	if err != nil {
 		return nil, err
 	}
-	resolution := store.Resolution(last(query, "resolution"))
+	resolution := store.Resolution(Last(params, "resolution"))
 	if resolution == "" || resolution == "auto" {
 		for _, a := range automatic {
-			if resolution = a.resolution; sp.to.Sub(sp.from) <= a.upTo {
+			if resolution = a.resolution; sp.To.Sub(sp.From) <= a.upTo {
 				break
 			}
 		}
 	}
 	if resolution == "raw" {
-		return s.rawPowers(c, device, sp, names)
+		return h.rawMeans(c, device, sp, names)
 	}
-	if !slices.Contains(finest, resolution) {
-		return nil, invalid("bad_resolution", "Input should be auto, raw, 1m, 5m, 15m, 1h, 1d, 1M or 1y", "query", "resolution")
+	if !slices.Contains(Resolutions, resolution) {
+		return nil, problem.Invalid("bad_resolution", "Input should be auto, raw, 1m, 5m, 15m, 1h, 1d, 1M or 1y", "query", "resolution")
 	}
-	sp = sp.widened(resolution)
-	if resolution == store.Minute && sp.to.Sub(sp.from) > maxMinutes {
-		return nil, tooLong("at most 48 hours", store.FiveMinutes)
+	sp = sp.AlignTo(resolution)
+	if resolution == store.Minute && sp.To.Sub(sp.From) > maxMinutes {
+		return nil, TooLong("at most 48 hours", store.FiveMinutes)
 	}
-	starts, err := s.weighed(c, sp, resolution, maxPoints)
+	starts, err := h.periodStarts(c, sp, resolution, maxPoints)
 	if err != nil {
 		return nil, err
 	}
 	n := max(0, len(starts)-1)
 
-	now := s.Now()
-	answer := newPowers(device, sp, string(resolution), n)
+	now := h.Now()
+	answer := newMeans(device, sp, string(resolution), n)
 	if length := fixedLength(resolution); length > 0 {
 		answer.ResolutionS = int64(length.Seconds())
 	} else {
@@ -146,11 +147,11 @@ func (s *Server) powers(c *call, device string, query url.Values) (any, error) {
 		}
 		answer.Columns[name] = make(column, 0, n)
 	}
-	gaps := gapFinder{end: sp.until(now).to, gaps: []gap{}}
-	for i := 0; i < n; i += rowsAtOnce {
-		part := starts[i : min(i+rowsAtOnce, n)+1]
-		err := s.step(c, func() error {
-			found, err := s.periods(c, store.Query{Device: device, From: part[0], To: part[len(part)-1], Resolution: resolution, Zone: sp.zone})
+	gaps := emptyFinder{end: sp.Until(now).To, gaps: []emptySpan{}}
+	for i := 0; i < n; i += RowsAtOnce {
+		part := starts[i : min(i+RowsAtOnce, n)+1]
+		err := h.Step(c, func() error {
+			found, err := h.Periods(c, store.Query{Device: device, From: part[0], To: part[len(part)-1], Resolution: resolution, Zone: sp.Zone})
 			if err != nil {
 				return err
 			}
@@ -167,19 +168,19 @@ func (s *Server) powers(c *call, device string, query url.Values) (any, error) {
 		}
 	}
 	answer.Gaps = gaps.all()
-	if err := s.explain(c, device, answer.Gaps); err != nil {
+	if err := h.explain(c, device, answer.Gaps); err != nil {
 		return nil, err
 	}
 	return answer, nil
 }
 
 // add appends the values of further periods.
-func (a *powersAnswer) add(names []string, periods []energy.Period, now time.Time) {
+func (a *meansAnswer) add(names []string, periods []energy.Period, now time.Time) {
 	for _, name := range names {
 		for i := range periods {
 			v := unknown
 			if periods[i].HasData() || strings.HasSuffix(name, "coverage") {
-				v = powers[name](&periods[i], now)
+				v = means[name](&periods[i], now)
 			}
 			a.Columns[name] = append(a.Columns[name], v)
 		}
@@ -191,16 +192,16 @@ func isFlow(name string) bool {
 	return strings.Count(name, "_") == 2 && strings.HasSuffix(name, "_w") && name != "pv_max_w" || name == "unaccounted_w"
 }
 
-func newPowers(device string, sp span, resolution string, n int) powersAnswer {
-	a := powersAnswer{DeviceID: device, From: sp.from, To: sp.to, Resolution: resolution, Start: sp.from.Unix(), Count: n,
-		Columns: columns{}, Quality: map[string]string{}, Gaps: []gap{}}
-	a.TZ.Name = sp.zone.String()
-	for t := sp.from; ; {
+func newMeans(device string, sp Span, resolution string, n int) meansAnswer {
+	a := meansAnswer{DeviceID: device, From: sp.From, To: sp.To, Resolution: resolution, Start: sp.From.Unix(), Count: n,
+		Columns: columns{}, Quality: map[string]string{}, Gaps: []emptySpan{}}
+	a.TZ.Name = sp.Zone.String()
+	for t := sp.From; ; {
 		_, offset := t.Zone()
 		if n := len(a.TZ.Offsets); n == 0 || a.TZ.Offsets[n-1][1] != int64(offset) {
 			a.TZ.Offsets = append(a.TZ.Offsets, [2]int64{t.Unix(), int64(offset)})
 		}
-		if t = store.NextChange(t); t.IsZero() || !t.Before(sp.to) {
+		if t = store.NextChange(t); t.IsZero() || !t.Before(sp.To) {
 			break
 		}
 	}
@@ -211,15 +212,15 @@ func newPowers(device string, sp span, resolution string, n int) powersAnswer {
 func fixedLength(r store.Resolution) time.Duration {
 	switch r {
 	case store.Minute, store.FiveMinutes, store.Quarter:
-		return longest(r)
+		return LongestPeriod(r)
 	}
 	return 0
 }
 
-// gapFinder finds where at least two periods before end have no sample, from the sample before to the one after them.
-type gapFinder struct {
+// emptyFinder finds where at least two periods before end have no sample, from the sample before to the one after them.
+type emptyFinder struct {
 	end    time.Time
-	gaps   []gap
+	gaps   []emptySpan
 	empty  int // periods since the last sample
 	since  time.Time
 	before energy.Period // that has the last sample
@@ -227,7 +228,7 @@ type gapFinder struct {
 }
 
 // add takes the periods that follow.
-func (g *gapFinder) add(periods []energy.Period) {
+func (g *emptyFinder) add(periods []energy.Period) {
 	for i := range periods {
 		p := &periods[i]
 		if g.over = g.over || !p.Start.Before(g.end); g.over {
@@ -247,37 +248,37 @@ func (g *gapFinder) add(periods []energy.Period) {
 	}
 }
 
-func (g *gapFinder) until(t time.Time) {
+func (g *emptyFinder) until(t time.Time) {
 	if g.empty >= 2 {
-		g.gaps = append(g.gaps, gap{g.since.Unix(), t.Unix(), notReceived})
+		g.gaps = append(g.gaps, emptySpan{g.since.Unix(), t.Unix(), notReceived})
 	}
 	g.empty = 0
 }
 
 // all returns the gaps, after the last period.
-func (g *gapFinder) all() []gap {
+func (g *emptyFinder) all() []emptySpan {
 	if g.before.Rows == 0 || !g.before.Reaches(g.end.Sub(g.since)) {
 		g.until(g.end)
 	}
 	return g.gaps
 }
 
-// rawPowers returns the samples themselves.
-func (s *Server) rawPowers(c *call, device string, sp span, names []string) (any, error) {
-	if sp.to.Sub(sp.from) > maxRaw {
-		if last(c.r.URL.Query(), "from") != "" || last(c.r.URL.Query(), "to") != "" {
-			return nil, tooLong("at most 6 hours", store.Minute)
+// rawMeans returns the samples themselves.
+func (h *History) rawMeans(c *Request, device string, sp Span, names []string) (any, error) {
+	if sp.To.Sub(sp.From) > maxRaw {
+		if Last(c.HTTP.URL.Query(), "from") != "" || Last(c.HTTP.URL.Query(), "to") != "" {
+			return nil, TooLong("at most 6 hours", store.Minute)
 		}
-		sp.to = minTime(sp.to, s.Now()) // nothing was asked for: the newest
-		sp.from = laterTime(sp.from, sp.to.Add(-maxRaw))
+		sp.To = Earlier(sp.To, h.Now()) // nothing was asked for: the newest
+		sp.From = Later(sp.From, sp.To.Add(-maxRaw))
 	}
-	if err := s.weigh(c, maxPoints); err != nil {
+	if err := h.Weigh(c, maxPoints); err != nil {
 		return nil, err
 	}
 	var samples []wire.Sample
-	err := s.step(c, func() error {
-		_, err := ask(s, c, "each", func(ctx context.Context) (struct{}, error) {
-			return struct{}{}, s.Store.Each(ctx, device, sp.from, sp.to, func(sample wire.Sample) bool {
+	err := h.Step(c, func() error {
+		_, err := Ask(h.Gate, c, "each", func(ctx context.Context) (struct{}, error) {
+			return struct{}{}, h.Store.Each(ctx, device, sp.From, sp.To, func(sample wire.Sample) bool {
 				sample.Values = nil
 				samples = append(samples, sample)
 				return len(samples) <= maxPoints
@@ -289,9 +290,9 @@ func (s *Server) rawPowers(c *call, device string, sp span, names []string) (any
 		return nil, err
 	}
 	if len(samples) > maxPoints {
-		return nil, tooLong("at most 20000 samples", store.Minute)
+		return nil, TooLong("at most 20000 samples", store.Minute)
 	}
-	answer := newPowers(device, sp, "raw", len(samples))
+	answer := newMeans(device, sp, "raw", len(samples))
 	answer.T = make([]float64, len(samples))
 	for _, name := range names {
 		answer.Columns[name] = make(column, len(samples))
@@ -300,7 +301,7 @@ func (s *Server) rawPowers(c *call, device string, sp span, names []string) (any
 		p := energy.Instant(&samples[i])
 		answer.T[i] = float64(samples[i].Time.UnixMilli()) / 1000
 		for _, name := range names {
-			answer.Columns[name][i] = powers[name](&p, s.Now())
+			answer.Columns[name][i] = means[name](&p, h.Now())
 		}
 	}
 	return answer, nil

@@ -23,7 +23,7 @@ type powersTest struct {
 	}
 	Columns     map[string][]number
 	Quality     map[string]string
-	Gaps        []gap
+	Gaps        []emptySpan
 	PartialLast bool `json:"partial_last"`
 }
 
@@ -38,7 +38,7 @@ func TestDayOfTheSeriesIsTheDashboards(t *testing.T) {
 		got.From.Format(time.RFC3339) != "2026-10-25T00:00:00+02:00" || got.To.Format(time.RFC3339) != "2026-10-26T00:00:00+01:00" {
 		t.Errorf("%+v", got)
 	}
-	if len(got.Columns) != len(defaultPowers) || got.Quality["grid_home_w"] != "derived" || got.Quality["grid_w"] != "" || got.Quality["pv_max_w"] != "" {
+	if len(got.Columns) != len(defaultMeans) || got.Quality["grid_home_w"] != "derived" || got.Quality["grid_w"] != "" || got.Quality["pv_max_w"] != "" {
 		t.Errorf("columns %d, quality %v", len(got.Columns), got.Quality)
 	}
 	running := int(now.Unix()-got.Start) / 300
@@ -89,10 +89,10 @@ func TestGapIsNullAndNamed(t *testing.T) {
 	if len(got.Gaps) != 3 || got.PartialLast {
 		t.Fatalf("%+v", got.Gaps)
 	}
-	for i, want := range []gap{
-		{testNow.Truncate(24 * time.Hour).Unix(), start.Unix(), notReceived},
-		{start.Add(3 * time.Hour).Unix(), start.Add(3*time.Hour + 35*time.Minute).Unix(), notReceived},
-		{testNow.Add(-20 * time.Minute).Unix(), testNow.Unix(), notReceived},
+	for i, want := range []emptySpan{
+		{testNow.Truncate(24 * time.Hour).Unix(), start.Unix(), "not_received"},
+		{start.Add(3 * time.Hour).Unix(), start.Add(3*time.Hour + 35*time.Minute).Unix(), "not_received"},
+		{testNow.Add(-20 * time.Minute).Unix(), testNow.Unix(), "not_received"},
 	} {
 		if g := got.Gaps[i]; math.Abs(float64(g.From-want.From)) > 61 || math.Abs(float64(g.To-want.To)) > 61 || g.Reason != want.Reason {
 			t.Errorf("gap %d is %+v, want %+v", i, g, want)

@@ -15,7 +15,7 @@ import (
 	"testing"
 	"time"
 
-	"sunspool/vps/services"
+	"sunspool/internal/testservices"
 )
 
 // process is the real program as a vps in a process of its own, whose memory, log and death can be looked at.
@@ -70,7 +70,7 @@ func startProcess(t *testing.T, path string, env ...string) *process {
 // until waits for something that the process does.
 func (p *process) until(what string, done func() bool) {
 	p.t.Helper()
-	for deadline := time.Now().Add(services.Patience); !done(); time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(testservices.Patience); !done(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			p.t.Fatalf("not even now: %s:\n%.4000s", what, p.said())
 		}

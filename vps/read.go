@@ -5,13 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"net/url"
 	"strconv"
-	"strings"
 	"sync"
 	"time"
 
 	"sunspool/vps/energy"
+	"sunspool/vps/problem"
 	"sunspool/vps/store"
 	"sunspool/wire"
 )
@@ -36,16 +35,16 @@ type computed struct {
 	EnergyExportKWh *float64 `json:"energy_export_kwh"`
 }
 
-func (s *Server) realtime(c *call) (any, error) {
-	_, device, err := readable(c, "device_id")
+func (s *Server) realtime(c *Request) (any, error) {
+	_, device, err := Readable(c, "device_id")
 	if err != nil {
 		return nil, err
 	}
-	sample, err := ask(s, c, "latest", func(ctx context.Context) (wire.Sample, error) {
+	sample, err := Ask(&s.Gate, c, "latest", func(ctx context.Context) (wire.Sample, error) {
 		return s.Store.Latest(ctx, device)
 	})
 	if errors.Is(err, store.ErrNone) {
-		return nil, refuse(404, "no_data", fmt.Sprintf("No data found for device_id '%s'.", capped(device))).next("wait for its first sample, or check the name: GET /v1/devices lists the devices of this token")
+		return nil, problem.New(404, "no_data", fmt.Sprintf("No data found for device_id '%s'.", Capped(device))).WithNext("wait for its first sample, or check the name: GET /v1/devices lists the devices of this token")
 	}
 	if err != nil {
 		return nil, err
@@ -54,18 +53,18 @@ func (s *Server) realtime(c *call) (any, error) {
 		sample.PVDailyKWh = s.pvToday(c, &sample)
 	}
 
-	about, err := s.about(c, device)
+	about, err := s.About(c, device)
 	if err != nil {
 		return nil, err
 	}
 	age := max(s.Now().Sub(sample.Time), 0)
-	state, _ := s.stateOf(c, device, &sample, age, about.Edge)
+	state, _ := s.StateOf(c, device, &sample, age, about.Edge)
 	known := s.newest.jsonOf(&sample)
 	body := append(make([]byte, 0, len(known)+48), known[:len(known)-1]...)
 	body = append(body, `,"age_s":`...)
 	body = strconv.AppendFloat(body, math.Round(age.Seconds()*10)/10, 'f', -1, 64)
 	body = append(body, `,"state":"`+state+`"}`...)
-	return asJSON(body), nil
+	return RawJSON(body), nil
 }
 
 func compute(sample *wire.Sample) computed {
@@ -91,40 +90,22 @@ func (n *newest) jsonOf(sample *wire.Sample) []byte {
 	if last, ok := n.of.Load(sample.DeviceID); ok && last.(*rendered).sample.Equal(sample) {
 		return last.(*rendered).json
 	}
-	r := &rendered{*sample, toJSON(compute(sample))}
+	r := &rendered{*sample, ToJSON(compute(sample))}
 	n.of.Store(sample.DeviceID, r)
 	return r.json
-}
-
-// freshness names an age by how many polls it is long, and says how long the name has been true. An edge that did not
-// say how often it polls does so every 5 s.
-func freshness(age time.Duration, edge *wire.Edge) (state string, held time.Duration) {
-	poll := 5 * time.Second
-	if edge != nil {
-		poll = time.Duration(min(max(edge.PollIntervalS, 5), 3600) * float64(time.Second))
-	}
-	switch {
-	case age <= 3*poll:
-		return "live", age
-	case age <= 12*poll:
-		return "delayed", age - 3*poll
-	case age <= 180*poll:
-		return "stale", age - 12*poll
-	}
-	return "offline", age - 180*poll
 }
 
 // pvToday returns the PV energy since the local midnight before the sample, kWh: what the lifetime counter rose, else
 // what the powers integrate to, times without samples counted as none. nil when the store cannot say; a reader then
 // sees null, not an invented number.
-func (s *Server) pvToday(c *call, sample *wire.Sample) *float64 {
-	zone, err := s.zoneHeld(c, sample.DeviceID, func(*time.Location) time.Time { return sample.Time })
+func (s *Server) pvToday(c *Request, sample *wire.Sample) *float64 {
+	zone, err := s.ZoneAt(c, sample.DeviceID, func(*time.Location) time.Time { return sample.Time })
 	if err != nil {
 		return nil
 	}
-	today := span{to: sample.Time.Add(time.Millisecond), zone: zone}
-	today.from, _ = store.Day.Period(sample.Time, zone)
-	rows, err := s.rows(c, sample.DeviceID, today, store.Day)
+	today := Span{To: sample.Time.Add(time.Millisecond), Zone: zone}
+	today.From, _ = store.Day.Period(sample.Time, zone)
+	rows, err := s.history.Rows(c, sample.DeviceID, today, store.Day)
 	if err != nil || len(rows) == 0 {
 		return nil
 	}
@@ -133,47 +114,4 @@ func (s *Server) pvToday(c *call, sample *wire.Sample) *float64 {
 		return nil
 	}
 	return new(math.Round(kwh*1000) / 1000)
-}
-
-var errNoDeviceID = invalid(wire.CodeDeviceID, "Input should be 1 to 64 characters of A-Z a-z 0-9 . _ ~ -", "query", "device_id")
-
-// readable returns the query and the device of a reader's request, or why it may not be answered. device_id is one of
-// the parameters that must be present. Nothing is asked of the store about what cannot be a device.
-func readable(c *call, required ...string) (url.Values, string, error) {
-	query := c.r.URL.Query()
-	var missing []wire.FieldError
-	for _, name := range required {
-		if !query.Has(name) {
-			missing = append(missing, wire.FieldError{Type: "missing", Loc: []any{"query", name}, Msg: "Field required"})
-		}
-	}
-	if missing != nil {
-		return nil, "", (&refusal{status: 422, Problem: wire.Problem{Detail: missing, Code: "missing"}}).next(
-			"add " + named(missing) + " to the query; GET /v1/devices lists the devices of this token, GET /openapi.yaml every parameter")
-	}
-	device := last(query, "device_id")
-	if !c.caller.mayRead(device) {
-		return nil, "", errForeignDevice
-	}
-	if !wire.ValidDeviceID(device) {
-		return nil, "", errNoDeviceID
-	}
-	return query, device, nil
-}
-
-// named lists the parameters that are missing.
-func named(missing []wire.FieldError) string {
-	var names []string
-	for _, m := range missing {
-		names = append(names, m.Loc[1].(string))
-	}
-	return strings.Join(names, " and ")
-}
-
-// last returns the value of a parameter, the last one of several: that is how the contract's first server read them.
-func last(query url.Values, name string) string {
-	if all := query[name]; len(all) > 0 {
-		return all[len(all)-1]
-	}
-	return ""
 }

@@ -20,8 +20,10 @@ import (
 	"time"
 
 	"sunspool/health"
+	"sunspool/internal/testservices"
 	"sunspool/settings"
-	"sunspool/vps/services"
+	"sunspool/vps/auth"
+	"sunspool/vps/listener"
 	"sunspool/vps/store"
 	"sunspool/wire"
 )
@@ -57,12 +59,12 @@ func startProcesses(t testing.TB, n int, redisURL string) []*peer {
 		if err != nil {
 			t.Fatal(err)
 		}
-		tokens, err := ParseTokens(token1+":inv-1", "")
+		tokens, err := auth.ParseTokens(token1+":inv-1", "")
 		if err != nil {
 			t.Fatal(err)
 		}
-		p.Server = &Server{Store: samples, Others: others, Chain: chain, Log: log, Tokens: tokens,
-			Now: func() time.Time { return testNow.Add(time.Since(began)) }}
+		p.Server = &Server{Gate: Gate{Tokens: tokens, Log: log, Now: func() time.Time { return testNow.Add(time.Since(began)) }},
+			Devices: Devices{Store: samples}, Others: others, Chain: chain}
 		p.addr = serveFor(t, p.Handler())
 		ctx, cancel := context.WithCancel(context.Background())
 		var listening sync.WaitGroup
@@ -84,13 +86,13 @@ func serveFor(t testing.TB, h http.Handler) string {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
-	go func() { done <- Serve(ctx, l, nil, h, slog.New(slog.DiscardHandler)) }()
+	go func() { done <- listener.Serve(ctx, l, nil, h, slog.New(slog.DiscardHandler)) }()
 	t.Cleanup(func() { cancel(); <-done })
 	return l.Addr().String()
 }
 
 // request returns the answer's body; an error of the connection is one of the test.
-func request(t testing.TB, client *http.Client, method, url string, body []byte) (int, string) {
+func roundTrip(t testing.TB, client *http.Client, method, url string, body []byte) (int, string) {
 	t.Helper()
 	r, _ := http.NewRequest(method, url, bytes.NewReader(body))
 	r.Header.Set("Authorization", "Bearer "+token1)
@@ -111,14 +113,14 @@ func request(t testing.TB, client *http.Client, method, url string, body []byte)
 func (p *peer) ingest(t testing.TB, pv int) {
 	t.Helper()
 	s := with(fields(-time.Duration(pv)*time.Millisecond), "pv_power_w", pv)
-	if code, text := request(t, http.DefaultClient, "POST", "http://"+p.addr+wire.IngestPath, []byte(bodyOf(s))); code != 200 || text != `{"inserted":1}` {
+	if code, text := roundTrip(t, http.DefaultClient, "POST", "http://"+p.addr+wire.IngestPath, []byte(bodyOf(s))); code != 200 || text != `{"inserted":1}` {
 		t.Errorf("ingest: %d %s", code, text)
 	}
 }
 
 func (p *peer) realtimePV(t testing.TB) (pv int) {
 	t.Helper()
-	_, text := request(t, http.DefaultClient, "GET", "http://"+p.addr+wire.RealtimePath+"?device_id=inv-1", nil)
+	_, text := roundTrip(t, http.DefaultClient, "GET", "http://"+p.addr+wire.RealtimePath+"?device_id=inv-1", nil)
 	_, after, _ := strings.Cut(text, `"pv_power_w":`)
 	fmt.Sscan(after, &pv)
 	return pv
@@ -136,12 +138,12 @@ func (p *peer) stream(t testing.TB) <-chan event {
 
 // next returns the next sample event's id, "" if there is none.
 func next(events <-chan event) string {
-	limit := time.After(services.Patience)
+	limit := time.After(testservices.Patience)
 	for {
 		select {
 		case e := <-events:
-			if e.name == "sample" {
-				return e.id
+			if e.Name == "sample" {
+				return e.ID
 			}
 		case <-limit:
 			return ""
@@ -152,7 +154,7 @@ func next(events <-chan event) string {
 // Two processes on one database and one Redis: what one stored is at once in the answers and in the streams of both,
 // once.
 func TestProcessesShareWhatIsNew(t *testing.T) {
-	server := services.Redis(t)
+	server := testservices.Redis(t)
 	both := startProcesses(t, 2, server.URL())
 	streams := []<-chan event{both[0].stream(t), both[1].stream(t)}
 	pv := 1000
@@ -161,11 +163,11 @@ func TestProcessesShareWhatIsNew(t *testing.T) {
 		both[0].ingest(t, pv)
 		select {
 		case e := <-streams[1]:
-			if e.name != "sample" {
+			if e.Name != "sample" {
 				continue
 			}
 		case <-time.After(50 * time.Millisecond):
-			if time.Since(began) > services.Patience {
+			if time.Since(began) > testservices.Patience {
 				t.Fatal("the other process hears nothing")
 			}
 			continue
@@ -215,13 +217,13 @@ func TestProcessesShareWhatIsNew(t *testing.T) {
 
 // Redis hangs, dies and comes back under the requests of four readers and an edge: each is answered, rightly and soon.
 func TestRequestsDoNotFeelRedis(t *testing.T) {
-	server := services.Redis(t)
+	server := testservices.Redis(t)
 	both := startProcesses(t, 2, server.URL())
 	both[0].ingest(t, 1)
 	var mu sync.Mutex
 	var took []time.Duration
 	stop := make(chan struct{})
-	stalls := services.Stalls(t)
+	stalls := testservices.Stalls(t)
 	var wg sync.WaitGroup
 	for i := range 5 {
 		wg.Go(func() {
@@ -239,7 +241,7 @@ func TestRequestsDoNotFeelRedis(t *testing.T) {
 					s := with(fields(0), "ts", both[0].Now().Format(time.RFC3339Nano))
 					method, path, body = "POST", wire.IngestPath, bodyOf(s)
 				}
-				if code, text := request(t, client, method, "http://"+both[i%2].addr+path, []byte(body)); code != 200 {
+				if code, text := roundTrip(t, client, method, "http://"+both[i%2].addr+path, []byte(body)); code != 200 {
 					t.Errorf("%s: %d %s", method, code, text)
 				}
 				mu.Lock()
@@ -266,13 +268,13 @@ func TestRequestsDoNotFeelRedis(t *testing.T) {
 // BenchmarkRealtime compares the newest sample from either cache with an answer that says nothing, over real
 // connections in the same run.
 func BenchmarkRealtime(b *testing.B) {
-	server := services.Redis(b)
+	server := testservices.Redis(b)
 	addrs := []string{
 		serveFor(b, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "{}") })),
 		startProcesses(b, 1, "")[0].addr, startProcesses(b, 1, server.URL())[0].addr,
 	}
 	for _, addr := range addrs[1:] {
-		if code, _ := request(b, http.DefaultClient, "POST", "http://"+addr+wire.IngestPath, contractBody(1, testNow)); code != 200 {
+		if code, _ := roundTrip(b, http.DefaultClient, "POST", "http://"+addr+wire.IngestPath, contractBody(1, testNow)); code != 200 {
 			b.Fatal(code)
 		}
 	}

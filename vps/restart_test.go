@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"sunspool/vps/services"
+	"sunspool/internal/testservices"
 )
 
 // TestRestartsUnderLoadLoseNothing ends the program by SIGTERM and starts it again, 50 times, while edges send to it. At
@@ -20,7 +20,7 @@ func TestRestartsUnderLoadLoseNothing(t *testing.T) {
 	if testing.Short() {
 		restarts = 10
 	}
-	s := &site{redis: services.Redis(t), pg: services.Postgres(t)}
+	s := &site{redis: testservices.Redis(t), pg: testservices.Postgres(t)}
 	var episodes []*episode
 	for i := range restarts {
 		e := &episode{fault: faultNamed("vps restarted")}
@@ -65,7 +65,7 @@ func restartWhileWaiting(s *site, _ time.Duration) {
 // that send all they ever had again, as from a backup of their own, complete it.
 func TestBackupUnderLoadLosesNothing(t *testing.T) {
 	t.Parallel()
-	s := &site{redis: services.Redis(t), pg: services.Postgres(t, services.NoFsync)}
+	s := &site{redis: testservices.Redis(t), pg: testservices.Postgres(t, testservices.NoFsync)}
 	dump := filepath.Join(t.TempDir(), "dump")
 	backup := &episode{fault: fault{name: "backup", play: func(s *site, d time.Duration) {
 		time.Sleep(d)

@@ -15,17 +15,21 @@ import (
 
 // A year of samples goes by itself once a retention is set; a day of the year still says what it said.
 func TestOldSamplesGoAndTheirDaysStay(t *testing.T) {
-	b := newBench(t)
+	bolt, err := store.OpenBolt(filepath.Join(t.TempDir(), "vps.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer bolt.Close()
 	now := time.Now().UTC()
 	var all []wire.Sample
 	for i := range 400 * 24 {
 		all = append(all, wire.Sample{Time: now.Add(-time.Duration(i) * time.Hour), PVPowerW: 1000, Count: 1})
 	}
-	if n, err := b.bolt.Insert(t.Context(), "inv-1", all); n != len(all) || err != nil {
+	if n, err := bolt.Insert(t.Context(), "inv-1", all); n != len(all) || err != nil {
 		t.Fatal(n, err)
 	}
 	days := func() (rows int64) {
-		periods, err := b.bolt.Periods(t.Context(), store.Query{Device: "inv-1", Resolution: store.Day})
+		periods, err := bolt.Periods(t.Context(), store.Query{Device: "inv-1", Resolution: store.Day})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -34,14 +38,14 @@ func TestOldSamplesGoAndTheirDaysStay(t *testing.T) {
 		}
 		return rows
 	}
-	deleted, err := prune(t.Context(), b.bolt, now.Add(-30*24*time.Hour))
+	deleted, err := prune(t.Context(), bolt, now.Add(-30*24*time.Hour))
 	if err != nil || deleted < 369*24 || deleted > 370*24+24 {
 		t.Errorf("%d of %d samples deleted, %v", deleted, len(all), err)
 	}
 	if got := days(); got != int64(len(all)) {
 		t.Errorf("the days count %d samples, want %d", got, len(all))
 	}
-	if deleted, err = prune(t.Context(), b.bolt, now.Add(-30*24*time.Hour)); deleted != 0 || err != nil {
+	if deleted, err = prune(t.Context(), bolt, now.Add(-30*24*time.Hour)); deleted != 0 || err != nil {
 		t.Errorf("again: %d deleted, %v", deleted, err)
 	}
 }

@@ -4,30 +4,26 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
-	"fmt"
+	"io"
 	"log/slog"
 	"net"
-	"net/http"
+	"os"
 	"path/filepath"
-	"syscall"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 
 	"sunspool/health"
 	"sunspool/systemd"
+	"sunspool/vps/auth"
+	"sunspool/vps/importer"
+	"sunspool/vps/listener"
 	"sunspool/vps/store"
 )
 
 const (
-	drainTime      = 20 * time.Second // that requests in flight get at the end
-	maxConnections = 512
-	storeFile      = "vps.db" // in DATA_DIR
+	storeFile = "vps.db" // in DATA_DIR
 
-	// idleTime is how long a connection may wait for its next request: longer than the proxies keep one that they would use
-	// again (nginx 60 s, Caddy 120 s), so that no request meets a connection that is being closed. When connections are
-	// short, idle ones are closed first, see limiter.
-	idleTime = 150 * time.Second
 )
 
 // Run serves until ctx ends, answers what is in flight, closes the store, and returns nil. An error that an operator
@@ -47,7 +43,7 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger) (err error) {
 	if err != nil {
 		return err
 	}
-	trusted, err := parseProxies(cfg.TrustedProxies)
+	trusted, err := auth.ParseProxies(cfg.TrustedProxies)
 	if err != nil {
 		return err
 	}
@@ -64,31 +60,32 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger) (err error) {
 	defer func() { err = errors.Join(err, samples.Close()) }()
 
 	s := &Server{
-		Store: samples, Tokens: tokens, Log: log, Zone: zone, Origins: cfg.CORSAllowOrigins, Proxies: trusted, Conflicts: rest.Conflicts,
-		MaxSamples: cfg.MaxSamplesPerRequest, MaxBytes: cfg.MaxRequestBytes, Version: cfg.Version,
+		Gate:       Gate{Tokens: tokens, Version: cfg.Version, Log: log, Origins: cfg.CORSAllowOrigins, Proxies: trusted},
+		Devices:    Devices{Store: samples, Zone: zone},
+		MaxSamples: cfg.MaxSamplesPerRequest, MaxBytes: cfg.MaxRequestBytes, Conflicts: rest.Conflicts,
 		StoreHint: cfg.storeHint(), Others: others, Chain: chain,
 	}
 	if cfg.DatabaseURL == "" {
 		s.DataDir = cfg.DataDir
 	}
-	var cert *certificate
+	var cert *listener.Certificate
 	var https *tls.Config
 	if cfg.TLSCertFile != "" {
-		if cert, err = newCertificate(cfg.TLSCertFile, cfg.TLSKeyFile, log); err != nil {
+		if cert, err = listener.NewCertificate(cfg.TLSCertFile, cfg.TLSKeyFile, log); err != nil {
 			return err
 		}
-		https = cert.config()
-		s.Certificate = cert.expiry
+		https = cert.Config()
+		s.Certificate = cert.Expiry
 	}
 
-	public, err := listen("LISTEN_ADDR", cfg.ListenAddr)
+	public, err := listener.Listen("LISTEN_ADDR", cfg.ListenAddr)
 	if err != nil {
 		return err
 	}
 	defer public.Close()
 	var internal net.Listener
 	if cfg.InternalAddr != "" {
-		if internal, err = listen("INTERNAL_ADDR", cfg.InternalAddr); err != nil {
+		if internal, err = listener.Listen("INTERNAL_ADDR", cfg.InternalAddr); err != nil {
 			return err
 		}
 		defer internal.Close()
@@ -99,9 +96,9 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger) (err error) {
 	defer systemd.Attend(ctx, pulses.Still, log)()
 
 	g, ctx := errgroup.WithContext(ctx)
-	g.Go(func() error { return Serve(ctx, public, https, s.Handler(), log) })
+	g.Go(func() error { return listener.Serve(ctx, public, https, s.Handler(), log) })
 	if internal != nil {
-		g.Go(func() error { return Serve(ctx, internal, nil, s.Internal(), log) })
+		g.Go(func() error { return listener.Serve(ctx, internal, nil, s.Internal(), log) })
 	}
 	if days := cfg.RawRetentionDays; days > 0 {
 		g.Go(func() error { retain(ctx, samples, time.Duration(days)*24*time.Hour, log); return nil })
@@ -115,7 +112,7 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger) (err error) {
 	g.Go(func() error {
 		at := public.Addr().String()
 		answers := func(ctx context.Context) error { return Check(ctx, at, cfg.TLSCertFile) }
-		s.look(ctx, at, answers, cfg.DatabaseURL == "", pulses)
+		s.SelfCheck(ctx, at, answers, cfg.DatabaseURL == "", pulses)
 		return nil
 	})
 	systemd.Ready()
@@ -134,8 +131,14 @@ func migrate(ctx context.Context, cfg Config, log *slog.Logger) error {
 		Next: "check that the PostgreSQL of DATABASE_URL runs and can be reached, then do it again; nothing was changed by halves"}
 }
 
-// resting is where samples rest, in front of which there may be a cache.
-type resting interface {
+// Import copies the samples of the Python server's database into the store of cfg, and then compares.
+func Import(ctx context.Context, cfg Config, im importer.Config, out io.Writer) error {
+	open := func() (store.Samples, error) { return cfg.openStore(slog.New(slog.DiscardHandler)) }
+	return importer.Run(ctx, open, im, out)
+}
+
+// backend is where samples rest, in front of which there may be a cache.
+type backend interface {
 	store.Samples
 	Conflicts() uint64
 }
@@ -148,7 +151,7 @@ func (c *Config) storeHint() string {
 }
 
 // openStore opens the database of the settings, else the file in DATA_DIR.
-func (c *Config) openStore(log *slog.Logger) (resting, error) {
+func (c *Config) openStore(log *slog.Logger) (backend, error) {
 	if c.DatabaseURL != "" {
 		return store.OpenPostgres(store.PostgresOptions{URL: string(c.DatabaseURL), Log: log})
 	}
@@ -195,7 +198,7 @@ func announce(cfg Config, log *slog.Logger, public, internal net.Listener) {
 }
 
 // reload reads the tokens and the certificate again whenever it is asked. What cannot be read leaves what was before.
-func reload(ctx context.Context, cfg Config, tokens *Tokens, cert *certificate, log *slog.Logger) {
+func reload(ctx context.Context, cfg Config, tokens *auth.Tokens, cert *listener.Certificate, log *slog.Logger) {
 	for {
 		select {
 		case <-ctx.Done():
@@ -208,78 +211,16 @@ func reload(ctx context.Context, cfg Config, tokens *Tokens, cert *certificate, 
 			log.Info("tokens reloaded")
 		}
 		if cert != nil {
-			cert.reload()
+			cert.Reload()
 		}
 	}
 }
 
-func listen(setting, addr string) (net.Listener, error) {
-	l, err := listenConfig.Listen(context.Background(), "tcp", addr)
-	if err == nil {
-		return l, nil
+// patience is how long the store may take to open: a file of an older version is rewritten then.
+func (c *Config) patience() time.Duration {
+	info, err := os.Stat(filepath.Join(c.DataDir, storeFile))
+	if c.DatabaseURL != "" || err != nil {
+		return health.Patience(0)
 	}
-	fault := &health.Fault{Code: "listen", What: fmt.Sprintf("cannot listen on %s (%s)", addr, setting), Err: err}
-	if errors.Is(err, syscall.EADDRINUSE) {
-		_, port, _ := net.SplitHostPort(addr)
-		fault.Code, fault.Exit, fault.Why = "port_in_use", health.ExitBusy, "another process listens there"
-		fault.Next = fmt.Sprintf("stop it (`ss -ltnp 'sport = :%s'` names it), or set %s to another port", port, setting)
-	}
-	return nil, fault
-}
-
-// Serve serves h on l, within the limits that keep slow and many callers from doing harm, until ctx ends; then it
-// answers the requests in flight, for at most 20 s, and returns nil. https is nil for plain http. Serve closes l.
-func Serve(ctx context.Context, l net.Listener, https *tls.Config, h http.Handler, log *slog.Logger) error {
-	return serve(ctx, newLimiter(l, maxConnections, log), https, h, log)
-}
-
-// serve is Serve without its bound on connections.
-func serve(ctx context.Context, l net.Listener, https *tls.Config, h http.Handler, log *slog.Logger) error {
-	srv := &http.Server{
-		Handler:           h,
-		ReadHeaderTimeout: 5 * time.Second,
-		ReadTimeout:       bodyLimit,
-		WriteTimeout:      30 * time.Second,
-		IdleTimeout:       idleTime,
-		MaxHeaderBytes:    8 << 10,
-		Protocols:         new(http.Protocols),
-		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
-		BaseContext:       func(net.Listener) context.Context { return withStopping(context.WithoutCancel(ctx), ctx.Done()) },
-		ConnContext:       withConn,
-		ConnState:         changed,
-	}
-	srv.Protocols.SetHTTP1(true)
-	if https != nil {
-		l = tls.NewListener(l, https)
-	}
-
-	drained := make(chan error, 1)
-	stop := context.AfterFunc(ctx, func() {
-		limit, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTime)
-		defer cancel()
-		err := srv.Shutdown(limit)
-		if err != nil {
-			err = errors.Join(fmt.Errorf("requests in flight were cut off after %v: %w", drainTime, err), srv.Close())
-		}
-		drained <- err
-	})
-	if err := srv.Serve(l); !errors.Is(err, http.ErrServerClosed) {
-		if stop() {
-			return fmt.Errorf("serve on %s: %w", l.Addr(), err)
-		}
-	}
-	return <-drained
-}
-
-// A request is not cut off when the server is told to stop; one that would go on for ever asks stopping.
-type stoppingKey struct{}
-
-func withStopping(ctx context.Context, stopping <-chan struct{}) context.Context {
-	return context.WithValue(ctx, stoppingKey{}, stopping)
-}
-
-// stopping returns a channel that is closed when the server of a request is told to stop; nil when it cannot be.
-func stopping(request context.Context) <-chan struct{} {
-	stopping, _ := request.Value(stoppingKey{}).(<-chan struct{})
-	return stopping
+	return health.Patience(info.Size())
 }

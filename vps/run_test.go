@@ -1,30 +1,19 @@
 package vps
 
 import (
-	"bufio"
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/pem"
 	"errors"
-	"fmt"
 	"io"
 	"log/slog"
-	"math/big"
 	"net"
 	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
-	"testing/synctest"
-	"time"
 
 	"sunspool/health"
 	"sunspool/wire"
@@ -132,191 +121,6 @@ func TestTakenPortSaysWhoseSettingAndWhatToDo(t *testing.T) {
 	}
 }
 
-// pipes is a listener inside a synctest bubble, where time passes only when all wait.
-type pipes struct {
-	conns  chan net.Conn
-	closed chan struct{}
-}
-
-func newPipes() *pipes { return &pipes{make(chan net.Conn), make(chan struct{})} }
-
-func (p *pipes) Accept() (net.Conn, error) {
-	select {
-	case c := <-p.conns:
-		return c, nil
-	case <-p.closed:
-		return nil, net.ErrClosed
-	}
-}
-func (p *pipes) Close() error {
-	select {
-	case <-p.closed:
-	default:
-		close(p.closed)
-	}
-	return nil
-}
-func (p *pipes) Addr() net.Addr { return &net.TCPAddr{} }
-func (p *pipes) dial() net.Conn {
-	client, server := net.Pipe()
-	p.conns <- server
-	return client
-}
-
-func TestSlowCallersAreClosed(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		l := newPipes()
-		ctx, cancel := context.WithCancel(t.Context())
-		s := &Server{Tokens: mustTokens(t), Log: slog.New(slog.DiscardHandler)}
-		done := make(chan error, 1)
-		go func() { done <- Serve(ctx, l, nil, s.Handler(), s.Log) }()
-
-		for name, slow := range map[string]struct {
-			head  string        // sent at once, then a byte every second
-			limit time.Duration // until it must be closed
-		}{
-			"nothing":  {"", 5 * time.Second},
-			"headers":  {"GET /health HTTP/1.1\r\nHost: x\r\nX: ", 5 * time.Second},
-			"body":     {"POST /v1/ingest HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer " + token1 + "\r\nContent-Length: 1000000\r\n\r\n", 15 * time.Second},
-			"no token": {"POST /v1/ingest HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n", 15 * time.Second},
-			"idle":     {"GET /health HTTP/1.1\r\nHost: x\r\n\r\n", 151 * time.Second},
-		} {
-			conn, began := l.dial(), time.Now()
-			var drip sync.WaitGroup
-			drip.Go(func() {
-				io.WriteString(conn, slow.head)
-				for name != "idle" && name != "nothing" {
-					time.Sleep(time.Second) // virtual
-					if _, err := conn.Write([]byte(" ")); err != nil {
-						return
-					}
-				}
-			})
-			io.Copy(io.Discard, conn) // until the server closes
-			if took := time.Since(began); took > slow.limit+time.Second {
-				t.Errorf("%s: closed after %v", name, took)
-			}
-			conn.Close()
-			drip.Wait()
-		}
-		cancel()
-		if err := <-done; err != nil {
-			t.Error(err)
-		}
-	})
-}
-
-func mustTokens(t *testing.T) *Tokens {
-	t.Helper()
-	tokens, err := ParseTokens(token1+":inv-1", "")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return tokens
-}
-
-func TestHeadersAreBoundedAndSmugglingIsRefused(t *testing.T) {
-	b := newBench(t)
-	l := newPipes()
-	ctx, cancel := context.WithCancel(t.Context())
-	done := make(chan error, 1)
-	go func() { done <- Serve(ctx, l, nil, b.api, b.Log) }()
-	for name, test := range map[string]struct {
-		request string
-		want    string
-	}{
-		"big header":       {"GET /health HTTP/1.1\r\nHost: x\r\nX: " + strings.Repeat("a", 64<<10) + "\r\n\r\n", "431"},
-		"two lengths":      {"POST /v1/ingest HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nxx", "400"},
-		"malformed length": {"POST /v1/ingest HTTP/1.1\r\nHost: x\r\nContent-Length: +1\r\n\r\nx", "400"},
-		"bad chunking":     {"POST /v1/ingest HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: xchunked\r\n\r\n", "501"},
-		"two hosts":        {"GET /health HTTP/1.1\r\nHost: x\r\nHost: y\r\n\r\n", "400"},
-		"HTTP/2 preface":   {"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "404"}, // a request like others: nothing upgrades
-		"fine":             {"GET /health HTTP/1.1\r\nHost: x\r\n\r\n", "200"},
-	} {
-		conn := l.dial()
-		go io.WriteString(conn, test.request)
-		line, err := bufio.NewReader(conn).ReadString('\n')
-		if err != nil || !strings.HasPrefix(line, "HTTP/1.1 "+test.want) {
-			t.Errorf("%s: %q %v, want %s", name, line, err, test.want)
-		}
-		conn.Close()
-	}
-	cancel()
-	if err := <-done; err != nil {
-		t.Error(err)
-	}
-}
-
-// TestStoppingAnswersWhatIsInFlight: a batch that is being stored when the process is told to stop is answered.
-func TestStoppingAnswersWhatIsInFlight(t *testing.T) {
-	began, release := make(chan struct{}), make(chan struct{})
-	h := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		close(began)
-		<-release
-		if r.Context().Err() != nil {
-			w.WriteHeader(500)
-		}
-		io.WriteString(w, "stored")
-	})
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(t.Context())
-	done := make(chan error, 1)
-	go func() { done <- Serve(ctx, l, nil, h, slog.New(slog.DiscardHandler)) }()
-	answers := make(chan string, 1)
-	go func() {
-		answer, err := http.Get("http://" + l.Addr().String())
-		if err != nil {
-			answers <- err.Error()
-			return
-		}
-		body, _ := io.ReadAll(answer.Body)
-		answers <- fmt.Sprint(answer.StatusCode, " ", string(body))
-	}()
-	<-began
-	cancel()
-	for { // until new callers are refused
-		conn, err := net.Dial("tcp", l.Addr().String())
-		if err != nil {
-			break
-		}
-		conn.Close()
-	}
-	select {
-	case err := <-done:
-		t.Fatalf("over with a request in flight: %v", err)
-	default:
-	}
-	close(release)
-	if got := <-answers; got != "200 stored" {
-		t.Error(got)
-	}
-	if err := <-done; err != nil {
-		t.Error(err)
-	}
-}
-
-func TestARequestThatNeverEndsDoesNotKeepTheProcess(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		l := newPipes()
-		ctx, cancel := context.WithCancel(t.Context())
-		h := http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
-		done := make(chan error, 1)
-		go func() { done <- Serve(ctx, l, nil, h, slog.New(slog.DiscardHandler)) }()
-		conn := l.dial()
-		defer conn.Close()
-		io.WriteString(conn, "GET / HTTP/1.1\r\nHost: x\r\n\r\n")
-		synctest.Wait()
-		cancel()
-		began := time.Now()
-		if err := <-done; !errors.Is(err, context.DeadlineExceeded) || time.Since(began) < drainTime || time.Since(began) > drainTime+time.Second {
-			t.Errorf("after %v: %v", time.Since(began), err)
-		}
-	})
-}
-
 // TestCertificateIsRenewedWithoutRestart, and a half-written renewal does no harm.
 func TestCertificateIsRenewedWithoutRestart(t *testing.T) {
 	dir := t.TempDir()
@@ -364,40 +168,4 @@ func TestCertificateIsRenewedWithoutRestart(t *testing.T) {
 	if err := r.stop(); err != nil {
 		t.Error(err)
 	}
-
-	c, err := newCertificate(certFile, keyFile, slog.New(slog.DiscardHandler))
-	if err != nil {
-		t.Fatal(err)
-	}
-	now := time.Now()
-	c.get(now)
-	issue(t, roots, 3, certFile, keyFile)
-	os.Chtimes(certFile, now, now.Add(time.Hour))
-	if got := c.get(now.Add(time.Second)).Leaf.SerialNumber.Int64(); got != 2 {
-		t.Errorf("serial %d: the files are looked at for every caller", got)
-	}
-	if got := c.get(now.Add(certificateCheck)).Leaf.SerialNumber.Int64(); got != 3 {
-		t.Errorf("serial %d: the change was not seen", got)
-	}
-}
-
-// issue writes a new self-signed certificate for the loopback, and trusts it.
-func issue(t *testing.T, roots *x509.CertPool, serial int64, certFile, keyFile string) {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(serial), Subject: pkix.Name{CommonName: "vps"},
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
-		IsCA: true, BasicConstraintsValid: true, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	cert, _ := x509.ParseCertificate(der)
-	roots.AddCert(cert)
-	keyDER, _ := x509.MarshalPKCS8PrivateKey(key)
-	os.WriteFile(certFile, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), 0o644)
-	os.WriteFile(keyFile, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: keyDER}), 0o600)
 }

@@ -6,47 +6,48 @@ import (
 	"time"
 
 	"sunspool/vps/energy"
+	"sunspool/vps/problem"
 	"sunspool/vps/store"
 	"sunspool/wire"
 )
 
-// series answers GET /v1/series: the buckets of a frame, in ascending order, those without data left out; or, when a
+// Series answers GET /v1/series: the buckets of a frame, in ascending order, those without data left out; or, when a
 // span is asked for in place of a frame, the powers in it.
-func (s *Server) series(c *call) (any, error) {
+func (h *History) Series(c *Request) (any, error) {
 	required := []string{"device_id", "frame"}
-	asked := c.r.URL.Query()
+	asked := c.HTTP.URL.Query()
 	spanned := !asked.Has("frame") && (asked.Has("from") || asked.Has("to") || asked.Has("resolution") || asked.Has("columns"))
 	if spanned {
 		required = required[:1]
 	}
-	query, device, err := readable(c, required...)
+	params, device, err := Readable(c, required...)
 	if err != nil {
 		return nil, err
 	}
 	if spanned {
-		return s.powers(c, device, query)
+		return h.means(c, device, params)
 	}
-	name := last(query, "frame")
+	name := Last(params, "frame")
 	frame, ok := frames[name]
 	if !ok {
-		return nil, refuse(422, "bad_frame", fmt.Sprintf(
-			"Invalid frame '%s'. Must be one of: ['all', 'day', 'month', 'year'].", capped(name)))
+		return nil, problem.New(422, "bad_frame", fmt.Sprintf(
+			"Invalid frame '%s'. Must be one of: ['all', 'day', 'month', 'year'].", Capped(name)))
 	}
-	zone, err := s.seriesZone(c, device, last(query, "tz"))
+	zone, err := h.seriesZone(c, device, Last(params, "tz"))
 	if err != nil {
 		return nil, err
 	}
 
-	from, to, running := frame.around(s.Now(), zone)
-	if last(query, "partial") != "1" {
+	from, to, running := frame.around(h.Now(), zone)
+	if Last(params, "partial") != "1" {
 		to = running
 	}
 	q := store.Query{Device: device, From: from, To: to, Resolution: frame.bucket, Zone: zone}
-	periods, err := ask(s, c, "periods", func(ctx context.Context) ([]energy.Period, error) {
+	periods, err := Ask(h.Gate, c, "periods", func(ctx context.Context) ([]energy.Period, error) {
 		if !from.IsZero() && !from.Before(to) {
 			return nil, nil // the first bucket of the frame is the running one
 		}
-		return s.Store.Periods(ctx, q)
+		return h.Store.Periods(ctx, q)
 	})
 	if err != nil {
 		return nil, err
@@ -58,18 +59,6 @@ func (s *Server) series(c *call) (any, error) {
 		}
 	}
 	return answer, nil
-}
-
-// seriesZone is the zone that a reader asked for, else the device's.
-func (s *Server) seriesZone(c *call, device, asked string) (*time.Location, error) {
-	if asked == "" {
-		return s.zoneOf(c, device)
-	}
-	zone, err := s.zones.load(asked)
-	if err != nil {
-		return nil, invalid("timezone", "Input should be an IANA time zone", "query", "tz")
-	}
-	return zone, nil
 }
 
 // frame is a span around now, all time if it has no name, and what it is cut into.

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"sunspool/vps/energy"
+	"sunspool/vps/listener"
+	"sunspool/vps/live"
 	"sunspool/vps/store"
 	"sunspool/wire"
 )
@@ -34,27 +36,27 @@ const (
 // sample, and the rest as late, because which of those were stored meanwhile is not known. So a sample may come again on
 // another connection, on the same one never. A reader without an id gets the newest. A stream takes a place among the requests
 // that are served at once only until it has begun.
-func (s *Server) stream(c *call) (any, error) {
-	_, device, err := readable(c, "device_id")
+func (s *Server) stream(c *Request) (any, error) {
+	_, device, err := Readable(c, "device_id")
 	if err != nil {
 		return nil, err
 	}
-	sub := s.live.subscribe(device, c.token) // first: what comes while the store is read is told here too, and sent once
-	defer s.live.unsubscribe(sub)
+	sub := s.live.Subscribe(device, c.Token) // first: what comes while the store is read is told here too, and sent once
+	defer s.live.Unsubscribe(sub)
 	e := &events{s: s, c: c, device: device, conn: http.NewResponseController(c)}
-	if err := e.begin(c.r.Header.Get("Last-Event-ID")); err != nil {
+	if err := e.begin(c.HTTP.Header.Get("Last-Event-ID")); err != nil {
 		return nil, err
 	}
-	c.leave()
+	c.Release()
 
 	h := c.Header()
 	h.Set("Content-Type", "text/event-stream")
 	h.Set("X-Accel-Buffering", "no") // a proxy that waits for more would hold each event back
 	c.WriteHeader(http.StatusOK)
-	if c.r.Method == http.MethodHead {
+	if c.HTTP.Method == http.MethodHead {
 		return nil, nil
 	}
-	_, _ = io.CopyN(io.Discard, c.r.Body, 4<<10) // net/http notices that a reader hangs up only once its body is read
+	_, _ = io.CopyN(io.Discard, c.HTTP.Body, 4<<10) // net/http notices that a reader hangs up only once its body is read
 	e.run(sub)
 	return nil, nil
 }
@@ -62,7 +64,7 @@ func (s *Server) stream(c *call) (any, error) {
 // events are what is written to one stream.
 type events struct {
 	s      *Server
-	c      *call
+	c      *Request
 	conn   *http.ResponseController
 	device string
 	ready  bytes.Buffer // to be written
@@ -81,7 +83,7 @@ type events struct {
 
 // begin makes ready what a new reader gets at once.
 func (e *events) begin(lastID string) error {
-	about, err := e.s.about(e.c, e.device)
+	about, err := e.s.About(e.c, e.device)
 	if err != nil {
 		return err
 	}
@@ -96,30 +98,30 @@ func (e *events) begin(lastID string) error {
 }
 
 // run writes events until somebody ends the stream.
-func (e *events) run(sub *subscription) {
+func (e *events) run(sub *live.Subscription) {
 	ticks := time.NewTicker(pingEvery)
 	defer ticks.Stop()
-	replaced := e.s.Tokens.replaced()
-	if !e.s.stillAllowed(e.c) { // it was replaced since the request came
+	replaced := e.s.Tokens.Replaced()
+	if !e.s.StillAllowed(e.c) { // it was replaced since the request came
 		e.bye("token_revoked")
 		return
 	}
 	for e.write() == nil {
-		e.c.asked = time.Time{} // each round has its own time with the store
+		e.c.StoreSince = time.Time{} // each round has its own time with the store
 		select {
-		case <-e.c.r.Context().Done():
+		case <-e.c.HTTP.Context().Done():
 			return
-		case <-stopping(e.c.r.Context()):
+		case <-listener.Stopping(e.c.HTTP.Context()):
 			e.bye("stopping")
 			return
-		case <-sub.closed:
+		case <-sub.Closed:
 			e.bye("too_many_streams")
 			return
-		case <-sub.ready:
-			e.samples(e.s.live.take(sub))
+		case <-sub.Ready:
+			e.samples(e.s.live.Take(sub))
 			_ = e.follow() // the store's trouble is not the reader's: the next tick tries again
 		case <-replaced:
-			if replaced = e.s.Tokens.replaced(); !e.s.stillAllowed(e.c) {
+			if replaced = e.s.Tokens.Replaced(); !e.s.StillAllowed(e.c) {
 				e.bye("token_revoked")
 				return
 			}
@@ -146,13 +148,13 @@ func (e *events) tick() {
 // follow adds what follows from the samples and from the clock: the energy of today, and the state if it is another.
 func (e *events) follow() error {
 	now := e.s.Now()
-	zone, err := e.s.zoneOf(e.c, e.device)
+	zone, err := e.s.ZoneOf(e.c, e.device)
 	if err != nil {
 		return err
 	}
-	day := span{zone: zone}
-	day.from, day.to = store.Day.Period(now, zone)
-	if date := day.from.Format(time.DateOnly); date != e.today.date || e.today.outdated && now.Sub(e.today.sent) >= todayEvery {
+	day := Span{Zone: zone}
+	day.From, day.To = store.Day.Period(now, zone)
+	if date := day.From.Format(time.DateOnly); date != e.today.date || e.today.outdated && now.Sub(e.today.sent) >= todayEvery {
 		energies, err := e.energies(day)
 		if err != nil {
 			return err
@@ -161,7 +163,7 @@ func (e *events) follow() error {
 		e.add("today", energies)
 	}
 
-	about, err := e.s.about(e.c, e.device)
+	about, err := e.s.About(e.c, e.device)
 	if err != nil {
 		return err
 	}
@@ -178,14 +180,14 @@ func (e *events) stateSince(now time.Time, edge *wire.Edge) (state string, since
 	if e.newest == nil {
 		return "never", nil
 	}
-	state, held := e.s.stateOf(e.c, e.device, e.newest, max(now.Sub(e.newest.Time), 0), edge)
+	state, held := e.s.StateOf(e.c, e.device, e.newest, max(now.Sub(e.newest.Time), 0), edge)
 	return state, new(now.Add(-held).UTC().Truncate(time.Millisecond))
 }
 
 // energies returns the energy of a local day.
-func (e *events) energies(day span) (todayEvent, error) {
-	answer := todayEvent{Date: day.from.Format(time.DateOnly), Zone: day.zone.String()}
-	rows, err := e.s.rows(e.c, e.device, day, store.Day)
+func (e *events) energies(day Span) (todayEvent, error) {
+	answer := todayEvent{Date: day.From.Format(time.DateOnly), Zone: day.Zone.String()}
+	rows, err := e.s.history.Rows(e.c, e.device, day, store.Day)
 	if err != nil || len(rows) == 0 {
 		return answer, err
 	}
@@ -205,7 +207,7 @@ func (e *events) bye(reason string) {
 
 // add makes an event ready.
 func (e *events) add(name string, v any) {
-	fmt.Fprintf(&e.ready, "event: %s\ndata: %s\n\n", name, toJSON(v))
+	fmt.Fprintf(&e.ready, "event: %s\ndata: %s\n\n", name, ToJSON(v))
 }
 
 // write sends what is ready. The time for it is the reader's to keep, each time anew: a stream has no end to be
@@ -235,7 +237,7 @@ type helloDevice struct {
 }
 
 func greeting(e *events, about store.About) helloEvent {
-	h := helloEvent{Build: e.s.Version, Time: e.s.Now().UTC().Truncate(time.Millisecond), BackfillS: liveFor.Seconds(),
+	h := helloEvent{Build: e.s.Version, Time: e.s.Now().UTC().Truncate(time.Millisecond), BackfillS: live.Window.Seconds(),
 		Device: helloDevice{ID: e.device, Zone: about.Zone}}
 	if e.s.Zone != nil {
 		h.Device.Zone = e.s.Zone.String()

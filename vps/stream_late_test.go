@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"sunspool/internal/vpstest"
 	"sunspool/wire"
 )
 
@@ -15,7 +16,7 @@ import (
 func (b *bench) ago(events []event) (all []int) {
 	for _, e := range events {
 		var s sampleEvent
-		if err := json.Unmarshal([]byte(e.data), &s); err != nil {
+		if err := json.Unmarshal([]byte(e.Data), &s); err != nil {
 			b.t.Error(err)
 		}
 		all = append(all, int(b.Now().Sub(time.UnixMilli(int64(s.Time*1000))).Seconds()))
@@ -26,7 +27,7 @@ func (b *bench) ago(events []event) (all []int) {
 // samplesAndLate returns the samples among the events that wait, and the late ones.
 func samplesAndLate(events <-chan event) (samples, late []event) {
 	for len(events) > 0 {
-		switch e := <-events; e.name {
+		switch e := <-events; e.Name {
 		case "sample":
 			samples = append(samples, e)
 		case "late":
@@ -50,26 +51,26 @@ func (b *bench) minutes(ago ...int) (all []wire.Sample) {
 func TestLateSamplesReachTheStream(t *testing.T) {
 	onAir(t, func(t *testing.T, b *bench, l *pipes, _ func() error) {
 		b.ingested(b.minutes(8)...)
-		events := follow(t, l.dial(), "inv-1", token1)
+		events := follow(t, l.Dial(), "inv-1", token1)
 		synctest.Wait()
 		if samples, late := samplesAndLate(events); len(samples) != 1 || len(late) != 0 {
 			t.Errorf("at first %v and late %v", samples, late)
 		}
 		b.ingested(b.minutes(0)...)
 		b.ingested(b.minutes(7, 6, 5)...)
-		b.post(token1, batchOf(b.minutes(5, 4, 3)...)) // one of them for the second time
-		b.ingested(b.minutes(11, 30, 300)...)          // is history
+		b.post(token1, vpstest.BatchOf(b.minutes(5, 4, 3)...)) // one of them for the second time
+		b.ingested(b.minutes(11, 30, 300)...)                  // is history
 		synctest.Wait()
 		samples, late := samplesAndLate(events)
-		if got := b.ago(samples); !slices.Equal(got, []int{0}) || samples[0].id != fmt.Sprint(b.Now().UnixMilli()) {
+		if got := b.ago(samples); !slices.Equal(got, []int{0}) || samples[0].ID != fmt.Sprint(b.Now().UnixMilli()) {
 			t.Errorf("samples of %v s ago", got)
 		}
 		if got := b.ago(late); !slices.Equal(got, []int{420, 360, 300, 240, 180}) {
 			t.Errorf("late ones of %v s ago", got)
 		}
 		for _, e := range late {
-			if e.id != "" {
-				t.Errorf("a late one has the id %s: its reader would come back too early", e.id)
+			if e.ID != "" {
+				t.Errorf("a late one has the id %s: its reader would come back too early", e.ID)
 			}
 		}
 	})
@@ -82,7 +83,7 @@ func TestReaderThatComesBackGetsLateSamples(t *testing.T) {
 		last := fmt.Sprint(b.Now().Add(-3 * time.Minute).UnixMilli())
 		b.ingested(b.minutes(1, 0)...) // while it is away
 		b.ingested(b.minutes(5, 4)...)
-		events := follow(t, l.dial(), "inv-1", token1, "Last-Event-ID", last)
+		events := follow(t, l.Dial(), "inv-1", token1, "Last-Event-ID", last)
 		synctest.Wait()
 		samples, late := samplesAndLate(events)
 		if got := b.ago(samples); !slices.Equal(got, []int{60, 0}) {
@@ -91,7 +92,7 @@ func TestReaderThatComesBackGetsLateSamples(t *testing.T) {
 		if got := b.ago(late); !slices.Equal(got, []int{540, 300, 240}) {
 			t.Errorf("late ones of %v s ago", got)
 		}
-		fresh := follow(t, l.dial(), "inv-1", token1)
+		fresh := follow(t, l.Dial(), "inv-1", token1)
 		synctest.Wait()
 		if samples, late := samplesAndLate(fresh); len(samples) != 1 || len(late) != 0 {
 			t.Errorf("a new reader gets %v and late %v", samples, late)
@@ -103,7 +104,7 @@ func TestReaderThatComesBackGetsLateSamples(t *testing.T) {
 func TestLateSamplesOfOthersAreFound(t *testing.T) {
 	onAir(t, func(t *testing.T, b *bench, l *pipes, _ func() error) {
 		b.ingested(b.newSample())
-		events := follow(t, l.dial(), "inv-1", token1)
+		events := follow(t, l.Dial(), "inv-1", token1)
 		synctest.Wait()
 		names(events)
 		if _, err := b.bolt.Insert(t.Context(), "inv-1", b.minutes(4, 2)); err != nil {
@@ -125,7 +126,7 @@ func TestLateSamplesOfOthersAreFound(t *testing.T) {
 func TestStreamSendsEachRecentSampleOnce(t *testing.T) {
 	onAir(t, func(t *testing.T, b *bench, l *pipes, _ func() error) {
 		b.ingested(b.newSample())
-		events := follow(t, l.dial(), "inv-1", token1)
+		events := follow(t, l.Dial(), "inv-1", token1)
 		synctest.Wait()
 		names(events)
 		want := map[int64]bool{}
@@ -139,14 +140,14 @@ func TestStreamSendsEachRecentSampleOnce(t *testing.T) {
 					want[s.Time.UnixMilli()] = true
 				}
 			}
-			b.post(token1, batchOf(batch...))
+			b.post(token1, vpstest.BatchOf(batch...))
 		}
 		synctest.Wait()
 		samples, late := samplesAndLate(events)
 		got := map[int64]int{}
 		for _, e := range slices.Concat(samples, late) {
 			var s sampleEvent
-			json.Unmarshal([]byte(e.data), &s)
+			json.Unmarshal([]byte(e.Data), &s)
 			got[int64(s.Time*1000)]++
 		}
 		for ms := range want {
@@ -156,18 +157,10 @@ func TestStreamSendsEachRecentSampleOnce(t *testing.T) {
 		}
 		ids := make([]string, len(samples))
 		for i := range samples {
-			ids[i] = samples[i].id
+			ids[i] = samples[i].ID
 		}
 		if !slices.IsSorted(ids) {
 			t.Error("samples are not in order")
 		}
 	})
-}
-
-func batchOf(samples ...wire.Sample) string {
-	body, err := json.Marshal(wire.Batch{Samples: samples})
-	if err != nil {
-		panic(err)
-	}
-	return string(body)
 }

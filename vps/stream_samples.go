@@ -8,13 +8,14 @@ import (
 	"strconv"
 	"time"
 
+	"sunspool/vps/live"
 	"sunspool/vps/store"
 	"sunspool/wire"
 )
 
 // missed returns the samples that a reader may not have whose last event was lastID.
 func (e *events) missed(lastID string) (samples []wire.Sample, err error) {
-	newest, err := ask(e.s, e.c, "latest", func(ctx context.Context) (wire.Sample, error) { return e.s.Store.Latest(ctx, e.device) })
+	newest, err := Ask(&e.s.Gate, e.c, "latest", func(ctx context.Context) (wire.Sample, error) { return e.s.Store.Latest(ctx, e.device) })
 	if errors.Is(err, store.ErrNone) {
 		return nil, nil
 	}
@@ -44,9 +45,9 @@ func (e *events) missed(lastID string) (samples []wire.Sample, err error) {
 
 // recent returns the stored samples of the last ten minutes.
 func (e *events) recent() ([]wire.Sample, error) {
-	from := e.s.Now().Add(-liveFor)
+	from := e.s.Now().Add(-live.Window)
 	e.looked = e.s.Now()
-	return ask(e.s, e.c, "each", func(ctx context.Context) (all []wire.Sample, err error) {
+	return Ask(&e.s.Gate, e.c, "each", func(ctx context.Context) (all []wire.Sample, err error) {
 		err = e.s.Store.Each(ctx, e.device, from, time.Time{}, func(sample wire.Sample) bool {
 			all = append(all, sample)
 			return len(all) < wire.MaxSamples
@@ -72,7 +73,7 @@ func (e *events) samples(all []wire.Sample) {
 		fmt.Fprintf(&e.ready, "id: %d\n", sample.Time.UnixMilli())
 		e.add("sample", powersOf(sample))
 	}
-	oldest, _ := slices.BinarySearch(e.sent, e.s.Now().Add(-liveFor-findEvery).UnixMilli())
+	oldest, _ := slices.BinarySearch(e.sent, e.s.Now().Add(-live.Window-findEvery).UnixMilli())
 	e.sent = slices.Delete(e.sent, 0, oldest)
 }
 
@@ -83,4 +84,22 @@ func (e *events) mark(ms int64) (new bool) {
 		e.sent = slices.Insert(e.sent, i, ms)
 	}
 	return !found
+}
+
+// broadcast tells the streams of this process and of the others what was stored.
+func (s *Server) broadcast(samples []wire.Sample) {
+	recent := live.Recent(samples, s.Now())
+	s.live.Publish(recent...)
+	if s.Others != nil {
+		for _, sample := range recent {
+			s.Others.Publish(sample)
+		}
+	}
+}
+
+// Listen tells the streams of this process what others stored, until ctx ends.
+func (s *Server) Listen(ctx context.Context) {
+	s.Others.Listen(ctx, s.live.HasSubscribers, func(sample wire.Sample) {
+		s.live.Publish(live.Recent([]wire.Sample{sample}, s.Now())...)
+	})
 }

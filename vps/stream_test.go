@@ -1,14 +1,11 @@
 package vps
 
 import (
-	"bufio"
 	"context"
 	"encoding/json"
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
-	"net/http"
 	"net/http/httptest"
 	"slices"
 	"strconv"
@@ -17,70 +14,11 @@ import (
 	"testing/synctest"
 	"time"
 
+	"sunspool/vps/auth"
+	"sunspool/vps/listener"
+	"sunspool/vps/live"
 	"sunspool/wire"
 )
-
-// event is one that a reader of a stream got; a ping is one without a name.
-type event struct{ id, name, data string }
-
-// follow opens a stream on conn and returns its events; the channel is closed when the stream ends.
-func follow(t testing.TB, conn net.Conn, device, token string, headers ...string) <-chan event {
-	t.Helper()
-	r, _ := http.NewRequest("GET", "http://x"+wire.StreamPath+"?device_id="+device, nil)
-	r.Header.Set("Authorization", "Bearer "+token)
-	for i := 0; i < len(headers); i += 2 {
-		r.Header.Set(headers[i], headers[i+1])
-	}
-	events := make(chan event, 100_000)
-	go func() {
-		defer close(events)
-		defer conn.Close()
-		if r.Write(conn) != nil {
-			return
-		}
-		answer, err := http.ReadResponse(bufio.NewReader(conn), r)
-		if err != nil {
-			return
-		}
-		if ct := answer.Header.Get("Content-Type"); answer.StatusCode != 200 || ct != "text/event-stream" || answer.Header.Get("X-Accel-Buffering") != "no" {
-			t.Errorf("%s %v", answer.Status, answer.Header)
-		}
-		var e event
-		for lines := bufio.NewScanner(answer.Body); lines.Scan(); {
-			name, value, _ := strings.Cut(lines.Text(), ": ")
-			switch {
-			case name == "id":
-				e.id = value
-			case name == "event":
-				e.name = value
-			case name == "data":
-				e.data = value
-			case lines.Text() == "":
-				events <- e
-				e = event{}
-			}
-		}
-	}()
-	return events
-}
-
-// names are those of the events that wait, in order.
-func names(events <-chan event) (all []string) {
-	for len(events) > 0 {
-		all = append(all, (<-events).name)
-	}
-	return all
-}
-
-// of returns the events of one name that wait, and drops the others.
-func of(name string, events <-chan event) (all []event) {
-	for len(events) > 0 {
-		if e := <-events; e.name == name {
-			all = append(all, e)
-		}
-	}
-	return all
-}
 
 // onAir serves a bench in a bubble whose time goes on from testNow.
 func onAir(t *testing.T, test func(t *testing.T, b *bench, l *pipes, stop func() error), change ...func(*Server)) {
@@ -91,7 +29,7 @@ func onAir(t *testing.T, test func(t *testing.T, b *bench, l *pipes, stop func()
 		l := newPipes()
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error, 1)
-		go func() { done <- Serve(ctx, l, nil, b.api, b.Log) }()
+		go func() { done <- listener.Serve(ctx, l, nil, b.api, b.Log) }()
 		stopped := false
 		stop := func() error { stopped = true; cancel(); return <-done }
 		test(t, b, l, stop)
@@ -109,8 +47,8 @@ func (b *bench) newSample() wire.Sample { return sample(testNow.Sub(b.Now())) }
 
 func TestStreamTellsWhatIsStored(t *testing.T) {
 	onAir(t, func(t *testing.T, b *bench, l *pipes, _ func() error) {
-		events := follow(t, l.dial(), "inv-1", token1)
-		other := follow(t, l.dial(), "inv-2", token2)
+		events := follow(t, l.Dial(), "inv-1", token1)
+		other := follow(t, l.Dial(), "inv-2", token2)
 		synctest.Wait()
 		if got := names(events); !slices.Equal(got, []string{"hello", "today", "state"}) {
 			t.Errorf("at first %q", got)
@@ -120,10 +58,10 @@ func TestStreamTellsWhatIsStored(t *testing.T) {
 		synctest.Wait()
 		first := <-events
 		want := `{"t":1782037800,"pv_w":4210.5,"load_w":730,"battery_w":1480,"grid_w":-2000.5,"soc_pct":62.4,"flows":{"solar_home":730,"solar_battery":1480,"solar_grid":2000.5,"battery_home":0,"battery_grid":0,"grid_home":0,"grid_battery":0,"unaccounted":0}}`
-		if first != (event{fmt.Sprint(testNow.UnixMilli()), "sample", want}) {
+		if first != (event{ID: fmt.Sprint(testNow.UnixMilli()), Name: "sample", Data: want}) {
 			t.Errorf("%+v, want %s", first, want)
 		}
-		if state := <-events; state.name != "state" || !strings.Contains(state.data, `"live"`) {
+		if state := <-events; state.Name != "state" || !strings.Contains(state.Data, `"live"`) {
 			t.Errorf("%+v", state)
 		}
 		w := b.post(token1, bodyOf(fields(0), fields(-5*time.Second))) // one is a repetition; and one is ahead of us
@@ -131,7 +69,7 @@ func TestStreamTellsWhatIsStored(t *testing.T) {
 			t.Fatal(w.Body)
 		}
 		synctest.Wait()
-		if got := of("sample", events); len(got) != 1 || got[0].id != fmt.Sprint(testNow.Add(5*time.Second).UnixMilli()) {
+		if got := of("sample", events); len(got) != 1 || got[0].ID != fmt.Sprint(testNow.Add(5*time.Second).UnixMilli()) {
 			t.Errorf("of a repetition and a new one came %v", got)
 		}
 		if got := names(other); got != nil {
@@ -145,7 +83,7 @@ func TestStreamLastsAndTakesNoPlace(t *testing.T) {
 	onAir(t, func(t *testing.T, b *bench, l *pipes, _ func() error) {
 		var streams []<-chan event
 		for range 3 {
-			streams = append(streams, follow(t, l.dial(), "inv-1", token1))
+			streams = append(streams, follow(t, l.Dial(), "inv-1", token1))
 			synctest.Wait()
 		}
 		time.Sleep(time.Hour)
@@ -182,13 +120,13 @@ func TestReaderThatComesBackGetsWhatItMissed(t *testing.T) {
 			"too much": {fmt.Sprint(newest.Add(-time.Hour).UnixMilli()), 120}, "nothing": {"", 1}, "nonsense": {"x", 1},
 			"what is not yet": {fmt.Sprint(newest.Add(time.Hour).UnixMilli()), 1},
 		} {
-			events := follow(t, l.dial(), "inv-1", token1, "Last-Event-ID", c.last)
+			events := follow(t, l.Dial(), "inv-1", token1, "Last-Event-ID", c.last)
 			synctest.Wait()
 			got := of("sample", events)
-			if len(got) != c.want || c.want > 0 && got[len(got)-1].id != fmt.Sprint(newest.UnixMilli()) {
+			if len(got) != c.want || c.want > 0 && got[len(got)-1].ID != fmt.Sprint(newest.UnixMilli()) {
 				t.Errorf("%s: %d samples", name, len(got))
 			}
-			if !slices.IsSortedFunc(got, func(a, b event) int { return strings.Compare(a.id, b.id) }) {
+			if !slices.IsSortedFunc(got, func(a, b event) int { return strings.Compare(a.ID, b.ID) }) {
 				t.Errorf("%s: not in order", name)
 			}
 		}
@@ -198,7 +136,7 @@ func TestReaderThatComesBackGetsWhatItMissed(t *testing.T) {
 // A backlog of weeks that drains is no news.
 func TestBacklogDoesNotFloodAStream(t *testing.T) {
 	onAir(t, func(t *testing.T, b *bench, l *pipes, _ func() error) {
-		events := follow(t, l.dial(), "inv-1", token1)
+		events := follow(t, l.Dial(), "inv-1", token1)
 		synctest.Wait()
 		names(events)
 		for day := range 20 {
@@ -215,7 +153,7 @@ func TestBacklogDoesNotFloodAStream(t *testing.T) {
 
 func TestStreamSaysWhenItFallsSilent(t *testing.T) {
 	onAir(t, func(t *testing.T, b *bench, l *pipes, _ func() error) {
-		events := follow(t, l.dial(), "inv-1", token1)
+		events := follow(t, l.Dial(), "inv-1", token1)
 		b.ingested(b.newSample())
 		time.Sleep(20 * time.Minute)
 		b.ingested(b.newSample())
@@ -223,7 +161,7 @@ func TestStreamSaysWhenItFallsSilent(t *testing.T) {
 		var got []string
 		for _, e := range of("state", events) {
 			var s stateEvent
-			json.Unmarshal([]byte(e.data), &s)
+			json.Unmarshal([]byte(e.Data), &s)
 			since := "never"
 			if s.Since != nil {
 				since = s.Since.Sub(testNow).String()
@@ -241,7 +179,7 @@ func TestStreamSaysWhenItFallsSilent(t *testing.T) {
 func TestStreamFindsWhatNobodyTold(t *testing.T) {
 	onAir(t, func(t *testing.T, b *bench, l *pipes, _ func() error) {
 		b.ingested(b.newSample())
-		events := follow(t, l.dial(), "inv-1", token1)
+		events := follow(t, l.Dial(), "inv-1", token1)
 		synctest.Wait()
 		names(events)
 		for range 60 {
@@ -266,12 +204,12 @@ func TestTodayBeginsAtLocalMidnight(t *testing.T) {
 			b.ingested(b.newSample())
 			time.Sleep(5 * time.Second)
 		}
-		events := follow(t, l.dial(), "inv-1", token1)
+		events := follow(t, l.Dial(), "inv-1", token1)
 		time.Sleep(12 * time.Hour) // it is 12:40 in Brussels
 		synctest.Wait()
 		var got []string
 		for _, e := range of("today", events) {
-			got = append(got, e.data)
+			got = append(got, e.Data)
 		}
 		if len(got) != 2 || !strings.HasPrefix(got[0], `{"date":"2026-06-21","tz":"Europe/Brussels","pv_kwh":0.702,"load_kwh":0.122,"import_kwh":0,"export_kwh":0.333,"charge_kwh":0.247,"discharge_kwh":0}`) ||
 			got[1] != `{"date":"2026-06-22","tz":"Europe/Brussels","pv_kwh":null,"load_kwh":null,"import_kwh":null,"export_kwh":null,"charge_kwh":null,"discharge_kwh":null}` {
@@ -282,13 +220,13 @@ func TestTodayBeginsAtLocalMidnight(t *testing.T) {
 
 func TestRevokedTokenEndsItsStreams(t *testing.T) {
 	onAir(t, func(t *testing.T, b *bench, l *pipes, _ func() error) {
-		revoked, kept := follow(t, l.dial(), "inv-1", token1), follow(t, l.dial(), "inv-1", token1b)
+		revoked, kept := follow(t, l.Dial(), "inv-1", token1), follow(t, l.Dial(), "inv-1", token1b)
 		synctest.Wait()
 		b.Tokens.Replace(token1b+":inv-1,"+token1+":inv-2", "") // it is somebody else's now
 		synctest.Wait()                                         // no time passes
 		b.ingested2(token1b, b.newSample())
 		synctest.Wait()
-		if got := of("bye", revoked); len(got) != 1 || got[0].data != `{"reason":"token_revoked"}` {
+		if got := of("bye", revoked); len(got) != 1 || got[0].Data != `{"reason":"token_revoked"}` {
 			t.Errorf("%q", got)
 		}
 		if _, open := <-revoked; open {
@@ -311,8 +249,8 @@ func (b *bench) ingested2(token string, s wire.Sample) {
 func TestOneStreamTooManyClosesTheOldest(t *testing.T) {
 	onAir(t, func(t *testing.T, b *bench, l *pipes, _ func() error) {
 		var all []<-chan event
-		for range maxStreams/4 + 1 {
-			all = append(all, follow(t, l.dial(), "inv-1", token1))
+		for range live.MaxStreams/4 + 1 {
+			all = append(all, follow(t, l.Dial(), "inv-1", token1))
 			synctest.Wait()
 		}
 		if got := names(all[0]); got[len(got)-1] != "bye" {
@@ -325,7 +263,7 @@ func TestOneStreamTooManyClosesTheOldest(t *testing.T) {
 				t.Errorf("stream %d got %d samples", i, n)
 			}
 		}
-		if n := b.live.count(); n != maxStreams/4 {
+		if n := b.live.Count(); n != live.MaxStreams/4 {
 			t.Errorf("%d streams", n)
 		}
 	})
@@ -333,7 +271,7 @@ func TestOneStreamTooManyClosesTheOldest(t *testing.T) {
 
 func TestStoppingEndsStreamsAtOnce(t *testing.T) {
 	onAir(t, func(t *testing.T, b *bench, l *pipes, stop func() error) {
-		events := follow(t, l.dial(), "inv-1", token1)
+		events := follow(t, l.Dial(), "inv-1", token1)
 		synctest.Wait()
 		began := time.Now()
 		if err := stop(); err != nil || time.Since(began) > time.Second {
@@ -342,7 +280,7 @@ func TestStoppingEndsStreamsAtOnce(t *testing.T) {
 		if got := names(events); got[len(got)-1] != "bye" {
 			t.Errorf("%q", got)
 		}
-		if n := b.live.count(); n != 0 {
+		if n := b.live.Count(); n != 0 {
 			t.Errorf("%d streams are left", n)
 		}
 	})
@@ -351,9 +289,9 @@ func TestStoppingEndsStreamsAtOnce(t *testing.T) {
 // A reader that stopped to read costs nobody any time, and then its place.
 func TestSlowReaderIsDropped(t *testing.T) {
 	onAir(t, func(t *testing.T, b *bench, l *pipes, _ func() error) {
-		conn := l.dial()
+		conn := l.Dial()
 		io.WriteString(conn, "GET "+wire.StreamPath+"?device_id=inv-1 HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer "+token1+"\r\n\r\n")
-		good := follow(t, l.dial(), "inv-1", token1)
+		good := follow(t, l.Dial(), "inv-1", token1)
 		synctest.Wait()
 		began := time.Now()
 		for i := range 300 {
@@ -365,12 +303,12 @@ func TestSlowReaderIsDropped(t *testing.T) {
 			t.Errorf("ingests waited %v", took)
 		}
 		synctest.Wait()
-		if n := len(of("sample", good)); n < maxUnwritten {
+		if n := len(of("sample", good)); n < live.MaxWaiting {
 			t.Errorf("the good reader got %d", n)
 		}
 		time.Sleep(writeLimit + time.Second)
 		synctest.Wait()
-		if n := b.live.count(); n != 1 {
+		if n := b.live.Count(); n != 1 {
 			t.Errorf("%d streams", n)
 		}
 		conn.Close()
@@ -379,12 +317,12 @@ func TestSlowReaderIsDropped(t *testing.T) {
 
 func TestReaderThatLeavesIsForgotten(t *testing.T) {
 	onAir(t, func(t *testing.T, b *bench, l *pipes, _ func() error) {
-		conn := l.dial()
+		conn := l.Dial()
 		follow(t, conn, "inv-1", token1)
 		synctest.Wait()
 		conn.Close()
 		synctest.Wait()
-		if n := b.live.count(); n != 0 {
+		if n := b.live.Count(); n != 0 {
 			t.Errorf("%d streams", n)
 		}
 	})
@@ -414,7 +352,7 @@ func TestStreamIsRefusedAsOtherReadsAre(t *testing.T) {
 		t.Errorf("without a store: %d %v", w.Code, w.Header())
 	}
 	for _, one := range []*bench{b, broken} {
-		if n, placed := one.live.count(), one.places.taken(); n != 0 || placed != 0 {
+		if n, placed := one.live.Count(), one.Reads.Taken(); n != 0 || placed != 0 {
 			t.Errorf("%d streams and %d places are taken", n, placed)
 		}
 	}
@@ -423,13 +361,13 @@ func TestStreamIsRefusedAsOtherReadsAre(t *testing.T) {
 // What streams hear is theirs: a reader is not handed what a later ingest decodes into.
 func TestStreamsShareNothingWithLaterBatches(t *testing.T) {
 	b := newBench(t, func(s *Server) { s.Log = slog.New(slog.DiscardHandler) })
-	sub := b.live.subscribe("inv-1", tokenSum{})
+	sub := b.live.Subscribe("inv-1", auth.TokenSum{})
 	for i := range 50 {
 		s := sample(time.Duration(50-i) * time.Second)
 		s.PVPowerW, s.LoadPowerW, s.Values = float64(i), new(float64(i)), map[string]float64{"i": float64(i)}
 		b.ingested(s)
 	}
-	for i, s := range b.live.take(sub) {
+	for i, s := range b.live.Take(sub) {
 		if s.PVPowerW != float64(i) || *s.LoadPowerW != float64(i) || s.Values["i"] != float64(i) || s.DeviceID != "inv-1" {
 			t.Errorf("sample %d is %s", i, strconv.Quote(fmt.Sprint(s)))
 		}
@@ -439,7 +377,7 @@ func TestStreamsShareNothingWithLaterBatches(t *testing.T) {
 // TestTodayIsTheDayThatIsNotOver: a clock that went back a minute after midnight showed the next date for that minute.
 func TestTodayIsTheDayThatIsNotOver(t *testing.T) {
 	b := zoned(t, "America/St_Johns", time.Date(2010, 11, 7, 2, 30, 30, 0, time.UTC))
-	e := &events{s: b.Server, c: &call{r: httptest.NewRequest("GET", wire.StreamPath, nil)}, device: "inv-1"}
+	e := &events{s: b.Server, c: &Request{HTTP: httptest.NewRequest("GET", wire.StreamPath, nil)}, device: "inv-1"}
 	if err := e.follow(); err != nil || !strings.Contains(e.ready.String(), `"date":"2010-11-06"`) {
 		t.Errorf("%v: %s", err, e.ready.String())
 	}

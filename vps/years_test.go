@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"sunspool/vps/services"
+	"sunspool/internal/testservices"
 	"sunspool/vps/store"
 	"sunspool/wire"
 )
@@ -17,12 +17,12 @@ import (
 func onBothStores(t *testing.T, test func(t *testing.T, b *bench), change ...func(*Server)) {
 	t.Run("file", func(t *testing.T) { test(t, newBench(t, change...)) })
 	t.Run("postgres", func(t *testing.T) {
-		p, err := store.OpenPostgres(store.PostgresOptions{URL: services.SharedPostgres(t).NewDatabase(t), Writers: 2, Readers: 2, CallTime: services.Patience})
+		p, err := store.OpenPostgres(store.PostgresOptions{URL: testservices.SharedPostgres(t).NewDatabase(t), Writers: 2, Readers: 2, CallTime: testservices.Patience})
 		if err != nil {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { p.Close() })
-		services.Await(t, "the database is ready", func() bool { return p.Check(t.Context()) == nil })
+		testservices.Await(t, "the database is ready", func() bool { return p.Check(t.Context()) == nil })
 		test(t, newBench(t, append(change, func(s *Server) { s.Store = p })...))
 	})
 }

@@ -3,12 +3,12 @@ package vps
 import (
 	"context"
 	"errors"
-	"net/url"
 	"path"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"sunspool/vps/batch"
 	"sunspool/vps/store"
 	"sunspool/wire"
 )
@@ -16,115 +16,96 @@ import (
 // A device's zone has a time: it holds from the samples on that came with it, and what was there keeps its days. A
 // question is cut in the zone that held where its span begins. SITE_TZ is the zone of all times.
 
-// zoneOf returns where a device's days begin and end now: the site's zone if the operator gave one, else the one that
+// ZoneOf returns where a device's days begin and end now: the site's zone if the operator gave one, else the one that
 // its edge named last, else UTC.
-func (s *Server) zoneOf(c *call, device string) (*time.Location, error) {
-	return s.zoneHeld(c, device, nil)
+func (d *Devices) ZoneOf(c *Request, device string) (*time.Location, error) {
+	return d.ZoneAt(c, device, nil)
 }
 
-// zoneHeld returns the zone that held at the time that start returns for it, the one of now without start. Of two zones
+// ZoneAt returns the zone that held at the time that start returns for it, the one of now without start. Of two zones
 // for which that is true the earlier one: days that were there keep their beginning.
-func (s *Server) zoneHeld(c *call, device string, start func(*time.Location) time.Time) (*time.Location, error) {
-	if s.Zone != nil {
-		return s.Zone, nil
+func (d *Devices) ZoneAt(c *Request, device string, start func(*time.Location) time.Time) (*time.Location, error) {
+	if d.Zone != nil {
+		return d.Zone, nil
 	}
-	about, err := s.about(c, device)
+	about, err := d.About(c, device)
 	if err != nil {
 		return nil, err
 	}
 	for _, past := range about.Earlier {
-		if zone := s.zones.orUTC(past.Zone); start != nil && start(zone).Before(past.Until) {
+		if zone := d.zones.orUTC(past.Zone); start != nil && start(zone).Before(past.Until) {
 			return zone, nil
 		}
 	}
-	return s.zones.orUTC(about.Zone), nil
+	return d.zones.orUTC(about.Zone), nil
 }
 
-// zoneOfSpan returns the zone that a reader asked for, else the one that held where the span begins. Where the reader
-// leaves out from that is where the frame begins, but for the frame of today and for all time, which are cut as of now.
-func (s *Server) zoneOfSpan(c *call, device string, query url.Values, frame store.Resolution) (*time.Location, error) {
-	from, to := last(query, "from"), last(query, "to")
-	if last(query, "tz") != "" || from == "" && (frame == "" || frame == store.Day && to == "") {
-		return s.seriesZone(c, device, last(query, "tz"))
-	}
-	return s.zoneHeld(c, device, func(zone *time.Location) time.Time {
-		if from != "" {
-			begin, _ := moment(query, "from", zone, 0) // what is wrong with it is answered when the span is read
-			return begin
-		}
-		end := s.Now()
-		if to != "" {
-			end, _ = moment(query, "to", zone, 1)
-			end = end.Add(-time.Millisecond)
-		}
-		begin, _ := frame.Period(end, zone)
-		return begin
-	})
-}
-
-// zoneChange is a zone that a batch names and that is not the device's so far. The zero value is none.
-type zoneChange struct {
+// ZoneChange is a zone that a batch names and that is not the device's so far. The zero value is none.
+type ZoneChange struct {
 	zone string
 	from time.Time // from which on it holds; zero: for everything
 }
 
-// zoneChange returns what b changes about its device's zone. It is asked before b is stored: only a batch that is newer
+// ZoneChange returns what b changes about its device's zone. It is asked before b is stored: only a batch that is newer
 // than all that is stored changes anything, from its first sample on. One of older samples comes from somewhere else: it
 // is an import, or what an edge had waiting. The first zone of all holds for everything.
-func (s *Server) zoneChange(c *call, b batch) (none zoneChange) {
-	device := c.caller.device
-	if known, _ := s.notes.get(device, s.Now()); b.zone == "" || known.Zone == b.zone {
+func (d *Devices) ZoneChange(c *Request, b batch.Batch) (none ZoneChange) {
+	device := c.Caller.Device
+	if known, _ := d.infos.get(device, d.Now()); b.Zone == "" || known.Zone == b.Zone {
 		return none
 	}
-	about, err := s.load(c, device)
+	about, err := d.load(c, device)
 	switch {
-	case err != nil || about.Zone == b.zone:
+	case err != nil || about.Zone == b.Zone:
 		return none
 	case about.Zone == "":
-		return zoneChange{zone: b.zone}
+		return ZoneChange{zone: b.Zone}
 	}
-	newest, err := ask(s, c, "latest", func(ctx context.Context) (wire.Sample, error) { return s.Store.Latest(ctx, device) })
+	newest, err := Ask(d.Gate, c, "latest", func(ctx context.Context) (wire.Sample, error) { return d.Store.Latest(ctx, device) })
 	if errors.Is(err, store.ErrNone) {
-		return zoneChange{zone: b.zone}
+		return ZoneChange{zone: b.Zone}
 	}
-	if err != nil || len(b.good) == 0 {
+	if err != nil || len(b.Good) == 0 {
 		return none
 	}
-	first := b.good[0].Time
-	for i := range b.good {
-		first = minTime(first, b.good[i].Time)
+	first := b.Good[0].Time
+	for i := range b.Good {
+		first = Earlier(first, b.Good[i].Time)
 	}
 	if first = first.Truncate(time.Millisecond); !first.After(newest.Time) {
 		return none
 	}
-	return zoneChange{b.zone, first}
+	return ZoneChange{b.Zone, first}
 }
 
-// existing returns zone, or "" if there is no such zone, which is logged once.
-func (s *Server) existing(device, zone string) string {
+// ExistingZone returns zone, or "" if there is no such zone, which is logged once.
+func (d *Devices) ExistingZone(device, zone string) string {
 	if zone == "" {
 		return ""
 	}
-	if _, err := s.zones.load(zone); err == nil {
-		s.notes.badZone(device, "")
+	if _, err := d.zones.Load(zone); err == nil {
+		d.infos.badZone(device, "")
 		return zone
 	}
-	if s.notes.badZone(device, zone) {
-		s.Log.Warn("edge sent an unknown time zone", "device", device, "tz", capped(zone))
+	if d.infos.badZone(device, zone) {
+		d.Log.Warn("edge sent an unknown time zone", "device", device, "tz", Capped(zone))
 	}
 	return ""
 }
 
-// zones keeps the time zones that were asked for: loading one reads a file. Only names that exist are kept, and not many
+// NamedZone returns the time zone of that name.
+func (d *Devices) NamedZone(name string) (*time.Location, error) { return d.zones.Load(name) }
+
+// Zones keeps the time zones that were asked for: loading one reads a file. Only names that exist are kept, and not many
 // more than there are: where zones are files with links among them, one zone may have any number of names.
-type zones struct {
+type Zones struct {
 	loaded sync.Map
 	count  atomic.Int64
 }
 
 const maxZones = 1000
 
-func (z *zones) load(name string) (*time.Location, error) {
+func (z *Zones) Load(name string) (*time.Location, error) {
 	if zone, ok := z.loaded.Load(name); ok {
 		return zone.(*time.Location), nil
 	}
@@ -140,8 +121,8 @@ func (z *zones) load(name string) (*time.Location, error) {
 	return zone, err
 }
 
-func (z *zones) orUTC(name string) *time.Location {
-	if zone, err := z.load(name); err == nil {
+func (z *Zones) orUTC(name string) *time.Location {
+	if zone, err := z.Load(name); err == nil {
 		return zone
 	}
 	return time.UTC

@@ -80,7 +80,7 @@ func TestNewerSamplesBringTheirZone(t *testing.T) {
 	}
 	b.in("Europe/Brussels", loads(at(6, 12, 9), testNow)...)
 
-	b.notes = notes{} // a restart
+	b.restart() // a restart
 	for query, want := range map[string]string{
 		"from=2026-06-01&to=2026-06-09":               "Europe/Brussels 2026-06-01..2026-06-09 from 31T22",
 		"from=2026-06-10&to=2026-06-10":               "Europe/Brussels 2026-06-10..2026-06-10 from 09T22", // it began there
@@ -129,6 +129,11 @@ func TestMonthOfCapacityIsOfItsZone(t *testing.T) {
 	}
 }
 
+// restart makes b forget what only a process knows.
+func (b *bench) restart() {
+	b.Devices = Devices{Gate: b.Devices.Gate, Store: b.Store, Zone: b.Zone}
+}
+
 // writes counts what is written to a store about its devices.
 type writes struct {
 	store.Samples
@@ -159,7 +164,7 @@ func TestSameZoneIsWrittenOnce(t *testing.T) {
 func TestUnknownZoneAfterARestartTakesNothingAway(t *testing.T) {
 	b := newBench(t)
 	b.in("Europe/Brussels", sample(time.Minute))
-	b.notes = notes{}
+	b.restart()
 	b.in("Mars/Base", sample(0))
 	if about, err := b.bolt.About(t.Context(), "inv-1"); about.Zone != "Europe/Brussels" || err != nil {
 		t.Errorf("%+v, %v", about, err)
@@ -174,11 +179,11 @@ func TestZonesOfAnotherProcessAreKept(t *testing.T) {
 	b := newBench(t)
 	now := testNow
 	b.Now = func() time.Time { return now }
-	other := &Server{Store: b.Store, Tokens: b.Tokens, Log: b.Log, Now: b.Now}
+	other := &Server{Gate: Gate{Tokens: b.Tokens, Log: b.Log, Now: b.Now}, Devices: Devices{Store: b.Store}}
 	second := &bench{Server: other, t: t, api: other.Handler(), log: b.log, bolt: b.bolt}
 	b.in("Europe/Brussels", sample(time.Hour))
 	second.in("UTC", sample(30*time.Minute))
-	now = now.Add(2 * noteEvery)
+	now = now.Add(10 * time.Minute)
 	b.in("", sample(20*time.Minute)) // names none, and what it heard is to be written
 	about, err := b.bolt.About(t.Context(), "inv-1")
 	if about.Zone != "UTC" || len(about.Earlier) != 1 || !about.Earlier[0].Until.Equal(testNow.Add(-30*time.Minute)) || err != nil {

@@ -18,7 +18,7 @@ type entry struct {
 
 // entries gives what the literals of a struct may be, whose name is that of its package and its own. A literal that is made
 // of the parameters of its function is one for each call of that; fields of structs inside of it count as its own, and what
-// a call has chained to it (.next("...")) as a field of that name.
+// a call has chained to it (.WithNext("...")) as a field of that name.
 func (s *source) entries(name string) (all []entry) {
 	for _, p := range s.packages {
 		for _, file := range p.Syntax {

@@ -28,7 +28,7 @@ func TestNoCodeInTheSourceIsOverlooked(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	plain := regexp.MustCompile(`(?:Code: *|\.Code = |\.Code, .* = |refuse\(\d+, |invalid\(|refuse\(index, "[a-z_]+", )"([a-z_]+)"`)
+	plain := regexp.MustCompile(`(?:Code: *|\.Code = |\.Code, .* = |New\(\d+, |Invalid\(|refuse\(index, "[a-z_]+", )"([a-z_]+)"`)
 	found := 0
 	for _, role := range []string{"edge", "vps", "systemd", "demo", "cli", "settings", "wire", "."} {
 		err := filepath.WalkDir(filepath.Join(root(t), role), func(path string, d fs.DirEntry, err error) error {
@@ -140,13 +140,13 @@ func said(texts []string, between string) string {
 // answerPage has a line for each refusal of the API.
 func answerPage(t *testing.T, s *source) string {
 	var lines []string
-	for _, x := range s.entries("sunspool/vps.refusal") {
+	for _, x := range s.entries("sunspool/vps/problem.Refusal") {
 		if len(x.fields["Code"]) > 1 {
 			continue // that of the first sample's verdict, see there
 		}
 		for _, code := range orNone(x.fields["Code"]) {
-			for _, status := range orNone(x.fields["status"]) {
-				next := append(slices.Clone(x.fields["Next"]), x.fields[".next"]...)
+			for _, status := range orNone(x.fields["Status"]) {
+				next := append(slices.Clone(x.fields["Next"]), x.fields[".WithNext"]...)
 				for _, detail := range orNone(x.fields["Detail"]) {
 					lines = append(lines, fmt.Sprintf("| %s | %s | %s | %s |\n", status, codeCell(code), cell(detail), cell(strings.Join(next, "; or: "))))
 				}
@@ -163,9 +163,9 @@ func answerPage(t *testing.T, s *source) string {
 // verdictPage has a line for each reason not to store a sample.
 func verdictPage(t *testing.T, s *source) string {
 	all := map[string][]string{}
-	for _, x := range append(s.entries("sunspool/vps.problem"), s.entries("sunspool/wire.Invalid")...) {
-		text := append(slices.Clone(x.fields["what"]), x.fields["Detail"]...)
-		if codes := append(slices.Clone(x.fields["code"]), x.fields["Code"]...); len(codes) == 1 {
+	for _, x := range append(s.entries("sunspool/vps/batch.Problem"), s.entries("sunspool/wire.Invalid")...) {
+		text := append(slices.Clone(x.fields["What"]), x.fields["Detail"]...)
+		if codes := x.fields["Code"]; len(codes) == 1 {
 			all[codes[0]] = unique(append(all[codes[0]], text...))
 		}
 	}

@@ -38,7 +38,7 @@ type written struct {
 type call struct {
 	*ast.CallExpr
 	in    *packages.Package
-	outer ast.Expr // the same call with what is chained to it: f(...).next("...")
+	outer ast.Expr // the same call with what is chained to it: f(...).WithNext("...")
 }
 
 type param struct {

@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"sunspool/vps/services"
+	"sunspool/internal/testservices"
 	"sunspool/wire"
 )
 
@@ -21,7 +21,7 @@ func BenchmarkNeighbour(b *testing.B) {
 	for _, spans := range []int{1, 90} {
 		b.Run(fmt.Sprintf("bolt/spans=%d", spans), func(b *testing.B) { neighbour(b, opened(b, b.TempDir()), spans) })
 		b.Run(fmt.Sprintf("postgres/spans=%d", spans), func(b *testing.B) {
-			p, err := OpenPostgres(PostgresOptions{URL: services.Postgres(b).NewDatabase(b), Log: quiet})
+			p, err := OpenPostgres(PostgresOptions{URL: testservices.Postgres(b).NewDatabase(b), Log: quiet})
 			if err != nil {
 				b.Fatal(err)
 			}

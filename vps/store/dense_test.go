@@ -11,8 +11,8 @@ import (
 
 	bolt "go.etcd.io/bbolt"
 
+	"sunspool/internal/testservices"
 	"sunspool/vps/energy"
-	"sunspool/vps/services"
 	"sunspool/wire"
 )
 
@@ -181,7 +181,7 @@ func testPending(t *testing.T, s Samples, makePending func(), left func() int) {
 	makePending()
 	insert(t, s, "a", 10, all[2990:]...) // the latest, each in five minutes that are pending
 	isRecount(t, s, "a", all)
-	services.Await(t, "what was asked for is computed", func() bool { isRecount(t, s, "b", all[:100]); return left() == 0 })
+	testservices.Await(t, "what was asked for is computed", func() bool { isRecount(t, s, "b", all[:100]); return left() == 0 })
 	isRecount(t, s, "a", all)
 
 	q = Query{Device: "a", Resolution: FiveMinutes, Zone: time.UTC}

@@ -11,15 +11,15 @@ import (
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"sunspool/internal/testservices"
 	"sunspool/vps/energy"
-	"sunspool/vps/services"
 	"sunspool/wire"
 )
 
 // BenchmarkPostgresInsert compares with the least that could be done: the same rows inserted by one statement of pgx
 // alone, into a table of the same columns without rollups, turn by turn in the same run, durable both.
 func BenchmarkPostgresInsert(b *testing.B) {
-	pg := services.Postgres(b)
+	pg := testservices.Postgres(b)
 	for _, rows := range []int{30, 1000} {
 		for _, writers := range []int{1, 4} {
 			b.Run(fmt.Sprintf("rows=%d/writers=%d", rows, writers), func(b *testing.B) {
@@ -88,7 +88,7 @@ func barePool(b *testing.B, url string) *pgxpool.Pool {
 
 // BenchmarkPostgresRepeatedInsert sends again what is stored: the edge after a lost answer.
 func BenchmarkPostgresRepeatedInsert(b *testing.B) {
-	pg := services.Postgres(b)
+	pg := testservices.Postgres(b)
 	store, err := OpenPostgres(PostgresOptions{URL: pg.URL()})
 	if err != nil {
 		b.Fatal(err)

@@ -8,12 +8,12 @@ import (
 	"testing"
 	"time"
 
-	"sunspool/vps/services"
+	"sunspool/internal/testservices"
 )
 
 type suiteTest struct {
 	claim string
-	test  func(*testing.T, *services.PostgresServer)
+	test  func(*testing.T, *testservices.PostgresServer)
 }
 
 // suite are the tests of a PostgreSQL that extensions must pass too, each on a database of its own.
@@ -28,15 +28,15 @@ var suite = []suiteTest{
 	{"ConnectionIsCutAtRandomBytes", connectionIsCut},
 	{"AnswerToCommitIsCutAtEveryByte", answerToCommitIsCut},
 	{"ProcessesThatStartAtOnceMigrateOnce", startAtOnce},
-	{"EveryCall", func(t *testing.T, pg *services.PostgresServer) { everyCall(t, openPostgres(t, pg.URL())) }},
+	{"EveryCall", func(t *testing.T, pg *testservices.PostgresServer) { everyCall(t, openPostgres(t, pg.URL())) }},
 	{"ManyDevicesAtOnce", manyDevicesAtOnce},
 }
 
 // TestCitus runs on a cluster that TEST_CITUS_URL and TEST_CITUS_WORKERS name; make test-citus.
 func TestCitus(t *testing.T) {
-	pg := services.Citus(t)
+	pg := testservices.Citus(t)
 	t.Run("IsDistributed", func(t *testing.T) {
-		pg := services.Citus(t)
+		pg := testservices.Citus(t)
 		openPostgres(t, pg.URL())
 		if n := pg.Query(`select count(distinct nodeport || nodename) from citus_shards where table_name = 'samples'::regclass`); n < "2" {
 			t.Errorf("the shards of samples are on %s nodes", n)
@@ -50,12 +50,12 @@ func TestCitus(t *testing.T) {
 		testSamples(t, func(t *testing.T, dir string) Samples { return open(t, dir) })
 	})
 	for _, s := range suite {
-		t.Run(s.claim, func(t *testing.T) { s.test(t, services.Citus(t)) })
+		t.Run(s.claim, func(t *testing.T) { s.test(t, testservices.Citus(t)) })
 	}
 }
 
 // Devices of all shards at once, by two processes, with late samples and repetitions.
-func manyDevicesAtOnce(t *testing.T, pg *services.PostgresServer) {
+func manyDevicesAtOnce(t *testing.T, pg *testservices.PostgresServer) {
 	stores := []*Postgres{openPostgres(t, pg.URL()), openPostgres(t, pg.URL())}
 	all := houses(noon, 30*time.Second, 0, 120)
 	var g sync.WaitGroup
@@ -78,5 +78,5 @@ func manyDevicesAtOnce(t *testing.T, pg *services.PostgresServer) {
 }
 
 func TestManyDevicesAtOnceEqualARecount(t *testing.T) {
-	manyDevicesAtOnce(t, services.SharedPostgres(t))
+	manyDevicesAtOnce(t, testservices.SharedPostgres(t))
 }

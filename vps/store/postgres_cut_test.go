@@ -13,7 +13,7 @@ import (
 	"testing"
 	"time"
 
-	"sunspool/vps/services"
+	"sunspool/internal/testservices"
 	"sunspool/wire"
 )
 
@@ -102,10 +102,10 @@ func (c *cutter) set(after func(fromServer bool, b []byte) (pass int, cut bool))
 
 // After each byte of the answer to COMMIT, the outcome is unknown to the store and must be to its caller.
 func TestAnswerToCommitCutAtEveryByte(t *testing.T) {
-	answerToCommitIsCut(t, services.Postgres(t, services.NoFsync))
+	answerToCommitIsCut(t, testservices.Postgres(t, testservices.NoFsync))
 }
 
-func answerToCommitIsCut(t *testing.T, pg *services.PostgresServer) {
+func answerToCommitIsCut(t *testing.T, pg *testservices.PostgresServer) {
 	cut, through := newCutter(t, pg.URL())
 	p := openWithin(t, with(through, "default_query_exec_mode", "exec"), 0) // every statement is in clear text
 	var sent []wire.Sample
@@ -156,10 +156,10 @@ func answerToCommitIsCut(t *testing.T, pg *services.PostgresServer) {
 }
 
 func TestConnectionCutAtRandomBytes(t *testing.T) {
-	connectionIsCut(t, services.Postgres(t, services.NoFsync))
+	connectionIsCut(t, testservices.Postgres(t, testservices.NoFsync))
 }
 
-func connectionIsCut(t *testing.T, pg *services.PostgresServer) {
+func connectionIsCut(t *testing.T, pg *testservices.PostgresServer) {
 	cut, through := newCutter(t, pg.URL())
 	p := openWithin(t, through, 0)
 	r := rand.New(rand.NewPCG(41, 42))

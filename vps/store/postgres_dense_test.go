@@ -11,17 +11,17 @@ import (
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"sunspool/internal/testservices"
 	"sunspool/vps/energy"
-	"sunspool/vps/services"
 )
 
 func TestProcessesMayNotFillFiveMinutesTogether(t *testing.T) {
-	url := services.SharedPostgres(t).URL()
+	url := testservices.SharedPostgres(t).URL()
 	manyMayNotFillFiveMinutesTogether(t, openPostgres(t, url), openPostgres(t, url), openPostgres(t, url))
 }
 
 func TestPendingRollupsInPostgres(t *testing.T) {
-	pg := services.SharedPostgres(t)
+	pg := testservices.SharedPostgres(t)
 	p := openPostgres(t, pg.URL())
 	db, err := pgxpool.New(t.Context(), pg.URL())
 	if err != nil {
@@ -77,10 +77,10 @@ func TestPendingRollupsInPostgres(t *testing.T) {
 // sample that is refused is new.
 func TestDenseInsertDoesNotHoldUpTheOthers(t *testing.T) {
 	t.Run("one transaction", func(t *testing.T) {
-		denseDoesNotHoldUpOthers(t, openPostgres(t, services.SharedPostgres(t).URL()), 1)
+		denseDoesNotHoldUpOthers(t, openPostgres(t, testservices.SharedPostgres(t).URL()), 1)
 	})
 	t.Run("one of each device", func(t *testing.T) {
-		url := services.SharedPostgres(t).URL()
+		url := testservices.SharedPostgres(t).URL()
 		asCitus(t, url, 0, "on")
 		denseDoesNotHoldUpOthers(t, openPostgres(t, url), 2)
 	})
@@ -112,7 +112,7 @@ func denseDoesNotHoldUpOthers(t *testing.T, p *Postgres, transactions int) {
 
 // What is pending of a device that has lost its row stays as it is: nothing would hold it against an insert.
 func TestPendingRollupOfADeviceWithoutRowIsNotComputed(t *testing.T) {
-	url := services.SharedPostgres(t).URL()
+	url := testservices.SharedPostgres(t).URL()
 	p := openPostgres(t, url)
 	insert(t, p, "a", 1, at(noon, 1))
 	run(t, url, `delete from devices`)
@@ -123,7 +123,7 @@ func TestPendingRollupOfADeviceWithoutRowIsNotComputed(t *testing.T) {
 
 // Callers that are gone while others' transactions last have nothing stored: they will send again.
 func TestInsertOfACallerThatLeftIsNotStored(t *testing.T) {
-	p := openPostgres(t, services.SharedPostgres(t).URL())
+	p := openPostgres(t, testservices.SharedPostgres(t).URL())
 	left, stays := insertionOf(t, "a", at(noon, 1)), insertionOf(t, "b", at(noon, 1))
 	left.left.Store(true)
 	p.commit([]*insertion{left, stays})

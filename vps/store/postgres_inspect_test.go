@@ -15,7 +15,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"sunspool/health"
-	"sunspool/vps/services"
+	"sunspool/internal/testservices"
 	"sunspool/wire"
 )
 
@@ -50,7 +50,7 @@ func refusedWith(t *testing.T, url, code string) string {
 
 // Some engines that speak PostgreSQL's protocol take its locks for nothing. Two servers would spoil each other's rollups.
 func TestDatabaseWithoutLocksIsAFault(t *testing.T) {
-	pg := services.SharedPostgres(t)
+	pg := testservices.SharedPostgres(t)
 	url := pg.NewDatabase(t)
 	run(t, url, `create function public.pg_try_advisory_xact_lock(bigint) returns boolean language sql as 'select true'`,
 		`do $$ begin execute format('alter database %I set search_path = public, pg_catalog', current_database()); end $$`)
@@ -76,7 +76,7 @@ func TestNothingIsAcknowledgedThatIsNotThere(t *testing.T) {
 		"rollups":  `create trigger swallow before insert on rollups_base for each row execute function swallow()`,
 	} {
 		t.Run(name, func(t *testing.T) {
-			url := services.SharedPostgres(t).URL()
+			url := testservices.SharedPostgres(t).URL()
 			p := openPostgres(t, url)
 			insert(t, p, "b", 1, at(noon, 1))
 			run(t, url, `create function swallow() returns trigger language plpgsql as 'begin return null; end'`, swallow)
@@ -88,7 +88,7 @@ func TestNothingIsAcknowledgedThatIsNotThere(t *testing.T) {
 		})
 	}
 	t.Run("a row that is deleted", func(t *testing.T) {
-		url := services.SharedPostgres(t).URL()
+		url := testservices.SharedPostgres(t).URL()
 		p := openPostgres(t, url)
 		all := houses(noon, 5*time.Second, 0, 60)
 		insert(t, p, "a", 30, all[:30]...)
@@ -100,7 +100,7 @@ func TestNothingIsAcknowledgedThatIsNotThere(t *testing.T) {
 
 // An error that no retry cures is no outage: its words are for the operator, and the samples of others are stored.
 func TestWhatNoRetryCuresIsNoOutage(t *testing.T) {
-	url := services.SharedPostgres(t).URL()
+	url := testservices.SharedPostgres(t).URL()
 	p := openPostgres(t, url)
 	insert(t, p, "a", 1, at(noon, 1))
 	unfit := func(what string, err error) {
@@ -162,7 +162,7 @@ func asCitus(t testing.TB, url string, group int, syncCommit string) {
 }
 
 func TestWorkerOfCitusIsNamed(t *testing.T) {
-	pg := services.SharedPostgres(t)
+	pg := testservices.SharedPostgres(t)
 	url := pg.NewDatabase(t)
 	asCitus(t, url, 2, "on")
 	if text := refusedWith(t, url, "database_worker"); !strings.Contains(text, "coordinator") {
@@ -181,7 +181,7 @@ func TestWorkerOfCitusIsNamed(t *testing.T) {
 
 // Where Citus is, a transaction has one device, and what commits on a worker is durable there.
 func TestTransactionHasOneDeviceWhereCitusIs(t *testing.T) {
-	pg := services.SharedPostgres(t)
+	pg := testservices.SharedPostgres(t)
 	asCitus(t, pg.URL(), 0, "off")
 	p := openPostgres(t, pg.URL())
 	if got := askWriting(p, "citus.propagate_set_commands"); got != "local" {
@@ -216,7 +216,7 @@ func TestTransactionHasOneDeviceWhereCitusIs(t *testing.T) {
 
 // A database that cannot run a statement is refused at the start by the statement's name, where Citus is.
 func TestStatementThatCannotRunIsNamedAtTheStart(t *testing.T) {
-	url := services.SharedPostgres(t).URL()
+	url := testservices.SharedPostgres(t).URL()
 	asCitus(t, url, 0, "on")
 	p := openPostgres(t, url) // all of them can
 	p.Close()
@@ -234,7 +234,7 @@ func TestStatementThatCannotRunIsNamedAtTheStart(t *testing.T) {
 // A statement whose plan became wrong by a change of the tables is tried once more; one that is not supported is not,
 // though the code is the same.
 func TestChangedPlanIsTriedAgain(t *testing.T) {
-	url := services.SharedPostgres(t).URL()
+	url := testservices.SharedPostgres(t).URL()
 	p := openPostgres(t, url)
 	run(t, url, `create table plans as select 1 as a`)
 	ask := func(sql string) (tries int, err error) {

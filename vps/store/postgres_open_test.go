@@ -18,15 +18,15 @@ import (
 	"time"
 
 	"sunspool/health"
-	"sunspool/vps/services"
+	"sunspool/internal/testservices"
 	"sunspool/wire"
 )
 
 func TestProcessesThatStartAtOnceMigrateOnce(t *testing.T) {
-	startAtOnce(t, services.SharedPostgres(t))
+	startAtOnce(t, testservices.SharedPostgres(t))
 }
 
-func startAtOnce(t *testing.T, pg *services.PostgresServer) {
+func startAtOnce(t *testing.T, pg *testservices.PostgresServer) {
 	var log lockedBuffer
 	var g sync.WaitGroup
 	for range 4 {
@@ -75,7 +75,7 @@ func (b *lockedBuffer) logger() *slog.Logger { return slog.New(slog.NewJSONHandl
 
 // What an operator must act on ends the start with what, why and what next, and never with the password.
 func TestDatabaseThatCannotBeUsedIsAFault(t *testing.T) {
-	pg := services.Postgres(t, services.NoFsync)
+	pg := testservices.Postgres(t, testservices.NoFsync)
 	hba := filepath.Join(pg.Data(), "pg_hba.conf")
 	pg.Exec(`create role stranger login password 'right'`)
 	pg.Exec(`create role guest login`)
@@ -137,7 +137,7 @@ func TestDatabaseThatCannotBeUsedIsAFault(t *testing.T) {
 }
 
 func TestCommitIsDurableWhateverTheServersDefault(t *testing.T) {
-	pg := services.Postgres(t, services.Set("synchronous_commit", "off"), services.NoFsync)
+	pg := testservices.Postgres(t, testservices.Set("synchronous_commit", "off"), testservices.NoFsync)
 	var log lockedBuffer
 	p, err := OpenPostgres(PostgresOptions{URL: pg.URL(), Log: log.logger()})
 	if err != nil {
@@ -157,7 +157,7 @@ func TestCommitIsDurableWhateverTheServersDefault(t *testing.T) {
 
 // The store opens without a database, answers 503 meanwhile, and is ready soon after it comes.
 func TestStoreOpensBeforeItsDatabase(t *testing.T) {
-	pg := services.Postgres(t, services.NoFsync)
+	pg := testservices.Postgres(t, testservices.NoFsync)
 	pg.Stop()
 	var log lockedBuffer
 	p, err := OpenPostgres(PostgresOptions{URL: pg.URL(), Log: log.logger()})
@@ -165,7 +165,7 @@ func TestStoreOpensBeforeItsDatabase(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer p.Close()
-	services.Await(t, "the log says what to do", func() bool {
+	testservices.Await(t, "the log says what to do", func() bool {
 		return strings.Contains(log.String(), "trying again") && strings.Contains(log.String(), `"next":"check that`)
 	})
 	for name, call := range calls(p) {
@@ -187,7 +187,7 @@ func TestStoreOpensBeforeItsDatabase(t *testing.T) {
 
 // The schema uses the extension that is there. Debian's TimescaleDB is the Apache edition, which cannot compress.
 func TestSamplesAreAHypertableWhereTimescaleIs(t *testing.T) {
-	pg := services.SharedPostgres(t)
+	pg := testservices.SharedPostgres(t)
 	if pg.Query(`select count(*) from pg_available_extensions where name = 'timescaledb'`) == "0" {
 		t.Skip("SKIPPED, NOTHING IS SHOWN: this PostgreSQL has no TimescaleDB; TEST_DATABASE_URL can name one that has, make test-timescale starts one")
 	}
@@ -195,7 +195,7 @@ func TestSamplesAreAHypertableWhereTimescaleIs(t *testing.T) {
 	samplesAreAHypertable(t, pg)
 }
 
-func samplesAreAHypertable(t *testing.T, pg *services.PostgresServer) {
+func samplesAreAHypertable(t *testing.T, pg *testservices.PostgresServer) {
 	p := openPostgres(t, pg.URL())
 	all := houses(noon, time.Hour, 0, 24*40)
 	insert(t, p, "a", len(all), all...)
@@ -214,7 +214,7 @@ func samplesAreAHypertable(t *testing.T, pg *services.PostgresServer) {
 
 // PgBouncer ends a session that begins with a setting that it does not know.
 func TestPoolerThatRefusesOurSettings(t *testing.T) {
-	cut, through := newCutter(t, services.SharedPostgres(t).URL())
+	cut, through := newCutter(t, testservices.SharedPostgres(t).URL())
 	var refusals atomic.Int64
 	cut.mu.Lock()
 	cut.refuse = func(startup []byte) string {

@@ -15,14 +15,14 @@ import (
 	"testing"
 	"time"
 
-	"sunspool/vps/services"
+	"sunspool/internal/testservices"
 	"sunspool/wire"
 )
 
 // deliver inserts as an edge does: again and again until the store says that it has the samples.
 func deliver(t *testing.T, s Samples, device string, samples []wire.Sample) (refused int) {
 	t.Helper()
-	for end := time.Now().Add(services.Patience); time.Now().Before(end); refused++ {
+	for end := time.Now().Add(testservices.Patience); time.Now().Before(end); refused++ {
 		_, err := s.Insert(t.Context(), device, samples)
 		if err == nil {
 			return refused
@@ -51,14 +51,14 @@ func recovers(t *testing.T, p *Postgres) {
 			t.Logf("every call works %v after the database is back", time.Since(start).Round(time.Millisecond))
 			return
 		}
-		if time.Since(start) > services.Patience {
+		if time.Since(start) > testservices.Patience {
 			t.Fatalf("long after the database is back: %v", errors.Join(errs...))
 		}
 	}
 }
 
 func TestHungDatabaseIsAnsweredInTime(t *testing.T) {
-	pg := services.Postgres(t, services.NoFsync)
+	pg := testservices.Postgres(t, testservices.NoFsync)
 	p := openWithin(t, pg.URL(), 0)
 	sent := random(rand.New(rand.NewPCG(31, 32)), noon, time.Hour, 100)
 	deliver(t, p, "b", sent)
@@ -84,7 +84,7 @@ func TestHungDatabaseIsAnsweredInTime(t *testing.T) {
 }
 
 func TestReadOnlyDatabaseRefusesAndRecovers(t *testing.T) {
-	pg := services.Postgres(t, services.NoFsync)
+	pg := testservices.Postgres(t, testservices.NoFsync)
 	p := openWithin(t, pg.URL(), 0)
 	insert(t, p, "b", 1, at(noon, 1))
 	name := pg.Query(`select current_database()`)
@@ -108,7 +108,7 @@ func TestReadOnlyDatabaseRefusesAndRecovers(t *testing.T) {
 
 // A restart between two calls is not seen by anybody.
 func TestRestartedDatabaseIsMetAgain(t *testing.T) {
-	pg := services.Postgres(t)
+	pg := testservices.Postgres(t)
 	p := openPostgres(t, pg.URL())
 	for i, end := range []func(){pg.Stop, pg.Kill, pg.Stop} {
 		insert(t, p, "a", 1, at(noon.Add(time.Duration(i)*time.Minute), 1))
@@ -121,7 +121,7 @@ func TestRestartedDatabaseIsMetAgain(t *testing.T) {
 }
 
 func TestFullDiskOfPostgresRefusesAndLosesNothing(t *testing.T) {
-	pg := services.Postgres(t, services.OnSmallDisk(160))
+	pg := testservices.Postgres(t, testservices.OnSmallDisk(160))
 	p := openWithin(t, pg.URL(), 0)
 	all := houses(noon, 5*time.Second, 0, 200_000)
 	acked, full := 0, false
@@ -151,7 +151,7 @@ func TestFullDiskOfPostgresRefusesAndLosesNothing(t *testing.T) {
 
 // Backends and the whole server are killed while writers work.
 func TestKilledServerLosesNothing(t *testing.T) {
-	pg := services.Postgres(t)
+	pg := testservices.Postgres(t)
 	p := openWithin(t, pg.URL(), 0)
 	ctx, stop := context.WithCancel(t.Context())
 	sent := make([][]wire.Sample, 3)
@@ -180,7 +180,7 @@ func TestKilledServerLosesNothing(t *testing.T) {
 		for began := time.Now(); backend == 0; time.Sleep(20 * time.Millisecond) { // the store may just be connecting
 			var err error
 			backend, err = strconv.Atoi(pg.Query(`select coalesce(max(pid), 0) from pg_stat_activity where application_name = 'sunspool'`))
-			if err != nil || time.Since(began) > services.Patience {
+			if err != nil || time.Since(began) > testservices.Patience {
 				t.Fatal("no session of the store: ", err)
 			}
 		}

@@ -15,7 +15,7 @@ import (
 	"testing"
 	"time"
 
-	"sunspool/vps/services"
+	"sunspool/internal/testservices"
 )
 
 // A loggedPlan is what PostgreSQL's auto_explain logs of a statement.
@@ -159,14 +159,14 @@ func distributedScan(n *planNode, distributed map[string]bool) bool {
 }
 
 // explained is a server that logs the plan of each statement, such as it is for any parameters.
-func explained(t *testing.T) *services.PostgresServer {
-	return services.Postgres(t, services.NoFsync, services.Set("session_preload_libraries", "auto_explain"), services.Set("auto_explain.log_min_duration", "0"),
-		services.Set("auto_explain.log_format", "json"), services.Set("auto_explain.log_verbose", "on"), services.Set("plan_cache_mode", "force_generic_plan"))
+func explained(t *testing.T) *testservices.PostgresServer {
+	return testservices.Postgres(t, testservices.NoFsync, testservices.Set("session_preload_libraries", "auto_explain"), testservices.Set("auto_explain.log_min_duration", "0"),
+		testservices.Set("auto_explain.log_format", "json"), testservices.Set("auto_explain.log_verbose", "on"), testservices.Set("plan_cache_mode", "force_generic_plan"))
 }
 
 // checkPlans returns the faults of the statements that ran on a server since it started, by their text, and all that were
 // on distributed tables: those that have a device_id.
-func checkPlans(t *testing.T, pg *services.PostgresServer, url string) (faults map[string][]string, seen map[string]bool) {
+func checkPlans(t *testing.T, pg *testservices.PostgresServer, url string) (faults map[string][]string, seen map[string]bool) {
 	t.Helper()
 	distributed := map[string]bool{}
 	db := openPostgres(t, url).pools.write

@@ -13,7 +13,7 @@ import (
 	"time"
 
 	"sunspool/health"
-	"sunspool/vps/services"
+	"sunspool/internal/testservices"
 )
 
 // pooled are the ways in which PgBouncer is set up. Few sessions each: a server has not many.
@@ -24,8 +24,8 @@ var pooled = map[string][]string{
 }
 
 func TestPostgresThroughPgBouncer(t *testing.T) {
-	pg := services.Postgres(t, services.NoFsync)
-	bouncer := services.PgBouncer(t, pg, pooled["transaction"]...)
+	pg := testservices.Postgres(t, testservices.NoFsync)
+	bouncer := testservices.PgBouncer(t, pg, pooled["transaction"]...)
 	var mu sync.Mutex
 	databases := map[string]string{}
 	testSamples(t, func(tt *testing.T, dir string) Samples {
@@ -42,12 +42,12 @@ func TestPostgresThroughPgBouncer(t *testing.T) {
 // What was acknowledged survives a power cut, whatever the database, its role, the server or a pooler set: a trigger notes
 // what holds when rows are inserted.
 func TestAcknowledgedCommitsAreDurable(t *testing.T) {
-	pg := services.Postgres(t, services.NoFsync)
+	pg := testservices.Postgres(t, testservices.NoFsync)
 	pg.Exec(`create role forgetful superuser login`)
 	pg.Exec(`alter role forgetful set synchronous_commit = off`)
 	for name, settings := range pooled {
 		t.Run(name, func(t *testing.T) {
-			durable(t, pg, services.PgBouncer(t, pg, settings...).URL)
+			durable(t, pg, testservices.PgBouncer(t, pg, settings...).URL)
 		})
 	}
 	t.Run("directly", func(t *testing.T) { durable(t, pg, func(url string) string { return url }) })
@@ -56,7 +56,7 @@ func TestAcknowledgedCommitsAreDurable(t *testing.T) {
 	})
 }
 
-func durable(t *testing.T, pg *services.PostgresServer, through func(string) string) {
+func durable(t *testing.T, pg *testservices.PostgresServer, through func(string) string) {
 	direct := pg.NewDatabase(t)
 	p := openPostgres(t, through(direct))
 	insert(t, p, "device-0", 1, at(noon, 1))
@@ -97,7 +97,7 @@ func durable(t *testing.T, pg *services.PostgresServer, through func(string) str
 
 // What the server is told while a transaction is open changes nothing for it.
 func TestTransactionsThatAreOpenStayDurable(t *testing.T) {
-	pg := services.Postgres(t, services.NoFsync)
+	pg := testservices.Postgres(t, testservices.NoFsync)
 	p := openPostgres(t, pg.NewDatabase(t))
 	err := p.change(t.Context(), "reload", func(ctx context.Context, db querier) error {
 		pg.Exec(`alter system set synchronous_commit = off`)
@@ -117,8 +117,8 @@ func TestTransactionsThatAreOpenStayDurable(t *testing.T) {
 
 // Processes that start at once through a pooler migrate once, and leave no lock in the sessions that others get.
 func TestProcessesThatStartAtOnceThroughPgBouncer(t *testing.T) {
-	pg := services.Postgres(t, services.NoFsync)
-	bouncer := services.PgBouncer(t, pg, pooled["transaction"]...)
+	pg := testservices.Postgres(t, testservices.NoFsync)
+	bouncer := testservices.PgBouncer(t, pg, pooled["transaction"]...)
 	url := bouncer.URL(pg.NewDatabase(t))
 	var log lockedBuffer
 	var g sync.WaitGroup
@@ -138,10 +138,10 @@ func TestProcessesThatStartAtOnceThroughPgBouncer(t *testing.T) {
 
 // The settings of a session are those of each transaction, for what writes and for what reads.
 func TestSettingsHoldThroughPgBouncer(t *testing.T) {
-	pg := services.Postgres(t, services.NoFsync)
+	pg := testservices.Postgres(t, testservices.NoFsync)
 	for name, settings := range pooled {
 		t.Run(name, func(t *testing.T) {
-			p := openPostgres(t, with(services.PgBouncer(t, pg, settings...).URL(pg.NewDatabase(t)), "lock_timeout", "4321"))
+			p := openPostgres(t, with(testservices.PgBouncer(t, pg, settings...).URL(pg.NewDatabase(t)), "lock_timeout", "4321"))
 			for name, ask := range map[string]func(*Postgres, string) string{"read": askReading, "write": askWriting} {
 				for setting, want := range map[string]string{"jit": "off", "lock_timeout": "4321ms", "idle_in_transaction_session_timeout": "30s"} {
 					if got := ask(p, setting); got != want {
@@ -169,13 +169,13 @@ func askWriting(p *Postgres, setting string) (value string) {
 
 // A pooler that ends a transaction after each statement cannot work, and is named.
 func TestPgBouncerOfStatementsIsAFault(t *testing.T) {
-	pg := services.Postgres(t, services.NoFsync)
-	url := services.PgBouncer(t, pg, "pool_mode = statement").URL(pg.NewDatabase(t))
+	pg := testservices.Postgres(t, testservices.NoFsync)
+	url := testservices.PgBouncer(t, pg, "pool_mode = statement").URL(pg.NewDatabase(t))
 	p, err := OpenPostgres(PostgresOptions{URL: url, Log: quiet})
 	if fault, ok := errors.AsType[*health.Fault](err); !ok || fault.Code != "database_pooler" || fault.Next == "" {
 		t.Fatalf("%v, %+v", err, p)
 	}
-	_, err = OpenPostgres(PostgresOptions{URL: with(services.PgBouncer(t, pg, pooled["transaction"]...).URL(pg.NewDatabase(t)), "work_mem", "8MB"), Log: quiet})
+	_, err = OpenPostgres(PostgresOptions{URL: with(testservices.PgBouncer(t, pg, pooled["transaction"]...).URL(pg.NewDatabase(t)), "work_mem", "8MB"), Log: quiet})
 	if fault, ok := errors.AsType[*health.Fault](err); !ok || fault.Code != "database_url_invalid" {
 		t.Fatalf("a setting that PgBouncer does not know: %v", err)
 	}
@@ -183,8 +183,8 @@ func TestPgBouncerOfStatementsIsAFault(t *testing.T) {
 
 // A PgBouncer that is restarted, and a server behind one, are met again, and nothing is lost.
 func TestRestartedPgBouncerLosesNothing(t *testing.T) {
-	pg := services.Postgres(t, services.NoFsync)
-	bouncer := services.PgBouncer(t, pg, pooled["transaction"]...)
+	pg := testservices.Postgres(t, testservices.NoFsync)
+	bouncer := testservices.PgBouncer(t, pg, pooled["transaction"]...)
 	p := openWithin(t, bouncer.URL(pg.NewDatabase(t)), 0)
 	all := houses(noon, 5*time.Second, 0, 90)
 	for i, restart := range []func(){func() { bouncer.Stop(); bouncer.Start() }, func() { pg.Stop(); pg.Start() }, func() { pg.Kill(); pg.Start() }} {
@@ -197,10 +197,10 @@ func TestRestartedPgBouncerLosesNothing(t *testing.T) {
 
 // A pooler of connections cannot keep prepared statements.
 func TestModesForPoolers(t *testing.T) {
-	modesForPoolers(t, services.SharedPostgres(t))
+	modesForPoolers(t, testservices.SharedPostgres(t))
 }
 
-func modesForPoolers(t *testing.T, pg *services.PostgresServer) {
+func modesForPoolers(t *testing.T, pg *testservices.PostgresServer) {
 	for _, mode := range []string{"exec", "cache_describe", "simple_protocol"} {
 		t.Run(mode, func(t *testing.T) {
 			p := openPostgres(t, with(pg.NewDatabase(t), "default_query_exec_mode", mode))

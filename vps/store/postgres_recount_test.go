@@ -10,11 +10,11 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"sunspool/vps/services"
+	"sunspool/internal/testservices"
 )
 
 func TestPostgresOfVersionOneIsCountedAnew(t *testing.T) {
-	pg := services.SharedPostgres(t)
+	pg := testservices.SharedPostgres(t)
 	var mu sync.Mutex
 	urls := map[string]string{}
 	url := func(dir string) string {

@@ -15,7 +15,7 @@ import (
 	"testing"
 	"time"
 
-	"sunspool/vps/services"
+	"sunspool/internal/testservices"
 	"sunspool/wire"
 )
 
@@ -31,10 +31,10 @@ func TestCachedPostgres(t *testing.T) {
 
 // opensPostgres returns a function that opens the store of a folder: a database of its own in one server.
 func opensPostgres(t *testing.T) func(t *testing.T, dir string) *Postgres {
-	return opensOn(t, services.SharedPostgres(t))
+	return opensOn(t, testservices.SharedPostgres(t))
 }
 
-func opensOn(t *testing.T, pg *services.PostgresServer) func(t *testing.T, dir string) *Postgres {
+func opensOn(t *testing.T, pg *testservices.PostgresServer) func(t *testing.T, dir string) *Postgres {
 	var mu sync.Mutex
 	databases := map[string]string{}
 	return func(tt *testing.T, dir string) *Postgres {
@@ -53,7 +53,7 @@ func opensOn(t *testing.T, pg *services.PostgresServer) func(t *testing.T, dir s
 // openPostgres returns a store that is connected, and patient with a database of a busy machine.
 func openPostgres(t testing.TB, url string) *Postgres {
 	t.Helper()
-	return openWithin(t, url, services.Patience)
+	return openWithin(t, url, testservices.Patience)
 }
 
 // openWithin returns one whose calls take so long at most; 0 is as long as in service.
@@ -64,7 +64,7 @@ func openWithin(t testing.TB, url string, callTime time.Duration) *Postgres {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { p.Close() })
-	services.Await(t, "the store is connected", func() bool {
+	testservices.Await(t, "the store is connected", func() bool {
 		p.mu.Lock()
 		defer p.mu.Unlock()
 		return p.pools != nil
@@ -123,10 +123,10 @@ func exactlyOnce(t *testing.T, s Samples, device string, sent []wire.Sample) {
 
 // Two stores are two processes: they share nothing but the database.
 func TestWritersOfSeveralProcessesEqualARecount(t *testing.T) {
-	writersEqualARecount(t, services.SharedPostgres(t))
+	writersEqualARecount(t, testservices.SharedPostgres(t))
 }
 
-func writersEqualARecount(t *testing.T, pg *services.PostgresServer) {
+func writersEqualARecount(t *testing.T, pg *testservices.PostgresServer) {
 	url := pg.URL()
 	stores := []*Postgres{openPostgres(t, url), openPostgres(t, url)}
 	all := random(rand.New(rand.NewPCG(21, 22)), noon, 30*time.Hour, 4000)
@@ -163,10 +163,10 @@ func writersEqualARecount(t *testing.T, pg *services.PostgresServer) {
 // Processes that store different samples of the same five minutes at the same time must know of each other's: neither's
 // rows are in the way of the other's, only the lock is.
 func TestRollupsKnowWhatOtherProcessesStore(t *testing.T) {
-	rollupsKnowOthers(t, services.SharedPostgres(t))
+	rollupsKnowOthers(t, testservices.SharedPostgres(t))
 }
 
-func rollupsKnowOthers(t *testing.T, pg *services.PostgresServer) {
+func rollupsKnowOthers(t *testing.T, pg *testservices.PostgresServer) {
 	url := pg.URL()
 	stores := []*Postgres{openPostgres(t, url), openPostgres(t, url), openPostgres(t, url)}
 	all := houses(noon, time.Second, 0, 3000)
@@ -189,10 +189,10 @@ func rollupsKnowOthers(t *testing.T, pg *services.PostgresServer) {
 }
 
 func TestConflictsInPostgresAreCounted(t *testing.T) {
-	conflictsAreCounted(t, services.SharedPostgres(t))
+	conflictsAreCounted(t, testservices.SharedPostgres(t))
 }
 
-func conflictsAreCounted(t *testing.T, pg *services.PostgresServer) {
+func conflictsAreCounted(t *testing.T, pg *testservices.PostgresServer) {
 	p := openPostgres(t, pg.URL())
 	with := func(name string, v float64) wire.Sample {
 		s := at(noon, 1)
@@ -214,7 +214,7 @@ func conflictsAreCounted(t *testing.T, pg *services.PostgresServer) {
 
 // While a transaction waits for the disk, all that arrive wait for the same next one.
 func TestInsertsOfManyDevicesShareOneCommit(t *testing.T) {
-	pg := services.SharedPostgres(t)
+	pg := testservices.SharedPostgres(t)
 	p := openPostgres(t, pg.URL())
 	var all []*insertion
 	for i := range 60 {
@@ -244,10 +244,10 @@ func insertionOf(t *testing.T, device string, samples ...wire.Sample) *insertion
 
 // What the database itself cannot hold must not keep the others of its group from being stored.
 func TestRowThatPostgresRefusesIsItsSendersAlone(t *testing.T) {
-	refusedRowIsItsSendersAlone(t, services.SharedPostgres(t))
+	refusedRowIsItsSendersAlone(t, testservices.SharedPostgres(t))
 }
 
-func refusedRowIsItsSendersAlone(t *testing.T, pg *services.PostgresServer) {
+func refusedRowIsItsSendersAlone(t *testing.T, pg *testservices.PostgresServer) {
 	p := openPostgres(t, pg.URL())
 	bad := at(noon, 1)
 	bad.Values = map[string]float64{"a\x00b": 1}
@@ -281,10 +281,10 @@ func isInvalid(err error, code string) bool {
 
 // One transaction carries rows of devices of which some are pruned.
 func TestPrunedDeviceDoesNotHoldUpTheOthers(t *testing.T) {
-	prunedDeviceIsAlone(t, services.SharedPostgres(t))
+	prunedDeviceIsAlone(t, testservices.SharedPostgres(t))
 }
 
-func prunedDeviceIsAlone(t *testing.T, pg *services.PostgresServer) {
+func prunedDeviceIsAlone(t *testing.T, pg *testservices.PostgresServer) {
 	p := openPostgres(t, pg.URL())
 	all := random(rand.New(rand.NewPCG(27, 28)), noon, 10*time.Hour, 1000)
 	insert(t, p, "pruned", 1000, all...)
@@ -313,10 +313,10 @@ func prunedDeviceIsAlone(t *testing.T, pg *services.PostgresServer) {
 
 // Rollups of another version are as good as absent, wherever they are needed.
 func TestRollupsOfAnotherVersionAreDerived(t *testing.T) {
-	otherVersionIsDerived(t, services.SharedPostgres(t))
+	otherVersionIsDerived(t, testservices.SharedPostgres(t))
 }
 
-func otherVersionIsDerived(t *testing.T, pg *services.PostgresServer) {
+func otherVersionIsDerived(t *testing.T, pg *testservices.PostgresServer) {
 	p := openPostgres(t, pg.URL())
 	all := random(rand.New(rand.NewPCG(23, 24)), noon, 50*time.Hour, 1500)
 	insert(t, p, "a", 1499, all[1:]...)

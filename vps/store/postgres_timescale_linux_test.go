@@ -4,7 +4,7 @@ import (
 	"flag"
 	"testing"
 
-	"sunspool/vps/services"
+	"sunspool/internal/testservices"
 )
 
 var timescale = flag.Bool("timescale", false, "run the tests of PostgreSQL on a Debian 13 with TimescaleDB; make test-timescale does")
@@ -13,7 +13,7 @@ func TestTimescale(t *testing.T) {
 	if !*timescale {
 		t.Skip("SKIPPED, NOTHING IS SHOWN: make test-timescale runs it")
 	}
-	pg := services.Timescale(t)
+	pg := testservices.Timescale(t)
 	t.Run("Contract", func(t *testing.T) {
 		open := opensOn(t, pg)
 		testSamples(t, func(t *testing.T, dir string) Samples { return open(t, dir) })

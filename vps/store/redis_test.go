@@ -22,18 +22,18 @@ import (
 	"github.com/redis/rueidis"
 
 	"sunspool/health"
-	"sunspool/vps/services"
+	"sunspool/internal/testservices"
 	"sunspool/wire"
 )
 
 func TestRedisBolt(t *testing.T) {
 	var mu sync.Mutex
-	servers := map[string]*services.RedisServer{} // of each test, by its dir: a store that is opened again finds it again
+	servers := map[string]*testservices.RedisServer{} // of each test, by its dir: a store that is opened again finds it again
 	testSamples(t, func(t *testing.T, dir string) Samples {
 		mu.Lock()
 		defer mu.Unlock()
 		if servers[dir] == nil {
-			servers[dir] = services.Redis(t)
+			servers[dir] = testservices.Redis(t)
 		}
 		return usable(t, open(t, dir), servers[dir].URL(), time.Hour)
 	})
@@ -54,7 +54,7 @@ func connected(t testing.TB, samples Samples, address string, ttl time.Duration,
 func usable(t testing.TB, samples Samples, address string, ttl time.Duration) *Redis {
 	t.Helper()
 	r := connected(t, samples, address, ttl, slog.New(slog.DiscardHandler))
-	services.Await(t, "Redis is used", func() bool { return r.use.Load() != nil })
+	testservices.Await(t, "Redis is used", func() bool { return r.use.Load() != nil })
 	return r
 }
 
@@ -74,7 +74,7 @@ func raw(t testing.TB, address string) rueidis.Client {
 }
 
 func TestRedisAnswersUntilAnInsertOfAnyProcess(t *testing.T) {
-	server, inner := services.Redis(t), &counted{pv: 1}
+	server, inner := testservices.Redis(t), &counted{pv: 1}
 	a, b := usable(t, inner, server.URL(), time.Hour), usable(t, inner, server.URL(), time.Hour)
 	for range 10 {
 		latest(t, a, "a")
@@ -94,7 +94,7 @@ func TestRedisAnswersUntilAnInsertOfAnyProcess(t *testing.T) {
 
 // What another server of the API reads there is the contract's JSON.
 func TestOthersCanReadWhatIsInRedis(t *testing.T) {
-	server := services.Redis(t)
+	server := testservices.Redis(t)
 	r := usable(t, open(t, t.TempDir()), server.URL(), time.Hour)
 	insert(t, r, "roof", 1, at(noon, 7))
 	latest(t, r, "roof")
@@ -111,7 +111,7 @@ func TestOthersCanReadWhatIsInRedis(t *testing.T) {
 
 // Readers may ask for any name: nothing stays of one of no device, the lease for an answer neither.
 func TestNameOfNoDeviceLeavesNothingInRedis(t *testing.T) {
-	server := services.Redis(t)
+	server := testservices.Redis(t)
 	r := usable(t, open(t, t.TempDir()), server.URL(), time.Hour)
 	for i := range 20 {
 		if _, err := r.Latest(t.Context(), fmt.Sprint("none-", i)); !errors.Is(err, ErrNone) {
@@ -131,7 +131,7 @@ func TestLateReaderOfAnotherProcessDoesNotFillRedis(t *testing.T) {
 	if testing.Short() {
 		rounds = 500
 	}
-	server, inner := services.Redis(t), &versions{}
+	server, inner := testservices.Redis(t), &versions{}
 	readers, writer := usable(t, inner, server.URL(), time.Hour), usable(t, inner, server.URL(), time.Hour)
 	done := make(chan struct{})
 	var wg sync.WaitGroup
@@ -199,7 +199,7 @@ func (v *versions) Close() error { return nil }
 // The reader's answer lives as long as its lease did, so it is never older than ttl, even if an insert's deletion is lost.
 func TestAnswerIsNeverOlderThanTTL(t *testing.T) {
 	const ttl = 400 * time.Millisecond
-	server := services.Redis(t)
+	server := testservices.Redis(t)
 	inner := &slow{&counted{pv: 1}, make(chan struct{}), make(chan struct{})}
 	r := usable(t, inner, server.URL(), ttl)
 	var asked time.Time
@@ -225,7 +225,7 @@ func TestAnswerIsNeverOlderThanTTL(t *testing.T) {
 }
 
 func TestRedisAwayAtStartIsFoundLater(t *testing.T) {
-	server := services.Redis(t)
+	server := testservices.Redis(t)
 	server.Stop()
 	var log syncBuffer
 	inner := &counted{pv: 1}
@@ -235,7 +235,7 @@ func TestRedisAwayAtStartIsFoundLater(t *testing.T) {
 		insert(t, r, "a", 1, at(noon, 1))
 	}
 	server.Start()
-	services.Await(t, "Redis is used", func() bool { return r.use.Load() != nil })
+	testservices.Await(t, "Redis is used", func() bool { return r.use.Load() != nil })
 	inner.asked = 0
 	for range 50 {
 		latest(t, r, "a")
@@ -252,20 +252,20 @@ func TestRedisAwayAtStartIsFoundLater(t *testing.T) {
 // when it is back.
 func TestRedisThatFailsFailsNoRequest(t *testing.T) {
 	for name, c := range map[string]struct {
-		options    []services.RedisOption
-		fail, heal func(*services.RedisServer)
+		options    []testservices.RedisOption
+		fail, heal func(*testservices.RedisServer)
 	}{
-		"killed": {nil, (*services.RedisServer).Kill, (*services.RedisServer).Start},
-		"hung":   {nil, (*services.RedisServer).Pause, (*services.RedisServer).Resume},
-		"full": {[]services.RedisOption{services.MaxMemory(0, "noeviction")},
-			func(s *services.RedisServer) { configure(t, s, "1mb") }, func(s *services.RedisServer) { configure(t, s, "0") }},
+		"killed": {nil, (*testservices.RedisServer).Kill, (*testservices.RedisServer).Start},
+		"hung":   {nil, (*testservices.RedisServer).Pause, (*testservices.RedisServer).Resume},
+		"full": {[]testservices.RedisOption{testservices.MaxMemory(0, "noeviction")},
+			func(s *testservices.RedisServer) { configure(t, s, "1mb") }, func(s *testservices.RedisServer) { configure(t, s, "0") }},
 	} {
 		t.Run(name, func(t *testing.T) {
-			server := services.Redis(t, c.options...)
+			server := testservices.Redis(t, c.options...)
 			var log syncBuffer
 			inner := &versions{}
 			r := connected(t, inner, server.URL(), time.Hour, slog.New(slog.NewTextHandler(&log, nil)))
-			services.Await(t, "Redis is used", func() bool { return r.use.Load() != nil })
+			testservices.Await(t, "Redis is used", func() bool { return r.use.Load() != nil })
 
 			var stop atomic.Bool
 			var mu sync.Mutex
@@ -293,7 +293,7 @@ func TestRedisThatFailsFailsNoRequest(t *testing.T) {
 					}
 				})
 			}
-			stalls := services.Stalls(t)
+			stalls := testservices.Stalls(t)
 			time.Sleep(100 * time.Millisecond)
 			c.fail(server)
 			time.Sleep(2500 * time.Millisecond)
@@ -301,7 +301,7 @@ func TestRedisThatFailsFailsNoRequest(t *testing.T) {
 				t.Error("it is still used")
 			}
 			c.heal(server)
-			services.Await(t, "Redis is used again", func() bool { return r.use.Load() != nil })
+			testservices.Await(t, "Redis is used again", func() bool { return r.use.Load() != nil })
 			time.Sleep(100 * time.Millisecond)
 			stop.Store(true)
 			wg.Wait()
@@ -321,7 +321,7 @@ func TestRedisThatFailsFailsNoRequest(t *testing.T) {
 	}
 }
 
-func configure(t testing.TB, server *services.RedisServer, maxmemory string) {
+func configure(t testing.TB, server *testservices.RedisServer, maxmemory string) {
 	c := raw(t, server.URL())
 	if err := c.Do(t.Context(), c.B().ConfigSet().ParameterValue().ParameterValue("maxmemory", maxmemory).Build()).Error(); err != nil {
 		t.Error(err)
@@ -330,12 +330,12 @@ func configure(t testing.TB, server *services.RedisServer, maxmemory string) {
 
 // An insert whose deletion could not be sent: this process does not believe Redis about the device until it was.
 func TestDeletionThatCouldNotBeSentIsDoneFirst(t *testing.T) {
-	server, inner := services.Redis(t), &versions{}
+	server, inner := testservices.Redis(t), &versions{}
 	r := usable(t, inner, server.URL(), time.Hour)
 	insert(t, r, "a", 1, at(noon, 1))
 	latest(t, r, "a") // and is in Redis now
 	server.Pause()
-	stalls := services.Stalls(t)
+	stalls := testservices.Stalls(t)
 	began := time.Now()
 	insert(t, r, "a", 1, at(noon, 2))
 	took := time.Since(began)
@@ -358,7 +358,7 @@ func TestDeletionThatCouldNotBeSentIsDoneFirst(t *testing.T) {
 
 // The same for a deletion that was never sent: the first reader sends it, or else the probe does, for other processes.
 func TestDeletionThatWasNeverSentIsSentLater(t *testing.T) {
-	server, inner := services.Redis(t), &versions{}
+	server, inner := testservices.Redis(t), &versions{}
 	r, other := usable(t, inner, server.URL(), time.Hour), usable(t, inner, server.URL(), time.Hour)
 	insert(t, r, "a", 1, at(noon, 1))
 	latest(t, r, "a")
@@ -375,19 +375,19 @@ func TestDeletionThatWasNeverSentIsSentLater(t *testing.T) {
 	if got := latest(t, other, "a").PVPowerW; got != 2 {
 		t.Fatalf("%v W: what is to be deleted is not there", got)
 	}
-	services.Await(t, "it is used again", func() bool { return r.use.Load() != nil })
+	testservices.Await(t, "it is used again", func() bool { return r.use.Load() != nil })
 	if got := latest(t, other, "a").PVPowerW; got != 3 {
 		t.Errorf("%v W for another process after the probe", got)
 	}
 }
 
 func TestWrongPasswordIsSaidAndNotShown(t *testing.T) {
-	server := services.Redis(t, services.Password("right"))
+	server := testservices.Redis(t, testservices.Password("right"))
 	u, _ := url.Parse(server.URL())
 	u.User = url.UserPassword("", "canary-9x2w")
 	var log syncBuffer
 	r := connected(t, &counted{pv: 1}, u.String(), time.Hour, slog.New(slog.NewTextHandler(&log, nil)))
-	services.Await(t, "it is said", func() bool { return strings.Contains(log.String(), "redis_refuses") })
+	testservices.Await(t, "it is said", func() bool { return strings.Contains(log.String(), "redis_refuses") })
 	latest(t, r, "a")
 	if text := log.String(); strings.Contains(text, "canary") || !strings.Contains(text, "REDIS_URL") {
 		t.Error(text)
@@ -395,12 +395,12 @@ func TestWrongPasswordIsSaidAndNotShown(t *testing.T) {
 }
 
 func TestDatabaseThatRedisDoesNotHaveIsSaid(t *testing.T) {
-	server := services.Redis(t)
+	server := testservices.Redis(t)
 	u, _ := url.Parse(server.URL())
 	u.Path = "/99"
 	var log syncBuffer
 	connected(t, &counted{pv: 1}, u.String(), time.Hour, slog.New(slog.NewTextHandler(&log, nil)))
-	services.Await(t, "it is said", func() bool {
+	testservices.Await(t, "it is said", func() bool {
 		return strings.Contains(log.String(), "redis_refuses") && strings.Contains(log.String(), "the number of the database")
 	})
 }
@@ -470,7 +470,7 @@ func poison(rng *rand.Rand, good string) string {
 
 // Ten thousand values that are not ours: none is ever answered, none hurts.
 func TestPoisonedRedisIsAMiss(t *testing.T) {
-	server := services.Redis(t)
+	server := testservices.Redis(t)
 	inner := &versions{}
 	r := usable(t, inner, server.URL(), time.Hour)
 	c := raw(t, server.URL())
@@ -537,7 +537,7 @@ func FuzzCachedSample(f *testing.F) {
 }
 
 func TestProcessesHearEachOther(t *testing.T) {
-	server := services.Redis(t)
+	server := testservices.Redis(t)
 	a, b := usable(t, &versions{}, server.URL(), time.Hour), usable(t, &versions{}, server.URL(), time.Hour)
 	ctx, stop := context.WithCancel(t.Context())
 	heard := make(chan wire.Sample, 1000)
@@ -558,7 +558,7 @@ func TestProcessesHearEachOther(t *testing.T) {
 			return false
 		}
 	}
-	services.Await(t, "it hears", hears)
+	testservices.Await(t, "it hears", hears)
 
 	c := raw(t, server.URL())
 	for channel, text := range map[string]string{
@@ -581,29 +581,29 @@ func TestProcessesHearEachOther(t *testing.T) {
 	}
 	server.Kill()
 	server.Start()
-	services.Await(t, "it hears again", hears)
+	testservices.Await(t, "it hears again", hears)
 }
 
 func TestPublishingNeverWaits(t *testing.T) {
-	server := services.Redis(t)
+	server := testservices.Redis(t)
 	r := usable(t, &versions{}, server.URL(), time.Hour)
 	server.Pause()
 	began := time.Now()
 	for range 100_000 {
 		r.Publish(at(noon, 1))
 	}
-	if took := time.Since(began); took > services.Patience { // Redis is away for as long as that
+	if took := time.Since(began); took > testservices.Patience { // Redis is away for as long as that
 		t.Errorf("%v", took)
 	}
 }
 
 // Whatever Redis does, Close ends everything that was started, soon.
 func TestClosedRedisLeavesNothing(t *testing.T) {
-	for name, spoil := range map[string]func(*services.RedisServer){
-		"well": func(*services.RedisServer) {}, "hung": (*services.RedisServer).Pause, "dead": (*services.RedisServer).Kill,
+	for name, spoil := range map[string]func(*testservices.RedisServer){
+		"well": func(*testservices.RedisServer) {}, "hung": (*testservices.RedisServer).Pause, "dead": (*testservices.RedisServer).Kill,
 	} {
 		t.Run(name, func(t *testing.T) {
-			server := services.Redis(t)
+			server := testservices.Redis(t)
 			before := runtime.NumGoroutine()
 			for range 3 {
 				r, err := NewRedis(&versions{}, server.URL(), time.Hour, health.New(time.Now, slog.New(slog.DiscardHandler)).Link("redis"))
@@ -615,7 +615,7 @@ func TestClosedRedisLeavesNothing(t *testing.T) {
 				var heard atomic.Bool
 				wg.Go(func() { r.Listen(ctx, func(string) bool { return true }, func(wire.Sample) { heard.Store(true) }) })
 				if spoil != nil {
-					services.Await(t, "it listens", func() bool {
+					testservices.Await(t, "it listens", func() bool {
 						s := at(noon, 1)
 						s.DeviceID = "a"
 						r.Publish(s)
@@ -636,7 +636,7 @@ func TestClosedRedisLeavesNothing(t *testing.T) {
 					t.Errorf("Close took %v", took)
 				}
 			}
-			services.Await(t, "no goroutine is left", func() bool { return runtime.NumGoroutine() <= before })
+			testservices.Await(t, "no goroutine is left", func() bool { return runtime.NumGoroutine() <= before })
 		})
 	}
 }

@@ -1,0 +1,88 @@
+// Package batch decodes the body of an upload.
+//
+//	body ──> Decoder.Decode ──> Batch: good samples, problems of the others, the zone, what the edge reports of itself
+//	              └─ a Refusal of the whole
+//
+// It reads tokens of JSON itself, because one wrong field must refuse its sample alone, and because encoding/json accepts
+// names twice, or in another case. BenchmarkDecode compares the two.
+package batch
+
+import (
+	"cmp"
+	"math"
+	"slices"
+	"time"
+
+	"sunspool/wire"
+)
+
+// Samples of polls up to shortPoll apart need no interval beside them; a longer one than longestPoll is not believed.
+const (
+	shortPoll   = 10 * time.Second
+	longestPoll = time.Hour
+
+	MaxUntimely = 64 << 10 // bytes of a sample that is set aside, which may have unknown members
+)
+
+// Batch is what an ingest body holds.
+type Batch struct {
+	Sent     int           // samples in the body, good and bad
+	Good     []wire.Sample // may be stored
+	Indexes  []int         // their indexes in the body
+	Problems []Problem     // of the other samples, by ascending index; a sample may have several
+	Untimely []Untimely    // those of them with one problem alone, an impossible time
+	Foreign  bool          // a sample names another device than the caller
+	ID, Zone string
+	Edge     *wire.Edge
+}
+
+// Problem is one reason not to store the sample at index.
+type Problem struct {
+	Index             int
+	Field, Code, What string
+}
+
+// Untimely is a sample that could be stored if its time were possible.
+type Untimely struct {
+	Index int
+	Code  string
+	JSON  []byte // as it came, JSON
+}
+
+// untimelyCode reports whether a code is about a time that another server would take.
+func untimelyCode(code string) bool { return code == wire.CodeTooOld || code == wire.CodeInFuture }
+
+// FromEdge reports whether b is from an edge of this program, whose wish for verdicts a proxy may have removed.
+func (b *Batch) FromEdge() bool { return b.ID != "" || b.Edge != nil }
+
+// Interval returns how far apart the edge takes its samples, in whole seconds, where that is more than shortPoll; else 0.
+func (b *Batch) Interval() time.Duration {
+	if b.Edge == nil {
+		return 0
+	}
+	every := min(time.Duration(math.Round(b.Edge.PollIntervalS))*time.Second, longestPoll)
+	if every <= shortPoll {
+		return 0
+	}
+	return every
+}
+
+// SortProblems puts the problems in the order of their samples.
+func (b *Batch) SortProblems() {
+	slices.SortStableFunc(b.Problems, func(x, y Problem) int { return cmp.Compare(x.Index, y.Index) })
+}
+
+// Reject makes problems of some of the good samples, whose ascending indexes among these are given.
+func (b *Batch) Reject(which []int, field, code, what string) {
+	good, at := b.Good[:0], b.Indexes[:0]
+	for i, s := range b.Good {
+		if len(which) > 0 && which[0] == i {
+			which = which[1:]
+			b.Problems = append(b.Problems, Problem{b.Indexes[i], field, code, what})
+			continue
+		}
+		good, at = append(good, s), append(at, b.Indexes[i])
+	}
+	b.Good, b.Indexes = good, at
+	b.SortProblems()
+}

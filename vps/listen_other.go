@@ -1,7 +1,0 @@
-//go:build !linux
-
-package vps
-
-import "net"
-
-var listenConfig net.ListenConfig

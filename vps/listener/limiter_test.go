@@ -1,0 +1,390 @@
+package listener
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"sunspool/internal/vpstest"
+	"sunspool/vps/auth"
+)
+
+// inn is a server on pipes with few connections, which tells the limiter of its requests as the API does. Good tokens are those
+// of tokenOf. A request for /wait is served until release, /open is for everybody.
+type inn struct {
+	t       *testing.T
+	pipes   *vpstest.Pipes
+	log     *vpstest.LogBuffer
+	release chan struct{}
+	limiter *limiter
+}
+
+const goodOne = "good-token-0123456789abcdef-0"
+
+func tokenOf(i int) string { return fmt.Sprint("good-token-0123456789abcdef-", i) }
+
+func openInn(t *testing.T, places int) *inn {
+	h := &inn{t: t, pipes: vpstest.NewPipes(), log: new(vpstest.LogBuffer), release: make(chan struct{})}
+	good := map[string]bool{}
+	for i := range 40 {
+		good[tokenOf(i)] = true
+	}
+	trusted := auth.Proxies{netip.MustParsePrefix("10.0.0.9/32")}
+	handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		c, from, token := ConnOf(r.Context()), auth.NetworkOf(trusted.Client(r)), auth.Bearer(r)
+		c.Begin(from)
+		switch {
+		case r.URL.Path == "/open":
+			return
+		case !good[token]:
+			c.SetUnauthenticated(from)
+			w.WriteHeader(http.StatusUnauthorized)
+			return
+		}
+		c.SetActive(auth.SumOf(token))
+		switch r.URL.Path {
+		case "/wait":
+			<-h.release
+		case "/upload":
+			io.Copy(io.Discard, r.Body)
+		}
+	})
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	h.limiter = newLimiter(h.pipes, places, slog.New(slog.NewJSONHandler(h.log, nil)))
+	go func() { done <- serve(ctx, h.limiter, nil, handler, slog.New(slog.DiscardHandler)) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
+	return h
+}
+
+// visitor is one connection to a inn.
+type visitor struct {
+	net.Conn
+	r       *bufio.Reader
+	headers string // lines
+}
+
+func (h *inn) visit() *visitor { return h.visitFrom("192.0.2.1:1") }
+
+func (h *inn) visitFrom(address string) *visitor {
+	conn := h.pipes.DialFrom(address)
+	h.t.Cleanup(func() { conn.Close() })
+	synctest.Wait()
+	time.Sleep(time.Millisecond) // virtual: the next one is younger
+	return &visitor{conn, bufio.NewReader(conn), ""}
+}
+
+// ask returns the status of the answer, 0 when the connection is closed.
+func (v *visitor) ask(path, token string) int {
+	fmt.Fprintf(v, "GET %s HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\n%s\r\n", path, token, v.headers)
+	answer, err := http.ReadResponse(v.r, nil)
+	if err != nil {
+		return 0
+	}
+	io.Copy(io.Discard, answer.Body)
+	time.Sleep(time.Millisecond) // virtual: the server is idle again
+	return answer.StatusCode
+}
+
+func TestNewCallerTakesThePlaceOfTheOldestStranger(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := openInn(t, 4)
+		friend, old, wrong, young := h.visit(), h.visit(), h.visit(), h.visit()
+		for name, got := range map[string]int{"friend": friend.ask("/fast", goodOne) - 200,
+			"open to all": old.ask("/open", "") - 200, "wrong token": wrong.ask("/fast", "bad") - 401, "no token": young.ask("/fast", "") - 401} {
+			if got != 0 {
+				t.Fatalf("%s: %+d", name, got)
+			}
+		}
+		if newcomer := h.visit(); newcomer.ask("/fast", tokenOf(1)) != 200 {
+			t.Error("a newcomer with a good token is not served")
+		}
+		if got := old.ask("/open", ""); got != 0 {
+			t.Errorf("the oldest stranger is still there: %d", got)
+		}
+		if got := wrong.ask("/open", ""); got != 200 {
+			t.Errorf("a younger stranger was put out: %d", got)
+		}
+		h.visit()
+		if got := wrong.ask("/open", ""); got != 0 {
+			t.Errorf("a wrong token made a stranger more than that: %d", got)
+		}
+		if got := friend.ask("/fast", goodOne); got != 200 {
+			t.Errorf("a friend was put out for a stranger: %d", got)
+		}
+		if n := strings.Count(h.log.String(), "connections are short"); n != 1 {
+			t.Errorf("two were put out in a minute, said %d times", n)
+		}
+	})
+}
+
+// TestFriendThatTurnsStrangerLosesItsPrivilege: a proxy uses one connection for many callers.
+func TestFriendThatTurnsStrangerLosesItsPrivilege(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := openInn(t, 2)
+		first, second := h.visit(), h.visit()
+		if first.ask("/fast", goodOne) != 200 || second.ask("/fast", tokenOf(1)) != 200 || second.ask("/fast", "bad") != 401 {
+			t.Fatal("not answered")
+		}
+		h.visit()
+		time.Sleep(acceptGrace)
+		synctest.Wait()
+		if second.ask("/fast", goodOne) != 0 || first.ask("/fast", goodOne) != 200 {
+			t.Error("the friend was put out, not the one that had a wrong token last")
+		}
+	})
+}
+
+// A new connection has a moment for its request, also while others come one after the other.
+func TestNewConnectionIsNotPutOutAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := openInn(t, 4)
+		h.visit()
+		time.Sleep(acceptGrace / 2)
+		ours := h.visit()
+		for range 6 { // more than there is room for
+			go h.pipes.DialFrom("192.0.2.1:1")
+		}
+		time.Sleep(acceptGrace / 4)
+		if got := ours.ask("/fast", goodOne); got != 200 {
+			t.Errorf("a connection that is %v old got %d", acceptGrace/4, got)
+		}
+		time.Sleep(time.Second) // all get in
+	})
+}
+
+// An idle connection makes place for a new one, one that is being served does not, unless its token has most.
+func TestIdleConnectionMakesPlace(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := openInn(t, 4)
+		busy, friend, other := h.visit(), h.visit(), h.visit()
+		answer := busy.later("/wait", tokenOf(0))
+		if friend.ask("/fast", tokenOf(1)) != 200 || other.ask("/fast", tokenOf(2)) != 200 {
+			t.Fatal("not answered")
+		}
+		if newcomer := h.visit(); newcomer.ask("/fast", tokenOf(3)) != 200 {
+			t.Error("a newcomer is not served")
+		}
+		if friend.ask("/fast", tokenOf(1)) != 0 {
+			t.Error("the oldest idle connection kept its place")
+		}
+		if got := other.ask("/fast", tokenOf(2)); got != 200 {
+			t.Errorf("a younger one lost its own: %d", got)
+		}
+		close(h.release)
+		if got := <-answer; got != 200 {
+			t.Errorf("the one that was served got %d", got)
+		}
+	})
+}
+
+// later asks and returns where the status will be.
+func (v *visitor) later(path, token string) <-chan int {
+	answer := make(chan int, 1)
+	go func() { answer <- v.ask(path, token) }()
+	synctest.Wait()
+	time.Sleep(time.Millisecond)
+	return answer
+}
+
+// slow sends the head of a request and a part of its body.
+func (v *visitor) slow(method, path, token string) {
+	fmt.Fprintf(v, "%s %s HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\nContent-Length: 5000\r\n\r\n{", method, path, token)
+	synctest.Wait()
+	time.Sleep(time.Millisecond)
+}
+
+// One token opens more connections than there are, each with an upload that never ends: it has a quarter, and new callers
+// of others are served at once. Its own oldest are closed for its new ones.
+func TestTokenHasAQuarterOfTheConnections(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := openInn(t, 40)
+		good := h.visit()
+		if good.ask("/fast", tokenOf(1)) != 200 {
+			t.Fatal("not answered")
+		}
+		for range 60 {
+			h.visit().slow("POST", "/upload", tokenOf(0))
+		}
+		h.limiter.mu.Lock()
+		held := h.limiter.known[party{token: auth.SumOf(tokenOf(0))}]
+		h.limiter.mu.Unlock()
+		if held != 10 {
+			t.Errorf("one token has %d of 40 connections", held)
+		}
+		began := time.Now()
+		if fresh := h.visit(); fresh.ask("/fast", tokenOf(2)) != 200 || good.ask("/fast", tokenOf(1)) != 200 {
+			t.Error("another token is not served")
+		}
+		if took := time.Since(began); took > 100*time.Millisecond {
+			t.Errorf("others waited %v", took)
+		}
+	})
+}
+
+// Many tokens together take no more than three quarters, and one that has few keeps its own.
+func TestManyTokensLeaveConnectionsToOneThatHasFew(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := openInn(t, 80)
+		good := h.visit()
+		if good.ask("/fast", tokenOf(30)) != 200 {
+			t.Fatal("not answered")
+		}
+		answer := h.visit().later("/wait", tokenOf(30))
+		for range 10 {
+			for i := range 12 {
+				h.visit().slow("POST", "/upload", tokenOf(i))
+			}
+		}
+		h.limiter.mu.Lock()
+		total := 0
+		for _, n := range h.limiter.known {
+			total += n
+		}
+		h.limiter.mu.Unlock()
+		if total > 60 {
+			t.Errorf("%d of 80 connections have a good token", total)
+		}
+		if got := good.ask("/fast", tokenOf(30)); got != 200 {
+			t.Errorf("the idle one of a token with two: %d", got)
+		}
+		if got := h.visit().ask("/fast", tokenOf(31)); got != 200 {
+			t.Errorf("a new one: %d", got)
+		}
+		close(h.release)
+		if got := <-answer; got != 200 {
+			t.Errorf("the busy one of a token with two: %d", got)
+		}
+	})
+}
+
+// Who sends no good token is put out by address: those of a caller with many connections go first, behind a proxy too.
+func TestAddressWithMostConnectionsMakesPlaceFirst(t *testing.T) {
+	for name, visit := range map[string]func(h *inn, from string) *visitor{
+		"direct, an IPv6 host with many addresses": func(h *inn, from string) *visitor { return h.visitFrom(from) },
+		"behind a proxy": func(h *inn, from string) *visitor {
+			v := h.visitFrom("10.0.0.9:1")
+			v.headers = "X-Forwarded-For: " + strings.Trim(strings.TrimSuffix(from, ":1"), "[]") + "\r\n"
+			return v
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				h := openInn(t, 8)
+				lone := visit(h, "[2001:db8:1::1]:1")
+				if got := lone.ask("/open", ""); got != 200 {
+					t.Fatal(got)
+				}
+				for i := range 20 {
+					visit(h, fmt.Sprintf("[2001:db8:2::%x]:1", i+1)).ask("/open", "")
+				}
+				if got := lone.ask("/open", ""); got != 200 {
+					t.Errorf("the only connection of an address was closed for the twentieth of another: %d", got)
+				}
+			})
+		})
+	}
+}
+
+// A proxy keeps connections for its next request, Caddy for 2 min. The server must not be the one that closes them, or a
+// request that is on its way at that moment gets no answer.
+func TestIdleConnectionOutlivesThatOfAnyProxy(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := openInn(t, 4)
+		proxy := h.visit()
+		for _, idle := range []time.Duration{60 * time.Second, 90 * time.Second, 2 * time.Minute, 149 * time.Second} {
+			if got := proxy.ask("/fast", goodOne); got != 200 {
+				t.Fatalf("not answered: %d", got)
+			}
+			time.Sleep(idle)
+			if got := proxy.ask("/fast", goodOne); got != 200 {
+				t.Errorf("a connection was closed that had been idle for %v: %d", idle, got)
+			}
+		}
+		time.Sleep(152 * time.Second)
+		if got := proxy.ask("/fast", goodOne); got != 0 {
+			t.Error("an idle connection is never closed")
+		}
+	})
+}
+
+// Connections that stay idle for long cost a new caller no time when they have taken every place, and neither do those
+// that never sent a request.
+func TestIdleConnectionsKeepNobodyWaiting(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const places = 20
+		h := openInn(t, places)
+		var silent *visitor
+		for i := range places {
+			v := h.visit()
+			if i == 0 {
+				silent = v
+			} else if i < places/4 {
+				continue
+			} else if got := v.ask("/fast", tokenOf(i)); got != 200 {
+				t.Fatalf("connection %d: %d", i, got)
+			}
+		}
+		time.Sleep(time.Second)
+		began := time.Now()
+		for i := range 3 * places {
+			if got := h.visit().ask("/fast", tokenOf(i%40)); got != 200 {
+				t.Fatalf("caller %d behind idle connections: %d", i, got)
+			}
+		}
+		if took := time.Since(began); took > 3*places*10*time.Millisecond {
+			t.Errorf("%d callers behind idle connections took %v: they waited", 3*places, took)
+		}
+		if got := silent.ask("/fast", goodOne); got != 0 {
+			t.Error("a connection without a request kept its place")
+		}
+	})
+}
+
+// Stopping ends an Accept that waits for a connection to end.
+func TestClosedLimiterLetsNobodyWait(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := vpstest.NewPipes()
+		l := newLimiter(p, 1, slog.New(slog.DiscardHandler))
+		first := dialTo(p, l)
+		first.(*Conn).SetActive(auth.SumOf("a"))
+		waits := make(chan error, 1)
+		go func() { _, err := l.Accept(); waits <- err }()
+		second := p.Dial()
+		synctest.Wait()
+		if len(waits) > 0 {
+			t.Error("the only connection is served, and another one is accepted")
+		}
+		l.Close()
+		if err := <-waits; err != net.ErrClosed {
+			t.Error(err)
+		}
+		if _, err := second.Read(make([]byte, 1)); err == nil {
+			t.Error("the one that waited is not closed")
+		}
+	})
+}
+
+// dialTo connects to l, which accepts from p, and returns the server's end.
+func dialTo(p *vpstest.Pipes, l net.Listener) net.Conn {
+	go p.Dial()
+	conn, err := l.Accept()
+	if err != nil {
+		panic(err)
+	}
+	return conn
+}

@@ -1,0 +1,103 @@
+// Package listener accepts connections and serves HTTP on them: how many may be open and of whom, how long each part of a
+// request may take, TLS with a certificate that is read again when it changes, and an end that answers what is in flight.
+//
+//	Listen ──> limiter.Accept ──> TLS ──> http.Server ──> handler ──> ConnOf(request): whose the connection is
+//
+// The limiter matters where callers reach the server without a proxy: a proxy multiplexes its clients on few connections.
+package listener
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"syscall"
+	"time"
+
+	"sunspool/health"
+)
+
+const (
+	maxConnections = 512
+	BodyLimit      = 15 * time.Second // for the body of a request
+	drainTime      = 20 * time.Second // that requests in flight get at the end
+
+	// IdleTime is how long a connection may wait for its next request: longer than the proxies keep one that they would use
+	// again (nginx 60 s, Caddy 120 s), so that no request meets a connection that is being closed. When connections are
+	// short, idle ones are closed first, see limiter.
+	IdleTime = 150 * time.Second
+)
+
+// Serve serves h on l, within the limits that keep slow and many callers from doing harm, until ctx ends; then it
+// answers the requests in flight, for at most 20 s, and returns nil. https is nil for plain http. Serve closes l.
+func Serve(ctx context.Context, l net.Listener, https *tls.Config, h http.Handler, log *slog.Logger) error {
+	return serve(ctx, newLimiter(l, maxConnections, log), https, h, log)
+}
+
+// serve is Serve without its bound on connections.
+func serve(ctx context.Context, l net.Listener, https *tls.Config, h http.Handler, log *slog.Logger) error {
+	srv := &http.Server{
+		Handler:           h,
+		ReadHeaderTimeout: 5 * time.Second,
+		ReadTimeout:       BodyLimit,
+		WriteTimeout:      30 * time.Second,
+		IdleTimeout:       IdleTime,
+		MaxHeaderBytes:    8 << 10,
+		Protocols:         new(http.Protocols),
+		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+		BaseContext:       func(net.Listener) context.Context { return withStopping(context.WithoutCancel(ctx), ctx.Done()) },
+		ConnContext:       withConn,
+		ConnState:         changed,
+	}
+	srv.Protocols.SetHTTP1(true)
+	if https != nil {
+		l = tls.NewListener(l, https)
+	}
+
+	drained := make(chan error, 1)
+	stop := context.AfterFunc(ctx, func() {
+		limit, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTime)
+		defer cancel()
+		err := srv.Shutdown(limit)
+		if err != nil {
+			err = errors.Join(fmt.Errorf("requests in flight were cut off after %v: %w", drainTime, err), srv.Close())
+		}
+		drained <- err
+	})
+	if err := srv.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+		if stop() {
+			return fmt.Errorf("serve on %s: %w", l.Addr(), err)
+		}
+	}
+	return <-drained
+}
+
+// A request is not cut off when the server is told to stop; one that would go on for ever asks stopping.
+type stoppingKey struct{}
+
+func withStopping(ctx context.Context, stopping <-chan struct{}) context.Context {
+	return context.WithValue(ctx, stoppingKey{}, stopping)
+}
+
+// Stopping returns a channel that is closed when the server of a request is told to stop; nil when it cannot be.
+func Stopping(request context.Context) <-chan struct{} {
+	stopping, _ := request.Value(stoppingKey{}).(<-chan struct{})
+	return stopping
+}
+
+func Listen(setting, addr string) (net.Listener, error) {
+	l, err := listenConfig.Listen(context.Background(), "tcp", addr)
+	if err == nil {
+		return l, nil
+	}
+	fault := &health.Fault{Code: "listen", What: fmt.Sprintf("cannot listen on %s (%s)", addr, setting), Err: err}
+	if errors.Is(err, syscall.EADDRINUSE) {
+		_, port, _ := net.SplitHostPort(addr)
+		fault.Code, fault.Exit, fault.Why = "port_in_use", health.ExitBusy, "another process listens there"
+		fault.Next = fmt.Sprintf("stop it (`ss -ltnp 'sport = :%s'` names it), or set %s to another port", port, setting)
+	}
+	return nil, fault
+}
