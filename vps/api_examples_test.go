@@ -19,6 +19,7 @@ import (
 
 	"sunspool/docs/reference"
 	"sunspool/vps"
+	"sunspool/vps/auth"
 	"sunspool/vps/store"
 	"sunspool/wire"
 )
@@ -45,7 +46,7 @@ func TestAPIReferenceExamples(t *testing.T) {
 // exampleServer is a server of a house (roof) and of a garage, which has neither a battery nor much of a past.
 type exampleServer struct {
 	t                testing.TB
-	tokens           *vps.Tokens
+	tokens           *auth.Tokens
 	public, internal *httptest.Server
 }
 
@@ -56,12 +57,13 @@ func newExampleServer(t *testing.T) *exampleServer {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { bolt.Close() })
-	tokens, err := vps.ParseTokens(exampleDevice+":roof,"+exampleGarage+":garage", exampleViewer+":*")
+	tokens, err := auth.ParseTokens(exampleDevice+":roof,"+exampleGarage+":garage", exampleViewer+":*")
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &vps.Server{Store: bolt, Tokens: tokens, Version: "1.0.0", Now: func() time.Time { return exampleNow },
-		Log: slog.New(slog.DiscardHandler)}
+	s := &vps.Server{}
+	s.Store, s.Tokens, s.Version, s.Now = bolt, tokens, "1.0.0", func() time.Time { return exampleNow }
+	s.Log = slog.New(slog.DiscardHandler)
 	e := &exampleServer{t: t, tokens: tokens, public: httptest.NewServer(s.Handler()), internal: httptest.NewServer(s.Internal())}
 	t.Cleanup(e.public.Close)
 	t.Cleanup(e.internal.Close)
