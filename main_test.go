@@ -58,7 +58,7 @@ func TestImportsPointOneWay(t *testing.T) {
 		}
 		return ""
 	}
-	alone := []string{"sunspool/wire", "sunspool/health", "sunspool/settings", "sunspool/packaging", "sunspool/internal/filelock", "sunspool/edge/registers"}
+	alone := []string{"sunspool/wire", "sunspool/health", "sunspool/settings", "sunspool/packaging", "sunspool/internal/durable", "sunspool/edge/registers"}
 	both := []string{"sunspool", "sunspool/demo", "sunspool/cli"}
 	for _, p := range packages(t) {
 		for _, imported := range p.Imports {
@@ -71,7 +71,7 @@ func TestImportsPointOneWay(t *testing.T) {
 			if p.ImportPath == "sunspool/edge/witness" && imported != "sunspool/edge/registers" {
 				t.Errorf("%s imports %s: what registers mean needs their map alone", p.ImportPath, imported)
 			}
-			if imported == "sunspool/vps/services" {
+			if imported == "sunspool/vps/services" || imported == "sunspool/internal/testhost" {
 				t.Errorf("%s imports %s: it is for tests only", p.ImportPath, imported)
 			}
 			if from, to := role(p.ImportPath), role(imported); from != "" && to != "" && from != to {

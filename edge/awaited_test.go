@@ -12,6 +12,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"sunspool/internal/testhost"
 )
 
 // putFile puts a file in place as a whole.
@@ -143,7 +145,7 @@ func TestFileThatIsWrongIsAnErrorAtTheStart(t *testing.T) {
 
 // Without the registers that the operator gave a value could be wrong: no sample is made, and the dongle is left alone.
 func TestMissingRegisterMapMakesNoSample(t *testing.T) {
-	dir := memoryDir(t)
+	dir := testhost.MemoryDir(t)
 	synctest.Test(t, func(t *testing.T) {
 		b := &bed{t: t, sim: ofImage(t, hybridImage)}
 		config := Config{Host: "dongle", Port: 502, Unit: 1, PollS: 5, GapMS: 20, URL: "https://vps.example.org", Token: "t0ken-0123456789abcdef",

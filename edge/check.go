@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"sunspool/health"
+	"sunspool/internal/durable"
 )
 
 // checkSlack is how much older than POLL_INTERVAL_S the health file may get. From one write to the next pass at most
@@ -75,10 +76,10 @@ const reservedFor = time.Second
 // loadHealth reads a health file. While its writer waits for the disk nobody can open it: then it has the time of the
 // last change alone.
 func loadHealth(path string) (h Health, err error) {
-	file, reserved, err := openUnreserved(path)
+	file, reserved, err := durable.OpenUnleased(path)
 	for waited := time.Duration(0); reserved && waited < reservedFor; waited += reservedFor / 50 {
 		time.Sleep(reservedFor / 50)
-		file, reserved, err = openUnreserved(path)
+		file, reserved, err = durable.OpenUnleased(path)
 	}
 	if reserved {
 		info, err := os.Stat(path)

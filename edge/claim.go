@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"syscall"
 	"time"
+
+	"sunspool/internal/durable"
 )
 
 // claim asks the disk for the blocks ahead of the end of the file, so that nobody else gets them. A file that only ever
@@ -35,7 +37,7 @@ func (s *Spool) claim() error {
 	}
 	s.room.barred = now().Add(roomRetry)
 	if info, statErr := os.Stat(s.path); s.room.claimed == 0 && statErr == nil {
-		s.room.claimed = max(blocks(info), size+allocSize)
+		s.room.claimed = max(durable.AllocatedBytes(info), size+allocSize)
 	}
 	return err
 }
@@ -62,7 +64,7 @@ func (s *Spool) makeBallast() {
 	if info, err := os.Lstat(s.ballastPath()); err == nil && info.Size() == ballastSize {
 		return
 	}
-	if freeBytes(filepath.Dir(s.path)) < 2*ballastSize {
+	if durable.FreeBytes(filepath.Dir(s.path)) < 2*ballastSize {
 		return
 	}
 	if err := fillFile(s.ballastPath(), ballastSize); err != nil {

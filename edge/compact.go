@@ -11,6 +11,7 @@ import (
 	bolt "go.etcd.io/bbolt"
 
 	"sunspool/health"
+	"sunspool/internal/durable"
 )
 
 // After a long outage the file is large and empty, and it stays expensive: bbolt writes the list of its free pages with
@@ -86,14 +87,14 @@ func (s *Spool) compact() error {
 	if s.room.nowhere != nil {
 		return s.room.nowhere
 	}
-	if free := freeBytes(filepath.Dir(s.path)); free < s.Room().Used+claimStep {
+	if free := durable.FreeBytes(filepath.Dir(s.path)); free < s.Room().Used+claimStep {
 		return fmt.Errorf("only %d MiB free on the disk", free>>20)
 	}
 	fresh := compactPath(s.path)
 	if err := os.Remove(fresh); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return err
 	}
-	file, err := createOurs(fresh, 0o600)
+	file, err := durable.Create(fresh, 0o600)
 	if err != nil {
 		return err
 	}
@@ -110,7 +111,7 @@ func (s *Spool) compact() error {
 	old := s.db
 	s.db, s.file = db, file // from here on there is no way back: the old file has no name any more
 	s.step("renamed")
-	s.room.nowhere = syncDir(filepath.Dir(s.path)) // without it a power cut brings the old file back: update tries again
+	s.room.nowhere = durable.SyncDir(filepath.Dir(s.path)) // without it a power cut brings the old file back: update tries again
 	s.step("synced")
 	s.settleIn()
 	return errors.Join(s.room.nowhere, old.Close())

@@ -15,6 +15,8 @@ import (
 	"time"
 
 	bolt "go.etcd.io/bbolt"
+
+	"sunspool/internal/testhost"
 )
 
 // ruin is a spool that will be damaged, and the truth about it.
@@ -43,7 +45,7 @@ func ruins(t *testing.T) []*ruin {
 // build makes a spool of n samples, of which some were settled, some of those as poison, and the last are undated.
 func build(t *testing.T, name string, n, settled, poisoned, undated int) *ruin {
 	t.Helper()
-	path := filepath.Join(scratch(t), "spool.db")
+	path := filepath.Join(testhost.MemoryDir(t), "spool.db")
 	s := openSpool(t, path)
 	r := &ruin{Name: name, Records: make(map[uint64][][]byte), Waiting: make(map[uint64][]byte), Quarantine: make(map[uint64][]byte)}
 	for i := range n {
@@ -126,16 +128,6 @@ func appendUndated(s *Spool, r Record) error {
 			return tx.Bucket(undatedBucket).Put(seqKey(r.Seq), r.encode())
 		})
 	})
-}
-
-// scratch is a directory in memory where there is one: these tests write many files and cut no power.
-func scratch(t *testing.T) string {
-	dir, err := os.MkdirTemp("/dev/shm", "sunspool-damage-")
-	if err != nil {
-		return t.TempDir()
-	}
-	t.Cleanup(func() { os.RemoveAll(dir) })
-	return dir
 }
 
 // damage returns the file of r damaged in one of many ways, chosen by seed.
@@ -323,7 +315,7 @@ func read(t *testing.T, s *Spool) contents {
 // survive opens the damaged file and says what is wrong with what came out.
 func (r *ruin) survive(t *testing.T, what string, b []byte) (salvaged bool) {
 	t.Helper()
-	dir := scratch(t)
+	dir := testhost.MemoryDir(t)
 	defer os.RemoveAll(dir)
 	path := filepath.Join(dir, "spool.db")
 	os.Chmod(dir, 0o700)
@@ -503,7 +495,7 @@ func TestPowerCutDuringSalvageLosesNothing(t *testing.T) {
 	bad := slices.Clone(r.File)
 	clear(bad[:4096])
 	salvaged := func(t *testing.T, path string) []byte {
-		other := filepath.Join(scratch(t), "spool.db")
+		other := filepath.Join(testhost.MemoryDir(t), "spool.db")
 		os.WriteFile(other, bad, 0o600)
 		openSpool(t, other).Close()
 		b, _ := os.ReadFile(other)
@@ -524,7 +516,7 @@ func TestPowerCutDuringSalvageLosesNothing(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			path := filepath.Join(scratch(t), "spool.db")
+			path := filepath.Join(testhost.MemoryDir(t), "spool.db")
 			leave(t, path)
 			s := openSpool(t, path)
 			if got := peek(t, s, 1000); len(got) != 100 {

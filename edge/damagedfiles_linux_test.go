@@ -10,6 +10,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"sunspool/internal/testhost"
 )
 
 // spoil makes the spool at path one that must be salvaged.
@@ -28,7 +30,7 @@ func spoil(t *testing.T, path string) []byte {
 
 // A card that damages the spool again and again does not fill itself with damaged spools.
 func TestNewestTwoDamagedSpoolsAreKept(t *testing.T) {
-	path := filepath.Join(scratch(t), "spool.db")
+	path := filepath.Join(testhost.MemoryDir(t), "spool.db")
 	others := []string{path + ".unmerged-1", path + ".damaged-x", path + ".damaged-01", path + ".damaged-1.new", filepath.Join(filepath.Dir(path), "garage.db.damaged-1")}
 	for _, other := range others {
 		if err := os.WriteFile(other, nil, 0o600); err != nil {
@@ -76,8 +78,8 @@ func TestNewestTwoDamagedSpoolsAreKept(t *testing.T) {
 
 // Older damaged spools stay as long as the new one is not whole: here there is no room for it.
 func TestDamagedSpoolsStayUntilTheNewOneIsWhole(t *testing.T) {
-	d := ext4(t, 64)
-	path := filepath.Join(d.dir, "spool.db")
+	d := testhost.Ext4(t, 64)
+	path := filepath.Join(d.Dir, "spool.db")
 	s := openSpool(t, path)
 	for i := range 50 {
 		appendGroup(t, s, 500*i, 500)
@@ -90,7 +92,7 @@ func TestDamagedSpoolsStayUntilTheNewOneIsWhole(t *testing.T) {
 		}
 	}
 	spoil(t, path)
-	release := d.fill(t)
+	release := d.Fill(t)
 	s, err := startSpool(path, nil)
 	if err != nil {
 		t.Fatal(err)
@@ -115,8 +117,8 @@ func TestDamagedSpoolsStayUntilTheNewOneIsWhole(t *testing.T) {
 
 // The reserve and an unfinished copy make room for a salvage.
 func TestSalvageTakesTheReserve(t *testing.T) {
-	d := ext4(t, 64)
-	path := filepath.Join(d.dir, "spool.db")
+	d := testhost.Ext4(t, 64)
+	path := filepath.Join(d.Dir, "spool.db")
 	s := openSpool(t, path)
 	for i := range 20 {
 		appendGroup(t, s, 500*i, 500)
@@ -127,7 +129,7 @@ func TestSalvageTakesTheReserve(t *testing.T) {
 	if err := fillFile(ballastPath(path), ballastSize); err != nil {
 		t.Fatal(err)
 	}
-	d.fill(t)
+	d.Fill(t)
 	s = openSpool(t, path)
 	if s.Waiting() != waiting {
 		t.Errorf("%d of %d samples wait", s.Waiting(), waiting)

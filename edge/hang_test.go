@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"sunspool/internal/testhost"
 	"sunspool/wire"
 )
 
@@ -26,7 +27,7 @@ func TestWatchdogMissesALoopThatHangs(t *testing.T) {
 		},
 	} {
 		t.Run(loop, func(t *testing.T) {
-			dir := memoryDir(t)
+			dir := testhost.MemoryDir(t)
 			synctest.Test(t, func(t *testing.T) {
 				e := watchedEdge(t, dir)
 				free := make(chan struct{})
@@ -57,12 +58,12 @@ func TestWatchdogMissesALoopThatHangs(t *testing.T) {
 func TestLongWorkOnTheSpoolAsksForItsTime(t *testing.T) {
 	var asked []time.Duration
 	note := func(most time.Duration) { asked = append(asked, most) }
-	small := openSpool(t, filepath.Join(memoryDir(t), "spool.db"))
+	small := openSpool(t, filepath.Join(testhost.MemoryDir(t), "spool.db"))
 	small.Busy = note
 	if _, err := small.Compact(); err != nil || len(asked) > 0 {
 		t.Fatalf("a small spool asks for %v, %v", asked, err)
 	}
-	large := drained(t, filepath.Join(memoryDir(t), "spool.db"), 100_000, 10)
+	large := drained(t, filepath.Join(testhost.MemoryDir(t), "spool.db"), 100_000, 10)
 	large.Busy = note
 	if gained, err := large.Compact(); err != nil || gained == 0 {
 		t.Fatalf("gained %d, %v", gained, err)

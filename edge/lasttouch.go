@@ -6,6 +6,8 @@ import (
 	"io/fs"
 	"os"
 	"time"
+
+	"sunspool/internal/durable"
 )
 
 // lastTouch is the content of Pace.File, which keeps a process from polling a dongle that the process before it has just
@@ -91,5 +93,5 @@ func (p *Pace) write(t lastTouch) error {
 	if err != nil {
 		return err
 	}
-	return replaceOurs(p.File, append(text, '\n'), 0o600, false)
+	return durable.Replace(p.File, append(text, '\n'), 0o600, false)
 }

@@ -7,6 +7,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"sunspool/internal/testhost"
 )
 
 // The last touch is stored with a sample and stays when the sample has left, for programs of the same boot.
@@ -49,7 +51,7 @@ func TestLastTouchIsStoredWithTheSample(t *testing.T) {
 // An edge that is killed every few seconds, often before its first poll, polls on, and never too soon. Without the touches
 // in the spool it would make 29 polls.
 func TestKilledEdgeKeepsThePace(t *testing.T) {
-	dir := memoryDir(t)
+	dir := testhost.MemoryDir(t)
 	file := filepath.Join(dir, "spool.db.last-poll")
 	synctest.Test(t, func(t *testing.T) {
 		b := newPairBed(t, dir)

@@ -8,6 +8,8 @@ import (
 	"io/fs"
 
 	bolt "go.etcd.io/bbolt"
+
+	"sunspool/internal/durable"
 )
 
 const markStep = 1000 // numbers between two writes of the mark
@@ -26,7 +28,7 @@ func (m mark) sum() uint32 {
 // readMark returns the mark beside the spool at path, the zero mark if there is none. An unreadable one is an error, and
 // says only that there was a spool.
 func readMark(path string) (m mark, err error) {
-	file, _, err := openOurs(path + ".exists")
+	file, _, err := durable.Open(path + ".exists")
 	if errors.Is(err, fs.ErrNotExist) {
 		return mark{}, nil
 	}
@@ -66,7 +68,7 @@ func (s *Spool) mark() {
 			m.CRC = m.sum()
 			b, err := json.Marshal(m)
 			if err == nil {
-				err = replaceOurs(s.path+".exists", append(b, '\n'), 0o600, true)
+				err = durable.Replace(s.path+".exists", append(b, '\n'), 0o600, true)
 			}
 			if err == nil {
 				s.marked = m

@@ -11,6 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"sunspool/health"
+	"sunspool/internal/durable"
 )
 
 // registerMetrics gives registry what the reports of a process show: the same numbers as health.json and a few more, those
@@ -133,7 +134,7 @@ func (m inverterMetrics) Collect(all chan<- prometheus.Metric) {
 	}
 	instant(all, oldestDesc, m.oldest.of(m.edge.Spool))
 	gauge(damagedDesc, float64(h.Damaged))
-	gauge(diskDesc, float64(freeBytes(filepath.Dir(m.edge.Spool.path))))
+	gauge(diskDesc, float64(durable.FreeBytes(filepath.Dir(m.edge.Spool.path))))
 	if t, ok := m.edge.Uploader.Client.Transport.(*HTTPTransport); ok {
 		instant(all, certificateDesc, t.certificateExpiry())
 	}

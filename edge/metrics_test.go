@@ -21,6 +21,7 @@ import (
 
 	"sunspool/docs/reference"
 	"sunspool/health"
+	"sunspool/internal/testhost"
 	"sunspool/vps/services"
 )
 
@@ -114,7 +115,7 @@ func TestMetricsHaveNoTimeOfWhatNeverHappened(t *testing.T) {
 
 // Several inverters of one process are in one answer, each under its name; what they share is there once.
 func TestMetricsOfSeveralInvertersAreInOneAnswer(t *testing.T) {
-	roof, garage := edgeAt(t, memoryDir(t), ""), edgeAt(t, memoryDir(t), "")
+	roof, garage := edgeAt(t, testhost.MemoryDir(t), ""), edgeAt(t, testhost.MemoryDir(t), "")
 	garage.Report.device = "garage"
 	text := scraped(t, roof, garage)
 	for _, want := range []string{`sunspool_edge_spool_samples{device="roof"} `, `sunspool_edge_spool_samples{device="garage"} `, `sunspool_edge_modbus_requests_total `} {

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"sunspool/edge/simulator"
+	"sunspool/internal/testhost"
 	"sunspool/wire"
 )
 
@@ -22,7 +23,7 @@ func TestTwoInvertersBehindOneDongleLoseNothing(t *testing.T) {
 	if testing.Short() {
 		span = 90 * time.Minute
 	}
-	dir := memoryDir(t)
+	dir := testhost.MemoryDir(t)
 	synctest.Test(t, func(t *testing.T) {
 		b := newPairBed(t, dir)
 		dice := rand.New(rand.NewPCG(3, 4))
@@ -74,7 +75,7 @@ func TestTwoInvertersBehindOneDongleLoseNothing(t *testing.T) {
 // Each is read at the interval of the settings, or as fast as the dongle bears.
 func TestTwoInvertersAreReadInTurn(t *testing.T) {
 	for pollS, interval := range map[float64]time.Duration{5: 10 * time.Second, 12: 12 * time.Second, 30: 30 * time.Second} {
-		dir := memoryDir(t)
+		dir := testhost.MemoryDir(t)
 		synctest.Test(t, func(t *testing.T) {
 			b := newPairBed(t, dir)
 			b.pollS = pollS
@@ -107,7 +108,7 @@ func TestUnitThatCostsTheConnectionIsAskedRarely(t *testing.T) {
 		span = 3 * time.Hour
 	}
 	for _, fault := range []simulator.Fault{{Kind: "silent", Unit: 2}, {Kind: "reset", Unit: 2}, {Kind: "silent", Unit: 1}} {
-		dir := memoryDir(t)
+		dir := testhost.MemoryDir(t)
 		synctest.Test(t, func(t *testing.T) {
 			b := newPairBed(t, dir)
 			well, ill := "roof", "garage"
@@ -149,7 +150,7 @@ func TestUnitThatCostsTheConnectionIsAskedRarely(t *testing.T) {
 
 // When the dongle itself is away no unit is to blame: both are back as soon as it is.
 func TestBothInvertersAreBackWithTheirDongle(t *testing.T) {
-	dir := memoryDir(t)
+	dir := testhost.MemoryDir(t)
 	synctest.Test(t, func(t *testing.T) {
 		b := newPairBed(t, dir)
 		b.start()
@@ -174,7 +175,7 @@ func TestSlowPollOfOneInverterIsNotCalledAStandstillOfTheOther(t *testing.T) {
 		"slow=4900ms", "slow=4900ms refuse=5213-5241 refuse=5600-5638", "silent", "silent@0.5", "slow=4900ms stall@0.2", "off",
 	} {
 		for _, pollS := range []float64{5, 120} {
-			dir := memoryDir(t)
+			dir := testhost.MemoryDir(t)
 			synctest.Test(t, func(t *testing.T) {
 				b := newPairBed(t, dir)
 				b.pollS = pollS
@@ -200,7 +201,7 @@ func TestSlowPollOfOneInverterIsNotCalledAStandstillOfTheOther(t *testing.T) {
 
 // A disk that hangs under one inverter's spool is missed by the watchdog, and keeps the other from nothing.
 func TestInverterThatHangsKeepsTheOtherFromNothing(t *testing.T) {
-	dir := memoryDir(t)
+	dir := testhost.MemoryDir(t)
 	synctest.Test(t, func(t *testing.T) {
 		b := newPairBed(t, dir)
 		b.open()
@@ -230,7 +231,7 @@ func TestInverterThatHangsKeepsTheOtherFromNothing(t *testing.T) {
 
 // They end together: when one spool is lost the process ends, as it does with one inverter, and leaves the other whole.
 func TestLostSpoolOfOneInverterEndsBoth(t *testing.T) {
-	dir := memoryDir(t)
+	dir := testhost.MemoryDir(t)
 	synctest.Test(t, func(t *testing.T) {
 		b := newPairBed(t, dir)
 		b.start()
@@ -257,7 +258,7 @@ func TestLostSpoolOfOneInverterEndsBoth(t *testing.T) {
 // An inverter that is not read because its spool is full leaves the connection to the other. When neither is read the
 // dongle has none.
 func TestFullSpoolOfOneInverterKeepsTheOtherFromNothing(t *testing.T) {
-	dir := memoryDir(t)
+	dir := testhost.MemoryDir(t)
 	synctest.Test(t, func(t *testing.T) {
 		b := newPairBed(t, dir)
 		b.start()

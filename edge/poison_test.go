@@ -5,7 +5,6 @@ import (
 	"math"
 	"math/rand/v2"
 	"net/http"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -511,15 +510,4 @@ func TestCrashBetweenAnswerAndDeleteStoresOnce(t *testing.T) {
 			t.Errorf("%d stored, %d waiting, %d duplicates", len(s.stored), u.Spool.Waiting(), u.Duplicates.Load())
 		}
 	})
-}
-
-// memoryDir is a directory where a flush costs nothing, if there is one.
-func memoryDir(t *testing.T) string {
-	t.Helper()
-	dir, err := os.MkdirTemp("/dev/shm", "sunspool-test-")
-	if err != nil {
-		return t.TempDir()
-	}
-	t.Cleanup(func() { os.RemoveAll(dir) })
-	return dir
 }

@@ -17,6 +17,7 @@ import (
 	bolterrors "go.etcd.io/bbolt/errors"
 
 	"sunspool/health"
+	"sunspool/internal/durable"
 )
 
 // How much room the spool has, and what happens when it runs out. There are two ends: the size the owner allows it,
@@ -124,7 +125,7 @@ func (s *Spool) settleIn() {
 		s.room.limit = int64(defaultSpoolMB(wordBits)) << 20
 	}
 	if s.room.allocate == nil {
-		s.room.allocate = fallocate
+		s.room.allocate = durable.Preallocate
 	}
 	s.room.claimed, s.room.barred, s.room.suspect = 0, time.Time{}, false
 	s.measure()
@@ -181,7 +182,7 @@ func (s *Spool) commitAcks(f func(*bolt.Tx) error) error {
 // update commits f in a file of at most end bytes and measures what became of it.
 func (s *Spool) update(end int64, f func(*bolt.Tx) error) error {
 	if s.room.nowhere != nil {
-		if s.room.nowhere = syncDir(filepath.Dir(s.path)); s.room.nowhere != nil {
+		if s.room.nowhere = durable.SyncDir(filepath.Dir(s.path)); s.room.nowhere != nil {
 			return fmt.Errorf("name not durable: %w", s.room.nowhere)
 		}
 	}
@@ -192,7 +193,7 @@ func (s *Spool) update(end int64, f func(*bolt.Tx) error) error {
 	}
 	s.db.MaxSize = int(min(end, math.MaxInt))
 	err := s.db.Update(f)
-	if clean(err) && !isErrno(err, syscall.ENOSPC) { // others are dealt with by sure
+	if durable.NothingWritten(err) && !isErrno(err, syscall.ENOSPC) { // others are dealt with by sure
 		s.room.suspect = true
 	}
 	s.measure()
@@ -246,7 +247,7 @@ func (s *Spool) slim() {
 	}
 	s.room.slimmed = now()
 	if info, err := s.file.Stat(); err == nil { // what lies behind the mapping is not ours to release
-		releasePages(s.db.Info().Data, min(size, info.Size()))
+		durable.ReleasePages(s.db.Info().Data, min(size, info.Size()))
 	}
 }
 

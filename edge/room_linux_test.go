@@ -10,6 +10,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"sunspool/internal/testhost"
 )
 
 var freeze = flag.Duration("freeze", 2*time.Second, "how long TestFrozenDiskLosesNothing freezes the disk")
@@ -53,15 +55,15 @@ func drainAll(t *testing.T, s *Spool, n int) {
 
 // Others fill the disk: the spool goes on in what it has claimed, then says so, and always drains.
 func TestDiskFilledByOthersStopsNothing(t *testing.T) {
-	for name, make := range map[string]func() disk{
-		"ext4":  func() disk { return ext4(t, 64) },
-		"tmpfs": func() disk { return tmpfs(t, 64) },
+	for name, make := range map[string]func() testhost.Disk{
+		"ext4":  func() testhost.Disk { return testhost.Ext4(t, 64) },
+		"tmpfs": func() testhost.Disk { return testhost.Tmpfs(t, 64) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			d := make()
-			s := openSpool(t, filepath.Join(d.dir, "spool", "spool.db"))
+			s := openSpool(t, filepath.Join(d.Dir, "spool", "spool.db"))
 			at := 0
-			release := d.fill(t)
+			release := d.Fill(t)
 			taken, err := appendUntil(t, s, &at)
 			if !isErrno(err, syscall.ENOSPC) || errors.Is(err, ErrSpoolFull) {
 				t.Fatalf("after %d samples: %v, want no space on the disk", taken, err)
@@ -83,8 +85,8 @@ func TestDiskFilledByOthersStopsNothing(t *testing.T) {
 
 // A filesystem that cannot claim blocks: the ballast goes when acks need its room, and comes back.
 func TestWithoutFallocateBallastMakesRoomForAcks(t *testing.T) {
-	d := ext4(t, 96)
-	s := openSpool(t, filepath.Join(d.dir, "spool.db"))
+	d := testhost.Ext4(t, 96)
+	s := openSpool(t, filepath.Join(d.Dir, "spool.db"))
 	s.do(func() error {
 		s.room.allocate = func(*os.File, int64) error { return errors.ErrUnsupported }
 		s.settleIn()
@@ -96,7 +98,7 @@ func TestWithoutFallocateBallastMakesRoomForAcks(t *testing.T) {
 	at := 0
 	appendGroup(t, s, 0, 1000)
 	at = 1000
-	release := d.fill(t)
+	release := d.Fill(t)
 	_, err := appendUntil(t, s, &at)
 	if !isErrno(err, syscall.ENOSPC) {
 		t.Fatalf("want no space, got %v", err)
@@ -116,9 +118,9 @@ func TestWithoutFallocateBallastMakesRoomForAcks(t *testing.T) {
 // The kernel makes a broken disk read-only. The samples wait in memory, and when the disk is back they are on it, in
 // order, each once.
 func TestReadOnlyDiskAndBackLosesNothing(t *testing.T) {
-	need(t, "e2fsck")
-	d := ext4(t, 64, "errors=remount-ro")
-	s := openSpool(t, filepath.Join(d.dir, "spool.db"))
+	testhost.Need(t, "e2fsck")
+	d := testhost.Ext4(t, 64, "errors=remount-ro")
+	s := openSpool(t, filepath.Join(d.Dir, "spool.db"))
 	r, durable, _ := testRing(t, s)
 	n := 0
 	add := func(k int) (err error) {
@@ -131,7 +133,7 @@ func TestReadOnlyDiskAndBackLosesNothing(t *testing.T) {
 	if err := add(10); err != nil {
 		t.Fatal(err)
 	}
-	trigger := "/sys/fs/ext4/" + d.loop + "/trigger_fs_error"
+	trigger := "/sys/fs/ext4/" + d.Loop + "/trigger_fs_error"
 	if err := os.WriteFile(trigger, []byte("test"), 0); err != nil {
 		t.Skipf("SKIPPED, NOTHING IS SHOWN: %v", err)
 	}
@@ -153,11 +155,11 @@ func TestReadOnlyDiskAndBackLosesNothing(t *testing.T) {
 	if r.flushDue() == nil {
 		t.Fatal("written to a disk that is read-only")
 	}
-	must(t, "umount", "--lazy", d.dir)
-	if out, err := exec.Command("mount", "-o", "noatime", "/dev/"+d.loop, d.dir).CombinedOutput(); err != nil {
+	testhost.Must(t, "umount", "--lazy", d.Dir)
+	if out, err := exec.Command("mount", "-o", "noatime", "/dev/"+d.Loop, d.Dir).CombinedOutput(); err != nil {
 		t.Skipf("SKIPPED, NOTHING IS SHOWN: cannot mount it again: %s", out)
 	}
-	must(t, "mount", "-o", "remount,rw", d.dir)
+	testhost.Must(t, "mount", "-o", "remount,rw", d.Dir)
 	r.due = time.Time{} // ten seconds later
 	s.hurry()
 	if err := r.flushDue(); err != nil {
@@ -179,14 +181,14 @@ func TestReadOnlyDiskAndBackLosesNothing(t *testing.T) {
 
 // A disk that does not answer for a while is waited for.
 func TestFrozenDiskLosesNothing(t *testing.T) {
-	need(t, "fsfreeze")
-	d := ext4(t, 64)
-	s := openSpool(t, filepath.Join(d.dir, "spool.db"))
+	testhost.Need(t, "fsfreeze")
+	d := testhost.Ext4(t, 64)
+	s := openSpool(t, filepath.Join(d.Dir, "spool.db"))
 	appendGroup(t, s, 0, 10)
-	if out, err := exec.Command("fsfreeze", "--freeze", d.dir).CombinedOutput(); err != nil {
+	if out, err := exec.Command("fsfreeze", "--freeze", d.Dir).CombinedOutput(); err != nil {
 		t.Skipf("SKIPPED, NOTHING IS SHOWN: %s", out)
 	}
-	thaw := time.AfterFunc(*freeze, func() { exec.Command("fsfreeze", "--unfreeze", d.dir).Run() })
+	thaw := time.AfterFunc(*freeze, func() { exec.Command("fsfreeze", "--unfreeze", d.Dir).Run() })
 	defer thaw.Stop()
 	start := time.Now()
 	appendGroup(t, s, 10, 1)

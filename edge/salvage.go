@@ -14,6 +14,8 @@ import (
 	"syscall"
 
 	bolt "go.etcd.io/bbolt"
+
+	"sunspool/internal/durable"
 )
 
 // A damaged spool is searched for records byte by byte, because a record says itself where it ends and whether it is
@@ -34,7 +36,7 @@ import (
 // name of its own before the damaged one is touched, so a power cut leaves one or the other.
 func (s *Spool) replace(file *os.File, d *damaged, m mark, found *Opening) error {
 	defer func() {
-		unlock(file)
+		durable.Unlock(file)
 		file.Close()
 	}()
 	info, err := file.Stat()
@@ -52,7 +54,7 @@ func (s *Spool) replace(file *os.File, d *damaged, m mark, found *Opening) error
 		lost = Opening{Damage: text}
 		err = try()
 	}
-	if err != nil && (hard(err) || clean(err)) { // the disk: nothing is lost as long as nothing is changed
+	if err != nil && (durable.FromSystem(err) || durable.NothingWritten(err)) { // the disk: nothing is lost as long as nothing is changed
 		os.Remove(fresh)
 		return fmt.Errorf("salvage %s: %w", s.path, err)
 	} else if err != nil {
@@ -62,13 +64,13 @@ func (s *Spool) replace(file *os.File, d *damaged, m mark, found *Opening) error
 			return err
 		}
 	}
-	if err := giveTo(fresh, info); err != nil {
+	if err := durable.GiveTo(fresh, info); err != nil {
 		return err
 	}
 	if lost.Aside, err = nextName(s.path, kind); err != nil {
 		return err
 	}
-	if err := errors.Join(os.Rename(fresh, salvagedPath(s.path)), syncDir(filepath.Dir(s.path))); err != nil {
+	if err := errors.Join(os.Rename(fresh, salvagedPath(s.path)), durable.SyncDir(filepath.Dir(s.path))); err != nil {
 		return err
 	}
 	if err := os.Rename(s.path, lost.Aside); err != nil {

@@ -13,6 +13,8 @@ import (
 	"time"
 
 	bolt "go.etcd.io/bbolt"
+
+	"sunspool/internal/testhost"
 )
 
 // entriesOf lists all that is in a spool file.
@@ -44,7 +46,7 @@ func TestSalvageInPartsIsTheSame(t *testing.T) {
 	for _, r := range ruins(t) {
 		for seed := range 40 {
 			what, b := r.damage(seed)
-			dir := scratch(t)
+			dir := testhost.MemoryDir(t)
 			file := bytes.NewReader(b)
 			var salvaged [2][]string
 			var results [2]Opening
@@ -122,7 +124,7 @@ func TestSalvageAsksForTimeAsItGoesOn(t *testing.T) {
 	bad := slices.Clone(r.File)
 	clear(bad[:8192])
 	for _, takes := range []time.Duration{0, 50 * time.Millisecond, 30 * time.Second} {
-		dir := scratch(t)
+		dir := testhost.MemoryDir(t)
 		synctest.Test(t, func(t *testing.T) {
 			began := time.Now()
 			var until time.Time

@@ -15,7 +15,7 @@ import (
 	bolt "go.etcd.io/bbolt"
 
 	"sunspool/health"
-	"sunspool/internal/filelock"
+	"sunspool/internal/durable"
 	"sunspool/wire"
 )
 
@@ -204,8 +204,8 @@ func TestSecondInstanceIsRefusedAndFirstUnharmed(t *testing.T) {
 	if !ok || f.Exit != health.ExitBusy {
 		t.Fatalf("opening it twice says %v, want a fault with exit status %d", err, health.ExitBusy)
 	}
-	if want := fmt.Sprintf("process %d", os.Getpid()); filelock.Holder(path) != " ("+want+")" {
-		t.Errorf("the holder is %q, want %q", filelock.Holder(path), want)
+	if want := fmt.Sprintf("process %d", os.Getpid()); durable.LockHolder(path) != " ("+want+")" {
+		t.Errorf("the holder is %q, want %q", durable.LockHolder(path), want)
 	}
 	fill(t, s, 1)
 }

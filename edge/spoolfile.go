@@ -11,6 +11,7 @@ import (
 	bolterrors "go.etcd.io/bbolt/errors"
 
 	"sunspool/health"
+	"sunspool/internal/durable"
 )
 
 // OpenSpool opens the spool at path, or creates it. Its directory is made if it is missing. The error is a
@@ -64,7 +65,7 @@ func createSpool(path string, last uint64) error {
 			return err
 		}
 	}
-	return errors.Join(remove(fresh), syncDir(filepath.Dir(path)))
+	return errors.Join(remove(fresh), durable.SyncDir(filepath.Dir(path)))
 }
 
 // remove removes the file at path, if there is one.
@@ -77,7 +78,7 @@ func remove(path string) error {
 
 // writeSpool makes a file with empty buckets and what fill puts into it. It is on the disk when the error is nil.
 func writeSpool(path string, fill func(*bolt.DB) error) error {
-	file, err := createOurs(path, 0o600)
+	file, err := durable.Create(path, 0o600)
 	if err != nil {
 		return err
 	}
@@ -102,15 +103,6 @@ func writeSpool(path string, fill func(*bolt.DB) error) error {
 // emptySpool makes a file without samples whose first number is the one after last.
 func emptySpool(path string, last uint64) error {
 	return writeSpool(path, func(db *bolt.DB) error { return db.Update(numbered(last, last)) })
-}
-
-// syncDir makes the names in dir durable, which bbolt never does.
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
 }
 
 var errNewerSpool = errors.New("written by a newer version")
@@ -146,7 +138,7 @@ func spoolFault(path string, err error) error {
 	case errors.Is(err, errForeign):
 		f.Code, f.Exit = "spool_foreign", health.ExitConfig
 		f.Next = "give the spool a SPOOL_PATH of its own; nothing was changed"
-	case errors.Is(err, errNotOurs):
+	case errors.Is(err, durable.ErrNotOurs):
 		f.Code, f.Exit = "spool_not_ours", health.ExitConfig
 		f.Next = "look who put it there, and remove it if it is not wanted; nothing was changed"
 	case errors.Is(err, os.ErrPermission):
@@ -169,7 +161,7 @@ func belongs(path string) string {
 		if err != nil {
 			return ""
 		}
-		if owner, ok := ownerOf(info); ok && owner != os.Geteuid() {
+		if owner, ok := durable.OwnerOf(info); ok && owner != os.Geteuid() {
 			return fmt.Sprintf("; %s belongs to user %d, this is user %d", path, owner, os.Geteuid())
 		}
 		if info.IsDir() {

@@ -10,12 +10,14 @@ import (
 	"time"
 
 	bolt "go.etcd.io/bbolt"
+
+	"sunspool/internal/testhost"
 )
 
 func TestIdentityOutlivesWhatHappensToASpool(t *testing.T) {
 	roof := Identity{Serial: "A2212345678", Type: 0x0D18, Other: "A2299999999", Since: noon}
 	barn := Identity{Serial: "A2187654321", Type: 0x2603}
-	path := filepath.Join(memoryDir(t), "spool.db")
+	path := filepath.Join(testhost.MemoryDir(t), "spool.db")
 	s := drained(t, path, 3000, 10)
 	for device, id := range map[string]Identity{"roof": roof, "barn": barn} {
 		if err := s.SetIdentity(device, id); err != nil {
@@ -64,7 +66,7 @@ func TestIdentityOutlivesWhatHappensToASpool(t *testing.T) {
 
 // A bit that flips in it does not make our own inverter another one.
 func TestDamagedIdentityIsNone(t *testing.T) {
-	s := openSpool(t, filepath.Join(memoryDir(t), "spool.db"))
+	s := openSpool(t, filepath.Join(testhost.MemoryDir(t), "spool.db"))
 	if err := s.SetIdentity("roof", Identity{Serial: "A2212345678"}); err != nil {
 		t.Fatal(err)
 	}
@@ -84,7 +86,7 @@ func TestDamagedIdentityIsNone(t *testing.T) {
 // series of another inverter, health names it, and the setting that it proposes ends it.
 func TestSamplesOfAnotherInverterAreNotStored(t *testing.T) {
 	for _, restart := range []bool{false, true} {
-		dir := memoryDir(t)
+		dir := testhost.MemoryDir(t)
 		synctest.Test(t, func(t *testing.T) {
 			sim := ofImage(t, hybridImage)
 			start := func(serial string) *Edge {
@@ -140,7 +142,7 @@ func TestSamplesOfAnotherInverterAreNotStored(t *testing.T) {
 
 // A dongle that repeats itself gets a new connection at once, and then with growing rests; polls go on meanwhile.
 func TestFrozenDongleIsReconnectedWithGrowingRest(t *testing.T) {
-	dir := memoryDir(t)
+	dir := testhost.MemoryDir(t)
 	synctest.Test(t, func(t *testing.T) {
 		e := edgeAt(t, dir, "")
 		sim := ofImage(t, hybridImage)

@@ -14,6 +14,7 @@ import (
 	bolterrors "go.etcd.io/bbolt/errors"
 
 	"sunspool/health"
+	"sunspool/internal/durable"
 )
 
 // A disk may be read-only, full, failing or not mounted yet, when the edge starts or later. No restart mends that, so the
@@ -85,7 +86,7 @@ func ends(err error) bool {
 
 // notOurs reports whether err is that of a file which this program must leave alone.
 func notOurs(err error) bool {
-	return errors.Is(err, errNewerSpool) || errors.Is(err, errForeign) || errors.Is(err, errNotOurs)
+	return errors.Is(err, errNewerSpool) || errors.Is(err, errForeign) || errors.Is(err, durable.ErrNotOurs)
 }
 
 // ofDisk reports whether another process would have the same error as this one: then to end would not help.
@@ -167,14 +168,14 @@ func (s *Spool) sure(f func() error, done func(*bolt.Tx) bool) error {
 
 // doubtful reports whether the file must be opened again after err.
 func doubtful(err error) bool {
-	if err == nil || errors.Is(err, bolterrors.ErrMaxSizeReached) || clean(err) {
+	if err == nil || errors.Is(err, bolterrors.ErrMaxSizeReached) || durable.NothingWritten(err) {
 		return false
 	}
 	if _, crashed := errors.AsType[*crash](err); crashed {
 		return true
 	}
 	text := err.Error() // bbolt makes texts of these
-	return hard(err) || errors.Is(err, bolterrors.ErrInvalidMapping) || strings.Contains(text, "mmap allocate error") ||
+	return durable.FromSystem(err) || errors.Is(err, bolterrors.ErrInvalidMapping) || strings.Contains(text, "mmap allocate error") ||
 		strings.Contains(text, "file resize error") || strings.Contains(text, "file sync error")
 }
 

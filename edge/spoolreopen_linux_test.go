@@ -16,6 +16,7 @@ import (
 	bolterrors "go.etcd.io/bbolt/errors"
 
 	"sunspool/health"
+	"sunspool/internal/testhost"
 )
 
 // illDisks are disks that take no spool at the start, and how each is made well.
@@ -24,27 +25,27 @@ var illDisks = map[string]struct {
 	make func(t *testing.T) (dir string, mend func())
 }{
 	"ext4 mounted read-only": {"disk_readonly", func(t *testing.T) (string, func()) {
-		d := ext4(t, 64)
-		must(t, "mount", "-o", "remount,ro", d.dir)
-		return d.dir, func() { must(t, "mount", "-o", "remount,rw", d.dir) }
+		d := testhost.Ext4(t, 64)
+		testhost.Must(t, "mount", "-o", "remount,ro", d.Dir)
+		return d.Dir, func() { testhost.Must(t, "mount", "-o", "remount,rw", d.Dir) }
 	}},
 	"ext4 mounted read-only, with a spool": {"disk_readonly", func(t *testing.T) (string, func()) {
-		d := ext4(t, 64)
+		d := testhost.Ext4(t, 64)
 		for _, name := range []string{"spool.db", "garage.db"} {
-			s := openSpool(t, filepath.Join(d.dir, name))
+			s := openSpool(t, filepath.Join(d.Dir, name))
 			s.Join("a boot of last year", time.Hour)
 			s.Close()
 		}
-		must(t, "mount", "-o", "remount,ro", d.dir)
-		return d.dir, func() { must(t, "mount", "-o", "remount,rw", d.dir) }
+		testhost.Must(t, "mount", "-o", "remount,ro", d.Dir)
+		return d.Dir, func() { testhost.Must(t, "mount", "-o", "remount,rw", d.Dir) }
 	}},
 	"tmpfs that is full": {"disk_full", func(t *testing.T) (string, func()) {
-		d := tmpfs(t, 48)
-		return d.dir, d.fill(t)
+		d := testhost.Tmpfs(t, 48)
+		return d.Dir, d.Fill(t)
 	}},
 	"ext4 that is full": {"disk_full", func(t *testing.T) (string, func()) {
-		d := ext4(t, 64)
-		return d.dir, d.fill(t)
+		d := testhost.Ext4(t, 64)
+		return d.Dir, d.Fill(t)
 	}},
 }
 
@@ -101,17 +102,17 @@ func TestDiskThatIsIllAtTheStartLosesNothing(t *testing.T) {
 
 // What another inverter gave while the spool could not tell which one belongs to it is not stored under its name.
 func TestOtherInverterWhileTheDiskIsReadOnlyIsNotStored(t *testing.T) {
-	d := ext4(t, 64)
-	path := filepath.Join(d.dir, "spool.db")
+	d := testhost.Ext4(t, 64)
+	path := filepath.Join(d.Dir, "spool.db")
 	s := openSpool(t, path)
 	known := Identity{Serial: "A2212345678", Type: 0x0D18}
 	if err := s.SetIdentity("roof", known); err != nil {
 		t.Fatal(err)
 	}
 	s.Close()
-	must(t, "mount", "-o", "remount,ro", d.dir)
+	testhost.Must(t, "mount", "-o", "remount,ro", d.Dir)
 	synctest.Test(t, func(t *testing.T) {
-		b := newPairBed(t, d.dir)
+		b := newPairBed(t, d.Dir)
 		b.open()
 		b.run()
 		time.Sleep(5 * time.Minute)
@@ -119,7 +120,7 @@ func TestOtherInverterWhileTheDiskIsReadOnlyIsNotStored(t *testing.T) {
 		if n := roof.ring.Len(); n < 25 {
 			t.Fatalf("%d samples in memory", n)
 		}
-		must(t, "mount", "-o", "remount,rw", d.dir)
+		testhost.Must(t, "mount", "-o", "remount,rw", d.Dir)
 		time.Sleep(5 * time.Minute)
 		if n := b.count(b.made, "roof"); n > 0 {
 			t.Errorf("%d samples of another inverter were stored", n)
@@ -174,20 +175,20 @@ func TestSpoolThatIsNotOursEndsTheProcess(t *testing.T) {
 
 // A disk that is mounted later may hold a spool of a newer version: that ends the process then.
 func TestNewerSpoolThatAppearsLaterEndsTheProcess(t *testing.T) {
-	d := ext4(t, 64)
-	path := filepath.Join(d.dir, "spool.db")
+	d := testhost.Ext4(t, 64)
+	path := filepath.Join(d.Dir, "spool.db")
 	s := openSpool(t, path)
 	s.do(func() error {
 		return s.db.Update(func(tx *bolt.Tx) error { return putNumber(tx.Bucket(metaBucket), schemaKey, spoolSchema+1) })
 	})
 	s.Close()
-	must(t, "mount", "-o", "remount,ro", d.dir)
+	testhost.Must(t, "mount", "-o", "remount,ro", d.Dir)
 	s, err := startSpool(path, nil)
 	if err != nil || s.Closed() == nil {
 		t.Fatalf("%v, closed %v", err, s.Closed())
 	}
 	t.Cleanup(func() { s.Close() })
-	must(t, "mount", "-o", "remount,rw", d.dir)
+	testhost.Must(t, "mount", "-o", "remount,rw", d.Dir)
 	s.hurry()
 	s.Available()
 	if f, _ := errors.AsType[*health.Fault](s.Failure()); f == nil || f.Code != "spool_newer" || f.Exit != health.ExitConfig {
@@ -208,7 +209,7 @@ func TestDirectoryOfAnotherUserIsAConfigurationErrorThatNamesBoth(t *testing.T) 
 	}
 	done := make(chan error, 1)
 	go func() {
-		done <- asUser(12345, func() error { // the spool is opened on another goroutine: only its error is made here
+		done <- testhost.AsUser(12345, func() error { // the spool is opened on another goroutine: only its error is made here
 			path := filepath.Join(dir, "not", "there", "spool.db")
 			return spoolFault(path, os.MkdirAll(filepath.Dir(path), 0o700))
 		})
@@ -266,22 +267,22 @@ func TestLongOpeningsAreFarApart(t *testing.T) {
 
 // A spool that was open and has vanished with all that is beside it was on a disk that is not mounted any more.
 func TestEmptyMountPointDoesNotBecomeASpool(t *testing.T) {
-	need(t, "mount", "umount")
-	d := ext4(t, 64)
-	s := openSpool(t, filepath.Join(d.dir, "spool.db"))
+	testhost.Need(t, "mount", "umount")
+	d := testhost.Ext4(t, 64)
+	s := openSpool(t, filepath.Join(d.Dir, "spool.db"))
 	fill(t, s, 10)
-	exec.Command("umount", "--lazy", d.dir).Run() // the stick was pulled
+	exec.Command("umount", "--lazy", d.Dir).Run() // the stick was pulled
 	for range 3 {
 		s.hurry()
 		s.do(func() error { return syscall.EIO })
 	}
-	if left, _ := filepath.Glob(filepath.Join(d.dir, "*.db")); left != nil {
+	if left, _ := filepath.Glob(filepath.Join(d.Dir, "*.db")); left != nil {
 		t.Errorf("the mount point has %v", left)
 	}
 	if f := unwritable(s.Closed()); f.Code != "spool_unusable" || s.Failure() != nil {
 		t.Errorf("it is called %s: %v; %v", f.Code, f, s.Failure())
 	}
-	must(t, "mount", "-o", "noatime", "/dev/"+d.loop, d.dir)
+	testhost.Must(t, "mount", "-o", "noatime", "/dev/"+d.Loop, d.Dir)
 	s.hurry()
 	if err := s.Append(new(sampleAt(noon.Add(time.Hour))), When{Quality: Synced}); err != nil || s.Waiting() != 11 {
 		t.Errorf("%d samples wait, %v", s.Waiting(), err)

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"sunspool/edge/simulator"
+	"sunspool/internal/testhost"
 	"sunspool/wire"
 )
 
@@ -120,7 +121,7 @@ func TestSleepingStringInverterGoesOnWithoutItsMeter(t *testing.T) {
 
 // A dongle that moved on in between gets its new connection at once when it repeats itself again.
 func TestDongleThatFreezesAgainIsReconnectedAtOnce(t *testing.T) {
-	dir := memoryDir(t)
+	dir := testhost.MemoryDir(t)
 	synctest.Test(t, func(t *testing.T) {
 		e := edgeAt(t, dir, "")
 		sim, err := simulator.Config{Model: "SH10RT", Seed: 1, Speed: 1, TZ: "UTC", Unit: 1, Date: "2026-06-21T10:00"}.Server(time.Now(), nil)

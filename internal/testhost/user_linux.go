@@ -1,12 +1,12 @@
-package edge
+package testhost
 
 import (
 	"runtime"
 	"syscall"
 )
 
-// asUser runs f as another user. The thread is thrown away after it.
-func asUser(uid int, f func() error) error {
+// AsUser runs f as another user. The thread is thrown away after it.
+func AsUser(uid int, f func() error) error {
 	runtime.LockOSThread()
 	if _, _, errno := syscall.RawSyscall(sysSetresuid, ^uintptr(0), uintptr(uid), ^uintptr(0)); errno != 0 {
 		return errno

@@ -1,4 +1,4 @@
-package edge
+package testhost
 
 import (
 	"os"
@@ -11,22 +11,22 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// disk is a small disk of the test's own: what fills it, freezes it or makes it read-only harms nobody.
-type disk struct {
-	dir  string
-	loop string // "loop3", "" for a tmpfs
+// Disk is a small disk of the test's own: what fills it, freezes it or makes it read-only harms nobody.
+type Disk struct {
+	Dir  string
+	Loop string // "loop3", "" for a tmpfs
 }
 
-// ext4 mounts a new ext4 of so many MiB. Only root can, so the test is skipped for others.
-func ext4(t testing.TB, mib int, options ...string) disk {
+// Ext4 mounts a new ext4 of so many MiB. Only root can, so the test is skipped for others.
+func Ext4(t testing.TB, mib int, options ...string) Disk {
 	t.Helper()
-	return newExt4(t, mib, 0, options...)
+	return NewExt4(t, mib, 0, options...)
 }
 
-// newExt4 is ext4 with blocks of a size of its own. A memory card has blocks of 4096, which 0 gives to large disks alone.
-func newExt4(t testing.TB, mib, block int, options ...string) disk {
+// NewExt4 is Ext4 with blocks of a size of its own. A memory card has blocks of 4096, which 0 gives to large disks alone.
+func NewExt4(t testing.TB, mib, block int, options ...string) Disk {
 	t.Helper()
-	need(t, "mkfs.ext4", "losetup", "mount", "umount")
+	Need(t, "mkfs.ext4", "losetup", "mount", "umount")
 	image, dir := filepath.Join(t.TempDir(), "disk"), t.TempDir()
 	if err := os.WriteFile(image, nil, 0o600); err != nil {
 		t.Fatal(err)
@@ -38,7 +38,7 @@ func newExt4(t testing.TB, mib, block int, options ...string) disk {
 	if block > 0 {
 		format = append(format, "-b", strconv.Itoa(block))
 	}
-	must(t, "mkfs.ext4", append(format, image)...)
+	Must(t, "mkfs.ext4", append(format, image)...)
 	out, err := exec.Command("losetup", "--find", "--show", image).CombinedOutput()
 	if err != nil {
 		t.Skipf("SKIPPED, NOTHING IS SHOWN: no loop device: %s", out)
@@ -48,23 +48,23 @@ func newExt4(t testing.TB, mib, block int, options ...string) disk {
 	if out, err := exec.Command("mount", "-o", strings.Join(append(options, "noatime"), ","), device, dir).CombinedOutput(); err != nil {
 		t.Skipf("SKIPPED, NOTHING IS SHOWN: cannot mount: %s", out)
 	}
-	t.Cleanup(func() { must(t, "umount", "--lazy", dir) })
-	return disk{dir, filepath.Base(device)}
+	t.Cleanup(func() { Must(t, "umount", "--lazy", dir) })
+	return Disk{dir, filepath.Base(device)}
 }
 
-// tmpfs mounts a tmpfs of so many MiB.
-func tmpfs(t testing.TB, mib int) disk {
+// Tmpfs mounts a tmpfs of so many MiB.
+func Tmpfs(t testing.TB, mib int) Disk {
 	t.Helper()
-	need(t, "mount", "umount")
+	Need(t, "mount", "umount")
 	dir := t.TempDir()
 	if out, err := exec.Command("mount", "-t", "tmpfs", "-o", "size="+strconv.Itoa(mib)+"m", "tmpfs", dir).CombinedOutput(); err != nil {
 		t.Skipf("SKIPPED, NOTHING IS SHOWN: cannot mount: %s", out)
 	}
-	t.Cleanup(func() { must(t, "umount", "--lazy", dir) })
-	return disk{dir: dir}
+	t.Cleanup(func() { Must(t, "umount", "--lazy", dir) })
+	return Disk{Dir: dir}
 }
 
-func need(t testing.TB, tools ...string) {
+func Need(t testing.TB, tools ...string) {
 	t.Helper()
 	if os.Getuid() != 0 {
 		t.Skip("SKIPPED, NOTHING IS SHOWN: only root can mount a disk for this test")
@@ -76,17 +76,17 @@ func need(t testing.TB, tools ...string) {
 	}
 }
 
-func must(t testing.TB, name string, args ...string) {
+func Must(t testing.TB, name string, args ...string) {
 	t.Helper()
 	if out, err := exec.Command(name, args...).CombinedOutput(); err != nil {
 		t.Errorf("%s %v: %v: %s", name, args, err, out)
 	}
 }
 
-// fill takes all that is left of the disk and returns how to give it back.
-func (d disk) fill(t testing.TB) (release func()) {
+// Fill takes all that is left of the disk and returns how to give it back.
+func (d Disk) Fill(t testing.TB) (release func()) {
 	t.Helper()
-	path := filepath.Join(d.dir, "filler")
+	path := filepath.Join(d.Dir, "filler")
 	f, err := os.Create(path)
 	if err != nil {
 		t.Fatal(err)
@@ -101,10 +101,10 @@ func (d disk) fill(t testing.TB) (release func()) {
 	return func() { os.Remove(path) }
 }
 
-// traffic is what reached the device: bytes and flushes of its cache.
-func (d disk) traffic(t testing.TB) (bytes, flushes int64) {
+// Traffic is what reached the device: bytes and flushes of its cache.
+func (d Disk) Traffic(t testing.TB) (bytes, flushes int64) {
 	t.Helper()
-	f, err := os.Open(d.dir)
+	f, err := os.Open(d.Dir)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -112,7 +112,7 @@ func (d disk) traffic(t testing.TB) (bytes, flushes int64) {
 	if err := unix.Syncfs(int(f.Fd())); err != nil {
 		t.Fatal(err)
 	}
-	text, err := os.ReadFile("/sys/block/" + d.loop + "/stat")
+	text, err := os.ReadFile("/sys/block/" + d.Loop + "/stat")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -123,4 +123,15 @@ func (d disk) traffic(t testing.TB) (bytes, flushes int64) {
 	sectors, _ := strconv.ParseInt(field[6], 10, 64)
 	flushes, _ = strconv.ParseInt(field[15], 10, 64)
 	return sectors * 512, flushes
+}
+
+// Toll is what a sample costs the device.
+type Toll struct{ KB, Flushes float64 }
+
+// Toll runs f, which writes n samples, and returns the price of each.
+func (d Disk) Toll(t testing.TB, n int, f func()) Toll {
+	bytes, flushes := d.Traffic(t)
+	f()
+	bytesAfter, flushesAfter := d.Traffic(t)
+	return Toll{float64(bytesAfter-bytes) / float64(n) / 1000, float64(flushesAfter-flushes) / float64(n)}
 }

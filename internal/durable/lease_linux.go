@@ -1,4 +1,4 @@
-package edge
+package durable
 
 import (
 	"errors"
@@ -8,9 +8,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// reserve reports whether file, which is open for writing, is open nowhere else and has no other name. Then nobody can
+// Lease reports whether file, which is open for writing, is open nowhere else and has no other name. Then nobody can
 // open it until it is closed: the kernel grants a lease for writing on no other file, and lets whoever opens it wait.
-func reserve(file *os.File) bool {
+func Lease(file *os.File) bool {
 	info, err := file.Stat()
 	if err != nil {
 		return false
@@ -22,8 +22,8 @@ func reserve(file *os.File) bool {
 	return err == nil
 }
 
-// openUnreserved opens the file at path to read, and reports whether that would wait because a writer has it reserved.
-func openUnreserved(path string) (file *os.File, reserved bool, err error) {
+// OpenUnleased opens the file at path to read, and reports whether that would wait because a writer has it reserved.
+func OpenUnleased(path string) (file *os.File, reserved bool, err error) {
 	file, err = os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK, 0)
 	return file, errors.Is(err, unix.EWOULDBLOCK), err
 }

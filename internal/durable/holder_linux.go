@@ -1,4 +1,4 @@
-package filelock
+package durable
 
 import (
 	"fmt"
@@ -7,9 +7,9 @@ import (
 	"syscall"
 )
 
-// Holder names the process that has a lock on the file at path, as " (process 1234)", or "" if the kernel does not
+// LockHolder names the process that has a lock on the file at path, as " (process 1234)", or "" if the kernel does not
 // report it: of another container it does not.
-func Holder(path string) string {
+func LockHolder(path string) string {
 	var st syscall.Stat_t
 	locks, err := os.ReadFile("/proc/locks")
 	if err != nil || syscall.Stat(path, &st) != nil {
