@@ -17,8 +17,7 @@ import (
 	"testing"
 	"time"
 
-	bolt "go.etcd.io/bbolt"
-
+	"sunspool/internal/testhost"
 	"sunspool/wire"
 )
 
@@ -46,7 +45,7 @@ type made struct {
 }
 
 func newWorld(t *testing.T) *world {
-	w := &world{t: t, truth: noon, path: filepath.Join(t.TempDir(), "spool.db"), made: map[float64]made{}}
+	w := &world{t: t, truth: noon, path: filepath.Join(testhost.MemoryDir(t), "spool.db"), made: map[float64]made{}}
 	w.spool = openSpool(t, w.path)
 	w.boot(0, true)
 	return w
@@ -68,7 +67,6 @@ func (w *world) restart() {
 		w.t.Fatal(err)
 	}
 	w.t.Cleanup(func() { w.spool.Close() })
-	w.spool.db.NoSync = true // power cuts are not the matter here
 	w.clock = &Clock{Spool: w.spool, Log: slog.New(slog.DiscardHandler), Host: Host{
 		Wall: func() time.Time { return w.truth.Add(w.ahead) }, Up: func() time.Duration { return w.truth.Sub(w.booted) },
 		Synced: func() (bool, error) { return w.synced, w.mute }, BootID: w.id,
@@ -457,26 +455,6 @@ func TestUploadsDoNotSpinOnHeldSamples(t *testing.T) {
 	more, err = u.Deliver(t.Context())
 	if more || err != nil || len(s.stored) != 30 || u.Spool.Waiting() != 5 {
 		t.Errorf("more %v, %v, %d stored, %d waiting", more, err, len(s.stored), u.Spool.Waiting())
-	}
-}
-
-func TestDamagedHeldSampleHoldsNothingUp(t *testing.T) {
-	w := newWorld(t)
-	w.boot(-year, false)
-	w.polls(3)
-	w.spool.do(func() error {
-		return w.spool.db.Update(func(tx *bolt.Tx) error {
-			return tx.Bucket(undatedBucket).Put(seqKey(2), []byte("garbage"))
-		})
-	})
-	w.ahead, w.synced = 0, true
-	w.polls(1)
-	if w.spool.Ready() != 3 || w.spool.Held() != 0 || w.spool.Waiting() != 3 || w.spool.InQuarantine() != 1 {
-		t.Errorf("%d ready, %d held, %d waiting, %d in quarantine", w.spool.Ready(), w.spool.Held(), w.spool.Waiting(), w.spool.InQuarantine())
-	}
-	w.restart()
-	if w.spool.Waiting() != 3 {
-		t.Errorf("%d waiting after a restart", w.spool.Waiting())
 	}
 }
 

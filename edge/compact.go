@@ -25,10 +25,6 @@ import (
 // name (see openBolt).
 
 const (
-	// pageSize is not the host's: a kernel with pages of 16 kB would make each commit four times as expensive. Smaller
-	// than a sector of 4 kB it must not be either: a torn write would then hit pages that were not written.
-	pageSize = 4096
-
 	compactFrom   = 4 << 20   // below that the list of free pages costs less than a page or two
 	compactLarge  = 100 << 20 // a file of that size is compacted
 	compactLittle = 10 << 20  // when no more than that is in it
@@ -70,8 +66,6 @@ func (s *Spool) Compact() (gained int64, err error) {
 	})
 	return gained, err
 }
-
-func compactPath(path string) string { return path + ".compact" }
 
 // stillNamed reports whether f is the file that path names.
 func stillNamed(f *os.File, path string) bool {

@@ -2,6 +2,7 @@ package edge
 
 import (
 	"bytes"
+	"encoding/binary"
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
@@ -130,6 +131,17 @@ func appendUndated(s *Spool, r Record) error {
 	})
 }
 
+// bbolt's file format.
+const (
+	headBytes    = 16 // of a page
+	elementBytes = 16
+	onBranch     = 0x01
+	onLeaf       = 0x02
+	onFree       = 0x10
+)
+
+var byteOrder = binary.NativeEndian
+
 // damage returns the file of r damaged in one of many ways, chosen by seed.
 func (r *ruin) damage(seed int) (what string, b []byte) {
 	const page = 4096
@@ -140,7 +152,7 @@ func (r *ruin) damage(seed int) (what string, b []byte) {
 	some := func() []byte { return at(rng.IntN(pages)) }
 	used := func(flag uint16) (all []int) {
 		for n := range pages {
-			if p := at(n); native.Uint64(p) == uint64(n) && native.Uint16(p[8:]) == flag {
+			if p := at(n); byteOrder.Uint64(p) == uint64(n) && byteOrder.Uint16(p[8:]) == flag {
 				all = append(all, n)
 			}
 		}
@@ -222,29 +234,29 @@ func (r *ruin) damage(seed int) (what string, b []byte) {
 		}},
 		{"old metas", func() { copy(b, r.Old[:2*page]) }},
 		{"a circle", func() { // a branch that has itself, or its parent, below it
-			branches := used(branchPage)
+			branches := used(onBranch)
 			if len(branches) == 0 {
 				clear(at(3))
 				return
 			}
 			p := at(branches[rng.IntN(len(branches))])
-			k := rng.IntN(max(1, int(native.Uint16(p[10:]))))
-			native.PutUint64(p[pageHeader+k*element+8:], uint64(branches[rng.IntN(len(branches))]))
+			k := rng.IntN(max(1, int(byteOrder.Uint16(p[10:]))))
+			byteOrder.PutUint64(p[headBytes+k*elementBytes+8:], uint64(branches[rng.IntN(len(branches))]))
 		}},
-		{"a page that has another's number", func() { native.PutUint64(some(), uint64(rng.IntN(pages))) }},
+		{"a page that has another's number", func() { byteOrder.PutUint64(some(), uint64(rng.IntN(pages))) }},
 		{"leaves that have other lengths", func() {
 			for range 1 + rng.IntN(3) {
-				if leaves := used(leafPage); len(leaves) > 0 {
+				if leaves := used(onLeaf); len(leaves) > 0 {
 					p := at(leaves[rng.IntN(len(leaves))])
-					native.PutUint32(p[pageHeader+element*rng.IntN(20)+4*rng.IntN(4):], rng.Uint32()>>rng.IntN(32))
+					byteOrder.PutUint32(p[headBytes+elementBytes*rng.IntN(20)+4*rng.IntN(4):], rng.Uint32()>>rng.IntN(32))
 				}
 			}
 		}},
 		{"a freelist that lies", func() {
-			if lists := used(freePage); len(lists) > 0 {
+			if lists := used(onFree); len(lists) > 0 {
 				p := at(lists[rng.IntN(len(lists))])
-				native.PutUint64(p[pageHeader+8*rng.IntN(10):], uint64(rng.IntN(pages+10)))
-				native.PutUint16(p[10:], uint16(rng.IntN(300)))
+				byteOrder.PutUint64(p[headBytes+8*rng.IntN(10):], uint64(rng.IntN(pages+10)))
+				byteOrder.PutUint16(p[10:], uint16(rng.IntN(300)))
 			}
 		}},
 	}

@@ -134,7 +134,7 @@ func (m inverterMetrics) Collect(all chan<- prometheus.Metric) {
 	}
 	instant(all, oldestDesc, m.oldest.of(m.edge.Spool))
 	gauge(damagedDesc, float64(h.Damaged))
-	gauge(diskDesc, float64(durable.FreeBytes(filepath.Dir(m.edge.Spool.path))))
+	gauge(diskDesc, float64(durable.FreeBytes(filepath.Dir(m.edge.Spool.Path()))))
 	if t, ok := m.edge.Uploader.Client.Transport.(*HTTPTransport); ok {
 		instant(all, certificateDesc, t.certificateExpiry())
 	}

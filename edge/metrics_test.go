@@ -130,7 +130,7 @@ func TestMetricsDoNotWaitForADiskThatHangs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e := busyEdge(t)
 		release := make(chan struct{})
-		go e.Spool.run(func() error { <-release; return nil })
+		go e.Spool.Peek(1, func(uint64) bool { <-release; return true })
 		synctest.Wait()
 		for range 3 {
 			if text := scraped(t, e); strings.Contains(text, "spool_oldest") || !strings.Contains(text, `sunspool_edge_spool_samples{device="roof"} 3`) {

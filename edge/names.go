@@ -25,6 +25,8 @@ import (
 //	spool.db.compact    is being written by who has the spool open
 //	spool.db.damaged-1  is a damaged file that was set aside, see damagedfiles.go
 
+const lockWait = 2 * time.Second
+
 func lockPath(path string) string { return path + ".lock" }
 
 // lockNames takes the lock of the names of the spool at path and returns what gives it back. On a disk that is full

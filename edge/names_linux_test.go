@@ -22,7 +22,7 @@ func beside(t *testing.T, path string) (all []string) {
 		t.Fatal(err)
 	}
 	for _, name := range names {
-		if name == lockPath(path) {
+		if name == path+".lock" {
 			continue
 		}
 		b, err := os.ReadFile(name)

@@ -6,7 +6,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"runtime/debug"
 	"slices"
 	"strings"
 	"syscall"
@@ -32,27 +31,8 @@ type Opening struct {
 }
 
 const (
-	lockWait   = 2 * time.Second
 	alarmHolds = time.Hour // of what was mended at the opening, in the health of the spool
 )
-
-var errForeign = errors.New("the database of another program")
-
-// crash is a panic as an error.
-type crash struct{ text string }
-
-func (c *crash) Error() string { return c.text }
-
-// caught runs f and returns its panic as an error. A fault in a mapped file is a panic on the goroutine that owns the
-// spool.
-func caught(f func() error) (err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = &crash{fmt.Sprintf("panic: %v\n%s", p, debug.Stack())}
-		}
-	}()
-	return f()
-}
 
 // open opens the file, in whatever state it is, on the goroutine that owns it.
 //

@@ -5,11 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	bolt "go.etcd.io/bbolt"
 
 	"sunspool/edge/simulator"
 	"sunspool/internal/testhost"
@@ -236,13 +239,17 @@ func TestLostSpoolOfOneInverterEndsBoth(t *testing.T) {
 		b := newPairBed(t, dir)
 		b.start()
 		time.Sleep(5 * time.Minute)
-		lost := b.edges[1].Spool
-		lost.run(func() error {
-			lost.trouble = errors.New("the card is gone")
-			lost.giveUp.Do(func() { close(lost.lost) })
-			return nil
-		})
-		if err := <-b.ended; !sameCode(err, "spool_failing") {
+		path := b.edges[1].Spool.Path()
+		other, err := bolt.Open(path+".other", 0o600, nil) // somebody puts the database of another program in its place
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = errors.Join(other.Update(func(tx *bolt.Tx) error { _, err := tx.CreateBucket([]byte("devices")); return err }), other.Close(),
+			os.Truncate(path, 0), os.Rename(path+".other", path))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := <-b.ended; !sameCode(err, "spool_foreign") {
 			t.Error(err)
 		}
 		if b.edges[0].Spool.Waiting() != 0 {

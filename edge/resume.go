@@ -50,11 +50,11 @@ func (e *Edge) ready() error {
 
 // takeOver reads what the spool keeps of the inverter. The error is the spool's.
 func (e *Edge) takeOver() error {
-	known, err := e.Spool.Identity(e.DeviceID)
+	known, err := keptIdentity(e.Spool, e.DeviceID)
 	if err != nil {
 		return err
 	}
-	day, err := e.Spool.yieldDay(e.DeviceID)
+	day, err := keptYieldDay(e.Spool, e.DeviceID)
 	if err != nil {
 		return err
 	}

@@ -95,7 +95,7 @@ func newEdge(c Config, turn *turn, host Host, version string, log *slog.Logger) 
 		Report:   report,
 		Inverter: &Inverter{
 			Unit: byte(c.Unit), Own: own, Place: c.Place, Log: log, Serial: c.Serial,
-			Changed: func(id Identity) error { return spool.SetIdentity(c.DeviceID, id) },
+			Changed: func(id Identity) error { return keepIdentity(spool, c.DeviceID, id) },
 			Dongle:  turn.of.dongle,
 		},
 		Uploader: &Uploader{
@@ -110,7 +110,7 @@ func newEdge(c Config, turn *turn, host Host, version string, log *slog.Logger) 
 	}
 	e.night.File = c.SpoolPath + ".night"
 	e.night.load()
-	e.normal.Save = func(day yieldDay) error { return spool.setYieldDay(c.DeviceID, day) }
+	e.normal.Save = func(day yieldDay) error { return keepYieldDay(spool, c.DeviceID, day) }
 	if c.RawDebug {
 		e.RawEach = c.RawDebugEach
 	}
