@@ -13,18 +13,17 @@ const (
 	longestAbsence = 10 * time.Minute
 )
 
-// absence spaces out the polls of a unit that costs the connection each time, while another unit behind the same dongle
-// is served: a unit id that nobody has, or an inverter that sleeps, is met with silence by many gateways. Without it
-// every poll of the one would take one from the other. Neither matters while no unit is served: then the dongle itself
-// is what does not answer.
+// absence reduces the polls of a unit that loses the connection each time while another unit behind the same dongle answers:
+// many gateways answer with silence for a unit id that no inverter has, or whose inverter sleeps. Otherwise every poll of the
+// one unit would cost a poll of the other. It has no effect while no unit answers: then the dongle itself is silent.
 type absence struct {
-	served uint64    // of the dongle, when this unit was last tried
-	lost   int       // connections lost in a row, another unit having been served before each
-	until  time.Time // no poll before
-	fault  error     // why
+	served uint64    // Dongle.served when this unit was last polled
+	lost   int       // connections lost in a row, with another unit served before each
+	until  time.Time // earliest time of the next poll
+	fault  error     // reason for the pause
 }
 
-// resting returns the last error while the unit is left alone.
+// resting returns the last error while the unit is left alone, else nil.
 func (a *absence) resting() error {
 	if now().Before(a.until) {
 		return a.fault
@@ -32,13 +31,13 @@ func (a *absence) resting() error {
 	return nil
 }
 
-// noteServed notes how a poll with the result err went, for the unit and for those that share its dongle.
+// noteServed records the result err of a poll, for the unit and for those that share its dongle.
 func (in *Inverter) noteServed(err error) {
 	d, a := in.Dongle, &in.absent
 	if !d.connected() {
 		d.lostBy = in.Unit
 	}
-	if d.connected() || err == nil { // it answered, if only with an exception
+	if d.connected() || err == nil { // it answered, perhaps with an exception
 		d.served++
 		*a = absence{served: d.served}
 		return
@@ -48,7 +47,7 @@ func (in *Inverter) noteServed(err error) {
 	}
 	a.served, a.fault = d.served, in.explain(err)
 	if d.Round > 0 {
-		a.until = d.notBefore.Add(d.Round) // another one is tried first
+		a.until = d.notBefore.Add(d.Round) // another unit is polled first
 	}
 	if a.lost > 1 {
 		rest := now().Add(jitter(min(firstAbsence<<min(a.lost-2, 10), longestAbsence)))
@@ -58,7 +57,7 @@ func (in *Inverter) noteServed(err error) {
 	}
 }
 
-// explain names the unit that does not answer while another one does: then it is not the dongle.
+// explain adds to f that only this unit does not answer, while another one does.
 func (a *absence) explain(f *health.Fault, unit byte) {
 	if a.lost > 1 && (f.Code == "inverter_silent" || f.Code == "inverter_reset") {
 		f.Why = fmt.Sprintf("unit %d does not answer, while another one behind this dongle does", unit)
@@ -66,8 +65,8 @@ func (a *absence) explain(f *health.Fault, unit byte) {
 	}
 }
 
-// outlast waits, if another unit has lost the connection just now, until the dongle has had its first, short rest: its
-// own trouble is no reason for this unit to miss a poll.
+// outlast waits for the end of the first, short pause after another unit has lost the connection: that must not cost this
+// unit a poll.
 func (d *Dongle) outlast(ctx context.Context, unit byte) error {
 	rest := d.notBefore.Sub(now())
 	if d.Round == 0 || d.lostBy == unit || rest > quiet[0]+quiet[0]/10 {

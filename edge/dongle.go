@@ -15,53 +15,52 @@ import (
 )
 
 const (
-	retryAfter  = 250 * time.Millisecond // a dongle's random exception is gone by then
-	longestIdle = 10 * time.Second       // gateways were seen to close a connection after 12 s without a request
+	retryAfter  = 250 * time.Millisecond // until a read is retried: the random exceptions of dongles have passed by then
+	longestIdle = 10 * time.Second       // of a connection: gateways were seen to close one after 12 s without a request
 )
 
-// errRefused is exception 2: the inverter has no such register.
+// errRefused is exception 2: the inverter does not have the register.
 var errRefused = errors.New("illegal data address")
 
-// quiet is how long a dongle is left alone after each connection lost in a row: it recovers from an overload by itself
-// if one lets it.
+// quiet are the pauses after each connection lost in a row: an overloaded dongle recovers when it is left alone.
 var quiet = []time.Duration{5 * time.Second, 20 * time.Second, 45 * time.Second, 90 * time.Second}
 
-// Dongle is the way to one or more inverters: a WiNet-S, or the LAN port of an inverter. It bears one connection, which
-// its inverters share; they have different unit ids and are polled in turn. A lost connection concerns them all, an
-// exception only the unit that sent it.
+// Dongle connects to one or more inverters: a WiNet-S, or the LAN port of an inverter. It supports one connection, which its
+// inverters share; they have different unit ids and are polled in turn. A lost connection affects all of them, an exception
+// only the unit that sent it.
 //
-// One goroutine owns a Dongle and its inverters, except for the counters, which any goroutine may read.
+// One goroutine owns a Dongle and its inverters; the counters may be read by any.
 type Dongle struct {
 	Link  transport
 	Pace  *Pace           // of the polls of all units together
-	Round time.Duration   // in which each of several units has its turn; 0 if there is one
-	Quiet []time.Duration // as the package's quiet, which is what nil means
+	Round time.Duration   // in which each of several units is polled once; 0 if there is one unit
+	Quiet []time.Duration // pauses after each connection lost in a row; nil is the default
 	Asked func()          // called after each request, answered or not; may be nil
 
 	packager   packager
-	connection int       // number of the present connection, or of the last one; the first is 1
-	dialled    time.Time // the last time
+	connection int       // number of the current or the last connection, from 1
+	dialled    time.Time // time of the last attempt to connect
 	begun      time.Time // when the first request of the last poll was written
-	asked      int       // requests of this poll
-	answers    int       // answers in this poll, exceptions included
+	asked      int       // requests in this poll
+	answers    int       // answers in this poll, including exceptions
 
 	failures  int       // connections lost in a row
-	notBefore time.Time // of the next connection
-	fault     error     // why
-	lostBy    byte      // the unit that was polled when the last connection was lost
-	served    uint64    // polls that did not lose it
+	notBefore time.Time // earliest time of the next connection
+	fault     error     // reason for the pause until notBefore
+	lostBy    byte      // unit that was polled when the last connection was lost
+	served    uint64    // polls that did not lose the connection
 
 	Exceptions, Retries atomic.Int64
 }
 
-// Close ends the connection.
+// Close closes the connection.
 func (d *Dongle) Close() { d.Link.close() }
 
 // connected reports whether there is a connection.
 func (d *Dongle) connected() bool { return d.Link.conn != nil }
 
-// connect dials if there is no connection. Transaction ids start at random, so that another client's answer, which a
-// dongle may leak to us, is not taken for ours.
+// connect dials if there is no connection. Transaction ids start at random, so that the answer to another client, which a
+// dongle may leak to us, is not mistaken for ours.
 func (d *Dongle) connect(ctx context.Context) error {
 	if d.connected() {
 		return nil
@@ -79,7 +78,7 @@ func (d *Dongle) connect(ctx context.Context) error {
 	return nil
 }
 
-// startPoll connects if needed and waits until a poll may send its first request.
+// startPoll connects if needed and waits until the first request of a poll may be sent.
 func (d *Dongle) startPoll(ctx context.Context) error {
 	if d.connected() && !d.Link.alive() {
 		d.Close()
@@ -95,14 +94,14 @@ func (d *Dongle) startPoll(ctx context.Context) error {
 		return err
 	}
 	d.Pace.Touch()
-	d.Link.written = func() { // a busy host may take its time between the two, and the dongle counts from the request
+	d.Link.written = func() { // a busy host may need time in between, and the dongle counts from the request
 		d.begun = now()
 		d.Pace.Touch()
 	}
 	return nil
 }
 
-// sinceRest waits until the dongle has rested since t.
+// sinceRest waits until the dongle has rested since t, if that is set.
 func (d *Dongle) sinceRest(ctx context.Context, t time.Time) error {
 	if t.IsZero() {
 		return nil
@@ -110,20 +109,20 @@ func (d *Dongle) sinceRest(ctx context.Context, t time.Time) error {
 	return sleep(ctx, t.Add(d.Pace.rest()+margin).Sub(now()))
 }
 
-// diedIdle reports whether err, of the first request of a poll, is the end of a connection that had worked before: a
-// gateway closes what is idle for some seconds, and that may be noticed by the next request only.
+// diedIdle reports whether err, of the first request of a poll, means that a connection which had worked was closed:
+// gateways close connections that are idle for some seconds, and only the next request may show it.
 func (d *Dongle) diedIdle(err error) bool {
 	return !d.connected() && d.asked == 1 && d.answers == 0 && d.Link.answered && isClosed(err)
 }
 
-// endPoll closes a connection that would be idle for so long that a gateway may close it, or forget it.
+// endPoll closes the connection if it would be idle until the next poll for so long that a gateway may close or forget it.
 func (d *Dongle) endPoll() {
 	if d.Pace.Interval > longestIdle {
 		d.Close()
 	}
 }
 
-// resting returns the last error while the dongle is left alone.
+// resting returns the reason while the dongle is left alone after a lost connection, else nil.
 func (d *Dongle) resting() error {
 	if now().Before(d.notBefore) {
 		return d.fault
@@ -131,8 +130,8 @@ func (d *Dongle) resting() error {
 	return nil
 }
 
-// rest keeps us away from the dongle after a lost connection: longest when it did not answer, which is how it looks
-// when it is overloaded, less when it refused us, which is how it looks when it restarts. explained is err for the owner.
+// rest starts a pause after a lost connection: the longest after silence, as from an overloaded dongle, a shorter one after a
+// refusal, as from a dongle that restarts. explained is err for the owner.
 func (d *Dongle) rest(err, explained error) {
 	steps := d.Quiet
 	if steps == nil {
@@ -148,7 +147,7 @@ func (d *Dongle) rest(err, explained error) {
 	d.fault = explained
 }
 
-// read reads one block of a unit into words. An exception is tried once more, because a dongle throws them at random.
+// read reads one block of a unit into words. After an exception it retries once, because dongles return them at random.
 func (d *Dongle) read(ctx context.Context, unit byte, b registers.Block, words registers.Words) error {
 	err := d.readOnce(ctx, unit, b, words)
 	if !isException(err) {
@@ -196,7 +195,7 @@ func (d *Dongle) readOnce(ctx context.Context, unit byte, b registers.Block, wor
 	return nil
 }
 
-// exception is the inverter's own no to the read of a block.
+// exception is a Modbus exception in answer to the read of a block.
 type exception struct {
 	block registers.Block
 	code  byte
@@ -214,7 +213,7 @@ func isException(err error) bool {
 	return ok
 }
 
-// packager is goburrow's framing with transaction ids that start where we say.
+// packager is goburrow's framing with a start value for the transaction ids.
 type packager struct {
 	*modbus.TCPClientHandler
 	id uint16
@@ -230,7 +229,7 @@ func (p *packager) Encode(pdu *modbus.ProtocolDataUnit) ([]byte, error) {
 	return adu, nil
 }
 
-// sender makes a function goburrow's Transporter.
+// sender makes a function a Transporter of goburrow.
 type sender func(request []byte) ([]byte, error)
 
 func (s sender) Send(request []byte) ([]byte, error) { return s(request) }

@@ -1,7 +1,6 @@
 package edge
 
 import (
-	"log/slog"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -25,20 +24,6 @@ func pair(t *testing.T) (b *bed, second *Inverter) {
 	}
 	b = newBed(t, sim)
 	return b, b.unit(2)
-}
-
-// unit is another inverter behind the same dongle.
-func (b *bed) unit(id byte) *Inverter {
-	return &Inverter{Unit: id, Log: slog.New(slog.DiscardHandler), Dongle: b.in.Dongle}
-}
-
-// pollOf waits for its turn and reads in.
-func (b *bed) pollOf(in *Inverter) (Reading, error) {
-	b.t.Helper()
-	if err := b.in.Dongle.Pace.Wait(b.t.Context()); err != nil {
-		b.t.Fatal(err)
-	}
-	return in.Read(b.t.Context())
 }
 
 func TestTwoUnitsShareOneConnection(t *testing.T) {

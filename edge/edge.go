@@ -13,13 +13,11 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"maps"
 	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
 
-	"sunspool/edge/registers"
 	"sunspool/health"
 	"sunspool/wire"
 )
@@ -188,7 +186,7 @@ func (e *Edge) poll(ctx context.Context) error {
 	e.night.rated(1000 * sample.Values["nominal_power"])
 	e.night.sampled(now(), sample.PVPowerW, e.Inverter.SleepsAtNight())
 	e.Report.measured()
-	when.touched = e.Pace.touchedUp
+	when.touched = e.Pace.touchedSince()
 	e.turn.give() // a disk that hangs keeps the other inverters from nothing
 	e.stored(e.ring.add(sample, when))
 	if found.Asleep {
@@ -281,26 +279,9 @@ func (e *Edge) loop(name string) string {
 
 func (e *Edge) logRaw(r Reading) {
 	if e.RawEach > 0 && e.polls%e.RawEach == 0 {
-		e.Log.Info("raw words", "model", r.Model.Name, "words", anonymous(r))
+		e.Log.Info("raw words", "model", r.Model.Name, "words", r.Anonymous())
 	}
 	e.polls++
-}
-
-// anonymous returns the words of r without those that name the unit and its parts: the identity, and all texts.
-func anonymous(r Reading) registers.Words {
-	words := maps.Clone(r.Words)
-	maps.DeleteFunc(words, func(address, _ uint16) bool { return address < deviceType.Address() })
-	if r.Map == nil {
-		return words
-	}
-	for reg := range r.Map.All() {
-		if reg.Type == registers.UTF8 && reg.Kind == registers.Input {
-			for i := range reg.Words {
-				delete(words, reg.Address()+uint16(i))
-			}
-		}
-	}
-	return words
 }
 
 // protect makes a panic in one loop an error of that loop: the other goes on, and so does this one.

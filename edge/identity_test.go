@@ -2,7 +2,6 @@ package edge
 
 import (
 	"errors"
-	"maps"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -12,28 +11,6 @@ import (
 	"sunspool/edge/simulator"
 	"sunspool/health"
 )
-
-// altered is a server of an image with some words changed.
-func altered(t *testing.T, id string, change map[uint16]uint16) *simulator.Server {
-	t.Helper()
-	image, err := simulator.LoadImage(id)
-	if err != nil {
-		t.Fatal(err)
-	}
-	other := *image
-	other.Input = maps.Clone(image.Input)
-	maps.Copy(other.Input, change)
-	sim, err := simulator.New(simulator.Options{Image: &other})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return sim
-}
-
-// twinOf is an inverter of the same type with another serial number.
-func twinOf(t *testing.T, id string) *simulator.Server {
-	return altered(t, id, map[uint16]uint16{4991: 0x3939})
-}
 
 // swap gives the address to another inverter.
 func (b *bed) swap(sim *simulator.Server) {

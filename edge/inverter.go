@@ -11,18 +11,35 @@ import (
 	"sunspool/edge/registers"
 )
 
-// Reading is what one poll got out of the inverter, not yet interpreted.
+// Reading is the result of one poll of an inverter, not interpreted yet.
 type Reading struct {
 	At     time.Time // when the powers were read
 	Model  registers.Model
-	Serial string // "" where the inverter does not tell
+	Serial string // "" if the inverter does not report it
 	Map    *registers.Map
-	Words  registers.Words  // input registers; what is absent was refused, or not answered this time
-	Set    registers.Words  // holding registers, of a user's own map, when they were due
-	Lost   map[string]error // why a block is missing or not whole, by its name
+	Words  registers.Words  // input registers; absent ones were refused, or not answered in this poll
+	Set    registers.Words  // holding registers of a user's own map, when they were due
+	Lost   map[string]error // why a block is missing or incomplete, by its name
 }
 
-// errNotReady is an inverter that answers but does not know its own type yet, as a dongle does while it starts.
+// Anonymous returns the words of r without those that identify the unit and its parts: the identity block, and all texts.
+func (r Reading) Anonymous() registers.Words {
+	words := maps.Clone(r.Words)
+	maps.DeleteFunc(words, func(address, _ uint16) bool { return address < deviceType.Address() })
+	if r.Map == nil {
+		return words
+	}
+	for reg := range r.Map.All() {
+		if reg.Type == registers.UTF8 && reg.Kind == registers.Input {
+			for i := range reg.Words {
+				delete(words, reg.Address()+uint16(i))
+			}
+		}
+	}
+	return words
+}
+
+// errNotReady is returned while the inverter answers without its type, as a dongle does while it starts.
 var errNotReady = errors.New("the inverter does not tell its type yet")
 
 // Inverter reads one unit behind a Dongle, which it may share with others.
@@ -33,33 +50,34 @@ type Inverter struct {
 	Log    *slog.Logger
 	Dongle *Dongle
 
-	Serial  string               // of the inverter that is to be read, as the operator set it; "" is that of Known
-	Known   Identity             // of the inverter that was read before, and earlier by another process
-	Changed func(Identity) error // stores Known when it has changed; may be nil
+	Serial  string               // of the inverter to read, as set by the operator; "" is that of Known
+	Known   Identity             // of the inverter that was read before, by this process or an earlier one
+	Changed func(Identity) error // stores Known after a change; may be nil
 
 	unsaved    bool // Changed failed
-	identified int  // number of the connection on which model and serial number were read
+	identified int  // number of the connection on which type and serial number were read
 
 	model     registers.Model
 	mapping   *registers.Map
 	family    family
-	asks      growingRest // for block D of a type that is not in the table
+	asks      growingRest // reads of block D of a type that is not in the table
 	breaksAtD int         // connections lost there in a row
-	refusedD  int
-	zerosAtD  time.Time // when it was answered with zeros first
+	refusedD  int         // refusals of it in a row
+	zerosAtD  time.Time   // when it was first answered with zeros
 	serial    string
-	about     registers.Words // the words of the identity, which is read once a connection
+	about     registers.Words // words of the identity block, which is read once per connection
 	plan      plan
 	head      *planned // block A, while the model is not known
 	other     sighting
-	others    growingRest // connections that are closed because of another inverter
+	others    growingRest // closing connections because of another inverter
 
 	absent     absence
 	reconnects growingRest
 }
 
-// Read polls once. It fails at once, with the last error, while the dongle is left alone. The error is a *health.Fault,
-// or ctx's. A reading may lack blocks, see Reading.Lost: it has block A, or what else tells the power of a hybrid.
+// Read polls once. While the dongle or the unit is left alone it fails at once, with the last error. The error is a
+// *health.Fault, or that of ctx. A reading may lack blocks, see Reading.Lost: it has block A, or those blocks from which the
+// power of a hybrid is known as well.
 func (in *Inverter) Read(ctx context.Context) (Reading, error) {
 	d := in.Dongle
 	if err := cmp.Or(in.absent.resting(), d.resting()); err != nil {
@@ -78,7 +96,7 @@ func (in *Inverter) Read(ctx context.Context) (Reading, error) {
 	case err != nil:
 		d.rest(err, in.explain(err))
 	}
-	// A connection lost after block A was read is opened again by the next poll: the plan leaves alone what breaks it.
+	// The next poll reopens a connection that was lost after block A: the plan skips the block that broke it.
 	in.noteServed(err)
 	if _, ok := errors.AsType[*otherInverter](err); ok {
 		if in.others.due(time.Minute) {
@@ -100,15 +118,15 @@ func (in *Inverter) explain(err error) error {
 	return f
 }
 
-// SleepsAtNight reports whether the inverter is one that switches itself off without sun, as far as is known.
+// SleepsAtNight reports whether the inverter switches itself off without sun, as far as is known.
 func (in *Inverter) SleepsAtNight() bool { return in.mapping != nil && !in.model.Hybrid }
 
-// isIdentified reports whether model and serial number were read on the present connection.
+// isIdentified reports whether type and serial number were read on the current connection.
 func (in *Inverter) isIdentified() bool {
 	return in.identified > 0 && in.identified == in.Dongle.connection
 }
 
-// poll reads the plan. A connection that died while it was idle is replaced once, within the poll.
+// poll reads the plan. If the connection was closed while idle, it reconnects once within the poll.
 func (in *Inverter) poll(ctx context.Context) (Reading, error) {
 	d := in.Dongle
 	if err := d.startPoll(ctx); err != nil {
@@ -124,8 +142,8 @@ func (in *Inverter) poll(ctx context.Context) (Reading, error) {
 	return in.readPlan(ctx)
 }
 
-// readPlan reads every block of the plan. The first is A, whose first word is the type of the inverter and whose request
-// is the start of the poll; D, whose powers belong to the same instant, follows it, then what a sample can do without.
+// readPlan reads every block of the plan. The first is A: its first word is the type of the inverter and its request starts
+// the poll. Next is D, whose powers belong to the same instant, then the blocks that a sample does not need.
 func (in *Inverter) readPlan(ctx context.Context) (Reading, error) {
 	r := Reading{Words: make(registers.Words, 256), Set: make(registers.Words), Lost: make(map[string]error)}
 	for _, p := range in.plan {
@@ -143,14 +161,14 @@ func (in *Inverter) readPlan(ctx context.Context) (Reading, error) {
 	in.plan.learn()
 	maps.Copy(r.Words, in.about)
 	r.Model, r.Serial, r.Map = in.model, in.serial, in.mapping
-	if in.family == familyUnsettled {
+	if in.family == familyUnknown {
 		common(r.Words)
 	}
 	return r, nil
 }
 
-// readHead reads block A and learns from it, where that is not known, which map and plan apply. Without A a hybrid is
-// read on: block D has most of what a sample needs.
+// readHead reads block A, which determines the map and the plan if they are not known yet. If A fails, a hybrid is read
+// nevertheless: block D has most of what a sample needs.
 func (in *Inverter) readHead(ctx context.Context, r *Reading) error {
 	p := in.head
 	if in.mapping != nil {
@@ -177,11 +195,11 @@ func (in *Inverter) readHead(ctx context.Context, r *Reading) error {
 		plan{p}.learn()
 		return cmp.Or(err, in.nameless())
 	}
-	in.settleAgain(ctx, r)
+	in.retryFamily(ctx, r)
 	return nil
 }
 
-// nameless is the error of a reading without a type while the type is not known.
+// nameless returns the error of a reading without a type, nil if the type is known already.
 func (in *Inverter) nameless() error {
 	if in.mapping == nil {
 		return errNotReady
@@ -189,7 +207,7 @@ func (in *Inverter) nameless() error {
 	return nil
 }
 
-// readRest reads the other blocks. The connection may break there: what was read until then is a reading all the same.
+// readRest reads the other blocks. If the connection breaks, what was read until then is still a reading.
 func (in *Inverter) readRest(ctx context.Context, r *Reading) error {
 	_, lostA := r.Lost["A"]
 	_, hasType := r.Words[deviceType.Address()]
@@ -231,14 +249,14 @@ func (in *Inverter) readBlock(ctx context.Context, b registers.Block, words regi
 	return in.Dongle.read(ctx, in.Unit, b, words)
 }
 
-// growingRest spaces out something that rarely helps: the first time at once, then with growing rests.
+// growingRest limits how often something that rarely helps is tried: at once, then after increasing waits.
 type growingRest struct {
 	next time.Time
 	wait time.Duration
 }
 
-// due reports whether the next try is due, and if so puts off the one after it: by first, then by twice as long as the last
-// time, up to an hour.
+// due reports whether the next try is due. If so it postpones the one after it, by first, then by twice the previous wait, up
+// to an hour.
 func (g *growingRest) due(first time.Duration) bool {
 	if now().Before(g.next) {
 		return false
@@ -248,14 +266,14 @@ func (g *growingRest) due(first time.Duration) bool {
 	return true
 }
 
-// Reconnect closes the connection, so that the next poll opens a new one, because what the dongle answers is not to be
-// used: a new connection may wake a dongle that repeats itself. It may be called with every such poll: the first closes,
-// then one after 5 min, 10 min, 20 min ... an hour, until Recovered is called.
+// Reconnect closes the connection, so that the next poll opens a new one, because the answers are stale: a new connection may
+// wake a dongle that repeats itself. It may be called after every such poll: the first call closes the connection, then one
+// after 5 min, 10 min, 20 min ... an hour, until Recovered is called.
 func (in *Inverter) Reconnect() {
 	if in.reconnects.due(5 * time.Minute) {
 		in.Dongle.Close()
 	}
 }
 
-// Recovered notes that the answers can be used again.
+// Recovered records that the answers are current again.
 func (in *Inverter) Recovered() { in.reconnects = growingRest{} }

@@ -10,21 +10,20 @@ import (
 	"sunspool/internal/durable"
 )
 
-// lastTouch is the content of Pace.File, which keeps a process from polling a dongle that the process before it has just
-// polled. It is written twice in the life of a process, so that polls cost a memory card nothing:
+// lastTouch is the content of Pace.File. With it a new process does not poll a dongle that its predecessor has just polled.
+// The file is written twice per process, so that polls do not wear a memory card:
 //
-//	first Wait: "polling" ──── polls ────> Leave: when the dongle was last touched
+//	first Wait: "polling" ──── polls ────> Leave: time of the last touch
 //
-// A process that was killed leaves "polling". Then the spools have the last touch, which is stored with each sample, unless
-// a rest or more has passed since: the process may have polled again, without a sample. When it touched the dongle last is
-// unknown then, and its successor leaves the dongle alone for a whole rest. No sync is needed: a power cut begins another
-// boot.
+// A process that was killed leaves "polling". The last touch is then the one stored in the spools with each sample, unless
+// it is older than a rest: the process may have polled again without a sample. The time of the last touch is unknown then,
+// and the new process waits for a whole rest. No sync is needed: a power cut starts another boot.
 type lastTouch struct {
 	Boot string         `json:"boot"`
-	Up   *time.Duration `json:"last_touch_ns,omitempty"` // since that boot; nil while a process polls
+	Up   *time.Duration `json:"last_touch_ns,omitempty"` // since that boot; nil while a process is polling
 }
 
-// recall takes the last touch of an earlier process into account, once.
+// recall takes the last touch of the previous process into account, once.
 func (p *Pace) recall() {
 	if p.recalled {
 		return
@@ -34,15 +33,15 @@ func (p *Pace) recall() {
 		return
 	}
 	ago, known := p.lastTouchAgo()
-	// A process that could not mark the file may have polled after what the file has. Whether that was so is unknown, but
-	// the disk is then likely to refuse this mark, too.
+	// A process that could not mark the file may have polled later than the file states. That is not known, but the disk
+	// is then likely to refuse this mark as well.
 	if p.mark(); !p.marked {
 		known = false
 	}
 	if since := p.Up() - p.stored; p.stored > 0 && since >= 0 && since < p.rest() && (!known || since < ago) {
 		ago, known = since, true
 	}
-	// The clock is read after the file: time that passes in between makes the wait longer, not shorter.
+	// The clock is read after the file, so that time that passes in between makes the wait longer, not shorter.
 	if !known {
 		p.touched, p.touchedUp = now(), p.Up()
 		return
@@ -51,36 +50,36 @@ func (p *Pace) recall() {
 	p.touchedUp = max(p.Up()-ago, 0)
 }
 
-// committed takes into account when the dongle was last touched by what a spool has. It is called before the first poll.
+// committed takes into account the last touch that is stored in a spool. It must be called before the first poll.
 func (p *Pace) committed(touched time.Duration) { p.stored = max(p.stored, touched) }
 
-// lastTouchAgo returns for how long the dongle was not touched, at least.
+// lastTouchAgo returns the minimum time since the last touch.
 func (p *Pace) lastTouchAgo() (ago time.Duration, known bool) {
 	text, err := os.ReadFile(p.File)
 	up := p.Up()
 	if errors.Is(err, fs.ErrNotExist) {
-		return p.Interval + margin, true // there was none
+		return p.Interval + margin, true // no process has polled yet
 	}
 	var kept lastTouch
 	switch {
 	case err != nil || json.Unmarshal(text, &kept) != nil || kept.Boot == "":
 		return 0, false
 	case kept.Boot != p.BootID:
-		return up, true // it was before this boot
-	case kept.Up == nil || *kept.Up > up: // a machine that was set back to an earlier state has a smaller uptime
+		return up, true // before this boot
+	case kept.Up == nil || *kept.Up > up: // a machine restored to an earlier state has a smaller uptime
 		return 0, false
 	}
 	return up - *kept.Up, true
 }
 
-// mark notes in the file that this process polls. A disk that refuses it is asked again at the next touch.
+// mark writes to the file that this process polls. If the disk refuses it, the next touch tries again.
 func (p *Pace) mark() {
 	if !p.marked {
 		p.marked = p.write(lastTouch{Boot: p.BootID}) == nil
 	}
 }
 
-// Leave notes for the next process when the dongle was last touched. It is called after the last poll.
+// Leave writes the time of the last touch for the next process. It must be called after the last poll.
 func (p *Pace) Leave() {
 	if p.File != "" && p.recalled {
 		p.marked = false

@@ -208,7 +208,7 @@ func TestEdgeRemembersItsNight(t *testing.T) {
 		if err := e.orAsleep(unreachable); !errors.Is(err, health.ErrResting) {
 			t.Fatalf("in the evening: %v", err)
 		}
-		if err := e.orAsleep(explain("x", 1, &otherInverter{who: "A1", want: "A2", named: true})); errors.Is(err, health.ErrResting) {
+		if err := e.orAsleep(&health.Fault{Code: "inverter_changed", Exit: health.ExitUnreachable}); errors.Is(err, health.ErrResting) {
 			t.Error("another inverter that answers is taken for sleep")
 		}
 		again := night{File: e.night.File}

@@ -7,35 +7,35 @@ import (
 	"time"
 )
 
-// margin is added between polls, and between an answer and the next read, so that they are not closer at the dongle
-// than they were here, when the network delays one of them more than the other.
+// margin is added between polls, and between an answer and the next read: when the network delays one of them more than the
+// other, they must not be closer at the dongle than they were here.
 const margin = 10 * time.Millisecond
 
 // restTime is the least time between two starts of polls, and between two connections.
 const restTime = 5 * time.Second
 
-// Pace keeps polls apart. A poll starts Interval after the one before it, and never sooner than restTime after the dongle
-// was last touched, whatever happened between, and also across a restart of the process, because the dongle needs its
-// rest and does not care why we came back. A poll that took too long is not caught up.
+// Pace keeps polls apart. A poll starts Interval after the previous one, and never sooner than restTime after the dongle was
+// last touched, whatever happened in between. This holds across a restart of the process, too: the dongle needs its rest in
+// any case. Missed polls are not made up for.
 type Pace struct {
 	Interval time.Duration
 	File     string // for the next process, see lastTouch; "" forgets at exit
 
-	// How long the host has been up, and which boot that is: a step of the wall clock between two processes shortens no
-	// wait. Both are needed with File.
+	// How long the host has been up, and the id of the boot: with these a step of the wall clock between two processes
+	// shortens no wait. Both are required with File.
 	Up     func() time.Duration
 	BootID string
 
-	stored    time.Duration // since the boot: the last touch that a spool has; 0 if none does
-	recalled  bool          // what an earlier process left was taken into account
-	marked    bool          // File has that this process polls
+	stored    time.Duration // since the boot: the last touch stored in a spool; 0 if none is
+	recalled  bool          // the last touch of an earlier process was taken into account
+	marked    bool          // File states that this process polls
 	last      time.Time     // when the last Wait returned
 	touched   time.Time     // when the dongle was last touched
 	touchedUp time.Duration // the same since the boot
 	shown     atomic.Int64  // the same, Unix ms, for LastTouch
 }
 
-// Wait blocks until the next poll may start. It returns ctx's error if that comes first.
+// Wait blocks until the next poll may start, or returns the error of ctx.
 func (p *Pace) Wait(ctx context.Context) error {
 	p.recall()
 	due := p.last.Add(p.Interval)
@@ -49,10 +49,10 @@ func (p *Pace) Wait(ctx context.Context) error {
 	return nil
 }
 
-// rest is how long the dongle is left alone between polls.
+// rest returns the minimum time between polls.
 func (p *Pace) rest() time.Duration { return min(p.Interval, restTime) }
 
-// Touch notes that the dongle notices us at this instant, by a connection or by the first request of a poll.
+// Touch records that the dongle is used at this instant, by a connection or by the first request of a poll.
 func (p *Pace) Touch() {
 	p.recall()
 	p.touched = now()
@@ -72,15 +72,19 @@ func (p *Pace) LastTouch() time.Time {
 	return time.Time{}
 }
 
-// Backoff says how long to wait after each failure in a row: exponential from Min to Max with jitter over the upper
-// half, so that a hundred edges do not come back in step.
+// touchedSince returns the time from the boot to the last touch, 0 if it is not known. Only the goroutine that polls may call
+// it.
+func (p *Pace) touchedSince() time.Duration { return p.touchedUp }
+
+// Backoff computes the wait after each failure in a row: exponential from Min to Max, with jitter over the upper half so that
+// a hundred edges do not retry in step.
 type Backoff struct {
 	Min, Max time.Duration
 
 	failures int
 }
 
-// Next is the wait after one more failure.
+// Next returns the wait after one more failure.
 func (b *Backoff) Next() time.Duration {
 	d := b.Min << min(b.failures, 30)
 	if d > b.Max || d <= 0 {
@@ -90,13 +94,13 @@ func (b *Backoff) Next() time.Duration {
 	return d/2 + rand.N(d/2+1)
 }
 
-// Reset is to be called after a success.
+// Reset must be called after a success.
 func (b *Backoff) Reset() { b.failures = 0 }
 
-// jitter returns d plus or minus up to a tenth.
+// jitter returns d changed at random by up to 10 %.
 func jitter(d time.Duration) time.Duration { return d - d/10 + rand.N(d/5+1) }
 
-// sleep waits for d, which may be negative, or for ctx.
+// sleep waits until d has passed, which may be negative, or ctx ends.
 func sleep(ctx context.Context, d time.Duration) error {
 	if d <= 0 {
 		return ctx.Err()

@@ -67,7 +67,7 @@ func TestPollsAreSamplesAndReasons(t *testing.T) {
 					}
 					time.Sleep(10*time.Minute + time.Duration(rng.IntN(3000))*time.Millisecond)
 					synctest.Wait()
-					if !e.turn.waits.Load() { // else it is in the middle of a poll
+					if !e.turn.busy() { // else it is in the middle of a poll
 						accounted(t, "in between", e.Report.Now())
 					}
 				}

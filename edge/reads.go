@@ -11,54 +11,55 @@ import (
 )
 
 const (
-	lasting     = 10 * time.Minute // a refusal that is shorter is an episode of the dongle's: nothing is learned from it
-	firstLeave  = 10 * time.Minute // for how long a block that does not answer is left alone at first
-	longLeave   = 24 * time.Hour   // and at most: firmware does not change more often
-	strikes     = 3                // failures in a row after which an optional block is left alone
-	probesAPoll = 6                // refusals that one poll follows up: each costs the dongle a request
-	rarely      = 10 * time.Minute // between reads of holding registers, which the protocol wants to be rare
-	silentPolls = 60               // with nothing in a meter block that few dongles serve, before it is read rarely
+	lasting     = 10 * time.Minute // a shorter refusal is a temporary fault of the dongle: the plan does not change
+	firstLeave  = 10 * time.Minute // first wait until a block that does not answer is read again
+	longLeave   = 24 * time.Hour   // longest wait: firmware does not change more often
+	strikes     = 3                // failures in a row after which an optional block is not read for a while
+	probesAPoll = 6                // refused pieces that are split in one poll: each costs a request
+	rarely      = 10 * time.Minute // between reads of holding registers, which the protocol asks to be rare
+	silentPolls = 60               // polls with an empty otherMeter after which it is read rarely
 
-	otherMeter = "M" // the block of a string inverter's meter that few dongles serve
+	otherMeter = "M" // the meter block of string inverters, which few dongles serve
 )
 
-// plan is how one inverter lets its registers be read. It starts as the map's blocks and learns from what is refused.
+// plan is the list of blocks that are read from one inverter. It starts as the blocks of the map and adapts to what the
+// inverter refuses.
 //
 //	                       a needed block (A, and D of a hybrid)       an optional block
-//	refused as a whole     read in halves, poll by poll; after          the same; after 3 polls
-//	                       10 min in halves only                        in halves only
-//	breaks the connection  A: read again; D: left alone for 20 s,       left alone after 3 times in a row
+//	refused as a whole     also read in halves in each poll; after     the same; after 3 polls
+//	                       10 min in halves only                       in halves only
+//	breaks the connection  A: read again; D: skipped for 20 s,         skipped after 3 times in a row
 //	                       40 s, a minute, after 10 min for 10 min
-//	the whole is tried     every 10 min                                 after 10 min, 20 min ... 24 h
+//	the whole is retried   every 10 min                                after 10 min, 20 min ... 24 h
 type plan []*planned
 
-// planned is one block of the map, and what is known of how it is answered.
+// planned is one block of the map, and how it was answered so far.
 type planned struct {
 	block  registers.Block
-	needed bool // a sample is worth little without it: no single episode takes it out of the plan
+	needed bool // a sample is worth little without it: a temporary fault does not remove it from the plan
 
-	pieces   []registers.Block // what is left of the whole since it is refused; nil while it is answered
-	bisected time.Time         // when the whole was cut last
+	pieces   []registers.Block // readable parts of a block that is refused as a whole; nil while the whole is answered
+	bisected time.Time         // when the whole was split last
 	retry    time.Time         // until then only the pieces are read
 	away     time.Time         // until then nothing is read
-	leave    time.Duration     // how long the last of these two was; 0 while the whole is tried with each poll
+	leave    time.Duration     // length of the last of these two; 0 while the whole is read in each poll
 
 	outcome  outcome   // of this poll
 	partly   bool      // a piece was answered in this poll
-	trouble  error     // of this poll, or of the last one that tried the whole
-	failures int       // polls in a row in which the whole failed by an exception
-	failing  time.Time // since when
+	trouble  error     // of this poll, or of the last one that read the whole
+	failures int       // polls in a row in which the whole failed with an exception
+	failing  time.Time // time of the first of them
 	breaks   int       // connections lost here in a row
-	breaking time.Time // since when
-	answered time.Time // when the whole was answered last
-	failed   time.Time // when it was not
+	breaking time.Time // time of the first of them
+	answered time.Time // when the whole was last answered
+	failed   time.Time // when it last failed
 
-	silent int       // polls in a row in which the block of another meter had nothing
+	silent int       // polls in a row in which otherMeter was empty
 	lived  bool      // it had words that a block of zeros lacks, see emptyBlock
-	due    time.Time // of a block of settings, which a dongle must not be asked for often
+	due    time.Time // next read of a block of holding registers
 }
 
-// outcome is how reading the whole block went in this poll.
+// outcome is the result of reading the whole block in this poll.
 type outcome int
 
 const (
@@ -72,7 +73,7 @@ const (
 // reader reads one block into words.
 type reader func(context.Context, registers.Block, registers.Words) error
 
-// order is that of the blocks in a poll: what is needed first and close together in time, the identity last.
+// order is the order of the blocks in a poll: the needed ones first and close together in time, the identity last.
 var order = []string{"A", "D", "B", "C", "E"}
 
 func newPlan(m *registers.Map, hybrid bool) plan {
@@ -85,7 +86,7 @@ func newPlan(m *registers.Map, hybrid bool) plan {
 	return p
 }
 
-// rank is a block's place in order; a user's own blocks come after the known ones, the identity after all.
+// rank returns the position of a block in order; a user's own blocks come after the known ones, the identity after all.
 func rank(name string) int {
 	if i := slices.Index(order, name); i >= 0 {
 		return i
@@ -104,7 +105,7 @@ func (p plan) find(name string) *planned {
 	return p[i]
 }
 
-// read reads p into words: the whole block, or, where that is refused, its pieces. The error is why something is
+// read reads p into words: the whole block, or its pieces if that is refused. The error is the reason why something is
 // missing: the last exception, a block of zeros, or what broke the connection.
 func (p *planned) read(ctx context.Context, read reader, words registers.Words) error {
 	p.outcome, p.partly = notTried, false
@@ -146,7 +147,7 @@ func (p *planned) read(ctx context.Context, read reader, words registers.Words) 
 	return err
 }
 
-// missing is why a block that is left alone is not in the reading; the loss of an optional one is not worth a word.
+// missing returns why a block that is skipped is not in the reading, nil for an optional one.
 func (p *planned) missing() error {
 	if !p.needed {
 		return nil
@@ -154,7 +155,7 @@ func (p *planned) missing() error {
 	return p.trouble
 }
 
-// readWhole reads the block as it is. A block of zeros where there were values is asked for once more, and then is none.
+// readWhole reads the block as a whole. If it is a block of zeros, it is read once more; then that is an error.
 func (p *planned) readWhole(ctx context.Context, read reader, words registers.Words) error {
 	err := read(ctx, p.block, words)
 	if err == nil && emptyBlock(p.block, words, p.lived) {
@@ -166,11 +167,11 @@ func (p *planned) readWhole(ctx context.Context, read reader, words registers.Wo
 	if err != nil {
 		return err
 	}
-	return p.judge(words)
+	return p.dropZeros(words)
 }
 
-// judge removes the words of a block of zeros.
-func (p *planned) judge(words registers.Words) error {
+// dropZeros removes the words of a block of zeros and returns errZeros for one.
+func (p *planned) dropZeros(words registers.Words) error {
 	if emptyBlock(p.block, words, p.lived) {
 		for i := range p.block.Count {
 			delete(words, p.block.Start+i)
@@ -181,7 +182,7 @@ func (p *planned) judge(words registers.Words) error {
 	return nil
 }
 
-// bisect cuts the whole, which was just refused, unless its pieces are known.
+// bisect splits the whole, which was just refused, unless its pieces are known.
 func (p *planned) bisect() {
 	again := longLeave
 	if len(p.pieces) == 0 {
@@ -196,8 +197,8 @@ func (p *planned) bisect() {
 	}
 }
 
-// split cuts a piece of p. A read that starts where block A does is the start of a poll, so no other block has one: what
-// the identity shares with A is read there.
+// split splits a piece of p in two. A read that starts at the address of block A starts a poll, so that no other block may have
+// one: the registers that the identity shares with A are read with A.
 func (p *planned) split(piece registers.Block) (lo, hi registers.Block, ok bool) {
 	if p.block.Name == registers.Identity {
 		piece.Registers = slices.DeleteFunc(slices.Clone(piece.Registers), func(r registers.Register) bool { return r.Address() >= deviceType.Address() })
@@ -205,8 +206,8 @@ func (p *planned) split(piece registers.Block) (lo, hi registers.Block, ok bool)
 	return piece.Split()
 }
 
-// readPieces reads the pieces of p into words. One that is refused is cut there and then; one that is answered by another
-// exception is missing this time. The error is the last other exception, or what broke the connection.
+// readPieces reads the pieces of p into words. A piece that is refused is split at once; one that is answered with another
+// exception is missing in this poll. The error is the last other exception, or what broke the connection.
 func (p *planned) readPieces(ctx context.Context, read reader, words registers.Words) error {
 	var trouble error
 	var kept []registers.Block
@@ -214,7 +215,7 @@ func (p *planned) readPieces(ctx context.Context, read reader, words registers.W
 	for todo := slices.Clone(p.pieces); len(todo) > 0; {
 		piece := todo[0]
 		todo = todo[1:]
-		if probes >= probesAPoll && !p.needed { // the rest is looked at by the next poll
+		if probes >= probesAPoll && !p.needed { // the next poll goes on
 			kept = append(kept, piece)
 			continue
 		}
@@ -246,13 +247,13 @@ func (p *planned) readPieces(ctx context.Context, read reader, words registers.W
 		p.pieces = []registers.Block{}
 	}
 	if p.partly {
-		trouble = cmp.Or(trouble, p.judge(words))
+		trouble = cmp.Or(trouble, p.dropZeros(words))
 	}
 	return trouble
 }
 
-// learn draws the conclusions of a poll. A failure in a burst, when other blocks that are usually answered failed as
-// well, is the dongle's: nothing is learned from it.
+// learn adapts the plan to the results of a poll. If other blocks that are usually answered failed as well, the cause is the
+// dongle: such a burst changes nothing.
 func (p plan) learn() {
 	usual := 0
 	for _, b := range p {
@@ -269,6 +270,7 @@ func (p plan) learn() {
 	}
 }
 
+// learn adapts the block to its result. burst is whether others failed as well.
 func (p *planned) learn(burst bool) {
 	t := now()
 	switch p.outcome {
@@ -291,22 +293,22 @@ func (p *planned) learn(burst bool) {
 	}
 }
 
-// learnBreak notes that the connection was lost here.
+// learnBreak records that the connection was lost at this block.
 func (p *planned) learnBreak(t time.Time) {
 	p.failed = t
 	if p.breaks++; p.breaks == 1 {
 		p.breaking = t
 	}
 	switch {
-	case p.block.Name == "A": // without it there is no poll
+	case p.block.Name == "A": // there is no poll without it
 	case p.isLasting(p.breaks, p.breaking):
 		p.away = t.Add(p.grow())
-	case p.needed && p.breaks > 1: // the other blocks are worth more than to lose each connection here
+	case p.needed && p.breaks > 1: // else each poll would lose the blocks after it
 		p.away = t.Add(min(20*time.Second<<(p.breaks-2), time.Minute))
 	}
 }
 
-// learnRefusal notes that the whole was answered with an exception, or with zeros.
+// learnRefusal records that the whole was answered with an exception, or with zeros.
 func (p *planned) learnRefusal(t time.Time, burst bool) {
 	p.breaks = 0
 	if burst {
@@ -318,7 +320,7 @@ func (p *planned) learnRefusal(t time.Time, burst bool) {
 		p.failing = t
 	}
 	switch {
-	case p.outcome == refused && p.needed && !p.partly: // nothing of it is answered: it is asked for again
+	case p.outcome == refused && p.needed && !p.partly: // nothing of it is answered: the next poll reads it again
 	case p.outcome == refused && p.isLasting(p.failures, p.failing):
 		p.retry = t.Add(p.grow())
 	case p.outcome == exceptional && !p.needed && t.Sub(p.failing) >= lasting:
@@ -326,7 +328,8 @@ func (p *planned) learnRefusal(t time.Time, burst bool) {
 	}
 }
 
-// isLasting reports whether so many failures in a row, the first one at since, are no episode, but a property.
+// isLasting reports whether so many failures in a row, the first at since, are a property of the inverter and no temporary
+// fault.
 func (p *planned) isLasting(failures int, since time.Time) bool {
 	if p.needed {
 		return failures >= strikes && now().Sub(since) >= lasting
@@ -334,7 +337,7 @@ func (p *planned) isLasting(failures int, since time.Time) bool {
 	return failures >= strikes || p.leave > 0
 }
 
-// grow returns for how long the whole is not tried now.
+// grow returns how long the whole is not read now: longer each time, up to a limit.
 func (p *planned) grow() time.Duration {
 	switch {
 	case p.needed:

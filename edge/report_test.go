@@ -133,32 +133,6 @@ func TestUploadsThatFailAndRecoverAreLoggedWithinBounds(t *testing.T) {
 	})
 }
 
-// The raw words of a poll are for a public bug report: nothing in them names the unit.
-func TestRawWordsAreAnonymous(t *testing.T) {
-	for _, image := range []string{hybridImage, "calc-sg5rs-sunny-exporting"} {
-		synctest.Test(t, func(t *testing.T) {
-			b := newBed(t, ofImage(t, image))
-			defer b.in.Dongle.Close()
-			r := b.mustPoll()
-			words := anonymous(r)
-			if r.Serial == "" || words[4999] != r.Words[4999] || len(words) < 80 {
-				t.Fatalf("serial %q, %d words", r.Serial, len(words))
-			}
-			for address := serialNumber.Address(); address < serialNumber.Address()+10; address++ {
-				if _, ok := words[address]; ok {
-					t.Errorf("%s: word %d of the serial number is there", image, address)
-				}
-			}
-			var log bytes.Buffer
-			e := &Edge{RawEach: 1, Log: slog.New(slog.NewJSONHandler(&log, nil))}
-			e.logRaw(r)
-			if strings.Contains(log.String(), `"4989":`) || !strings.Contains(log.String(), `"4999":`) {
-				t.Error(log.String())
-			}
-		})
-	}
-}
-
 // With SPOOL_COMMIT_INTERVAL_S a sample is on the disk minutes after its poll.
 func TestLastPollIsNotThatOfTheLastCommit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -181,4 +155,21 @@ func TestLastPollIsNotThatOfTheLastCommit(t *testing.T) {
 		}
 		e.Report.sampled(wire.Sample{Time: last})
 	})
+}
+
+// Raw words are logged without those that name the unit.
+func TestRawWordsAreAnonymous(t *testing.T) {
+	for _, image := range []string{hybridImage, "calc-sg5rs-sunny-exporting"} {
+		synctest.Test(t, func(t *testing.T) {
+			b := newBed(t, ofImage(t, image))
+			defer b.in.Dongle.Close()
+			r := b.mustPoll()
+			var log bytes.Buffer
+			e := &Edge{RawEach: 1, Log: slog.New(slog.NewJSONHandler(&log, nil))}
+			e.logRaw(r)
+			if strings.Contains(log.String(), `"4989":`) || !strings.Contains(log.String(), `"4999":`) {
+				t.Error(log.String())
+			}
+		})
+	}
 }

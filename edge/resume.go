@@ -72,25 +72,6 @@ func (e *Edge) takeOver() error {
 	return nil
 }
 
-// resume makes known the inverter that belongs to the device id, which another one may have been taken for meanwhile. It
-// reports whether what was read until now was read of this inverter.
-func (in *Inverter) resume(known Identity) bool {
-	seen := in.Known
-	in.Known = known
-	switch {
-	case seen == Identity{}:
-		return true
-	case in.Serial != "", known == Identity{}: // what the operator set was compared with each reading
-	case seen.Serial != "" && known.Serial != "" && !sameNumber(known.Serial, seen.Serial),
-		(seen.Serial == "" || known.Serial == "") && seen.Type != known.Type && seen.Type != 0 && known.Type != 0:
-		*in = Inverter{Unit: in.Unit, Own: in.Own, Place: in.Place, Log: in.Log, Dongle: in.Dongle, Serial: in.Serial, Known: known, Changed: in.Changed}
-		return false
-	}
-	in.unsaved = false
-	in.remember(Identity{Serial: seen.Serial, Type: seen.Type})
-	return true
-}
-
 // Merge goes on with the day that an earlier process read of the same inverter, unless another one has begun.
 func (n *Normalizer) Merge(day yieldDay) {
 	switch {

@@ -15,6 +15,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"sunspool/edge/registers"
 	"sunspool/edge/simulator"
 	"sunspool/health"
 )
@@ -73,6 +74,7 @@ func TestSerialNumberIsInNoLogAndNoStatus(t *testing.T) {
 		if err := <-ended; err != nil {
 			t.Error(err)
 		}
+		serialNumber, _ := registers.Hybrid().Lookup("serial_number")
 		second := newBed(t, home(2))
 		serials[second.mustPoll().Serial] = true
 		second.in.Dongle.Close()

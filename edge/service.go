@@ -37,13 +37,13 @@ func newEdges(each []Config, version string, log *slog.Logger) (edges []*Edge, e
 			Settle:  settleTime,
 		},
 	}
-	round := newTurns(dongle, len(each))
+	turns := newTurns(dongle, len(each))
 	for i, c := range each {
 		log := log
 		if len(each) > 1 {
 			log = log.With("inverter", c.DeviceID)
 		}
-		e, err := newEdge(c, round.all[i], host, version, log)
+		e, err := newEdge(c, dongle, turns[i], host, version, log)
 		if err != nil {
 			for _, e := range edges {
 				e.Spool.Close()
@@ -57,7 +57,7 @@ func newEdges(each []Config, version string, log *slog.Logger) (edges []*Edge, e
 }
 
 // newEdge puts the edge of one inverter together, whose turns at the dongle are turn.
-func newEdge(c Config, turn *turn, host Host, version string, log *slog.Logger) (*Edge, error) {
+func newEdge(c Config, dongle *Dongle, turn *turn, host Host, version string, log *slog.Logger) (*Edge, error) {
 	own, err := c.ownRegisters()
 	if err = c.unlessAwaited(err); err != nil {
 		return nil, err
@@ -76,7 +76,7 @@ func newEdge(c Config, turn *turn, host Host, version string, log *slog.Logger) 
 	}
 	clock := &Clock{Host: host, Trust: c.ClockTrust == clockAlways, Spool: spool, Log: log}
 	verifyBy(client, clock)
-	turn.of.dongle.Pace.committed(spool.lastTouch(host.BootID))
+	dongle.Pace.committed(spool.lastTouch(host.BootID))
 	spool.QuarantineCap = int(c.spoolLimit() / 10)
 	if err := spool.Limit(c.spoolLimit()); err != nil {
 		spool.Close()
@@ -88,7 +88,7 @@ func newEdge(c Config, turn *turn, host Host, version string, log *slog.Logger) 
 		Every:    seconds(c.UploadS),
 		Commit:   seconds(c.CommitS),
 		Log:      log,
-		Pace:     turn.of.dongle.Pace,
+		Pace:     dongle.Pace,
 		turn:     turn,
 		Spool:    spool,
 		Clock:    clock,
@@ -96,7 +96,7 @@ func newEdge(c Config, turn *turn, host Host, version string, log *slog.Logger) 
 		Inverter: &Inverter{
 			Unit: byte(c.Unit), Own: own, Place: c.Place, Log: log, Serial: c.Serial,
 			Changed: func(id Identity) error { return keepIdentity(spool, c.DeviceID, id) },
-			Dongle:  turn.of.dongle,
+			Dongle:  dongle,
 		},
 		Uploader: &Uploader{
 			Spool: spool, Client: client, Clock: clock, URL: c.ingestURL(), Token: token,

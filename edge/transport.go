@@ -21,33 +21,33 @@ const (
 )
 
 const (
-	answerTime = 5 * time.Second // for connecting, and for an answer
+	answerTime = 5 * time.Second // timeout for connecting, and for an answer
 	settleTime = 3 * time.Second // from connecting to the first request
 )
 
-// errFraming is an answer that is not one: the stream can no longer be trusted and the connection is closed. A WiNet-S
-// sends such frames at random.
+// errFraming is returned for a malformed answer: the stream can no longer be trusted and the connection is closed. A WiNet-S
+// sends malformed frames at random.
 var errFraming = errors.New("malformed Modbus answer")
 
 // errNotConnected is returned by send between a close and the next connect.
 var errNotConnected = errors.New("not connected to the inverter")
 
-// transport carries one request at a time over one TCP connection. It implements goburrow's Transporter through
-// Dongle.readOnce, because goburrow's own keeps a broken socket for ever: here every error closes the connection, an
-// answer with another transaction id is skipped until the deadline, and the length of an answer is the one asked for.
+// transport carries one request at a time over one TCP connection. It replaces goburrow's transporter, which keeps a broken
+// socket indefinitely: here every error closes the connection, answers with another transaction id are skipped until the
+// deadline, and an answer must have the length that was asked for.
 //
-// It is owned by one goroutine, but for the counters.
+// One goroutine owns it; the counters may be read by any.
 type transport struct {
 	Address string
 	Dial    func(ctx context.Context, network, address string) (net.Conn, error)
-	Timeout time.Duration // for connecting, and for an answer
+	Timeout time.Duration // of connecting, and of an answer
 	Gap     time.Duration // from the end of an answer to the next request
 	Settle  time.Duration // from connecting to the first request
 
 	conn      net.Conn
 	in        *bufio.Reader // of conn
-	answered  bool          // on conn, at least once
-	written   func()        // called once, when the next request is on its way; may be nil
+	answered  bool          // at least one request on conn was answered
+	written   func()        // called once, when the next request was written; may be nil
 	lastReply time.Time
 
 	Connects, Requests, Stale atomic.Int64
@@ -80,18 +80,18 @@ func (t *transport) close() {
 	}
 }
 
-// alive reports whether the other end still has the connection, as far as is known. Gateways close what is idle; a
-// request on such a connection would be lost.
+// alive reports whether the connection is still open as far as is known. Gateways close idle connections, and a request on a
+// closed one would be lost.
 func (t *transport) alive() bool {
-	const notice = time.Millisecond // for what has arrived already
+	const notice = time.Millisecond // to read what has arrived already
 	if t.conn.SetReadDeadline(now().Add(notice)) != nil {
 		return false
 	}
-	_, err := t.in.Peek(1) // a late answer stays, for send to skip
+	_, err := t.in.Peek(1) // send skips a late answer
 	return err == nil || isTimeout(err)
 }
 
-// ready waits until the dongle has rested from its last answer.
+// ready waits until Gap has passed since the last answer.
 func (t *transport) ready(ctx context.Context) error {
 	return sleep(ctx, t.lastReply.Add(t.Gap+margin).Sub(now()))
 }
@@ -131,7 +131,7 @@ func (t *transport) send(ctx context.Context, request []byte) (answer []byte, er
 			return nil, cancelled(ctx, fmt.Errorf("answer of %s: %w", t.Address, err))
 		}
 		if !sameTransaction(request, answer) {
-			t.Stale.Add(1) // a second client's answer, leaked by the dongle
+			t.Stale.Add(1) // the answer to a second client, leaked by the dongle
 			continue
 		}
 		if err := checkAnswer(request, answer); err != nil {
@@ -145,7 +145,7 @@ func (t *transport) send(ctx context.Context, request []byte) (answer []byte, er
 	}
 }
 
-// cancelled prefers ctx's error: the deadline that failed the call was then ours.
+// cancelled returns the error of ctx if it has ended: the call then failed because of the deadline set on cancellation.
 func cancelled(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
@@ -175,8 +175,8 @@ func sameTransaction(request, answer []byte) bool {
 	return binary.BigEndian.Uint16(request) == binary.BigEndian.Uint16(answer)
 }
 
-// checkAnswer refuses what is neither the registers that were asked for nor an exception: goburrow accepts fewer
-// registers than asked, and takes a foreign function code for an exception.
+// checkAnswer returns an error unless answer is an exception or has exactly the registers of the request: goburrow accepts
+// fewer registers than requested, and treats another function code as an exception.
 func checkAnswer(request, answer []byte) error {
 	if request[6] != answer[6] {
 		return fmt.Errorf("%w: unit %d answers for unit %d", errFraming, answer[6], request[6])

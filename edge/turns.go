@@ -7,38 +7,36 @@ import (
 	"time"
 )
 
-// turns lets the inverters behind one dongle be polled one after the other: whoever has the turn is the only one that
-// touches the dongle.
+// turns lets the inverters behind one dongle be polled one after the other: only the one that has the turn uses the dongle.
 //
 //	roof    ─ poll ─────────── poll ─────────── poll ───>
 //	garage  ───────── poll ─────────── poll ────────────>
 //	        beat      beat     beat    ...                  the pace of the dongle
 //
-// Each has one turn in a round, of as many beats as there are inverters. Turns are given in the order in which they are
-// asked for. An inverter that does not ask, because its disk hangs, keeps none of the others from theirs, and they are
-// not polled more often for it.
+// Each has one turn per round, of as many beats as there are inverters. Turns are given in the order of the calls of take. An
+// inverter that does not call it, because its disk hangs, does not delay the others, and they are not polled more often.
 type turns struct {
 	dongle *Dongle
-	free   chan struct{} // has a value while nobody has the turn
+	free   chan struct{} // has a value while no inverter has the turn
 
 	mu   sync.Mutex
 	all  []*turn
-	left int // how many will not ask again
+	left int // how many have ended
 }
 
-// turn is the place of one inverter in the round. One goroutine uses it; the callback comes from others, too.
+// turn is the place of one inverter in the round. One goroutine uses it; the callback is called from others, too.
 type turn struct {
 	of    *turns
 	alone bool
 
-	asked func()      // called after each request to the dongle while this one has its turn or waits for it; may be nil
+	asked func()      // called after each request to the dongle while this inverter has its turn or waits for it; may be nil
 	waits atomic.Bool // it has the turn or waits for it
-	has   bool
-	due   time.Time // the next turn
+	has   bool        // it has the turn
+	due   time.Time   // of the next turn
 }
 
-// newTurns makes the turns of n inverters.
-func newTurns(dongle *Dongle, n int) *turns {
+// newTurns returns the turns of n inverters behind dongle.
+func newTurns(dongle *Dongle, n int) []*turn {
 	t := &turns{dongle: dongle, free: make(chan struct{}, 1)}
 	t.free <- struct{}{}
 	for range n {
@@ -48,15 +46,15 @@ func newTurns(dongle *Dongle, n int) *turns {
 	if n > 1 {
 		dongle.Round = dongle.Pace.Interval * time.Duration(n)
 	}
-	return t
+	return t.all
 }
 
-// asked tells all that wait for the dongle that it is at work.
+// asked calls back all that wait for the dongle: it is working.
 func (t *turns) asked() {
 	t.mu.Lock()
 	var callbacks []func()
 	for _, u := range t.all {
-		if u.asked != nil && u.waits.Load() {
+		if u.asked != nil && u.busy() {
 			callbacks = append(callbacks, u.asked)
 		}
 	}
@@ -66,6 +64,9 @@ func (t *turns) asked() {
 	}
 }
 
+// busy reports whether the inverter has its turn or waits for it. It may be called from any goroutine.
+func (t *turn) busy() bool { return t.waits.Load() }
+
 // onAsked sets the callback.
 func (t *turn) onAsked(f func()) {
 	t.of.mu.Lock()
@@ -73,7 +74,7 @@ func (t *turn) onAsked(f func()) {
 	t.asked = f
 }
 
-// interval is the time between two turns.
+// interval returns the time between two turns, 0 for nil.
 func (t *turn) interval() time.Duration {
 	if t == nil {
 		return 0
@@ -81,7 +82,7 @@ func (t *turn) interval() time.Duration {
 	return t.of.dongle.Pace.Interval * time.Duration(len(t.of.all))
 }
 
-// longest is how long take may wait while all is well.
+// longest returns the longest wait of take in normal operation.
 func (t *turn) longest() time.Duration {
 	if t.alone {
 		return t.interval()
@@ -89,7 +90,7 @@ func (t *turn) longest() time.Duration {
 	return 2 * t.interval()
 }
 
-// take waits for the turn and for the pace of the dongle. The error is ctx's, and there is no turn then.
+// take waits for the turn and for the pace of the dongle. The error is that of ctx; there is no turn then.
 func (t *turn) take(ctx context.Context) error {
 	if !t.alone {
 		if err := sleep(ctx, t.due.Sub(now())); err != nil {
@@ -122,7 +123,7 @@ func (t *turn) give() {
 	}
 }
 
-// leave ends the turn for good. The last one closes the connection.
+// leave ends the turn permanently. The last inverter that leaves closes the connection.
 func (t *turn) leave() {
 	t.give()
 	t.of.mu.Lock()
@@ -135,8 +136,8 @@ func (t *turn) leave() {
 	}
 }
 
-// pause closes the connection in a turn without a poll, if nothing will be asked for so long that a gateway may close it,
-// or forget it.
+// pause closes the connection in a turn without a poll, if it would be idle for so long that a gateway may close or forget it.
+// long is whether that is so for an inverter that is alone.
 func (t *turn) pause(long bool) {
 	d := t.of.dongle
 	if t.alone && long || !t.alone && now().Add(d.Pace.Interval).Sub(d.Link.lastReply) > longestIdle {

@@ -19,20 +19,6 @@ import (
 //	SUNGROW_SLAVE_ID=1,2        spool.db      health.json           edge.sock
 //	DEVICE_ID=roof,garage       garage.db     garage.health.json    garage.edge.sock
 
-// Place is which of the inverters of one dongle something belongs to: the one at Index of so many. The zero value is the
-// only one.
-type Place struct{ Index, Of int }
-
-func (p Place) several() bool { return p.Of > 1 }
-
-// inList is a setting in which this inverter alone has a value.
-func (p Place) inList(value string) string {
-	if !p.several() {
-		return value
-	}
-	return strings.Repeat(",", p.Index) + value + strings.Repeat(",", p.Of-1-p.Index)
-}
-
 // perInverter returns the settings of each inverter, as those of an edge that has no other. What is wrong with the lists
 // of the settings is in wrong; then there may be fewer.
 func (c *Config) perInverter() (each []Config, wrong []error) {
