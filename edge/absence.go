@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"sunspool/edge/pace"
 	"sunspool/health"
 )
 
@@ -50,7 +51,7 @@ func (in *Inverter) noteServed(err error) {
 		a.until = d.notBefore.Add(d.Round) // another unit is polled first
 	}
 	if a.lost > 1 {
-		rest := now().Add(jitter(min(firstAbsence<<min(a.lost-2, 10), longestAbsence)))
+		rest := now().Add(pace.Jitter(min(firstAbsence<<min(a.lost-2, 10), longestAbsence)))
 		if rest.After(a.until) {
 			a.until = rest
 		}
@@ -72,5 +73,5 @@ func (d *Dongle) outlast(ctx context.Context, unit byte) error {
 	if d.Round == 0 || d.lostBy == unit || rest > quiet[0]+quiet[0]/10 {
 		return ctx.Err()
 	}
-	return sleep(ctx, rest)
+	return pace.Sleep(ctx, rest)
 }

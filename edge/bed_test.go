@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"sunspool/edge/pace"
 	"sunspool/edge/simulator"
 )
 
@@ -29,7 +30,7 @@ func newBed(t *testing.T, sim *simulator.Server) *bed {
 
 // restart is what a new process has: nothing but the file.
 func (b *bed) restart() {
-	pace := &Pace{Interval: 5 * time.Second, File: b.file, BootID: "boot", Up: sinceEpoch}
+	pace := &pace.Pace{Interval: 5 * time.Second, File: b.file, BootID: "boot", Up: sinceEpoch}
 	b.in = &Inverter{Unit: 1, Log: slog.New(slog.DiscardHandler), Dongle: &Dongle{Pace: pace, Link: transport{
 		Address: "dongle:502", Dial: b.dial, Timeout: 5 * time.Second, Gap: 20 * time.Millisecond, Settle: 3 * time.Second,
 	}}}

@@ -18,7 +18,7 @@ import (
 //
 //	the poll interval, answerTime to connect, settleTime, answerTime     after a connection was lost
 //	freshFor, retryAfter, answerTime                                     in a poll of a dongle that is slow to refuse
-//	freshFor, restTime, answerTime to connect, restTime, answerTime      in a poll whose connection is replaced
+//	freshFor, pace.RestTime, answerTime to connect, pace.RestTime, answerTime      in a poll whose connection is replaced
 //
 // and the gap between requests, 5 s at most. What is left, half a minute and more, is for the disk: a card that stalls,
 // a spool that is made small.

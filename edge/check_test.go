@@ -15,6 +15,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"sunspool/edge/pace"
 	"sunspool/health"
 	"sunspool/settings"
 )
@@ -229,8 +230,8 @@ func TestStandstillIsNoticedWithinTwoIntervals(t *testing.T) {
 	}
 
 	const gap = minPollS * time.Second // at most, INTER_REGISTER_DELAY_MS
-	afterLoss := margin + answerTime + settleTime + gap + margin + answerTime
-	inPoll := freshFor + retryAfter + gap + margin + answerTime - minPollS*time.Second
+	afterLoss := pace.Margin + answerTime + settleTime + gap + pace.Margin + answerTime
+	inPoll := freshFor + retryAfter + gap + pace.Margin + answerTime - minPollS*time.Second
 	if left := checkSlack - max(afterLoss, inPoll); left < 30*time.Second {
 		t.Errorf("only %v of the slack are left for the disk", left)
 	}

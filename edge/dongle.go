@@ -11,6 +11,7 @@ import (
 
 	"github.com/goburrow/modbus"
 
+	"sunspool/edge/pace"
 	"sunspool/edge/registers"
 )
 
@@ -32,7 +33,7 @@ var quiet = []time.Duration{5 * time.Second, 20 * time.Second, 45 * time.Second,
 // One goroutine owns a Dongle and its inverters; the counters may be read by any.
 type Dongle struct {
 	Link  transport
-	Pace  *Pace           // of the polls of all units together
+	Pace  *pace.Pace      // of the polls of all units together
 	Round time.Duration   // in which each of several units is polled once; 0 if there is one unit
 	Quiet []time.Duration // pauses after each connection lost in a row; nil is the default
 	Asked func()          // called after each request, answered or not; may be nil
@@ -106,7 +107,7 @@ func (d *Dongle) sinceRest(ctx context.Context, t time.Time) error {
 	if t.IsZero() {
 		return nil
 	}
-	return sleep(ctx, t.Add(d.Pace.rest()+margin).Sub(now()))
+	return pace.Sleep(ctx, t.Add(d.Pace.Rest()+pace.Margin).Sub(now()))
 }
 
 // diedIdle reports whether err, of the first request of a poll, means that a connection which had worked was closed:
@@ -130,7 +131,7 @@ func (d *Dongle) resting() error {
 	return nil
 }
 
-// rest starts a pause after a lost connection: the longest after silence, as from an overloaded dongle, a shorter one after a
+// Rest starts a pause after a lost connection: the longest after silence, as from an overloaded dongle, a shorter one after a
 // refusal, as from a dongle that restarts. explained is err for the owner.
 func (d *Dongle) rest(err, explained error) {
 	steps := d.Quiet
@@ -143,7 +144,7 @@ func (d *Dongle) rest(err, explained error) {
 	}
 	wait := steps[max(min(d.failures, last), 0)]
 	d.failures++
-	d.notBefore = now().Add(jitter(wait))
+	d.notBefore = now().Add(pace.Jitter(wait))
 	d.fault = explained
 }
 
@@ -154,7 +155,7 @@ func (d *Dongle) read(ctx context.Context, unit byte, b registers.Block, words r
 		return err
 	}
 	d.Retries.Add(1)
-	if err := sleep(ctx, retryAfter); err != nil {
+	if err := pace.Sleep(ctx, retryAfter); err != nil {
 		return err
 	}
 	return d.readOnce(ctx, unit, b, words)

@@ -18,6 +18,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"sunspool/edge/pace"
 	"sunspool/health"
 	"sunspool/wire"
 )
@@ -33,7 +34,7 @@ type Edge struct {
 	RawEach  int           // log the raw words every so many polls; 0 is never
 	Log      *slog.Logger
 
-	Pace     *Pace
+	Pace     *pace.Pace
 	Inverter *Inverter
 	Spool    *Spool
 	Clock    *Clock
@@ -186,7 +187,7 @@ func (e *Edge) poll(ctx context.Context) error {
 	e.night.rated(1000 * sample.Values["nominal_power"])
 	e.night.sampled(now(), sample.PVPowerW, e.Inverter.SleepsAtNight())
 	e.Report.measured()
-	when.touched = e.Pace.touchedSince()
+	when.touched = e.Pace.TouchedSince()
 	e.turn.give() // a disk that hangs keeps the other inverters from nothing
 	e.stored(e.ring.add(sample, when))
 	if found.Asleep {
@@ -213,7 +214,7 @@ func (e *Edge) deliver(ctx context.Context) {
 			wait = 0
 		}
 		e.delivering.Beat(wait)
-		if sleep(ctx, wait) != nil {
+		if pace.Sleep(ctx, wait) != nil {
 			return
 		}
 	}

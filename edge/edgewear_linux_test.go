@@ -18,6 +18,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"sunspool/edge/pace"
 	"sunspool/edge/simulator"
 	"sunspool/internal/testhost"
 	"sunspool/settings"
@@ -70,7 +71,7 @@ func BenchmarkEdgeWear(b *testing.B) {
 			for n := range wearDisks {
 				d := testhost.NewExt4(b, 256, 4096)
 				all.Go(func() {
-					time.Sleep(time.Duration(n) * restTime / wearDisks)
+					time.Sleep(time.Duration(n) * pace.RestTime / wearDisks)
 					cost := w.measure(b, d)
 					mu.Lock()
 					defer mu.Unlock()
@@ -97,11 +98,11 @@ func (w writer) measure(b *testing.B, d testhost.Disk) testhost.Toll {
 	running.Go(func() { w.run(ctx, b, d.Dir) })
 	defer running.Wait()
 	defer stop()
-	time.Sleep(wearWarmup * restTime)
+	time.Sleep(wearWarmup * pace.RestTime)
 	before := w.samples(d.Dir)
 	var after int64
 	bytes, flushes := d.Traffic(b)
-	time.Sleep(time.Duration(*wearPolls) * restTime)
+	time.Sleep(time.Duration(*wearPolls) * pace.RestTime)
 	bytesAfter, flushesAfter := d.Traffic(b)
 	if after = w.samples(d.Dir); after == before {
 		b.Errorf("%s made no sample", w.name)
@@ -130,7 +131,7 @@ func appendAtPace(ctx context.Context, b *testing.B, dir string, n *atomic.Int64
 	}
 	defer f.Close()
 	record := (&Record{Seq: 1, Sample: sampleAt(noon)}).encode()
-	for ; sleep(ctx, restTime+margin) == nil; n.Add(1) {
+	for ; pace.Sleep(ctx, pace.RestTime+pace.Margin) == nil; n.Add(1) {
 		if _, err := f.Write(record); err != nil {
 			b.Error(err)
 		}
@@ -148,8 +149,8 @@ func spoolAtPace(ctx context.Context, b *testing.B, dir string, n *atomic.Int64)
 		return
 	}
 	defer s.Close()
-	for i := 0; sleep(ctx, restTime+margin) == nil; i++ {
-		sample := sampleAt(noon.Add(time.Duration(i) * restTime))
+	for i := 0; pace.Sleep(ctx, pace.RestTime+pace.Margin) == nil; i++ {
+		sample := sampleAt(noon.Add(time.Duration(i) * pace.RestTime))
 		if err := s.Append(&sample, When{Quality: Synced}); err != nil {
 			b.Error(err)
 		}

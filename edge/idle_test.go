@@ -8,6 +8,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"sunspool/edge/pace"
 )
 
 // Gateways close a connection that is idle. Whatever they do and however rarely is polled, each poll gives its sample, and
@@ -28,7 +30,7 @@ func TestConnectionsThatDieIdleCostNoSample(t *testing.T) {
 					}
 					most := 100 * (interval*time.Second + 4*time.Second)
 					if interval > 10 {
-						most = 101 * (interval*time.Second + margin)
+						most = 101 * (interval*time.Second + pace.Margin)
 					}
 					if took := time.Since(begun); took > most {
 						t.Errorf("100 polls took %v", took)

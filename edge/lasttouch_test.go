@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"sunspool/edge/pace"
 	"sunspool/internal/testhost"
 )
 
@@ -37,7 +38,7 @@ func TestKilledEdgeKeepsThePace(t *testing.T) {
 			}
 		}
 		b.polite()
-		if most := int64(time.Since(begun) / restTime); polls < most/4 {
+		if most := int64(time.Since(begun) / pace.RestTime); polls < most/4 {
 			t.Errorf("%d polls of %d that were possible", polls, most)
 		} else {
 			t.Logf("%d polls of %d that were possible", polls, most)

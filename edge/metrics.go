@@ -10,6 +10,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"sunspool/edge/pace"
 	"sunspool/health"
 	"sunspool/internal/durable"
 )
@@ -59,7 +60,7 @@ func (c count) desc() *prometheus.Desc { return edgeDesc(c.name, c.help) }
 var touchDesc = edgeDesc("last_touch_timestamp_seconds", "Unix time when the dongle was last asked for a connection or for the first registers of a poll.")
 
 // dongleMetrics are those of what several inverters may be behind.
-type dongleMetrics struct{ pace *Pace }
+type dongleMetrics struct{ pace *pace.Pace }
 
 func (m dongleMetrics) Describe(all chan<- *prometheus.Desc) { all <- touchDesc }
 

@@ -8,6 +8,7 @@ import (
 
 	peer "github.com/simonvetter/modbus"
 
+	"sunspool/edge/pace"
 	"sunspool/edge/simulator"
 )
 
@@ -62,7 +63,7 @@ func TestServerOfAnotherMakerIsRead(t *testing.T) {
 	defer server.Stop()
 
 	read := func(unit byte) (Reading, error) {
-		pace := &Pace{}
+		pace := &pace.Pace{}
 		in := &Inverter{Unit: unit, Log: slog.New(slog.DiscardHandler), Dongle: &Dongle{Pace: pace, Link: transport{
 			Address: address, Dial: (&net.Dialer{}).DialContext, Timeout: 5 * time.Second, Gap: 20 * time.Millisecond,
 		}}}

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"sunspool/edge/pace"
 	"sunspool/edge/registers"
 )
 
@@ -159,7 +160,7 @@ func (p *planned) missing() error {
 func (p *planned) readWhole(ctx context.Context, read reader, words registers.Words) error {
 	err := read(ctx, p.block, words)
 	if err == nil && emptyBlock(p.block, words, p.lived) {
-		if err := sleep(ctx, retryAfter); err != nil {
+		if err := pace.Sleep(ctx, retryAfter); err != nil {
 			return err
 		}
 		err = read(ctx, p.block, words)

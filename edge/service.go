@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"sunspool/edge/pace"
 	"sunspool/health"
 	"sunspool/systemd"
 	"sunspool/wire"
@@ -28,7 +29,7 @@ func New(c Config, version string, log *slog.Logger) (*Edge, error) {
 func newEdges(each []Config, version string, log *slog.Logger) (edges []*Edge, err error) {
 	first, host := each[0], thisHost()
 	dongle := &Dongle{
-		Pace: &Pace{Interval: first.beat(), File: first.SpoolPath + ".last-poll", Up: host.Up, BootID: host.BootID},
+		Pace: &pace.Pace{Interval: first.beat(), File: first.SpoolPath + ".last-poll", Up: host.Up, BootID: host.BootID},
 		Link: transport{
 			Address: first.address(),
 			Dial:    (&net.Dialer{}).DialContext,
@@ -76,7 +77,7 @@ func newEdge(c Config, dongle *Dongle, turn *turn, host Host, version string, lo
 	}
 	clock := &Clock{Host: host, Trust: c.ClockTrust == clockAlways, Spool: spool, Log: log}
 	verifyBy(client, clock)
-	dongle.Pace.committed(spool.lastTouch(host.BootID))
+	dongle.Pace.Committed(spool.lastTouch(host.BootID))
 	spool.QuarantineCap = int(c.spoolLimit() / 10)
 	if err := spool.Limit(c.spoolLimit()); err != nil {
 		spool.Close()
@@ -101,7 +102,7 @@ func newEdge(c Config, dongle *Dongle, turn *turn, host Host, version string, lo
 		Uploader: &Uploader{
 			Spool: spool, Client: client, Clock: clock, URL: c.ingestURL(), Token: token,
 			Agent: "sunspool/" + version, Zone: hostZone(), BatchSize: c.BatchSize, Fresh: seconds(c.UploadS),
-			Backoff: Backoff{Min: time.Second, Max: seconds(c.MaxBackoffS)},
+			Backoff: pace.Backoff{Min: time.Second, Max: seconds(c.MaxBackoffS)},
 		},
 	}
 	if zone := hostZone(); zone != "" {

@@ -12,6 +12,8 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"sunspool/edge/pace"
 )
 
 // Modbus TCP puts 7 bytes before each PDU: transaction id, protocol id (0), length of what follows it, unit id.
@@ -66,7 +68,7 @@ func (t *transport) connect(ctx context.Context) error {
 		return fmt.Errorf("connect to %s: %w", t.Address, err)
 	}
 	t.conn, t.in, t.answered = conn, bufio.NewReader(conn), false
-	if err := sleep(ctx, t.Settle); err != nil {
+	if err := pace.Sleep(ctx, t.Settle); err != nil {
 		t.close()
 		return err
 	}
@@ -93,7 +95,7 @@ func (t *transport) alive() bool {
 
 // ready waits until Gap has passed since the last answer.
 func (t *transport) ready(ctx context.Context) error {
-	return sleep(ctx, t.lastReply.Add(t.Gap+margin).Sub(now()))
+	return pace.Sleep(ctx, t.lastReply.Add(t.Gap+pace.Margin).Sub(now()))
 }
 
 // send writes one request and returns the answer that belongs to it.

@@ -5,6 +5,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"sunspool/edge/pace"
 )
 
 // turns lets the inverters behind one dongle be polled one after the other: only the one that has the turn uses the dongle.
@@ -93,7 +95,7 @@ func (t *turn) longest() time.Duration {
 // take waits for the turn and for the pace of the dongle. The error is that of ctx; there is no turn then.
 func (t *turn) take(ctx context.Context) error {
 	if !t.alone {
-		if err := sleep(ctx, t.due.Sub(now())); err != nil {
+		if err := pace.Sleep(ctx, t.due.Sub(now())); err != nil {
 			return err
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"sunspool/edge/pace"
 	"sunspool/settings"
 	"sunspool/wire"
 )
@@ -128,7 +129,7 @@ func (c *Config) token() (*Token, error) {
 
 // beat is the time between two polls of the dongle, whichever inverters they read.
 func (c *Config) beat() time.Duration {
-	return max(seconds(c.PollS)/time.Duration(max(c.Place.Of, 1)), min(seconds(c.PollS), restTime))
+	return max(seconds(c.PollS)/time.Duration(max(c.Place.Of, 1)), min(seconds(c.PollS), pace.RestTime))
 }
 
 // others are the health files of the inverters that the same process reads.

@@ -15,6 +15,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"sunspool/edge/pace"
 	"sunspool/internal/testhost"
 	"sunspool/wire"
 )
@@ -122,7 +123,7 @@ func uploaderTo(t *testing.T, s *server) *Uploader {
 		Client: &http.Client{Transport: s, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }},
 		URL:    "https://vps.example.org/base/v1/ingest", Token: &Token{value: "t0ken-0123456789abcdef"}, BatchSize: 30,
 		Describe: func() *wire.Edge { return &wire.Edge{Version: "test"} },
-		Backoff:  Backoff{Min: time.Second, Max: 5 * time.Minute},
+		Backoff:  pace.Backoff{Min: time.Second, Max: 5 * time.Minute},
 	}
 }
 

@@ -1,4 +1,4 @@
-package edge
+package pace
 
 import (
 	"context"
@@ -9,6 +9,9 @@ import (
 	"testing/synctest"
 	"time"
 )
+
+// sinceEpoch is the uptime of a host in virtual time.
+func sinceEpoch() time.Duration { return time.Duration(time.Now().UnixNano()) }
 
 func TestPollsAreNeverCloserThanTheInterval(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -54,7 +57,7 @@ func TestPaceSurvivesARestart(t *testing.T) {
 				var stored time.Duration
 				pace := func() *Pace {
 					p := &Pace{Interval: interval, File: file, BootID: "boot", Up: sinceEpoch}
-					p.committed(stored)
+					p.Committed(stored)
 					return p
 				}
 				for _, away := range []time.Duration{0, time.Second, 4 * time.Second, interval - 1, interval, time.Minute} {
@@ -75,10 +78,10 @@ func TestPaceSurvivesARestart(t *testing.T) {
 					start := time.Now()
 					pace().Wait(t.Context())
 					gap, waited := time.Since(touched), time.Since(start)
-					if gap < interval || waited > interval+margin {
+					if gap < interval || waited > interval+Margin {
 						t.Errorf("away for %v: the next poll is %v after the last, by a wait of %v", away, gap, waited)
 					}
-					if c.known(away) && gap > max(away, interval+margin) {
+					if c.known(away) && gap > max(away, interval+Margin) {
 						t.Errorf("away for %v: the next poll is %v after the last", away, gap)
 					}
 				}
@@ -101,7 +104,7 @@ func TestPaceOfAProcessKilledAfterPollsThatFailed(t *testing.T) {
 		touched := time.Now()
 		time.Sleep(time.Millisecond)
 		p = pace()
-		p.committed(stored)
+		p.Committed(stored)
 		p.Wait(t.Context())
 		if gap := time.Since(touched); gap < 5*time.Second {
 			t.Errorf("a poll %v after the last", gap)
@@ -164,7 +167,7 @@ func TestPaceTrustsNoFileThatItCannotMark(t *testing.T) {
 			p.Touch()
 			touched := time.Now()
 			pace().Wait(t.Context()) // after a kill
-			if gap := time.Since(touched); gap < 5*time.Second || gap > 5*time.Second+margin {
+			if gap := time.Since(touched); gap < 5*time.Second || gap > 5*time.Second+Margin {
 				t.Errorf("a poll %v after the last", gap)
 			}
 		}
@@ -199,7 +202,7 @@ func TestPaceWithAFileOfAnyContent(t *testing.T) {
 			p := &Pace{Interval: 5 * time.Second, File: file, BootID: "boot", Up: sinceEpoch}
 			start := time.Now()
 			p.Wait(t.Context())
-			if waited := time.Since(start); waited > 5*time.Second+margin || waits != (waited >= 5*time.Second) {
+			if waited := time.Since(start); waited > 5*time.Second+Margin || waits != (waited >= 5*time.Second) {
 				t.Errorf("%q: waited %v", text, waited)
 			}
 		})
@@ -238,13 +241,13 @@ func TestLongIntervalCountsFromPollToPoll(t *testing.T) {
 			time.Sleep(3 * time.Second)
 			p.Touch()
 		}
-		if took := time.Since(begun); took > 100*(15*time.Second+margin) {
+		if took := time.Since(begun); took > 100*(15*time.Second+Margin) {
 			t.Errorf("100 polls took %v", took)
 		}
 		time.Sleep(14 * time.Second)
 		p.Touch()
 		touched := time.Now()
-		if p.Wait(t.Context()); time.Since(touched) < restTime {
+		if p.Wait(t.Context()); time.Since(touched) < RestTime {
 			t.Errorf("a poll %v after the dongle was touched", time.Since(touched))
 		}
 	})
@@ -273,7 +276,7 @@ func TestPaceSurvivesABoot(t *testing.T) {
 				time.Sleep(took)
 				start := time.Now()
 				pace().Wait(t.Context())
-				if gap, waited := time.Since(touched), time.Since(start); gap < 5*time.Second || waited > 5*time.Second+margin {
+				if gap, waited := time.Since(touched), time.Since(start); gap < 5*time.Second || waited > 5*time.Second+Margin {
 					t.Errorf("a boot of %v: the next poll is %v after the last, by a wait of %v", took, gap, waited)
 				}
 				if took == time.Minute && time.Since(start) > 0 {

@@ -1,4 +1,8 @@
-package edge
+// Package pace keeps things apart in time: the polls of a dongle, also across a restart of the process, and attempts after
+// failures.
+//
+//	Wait ──> poll ──> Touch ──> Wait ──> poll ──> Touch ──> Leave ──> file ──> Wait of the next process
+package pace
 
 import (
 	"context"
@@ -7,14 +11,14 @@ import (
 	"time"
 )
 
-// margin is added between polls, and between an answer and the next read: when the network delays one of them more than the
+// Margin is added between polls, and between an answer and the next read: when the network delays one of them more than the
 // other, they must not be closer at the dongle than they were here.
-const margin = 10 * time.Millisecond
+const Margin = 10 * time.Millisecond
 
-// restTime is the least time between two starts of polls, and between two connections.
-const restTime = 5 * time.Second
+// RestTime is the least time between two starts of polls, and between two connections.
+const RestTime = 5 * time.Second
 
-// Pace keeps polls apart. A poll starts Interval after the previous one, and never sooner than restTime after the dongle was
+// Pace keeps polls apart. A poll starts Interval after the previous one, and never sooner than RestTime after the dongle was
 // last touched, whatever happened in between. This holds across a restart of the process, too: the dongle needs its rest in
 // any case. Missed polls are not made up for.
 type Pace struct {
@@ -39,18 +43,18 @@ type Pace struct {
 func (p *Pace) Wait(ctx context.Context) error {
 	p.recall()
 	due := p.last.Add(p.Interval)
-	if rested := p.touched.Add(p.rest()); rested.After(due) {
+	if rested := p.touched.Add(p.Rest()); rested.After(due) {
 		due = rested
 	}
-	if err := sleep(ctx, due.Add(margin).Sub(now())); err != nil {
+	if err := Sleep(ctx, due.Add(Margin).Sub(now())); err != nil {
 		return err
 	}
 	p.last = now()
 	return nil
 }
 
-// rest returns the minimum time between polls.
-func (p *Pace) rest() time.Duration { return min(p.Interval, restTime) }
+// Rest returns the minimum time between polls.
+func (p *Pace) Rest() time.Duration { return min(p.Interval, RestTime) }
 
 // Touch records that the dongle is used at this instant, by a connection or by the first request of a poll.
 func (p *Pace) Touch() {
@@ -72,9 +76,12 @@ func (p *Pace) LastTouch() time.Time {
 	return time.Time{}
 }
 
-// touchedSince returns the time from the boot to the last touch, 0 if it is not known. Only the goroutine that polls may call
+// TouchedSince returns the time from the boot to the last touch, 0 if it is not known. Only the goroutine that polls may call
 // it.
-func (p *Pace) touchedSince() time.Duration { return p.touchedUp }
+func (p *Pace) TouchedSince() time.Duration { return p.touchedUp }
+
+// now is the only place of the package that reads the host's clock: only to measure durations.
+func now() time.Time { return time.Now() }
 
 // Backoff computes the wait after each failure in a row: exponential from Min to Max, with jitter over the upper half so that
 // a hundred edges do not retry in step.
@@ -94,14 +101,17 @@ func (b *Backoff) Next() time.Duration {
 	return d/2 + rand.N(d/2+1)
 }
 
+// Failures returns the number of failures in a row.
+func (b *Backoff) Failures() int { return b.failures }
+
 // Reset must be called after a success.
 func (b *Backoff) Reset() { b.failures = 0 }
 
-// jitter returns d changed at random by up to 10 %.
-func jitter(d time.Duration) time.Duration { return d - d/10 + rand.N(d/5+1) }
+// Jitter returns d changed at random by up to 10 %.
+func Jitter(d time.Duration) time.Duration { return d - d/10 + rand.N(d/5+1) }
 
-// sleep waits until d has passed, which may be negative, or ctx ends.
-func sleep(ctx context.Context, d time.Duration) error {
+// Sleep waits until d has passed, which may be negative, or ctx ends.
+func Sleep(ctx context.Context, d time.Duration) error {
 	if d <= 0 {
 		return ctx.Err()
 	}

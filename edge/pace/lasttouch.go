@@ -1,4 +1,4 @@
-package edge
+package pace
 
 import (
 	"encoding/json"
@@ -38,7 +38,7 @@ func (p *Pace) recall() {
 	if p.mark(); !p.marked {
 		known = false
 	}
-	if since := p.Up() - p.stored; p.stored > 0 && since >= 0 && since < p.rest() && (!known || since < ago) {
+	if since := p.Up() - p.stored; p.stored > 0 && since >= 0 && since < p.Rest() && (!known || since < ago) {
 		ago, known = since, true
 	}
 	// The clock is read after the file, so that time that passes in between makes the wait longer, not shorter.
@@ -46,19 +46,19 @@ func (p *Pace) recall() {
 		p.touched, p.touchedUp = now(), p.Up()
 		return
 	}
-	p.last = now().Add(-min(ago, p.Interval+margin))
+	p.last = now().Add(-min(ago, p.Interval+Margin))
 	p.touchedUp = max(p.Up()-ago, 0)
 }
 
-// committed takes into account the last touch that is stored in a spool. It must be called before the first poll.
-func (p *Pace) committed(touched time.Duration) { p.stored = max(p.stored, touched) }
+// Committed takes into account the last touch that is stored in a spool. It must be called before the first poll.
+func (p *Pace) Committed(touched time.Duration) { p.stored = max(p.stored, touched) }
 
 // lastTouchAgo returns the minimum time since the last touch.
 func (p *Pace) lastTouchAgo() (ago time.Duration, known bool) {
 	text, err := os.ReadFile(p.File)
 	up := p.Up()
 	if errors.Is(err, fs.ErrNotExist) {
-		return p.Interval + margin, true // no process has polled yet
+		return p.Interval + Margin, true // no process has polled yet
 	}
 	var kept lastTouch
 	switch {
