@@ -24,16 +24,16 @@ type absence struct {
 	fault  error     // reason for the pause
 }
 
-// resting returns the last error while the unit is left alone, else nil.
-func (a *absence) resting() error {
+// paused returns the last error while the unit is left alone, else nil.
+func (a *absence) paused() error {
 	if now().Before(a.until) {
 		return a.fault
 	}
 	return nil
 }
 
-// noteServed records the result err of a poll, for the unit and for those that share its dongle.
-func (in *Inverter) noteServed(err error) {
+// recordResult records the result err of a poll, for the unit and for those that share its dongle.
+func (in *Inverter) recordResult(err error) {
 	d, a := in.Dongle, &in.absent
 	if !d.connected() {
 		d.lostBy = in.Unit
@@ -66,11 +66,11 @@ func (a *absence) explain(f *health.Fault, unit byte) {
 	}
 }
 
-// outlast waits for the end of the first, short pause after another unit has lost the connection: that must not cost this
-// unit a poll.
-func (d *Dongle) outlast(ctx context.Context, unit byte) error {
+// AwaitPause waits for the end of the first, short pause after another unit has lost the connection: that must not cost this
+// Unit a poll.
+func (d *Dongle) AwaitPause(ctx context.Context, unit byte) error {
 	rest := d.notBefore.Sub(now())
-	if d.Round == 0 || d.lostBy == unit || rest > quiet[0]+quiet[0]/10 {
+	if d.Round == 0 || d.lostBy == unit || rest > pauses[0]+pauses[0]/10 {
 		return ctx.Err()
 	}
 	return pace.Sleep(ctx, rest)

@@ -135,7 +135,7 @@ func (e *Edge) unread() bool {
 	if err == nil {
 		return false
 	}
-	e.turn.give()
+	e.turn.Give()
 	e.Report.skipped("register_map")
 	e.inverter.Report(err.(*absentFile).Fault)
 	e.Report.Write()

@@ -147,7 +147,7 @@ func TestFileThatIsWrongIsAnErrorAtTheStart(t *testing.T) {
 func TestMissingRegisterMapMakesNoSample(t *testing.T) {
 	dir := testhost.MemoryDir(t)
 	synctest.Test(t, func(t *testing.T) {
-		b := &bed{t: t, sim: ofImage(t, hybridImage)}
+		b := &bed{T: t, Sim: OfImage(t, HybridImage)}
 		config := Config{Host: "dongle", Port: 502, Unit: 1, PollS: 5, GapMS: 20, URL: "https://vps.example.org", Token: "t0ken-0123456789abcdef",
 			DeviceID: "roof", BatchSize: 30, UploadS: 10, MaxBackoffS: 300, ClockTrust: clockAlways, RegisterMap: filepath.Join(dir, "own.csv"),
 			SpoolPath: filepath.Join(dir, "spool.db"), HealthPath: filepath.Join(dir, "health.json")}
@@ -155,7 +155,7 @@ func TestMissingRegisterMapMakesNoSample(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		e.Inverter.Dongle.Link.Dial = b.dial
+		e.Inverter.Dongle.Link.Dial = b.Dial
 		e.Uploader.Client.Transport = tripper(func(*http.Request) (*http.Response, error) { return nil, io.ErrUnexpectedEOF })
 		done := make(chan error)
 		ctx, cancel := context.WithCancel(t.Context())

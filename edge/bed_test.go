@@ -16,88 +16,88 @@ import (
 
 // bed is an inverter on the other end of a pipe, in virtual time, and ours that reads it.
 type bed struct {
-	t    *testing.T
-	sim  *simulator.Server
-	in   *Inverter
+	T    *testing.T
+	Sim  *simulator.Server
+	In   *Inverter
 	file string // of the pace
 }
 
 func newBed(t *testing.T, sim *simulator.Server) *bed {
-	b := &bed{t: t, sim: sim, file: filepath.Join(t.TempDir(), "last-poll")}
-	b.restart()
+	b := &bed{T: t, Sim: sim, file: filepath.Join(t.TempDir(), "last-poll")}
+	b.Restart()
 	return b
 }
 
-// restart is what a new process has: nothing but the file.
-func (b *bed) restart() {
+// Restart is what a new process has: nothing but the file.
+func (b *bed) Restart() {
 	pace := &pace.Pace{Interval: 5 * time.Second, File: b.file, BootID: "boot", Up: sinceEpoch}
-	b.in = &Inverter{Unit: 1, Log: slog.New(slog.DiscardHandler), Dongle: &Dongle{Pace: pace, Link: transport{
-		Address: "dongle:502", Dial: b.dial, Timeout: 5 * time.Second, Gap: 20 * time.Millisecond, Settle: 3 * time.Second,
+	b.In = &Inverter{Unit: 1, Log: slog.New(slog.DiscardHandler), Dongle: &Dongle{Pace: pace, Link: Transport{
+		Address: "dongle:502", Dial: b.Dial, Timeout: 5 * time.Second, Gap: 20 * time.Millisecond, Settle: 3 * time.Second,
 	}}}
 }
 
 // sinceEpoch is the uptime of a host in virtual time.
 func sinceEpoch() time.Duration { return time.Duration(time.Now().UnixNano()) }
 
-func (b *bed) dial(ctx context.Context, _, _ string) (net.Conn, error) {
-	if b.sim == nil {
+func (b *bed) Dial(ctx context.Context, _, _ string) (net.Conn, error) {
+	if b.Sim == nil {
 		return nil, &net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}
 	}
 	ours, theirs := net.Pipe()
-	go b.sim.ServeConn(b.t.Context(), theirs)
+	go b.Sim.ServeConn(b.T.Context(), theirs)
 	return ours, nil
 }
 
-// poll waits for its turn and reads.
-func (b *bed) poll() (Reading, error) {
-	b.t.Helper()
-	if err := b.in.Dongle.Pace.Wait(b.t.Context()); err != nil {
-		b.t.Fatal(err)
+// Poll waits for its turn and reads.
+func (b *bed) Poll() (Reading, error) {
+	b.T.Helper()
+	if err := b.In.Dongle.Pace.Wait(b.T.Context()); err != nil {
+		b.T.Fatal(err)
 	}
-	return b.in.Read(b.t.Context())
+	return b.In.Read(b.T.Context())
 }
 
-func (b *bed) mustPoll() Reading {
-	b.t.Helper()
-	r, err := b.poll()
+func (b *bed) MustPoll() Reading {
+	b.T.Helper()
+	r, err := b.Poll()
 	if err != nil {
-		b.t.Fatal(err)
+		b.T.Fatal(err)
 	}
 	return r
 }
 
-// polite complains when the dongle was treated badly.
-func (b *bed) polite() {
-	b.t.Helper()
-	a := b.sim.Audit()
+// Polite complains when the dongle was treated badly.
+func (b *bed) Polite() {
+	b.T.Helper()
+	a := b.Sim.Audit()
 	if a.MaxOpen > 1 {
-		b.t.Errorf("%d connections at a time", a.MaxOpen)
+		b.T.Errorf("%d connections at a time", a.MaxOpen)
 	}
 	if a.RequestGap.Count > 0 && a.RequestGap.Least < 20*time.Millisecond {
-		b.t.Errorf("a request %v after the last answer", a.RequestGap.Least)
+		b.T.Errorf("a request %v after the last answer", a.RequestGap.Least)
 	}
 	if a.PollGap.Count > 0 && a.PollGap.Least < 5*time.Second {
-		b.t.Errorf("a poll %v after the last", a.PollGap.Least)
+		b.T.Errorf("a poll %v after the last", a.PollGap.Least)
 	}
 	if a.ConnectGap.Count > 0 && a.ConnectGap.Least < 5*time.Second {
-		b.t.Errorf("a connection %v after the last", a.ConnectGap.Least)
+		b.T.Errorf("a connection %v after the last", a.ConnectGap.Least)
 	}
 }
 
-func (b *bed) faults(texts ...string) {
-	b.t.Helper()
+func (b *bed) Faults(texts ...string) {
+	b.T.Helper()
 	var all []simulator.Fault
 	for _, text := range texts {
 		f, err := simulator.ParseFault(text)
 		if err != nil {
-			b.t.Fatal(err)
+			b.T.Fatal(err)
 		}
 		all = append(all, f)
 	}
-	b.sim.SetFaults(all...)
+	b.Sim.SetFaults(all...)
 }
 
-func ofImage(t *testing.T, id string) *simulator.Server {
+func OfImage(t *testing.T, id string) *simulator.Server {
 	t.Helper()
 	image, err := simulator.LoadImage(id)
 	if err != nil {
@@ -110,24 +110,24 @@ func ofImage(t *testing.T, id string) *simulator.Server {
 	return sim
 }
 
-const hybridImage = "calc-sh4rs-sunny-charging-exporting"
+const HybridImage = "calc-sh4rs-sunny-charging-exporting"
 
-// unit is another inverter behind the same dongle.
-func (b *bed) unit(id byte) *Inverter {
-	return &Inverter{Unit: id, Log: slog.New(slog.DiscardHandler), Dongle: b.in.Dongle}
+// Unit is another inverter behind the same dongle.
+func (b *bed) Unit(id byte) *Inverter {
+	return &Inverter{Unit: id, Log: slog.New(slog.DiscardHandler), Dongle: b.In.Dongle}
 }
 
-// pollOf waits for its turn and reads in.
-func (b *bed) pollOf(in *Inverter) (Reading, error) {
-	b.t.Helper()
-	if err := b.in.Dongle.Pace.Wait(b.t.Context()); err != nil {
-		b.t.Fatal(err)
+// PollOf waits for its turn and reads in.
+func (b *bed) PollOf(in *Inverter) (Reading, error) {
+	b.T.Helper()
+	if err := b.In.Dongle.Pace.Wait(b.T.Context()); err != nil {
+		b.T.Fatal(err)
 	}
-	return in.Read(b.t.Context())
+	return in.Read(b.T.Context())
 }
 
-// altered is a server of an image with some words changed.
-func altered(t *testing.T, id string, change map[uint16]uint16) *simulator.Server {
+// Altered is a server of an image with some words changed.
+func Altered(t *testing.T, id string, change map[uint16]uint16) *simulator.Server {
 	t.Helper()
 	image, err := simulator.LoadImage(id)
 	if err != nil {
@@ -143,7 +143,7 @@ func altered(t *testing.T, id string, change map[uint16]uint16) *simulator.Serve
 	return sim
 }
 
-// twinOf is an inverter of the same type with another serial number.
-func twinOf(t *testing.T, id string) *simulator.Server {
-	return altered(t, id, map[uint16]uint16{4991: 0x3939})
+// TwinOf is an inverter of the same type with another serial number.
+func TwinOf(t *testing.T, id string) *simulator.Server {
+	return Altered(t, id, map[uint16]uint16{4991: 0x3939})
 }

@@ -150,7 +150,7 @@ func pollSlowly(t *testing.T, dir string, faults []string, longest time.Duration
 		<-stopped
 	}()
 
-	time.Sleep(poll + answerTime + settleTime + answerTime + time.Second) // the first file
+	time.Sleep(poll + AnswerTime + SettleTime + AnswerTime + time.Second) // the first file
 	polls, since, slowest := int64(0), time.Now(), time.Duration(0)
 	for began := time.Now(); time.Since(began) < 20*time.Minute; time.Sleep(time.Second) {
 		synctest.Wait()
@@ -174,8 +174,8 @@ func pollSlowly(t *testing.T, dir string, faults []string, longest time.Duration
 // watchedEdge is an edge that is not run yet, with a simulated dongle, heartbeats, and no server to deliver to.
 func watchedEdge(t *testing.T, dir string, faults ...string) *Edge {
 	t.Helper()
-	b := &bed{t: t, sim: ofImage(t, hybridImage)}
-	b.faults(faults...)
+	b := &bed{T: t, Sim: OfImage(t, HybridImage)}
+	b.Faults(faults...)
 	e, err := New(Config{
 		Host: "dongle", Port: 502, Unit: 1, PollS: 5, GapMS: 20, URL: "https://vps.example.org",
 		Token: settings.Secret("t0ken-0123456789abcdef"), DeviceID: "roof", BatchSize: 30, UploadS: 10, MaxBackoffS: 300, ClockTrust: clockAlways,
@@ -186,7 +186,7 @@ func watchedEdge(t *testing.T, dir string, faults ...string) *Edge {
 	}
 	t.Cleanup(func() { e.Spool.Close() })
 	e.Pulses = new(health.Pulses)
-	e.Inverter.Dongle.Link.Dial = b.dial
+	e.Inverter.Dongle.Link.Dial = b.Dial
 	e.Uploader.Client.Transport.(*HTTPTransport).Lookup = func(context.Context, string, string) ([]netip.Addr, error) {
 		return nil, errors.New("no server is part of this")
 	}
@@ -230,8 +230,8 @@ func TestStandstillIsNoticedWithinTwoIntervals(t *testing.T) {
 	}
 
 	const gap = minPollS * time.Second // at most, INTER_REGISTER_DELAY_MS
-	afterLoss := pace.Margin + answerTime + settleTime + gap + pace.Margin + answerTime
-	inPoll := freshFor + retryAfter + gap + pace.Margin + answerTime - minPollS*time.Second
+	afterLoss := pace.Margin + AnswerTime + SettleTime + gap + pace.Margin + AnswerTime
+	inPoll := freshFor + RetryAfter + gap + pace.Margin + AnswerTime - minPollS*time.Second
 	if left := checkSlack - max(afterLoss, inPoll); left < 30*time.Second {
 		t.Errorf("only %v of the slack are left for the disk", left)
 	}

@@ -16,15 +16,15 @@ import (
 )
 
 const (
-	retryAfter  = 250 * time.Millisecond // until a read is retried: the random exceptions of dongles have passed by then
-	longestIdle = 10 * time.Second       // of a connection: gateways were seen to close one after 12 s without a request
+	RetryAfter  = 250 * time.Millisecond // until a read is retried: the random exceptions of dongles have passed by then
+	LongestIdle = 10 * time.Second       // of a connection: gateways were seen to close one after 12 s without a request
 )
 
 // errRefused is exception 2: the inverter does not have the register.
 var errRefused = errors.New("illegal data address")
 
-// quiet are the pauses after each connection lost in a row: an overloaded dongle recovers when it is left alone.
-var quiet = []time.Duration{5 * time.Second, 20 * time.Second, 45 * time.Second, 90 * time.Second}
+// pauses are the pauses after each connection lost in a row: an overloaded dongle recovers when it is left alone.
+var pauses = []time.Duration{5 * time.Second, 20 * time.Second, 45 * time.Second, 90 * time.Second}
 
 // Dongle connects to one or more inverters: a WiNet-S, or the LAN port of an inverter. It supports one connection, which its
 // inverters share; they have different unit ids and are polled in turn. A lost connection affects all of them, an exception
@@ -32,11 +32,11 @@ var quiet = []time.Duration{5 * time.Second, 20 * time.Second, 45 * time.Second,
 //
 // One goroutine owns a Dongle and its inverters; the counters may be read by any.
 type Dongle struct {
-	Link  transport
-	Pace  *pace.Pace      // of the polls of all units together
-	Round time.Duration   // in which each of several units is polled once; 0 if there is one unit
-	Quiet []time.Duration // pauses after each connection lost in a row; nil is the default
-	Asked func()          // called after each request, answered or not; may be nil
+	Link   Transport
+	Pace   *pace.Pace      // of the polls of all units together
+	Round  time.Duration   // in which each of several units is polled once; 0 if there is one unit
+	Pauses []time.Duration // pauses after each connection lost in a row; nil is the default
+	Asked  func()          // called after each request, answered or not; may be nil
 
 	packager   packager
 	connection int       // number of the current or the last connection, from 1
@@ -118,13 +118,13 @@ func (d *Dongle) diedIdle(err error) bool {
 
 // endPoll closes the connection if it would be idle until the next poll for so long that a gateway may close or forget it.
 func (d *Dongle) endPoll() {
-	if d.Pace.Interval > longestIdle {
+	if d.Pace.Interval > LongestIdle {
 		d.Close()
 	}
 }
 
-// resting returns the reason while the dongle is left alone after a lost connection, else nil.
-func (d *Dongle) resting() error {
+// paused returns the reason while the dongle is left alone after a lost connection, else nil.
+func (d *Dongle) paused() error {
 	if now().Before(d.notBefore) {
 		return d.fault
 	}
@@ -133,10 +133,10 @@ func (d *Dongle) resting() error {
 
 // Rest starts a pause after a lost connection: the longest after silence, as from an overloaded dongle, a shorter one after a
 // refusal, as from a dongle that restarts. explained is err for the owner.
-func (d *Dongle) rest(err, explained error) {
-	steps := d.Quiet
+func (d *Dongle) pause(err, explained error) {
+	steps := d.Pauses
 	if steps == nil {
-		steps = quiet
+		steps = pauses
 	}
 	last := len(steps) - 1
 	if !isTimeout(err) {
@@ -155,7 +155,7 @@ func (d *Dongle) read(ctx context.Context, unit byte, b registers.Block, words r
 		return err
 	}
 	d.Retries.Add(1)
-	if err := pace.Sleep(ctx, retryAfter); err != nil {
+	if err := pace.Sleep(ctx, RetryAfter); err != nil {
 		return err
 	}
 	return d.readOnce(ctx, unit, b, words)

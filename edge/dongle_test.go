@@ -18,12 +18,12 @@ func pair(t *testing.T) (b *bed, second *Inverter) {
 		}
 		return image
 	}
-	sim, err := simulator.New(simulator.Options{Image: load(hybridImage), Others: []simulator.Unit{{ID: 2, Image: load("calc-sg5rs-sunny-exporting")}}})
+	sim, err := simulator.New(simulator.Options{Image: load(HybridImage), Others: []simulator.Unit{{ID: 2, Image: load("calc-sg5rs-sunny-exporting")}}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	b = newBed(t, sim)
-	return b, b.unit(2)
+	return b, b.Unit(2)
 }
 
 func TestTwoUnitsShareOneConnection(t *testing.T) {
@@ -31,18 +31,18 @@ func TestTwoUnitsShareOneConnection(t *testing.T) {
 		b, second := pair(t)
 		for i := range 200 {
 			if i == 100 {
-				b.in.Dongle.Close()
+				b.In.Dongle.Close()
 			}
-			one, err1 := b.pollOf(b.in)
-			two, err2 := b.pollOf(second)
+			one, err1 := b.PollOf(b.In)
+			two, err2 := b.PollOf(second)
 			if err1 != nil || err2 != nil || one.Model.Name != "SH4.0RS" || two.Model.Name != "SG5.0RS" || one.Serial == two.Serial {
 				t.Fatalf("%s %s, %v; %s %s, %v", one.Model.Name, one.Serial, err1, two.Model.Name, two.Serial, err2)
 			}
 		}
-		if a := b.sim.Audit(); a.Connects != 2 || a.Polls != 400 {
+		if a := b.Sim.Audit(); a.Connects != 2 || a.Polls != 400 {
 			t.Errorf("%+v", a)
 		}
-		b.polite()
+		b.Polite()
 	})
 }
 
@@ -54,29 +54,29 @@ func TestTroubleOfOneUnitIsNotTheOthers(t *testing.T) {
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			b, second := pair(t)
-			b.sim.SetFaults(fault)
+			b.Sim.SetFaults(fault)
 			for range 200 {
-				if _, err := b.pollOf(b.in); err != nil {
+				if _, err := b.PollOf(b.In); err != nil {
 					t.Fatalf("%v: %v", fault, err)
 				}
-				if _, err := b.pollOf(second); err == nil {
+				if _, err := b.PollOf(second); err == nil {
 					t.Fatalf("%v: unit 2 was read", fault)
 				}
 			}
-			if a := b.sim.Audit(); a.Connects != 1 {
+			if a := b.Sim.Audit(); a.Connects != 1 {
 				t.Errorf("%v: %d connections", fault, a.Connects)
 			}
-			b.sim.SetFaults()
-			if _, err := b.pollOf(second); err != nil {
+			b.Sim.SetFaults()
+			if _, err := b.PollOf(second); err != nil {
 				t.Errorf("%v: unit 2 is well again: %v", fault, err)
 			}
-			b.sim.SetFaults(simulator.Fault{Kind: "silent", Times: 1})
+			b.Sim.SetFaults(simulator.Fault{Kind: "silent", Times: 1})
 			start := time.Now()
-			b.pollOf(b.in)
-			if _, err := b.pollOf(second); err == nil || time.Since(start) < 5*time.Second {
+			b.PollOf(b.In)
+			if _, err := b.PollOf(second); err == nil || time.Since(start) < 5*time.Second {
 				t.Errorf("%v: the dongle was not left alone after a lost connection", fault)
 			}
-			b.polite()
+			b.Polite()
 		})
 	}
 }
@@ -86,16 +86,16 @@ func TestAnotherInverterAtOneUnitDoesNotKeepTheOtherFromBeingRead(t *testing.T) 
 		b, second := pair(t)
 		second.Serial = "A2200000000"
 		for range 200 {
-			if _, err := b.pollOf(b.in); err != nil {
+			if _, err := b.PollOf(b.In); err != nil {
 				t.Fatal(err)
 			}
-			if _, err := b.pollOf(second); err == nil {
+			if _, err := b.PollOf(second); err == nil {
 				t.Fatal("another inverter is read")
 			}
 		}
-		if a := b.sim.Audit(); a.Connects > 8 { // 2000 s: at once, then 1, 2, 4 ... min later
+		if a := b.Sim.Audit(); a.Connects > 8 { // 2000 s: at once, then 1, 2, 4 ... min later
 			t.Errorf("%d connections", a.Connects)
 		}
-		b.polite()
+		b.Polite()
 	})
 }

@@ -56,7 +56,7 @@ type Edge struct {
 	normal                      Normalizer
 	ring                        ring
 	throttle                    throttle
-	turn                        *turn
+	turn                        *Turn
 	polls                       int
 	night                       night
 }
@@ -70,7 +70,7 @@ func (e *Edge) Run(ctx context.Context) error {
 	e.collecting, e.delivering = e.Pulses.Loop(e.loop("collect")), e.Pulses.Loop(e.loop("deliver")) // a spool that hangs makes both stand still
 
 	e.fillRing()
-	e.turn.onAsked(func() { // a poll may take minutes, of this inverter or of another one behind the dongle
+	e.turn.OnAsked(func() { // a poll may take minutes, of this inverter or of another one behind the dongle
 		e.collecting.Beat(0)
 		e.Report.refresh()
 	})
@@ -125,7 +125,7 @@ func (e *Edge) keep() {
 
 // collect polls at the pace that the dongle bears.
 func (e *Edge) collect(ctx context.Context) {
-	defer e.turn.leave()
+	defer e.turn.Leave()
 	for e.await(ctx) == nil {
 		e.checkClock()
 		e.resume()
@@ -133,7 +133,7 @@ func (e *Edge) collect(ctx context.Context) {
 			continue
 		}
 		err := protect(func() error { return e.poll(ctx) })
-		e.turn.give()
+		e.turn.Give()
 		if ctx.Err() != nil && !e.Report.hasSample() {
 			return // it was cut off
 		}
@@ -156,15 +156,15 @@ func (e *Edge) checkClock() {
 // await waits for the turn of the inverter, and so for the rest of the dongle between two polls. It ends the turn before,
 // if there is one.
 func (e *Edge) await(ctx context.Context) error {
-	e.turn.give()
-	e.collecting.Beat(e.turn.longest())
-	return e.turn.take(ctx)
+	e.turn.Give()
+	e.collecting.Beat(e.turn.Longest())
+	return e.turn.Take(ctx)
 }
 
-// poll reads the inverter once and makes the sample durable, at once or with those that wait in the ring. The error is
+// Poll reads the inverter once and makes the sample durable, at once or with those that wait in the ring. The error is
 // the inverter's; the spool reports its own.
 func (e *Edge) poll(ctx context.Context) error {
-	if err := e.Inverter.Dongle.outlast(ctx, e.Inverter.Unit); err != nil {
+	if err := e.Inverter.Dongle.AwaitPause(ctx, e.Inverter.Unit); err != nil {
 		return err
 	}
 	reading, err := e.Inverter.Read(ctx)
@@ -188,7 +188,7 @@ func (e *Edge) poll(ctx context.Context) error {
 	e.night.sampled(now(), sample.PVPowerW, e.Inverter.SleepsAtNight())
 	e.Report.measured()
 	when.touched = e.Pace.TouchedSince()
-	e.turn.give() // a disk that hangs keeps the other inverters from nothing
+	e.turn.Give() // a disk that hangs keeps the other inverters from nothing
 	e.stored(e.ring.add(sample, when))
 	if found.Asleep {
 		return asleep
@@ -272,7 +272,7 @@ func (e *Edge) flush(ctx context.Context) {
 
 // loop is the name of a loop of this edge among those of all.
 func (e *Edge) loop(name string) string {
-	if e.turn.alone {
+	if e.turn.Alone {
 		return name
 	}
 	return name + " " + e.DeviceID

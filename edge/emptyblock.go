@@ -13,14 +13,14 @@ import (
 var errZeros = errors.New("the dongle answers zeros: it starts, or has lost its inverter")
 
 // emptyBlock reports whether the words of a block are zeros in place of a reading, see witness.Empty. lived is whether
-// blockLives reported true before: then a block D without state, charge and counters is no reading either.
+// hasValues reported true before: then a block D without state, charge and counters is no reading either.
 func emptyBlock(b registers.Block, words registers.Words, lived bool) bool {
-	return witness.Empty(b, words) || lived && b.Name == "D" && b.Start == blockD.Start && !blockLives(b, words)
+	return witness.Empty(b, words) || lived && b.Name == "D" && b.Start == blockD.Start && !hasValues(b, words)
 }
 
-// blockLives reports whether the block has a state, a charge or a counter other than 0. Block D of a hybrid that is new, or
+// hasValues reports whether the block has a state, a charge or a counter other than 0. Block D of a hybrid that is new, or
 // has no battery, may have none of them.
-func blockLives(b registers.Block, words registers.Words) bool {
+func hasValues(b registers.Block, words registers.Words) bool {
 	return slices.ContainsFunc(b.Registers, func(r registers.Register) bool {
 		lifetime := r.Unit == "kWh" && strings.HasPrefix(r.Name, "total_")
 		if !lifetime && r.Name != "running_state" && r.Name != "battery_soc" {

@@ -30,7 +30,7 @@ func (in *Inverter) findFamily(ctx context.Context, model registers.Model, r *Re
 		was = familyListed
 	}
 	in.family = familyUnknown
-	if in.breaksAtD < strikes || in.asks.due(5*time.Minute) { // else it breaks the connection
+	if in.breaksAtD < maxFailures || in.asks.due(5*time.Minute) { // else it breaks the connection
 		err := in.readBlock(ctx, blockD, words)
 		in.breaksAtD++
 		if in.Dongle.connected() {
@@ -78,7 +78,7 @@ func (in *Inverter) familyBy(words registers.Words, err error) family {
 }
 
 // retryFamily reads block D again of an inverter whose type is not in the table and that is not known to be a hybrid: in each
-// poll until it has answered, then once per connection and at growing intervals.
+// Poll until it has answered, then once per connection and at growing intervals.
 func (in *Inverter) retryFamily(ctx context.Context, r *Reading) {
 	if in.family == familyUnknown || in.family == familyString && (!in.isIdentified() || in.asks.due(5*time.Minute)) {
 		in.findFamily(ctx, in.model, r)

@@ -25,7 +25,7 @@ func TestFaultsAreExplained(t *testing.T) {
 		{fmt.Errorf("answer: %w", context.DeadlineExceeded), "inverter_silent"},
 		{syscall.ECONNRESET, "inverter_reset"},
 		{errFraming, "inverter_garbled"},
-		{&otherInverter{who: "A2212345678", want: "A2287654321", named: true}, "inverter_changed"},
+		{&otherInverter{who: "A2212345678", want: "A2287654321", confirmed: true}, "inverter_changed"},
 		{&otherInverter{who: "A2212345678", want: "A2287654321"}, "inverter_garbled"},
 		{errNotReady, "inverter_not_ready"},
 		{errZeros, "inverter_not_ready"},
@@ -41,7 +41,7 @@ func TestFaultsAreExplained(t *testing.T) {
 // What the owner is told to set when one of several inverters was replaced has the number in its place.
 func TestReplacedInverterOfSeveralIsConfirmedInItsPlace(t *testing.T) {
 	for place, want := range map[Place]string{{}: "SUNGROW_SERIAL=A22…567;", {0, 2}: "SUNGROW_SERIAL=A22…567,;", {1, 2}: "SUNGROW_SERIAL=,A22…567;", {1, 3}: "SUNGROW_SERIAL=,A22…567,;"} {
-		f := explain("192.168.1.7:502", 2, &otherInverter{who: "A22B1234567", want: "A21B7654321", named: true, place: place})
+		f := explain("192.168.1.7:502", 2, &otherInverter{who: "A22B1234567", want: "A21B7654321", confirmed: true, place: place})
 		if !strings.Contains(f.Next, want) {
 			t.Errorf("%+v: %+v, want %s", place, f, want)
 		}

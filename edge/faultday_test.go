@@ -60,18 +60,18 @@ func (d *faultDay) at(t time.Time) []string {
 func TestADayOfFaultsCostsFewSamples(t *testing.T) {
 	for seed := range uint64(3) {
 		synctest.Test(t, func(t *testing.T) {
-			b := newBed(t, ofImage(t, hybridImage))
+			b := newBed(t, OfImage(t, HybridImage))
 			day := &faultDay{rng: rand.New(rand.NewPCG(seed, 10))}
-			b.mustPoll()
+			b.MustPoll()
 			could, gave := 0, 0
 			var was string
 			for begun := time.Now(); time.Since(begun) < 24*time.Hour; {
 				faults := day.at(time.Now())
 				if text := fmt.Sprint(faults); text != was {
-					b.faults(faults...)
+					b.Faults(faults...)
 					was = text
 				}
-				r, err := b.poll()
+				r, err := b.Poll()
 				if time.Since(day.prevented) < 110*time.Second {
 					continue
 				}
@@ -83,8 +83,8 @@ func TestADayOfFaultsCostsFewSamples(t *testing.T) {
 			if could < 12_000 || gave < could*99/100 {
 				t.Errorf("seed %d: %d of %d polls gave a sample", seed, gave, could)
 			}
-			t.Logf("seed %d: %d of %d polls gave a sample (%.2f %%), %+v", seed, gave, could, 100*float64(gave)/float64(could), b.sim.Audit())
-			b.polite()
+			t.Logf("seed %d: %d of %d polls gave a sample (%.2f %%), %+v", seed, gave, could, 100*float64(gave)/float64(could), b.Sim.Audit())
+			b.Polite()
 		})
 	}
 }
@@ -96,8 +96,8 @@ func TestPoliteToADongleOfTwoUnits(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			rng := rand.New(rand.NewPCG(uint64(interval), 6))
 			b, second := pair(t)
-			b.in.Dongle.Pace.Interval = interval
-			units := []*Inverter{b.in, second}
+			b.In.Dongle.Pace.Interval = interval
+			units := []*Inverter{b.In, second}
 			frozen, good := false, 0
 			for i := range 6000 {
 				if i%9 == 0 {
@@ -116,20 +116,20 @@ func TestPoliteToADongleOfTwoUnits(t *testing.T) {
 						faults = append(faults, f)
 					}
 					frozen = rng.IntN(4) == 0
-					b.sim.SetFaults(faults...)
+					b.Sim.SetFaults(faults...)
 				}
 				if rng.IntN(200) == 0 {
-					b.in.Dongle.Close()
-					b.restart()
-					b.in.Dongle.Pace.Interval = interval
-					units = []*Inverter{b.in, b.unit(2)}
+					b.In.Dongle.Close()
+					b.Restart()
+					b.In.Dongle.Pace.Interval = interval
+					units = []*Inverter{b.In, b.Unit(2)}
 				}
 				in := units[i%2]
 				if rng.IntN(100) == 0 {
 					in.Known.Serial = []string{"A2200000000", ""}[rng.IntN(2)]
 					in.Dongle.Close()
 				}
-				if _, err := b.pollOf(in); err != nil {
+				if _, err := b.PollOf(in); err != nil {
 					continue
 				}
 				if good++; frozen {
@@ -138,12 +138,12 @@ func TestPoliteToADongleOfTwoUnits(t *testing.T) {
 					in.Recovered()
 				}
 			}
-			a := b.sim.Audit()
+			a := b.Sim.Audit()
 			if good < 1500 || a.Connects < 400 || a.Polls < 2000 {
 				t.Errorf("the test tests little: %d good polls, %+v", good, a)
 			}
 			t.Logf("%v: %d good polls, %+v", interval, good, a)
-			b.polite()
+			b.Polite()
 		})
 	}
 }

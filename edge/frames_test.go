@@ -43,7 +43,7 @@ type noise struct {
 func (n *noise) dial(ctx context.Context, _, _ string) (net.Conn, error) {
 	ours, near := net.Pipe()
 	far, theirs := net.Pipe()
-	go n.bed.sim.ServeConn(n.bed.t.Context(), theirs)
+	go n.bed.Sim.ServeConn(n.bed.T.Context(), theirs)
 	go n.carry(near, far)
 	return ours, nil
 }
@@ -162,17 +162,17 @@ func suffer(t *testing.T, seed uint64, frames int, kinds []spoiling) (good, word
 	b := newBed(t, sim)
 	n := &noise{bed: b, rng: rand.New(rand.NewPCG(seed, 11)), kinds: kinds, truth: make(registers.Words), spoiled: make(map[string]int), pollGap: time.Hour}
 	line := func() {
-		b.in.Dongle.Link.Dial, b.in.Log = n.dial, slog.New(slog.DiscardHandler)
+		b.In.Dongle.Link.Dial, b.In.Log = n.dial, slog.New(slog.DiscardHandler)
 	}
 	line()
 	polls := 0
 	for n.forget() < frames && len(wrong) < 10 {
 		if polls++; polls%500 == 0 { // what a plan learned from invented exceptions would make the test tame
-			b.in.Dongle.Close()
-			b.restart()
+			b.In.Dongle.Close()
+			b.Restart()
 			line()
 		}
-		r, err := b.poll()
+		r, err := b.Poll()
 		if err != nil {
 			continue
 		}
@@ -180,7 +180,7 @@ func suffer(t *testing.T, seed uint64, frames int, kinds []spoiling) (good, word
 		words += len(r.Words)
 		wrong = append(wrong, n.unsaid(r.Words)...)
 	}
-	b.in.Dongle.Close()
+	b.In.Dongle.Close()
 	synctest.Wait()
 	if a := sim.Audit(); a.MaxOpen > 1 || a.RequestGap.Least < 20*time.Millisecond || a.ConnectGap.Count > 0 && a.ConnectGap.Least < 5*time.Second || n.pollGap < 5*time.Second {
 		t.Errorf("the dongle was treated badly: polls %v apart, %+v", n.pollGap, a) // it does not know which of its answers we saw as exceptions

@@ -94,7 +94,7 @@ func (in *Inverter) verify(r Reading) error {
 	switch want := in.want(); {
 	case serial == "" && r.Lost["A"] != nil && r.Words[deviceType.Address()] == 0:
 		return r.Lost["A"] // neither type nor serial number is known: it may be any inverter
-	case serial == "" && p != nil && p.outcome != answered && p.leave == 0:
+	case serial == "" && p != nil && p.outcome != answered && p.wait == 0:
 		return nil // the next poll asks again
 	case serial == "":
 	case want != "" && !sameNumber(want, serial):

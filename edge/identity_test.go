@@ -14,31 +14,31 @@ import (
 
 // swap gives the address to another inverter.
 func (b *bed) swap(sim *simulator.Server) {
-	b.sim = sim
-	b.in.Dongle.Close()
+	b.Sim = sim
+	b.In.Dongle.Close()
 }
 
 // process is what a restart keeps: the identity in the spool.
 func (b *bed) process() {
-	known := b.in.Known
-	b.in.Dongle.Close()
-	b.restart()
-	b.in.Known = known
+	known := b.In.Known
+	b.In.Dongle.Close()
+	b.Restart()
+	b.In.Known = known
 }
 
 func TestAnotherInverterIsNamedUntilItIsConfirmed(t *testing.T) {
 	for name, other := range map[string]func(*testing.T) *simulator.Server{
-		"same type":  func(t *testing.T) *simulator.Server { return twinOf(t, hybridImage) },
-		"other type": func(t *testing.T) *simulator.Server { return ofImage(t, "calc-sh6rt-old-fw-magnitude-discharging") },
+		"same type":  func(t *testing.T) *simulator.Server { return TwinOf(t, HybridImage) },
+		"other type": func(t *testing.T) *simulator.Server { return OfImage(t, "calc-sh6rt-old-fw-magnitude-discharging") },
 		"a string": func(t *testing.T) *simulator.Server {
-			return altered(t, "calc-sg5rs-sunny-exporting", map[uint16]uint16{4991: 0x3939})
+			return Altered(t, "calc-sg5rs-sunny-exporting", map[uint16]uint16{4991: 0x3939})
 		},
 	} {
 		for _, restart := range []bool{false, true} {
 			t.Run(name, func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
-					b := newBed(t, ofImage(t, hybridImage))
-					ours := b.mustPoll().Serial
+					b := newBed(t, OfImage(t, HybridImage))
+					ours := b.MustPoll().Serial
 					b.swap(other(t))
 					begun := time.Now()
 					if restart {
@@ -49,7 +49,7 @@ func TestAnotherInverterIsNamedUntilItIsConfirmed(t *testing.T) {
 						if i == 200 && restart {
 							b.process()
 						}
-						r, err := b.poll()
+						r, err := b.Poll()
 						if err == nil {
 							t.Fatalf("poll %d: a reading of %s instead of %s", i, r.Serial, ours)
 						}
@@ -67,16 +67,16 @@ func TestAnotherInverterIsNamedUntilItIsConfirmed(t *testing.T) {
 					_, set, _ := strings.Cut(f.Next, "SUNGROW_SERIAL=")
 					set, _, _ = strings.Cut(set, ";")
 					b.process()
-					b.in.Serial = set
-					r := b.mustPoll()
-					if r.Serial == ours || b.in.Known.Serial != r.Serial || b.in.Known.Other != "" {
-						t.Errorf("confirmed as %s: a reading of %s, known is %+v", set, r.Serial, b.in.Known)
+					b.In.Serial = set
+					r := b.MustPoll()
+					if r.Serial == ours || b.In.Known.Serial != r.Serial || b.In.Known.Other != "" {
+						t.Errorf("confirmed as %s: a reading of %s, known is %+v", set, r.Serial, b.In.Known)
 					}
 					b.process() // and without the setting again
-					if again := b.mustPoll(); again.Serial != r.Serial {
+					if again := b.MustPoll(); again.Serial != r.Serial {
 						t.Errorf("after the confirmation: %s", again.Serial)
 					}
-					b.polite()
+					b.Polite()
 				})
 			})
 		}
@@ -85,38 +85,38 @@ func TestAnotherInverterIsNamedUntilItIsConfirmed(t *testing.T) {
 
 func TestOwnInverterComesBackByItself(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		mine := ofImage(t, hybridImage)
+		mine := OfImage(t, HybridImage)
 		b := newBed(t, mine)
-		ours := b.mustPoll().Serial
-		b.swap(twinOf(t, hybridImage))
+		ours := b.MustPoll().Serial
+		b.swap(TwinOf(t, HybridImage))
 		for range 20 {
-			b.poll()
+			b.Poll()
 		}
 		b.swap(mine)
-		if r := b.mustPoll(); r.Serial != ours || b.in.Known.Other != "" {
-			t.Errorf("%s, %+v", r.Serial, b.in.Known)
+		if r := b.MustPoll(); r.Serial != ours || b.In.Known.Other != "" {
+			t.Errorf("%s, %+v", r.Serial, b.In.Known)
 		}
 	})
 }
 
 func TestAnotherTypeWithTheSameSerialNumberIsTheSameInverter(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newBed(t, ofImage(t, hybridImage))
-		ours := b.mustPoll().Serial
-		b.swap(altered(t, hybridImage, map[uint16]uint16{4999: 0x0E00})) // SH5.0RT, say
-		if r := b.mustPoll(); r.Serial != ours || r.Model.Code != 0x0E00 || b.in.Known.Type != 0x0E00 {
-			t.Errorf("%+v %+v", r.Model, b.in.Known)
+		b := newBed(t, OfImage(t, HybridImage))
+		ours := b.MustPoll().Serial
+		b.swap(Altered(t, HybridImage, map[uint16]uint16{4999: 0x0E00})) // SH5.0RT, say
+		if r := b.MustPoll(); r.Serial != ours || r.Model.Code != 0x0E00 || b.In.Known.Type != 0x0E00 {
+			t.Errorf("%+v %+v", r.Model, b.In.Known)
 		}
 	})
 }
 
 func TestWrongSerialInTheSettingsIsNamed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newBed(t, ofImage(t, hybridImage))
-		b.in.Serial = "A2200000000"
+		b := newBed(t, OfImage(t, HybridImage))
+		b.In.Serial = "A2200000000"
 		var err error
 		for range sightings {
-			_, err = b.poll()
+			_, err = b.Poll()
 		}
 		if !sameCode(err, "inverter_changed") {
 			t.Error(err)
@@ -128,14 +128,14 @@ const unlisted = 0x0DFE // a type that is in no table
 
 // A type that is not in the table is settled by an answer or exception 2; until then what all families share is read.
 func TestFamilyOfAnUnknownTypeIsSettledByAnswersOnly(t *testing.T) {
-	for image, wantHybrid := range map[string]bool{hybridImage: true, "calc-sg5rs-sunny-exporting": false} {
+	for image, wantHybrid := range map[string]bool{HybridImage: true, "calc-sg5rs-sunny-exporting": false} {
 		for _, fault := range []string{"exception=4", "exception=6", "exception=11", "code0"} {
 			t.Run(fault, func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
-					b := newBed(t, altered(t, image, map[uint16]uint16{4999: unlisted}))
-					b.faults(fault + ":12999-12999")
+					b := newBed(t, Altered(t, image, map[uint16]uint16{4999: unlisted}))
+					b.Faults(fault + ":12999-12999")
 					for range 20 {
-						r := b.mustPoll()
+						r := b.MustPoll()
 						reg, _ := r.Map.Lookup("total_dc_power")
 						pv, err := reg.Decode(r.Words)
 						if err != nil || pv == 0 || r.Lost["D"] == nil {
@@ -149,15 +149,15 @@ func TestFamilyOfAnUnknownTypeIsSettledByAnswersOnly(t *testing.T) {
 							}
 						}
 					}
-					b.faults()
-					r := b.mustPoll()
+					b.Faults()
+					r := b.MustPoll()
 					for range 14 { // zeros are an answer when they last
-						r = b.mustPoll()
+						r = b.MustPoll()
 					}
 					if r.Model.Hybrid != wantHybrid || len(r.Lost) > 0 {
 						t.Errorf("hybrid %v, lost %v", r.Model.Hybrid, r.Lost)
 					}
-					b.polite()
+					b.Polite()
 				})
 			})
 		}
@@ -167,29 +167,29 @@ func TestFamilyOfAnUnknownTypeIsSettledByAnswersOnly(t *testing.T) {
 // Behind a WiNet-S the registers that a string inverter does not have read 0, as all do while the dongle starts.
 func TestZerosAtBlockDSettleAnUnknownTypeWhenTheyLast(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newBed(t, altered(t, hybridImage, map[uint16]uint16{4999: unlisted}))
-		b.faults("zeros:12999-12999")
+		b := newBed(t, Altered(t, HybridImage, map[uint16]uint16{4999: unlisted}))
+		b.Faults("zeros:12999-12999")
 		for range 10 {
-			if r := b.mustPoll(); r.Lost["D"] == nil || !has(r, "total_dc_power") || has(r, "total_yield_string") {
+			if r := b.MustPoll(); r.Lost["D"] == nil || !has(r, "total_dc_power") || has(r, "total_yield_string") {
 				t.Fatalf("a dongle that starts: lost %v", r.Lost)
 			}
 		}
-		b.faults()
-		if r := b.mustPoll(); !r.Model.Hybrid || !has(r, "load_power") {
+		b.Faults()
+		if r := b.MustPoll(); !r.Model.Hybrid || !has(r, "load_power") {
 			t.Error("it is not read as a hybrid")
 		}
-		b.swap(altered(t, "calc-sg5rs-sunny-exporting", map[uint16]uint16{4999: unlisted}))
-		b.restart()
-		b.faults("zeros:12999-12999")
+		b.swap(Altered(t, "calc-sg5rs-sunny-exporting", map[uint16]uint16{4999: unlisted}))
+		b.Restart()
+		b.Faults("zeros:12999-12999")
 		for range 14 {
-			b.mustPoll()
+			b.MustPoll()
 		}
-		if r := b.mustPoll(); r.Model.Hybrid || !has(r, "total_yield_string") {
+		if r := b.MustPoll(); r.Model.Hybrid || !has(r, "total_yield_string") {
 			t.Error("it is not read as a string inverter after a minute")
 		}
-		b.faults("exception=4:12999-12999") // and that is not forgotten
-		b.in.Dongle.Close()
-		if r := b.mustPoll(); r.Model.Hybrid || !has(r, "total_yield_string") {
+		b.Faults("exception=4:12999-12999") // and that is not forgotten
+		b.In.Dongle.Close()
+		if r := b.MustPoll(); r.Model.Hybrid || !has(r, "total_yield_string") {
 			t.Error("it is not read as a string inverter any more")
 		}
 	})
@@ -198,11 +198,11 @@ func TestZerosAtBlockDSettleAnUnknownTypeWhenTheyLast(t *testing.T) {
 // An exception 2 that came by chance does not make a hybrid a string inverter for long.
 func TestUnknownTypeIsAskedAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newBed(t, altered(t, hybridImage, map[uint16]uint16{4999: unlisted}))
-		b.faults("exception=2:12999-12999*2")
-		b.poll()
-		b.poll()
-		if r := b.mustPoll(); !r.Model.Hybrid {
+		b := newBed(t, Altered(t, HybridImage, map[uint16]uint16{4999: unlisted}))
+		b.Faults("exception=2:12999-12999*2")
+		b.Poll()
+		b.Poll()
+		if r := b.MustPoll(); !r.Model.Hybrid {
 			t.Error("it is still read as a string inverter")
 		}
 	})
@@ -210,18 +210,18 @@ func TestUnknownTypeIsAskedAgain(t *testing.T) {
 
 func TestUnknownTypeThatHangsAtBlockDIsRead(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newBed(t, altered(t, "calc-sg5rs-sunny-exporting", map[uint16]uint16{4999: unlisted}))
-		b.faults("silent:12999-12999")
+		b := newBed(t, Altered(t, "calc-sg5rs-sunny-exporting", map[uint16]uint16{4999: unlisted}))
+		b.Faults("silent:12999-12999")
 		good := 0
 		for start := time.Now(); time.Since(start) < 6*time.Hour; {
-			if _, err := b.poll(); err == nil {
+			if _, err := b.Poll(); err == nil {
 				good++
 			}
 		}
 		if good < 4300 {
 			t.Errorf("%d polls of 4320 gave a reading", good)
 		}
-		b.polite()
+		b.Polite()
 	})
 }
 
@@ -232,9 +232,9 @@ func TestHomeManagerIsNamed(t *testing.T) {
 			t.Fatal(err)
 		}
 		b := newBed(t, sim)
-		b.in.Unit = 247
+		b.In.Unit = 247
 		for range 300 {
-			_, err = b.poll()
+			_, err = b.Poll()
 			if f, ok := errors.AsType[*health.Fault](err); !ok || f.Code != "ihomemanager" || !strings.Contains(f.Next, "SUNGROW_SLAVE_ID") {
 				t.Fatalf("%v", err)
 			}
@@ -242,6 +242,6 @@ func TestHomeManagerIsNamed(t *testing.T) {
 		if a := sim.Audit(); a.Requests > 300*6 {
 			t.Errorf("%d requests in 300 polls", a.Requests)
 		}
-		b.polite()
+		b.Polite()
 	})
 }

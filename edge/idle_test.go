@@ -19,12 +19,12 @@ func TestConnectionsThatDieIdleCostNoSample(t *testing.T) {
 		for _, idle := range []string{"4s", "7s", "9s", "12s", "15s", "20s", "59s"} {
 			t.Run(fmt.Sprintf("%ds %s", interval, idle), func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
-					b := newBed(t, ofImage(t, hybridImage))
-					b.in.Dongle.Pace.Interval = interval * time.Second
-					b.faults("idle=" + idle)
+					b := newBed(t, OfImage(t, HybridImage))
+					b.In.Dongle.Pace.Interval = interval * time.Second
+					b.Faults("idle=" + idle)
 					begun := time.Now()
 					for range 100 {
-						if r := b.mustPoll(); len(r.Lost) > 0 {
+						if r := b.MustPoll(); len(r.Lost) > 0 {
 							t.Fatal(r.Lost)
 						}
 					}
@@ -35,7 +35,7 @@ func TestConnectionsThatDieIdleCostNoSample(t *testing.T) {
 					if took := time.Since(begun); took > most {
 						t.Errorf("100 polls took %v", took)
 					}
-					b.polite()
+					b.Polite()
 				})
 			})
 		}
@@ -45,43 +45,43 @@ func TestConnectionsThatDieIdleCostNoSample(t *testing.T) {
 // A connection whose end is noticed by the first request only is replaced once, within the poll.
 func TestConnectionThatBreaksAtTheFirstRequestIsReplacedOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newBed(t, ofImage(t, hybridImage))
+		b := newBed(t, OfImage(t, HybridImage))
 		for _, fault := range []string{"reset:4999-4999*1", "half:4999-4999*1"} {
-			b.mustPoll()
-			b.faults(fault)
+			b.MustPoll()
+			b.Faults(fault)
 			begun := time.Now()
-			if r := b.mustPoll(); len(r.Lost) > 0 || time.Since(begun) > 12*time.Second {
+			if r := b.MustPoll(); len(r.Lost) > 0 || time.Since(begun) > 12*time.Second {
 				t.Errorf("%s: lost %v after %v", fault, r.Lost, time.Since(begun))
 			}
 		}
-		b.mustPoll()
-		before := b.sim.Audit().Connects
-		b.faults("reset:4999-4999")
-		if _, err := b.poll(); !sameCode(err, "inverter_reset") || b.sim.Audit().Connects != before+1 {
-			t.Errorf("%v, %d connections more", err, b.sim.Audit().Connects-before)
+		b.MustPoll()
+		before := b.Sim.Audit().Connects
+		b.Faults("reset:4999-4999")
+		if _, err := b.Poll(); !sameCode(err, "inverter_reset") || b.Sim.Audit().Connects != before+1 {
+			t.Errorf("%v, %d connections more", err, b.Sim.Audit().Connects-before)
 		}
 		for range 60 { // five minutes, with rests of 5, 20, 45, 45 s ...
-			b.poll()
+			b.Poll()
 		}
-		if n := b.sim.Audit().Connects - before; n > 10 {
+		if n := b.Sim.Audit().Connects - before; n > 10 {
 			t.Errorf("the dongle has no rest: %d connections in 5 min", n)
 		}
-		b.polite()
+		b.Polite()
 	})
 }
 
 func TestDongleThatDoesNotTakeANewConnectionHasItsRest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newBed(t, ofImage(t, hybridImage))
-		b.mustPoll()
-		b.faults("reset:4999-4999*1")
+		b := newBed(t, OfImage(t, HybridImage))
+		b.MustPoll()
+		b.Faults("reset:4999-4999*1")
 		dials := 0
-		b.in.Dongle.Link.Dial = func(context.Context, string, string) (net.Conn, error) {
+		b.In.Dongle.Link.Dial = func(context.Context, string, string) (net.Conn, error) {
 			dials++
 			return nil, &net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}
 		}
 		for range 60 { // five minutes
-			if _, err := b.poll(); err == nil {
+			if _, err := b.Poll(); err == nil {
 				t.Fatal("a reading")
 			}
 		}
@@ -94,14 +94,14 @@ func TestDongleThatDoesNotTakeANewConnectionHasItsRest(t *testing.T) {
 // Under back-pressure only every 6th beat is a poll.
 func TestPausesOfAThrottledEdgeCostNoSample(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newBed(t, ofImage(t, hybridImage))
-		b.faults("idle=12s")
+		b := newBed(t, OfImage(t, HybridImage))
+		b.Faults("idle=12s")
 		for range 100 {
 			for range 5 {
-				b.in.Dongle.Pace.Wait(t.Context())
+				b.In.Dongle.Pace.Wait(t.Context())
 			}
-			b.mustPoll()
+			b.MustPoll()
 		}
-		b.polite()
+		b.Polite()
 	})
 }

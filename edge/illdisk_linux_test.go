@@ -85,7 +85,7 @@ func TestDiskThatIsIllAtTheStartLosesNothing(t *testing.T) {
 					}
 					b.end()
 					b.complete()
-					b.polite()
+					b.Polite()
 				})
 			})
 		}

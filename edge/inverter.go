@@ -60,7 +60,7 @@ type Inverter struct {
 	model     registers.Model
 	mapping   *registers.Map
 	family    family
-	asks      growingRest // reads of block D of a type that is not in the table
+	asks      growingWait // reads of block D of a type that is not in the table
 	breaksAtD int         // connections lost there in a row
 	refusedD  int         // refusals of it in a row
 	zerosAtD  time.Time   // when it was first answered with zeros
@@ -69,10 +69,10 @@ type Inverter struct {
 	plan      plan
 	head      *planned // block A, while the model is not known
 	other     sighting
-	others    growingRest // closing connections because of another inverter
+	others    growingWait // closing connections because of another inverter
 
 	absent     absence
-	reconnects growingRest
+	reconnects growingWait
 }
 
 // Read polls once. While the dongle or the unit is left alone it fails at once, with the last error. The error is a
@@ -80,7 +80,7 @@ type Inverter struct {
 // power of a hybrid is known as well.
 func (in *Inverter) Read(ctx context.Context) (Reading, error) {
 	d := in.Dongle
-	if err := cmp.Or(in.absent.resting(), d.resting()); err != nil {
+	if err := cmp.Or(in.absent.paused(), d.paused()); err != nil {
 		return Reading{}, err
 	}
 	r, err := in.poll(ctx)
@@ -88,16 +88,16 @@ func (in *Inverter) Read(ctx context.Context) (Reading, error) {
 		d.Close()
 		return Reading{}, ctx.Err()
 	}
-	err = in.noteOther(err)
+	err = in.countOther(err)
 	switch {
 	case d.connected():
 		d.failures = 0
 		d.endPoll()
 	case err != nil:
-		d.rest(err, in.explain(err))
+		d.pause(err, in.explain(err))
 	}
 	// The next poll reopens a connection that was lost after block A: the plan skips the block that broke it.
-	in.noteServed(err)
+	in.recordResult(err)
 	if _, ok := errors.AsType[*otherInverter](err); ok {
 		if in.others.due(time.Minute) {
 			d.Close()
@@ -126,7 +126,7 @@ func (in *Inverter) isIdentified() bool {
 	return in.identified > 0 && in.identified == in.Dongle.connection
 }
 
-// poll reads the plan. If the connection was closed while idle, it reconnects once within the poll.
+// Poll reads the plan. If the connection was closed while idle, it reconnects once within the poll.
 func (in *Inverter) poll(ctx context.Context) (Reading, error) {
 	d := in.Dongle
 	if err := d.startPoll(ctx); err != nil {
@@ -249,15 +249,15 @@ func (in *Inverter) readBlock(ctx context.Context, b registers.Block, words regi
 	return in.Dongle.read(ctx, in.Unit, b, words)
 }
 
-// growingRest limits how often something that rarely helps is tried: at once, then after increasing waits.
-type growingRest struct {
+// growingWait limits how often something that rarely helps is tried: at once, then after increasing waits.
+type growingWait struct {
 	next time.Time
 	wait time.Duration
 }
 
 // due reports whether the next try is due. If so it postpones the one after it, by first, then by twice the previous wait, up
 // to an hour.
-func (g *growingRest) due(first time.Duration) bool {
+func (g *growingWait) due(first time.Duration) bool {
 	if now().Before(g.next) {
 		return false
 	}
@@ -276,4 +276,4 @@ func (in *Inverter) Reconnect() {
 }
 
 // Recovered records that the answers are current again.
-func (in *Inverter) Recovered() { in.reconnects = growingRest{} }
+func (in *Inverter) Recovered() { in.reconnects = growingWait{} }

@@ -16,20 +16,20 @@ import (
 
 func TestPollReadsTheWholePlanInFourRequests(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newBed(t, ofImage(t, hybridImage))
-		first := b.mustPoll()
+		b := newBed(t, OfImage(t, HybridImage))
+		first := b.MustPoll()
 		if first.Model.Name != "SH4.0RS" || len(first.Serial) < 10 {
 			t.Errorf("met %q, serial number %q", first.Model.Name, first.Serial)
 		}
-		before := b.sim.Audit().Requests
-		second := b.mustPoll()
-		if n := b.sim.Audit().Requests - before; n != 4 {
+		before := b.Sim.Audit().Requests
+		second := b.MustPoll()
+		if n := b.Sim.Audit().Requests - before; n != 4 {
 			t.Errorf("the second poll took %d requests, want 4", n)
 		}
 		if len(second.Lost) != 0 || second.Words[4989] == 0 {
 			t.Errorf("lost %v, serial number %#x", second.Lost, second.Words[4989])
 		}
-		b.polite()
+		b.Polite()
 	})
 }
 
@@ -42,12 +42,12 @@ func TestEveryFaultOfTheDongleIsSurvived(t *testing.T) {
 	} {
 		t.Run(fault, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				b := newBed(t, ofImage(t, hybridImage))
-				want := b.mustPoll().Words
-				b.faults(fault)
+				b := newBed(t, OfImage(t, HybridImage))
+				want := b.MustPoll().Words
+				b.Faults(fault)
 				good := 0
 				for range 60 { // five minutes
-					r, err := b.poll()
+					r, err := b.Poll()
 					if err != nil {
 						if f, ok := errors.AsType[*health.Fault](err); !ok || f.Next == "" {
 							t.Errorf("%v does not say what to do", err)
@@ -64,7 +64,7 @@ func TestEveryFaultOfTheDongleIsSurvived(t *testing.T) {
 				if good < 20 {
 					t.Errorf("only %d of 60 polls were good", good)
 				}
-				b.polite()
+				b.Polite()
 			})
 		})
 	}
@@ -73,15 +73,15 @@ func TestEveryFaultOfTheDongleIsSurvived(t *testing.T) {
 func TestRandomExceptionCostsNoSample(t *testing.T) {
 	for _, fault := range []string{"exception=4", "exception=6", "exception=10", "exception=11", "code0", "exception=2"} {
 		synctest.Test(t, func(t *testing.T) {
-			b := newBed(t, ofImage(t, hybridImage))
-			whole := len(b.mustPoll().Words)
+			b := newBed(t, OfImage(t, HybridImage))
+			whole := len(b.MustPoll().Words)
 			for _, block := range []string{":4999", ":12999", ":5213", ":5600"} {
-				b.faults(fault + block + "*1")
-				if r := b.mustPoll(); len(r.Words) != whole || len(r.Lost) > 0 {
+				b.Faults(fault + block + "*1")
+				if r := b.MustPoll(); len(r.Words) != whole || len(r.Lost) > 0 {
 					t.Errorf("%s%s: %d words of %d, lost %v", fault, block, len(r.Words), whole, r.Lost)
 				}
 			}
-			b.polite()
+			b.Polite()
 		})
 	}
 }
@@ -119,22 +119,22 @@ func TestPoliteWhateverHappens(t *testing.T) {
 						}
 						now = append(now, fmt.Sprintf("%s@0.%d", text, 1+rng.IntN(9)))
 					}
-					b.faults(now...)
+					b.Faults(now...)
 				}
 				if rng.IntN(50) == 0 { // killed, and back at once
-					b.in.Dongle.Close()
-					b.restart()
+					b.In.Dongle.Close()
+					b.Restart()
 					restarts++
 				}
 				if rng.IntN(100) == 0 {
 					time.Sleep(time.Duration(rng.Int64N(int64(time.Minute)))) // stopped and continued
 				}
-				if _, err := b.poll(); err == nil {
+				if _, err := b.Poll(); err == nil {
 					good++
 				}
 			}
-			b.polite()
-			a := b.sim.Audit()
+			b.Polite()
+			a := b.Sim.Audit()
 			if good < 2000 || a.PollGap.Count < 2000 || a.ConnectGap.Count < 500 || restarts < 100 || len(struck) != len(simulator.FaultKinds()) {
 				t.Errorf("only %d good polls of 10,000, %d restarts, %d kinds of faults, %+v", good, restarts, len(struck), a)
 			}
@@ -156,16 +156,16 @@ func (w slowWriter) Write(b []byte) (int, error) {
 
 func TestBusyHostDoesNotHurryTheDongle(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newBed(t, ofImage(t, hybridImage))
+		b := newBed(t, OfImage(t, HybridImage))
 		rng := rand.New(rand.NewPCG(1, 1))
-		b.in.Dongle.Link.Dial = func(ctx context.Context, network, address string) (net.Conn, error) {
-			conn, err := b.dial(ctx, network, address)
+		b.In.Dongle.Link.Dial = func(ctx context.Context, network, address string) (net.Conn, error) {
+			conn, err := b.Dial(ctx, network, address)
 			return slowWriter{conn, rng}, err
 		}
 		for range 200 {
-			b.mustPoll()
+			b.MustPoll()
 		}
-		b.polite()
+		b.Polite()
 	})
 }
 
@@ -174,19 +174,19 @@ func TestBlockThatBreaksTheConnectionIsLeftAlone(t *testing.T) {
 	for _, fault := range []string{"silent:5213-5241", "bad-length:5213-5241", "reset:5600-5638"} {
 		t.Run(fault, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				b := newBed(t, ofImage(t, hybridImage))
-				b.mustPoll()
-				b.faults(fault)
+				b := newBed(t, OfImage(t, HybridImage))
+				b.MustPoll()
+				b.Faults(fault)
 				good, start := 0, time.Now()
 				for time.Since(start) < 9*time.Minute {
-					if _, err := b.poll(); err == nil {
+					if _, err := b.Poll(); err == nil {
 						good++
 					}
 				}
 				if good < 80 {
 					t.Errorf("only %d samples in 9 min", good)
 				}
-				b.polite()
+				b.Polite()
 			})
 		})
 	}
@@ -194,19 +194,19 @@ func TestBlockThatBreaksTheConnectionIsLeftAlone(t *testing.T) {
 
 func TestAnotherInverterIsNotMixedIn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newBed(t, ofImage(t, hybridImage))
-		ours := b.mustPoll().Serial
-		mine := b.sim
-		b.sim = ofImage(t, "calc-sh6rt-old-fw-magnitude-discharging")
-		b.in.Dongle.Close() // the router gave the address to somebody else
+		b := newBed(t, OfImage(t, HybridImage))
+		ours := b.MustPoll().Serial
+		mine := b.Sim
+		b.Sim = OfImage(t, "calc-sh6rt-old-fw-magnitude-discharging")
+		b.In.Dongle.Close() // the router gave the address to somebody else
 		for range 4 {
-			if r, err := b.poll(); err == nil {
+			if r, err := b.Poll(); err == nil {
 				t.Fatalf("a reading of %s %s", r.Model.Name, r.Serial)
 			}
 		}
-		b.sim = mine
+		b.Sim = mine
 		for range 40 {
-			if r, err := b.poll(); err == nil && r.Serial != ours {
+			if r, err := b.Poll(); err == nil && r.Serial != ours {
 				t.Fatalf("a reading of %s", r.Serial)
 			} else if err == nil {
 				return
@@ -218,20 +218,20 @@ func TestAnotherInverterIsNotMixedIn(t *testing.T) {
 
 func TestDongleIsLeftAloneAfterErrors(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newBed(t, ofImage(t, hybridImage))
-		b.mustPoll()
-		b.faults("silent")
+		b := newBed(t, OfImage(t, HybridImage))
+		b.MustPoll()
+		b.Faults("silent")
 		for range 200 {
-			b.poll()
+			b.Poll()
 		}
-		connects := b.sim.Audit().Connects
-		if a := b.sim.Audit(); connects < 8 || connects > 16 {
+		connects := b.Sim.Audit().Connects
+		if a := b.Sim.Audit(); connects < 8 || connects > 16 {
 			t.Errorf("%d connections in 1000 s of silence (5, 20, 45, then 90 s apart): %+v", connects, a)
 		}
-		b.faults()
+		b.Faults()
 		start := time.Now()
 		for {
-			if _, err := b.poll(); err == nil {
+			if _, err := b.Poll(); err == nil {
 				break
 			}
 		}
@@ -243,11 +243,11 @@ func TestDongleIsLeftAloneAfterErrors(t *testing.T) {
 
 // The raw words of a poll are for a public bug report: nothing in them names the unit.
 func TestAnonymousWordsNameNoUnit(t *testing.T) {
-	for _, image := range []string{hybridImage, "calc-sg5rs-sunny-exporting"} {
+	for _, image := range []string{HybridImage, "calc-sg5rs-sunny-exporting"} {
 		synctest.Test(t, func(t *testing.T) {
-			b := newBed(t, ofImage(t, image))
-			defer b.in.Dongle.Close()
-			r := b.mustPoll()
+			b := newBed(t, OfImage(t, image))
+			defer b.In.Dongle.Close()
+			r := b.MustPoll()
 			words := r.Anonymous()
 			if r.Serial == "" || words[4999] != r.Words[4999] || len(words) < 80 {
 				t.Fatalf("serial %q, %d words", r.Serial, len(words))

@@ -70,7 +70,7 @@ const (
 // explainOther names another inverter after it has answered several polls in a row; before that it is more likely a single
 // crossed answer.
 func explainOther(f *health.Fault, e *otherInverter) {
-	if !e.named {
+	if !e.confirmed {
 		f.Code = "inverter_garbled"
 		f.Why = fmt.Sprintf("one answer of another inverter, %s instead of %s", shown(e.who), shown(e.want))
 		f.Next = "nothing: it is asked again; if it lasts, check that SUNGROW_HOST is still this inverter's address"
@@ -83,7 +83,7 @@ func explainOther(f *health.Fault, e *otherInverter) {
 	if strings.HasPrefix(e.who, typePrefix) {
 		return
 	}
-	f.Next = fmt.Sprintf("if the inverter was replaced, set SUNGROW_SERIAL=%s; if not, give SUNGROW_HOST the address that the right one has now", e.place.inList(shown(e.who)))
+	f.Next = fmt.Sprintf("if the inverter was replaced, set SUNGROW_SERIAL=%s; if not, give SUNGROW_HOST the address that the right one has now", e.place.InList(shown(e.who)))
 }
 
 // unitHint returns what to do about exceptions by which a gateway reports that no inverter has the unit id.

@@ -34,7 +34,7 @@ const typePrefix = "type "
 type otherInverter struct {
 	who, want string // serial numbers, or types
 	since     time.Time
-	named     bool  // it has answered in enough polls to be no crossed answer
+	confirmed bool  // it has answered in enough polls to be no crossed answer
 	place     Place // of the inverter in whose place it answered
 }
 
@@ -60,7 +60,7 @@ func (in *Inverter) setKnown(id Identity) {
 		return
 	}
 	if was := in.Known.Serial; was != "" && id.Serial != was {
-		in.Log.Warn("inverter replaced, as confirmed by SUNGROW_SERIAL", "serial", mask(id.Serial), "was", mask(was))
+		in.Log.Warn("inverter replaced, as confirmed by SUNGROW_SERIAL", "serial", MaskSerial(id.Serial), "was", MaskSerial(was))
 	}
 	in.store(id)
 }
@@ -78,9 +78,9 @@ func (in *Inverter) store(id Identity) {
 	in.unsaved = err != nil
 }
 
-// noteOther counts the polls in a row that another inverter has answered; after several of them the inverter is named. It
+// countOther counts the polls in a row that another inverter has answered; after several of them the inverter is named. It
 // returns err, completed with what is known of that inverter.
-func (in *Inverter) noteOther(err error) error {
+func (in *Inverter) countOther(err error) error {
 	other, ok := errors.AsType[*otherInverter](err)
 	if !ok {
 		if err == nil && in.isIdentified() {
@@ -88,7 +88,7 @@ func (in *Inverter) noteOther(err error) error {
 			if in.Known.Other != "" {
 				in.store(Identity{Serial: in.Known.Serial, Type: in.Known.Type})
 			}
-			in.others = growingRest{}
+			in.others = growingWait{}
 		}
 		return err
 	}
@@ -100,8 +100,8 @@ func (in *Inverter) noteOther(err error) error {
 		}
 	}
 	in.other.seen++
-	other.since, other.named = in.other.since, in.other.seen >= sightings
-	if other.named && in.Known.Other != other.who {
+	other.since, other.confirmed = in.other.since, in.other.seen >= sightings
+	if other.confirmed && in.Known.Other != other.who {
 		id := in.Known
 		id.Other, id.Since = other.who, in.other.since
 		in.store(id)
@@ -112,11 +112,11 @@ func (in *Inverter) noteOther(err error) error {
 // sameNumber reports whether set is serial. An operator may have copied it from where numbers are shortened.
 func sameNumber(set, serial string) bool {
 	set = strings.ReplaceAll(strings.TrimSpace(set), "...", "…")
-	return strings.EqualFold(set, serial) || strings.EqualFold(set, mask(serial))
+	return strings.EqualFold(set, serial) || strings.EqualFold(set, MaskSerial(serial))
 }
 
-// validSerial reports whether s is empty or can be a serial number, shortened or not.
-func validSerial(s string) bool {
+// ValidSerial reports whether s is empty or can be a serial number, shortened or not.
+func ValidSerial(s string) bool {
 	s = strings.Replace(strings.ReplaceAll(s, "...", "…"), "…", "", 1)
 	return len(s) <= 20 && !strings.ContainsFunc(s, func(r rune) bool {
 		return !(r >= '0' && r <= '9' || r >= 'A' && r <= 'Z' || r >= 'a' && r <= 'z')
@@ -128,20 +128,20 @@ func shown(who string) string {
 	if strings.HasPrefix(who, typePrefix) {
 		return who
 	}
-	return mask(who)
+	return MaskSerial(who)
 }
 
-// mask returns as much of a serial number as may be logged.
-func mask(serial string) string {
+// MaskSerial returns as much of a serial number as may be logged.
+func MaskSerial(serial string) string {
 	if len(serial) < 7 {
 		return serial
 	}
 	return serial[:3] + "…" + serial[len(serial)-3:]
 }
 
-// resume sets the inverter that belongs to the device id after another one may have been read in its place. It reports whether
+// Resume sets the inverter that belongs to the device id after another one may have been read in its place. It reports whether
 // the readings until now are those of this inverter.
-func (in *Inverter) resume(known Identity) bool {
+func (in *Inverter) Resume(known Identity) bool {
 	seen := in.Known
 	in.Known = known
 	switch {

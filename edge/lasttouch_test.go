@@ -13,7 +13,7 @@ import (
 )
 
 // An edge that is killed every few seconds, often before its first poll, polls on, and never too soon. Without the touches
-// in the spool it would make 29 polls.
+// In the spool it would make 29 polls.
 func TestKilledEdgeKeepsThePace(t *testing.T) {
 	dir := testhost.MemoryDir(t)
 	file := filepath.Join(dir, "spool.db.last-poll")
@@ -37,7 +37,7 @@ func TestKilledEdgeKeepsThePace(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		b.polite()
+		b.Polite()
 		if most := int64(time.Since(begun) / pace.RestTime); polls < most/4 {
 			t.Errorf("%d polls of %d that were possible", polls, most)
 		} else {

@@ -59,7 +59,7 @@ func (d *days) until(h float64, alive bool) (alarm time.Duration) {
 	}
 }
 
-// restart is a new process.
+// Restart is a new process.
 func (d *days) restart() {
 	d.n.save()
 	d.n = &night{File: d.n.File}
@@ -184,7 +184,7 @@ func TestStartAtNightKnowsThatTheInverterSleeps(t *testing.T) {
 func TestInverterThatWasNeverSeenIsNoSleeper(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e, _, _ := edgeTo(t, nil)
-		e.Inverter = newBed(t, nil).in
+		e.Inverter = newBed(t, nil).In
 		_, err := e.Inverter.Read(t.Context())
 		f := asFault(e.orAsleep(err))
 		if f == nil || errors.Is(f, health.ErrResting) || f.Next == "" {
@@ -196,10 +196,10 @@ func TestInverterThatWasNeverSeenIsNoSleeper(t *testing.T) {
 // What another process wrote is asked for by the edge itself, and what cannot be read is no loss.
 func TestEdgeRemembersItsNight(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newBed(t, ofImage(t, "calc-sg5rs-sunny-exporting"))
-		b.mustPoll()
+		b := newBed(t, OfImage(t, "calc-sg5rs-sunny-exporting"))
+		b.MustPoll()
 		e, _, _ := edgeTo(t, nil)
-		e.Inverter = b.in
+		e.Inverter = b.In
 		e.night.sampled(now(), 3000, e.Inverter.SleepsAtNight())
 		time.Sleep(2 * time.Hour)
 		e.night.sampled(now(), 20, e.Inverter.SleepsAtNight())
@@ -223,7 +223,7 @@ func TestEdgeRemembersItsNight(t *testing.T) {
 		if again.asleep(now()) {
 			t.Error("half a file is believed")
 		}
-		b.in.Dongle.Close()
+		b.In.Dongle.Close()
 	})
 }
 

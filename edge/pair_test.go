@@ -37,10 +37,10 @@ func TestTwoInvertersBehindOneDongleLoseNothing(t *testing.T) {
 			if text := faults[dice.IntN(len(faults))]; text != "" {
 				all = append(all, text)
 			}
-			b.faults(all...)
+			b.Faults(all...)
 			if f, err := simulator.ParseFault("silent"); err == nil && dice.IntN(3) == 0 {
 				f.Unit = byte(1 + dice.IntN(2))
-				b.sim.SetFaults(f)
+				b.Sim.SetFaults(f)
 			}
 			b.mu.Lock()
 			b.cut = dice.IntN(3) == 0
@@ -58,7 +58,7 @@ func TestTwoInvertersBehindOneDongleLoseNothing(t *testing.T) {
 		b.mu.Lock()
 		b.cut = false
 		b.mu.Unlock()
-		b.sim.SetFaults()
+		b.Sim.SetFaults()
 		roof, garage := b.count(b.made, "roof"), b.count(b.made, "garage")
 		time.Sleep(15 * time.Minute)
 		if r, g := b.count(b.made, "roof")-roof, b.count(b.made, "garage")-garage; r < 25 || g < 25 { // one that was silent may have 10 min of rest before it
@@ -66,8 +66,8 @@ func TestTwoInvertersBehindOneDongleLoseNothing(t *testing.T) {
 		}
 		b.end()
 		b.complete()
-		b.polite()
-		a := b.sim.Audit()
+		b.Polite()
+		a := b.Sim.Audit()
 		t.Logf("%d and %d samples, %+v", len(b.made["roof"]), len(b.made["garage"]), a)
 		if a.Polls < int(span/(10*time.Second)) || len(b.made["garage"]) < 100 {
 			t.Error("the test tests nothing")
@@ -93,12 +93,12 @@ func TestTwoInvertersAreReadInTurn(t *testing.T) {
 					t.Errorf("every %v s: the server is told %v s", pollS, told)
 				}
 			}
-			if a := b.sim.Audit(); pollS == 5 && a.Connects != 1 {
+			if a := b.Sim.Audit(); pollS == 5 && a.Connects != 1 {
 				t.Errorf("%d connections", a.Connects)
 			}
 			b.end()
 			b.complete()
-			b.polite()
+			b.Polite()
 		})
 	}
 }
@@ -118,7 +118,7 @@ func TestUnitThatCostsTheConnectionIsAskedRarely(t *testing.T) {
 			if fault.Unit == 1 {
 				well, ill = ill, well
 			}
-			b.sim.SetFaults(fault)
+			b.Sim.SetFaults(fault)
 			b.start()
 			took := span
 			if fault != (simulator.Fault{Kind: "silent", Unit: 2}) {
@@ -140,13 +140,13 @@ func TestUnitThatCostsTheConnectionIsAskedRarely(t *testing.T) {
 					time.Sleep(10 * time.Second)
 				}
 			}
-			b.sim.SetFaults()
+			b.Sim.SetFaults()
 			time.Sleep(12 * time.Minute)
 			if b.count(b.made, ill) == 0 {
 				t.Errorf("%v: unit %d has no sample after 12 min", fault, fault.Unit)
 			}
 			b.end()
-			b.polite()
+			b.Polite()
 		})
 	}
 }
@@ -158,9 +158,9 @@ func TestBothInvertersAreBackWithTheirDongle(t *testing.T) {
 		b := newPairBed(t, dir)
 		b.start()
 		time.Sleep(5 * time.Minute)
-		b.faults("silent")
+		b.Faults("silent")
 		time.Sleep(3 * time.Hour)
-		b.faults()
+		b.Faults()
 		roof, garage := b.count(b.made, "roof"), b.count(b.made, "garage")
 		time.Sleep(3 * time.Minute)
 		if r, g := b.count(b.made, "roof")-roof, b.count(b.made, "garage")-garage; r < 5 || g < 5 {
@@ -168,7 +168,7 @@ func TestBothInvertersAreBackWithTheirDongle(t *testing.T) {
 		}
 		b.end()
 		b.complete()
-		b.polite()
+		b.Polite()
 	})
 }
 
@@ -182,7 +182,7 @@ func TestSlowPollOfOneInverterIsNotCalledAStandstillOfTheOther(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				b := newPairBed(t, dir)
 				b.pollS = pollS
-				b.faults(strings.Fields(faults)...)
+				b.Faults(strings.Fields(faults)...)
 				b.start()
 				time.Sleep(20 * time.Second) // the first file
 				for range 1200 {
@@ -196,7 +196,7 @@ func TestSlowPollOfOneInverterIsNotCalledAStandstillOfTheOther(t *testing.T) {
 					}
 				}
 				b.end()
-				b.polite()
+				b.Polite()
 			})
 		}
 	}
@@ -228,7 +228,7 @@ func TestInverterThatHangsKeepsTheOtherFromNothing(t *testing.T) {
 		for _, e := range b.edges {
 			e.Spool.Close()
 		}
-		b.polite()
+		b.Polite()
 	})
 }
 
@@ -258,7 +258,7 @@ func TestLostSpoolOfOneInverterEndsBoth(t *testing.T) {
 		for _, e := range b.edges {
 			e.Spool.Close()
 		}
-		b.polite()
+		b.Polite()
 	})
 }
 
@@ -283,12 +283,12 @@ func TestFullSpoolOfOneInverterKeepsTheOtherFromNothing(t *testing.T) {
 		if r, g := b.count(b.made, "roof")-roof, b.count(b.made, "garage")-garage; r < 358 || r > 361 || g != 0 {
 			t.Errorf("%d samples of roof in an hour, and %d of the one whose spool is full", r, g)
 		}
-		if a := b.sim.Audit(); a.Connects != 1 {
+		if a := b.Sim.Audit(); a.Connects != 1 {
 			t.Errorf("%d connections", a.Connects)
 		}
 		limit(b.edges[0], full)
 		time.Sleep(time.Minute)
-		if a := b.sim.Audit(); a.Open != 0 {
+		if a := b.Sim.Audit(); a.Open != 0 {
 			t.Error("a connection for nothing")
 		}
 		limit(b.edges[0], room)
@@ -300,6 +300,6 @@ func TestFullSpoolOfOneInverterKeepsTheOtherFromNothing(t *testing.T) {
 		}
 		b.end()
 		b.complete()
-		b.polite()
+		b.Polite()
 	})
 }

@@ -43,7 +43,7 @@ func (otherServer) HandleHoldingRegisters(*peer.HoldingRegistersRequest) ([]uint
 }
 
 func TestServerOfAnotherMakerIsRead(t *testing.T) {
-	image, err := simulator.LoadImage(hybridImage)
+	image, err := simulator.LoadImage(HybridImage)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -64,7 +64,7 @@ func TestServerOfAnotherMakerIsRead(t *testing.T) {
 
 	read := func(unit byte) (Reading, error) {
 		pace := &pace.Pace{}
-		in := &Inverter{Unit: unit, Log: slog.New(slog.DiscardHandler), Dongle: &Dongle{Pace: pace, Link: transport{
+		in := &Inverter{Unit: unit, Log: slog.New(slog.DiscardHandler), Dongle: &Dongle{Pace: pace, Link: Transport{
 			Address: address, Dial: (&net.Dialer{}).DialContext, Timeout: 5 * time.Second, Gap: 20 * time.Millisecond,
 		}}}
 		defer in.Dongle.Close()

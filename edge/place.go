@@ -8,12 +8,12 @@ import (
 // that is alone.
 type Place struct{ Index, Of int }
 
-// several reports whether there is more than one inverter.
-func (p Place) several() bool { return p.Of > 1 }
+// Several reports whether there is more than one inverter.
+func (p Place) Several() bool { return p.Of > 1 }
 
-// inList returns a setting in which only this inverter has a value.
-func (p Place) inList(value string) string {
-	if !p.several() {
+// InList returns a setting in which only this inverter has a value.
+func (p Place) InList(value string) string {
+	if !p.Several() {
 		return value
 	}
 	return strings.Repeat(",", p.Index) + value + strings.Repeat(",", p.Of-1-p.Index)

@@ -63,7 +63,7 @@ func TestRefusedBlockCostsItsPieceOnly(t *testing.T) {
 						t.Errorf("%v was read: %v, refused: %v", reg, got, refused)
 					}
 				}
-				time.Sleep(longLeave)
+				time.Sleep(longestWait)
 				if n := poll(); n == 0 {
 					t.Error("a day later the refusal is not looked at again")
 				}

@@ -45,7 +45,7 @@ func TestPollsAreSamplesAndReasons(t *testing.T) {
 				}
 				b := newBed(t, sim)
 				e, _, _ := edgeTo(t, tripper(func(*http.Request) (*http.Response, error) { return nil, errors.New("no network") }))
-				e.Inverter.Dongle.Link.Dial = b.dial
+				e.Inverter.Dongle.Link.Dial = b.Dial
 				e.Commit = c.commit
 				ctx, stop := context.WithCancel(t.Context())
 				ended := make(chan error, 1)
@@ -55,9 +55,9 @@ func TestPollsAreSamplesAndReasons(t *testing.T) {
 				for range 10 * 6 {
 					text := []string{"stall", "off", "silent", "exception=4", "zeros:4999-5035", kinds[rng.IntN(len(kinds))]}[rng.IntN(6)]
 					if f, err := simulator.ParseFault(text); err == nil && rng.IntN(2) == 0 {
-						b.sim.SetFaults(f)
+						b.Sim.SetFaults(f)
 					} else {
-						b.sim.SetFaults()
+						b.Sim.SetFaults()
 					}
 					switch rng.IntN(8) {
 					case 0:
@@ -67,7 +67,7 @@ func TestPollsAreSamplesAndReasons(t *testing.T) {
 					}
 					time.Sleep(10*time.Minute + time.Duration(rng.IntN(3000))*time.Millisecond)
 					synctest.Wait()
-					if !e.turn.busy() { // else it is in the middle of a poll
+					if !e.turn.Busy() { // else it is in the middle of a poll
 						accounted(t, "in between", e.Report.Now())
 					}
 				}

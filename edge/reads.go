@@ -13,9 +13,9 @@ import (
 
 const (
 	lasting     = 10 * time.Minute // a shorter refusal is a temporary fault of the dongle: the plan does not change
-	firstLeave  = 10 * time.Minute // first wait until a block that does not answer is read again
-	longLeave   = 24 * time.Hour   // longest wait: firmware does not change more often
-	strikes     = 3                // failures in a row after which an optional block is not read for a while
+	firstWait   = 10 * time.Minute // first wait until a block that does not answer is read again
+	longestWait = 24 * time.Hour   // longest wait: firmware does not change more often
+	maxFailures = 3                // failures in a row after which an optional block is not read for a while
 	probesAPoll = 6                // refused pieces that are split in one poll: each costs a request
 	rarely      = 10 * time.Minute // between reads of holding registers, which the protocol asks to be rare
 	silentPolls = 60               // polls with an empty otherMeter after which it is read rarely
@@ -39,11 +39,11 @@ type planned struct {
 	block  registers.Block
 	needed bool // a sample is worth little without it: a temporary fault does not remove it from the plan
 
-	pieces   []registers.Block // readable parts of a block that is refused as a whole; nil while the whole is answered
-	bisected time.Time         // when the whole was split last
-	retry    time.Time         // until then only the pieces are read
-	away     time.Time         // until then nothing is read
-	leave    time.Duration     // length of the last of these two; 0 while the whole is read in each poll
+	pieces    []registers.Block // readable parts of a block that is refused as a whole; nil while the whole is answered
+	bisected  time.Time         // when the whole was split last
+	retry     time.Time         // until then only the pieces are read
+	skipUntil time.Time         // until then nothing is read
+	wait      time.Duration     // length of the last of these two; 0 while the whole is read in each poll
 
 	outcome  outcome   // of this poll
 	partly   bool      // a piece was answered in this poll
@@ -55,9 +55,9 @@ type planned struct {
 	answered time.Time // when the whole was last answered
 	failed   time.Time // when it last failed
 
-	silent int       // polls in a row in which otherMeter was empty
-	lived  bool      // it had words that a block of zeros lacks, see emptyBlock
-	due    time.Time // next read of a block of holding registers
+	silent    int       // polls in a row in which otherMeter was empty
+	hadValues bool      // it had words that a block of zeros lacks, see emptyBlock
+	due       time.Time // next read of a block of holding registers
 }
 
 // outcome is the result of reading the whole block in this poll.
@@ -116,7 +116,7 @@ func (p *planned) read(ctx context.Context, read reader, words registers.Words) 
 		}
 		p.due = now().Add(rarely)
 	}
-	if now().Before(p.away) {
+	if now().Before(p.skipUntil) {
 		return p.missing()
 	}
 	if now().Before(p.retry) {
@@ -159,8 +159,8 @@ func (p *planned) missing() error {
 // readWhole reads the block as a whole. If it is a block of zeros, it is read once more; then that is an error.
 func (p *planned) readWhole(ctx context.Context, read reader, words registers.Words) error {
 	err := read(ctx, p.block, words)
-	if err == nil && emptyBlock(p.block, words, p.lived) {
-		if err := pace.Sleep(ctx, retryAfter); err != nil {
+	if err == nil && emptyBlock(p.block, words, p.hadValues) {
+		if err := pace.Sleep(ctx, RetryAfter); err != nil {
 			return err
 		}
 		err = read(ctx, p.block, words)
@@ -173,19 +173,19 @@ func (p *planned) readWhole(ctx context.Context, read reader, words registers.Wo
 
 // dropZeros removes the words of a block of zeros and returns errZeros for one.
 func (p *planned) dropZeros(words registers.Words) error {
-	if emptyBlock(p.block, words, p.lived) {
+	if emptyBlock(p.block, words, p.hadValues) {
 		for i := range p.block.Count {
 			delete(words, p.block.Start+i)
 		}
 		return errZeros
 	}
-	p.lived = p.lived || blockLives(p.block, words)
+	p.hadValues = p.hadValues || hasValues(p.block, words)
 	return nil
 }
 
 // bisect splits the whole, which was just refused, unless its pieces are known.
 func (p *planned) bisect() {
-	again := longLeave
+	again := longestWait
 	if len(p.pieces) == 0 {
 		again = lasting
 	}
@@ -281,8 +281,8 @@ func (p *planned) learn(burst bool) {
 		}
 	case answered:
 		p.pieces, p.failures, p.breaks, p.answered = nil, 0, 0, t
-		if t.Sub(p.failed) > p.leave {
-			p.leave = 0
+		if t.Sub(p.failed) > p.wait {
+			p.wait = 0
 		}
 		if p.silent >= silentPolls {
 			p.pieces, p.retry = []registers.Block{}, t.Add(lasting)
@@ -303,9 +303,9 @@ func (p *planned) learnBreak(t time.Time) {
 	switch {
 	case p.block.Name == "A": // there is no poll without it
 	case p.isLasting(p.breaks, p.breaking):
-		p.away = t.Add(p.grow())
+		p.skipUntil = t.Add(p.grow())
 	case p.needed && p.breaks > 1: // else each poll would lose the blocks after it
-		p.away = t.Add(min(20*time.Second<<(p.breaks-2), time.Minute))
+		p.skipUntil = t.Add(min(20*time.Second<<(p.breaks-2), time.Minute))
 	}
 }
 
@@ -325,7 +325,7 @@ func (p *planned) learnRefusal(t time.Time, burst bool) {
 	case p.outcome == refused && p.isLasting(p.failures, p.failing):
 		p.retry = t.Add(p.grow())
 	case p.outcome == exceptional && !p.needed && t.Sub(p.failing) >= lasting:
-		p.away = t.Add(p.grow())
+		p.skipUntil = t.Add(p.grow())
 	}
 }
 
@@ -333,20 +333,20 @@ func (p *planned) learnRefusal(t time.Time, burst bool) {
 // fault.
 func (p *planned) isLasting(failures int, since time.Time) bool {
 	if p.needed {
-		return failures >= strikes && now().Sub(since) >= lasting
+		return failures >= maxFailures && now().Sub(since) >= lasting
 	}
-	return failures >= strikes || p.leave > 0
+	return failures >= maxFailures || p.wait > 0
 }
 
 // grow returns how long the whole is not read now: longer each time, up to a limit.
 func (p *planned) grow() time.Duration {
 	switch {
 	case p.needed:
-		p.leave = lasting
-	case p.leave == 0:
-		p.leave = firstLeave
+		p.wait = lasting
+	case p.wait == 0:
+		p.wait = firstWait
 	default:
-		p.leave = min(2*p.leave, longLeave)
+		p.wait = min(2*p.wait, longestWait)
 	}
-	return p.leave
+	return p.wait
 }

@@ -35,8 +35,8 @@ func (s strict) Read(b []byte) (int, error) {
 
 // refusing makes the inverter refuse what covers one of the addresses.
 func (b *bed) refusing(refuses func(start, count uint16) bool) {
-	b.in.Dongle.Link.Dial = func(ctx context.Context, network, address string) (net.Conn, error) {
-		conn, err := b.dial(ctx, network, address)
+	b.In.Dongle.Link.Dial = func(ctx context.Context, network, address string) (net.Conn, error) {
+		conn, err := b.Dial(ctx, network, address)
 		return strict{conn, refuses, new(bytes.Buffer)}, err
 	}
 }
@@ -70,22 +70,22 @@ func TestShortRefusalCostsOnePollAtMost(t *testing.T) {
 				}
 				t.Run(fmt.Sprintf("%s %s*%d", block, code, times), func(t *testing.T) {
 					synctest.Test(t, func(t *testing.T) {
-						b := newBed(t, ofImage(t, hybridImage))
-						whole := b.mustPoll()
-						b.faults(fmt.Sprintf("exception=%s:%s*%d", code, area, times))
+						b := newBed(t, OfImage(t, HybridImage))
+						whole := b.MustPoll()
+						b.Faults(fmt.Sprintf("exception=%s:%s*%d", code, area, times))
 						for used := 0; used < times; used = b.exceptions() {
-							b.poll()
+							b.Poll()
 						}
-						r := b.mustPoll()
+						r := b.MustPoll()
 						if optional { // at most what is left of it is missing for some minutes
-							for range 2 * int(firstLeave/(5*time.Second)) {
-								r = b.mustPoll()
+							for range 2 * int(firstWait/(5*time.Second)) {
+								r = b.MustPoll()
 							}
 						}
 						if len(r.Words) != len(whole.Words) || len(r.Lost) > 0 {
 							t.Errorf("%d words of %d, lost %v", len(r.Words), len(whole.Words), r.Lost)
 						}
-						b.polite()
+						b.Polite()
 					})
 				})
 			}
@@ -94,23 +94,23 @@ func TestShortRefusalCostsOnePollAtMost(t *testing.T) {
 }
 
 // exceptions is how many answers were exceptions.
-func (b *bed) exceptions() int { return int(b.in.Dongle.Exceptions.Load()) }
+func (b *bed) exceptions() int { return int(b.In.Dongle.Exceptions.Load()) }
 
 func TestNeededBlockThatIsRefusedIsReadInHalvesAtOnce(t *testing.T) {
 	for _, refused := range []uint16{5034, 5007, 13057, 13049} {
 		t.Run(fmt.Sprint(refused), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				b := newBed(t, ofImage(t, hybridImage))
+				b := newBed(t, OfImage(t, HybridImage))
 				b.refusing(across(refused))
 				for i := range 1000 { // longer than it takes to learn, and to try again
-					r := b.mustPoll()
+					r := b.MustPoll()
 					if !has(r, "total_dc_power") || !has(r, "battery_soc") || !has(r, "load_power") {
 						t.Fatalf("poll %d lacks what is not refused: %v", i, r.Lost)
 					}
 				}
 				before := b.exceptions()
 				for range 120 {
-					b.mustPoll()
+					b.MustPoll()
 				}
 				if n := b.exceptions() - before; n > 4 {
 					t.Errorf("%d refusals in 10 min", n)
@@ -124,11 +124,11 @@ func TestNeededBlockThatIsRefusedIsReadInHalvesAtOnce(t *testing.T) {
 func TestInverterThatRefusesLongReadsIsRead(t *testing.T) {
 	for _, most := range []uint16{30, 16, 10} {
 		synctest.Test(t, func(t *testing.T) {
-			b := newBed(t, ofImage(t, hybridImage))
+			b := newBed(t, OfImage(t, HybridImage))
 			b.refusing(func(_, count uint16) bool { return count > most })
 			good := 0
 			for range 100 {
-				if r, err := b.poll(); err == nil && has(r, "total_dc_power") && has(r, "load_power") {
+				if r, err := b.Poll(); err == nil && has(r, "total_dc_power") && has(r, "load_power") {
 					good++
 				}
 			}
@@ -143,12 +143,12 @@ func TestInverterThatRefusesLongReadsIsRead(t *testing.T) {
 func TestBlockDThatBreaksTheConnectionIsReadAgain(t *testing.T) {
 	for _, fault := range []string{"silent:12999-12999*3", "reset:12999-12999*3", "half:12999-12999*3"} {
 		synctest.Test(t, func(t *testing.T) {
-			b := newBed(t, ofImage(t, hybridImage))
-			b.mustPoll()
-			b.faults(fault)
+			b := newBed(t, OfImage(t, HybridImage))
+			b.MustPoll()
+			b.Faults(fault)
 			begun, whole := time.Now(), 0
 			for whole < 3 && time.Since(begun) < time.Hour {
-				r, err := b.poll()
+				r, err := b.Poll()
 				if err == nil && !has(r, "total_dc_power") {
 					t.Fatalf("%s: a reading without PV, lost %v", fault, r.Lost)
 				}
@@ -162,14 +162,14 @@ func TestBlockDThatBreaksTheConnectionIsReadAgain(t *testing.T) {
 			if took := time.Since(begun); took > 2*time.Minute {
 				t.Errorf("%s: whole again after %v", fault, took)
 			}
-			b.polite()
+			b.Polite()
 		})
 	}
 }
 
 // lastStart is when block A was asked for last.
 func (b *bed) lastStart() (at time.Time) {
-	for _, r := range b.sim.Trace() {
+	for _, r := range b.Sim.Trace() {
 		if r.Start == deviceType.Address() {
 			at = r.At
 		}
@@ -182,15 +182,15 @@ func TestHangingBlockCostsNextToNothing(t *testing.T) {
 	for _, fault := range []string{"silent:5600-5600", "reset:5213-5213", "bad-length:5600-5600", "silent:12999-12999", "silent:4951-4951"} {
 		t.Run(fault, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				b := newBed(t, ofImage(t, hybridImage))
-				b.mustPoll()
-				b.faults(fault)
-				b.in.Dongle.Close()
+				b := newBed(t, OfImage(t, HybridImage))
+				b.MustPoll()
+				b.Faults(fault)
+				b.In.Dongle.Close()
 				day, last, lastAll := 0, 0, 0
 				begun := time.Now()
 				for time.Since(begun) < 24*time.Hour {
 					late := time.Since(begun) > 18*time.Hour
-					r, err := b.poll()
+					r, err := b.Poll()
 					if err == nil && has(r, "total_dc_power") {
 						day++
 						if late {
@@ -208,7 +208,7 @@ func TestHangingBlockCostsNextToNothing(t *testing.T) {
 				if float64(day) < 0.9*17280 || float64(last) < least*float64(lastAll) {
 					t.Errorf("%d readings in a day, %d of %d in the last 6 h", day, last, lastAll)
 				}
-				b.polite()
+				b.Polite()
 			})
 		})
 	}
@@ -216,32 +216,32 @@ func TestHangingBlockCostsNextToNothing(t *testing.T) {
 
 func TestBlockOfZerosIsNoReading(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newBed(t, ofImage(t, hybridImage))
-		want := b.mustPoll()
+		b := newBed(t, OfImage(t, HybridImage))
+		want := b.MustPoll()
 		for block, area := range map[string]string{"A": "4999-5035", "D": "12999-13079"} {
-			b.faults("zeros:" + area + "*1") // a hiccup
-			if r := b.mustPoll(); len(r.Words) != len(want.Words) || len(r.Lost) > 0 {
+			b.Faults("zeros:" + area + "*1") // a hiccup
+			if r := b.MustPoll(); len(r.Words) != len(want.Words) || len(r.Lost) > 0 {
 				t.Errorf("zeros once at %s: %d words of %d, lost %v", block, len(r.Words), len(want.Words), r.Lost)
 			}
-			b.faults("zeros:" + area)
+			b.Faults("zeros:" + area)
 			for range 3 {
-				r := b.mustPoll()
+				r := b.MustPoll()
 				if r.Lost[block] == nil || has(r, "total_dc_power") != (block == "D") || has(r, "load_power") != (block == "A") {
 					t.Errorf("zeros at %s: lost %v", block, r.Lost)
 				}
 			}
-			b.faults()
-			if r := b.mustPoll(); len(r.Lost) > 0 {
+			b.Faults()
+			if r := b.MustPoll(); len(r.Lost) > 0 {
 				t.Errorf("after zeros at %s: lost %v", block, r.Lost)
 			}
 		}
-		b.faults("zeros:5600-5640") // no meter behind a WiNet-S
-		before := b.sim.Audit().Requests
-		b.mustPoll()
-		if n := b.sim.Audit().Requests - before; n != 4 {
+		b.Faults("zeros:5600-5640") // no meter behind a WiNet-S
+		before := b.Sim.Audit().Requests
+		b.MustPoll()
+		if n := b.Sim.Audit().Requests - before; n != 4 {
 			t.Errorf("a block that may be zeros took %d requests for 4 blocks", n)
 		}
-		b.polite()
+		b.Polite()
 	})
 }
 
@@ -254,17 +254,17 @@ func TestMeterBlockWithoutAMeterIsReadRarely(t *testing.T) {
 	}{"nothing": {0, 60, 67}, "a meter": {2901, 715, 725}} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				b := newBed(t, altered(t, "calc-sg5rs-sunny-exporting", map[uint16]uint16{5600: c.meter}))
-				b.mustPoll()
-				before, polls := b.in.Dongle.Link.Requests.Load(), int64(0)
+				b := newBed(t, Altered(t, "calc-sg5rs-sunny-exporting", map[uint16]uint16{5600: c.meter}))
+				b.MustPoll()
+				before, polls := b.In.Dongle.Link.Requests.Load(), int64(0)
 				for begin := time.Now(); time.Since(begin) < time.Hour; polls++ {
-					b.mustPoll()
+					b.MustPoll()
 				}
-				reads := b.in.Dongle.Link.Requests.Load() - before - 4*polls
+				reads := b.In.Dongle.Link.Requests.Load() - before - 4*polls
 				if reads < c.least || reads > c.most {
 					t.Errorf("%d reads of the block in %d polls", reads, polls)
 				}
-				b.polite()
+				b.Polite()
 			})
 		})
 	}
@@ -273,11 +273,11 @@ func TestMeterBlockWithoutAMeterIsReadRarely(t *testing.T) {
 // An identity that is refused is asked for in pieces, of which none looks like the start of a poll.
 func TestIdentityInPiecesIsNoPoll(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newBed(t, ofImage(t, hybridImage))
-		b.faults("refuse=4951-4998")
+		b := newBed(t, OfImage(t, HybridImage))
+		b.Faults("refuse=4951-4998")
 		for range 5 {
-			b.mustPoll()
+			b.MustPoll()
 		}
-		b.polite()
+		b.Polite()
 	})
 }

@@ -159,11 +159,11 @@ func TestLastPollIsNotThatOfTheLastCommit(t *testing.T) {
 
 // Raw words are logged without those that name the unit.
 func TestRawWordsAreAnonymous(t *testing.T) {
-	for _, image := range []string{hybridImage, "calc-sg5rs-sunny-exporting"} {
+	for _, image := range []string{HybridImage, "calc-sg5rs-sunny-exporting"} {
 		synctest.Test(t, func(t *testing.T) {
-			b := newBed(t, ofImage(t, image))
-			defer b.in.Dongle.Close()
-			r := b.mustPoll()
+			b := newBed(t, OfImage(t, image))
+			defer b.In.Dongle.Close()
+			r := b.MustPoll()
 			var log bytes.Buffer
 			e := &Edge{RawEach: 1, Log: slog.New(slog.NewJSONHandler(&log, nil))}
 			e.logRaw(r)

@@ -10,7 +10,7 @@ import (
 // errUnresumed is why no sample reaches a spool that was opened just now.
 var errUnresumed = errors.New("the spool was opened just now: samples follow with the next poll")
 
-// resume takes over what the spool keeps of the inverter. Where a disk does not let the spool be opened at the start,
+// Resume takes over what the spool keeps of the inverter. Where a disk does not let the spool be opened at the start,
 // that is known only when it does; until then no sample leaves the memory, because it may be one of another inverter. The
 // goroutine that polls calls it, before each poll.
 func (e *Edge) resume() {
@@ -62,10 +62,10 @@ func (e *Edge) takeOver() error {
 		e.Log.Warn("spool", "mended", text)
 	}
 	seen := e.Inverter.Known
-	if !e.Inverter.resume(known) {
+	if !e.Inverter.Resume(known) {
 		n := e.ring.discard("inverter_changed")
 		e.Log.Error("another inverter was read while the spool was not open: its samples are dropped", "samples", n,
-			"serial", mask(seen.Serial), "want", mask(known.Serial))
+			"serial", MaskSerial(seen.Serial), "want", MaskSerial(known.Serial))
 		e.normal = Normalizer{Zone: e.normal.Zone, Save: e.normal.Save}
 	}
 	e.normal.Merge(day)

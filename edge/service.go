@@ -30,15 +30,15 @@ func newEdges(each []Config, version string, log *slog.Logger) (edges []*Edge, e
 	first, host := each[0], thisHost()
 	dongle := &Dongle{
 		Pace: &pace.Pace{Interval: first.beat(), File: first.SpoolPath + ".last-poll", Up: host.Up, BootID: host.BootID},
-		Link: transport{
+		Link: Transport{
 			Address: first.address(),
 			Dial:    (&net.Dialer{}).DialContext,
-			Timeout: answerTime,
+			Timeout: AnswerTime,
 			Gap:     time.Duration(first.GapMS) * time.Millisecond,
-			Settle:  settleTime,
+			Settle:  SettleTime,
 		},
 	}
-	turns := newTurns(dongle, len(each))
+	turns := NewTurns(dongle, len(each))
 	for i, c := range each {
 		log := log
 		if len(each) > 1 {
@@ -58,7 +58,7 @@ func newEdges(each []Config, version string, log *slog.Logger) (edges []*Edge, e
 }
 
 // newEdge puts the edge of one inverter together, whose turns at the dongle are turn.
-func newEdge(c Config, dongle *Dongle, turn *turn, host Host, version string, log *slog.Logger) (*Edge, error) {
+func newEdge(c Config, dongle *Dongle, turn *Turn, host Host, version string, log *slog.Logger) (*Edge, error) {
 	own, err := c.ownRegisters()
 	if err = c.unlessAwaited(err); err != nil {
 		return nil, err
@@ -158,7 +158,7 @@ func Run(ctx context.Context, c Config, version string, log *slog.Logger) error 
 		e.Pulses, e.Report.Tell = pulses, func(line string) { board.set(e.DeviceID, e.Report.State().Status, line) }
 		defer e.serveStatus(each[i].Socket)(context.WithoutCancel(ctx))
 		log.Info("edge started", "version", version, "device", e.DeviceID, "host", c.Host, "port", c.Port, "unit", each[i].Unit,
-			"poll_interval_s", e.turn.interval().Seconds(), "upload_interval_s", c.UploadS, "server", c.URL, "spool", each[i].SpoolPath, "waiting", e.Spool.Waiting())
+			"poll_interval_s", e.turn.Interval().Seconds(), "upload_interval_s", c.UploadS, "server", c.URL, "spool", each[i].SpoolPath, "waiting", e.Spool.Waiting())
 	}
 	if route := c.Route(); route != "" {
 		log.Info("proxy", "route", route)

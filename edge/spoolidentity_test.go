@@ -15,10 +15,10 @@ func TestSamplesOfAnotherInverterAreNotStored(t *testing.T) {
 	for _, restart := range []bool{false, true} {
 		dir := testhost.MemoryDir(t)
 		synctest.Test(t, func(t *testing.T) {
-			sim := ofImage(t, hybridImage)
+			sim := OfImage(t, HybridImage)
 			start := func(serial string) *Edge {
 				e := edgeAt(t, dir, serial)
-				e.Inverter.Dongle.Link.Dial = (&bed{t: t, sim: sim}).dial
+				e.Inverter.Dongle.Link.Dial = (&bed{T: t, Sim: sim}).Dial
 				e.fillRing()
 				return e
 			}
@@ -34,12 +34,12 @@ func TestSamplesOfAnotherInverterAreNotStored(t *testing.T) {
 			if err := poll(e); err != nil {
 				t.Fatal(err)
 			}
-			sim = twinOf(t, hybridImage)
+			sim = TwinOf(t, HybridImage)
 			if restart {
 				e.Spool.Close()
 				e = start("")
 			} else {
-				e.Inverter.Dongle.Link.Dial = (&bed{t: t, sim: sim}).dial
+				e.Inverter.Dongle.Link.Dial = (&bed{T: t, Sim: sim}).Dial
 				e.Inverter.Dongle.Close()
 			}
 			for range 100 {
@@ -72,8 +72,8 @@ func TestFrozenDongleIsReconnectedWithGrowingRest(t *testing.T) {
 	dir := testhost.MemoryDir(t)
 	synctest.Test(t, func(t *testing.T) {
 		e := edgeAt(t, dir, "")
-		sim := ofImage(t, hybridImage)
-		e.Inverter.Dongle.Link.Dial = (&bed{t: t, sim: sim}).dial
+		sim := OfImage(t, HybridImage)
+		e.Inverter.Dongle.Link.Dial = (&bed{T: t, Sim: sim}).Dial
 		e.fillRing()
 		polls := 0
 		for start := time.Now(); time.Since(start) < 5*time.Hour; polls++ {

@@ -107,7 +107,7 @@ func (t *Token) setting() string {
 
 // own returns the token of this inverter out of text. One that stands alone is that of all.
 func (t *Token) own(text, between string) (string, error) {
-	if !t.place.several() {
+	if !t.place.Several() {
 		return text, nil
 	}
 	var all []string

@@ -23,8 +23,8 @@ const (
 )
 
 const (
-	answerTime = 5 * time.Second // timeout for connecting, and for an answer
-	settleTime = 3 * time.Second // from connecting to the first request
+	AnswerTime = 5 * time.Second // timeout for connecting, and for an answer
+	SettleTime = 3 * time.Second // from connecting to the first request
 )
 
 // errFraming is returned for a malformed answer: the stream can no longer be trusted and the connection is closed. A WiNet-S
@@ -34,12 +34,12 @@ var errFraming = errors.New("malformed Modbus answer")
 // errNotConnected is returned by send between a close and the next connect.
 var errNotConnected = errors.New("not connected to the inverter")
 
-// transport carries one request at a time over one TCP connection. It replaces goburrow's transporter, which keeps a broken
+// Transport carries one request at a time over one TCP connection. It replaces goburrow's transporter, which keeps a broken
 // socket indefinitely: here every error closes the connection, answers with another transaction id are skipped until the
 // deadline, and an answer must have the length that was asked for.
 //
 // One goroutine owns it; the counters may be read by any.
-type transport struct {
+type Transport struct {
 	Address string
 	Dial    func(ctx context.Context, network, address string) (net.Conn, error)
 	Timeout time.Duration // of connecting, and of an answer
@@ -56,7 +56,7 @@ type transport struct {
 }
 
 // connect dials unless there is a connection already.
-func (t *transport) connect(ctx context.Context) error {
+func (t *Transport) connect(ctx context.Context) error {
 	if t.conn != nil {
 		return nil
 	}
@@ -75,7 +75,7 @@ func (t *transport) connect(ctx context.Context) error {
 	return nil
 }
 
-func (t *transport) close() {
+func (t *Transport) close() {
 	if t.conn != nil {
 		t.conn.Close()
 		t.conn = nil
@@ -84,7 +84,7 @@ func (t *transport) close() {
 
 // alive reports whether the connection is still open as far as is known. Gateways close idle connections, and a request on a
 // closed one would be lost.
-func (t *transport) alive() bool {
+func (t *Transport) alive() bool {
 	const notice = time.Millisecond // to read what has arrived already
 	if t.conn.SetReadDeadline(now().Add(notice)) != nil {
 		return false
@@ -94,12 +94,12 @@ func (t *transport) alive() bool {
 }
 
 // ready waits until Gap has passed since the last answer.
-func (t *transport) ready(ctx context.Context) error {
+func (t *Transport) ready(ctx context.Context) error {
 	return pace.Sleep(ctx, t.lastReply.Add(t.Gap+pace.Margin).Sub(now()))
 }
 
 // send writes one request and returns the answer that belongs to it.
-func (t *transport) send(ctx context.Context, request []byte) (answer []byte, err error) {
+func (t *Transport) send(ctx context.Context, request []byte) (answer []byte, err error) {
 	if t.conn == nil {
 		return nil, errNotConnected
 	}

@@ -9,14 +9,14 @@ import (
 )
 
 // ask sends one request for n words at 4999 to something that answers with stream.
-func ask(t *testing.T, n byte, stream []byte) (*transport, []byte, error) {
+func ask(t *testing.T, n byte, stream []byte) (*Transport, []byte, error) {
 	ours, theirs := net.Pipe()
 	go func() {
 		theirs.Read(make([]byte, 64))
 		theirs.Write(stream)
 		theirs.Close()
 	}()
-	tr := &transport{Timeout: time.Minute, conn: ours, in: bufio.NewReader(ours)}
+	tr := &Transport{Timeout: time.Minute, conn: ours, in: bufio.NewReader(ours)}
 	answer, err := tr.send(t.Context(), []byte{0, 1, 0, 0, 0, 6, 1, 4, 0x13, 0x87, 0, n})
 	theirs.Close()
 	return tr, answer, err

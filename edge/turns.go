@@ -22,14 +22,14 @@ type turns struct {
 	free   chan struct{} // has a value while no inverter has the turn
 
 	mu   sync.Mutex
-	all  []*turn
+	all  []*Turn
 	left int // how many have ended
 }
 
-// turn is the place of one inverter in the round. One goroutine uses it; the callback is called from others, too.
-type turn struct {
+// Turn is the place of one inverter in the round. One goroutine uses it; the callback is called from others, too.
+type Turn struct {
 	of    *turns
-	alone bool
+	Alone bool
 
 	asked func()      // called after each request to the dongle while this inverter has its turn or waits for it; may be nil
 	waits atomic.Bool // it has the turn or waits for it
@@ -37,12 +37,12 @@ type turn struct {
 	due   time.Time   // of the next turn
 }
 
-// newTurns returns the turns of n inverters behind dongle.
-func newTurns(dongle *Dongle, n int) []*turn {
+// NewTurns returns the turns of n inverters behind dongle.
+func NewTurns(dongle *Dongle, n int) []*Turn {
 	t := &turns{dongle: dongle, free: make(chan struct{}, 1)}
 	t.free <- struct{}{}
 	for range n {
-		t.all = append(t.all, &turn{of: t, alone: n == 1})
+		t.all = append(t.all, &Turn{of: t, Alone: n == 1})
 	}
 	dongle.Asked = t.asked
 	if n > 1 {
@@ -56,7 +56,7 @@ func (t *turns) asked() {
 	t.mu.Lock()
 	var callbacks []func()
 	for _, u := range t.all {
-		if u.asked != nil && u.busy() {
+		if u.asked != nil && u.Busy() {
 			callbacks = append(callbacks, u.asked)
 		}
 	}
@@ -66,35 +66,35 @@ func (t *turns) asked() {
 	}
 }
 
-// busy reports whether the inverter has its turn or waits for it. It may be called from any goroutine.
-func (t *turn) busy() bool { return t.waits.Load() }
+// Busy reports whether the inverter has its turn or waits for it. It may be called from any goroutine.
+func (t *Turn) Busy() bool { return t.waits.Load() }
 
-// onAsked sets the callback.
-func (t *turn) onAsked(f func()) {
+// OnAsked sets the callback.
+func (t *Turn) OnAsked(f func()) {
 	t.of.mu.Lock()
 	defer t.of.mu.Unlock()
 	t.asked = f
 }
 
-// interval returns the time between two turns, 0 for nil.
-func (t *turn) interval() time.Duration {
+// Interval returns the time between two turns, 0 for nil.
+func (t *Turn) Interval() time.Duration {
 	if t == nil {
 		return 0
 	}
 	return t.of.dongle.Pace.Interval * time.Duration(len(t.of.all))
 }
 
-// longest returns the longest wait of take in normal operation.
-func (t *turn) longest() time.Duration {
-	if t.alone {
-		return t.interval()
+// Longest returns the longest wait of take in normal operation.
+func (t *Turn) Longest() time.Duration {
+	if t.Alone {
+		return t.Interval()
 	}
-	return 2 * t.interval()
+	return 2 * t.Interval()
 }
 
-// take waits for the turn and for the pace of the dongle. The error is that of ctx; there is no turn then.
-func (t *turn) take(ctx context.Context) error {
-	if !t.alone {
+// Take waits for the turn and for the pace of the dongle. The error is that of ctx; there is no turn then.
+func (t *Turn) Take(ctx context.Context) error {
+	if !t.Alone {
 		if err := pace.Sleep(ctx, t.due.Sub(now())); err != nil {
 			return err
 		}
@@ -109,15 +109,15 @@ func (t *turn) take(ctx context.Context) error {
 	}
 	d := t.of.dongle
 	err := d.Pace.Wait(ctx)
-	t.due = now().Add(t.interval())
+	t.due = now().Add(t.Interval())
 	if err != nil {
-		t.give()
+		t.Give()
 	}
 	return err
 }
 
-// give ends the turn, if there is one.
-func (t *turn) give() {
+// Give ends the turn, if there is one.
+func (t *Turn) Give() {
 	if t.has {
 		t.has = false
 		t.waits.Store(false)
@@ -125,9 +125,9 @@ func (t *turn) give() {
 	}
 }
 
-// leave ends the turn permanently. The last inverter that leaves closes the connection.
-func (t *turn) leave() {
-	t.give()
+// Leave ends the turn permanently. The last inverter that leaves closes the connection.
+func (t *Turn) Leave() {
+	t.Give()
 	t.of.mu.Lock()
 	t.of.left++
 	last := t.of.left == len(t.of.all)
@@ -138,11 +138,11 @@ func (t *turn) leave() {
 	}
 }
 
-// pause closes the connection in a turn without a poll, if it would be idle for so long that a gateway may close or forget it.
+// Pause closes the connection in a turn without a poll, if it would be idle for so long that a gateway may close or forget it.
 // long is whether that is so for an inverter that is alone.
-func (t *turn) pause(long bool) {
+func (t *Turn) Pause(long bool) {
 	d := t.of.dongle
-	if t.alone && long || !t.alone && now().Add(d.Pace.Interval).Sub(d.Link.lastReply) > longestIdle {
+	if t.Alone && long || !t.Alone && now().Add(d.Pace.Interval).Sub(d.Link.lastReply) > LongestIdle {
 		d.Close()
 	}
 }

@@ -105,10 +105,10 @@ func checkInverters(each []Config) (wrong []error) {
 		}
 	}
 	for _, c := range each {
-		if c.Place.several() && !wire.ValidDeviceID(c.DeviceID) {
+		if c.Place.Several() && !wire.ValidDeviceID(c.DeviceID) {
 			refuse(fmt.Errorf("DEVICE_ID has %q: each must be %s", c.DeviceID, deviceIDForm))
 		}
-		if !validSerial(c.Serial) {
+		if !ValidSerial(c.Serial) {
 			refuse(fmt.Errorf("SUNGROW_SERIAL is %q: must be the serial number on the inverter's label, or as the health file shortens it", c.Serial))
 		}
 		if _, err := c.token(); err != nil {

@@ -125,9 +125,9 @@ func TestDongleIsPolledNoFasterForSeveralInverters(t *testing.T) {
 		{12, 2, 6 * time.Second, 12 * time.Second}, {5, 5, 5 * time.Second, 25 * time.Second}, {3600, 1, time.Hour, time.Hour},
 	} {
 		one := Config{PollS: c.pollS, Place: Place{0, c.inverters}}
-		round := newTurns(&Dongle{Pace: &pace.Pace{Interval: one.beat()}}, c.inverters)
-		if one.beat() != c.beat || round[0].interval() != c.interval {
-			t.Errorf("%+v: %v, %v", c, one.beat(), round[0].interval())
+		round := NewTurns(&Dongle{Pace: &pace.Pace{Interval: one.beat()}}, c.inverters)
+		if one.beat() != c.beat || round[0].Interval() != c.interval {
+			t.Errorf("%+v: %v, %v", c, one.beat(), round[0].Interval())
 		}
 	}
 }

@@ -19,11 +19,11 @@ func TestHealthNamesWhyAFieldIsEmpty(t *testing.T) {
 		change map[uint16]uint16
 		why    map[string]string // a part of it, by field
 	}{
-		"no meter":   {hybridImage, map[uint16]uint16{13007: 2267, 13009: 0, 5600: 0, 5601: 0}, map[string]string{"load_power_w": "no meter", "export_total_kwh": "no meter"}},
-		"meter lost": {hybridImage, map[uint16]uint16{13050: 1 << 14}, map[string]string{"load_power_w": "meter does not answer"}},
-		"no battery": {hybridImage, zeros(13019, 13020, 13021, 13022, 13023, 5213, 5214, 5630), map[string]string{"battery_power_w": "no battery", "charge_total_kwh": "no battery"}},
-		"two meters": {hybridImage, map[uint16]uint16{5600: 500, 5601: 0}, map[string]string{"export_power_w": "meter_active_power", "load_power_w": "meter_active_power"}},
-		"no charge":  {hybridImage, map[uint16]uint16{13022: 0xFFFF}, map[string]string{"battery_soc_pct": "no register"}},
+		"no meter":   {HybridImage, map[uint16]uint16{13007: 2267, 13009: 0, 5600: 0, 5601: 0}, map[string]string{"load_power_w": "no meter", "export_total_kwh": "no meter"}},
+		"meter lost": {HybridImage, map[uint16]uint16{13050: 1 << 14}, map[string]string{"load_power_w": "meter does not answer"}},
+		"no battery": {HybridImage, zeros(13019, 13020, 13021, 13022, 13023, 5213, 5214, 5630), map[string]string{"battery_power_w": "no battery", "charge_total_kwh": "no battery"}},
+		"two meters": {HybridImage, map[uint16]uint16{5600: 500, 5601: 0}, map[string]string{"export_power_w": "meter_active_power", "load_power_w": "meter_active_power"}},
+		"no charge":  {HybridImage, map[uint16]uint16{13022: 0xFFFF}, map[string]string{"battery_soc_pct": "no register"}},
 	} {
 		s, f, err := Normalize(readingOf(t, c.image, c.change))
 		if err != nil {
@@ -47,7 +47,7 @@ func TestHealthNamesWhyAFieldIsEmpty(t *testing.T) {
 func TestContradictionIsToldAfterThreePolls(t *testing.T) {
 	e, _, _ := edgeTo(t, nil)
 	poll := func(change map[uint16]uint16) {
-		_, f, err := Normalize(readingOf(t, hybridImage, change))
+		_, f, err := Normalize(readingOf(t, HybridImage, change))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -79,15 +79,15 @@ func TestContradictionIsToldAfterThreePolls(t *testing.T) {
 
 // A dongle that repeats itself gives no samples, by day and by night.
 func TestFrozenDongleGivesNoSamples(t *testing.T) {
-	for _, image := range []string{hybridImage, "calc-sh4rs-evening-discharging"} {
+	for _, image := range []string{HybridImage, "calc-sh4rs-evening-discharging"} {
 		synctest.Test(t, func(t *testing.T) {
-			b := newBed(t, ofImage(t, image))
+			b := newBed(t, OfImage(t, image))
 			e, _, _ := edgeTo(t, nil)
-			e.Inverter = b.in
+			e.Inverter = b.In
 			e.fillRing()
 			e.inverter, e.spool = e.Report.Chain.Link("inverter"), e.Report.Chain.Link("spool")
 			for range 720 { // an hour
-				if b.in.Dongle.Pace.Wait(t.Context()) != nil {
+				if b.In.Dongle.Pace.Wait(t.Context()) != nil {
 					t.Fatal("not in an hour")
 				}
 				e.poll(t.Context())
@@ -95,8 +95,8 @@ func TestFrozenDongleGivesNoSamples(t *testing.T) {
 			if n := e.Spool.Waiting(); n < 55 || n > 63 {
 				t.Errorf("%s: %d samples of five minutes", image, n)
 			}
-			b.polite()
-			b.in.Dongle.Close()
+			b.Polite()
+			b.In.Dongle.Close()
 		})
 	}
 }
@@ -128,7 +128,7 @@ func TestDongleThatFreezesAgainIsReconnectedAtOnce(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		e.Inverter.Dongle.Link.Dial = (&bed{t: t, sim: sim}).dial
+		e.Inverter.Dongle.Link.Dial = (&bed{T: t, Sim: sim}).Dial
 		e.fillRing()
 		connectsIn := func(d time.Duration, faults ...simulator.Fault) int64 {
 			sim.SetFaults(faults...)
