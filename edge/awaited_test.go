@@ -13,6 +13,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"sunspool/edge/inverter/invertertest"
 	"sunspool/internal/testhost"
 )
 
@@ -147,7 +148,7 @@ func TestFileThatIsWrongIsAnErrorAtTheStart(t *testing.T) {
 func TestMissingRegisterMapMakesNoSample(t *testing.T) {
 	dir := testhost.MemoryDir(t)
 	synctest.Test(t, func(t *testing.T) {
-		b := &bed{T: t, Sim: OfImage(t, HybridImage)}
+		b := &invertertest.Bed{T: t, Sim: invertertest.OfImage(t, invertertest.HybridImage)}
 		config := Config{Host: "dongle", Port: 502, Unit: 1, PollS: 5, GapMS: 20, URL: "https://vps.example.org", Token: "t0ken-0123456789abcdef",
 			DeviceID: "roof", BatchSize: 30, UploadS: 10, MaxBackoffS: 300, ClockTrust: clockAlways, RegisterMap: filepath.Join(dir, "own.csv"),
 			SpoolPath: filepath.Join(dir, "spool.db"), HealthPath: filepath.Join(dir, "health.json")}

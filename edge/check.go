@@ -16,9 +16,9 @@ import (
 
 // checkSlack is how much older than POLL_INTERVAL_S the health file may get. From one write to the next pass at most
 //
-//	the poll interval, answerTime to connect, settleTime, answerTime     after a connection was lost
-//	freshFor, retryAfter, answerTime                                     in a poll of a dongle that is slow to refuse
-//	freshFor, pace.RestTime, answerTime to connect, pace.RestTime, answerTime      in a poll whose connection is replaced
+//	the poll interval, AnswerTime to connect, SettleTime, AnswerTime     after a connection was lost
+//	freshFor, RetryAfter, AnswerTime                                     in a poll of a dongle that is slow to refuse
+//	freshFor, RestTime, AnswerTime to connect, RestTime, AnswerTime      in a poll whose connection is replaced
 //
 // and the gap between requests, 5 s at most. What is left, half a minute and more, is for the disk: a card that stalls,
 // a spool that is made small.

@@ -15,6 +15,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"sunspool/edge/inverter"
+	"sunspool/edge/inverter/invertertest"
 	"sunspool/edge/pace"
 	"sunspool/health"
 	"sunspool/settings"
@@ -150,7 +152,7 @@ func pollSlowly(t *testing.T, dir string, faults []string, longest time.Duration
 		<-stopped
 	}()
 
-	time.Sleep(poll + AnswerTime + SettleTime + AnswerTime + time.Second) // the first file
+	time.Sleep(poll + inverter.AnswerTime + inverter.SettleTime + inverter.AnswerTime + time.Second) // the first file
 	polls, since, slowest := int64(0), time.Now(), time.Duration(0)
 	for began := time.Now(); time.Since(began) < 20*time.Minute; time.Sleep(time.Second) {
 		synctest.Wait()
@@ -174,7 +176,7 @@ func pollSlowly(t *testing.T, dir string, faults []string, longest time.Duration
 // watchedEdge is an edge that is not run yet, with a simulated dongle, heartbeats, and no server to deliver to.
 func watchedEdge(t *testing.T, dir string, faults ...string) *Edge {
 	t.Helper()
-	b := &bed{T: t, Sim: OfImage(t, HybridImage)}
+	b := &invertertest.Bed{T: t, Sim: invertertest.OfImage(t, invertertest.HybridImage)}
 	b.Faults(faults...)
 	e, err := New(Config{
 		Host: "dongle", Port: 502, Unit: 1, PollS: 5, GapMS: 20, URL: "https://vps.example.org",
@@ -230,8 +232,8 @@ func TestStandstillIsNoticedWithinTwoIntervals(t *testing.T) {
 	}
 
 	const gap = minPollS * time.Second // at most, INTER_REGISTER_DELAY_MS
-	afterLoss := pace.Margin + AnswerTime + SettleTime + gap + pace.Margin + AnswerTime
-	inPoll := freshFor + RetryAfter + gap + pace.Margin + AnswerTime - minPollS*time.Second
+	afterLoss := pace.Margin + inverter.AnswerTime + inverter.SettleTime + gap + pace.Margin + inverter.AnswerTime
+	inPoll := freshFor + inverter.RetryAfter + gap + pace.Margin + inverter.AnswerTime - minPollS*time.Second
 	if left := checkSlack - max(afterLoss, inPoll); left < 30*time.Second {
 		t.Errorf("only %v of the slack are left for the disk", left)
 	}

@@ -18,6 +18,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"sunspool/edge/inverter"
 	"sunspool/edge/pace"
 	"sunspool/health"
 	"sunspool/wire"
@@ -35,7 +36,7 @@ type Edge struct {
 	Log      *slog.Logger
 
 	Pace     *pace.Pace
-	Inverter *Inverter
+	Inverter *inverter.Inverter
 	Spool    *Spool
 	Clock    *Clock
 	Uploader *Uploader
@@ -56,7 +57,7 @@ type Edge struct {
 	normal                      Normalizer
 	ring                        ring
 	throttle                    throttle
-	turn                        *Turn
+	turn                        *inverter.Turn
 	polls                       int
 	night                       night
 }
@@ -278,7 +279,7 @@ func (e *Edge) loop(name string) string {
 	return name + " " + e.DeviceID
 }
 
-func (e *Edge) logRaw(r Reading) {
+func (e *Edge) logRaw(r inverter.Reading) {
 	if e.RawEach > 0 && e.polls%e.RawEach == 0 {
 		e.Log.Info("raw words", "model", r.Model.Name, "words", r.Anonymous())
 	}

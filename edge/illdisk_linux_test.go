@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"sunspool/edge/inverter"
 	"sunspool/internal/testhost"
 )
 
@@ -97,7 +98,7 @@ func TestOtherInverterWhileTheDiskIsReadOnlyIsNotStored(t *testing.T) {
 	d := testhost.Ext4(t, 64)
 	path := filepath.Join(d.Dir, "spool.db")
 	s := openSpool(t, path)
-	known := Identity{Serial: "A2212345678", Type: 0x0D18}
+	known := inverter.Identity{Serial: "A2212345678", Type: 0x0D18}
 	if err := keepIdentity(s, "roof", known); err != nil {
 		t.Fatal(err)
 	}

@@ -1,6 +1,7 @@
 package edge
 
 import (
+	"sunspool/edge/inverter"
 	"sunspool/edge/witness"
 )
 
@@ -10,13 +11,13 @@ func yieldKey(device string) string    { return "yield/" + device }
 
 // keptIdentity returns the inverter that belongs to a device id, the zero Identity if none is known, or if what is known
 // of it is damaged: then it is found again by the first reading.
-func keptIdentity(s *Spool, device string) (id Identity, err error) {
+func keptIdentity(s *Spool, device string) (id inverter.Identity, err error) {
 	err = s.ReadNote(identityKey(device), &id)
 	return id, err
 }
 
 // keepIdentity makes id durable as the inverter that belongs to a device id.
-func keepIdentity(s *Spool, device string, id Identity) error {
+func keepIdentity(s *Spool, device string, id inverter.Identity) error {
 	return s.WriteNote(identityKey(device), id)
 }
 

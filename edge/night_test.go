@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"sunspool/edge/inverter/invertertest"
 	"sunspool/health"
 )
 
@@ -184,7 +185,7 @@ func TestStartAtNightKnowsThatTheInverterSleeps(t *testing.T) {
 func TestInverterThatWasNeverSeenIsNoSleeper(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e, _, _ := edgeTo(t, nil)
-		e.Inverter = newBed(t, nil).In
+		e.Inverter = invertertest.New(t, nil).In
 		_, err := e.Inverter.Read(t.Context())
 		f := asFault(e.orAsleep(err))
 		if f == nil || errors.Is(f, health.ErrResting) || f.Next == "" {
@@ -196,7 +197,7 @@ func TestInverterThatWasNeverSeenIsNoSleeper(t *testing.T) {
 // What another process wrote is asked for by the edge itself, and what cannot be read is no loss.
 func TestEdgeRemembersItsNight(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newBed(t, OfImage(t, "calc-sg5rs-sunny-exporting"))
+		b := invertertest.New(t, invertertest.OfImage(t, "calc-sg5rs-sunny-exporting"))
 		b.MustPoll()
 		e, _, _ := edgeTo(t, nil)
 		e.Inverter = b.In

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"sunspool/edge/inverter"
 	"sunspool/edge/registers"
 	"sunspool/edge/witness"
 	"sunspool/wire"
@@ -53,7 +54,7 @@ type Normalizer struct {
 }
 
 // Normalize makes the sample of a reading that is the first of its inverter.
-func Normalize(r Reading) (wire.Sample, Findings, error) {
+func Normalize(r inverter.Reading) (wire.Sample, Findings, error) {
 	return new(Normalizer).Normalize(r, r.At, true)
 }
 
@@ -61,7 +62,7 @@ func Normalize(r Reading) (wire.Sample, Findings, error) {
 //
 // What nobody measured is nil: see package witness. Only PV power is needed; without it there is no sample and the
 // error is an *Unusable. at is the time of the reading, and dated whether it is known to be right.
-func (n *Normalizer) Normalize(r Reading, at time.Time, dated bool) (wire.Sample, Findings, error) {
+func (n *Normalizer) Normalize(r inverter.Reading, at time.Time, dated bool) (wire.Sample, Findings, error) {
 	if r.Serial != "" && n.serial != "" && r.Serial != n.serial {
 		*n = Normalizer{Zone: n.Zone, Save: n.Save}
 	}
@@ -109,7 +110,7 @@ func (n *Normalizer) Still() time.Duration {
 }
 
 // unknownPV says why there is no sample.
-func unknownPV(r Reading, m witness.Result) error {
+func unknownPV(r inverter.Reading, m witness.Result) error {
 	if err := r.Lost["A"]; err != nil {
 		return &Unusable{"no_block", "block A was not read: " + err.Error(), err}
 	}
@@ -155,7 +156,7 @@ func (n *Normalizer) counters(c counters, hybrid bool, s *wire.Sample) {
 }
 
 // daily finds the energy of the day by its register and by the counter.
-func (n *Normalizer) daily(r Reading, at time.Time, c counters, s *wire.Sample) *float64 {
+func (n *Normalizer) daily(r inverter.Reading, at time.Time, c counters, s *wire.Sample) *float64 {
 	y := witness.Yield{Total: s.PVTotalKWh, Sunny: s.PVPowerW > 0, Hybrid: r.Model.Hybrid, Counts: 0.1}
 	name := "daily_pv_generation"
 	if !r.Model.Hybrid {
@@ -208,7 +209,7 @@ func (c counters) counter(name string) *float64 {
 }
 
 // values passes on every register that is believed, and returns those whose value cannot be, and the others.
-func (c counters) values(r Reading, s *wire.Sample) (implausible, withheld []string) {
+func (c counters) values(r inverter.Reading, s *wire.Sample) (implausible, withheld []string) {
 	for reg := range r.Map.All() {
 		if reg.Type == registers.UTF8 {
 			continue

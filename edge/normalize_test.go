@@ -10,6 +10,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"sunspool/edge/inverter"
+	"sunspool/edge/inverter/invertertest"
 	"sunspool/edge/registers"
 	"sunspool/edge/simulator"
 	"sunspool/health"
@@ -28,12 +30,12 @@ func TestImagesBecomeTheSamplesTheyMean(t *testing.T) {
 	for _, image := range simulator.Images() {
 		t.Run(image.ID, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				b := newBed(t, OfImage(t, image.ID))
+				b := invertertest.New(t, invertertest.OfImage(t, image.ID))
 				first, err := b.Poll() // the first poll of a connection reads block A only as far as every family has it
 				if err == nil && time.Since(first.At) > time.Second {
 					t.Errorf("the first reading is of %v", first.At)
 				}
-				var r Reading
+				var r inverter.Reading
 				if r, err = b.Poll(); err == nil && r.At.IsZero() {
 					t.Error("no time")
 				}
@@ -104,7 +106,7 @@ func text(v *float64) any {
 	return *v
 }
 
-func readingOf(t *testing.T, id string, change map[uint16]uint16, without ...uint16) Reading {
+func readingOf(t *testing.T, id string, change map[uint16]uint16, without ...uint16) inverter.Reading {
 	t.Helper()
 	image, err := simulator.LoadImage(id)
 	if err != nil {
@@ -126,18 +128,18 @@ func readingOf(t *testing.T, id string, change map[uint16]uint16, without ...uin
 	for _, a := range without {
 		delete(words, a)
 	}
-	return Reading{At: noon, Model: model, Map: model.Map(), Words: words, Lost: map[string]error{}}
+	return inverter.Reading{At: noon, Model: model, Map: model.Map(), Words: words, Lost: map[string]error{}}
 }
 
 func TestBadOptionalFieldIsNullAndTheSampleIsKept(t *testing.T) {
-	frost := readingOf(t, HybridImage, map[uint16]uint16{13024: 0xFF9C}) // -10.0 degrees
+	frost := readingOf(t, invertertest.HybridImage, map[uint16]uint16{13024: 0xFF9C}) // -10.0 degrees
 	s, _, err := Normalize(frost)
 	if err != nil || s.BatteryTempC == nil || *s.BatteryTempC != -10 {
 		t.Errorf("frost: %v, %v", text(s.BatteryTempC), err)
 	}
-	for name, r := range map[string]Reading{
-		"implausible":   readingOf(t, HybridImage, map[uint16]uint16{13024: 9000}),
-		"not available": readingOf(t, HybridImage, map[uint16]uint16{13024: 0x7FFF}),
+	for name, r := range map[string]inverter.Reading{
+		"implausible":   readingOf(t, invertertest.HybridImage, map[uint16]uint16{13024: 9000}),
+		"not available": readingOf(t, invertertest.HybridImage, map[uint16]uint16{13024: 0x7FFF}),
 	} {
 		s, f, err := Normalize(r)
 		if err != nil || s.BatteryTempC != nil || s.BatterySOCPct == nil {
@@ -163,7 +165,7 @@ func zeros(addresses ...uint16) map[uint16]uint16 {
 
 // One field costs one field: only PV power is needed, and it may be told by its trackers or by the AC power.
 func TestOneFieldThatIsMissingCostsOneField(t *testing.T) {
-	whole, _, err := Normalize(readingOf(t, HybridImage, nil))
+	whole, _, err := Normalize(readingOf(t, invertertest.HybridImage, nil))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -180,7 +182,7 @@ func TestOneFieldThatIsMissingCostsOneField(t *testing.T) {
 		"direction not known": {map[uint16]uint16{13021: 500, 13000: 0, 13020: 10, 5630: 10}, []uint16{5213, 5214}, "battery_power_w"},
 		"temperature missing": {map[uint16]uint16{13024: 0x7FFF}, nil, "battery_temp_c"},
 	} {
-		s, _, err := Normalize(readingOf(t, HybridImage, c.change, c.without...))
+		s, _, err := Normalize(readingOf(t, invertertest.HybridImage, c.change, c.without...))
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
 			continue
@@ -198,11 +200,11 @@ func TestOneFieldThatIsMissingCostsOneField(t *testing.T) {
 }
 
 func TestWithoutPVThereIsNoSample(t *testing.T) {
-	r := readingOf(t, HybridImage, nil, 5016, 5017, 5010, 5012, 13033, 13034, 13007)
+	r := readingOf(t, invertertest.HybridImage, nil, 5016, 5017, 5010, 5012, 13033, 13034, 13007)
 	if _, _, err := Normalize(r); !sameCode(err, "no_value") {
 		t.Errorf("neither PV, nor trackers, nor AC power: %v", err)
 	}
-	r = readingOf(t, HybridImage, nil)
+	r = readingOf(t, invertertest.HybridImage, nil)
 	for a := range r.Words {
 		if a != 4999 { // device_type_code
 			delete(r.Words, a)
@@ -220,7 +222,7 @@ func TestNoMeterIsNotZero(t *testing.T) {
 	lan := maps.Clone(none)
 	lan[5600], lan[5601] = 0xFFFF, 0x7FFF
 	for name, change := range map[string]map[uint16]uint16{"LAN port": lan, "dongle": none} {
-		s, f, err := Normalize(readingOf(t, HybridImage, change))
+		s, f, err := Normalize(readingOf(t, invertertest.HybridImage, change))
 		if err != nil || !f.NoMeter || s.LoadPowerW != nil || s.ExportPowerW != nil || s.ImportTotalKWh != nil || s.ExportTotalKWh != nil {
 			t.Errorf("%s: %+v, %+v, %v", name, s, f, err)
 		}
@@ -234,15 +236,15 @@ func TestNoMeterIsNotZero(t *testing.T) {
 
 // One watt less than nothing has the bits of a register that is not there.
 func TestMinusOneWattIsMeasured(t *testing.T) {
-	s, f, err := Normalize(readingOf(t, HybridImage, map[uint16]uint16{13007: 2266, 5600: 0xFFFF, 5601: 0xFFFF, 13009: 1, 13010: 0}))
+	s, f, err := Normalize(readingOf(t, invertertest.HybridImage, map[uint16]uint16{13007: 2266, 5600: 0xFFFF, 5601: 0xFFFF, 13009: 1, 13010: 0}))
 	if err != nil || f.NoMeter || s.ExportPowerW == nil || *s.ExportPowerW != 1 || s.LoadPowerW == nil {
 		t.Errorf("the meter reads -1: %+v, %+v, %v", s, f, err)
 	}
-	s, _, err = Normalize(readingOf(t, HybridImage, map[uint16]uint16{13007: 0xFFFF, 13008: 0xFFFF, 13009: 2267, 13010: 0, 5600: 0, 5601: 0}))
+	s, _, err = Normalize(readingOf(t, invertertest.HybridImage, map[uint16]uint16{13007: 0xFFFF, 13008: 0xFFFF, 13009: 2267, 13010: 0, 5600: 0, 5601: 0}))
 	if err != nil || s.LoadPowerW == nil || *s.LoadPowerW != -1 {
 		t.Errorf("the load is -1: %v, %v", text(s.LoadPowerW), err)
 	}
-	s, _, err = Normalize(readingOf(t, HybridImage, map[uint16]uint16{13007: 0xFFFF, 13008: 0xFFFF}))
+	s, _, err = Normalize(readingOf(t, invertertest.HybridImage, map[uint16]uint16{13007: 0xFFFF, 13008: 0xFFFF}))
 	if err != nil || s.LoadPowerW == nil || *s.LoadPowerW != 412 {
 		t.Errorf("a load that is not there beside AC power and export: %v, %v", text(s.LoadPowerW), err)
 	}
@@ -250,14 +252,14 @@ func TestMinusOneWattIsMeasured(t *testing.T) {
 
 func TestNoBatteryIsNotAnEmptyOne(t *testing.T) {
 	none := zeros(13019, 13020, 13021, 13022, 13023, 5213, 5214, 5630)
-	s, f, err := Normalize(readingOf(t, HybridImage, none))
+	s, f, err := Normalize(readingOf(t, invertertest.HybridImage, none))
 	if err != nil || !f.NoBattery || s.BatteryPowerW != nil || s.BatterySOCPct != nil || s.BatteryTempC != nil || s.ChargeTotalKWh != nil {
 		t.Errorf("no battery: %+v, %+v, %v", s, f, err)
 	}
 	if _, ok := s.Values["battery_soc"]; ok {
 		t.Error("no battery, but values has its charge")
 	}
-	s, f, err = Normalize(readingOf(t, HybridImage, map[uint16]uint16{13022: 0}))
+	s, f, err = Normalize(readingOf(t, invertertest.HybridImage, map[uint16]uint16{13022: 0}))
 	if err != nil || f.NoBattery || s.BatteryPowerW == nil || *s.BatteryPowerW != 1373 {
 		t.Errorf("a battery whose charge reads 0: %+v, %+v, %v", s, f, err)
 	}
@@ -269,7 +271,7 @@ func TestBlockOfZerosIsNoHouseWithoutLoad(t *testing.T) {
 	for a := uint16(12999); a < 13079; a++ {
 		change[a] = 0
 	}
-	s, _, err := Normalize(readingOf(t, HybridImage, change))
+	s, _, err := Normalize(readingOf(t, invertertest.HybridImage, change))
 	if err != nil || s.PVPowerW != 3726 || s.LoadPowerW != nil || s.BatterySOCPct != nil || text(s.ExportPowerW) != 1855.0 {
 		t.Errorf("block D: %+v, %v", s, err)
 	}
@@ -292,7 +294,7 @@ func TestSleepingStringInverterSaysNothingOfTheHouse(t *testing.T) {
 
 func TestNothingMadeUpByRandomWords(t *testing.T) {
 	rng := rand.New(rand.NewPCG(5, 6))
-	base := readingOf(t, HybridImage, nil)
+	base := readingOf(t, invertertest.HybridImage, nil)
 	addresses := slices.Sorted(maps.Keys(base.Words))
 	for range 2000 {
 		r := base
@@ -323,7 +325,7 @@ func TestYieldOfTheDaySurvivesARestart(t *testing.T) {
 	midnight := time.Date(2026, 6, 22, 0, 0, 0, 0, time.UTC)
 	poll := func(n *Normalizer, at time.Time, yield uint16) any {
 		// an inverter whose clock is far off: its own register is of another day
-		r := readingOf(t, HybridImage, map[uint16]uint16{13001: 55, 13002: 27662 + yield})
+		r := readingOf(t, invertertest.HybridImage, map[uint16]uint16{13001: 55, 13002: 27662 + yield})
 		r.Serial, r.At = "A2212345678", at
 		n.Zone = time.UTC
 		s, _, err := n.Normalize(r, at, true)

@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"sunspool/edge/inverter/invertertest"
 	"sunspool/edge/simulator"
 	"sunspool/health"
 	"sunspool/settings"
@@ -23,7 +24,7 @@ import (
 // pairBed is two inverters behind one dongle, a hybrid as unit 1 and a string inverter as unit 2, the edges that read
 // them, and a server that stores by device. All of it is in virtual time.
 type pairBed struct {
-	*bed
+	*invertertest.Bed
 	dir   string
 	pollS float64
 	edges []*Edge
@@ -52,7 +53,7 @@ func newPairBed(t *testing.T, dir string) *pairBed {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &pairBed{bed: &bed{T: t, Sim: sim}, dir: dir, pollS: 5,
+	return &pairBed{Bed: &invertertest.Bed{T: t, Sim: sim}, dir: dir, pollS: 5,
 		made: make(map[string]map[time.Time]wire.Sample), stored: make(map[string]map[time.Time]wire.Sample)}
 }
 

@@ -8,6 +8,8 @@ import (
 
 	peer "github.com/simonvetter/modbus"
 
+	"sunspool/edge/inverter"
+	"sunspool/edge/inverter/invertertest"
 	"sunspool/edge/pace"
 	"sunspool/edge/simulator"
 )
@@ -43,7 +45,7 @@ func (otherServer) HandleHoldingRegisters(*peer.HoldingRegistersRequest) ([]uint
 }
 
 func TestServerOfAnotherMakerIsRead(t *testing.T) {
-	image, err := simulator.LoadImage(HybridImage)
+	image, err := simulator.LoadImage(invertertest.HybridImage)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -62,9 +64,9 @@ func TestServerOfAnotherMakerIsRead(t *testing.T) {
 	}
 	defer server.Stop()
 
-	read := func(unit byte) (Reading, error) {
+	read := func(unit byte) (inverter.Reading, error) {
 		pace := &pace.Pace{}
-		in := &Inverter{Unit: unit, Log: slog.New(slog.DiscardHandler), Dongle: &Dongle{Pace: pace, Link: Transport{
+		in := &inverter.Inverter{Unit: unit, Log: slog.New(slog.DiscardHandler), Dongle: &inverter.Dongle{Pace: pace, Link: inverter.Transport{
 			Address: address, Dial: (&net.Dialer{}).DialContext, Timeout: 5 * time.Second, Gap: 20 * time.Millisecond,
 		}}}
 		defer in.Dongle.Close()

@@ -10,6 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"sunspool/edge/inverter/invertertest"
 	"sunspool/edge/simulator"
 	"sunspool/health"
 )
@@ -43,7 +44,7 @@ func TestPollsAreSamplesAndReasons(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				b := newBed(t, sim)
+				b := invertertest.New(t, sim)
 				e, _, _ := edgeTo(t, tripper(func(*http.Request) (*http.Response, error) { return nil, errors.New("no network") }))
 				e.Inverter.Dongle.Link.Dial = b.Dial
 				e.Commit = c.commit

@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"sunspool/edge/inverter"
 	"sunspool/health"
 	"sunspool/wire"
 )
@@ -117,7 +118,7 @@ func (r *Report) Now() Health {
 		LastPoll: timeOrNil(r.polledAt), LastUpload: timeOrNil(r.lastUpload),
 		SpoolCount: r.edge.Spool.Waiting(), UptimeS: now().Sub(r.started).Round(time.Millisecond).Seconds(),
 		Status: state.Status, Sentence: state.Sentence, Next: state.Next, Reasons: state.Reasons, Counts: tally, Version: r.version, DeviceID: r.device, Model: r.model,
-		Serial: MaskSerial(r.serial), Written: timestamp(now()), SpoolBytes: r.edge.Spool.Bytes(),
+		Serial: inverter.MaskSerial(r.serial), Written: timestamp(now()), SpoolBytes: r.edge.Spool.Bytes(),
 		Quarantined: r.edge.Spool.InQuarantine(), Salvaged: found.Salvaged, Unreadable: found.Unreadable, SetAside: found.Aside, Damaged: r.edge.Spool.DamagedBytes(),
 		NoBattery: r.facts.NoBattery, NoMeter: r.facts.NoMeter,
 		BatteryBy: r.facts.Battery, Implausible: r.facts.Nulled, Unknown: r.facts.Unknown, Polls: r.polls.Load(), Missing: maps.Clone(r.missing),
@@ -236,7 +237,7 @@ func (r *Report) hasSample() bool {
 	return r.gave
 }
 
-func (r *Report) read(reading Reading) {
+func (r *Report) read(reading inverter.Reading) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.model, r.serial = reading.Model.Name, reading.Serial

@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"sunspool/edge/inverter/invertertest"
 	"sunspool/health"
 	"sunspool/wire"
 )
@@ -159,9 +160,9 @@ func TestLastPollIsNotThatOfTheLastCommit(t *testing.T) {
 
 // Raw words are logged without those that name the unit.
 func TestRawWordsAreAnonymous(t *testing.T) {
-	for _, image := range []string{HybridImage, "calc-sg5rs-sunny-exporting"} {
+	for _, image := range []string{invertertest.HybridImage, "calc-sg5rs-sunny-exporting"} {
 		synctest.Test(t, func(t *testing.T) {
-			b := newBed(t, OfImage(t, image))
+			b := invertertest.New(t, invertertest.OfImage(t, image))
 			defer b.In.Dongle.Close()
 			r := b.MustPoll()
 			var log bytes.Buffer

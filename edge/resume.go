@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 
+	"sunspool/edge/inverter"
 	"sunspool/edge/witness"
 )
 
@@ -65,7 +66,7 @@ func (e *Edge) takeOver() error {
 	if !e.Inverter.Resume(known) {
 		n := e.ring.discard("inverter_changed")
 		e.Log.Error("another inverter was read while the spool was not open: its samples are dropped", "samples", n,
-			"serial", MaskSerial(seen.Serial), "want", MaskSerial(known.Serial))
+			"serial", inverter.MaskSerial(seen.Serial), "want", inverter.MaskSerial(known.Serial))
 		e.normal = Normalizer{Zone: e.normal.Zone, Save: e.normal.Save}
 	}
 	e.normal.Merge(day)

@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"sunspool/edge/inverter"
 )
 
 // What was salvaged, and where the damaged file is, is in the health.
@@ -20,7 +22,7 @@ func TestSalvagedSpoolIsInTheHealth(t *testing.T) {
 	os.WriteFile(path, bad, 0o600)
 	s = openSpool(t, path)
 	r := NewReport("test", "roof", filepath.Join(filepath.Dir(path), "health.json"), slog.New(slog.NewTextHandler(io.Discard, nil)))
-	r.watch(&Edge{Spool: s, Report: r, Inverter: &Inverter{Dongle: new(Dongle)}, Uploader: new(Uploader), Clock: new(Clock)})
+	r.watch(&Edge{Spool: s, Report: r, Inverter: &inverter.Inverter{Dongle: new(inverter.Dongle)}, Uploader: new(Uploader), Clock: new(Clock)})
 	if h := r.Now(); h.Salvaged != len(want) || h.SetAside != s.Opening().Aside || h.SetAside == "" {
 		t.Errorf("health says %d salvaged, kept as %q", h.Salvaged, h.SetAside)
 	}

@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"sunspool/edge/inverter"
 	"sunspool/edge/pace"
 	"sunspool/health"
 	"sunspool/systemd"
@@ -28,17 +29,17 @@ func New(c Config, version string, log *slog.Logger) (*Edge, error) {
 // newEdges puts the edges of the inverters behind one dongle together. Their spools are open when it returns.
 func newEdges(each []Config, version string, log *slog.Logger) (edges []*Edge, err error) {
 	first, host := each[0], thisHost()
-	dongle := &Dongle{
+	dongle := &inverter.Dongle{
 		Pace: &pace.Pace{Interval: first.beat(), File: first.SpoolPath + ".last-poll", Up: host.Up, BootID: host.BootID},
-		Link: Transport{
+		Link: inverter.Transport{
 			Address: first.address(),
 			Dial:    (&net.Dialer{}).DialContext,
-			Timeout: AnswerTime,
+			Timeout: inverter.AnswerTime,
 			Gap:     time.Duration(first.GapMS) * time.Millisecond,
-			Settle:  SettleTime,
+			Settle:  inverter.SettleTime,
 		},
 	}
-	turns := NewTurns(dongle, len(each))
+	turns := inverter.NewTurns(dongle, len(each))
 	for i, c := range each {
 		log := log
 		if len(each) > 1 {
@@ -58,7 +59,7 @@ func newEdges(each []Config, version string, log *slog.Logger) (edges []*Edge, e
 }
 
 // newEdge puts the edge of one inverter together, whose turns at the dongle are turn.
-func newEdge(c Config, dongle *Dongle, turn *Turn, host Host, version string, log *slog.Logger) (*Edge, error) {
+func newEdge(c Config, dongle *inverter.Dongle, turn *inverter.Turn, host Host, version string, log *slog.Logger) (*Edge, error) {
 	own, err := c.ownRegisters()
 	if err = c.unlessAwaited(err); err != nil {
 		return nil, err
@@ -94,9 +95,9 @@ func newEdge(c Config, dongle *Dongle, turn *Turn, host Host, version string, lo
 		Spool:    spool,
 		Clock:    clock,
 		Report:   report,
-		Inverter: &Inverter{
+		Inverter: &inverter.Inverter{
 			Unit: byte(c.Unit), Own: own, Place: c.Place, Log: log, Serial: c.Serial,
-			Changed: func(id Identity) error { return keepIdentity(spool, c.DeviceID, id) },
+			Changed: func(id inverter.Identity) error { return keepIdentity(spool, c.DeviceID, id) },
 			Dongle:  dongle,
 		},
 		Uploader: &Uploader{

@@ -6,6 +6,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"sunspool/edge/inverter/invertertest"
 	"sunspool/internal/testhost"
 )
 
@@ -15,10 +16,10 @@ func TestSamplesOfAnotherInverterAreNotStored(t *testing.T) {
 	for _, restart := range []bool{false, true} {
 		dir := testhost.MemoryDir(t)
 		synctest.Test(t, func(t *testing.T) {
-			sim := OfImage(t, HybridImage)
+			sim := invertertest.OfImage(t, invertertest.HybridImage)
 			start := func(serial string) *Edge {
 				e := edgeAt(t, dir, serial)
-				e.Inverter.Dongle.Link.Dial = (&bed{T: t, Sim: sim}).Dial
+				e.Inverter.Dongle.Link.Dial = (&invertertest.Bed{T: t, Sim: sim}).Dial
 				e.fillRing()
 				return e
 			}
@@ -34,12 +35,12 @@ func TestSamplesOfAnotherInverterAreNotStored(t *testing.T) {
 			if err := poll(e); err != nil {
 				t.Fatal(err)
 			}
-			sim = TwinOf(t, HybridImage)
+			sim = invertertest.TwinOf(t, invertertest.HybridImage)
 			if restart {
 				e.Spool.Close()
 				e = start("")
 			} else {
-				e.Inverter.Dongle.Link.Dial = (&bed{T: t, Sim: sim}).Dial
+				e.Inverter.Dongle.Link.Dial = (&invertertest.Bed{T: t, Sim: sim}).Dial
 				e.Inverter.Dongle.Close()
 			}
 			for range 100 {
@@ -72,8 +73,8 @@ func TestFrozenDongleIsReconnectedWithGrowingRest(t *testing.T) {
 	dir := testhost.MemoryDir(t)
 	synctest.Test(t, func(t *testing.T) {
 		e := edgeAt(t, dir, "")
-		sim := OfImage(t, HybridImage)
-		e.Inverter.Dongle.Link.Dial = (&bed{T: t, Sim: sim}).Dial
+		sim := invertertest.OfImage(t, invertertest.HybridImage)
+		e.Inverter.Dongle.Link.Dial = (&invertertest.Bed{T: t, Sim: sim}).Dial
 		e.fillRing()
 		polls := 0
 		for start := time.Now(); time.Since(start) < 5*time.Hour; polls++ {

@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"sunspool/edge/inverter"
 	"sunspool/health"
 	"sunspool/wire"
 )
@@ -37,7 +38,7 @@ func (e *Edge) skip() bool {
 		b.beats = 0
 		return false
 	}
-	e.turn.Pause(at.every == 0 || e.interval() > LongestIdle) // the dongle need not keep a session for nothing, and may forget one that is idle
+	e.turn.Pause(at.every == 0 || e.interval() > inverter.LongestIdle) // the dongle need not keep a session for nothing, and may forget one that is idle
 	e.turn.Give()
 	e.Report.skipped("spool_full")
 	e.tellSpool()

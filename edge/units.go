@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"sunspool/edge/inverter"
 	"sunspool/edge/pace"
 	"sunspool/settings"
 	"sunspool/wire"
@@ -44,7 +45,7 @@ func (c *Config) perInverter() (each []Config, wrong []error) {
 	}
 	for i, id := range ids {
 		one := *c
-		one.Units, one.Unit, one.DeviceID, one.Serial, one.Place = "", id, names[i], serials[i], Place{i, len(ids)}
+		one.Units, one.Unit, one.DeviceID, one.Serial, one.Place = "", id, names[i], serials[i], inverter.Place{Index: i, Of: len(ids)}
 		if i > 0 {
 			one.SpoolPath = filepath.Join(filepath.Dir(c.SpoolPath), names[i]+".db")
 			one.HealthPath = filepath.Join(filepath.Dir(c.HealthPath), names[i]+".health.json")
@@ -108,7 +109,7 @@ func checkInverters(each []Config) (wrong []error) {
 		if c.Place.Several() && !wire.ValidDeviceID(c.DeviceID) {
 			refuse(fmt.Errorf("DEVICE_ID has %q: each must be %s", c.DeviceID, deviceIDForm))
 		}
-		if !ValidSerial(c.Serial) {
+		if !inverter.ValidSerial(c.Serial) {
 			refuse(fmt.Errorf("SUNGROW_SERIAL is %q: must be the serial number on the inverter's label, or as the health file shortens it", c.Serial))
 		}
 		if _, err := c.token(); err != nil {

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"sunspool/edge/inverter"
 	"sunspool/edge/pace"
 )
 
@@ -101,7 +102,7 @@ func TestTokensOfSeveralInverters(t *testing.T) {
 		"two, a file": {"", file, [2]string{"first-0123456789", "second-0123456789"}},
 	} {
 		for i, want := range c.want {
-			token, err := newToken(c.value, c.file, Place{i, 2})
+			token, err := newToken(c.value, c.file, inverter.Place{Index: i, Of: 2})
 			if err != nil {
 				t.Fatal(name, err)
 			}
@@ -124,8 +125,8 @@ func TestDongleIsPolledNoFasterForSeveralInverters(t *testing.T) {
 		{5, 1, 5 * time.Second, 5 * time.Second}, {5, 2, 5 * time.Second, 10 * time.Second}, {30, 2, 15 * time.Second, 30 * time.Second},
 		{12, 2, 6 * time.Second, 12 * time.Second}, {5, 5, 5 * time.Second, 25 * time.Second}, {3600, 1, time.Hour, time.Hour},
 	} {
-		one := Config{PollS: c.pollS, Place: Place{0, c.inverters}}
-		round := NewTurns(&Dongle{Pace: &pace.Pace{Interval: one.beat()}}, c.inverters)
+		one := Config{PollS: c.pollS, Place: inverter.Place{Of: c.inverters}}
+		round := inverter.NewTurns(&inverter.Dongle{Pace: &pace.Pace{Interval: one.beat()}}, c.inverters)
 		if one.beat() != c.beat || round[0].Interval() != c.interval {
 			t.Errorf("%+v: %v, %v", c, one.beat(), round[0].Interval())
 		}

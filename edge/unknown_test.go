@@ -7,6 +7,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"sunspool/edge/inverter/invertertest"
 	"sunspool/edge/simulator"
 	"sunspool/internal/testhost"
 	"sunspool/wire"
@@ -19,11 +20,11 @@ func TestHealthNamesWhyAFieldIsEmpty(t *testing.T) {
 		change map[uint16]uint16
 		why    map[string]string // a part of it, by field
 	}{
-		"no meter":   {HybridImage, map[uint16]uint16{13007: 2267, 13009: 0, 5600: 0, 5601: 0}, map[string]string{"load_power_w": "no meter", "export_total_kwh": "no meter"}},
-		"meter lost": {HybridImage, map[uint16]uint16{13050: 1 << 14}, map[string]string{"load_power_w": "meter does not answer"}},
-		"no battery": {HybridImage, zeros(13019, 13020, 13021, 13022, 13023, 5213, 5214, 5630), map[string]string{"battery_power_w": "no battery", "charge_total_kwh": "no battery"}},
-		"two meters": {HybridImage, map[uint16]uint16{5600: 500, 5601: 0}, map[string]string{"export_power_w": "meter_active_power", "load_power_w": "meter_active_power"}},
-		"no charge":  {HybridImage, map[uint16]uint16{13022: 0xFFFF}, map[string]string{"battery_soc_pct": "no register"}},
+		"no meter":   {invertertest.HybridImage, map[uint16]uint16{13007: 2267, 13009: 0, 5600: 0, 5601: 0}, map[string]string{"load_power_w": "no meter", "export_total_kwh": "no meter"}},
+		"meter lost": {invertertest.HybridImage, map[uint16]uint16{13050: 1 << 14}, map[string]string{"load_power_w": "meter does not answer"}},
+		"no battery": {invertertest.HybridImage, zeros(13019, 13020, 13021, 13022, 13023, 5213, 5214, 5630), map[string]string{"battery_power_w": "no battery", "charge_total_kwh": "no battery"}},
+		"two meters": {invertertest.HybridImage, map[uint16]uint16{5600: 500, 5601: 0}, map[string]string{"export_power_w": "meter_active_power", "load_power_w": "meter_active_power"}},
+		"no charge":  {invertertest.HybridImage, map[uint16]uint16{13022: 0xFFFF}, map[string]string{"battery_soc_pct": "no register"}},
 	} {
 		s, f, err := Normalize(readingOf(t, c.image, c.change))
 		if err != nil {
@@ -47,7 +48,7 @@ func TestHealthNamesWhyAFieldIsEmpty(t *testing.T) {
 func TestContradictionIsToldAfterThreePolls(t *testing.T) {
 	e, _, _ := edgeTo(t, nil)
 	poll := func(change map[uint16]uint16) {
-		_, f, err := Normalize(readingOf(t, HybridImage, change))
+		_, f, err := Normalize(readingOf(t, invertertest.HybridImage, change))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -79,9 +80,9 @@ func TestContradictionIsToldAfterThreePolls(t *testing.T) {
 
 // A dongle that repeats itself gives no samples, by day and by night.
 func TestFrozenDongleGivesNoSamples(t *testing.T) {
-	for _, image := range []string{HybridImage, "calc-sh4rs-evening-discharging"} {
+	for _, image := range []string{invertertest.HybridImage, "calc-sh4rs-evening-discharging"} {
 		synctest.Test(t, func(t *testing.T) {
-			b := newBed(t, OfImage(t, image))
+			b := invertertest.New(t, invertertest.OfImage(t, image))
 			e, _, _ := edgeTo(t, nil)
 			e.Inverter = b.In
 			e.fillRing()
@@ -128,7 +129,7 @@ func TestDongleThatFreezesAgainIsReconnectedAtOnce(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		e.Inverter.Dongle.Link.Dial = (&bed{T: t, Sim: sim}).Dial
+		e.Inverter.Dongle.Link.Dial = (&invertertest.Bed{T: t, Sim: sim}).Dial
 		e.fillRing()
 		connectsIn := func(d time.Duration, faults ...simulator.Fault) int64 {
 			sim.SetFaults(faults...)

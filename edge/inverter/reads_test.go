@@ -1,4 +1,4 @@
-package edge
+package inverter_test
 
 import (
 	"bytes"
@@ -9,6 +9,9 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"sunspool/edge/inverter"
+	"sunspool/edge/inverter/invertertest"
 )
 
 // strict is firmware that refuses every read across some registers.
@@ -53,7 +56,7 @@ func across(addresses ...uint16) func(start, count uint16) bool {
 }
 
 // has reports whether the reading has a register.
-func has(r Reading, name string) bool {
+func has(r inverter.Reading, name string) bool {
 	reg, ok := r.Map.Lookup(name)
 	_, err := reg.Decode(r.Words)
 	return ok && err == nil
@@ -70,7 +73,7 @@ func TestShortRefusalCostsOnePollAtMost(t *testing.T) {
 				}
 				t.Run(fmt.Sprintf("%s %s*%d", block, code, times), func(t *testing.T) {
 					synctest.Test(t, func(t *testing.T) {
-						b := newBed(t, OfImage(t, HybridImage))
+						b := newBed(t, invertertest.OfImage(t, invertertest.HybridImage))
 						whole := b.MustPoll()
 						b.Faults(fmt.Sprintf("exception=%s:%s*%d", code, area, times))
 						for used := 0; used < times; used = b.exceptions() {
@@ -78,7 +81,7 @@ func TestShortRefusalCostsOnePollAtMost(t *testing.T) {
 						}
 						r := b.MustPoll()
 						if optional { // at most what is left of it is missing for some minutes
-							for range 2 * int(firstWait/(5*time.Second)) {
+							for range 2 * int(inverter.FirstWait/(5*time.Second)) {
 								r = b.MustPoll()
 							}
 						}
@@ -100,7 +103,7 @@ func TestNeededBlockThatIsRefusedIsReadInHalvesAtOnce(t *testing.T) {
 	for _, refused := range []uint16{5034, 5007, 13057, 13049} {
 		t.Run(fmt.Sprint(refused), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				b := newBed(t, OfImage(t, HybridImage))
+				b := newBed(t, invertertest.OfImage(t, invertertest.HybridImage))
 				b.refusing(across(refused))
 				for i := range 1000 { // longer than it takes to learn, and to try again
 					r := b.MustPoll()
@@ -124,7 +127,7 @@ func TestNeededBlockThatIsRefusedIsReadInHalvesAtOnce(t *testing.T) {
 func TestInverterThatRefusesLongReadsIsRead(t *testing.T) {
 	for _, most := range []uint16{30, 16, 10} {
 		synctest.Test(t, func(t *testing.T) {
-			b := newBed(t, OfImage(t, HybridImage))
+			b := newBed(t, invertertest.OfImage(t, invertertest.HybridImage))
 			b.refusing(func(_, count uint16) bool { return count > most })
 			good := 0
 			for range 100 {
@@ -143,7 +146,7 @@ func TestInverterThatRefusesLongReadsIsRead(t *testing.T) {
 func TestBlockDThatBreaksTheConnectionIsReadAgain(t *testing.T) {
 	for _, fault := range []string{"silent:12999-12999*3", "reset:12999-12999*3", "half:12999-12999*3"} {
 		synctest.Test(t, func(t *testing.T) {
-			b := newBed(t, OfImage(t, HybridImage))
+			b := newBed(t, invertertest.OfImage(t, invertertest.HybridImage))
 			b.MustPoll()
 			b.Faults(fault)
 			begun, whole := time.Now(), 0
@@ -170,7 +173,7 @@ func TestBlockDThatBreaksTheConnectionIsReadAgain(t *testing.T) {
 // lastStart is when block A was asked for last.
 func (b *bed) lastStart() (at time.Time) {
 	for _, r := range b.Sim.Trace() {
-		if r.Start == deviceType.Address() {
+		if r.Start == inverter.DeviceType.Address() {
 			at = r.At
 		}
 	}
@@ -182,7 +185,7 @@ func TestHangingBlockCostsNextToNothing(t *testing.T) {
 	for _, fault := range []string{"silent:5600-5600", "reset:5213-5213", "bad-length:5600-5600", "silent:12999-12999", "silent:4951-4951"} {
 		t.Run(fault, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				b := newBed(t, OfImage(t, HybridImage))
+				b := newBed(t, invertertest.OfImage(t, invertertest.HybridImage))
 				b.MustPoll()
 				b.Faults(fault)
 				b.In.Dongle.Close()
@@ -216,7 +219,7 @@ func TestHangingBlockCostsNextToNothing(t *testing.T) {
 
 func TestBlockOfZerosIsNoReading(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newBed(t, OfImage(t, HybridImage))
+		b := newBed(t, invertertest.OfImage(t, invertertest.HybridImage))
 		want := b.MustPoll()
 		for block, area := range map[string]string{"A": "4999-5035", "D": "12999-13079"} {
 			b.Faults("zeros:" + area + "*1") // a hiccup
@@ -254,7 +257,7 @@ func TestMeterBlockWithoutAMeterIsReadRarely(t *testing.T) {
 	}{"nothing": {0, 60, 67}, "a meter": {2901, 715, 725}} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				b := newBed(t, Altered(t, "calc-sg5rs-sunny-exporting", map[uint16]uint16{5600: c.meter}))
+				b := newBed(t, invertertest.Altered(t, "calc-sg5rs-sunny-exporting", map[uint16]uint16{5600: c.meter}))
 				b.MustPoll()
 				before, polls := b.In.Dongle.Link.Requests.Load(), int64(0)
 				for begin := time.Now(); time.Since(begin) < time.Hour; polls++ {
@@ -273,7 +276,7 @@ func TestMeterBlockWithoutAMeterIsReadRarely(t *testing.T) {
 // An identity that is refused is asked for in pieces, of which none looks like the start of a poll.
 func TestIdentityInPiecesIsNoPoll(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newBed(t, OfImage(t, HybridImage))
+		b := newBed(t, invertertest.OfImage(t, invertertest.HybridImage))
 		b.Faults("refuse=4951-4998")
 		for range 5 {
 			b.MustPoll()

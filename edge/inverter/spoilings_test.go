@@ -1,9 +1,11 @@
-package edge
+package inverter_test
 
 import (
 	"encoding/binary"
 	"slices"
 	"time"
+
+	"sunspool/edge/inverter"
 )
 
 // chunk is something that comes over the line, after a pause.
@@ -22,13 +24,15 @@ type spoiling struct {
 // values in a frame that is otherwise the answer, be it by flipped bits or by an answer of somebody else with the same
 // transaction id, unit, function and length. payloadFlip is exactly that.
 var spoilings = []spoiling{
-	{"flips in the header", func(n *noise, a []byte) []chunk { return whole(n.flip(a, 0, mbapSize, 3)) }},
-	{"flips in function and count", func(n *noise, a []byte) []chunk { return whole(n.flip(a, mbapSize, min(len(a), mbapSize+2), 2)) }},
+	{"flips in the header", func(n *noise, a []byte) []chunk { return whole(n.flip(a, 0, inverter.MBAPSize, 3)) }},
+	{"flips in function and count", func(n *noise, a []byte) []chunk {
+		return whole(n.flip(a, inverter.MBAPSize, min(len(a), inverter.MBAPSize+2), 2))
+	}},
 	{"flips in header and payload", func(n *noise, a []byte) []chunk {
-		return whole(n.flip(n.flip(a, 0, mbapSize, 2), mbapSize, len(a), 8))
+		return whole(n.flip(n.flip(a, 0, inverter.MBAPSize, 2), inverter.MBAPSize, len(a), 8))
 	}},
 	{"flips in an exception", func(n *noise, a []byte) []chunk {
-		return whole(n.flip(exceptionOf(a, 1+byte(n.rng.IntN(11))), 0, mbapSize+2, 2))
+		return whole(n.flip(exceptionOf(a, 1+byte(n.rng.IntN(11))), 0, inverter.MBAPSize+2, 2))
 	}},
 	{"an exception", func(n *noise, a []byte) []chunk { return whole(exceptionOf(a, byte(n.rng.IntN(256)))) }},
 	{"late", func(n *noise, a []byte) []chunk { return []chunk{{n.upTo(20 * time.Second), a}} }},
@@ -63,21 +67,21 @@ var spoilings = []spoiling{
 	}},
 	{"fewer or more registers", func(n *noise, a []byte) []chunk {
 		words := n.rng.IntN(126)
-		if 2*words == len(a)-mbapSize-2 {
+		if 2*words == len(a)-inverter.MBAPSize-2 {
 			words++
 		}
-		b := slices.Concat(a[:mbapSize+1], []byte{byte(2 * words)}, make([]byte, 2*words))
-		for i := mbapSize + 2; i < len(b); i++ {
+		b := slices.Concat(a[:inverter.MBAPSize+1], []byte{byte(2 * words)}, make([]byte, 2*words))
+		for i := inverter.MBAPSize + 2; i < len(b); i++ {
 			b[i] = byte(n.rng.Uint32())
 		}
-		binary.BigEndian.PutUint16(b[4:], uint16(len(b)-mbapSize+1))
+		binary.BigEndian.PutUint16(b[4:], uint16(len(b)-inverter.MBAPSize+1))
 		return whole(b)
 	}},
 	{"an answer of long ago before it", func(n *noise, a []byte) []chunk { return []chunk{{0, n.old(a)}, {0, a}} }},
 	{"an answer of long ago instead", func(n *noise, a []byte) []chunk { return whole(n.old(a)) }},
 }
 
-var payloadFlip = spoiling{"flips in the payload alone", func(n *noise, a []byte) []chunk { return whole(n.flip(a, mbapSize+2, len(a), 1)) }}
+var payloadFlip = spoiling{"flips in the payload alone", func(n *noise, a []byte) []chunk { return whole(n.flip(a, inverter.MBAPSize+2, len(a), 1)) }}
 
 func whole(b []byte) []chunk { return []chunk{{0, b}} }
 
@@ -103,7 +107,7 @@ func (n *noise) garbage(most int) []byte {
 // scramble is a with other registers.
 func (n *noise) scramble(a []byte) []byte {
 	b := slices.Clone(a)
-	for i := mbapSize + 2; i < len(b); i++ {
+	for i := inverter.MBAPSize + 2; i < len(b); i++ {
 		b[i] ^= byte(1 + n.rng.IntN(255))
 	}
 	return b
@@ -119,14 +123,14 @@ func (n *noise) foreign(a []byte) []byte {
 // old is an answer to an earlier request of ours, of this connection or of one before.
 func (n *noise) old(a []byte) []byte {
 	b := n.past[n.rng.IntN(len(n.past))]
-	if sameTransaction(a, b) {
+	if inverter.SameTransaction(a, b) {
 		return n.foreign(a)
 	}
 	return b
 }
 
 func exceptionOf(a []byte, code byte) []byte {
-	b := append(slices.Clone(a[:mbapSize]), a[mbapSize]|0x80, code)
+	b := append(slices.Clone(a[:inverter.MBAPSize]), a[inverter.MBAPSize]|0x80, code)
 	binary.BigEndian.PutUint16(b[4:], 3)
 	return b
 }

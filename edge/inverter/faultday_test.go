@@ -1,4 +1,4 @@
-package edge
+package inverter_test
 
 import (
 	"fmt"
@@ -8,6 +8,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"sunspool/edge/inverter"
+	"sunspool/edge/inverter/invertertest"
 	"sunspool/edge/simulator"
 )
 
@@ -60,7 +62,7 @@ func (d *faultDay) at(t time.Time) []string {
 func TestADayOfFaultsCostsFewSamples(t *testing.T) {
 	for seed := range uint64(3) {
 		synctest.Test(t, func(t *testing.T) {
-			b := newBed(t, OfImage(t, HybridImage))
+			b := newBed(t, invertertest.OfImage(t, invertertest.HybridImage))
 			day := &faultDay{rng: rand.New(rand.NewPCG(seed, 10))}
 			b.MustPoll()
 			could, gave := 0, 0
@@ -97,7 +99,7 @@ func TestPoliteToADongleOfTwoUnits(t *testing.T) {
 			rng := rand.New(rand.NewPCG(uint64(interval), 6))
 			b, second := pair(t)
 			b.In.Dongle.Pace.Interval = interval
-			units := []*Inverter{b.In, second}
+			units := []*inverter.Inverter{b.In, second}
 			frozen, good := false, 0
 			for i := range 6000 {
 				if i%9 == 0 {
@@ -122,7 +124,7 @@ func TestPoliteToADongleOfTwoUnits(t *testing.T) {
 					b.In.Dongle.Close()
 					b.Restart()
 					b.In.Dongle.Pace.Interval = interval
-					units = []*Inverter{b.In, b.Unit(2)}
+					units = []*inverter.Inverter{b.In, b.Unit(2)}
 				}
 				in := units[i%2]
 				if rng.IntN(100) == 0 {

@@ -1,4 +1,4 @@
-package edge
+package inverter_test
 
 import (
 	"context"
@@ -10,13 +10,15 @@ import (
 	"testing/synctest"
 	"time"
 
+	"sunspool/edge/inverter"
+	"sunspool/edge/inverter/invertertest"
 	"sunspool/edge/simulator"
 	"sunspool/health"
 )
 
 func TestPollReadsTheWholePlanInFourRequests(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newBed(t, OfImage(t, HybridImage))
+		b := newBed(t, invertertest.OfImage(t, invertertest.HybridImage))
 		first := b.MustPoll()
 		if first.Model.Name != "SH4.0RS" || len(first.Serial) < 10 {
 			t.Errorf("met %q, serial number %q", first.Model.Name, first.Serial)
@@ -42,7 +44,7 @@ func TestEveryFaultOfTheDongleIsSurvived(t *testing.T) {
 	} {
 		t.Run(fault, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				b := newBed(t, OfImage(t, HybridImage))
+				b := newBed(t, invertertest.OfImage(t, invertertest.HybridImage))
 				want := b.MustPoll().Words
 				b.Faults(fault)
 				good := 0
@@ -73,7 +75,7 @@ func TestEveryFaultOfTheDongleIsSurvived(t *testing.T) {
 func TestRandomExceptionCostsNoSample(t *testing.T) {
 	for _, fault := range []string{"exception=4", "exception=6", "exception=10", "exception=11", "code0", "exception=2"} {
 		synctest.Test(t, func(t *testing.T) {
-			b := newBed(t, OfImage(t, HybridImage))
+			b := newBed(t, invertertest.OfImage(t, invertertest.HybridImage))
 			whole := len(b.MustPoll().Words)
 			for _, block := range []string{":4999", ":12999", ":5213", ":5600"} {
 				b.Faults(fault + block + "*1")
@@ -156,7 +158,7 @@ func (w slowWriter) Write(b []byte) (int, error) {
 
 func TestBusyHostDoesNotHurryTheDongle(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newBed(t, OfImage(t, HybridImage))
+		b := newBed(t, invertertest.OfImage(t, invertertest.HybridImage))
 		rng := rand.New(rand.NewPCG(1, 1))
 		b.In.Dongle.Link.Dial = func(ctx context.Context, network, address string) (net.Conn, error) {
 			conn, err := b.Dial(ctx, network, address)
@@ -174,7 +176,7 @@ func TestBlockThatBreaksTheConnectionIsLeftAlone(t *testing.T) {
 	for _, fault := range []string{"silent:5213-5241", "bad-length:5213-5241", "reset:5600-5638"} {
 		t.Run(fault, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				b := newBed(t, OfImage(t, HybridImage))
+				b := newBed(t, invertertest.OfImage(t, invertertest.HybridImage))
 				b.MustPoll()
 				b.Faults(fault)
 				good, start := 0, time.Now()
@@ -194,10 +196,10 @@ func TestBlockThatBreaksTheConnectionIsLeftAlone(t *testing.T) {
 
 func TestAnotherInverterIsNotMixedIn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newBed(t, OfImage(t, HybridImage))
+		b := newBed(t, invertertest.OfImage(t, invertertest.HybridImage))
 		ours := b.MustPoll().Serial
 		mine := b.Sim
-		b.Sim = OfImage(t, "calc-sh6rt-old-fw-magnitude-discharging")
+		b.Sim = invertertest.OfImage(t, "calc-sh6rt-old-fw-magnitude-discharging")
 		b.In.Dongle.Close() // the router gave the address to somebody else
 		for range 4 {
 			if r, err := b.Poll(); err == nil {
@@ -218,7 +220,7 @@ func TestAnotherInverterIsNotMixedIn(t *testing.T) {
 
 func TestDongleIsLeftAloneAfterErrors(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newBed(t, OfImage(t, HybridImage))
+		b := newBed(t, invertertest.OfImage(t, invertertest.HybridImage))
 		b.MustPoll()
 		b.Faults("silent")
 		for range 200 {
@@ -243,16 +245,16 @@ func TestDongleIsLeftAloneAfterErrors(t *testing.T) {
 
 // The raw words of a poll are for a public bug report: nothing in them names the unit.
 func TestAnonymousWordsNameNoUnit(t *testing.T) {
-	for _, image := range []string{HybridImage, "calc-sg5rs-sunny-exporting"} {
+	for _, image := range []string{invertertest.HybridImage, "calc-sg5rs-sunny-exporting"} {
 		synctest.Test(t, func(t *testing.T) {
-			b := newBed(t, OfImage(t, image))
+			b := newBed(t, invertertest.OfImage(t, image))
 			defer b.In.Dongle.Close()
 			r := b.MustPoll()
 			words := r.Anonymous()
 			if r.Serial == "" || words[4999] != r.Words[4999] || len(words) < 80 {
 				t.Fatalf("serial %q, %d words", r.Serial, len(words))
 			}
-			for address := serialNumber.Address(); address < serialNumber.Address()+10; address++ {
+			for address := inverter.SerialNumber.Address(); address < inverter.SerialNumber.Address()+10; address++ {
 				if _, ok := words[address]; ok {
 					t.Errorf("%s: word %d of the serial number is there", image, address)
 				}

@@ -1,15 +1,17 @@
-package edge
+package inverter_test
 
 import (
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"sunspool/edge/inverter"
+	"sunspool/edge/inverter/invertertest"
 	"sunspool/edge/simulator"
 )
 
 // pair is two inverters behind one dongle, unit 2 a string inverter.
-func pair(t *testing.T) (b *bed, second *Inverter) {
+func pair(t *testing.T) (b *bed, second *inverter.Inverter) {
 	t.Helper()
 	load := func(id string) *simulator.Image {
 		image, err := simulator.LoadImage(id)
@@ -18,7 +20,7 @@ func pair(t *testing.T) (b *bed, second *Inverter) {
 		}
 		return image
 	}
-	sim, err := simulator.New(simulator.Options{Image: load(HybridImage), Others: []simulator.Unit{{ID: 2, Image: load("calc-sg5rs-sunny-exporting")}}})
+	sim, err := simulator.New(simulator.Options{Image: load(invertertest.HybridImage), Others: []simulator.Unit{{ID: 2, Image: load("calc-sg5rs-sunny-exporting")}}})
 	if err != nil {
 		t.Fatal(err)
 	}

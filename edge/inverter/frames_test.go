@@ -1,4 +1,4 @@
-package edge
+package inverter_test
 
 import (
 	"context"
@@ -15,6 +15,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"sunspool/edge/inverter"
 	"sunspool/edge/registers"
 	"sunspool/edge/simulator"
 )
@@ -56,7 +57,7 @@ func (n *noise) carry(near, far net.Conn) {
 		defer close(gone)
 		defer far.Close()
 		for {
-			request, err := readFrame(near)
+			request, err := inverter.ReadFrame(near)
 			if err != nil {
 				return
 			}
@@ -74,7 +75,7 @@ func (n *noise) carry(near, far net.Conn) {
 		if _, err := far.Write(request); err != nil {
 			return
 		}
-		answer, err := readFrame(far)
+		answer, err := inverter.ReadFrame(far)
 		if err != nil {
 			return
 		}
@@ -98,7 +99,7 @@ func (n *noise) carry(near, far net.Conn) {
 func (n *noise) asked(request []byte) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if binary.BigEndian.Uint16(request[mbapSize+1:]) == deviceType.Address() && !n.refused {
+	if binary.BigEndian.Uint16(request[inverter.MBAPSize+1:]) == inverter.DeviceType.Address() && !n.refused {
 		if !n.begun.IsZero() {
 			n.pollGap = min(n.pollGap, time.Since(n.begun))
 		}
@@ -111,9 +112,9 @@ func (n *noise) asked(request []byte) {
 func (n *noise) pass(request, answer []byte) []chunk {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	start := binary.BigEndian.Uint16(request[mbapSize+1:])
-	for i := 0; answer[mbapSize] == request[mbapSize] && mbapSize+2+2*i < len(answer); i++ {
-		n.truth[start+uint16(i)] = binary.BigEndian.Uint16(answer[mbapSize+2+2*i:])
+	start := binary.BigEndian.Uint16(request[inverter.MBAPSize+1:])
+	for i := 0; answer[inverter.MBAPSize] == request[inverter.MBAPSize] && inverter.MBAPSize+2+2*i < len(answer); i++ {
+		n.truth[start+uint16(i)] = binary.BigEndian.Uint16(answer[inverter.MBAPSize+2+2*i:])
 	}
 	defer func() { n.past = append(n.past[max(0, len(n.past)-50):], answer) }()
 	if len(n.past) == 0 || n.rng.IntN(6) > 0 {
@@ -131,7 +132,7 @@ func (n *noise) pass(request, answer []byte) []chunk {
 func (n *noise) forget() int {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	maps.DeleteFunc(n.truth, func(address, _ uint16) bool { return address >= deviceType.Address() })
+	maps.DeleteFunc(n.truth, func(address, _ uint16) bool { return address >= inverter.DeviceType.Address() })
 	return n.all
 }
 
@@ -202,7 +203,7 @@ func TestNoSpoiledFrameIsBelieved(t *testing.T) {
 	if seed == 0 {
 		seed = rand.Uint64()
 	}
-	t.Logf("again with: go test ./edge -run NoSpoiledFrame -frame-seed %d -frames %d", seed, *frameCount)
+	t.Logf("again with: go test ./edge/inverter -run NoSpoiledFrame -frame-seed %d -frames %d", seed, *frameCount)
 	synctest.Test(t, func(t *testing.T) {
 		good, _, wrong := suffer(t, seed, *frameCount, spoilings)
 		for _, w := range wrong {

@@ -1,4 +1,13 @@
-package edge
+// Package inverter reads one inverter through one Modbus TCP connection: an address goes in, readings come out.
+//
+//	Turn ──> Inverter.Read ──> plan ──> Dongle ──> Transport ──> inverter
+//	         is it the same    which    pauses,    frames, one
+//	         inverter?         blocks   retries    connection
+//	             │
+//	             └──> Reading: the words of registers, and why others are missing
+//
+// Several inverters may share a Dongle; a Turn lets them use it one after the other. Nothing is ever written to an inverter.
+package inverter
 
 import (
 	"cmp"
@@ -38,6 +47,9 @@ func (r Reading) Anonymous() registers.Words {
 	}
 	return words
 }
+
+// now is the only place of the package that reads the host's clock: only to measure durations.
+func now() time.Time { return time.Now() }
 
 // errNotReady is returned while the inverter answers without its type, as a dongle does while it starts.
 var errNotReady = errors.New("the inverter does not tell its type yet")

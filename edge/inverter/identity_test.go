@@ -1,4 +1,4 @@
-package edge
+package inverter_test
 
 import (
 	"errors"
@@ -7,6 +7,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"sunspool/edge/inverter"
+	"sunspool/edge/inverter/invertertest"
 	"sunspool/edge/registers"
 	"sunspool/edge/simulator"
 	"sunspool/health"
@@ -28,16 +30,18 @@ func (b *bed) process() {
 
 func TestAnotherInverterIsNamedUntilItIsConfirmed(t *testing.T) {
 	for name, other := range map[string]func(*testing.T) *simulator.Server{
-		"same type":  func(t *testing.T) *simulator.Server { return TwinOf(t, HybridImage) },
-		"other type": func(t *testing.T) *simulator.Server { return OfImage(t, "calc-sh6rt-old-fw-magnitude-discharging") },
+		"same type": func(t *testing.T) *simulator.Server { return invertertest.TwinOf(t, invertertest.HybridImage) },
+		"other type": func(t *testing.T) *simulator.Server {
+			return invertertest.OfImage(t, "calc-sh6rt-old-fw-magnitude-discharging")
+		},
 		"a string": func(t *testing.T) *simulator.Server {
-			return Altered(t, "calc-sg5rs-sunny-exporting", map[uint16]uint16{4991: 0x3939})
+			return invertertest.Altered(t, "calc-sg5rs-sunny-exporting", map[uint16]uint16{4991: 0x3939})
 		},
 	} {
 		for _, restart := range []bool{false, true} {
 			t.Run(name, func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
-					b := newBed(t, OfImage(t, HybridImage))
+					b := newBed(t, invertertest.OfImage(t, invertertest.HybridImage))
 					ours := b.MustPoll().Serial
 					b.swap(other(t))
 					begun := time.Now()
@@ -53,12 +57,12 @@ func TestAnotherInverterIsNamedUntilItIsConfirmed(t *testing.T) {
 						if err == nil {
 							t.Fatalf("poll %d: a reading of %s instead of %s", i, r.Serial, ours)
 						}
-						if i < sightings-1 && sameCode(err, "inverter_changed") {
+						if i < inverter.Sightings-1 && invertertest.HasCode(err, "inverter_changed") {
 							t.Errorf("poll %d: one crossed answer is taken for a replaced inverter: %v", i, err)
 						}
 						last = err
 					}
-					f := asFault(last)
+					f := invertertest.FaultOf(last)
 					if f == nil || f.Code != "inverter_changed" || !strings.Contains(f.Next, "SUNGROW_SERIAL=") ||
 						!strings.Contains(f.Why, begun.Local().Format("2006-01-02 15:04")) || strings.Contains(last.Error(), ours) {
 						t.Fatalf("%v", last)
@@ -85,10 +89,10 @@ func TestAnotherInverterIsNamedUntilItIsConfirmed(t *testing.T) {
 
 func TestOwnInverterComesBackByItself(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		mine := OfImage(t, HybridImage)
+		mine := invertertest.OfImage(t, invertertest.HybridImage)
 		b := newBed(t, mine)
 		ours := b.MustPoll().Serial
-		b.swap(TwinOf(t, HybridImage))
+		b.swap(invertertest.TwinOf(t, invertertest.HybridImage))
 		for range 20 {
 			b.Poll()
 		}
@@ -101,9 +105,9 @@ func TestOwnInverterComesBackByItself(t *testing.T) {
 
 func TestAnotherTypeWithTheSameSerialNumberIsTheSameInverter(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newBed(t, OfImage(t, HybridImage))
+		b := newBed(t, invertertest.OfImage(t, invertertest.HybridImage))
 		ours := b.MustPoll().Serial
-		b.swap(Altered(t, HybridImage, map[uint16]uint16{4999: 0x0E00})) // SH5.0RT, say
+		b.swap(invertertest.Altered(t, invertertest.HybridImage, map[uint16]uint16{4999: 0x0E00})) // SH5.0RT, say
 		if r := b.MustPoll(); r.Serial != ours || r.Model.Code != 0x0E00 || b.In.Known.Type != 0x0E00 {
 			t.Errorf("%+v %+v", r.Model, b.In.Known)
 		}
@@ -112,13 +116,13 @@ func TestAnotherTypeWithTheSameSerialNumberIsTheSameInverter(t *testing.T) {
 
 func TestWrongSerialInTheSettingsIsNamed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newBed(t, OfImage(t, HybridImage))
+		b := newBed(t, invertertest.OfImage(t, invertertest.HybridImage))
 		b.In.Serial = "A2200000000"
 		var err error
-		for range sightings {
+		for range inverter.Sightings {
 			_, err = b.Poll()
 		}
-		if !sameCode(err, "inverter_changed") {
+		if !invertertest.HasCode(err, "inverter_changed") {
 			t.Error(err)
 		}
 	})
@@ -128,11 +132,11 @@ const unlisted = 0x0DFE // a type that is in no table
 
 // A type that is not in the table is settled by an answer or exception 2; until then what all families share is read.
 func TestFamilyOfAnUnknownTypeIsSettledByAnswersOnly(t *testing.T) {
-	for image, wantHybrid := range map[string]bool{HybridImage: true, "calc-sg5rs-sunny-exporting": false} {
+	for image, wantHybrid := range map[string]bool{invertertest.HybridImage: true, "calc-sg5rs-sunny-exporting": false} {
 		for _, fault := range []string{"exception=4", "exception=6", "exception=11", "code0"} {
 			t.Run(fault, func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
-					b := newBed(t, Altered(t, image, map[uint16]uint16{4999: unlisted}))
+					b := newBed(t, invertertest.Altered(t, image, map[uint16]uint16{4999: unlisted}))
 					b.Faults(fault + ":12999-12999")
 					for range 20 {
 						r := b.MustPoll()
@@ -167,7 +171,7 @@ func TestFamilyOfAnUnknownTypeIsSettledByAnswersOnly(t *testing.T) {
 // Behind a WiNet-S the registers that a string inverter does not have read 0, as all do while the dongle starts.
 func TestZerosAtBlockDSettleAnUnknownTypeWhenTheyLast(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newBed(t, Altered(t, HybridImage, map[uint16]uint16{4999: unlisted}))
+		b := newBed(t, invertertest.Altered(t, invertertest.HybridImage, map[uint16]uint16{4999: unlisted}))
 		b.Faults("zeros:12999-12999")
 		for range 10 {
 			if r := b.MustPoll(); r.Lost["D"] == nil || !has(r, "total_dc_power") || has(r, "total_yield_string") {
@@ -178,7 +182,7 @@ func TestZerosAtBlockDSettleAnUnknownTypeWhenTheyLast(t *testing.T) {
 		if r := b.MustPoll(); !r.Model.Hybrid || !has(r, "load_power") {
 			t.Error("it is not read as a hybrid")
 		}
-		b.swap(Altered(t, "calc-sg5rs-sunny-exporting", map[uint16]uint16{4999: unlisted}))
+		b.swap(invertertest.Altered(t, "calc-sg5rs-sunny-exporting", map[uint16]uint16{4999: unlisted}))
 		b.Restart()
 		b.Faults("zeros:12999-12999")
 		for range 14 {
@@ -198,7 +202,7 @@ func TestZerosAtBlockDSettleAnUnknownTypeWhenTheyLast(t *testing.T) {
 // An exception 2 that came by chance does not make a hybrid a string inverter for long.
 func TestUnknownTypeIsAskedAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newBed(t, Altered(t, HybridImage, map[uint16]uint16{4999: unlisted}))
+		b := newBed(t, invertertest.Altered(t, invertertest.HybridImage, map[uint16]uint16{4999: unlisted}))
 		b.Faults("exception=2:12999-12999*2")
 		b.Poll()
 		b.Poll()
@@ -210,7 +214,7 @@ func TestUnknownTypeIsAskedAgain(t *testing.T) {
 
 func TestUnknownTypeThatHangsAtBlockDIsRead(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newBed(t, Altered(t, "calc-sg5rs-sunny-exporting", map[uint16]uint16{4999: unlisted}))
+		b := newBed(t, invertertest.Altered(t, "calc-sg5rs-sunny-exporting", map[uint16]uint16{4999: unlisted}))
 		b.Faults("silent:12999-12999")
 		good := 0
 		for start := time.Now(); time.Since(start) < 6*time.Hour; {

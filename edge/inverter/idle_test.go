@@ -1,4 +1,4 @@
-package edge
+package inverter_test
 
 import (
 	"context"
@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"sunspool/edge/inverter/invertertest"
 	"sunspool/edge/pace"
 )
 
@@ -19,7 +20,7 @@ func TestConnectionsThatDieIdleCostNoSample(t *testing.T) {
 		for _, idle := range []string{"4s", "7s", "9s", "12s", "15s", "20s", "59s"} {
 			t.Run(fmt.Sprintf("%ds %s", interval, idle), func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
-					b := newBed(t, OfImage(t, HybridImage))
+					b := newBed(t, invertertest.OfImage(t, invertertest.HybridImage))
 					b.In.Dongle.Pace.Interval = interval * time.Second
 					b.Faults("idle=" + idle)
 					begun := time.Now()
@@ -45,7 +46,7 @@ func TestConnectionsThatDieIdleCostNoSample(t *testing.T) {
 // A connection whose end is noticed by the first request only is replaced once, within the poll.
 func TestConnectionThatBreaksAtTheFirstRequestIsReplacedOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newBed(t, OfImage(t, HybridImage))
+		b := newBed(t, invertertest.OfImage(t, invertertest.HybridImage))
 		for _, fault := range []string{"reset:4999-4999*1", "half:4999-4999*1"} {
 			b.MustPoll()
 			b.Faults(fault)
@@ -57,7 +58,7 @@ func TestConnectionThatBreaksAtTheFirstRequestIsReplacedOnce(t *testing.T) {
 		b.MustPoll()
 		before := b.Sim.Audit().Connects
 		b.Faults("reset:4999-4999")
-		if _, err := b.Poll(); !sameCode(err, "inverter_reset") || b.Sim.Audit().Connects != before+1 {
+		if _, err := b.Poll(); !invertertest.HasCode(err, "inverter_reset") || b.Sim.Audit().Connects != before+1 {
 			t.Errorf("%v, %d connections more", err, b.Sim.Audit().Connects-before)
 		}
 		for range 60 { // five minutes, with rests of 5, 20, 45, 45 s ...
@@ -72,7 +73,7 @@ func TestConnectionThatBreaksAtTheFirstRequestIsReplacedOnce(t *testing.T) {
 
 func TestDongleThatDoesNotTakeANewConnectionHasItsRest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newBed(t, OfImage(t, HybridImage))
+		b := newBed(t, invertertest.OfImage(t, invertertest.HybridImage))
 		b.MustPoll()
 		b.Faults("reset:4999-4999*1")
 		dials := 0
@@ -94,7 +95,7 @@ func TestDongleThatDoesNotTakeANewConnectionHasItsRest(t *testing.T) {
 // Under back-pressure only every 6th beat is a poll.
 func TestPausesOfAThrottledEdgeCostNoSample(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newBed(t, OfImage(t, HybridImage))
+		b := newBed(t, invertertest.OfImage(t, invertertest.HybridImage))
 		b.Faults("idle=12s")
 		for range 100 {
 			for range 5 {
