@@ -2,7 +2,6 @@ package edge
 
 import (
 	"sunspool/edge/inverter"
-	"sunspool/edge/witness"
 )
 
 // What is known of the unit of a device id is kept in its spool, see Spool.WriteNote.
@@ -19,12 +18,6 @@ func keptIdentity(s *Spool, device string) (id inverter.Identity, err error) {
 // keepIdentity makes id durable as the inverter that belongs to a device id.
 func keepIdentity(s *Spool, device string, id inverter.Identity) error {
 	return s.WriteNote(identityKey(device), id)
-}
-
-// yieldDay is the day whose yield an inverter was read for last.
-type yieldDay struct {
-	Serial string      `json:"serial,omitempty"`
-	Day    witness.Day `json:"day"`
 }
 
 // keptYieldDay returns the day of a device id, the zero one if none is known.

@@ -231,3 +231,23 @@ func (c counters) values(r inverter.Reading, s *wire.Sample) (implausible, withh
 	}
 	return implausible, withheld
 }
+
+// Merge goes on with the day that an earlier process read of the same inverter, unless another one has begun.
+func (n *Normalizer) Merge(day yieldDay) {
+	switch {
+	case n.serial != "" && day.Serial != "" && n.serial != day.Serial:
+	case n.day.Date == "":
+		n.day.Date, n.day.Midnight = day.Day.Date, day.Day.Midnight
+		n.serial = cmp.Or(n.serial, day.Serial)
+	case n.day.Date == day.Day.Date && n.day.Midnight == nil:
+		n.day.Midnight = day.Day.Midnight
+	case n.day.Date != day.Day.Date && n.day.Midnight != nil && n.Save != nil: // it began while nothing could be written
+		n.Save(yieldDay{n.serial, witness.Day{Date: n.day.Date, Midnight: n.day.Midnight}})
+	}
+}
+
+// yieldDay is the day whose yield an inverter was read for last.
+type yieldDay struct {
+	Serial string      `json:"serial,omitempty"`
+	Day    witness.Day `json:"day"`
+}

@@ -12,9 +12,7 @@ import (
 
 	"sunspool/edge/inverter"
 	"sunspool/edge/inverter/invertertest"
-	"sunspool/edge/registers"
 	"sunspool/edge/simulator"
-	"sunspool/health"
 	"sunspool/wire"
 )
 
@@ -72,14 +70,6 @@ func TestImagesBecomeTheSamplesTheyMean(t *testing.T) {
 	}
 }
 
-func sameCode(err error, code string) bool {
-	if u, ok := errors.AsType[*Unusable](err); ok {
-		return u.Code == code
-	}
-	f := asFault(err)
-	return f != nil && f.Code == code
-}
-
 // checkDerived compares with what the image means for the contract; what a unit without battery or meter cannot know is
 // nil, whatever its registers say.
 func checkDerived(t *testing.T, image simulator.Image, s wire.Sample, f Findings) {
@@ -106,40 +96,15 @@ func text(v *float64) any {
 	return *v
 }
 
-func readingOf(t *testing.T, id string, change map[uint16]uint16, without ...uint16) inverter.Reading {
-	t.Helper()
-	image, err := simulator.LoadImage(id)
-	if err != nil {
-		t.Fatal(err)
-	}
-	model, _ := registers.ModelOf(*image.DeviceType)
-	words := registers.Words{}
-	for _, b := range model.Map().Reads() {
-		for i := range b.Count {
-			words[b.Start+i] = image.Fill
-		}
-	}
-	for a := range words {
-		if w, ok := image.Input[a]; ok {
-			words[a] = w
-		}
-	}
-	maps.Copy(words, change)
-	for _, a := range without {
-		delete(words, a)
-	}
-	return inverter.Reading{At: noon, Model: model, Map: model.Map(), Words: words, Lost: map[string]error{}}
-}
-
 func TestBadOptionalFieldIsNullAndTheSampleIsKept(t *testing.T) {
-	frost := readingOf(t, invertertest.HybridImage, map[uint16]uint16{13024: 0xFF9C}) // -10.0 degrees
+	frost := invertertest.ReadingOf(t, invertertest.HybridImage, map[uint16]uint16{13024: 0xFF9C}) // -10.0 degrees
 	s, _, err := Normalize(frost)
 	if err != nil || s.BatteryTempC == nil || *s.BatteryTempC != -10 {
 		t.Errorf("frost: %v, %v", text(s.BatteryTempC), err)
 	}
 	for name, r := range map[string]inverter.Reading{
-		"implausible":   readingOf(t, invertertest.HybridImage, map[uint16]uint16{13024: 9000}),
-		"not available": readingOf(t, invertertest.HybridImage, map[uint16]uint16{13024: 0x7FFF}),
+		"implausible":   invertertest.ReadingOf(t, invertertest.HybridImage, map[uint16]uint16{13024: 9000}),
+		"not available": invertertest.ReadingOf(t, invertertest.HybridImage, map[uint16]uint16{13024: 0x7FFF}),
 	} {
 		s, f, err := Normalize(r)
 		if err != nil || s.BatteryTempC != nil || s.BatterySOCPct == nil {
@@ -165,7 +130,7 @@ func zeros(addresses ...uint16) map[uint16]uint16 {
 
 // One field costs one field: only PV power is needed, and it may be told by its trackers or by the AC power.
 func TestOneFieldThatIsMissingCostsOneField(t *testing.T) {
-	whole, _, err := Normalize(readingOf(t, invertertest.HybridImage, nil))
+	whole, _, err := Normalize(invertertest.ReadingOf(t, invertertest.HybridImage, nil))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -182,7 +147,7 @@ func TestOneFieldThatIsMissingCostsOneField(t *testing.T) {
 		"direction not known": {map[uint16]uint16{13021: 500, 13000: 0, 13020: 10, 5630: 10}, []uint16{5213, 5214}, "battery_power_w"},
 		"temperature missing": {map[uint16]uint16{13024: 0x7FFF}, nil, "battery_temp_c"},
 	} {
-		s, _, err := Normalize(readingOf(t, invertertest.HybridImage, c.change, c.without...))
+		s, _, err := Normalize(invertertest.ReadingOf(t, invertertest.HybridImage, c.change, c.without...))
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
 			continue
@@ -200,11 +165,11 @@ func TestOneFieldThatIsMissingCostsOneField(t *testing.T) {
 }
 
 func TestWithoutPVThereIsNoSample(t *testing.T) {
-	r := readingOf(t, invertertest.HybridImage, nil, 5016, 5017, 5010, 5012, 13033, 13034, 13007)
+	r := invertertest.ReadingOf(t, invertertest.HybridImage, nil, 5016, 5017, 5010, 5012, 13033, 13034, 13007)
 	if _, _, err := Normalize(r); !sameCode(err, "no_value") {
 		t.Errorf("neither PV, nor trackers, nor AC power: %v", err)
 	}
-	r = readingOf(t, invertertest.HybridImage, nil)
+	r = invertertest.ReadingOf(t, invertertest.HybridImage, nil)
 	for a := range r.Words {
 		if a != 4999 { // device_type_code
 			delete(r.Words, a)
@@ -222,7 +187,7 @@ func TestNoMeterIsNotZero(t *testing.T) {
 	lan := maps.Clone(none)
 	lan[5600], lan[5601] = 0xFFFF, 0x7FFF
 	for name, change := range map[string]map[uint16]uint16{"LAN port": lan, "dongle": none} {
-		s, f, err := Normalize(readingOf(t, invertertest.HybridImage, change))
+		s, f, err := Normalize(invertertest.ReadingOf(t, invertertest.HybridImage, change))
 		if err != nil || !f.NoMeter || s.LoadPowerW != nil || s.ExportPowerW != nil || s.ImportTotalKWh != nil || s.ExportTotalKWh != nil {
 			t.Errorf("%s: %+v, %+v, %v", name, s, f, err)
 		}
@@ -236,15 +201,15 @@ func TestNoMeterIsNotZero(t *testing.T) {
 
 // One watt less than nothing has the bits of a register that is not there.
 func TestMinusOneWattIsMeasured(t *testing.T) {
-	s, f, err := Normalize(readingOf(t, invertertest.HybridImage, map[uint16]uint16{13007: 2266, 5600: 0xFFFF, 5601: 0xFFFF, 13009: 1, 13010: 0}))
+	s, f, err := Normalize(invertertest.ReadingOf(t, invertertest.HybridImage, map[uint16]uint16{13007: 2266, 5600: 0xFFFF, 5601: 0xFFFF, 13009: 1, 13010: 0}))
 	if err != nil || f.NoMeter || s.ExportPowerW == nil || *s.ExportPowerW != 1 || s.LoadPowerW == nil {
 		t.Errorf("the meter reads -1: %+v, %+v, %v", s, f, err)
 	}
-	s, _, err = Normalize(readingOf(t, invertertest.HybridImage, map[uint16]uint16{13007: 0xFFFF, 13008: 0xFFFF, 13009: 2267, 13010: 0, 5600: 0, 5601: 0}))
+	s, _, err = Normalize(invertertest.ReadingOf(t, invertertest.HybridImage, map[uint16]uint16{13007: 0xFFFF, 13008: 0xFFFF, 13009: 2267, 13010: 0, 5600: 0, 5601: 0}))
 	if err != nil || s.LoadPowerW == nil || *s.LoadPowerW != -1 {
 		t.Errorf("the load is -1: %v, %v", text(s.LoadPowerW), err)
 	}
-	s, _, err = Normalize(readingOf(t, invertertest.HybridImage, map[uint16]uint16{13007: 0xFFFF, 13008: 0xFFFF}))
+	s, _, err = Normalize(invertertest.ReadingOf(t, invertertest.HybridImage, map[uint16]uint16{13007: 0xFFFF, 13008: 0xFFFF}))
 	if err != nil || s.LoadPowerW == nil || *s.LoadPowerW != 412 {
 		t.Errorf("a load that is not there beside AC power and export: %v, %v", text(s.LoadPowerW), err)
 	}
@@ -252,14 +217,14 @@ func TestMinusOneWattIsMeasured(t *testing.T) {
 
 func TestNoBatteryIsNotAnEmptyOne(t *testing.T) {
 	none := zeros(13019, 13020, 13021, 13022, 13023, 5213, 5214, 5630)
-	s, f, err := Normalize(readingOf(t, invertertest.HybridImage, none))
+	s, f, err := Normalize(invertertest.ReadingOf(t, invertertest.HybridImage, none))
 	if err != nil || !f.NoBattery || s.BatteryPowerW != nil || s.BatterySOCPct != nil || s.BatteryTempC != nil || s.ChargeTotalKWh != nil {
 		t.Errorf("no battery: %+v, %+v, %v", s, f, err)
 	}
 	if _, ok := s.Values["battery_soc"]; ok {
 		t.Error("no battery, but values has its charge")
 	}
-	s, f, err = Normalize(readingOf(t, invertertest.HybridImage, map[uint16]uint16{13022: 0}))
+	s, f, err = Normalize(invertertest.ReadingOf(t, invertertest.HybridImage, map[uint16]uint16{13022: 0}))
 	if err != nil || f.NoBattery || s.BatteryPowerW == nil || *s.BatteryPowerW != 1373 {
 		t.Errorf("a battery whose charge reads 0: %+v, %+v, %v", s, f, err)
 	}
@@ -271,7 +236,7 @@ func TestBlockOfZerosIsNoHouseWithoutLoad(t *testing.T) {
 	for a := uint16(12999); a < 13079; a++ {
 		change[a] = 0
 	}
-	s, _, err := Normalize(readingOf(t, invertertest.HybridImage, change))
+	s, _, err := Normalize(invertertest.ReadingOf(t, invertertest.HybridImage, change))
 	if err != nil || s.PVPowerW != 3726 || s.LoadPowerW != nil || s.BatterySOCPct != nil || text(s.ExportPowerW) != 1855.0 {
 		t.Errorf("block D: %+v, %v", s, err)
 	}
@@ -282,11 +247,11 @@ func TestBlockOfZerosIsNoHouseWithoutLoad(t *testing.T) {
 
 func TestSleepingStringInverterSaysNothingOfTheHouse(t *testing.T) {
 	asleep := map[uint16]uint16{5010: 0, 5011: 0, 5012: 0, 5013: 0, 5016: 0, 5017: 0, 5018: 0, 5030: 0}
-	s, f, err := Normalize(readingOf(t, "calc-sg5rs-sunny-exporting", asleep))
+	s, f, err := Normalize(invertertest.ReadingOf(t, "calc-sg5rs-sunny-exporting", asleep))
 	if err != nil || !f.Asleep || s.PVPowerW != 0 || s.PVDailyKWh != nil || s.LoadPowerW != nil || s.ExportPowerW != nil {
 		t.Errorf("asleep: %+v, %+v, %v", s, f, err)
 	}
-	s, f, err = Normalize(readingOf(t, "calc-sg5rs-sunny-exporting", nil))
+	s, f, err = Normalize(invertertest.ReadingOf(t, "calc-sg5rs-sunny-exporting", nil))
 	if err != nil || f.Asleep || *s.PVDailyKWh != 12.4 || *s.PVTotalKWh != 16071 || *s.ExportPowerW != 2901 || *s.LoadPowerW != 487 {
 		t.Errorf("awake: %+v, %+v, %v", s, f, err)
 	}
@@ -294,7 +259,7 @@ func TestSleepingStringInverterSaysNothingOfTheHouse(t *testing.T) {
 
 func TestNothingMadeUpByRandomWords(t *testing.T) {
 	rng := rand.New(rand.NewPCG(5, 6))
-	base := readingOf(t, invertertest.HybridImage, nil)
+	base := invertertest.ReadingOf(t, invertertest.HybridImage, nil)
 	addresses := slices.Sorted(maps.Keys(base.Words))
 	for range 2000 {
 		r := base
@@ -317,40 +282,4 @@ func TestNothingMadeUpByRandomWords(t *testing.T) {
 			}
 		}
 	}
-}
-
-// A restart in the middle of a day knows with what counter it began.
-func TestYieldOfTheDaySurvivesARestart(t *testing.T) {
-	dir := t.TempDir()
-	midnight := time.Date(2026, 6, 22, 0, 0, 0, 0, time.UTC)
-	poll := func(n *Normalizer, at time.Time, yield uint16) any {
-		// an inverter whose clock is far off: its own register is of another day
-		r := readingOf(t, invertertest.HybridImage, map[uint16]uint16{13001: 55, 13002: 27662 + yield})
-		r.Serial, r.At = "A2212345678", at
-		n.Zone = time.UTC
-		s, _, err := n.Normalize(r, at, true)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return text(s.PVDailyKWh)
-	}
-	e := edgeAt(t, dir, "")
-	poll(&e.normal, midnight.Add(-time.Minute), 0)
-	if got := poll(&e.normal, midnight.Add(time.Minute), 0); got != 0.0 {
-		t.Errorf("after midnight: %v", got)
-	}
-	e.Spool.Close()
-	e = edgeAt(t, dir, "")
-	defer e.Spool.Close()
-	if got := poll(&e.normal, midnight.Add(12*time.Hour), 123); got != 12.3 {
-		t.Errorf("after a restart: %v, want 12.3", got)
-	}
-	if got := poll(new(Normalizer), midnight.Add(12*time.Hour), 123); got != 5.5 {
-		t.Errorf("without it: %v", got)
-	}
-}
-
-func asFault(err error) *health.Fault {
-	f, _ := errors.AsType[*health.Fault](err)
-	return f
 }

@@ -1,11 +1,9 @@
 package edge
 
 import (
-	"cmp"
 	"errors"
 
 	"sunspool/edge/inverter"
-	"sunspool/edge/witness"
 )
 
 // errUnresumed is why no sample reaches a spool that was opened just now.
@@ -71,18 +69,4 @@ func (e *Edge) takeOver() error {
 	}
 	e.normal.Merge(day)
 	return nil
-}
-
-// Merge goes on with the day that an earlier process read of the same inverter, unless another one has begun.
-func (n *Normalizer) Merge(day yieldDay) {
-	switch {
-	case n.serial != "" && day.Serial != "" && n.serial != day.Serial:
-	case n.day.Date == "":
-		n.day.Date, n.day.Midnight = day.Day.Date, day.Day.Midnight
-		n.serial = cmp.Or(n.serial, day.Serial)
-	case n.day.Date == day.Day.Date && n.day.Midnight == nil:
-		n.day.Midnight = day.Day.Midnight
-	case n.day.Date != day.Day.Date && n.day.Midnight != nil && n.Save != nil: // it began while nothing could be written
-		n.Save(yieldDay{n.serial, witness.Day{Date: n.day.Date, Midnight: n.day.Midnight}})
-	}
 }

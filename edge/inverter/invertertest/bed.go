@@ -18,6 +18,7 @@ import (
 
 	"sunspool/edge/inverter"
 	"sunspool/edge/pace"
+	"sunspool/edge/registers"
 	"sunspool/edge/simulator"
 	"sunspool/health"
 )
@@ -151,6 +152,32 @@ func Altered(t *testing.T, id string, change map[uint16]uint16) *simulator.Serve
 func TwinOf(t *testing.T, id string) *simulator.Server {
 	t.Helper()
 	return Altered(t, id, map[uint16]uint16{4991: 0x3939})
+}
+
+// ReadingOf returns a reading of an image at time.Date(2026, 6, 21, 12, 0, 0, 0, time.UTC), with some words changed and without others.
+func ReadingOf(t *testing.T, id string, change map[uint16]uint16, without ...uint16) inverter.Reading {
+	t.Helper()
+	image, err := simulator.LoadImage(id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	model, _ := registers.ModelOf(*image.DeviceType)
+	words := registers.Words{}
+	for _, b := range model.Map().Reads() {
+		for i := range b.Count {
+			words[b.Start+i] = image.Fill
+		}
+	}
+	for a := range words {
+		if w, ok := image.Input[a]; ok {
+			words[a] = w
+		}
+	}
+	maps.Copy(words, change)
+	for _, a := range without {
+		delete(words, a)
+	}
+	return inverter.Reading{At: time.Date(2026, 6, 21, 12, 0, 0, 0, time.UTC), Model: model, Map: model.Map(), Words: words, Lost: map[string]error{}}
 }
 
 // FaultOf returns err as a *health.Fault, nil if it is none.
