@@ -20,6 +20,7 @@ import (
 
 	"sunspool/edge/inverter"
 	"sunspool/edge/pace"
+	"sunspool/edge/reading"
 	"sunspool/health"
 	"sunspool/wire"
 )
@@ -54,7 +55,7 @@ type Edge struct {
 
 	inverter, spool, clock, vps *health.Link
 	collecting, delivering      *health.Pulse
-	normal                      Normalizer
+	normal                      reading.Normalizer
 	ring                        ring
 	throttle                    throttle
 	turn                        *inverter.Turn

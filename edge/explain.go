@@ -3,12 +3,13 @@ package edge
 import (
 	"errors"
 
+	"sunspool/edge/reading"
 	"sunspool/health"
 )
 
 // unusable reports a reading without a sample.
 func (e *Edge) unusable(err error) error {
-	u, ok := errors.AsType[*Unusable](err)
+	u, ok := errors.AsType[*reading.Unusable](err)
 	if !ok {
 		return err
 	}

@@ -3,15 +3,16 @@ package edge
 import (
 	"errors"
 
+	"sunspool/edge/inverter/invertertest"
+	"sunspool/edge/reading"
 	"sunspool/health"
 )
 
 func sameCode(err error, code string) bool {
-	if u, ok := errors.AsType[*Unusable](err); ok {
+	if u, ok := errors.AsType[*reading.Unusable](err); ok {
 		return u.Code == code
 	}
-	f := asFault(err)
-	return f != nil && f.Code == code
+	return invertertest.HasCode(err, code)
 }
 
 func asFault(err error) *health.Fault {

@@ -2,6 +2,7 @@ package edge
 
 import (
 	"sunspool/edge/inverter"
+	"sunspool/edge/reading"
 )
 
 // What is known of the unit of a device id is kept in its spool, see Spool.WriteNote.
@@ -21,11 +22,11 @@ func keepIdentity(s *Spool, device string, id inverter.Identity) error {
 }
 
 // keptYieldDay returns the day of a device id, the zero one if none is known.
-func keptYieldDay(s *Spool, device string) (day yieldDay, err error) {
+func keptYieldDay(s *Spool, device string) (day reading.YieldDay, err error) {
 	err = s.ReadNote(yieldKey(device), &day)
 	return day, err
 }
 
-func keepYieldDay(s *Spool, device string, day yieldDay) error {
+func keepYieldDay(s *Spool, device string, day reading.YieldDay) error {
 	return s.WriteNote(yieldKey(device), day)
 }

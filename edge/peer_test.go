@@ -11,6 +11,7 @@ import (
 	"sunspool/edge/inverter"
 	"sunspool/edge/inverter/invertertest"
 	"sunspool/edge/pace"
+	"sunspool/edge/reading"
 	"sunspool/edge/simulator"
 )
 
@@ -76,7 +77,7 @@ func TestServerOfAnotherMakerIsRead(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, _, err := Normalize(r)
+	s, _, err := reading.Normalize(r)
 	if err != nil || s.PVPowerW != 3726 || *s.BatteryPowerW != 1373 || *s.ExportPowerW != 1855 || *s.LoadPowerW != 412 {
 		t.Errorf("%+v, %v", s, err)
 	}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"sunspool/edge/inverter/invertertest"
+	"sunspool/edge/reading"
 	"sunspool/edge/simulator"
 	"sunspool/health"
 )
@@ -96,7 +97,7 @@ func TestEveryEndOfAPollIsCounted(t *testing.T) {
 		"inverter_silent": &health.Fault{Code: "inverter_silent", Exit: health.ExitUnreachable},
 		"inverter_asleep": asleep,
 		"inverter_frozen": &health.Fault{Code: "inverter_frozen"},
-		"no_value":        &health.Fault{Code: "reading_no_value", Err: &Unusable{Code: "no_value"}},
+		"no_value":        &health.Fault{Code: "reading_no_value", Err: &reading.Unusable{Code: "no_value"}},
 		"other":           errors.New("bug: panic: x"),
 	} {
 		e, _, _ := edgeTo(t, nil)

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"sunspool/edge/inverter"
+	"sunspool/edge/reading"
 	"sunspool/health"
 	"sunspool/wire"
 )
@@ -34,7 +35,7 @@ type Report struct {
 	lastUpload time.Time
 	model      string
 	serial     string
-	facts      Findings
+	facts      reading.Findings
 	off        int // polls in a row whose registers do not agree
 	findings   findingsLog
 	polledAt   time.Time      // of the last poll that gave a sample
@@ -206,7 +207,7 @@ func (r *Report) polled(err error) {
 
 // notMade is the reason for which a poll that ended with err gave no sample.
 func notMade(err error) string {
-	if u, ok := errors.AsType[*Unusable](err); ok {
+	if u, ok := errors.AsType[*reading.Unusable](err); ok {
 		return u.Code
 	}
 	if f, ok := errors.AsType[*health.Fault](err); ok {
@@ -244,11 +245,11 @@ func (r *Report) read(reading inverter.Reading) {
 }
 
 // found logs what is new about the unit.
-func (r *Report) found(f Findings) {
+func (r *Report) found(f reading.Findings) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.facts = f
-	if r.off++; f.adds() {
+	if r.off++; f.Adds() {
 		r.off = 0
 	}
 	r.findings.log(f, r.log)

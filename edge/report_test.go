@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"sunspool/edge/inverter/invertertest"
+	"sunspool/edge/reading"
 	"sunspool/health"
 	"sunspool/wire"
 )
@@ -63,7 +64,7 @@ func TestFindingsThatComeAndGoAreLoggedWithinBounds(t *testing.T) {
 		e, log, _ := edgeTo(t, nil)
 		flap := func(polls int) {
 			for i := range polls {
-				f := Findings{}
+				f := reading.Findings{}
 				if i%2 == 0 {
 					f.Nulled, f.NoMeter, f.NoBattery = []string{"grid_frequency"}, true, true
 				}
@@ -76,13 +77,13 @@ func TestFindingsThatComeAndGoAreLoggedWithinBounds(t *testing.T) {
 			t.Errorf("%d lines in a day", n)
 		}
 		log.Reset()
-		e.Report.found(Findings{Nulled: []string{"phase_a_voltage"}})
+		e.Report.found(reading.Findings{Nulled: []string{"phase_a_voltage"}})
 		if !strings.Contains(log.String(), "phase_a_voltage") {
 			t.Error("a register that is new is not logged at once")
 		}
 		flap(100)
 		for range 1500 {
-			e.Report.found(Findings{})
+			e.Report.found(reading.Findings{})
 			time.Sleep(5 * time.Second)
 		}
 		if !strings.Contains(log.String(), "no register is implausible any more") {

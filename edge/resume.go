@@ -4,6 +4,7 @@ import (
 	"errors"
 
 	"sunspool/edge/inverter"
+	"sunspool/edge/reading"
 )
 
 // errUnresumed is why no sample reaches a spool that was opened just now.
@@ -65,7 +66,7 @@ func (e *Edge) takeOver() error {
 		n := e.ring.discard("inverter_changed")
 		e.Log.Error("another inverter was read while the spool was not open: its samples are dropped", "samples", n,
 			"serial", inverter.MaskSerial(seen.Serial), "want", inverter.MaskSerial(known.Serial))
-		e.normal = Normalizer{Zone: e.normal.Zone, Save: e.normal.Save}
+		e.normal = reading.Normalizer{Zone: e.normal.Zone, Save: e.normal.Save}
 	}
 	e.normal.Merge(day)
 	return nil

@@ -12,6 +12,7 @@ import (
 
 	"sunspool/edge/inverter"
 	"sunspool/edge/pace"
+	"sunspool/edge/reading"
 	"sunspool/health"
 	"sunspool/systemd"
 	"sunspool/wire"
@@ -112,7 +113,7 @@ func newEdge(c Config, dongle *inverter.Dongle, turn *inverter.Turn, host Host, 
 	}
 	e.night.File = c.SpoolPath + ".night"
 	e.night.load()
-	e.normal.Save = func(day yieldDay) error { return keepYieldDay(spool, c.DeviceID, day) }
+	e.normal.Save = func(day reading.YieldDay) error { return keepYieldDay(spool, c.DeviceID, day) }
 	if c.RawDebug {
 		e.RawEach = c.RawDebugEach
 	}

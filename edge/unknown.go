@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 
+	"sunspool/edge/reading"
 	"sunspool/health"
 )
 
@@ -23,7 +24,7 @@ func contradicted(e *Edge) *health.Fault {
 		Code: "registers_contradict", What: "registers of the inverter contradict each other", Why: strings.Join(r.facts.Doubts, "; "),
 		Next: "compare with the inverter's display; please report it with the model and a poll of RAW_DEBUG_ENABLED=true",
 	}
-	if watts, ok := residual(r.facts.Balance); ok && f.Why == "" {
+	if watts, ok := reading.Residual(r.facts.Balance); ok && f.Why == "" {
 		f.Why = fmt.Sprintf("PV less battery and AC power leaves %.0f W, which no conversion loses", watts)
 	}
 	return f
@@ -52,6 +53,6 @@ func (r *Report) contradicting() int64 {
 func (r *Report) residual() int64 {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	watts, _ := residual(r.facts.Balance)
+	watts, _ := reading.Residual(r.facts.Balance)
 	return int64(watts)
 }

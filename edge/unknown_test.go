@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"sunspool/edge/inverter/invertertest"
+	"sunspool/edge/reading"
 	"sunspool/edge/simulator"
 	"sunspool/internal/testhost"
 )
@@ -16,7 +17,7 @@ import (
 func TestContradictionIsToldAfterThreePolls(t *testing.T) {
 	e, _, _ := edgeTo(t, nil)
 	poll := func(change map[uint16]uint16) {
-		_, f, err := Normalize(invertertest.ReadingOf(t, invertertest.HybridImage, change))
+		_, f, err := reading.Normalize(invertertest.ReadingOf(t, invertertest.HybridImage, change))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -1,4 +1,4 @@
-package edge
+package reading
 
 import (
 	"math"
@@ -49,11 +49,11 @@ func grid(field string) bool {
 	return false
 }
 
-// adds reports whether the registers of a poll agree.
-func (f Findings) adds() bool { return len(f.Doubts) == 0 && f.Balance.Adds() }
+// Adds reports whether the registers of a poll agree.
+func (f Findings) Adds() bool { return len(f.Doubts) == 0 && f.Balance.Adds() }
 
-// residual is what the powers of a poll leave over, W; false if they are not all known.
-func residual(b witness.Balance) (watts float64, ok bool) {
+// Residual is what the powers of a poll leave over, W; false if they are not all known.
+func Residual(b witness.Balance) (watts float64, ok bool) {
 	if b.LossW == nil {
 		return 0, false
 	}

@@ -1,4 +1,10 @@
-package edge
+// Package reading makes a sample of what one poll has read.
+//
+//	inverter.Reading ──> witness: what the registers mean ──> wire.Sample, in the units and signs of the API
+//	                                                     └──> Findings: what is missing, and why
+//
+// It reads no clock and does no I/O. A Normalizer remembers of earlier readings what decides whether a value can be right.
+package reading
 
 import (
 	"cmp"
@@ -12,22 +18,21 @@ import (
 	"sunspool/wire"
 )
 
-// Findings is what normalizing a reading noticed beside the sample: facts about the unit, and fields that had to stay
-// empty.
+// Findings is what normalizing a reading yields besides the sample: facts about the unit, and which fields are empty.
 type Findings struct {
 	NoBattery bool
 	NoMeter   bool
 	MeterLost bool              // the inverter reports that its meter does not answer
-	Asleep    bool              // a string inverter without sun: what it says of the house is old
-	Battery   string            // how the direction of the battery's power was found
-	Nulled    []string          // registers with a value that cannot be, and so is not passed on
-	Withheld  []string          // registers with a value that is not believed, and so is not passed on either
+	Asleep    bool              // a string inverter without sun: its values of the house are old
+	Battery   string            // how the direction of the battery's power was determined
+	Nulled    []string          // registers with an impossible value, which are left out
+	Withheld  []string          // registers with an unlikely value, which are left out as well
 	Doubts    []string          // fields that are empty because registers contradict each other
 	Unknown   map[string]string // why fields are empty, by their names
 	Balance   witness.Balance   // what is left over where powers must add up
 }
 
-// Unusable is a reading that gives no sample, and why.
+// Unusable is the error of a reading that yields no sample.
 type Unusable struct {
 	Code string // no_block, no_value, contradiction
 	Why  string
@@ -37,31 +42,31 @@ type Unusable struct {
 func (e *Unusable) Error() string { return "no sample: " + e.Why }
 func (e *Unusable) Unwrap() error { return e.Err }
 
-// oldWords is for how long the words of a string inverter may stand still in the dark: as long as a night.
+// oldWords is how long the words of a string inverter may stay the same in the dark: as long as a night.
 const oldWords = 20 * time.Hour
 
-// Normalizer makes samples of the readings of one inverter. It remembers of earlier ones what makes a 0 believable, a
-// dongle frozen and a day begin. The zero value is ready.
+// Normalizer makes samples of the readings of one inverter. From earlier ones it knows whether a 0 is a measurement, whether a
+// dongle repeats itself and when a day began. The zero value is ready.
 type Normalizer struct {
-	Zone *time.Location       // where days begin; nil is not known
-	Save func(yieldDay) error // makes durable with what counter a day began, so that a restart knows it; may be nil
+	Zone *time.Location       // in which days begin; nil if not known
+	Save func(YieldDay) error // stores the counter with which a day began, for the next process; may be nil
 
 	past   witness.Past
 	day    witness.Day
 	fine   bool   // its counter of tenths works
 	dark   bool   // it is a string inverter without sun
-	serial string // of the inverter that these are about
+	serial string // of the inverter to which these belong
 }
 
-// Normalize makes the sample of a reading that is the first of its inverter.
+// Normalize returns the sample of a reading that is the first of its inverter.
 func Normalize(r inverter.Reading) (wire.Sample, Findings, error) {
 	return new(Normalizer).Normalize(r, r.At, true)
 }
 
-// Normalize makes the sample that a reading stands for, in the units and signs of the contract.
+// Normalize returns the sample of a reading, in the units and signs of the API.
 //
-// What nobody measured is nil: see package witness. Only PV power is needed; without it there is no sample and the
-// error is an *Unusable. at is the time of the reading, and dated whether it is known to be right.
+// Values that were not measured are nil, see package witness. Only PV power is required; without it the error is an *Unusable.
+// at is the time of the reading, and dated whether it is known to be right.
 func (n *Normalizer) Normalize(r inverter.Reading, at time.Time, dated bool) (wire.Sample, Findings, error) {
 	if r.Serial != "" && n.serial != "" && r.Serial != n.serial {
 		*n = Normalizer{Zone: n.Zone, Save: n.Save}
@@ -76,7 +81,7 @@ func (n *Normalizer) Normalize(r inverter.Reading, at time.Time, dated bool) (wi
 		NoBattery: m.NoBattery || !r.Model.Hybrid, NoMeter: m.NoMeter, MeterLost: m.MeterLost, Asleep: m.Asleep,
 		Battery: m.Battery, Doubts: m.Doubts, Balance: m.Balance,
 	}
-	s := wire.Sample{Time: timestamp(r.At), Count: 1, Values: make(map[string]float64, 96)}
+	s := wire.Sample{Time: r.At.UTC().Truncate(time.Millisecond), Count: 1, Values: make(map[string]float64, 96)}
 	if m.PVPowerW == nil {
 		return s, f, unknownPV(r, m)
 	}
@@ -99,8 +104,8 @@ func (n *Normalizer) Normalize(r inverter.Reading, at time.Time, dated bool) (wi
 	return s, f, nil
 }
 
-// Still returns for how long the dongle has been repeating itself, 0 if it does not. A string inverter sleeps at night,
-// also where its grid voltage of the evening stays readable.
+// Still returns for how long the dongle has repeated the same values, 0 if it does not. A string inverter sleeps at night, even
+// if its grid voltage of the evening stays readable.
 func (n *Normalizer) Still() time.Duration {
 	still := n.past.Still()
 	if n.dark && still < oldWords {
@@ -109,7 +114,7 @@ func (n *Normalizer) Still() time.Duration {
 	return still
 }
 
-// unknownPV says why there is no sample.
+// unknownPV returns why there is no sample.
 func unknownPV(r inverter.Reading, m witness.Result) error {
 	if err := r.Lost["A"]; err != nil {
 		return &Unusable{"no_block", "block A was not read: " + err.Error(), err}
@@ -127,7 +132,7 @@ func unknownPV(r inverter.Reading, m witness.Result) error {
 	return &Unusable{"no_value", "total_dc_power is not known: " + err.Error(), err}
 }
 
-// local is the time where the inverter is, zero if it is not known.
+// local returns the local time of the inverter, zero if it is not known.
 func (n *Normalizer) local(at time.Time, dated bool) time.Time {
 	if !dated || n.Zone == nil {
 		return time.Time{}
@@ -135,7 +140,7 @@ func (n *Normalizer) local(at time.Time, dated bool) time.Time {
 	return at.In(n.Zone)
 }
 
-// counters fills in the lifetime counters. A unit that was seen to count finely is not read coarsely in between.
+// counters sets the lifetime counters. For a unit that has a counter of tenths, the one of whole kWh is not used in between.
 func (n *Normalizer) counters(c counters, hybrid bool, s *wire.Sample) {
 	if hybrid {
 		s.PVTotalKWh = c.counter("total_pv_generation")
@@ -155,7 +160,7 @@ func (n *Normalizer) counters(c counters, hybrid bool, s *wire.Sample) {
 	s.ExportTotalKWh = c.counter("total_export_energy_string")
 }
 
-// daily finds the energy of the day by its register and by the counter.
+// daily returns the energy of the day by its register and by the counter.
 func (n *Normalizer) daily(r inverter.Reading, at time.Time, c counters, s *wire.Sample) *float64 {
 	y := witness.Yield{Total: s.PVTotalKWh, Sunny: s.PVPowerW > 0, Hybrid: r.Model.Hybrid, Counts: 0.1}
 	name := "daily_pv_generation"
@@ -172,7 +177,7 @@ func (n *Normalizer) daily(r inverter.Reading, at time.Time, c counters, s *wire
 	before := n.day.Date
 	yield := n.day.Read(at, y)
 	if n.Save != nil && n.day.Date != before && n.day.Midnight != nil {
-		n.Save(yieldDay{n.serial, n.day}) // a courtesy to the next process
+		n.Save(YieldDay{n.serial, n.day}) // the next process can do without it
 	}
 	return yield
 }
@@ -184,7 +189,7 @@ type counters struct {
 	withheld map[string]bool
 }
 
-// maybe returns a value that may be missing.
+// maybe returns the value of a register, nil if it is missing.
 func (c counters) maybe(name string) *float64 {
 	reg, ok := c.mapping.Lookup(name)
 	if !ok || c.withheld[name] {
@@ -197,8 +202,8 @@ func (c counters) maybe(name string) *float64 {
 	return &v
 }
 
-// counter returns a lifetime counter. One that reads 0 is not passed on: a WiNet-S answers 0 for a counter that the
-// unit does not have, and one that the unit does have says nothing before it has counted.
+// counter returns a lifetime counter, nil if it reads 0: a WiNet-S answers 0 for a counter that the unit does not have, and one
+// that it does have means nothing before it has counted.
 func (c counters) counter(name string) *float64 {
 	v := c.maybe(name)
 	if v == nil || *v == 0 {
@@ -208,7 +213,7 @@ func (c counters) counter(name string) *float64 {
 	return v
 }
 
-// values passes on every register that is believed, and returns those whose value cannot be, and the others.
+// values sets Values to every register whose value is used, and returns those with an impossible value and those withheld.
 func (c counters) values(r inverter.Reading, s *wire.Sample) (implausible, withheld []string) {
 	for reg := range r.Map.All() {
 		if reg.Type == registers.UTF8 {
@@ -232,8 +237,8 @@ func (c counters) values(r inverter.Reading, s *wire.Sample) (implausible, withh
 	return implausible, withheld
 }
 
-// Merge goes on with the day that an earlier process read of the same inverter, unless another one has begun.
-func (n *Normalizer) Merge(day yieldDay) {
+// Merge continues the day that an earlier process read of the same inverter, unless another one has begun.
+func (n *Normalizer) Merge(day YieldDay) {
 	switch {
 	case n.serial != "" && day.Serial != "" && n.serial != day.Serial:
 	case n.day.Date == "":
@@ -242,12 +247,12 @@ func (n *Normalizer) Merge(day yieldDay) {
 	case n.day.Date == day.Day.Date && n.day.Midnight == nil:
 		n.day.Midnight = day.Day.Midnight
 	case n.day.Date != day.Day.Date && n.day.Midnight != nil && n.Save != nil: // it began while nothing could be written
-		n.Save(yieldDay{n.serial, witness.Day{Date: n.day.Date, Midnight: n.day.Midnight}})
+		n.Save(YieldDay{n.serial, witness.Day{Date: n.day.Date, Midnight: n.day.Midnight}})
 	}
 }
 
-// yieldDay is the day whose yield an inverter was read for last.
-type yieldDay struct {
+// YieldDay is the day for which the yield of an inverter was last read.
+type YieldDay struct {
 	Serial string      `json:"serial,omitempty"`
 	Day    witness.Day `json:"day"`
 }
