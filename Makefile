@@ -26,7 +26,7 @@ unit: ## all tests, fuzz seeds included
 
 race: ## the packages with goroutines under the race detector, without what it has nothing to say about (needs a C compiler)
 	@if command -v gcc >/dev/null || command -v cc >/dev/null; then \
-		CGO_ENABLED=1 $(GO) test -race -short -timeout 30m -skip '$(slow)|$(unraced_edge)|$(unraced_vps)' ./edge/ ./edge/simulator/ ./health/ ./systemd/ ./internal/testservices/ ./vps/... ./demo/; \
+		CGO_ENABLED=1 $(GO) test -race -short -timeout 30m -skip '$(slow)|$(unraced_edge)|$(unraced_vps)' ./edge/ ./edge/inverter/ ./edge/pace/ ./edge/reading/ ./edge/simulator/ ./health/ ./systemd/ ./internal/testservices/ ./vps/... ./demo/; \
 	else echo "SKIPPED: no C compiler, so no race detector"; fi
 
 # Arithmetic, one goroutine alone, and programs in processes of their own.
@@ -97,7 +97,7 @@ test-crash: ## N=50000 power cuts of a recorded edge (needs strace)
 	$(TORTURE) ./demo -run PowerCut -crash-images $(or $(N),50000) -crash-seed $(or $(SEED),1)
 
 test-frames: ## N=1000000 spoiled Modbus answers
-	$(TORTURE) ./edge -run 'SpoiledFrame|FlippedRegister' -frames $(or $(N),1000000) -frame-seed $(or $(SEED),0)
+	$(TORTURE) ./edge/inverter -run 'SpoiledFrame|FlippedRegister' -frames $(or $(N),1000000) -frame-seed $(or $(SEED),0)
 
 test-leaks: ## DAYS=7 virtual days of faults at the pace of life
 	$(TORTURE) ./edge -run LeaksNothing -leak-days $(or $(DAYS),7) -leak-poll 5
@@ -153,7 +153,7 @@ test-32bit: test-386 test-arm ## what depends on the size of a word, on 386 and 
 slow := OnlyTheServerRefuses|CompressedBodies|LargeBodies|LimitBelowASample|RestartsBehind|RefusedSamplesAre|BreakerForgets|RefusalIsNotTheTokens|NotFoundAfter|PollsAreSamplesAndReasons|RealNetwork|RealProxies|Frame|Leaks|Polite|RefusesEverything|DamagedSpoolGivesBack|ClockSchedules|SalvageOf100MB|CostsTheConnection|HangingBlock|ADayOfFaults|TwoInverters|DiskFilled|WithoutFallocate|EdgeSpin|BatchesAreLarge|OfTheFuture|SlowPoll
 
 test-386:
-	GOARCH=386 $(GO) test -short -skip '$(slow)' ./wire ./edge ./edge/registers
+	GOARCH=386 $(GO) test -short -skip '$(slow)' ./wire ./edge ./edge/inverter ./edge/pace ./edge/reading ./edge/registers
 	GOARCH=386 $(GO) test -short -run 'Bolt|File|Damage' ./vps/store
 
 # Of the edge what keeps, dates and packs samples: the rest takes too long on an emulated processor.
@@ -164,9 +164,10 @@ test-arm:
 	@command -v qemu-arm-static >/dev/null || { [ "$$(id -u)" = 0 ] && apt-get install -y --no-install-recommends qemu-user-static >/dev/null; } || true
 	@if ! command -v qemu-arm-static >/dev/null; then echo "SKIPPED: no qemu-arm-static, so nothing ran on ARM (apt-get install qemu-user-static)"; exit 0; fi; \
 	set -e; dir=$$(mktemp -d); trap 'rm -rf "$$dir"' EXIT; \
-	for pkg in wire edge; do \
-		GOARCH=arm GOARM=6 $(GO) test -c -o "$$dir/$$pkg" ./$$pkg; \
-		(cd $$pkg && qemu-arm-static -cpu arm1176 "$$dir/$$pkg" -test.short -test.run '$(arm)' -test.skip '$(slow)'); \
+	for pkg in wire edge edge/inverter edge/reading; do \
+		bin="$$dir/$$(basename $$pkg).test"; \
+		GOARCH=arm GOARM=6 $(GO) test -c -o "$$bin" ./$$pkg; \
+		(cd $$pkg && qemu-arm-static -cpu arm1176 "$$bin" -test.short -test.run '$(arm)' -test.skip '$(slow)'); \
 	done
 
 test-qemu: ## the edge as built for three Raspberry Pis, on emulated processors, through an outage and a kill -9

@@ -22,6 +22,7 @@ import (
 	"time"
 
 	"sunspool/edge"
+	"sunspool/edge/reading"
 	"sunspool/edge/simulator"
 	"sunspool/settings"
 	"sunspool/vps/store"
@@ -177,7 +178,7 @@ func pollOnce(t *testing.T, home *simulator.Home) wire.Sample {
 	if err != nil {
 		t.Fatal(err)
 	}
-	sample, _, err := edge.Normalize(r)
+	sample, _, err := reading.Normalize(r)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,5 +1,5 @@
 // Package demo is the whole product in one process, with an inverter that is not there: what runs in it is what runs
-// in earnest.
+// In earnest.
 //
 //	simulator ──Modbus TCP──> edge ──spool──TLS──> vps ──http──> reader
 //
@@ -181,7 +181,7 @@ func (s *show) start(ctx context.Context, g *errgroup.Group, c Config, dir, vers
 	}
 	s.edge.Uploader.Zone = c.TZ
 	s.edge.Inverter.Dongle.Link.Settle = 50 * time.Millisecond // a simulated dongle needs no rest,
-	s.edge.Inverter.Dongle.Quiet = []time.Duration{time.Second, 2 * time.Second}
+	s.edge.Inverter.Dongle.Pauses = []time.Duration{time.Second, 2 * time.Second}
 	s.cut = cutter(s.edge.Uploader.Client)
 
 	// The servers outlive the edge, which delivers what it still has when it is told to stop.

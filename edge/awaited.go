@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"sunspool/health"
+	"sunspool/internal/durable"
 )
 
 // awaited is a file of the settings that was missing at the start: it may be on a disk that is mounted later, or a secret
@@ -64,7 +65,7 @@ func absent(err error) bool {
 		return true
 	}
 	path, ok := errors.AsType[*fs.PathError](err)
-	return ok && hard(path) && !errors.Is(path, fs.ErrPermission) && !misplaced(path)
+	return ok && durable.FromSystem(path) && !errors.Is(path, fs.ErrPermission) && !misplaced(path)
 }
 
 // misplaced reports whether err is that of a path which cannot be one of a file, whatever is mounted.
@@ -134,7 +135,7 @@ func (e *Edge) unread() bool {
 	if err == nil {
 		return false
 	}
-	e.turn.give()
+	e.turn.Give()
 	e.Report.skipped("register_map")
 	e.inverter.Report(err.(*absentFile).Fault)
 	e.Report.Write()

@@ -12,6 +12,9 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"sunspool/edge/inverter/invertertest"
+	"sunspool/internal/testhost"
 )
 
 // putFile puts a file in place as a whole.
@@ -143,9 +146,9 @@ func TestFileThatIsWrongIsAnErrorAtTheStart(t *testing.T) {
 
 // Without the registers that the operator gave a value could be wrong: no sample is made, and the dongle is left alone.
 func TestMissingRegisterMapMakesNoSample(t *testing.T) {
-	dir := memoryDir(t)
+	dir := testhost.MemoryDir(t)
 	synctest.Test(t, func(t *testing.T) {
-		b := &bed{t: t, sim: ofImage(t, hybridImage)}
+		b := &invertertest.Bed{T: t, Sim: invertertest.OfImage(t, invertertest.HybridImage)}
 		config := Config{Host: "dongle", Port: 502, Unit: 1, PollS: 5, GapMS: 20, URL: "https://vps.example.org", Token: "t0ken-0123456789abcdef",
 			DeviceID: "roof", BatchSize: 30, UploadS: 10, MaxBackoffS: 300, ClockTrust: clockAlways, RegisterMap: filepath.Join(dir, "own.csv"),
 			SpoolPath: filepath.Join(dir, "spool.db"), HealthPath: filepath.Join(dir, "health.json")}
@@ -153,7 +156,7 @@ func TestMissingRegisterMapMakesNoSample(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		e.Inverter.Dongle.Link.Dial = b.dial
+		e.Inverter.Dongle.Link.Dial = b.Dial
 		e.Uploader.Client.Transport = tripper(func(*http.Request) (*http.Response, error) { return nil, io.ErrUnexpectedEOF })
 		done := make(chan error)
 		ctx, cancel := context.WithCancel(t.Context())

@@ -83,7 +83,7 @@ const soon = 5 * time.Second
 // soon may be a restart: only the third time in a row may it be the size.
 func (u *Uploader) learn(ctx context.Context, n int, err error, took time.Duration) {
 	busy, usual := false, u.BatchSize
-	restart := took < soon && u.Backoff.failures < 2
+	restart := took < soon && u.Backoff.Failures() < 2
 	switch e := err.(type) {
 	case *later:
 		busy = e.busy

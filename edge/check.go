@@ -11,13 +11,14 @@ import (
 	"time"
 
 	"sunspool/health"
+	"sunspool/internal/durable"
 )
 
 // checkSlack is how much older than POLL_INTERVAL_S the health file may get. From one write to the next pass at most
 //
-//	the poll interval, answerTime to connect, settleTime, answerTime     after a connection was lost
-//	freshFor, retryAfter, answerTime                                     in a poll of a dongle that is slow to refuse
-//	freshFor, restTime, answerTime to connect, restTime, answerTime      in a poll whose connection is replaced
+//	the poll interval, AnswerTime to connect, SettleTime, AnswerTime     after a connection was lost
+//	freshFor, RetryAfter, AnswerTime                                     in a poll of a dongle that is slow to refuse
+//	freshFor, RestTime, AnswerTime to connect, RestTime, AnswerTime      in a poll whose connection is replaced
 //
 // and the gap between requests, 5 s at most. What is left, half a minute and more, is for the disk: a card that stalls,
 // a spool that is made small.
@@ -75,10 +76,10 @@ const reservedFor = time.Second
 // loadHealth reads a health file. While its writer waits for the disk nobody can open it: then it has the time of the
 // last change alone.
 func loadHealth(path string) (h Health, err error) {
-	file, reserved, err := openUnreserved(path)
+	file, reserved, err := durable.OpenUnleased(path)
 	for waited := time.Duration(0); reserved && waited < reservedFor; waited += reservedFor / 50 {
 		time.Sleep(reservedFor / 50)
-		file, reserved, err = openUnreserved(path)
+		file, reserved, err = durable.OpenUnleased(path)
 	}
 	if reserved {
 		info, err := os.Stat(path)

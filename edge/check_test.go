@@ -15,6 +15,9 @@ import (
 	"testing/synctest"
 	"time"
 
+	"sunspool/edge/inverter"
+	"sunspool/edge/inverter/invertertest"
+	"sunspool/edge/pace"
 	"sunspool/health"
 	"sunspool/settings"
 )
@@ -149,7 +152,7 @@ func pollSlowly(t *testing.T, dir string, faults []string, longest time.Duration
 		<-stopped
 	}()
 
-	time.Sleep(poll + answerTime + settleTime + answerTime + time.Second) // the first file
+	time.Sleep(poll + inverter.AnswerTime + inverter.SettleTime + inverter.AnswerTime + time.Second) // the first file
 	polls, since, slowest := int64(0), time.Now(), time.Duration(0)
 	for began := time.Now(); time.Since(began) < 20*time.Minute; time.Sleep(time.Second) {
 		synctest.Wait()
@@ -173,8 +176,8 @@ func pollSlowly(t *testing.T, dir string, faults []string, longest time.Duration
 // watchedEdge is an edge that is not run yet, with a simulated dongle, heartbeats, and no server to deliver to.
 func watchedEdge(t *testing.T, dir string, faults ...string) *Edge {
 	t.Helper()
-	b := &bed{t: t, sim: ofImage(t, hybridImage)}
-	b.faults(faults...)
+	b := &invertertest.Bed{T: t, Sim: invertertest.OfImage(t, invertertest.HybridImage)}
+	b.Faults(faults...)
 	e, err := New(Config{
 		Host: "dongle", Port: 502, Unit: 1, PollS: 5, GapMS: 20, URL: "https://vps.example.org",
 		Token: settings.Secret("t0ken-0123456789abcdef"), DeviceID: "roof", BatchSize: 30, UploadS: 10, MaxBackoffS: 300, ClockTrust: clockAlways,
@@ -185,7 +188,7 @@ func watchedEdge(t *testing.T, dir string, faults ...string) *Edge {
 	}
 	t.Cleanup(func() { e.Spool.Close() })
 	e.Pulses = new(health.Pulses)
-	e.Inverter.Dongle.Link.Dial = b.dial
+	e.Inverter.Dongle.Link.Dial = b.Dial
 	e.Uploader.Client.Transport.(*HTTPTransport).Lookup = func(context.Context, string, string) ([]netip.Addr, error) {
 		return nil, errors.New("no server is part of this")
 	}
@@ -229,8 +232,8 @@ func TestStandstillIsNoticedWithinTwoIntervals(t *testing.T) {
 	}
 
 	const gap = minPollS * time.Second // at most, INTER_REGISTER_DELAY_MS
-	afterLoss := margin + answerTime + settleTime + gap + margin + answerTime
-	inPoll := freshFor + retryAfter + gap + margin + answerTime - minPollS*time.Second
+	afterLoss := pace.Margin + inverter.AnswerTime + inverter.SettleTime + gap + pace.Margin + inverter.AnswerTime
+	inPoll := freshFor + inverter.RetryAfter + gap + pace.Margin + inverter.AnswerTime - minPollS*time.Second
 	if left := checkSlack - max(afterLoss, inPoll); left < 30*time.Second {
 		t.Errorf("only %v of the slack are left for the disk", left)
 	}

@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"syscall"
 	"time"
+
+	"sunspool/internal/durable"
 )
 
 // claim asks the disk for the blocks ahead of the end of the file, so that nobody else gets them. A file that only ever
@@ -35,7 +37,7 @@ func (s *Spool) claim() error {
 	}
 	s.room.barred = now().Add(roomRetry)
 	if info, statErr := os.Stat(s.path); s.room.claimed == 0 && statErr == nil {
-		s.room.claimed = max(blocks(info), size+allocSize)
+		s.room.claimed = max(durable.AllocatedBytes(info), size+allocSize)
 	}
 	return err
 }
@@ -49,47 +51,27 @@ func (s *Spool) allocate(path string, size int64) error {
 	return errors.Join(s.room.allocate(f, size), f.Close())
 }
 
-func (s *Spool) ballastPath() string { return ballastPath(s.path) }
-
-func ballastPath(path string) string { return path + ".ballast" }
-
 // makeBallast fills a file that is of no use but for its size, if there is room for it twice.
 func (s *Spool) makeBallast() {
 	if now().Before(s.room.ballast) {
 		return
 	}
 	s.room.ballast = now().Add(time.Hour)
-	if info, err := os.Lstat(s.ballastPath()); err == nil && info.Size() == ballastSize {
+	if info, err := os.Lstat(ballastPath(s.path)); err == nil && info.Size() == ballastSize {
 		return
 	}
-	if freeBytes(filepath.Dir(s.path)) < 2*ballastSize {
+	if durable.FreeBytes(filepath.Dir(s.path)) < 2*ballastSize {
 		return
 	}
-	if err := fillFile(s.ballastPath(), ballastSize); err != nil {
-		os.Remove(s.ballastPath())
+	if err := fillFile(ballastPath(s.path), ballastSize); err != nil {
+		os.Remove(ballastPath(s.path))
 	}
 }
 
 // dropBallast makes room on a disk that is full, once.
 func (s *Spool) dropBallast() bool {
 	s.room.ballast = now().Add(roomRetry)
-	return os.Remove(s.ballastPath()) == nil
-}
-
-func fillFile(path string, size int64) error {
-	os.Remove(path)
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
-	if err != nil {
-		return err
-	}
-	block := make([]byte, 1<<20)
-	for done := int64(0); done < size && err == nil; done += int64(len(block)) {
-		_, err = f.Write(block[:min(int64(len(block)), size-done)])
-	}
-	if err == nil {
-		err = f.Sync()
-	}
-	return errors.Join(err, f.Close())
+	return os.Remove(ballastPath(s.path)) == nil
 }
 
 func roundUp(n, to int64) int64 { return (n + to - 1) / to * to }

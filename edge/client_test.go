@@ -21,6 +21,7 @@ import (
 	"testing"
 	"time"
 
+	"sunspool/edge/pace"
 	"sunspool/wire"
 )
 
@@ -93,7 +94,7 @@ func uploadTo(t *testing.T, url, caFile string) error {
 		t.Fatal(err)
 	}
 	u := &Uploader{Spool: openSpool(t, filepath.Join(t.TempDir(), "spool.db")), Client: client, URL: url + wire.IngestPath,
-		Token: &Token{value: "t0ken-0123456789abcdef"}, BatchSize: 30, Describe: func() *wire.Edge { return nil }, Backoff: Backoff{Min: time.Second, Max: time.Second}}
+		Token: &Token{value: "t0ken-0123456789abcdef"}, BatchSize: 30, Describe: func() *wire.Edge { return nil }, Backoff: pace.Backoff{Min: time.Second, Max: time.Second}}
 	fill(t, u.Spool, 3)
 	_, err = u.Deliver(t.Context())
 	if got := u.Spool.Waiting(); (err == nil) != (got == 0) {

@@ -11,6 +11,7 @@ import (
 	bolt "go.etcd.io/bbolt"
 
 	"sunspool/health"
+	"sunspool/internal/durable"
 )
 
 // After a long outage the file is large and empty, and it stays expensive: bbolt writes the list of its free pages with
@@ -24,10 +25,6 @@ import (
 // name (see openBolt).
 
 const (
-	// pageSize is not the host's: a kernel with pages of 16 kB would make each commit four times as expensive. Smaller
-	// than a sector of 4 kB it must not be either: a torn write would then hit pages that were not written.
-	pageSize = 4096
-
 	compactFrom   = 4 << 20   // below that the list of free pages costs less than a page or two
 	compactLarge  = 100 << 20 // a file of that size is compacted
 	compactLittle = 10 << 20  // when no more than that is in it
@@ -70,8 +67,6 @@ func (s *Spool) Compact() (gained int64, err error) {
 	return gained, err
 }
 
-func compactPath(path string) string { return path + ".compact" }
-
 // stillNamed reports whether f is the file that path names.
 func stillNamed(f *os.File, path string) bool {
 	ours, err := f.Stat()
@@ -86,14 +81,14 @@ func (s *Spool) compact() error {
 	if s.room.nowhere != nil {
 		return s.room.nowhere
 	}
-	if free := freeBytes(filepath.Dir(s.path)); free < s.Room().Used+claimStep {
+	if free := durable.FreeBytes(filepath.Dir(s.path)); free < s.Room().Used+claimStep {
 		return fmt.Errorf("only %d MiB free on the disk", free>>20)
 	}
 	fresh := compactPath(s.path)
 	if err := os.Remove(fresh); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return err
 	}
-	file, err := createOurs(fresh, 0o600)
+	file, err := durable.Create(fresh, 0o600)
 	if err != nil {
 		return err
 	}
@@ -110,7 +105,7 @@ func (s *Spool) compact() error {
 	old := s.db
 	s.db, s.file = db, file // from here on there is no way back: the old file has no name any more
 	s.step("renamed")
-	s.room.nowhere = syncDir(filepath.Dir(s.path)) // without it a power cut brings the old file back: update tries again
+	s.room.nowhere = durable.SyncDir(filepath.Dir(s.path)) // without it a power cut brings the old file back: update tries again
 	s.step("synced")
 	s.settleIn()
 	return errors.Join(s.room.nowhere, old.Close())

@@ -13,6 +13,7 @@ import (
 	bolt "go.etcd.io/bbolt"
 
 	"sunspool/health"
+	"sunspool/internal/testhost"
 )
 
 // appendGroup appends samples from..from+n of a day without end, in one commit.
@@ -54,7 +55,7 @@ func commitBytes(t *testing.T, s *Spool) int64 {
 		appendGroup(t, s, 10_000_000+i, 1)
 	}
 	after := s.db.Stats()
-	return (after.TxStats.GetPageAlloc()-before.TxStats.GetPageAlloc())/n + pageSize // and the meta page
+	return (after.TxStats.GetPageAlloc()-before.TxStats.GetPageAlloc())/n + 4096 // and the meta page
 }
 
 func TestAfterADrainACommitCostsWhatItCostBefore(t *testing.T) {
@@ -285,4 +286,23 @@ func TestSpoolAtItsSizeTakesNoMoreAndDrains(t *testing.T) {
 		}
 	}
 	appendGroup(t, s, n, 1)
+}
+
+// What makes the spool small when it has drained takes its time, and says for how long it may.
+func TestLongWorkOnTheSpoolAsksForItsTime(t *testing.T) {
+	var asked []time.Duration
+	note := func(most time.Duration) { asked = append(asked, most) }
+	small := openSpool(t, filepath.Join(testhost.MemoryDir(t), "spool.db"))
+	small.Busy = note
+	if _, err := small.Compact(); err != nil || len(asked) > 0 {
+		t.Fatalf("a small spool asks for %v, %v", asked, err)
+	}
+	large := drained(t, filepath.Join(testhost.MemoryDir(t), "spool.db"), 100_000, 10)
+	large.Busy = note
+	if gained, err := large.Compact(); err != nil || gained == 0 {
+		t.Fatalf("gained %d, %v", gained, err)
+	}
+	if len(asked) != 1 || asked[0] < time.Minute {
+		t.Errorf("it asks for %v, want once a minute or more", asked)
+	}
 }

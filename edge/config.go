@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"sunspool/edge/inverter"
 	"sunspool/edge/registers"
 	"sunspool/health"
 	"sunspool/settings"
@@ -50,8 +51,8 @@ type Config struct {
 	CommitS      float64           `name:"spool-commit-interval-s" env:"SPOOL_COMMIT_INTERVAL_S" default:"0" help:"Seconds for which samples are collected in memory before they are written, up to 300: spares a memory card, but a power cut loses as many seconds. 0 writes each poll; a normal stop loses nothing."`
 
 	// Of the settings of one inverter of several, see perInverter: its unit id, while Units is empty, and which it is.
-	Unit  int   `kong:"-"`
-	Place Place `kong:"-"`
+	Unit  int            `kong:"-"`
+	Place inverter.Place `kong:"-"`
 	// Unreadable are settings whose values are not of their type; Validate names them with the others.
 	Unreadable []error `kong:"-"`
 	// Busy is told before work that takes long on a spool that is damaged or that has become too large: for how long at most.

@@ -14,6 +14,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"sunspool/edge/pace"
+	"sunspool/internal/testhost"
 	"sunspool/wire"
 )
 
@@ -117,8 +119,8 @@ func uploaderOver(t *testing.T, p *pipes, n int, protocols ...string) *Uploader 
 			c.Close()
 		}
 	})
-	u := &Uploader{Spool: openSpool(t, filepath.Join(memoryDir(t), "spool.db")), Client: client, URL: "https://127.0.0.1" + wire.IngestPath,
-		Token: &Token{value: "t0ken"}, BatchSize: 1, Describe: func() *wire.Edge { return nil }, Backoff: Backoff{Min: time.Second, Max: 5 * time.Minute}}
+	u := &Uploader{Spool: openSpool(t, filepath.Join(testhost.MemoryDir(t), "spool.db")), Client: client, URL: "https://127.0.0.1" + wire.IngestPath,
+		Token: &Token{value: "t0ken"}, BatchSize: 1, Describe: func() *wire.Edge { return nil }, Backoff: pace.Backoff{Min: time.Second, Max: 5 * time.Minute}}
 	fill(t, u.Spool, n)
 	return u
 }

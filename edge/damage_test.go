@@ -2,6 +2,7 @@ package edge
 
 import (
 	"bytes"
+	"encoding/binary"
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
@@ -15,6 +16,8 @@ import (
 	"time"
 
 	bolt "go.etcd.io/bbolt"
+
+	"sunspool/internal/testhost"
 )
 
 // ruin is a spool that will be damaged, and the truth about it.
@@ -43,7 +46,7 @@ func ruins(t *testing.T) []*ruin {
 // build makes a spool of n samples, of which some were settled, some of those as poison, and the last are undated.
 func build(t *testing.T, name string, n, settled, poisoned, undated int) *ruin {
 	t.Helper()
-	path := filepath.Join(scratch(t), "spool.db")
+	path := filepath.Join(testhost.MemoryDir(t), "spool.db")
 	s := openSpool(t, path)
 	r := &ruin{Name: name, Records: make(map[uint64][][]byte), Waiting: make(map[uint64][]byte), Quarantine: make(map[uint64][]byte)}
 	for i := range n {
@@ -128,15 +131,16 @@ func appendUndated(s *Spool, r Record) error {
 	})
 }
 
-// scratch is a directory in memory where there is one: these tests write many files and cut no power.
-func scratch(t *testing.T) string {
-	dir, err := os.MkdirTemp("/dev/shm", "sunspool-damage-")
-	if err != nil {
-		return t.TempDir()
-	}
-	t.Cleanup(func() { os.RemoveAll(dir) })
-	return dir
-}
+// bbolt's file format.
+const (
+	headBytes    = 16 // of a page
+	elementBytes = 16
+	onBranch     = 0x01
+	onLeaf       = 0x02
+	onFree       = 0x10
+)
+
+var byteOrder = binary.NativeEndian
 
 // damage returns the file of r damaged in one of many ways, chosen by seed.
 func (r *ruin) damage(seed int) (what string, b []byte) {
@@ -148,7 +152,7 @@ func (r *ruin) damage(seed int) (what string, b []byte) {
 	some := func() []byte { return at(rng.IntN(pages)) }
 	used := func(flag uint16) (all []int) {
 		for n := range pages {
-			if p := at(n); native.Uint64(p) == uint64(n) && native.Uint16(p[8:]) == flag {
+			if p := at(n); byteOrder.Uint64(p) == uint64(n) && byteOrder.Uint16(p[8:]) == flag {
 				all = append(all, n)
 			}
 		}
@@ -230,29 +234,29 @@ func (r *ruin) damage(seed int) (what string, b []byte) {
 		}},
 		{"old metas", func() { copy(b, r.Old[:2*page]) }},
 		{"a circle", func() { // a branch that has itself, or its parent, below it
-			branches := used(branchPage)
+			branches := used(onBranch)
 			if len(branches) == 0 {
 				clear(at(3))
 				return
 			}
 			p := at(branches[rng.IntN(len(branches))])
-			k := rng.IntN(max(1, int(native.Uint16(p[10:]))))
-			native.PutUint64(p[pageHeader+k*element+8:], uint64(branches[rng.IntN(len(branches))]))
+			k := rng.IntN(max(1, int(byteOrder.Uint16(p[10:]))))
+			byteOrder.PutUint64(p[headBytes+k*elementBytes+8:], uint64(branches[rng.IntN(len(branches))]))
 		}},
-		{"a page that has another's number", func() { native.PutUint64(some(), uint64(rng.IntN(pages))) }},
+		{"a page that has another's number", func() { byteOrder.PutUint64(some(), uint64(rng.IntN(pages))) }},
 		{"leaves that have other lengths", func() {
 			for range 1 + rng.IntN(3) {
-				if leaves := used(leafPage); len(leaves) > 0 {
+				if leaves := used(onLeaf); len(leaves) > 0 {
 					p := at(leaves[rng.IntN(len(leaves))])
-					native.PutUint32(p[pageHeader+element*rng.IntN(20)+4*rng.IntN(4):], rng.Uint32()>>rng.IntN(32))
+					byteOrder.PutUint32(p[headBytes+elementBytes*rng.IntN(20)+4*rng.IntN(4):], rng.Uint32()>>rng.IntN(32))
 				}
 			}
 		}},
 		{"a freelist that lies", func() {
-			if lists := used(freePage); len(lists) > 0 {
+			if lists := used(onFree); len(lists) > 0 {
 				p := at(lists[rng.IntN(len(lists))])
-				native.PutUint64(p[pageHeader+8*rng.IntN(10):], uint64(rng.IntN(pages+10)))
-				native.PutUint16(p[10:], uint16(rng.IntN(300)))
+				byteOrder.PutUint64(p[headBytes+8*rng.IntN(10):], uint64(rng.IntN(pages+10)))
+				byteOrder.PutUint16(p[10:], uint16(rng.IntN(300)))
 			}
 		}},
 	}
@@ -323,7 +327,7 @@ func read(t *testing.T, s *Spool) contents {
 // survive opens the damaged file and says what is wrong with what came out.
 func (r *ruin) survive(t *testing.T, what string, b []byte) (salvaged bool) {
 	t.Helper()
-	dir := scratch(t)
+	dir := testhost.MemoryDir(t)
 	defer os.RemoveAll(dir)
 	path := filepath.Join(dir, "spool.db")
 	os.Chmod(dir, 0o700)
@@ -503,7 +507,7 @@ func TestPowerCutDuringSalvageLosesNothing(t *testing.T) {
 	bad := slices.Clone(r.File)
 	clear(bad[:4096])
 	salvaged := func(t *testing.T, path string) []byte {
-		other := filepath.Join(scratch(t), "spool.db")
+		other := filepath.Join(testhost.MemoryDir(t), "spool.db")
 		os.WriteFile(other, bad, 0o600)
 		openSpool(t, other).Close()
 		b, _ := os.ReadFile(other)
@@ -524,7 +528,7 @@ func TestPowerCutDuringSalvageLosesNothing(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			path := filepath.Join(scratch(t), "spool.db")
+			path := filepath.Join(testhost.MemoryDir(t), "spool.db")
 			leave(t, path)
 			s := openSpool(t, path)
 			if got := peek(t, s, 1000); len(got) != 100 {

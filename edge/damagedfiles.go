@@ -80,16 +80,3 @@ func damagedBytes(path string) (total int64) {
 	}
 	return total
 }
-
-// makeRoom removes what is of no use beside a spool that is not open: the reserve, a copy that was not finished, and the
-// salvaged spool for which there was no room. It reports whether there was anything but the last.
-func makeRoom(path string) (gained bool) {
-	os.Remove(path + ".new")
-	for _, name := range []string{ballastPath(path), compactPath(path)} {
-		gained = os.Remove(name) == nil || gained
-	}
-	return gained
-}
-
-// DamagedBytes is the size of the damaged files that are kept beside the spool.
-func (s *Spool) DamagedBytes() int64 { return damagedBytes(s.path) }

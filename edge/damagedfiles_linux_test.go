@@ -10,6 +10,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"sunspool/internal/testhost"
 )
 
 // spoil makes the spool at path one that must be salvaged.
@@ -26,9 +28,22 @@ func spoil(t *testing.T, path string) []byte {
 	return b
 }
 
+// damagedBeside returns the numbers of the damaged spools that were kept, the newest first.
+func damagedBeside(t *testing.T, path string) (all []int) {
+	t.Helper()
+	names, err := filepath.Glob(path + ".damaged-[1-9]")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range slices.Backward(names) {
+		all = append(all, int(name[len(name)-1]-'0'))
+	}
+	return all
+}
+
 // A card that damages the spool again and again does not fill itself with damaged spools.
 func TestNewestTwoDamagedSpoolsAreKept(t *testing.T) {
-	path := filepath.Join(scratch(t), "spool.db")
+	path := filepath.Join(testhost.MemoryDir(t), "spool.db")
 	others := []string{path + ".unmerged-1", path + ".damaged-x", path + ".damaged-01", path + ".damaged-1.new", filepath.Join(filepath.Dir(path), "garage.db.damaged-1")}
 	for _, other := range others {
 		if err := os.WriteFile(other, nil, 0o600); err != nil {
@@ -47,17 +62,17 @@ func TestNewestTwoDamagedSpoolsAreKept(t *testing.T) {
 		if s.Waiting() != samples {
 			t.Fatalf("%d of %d samples wait", s.Waiting(), samples)
 		}
-		all, err := numberedFiles(path, "damaged")
-		if err != nil || len(all) != min(n+1, 2) {
-			t.Fatalf("after %d there are %+v, %v", n+1, all, err)
+		all := damagedBeside(t, path)
+		if len(all) != min(n+1, 2) {
+			t.Fatalf("after %d there are %v", n+1, all)
 		}
 		total := int64(0)
-		for i, f := range all {
-			b, _ := os.ReadFile(f.path)
-			if !bytes.Equal(b, kept[n-i]) || f.path != fmt.Sprintf("%s.damaged-%d", path, n+1-i) {
-				t.Errorf("%s is not the one before %d", f.path, i)
+		for i, number := range all {
+			b, _ := os.ReadFile(fmt.Sprintf("%s.damaged-%d", path, number))
+			if !bytes.Equal(b, kept[n-i]) || number != n+1-i {
+				t.Errorf("%d is not the one before %d", number, i)
 			}
-			total += f.size
+			total += int64(len(b))
 		}
 		if s.DamagedBytes() != total {
 			t.Errorf("%d bytes, want %d", s.DamagedBytes(), total)
@@ -76,8 +91,8 @@ func TestNewestTwoDamagedSpoolsAreKept(t *testing.T) {
 
 // Older damaged spools stay as long as the new one is not whole: here there is no room for it.
 func TestDamagedSpoolsStayUntilTheNewOneIsWhole(t *testing.T) {
-	d := ext4(t, 64)
-	path := filepath.Join(d.dir, "spool.db")
+	d := testhost.Ext4(t, 64)
+	path := filepath.Join(d.Dir, "spool.db")
 	s := openSpool(t, path)
 	for i := range 50 {
 		appendGroup(t, s, 500*i, 500)
@@ -90,7 +105,7 @@ func TestDamagedSpoolsStayUntilTheNewOneIsWhole(t *testing.T) {
 		}
 	}
 	spoil(t, path)
-	release := d.fill(t)
+	release := d.Fill(t)
 	s, err := startSpool(path, nil)
 	if err != nil {
 		t.Fatal(err)
@@ -100,7 +115,7 @@ func TestDamagedSpoolsStayUntilTheNewOneIsWhole(t *testing.T) {
 	if f.Code != "disk_full" {
 		t.Errorf("it is called %s: %v", f.Code, f)
 	}
-	if all, _ := numberedFiles(path, "damaged"); len(all) != 3 {
+	if all := damagedBeside(t, path); len(all) != 3 {
 		t.Errorf("there are %+v", all)
 	}
 	release()
@@ -108,15 +123,15 @@ func TestDamagedSpoolsStayUntilTheNewOneIsWhole(t *testing.T) {
 	if err := s.Available(); err != nil || s.Waiting() != waiting {
 		t.Errorf("%d of %d samples wait, %v", s.Waiting(), waiting, err)
 	}
-	if all, _ := numberedFiles(path, "damaged"); len(all) != 2 || all[0].n != 4 || all[1].n != 3 {
+	if all := damagedBeside(t, path); !slices.Equal(all, []int{4, 3}) {
 		t.Errorf("there are %+v", all)
 	}
 }
 
 // The reserve and an unfinished copy make room for a salvage.
 func TestSalvageTakesTheReserve(t *testing.T) {
-	d := ext4(t, 64)
-	path := filepath.Join(d.dir, "spool.db")
+	d := testhost.Ext4(t, 64)
+	path := filepath.Join(d.Dir, "spool.db")
 	s := openSpool(t, path)
 	for i := range 20 {
 		appendGroup(t, s, 500*i, 500)
@@ -127,7 +142,7 @@ func TestSalvageTakesTheReserve(t *testing.T) {
 	if err := fillFile(ballastPath(path), ballastSize); err != nil {
 		t.Fatal(err)
 	}
-	d.fill(t)
+	d.Fill(t)
 	s = openSpool(t, path)
 	if s.Waiting() != waiting {
 		t.Errorf("%d of %d samples wait", s.Waiting(), waiting)

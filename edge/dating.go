@@ -2,7 +2,6 @@ package edge
 
 import (
 	"encoding/binary"
-	"encoding/json"
 	"fmt"
 	"time"
 
@@ -13,32 +12,6 @@ import (
 // looks, until its boot gets an anchor.
 //
 //	Append ──> undated ──(Date)──> samples     under the same number, in the order of the numbers
-
-// anchor ties the time since a boot to the time of day.
-type anchor struct {
-	Taken   time.Duration `json:"taken"` // since the boot
-	Start   int64         `json:"start"` // of the boot, Unix ns
-	Quality Quality       `json:"quality"`
-}
-
-func (a anchor) set() bool { return a.Quality != Undated }
-
-// at is the time of day at an instant of the boot.
-func (a anchor) at(since time.Duration) time.Time { return timestamp(time.Unix(0, a.Start).Add(since)) }
-
-// near reports whether a and b differ by no more than slack.
-func (a anchor) near(b anchor, slack time.Duration) bool {
-	return time.Duration(a.Start-b.Start).Abs() <= slack
-}
-
-// boot is what the spool knows of one run of the host.
-type boot struct {
-	ID     string `json:"id"`
-	First  anchor `json:"first"`
-	Latest anchor `json:"latest"`
-}
-
-const keptBoots = 100
 
 // Join returns the number of the boot of that id, which is new unless the last one has the same, and its anchor. A boot
 // whose uptime went back is another one, whatever it is called: a machine that was restored to an earlier state.
@@ -91,30 +64,6 @@ func (s *Spool) Anchor(n uint32, a anchor) error {
 	})
 }
 
-func setAnchor(boots *bolt.Bucket, n uint32, a anchor) error {
-	b := decodeBoot(boots.Get(seqKey(uint64(n))))
-	if !b.First.set() {
-		b.First = a
-	}
-	b.Latest = a
-	return putBoot(boots, n, b)
-}
-
-func decodeBoot(v []byte) (b boot) {
-	if json.Unmarshal(v, &b) != nil {
-		return boot{} // damaged: its samples are placed as those of a boot without an anchor
-	}
-	return b
-}
-
-func putBoot(boots *bolt.Bucket, n uint32, b boot) error {
-	v, err := json.Marshal(b)
-	if err != nil {
-		return err
-	}
-	return boots.Put(seqKey(uint64(n)), v)
-}
-
 // Date gives the held samples their times, now that the present boot, n, has an anchor and has lasted for up. First
 // every boot gets an anchor, then the samples are stamped, oldest first, some hundreds in a transaction; a crash in
 // between is continued by the next call, to the same times.
@@ -134,6 +83,9 @@ func (s *Spool) Date(n uint32, a anchor, up time.Duration) error {
 	return nil
 }
 
+// firstDay is before the first day of this program: no sample is older.
+var firstDay = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+
 // stretch is the held samples of one boot.
 type stretch struct {
 	boot        uint32
@@ -152,7 +104,7 @@ func (s *Spool) place(n uint32, a anchor, up time.Duration) error {
 				return err
 			}
 			stretches := stretchesOf(tx.Bucket(undatedBucket))
-			earliest := max(int64(number(meta, lastTSKey)), oldest.UnixMilli())
+			earliest := max(int64(number(meta, lastTSKey)), firstDay.UnixMilli())
 			lower := make([]time.Time, len(stretches)) // what the boots before leave
 			room := time.UnixMilli(earliest)
 			for i, st := range stretches {
@@ -275,15 +227,6 @@ func (s *Spool) stampOne(tx *bolt.Tx, r *Record, anchors map[uint32]anchor) erro
 	samples := tx.Bucket(samplesBucket)
 	samples.FillPercent = 0.95
 	return samples.Put(seqKey(r.Seq), r.encode())
-}
-
-// putAside moves a record to the quarantine as it is.
-func putAside(tx *bolt.Tx, p Poison, record []byte) error {
-	entry, err := json.Marshal(quarantineEntry{p, record})
-	if err != nil {
-		return err
-	}
-	return tx.Bucket(quarantineBucket).Put(seqKey(p.Seq), entry)
 }
 
 // Newest is the latest time that a sample was ever given, zero if none was.

@@ -8,8 +8,6 @@ import (
 	"syscall"
 	"testing"
 	"time"
-
-	bolt "go.etcd.io/bbolt"
 )
 
 // schedule is one random life of a machine with a bad clock, and a server that keeps what it is sent.
@@ -228,60 +226,4 @@ func TestSampleBehindHeldOnesKeepsTheOrder(t *testing.T) {
 	w.ahead, w.synced = 0, true
 	w.clock.Check()
 	w.right(6, Synced, 100*time.Millisecond)
-}
-
-func TestTimesInTheRingComeBackAsTheyWere(t *testing.T) {
-	w := newWorld(t)
-	var want []int64
-	for range 3000 {
-		w.sample()
-		w.truth = w.truth.Add(4 * time.Second)
-	}
-	for _, r := range peek(t, w.spool, 3000) {
-		want = append(want, r.Sample.Time.UnixMilli())
-		if err := w.spool.Settle([]uint64{r.Seq}, nil); err != nil {
-			t.Fatal(err)
-		}
-	}
-	w.restart()
-	got := map[int64]bool{}
-	w.spool.do(func() error {
-		return w.spool.db.View(func(tx *bolt.Tx) error { return eachGiven(tx, func(ms int64) { got[ms] = true }) })
-	})
-	for _, ms := range want {
-		if !got[ms] {
-			t.Errorf("%v is forgotten", time.UnixMilli(ms))
-		}
-	}
-	if len(got) != len(want) {
-		t.Errorf("%d times are known of %d", len(got), len(want))
-	}
-}
-
-func TestRingIsBounded(t *testing.T) {
-	w := newWorld(t)
-	times := make([]int64, 1000)
-	err := w.spool.do(func() error {
-		for i := range 100 {
-			for j := range times {
-				times[j] = noon.Add(time.Duration(1000*i+j) * 5010 * time.Millisecond).UnixMilli()
-			}
-			if err := w.spool.db.Update(func(tx *bolt.Tx) error { return leave(tx, times) }); err != nil {
-				return err
-			}
-		}
-		return w.spool.db.View(func(tx *bolt.Tx) error {
-			n := 0
-			oldest := noon.Add(1000 * 100 * 5010 * time.Millisecond).UnixMilli()
-			err := eachGiven(tx, func(ms int64) { n, oldest = n+1, min(oldest, ms) })
-			reach := time.Duration(times[999]-oldest) * time.Millisecond
-			if n > 50_000 || reach < 48*time.Hour {
-				t.Errorf("%d times, over %v", n, reach)
-			}
-			return err
-		})
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
 }

@@ -14,12 +14,14 @@ import (
 	"sunspool/wire"
 )
 
+const claimWait = 2 * time.Second
+
 // claimDongle makes this process the only edge of the machine that reads the dongle, until release is called: of two
 // clients a dongle serves one at best. The error is a *health.Fault that names the other one. A machine on which no lock
 // can be had is no reason not to start.
 func claimDongle(host string, port int, devices []string, log *slog.Logger) (release func(), err error) {
 	name, holder := dongleLock(host, port), ""
-	for waited := time.Duration(0); ; waited += lockWait / 10 { // one that is just ending
+	for waited := time.Duration(0); ; waited += claimWait / 10 { // one that is just ending
 		unlock, heldBy, err := lockDongle(name, strings.Join(devices, ","))
 		switch {
 		case err != nil:
@@ -27,13 +29,13 @@ func claimDongle(host string, port int, devices []string, log *slog.Logger) (rel
 			return func() {}, nil
 		case heldBy == "":
 			return unlock, nil
-		case waited >= lockWait:
+		case waited >= claimWait:
 			holder = heldBy
 		}
 		if holder != "" {
 			break
 		}
-		time.Sleep(lockWait / 10)
+		time.Sleep(claimWait / 10)
 	}
 	return nil, &health.Fault{
 		Code: "dongle_busy", Exit: health.ExitBusy,

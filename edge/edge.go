@@ -13,13 +13,14 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"maps"
 	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
 
-	"sunspool/edge/registers"
+	"sunspool/edge/inverter"
+	"sunspool/edge/pace"
+	"sunspool/edge/reading"
 	"sunspool/health"
 	"sunspool/wire"
 )
@@ -35,8 +36,8 @@ type Edge struct {
 	RawEach  int           // log the raw words every so many polls; 0 is never
 	Log      *slog.Logger
 
-	Pace     *Pace
-	Inverter *Inverter
+	Pace     *pace.Pace
+	Inverter *inverter.Inverter
 	Spool    *Spool
 	Clock    *Clock
 	Uploader *Uploader
@@ -54,10 +55,10 @@ type Edge struct {
 
 	inverter, spool, clock, vps *health.Link
 	collecting, delivering      *health.Pulse
-	normal                      Normalizer
+	normal                      reading.Normalizer
 	ring                        ring
 	throttle                    throttle
-	turn                        *turn
+	turn                        *inverter.Turn
 	polls                       int
 	night                       night
 }
@@ -71,7 +72,7 @@ func (e *Edge) Run(ctx context.Context) error {
 	e.collecting, e.delivering = e.Pulses.Loop(e.loop("collect")), e.Pulses.Loop(e.loop("deliver")) // a spool that hangs makes both stand still
 
 	e.fillRing()
-	e.turn.onAsked(func() { // a poll may take minutes, of this inverter or of another one behind the dongle
+	e.turn.OnAsked(func() { // a poll may take minutes, of this inverter or of another one behind the dongle
 		e.collecting.Beat(0)
 		e.Report.refresh()
 	})
@@ -126,7 +127,7 @@ func (e *Edge) keep() {
 
 // collect polls at the pace that the dongle bears.
 func (e *Edge) collect(ctx context.Context) {
-	defer e.turn.leave()
+	defer e.turn.Leave()
 	for e.await(ctx) == nil {
 		e.checkClock()
 		e.resume()
@@ -134,7 +135,7 @@ func (e *Edge) collect(ctx context.Context) {
 			continue
 		}
 		err := protect(func() error { return e.poll(ctx) })
-		e.turn.give()
+		e.turn.Give()
 		if ctx.Err() != nil && !e.Report.hasSample() {
 			return // it was cut off
 		}
@@ -157,15 +158,15 @@ func (e *Edge) checkClock() {
 // await waits for the turn of the inverter, and so for the rest of the dongle between two polls. It ends the turn before,
 // if there is one.
 func (e *Edge) await(ctx context.Context) error {
-	e.turn.give()
-	e.collecting.Beat(e.turn.longest())
-	return e.turn.take(ctx)
+	e.turn.Give()
+	e.collecting.Beat(e.turn.Longest())
+	return e.turn.Take(ctx)
 }
 
-// poll reads the inverter once and makes the sample durable, at once or with those that wait in the ring. The error is
+// Poll reads the inverter once and makes the sample durable, at once or with those that wait in the ring. The error is
 // the inverter's; the spool reports its own.
 func (e *Edge) poll(ctx context.Context) error {
-	if err := e.Inverter.Dongle.outlast(ctx, e.Inverter.Unit); err != nil {
+	if err := e.Inverter.Dongle.AwaitPause(ctx, e.Inverter.Unit); err != nil {
 		return err
 	}
 	reading, err := e.Inverter.Read(ctx)
@@ -188,8 +189,8 @@ func (e *Edge) poll(ctx context.Context) error {
 	e.night.rated(1000 * sample.Values["nominal_power"])
 	e.night.sampled(now(), sample.PVPowerW, e.Inverter.SleepsAtNight())
 	e.Report.measured()
-	when.touched = e.Pace.touchedUp
-	e.turn.give() // a disk that hangs keeps the other inverters from nothing
+	when.touched = e.Pace.TouchedSince()
+	e.turn.Give() // a disk that hangs keeps the other inverters from nothing
 	e.stored(e.ring.add(sample, when))
 	if found.Asleep {
 		return asleep
@@ -215,7 +216,7 @@ func (e *Edge) deliver(ctx context.Context) {
 			wait = 0
 		}
 		e.delivering.Beat(wait)
-		if sleep(ctx, wait) != nil {
+		if pace.Sleep(ctx, wait) != nil {
 			return
 		}
 	}
@@ -273,34 +274,17 @@ func (e *Edge) flush(ctx context.Context) {
 
 // loop is the name of a loop of this edge among those of all.
 func (e *Edge) loop(name string) string {
-	if e.turn.alone {
+	if e.turn.Alone {
 		return name
 	}
 	return name + " " + e.DeviceID
 }
 
-func (e *Edge) logRaw(r Reading) {
+func (e *Edge) logRaw(r inverter.Reading) {
 	if e.RawEach > 0 && e.polls%e.RawEach == 0 {
-		e.Log.Info("raw words", "model", r.Model.Name, "words", anonymous(r))
+		e.Log.Info("raw words", "model", r.Model.Name, "words", r.Anonymous())
 	}
 	e.polls++
-}
-
-// anonymous returns the words of r without those that name the unit and its parts: the identity, and all texts.
-func anonymous(r Reading) registers.Words {
-	words := maps.Clone(r.Words)
-	maps.DeleteFunc(words, func(address, _ uint16) bool { return address < deviceType.Address() })
-	if r.Map == nil {
-		return words
-	}
-	for reg := range r.Map.All() {
-		if reg.Type == registers.UTF8 && reg.Kind == registers.Input {
-			for i := range reg.Words {
-				delete(words, reg.Address()+uint16(i))
-			}
-		}
-	}
-	return words
 }
 
 // protect makes a panic in one loop an error of that loop: the other goes on, and so does this one.

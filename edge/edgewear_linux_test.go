@@ -18,7 +18,9 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"sunspool/edge/pace"
 	"sunspool/edge/simulator"
+	"sunspool/internal/testhost"
 	"sunspool/settings"
 )
 
@@ -51,8 +53,8 @@ func BenchmarkEdgeWear(b *testing.B) {
 	if err := os.WriteFile(ca, text, 0o600); err != nil {
 		b.Fatal(err)
 	}
-	memory := tmpfs(b, 16)
-	inMemory := func(dir string) string { return filepath.Join(memory.dir, filepath.Base(dir)) }
+	memory := testhost.Tmpfs(b, 16)
+	inMemory := func(dir string) string { return filepath.Join(memory.Dir, filepath.Base(dir)) }
 	var appended, spooled counter
 	writers := []writer{
 		{"append", func(ctx context.Context, b *testing.B, dir string) { appendAtPace(ctx, b, dir, appended.of(dir)) }, appended.load},
@@ -62,52 +64,52 @@ func BenchmarkEdgeWear(b *testing.B) {
 		edgeWriter("container", Config{URL: server.URL, CAFile: ca}, func(dir string) string { return dir }),
 	}
 	for b.Loop() {
-		tolls := make([]toll, len(writers))
+		tolls := make([]testhost.Toll, len(writers))
 		var all sync.WaitGroup
 		var mu sync.Mutex
 		for i, w := range writers {
 			for n := range wearDisks {
-				d := newExt4(b, 256, 4096)
+				d := testhost.NewExt4(b, 256, 4096)
 				all.Go(func() {
-					time.Sleep(time.Duration(n) * restTime / wearDisks)
+					time.Sleep(time.Duration(n) * pace.RestTime / wearDisks)
 					cost := w.measure(b, d)
 					mu.Lock()
 					defer mu.Unlock()
-					tolls[i].kB += cost.kB / wearDisks
-					tolls[i].flushes += cost.flushes / wearDisks
+					tolls[i].KB += cost.KB / wearDisks
+					tolls[i].Flushes += cost.Flushes / wearDisks
 				})
 			}
 		}
 		all.Wait()
 		for i, w := range writers {
-			b.ReportMetric(tolls[i].kB, w.name+"-kB/sample")
-			b.ReportMetric(tolls[i].flushes, w.name+"-flushes/sample")
-			b.ReportMetric(tolls[i].kB/tolls[0].kB, w.name+"-x-append-bytes")
-			b.ReportMetric(tolls[i].flushes/tolls[0].flushes, w.name+"-x-append-flushes")
+			b.ReportMetric(tolls[i].KB, w.name+"-kB/sample")
+			b.ReportMetric(tolls[i].Flushes, w.name+"-flushes/sample")
+			b.ReportMetric(tolls[i].KB/tolls[0].KB, w.name+"-x-append-bytes")
+			b.ReportMetric(tolls[i].Flushes/tolls[0].Flushes, w.name+"-x-append-flushes")
 		}
 		b.ReportMetric(0, "ns/op")
 	}
 }
 
 // measure returns the price of a sample on the disk d.
-func (w writer) measure(b *testing.B, d disk) toll {
+func (w writer) measure(b *testing.B, d testhost.Disk) testhost.Toll {
 	ctx, stop := context.WithCancel(b.Context())
 	var running sync.WaitGroup
-	running.Go(func() { w.run(ctx, b, d.dir) })
+	running.Go(func() { w.run(ctx, b, d.Dir) })
 	defer running.Wait()
 	defer stop()
-	time.Sleep(wearWarmup * restTime)
-	before := w.samples(d.dir)
+	time.Sleep(wearWarmup * pace.RestTime)
+	before := w.samples(d.Dir)
 	var after int64
-	bytes, flushes := d.traffic(b)
-	time.Sleep(time.Duration(*wearPolls) * restTime)
-	bytesAfter, flushesAfter := d.traffic(b)
-	if after = w.samples(d.dir); after == before {
+	bytes, flushes := d.Traffic(b)
+	time.Sleep(time.Duration(*wearPolls) * pace.RestTime)
+	bytesAfter, flushesAfter := d.Traffic(b)
+	if after = w.samples(d.Dir); after == before {
 		b.Errorf("%s made no sample", w.name)
-		return toll{}
+		return testhost.Toll{}
 	}
 	n := float64(after - before)
-	return toll{float64(bytesAfter-bytes) / n / 1000, float64(flushesAfter-flushes) / n}
+	return testhost.Toll{KB: float64(bytesAfter-bytes) / n / 1000, Flushes: float64(flushesAfter-flushes) / n}
 }
 
 // counter counts samples by folder.
@@ -129,7 +131,7 @@ func appendAtPace(ctx context.Context, b *testing.B, dir string, n *atomic.Int64
 	}
 	defer f.Close()
 	record := (&Record{Seq: 1, Sample: sampleAt(noon)}).encode()
-	for ; sleep(ctx, restTime+margin) == nil; n.Add(1) {
+	for ; pace.Sleep(ctx, pace.RestTime+pace.Margin) == nil; n.Add(1) {
 		if _, err := f.Write(record); err != nil {
 			b.Error(err)
 		}
@@ -147,8 +149,8 @@ func spoolAtPace(ctx context.Context, b *testing.B, dir string, n *atomic.Int64)
 		return
 	}
 	defer s.Close()
-	for i := 0; sleep(ctx, restTime+margin) == nil; i++ {
-		sample := sampleAt(noon.Add(time.Duration(i) * restTime))
+	for i := 0; pace.Sleep(ctx, pace.RestTime+pace.Margin) == nil; i++ {
+		sample := sampleAt(noon.Add(time.Duration(i) * pace.RestTime))
 		if err := s.Append(&sample, When{Quality: Synced}); err != nil {
 			b.Error(err)
 		}

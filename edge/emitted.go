@@ -2,8 +2,6 @@ package edge
 
 import (
 	"bytes"
-	"encoding/binary"
-	"encoding/json"
 	"time"
 
 	bolt "go.etcd.io/bbolt"
@@ -14,24 +12,12 @@ import (
 // On the server a time of a device is one sample: a second sample with the same time would be dropped without a word.
 // So the spool never gives a time twice. As long as time only grows, knowing the newest is enough. When a clock that
 // was ahead is set right, true times lie among those that were given before; which these are is known from the samples
-// in the spool, and for those that left it from a ring that Settle fills:
-//
-//	meta "given"  the last few, so that a commit writes no page more for them
-//	given         number ──> some 190 times, moved here when they are full; the oldest is dropped
+// in the spool, and for those that left it from a ring that Settle fills.
 const (
-	clockSlack  = 2 * time.Second // a step back by less is no step: the sample is moved after the last one
-	maxAhead    = wire.MaxAhead
-	chunkBytes  = 384 // small enough that meta, with its other keys, stays inside the page of the root
-	givenChunks = 200 // 48 h and more at the fastest poll
-	givenSpan   = 96 * time.Hour
-	moveAtOnce  = 500 // samples in one transaction that gives or takes times, 300 kB
-)
-
-var (
-	givenBucket  = []byte("given")
-	givenKey     = []byte("given")
-	newestTSKey  = []byte("newest_ts") // latest time ever given, Unix ms
-	estimatedKey = []byte("estimated") // how many samples were placed by estimation
+	clockSlack = 2 * time.Second // a step back by less is no step: the sample is moved after the last one
+	maxAhead   = wire.MaxAhead
+	givenSpan  = 96 * time.Hour
+	moveAtOnce = 500 // samples in one transaction that gives or takes times, 300 kB
 )
 
 // unique moves t to a millisecond that no sample was given before, and remembers it.
@@ -154,83 +140,4 @@ func (s *Spool) recall(tx *bolt.Tx) error {
 		return err
 	}
 	return putNumber(meta, newestTSKey, uint64(newest))
-}
-
-// eachGiven calls f with the times of all samples in the spool and of those that left it lately.
-func eachGiven(tx *bolt.Tx, f func(ms int64)) error {
-	times := func(_, packed []byte) error {
-		for _, ms := range unpackTimes(packed) {
-			f(ms)
-		}
-		return nil
-	}
-	if err := tx.Bucket(givenBucket).ForEach(times); err != nil {
-		return err
-	}
-	times(nil, tx.Bucket(metaBucket).Get(givenKey))
-	record := func(k, v []byte) {
-		if r, err := decodeFields(binary.BigEndian.Uint64(k), v); err == nil && r.When.Quality != Undated {
-			f(r.Sample.Time.UnixMilli())
-		}
-	}
-	if err := tx.Bucket(samplesBucket).ForEach(func(k, v []byte) error { record(k, v); return nil }); err != nil {
-		return err
-	}
-	return tx.Bucket(quarantineBucket).ForEach(func(k, v []byte) error {
-		var e quarantineEntry
-		if json.Unmarshal(v, &e) == nil {
-			record(k, e.Record)
-		}
-		return nil
-	})
-}
-
-// leave notes the times of samples that leave the spool.
-func leave(tx *bolt.Tx, times []int64) error {
-	if len(times) == 0 {
-		return nil
-	}
-	meta := tx.Bucket(metaBucket)
-	packed := append([]byte(nil), meta.Get(givenKey)...)
-	known := unpackTimes(packed)
-	var last int64
-	if len(known) > 0 {
-		last = known[len(known)-1]
-	}
-	for _, ms := range times {
-		packed = binary.AppendVarint(packed, ms-last)
-		last = ms
-		if len(packed) < chunkBytes {
-			continue
-		}
-		given := tx.Bucket(givenBucket)
-		n, err := given.NextSequence()
-		if err != nil {
-			return err
-		}
-		if err := given.Put(seqKey(n), packed); err != nil {
-			return err
-		}
-		if n > givenChunks {
-			if err := given.Delete(seqKey(n - givenChunks)); err != nil {
-				return err
-			}
-		}
-		packed, last = nil, 0
-	}
-	return meta.Put(givenKey, packed)
-}
-
-// unpackTimes reads what leave wrote: each time as the difference to the one before.
-func unpackTimes(packed []byte) (times []int64) {
-	var ms int64
-	for len(packed) > 0 {
-		d, n := binary.Varint(packed)
-		if n <= 0 {
-			return times
-		}
-		ms += d
-		times, packed = append(times, ms), packed[n:]
-	}
-	return times
 }

@@ -11,6 +11,7 @@ import (
 	"net/http/httptrace"
 	"net/netip"
 	"net/url"
+	"os"
 	"strings"
 	"sync"
 	"time"
@@ -165,7 +166,7 @@ func checkProxyAnswer(ctx context.Context, _ *url.URL, _ *http.Request, resp *ht
 
 // timedOut reports whether err is a time that passed without an answer, here or in the system.
 func timedOut(err error) bool {
-	if isTimeout(err) {
+	if errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, context.DeadlineExceeded) {
 		return true
 	}
 	var timeout interface{ Timeout() bool }

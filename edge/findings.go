@@ -4,19 +4,20 @@ import (
 	"log/slog"
 	"slices"
 
+	"sunspool/edge/reading"
 	"sunspool/health"
 )
 
 // findingsLog logs what is found out about the unit when it changes, and within bounds when it comes and goes with the
 // polls: what a kind of finding is now stays to be logged until it may be.
 type findingsLog struct {
-	logged  Findings // what the log has
-	last    Findings
+	logged  reading.Findings // what the log has
+	last    reading.Findings
 	changes int // of the findings since the last line
 	bound   health.Bound
 }
 
-func (l *findingsLog) log(f Findings, log *slog.Logger) {
+func (l *findingsLog) log(f reading.Findings, log *slog.Logger) {
 	if f.NoMeter != l.last.NoMeter || f.NoBattery != l.last.NoBattery || !slices.Equal(f.Nulled, l.last.Nulled) {
 		l.changes++
 	}

@@ -61,7 +61,8 @@ func (b *believer) restart() {
 		Wall: func() time.Time { return time.Now().Add(b.ahead) }, Up: func() time.Duration { return time.Since(b.up) },
 		Synced: func() (bool, error) { return true, nil }, BootID: fmt.Sprint("boot ", b.boot),
 	}}
-	b.u.poison, b.u.Backoff.failures = poison{}, 0
+	b.u.poison = poison{}
+	b.u.Backoff.Reset()
 }
 
 func (b *believer) poll() {

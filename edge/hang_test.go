@@ -4,11 +4,11 @@ import (
 	"context"
 	"io/fs"
 	"net/http"
-	"path/filepath"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"sunspool/internal/testhost"
 	"sunspool/wire"
 )
 
@@ -26,7 +26,7 @@ func TestWatchdogMissesALoopThatHangs(t *testing.T) {
 		},
 	} {
 		t.Run(loop, func(t *testing.T) {
-			dir := memoryDir(t)
+			dir := testhost.MemoryDir(t)
 			synctest.Test(t, func(t *testing.T) {
 				e := watchedEdge(t, dir)
 				free := make(chan struct{})
@@ -50,24 +50,5 @@ func TestWatchdogMissesALoopThatHangs(t *testing.T) {
 				}
 			})
 		})
-	}
-}
-
-// What makes the spool small when it has drained takes its time, and says for how long it may.
-func TestLongWorkOnTheSpoolAsksForItsTime(t *testing.T) {
-	var asked []time.Duration
-	note := func(most time.Duration) { asked = append(asked, most) }
-	small := openSpool(t, filepath.Join(memoryDir(t), "spool.db"))
-	small.Busy = note
-	if _, err := small.Compact(); err != nil || len(asked) > 0 {
-		t.Fatalf("a small spool asks for %v, %v", asked, err)
-	}
-	large := drained(t, filepath.Join(memoryDir(t), "spool.db"), 100_000, 10)
-	large.Busy = note
-	if gained, err := large.Compact(); err != nil || gained == 0 {
-		t.Fatalf("gained %d, %v", gained, err)
-	}
-	if len(asked) != 1 || asked[0] < time.Minute {
-		t.Errorf("it asks for %v, want once a minute or more", asked)
 	}
 }

@@ -5,6 +5,8 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+
+	"sunspool/internal/durable"
 )
 
 // healthFile is a file that is written with every poll, at next to no cost where it lies on a memory card: the first
@@ -36,7 +38,7 @@ func (f *healthFile) write(text []byte) (err error) {
 	if f.overwrite(text) {
 		return nil
 	}
-	f.shown, err = putOurs(f.path, text, 0o644, false)
+	f.shown, err = durable.ReplaceInfo(f.path, text, 0o644, false)
 	return err
 }
 
@@ -46,13 +48,13 @@ func (f *healthFile) overwrite(text []byte) bool {
 	if f.shown == nil || len(text) > inPlace {
 		return false
 	}
-	file, err := os.OpenFile(f.path, os.O_RDWR|noFollow, 0)
+	file, err := os.OpenFile(f.path, os.O_RDWR|durable.NoFollow, 0)
 	if err != nil {
 		return false
 	}
 	defer file.Close()
 	info, err := file.Stat()
-	if err != nil || !os.SameFile(info, f.shown) || info.Mode() != f.shown.Mode() || info.Size() > inPlace || !reserve(file) {
+	if err != nil || !os.SameFile(info, f.shown) || info.Mode() != f.shown.Mode() || info.Size() > inPlace || !durable.Lease(file) {
 		return false
 	}
 	if more := int(info.Size()) - len(text); more > 0 {

@@ -3,7 +3,6 @@ package edge
 import (
 	"crypto/rand"
 	"os"
-	"path/filepath"
 	"runtime/debug"
 	"strings"
 	"sync"
@@ -53,38 +52,3 @@ var built = sync.OnceValue(func() time.Time {
 	}
 	return oldest
 })
-
-// hostZone returns the IANA name of the host's time zone, or "" when the host does not say: the inverter hangs on the
-// same wall, so its days begin and end there.
-func hostZone() string {
-	if tz, ok := os.LookupEnv("TZ"); ok {
-		return known(strings.TrimPrefix(tz, ":"))
-	}
-	if link, err := filepath.EvalSymlinks("/etc/localtime"); err == nil {
-		if _, name, ok := strings.Cut(link, "zoneinfo/"); ok {
-			return known(name)
-		}
-	}
-	if name, err := os.ReadFile("/etc/timezone"); err == nil {
-		return known(strings.TrimSpace(string(name)))
-	}
-	return ""
-}
-
-// sunZone returns zone if its noon is about that of the sun, else nil: a host that is set to UTC may be anywhere.
-func sunZone(zone *time.Location) *time.Location {
-	if zone == nil || zone == time.UTC || !strings.Contains(zone.String(), "/") || strings.HasPrefix(zone.String(), "Etc/") {
-		return nil
-	}
-	return zone
-}
-
-func known(zone string) string {
-	if zone == "" || zone == "Local" {
-		return ""
-	}
-	if _, err := time.LoadLocation(zone); err != nil {
-		return ""
-	}
-	return zone
-}

@@ -15,6 +15,8 @@ import (
 	"testing"
 	"time"
 
+	"sunspool/edge/pace"
+	"sunspool/internal/testhost"
 	"sunspool/wire"
 )
 
@@ -179,8 +181,8 @@ func (n *internet) uploader() *Uploader {
 	}
 	tr := client.Transport.(*HTTPTransport)
 	tr.Lookup, tr.Dial, tr.secure, tr.Proxy = n.lookup, n.dial, n.handshake, nil
-	u := &Uploader{Spool: openSpool(n.t, filepath.Join(memoryDir(n.t), "spool.db")), Client: client, URL: "https://vps.example.org" + wire.IngestPath,
-		Token: &Token{value: "t0ken-0123456789abcdef"}, BatchSize: 1, Describe: func() *wire.Edge { return nil }, Backoff: Backoff{Min: time.Second, Max: time.Minute}}
+	u := &Uploader{Spool: openSpool(n.t, filepath.Join(testhost.MemoryDir(n.t), "spool.db")), Client: client, URL: "https://vps.example.org" + wire.IngestPath,
+		Token: &Token{value: "t0ken-0123456789abcdef"}, BatchSize: 1, Describe: func() *wire.Edge { return nil }, Backoff: pace.Backoff{Min: time.Second, Max: time.Minute}}
 	n.t.Cleanup(client.CloseIdleConnections)
 	return u
 }

@@ -5,21 +5,11 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"os"
 	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
 )
-
-// forgetPages makes the next read of f one from the disk. After a sync that failed the kernel still shows what it could
-// not write, as if it were there.
-func forgetPages(f *os.File) error {
-	if err := f.Sync(); err != nil {
-		return err
-	}
-	return unix.Fadvise(int(f.Fd()), 0, 0, unix.FADV_DONTNEED)
-}
 
 // lockDongle makes this process the only one of the machine that has the lock of that name, until unlock is called or the
 // process ends. If another has it, heldBy names it. The lock is an abstract unix socket: services whose sandboxes share

@@ -7,20 +7,19 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-)
 
-// forgetPages cannot be had here.
-func forgetPages(f *os.File) error { return f.Sync() }
+	"sunspool/internal/durable"
+)
 
 // lockDongle makes this process the only one of the machine that has the lock of that name, until unlock is called or the
 // process ends. If another has it, heldBy names it. The lock is that of a file, which has text in it.
 func lockDongle(name, text string) (unlock func(), heldBy string, err error) {
 	path := filepath.Join(os.TempDir(), strings.NewReplacer(":", "-", "%", "-").Replace(name)+".lock")
-	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|noFollow, 0o644)
+	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|durable.NoFollow, 0o644)
 	if err != nil {
 		return nil, "", err
 	}
-	free, err := lock(file)
+	free, err := durable.Lock(file)
 	if err != nil || !free {
 		text, _ := io.ReadAll(io.LimitReader(file, 200))
 		file.Close()

@@ -10,7 +10,9 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"sunspool/edge/pace"
 	"sunspool/health"
+	"sunspool/internal/durable"
 )
 
 // registerMetrics gives registry what the reports of a process show: the same numbers as health.json and a few more, those
@@ -58,7 +60,7 @@ func (c count) desc() *prometheus.Desc { return edgeDesc(c.name, c.help) }
 var touchDesc = edgeDesc("last_touch_timestamp_seconds", "Unix time when the dongle was last asked for a connection or for the first registers of a poll.")
 
 // dongleMetrics are those of what several inverters may be behind.
-type dongleMetrics struct{ pace *Pace }
+type dongleMetrics struct{ pace *pace.Pace }
 
 func (m dongleMetrics) Describe(all chan<- *prometheus.Desc) { all <- touchDesc }
 
@@ -133,7 +135,7 @@ func (m inverterMetrics) Collect(all chan<- prometheus.Metric) {
 	}
 	instant(all, oldestDesc, m.oldest.of(m.edge.Spool))
 	gauge(damagedDesc, float64(h.Damaged))
-	gauge(diskDesc, float64(freeBytes(filepath.Dir(m.edge.Spool.path))))
+	gauge(diskDesc, float64(durable.FreeBytes(filepath.Dir(m.edge.Spool.Path()))))
 	if t, ok := m.edge.Uploader.Client.Transport.(*HTTPTransport); ok {
 		instant(all, certificateDesc, t.certificateExpiry())
 	}

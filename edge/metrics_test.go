@@ -21,6 +21,7 @@ import (
 
 	"sunspool/docs/reference"
 	"sunspool/health"
+	"sunspool/internal/testhost"
 	"sunspool/internal/testservices"
 )
 
@@ -114,7 +115,7 @@ func TestMetricsHaveNoTimeOfWhatNeverHappened(t *testing.T) {
 
 // Several inverters of one process are in one answer, each under its name; what they share is there once.
 func TestMetricsOfSeveralInvertersAreInOneAnswer(t *testing.T) {
-	roof, garage := edgeAt(t, memoryDir(t), ""), edgeAt(t, memoryDir(t), "")
+	roof, garage := edgeAt(t, testhost.MemoryDir(t), ""), edgeAt(t, testhost.MemoryDir(t), "")
 	garage.Report.device = "garage"
 	text := scraped(t, roof, garage)
 	for _, want := range []string{`sunspool_edge_spool_samples{device="roof"} `, `sunspool_edge_spool_samples{device="garage"} `, `sunspool_edge_modbus_requests_total `} {
@@ -129,7 +130,7 @@ func TestMetricsDoNotWaitForADiskThatHangs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e := busyEdge(t)
 		release := make(chan struct{})
-		go e.Spool.run(func() error { <-release; return nil })
+		go e.Spool.Peek(1, func(uint64) bool { <-release; return true })
 		synctest.Wait()
 		for range 3 {
 			if text := scraped(t, e); strings.Contains(text, "spool_oldest") || !strings.Contains(text, `sunspool_edge_spool_samples{device="roof"} 3`) {

@@ -15,6 +15,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"sunspool/edge/pace"
 	"sunspool/health"
 	"sunspool/wire"
 )
@@ -76,7 +77,7 @@ func (m *metricsListener) Run(ctx context.Context) {
 			logged = err.Error()
 		}
 		if m.wait == nil {
-			sleep(ctx, metricsRetry)
+			pace.Sleep(ctx, metricsRetry)
 		} else {
 			m.wait(ctx)
 		}

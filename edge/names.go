@@ -11,7 +11,7 @@ import (
 
 	bolterrors "go.etcd.io/bbolt/errors"
 
-	"sunspool/internal/filelock"
+	"sunspool/internal/durable"
 )
 
 // A spool is more than one file for a moment: while it is made, salvaged or compacted. The lock of the file itself does
@@ -25,16 +25,18 @@ import (
 //	spool.db.compact    is being written by who has the spool open
 //	spool.db.damaged-1  is a damaged file that was set aside, see damagedfiles.go
 
+const lockWait = 2 * time.Second
+
 func lockPath(path string) string { return path + ".lock" }
 
 // lockNames takes the lock of the names of the spool at path and returns what gives it back. On a disk that is full
 // there may be no such file: then the lock of the spool must do.
 func lockNames(path string) (unlockNames func(), err error) {
-	file, _, err := openOurs(lockPath(path))
+	file, _, err := durable.Open(lockPath(path))
 	if errors.Is(err, fs.ErrNotExist) {
 		file, err = createLock(path)
 	}
-	if clean(err) {
+	if durable.NothingWritten(err) {
 		return func() {}, nil
 	}
 	if err != nil {
@@ -44,7 +46,7 @@ func lockNames(path string) (unlockNames func(), err error) {
 		return nil, errors.Join(err, file.Close())
 	}
 	return func() {
-		unlock(file)
+		durable.Unlock(file)
 		file.Close()
 	}, nil
 }
@@ -53,7 +55,7 @@ func lockNames(path string) (unlockNames func(), err error) {
 func createLock(path string) (*os.File, error) {
 	file, err := os.OpenFile(lockPath(path), os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
 	if errors.Is(err, fs.ErrExist) { // another was faster
-		file, _, err = openOurs(lockPath(path))
+		file, _, err = durable.Open(lockPath(path))
 	}
 	if err != nil {
 		return nil, err
@@ -63,7 +65,7 @@ func createLock(path string) (*os.File, error) {
 		like, err = os.Stat(filepath.Dir(path))
 	}
 	if err == nil {
-		err = giveTo(lockPath(path), like)
+		err = durable.GiveTo(lockPath(path), like)
 	}
 	if err != nil {
 		return nil, errors.Join(err, file.Close())
@@ -74,7 +76,7 @@ func createLock(path string) (*os.File, error) {
 // lockWithin waits for the lock of file, at most so long. The error is bolt's ErrTimeout if another process has it.
 func lockWithin(file *os.File, most time.Duration) error {
 	for waited := time.Duration(0); ; waited += lockWait / 20 {
-		free, err := lock(file)
+		free, err := durable.Lock(file)
 		if free || err != nil {
 			return err
 		}
@@ -87,7 +89,7 @@ func lockWithin(file *os.File, most time.Duration) error {
 
 // spoolHolder names the process that has the spool open, or is about to.
 func spoolHolder(path string) string {
-	return cmp.Or(filelock.Holder(path), filelock.Holder(lockPath(path)))
+	return cmp.Or(durable.LockHolder(path), durable.LockHolder(lockPath(path)))
 }
 
 func salvagedPath(path string) string { return path + ".salvaged" }
@@ -95,19 +97,19 @@ func salvagedPath(path string) string { return path + ".salvaged" }
 // adoptSalvaged gives a salvaged spool its name: the damaged file is set aside and has none any more. The error is
 // fs.ErrNotExist if there is no salvaged spool.
 func adoptSalvaged(path string) error {
-	whole, _, err := openOurs(salvagedPath(path))
+	whole, _, err := durable.Open(salvagedPath(path))
 	if err != nil {
 		return err
 	}
 	defer whole.Close()
-	if free, err := lock(whole); err != nil || !free {
+	if free, err := durable.Lock(whole); err != nil || !free {
 		return cmp.Or(err, bolterrors.ErrTimeout)
 	}
-	defer unlock(whole)
+	defer durable.Unlock(whole)
 	if _, err := os.Lstat(path); err == nil {
 		return fmt.Errorf("%w: %s came into being", bolterrors.ErrTimeout, path)
 	}
-	return errors.Join(os.Rename(salvagedPath(path), path), syncDir(filepath.Dir(path)))
+	return errors.Join(os.Rename(salvagedPath(path), path), durable.SyncDir(filepath.Dir(path)))
 }
 
 // removeLeftovers removes what a crash left beside a spool that is open and whole. A salvaged spool is kept: a crash of

@@ -9,6 +9,8 @@ import (
 	"sync"
 	"testing"
 
+	"sunspool/internal/durable"
+	"sunspool/internal/testhost"
 	"sunspool/wire"
 )
 
@@ -20,7 +22,7 @@ func beside(t *testing.T, path string) (all []string) {
 		t.Fatal(err)
 	}
 	for _, name := range names {
-		if name == lockPath(path) {
+		if name == path+".lock" {
 			continue
 		}
 		b, err := os.ReadFile(name)
@@ -60,7 +62,7 @@ func TestProcessWithoutTheLockTouchesNothing(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer first.Close()
-			if free, err := lock(first); !free {
+			if free, err := durable.Lock(first); !free {
 				t.Fatal(err)
 			}
 			_, err = OpenSpool(path)
@@ -95,7 +97,7 @@ func TestStartsAtOnceLoseNothing(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			for range 6 {
-				path := filepath.Join(memoryDir(t), "spool.db")
+				path := filepath.Join(testhost.MemoryDir(t), "spool.db")
 				for suffix, b := range files {
 					if err := os.WriteFile(path+suffix, b, 0o600); err != nil {
 						t.Fatal(err)

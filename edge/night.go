@@ -5,6 +5,8 @@ import (
 	"os"
 	"slices"
 	"time"
+
+	"sunspool/internal/durable"
 )
 
 const (
@@ -78,7 +80,7 @@ func (n *night) save() {
 	}
 	n.kept.Last = n.lastAt.Round(0).UTC()
 	if b, err := json.Marshal(n.kept); err == nil {
-		_ = replaceOurs(n.File, append(b, '\n'), 0o600, false)
+		_ = durable.Replace(n.File, append(b, '\n'), 0o600, false)
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"sunspool/edge/inverter/invertertest"
 	"sunspool/health"
 )
 
@@ -59,7 +60,7 @@ func (d *days) until(h float64, alive bool) (alarm time.Duration) {
 	}
 }
 
-// restart is a new process.
+// Restart is a new process.
 func (d *days) restart() {
 	d.n.save()
 	d.n = &night{File: d.n.File}
@@ -184,7 +185,7 @@ func TestStartAtNightKnowsThatTheInverterSleeps(t *testing.T) {
 func TestInverterThatWasNeverSeenIsNoSleeper(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e, _, _ := edgeTo(t, nil)
-		e.Inverter = newBed(t, nil).in
+		e.Inverter = invertertest.New(t, nil).In
 		_, err := e.Inverter.Read(t.Context())
 		f := asFault(e.orAsleep(err))
 		if f == nil || errors.Is(f, health.ErrResting) || f.Next == "" {
@@ -196,10 +197,10 @@ func TestInverterThatWasNeverSeenIsNoSleeper(t *testing.T) {
 // What another process wrote is asked for by the edge itself, and what cannot be read is no loss.
 func TestEdgeRemembersItsNight(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newBed(t, ofImage(t, "calc-sg5rs-sunny-exporting"))
-		b.mustPoll()
+		b := invertertest.New(t, invertertest.OfImage(t, "calc-sg5rs-sunny-exporting"))
+		b.MustPoll()
 		e, _, _ := edgeTo(t, nil)
-		e.Inverter = b.in
+		e.Inverter = b.In
 		e.night.sampled(now(), 3000, e.Inverter.SleepsAtNight())
 		time.Sleep(2 * time.Hour)
 		e.night.sampled(now(), 20, e.Inverter.SleepsAtNight())
@@ -208,7 +209,7 @@ func TestEdgeRemembersItsNight(t *testing.T) {
 		if err := e.orAsleep(unreachable); !errors.Is(err, health.ErrResting) {
 			t.Fatalf("in the evening: %v", err)
 		}
-		if err := e.orAsleep(explain("x", 1, &otherInverter{who: "A1", want: "A2", named: true})); errors.Is(err, health.ErrResting) {
+		if err := e.orAsleep(&health.Fault{Code: "inverter_changed", Exit: health.ExitUnreachable}); errors.Is(err, health.ErrResting) {
 			t.Error("another inverter that answers is taken for sleep")
 		}
 		again := night{File: e.night.File}
@@ -223,7 +224,7 @@ func TestEdgeRemembersItsNight(t *testing.T) {
 		if again.asleep(now()) {
 			t.Error("half a file is believed")
 		}
-		b.in.Dongle.Close()
+		b.In.Dongle.Close()
 	})
 }
 

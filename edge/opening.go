@@ -6,8 +6,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"runtime/debug"
 	"slices"
+	"strings"
 	"syscall"
 	"time"
 
@@ -15,6 +15,7 @@ import (
 	bolterrors "go.etcd.io/bbolt/errors"
 
 	"sunspool/health"
+	"sunspool/internal/durable"
 )
 
 // Opening is what was not as it should be when the spool was opened, at the start or later. The zero value is a spool
@@ -30,27 +31,8 @@ type Opening struct {
 }
 
 const (
-	lockWait   = 2 * time.Second
 	alarmHolds = time.Hour // of what was mended at the opening, in the health of the spool
 )
-
-var errForeign = errors.New("the database of another program")
-
-// crash is a panic as an error.
-type crash struct{ text string }
-
-func (c *crash) Error() string { return c.text }
-
-// caught runs f and returns its panic as an error. A fault in a mapped file is a panic on the goroutine that owns the
-// spool.
-func caught(f func() error) (err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = &crash{fmt.Sprintf("panic: %v\n%s", p, debug.Stack())}
-		}
-	}()
-	return f()
-}
 
 // open opens the file, in whatever state it is, on the goroutine that owns it.
 //
@@ -59,7 +41,7 @@ func caught(f func() error) (err error) {
 //	damaged ──> set aside, and a new one with every record that can be found in it
 func (s *Spool) open() error {
 	found := s.Opening()
-	warn, err := tighten(s.path)
+	warn, err := durable.SecureDir(filepath.Dir(s.path), s.besideSpool)
 	if err != nil {
 		return err
 	}
@@ -112,10 +94,15 @@ func (s *Spool) open() error {
 	return err
 }
 
+// besideSpool reports whether a file of that name in the directory of the spool is one that the edge keeps there.
+func (s *Spool) besideSpool(name string) bool {
+	return strings.HasPrefix(name, filepath.Base(s.path)) || strings.HasPrefix(name, "health.json") || name == "edge.sock"
+}
+
 // lockFile opens the file and takes its lock, which says that no other process has it. An empty file is removed and
 // does not exist: bbolt would make a spool in it that a power cut can break.
 func (s *Spool) lockFile(found *Opening) (*os.File, error) {
-	file, warn, err := openOurs(s.path)
+	file, warn, err := durable.Open(s.path)
 	if err != nil {
 		return nil, err
 	}
@@ -125,7 +112,9 @@ func (s *Spool) lockFile(found *Opening) (*os.File, error) {
 		err = bolterrors.ErrTimeout
 	}
 	if err == nil && s.renewals > 0 {
-		err = forgetPages(file)
+		if err = file.Sync(); err == nil {
+			err = durable.DropPageCache(file)
+		}
 	}
 	var info fs.FileInfo
 	if err == nil {
@@ -165,13 +154,13 @@ func (s *Spool) attach(file *os.File) error {
 		if err == nil {
 			return nil
 		}
-		if !hard(err) && !errors.Is(err, errNewerSpool) && !isErrno(err, syscall.ENOMEM) && !isErrno(err, syscall.EIO) { // bbolt makes texts of these
+		if !durable.FromSystem(err) && !errors.Is(err, errNewerSpool) && !isErrno(err, syscall.ENOMEM) && !isErrno(err, syscall.EIO) { // bbolt makes texts of these
 			err = &damaged{why: err, look: found} // then our look missed it
 		}
 	}
 	s.db, s.file = nil, nil
 	if _, keep := errors.AsType[*damaged](err); !keep { // else it is wanted for what is in it
-		unlock(file)
+		durable.Unlock(file)
 		file.Close()
 	}
 	return err
@@ -184,7 +173,7 @@ func (s *Spool) discard(crashed bool) {
 	if s.db, s.file = nil, nil; db == nil {
 		return
 	}
-	unlock(file)
+	durable.Unlock(file)
 	if crashed || caught(db.Close) != nil {
 		file.Close()
 	}

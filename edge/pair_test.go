@@ -5,13 +5,17 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	bolt "go.etcd.io/bbolt"
+
 	"sunspool/edge/simulator"
+	"sunspool/internal/testhost"
 	"sunspool/wire"
 )
 
@@ -22,7 +26,7 @@ func TestTwoInvertersBehindOneDongleLoseNothing(t *testing.T) {
 	if testing.Short() {
 		span = 90 * time.Minute
 	}
-	dir := memoryDir(t)
+	dir := testhost.MemoryDir(t)
 	synctest.Test(t, func(t *testing.T) {
 		b := newPairBed(t, dir)
 		dice := rand.New(rand.NewPCG(3, 4))
@@ -33,10 +37,10 @@ func TestTwoInvertersBehindOneDongleLoseNothing(t *testing.T) {
 			if text := faults[dice.IntN(len(faults))]; text != "" {
 				all = append(all, text)
 			}
-			b.faults(all...)
+			b.Faults(all...)
 			if f, err := simulator.ParseFault("silent"); err == nil && dice.IntN(3) == 0 {
 				f.Unit = byte(1 + dice.IntN(2))
-				b.sim.SetFaults(f)
+				b.Sim.SetFaults(f)
 			}
 			b.mu.Lock()
 			b.cut = dice.IntN(3) == 0
@@ -54,7 +58,7 @@ func TestTwoInvertersBehindOneDongleLoseNothing(t *testing.T) {
 		b.mu.Lock()
 		b.cut = false
 		b.mu.Unlock()
-		b.sim.SetFaults()
+		b.Sim.SetFaults()
 		roof, garage := b.count(b.made, "roof"), b.count(b.made, "garage")
 		time.Sleep(15 * time.Minute)
 		if r, g := b.count(b.made, "roof")-roof, b.count(b.made, "garage")-garage; r < 25 || g < 25 { // one that was silent may have 10 min of rest before it
@@ -62,8 +66,8 @@ func TestTwoInvertersBehindOneDongleLoseNothing(t *testing.T) {
 		}
 		b.end()
 		b.complete()
-		b.polite()
-		a := b.sim.Audit()
+		b.Polite()
+		a := b.Sim.Audit()
 		t.Logf("%d and %d samples, %+v", len(b.made["roof"]), len(b.made["garage"]), a)
 		if a.Polls < int(span/(10*time.Second)) || len(b.made["garage"]) < 100 {
 			t.Error("the test tests nothing")
@@ -74,7 +78,7 @@ func TestTwoInvertersBehindOneDongleLoseNothing(t *testing.T) {
 // Each is read at the interval of the settings, or as fast as the dongle bears.
 func TestTwoInvertersAreReadInTurn(t *testing.T) {
 	for pollS, interval := range map[float64]time.Duration{5: 10 * time.Second, 12: 12 * time.Second, 30: 30 * time.Second} {
-		dir := memoryDir(t)
+		dir := testhost.MemoryDir(t)
 		synctest.Test(t, func(t *testing.T) {
 			b := newPairBed(t, dir)
 			b.pollS = pollS
@@ -89,12 +93,12 @@ func TestTwoInvertersAreReadInTurn(t *testing.T) {
 					t.Errorf("every %v s: the server is told %v s", pollS, told)
 				}
 			}
-			if a := b.sim.Audit(); pollS == 5 && a.Connects != 1 {
+			if a := b.Sim.Audit(); pollS == 5 && a.Connects != 1 {
 				t.Errorf("%d connections", a.Connects)
 			}
 			b.end()
 			b.complete()
-			b.polite()
+			b.Polite()
 		})
 	}
 }
@@ -107,14 +111,14 @@ func TestUnitThatCostsTheConnectionIsAskedRarely(t *testing.T) {
 		span = 3 * time.Hour
 	}
 	for _, fault := range []simulator.Fault{{Kind: "silent", Unit: 2}, {Kind: "reset", Unit: 2}, {Kind: "silent", Unit: 1}} {
-		dir := memoryDir(t)
+		dir := testhost.MemoryDir(t)
 		synctest.Test(t, func(t *testing.T) {
 			b := newPairBed(t, dir)
 			well, ill := "roof", "garage"
 			if fault.Unit == 1 {
 				well, ill = ill, well
 			}
-			b.sim.SetFaults(fault)
+			b.Sim.SetFaults(fault)
 			b.start()
 			took := span
 			if fault != (simulator.Fault{Kind: "silent", Unit: 2}) {
@@ -136,27 +140,27 @@ func TestUnitThatCostsTheConnectionIsAskedRarely(t *testing.T) {
 					time.Sleep(10 * time.Second)
 				}
 			}
-			b.sim.SetFaults()
+			b.Sim.SetFaults()
 			time.Sleep(12 * time.Minute)
 			if b.count(b.made, ill) == 0 {
 				t.Errorf("%v: unit %d has no sample after 12 min", fault, fault.Unit)
 			}
 			b.end()
-			b.polite()
+			b.Polite()
 		})
 	}
 }
 
 // When the dongle itself is away no unit is to blame: both are back as soon as it is.
 func TestBothInvertersAreBackWithTheirDongle(t *testing.T) {
-	dir := memoryDir(t)
+	dir := testhost.MemoryDir(t)
 	synctest.Test(t, func(t *testing.T) {
 		b := newPairBed(t, dir)
 		b.start()
 		time.Sleep(5 * time.Minute)
-		b.faults("silent")
+		b.Faults("silent")
 		time.Sleep(3 * time.Hour)
-		b.faults()
+		b.Faults()
 		roof, garage := b.count(b.made, "roof"), b.count(b.made, "garage")
 		time.Sleep(3 * time.Minute)
 		if r, g := b.count(b.made, "roof")-roof, b.count(b.made, "garage")-garage; r < 5 || g < 5 {
@@ -164,7 +168,7 @@ func TestBothInvertersAreBackWithTheirDongle(t *testing.T) {
 		}
 		b.end()
 		b.complete()
-		b.polite()
+		b.Polite()
 	})
 }
 
@@ -174,11 +178,11 @@ func TestSlowPollOfOneInverterIsNotCalledAStandstillOfTheOther(t *testing.T) {
 		"slow=4900ms", "slow=4900ms refuse=5213-5241 refuse=5600-5638", "silent", "silent@0.5", "slow=4900ms stall@0.2", "off",
 	} {
 		for _, pollS := range []float64{5, 120} {
-			dir := memoryDir(t)
+			dir := testhost.MemoryDir(t)
 			synctest.Test(t, func(t *testing.T) {
 				b := newPairBed(t, dir)
 				b.pollS = pollS
-				b.faults(strings.Fields(faults)...)
+				b.Faults(strings.Fields(faults)...)
 				b.start()
 				time.Sleep(20 * time.Second) // the first file
 				for range 1200 {
@@ -192,7 +196,7 @@ func TestSlowPollOfOneInverterIsNotCalledAStandstillOfTheOther(t *testing.T) {
 					}
 				}
 				b.end()
-				b.polite()
+				b.Polite()
 			})
 		}
 	}
@@ -200,7 +204,7 @@ func TestSlowPollOfOneInverterIsNotCalledAStandstillOfTheOther(t *testing.T) {
 
 // A disk that hangs under one inverter's spool is missed by the watchdog, and keeps the other from nothing.
 func TestInverterThatHangsKeepsTheOtherFromNothing(t *testing.T) {
-	dir := memoryDir(t)
+	dir := testhost.MemoryDir(t)
 	synctest.Test(t, func(t *testing.T) {
 		b := newPairBed(t, dir)
 		b.open()
@@ -224,24 +228,28 @@ func TestInverterThatHangsKeepsTheOtherFromNothing(t *testing.T) {
 		for _, e := range b.edges {
 			e.Spool.Close()
 		}
-		b.polite()
+		b.Polite()
 	})
 }
 
 // They end together: when one spool is lost the process ends, as it does with one inverter, and leaves the other whole.
 func TestLostSpoolOfOneInverterEndsBoth(t *testing.T) {
-	dir := memoryDir(t)
+	dir := testhost.MemoryDir(t)
 	synctest.Test(t, func(t *testing.T) {
 		b := newPairBed(t, dir)
 		b.start()
 		time.Sleep(5 * time.Minute)
-		lost := b.edges[1].Spool
-		lost.run(func() error {
-			lost.trouble = errors.New("the card is gone")
-			lost.giveUp.Do(func() { close(lost.lost) })
-			return nil
-		})
-		if err := <-b.ended; !sameCode(err, "spool_failing") {
+		path := b.edges[1].Spool.Path()
+		other, err := bolt.Open(path+".other", 0o600, nil) // somebody puts the database of another program in its place
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = errors.Join(other.Update(func(tx *bolt.Tx) error { _, err := tx.CreateBucket([]byte("devices")); return err }), other.Close(),
+			os.Truncate(path, 0), os.Rename(path+".other", path))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := <-b.ended; !sameCode(err, "spool_foreign") {
 			t.Error(err)
 		}
 		if b.edges[0].Spool.Waiting() != 0 {
@@ -250,14 +258,14 @@ func TestLostSpoolOfOneInverterEndsBoth(t *testing.T) {
 		for _, e := range b.edges {
 			e.Spool.Close()
 		}
-		b.polite()
+		b.Polite()
 	})
 }
 
 // An inverter that is not read because its spool is full leaves the connection to the other. When neither is read the
 // dongle has none.
 func TestFullSpoolOfOneInverterKeepsTheOtherFromNothing(t *testing.T) {
-	dir := memoryDir(t)
+	dir := testhost.MemoryDir(t)
 	synctest.Test(t, func(t *testing.T) {
 		b := newPairBed(t, dir)
 		b.start()
@@ -275,12 +283,12 @@ func TestFullSpoolOfOneInverterKeepsTheOtherFromNothing(t *testing.T) {
 		if r, g := b.count(b.made, "roof")-roof, b.count(b.made, "garage")-garage; r < 358 || r > 361 || g != 0 {
 			t.Errorf("%d samples of roof in an hour, and %d of the one whose spool is full", r, g)
 		}
-		if a := b.sim.Audit(); a.Connects != 1 {
+		if a := b.Sim.Audit(); a.Connects != 1 {
 			t.Errorf("%d connections", a.Connects)
 		}
 		limit(b.edges[0], full)
 		time.Sleep(time.Minute)
-		if a := b.sim.Audit(); a.Open != 0 {
+		if a := b.Sim.Audit(); a.Open != 0 {
 			t.Error("a connection for nothing")
 		}
 		limit(b.edges[0], room)
@@ -292,6 +300,6 @@ func TestFullSpoolOfOneInverterKeepsTheOtherFromNothing(t *testing.T) {
 		}
 		b.end()
 		b.complete()
-		b.polite()
+		b.Polite()
 	})
 }

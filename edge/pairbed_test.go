@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"sunspool/edge/inverter/invertertest"
 	"sunspool/edge/simulator"
 	"sunspool/health"
 	"sunspool/settings"
@@ -23,7 +24,7 @@ import (
 // pairBed is two inverters behind one dongle, a hybrid as unit 1 and a string inverter as unit 2, the edges that read
 // them, and a server that stores by device. All of it is in virtual time.
 type pairBed struct {
-	*bed
+	*invertertest.Bed
 	dir   string
 	pollS float64
 	edges []*Edge
@@ -52,7 +53,7 @@ func newPairBed(t *testing.T, dir string) *pairBed {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &pairBed{bed: &bed{t: t, sim: sim}, dir: dir, pollS: 5,
+	return &pairBed{Bed: &invertertest.Bed{T: t, Sim: sim}, dir: dir, pollS: 5,
 		made: make(map[string]map[time.Time]wire.Sample), stored: make(map[string]map[time.Time]wire.Sample)}
 }
 
@@ -67,19 +68,19 @@ func (b *pairBed) settings() Config {
 }
 
 func (b *pairBed) openWith(c Config) {
-	b.t.Helper()
+	b.T.Helper()
 	if err := c.Validate(); err != nil {
-		b.t.Fatal(err)
+		b.T.Fatal(err)
 	}
 	each, _ := c.perInverter()
 	var err error
 	if b.edges, err = newEdges(each, "test", slog.New(slog.DiscardHandler)); err != nil {
-		b.t.Fatal(err)
+		b.T.Fatal(err)
 	}
 	pulses := new(health.Pulses)
 	for _, e := range b.edges {
 		e.Pulses = pulses
-		e.Inverter.Dongle.Link.Dial = b.dial
+		e.Inverter.Dongle.Link.Dial = b.Dial
 		e.Pace.Up = func() time.Duration { return time.Since(daylight.AddDate(0, 0, -1)) }
 		e.Uploader.Client.Transport = tripper(b.take)
 		e.Kept = func(s wire.Sample) { b.note(b.made, e.DeviceID, s) }
@@ -90,24 +91,24 @@ func (b *pairBed) openWith(c Config) {
 func (b *pairBed) start() { b.startWith(b.settings()) }
 
 func (b *pairBed) startWith(c Config) {
-	b.t.Helper()
+	b.T.Helper()
 	b.openWith(c)
 	b.run()
 }
 
 // run runs the edges that are open.
 func (b *pairBed) run() {
-	ctx, cancel := context.WithCancel(b.t.Context())
+	ctx, cancel := context.WithCancel(b.T.Context())
 	b.stop, b.ended = cancel, make(chan error, 1)
 	go func(edges []*Edge, ended chan error) { ended <- runAll(ctx, edges) }(b.edges, b.ended)
 }
 
 // end ends the process as it was told to.
 func (b *pairBed) end() {
-	b.t.Helper()
+	b.T.Helper()
 	b.stop()
 	if err := <-b.ended; err != nil {
-		b.t.Error(err)
+		b.T.Error(err)
 	}
 	for _, e := range b.edges {
 		e.Spool.Close()
@@ -139,7 +140,7 @@ func (b *pairBed) count(where map[string]map[time.Time]wire.Sample, device strin
 	return len(where[device])
 }
 
-// take is the network and the server, for which a token is good for one device.
+// Take is the network and the server, for which a token is good for one device.
 func (b *pairBed) take(r *http.Request) (*http.Response, error) {
 	b.mu.Lock()
 	cut := b.cut
@@ -157,7 +158,7 @@ func (b *pairBed) take(r *http.Request) (*http.Response, error) {
 	}
 	for _, s := range batch.Samples {
 		if r.Header.Get("Authorization") != "Bearer "+s.DeviceID+"-0123456789abcdef" {
-			b.t.Errorf("a sample of %s came with the token of another", s.DeviceID)
+			b.T.Errorf("a sample of %s came with the token of another", s.DeviceID)
 		}
 		b.note(b.stored, s.DeviceID, s)
 	}
@@ -168,28 +169,28 @@ func (b *pairBed) take(r *http.Request) (*http.Response, error) {
 
 // complete complains unless the server has what was made, each sample under its own device and of its own inverter.
 func (b *pairBed) complete() {
-	b.t.Helper()
+	b.T.Helper()
 	for _, device := range []string{"roof", "garage"} {
 		made, stored, hybrid := b.made[device], b.stored[device], 0
 		if len(made) != len(stored) {
-			b.t.Errorf("%s: %d samples made, %d stored", device, len(made), len(stored))
+			b.T.Errorf("%s: %d samples made, %d stored", device, len(made), len(stored))
 		}
 		for at, s := range made {
 			if got, ok := stored[at]; !ok || !got.Equal(&s) {
-				b.t.Fatalf("%s: the sample of %v is stored as %+v, %v", device, at, got, ok)
+				b.T.Fatalf("%s: the sample of %v is stored as %+v, %v", device, at, got, ok)
 			}
 			if s.DeviceID != device {
-				b.t.Fatalf("%s has a sample of %s", device, s.DeviceID)
+				b.T.Fatalf("%s has a sample of %s", device, s.DeviceID)
 			}
 			if s.BatterySOCPct != nil {
 				hybrid++
 			}
 		}
 		if device == "garage" && hybrid > 0 || device == "roof" && hybrid < len(made)/2 {
-			b.t.Errorf("%d of %d samples of %s are those of a hybrid", hybrid, len(made), device)
+			b.T.Errorf("%d of %d samples of %s are those of a hybrid", hybrid, len(made), device)
 		}
 	}
 	if len(b.stored) > 2 {
-		b.t.Errorf("%d devices", len(b.stored))
+		b.T.Errorf("%d devices", len(b.stored))
 	}
 }

@@ -8,6 +8,10 @@ import (
 
 	peer "github.com/simonvetter/modbus"
 
+	"sunspool/edge/inverter"
+	"sunspool/edge/inverter/invertertest"
+	"sunspool/edge/pace"
+	"sunspool/edge/reading"
 	"sunspool/edge/simulator"
 )
 
@@ -42,7 +46,7 @@ func (otherServer) HandleHoldingRegisters(*peer.HoldingRegistersRequest) ([]uint
 }
 
 func TestServerOfAnotherMakerIsRead(t *testing.T) {
-	image, err := simulator.LoadImage(hybridImage)
+	image, err := simulator.LoadImage(invertertest.HybridImage)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -61,9 +65,9 @@ func TestServerOfAnotherMakerIsRead(t *testing.T) {
 	}
 	defer server.Stop()
 
-	read := func(unit byte) (Reading, error) {
-		pace := &Pace{}
-		in := &Inverter{Unit: unit, Log: slog.New(slog.DiscardHandler), Dongle: &Dongle{Pace: pace, Link: transport{
+	read := func(unit byte) (inverter.Reading, error) {
+		pace := &pace.Pace{}
+		in := &inverter.Inverter{Unit: unit, Log: slog.New(slog.DiscardHandler), Dongle: &inverter.Dongle{Pace: pace, Link: inverter.Transport{
 			Address: address, Dial: (&net.Dialer{}).DialContext, Timeout: 5 * time.Second, Gap: 20 * time.Millisecond,
 		}}}
 		defer in.Dongle.Close()
@@ -73,7 +77,7 @@ func TestServerOfAnotherMakerIsRead(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, _, err := Normalize(r)
+	s, _, err := reading.Normalize(r)
 	if err != nil || s.PVPowerW != 3726 || *s.BatteryPowerW != 1373 || *s.ExportPowerW != 1855 || *s.LoadPowerW != 412 {
 		t.Errorf("%+v, %v", s, err)
 	}

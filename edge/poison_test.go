@@ -5,8 +5,6 @@ import (
 	"math"
 	"math/rand/v2"
 	"net/http"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -299,36 +297,12 @@ func TestQuarantineIsTriedAgainOnceByANewVersion(t *testing.T) {
 			t.Errorf("%d in quarantine and %d waiting after the server's new version", u.Spool.InQuarantine(), u.Spool.Waiting())
 		}
 		conserved(t, u, s, made)
-		path := u.Spool.path
+		path := u.Spool.Path()
 		u.Spool.Close()
 		if again := openSpool(t, path); again.Waiting() != 0 || again.InQuarantine() != 0 {
 			t.Errorf("after a restart %d wait and %d are in quarantine", again.Waiting(), again.InQuarantine())
 		}
 	})
-}
-
-func TestRequeuedSampleIsByteForByteTheSame(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "spool.db")
-	s := openSpool(t, path)
-	fill(t, s, 5)
-	before := peek(t, s, 5)
-	if err := s.Settle(nil, []Poison{{Seq: 2, Code: "x"}, {Seq: 4, Code: "y"}}); err != nil {
-		t.Fatal(err)
-	}
-	if n, err := s.Requeue(func(p Poison) bool { return p.Code == "y" }); n != 1 || err != nil {
-		t.Fatalf("%d moved, %v", n, err)
-	}
-	if s.Waiting() != 4 || s.InQuarantine() != 1 {
-		t.Errorf("%d waiting, %d in quarantine", s.Waiting(), s.InQuarantine())
-	}
-	after := peek(t, s, 5)
-	if !slices.Equal(seqs(after), []uint64{1, 3, 4, 5}) || !slices.Equal(after[2].encode(), before[3].encode()) {
-		t.Errorf("%v wait, and number 4 is %+v", seqs(after), after[2])
-	}
-	s.Close()
-	if again := openSpool(t, path); again.Waiting() != 4 || again.InQuarantine() != 1 {
-		t.Errorf("after a restart %d waiting, %d in quarantine", again.Waiting(), again.InQuarantine())
-	}
 }
 
 // What JSON cannot say must not stop the samples behind it.
@@ -495,7 +469,7 @@ func TestCrashBetweenAnswerAndDeleteStoresOnce(t *testing.T) {
 		s := &server{lenient: true}
 		u := uploaderTo(t, s)
 		made := fill(t, u.Spool, 50)
-		path := u.Spool.path
+		path := u.Spool.Path()
 		u.Client.Transport = tripper(func(r *http.Request) (*http.Response, error) {
 			resp, err := s.RoundTrip(r)
 			u.Spool.Close()
@@ -511,15 +485,4 @@ func TestCrashBetweenAnswerAndDeleteStoresOnce(t *testing.T) {
 			t.Errorf("%d stored, %d waiting, %d duplicates", len(s.stored), u.Spool.Waiting(), u.Duplicates.Load())
 		}
 	})
-}
-
-// memoryDir is a directory where a flush costs nothing, if there is one.
-func memoryDir(t *testing.T) string {
-	t.Helper()
-	dir, err := os.MkdirTemp("/dev/shm", "sunspool-test-")
-	if err != nil {
-		return t.TempDir()
-	}
-	t.Cleanup(func() { os.RemoveAll(dir) })
-	return dir
 }

@@ -10,6 +10,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"sunspool/edge/inverter/invertertest"
+	"sunspool/edge/reading"
 	"sunspool/edge/simulator"
 	"sunspool/health"
 )
@@ -43,9 +45,9 @@ func TestPollsAreSamplesAndReasons(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				b := newBed(t, sim)
+				b := invertertest.New(t, sim)
 				e, _, _ := edgeTo(t, tripper(func(*http.Request) (*http.Response, error) { return nil, errors.New("no network") }))
-				e.Inverter.Dongle.Link.Dial = b.dial
+				e.Inverter.Dongle.Link.Dial = b.Dial
 				e.Commit = c.commit
 				ctx, stop := context.WithCancel(t.Context())
 				ended := make(chan error, 1)
@@ -55,9 +57,9 @@ func TestPollsAreSamplesAndReasons(t *testing.T) {
 				for range 10 * 6 {
 					text := []string{"stall", "off", "silent", "exception=4", "zeros:4999-5035", kinds[rng.IntN(len(kinds))]}[rng.IntN(6)]
 					if f, err := simulator.ParseFault(text); err == nil && rng.IntN(2) == 0 {
-						b.sim.SetFaults(f)
+						b.Sim.SetFaults(f)
 					} else {
-						b.sim.SetFaults()
+						b.Sim.SetFaults()
 					}
 					switch rng.IntN(8) {
 					case 0:
@@ -67,7 +69,7 @@ func TestPollsAreSamplesAndReasons(t *testing.T) {
 					}
 					time.Sleep(10*time.Minute + time.Duration(rng.IntN(3000))*time.Millisecond)
 					synctest.Wait()
-					if !e.turn.waits.Load() { // else it is in the middle of a poll
+					if !e.turn.Busy() { // else it is in the middle of a poll
 						accounted(t, "in between", e.Report.Now())
 					}
 				}
@@ -95,7 +97,7 @@ func TestEveryEndOfAPollIsCounted(t *testing.T) {
 		"inverter_silent": &health.Fault{Code: "inverter_silent", Exit: health.ExitUnreachable},
 		"inverter_asleep": asleep,
 		"inverter_frozen": &health.Fault{Code: "inverter_frozen"},
-		"no_value":        &health.Fault{Code: "reading_no_value", Err: &Unusable{Code: "no_value"}},
+		"no_value":        &health.Fault{Code: "reading_no_value", Err: &reading.Unusable{Code: "no_value"}},
 		"other":           errors.New("bug: panic: x"),
 	} {
 		e, _, _ := edgeTo(t, nil)

@@ -10,6 +10,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"sunspool/edge/inverter"
+	"sunspool/edge/reading"
 	"sunspool/health"
 	"sunspool/wire"
 )
@@ -33,7 +35,7 @@ type Report struct {
 	lastUpload time.Time
 	model      string
 	serial     string
-	facts      Findings
+	facts      reading.Findings
 	off        int // polls in a row whose registers do not agree
 	findings   findingsLog
 	polledAt   time.Time      // of the last poll that gave a sample
@@ -117,13 +119,13 @@ func (r *Report) Now() Health {
 		LastPoll: timeOrNil(r.polledAt), LastUpload: timeOrNil(r.lastUpload),
 		SpoolCount: r.edge.Spool.Waiting(), UptimeS: now().Sub(r.started).Round(time.Millisecond).Seconds(),
 		Status: state.Status, Sentence: state.Sentence, Next: state.Next, Reasons: state.Reasons, Counts: tally, Version: r.version, DeviceID: r.device, Model: r.model,
-		Serial: mask(r.serial), Written: timestamp(now()), SpoolBytes: r.edge.Spool.Bytes(),
+		Serial: inverter.MaskSerial(r.serial), Written: timestamp(now()), SpoolBytes: r.edge.Spool.Bytes(),
 		Quarantined: r.edge.Spool.InQuarantine(), Salvaged: found.Salvaged, Unreadable: found.Unreadable, SetAside: found.Aside, Damaged: r.edge.Spool.DamagedBytes(),
 		NoBattery: r.facts.NoBattery, NoMeter: r.facts.NoMeter,
 		BatteryBy: r.facts.Battery, Implausible: r.facts.Nulled, Unknown: r.facts.Unknown, Polls: r.polls.Load(), Missing: maps.Clone(r.missing),
 		SpoolShare: math.Round(r.edge.Spool.Room().Share()*1000) / 10,
 		RAMOnly:    r.edge.ring.Len(), Lost: maps.Clone(r.gone), WrittenDay: r.wear.perDay(now(), bytesWritten()),
-		PollS: r.edge.turn.interval().Seconds(), Others: r.others,
+		PollS: r.edge.turn.Interval().Seconds(), Others: r.others,
 		Links: r.Chain.Status(), Clock: r.edge.Clock.State(), Held: r.edge.Spool.Held(), Estimated: r.edge.Spool.Estimated(),
 	}
 	if !r.sample.Time.IsZero() {
@@ -205,7 +207,7 @@ func (r *Report) polled(err error) {
 
 // notMade is the reason for which a poll that ended with err gave no sample.
 func notMade(err error) string {
-	if u, ok := errors.AsType[*Unusable](err); ok {
+	if u, ok := errors.AsType[*reading.Unusable](err); ok {
 		return u.Code
 	}
 	if f, ok := errors.AsType[*health.Fault](err); ok {
@@ -236,18 +238,18 @@ func (r *Report) hasSample() bool {
 	return r.gave
 }
 
-func (r *Report) read(reading Reading) {
+func (r *Report) read(reading inverter.Reading) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.model, r.serial = reading.Model.Name, reading.Serial
 }
 
 // found logs what is new about the unit.
-func (r *Report) found(f Findings) {
+func (r *Report) found(f reading.Findings) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.facts = f
-	if r.off++; f.adds() {
+	if r.off++; f.Adds() {
 		r.off = 0
 	}
 	r.findings.log(f, r.log)

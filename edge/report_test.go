@@ -9,6 +9,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"sunspool/edge/inverter/invertertest"
+	"sunspool/edge/reading"
 	"sunspool/health"
 	"sunspool/wire"
 )
@@ -62,7 +64,7 @@ func TestFindingsThatComeAndGoAreLoggedWithinBounds(t *testing.T) {
 		e, log, _ := edgeTo(t, nil)
 		flap := func(polls int) {
 			for i := range polls {
-				f := Findings{}
+				f := reading.Findings{}
 				if i%2 == 0 {
 					f.Nulled, f.NoMeter, f.NoBattery = []string{"grid_frequency"}, true, true
 				}
@@ -75,13 +77,13 @@ func TestFindingsThatComeAndGoAreLoggedWithinBounds(t *testing.T) {
 			t.Errorf("%d lines in a day", n)
 		}
 		log.Reset()
-		e.Report.found(Findings{Nulled: []string{"phase_a_voltage"}})
+		e.Report.found(reading.Findings{Nulled: []string{"phase_a_voltage"}})
 		if !strings.Contains(log.String(), "phase_a_voltage") {
 			t.Error("a register that is new is not logged at once")
 		}
 		flap(100)
 		for range 1500 {
-			e.Report.found(Findings{})
+			e.Report.found(reading.Findings{})
 			time.Sleep(5 * time.Second)
 		}
 		if !strings.Contains(log.String(), "no register is implausible any more") {
@@ -133,32 +135,6 @@ func TestUploadsThatFailAndRecoverAreLoggedWithinBounds(t *testing.T) {
 	})
 }
 
-// The raw words of a poll are for a public bug report: nothing in them names the unit.
-func TestRawWordsAreAnonymous(t *testing.T) {
-	for _, image := range []string{hybridImage, "calc-sg5rs-sunny-exporting"} {
-		synctest.Test(t, func(t *testing.T) {
-			b := newBed(t, ofImage(t, image))
-			defer b.in.Dongle.Close()
-			r := b.mustPoll()
-			words := anonymous(r)
-			if r.Serial == "" || words[4999] != r.Words[4999] || len(words) < 80 {
-				t.Fatalf("serial %q, %d words", r.Serial, len(words))
-			}
-			for address := serialNumber.Address(); address < serialNumber.Address()+10; address++ {
-				if _, ok := words[address]; ok {
-					t.Errorf("%s: word %d of the serial number is there", image, address)
-				}
-			}
-			var log bytes.Buffer
-			e := &Edge{RawEach: 1, Log: slog.New(slog.NewJSONHandler(&log, nil))}
-			e.logRaw(r)
-			if strings.Contains(log.String(), `"4989":`) || !strings.Contains(log.String(), `"4999":`) {
-				t.Error(log.String())
-			}
-		})
-	}
-}
-
 // With SPOOL_COMMIT_INTERVAL_S a sample is on the disk minutes after its poll.
 func TestLastPollIsNotThatOfTheLastCommit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -181,4 +157,21 @@ func TestLastPollIsNotThatOfTheLastCommit(t *testing.T) {
 		}
 		e.Report.sampled(wire.Sample{Time: last})
 	})
+}
+
+// Raw words are logged without those that name the unit.
+func TestRawWordsAreAnonymous(t *testing.T) {
+	for _, image := range []string{invertertest.HybridImage, "calc-sg5rs-sunny-exporting"} {
+		synctest.Test(t, func(t *testing.T) {
+			b := invertertest.New(t, invertertest.OfImage(t, image))
+			defer b.In.Dongle.Close()
+			r := b.MustPoll()
+			var log bytes.Buffer
+			e := &Edge{RawEach: 1, Log: slog.New(slog.NewJSONHandler(&log, nil))}
+			e.logRaw(r)
+			if strings.Contains(log.String(), `"4989":`) || !strings.Contains(log.String(), `"4999":`) {
+				t.Error(log.String())
+			}
+		})
+	}
 }

@@ -23,7 +23,7 @@ func (u *Uploader) post(ctx context.Context, records []Record) (sent, size int, 
 	}
 	compress := u.plain.compress()
 	receipt, err = u.try(ctx, body, compress, sent, id)
-	if !compress || err == nil || ctx.Err() != nil || !u.plain.try(err, sent, u.Backoff.failures) {
+	if !compress || err == nil || ctx.Err() != nil || !u.plain.try(err, sent, u.Backoff.Failures()) {
 		return sent, len(body), receipt, err
 	}
 	known := u.origin.known

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"sunspool/internal/durable"
 )
 
 // A card that stalls while the health file is written lets all wait that open it. The check does not wait: the edge is
@@ -33,7 +35,7 @@ func TestCheckDoesNotWaitForAStalledWriter(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer writer.Close()
-	if !reserve(writer) {
+	if !durable.Lease(writer) {
 		t.Skip("SKIPPED, NOTHING IS SHOWN: this filesystem has no leases")
 	}
 	if line := check(written.Add(60 * time.Second)); !strings.Contains(line, "waits for the disk") || strings.HasPrefix(line, "!") {

@@ -1,16 +1,16 @@
 package edge
 
 import (
-	"cmp"
 	"errors"
 
-	"sunspool/edge/witness"
+	"sunspool/edge/inverter"
+	"sunspool/edge/reading"
 )
 
 // errUnresumed is why no sample reaches a spool that was opened just now.
 var errUnresumed = errors.New("the spool was opened just now: samples follow with the next poll")
 
-// resume takes over what the spool keeps of the inverter. Where a disk does not let the spool be opened at the start,
+// Resume takes over what the spool keeps of the inverter. Where a disk does not let the spool be opened at the start,
 // that is known only when it does; until then no sample leaves the memory, because it may be one of another inverter. The
 // goroutine that polls calls it, before each poll.
 func (e *Edge) resume() {
@@ -50,11 +50,11 @@ func (e *Edge) ready() error {
 
 // takeOver reads what the spool keeps of the inverter. The error is the spool's.
 func (e *Edge) takeOver() error {
-	known, err := e.Spool.Identity(e.DeviceID)
+	known, err := keptIdentity(e.Spool, e.DeviceID)
 	if err != nil {
 		return err
 	}
-	day, err := e.Spool.yieldDay(e.DeviceID)
+	day, err := keptYieldDay(e.Spool, e.DeviceID)
 	if err != nil {
 		return err
 	}
@@ -62,45 +62,12 @@ func (e *Edge) takeOver() error {
 		e.Log.Warn("spool", "mended", text)
 	}
 	seen := e.Inverter.Known
-	if !e.Inverter.resume(known) {
+	if !e.Inverter.Resume(known) {
 		n := e.ring.discard("inverter_changed")
 		e.Log.Error("another inverter was read while the spool was not open: its samples are dropped", "samples", n,
-			"serial", mask(seen.Serial), "want", mask(known.Serial))
-		e.normal = Normalizer{Zone: e.normal.Zone, Save: e.normal.Save}
+			"serial", inverter.MaskSerial(seen.Serial), "want", inverter.MaskSerial(known.Serial))
+		e.normal = reading.Normalizer{Zone: e.normal.Zone, Save: e.normal.Save}
 	}
 	e.normal.Merge(day)
 	return nil
-}
-
-// resume makes known the inverter that belongs to the device id, which another one may have been taken for meanwhile. It
-// reports whether what was read until now was read of this inverter.
-func (in *Inverter) resume(known Identity) bool {
-	seen := in.Known
-	in.Known = known
-	switch {
-	case seen == Identity{}:
-		return true
-	case in.Serial != "", known == Identity{}: // what the operator set was compared with each reading
-	case seen.Serial != "" && known.Serial != "" && !sameNumber(known.Serial, seen.Serial),
-		(seen.Serial == "" || known.Serial == "") && seen.Type != known.Type && seen.Type != 0 && known.Type != 0:
-		*in = Inverter{Unit: in.Unit, Own: in.Own, Place: in.Place, Log: in.Log, Dongle: in.Dongle, Serial: in.Serial, Known: known, Changed: in.Changed}
-		return false
-	}
-	in.unsaved = false
-	in.remember(Identity{Serial: seen.Serial, Type: seen.Type})
-	return true
-}
-
-// Merge goes on with the day that an earlier process read of the same inverter, unless another one has begun.
-func (n *Normalizer) Merge(day yieldDay) {
-	switch {
-	case n.serial != "" && day.Serial != "" && n.serial != day.Serial:
-	case n.day.Date == "":
-		n.day.Date, n.day.Midnight = day.Day.Date, day.Day.Midnight
-		n.serial = cmp.Or(n.serial, day.Serial)
-	case n.day.Date == day.Day.Date && n.day.Midnight == nil:
-		n.day.Midnight = day.Day.Midnight
-	case n.day.Date != day.Day.Date && n.day.Midnight != nil && n.Save != nil: // it began while nothing could be written
-		n.Save(yieldDay{n.serial, witness.Day{Date: n.day.Date, Midnight: n.day.Midnight}})
-	}
 }

@@ -1,22 +1,23 @@
 package edge
 
 import (
+	"fmt"
 	"path/filepath"
 	"runtime"
 	"testing"
 	"time"
 
 	bolt "go.etcd.io/bbolt"
+
+	"sunspool/internal/testhost"
 )
 
 // wide is a sample with as many values as a hybrid inverter has registers.
-func wide(t *testing.T) Pending {
-	t.Helper()
-	sample, _, err := Normalize(readingOf(t, hybridImage, nil))
-	if err != nil {
-		t.Fatal(err)
+func wide() Pending {
+	sample := sampleAt(noon)
+	for i := range 150 {
+		sample.Values[fmt.Sprintf("a_register_of_the_map_%d", i)] = float64(i) * 1.1
 	}
-	sample.DeviceID = "roof"
 	return Pending{sample, When{Quality: Synced, Boot: 1}}
 }
 
@@ -52,7 +53,7 @@ func futureSpool(t *testing.T, path string, n int) *Spool {
 	t.Helper()
 	s := openSpool(t, path)
 	s.db.NoSync = true // power cuts are not the matter here
-	p := wide(t)
+	p := wide()
 	for part := range n / 1000 {
 		var group []Pending
 		for i := range 1000 {
@@ -83,7 +84,7 @@ func commits(t *testing.T, s *Spool) (id int) {
 // gets its turn in between.
 func TestRetractNeedsLittleMemory(t *testing.T) {
 	const n = 12_000
-	s := futureSpool(t, filepath.Join(memoryDir(t), "spool.db"), n)
+	s := futureSpool(t, filepath.Join(testhost.MemoryDir(t), "spool.db"), n)
 	before := peek(t, s, 1)[0]
 	truth := anchor{Taken: time.Hour, Start: noon.Add(-24 * time.Hour).UnixNano(), Quality: Synced}
 	for _, step := range []struct {
@@ -117,7 +118,7 @@ func TestRetractNeedsLittleMemory(t *testing.T) {
 // Wherever taking back times is cut off, what was moved and what was not are dated right in the end.
 func TestRetractThatIsCutOffGoesOn(t *testing.T) {
 	const n = 6000
-	path := filepath.Join(memoryDir(t), "spool.db")
+	path := filepath.Join(testhost.MemoryDir(t), "spool.db")
 	s := futureSpool(t, path, n)
 	ended := make(chan struct{})
 	go func() {
@@ -166,7 +167,7 @@ func TestRetractThatIsCutOffGoesOn(t *testing.T) {
 // A clock that is set back behind weeks of waiting samples: the times that are taken are looked up once, not for each
 // sample that comes.
 func TestTimesBehindALongBacklogAreLookedUpOnce(t *testing.T) {
-	s := openSpool(t, filepath.Join(memoryDir(t), "spool.db"))
+	s := openSpool(t, filepath.Join(testhost.MemoryDir(t), "spool.db"))
 	s.db.NoSync = true
 	const n = 140_000
 	for part := range n / 10_000 {

@@ -200,7 +200,7 @@ var levels = []level{
 	{sampleShare, "spool_full", 0},
 	{0.95, "spool_95", 12},
 	{0.85, "spool_85", 6},
-	{0.70, "spool_70", 2},
+	{scarceFrom, "spool_70", 2},
 	{0, "", 1},
 }
 

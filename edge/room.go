@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
-	"strings"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -16,7 +15,7 @@ import (
 	bolt "go.etcd.io/bbolt"
 	bolterrors "go.etcd.io/bbolt/errors"
 
-	"sunspool/health"
+	"sunspool/internal/durable"
 )
 
 // How much room the spool has, and what happens when it runs out. There are two ends: the size the owner allows it,
@@ -31,11 +30,10 @@ import (
 // not stop the drain; where the filesystem cannot do that, a file of ballast is thrown overboard instead.
 
 const (
-	allocSize   = 1 << 20  // by which bbolt grows the file; also what stays claimed ahead of the last sample
-	claimStep   = 16 << 20 // five days of samples, and little on the smallest card
-	ballastSize = 16 << 20
+	claimStep   = 16 << 20         // five days of samples, and little on the smallest card
 	roomRetry   = 10 * time.Second // between attempts to claim what was not to be had
 	sampleShare = 0.98             // of the limit, for samples
+	scarceFrom  = 0.70             // of it: the inverter is read less often
 	slimFrom    = 16 << 20         // a smaller file may stay in memory
 	slimEach    = time.Second / 4
 )
@@ -81,7 +79,7 @@ func (r Room) Share() float64 {
 }
 
 // scarce reports whether the inverter is read less often because of it.
-func (r Room) scarce() bool { return r.Share() >= levels[len(levels)-2].from }
+func (r Room) scarce() bool { return r.Share() >= scarceFrom }
 
 // room is the part of a Spool that knows its size. The owner's goroutine writes it, Room may be asked from any.
 type room struct {
@@ -124,7 +122,7 @@ func (s *Spool) settleIn() {
 		s.room.limit = int64(defaultSpoolMB(wordBits)) << 20
 	}
 	if s.room.allocate == nil {
-		s.room.allocate = fallocate
+		s.room.allocate = durable.Preallocate
 	}
 	s.room.claimed, s.room.barred, s.room.suspect = 0, time.Time{}, false
 	s.measure()
@@ -181,7 +179,7 @@ func (s *Spool) commitAcks(f func(*bolt.Tx) error) error {
 // update commits f in a file of at most end bytes and measures what became of it.
 func (s *Spool) update(end int64, f func(*bolt.Tx) error) error {
 	if s.room.nowhere != nil {
-		if s.room.nowhere = syncDir(filepath.Dir(s.path)); s.room.nowhere != nil {
+		if s.room.nowhere = durable.SyncDir(filepath.Dir(s.path)); s.room.nowhere != nil {
 			return fmt.Errorf("name not durable: %w", s.room.nowhere)
 		}
 	}
@@ -192,7 +190,7 @@ func (s *Spool) update(end int64, f func(*bolt.Tx) error) error {
 	}
 	s.db.MaxSize = int(min(end, math.MaxInt))
 	err := s.db.Update(f)
-	if clean(err) && !isErrno(err, syscall.ENOSPC) { // others are dealt with by sure
+	if durable.NothingWritten(err) && !isErrno(err, syscall.ENOSPC) { // others are dealt with by sure
 		s.room.suspect = true
 	}
 	s.measure()
@@ -246,40 +244,6 @@ func (s *Spool) slim() {
 	}
 	s.room.slimmed = now()
 	if info, err := s.file.Stat(); err == nil { // what lies behind the mapping is not ours to release
-		releasePages(s.db.Info().Data, min(size, info.Size()))
+		durable.ReleasePages(s.db.Info().Data, min(size, info.Size()))
 	}
-}
-
-// isErrno looks for errno in err. bbolt puts the errors of growing a file into words, so their text is looked at too.
-func isErrno(err error, errno syscall.Errno) bool {
-	return err != nil && (errors.Is(err, errno) || strings.Contains(err.Error(), errno.Error()))
-}
-
-// unreadable says that the upload failed on our side.
-func unreadable(err error) *health.Fault {
-	return &health.Fault{Code: "spool_error", What: "what waits for the upload cannot be read", Why: err.Error(), Err: err,
-		Next: "check the disk: the spool is opened again by itself"}
-}
-
-// unwritable says why samples do not reach the disk, and what the operator can do.
-func unwritable(err error) *health.Fault {
-	f := &health.Fault{Code: "spool_error", What: "new samples are in memory only: the spool cannot be written", Why: err.Error(), Err: err,
-		Next: "check the disk: it is tried again every 10 s"}
-	if closed, ok := errors.AsType[*closedError](err); ok {
-		f = unopened(closed)
-	}
-	switch {
-	case errors.Is(err, ErrSpoolFull):
-		f.Code, f.Next = "spool_full", "nothing, if the server comes back: the spool drains by itself; else raise SPOOL_MAX_MB"
-	case isErrno(err, syscall.ENOSPC), isErrno(err, syscall.EDQUOT):
-		f.Code, f.Next = "disk_full", "free space on the disk of SPOOL_PATH"
-		if of, ok := errors.AsType[*spoolError](err); ok && damagedBytes(of.path) > 0 {
-			f.Next += fmt.Sprintf("; damaged spools, %s.damaged-*, take %d MiB of it", of.path, damagedBytes(of.path)>>20)
-		}
-	case isErrno(err, syscall.EROFS):
-		f.Code, f.Next = "disk_readonly", "remount the disk of SPOOL_PATH; if the kernel made it read-only, check it, and think of a new card"
-	case isErrno(err, syscall.EIO), isErrno(err, syscall.EBADMSG), strings.Contains(err.Error(), "structure needs cleaning"): // EUCLEAN, where there is one
-		f.Code, f.Next = "disk_error", "the disk fails: replace it"
-	}
-	return f
 }

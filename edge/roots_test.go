@@ -11,6 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"sunspool/edge/pace"
 	"sunspool/wire"
 )
 
@@ -49,7 +50,7 @@ func clientTo(t *testing.T, url, caFile string) *Uploader {
 	client.Transport.(*HTTPTransport).Proxy = nil
 	t.Cleanup(client.CloseIdleConnections)
 	return &Uploader{Spool: openSpool(t, filepath.Join(t.TempDir(), "spool.db")), Client: client, URL: url + wire.IngestPath,
-		Token: &Token{value: "t0ken-0123456789abcdef"}, BatchSize: 3, Describe: func() *wire.Edge { return nil }, Backoff: Backoff{Min: time.Second, Max: time.Second}}
+		Token: &Token{value: "t0ken-0123456789abcdef"}, BatchSize: 3, Describe: func() *wire.Edge { return nil }, Backoff: pace.Backoff{Min: time.Second, Max: time.Second}}
 }
 
 func uploads(t *testing.T, u *Uploader) error {

@@ -3,15 +3,10 @@ package edge
 import (
 	"cmp"
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"io"
 	"maps"
-	"os"
-	"path/filepath"
 	"slices"
-	"strings"
-	"syscall"
 
 	bolt "go.etcd.io/bbolt"
 )
@@ -30,63 +25,15 @@ import (
 //
 // Of several copies of a record, one with its time known is better than one without.
 
-// replace sets the damaged file aside and puts a new spool in its place. The new one is whole and on the disk under a
-// name of its own before the damaged one is touched, so a power cut leaves one or the other.
-func (s *Spool) replace(file *os.File, d *damaged, m mark, found *Opening) error {
-	defer func() {
-		unlock(file)
-		file.Close()
-	}()
-	info, err := file.Stat()
-	if err != nil {
-		return err
-	}
-	fresh := s.path + ".new"
-	text, _, _ := strings.Cut(d.Error(), "\n") // without the stack of a panic
-	lost := Opening{Damage: text}
-	kind := "damaged"
-	try := func() error {
-		return caught(func() error { return salvage(s.watched(file), info.Size(), d.look, m, fresh, mostCopies, &lost) })
-	}
-	if err = try(); isErrno(err, syscall.ENOSPC) && makeRoom(s.path) {
-		lost = Opening{Damage: text}
-		err = try()
-	}
-	if err != nil && (hard(err) || clean(err)) { // the disk: nothing is lost as long as nothing is changed
-		os.Remove(fresh)
-		return fmt.Errorf("salvage %s: %w", s.path, err)
-	} else if err != nil {
-		kind = "unmerged" // it alone has what it had
-		lost = Opening{Damage: text + "; nothing could be salvaged: " + err.Error()}
-		if err := emptySpool(fresh, m.Reserved); err != nil {
-			return err
-		}
-	}
-	if err := giveTo(fresh, info); err != nil {
-		return err
-	}
-	if lost.Aside, err = nextName(s.path, kind); err != nil {
-		return err
-	}
-	if err := errors.Join(os.Rename(fresh, salvagedPath(s.path)), syncDir(filepath.Dir(s.path))); err != nil {
-		return err
-	}
-	if err := os.Rename(s.path, lost.Aside); err != nil {
-		return err
-	}
-	if err := adoptSalvaged(s.path); err != nil {
-		return err
-	}
-	file.Truncate(info.Size()) // gives back what was allocated beyond its end
-	found.At, found.Damage, found.Aside = now(), lost.Damage, lost.Aside
-	found.Salvaged += lost.Salvaged
-	found.Unreadable += lost.Unreadable
-	return nil
+// salvageResult is what became of a damaged spool.
+type salvageResult struct {
+	Salvaged   int // samples found in it
+	Unreadable int // samples that were in it and could not be read, as far as that can be known
 }
 
 // salvage makes a new spool at fresh of what is in the file. It keeps in memory where at most so many copies of records are:
 // where there are more, it goes through the file once for each part of the numbers.
-func salvage(r io.ReaderAt, size int64, l *look, m mark, fresh string, most int, result *Opening) error {
+func salvage(r io.ReaderAt, size int64, l *look, m mark, fresh string, most int, result *salvageResult) error {
 	within := anySample
 	within.most = most
 	found := search(r, size, l.inUse, l.expected(size), within)
@@ -150,7 +97,7 @@ func (w *salvager) put(db *bolt.DB, copies []copyOf, part span) error {
 }
 
 // end adds what is no sample, and the numbers.
-func (w *salvager) end(db *bolt.DB, result *Opening) error {
+func (w *salvager) end(db *bolt.DB, result *salvageResult) error {
 	l := w.look
 	if l.why() != nil {
 		for seq, entry := range w.entries { // also those without any other copy
@@ -294,11 +241,4 @@ func putCopies(tx *bolt.Tx, r io.ReaderAt, copies []copyOf, newest *int64) error
 		}
 	}
 	return nil
-}
-
-// numbered sets the last number that was given, and how many of them have left.
-func numbered(last, settled uint64) func(*bolt.Tx) error {
-	return func(tx *bolt.Tx) error {
-		return errors.Join(tx.Bucket(samplesBucket).SetSequence(last), putNumber(tx.Bucket(metaBucket), settledKey, settled))
-	}
 }

@@ -13,6 +13,8 @@ import (
 	"time"
 
 	bolt "go.etcd.io/bbolt"
+
+	"sunspool/internal/testhost"
 )
 
 // entriesOf lists all that is in a spool file.
@@ -44,10 +46,10 @@ func TestSalvageInPartsIsTheSame(t *testing.T) {
 	for _, r := range ruins(t) {
 		for seed := range 40 {
 			what, b := r.damage(seed)
-			dir := scratch(t)
+			dir := testhost.MemoryDir(t)
 			file := bytes.NewReader(b)
 			var salvaged [2][]string
-			var results [2]Opening
+			var results [2]salvageResult
 			for i, most := range []int{mostCopies, 100} {
 				_, err := examine(file, int64(len(b)))
 				d, ok := errors.AsType[*damaged](err)
@@ -64,44 +66,11 @@ func TestSalvageInPartsIsTheSame(t *testing.T) {
 			if !reflect.DeepEqual(results[0], results[1]) || !slices.Equal(salvaged[0], salvaged[1]) {
 				t.Errorf("%s, %s: %+v and %+v, %d and %d entries", r.Name, what, results[0], results[1], len(salvaged[0]), len(salvaged[1]))
 			}
-			parts = max(parts, len(search(file, int64(len(b)), func(int64) bool { return false }, 0, anySample).spans(100)))
+			parts = max(parts, results[1].Salvaged/256) // the fewest: 256 numbers are in one part, however many copies they have
 		}
 	}
 	if parts < 4 {
 		t.Errorf("in %d parts at most: the test tests nothing", parts)
-	}
-}
-
-// However many copies of records a file has, no more are in memory than may be.
-func TestSearchKeepsNoMoreCopiesThanItMay(t *testing.T) {
-	var file bytes.Buffer
-	const n, most = 5000, 600
-	for range 2 { // older copies, too
-		for seq := range uint64(n) {
-			r := Record{Seq: 3*seq + 1, Sample: sampleAt(noon), When: When{Quality: Synced}}
-			file.Write(r.encode())
-		}
-	}
-	none := func(int64) bool { return false }
-	size := int64(file.Len())
-	all := search(bytes.NewReader(file.Bytes()), size, none, n, span{0, anySample.to, most})
-	if len(all.copies) != most || cap(all.copies) != most || all.total != 2*n {
-		t.Fatalf("%d copies in the memory of %d, of %d", len(all.copies), cap(all.copies), all.total)
-	}
-	seen, next := 0, uint64(0)
-	for _, part := range all.spans(most) {
-		if part.from != next || part.to < part.from {
-			t.Fatalf("%+v follows %d", part, next)
-		}
-		next = part.to + 1
-		found := search(bytes.NewReader(file.Bytes()), size, none, uint64(part.most), part).copies
-		if len(found) != part.most || cap(found) > most {
-			t.Errorf("%+v has %d copies in the memory of %d", part, len(found), cap(found))
-		}
-		seen += len(found)
-	}
-	if seen != 2*n || next != 0 {
-		t.Errorf("%d copies of %d in all parts, up to %d", seen, 2*n, next)
 	}
 }
 
@@ -122,7 +91,7 @@ func TestSalvageAsksForTimeAsItGoesOn(t *testing.T) {
 	bad := slices.Clone(r.File)
 	clear(bad[:8192])
 	for _, takes := range []time.Duration{0, 50 * time.Millisecond, 30 * time.Second} {
-		dir := scratch(t)
+		dir := testhost.MemoryDir(t)
 		synctest.Test(t, func(t *testing.T) {
 			began := time.Now()
 			var until time.Time
@@ -142,7 +111,7 @@ func TestSalvageAsksForTimeAsItGoesOn(t *testing.T) {
 			if _, ok := errors.AsType[*damaged](err); !ok {
 				t.Fatal(err)
 			}
-			var result Opening
+			var result salvageResult
 			if err := salvage(disk, int64(len(bad)), l, mark{}, filepath.Join(dir, "new"), 500, &result); err != nil || result.Salvaged != 1500 {
 				t.Fatalf("%+v, %v", result, err)
 			}

@@ -32,3 +32,36 @@ func TestSearchForRecordsNeedsLittleMemory(t *testing.T) {
 		t.Errorf("%d bytes for each of %d samples", used/n, n)
 	}
 }
+
+// However many copies of records a file has, no more are in memory than may be.
+func TestSearchKeepsNoMoreCopiesThanItMay(t *testing.T) {
+	var file bytes.Buffer
+	const n, most = 5000, 600
+	for range 2 { // older copies, too
+		for seq := range uint64(n) {
+			r := Record{Seq: 3*seq + 1, Sample: sampleAt(noon), When: When{Quality: Synced}}
+			file.Write(r.encode())
+		}
+	}
+	none := func(int64) bool { return false }
+	size := int64(file.Len())
+	all := search(bytes.NewReader(file.Bytes()), size, none, n, span{0, anySample.to, most})
+	if len(all.copies) != most || cap(all.copies) != most || all.total != 2*n {
+		t.Fatalf("%d copies in the memory of %d, of %d", len(all.copies), cap(all.copies), all.total)
+	}
+	seen, next := 0, uint64(0)
+	for _, part := range all.spans(most) {
+		if part.from != next || part.to < part.from {
+			t.Fatalf("%+v follows %d", part, next)
+		}
+		next = part.to + 1
+		found := search(bytes.NewReader(file.Bytes()), size, none, uint64(part.most), part).copies
+		if len(found) != part.most || cap(found) > most {
+			t.Errorf("%+v has %d copies in the memory of %d", part, len(found), cap(found))
+		}
+		seen += len(found)
+	}
+	if seen != 2*n || next != 0 {
+		t.Errorf("%d copies of %d in all parts, up to %d", seen, 2*n, next)
+	}
+}

@@ -15,6 +15,9 @@ import (
 	"testing/synctest"
 	"time"
 
+	"sunspool/edge/inverter"
+	"sunspool/edge/inverter/invertertest"
+	"sunspool/edge/registers"
 	"sunspool/edge/simulator"
 	"sunspool/health"
 )
@@ -40,14 +43,14 @@ func TestSerialNumberIsInNoLogAndNoStatus(t *testing.T) {
 		e.Log, e.Inverter.Log, e.Report.log, e.Clock.Log, e.RawEach = all, all, all, all, 1
 		e.Report.Chain = health.New(now, all)
 		e.Inverter.Dongle.Link.Dial = func(ctx context.Context, network, address string) (net.Conn, error) {
-			return (&bed{t: t, sim: answers.Load()}).dial(ctx, network, address)
+			return (&invertertest.Bed{T: t, Sim: answers.Load()}).Dial(ctx, network, address)
 		}
 		ctx, stop := context.WithCancel(t.Context())
 		ended := make(chan error, 1)
 		go func() { ended <- e.Run(ctx) }()
 		serials, state := map[string]bool{}, ""
 		live := func(d time.Duration, faults ...string) {
-			(&bed{t: t, sim: answers.Load()}).faults(faults...)
+			(&invertertest.Bed{T: t, Sim: answers.Load()}).Faults(faults...)
 			for end := time.Now().Add(d); time.Now().Before(end); {
 				time.Sleep(time.Minute)
 				synctest.Wait()
@@ -73,9 +76,10 @@ func TestSerialNumberIsInNoLogAndNoStatus(t *testing.T) {
 		if err := <-ended; err != nil {
 			t.Error(err)
 		}
-		second := newBed(t, home(2))
-		serials[second.mustPoll().Serial] = true
-		second.in.Dongle.Close()
+		serialNumber, _ := registers.Hybrid().Lookup("serial_number")
+		second := invertertest.New(t, home(2))
+		serials[second.MustPoll().Serial] = true
+		second.In.Dongle.Close()
 		delete(serials, "")
 		text := log.String() + state
 		if len(serials) != 2 || !strings.Contains(text, `"raw words"`) || !strings.Contains(text, "inverter_changed") {
@@ -85,7 +89,7 @@ func TestSerialNumberIsInNoLogAndNoStatus(t *testing.T) {
 			if strings.Contains(text, serial) {
 				t.Errorf("%s is in the log or in the status", serial)
 			}
-			if !strings.Contains(text, mask(serial)) {
+			if !strings.Contains(text, inverter.MaskSerial(serial)) {
 				t.Errorf("%s is nowhere, not even shortened", serial)
 			}
 			for i := 0; i+1 < len(serial); i += 2 {

@@ -2,18 +2,14 @@ package edge
 
 import (
 	"context"
-	"crypto/rand"
 	"crypto/x509"
 	"errors"
-	"fmt"
 	"net/http"
 	"net/http/httptrace"
 	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
-
-	"sunspool/wire"
 )
 
 // hearing is a Date of our own server, whose certificate was verified.
@@ -114,58 +110,6 @@ func (c *Clock) Refused(err error) {
 	}
 }
 
-// askTime asks the server for its Date while the clock needs it: a second time at once, because one Date alone sets
-// nothing. The next attempt is the next delivery's.
-func (u *Uploader) askTime(ctx context.Context) error {
-	for tries := 0; tries < 2 && u.Clock.Wanted(); tries++ {
-		if err := u.ask(ctx); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// ask asks the server for nothing but its Date, for when there is nothing else to ask: while the time is not known
-// there may be no sample that can be uploaded. It needs no token. Each request has an address of its own, so that no
-// cache has an answer to it.
-func (u *Uploader) ask(ctx context.Context) error {
-	url := strings.TrimSuffix(u.URL, wire.IngestPath) + wire.HealthPath + "?" + rand.Text()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
-	if err != nil {
-		return err
-	}
-	req.Header.Set("User-Agent", u.Agent)
-	req.Header.Set("Cache-Control", "no-cache")
-	_, _, err = u.do(req)
-	return err
-}
-
-// do makes a request and reads its answer, as far as one may be long, and lets the clock hear it. The error is
-// *interrupted if the request was on its way.
-func (u *Uploader) do(req *http.Request) (resp *http.Response, answer []byte, err error) {
-	ctx, asked := req.Context(), func() time.Duration { return 0 }
-	if u.Clock != nil {
-		ctx, asked = u.Clock.traceStart(ctx)
-	}
-	var c connection
-	resp, err = u.Client.Do(req.WithContext(c.trace(ctx)))
-	if err != nil {
-		if u.Clock != nil {
-			u.Clock.Refused(err)
-		}
-		return nil, nil, c.fail(err)
-	}
-	defer resp.Body.Close()
-	if u.Clock != nil {
-		u.Clock.Hear(resp, asked())
-	}
-	if answer, err = readAnswer(resp); err != nil {
-		c.close()
-		return nil, nil, fmt.Errorf("answer of the server: %w", err) // it had read the request
-	}
-	return resp, answer, nil
-}
-
 // traceStart returns a context for a request, and how long the host had been up when that request got its connection: to
 // resolve a name and to connect may take longer than an answer, and the server writes its Date after it.
 func (c *Clock) traceStart(ctx context.Context) (context.Context, func() time.Duration) {
@@ -174,11 +118,4 @@ func (c *Clock) traceStart(ctx context.Context) (context.Context, func() time.Du
 	start() // a transport that has no connections, as in tests
 	trace := &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { start() }}
 	return httptrace.WithClientTrace(ctx, trace), func() time.Duration { return time.Duration(up.Load()) }
-}
-
-// verifyBy makes client verify certificates by the time that c knows.
-func verifyBy(client *http.Client, c *Clock) {
-	if t, ok := client.Transport.(*HTTPTransport); ok {
-		t.Time = c.Certificates
-	}
 }

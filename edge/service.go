@@ -10,6 +10,9 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"sunspool/edge/inverter"
+	"sunspool/edge/pace"
+	"sunspool/edge/reading"
 	"sunspool/health"
 	"sunspool/systemd"
 	"sunspool/wire"
@@ -27,23 +30,23 @@ func New(c Config, version string, log *slog.Logger) (*Edge, error) {
 // newEdges puts the edges of the inverters behind one dongle together. Their spools are open when it returns.
 func newEdges(each []Config, version string, log *slog.Logger) (edges []*Edge, err error) {
 	first, host := each[0], thisHost()
-	dongle := &Dongle{
-		Pace: &Pace{Interval: first.beat(), File: first.SpoolPath + ".last-poll", Up: host.Up, BootID: host.BootID},
-		Link: transport{
+	dongle := &inverter.Dongle{
+		Pace: &pace.Pace{Interval: first.beat(), File: first.SpoolPath + ".last-poll", Up: host.Up, BootID: host.BootID},
+		Link: inverter.Transport{
 			Address: first.address(),
 			Dial:    (&net.Dialer{}).DialContext,
-			Timeout: answerTime,
+			Timeout: inverter.AnswerTime,
 			Gap:     time.Duration(first.GapMS) * time.Millisecond,
-			Settle:  settleTime,
+			Settle:  inverter.SettleTime,
 		},
 	}
-	round := newTurns(dongle, len(each))
+	turns := inverter.NewTurns(dongle, len(each))
 	for i, c := range each {
 		log := log
 		if len(each) > 1 {
 			log = log.With("inverter", c.DeviceID)
 		}
-		e, err := newEdge(c, round.all[i], host, version, log)
+		e, err := newEdge(c, dongle, turns[i], host, version, log)
 		if err != nil {
 			for _, e := range edges {
 				e.Spool.Close()
@@ -57,7 +60,7 @@ func newEdges(each []Config, version string, log *slog.Logger) (edges []*Edge, e
 }
 
 // newEdge puts the edge of one inverter together, whose turns at the dongle are turn.
-func newEdge(c Config, turn *turn, host Host, version string, log *slog.Logger) (*Edge, error) {
+func newEdge(c Config, dongle *inverter.Dongle, turn *inverter.Turn, host Host, version string, log *slog.Logger) (*Edge, error) {
 	own, err := c.ownRegisters()
 	if err = c.unlessAwaited(err); err != nil {
 		return nil, err
@@ -76,7 +79,7 @@ func newEdge(c Config, turn *turn, host Host, version string, log *slog.Logger) 
 	}
 	clock := &Clock{Host: host, Trust: c.ClockTrust == clockAlways, Spool: spool, Log: log}
 	verifyBy(client, clock)
-	turn.of.dongle.Pace.committed(spool.lastTouch(host.BootID))
+	dongle.Pace.Committed(spool.lastTouch(host.BootID))
 	spool.QuarantineCap = int(c.spoolLimit() / 10)
 	if err := spool.Limit(c.spoolLimit()); err != nil {
 		spool.Close()
@@ -88,20 +91,20 @@ func newEdge(c Config, turn *turn, host Host, version string, log *slog.Logger) 
 		Every:    seconds(c.UploadS),
 		Commit:   seconds(c.CommitS),
 		Log:      log,
-		Pace:     turn.of.dongle.Pace,
+		Pace:     dongle.Pace,
 		turn:     turn,
 		Spool:    spool,
 		Clock:    clock,
 		Report:   report,
-		Inverter: &Inverter{
+		Inverter: &inverter.Inverter{
 			Unit: byte(c.Unit), Own: own, Place: c.Place, Log: log, Serial: c.Serial,
-			Changed: func(id Identity) error { return spool.SetIdentity(c.DeviceID, id) },
-			Dongle:  turn.of.dongle,
+			Changed: func(id inverter.Identity) error { return keepIdentity(spool, c.DeviceID, id) },
+			Dongle:  dongle,
 		},
 		Uploader: &Uploader{
 			Spool: spool, Client: client, Clock: clock, URL: c.ingestURL(), Token: token,
 			Agent: "sunspool/" + version, Zone: hostZone(), BatchSize: c.BatchSize, Fresh: seconds(c.UploadS),
-			Backoff: Backoff{Min: time.Second, Max: seconds(c.MaxBackoffS)},
+			Backoff: pace.Backoff{Min: time.Second, Max: seconds(c.MaxBackoffS)},
 		},
 	}
 	if zone := hostZone(); zone != "" {
@@ -110,7 +113,7 @@ func newEdge(c Config, turn *turn, host Host, version string, log *slog.Logger) 
 	}
 	e.night.File = c.SpoolPath + ".night"
 	e.night.load()
-	e.normal.Save = func(day yieldDay) error { return spool.setYieldDay(c.DeviceID, day) }
+	e.normal.Save = func(day reading.YieldDay) error { return keepYieldDay(spool, c.DeviceID, day) }
 	if c.RawDebug {
 		e.RawEach = c.RawDebugEach
 	}
@@ -157,7 +160,7 @@ func Run(ctx context.Context, c Config, version string, log *slog.Logger) error 
 		e.Pulses, e.Report.Tell = pulses, func(line string) { board.set(e.DeviceID, e.Report.State().Status, line) }
 		defer e.serveStatus(each[i].Socket)(context.WithoutCancel(ctx))
 		log.Info("edge started", "version", version, "device", e.DeviceID, "host", c.Host, "port", c.Port, "unit", each[i].Unit,
-			"poll_interval_s", e.turn.interval().Seconds(), "upload_interval_s", c.UploadS, "server", c.URL, "spool", each[i].SpoolPath, "waiting", e.Spool.Waiting())
+			"poll_interval_s", e.turn.Interval().Seconds(), "upload_interval_s", c.UploadS, "server", c.URL, "spool", each[i].SpoolPath, "waiting", e.Spool.Waiting())
 	}
 	if route := c.Route(); route != "" {
 		log.Info("proxy", "route", route)

@@ -6,11 +6,13 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"sunspool/internal/testhost"
 )
 
 // What is in memory is on the disk before the last upload begins, and before a request that does not end.
 func TestEndWritesBeforeItUploads(t *testing.T) {
-	dir := memoryDir(t)
+	dir := testhost.MemoryDir(t)
 	synctest.Test(t, func(t *testing.T) {
 		e := watchedEdge(t, dir)
 		e.Commit = 5 * time.Minute

@@ -56,30 +56,6 @@ type Spool struct {
 	givenFrom               int64
 }
 
-// Poison is a sample that the server refuses, and the server's reason.
-type Poison struct {
-	Seq         uint64    `json:"-"`
-	Code        string    `json:"code"`
-	Detail      string    `json:"detail"`
-	First, Last time.Time // of its rejections
-}
-
-var (
-	samplesBucket    = []byte("samples")    // sequence number, big-endian ──> record
-	undatedBucket    = []byte("undated")    // the same, of samples whose time is not known yet
-	quarantineBucket = []byte("quarantine") // the same key ──> JSON of quarantineEntry
-	bootsBucket      = []byte("boots")      // number, big-endian ──> what is known of that boot's clock
-	metaBucket       = []byte("meta")       // the keys below, 8 bytes each; small, so it rides in the page of the root
-
-	buckets = [][]byte{samplesBucket, undatedBucket, quarantineBucket, bootsBucket, givenBucket, metaBucket}
-
-	schemaKey  = []byte("schema")
-	settledKey = []byte("settled") // how many samples ever left the samples bucket
-	lastTSKey  = []byte("last_ts") // last time given to a sample, Unix ms
-)
-
-const spoolSchema = 1
-
 // Pending is a sample on its way to the disk.
 type Pending struct {
 	Sample wire.Sample
@@ -284,11 +260,34 @@ func (s *Spool) Quarantined() ([]Record, []Poison, error) {
 	return records, reasons, err
 }
 
+// Oldest returns the time of the oldest sample that can be sent, zero if there is none.
+func (s *Spool) Oldest() (oldest time.Time, err error) {
+	err = s.do(func() error {
+		return s.db.View(func(tx *bolt.Tx) error {
+			c := tx.Bucket(samplesBucket).Cursor()
+			for k, v := c.First(); k != nil; k, v = c.Next() {
+				if s.hidden(keySeq(k)) {
+					continue
+				}
+				if r, err := decodeFields(keySeq(k), v); err == nil { // a damaged one is Peek's affair
+					oldest = r.Sample.Time
+					return nil
+				}
+			}
+			return nil
+		})
+	})
+	return oldest, err
+}
+
 // Waiting is the number of samples that the server does not have yet, held ones included.
 func (s *Spool) Waiting() int { return int(s.waiting.Load() - s.acks.count.Load()) }
 
 // InQuarantine is the number of samples that the server will not take.
 func (s *Spool) InQuarantine() int { return int(s.quarantined.Load()) }
+
+// Path is where the file is.
+func (s *Spool) Path() string { return s.path }
 
 // Bytes is the size of the file.
 func (s *Spool) Bytes() int64 {
@@ -318,26 +317,4 @@ func (s *Spool) Close() (err error) {
 		close(s.quit)
 	})
 	return err
-}
-
-// quarantineEntry keeps the record byte by byte: it may be wanted again.
-type quarantineEntry struct {
-	Poison
-	Record []byte `json:"record"`
-}
-
-func seqKey(seq uint64) []byte { return binary.BigEndian.AppendUint64(nil, seq) }
-
-func keySeq(key []byte) uint64 { return binary.BigEndian.Uint64(key) }
-
-func number(b *bolt.Bucket, key []byte) uint64 {
-	v := b.Get(key)
-	if len(v) != 8 {
-		return 0
-	}
-	return binary.BigEndian.Uint64(v)
-}
-
-func putNumber(b *bolt.Bucket, key []byte, n uint64) error {
-	return b.Put(key, binary.BigEndian.AppendUint64(nil, n))
 }

@@ -15,57 +15,8 @@ import (
 	bolt "go.etcd.io/bbolt"
 
 	"sunspool/health"
-	"sunspool/internal/filelock"
-	"sunspool/wire"
+	"sunspool/internal/durable"
 )
-
-var noon = time.Date(2026, 6, 21, 12, 0, 0, 0, time.UTC)
-
-// sampleAt is a sample that can be told from every other by its time.
-func sampleAt(t time.Time) wire.Sample {
-	v := float64(t.UnixMilli() % 10_000)
-	return wire.Sample{DeviceID: "roof", Time: t, PVPowerW: v, BatteryPowerW: new(0 - v), BatterySOCPct: new(62.5),
-		LoadPowerW: new(730.0), ExportPowerW: new(-3.0), Count: 1, Values: map[string]float64{"grid_frequency": 50.01}}
-}
-
-func openSpool(t *testing.T, path string) *Spool {
-	t.Helper()
-	s, err := OpenSpool(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { s.Close() })
-	return s
-}
-
-func fill(t *testing.T, s *Spool, n int) []wire.Sample {
-	t.Helper()
-	var all []wire.Sample
-	for i := range n {
-		sample := sampleAt(noon.Add(time.Duration(i) * 5 * time.Second))
-		if err := s.Append(&sample, When{Quality: Synced}); err != nil {
-			t.Fatal(err)
-		}
-		all = append(all, sample)
-	}
-	return all
-}
-
-func peek(t *testing.T, s *Spool, n int) []Record {
-	t.Helper()
-	records, err := s.Peek(n, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return records
-}
-
-func seqs(records []Record) (all []uint64) {
-	for _, r := range records {
-		all = append(all, r.Seq)
-	}
-	return all
-}
 
 func TestSpoolGivesBackWhatItTookInOrder(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "spool", "spool.db")
@@ -153,24 +104,6 @@ func TestNoTwoSamplesHaveTheSameTime(t *testing.T) {
 	}
 }
 
-func TestFlippedBitsAreNoMeasurement(t *testing.T) {
-	sample := sampleAt(noon)
-	good := (&Record{Seq: 7, Sample: sample}).encode()
-	if _, err := decodeRecord(7, good); err != nil {
-		t.Fatal(err)
-	}
-	for i := range len(good) * 8 {
-		bad := slices.Clone(good)
-		bad[i/8] ^= 1 << (i % 8)
-		if r, err := decodeRecord(7, bad); err == nil {
-			t.Fatalf("bit %d flipped still reads as %+v", i, r.Sample)
-		}
-	}
-	if _, err := decodeRecord(8, good); err == nil {
-		t.Error("the record of another number is accepted")
-	}
-}
-
 func TestDamagedRecordGoesToQuarantineAndHoldsNothingUp(t *testing.T) {
 	s := openSpool(t, filepath.Join(t.TempDir(), "spool.db"))
 	fill(t, s, 3)
@@ -204,8 +137,8 @@ func TestSecondInstanceIsRefusedAndFirstUnharmed(t *testing.T) {
 	if !ok || f.Exit != health.ExitBusy {
 		t.Fatalf("opening it twice says %v, want a fault with exit status %d", err, health.ExitBusy)
 	}
-	if want := fmt.Sprintf("process %d", os.Getpid()); filelock.Holder(path) != " ("+want+")" {
-		t.Errorf("the holder is %q, want %q", filelock.Holder(path), want)
+	if want := fmt.Sprintf("process %d", os.Getpid()); durable.LockHolder(path) != " ("+want+")" {
+		t.Errorf("the holder is %q, want %q", durable.LockHolder(path), want)
 	}
 	fill(t, s, 1)
 }
@@ -280,21 +213,6 @@ func TestLargeSpoolIsClosed(t *testing.T) {
 		time.Sleep(2 * slimEach)
 		if err := s.Close(); err != nil {
 			t.Error(err)
-		}
-	})
-}
-
-func FuzzSpoolRecord(f *testing.F) {
-	sample := sampleAt(noon)
-	f.Add(uint64(7), (&Record{Seq: 7, Sample: sample}).encode())
-	f.Add(uint64(0), []byte{})
-	f.Fuzz(func(t *testing.T, seq uint64, b []byte) {
-		r, err := decodeRecord(seq, b)
-		if err != nil {
-			return
-		}
-		if again, err := decodeRecord(seq, r.encode()); err != nil || !again.Sample.Time.Equal(r.Sample.Time) {
-			t.Errorf("%+v does not survive: %v", r, err)
 		}
 	})
 }

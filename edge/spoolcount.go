@@ -50,6 +50,22 @@ func CountUnsent(path string) (Unsent, error) {
 	return u, nil
 }
 
+// listQuarantine returns the samples of the spool at path that the server refused, those whose numbers are above after,
+// and changes nothing. The error is a *health.Fault.
+func listQuarantine(path string, after uint64) (page quarantinePage, err error) {
+	err = readSpool(path, func(tx *bolt.Tx) error {
+		if b := tx.Bucket(quarantineBucket); b != nil {
+			page = readQuarantine(b, after)
+			return nil
+		}
+		return errForeign
+	})
+	if err != nil {
+		return page, unreadableSpool(path, "quarantine", err)
+	}
+	return page, nil
+}
+
 // readSpool runs f on the spool at path if no edge has it open. Nothing is changed.
 func readSpool(path string, f func(*bolt.Tx) error) error {
 	return caught(func() error {

@@ -12,92 +12,12 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
-	"unicode"
-
-	bolt "go.etcd.io/bbolt"
 
 	"sunspool/health"
 )
 
-// QuarantinedSample is a sample that the server refused, for people and programs.
-type QuarantinedSample struct {
-	Spool  string     `json:"spool,omitempty"`
-	Number uint64     `json:"number"` // in the spool
-	Time   *time.Time `json:"ts"`     // of the sample; null if its record is damaged
-	Device string     `json:"device_id,omitempty"`
-	Code   string     `json:"code"`             // of the refusal
-	Detail string     `json:"detail,omitempty"` // the server's explanation, printable and short
-	First  time.Time  `json:"first_refused,omitzero"`
-	Last   time.Time  `json:"last_refused,omitzero"`
-}
-
-// quarantinePage is what the status socket answers to /quarantine?after=NUMBER: some of the samples, in the order of their
-// numbers, and after which number the next page begins; 0 if there is none.
-type quarantinePage struct {
-	Spool   string              `json:"spool"`
-	Count   int                 `json:"count"` // in the whole quarantine
-	Samples []QuarantinedSample `json:"samples"`
-	Next    uint64              `json:"next,omitempty"`
-}
-
-const (
-	quarantinePath = "/quarantine"
-	atAPage        = 200 // samples, so that neither the memory nor the spool is held for long
-)
-
-// quarantinePage returns the samples whose numbers are above after.
-func (s *Spool) quarantinePage(after uint64) (page quarantinePage, err error) {
-	err = s.do(func() error {
-		return s.db.View(func(tx *bolt.Tx) error {
-			page = readQuarantine(tx.Bucket(quarantineBucket), after)
-			return nil
-		})
-	})
-	page.Spool, page.Count = s.path, s.InQuarantine()
-	return page, err
-}
-
-// readQuarantine reads one page. An entry that cannot be read is listed with the reason.
-func readQuarantine(quarantine *bolt.Bucket, after uint64) (page quarantinePage) {
-	c := quarantine.Cursor()
-	page.Samples = []QuarantinedSample{}
-	for k, v := c.Seek(seqKey(after + 1)); k != nil; k, v = c.Next() {
-		if len(page.Samples) == atAPage {
-			page.Next = page.Samples[atAPage-1].Number
-			return page
-		}
-		q, e := QuarantinedSample{Number: keySeq(k)}, quarantineEntry{}
-		if err := json.Unmarshal(v, &e); err != nil {
-			q.Code, q.Detail = "unreadable", printable(err.Error())
-		} else {
-			q.Code, q.Detail, q.First, q.Last = printable(e.Code), printable(e.Detail), e.First.UTC(), e.Last.UTC()
-			if r, err := decodeFields(q.Number, e.Record); err == nil {
-				q.Time, q.Device = &r.Sample.Time, printable(r.Sample.DeviceID)
-			}
-		}
-		page.Samples = append(page.Samples, q)
-	}
-	return page
-}
-
-// printable returns the beginning of a text that came from a server, or from a disk: what a terminal would not print as
-// it is becomes an escape.
-func printable(text string) string {
-	var b strings.Builder
-	for _, r := range text {
-		s := string(r)
-		if !unicode.IsPrint(r) || r == unicode.ReplacementChar {
-			s = strings.Trim(strconv.QuoteRuneToASCII(r), "'")
-		}
-		if b.Len()+len(s) > maxQuote {
-			break
-		}
-		b.WriteString(s)
-	}
-	return b.String()
-}
+const quarantinePath = "/quarantine" // of the status socket
 
 // serveQuarantine answers on the status socket.
 func (r *Report) serveQuarantine(w http.ResponseWriter, req *http.Request) {
@@ -120,18 +40,10 @@ func (r *Report) serveQuarantine(w http.ResponseWriter, req *http.Request) {
 // error is f's, or a *health.Fault.
 func EachQuarantined(ctx context.Context, path string, sockets []string, f func([]QuarantinedSample) error) error {
 	page := func(after uint64) (p quarantinePage, err error) {
-		err = readSpool(path, func(tx *bolt.Tx) error {
-			if b := tx.Bucket(quarantineBucket); b != nil {
-				p = readQuarantine(b, after)
-				return nil
-			}
-			return errForeign
-		})
-		return p, err
+		return listQuarantine(path, after)
 	}
 	first, err := page(0)
-	if err != nil {
-		fault := unreadableSpool(path, "quarantine", err)
+	if fault, ok := errors.AsType[*health.Fault](err); ok {
 		if fault.Code != "spool_busy" && !errors.Is(err, os.ErrPermission) {
 			return fault
 		}

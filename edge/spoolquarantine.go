@@ -183,3 +183,18 @@ func (s *Spool) quarantineFull() (full bool, err error) {
 	})
 	return full, err
 }
+
+// DamagedBytes is the size of the damaged files that are kept beside the spool.
+func (s *Spool) DamagedBytes() int64 { return damagedBytes(s.path) }
+
+// quarantinePage returns the samples whose numbers are above after.
+func (s *Spool) quarantinePage(after uint64) (page quarantinePage, err error) {
+	err = s.do(func() error {
+		return s.db.View(func(tx *bolt.Tx) error {
+			page = readQuarantine(tx.Bucket(quarantineBucket), after)
+			return nil
+		})
+	})
+	page.Spool, page.Count = s.path, s.InQuarantine()
+	return page, err
+}

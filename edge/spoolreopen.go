@@ -2,7 +2,6 @@ package edge
 
 import (
 	"errors"
-	"fmt"
 	"os"
 	"strings"
 	"sync"
@@ -14,6 +13,7 @@ import (
 	bolterrors "go.etcd.io/bbolt/errors"
 
 	"sunspool/health"
+	"sunspool/internal/durable"
 )
 
 // A disk may be read-only, full, failing or not mounted yet, when the edge starts or later. No restart mends that, so the
@@ -35,9 +35,10 @@ type reopening struct {
 }
 
 const (
-	renewRest = 20 * time.Second // between two openings after errors of our own: then they restart the process once a minute
-	renewMost = 3                // of these in a row without a commit
-	renewPart = 5                // an opening that took long is not repeated before so many times as much has passed
+	reopenRest = 10 * time.Second // between two attempts to open a file that the disk does not give
+	renewRest  = 20 * time.Second // between two openings after errors of our own: then they restart the process once a minute
+	renewMost  = 3                // of these in a row without a commit
+	renewPart  = 5                // an opening that took long is not repeated before so many times as much has passed
 )
 
 // errUnmounted is a spool that had been open and has vanished with its mark: an empty mount point is not to become a spool.
@@ -85,7 +86,7 @@ func ends(err error) bool {
 
 // notOurs reports whether err is that of a file which this program must leave alone.
 func notOurs(err error) bool {
-	return errors.Is(err, errNewerSpool) || errors.Is(err, errForeign) || errors.Is(err, errNotOurs)
+	return errors.Is(err, errNewerSpool) || errors.Is(err, errForeign) || errors.Is(err, durable.ErrNotOurs)
 }
 
 // ofDisk reports whether another process would have the same error as this one: then to end would not help.
@@ -167,14 +168,14 @@ func (s *Spool) sure(f func() error, done func(*bolt.Tx) bool) error {
 
 // doubtful reports whether the file must be opened again after err.
 func doubtful(err error) bool {
-	if err == nil || errors.Is(err, bolterrors.ErrMaxSizeReached) || clean(err) {
+	if err == nil || errors.Is(err, bolterrors.ErrMaxSizeReached) || durable.NothingWritten(err) {
 		return false
 	}
 	if _, crashed := errors.AsType[*crash](err); crashed {
 		return true
 	}
 	text := err.Error() // bbolt makes texts of these
-	return hard(err) || errors.Is(err, bolterrors.ErrInvalidMapping) || strings.Contains(text, "mmap allocate error") ||
+	return durable.FromSystem(err) || errors.Is(err, bolterrors.ErrInvalidMapping) || strings.Contains(text, "mmap allocate error") ||
 		strings.Contains(text, "file resize error") || strings.Contains(text, "file sync error")
 }
 
@@ -182,7 +183,7 @@ func doubtful(err error) bool {
 func (s *Spool) renew() error {
 	rest := renewRest
 	if ofDisk(s.trouble) {
-		rest = max(ringRetry, renewPart*s.took)
+		rest = max(reopenRest, renewPart*s.took)
 	}
 	if !s.renewed.IsZero() && now().Sub(s.renewed) < rest {
 		return s.trouble
@@ -226,14 +227,4 @@ func (s *Spool) Failure() error {
 	default:
 		return nil
 	}
-}
-
-// unopened is the fault of a spool that is not open: samples are in memory only.
-func unopened(e *closedError) *health.Fault {
-	f := spoolFault(e.path, e.err).(*health.Fault)
-	f.What, f.Exit = fmt.Sprintf("new samples are in memory only: the spool %s cannot be opened", e.path), 0
-	if f.Code == "spool_unusable" && !errors.Is(e.err, os.ErrPermission) {
-		f.Next = "check the disk: the spool is opened by itself when that is possible"
-	}
-	return f
 }

@@ -2,11 +2,9 @@ package edge
 
 import (
 	"errors"
-	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -16,127 +14,8 @@ import (
 	bolterrors "go.etcd.io/bbolt/errors"
 
 	"sunspool/health"
+	"sunspool/internal/testhost"
 )
-
-// illDisks are disks that take no spool at the start, and how each is made well.
-var illDisks = map[string]struct {
-	code string
-	make func(t *testing.T) (dir string, mend func())
-}{
-	"ext4 mounted read-only": {"disk_readonly", func(t *testing.T) (string, func()) {
-		d := ext4(t, 64)
-		must(t, "mount", "-o", "remount,ro", d.dir)
-		return d.dir, func() { must(t, "mount", "-o", "remount,rw", d.dir) }
-	}},
-	"ext4 mounted read-only, with a spool": {"disk_readonly", func(t *testing.T) (string, func()) {
-		d := ext4(t, 64)
-		for _, name := range []string{"spool.db", "garage.db"} {
-			s := openSpool(t, filepath.Join(d.dir, name))
-			s.Join("a boot of last year", time.Hour)
-			s.Close()
-		}
-		must(t, "mount", "-o", "remount,ro", d.dir)
-		return d.dir, func() { must(t, "mount", "-o", "remount,rw", d.dir) }
-	}},
-	"tmpfs that is full": {"disk_full", func(t *testing.T) (string, func()) {
-		d := tmpfs(t, 48)
-		return d.dir, d.fill(t)
-	}},
-	"ext4 that is full": {"disk_full", func(t *testing.T) (string, func()) {
-		d := ext4(t, 64)
-		return d.dir, d.fill(t)
-	}},
-}
-
-// A disk that is ill at the start is waited for while the inverters are polled. When it is well, all that was read is in
-// the spool, with its time, and goes to the server, once.
-func TestDiskThatIsIllAtTheStartLosesNothing(t *testing.T) {
-	for name, ill := range illDisks {
-		for _, trust := range []bool{true, false} {
-			t.Run(name, func(t *testing.T) {
-				dir, mend := ill.make(t)
-				synctest.Test(t, func(t *testing.T) {
-					b := newPairBed(t, dir)
-					b.open()
-					for _, e := range b.edges {
-						e.Clock.Trust = trust
-						e.Clock.Host = Host{Wall: time.Now, Up: e.Pace.Up, Synced: func() (bool, error) { return true, nil }, BootID: "this boot"}
-					}
-					began := time.Now()
-					b.run()
-					time.Sleep(10*time.Minute + 3*time.Second)
-					for _, e := range b.edges {
-						if h := e.Report.Now(); h.Status == StateOK || h.Reason != ill.code || h.RAMOnly < 55 || len(h.Lost) > 0 {
-							t.Errorf("%s is %s for %q: %s; %d in memory", h.DeviceID, h.Status, h.Reasons, h.Sentence, h.RAMOnly)
-						}
-						if e.Spool.Failure() != nil {
-							t.Error(e.Spool.Failure())
-						}
-					}
-					mend()
-					time.Sleep(time.Minute)
-					for _, e := range b.edges {
-						if h := e.Report.Now(); h.Status != StateOK || h.RAMOnly > 0 {
-							t.Errorf("the disk is well, and %s is %s: %s; %d in memory", h.DeviceID, h.Status, h.Sentence, h.RAMOnly)
-						}
-						if n := b.count(b.made, e.DeviceID); n < 64 {
-							t.Errorf("%s has %d samples of 11 min", e.DeviceID, n)
-						}
-						b.mu.Lock()
-						for i, at := range slices.SortedFunc(maps.Keys(b.stored[e.DeviceID]), time.Time.Compare) {
-							if off := at.Sub(began) - time.Duration(i)*10*time.Second; off < 0 || off > 15*time.Second {
-								t.Fatalf("%s: sample %d is of %v, %v after the start", e.DeviceID, i, at, at.Sub(began))
-							}
-						}
-						b.mu.Unlock()
-					}
-					b.end()
-					b.complete()
-					b.polite()
-				})
-			})
-		}
-	}
-}
-
-// What another inverter gave while the spool could not tell which one belongs to it is not stored under its name.
-func TestOtherInverterWhileTheDiskIsReadOnlyIsNotStored(t *testing.T) {
-	d := ext4(t, 64)
-	path := filepath.Join(d.dir, "spool.db")
-	s := openSpool(t, path)
-	known := Identity{Serial: "A2212345678", Type: 0x0D18}
-	if err := s.SetIdentity("roof", known); err != nil {
-		t.Fatal(err)
-	}
-	s.Close()
-	must(t, "mount", "-o", "remount,ro", d.dir)
-	synctest.Test(t, func(t *testing.T) {
-		b := newPairBed(t, d.dir)
-		b.open()
-		b.run()
-		time.Sleep(5 * time.Minute)
-		roof := b.edges[0]
-		if n := roof.ring.Len(); n < 25 {
-			t.Fatalf("%d samples in memory", n)
-		}
-		must(t, "mount", "-o", "remount,rw", d.dir)
-		time.Sleep(5 * time.Minute)
-		if n := b.count(b.made, "roof"); n > 0 {
-			t.Errorf("%d samples of another inverter were stored", n)
-		}
-		h := roof.Report.Now()
-		if h.Reason != "inverter_changed" || h.Lost["inverter_changed"] < 25 || h.Status != StateBlocked {
-			t.Errorf("%s, lost %v: %s", h.Status, h.Lost, h.Sentence)
-		}
-		if id, err := roof.Spool.Identity("roof"); id.Serial != known.Serial || err != nil {
-			t.Errorf("the spool's inverter became %+v, %v", id, err)
-		}
-		if n := b.count(b.stored, "garage"); n < 50 {
-			t.Errorf("%d samples of the other one are on the server", n)
-		}
-		b.end()
-	})
-}
 
 // What needs somebody to change something ends the process at once, and changes nothing.
 func TestSpoolThatIsNotOursEndsTheProcess(t *testing.T) {
@@ -174,20 +53,20 @@ func TestSpoolThatIsNotOursEndsTheProcess(t *testing.T) {
 
 // A disk that is mounted later may hold a spool of a newer version: that ends the process then.
 func TestNewerSpoolThatAppearsLaterEndsTheProcess(t *testing.T) {
-	d := ext4(t, 64)
-	path := filepath.Join(d.dir, "spool.db")
+	d := testhost.Ext4(t, 64)
+	path := filepath.Join(d.Dir, "spool.db")
 	s := openSpool(t, path)
 	s.do(func() error {
 		return s.db.Update(func(tx *bolt.Tx) error { return putNumber(tx.Bucket(metaBucket), schemaKey, spoolSchema+1) })
 	})
 	s.Close()
-	must(t, "mount", "-o", "remount,ro", d.dir)
+	testhost.Must(t, "mount", "-o", "remount,ro", d.Dir)
 	s, err := startSpool(path, nil)
 	if err != nil || s.Closed() == nil {
 		t.Fatalf("%v, closed %v", err, s.Closed())
 	}
 	t.Cleanup(func() { s.Close() })
-	must(t, "mount", "-o", "remount,rw", d.dir)
+	testhost.Must(t, "mount", "-o", "remount,rw", d.Dir)
 	s.hurry()
 	s.Available()
 	if f, _ := errors.AsType[*health.Fault](s.Failure()); f == nil || f.Code != "spool_newer" || f.Exit != health.ExitConfig {
@@ -208,7 +87,7 @@ func TestDirectoryOfAnotherUserIsAConfigurationErrorThatNamesBoth(t *testing.T) 
 	}
 	done := make(chan error, 1)
 	go func() {
-		done <- asUser(12345, func() error { // the spool is opened on another goroutine: only its error is made here
+		done <- testhost.AsUser(12345, func() error { // the spool is opened on another goroutine: only its error is made here
 			path := filepath.Join(dir, "not", "there", "spool.db")
 			return spoolFault(path, os.MkdirAll(filepath.Dir(path), 0o700))
 		})
@@ -237,7 +116,7 @@ func TestDiskThatFailsForeverDoesNotEndTheProcess(t *testing.T) {
 		if s.renewals < 900 || s.renewals > 1001 {
 			t.Errorf("opened %d times in 10,000 s, want once in 10 s", s.renewals)
 		}
-		time.Sleep(ringRetry)
+		time.Sleep(reopenRest)
 		if err := s.Append(new(sampleAt(noon)), When{Quality: Synced}); err != nil {
 			t.Error(err)
 		}
@@ -266,22 +145,22 @@ func TestLongOpeningsAreFarApart(t *testing.T) {
 
 // A spool that was open and has vanished with all that is beside it was on a disk that is not mounted any more.
 func TestEmptyMountPointDoesNotBecomeASpool(t *testing.T) {
-	need(t, "mount", "umount")
-	d := ext4(t, 64)
-	s := openSpool(t, filepath.Join(d.dir, "spool.db"))
+	testhost.Need(t, "mount", "umount")
+	d := testhost.Ext4(t, 64)
+	s := openSpool(t, filepath.Join(d.Dir, "spool.db"))
 	fill(t, s, 10)
-	exec.Command("umount", "--lazy", d.dir).Run() // the stick was pulled
+	exec.Command("umount", "--lazy", d.Dir).Run() // the stick was pulled
 	for range 3 {
 		s.hurry()
 		s.do(func() error { return syscall.EIO })
 	}
-	if left, _ := filepath.Glob(filepath.Join(d.dir, "*.db")); left != nil {
+	if left, _ := filepath.Glob(filepath.Join(d.Dir, "*.db")); left != nil {
 		t.Errorf("the mount point has %v", left)
 	}
 	if f := unwritable(s.Closed()); f.Code != "spool_unusable" || s.Failure() != nil {
 		t.Errorf("it is called %s: %v; %v", f.Code, f, s.Failure())
 	}
-	must(t, "mount", "-o", "noatime", "/dev/"+d.loop, d.dir)
+	testhost.Must(t, "mount", "-o", "noatime", "/dev/"+d.Loop, d.Dir)
 	s.hurry()
 	if err := s.Append(new(sampleAt(noon.Add(time.Hour))), When{Quality: Synced}); err != nil || s.Waiting() != 11 {
 		t.Errorf("%d samples wait, %v", s.Waiting(), err)

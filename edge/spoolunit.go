@@ -8,42 +8,7 @@ import (
 	"time"
 
 	bolt "go.etcd.io/bbolt"
-
-	"sunspool/edge/witness"
 )
-
-// What is known of the unit of a device id is in the spool's bucket meta: the CRC-32C of its JSON, and the JSON. Programs
-// that do not know the keys leave them alone.
-func identityKey(device string) []byte { return []byte("inverter/" + device) }
-func yieldKey(device string) []byte    { return []byte("yield/" + device) }
-
-// Identity returns the inverter that belongs to a device id, the zero Identity if none is known, or if what is known of it
-// is damaged: then it is found again by the first reading.
-func (s *Spool) Identity(device string) (id Identity, err error) {
-	err = s.readNote(identityKey(device), &id)
-	return id, err
-}
-
-// SetIdentity makes id durable as the inverter that belongs to a device id.
-func (s *Spool) SetIdentity(device string, id Identity) error {
-	return s.writeNote(identityKey(device), id)
-}
-
-// yieldDay is the day whose yield an inverter was read for last.
-type yieldDay struct {
-	Serial string      `json:"serial,omitempty"`
-	Day    witness.Day `json:"day"`
-}
-
-// yieldDay returns the day of a device id, the zero one if none is known.
-func (s *Spool) yieldDay(device string) (day yieldDay, err error) {
-	err = s.readNote(yieldKey(device), &day)
-	return day, err
-}
-
-func (s *Spool) setYieldDay(device string, day yieldDay) error {
-	return s.writeNote(yieldKey(device), day)
-}
 
 // touchKey is when the dongle had been touched last when the newest sample was made: the number of the boot, 4 bytes, and
 // the nanoseconds since then, 8 bytes.
@@ -76,11 +41,13 @@ func (s *Spool) lastTouch(bootID string) (touched time.Duration) {
 	return touched
 }
 
-// readNote decodes what is under key into v, which stays as it is if that is nothing, or is damaged.
-func (s *Spool) readNote(key []byte, v any) error {
+// A note is in the bucket meta: the CRC-32C of its JSON, and the JSON. Programs that do not know the key leave it alone.
+
+// ReadNote decodes what is under key into v, which stays as it is if that is nothing, or is damaged.
+func (s *Spool) ReadNote(key string, v any) error {
 	return s.do(func() error {
 		return s.db.View(func(tx *bolt.Tx) error {
-			value := tx.Bucket(metaBucket).Get(key)
+			value := tx.Bucket(metaBucket).Get([]byte(key))
 			if len(value) >= 4 && crc32.Checksum(value[4:], castagnoli) == binary.BigEndian.Uint32(value) {
 				json.Unmarshal(value[4:], v) // it has a checksum: what does not fit is of another program
 			}
@@ -89,8 +56,8 @@ func (s *Spool) readNote(key []byte, v any) error {
 	})
 }
 
-// writeNote makes v durable under key.
-func (s *Spool) writeNote(key []byte, v any) error {
+// WriteNote makes v durable under key.
+func (s *Spool) WriteNote(key string, v any) error {
 	text, err := json.Marshal(v)
 	if err != nil {
 		return err
@@ -99,10 +66,10 @@ func (s *Spool) writeNote(key []byte, v any) error {
 	return s.do(func() error {
 		return s.commitAcks(func(tx *bolt.Tx) error {
 			meta := tx.Bucket(metaBucket)
-			if bytes.Equal(meta.Get(key), value) {
+			if bytes.Equal(meta.Get([]byte(key)), value) {
 				return nil
 			}
-			return meta.Put(key, value)
+			return meta.Put([]byte(key), value)
 		})
 	})
 }

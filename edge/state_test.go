@@ -17,6 +17,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"sunspool/health"
+	"sunspool/internal/testhost"
 	"sunspool/settings"
 	"sunspool/wire"
 )
@@ -60,7 +61,7 @@ func TestStateIsTheWorstOfItsReasons(t *testing.T) {
 // edgeTo returns an edge that is not run, with its log and its health file.
 func edgeTo(t *testing.T, server http.RoundTripper) (e *Edge, log *bytes.Buffer, file string) {
 	t.Helper()
-	return edgeIn(t, memoryDir(t), "", server)
+	return edgeIn(t, testhost.MemoryDir(t), "", server)
 }
 
 // edgeAt is an edge whose spool is in dir.

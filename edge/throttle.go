@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"sunspool/edge/inverter"
 	"sunspool/health"
 	"sunspool/wire"
 )
@@ -31,14 +32,14 @@ func (e *Edge) skip() bool {
 	at := b.pressure.of(room.Share())
 	b.every.Store(int64(at.every))
 	b.mu.Lock()
-	b.full = filling(at, room, e.turn.interval())
+	b.full = filling(at, room, e.turn.Interval())
 	b.mu.Unlock()
 	if b.beats++; at.every > 0 && b.beats >= at.every {
 		b.beats = 0
 		return false
 	}
-	e.turn.pause(at.every == 0 || e.interval() > longestIdle) // the dongle need not keep a session for nothing, and may forget one that is idle
-	e.turn.give()
+	e.turn.Pause(at.every == 0 || e.interval() > inverter.LongestIdle) // the dongle need not keep a session for nothing, and may forget one that is idle
+	e.turn.Give()
 	e.Report.skipped("spool_full")
 	e.tellSpool()
 	e.compact()
@@ -61,9 +62,9 @@ func filling(at level, room Room, interval time.Duration) *health.Fault {
 	return f
 }
 
-// interval is the time between polls at present; while there are none, between looks at the spool.
+// Interval is the time between polls at present; while there are none, between looks at the spool.
 func (e *Edge) interval() time.Duration {
-	return e.turn.interval() * time.Duration(max(e.throttle.every.Load(), 1))
+	return e.turn.Interval() * time.Duration(max(e.throttle.every.Load(), 1))
 }
 
 // fillRing connects the ring with the spool.

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"sunspool/edge/inverter"
 	"sunspool/health"
 	"sunspool/settings"
 	"sunspool/wire"
@@ -22,19 +23,19 @@ const credential = "vps-device-token"
 type Token struct {
 	value string
 	file  string
-	place Place     // of the inverter whose token it is
-	read  time.Time // modification time of what value holds
+	place inverter.Place // of the inverter whose token it is
+	read  time.Time      // modification time of what value holds
 
 	trouble error // why a file that changed is not used
 	size    int64
 }
 
 // NewToken takes the token from value, else from file, else from the systemd credential.
-func NewToken(value, file string) (*Token, error) { return newToken(value, file, Place{}) }
+func NewToken(value, file string) (*Token, error) { return newToken(value, file, inverter.Place{}) }
 
 // newToken is NewToken for one of several inverters: where there are several tokens, separated by commas in value and by
 // lines in a file, each inverter has its own.
-func newToken(value, file string, place Place) (*Token, error) {
+func newToken(value, file string, place inverter.Place) (*Token, error) {
 	if dir := os.Getenv("CREDENTIALS_DIRECTORY"); value == "" && file == "" && dir != "" && !blank(filepath.Join(dir, credential)) {
 		file = filepath.Join(dir, credential)
 	}
@@ -107,7 +108,7 @@ func (t *Token) setting() string {
 
 // own returns the token of this inverter out of text. One that stands alone is that of all.
 func (t *Token) own(text, between string) (string, error) {
-	if !t.place.several() {
+	if !t.place.Several() {
 		return text, nil
 	}
 	var all []string

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"time"
 
+	"sunspool/edge/inverter"
+	"sunspool/edge/pace"
 	"sunspool/settings"
 	"sunspool/wire"
 )
@@ -18,20 +20,6 @@ import (
 //
 //	SUNGROW_SLAVE_ID=1,2        spool.db      health.json           edge.sock
 //	DEVICE_ID=roof,garage       garage.db     garage.health.json    garage.edge.sock
-
-// Place is which of the inverters of one dongle something belongs to: the one at Index of so many. The zero value is the
-// only one.
-type Place struct{ Index, Of int }
-
-func (p Place) several() bool { return p.Of > 1 }
-
-// inList is a setting in which this inverter alone has a value.
-func (p Place) inList(value string) string {
-	if !p.several() {
-		return value
-	}
-	return strings.Repeat(",", p.Index) + value + strings.Repeat(",", p.Of-1-p.Index)
-}
 
 // perInverter returns the settings of each inverter, as those of an edge that has no other. What is wrong with the lists
 // of the settings is in wrong; then there may be fewer.
@@ -57,7 +45,7 @@ func (c *Config) perInverter() (each []Config, wrong []error) {
 	}
 	for i, id := range ids {
 		one := *c
-		one.Units, one.Unit, one.DeviceID, one.Serial, one.Place = "", id, names[i], serials[i], Place{i, len(ids)}
+		one.Units, one.Unit, one.DeviceID, one.Serial, one.Place = "", id, names[i], serials[i], inverter.Place{Index: i, Of: len(ids)}
 		if i > 0 {
 			one.SpoolPath = filepath.Join(filepath.Dir(c.SpoolPath), names[i]+".db")
 			one.HealthPath = filepath.Join(filepath.Dir(c.HealthPath), names[i]+".health.json")
@@ -118,10 +106,10 @@ func checkInverters(each []Config) (wrong []error) {
 		}
 	}
 	for _, c := range each {
-		if c.Place.several() && !wire.ValidDeviceID(c.DeviceID) {
+		if c.Place.Several() && !wire.ValidDeviceID(c.DeviceID) {
 			refuse(fmt.Errorf("DEVICE_ID has %q: each must be %s", c.DeviceID, deviceIDForm))
 		}
-		if !validSerial(c.Serial) {
+		if !inverter.ValidSerial(c.Serial) {
 			refuse(fmt.Errorf("SUNGROW_SERIAL is %q: must be the serial number on the inverter's label, or as the health file shortens it", c.Serial))
 		}
 		if _, err := c.token(); err != nil {
@@ -142,7 +130,7 @@ func (c *Config) token() (*Token, error) {
 
 // beat is the time between two polls of the dongle, whichever inverters they read.
 func (c *Config) beat() time.Duration {
-	return max(seconds(c.PollS)/time.Duration(max(c.Place.Of, 1)), min(seconds(c.PollS), restTime))
+	return max(seconds(c.PollS)/time.Duration(max(c.Place.Of, 1)), min(seconds(c.PollS), pace.RestTime))
 }
 
 // others are the health files of the inverters that the same process reads.

@@ -6,6 +6,9 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"sunspool/edge/inverter"
+	"sunspool/edge/pace"
 )
 
 // twoInverters makes the settings those of two inverters behind one dongle.
@@ -99,7 +102,7 @@ func TestTokensOfSeveralInverters(t *testing.T) {
 		"two, a file": {"", file, [2]string{"first-0123456789", "second-0123456789"}},
 	} {
 		for i, want := range c.want {
-			token, err := newToken(c.value, c.file, Place{i, 2})
+			token, err := newToken(c.value, c.file, inverter.Place{Index: i, Of: 2})
 			if err != nil {
 				t.Fatal(name, err)
 			}
@@ -122,22 +125,16 @@ func TestDongleIsPolledNoFasterForSeveralInverters(t *testing.T) {
 		{5, 1, 5 * time.Second, 5 * time.Second}, {5, 2, 5 * time.Second, 10 * time.Second}, {30, 2, 15 * time.Second, 30 * time.Second},
 		{12, 2, 6 * time.Second, 12 * time.Second}, {5, 5, 5 * time.Second, 25 * time.Second}, {3600, 1, time.Hour, time.Hour},
 	} {
-		one := Config{PollS: c.pollS, Place: Place{0, c.inverters}}
-		round := newTurns(&Dongle{Pace: &Pace{Interval: one.beat()}}, c.inverters)
-		if one.beat() != c.beat || round.all[0].interval() != c.interval {
-			t.Errorf("%+v: %v, %v", c, one.beat(), round.all[0].interval())
+		one := Config{PollS: c.pollS, Place: inverter.Place{Of: c.inverters}}
+		round := inverter.NewTurns(&inverter.Dongle{Pace: &pace.Pace{Interval: one.beat()}}, c.inverters)
+		if one.beat() != c.beat || round[0].Interval() != c.interval {
+			t.Errorf("%+v: %v, %v", c, one.beat(), round[0].Interval())
 		}
 	}
 }
 
-// What the owner is told to set when one of several inverters was replaced is a setting that is accepted.
-func TestReplacedInverterOfSeveralIsConfirmedInItsPlace(t *testing.T) {
-	for place, want := range map[Place]string{{}: "SUNGROW_SERIAL=A22…567;", {0, 2}: "SUNGROW_SERIAL=A22…567,;", {1, 2}: "SUNGROW_SERIAL=,A22…567;", {1, 3}: "SUNGROW_SERIAL=,A22…567,;"} {
-		f := asFault(explain("192.168.1.7:502", 2, &otherInverter{who: "A22B1234567", want: "A21B7654321", named: true, place: place}))
-		if f == nil || !strings.Contains(f.Next, want) {
-			t.Errorf("%+v: %+v, want %s", place, f, want)
-		}
-	}
+// A serial number in its place among those of several inverters, as the owner of a replaced one is told to set it.
+func TestShortSerialOfOneOfSeveralIsAccepted(t *testing.T) {
 	if got := refusalOf(t, func(c *Config) { twoInverters(c); c.Serial = ",A22…567" }); got != "" {
 		t.Error(got)
 	}

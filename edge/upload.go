@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"sunspool/edge/pace"
 	"sunspool/wire"
 )
 
@@ -39,7 +40,7 @@ type Uploader struct {
 	Describe  func() *wire.Edge
 	BatchSize int           // samples per request while there is no backlog
 	Fresh     time.Duration // how often the newest samples overtake a backlog; 0 is never
-	Backoff   Backoff
+	Backoff   pace.Backoff
 
 	size       int // samples in the next batch
 	limit      int // the most that the server takes, as far as we know
@@ -176,14 +177,14 @@ func (u *Uploader) next() (b batch, err error) {
 // Wait is how long to leave the server alone after err.
 func (u *Uploader) Wait(err error) time.Duration {
 	wait := u.Backoff.Next()
-	if u.Backoff.failures >= 2 {
+	if u.Backoff.Failures() >= 2 {
 		u.Client.CloseIdleConnections()
 	}
 	switch e := err.(type) {
 	case *later:
 		return max(wait, e.after)
 	case *denied:
-		return max(jitter(tokenRest), tokenRest)
+		return max(pace.Jitter(tokenRest), tokenRest)
 	case *tooLarge:
 		return 0 // a smaller batch may pass
 	case *between:

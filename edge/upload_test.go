@@ -15,6 +15,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"sunspool/edge/pace"
+	"sunspool/internal/testhost"
 	"sunspool/wire"
 )
 
@@ -117,11 +119,11 @@ func answer(status int, body string) *http.Response {
 func uploaderTo(t *testing.T, s *server) *Uploader {
 	s.t, s.stored = t, map[int64]wire.Sample{}
 	return &Uploader{
-		Spool:  openSpool(t, filepath.Join(memoryDir(t), "spool.db")),
+		Spool:  openSpool(t, filepath.Join(testhost.MemoryDir(t), "spool.db")),
 		Client: &http.Client{Transport: s, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }},
 		URL:    "https://vps.example.org/base/v1/ingest", Token: &Token{value: "t0ken-0123456789abcdef"}, BatchSize: 30,
 		Describe: func() *wire.Edge { return &wire.Edge{Version: "test"} },
-		Backoff:  Backoff{Min: time.Second, Max: 5 * time.Minute},
+		Backoff:  pace.Backoff{Min: time.Second, Max: 5 * time.Minute},
 	}
 }
 

@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"sunspool/internal/testhost"
 )
 
 // BenchmarkSpoolWear counts what a sample costs a memory card: bytes and flushes that reach the device of an ext4, its
@@ -20,11 +22,11 @@ func BenchmarkSpoolWear(b *testing.B) {
 		backlog int
 	}{{"up", 1, 0}, {"away", 1, 0}, {"away", 1, 100_000}, {"up", 10, 0}, {"away", 10, 0}} {
 		b.Run(fmt.Sprintf("server=%s/group=%d/backlog=%d", c.server, c.group, c.backlog), func(b *testing.B) {
-			d := ext4(b, 128)
-			var ours, floor toll
+			d := testhost.Ext4(b, 128)
+			var ours, floor testhost.Toll
 			for b.Loop() {
-				floor = d.toll(b, n, func() { appendAndSync(b, d.dir, n, c.group) })
-				path := filepath.Join(d.dir, "spool.db")
+				floor = d.Toll(b, n, func() { appendAndSync(b, d.Dir, n, c.group) })
+				path := filepath.Join(d.Dir, "spool.db")
 				os.Remove(path)
 				s, err := OpenSpool(path)
 				if err != nil {
@@ -34,7 +36,7 @@ func BenchmarkSpoolWear(b *testing.B) {
 					appendGroup(b, s, done, 1000)
 				}
 				seq := uint64(0)
-				ours = d.toll(b, n, func() {
+				ours = d.Toll(b, n, func() {
 					for i := 0; i < n; i += c.group {
 						appendGroup(b, s, c.backlog+i, c.group)
 						if c.server == "up" && (i+c.group)%max(2, c.group) == 0 {
@@ -51,24 +53,13 @@ func BenchmarkSpoolWear(b *testing.B) {
 				})
 				s.Close()
 			}
-			b.ReportMetric(ours.kB, "device-kB/sample")
-			b.ReportMetric(ours.flushes, "flushes/sample")
-			b.ReportMetric(ours.kB/floor.kB, "x-append-bytes")
-			b.ReportMetric(ours.flushes/floor.flushes, "x-append-flushes")
+			b.ReportMetric(ours.KB, "device-kB/sample")
+			b.ReportMetric(ours.Flushes, "flushes/sample")
+			b.ReportMetric(ours.KB/floor.KB, "x-append-bytes")
+			b.ReportMetric(ours.Flushes/floor.Flushes, "x-append-flushes")
 			b.ReportMetric(0, "ns/op")
 		})
 	}
-}
-
-// toll is what a sample costs the device.
-type toll struct{ kB, flushes float64 }
-
-// toll runs f, which writes n samples, and returns the price of each.
-func (d disk) toll(t testing.TB, n int, f func()) toll {
-	bytes, flushes := d.traffic(t)
-	f()
-	bytesAfter, flushesAfter := d.traffic(t)
-	return toll{float64(bytesAfter-bytes) / float64(n) / 1000, float64(flushesAfter-flushes) / float64(n)}
 }
 
 // appendAndSync is the baseline: records of the same size at the end of a file that grows.

@@ -190,7 +190,7 @@ func reasonPage(t *testing.T, s *source) string {
 		}
 		return "`" + strings.Join(slices.Compact(codes), "`, `") + "`"
 	}
-	unmade := s.plain("sunspool/edge", "Unusable", "Code")
+	unmade := s.plain("sunspool/edge/reading", "Unusable", "Code")
 	unmade = append(unmade, s.arguments("(*sunspool/edge.Report).skipped", 0)...)
 	unmade = append(unmade, s.plainOf("sunspool/edge.notMade result 0")...)
 	var kept []string

@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strconv"
 	"time"
 
@@ -15,7 +14,7 @@ import (
 	berrors "go.etcd.io/bbolt/errors"
 
 	"sunspool/health"
-	"sunspool/internal/filelock"
+	"sunspool/internal/durable"
 )
 
 // The meta bucket says what the file is. A new schema has a higher number, and a program refuses what is above its own:
@@ -87,7 +86,7 @@ func makeBolt(path string) error {
 			return err
 		}
 	}
-	return errors.Join(syncDir(dir), syncDir(filepath.Dir(dir)))
+	return errors.Join(durable.SyncDir(dir), durable.SyncDir(filepath.Dir(dir)))
 }
 
 func initBolt(path string) error {
@@ -104,18 +103,6 @@ func initBolt(path string) error {
 		return errors.Join(meta.Put(kindKey, kind), meta.Put(schemaKey, strconv.AppendInt(nil, boltSchema, 10)))
 	})
 	return errors.Join(err, db.Close())
-}
-
-func syncDir(dir string) error {
-	if runtime.GOOS == "windows" {
-		return nil // a directory cannot be flushed there
-	}
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	return d.Sync()
 }
 
 // openBolt opens the file that is at path and looks whether it is a whole store that this program can read.
@@ -141,7 +128,7 @@ func openBolt(path string) (db *bolt.DB, err error) {
 	switch _, isPath := errors.AsType[*fs.PathError](err); {
 	case errors.Is(err, berrors.ErrTimeout):
 		return nil, &health.Fault{
-			Code: "store_locked", What: "another sunspool vps holds " + path + filelock.Holder(path), Exit: health.ExitBusy, Err: err,
+			Code: "store_locked", What: "another sunspool vps holds " + path + durable.LockHolder(path), Exit: health.ExitBusy, Err: err,
 			Why:  "one process at a time may have the file open",
 			Next: "stop the other one (`fuser " + health.Quote(path) + "` names it), set DATA_DIR to another directory, or DATABASE_URL for several",
 		}

@@ -7,7 +7,8 @@ import (
 	"sync"
 
 	bolt "go.etcd.io/bbolt"
-	"golang.org/x/sys/unix"
+
+	"sunspool/internal/durable"
 )
 
 // dropPageCache makes the system read the file from the disk again. After a failed flush Linux marks pages as clean that
@@ -18,12 +19,12 @@ func dropPageCache(path string) {
 		return
 	}
 	defer f.Close()
-	_ = unix.Fadvise(int(f.Fd()), 0, 0, unix.FADV_DONTNEED)
+	_ = durable.DropPageCache(f)
 }
 
 // unmap lets go of the pages of the file that are mapped. They stay in the page cache, and a read maps them again.
 func unmap(tx *bolt.Tx) {
-	_, _, _ = unix.Syscall(unix.SYS_MADVISE, tx.DB().Info().Data, uintptr(tx.Size()), unix.MADV_DONTNEED)
+	durable.ReleasePages(tx.DB().Info().Data, tx.Size())
 }
 
 // mapped returns how many bytes of files are mapped into this process and in memory.

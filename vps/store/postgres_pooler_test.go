@@ -47,16 +47,16 @@ func TestAcknowledgedCommitsAreDurable(t *testing.T) {
 	pg.Exec(`alter role forgetful set synchronous_commit = off`)
 	for name, settings := range pooled {
 		t.Run(name, func(t *testing.T) {
-			durable(t, pg, testservices.PgBouncer(t, pg, settings...).URL)
+			answersDurably(t, pg, testservices.PgBouncer(t, pg, settings...).URL)
 		})
 	}
-	t.Run("directly", func(t *testing.T) { durable(t, pg, func(url string) string { return url }) })
+	t.Run("directly", func(t *testing.T) { answersDurably(t, pg, func(url string) string { return url }) })
 	t.Run("a role of its own", func(t *testing.T) {
-		durable(t, pg, func(url string) string { return with(url, "user", "forgetful") })
+		answersDurably(t, pg, func(url string) string { return with(url, "user", "forgetful") })
 	})
 }
 
-func durable(t *testing.T, pg *testservices.PostgresServer, through func(string) string) {
+func answersDurably(t *testing.T, pg *testservices.PostgresServer, through func(string) string) {
 	direct := pg.NewDatabase(t)
 	p := openPostgres(t, through(direct))
 	insert(t, p, "device-0", 1, at(noon, 1))

@@ -1,0 +1,32 @@
+//go:build !(darwin || dragonfly || freebsd || linux || netbsd || openbsd)
+
+package durable
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"syscall"
+)
+
+// Here files have no owner and no mode that we know of, and bbolt alone locks them.
+
+const (
+	private  = false
+	NoFollow = 0
+)
+
+func OwnerOf(fs.FileInfo) (uid int, ok bool) { return 0, false }
+
+func GiveTo(string, fs.FileInfo) error { return nil }
+
+func Lock(*os.File) (free bool, err error) { return true, nil }
+
+func Unlock(*os.File) {}
+
+func NothingWritten(error) bool { return false }
+
+func FromSystem(err error) bool {
+	_, ok := errors.AsType[syscall.Errno](err)
+	return ok
+}
