@@ -30,7 +30,7 @@ import (
 	"sunspool/vps"
 	"sunspool/vps/auth"
 	"sunspool/vps/listener"
-	"sunspool/vps/store"
+	"sunspool/vps/store/bolt"
 	"sunspool/wire"
 )
 
@@ -234,7 +234,7 @@ func newWitness(t *testing.T) *witness {
 	if w.secret, err = newSecrets(dir); err != nil {
 		t.Fatal(err)
 	}
-	disk, err := store.OpenBolt(filepath.Join(dir, "vps.db"))
+	disk, err := bolt.Open(filepath.Join(dir, "vps.db"))
 	if err != nil {
 		t.Fatal(err)
 	}

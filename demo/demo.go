@@ -30,6 +30,7 @@ import (
 	"sunspool/vps/auth"
 	"sunspool/vps/listener"
 	"sunspool/vps/store"
+	"sunspool/vps/store/bolt"
 	"sunspool/wire"
 )
 
@@ -164,7 +165,7 @@ func (s *show) start(ctx context.Context, g *errgroup.Group, c Config, dir, vers
 	if err != nil {
 		return err
 	}
-	disk, err := store.OpenBolt(filepath.Join(dir, "vps.db"))
+	disk, err := bolt.Open(filepath.Join(dir, "vps.db"))
 	if err != nil {
 		return err
 	}

@@ -20,7 +20,7 @@ import (
 	"sunspool/docs/reference"
 	"sunspool/vps"
 	"sunspool/vps/auth"
-	"sunspool/vps/store"
+	"sunspool/vps/store/bolt"
 	"sunspool/wire"
 )
 
@@ -52,17 +52,17 @@ type exampleServer struct {
 
 func newExampleServer(t *testing.T) *exampleServer {
 	t.Helper()
-	bolt, err := store.OpenBolt(filepath.Join(t.TempDir(), "vps.db"))
+	samples, err := bolt.Open(filepath.Join(t.TempDir(), "vps.db"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { bolt.Close() })
+	t.Cleanup(func() { samples.Close() })
 	tokens, err := auth.ParseTokens(exampleDevice+":roof,"+exampleGarage+":garage", exampleViewer+":*")
 	if err != nil {
 		t.Fatal(err)
 	}
 	s := &vps.Server{}
-	s.Store, s.Tokens, s.Version, s.Now = bolt, tokens, "1.0.0", func() time.Time { return exampleNow }
+	s.Store, s.Tokens, s.Version, s.Now = samples, tokens, "1.0.0", func() time.Time { return exampleNow }
 	s.Log = slog.New(slog.DiscardHandler)
 	e := &exampleServer{t: t, tokens: tokens, public: httptest.NewServer(s.Handler()), internal: httptest.NewServer(s.Internal())}
 	t.Cleanup(e.public.Close)

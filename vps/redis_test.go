@@ -25,6 +25,7 @@ import (
 	"sunspool/vps/auth"
 	"sunspool/vps/listener"
 	"sunspool/vps/store"
+	"sunspool/vps/store/bolt"
 	"sunspool/wire"
 )
 
@@ -43,7 +44,7 @@ func (shared) Close() error { return nil }
 // startProcesses serves a new database by n servers over real connections. An empty redisURL is a cache in each.
 func startProcesses(t testing.TB, n int, redisURL string) []*peer {
 	t.Helper()
-	bolt, err := store.OpenBolt(filepath.Join(t.TempDir(), "vps.db"))
+	bolt, err := bolt.Open(filepath.Join(t.TempDir(), "vps.db"))
 	if err != nil {
 		t.Fatal(err)
 	}

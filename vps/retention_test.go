@@ -10,12 +10,13 @@ import (
 	"time"
 
 	"sunspool/vps/store"
+	"sunspool/vps/store/bolt"
 	"sunspool/wire"
 )
 
 // A year of samples goes by itself once a retention is set; a day of the year still says what it said.
 func TestOldSamplesGoAndTheirDaysStay(t *testing.T) {
-	bolt, err := store.OpenBolt(filepath.Join(t.TempDir(), "vps.db"))
+	bolt, err := bolt.Open(filepath.Join(t.TempDir(), "vps.db"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -82,7 +83,7 @@ func TestRetentionOutlivesAnOutage(t *testing.T) {
 func TestRunDeletesWhatIsOlderThanTheSetting(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "vps.db")
-	disk, err := store.OpenBolt(path)
+	disk, err := bolt.Open(path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -111,7 +112,7 @@ func TestRunDeletesWhatIsOlderThanTheSetting(t *testing.T) {
 	if err := <-done; err != nil {
 		t.Fatal(err)
 	}
-	if disk, err = store.OpenBolt(path); err != nil {
+	if disk, err = bolt.Open(path); err != nil {
 		t.Fatal(err)
 	}
 	defer disk.Close()

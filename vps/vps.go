@@ -17,7 +17,7 @@ import (
 	"sunspool/health"
 	"sunspool/vps/auth"
 	"sunspool/vps/live"
-	"sunspool/vps/store"
+	"sunspool/vps/store/redis"
 	"sunspool/wire"
 )
 
@@ -40,7 +40,7 @@ type Server struct {
 	MaxSamples int   // per request; default wire.MaxSamples
 	MaxBytes   int64 // per request, unpacked; default wire.MaxBytes
 
-	Others *store.Redis  // carries new samples between processes that serve the same devices; nil for one alone
+	Others *redis.Cache  // carries new samples between processes that serve the same devices; nil for one alone
 	Chain  *health.Chain // default one of its own
 
 	once    sync.Once

@@ -37,7 +37,7 @@ func Run(ctx context.Context, open func() (store.Samples, error), im Config, out
 				Next: "start it again: it goes on where it stopped"}
 		}
 	}()
-	from, err := store.OpenOriginal(ctx, im.From)
+	from, err := OpenOriginal(ctx, im.From)
 	if err != nil {
 		return err
 	}
@@ -68,7 +68,7 @@ func Run(ctx context.Context, open func() (store.Samples, error), im Config, out
 
 // copying is one import at work.
 type copying struct {
-	from       *store.Original
+	from       *Original
 	to         store.Samples
 	out        io.Writer
 	dropExport map[string]bool // by device
@@ -79,7 +79,7 @@ type copying struct {
 }
 
 // introduce says what is there, and what is known to be wrong with it.
-func (c *copying) introduce(days []store.OriginalDay, drop bool) {
+func (c *copying) introduce(days []OriginalDay, drop bool) {
 	for _, ofDevice := range byDevice(days) {
 		first, last, binary, rows := ofDevice[0], ofDevice[len(ofDevice)-1], true, int64(0)
 		for _, d := range ofDevice {
@@ -99,9 +99,9 @@ func (c *copying) introduce(days []store.OriginalDay, drop bool) {
 		"The original has no lifetime counters: energy of that time is integrated from power.\n")
 }
 
-func byDevice(days []store.OriginalDay) (all [][]store.OriginalDay) {
+func byDevice(days []OriginalDay) (all [][]OriginalDay) {
 	for len(days) > 0 {
-		n := slices.IndexFunc(days, func(d store.OriginalDay) bool { return d.Device != days[0].Device })
+		n := slices.IndexFunc(days, func(d OriginalDay) bool { return d.Device != days[0].Device })
 		if n < 0 {
 			n = len(days)
 		}
@@ -110,7 +110,7 @@ func byDevice(days []store.OriginalDay) (all [][]store.OriginalDay) {
 	return all
 }
 
-func (c *copying) copyAll(ctx context.Context, days []store.OriginalDay) error {
+func (c *copying) copyAll(ctx context.Context, days []OriginalDay) error {
 	total := int64(0)
 	for _, d := range days {
 		total += d.Rows
@@ -151,7 +151,7 @@ const longestName = 200
 // lineEvery is how often progress is told where there is no terminal.
 var lineEvery = 10 * time.Second
 
-func (c *copying) copyDay(ctx context.Context, d store.OriginalDay) error {
+func (c *copying) copyDay(ctx context.Context, d OriginalDay) error {
 	there, err := c.stored(ctx, d)
 	if err != nil {
 		return err
@@ -214,7 +214,7 @@ func (c *copying) refuse(s *wire.Sample, err error) {
 }
 
 // stored returns what the store has of the same device and day.
-func (c *copying) stored(ctx context.Context, d store.OriginalDay) (energy.Period, error) {
+func (c *copying) stored(ctx context.Context, d OriginalDay) (energy.Period, error) {
 	periods, err := c.to.Periods(ctx, store.Query{Device: d.Device, From: d.Start, To: d.Start.AddDate(0, 0, 1), Resolution: store.Day})
 	if err != nil || len(periods) == 0 {
 		return energy.Period{}, err
@@ -223,7 +223,7 @@ func (c *copying) stored(ctx context.Context, d store.OriginalDay) (energy.Perio
 }
 
 // compare counts both sides. More rows than the original has are fine: an edge of ours may have sent some.
-func (c *copying) compare(ctx context.Context, days []store.OriginalDay) error {
+func (c *copying) compare(ctx context.Context, days []OriginalDay) error {
 	var rows, missing, short int64
 	for _, d := range days {
 		there, err := c.stored(ctx, d)

@@ -14,6 +14,7 @@ import (
 	"sunspool/health"
 	"sunspool/internal/testservices"
 	"sunspool/vps/store"
+	"sunspool/vps/store/bolt"
 	"sunspool/wire"
 )
 
@@ -54,12 +55,12 @@ func runImport(t *testing.T, dir, url string, more Config) (string, error) {
 
 // into opens the store in dir.
 func into(dir string) func() (store.Samples, error) {
-	return func() (store.Samples, error) { return store.OpenBolt(dir + "/vps.db") }
+	return func() (store.Samples, error) { return bolt.Open(dir + "/vps.db") }
 }
 
 func samplesOf(t *testing.T, dir, device string) (all []wire.Sample) {
 	t.Helper()
-	disk, err := store.OpenBolt(dir + "/vps.db")
+	disk, err := bolt.Open(dir + "/vps.db")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -124,7 +125,7 @@ func TestImportLeavesOutAnExportThatWasNeverMeasured(t *testing.T) {
 func TestImportGoesOnWhereItStopped(t *testing.T) {
 	url, db := original(t)
 	dir := t.TempDir()
-	disk, err := store.OpenBolt(dir + "/vps.db")
+	disk, err := bolt.Open(dir + "/vps.db")
 	if err != nil {
 		t.Fatal(err)
 	}
