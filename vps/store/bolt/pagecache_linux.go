@@ -6,7 +6,7 @@ import (
 	"strconv"
 	"sync"
 
-	bolt "go.etcd.io/bbolt"
+	"go.etcd.io/bbolt"
 
 	"sunspool/internal/durable"
 )
@@ -22,8 +22,8 @@ func dropPageCache(path string) {
 	_ = durable.DropPageCache(f)
 }
 
-// unmap lets go of the pages of the file that are mapped. They stay in the page cache, and a read maps them again.
-func unmap(tx *bolt.Tx) {
+// releaseMapped releases the pages of the file that are mapped. They stay in the page cache, and a read maps them again.
+func releaseMapped(tx *bbolt.Tx) {
 	durable.ReleasePages(tx.DB().Info().Data, tx.Size())
 }
 

@@ -14,7 +14,7 @@ import (
 	"sunspool/vps/store/rollup"
 )
 
-// countTime is how long the samples of a day may take to be read: nobody waits for it.
+// countTime is how long the samples of a day may take to be read: no request waits for it.
 const countTime = time.Minute
 
 func (p *Store) Recount(ctx context.Context) (days int, err error) {
@@ -43,8 +43,8 @@ func (p *Store) Recount(ctx context.Context) (days int, err error) {
 
 const selectCounted = `select coalesce(counted, 0) >= $2, case when counting = $2 then counted_from end from devices where device_id = $1`
 
-// uncounted returns the next device of which something is to be counted anew, and before when; "" for none. Which devices
-// these may be is asked for once: those that come later are counted by today's rules.
+// uncounted returns the next device of which something is to be counted again, and before when; "" for none. Which devices
+// these may be is read once: those that come later are counted by today's rules.
 func (p *Store) uncounted(ctx context.Context) (device string, end time.Time, err error) {
 	p.mu.Lock()
 	all := p.toRecount
@@ -89,7 +89,7 @@ func countDay(ctx context.Context, open *database.Pools, device string, end time
 	})
 }
 
-// countSamples asks for no other register than the one that energy.GreatestW looks at: a hundred of them cost ten times
+// countSamples reads no other register than the one that energy.GreatestW uses: a hundred of them cost ten times
 // as much.
 var countSamples = `select ts, ` + fieldColumns + `, sample_count, poll_s,
 	case when "values" -> 'nominal_power' is not null then jsonb_build_object('nominal_power', "values" -> 'nominal_power') end
@@ -100,7 +100,7 @@ const (
 	selectRollupsBetween = `select 0, start, packed from rollups where device_id = $1 and level = $2 and start >= $3 and start < $4`
 )
 
-// readDay counts the newest day before end that has samples, and takes what the days after it know of powers.
+// readDay counts the newest day before end that has samples, and takes the greatest power of the days after it.
 func readDay(ctx context.Context, db database.Querier, device string, end time.Time, into *rollup.DayCount) error {
 	var newest time.Time
 	err := db.QueryRow(ctx, selectNewestBefore, device, end).Scan(&newest)
@@ -139,7 +139,7 @@ const (
 		where device_id = $1`
 )
 
-// putCount stores a day that was counted anew, and that it is.
+// putCount stores a day that was counted again, and the progress.
 func putCount(ctx context.Context, db database.Querier, device string, c *rollup.DayCount) error {
 	if err := lock(ctx, db, device); err != nil {
 		return err
@@ -157,12 +157,12 @@ func putCount(ctx context.Context, db database.Querier, device string, c *rollup
 
 // replaceDay puts what was counted in the place of what is Old, and computes the rows above.
 func replaceDay(ctx context.Context, db database.Querier, device string, c *rollup.DayCount) error {
-	g := &group{rollups: map[groupKey]*groupRollup{}, touched: map[groupKey][]*pgRow{}}
+	g := &group{rollups: map[groupKey]*groupRollup{}, touched: map[groupKey][]*sampleRow{}}
 	var day []rollup.Range
 	for level := rollup.BaseLevel; level < rollup.DayLevel; level++ {
 		day = append(day, rollup.Range{Level: level, From: c.Start, To: c.Start + rollup.Spans[rollup.DayLevel]})
 	}
-	rows, err := db.Query(ctx, selectRollups, stretchArgs(device, day)...)
+	rows, err := db.Query(ctx, selectRollups, rangeArgs(device, day)...)
 	if err != nil {
 		return err
 	}

@@ -22,12 +22,12 @@ var (
 )
 
 // deviceStatements are all statements on tables that are distributed by device. Each but the list of devices has the
-// device as its first parameter and asks for no other.
+// device as its first parameter and reads no other.
 func deviceStatements() []database.Statement {
 	const device = "a device"
 	at := rollup.FromMS(0)
 	some := []rollup.Range{{Level: rollup.BaseLevel, From: 0, To: rollup.Spans[rollup.HourLevel]}}
-	row := []pgRow{{device: device, sample: &wire.Sample{Time: at}}}
+	row := []sampleRow{{device: device, sample: &wire.Sample{Time: at}}}
 	packed := packedRollups{[]int16{rollup.BaseLevel}, []time.Time{at}, [][]byte{nil}}
 	return []database.Statement{
 		{Name: "know a device", Sql: knowDevice, Args: []any{device, energy.PackVersion}},
@@ -36,10 +36,10 @@ func deviceStatements() []database.Statement {
 		{Name: "insert one sample", Sql: insertOne, Args: oneRowArgs(&row[0])},
 		{Name: "insert late samples", Sql: insertAll, Args: rowArgs(row)},
 		{Name: "compare samples", Sql: sameSamples, Args: rowArgs(row)},
-		{Name: "count samples", Sql: countStretches, Args: stretchArgs(device, some)},
-		{Name: "rollups", Sql: selectRollups, Args: stretchArgs(device, some)},
+		{Name: "count samples", Sql: countRanges, Args: rangeArgs(device, some)},
+		{Name: "rollups", Sql: selectRollups, Args: rangeArgs(device, some)},
 		{Name: "rollups above", Sql: selectAbove, Args: []any{device, at, at, at, at, at, at}},
-		{Name: "samples of stretches", Sql: selectStretches, Args: stretchArgs(device, some)},
+		{Name: "samples of stretches", Sql: selectSamplesOf, Args: rangeArgs(device, some)},
 		{Name: "store rollups", Sql: upsertRollups, Args: packed.args(device)},
 		{Name: "greatest power", Sql: growDevice, Args: []any{device, 1.0}},
 		{Name: "latest sample", Sql: selectLatest, Args: []any{device}},

@@ -15,7 +15,7 @@ import (
 const oldestPostgres = 150000 // as server_version_num
 
 // inspect looks at the database before anything is done to it, and refuses one that samples cannot be trusted to.
-// fsync=off is only said loudly: it belongs to the whole server, whose owner may know that it is for trials.
+// fsync=off is only a warning: it belongs to the whole server, which may be there for trials.
 func (s *server) inspect(ctx context.Context, config *pgx.ConnConfig, conn *pgx.Conn, log *slog.Logger) error {
 	limited, cancel := Bounded(ctx, CallTime)
 	defer cancel()
@@ -162,7 +162,7 @@ func explainStatements(ctx context.Context, conn *pgx.Conn, statements []Stateme
 	return nil
 }
 
-// statement is one that asks for rows of a device or changes them, with parameters that it may have.
+// Statement is one that asks for rows of a device or changes them, with parameters that it may have.
 type Statement struct {
 	Name, Sql string
 	Args      []any
