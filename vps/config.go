@@ -16,6 +16,7 @@ import (
 	"sunspool/health"
 	"sunspool/settings"
 	"sunspool/vps/auth"
+	"sunspool/vps/deviceinfo"
 	"sunspool/vps/listener"
 	"sunspool/vps/store"
 )
@@ -183,7 +184,7 @@ func (c *Config) zone() (*time.Location, error) {
 	if c.SiteTZ == "" {
 		return nil, nil
 	}
-	return new(Zones).Load(c.SiteTZ)
+	return new(deviceinfo.Zones).Load(c.SiteTZ)
 }
 
 func (c *Config) cacheTTL() time.Duration {
