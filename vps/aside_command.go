@@ -26,19 +26,19 @@ import (
 	"sunspool/wire"
 )
 
-// AsideConfig is what `sunspool vps aside` is told. Where samples are is said by the settings of the vps.
+// AsideConfig is the command line of `sunspool vps aside`. The settings of the vps decide where samples are.
 type AsideConfig struct {
 	List   AsideListConfig   `cmd:"" help:"List them."`
 	Delete AsideDeleteConfig `cmd:"" help:"Delete them."`
 }
 
-// AsideListConfig is what `sunspool vps aside list` is told.
+// AsideListConfig is the command line of `sunspool vps aside list`.
 type AsideListConfig struct {
 	Device string `arg:"" help:"The device."`
 	JSON   bool   `name:"json" help:"One JSON object a line for each sample, with the sample as it was sent."`
 }
 
-// AsideDeleteConfig is what `sunspool vps aside delete` is told.
+// AsideDeleteConfig is the command line of `sunspool vps aside delete`.
 type AsideDeleteConfig struct {
 	Device string `arg:"" help:"The device."`
 	To     int64  `name:"to" placeholder:"NUMBER" help:"The last one to delete, by its number in the list; without it all."`

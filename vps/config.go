@@ -156,7 +156,7 @@ func invalidConfig(wrong []string) error {
 		Next: "sunspool env vps   # every setting with its default and meaning"}
 }
 
-// cause is the part of a fault that says what is wrong.
+// cause is the part of a fault that describes what is wrong.
 func cause(err error) string {
 	if f, ok := errors.AsType[*health.Fault](err); ok {
 		return cmp.Or(f.Why, f.What)

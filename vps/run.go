@@ -35,7 +35,7 @@ const (
 )
 
 // Run serves until ctx ends, answers what is in flight, closes the store, and returns nil. An error that an operator
-// must act on is a *health.Fault. The service manager, if there is one, hears that it is ready once it listens.
+// must act on is a *health.Fault. The service manager, if there is one, is notified once it listens.
 func Run(ctx context.Context, cfg Config, log *slog.Logger) (err error) {
 	if err := cfg.Validate(); err != nil {
 		return err

@@ -55,7 +55,7 @@ type capabilities struct {
 	Counters bool `json:"counters"`
 }
 
-// hop is a link of the chain inverter -> edge -> server, as far as the server can know: it hears of the inverter only
+// hop is a link of the chain inverter -> edge -> server, as far as the server can tell: it gets news of the inverter only
 // through the edge.
 type hop struct {
 	Hop         string     `json:"hop"`
@@ -147,8 +147,8 @@ func (s *Server) line(c *request.Request, d store.Device) (deviceLine, error) {
 	return line, nil
 }
 
-// chainOf says which link a reader can believe in. The edge is heard with each batch, and its newest samples come
-// first: an edge that is heard while its samples are old has none that are newer.
+// chainOf returns the state of each link. Each batch is a sign of life of the edge, and its newest samples come first: an
+// edge that delivers old samples has none that are newer.
 func chainOf(newest *wire.Sample, about store.About, state string, now time.Time) []hop {
 	inverter, edge, server := hop{Hop: "inverter", State: "unknown"}, hop{Hop: "edge", State: "unknown"}, hop{Hop: "server", State: "ok"}
 	heard := about.Seen
@@ -169,7 +169,7 @@ func chainOf(newest *wire.Sample, about store.About, state string, now time.Time
 	case newest == nil:
 	case state == "asleep":
 		inverter.State, inverter.Since = "asleep", &newest.Time
-		if edge.State == "down" { // it has nothing to send, so its silence says nothing
+		if edge.State == "down" { // it has nothing to send, so its silence means nothing
 			edge.State, edge.Since = "unknown", nil
 		}
 	case hopState(state) != "down":

@@ -7,7 +7,7 @@ import (
 	"sunspool/wire"
 )
 
-// flows says where the power goes, W, none of them negative; Unaccounted is what the measurements do not explain, of
+// flows are where the power goes, W, none of them negative; Unaccounted is what the measurements do not explain, of
 // either sign. Each is nil when a measurement that it is computed from is absent; a battery that is absent does nothing.
 type flows struct {
 	SolarHome    *float64 `json:"solar_home"`

@@ -70,7 +70,7 @@ func (s *Server) ingest(c *request.Request) (any, error) {
 	return receipt, nil
 }
 
-// admit says whether anything of the batch may be stored. A sample of another device refuses all even when verdicts
+// admit returns why nothing of the batch may be stored, or nil. A sample of another device refuses all even when verdicts
 // were asked for: then the token is wrong, not the sample, and the edge must keep it.
 func admit(b batch.Batch, lenient bool) error {
 	if len(b.Problems) > len(b.Untimely) && !lenient {
@@ -113,7 +113,7 @@ func (s *Server) insert(c *request.Request, samples []wire.Sample) (inserted int
 		}
 		return n, err
 	})
-	if c.HTTP.Context().Err() == nil && !store.Refused(err) { // a caller that went away says nothing about the store
+	if c.HTTP.Context().Err() == nil && !store.Refused(err) { // when the caller went away, nothing is known of the store
 		s.wrote(err)
 	}
 	return inserted, dense, err

@@ -129,7 +129,7 @@ func (m *metrics) store(op string, err error, took time.Duration) {
 	m.calls.WithLabelValues(op, outcome).Observe(took.Seconds())
 }
 
-// handler serves the metrics. around has the access log and the errors.
+// handler serves the metrics. Middleware has the access log and the errors.
 func (m *metrics) handler() http.Handler {
 	return promhttp.HandlerFor(m.all, promhttp.HandlerOpts{})
 }

@@ -14,7 +14,7 @@ import (
 //go:embed page.html
 var page []byte
 
-// pagePolicy lets the page have its own style, and nothing else.
+// pagePolicy allows the page its own style, and nothing else.
 var pagePolicy = "default-src 'none'; style-src 'sha256-" + styleSum() + "'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
 // styleSum is the hash of what is between the tags of the page's style.

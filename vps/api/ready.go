@@ -13,7 +13,7 @@ const (
 	probeEvery   = 10 * time.Second
 	probeAgain   = time.Second // while something fails
 	probeTimeout = 2 * time.Second
-	failureHolds = 30 * time.Second // a write that failed is believed so long, although probes succeed
+	failureHolds = 30 * time.Second // a failed write counts for so long, although probes succeed
 )
 
 // lastWrite is how the last write to the store went, and when one succeeded and one failed last.
@@ -25,8 +25,8 @@ type lastWrite struct {
 	mixed     bool // the last failure was of some devices alone, and others were stored
 }
 
-// set returns whether some writes succeed while others fail. Whether an error may be of some devices alone the store
-// knows: one that is of all, such as a full disk, ends all soon, and some small batches may still fit.
+// set returns whether some writes succeed while others fail. Whether an error may be of some devices alone is decided by
+// the store: one that is of all, such as a full disk, ends all soon, and some small batches may still fit.
 func (w *lastWrite) set(err error, now time.Time) (mixed bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -50,7 +50,7 @@ func (w *lastWrite) isMixed(now time.Time) bool {
 func lately(at, now time.Time) bool { return !at.IsZero() && now.Sub(at) < probeEvery }
 
 // writable reports whether samples can be stored now. Real inserts answer it for free; when there was none lately, or the
-// last one failed, a tiny durable write asks, not often however often somebody wants to know. A probe may fit on a disk
+// last one failed, a tiny durable write finds out, not often however often this is called. A probe may fit on a disk
 // that is too full for a batch: hence a failed insert outlasts one for a while; but not if a probe has failed since then,
 // too. That was more than a full disk, and the next probe that succeeds is the end of it. A server that gets no requests
 // while it is not ready finds out like this. While the samples of some devices are stored, the failures of others alone

@@ -98,7 +98,7 @@ func (n *newest) jsonOf(sample *wire.Sample) []byte {
 }
 
 // pvToday returns the PV energy since the local midnight before the sample, kWh: what the lifetime counter rose, else
-// what the powers integrate to, times without samples counted as none. nil when the store cannot say; a reader then
+// what the powers integrate to, times without samples counted as none. nil when the store cannot tell; a reader then
 // sees null, not an invented number.
 func (s *Server) pvToday(c *request.Request, sample *wire.Sample) *float64 {
 	zone, err := s.ZoneAt(c, sample.DeviceID, func(*time.Location) time.Time { return sample.Time })

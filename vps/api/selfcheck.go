@@ -9,12 +9,12 @@ import (
 	"sunspool/systemd"
 )
 
-const selfCheckInterval = 20 * time.Second // at oneself
+const selfCheckInterval = 20 * time.Second // of the server by itself
 
-// SelfCheck has the server at where ask itself, through its own listener, whether it answers, and its own file whether it takes writes,
-// until ctx ends: this is what the service manager's watchdog and the line of its status live on. What is wrong with a
-// database or a cache elsewhere is said, and no reason to start again: it would bring neither back. Nor would it empty a
-// disk that is full: a file that answers at all is alive.
+// SelfCheck polls the server through its own listener, by answers, and, if ownFile, test-writes its own database every 20 s
+// until ctx ends. The results feed the systemd watchdog, through pulses, and the status line; where is the address in that
+// line. A failure of a database or a cache elsewhere is reported, but is no reason for a restart: that would bring neither
+// back. Nor would it empty a disk that is full: a file that answers at all is alive.
 func (s *Server) SelfCheck(ctx context.Context, where string, answers func(context.Context) error, ownFile bool, pulses *health.Pulses) {
 	s.init()
 	serving := pulses.Loop("serve")

@@ -27,7 +27,7 @@ type Server struct {
 	request.Gate       // Tokens is required
 	deviceinfo.Devices // Store is required, and closed by its owner, after the last request
 
-	// StoreHint says where an operator looks when samples cannot be stored.
+	// StoreHint is where an operator looks when samples cannot be stored.
 	StoreHint string
 
 	// Conflicts returns how many samples the store skipped as duplicates although they differ; may be nil.
@@ -112,8 +112,8 @@ func (s *Server) Internal() http.Handler {
 	return s.Middleware(mux)
 }
 
-// Readers serves the reading half of the API for one device to anybody, without a token. It has no route that writes
-// and knows no other device: a demo listens with it on the loopback.
+// Readers serves the reading half of the API for one device to every caller, without a token. It has no route that writes
+// and no other device: a demo listens with it on the loopback.
 func (s *Server) Readers(device string) http.Handler {
 	s.init()
 	anybody := func(h request.Handler) http.Handler { return s.As(auth.Caller{Device: device, Viewer: true}, h) }

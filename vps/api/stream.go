@@ -19,9 +19,9 @@ import (
 
 const (
 	comeBack   = 3 * time.Second  // that a reader waits before it comes again
-	pingEvery  = 15 * time.Second // while nothing else is to be said
+	pingEvery  = 15 * time.Second // while nothing else is sent
 	todayEvery = time.Minute      // at most
-	findEvery  = time.Minute      // what other processes stored and could not tell
+	findEvery  = time.Minute      // what other processes stored and could not publish
 	writeLimit = 10 * time.Second // for the reader to take what is written
 )
 
@@ -35,15 +35,15 @@ const (
 //	bye     before this side ends it, with the reason
 //
 // A reader that comes back with the id of the last sample that it has gets all of the last ten minutes: what is newer as
-// sample, and the rest as late, because which of those were stored meanwhile is not known. So a sample may come again on
-// another connection, on the same one never. A reader without an id gets the newest. A stream takes a place among the requests
-// that are served at once only until it has begun.
+// sample, and the rest as late, because it is not known which of those were stored since. So a sample may come again on
+// another connection, on the same one never. A reader without an id gets the newest. A stream has a slot of the reads
+// only until it has begun.
 func (s *Server) stream(c *request.Request) (any, error) {
 	_, device, err := request.Readable(c, "device_id")
 	if err != nil {
 		return nil, err
 	}
-	sub := s.live.Subscribe(device, c.Token) // first: what comes while the store is read is told here too, and sent once
+	sub := s.live.Subscribe(device, c.Token) // first: what comes while the store is read is published here too, and sent once
 	defer s.live.Unsubscribe(sub)
 	e := &events{s: s, c: c, device: device, conn: http.NewResponseController(c)}
 	if err := e.begin(c.HTTP.Header.Get("Last-Event-ID")); err != nil {
@@ -99,7 +99,7 @@ func (e *events) begin(lastID string) error {
 	return e.follow()
 }
 
-// run writes events until somebody ends the stream.
+// run writes events until either side ends the stream.
 func (e *events) run(sub *live.Subscription) {
 	ticks := time.NewTicker(pingEvery)
 	defer ticks.Stop()
@@ -133,8 +133,8 @@ func (e *events) run(sub *live.Subscription) {
 	}
 }
 
-// tick is what is done when nothing may have been heard for a while. Samples that another process stored and could not
-// tell about are found in the store, so that a device is not called silent for that.
+// tick runs when nothing may have come for a while. Samples that another process stored and could not publish are found in
+// the store, so that a device is not called silent for that.
 func (e *events) tick() {
 	if now := e.s.Now(); now.Sub(e.last) >= pingEvery || now.Sub(e.looked) >= findEvery {
 		if recent, err := e.recent(); err == nil {
@@ -212,8 +212,8 @@ func (e *events) add(name string, v any) {
 	fmt.Fprintf(&e.ready, "event: %s\ndata: %s\n\n", name, request.ToJSON(v))
 }
 
-// write sends what is ready. The time for it is the reader's to keep, each time anew: a stream has no end to be
-// written by, as other answers have.
+// write sends what is ready, with a new deadline for the reader each time: a stream has no end to be written by, as other
+// answers have.
 func (e *events) write() error {
 	_ = e.conn.SetWriteDeadline(time.Now().Add(writeLimit))
 	_, err := e.c.Write(e.ready.Bytes())
@@ -250,7 +250,7 @@ func greeting(e *events, about store.About) helloEvent {
 	return h
 }
 
-// sampleEvent is what a screen shows of a sample. What the inverter cannot know is null.
+// sampleEvent is what a screen shows of a sample. What the inverter cannot measure is null.
 type sampleEvent struct {
 	Time     float64  `json:"t"` // seconds since 1970
 	PVW      float64  `json:"pv_w"`
@@ -270,7 +270,7 @@ func powersOf(s *wire.Sample) sampleEvent {
 	return e
 }
 
-// todayEvent is the energy since local midnight, kWh; null where no sample could know it.
+// todayEvent is the energy since local midnight, kWh; null where no sample has it.
 type todayEvent struct {
 	Date      string   `json:"date"`
 	Zone      string   `json:"tz"`

@@ -87,7 +87,7 @@ func (e *events) mark(ms int64) (new bool) {
 	return !found
 }
 
-// broadcast tells the streams of this process and of the others what was stored.
+// broadcast publishes what was stored to the streams of this process and of the others.
 func (s *Server) broadcast(samples []wire.Sample) {
 	recent := live.Recent(samples, s.Now())
 	s.live.Publish(recent...)
@@ -98,7 +98,7 @@ func (s *Server) broadcast(samples []wire.Sample) {
 	}
 }
 
-// Listen tells the streams of this process what others stored, until ctx ends.
+// Listen publishes what other processes stored to the streams of this one, until ctx ends.
 func (s *Server) Listen(ctx context.Context) {
 	s.Others.Listen(ctx, s.live.HasSubscribers, func(sample wire.Sample) {
 		s.live.Publish(live.Recent([]wire.Sample{sample}, s.Now())...)

@@ -14,11 +14,11 @@ import (
 
 const (
 	noteEvery = 5 * time.Minute  // at most, what changes with each batch is written to the store
-	noteHolds = 10 * time.Second // before another process may have heard something newer
+	noteHolds = 10 * time.Second // before another process may have received something newer
 )
 
-// infos are what each edge said of itself last, as far as this process knows. The store has them too: other processes
-// read them there, and this one after a restart.
+// infos are what each edge last reported of itself to this process. The store has them too: other processes read them
+// there, and this one after a restart.
 type infos struct {
 	mu sync.Mutex
 	of map[string]*deviceInfo // by device; as many as there are devices in the tokens and in the store
@@ -26,7 +26,7 @@ type infos struct {
 
 type deviceInfo struct {
 	store.About
-	known   time.Time   // when this was read or heard, by our clock
+	known   time.Time   // when this was read or received, by our clock
 	saved   store.About // what the store has, as far as is known
 	badZone string      // named last although it does not exist
 }
@@ -48,8 +48,8 @@ func (n *infos) known(device string) bool {
 	return n.of[device] != nil && !n.of[device].known.IsZero()
 }
 
-// loaded takes what the store has, unless something newer was heard. Zones are those of the store even then: another
-// process may have heard of them.
+// loaded takes what the store has, unless something newer was received. Zones are those of the store even then: another
+// process may have received them.
 func (n *infos) loaded(device string, about store.About, now time.Time) store.About {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -69,7 +69,7 @@ func (n *infos) zones(device string, stored store.About) {
 	n.info(device).takeZones(stored)
 }
 
-// takeZones takes the zones that are stored, unless this process heard of one that is not stored yet.
+// takeZones takes the zones that are stored, unless this process received one that is not stored yet.
 func (n *deviceInfo) takeZones(stored store.About) {
 	if n.SameZones(n.saved) {
 		n.Zone, n.Earlier = stored.Zone, stored.Earlier
@@ -77,7 +77,7 @@ func (n *deviceInfo) takeZones(stored store.About) {
 	}
 }
 
-// update takes what a batch of device said, and reports whether anything is now to be written to the store.
+// update takes what came with a batch of device, and reports whether the store is to be written now.
 func (n *infos) update(device string, change ZoneChange, edge *wire.Edge, now time.Time) (save bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -119,7 +119,7 @@ func (n *infos) info(device string) *deviceInfo {
 	return n.of[device]
 }
 
-// dirty reports whether the store should hear of it: of a change at once, of what always changes now and then.
+// dirty reports whether the store is to be written: for a change at once, for what always changes now and then.
 func (n *deviceInfo) dirty(now time.Time) bool {
 	if !n.SameZones(n.saved) || now.Sub(n.saved.Seen) >= noteEvery {
 		return true
@@ -132,7 +132,7 @@ func (n *deviceInfo) dirty(now time.Time) bool {
 	return changing != *n.saved.Edge
 }
 
-// Update keeps what an edge said of itself. The samples are stored by now: trouble here is logged, not answered.
+// Update keeps what an edge reported of itself. The samples are stored by now: an error here is logged, not answered.
 func (d *Devices) Update(c *request.Request, b batch.Batch, change ZoneChange) {
 	device := c.Caller.Device
 	if b.Sent == 0 && b.Zone == "" && b.Edge == nil {
@@ -170,7 +170,7 @@ func (d *Devices) save(c *request.Request, device string, look bool) error {
 	return err
 }
 
-// ensureLoaded makes sure that this process knows what the store does about device, whatever its age.
+// ensureLoaded loads what the store has about device, of whatever age, unless that was done.
 func (d *Devices) ensureLoaded(c *request.Request, device string) error {
 	if d.infos.known(device) {
 		return nil
@@ -187,7 +187,7 @@ func (d *Devices) About(c *request.Request, device string) (store.About, error) 
 	return d.load(c, device)
 }
 
-// load reads what the store knows of a device beside its samples.
+// load reads what the store has about a device beside its samples.
 func (d *Devices) load(c *request.Request, device string) (store.About, error) {
 	about, err := d.aboutStored(c, device)
 	if err != nil {

@@ -16,7 +16,7 @@ import (
 	"sunspool/vps/store"
 )
 
-// Devices is what is known of devices beside their samples: what their edges said, their zones, and whether they sleep.
+// Devices is what is known of devices beside their samples: what their edges reported, their zones, and whether they sleep.
 type Devices struct {
 	*request.Gate // of the same server
 

@@ -13,15 +13,15 @@ import (
 	"sunspool/wire"
 )
 
-// A string inverter switches off in the dark and on again in the morning. Whether a silence is such a sleep is judged by
+// A string inverter switches off in the dark and on again in the morning. Whether a silence is such a sleep is decided by
 // the unit's own nights: one sample that reads 0 is no night, and a unit that sends all night does not sleep.
 
 const (
 	DarkW        = 20
-	LongestNight = 18 * time.Hour   // in places where many people live
+	LongestNight = 18 * time.Hour   // where many people live
 	leastNight   = 90 * time.Minute // longer than the slowest poll
-	nightsLooked = 7                // days on either side that a silence is judged by
-	nightHolds   = 5 * time.Minute  // until a silence that lasts is judged again
+	nightsLooked = 7                // days on either side that a silence is compared with
+	nightHolds   = 5 * time.Minute  // until a silence that lasts is compared again
 
 	// How much earlier than on other days the dark may begin, and how much later the light: clouds, fog, the season.
 	duskSpread, dawnSpread = time.Hour, 2 * time.Hour
@@ -43,7 +43,7 @@ type silence struct{ from, to time.Time }
 
 func (s silence) length() time.Duration { return s.to.Sub(s.from) }
 
-// NightsOf returns what the silences in [from, to] are judged by.
+// NightsOf returns what the silences in [from, to] are compared with.
 func (d *Devices) NightsOf(c *request.Request, device string, from, to time.Time) (n Nights, err error) {
 	const around = (nightsLooked + 1) * 24 * time.Hour
 	n.now = d.Now()
@@ -160,7 +160,7 @@ func (n Nights) inLight(t time.Time, before []energy.Period) bool {
 	return much && (lit < aDay || hour >= morning && hour < afternoon)
 }
 
-// dark reports whether the hour before t, with the last sample before it, was dark all the time and no sample of it knows of
+// dark reports whether the hour before t, with the last sample before it, was dark all the time and no sample of it has
 // a battery. The sample need not be read then.
 func (n Nights) dark(t time.Time) bool {
 	i := sort.Search(len(n.hours), func(i int) bool { return n.hours[i].First > t.UnixMilli() }) - 1

@@ -8,8 +8,8 @@ import (
 	"sunspool/wire"
 )
 
-// StateOf names the state of a device by its newest sample alone, and says how long it has been in it. Whether it is really
-// asleep is judged by its nights.
+// StateOf returns the state of a device by its newest sample alone, and for how long it has been in it. Whether it really
+// sleeps is decided by its nights, see Devices.StateOf.
 func StateOf(newest *wire.Sample, age time.Duration, edge *wire.Edge) (state string, held time.Duration) {
 	state, held = Freshness(age, edge)
 	if (state == "stale" || state == "offline") && age <= LongestNight && maySleep(newest) {
@@ -20,8 +20,8 @@ func StateOf(newest *wire.Sample, age time.Duration, edge *wire.Edge) (state str
 
 func HasBattery(s *wire.Sample) bool { return s.BatteryPowerW != nil || s.BatterySOCPct != nil }
 
-// Freshness names an age by how many polls it is long, and says how long the name has been true. An edge that did not
-// say how often it polls does so every 5 s.
+// Freshness names an age by how many polls it is long, and returns for how long that name has applied. An edge that did not
+// report how often it polls does so every 5 s.
 func Freshness(age time.Duration, edge *wire.Edge) (state string, held time.Duration) {
 	poll := 5 * time.Second
 	if edge != nil {
@@ -49,7 +49,7 @@ type verdict struct {
 	asleep    bool
 }
 
-// StateOf names the state of a device by its newest sample, and says how long it has been in it.
+// StateOf returns the state of a device by its newest sample, and for how long it has been in it.
 func (d *Devices) StateOf(c *request.Request, device string, newest *wire.Sample, age time.Duration, edge *wire.Edge) (state string, held time.Duration) {
 	if state, held = StateOf(newest, age, edge); state == "asleep" && !d.asleep(c, device, newest.Time) {
 		return Freshness(age, edge)

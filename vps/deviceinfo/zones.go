@@ -48,7 +48,7 @@ type ZoneChange struct {
 	from time.Time // from which on it holds; zero: for everything
 }
 
-// ZoneChange returns what b changes about its device's zone. It is asked before b is stored: only a batch that is newer
+// ZoneChange returns what b changes about its device's zone. Call it before b is stored: only a batch that is newer
 // than all that is stored changes anything, from its first sample on. One of older samples comes from somewhere else: it
 // is an import, or what an edge had waiting. The first zone of all holds for everything.
 func (d *Devices) ZoneChange(c *request.Request, b batch.Batch) (none ZoneChange) {

@@ -43,7 +43,7 @@ type comparison struct {
 	energyTable
 }
 
-// source says where a column comes from, null when nothing is known.
+// source is where a column comes from, null when nothing is known.
 type source energy.Source
 
 func (s source) MarshalJSON() ([]byte, error) {

@@ -327,7 +327,7 @@ func (e *export) flush() error {
 	control := http.NewResponseController(e.c)
 	defer e.slot.SetCancel(nil)
 	for {
-		e.slot.SetCancel(e.c.CutOff) // anew: who takes something is not slow
+		e.slot.SetCancel(e.c.CutOff) // again: a reader that reads is not slow
 		if err := control.SetWriteDeadline(time.Now().Add(ExportStall)); err != nil && !errors.Is(err, http.ErrNotSupported) {
 			return errUnread{err}
 		}

@@ -33,8 +33,8 @@ type GapsAnswer struct {
 	Coverage  float64    `json:"coverage"`
 	Gaps      []Gap      `json:"holes"` // ascending; the newest ones when there are too many
 	GapsTotal int        `json:"holes_total"`
-	MissingS  int64      `json:"missing_s"` // in all holes that are not before the first sample, and not asleep as far as they are listed
-	Complete  bool       `json:"complete"`  // there is no such hole
+	MissingS  int64      `json:"missing_s"` // in all gaps that are not before the first sample, and not asleep as far as they are listed
+	Complete  bool       `json:"complete"`  // there is no such gap
 }
 
 // Gap is a time of at least leastHole for which there is no sample.
@@ -47,7 +47,7 @@ type Gap struct {
 	Says    string    `json:"says"`
 }
 
-// The reasons of a hole. A server cannot know why it heard nothing; each says what speaks for it.
+// The reasons of a gap. A server cannot know why it received nothing; the text of each names the evidence.
 const (
 	beforeFirst = "before_first"
 	asleep      = "asleep"
@@ -114,19 +114,19 @@ func (a *GapsAnswer) count(days []energy.Period, holes []Gap, now time.Time) {
 	a.Gaps = append(a.Gaps, holes[max(0, len(holes)-MaxGaps):]...)
 }
 
-// gapSearch finds holes by the rollups alone: days first, then the hours of days that may hide one, then the five
+// gapSearch finds gaps by the rollups alone: days first, then the hours of days that may hide one, then the five
 // minutes of such hours. What is covered costs nothing, however many samples it has.
 type gapSearch struct {
 	history *History
 	c       *request.Request
 	device  string
 	found   []Gap
-	nights  *deviceinfo.Nights // read when the first hole may be one
+	nights  *deviceinfo.Nights // read when the first gap may be one
 }
 
 var searchLevels = []store.Resolution{store.Day, store.Hour, store.FiveMinutes}
 
-// in finds the holes between the samples of [from, to), and returns the periods of that level.
+// in finds the gaps between the samples of [from, to), and returns the periods of that level.
 func (h *gapSearch) in(level int, from, to time.Time) ([]energy.Period, error) {
 	var periods []energy.Period
 	err := h.history.Step(h.c, func() (err error) {
@@ -161,7 +161,7 @@ func (h *gapSearch) in(level int, from, to time.Time) ([]energy.Period, error) {
 // look is periods [first, end) that are looked into by one question.
 type look struct{ first, end int }
 
-// looksInto returns where there may be holes inside of periods: those that may hide one, neighbours together. Of very many,
+// looksInto returns where there may be gaps inside of periods: those that may hide one, neighbours together. Of very many,
 // what lies between is looked into, too: a question costs as much as many rows.
 func looksInto(periods []energy.Period) (looks []look) {
 	for i := range periods {
@@ -184,7 +184,7 @@ func looksInto(periods []energy.Period) (looks []look) {
 	return together
 }
 
-// mayHide reports whether there may be a hole between two samples of p. One leaves at least a third of it uncovered;
+// mayHide reports whether there may be a gap between two samples of p. One leaves at least a third of it uncovered;
 // before its first sample and after its last one p may be covered by some that are of no help inside.
 func mayHide(p *energy.Period) bool {
 	if p.Last-p.First < MinGap.Milliseconds() {
@@ -200,7 +200,7 @@ func (h *gapSearch) add(from, to time.Time) {
 	}
 }
 
-// ends adds the holes at the ends of the span and returns all, ascending.
+// ends adds the gaps at the ends of the span and returns all, ascending.
 func (h *gapSearch) ends(days []energy.Period, sp query.Span) []Gap {
 	days = slices.DeleteFunc(slices.Clone(days), func(p energy.Period) bool { return p.Rows == 0 })
 	if len(days) == 0 {
@@ -218,7 +218,7 @@ func (h *gapSearch) ends(days []energy.Period, sp query.Span) []Gap {
 	return h.found
 }
 
-// explain gives each hole a reason. Whether the device slept is only asked about those that are listed: it costs a look into
+// explain gives each gap a reason. Whether the device slept is determined only for those that are listed: it costs a look into
 // the samples for each.
 func (h *gapSearch) explain(holes []Gap, now time.Time) error {
 	if len(holes) == 0 {
@@ -271,7 +271,7 @@ func heldTime(edge *wire.Edge) time.Duration {
 	return time.Duration(min(seconds, math.MaxInt32)) * time.Second
 }
 
-// slept reports whether the device slept in a hole.
+// slept reports whether the device slept in a gap.
 func (h *gapSearch) slept(x *Gap) (slept bool, err error) {
 	if x.To.Sub(x.From) > deviceinfo.LongestNight {
 		return false, nil
@@ -286,7 +286,7 @@ func (h *gapSearch) slept(x *Gap) (slept bool, err error) {
 	return h.history.Slept(h.c, h.device, *h.nights, x.From, x.To)
 }
 
-// explain names the gaps in which the device slept, as continuity does.
+// explain marks the spans in which the device slept, as Gaps does.
 func (h *History) explain(c *request.Request, device string, gaps []EmptySpan) error {
 	var known *deviceinfo.Nights
 	for i := range gaps {

@@ -17,7 +17,7 @@ import (
 	"sunspool/wire"
 )
 
-// A series that is not a frame: powers over any span, in columns.
+// A series that is not a frame: mean powers over any span, in columns.
 
 const (
 	maxPoints  = 20_000         // periods in one answer
@@ -271,7 +271,7 @@ func (h *History) rawMeans(c *request.Request, device string, sp query.Span, nam
 		if query.Last(c.HTTP.URL.Query(), "from") != "" || query.Last(c.HTTP.URL.Query(), "to") != "" {
 			return nil, query.TooLong("at most 6 hours", store.Minute)
 		}
-		sp.To = query.Earlier(sp.To, h.Now()) // nothing was asked for: the newest
+		sp.To = query.Earlier(sp.To, h.Now()) // without a span: the newest
 		sp.From = query.Later(sp.From, sp.To.Add(-maxRaw))
 	}
 	if err := h.Weigh(c, maxPoints); err != nil {

@@ -14,7 +14,7 @@ import (
 )
 
 // Series answers GET /v1/series: the buckets of a frame, in ascending order, those without data left out; or, when a
-// span is asked for in place of a frame, the powers in it.
+// span is given in place of a frame, the mean powers in it.
 func (h *History) Series(c *request.Request) (any, error) {
 	required := []string{"device_id", "frame"}
 	asked := c.HTTP.URL.Query()

@@ -27,7 +27,7 @@ type History struct {
 
 // parseRange reads the parameters from, to and tz. A date is a whole local day, also in to: from=2026-10-25&to=2026-10-25 is
 // that day. An RFC 3339 time is that instant, and to is not part of the span. Without from or to they are zero; frame is
-// what will then be filled in, see framed.
+// what will then be filled in, see withDefaults.
 func (h *History) parseRange(c *request.Request, device string, params url.Values, frame store.Resolution) (sp query.Span, err error) {
 	if sp.Zone, err = h.zoneOfSpan(c, device, params, frame); err != nil {
 		return sp, err

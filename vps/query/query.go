@@ -68,8 +68,8 @@ func (sp Span) Until(now time.Time) Span {
 	return sp
 }
 
-// PeriodStarts returns where the periods of sp begin, and where the last one ends. More than most of them is a 422 that says
-// which resolution to ask for.
+// PeriodStarts returns where the periods of sp begin, and where the last one ends. More than most of them is a 422 that names
+// the resolution to ask for.
 func (sp Span) PeriodStarts(r store.Resolution, most int) ([]time.Time, error) {
 	if sp.AtLeast(r) > int64(most) {
 		return nil, tooMany(sp, r, most)
@@ -129,7 +129,7 @@ func TooLong(limit string, coarser store.Resolution) *problem.Refusal {
 		WithNext(fmt.Sprintf("ask for resolution=%s, or for a shorter span", coarser))
 }
 
-// Last returns the value of a parameter, the last one of several: that is how the contract's first server read them.
+// Last returns the value of a parameter, the last one of several: that is how the Python server reads them.
 func Last(params url.Values, name string) string {
 	if all := params[name]; len(all) > 0 {
 		return all[len(all)-1]

@@ -16,7 +16,7 @@ import (
 var errStoreSlow = fmt.Errorf("%w: no answer within %v", store.ErrUnavailable, StoreTimeout)
 
 // Ask calls the store on behalf of c and measures it. It waits as long as c does, but all that is asked for one request
-// has storeTimeout together: a store that hangs is a 503 soon, not one after each question.
+// has StoreTimeout together: a store that hangs is a 503 soon, not one after each question.
 func Ask[T any](g *Gate, c *Request, op string, f func(context.Context) (T, error)) (v T, err error) {
 	began := g.Now()
 	if c.StoreSince.IsZero() {
@@ -29,7 +29,7 @@ func Ask[T any](g *Gate, c *Request, op string, f func(context.Context) (T, erro
 	return v, err
 }
 
-const StoreTimeout = 5 * time.Second // for all that one request asks of the store; then the caller is asked to come again
+const StoreTimeout = 5 * time.Second // for all calls of the store for one request; then the caller is asked to retry
 
 // Readable returns the query and the device of a reader's request, or why it may not be answered. device_id is one of
 // the parameters that must be present. Nothing is asked of the store about what cannot be a device.

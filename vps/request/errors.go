@@ -11,8 +11,8 @@ import (
 	"sunspool/wire"
 )
 
-// Every refusal whose text does not depend on the request. The details that the contract fixes are the ones with a
-// full stop that read like sentences of another program: they are.
+// Every refusal whose text does not depend on the request. Details that end with a full stop are those of the
+// Python API, word by word.
 var (
 	ErrBadLength     = problem.New(400, "bad_content_length", "Invalid Content-Length header.")
 	ErrBadBody       = problem.New(400, "bad_body", "Request body could not be read.")
@@ -35,8 +35,8 @@ var (
 	errUnfit         = problem.New(503, "store_unfit", "Storage refuses what this server asks of it.").WithRetry(time.Minute)
 )
 
-// fail answers c with err. It is the only place that makes a status other than 200: what is not a refusal is the
-// store's trouble, which may pass, so the caller is asked to come again.
+// fail answers c with err. It is the only place that sets a status other than 200: an error that is not a refusal is a
+// failure of the store, which may pass, so the caller is asked to retry.
 func (g *Gate) fail(c *Request, err error) {
 	r, ok := errors.AsType[*problem.Refusal](err)
 	switch {

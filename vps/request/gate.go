@@ -22,8 +22,8 @@ import (
 	"sunspool/wire"
 )
 
-// Gate lets requests in: by their token, and by the share that a token may have of what is done at once. Set the fields
-// before the server of it is asked for a handler.
+// Gate admits requests: by their token, and by the share that a token may have of what is done at once. Set the fields
+// before the server makes a handler.
 type Gate struct {
 	Tokens    *auth.Tokens
 	Version   string           // of the program, for the metrics
@@ -31,7 +31,7 @@ type Gate struct {
 	Now       func() time.Time // default time.Now
 	MaxAtOnce int              // reads served at once, and as many uploads; default 32
 	Origins   []string         // whose pages may read, see CORS
-	Proxies   auth.Proxies     // that may say for whom they ask
+	Proxies   auth.Proxies     // whose X-Forwarded-For is trusted
 
 	// What is counted.
 	Answered   func(c *Request, took time.Duration)
@@ -40,7 +40,7 @@ type Gate struct {
 
 	Reads    *fair.Slots // of reads, until their answer is written
 	Uploads  *fair.Slots
-	Exports  *fair.Slots // which may take long, and are not among places
+	Exports  *fair.Slots // which may take long, and are not among Reads
 	Large    *fair.Slots // of reads whose answers are megabytes
 	Bulky    *fair.Slots // of uploads that are more than smallBody
 	Reading  *fair.Slots // of parts of long reads, while a processor is busy with them
@@ -75,14 +75,14 @@ func (g *Gate) Open() {
 // itself; an error then ends the connection.
 type Handler func(c *Request) (answer any, err error)
 
-// Public serves h to everybody. around made w a *call.
+// Public serves h to every caller. Middleware made w a *Request.
 func (g *Gate) Public(h Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		c := w.(*Request)
 		answer, err := h(c)
 		switch {
 		case err != nil && c.Status != 0:
-			panic(http.ErrAbortHandler) // the answer had begun: only a broken connection says that it is not whole
+			panic(http.ErrAbortHandler) // the answer had begun: only a broken connection shows that it is not whole
 		case err != nil:
 			g.fail(c, err)
 		case c.Status == 0:
@@ -145,9 +145,9 @@ func (g *Gate) As(who auth.Caller, h Handler) http.Handler {
 	})
 }
 
-// withSlot calls h with a place among the reads that are served at once. The place is c's until the answer is written, or
-// until c leaves it: a reader that takes its answer slowly holds its own places. One whose place is needed is told to come
-// again, or, if its answer is on its way, cut off.
+// withSlot calls h with a slot of Reads. c has it until the answer is written, or until c releases it: a reader that takes
+// its answer slowly occupies its own slots. If the slot is needed for another token, the caller is asked to retry, or cut off
+// if its answer is being written.
 func (g *Gate) withSlot(c *Request, who auth.Caller, h Handler) (any, error) {
 	c.Caller = who
 	if c.Slot = g.Reads.Take(c.HTTP.Context(), c.Token); c.Slot == nil {
@@ -173,8 +173,8 @@ func (g *Gate) withSlot(c *Request, who auth.Caller, h Handler) (any, error) {
 	return answer, err
 }
 
-// WithUpload serves h to callers with a good token of a device. Uploads have places of their own, so that no reader
-// stops them. A token that has its share of them is refused at once: an edge sends one batch after the other.
+// WithUpload serves h to callers with a good token of a device. Uploads have slots of their own, so that no reader
+// blocks them. A token that has its share of them is refused at once: an edge sends one batch after the other.
 func (g *Gate) WithUpload(h Handler) http.Handler {
 	return g.identified(func(c *Request, who auth.Caller) (any, error) {
 		c.Caller = who

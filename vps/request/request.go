@@ -25,11 +25,11 @@ type Request struct {
 	Remote     string    // address of the client
 	StoreSince time.Time // when the store was asked first
 	Caller     auth.Caller
-	byToken    bool // who the caller is was said by a token
+	byToken    bool // the caller was identified by a token
 	Token      auth.TokenSum
-	Slot       *fair.Slot // of Server.places or uploads, until it left it
-	Large      *fair.Slot // of Server.large, if it has one
-	Bulky      *fair.Slot // of Server.bulky, if it has one
+	Slot       *fair.Slot // of Gate.Reads or Uploads, until it is released
+	Large      *fair.Slot // of Gate.Large, if it has one
+	Bulky      *fair.Slot // of Gate.Bulky, if it has one
 	Cancel     func()     // ends what is computed for it
 	Unread     bool       // it has a body that was not read to its end
 	Status     int        // 0 until answered
@@ -84,12 +84,12 @@ func (c *Request) ReadWithin(limit time.Duration) {
 	_ = http.NewResponseController(c).SetReadDeadline(time.Now().Add(limit))
 }
 
-// CutOff ends the answer of a reader that does not take it.
+// CutOff ends the answer to a reader that does not read it.
 func (c *Request) CutOff() {
 	_ = http.NewResponseController(c).SetWriteDeadline(time.Now())
 }
 
-// Release gives the place back, if c still has it.
+// Release releases the slots that c still has.
 func (c *Request) Release() {
 	c.Slot.Release()
 	c.Large.Release()
@@ -179,8 +179,8 @@ func (g *Gate) secure(c *Request) {
 	}
 }
 
-// preflight answers a browser that asks whether a page of an allowed origin may GET with a token. Everything else of
-// another origin is refused by saying nothing.
+// preflight answers a browser that asks whether a page of an allowed origin may GET with a token. Any other request of
+// another origin gets no such header.
 func (g *Gate) preflight(c *Request) bool {
 	h := c.Header()
 	if c.HTTP.Method != http.MethodOptions || h.Get("Access-Control-Allow-Origin") == "" ||

@@ -14,7 +14,7 @@ const (
 	RowsAtOnce = 300
 	maxLarge   = 4
 
-	largePatience = 10 * time.Second // what waits takes nothing but a place, and leaves that to who needs it
+	largePatience = 10 * time.Second // a request that waits has nothing but a slot, which another token can get
 )
 
 // Weigh waits until an answer of so many rows may be computed. Until it is written no more than maxLarge others are.

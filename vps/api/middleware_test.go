@@ -28,7 +28,7 @@ func TestAPanicIs500LoggedOnceWithoutItsText(t *testing.T) {
 			t.Errorf("%s: %d %s", name, w.Code, w.Body)
 		}
 		log := b.log.String()
-		if strings.Count(log, "request panicked") != 1 || !strings.Contains(log, "call_test.go") && !strings.Contains(log, "TestAPanic") {
+		if strings.Count(log, "request panicked") != 1 || !strings.Contains(log, "middleware_test.go") && !strings.Contains(log, "TestAPanic") {
 			t.Errorf("%s: %s", name, log)
 		}
 		if strings.Contains(log, token1) {
