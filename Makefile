@@ -81,7 +81,7 @@ bench-vps: ## the server on PostgreSQL and Redis with DAYS=365 of a device, in r
 
 .PHONY: docs
 docs: ## write what docs/errors.md, docs/metrics.md and docs/api*.md have of the program; make test compares it
-	$(GO) test -p 1 -count 1 ./edge ./vps ./docs/... -run 'Reference' -update-docs
+	$(GO) test -p 1 -count 1 ./edge ./vps/api ./docs/... -run 'Reference' -update-docs
 
 fuzz: ## every fuzz target for FUZZTIME (30s)
 	@set -e; for pkg in $$($(GO) list ./...); do \
@@ -118,7 +118,7 @@ test-proxies: ## N=20000 samples through each of nginx, HAProxy, Apache and Cadd
 	$(TORTURE) ./demo -run 'DocumentedProxies|ReloadedProxies' -proxy-samples $(or $(N),20000) -proxy-kills 4
 
 test-export: ## DAYS=365 of samples, exported over a slow line
-	$(TORTURE) ./vps -run SlowExport -export-days $(or $(DAYS),365)
+	$(TORTURE) ./vps/api -run SlowExport -export-days $(or $(DAYS),365)
 
 test-networks: ## an edge on real networks and behind real proxies, with the waits that it has in life (root; nft, dnsmasq, squid, tinyproxy)
 	$(TORTURE) ./edge -run 'RealNetwork|RealProxies' -networks

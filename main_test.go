@@ -99,13 +99,36 @@ func TestImportsPointOneWay(t *testing.T) {
 	}
 }
 
+// The packages of the server are layers: each may import those that are listed, of the server's own, and no others.
+func TestServerIsLayers(t *testing.T) {
+	below := map[string][]string{
+		"auth": {}, "problem": {},
+		"fair": {"auth"}, "live": {"auth"}, "listener": {"auth"},
+		"batch": {"problem"}, "query": {"problem"},
+		"request":    {"auth", "fair", "listener", "problem", "query"},
+		"deviceinfo": {"auth", "batch", "query", "request"},
+		"history":    {"deviceinfo", "fair", "listener", "problem", "query", "request"},
+		"importer":   {},
+		"api":        {"auth", "batch", "deviceinfo", "fair", "history", "listener", "live", "problem", "query", "request"},
+	}
+	for _, p := range packages(t) {
+		allowed, layer := below[strings.TrimPrefix(p.ImportPath, "sunspool/vps/")]
+		for _, imported := range p.Imports {
+			name, ours := strings.CutPrefix(imported, "sunspool/vps/")
+			if _, known := below[name]; layer && ours && known && !slices.Contains(allowed, name) {
+				t.Errorf("%s imports %s: it belongs below or beside", p.ImportPath, imported)
+			}
+		}
+	}
+}
+
 // Each third-party module sits behind one place, so that replacing it is one change.
 func TestModulesHaveOneDoor(t *testing.T) {
 	doors := map[string][]string{
 		"github.com/goburrow/modbus":             {"edge/inverter/"},
 		"go.etcd.io/bbolt":                       {"edge/spool", "edge/names.go", "edge/dating.go", "edge/emitted.go", "edge/opening.go", "edge/mark.go", "edge/salvage.go", "edge/room.go", "edge/compact.go", "edge/acks.go", "edge/owner.go", "vps/store/bolt/"},
 		"github.com/go-json-experiment/json":     {"vps/batch/"},
-		"github.com/prometheus/client_golang":    {"health/metrics.go", "edge/metrics", "vps/metrics.go", "vps/devicemetrics.go", "docs/reference/"},
+		"github.com/prometheus/client_golang":    {"health/metrics.go", "edge/metrics", "vps/api/metrics.go", "vps/api/devicemetrics.go", "docs/reference/"},
 		"golang.org/x/tools":                     {"docs/reference/"},
 		"github.com/alecthomas/kong":             {"main.go", "help.go", "settings/", "cli/"},
 		"golang.org/x/crypto/x509roots/fallback": {"main.go"},

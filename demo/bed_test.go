@@ -20,8 +20,10 @@ import (
 	"sunspool/edge"
 	"sunspool/edge/simulator"
 	"sunspool/settings"
-	"sunspool/vps"
+	"sunspool/vps/api"
 	"sunspool/vps/auth"
+	"sunspool/vps/deviceinfo"
+	"sunspool/vps/request"
 	"sunspool/vps/store"
 	"sunspool/vps/store/bolt"
 	"sunspool/wire"
@@ -115,7 +117,7 @@ func (b *bed) startServer() {
 	if b.wrap != nil {
 		samples = b.wrap(disk)
 	}
-	server := &vps.Server{Gate: vps.Gate{Tokens: tokens, Log: slog.New(slog.DiscardHandler)}, Devices: vps.Devices{Store: store.NewCached(samples, 5*time.Second)}}
+	server := &api.Server{Gate: request.Gate{Tokens: tokens, Log: slog.New(slog.DiscardHandler)}, Devices: deviceinfo.Devices{Store: store.NewCached(samples, 5*time.Second)}}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.disk, b.api = disk, server.Handler()

@@ -27,9 +27,11 @@ import (
 
 	"sunspool/edge"
 	"sunspool/edge/simulator"
-	"sunspool/vps"
+	"sunspool/vps/api"
 	"sunspool/vps/auth"
+	"sunspool/vps/deviceinfo"
 	"sunspool/vps/listener"
+	"sunspool/vps/request"
 	"sunspool/vps/store/bolt"
 	"sunspool/wire"
 )
@@ -252,7 +254,7 @@ func newWitness(t *testing.T) *witness {
 		t.Fatal(err)
 	}
 	// Few samples a request, so that a backlog takes many.
-	server := &vps.Server{Gate: vps.Gate{Tokens: tokens, Log: slog.New(slog.DiscardHandler)}, Devices: vps.Devices{Store: disk}, MaxSamples: 8}
+	server := &api.Server{Gate: request.Gate{Tokens: tokens, Log: slog.New(slog.DiscardHandler)}, Devices: deviceinfo.Devices{Store: disk}, MaxSamples: 8}
 	w.api, w.url = server.Handler(), "https://"+l.Addr().String()
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})

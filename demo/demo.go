@@ -26,9 +26,11 @@ import (
 	"sunspool/edge/simulator"
 	"sunspool/health"
 	"sunspool/settings"
-	"sunspool/vps"
+	"sunspool/vps/api"
 	"sunspool/vps/auth"
+	"sunspool/vps/deviceinfo"
 	"sunspool/vps/listener"
+	"sunspool/vps/request"
 	"sunspool/vps/store"
 	"sunspool/vps/store/bolt"
 	"sunspool/wire"
@@ -78,7 +80,7 @@ func (c *Config) Validate() error {
 type show struct {
 	home      *simulator.Home
 	inverter  *simulator.Server
-	server    *vps.Server
+	server    *api.Server
 	store     store.Samples
 	edge      *edge.Edge
 	cut       *uplink
@@ -137,17 +139,17 @@ func (s *show) start(ctx context.Context, g *errgroup.Group, c Config, dir, vers
 		return err
 	}
 	defer closeUnless(&err, readers)
-	api, err := net.Listen("tcp", "127.0.0.1:0")
+	public, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return err
 	}
-	defer closeUnless(&err, api)
+	defer closeUnless(&err, public)
 	modbus, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return err
 	}
 	defer closeUnless(&err, modbus)
-	s.addresses.modbus, s.addresses.api, s.addresses.readers = modbus.Addr().String(), api.Addr().String(), readers.Addr().String()
+	s.addresses.modbus, s.addresses.api, s.addresses.readers = modbus.Addr().String(), public.Addr().String(), readers.Addr().String()
 
 	s.home, err = simulator.NewHome(simulator.HomeOptions{Model: c.Model, Seed: c.Seed, Zone: zone,
 		Since: simulator.Since(time.Now().AddDate(0, 0, -c.Days)), NoBattery: c.Scenario == "no-battery", NoMeter: c.Scenario == "no-meter"})
@@ -170,7 +172,7 @@ func (s *show) start(ctx context.Context, g *errgroup.Group, c Config, dir, vers
 		return err
 	}
 	s.store = store.NewCached(disk, 5*time.Second)
-	s.server = &vps.Server{Gate: vps.Gate{Tokens: tokens, Log: log.With("role", "vps")}, Devices: vps.Devices{Store: s.store, Zone: zone}, Conflicts: disk.Conflicts}
+	s.server = &api.Server{Gate: request.Gate{Tokens: tokens, Log: log.With("role", "vps")}, Devices: deviceinfo.Devices{Store: s.store, Zone: zone}, Conflicts: disk.Conflicts}
 	if s.edge, err = edge.New(edge.Config{
 		Host: "127.0.0.1", Port: modbus.Addr().(*net.TCPAddr).Port, Unit: 1, PollS: 5, GapMS: 20,
 		URL: "https://" + s.addresses.api, Token: settings.Secret(secret.token), CAFile: secret.caFile, DeviceID: Device,
@@ -188,7 +190,7 @@ func (s *show) start(ctx context.Context, g *errgroup.Group, c Config, dir, vers
 	// The servers outlive the edge, which delivers what it still has when it is told to stop.
 	serving, stop := context.WithCancel(context.WithoutCancel(ctx))
 	g.Go(func() error { return s.inverter.Serve(serving, modbus) })
-	g.Go(func() error { return listener.Serve(serving, api, secret.tls, s.server.Handler(), log) })
+	g.Go(func() error { return listener.Serve(serving, public, secret.tls, s.server.Handler(), log) })
 	g.Go(func() error { return listener.Serve(serving, readers, nil, s.server.Readers(Device), log) })
 	g.Go(func() error {
 		defer stop()

@@ -20,23 +20,25 @@ import (
 	"time"
 
 	"sunspool/health"
+	"sunspool/vps/api"
+	"sunspool/vps/request"
 	"sunspool/vps/store"
 	"sunspool/wire"
 )
 
-// AsideConfig is what `sunspool vps aside` is told. Where samples are is said by the settings of the vps.
+// AsideConfig is the command line of `sunspool vps aside`. The settings of the vps decide where samples are.
 type AsideConfig struct {
 	List   AsideListConfig   `cmd:"" help:"List them."`
 	Delete AsideDeleteConfig `cmd:"" help:"Delete them."`
 }
 
-// AsideListConfig is what `sunspool vps aside list` is told.
+// AsideListConfig is the command line of `sunspool vps aside list`.
 type AsideListConfig struct {
 	Device string `arg:"" help:"The device."`
 	JSON   bool   `name:"json" help:"One JSON object a line for each sample, with the sample as it was sent."`
 }
 
-// AsideDeleteConfig is what `sunspool vps aside delete` is told.
+// AsideDeleteConfig is the command line of `sunspool vps aside delete`.
 type AsideDeleteConfig struct {
 	Device string `arg:"" help:"The device."`
 	To     int64  `name:"to" placeholder:"NUMBER" help:"The last one to delete, by its number in the list; without it all."`
@@ -47,13 +49,13 @@ func ListAside(ctx context.Context, cfg Config, list AsideListConfig, out io.Wri
 	return cfg.withAside(ctx, list.Device, func(k asideKeeper) error {
 		lines, codes, total := json.NewEncoder(out), map[string]int{}, 0
 		for after := int64(0); ; {
-			page, err := k.Aside(ctx, list.Device, after, asidePage)
+			page, err := k.Aside(ctx, list.Device, after, api.AsidePage)
 			if err != nil {
 				return err
 			}
 			if list.JSON {
 				for _, a := range page {
-					if err := lines.Encode(AsideSample{a, a.JSON}); err != nil {
+					if err := lines.Encode(api.AsideSample{Aside: a, Sample: a.JSON}); err != nil {
 						return err
 					}
 				}
@@ -63,7 +65,7 @@ func ListAside(ctx context.Context, cfg Config, list AsideListConfig, out io.Wri
 			for _, a := range page {
 				codes[a.Code]++
 			}
-			if total += len(page); len(page) < asidePage {
+			if total += len(page); len(page) < api.AsidePage {
 				break
 			}
 			after = page[len(page)-1].Number
@@ -162,7 +164,7 @@ type asideClient struct{ address string }
 var errNoServer = errors.New("no vps answers there")
 
 func (a asideClient) Aside(ctx context.Context, device string, after int64, _ int) ([]store.Aside, error) {
-	var list AsideList
+	var list api.AsideList
 	if err := a.do(ctx, http.MethodGet, fmt.Sprintf("?device_id=%s&after=%d", device, after), &list); err != nil {
 		return nil, err
 	}
@@ -182,7 +184,7 @@ func (a asideClient) DeleteAside(ctx context.Context, device string, to int64) (
 
 // do asks once. What is not an answer of such a server is errNoServer.
 func (a asideClient) do(ctx context.Context, method, query string, into any) error {
-	ctx, cancel := context.WithTimeout(ctx, 2*StoreTimeout)
+	ctx, cancel := context.WithTimeout(ctx, 2*request.StoreTimeout)
 	defer cancel()
 	r, err := http.NewRequestWithContext(ctx, method, "http://"+a.address+wire.AsidePath+query, nil)
 	if err != nil {

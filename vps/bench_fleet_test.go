@@ -22,8 +22,11 @@ import (
 
 	"sunspool/health"
 	"sunspool/internal/testservices"
+	"sunspool/vps/api"
 	"sunspool/vps/auth"
+	"sunspool/vps/deviceinfo"
 	"sunspool/vps/listener"
+	"sunspool/vps/request"
 	"sunspool/vps/store"
 	"sunspool/vps/store/postgres"
 	"sunspool/vps/store/redis"
@@ -74,8 +77,8 @@ func newFleet(b *testing.B) *fleet {
 		b.Cleanup(func() { stop(); <-done })
 		return "http://" + l.Addr().String()
 	}
-	f.url = serve((&Server{Gate: Gate{Tokens: tokens, Log: quiet}, Devices: Devices{Store: store.NewCached(f.samples, 5*time.Second)}}).Handler())
-	f.shared = serve((&Server{Gate: Gate{Tokens: tokens, Log: quiet}, Devices: Devices{Store: openTestRedis(b, testservices.Redis(b).URL(), f.samples)}}).Handler())
+	f.url = serve((&api.Server{Gate: request.Gate{Tokens: tokens, Log: quiet}, Devices: deviceinfo.Devices{Store: store.NewCached(f.samples, 5*time.Second)}}).Handler())
+	f.shared = serve((&api.Server{Gate: request.Gate{Tokens: tokens, Log: quiet}, Devices: deviceinfo.Devices{Store: openTestRedis(b, testservices.Redis(b).URL(), f.samples)}}).Handler())
 	f.empty = serve(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "hello") }))
 	f.client = &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64, DisableCompression: true}}
 	return f
@@ -309,8 +312,8 @@ func (f *fleet) read(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	s := &Server{Gate: Gate{Tokens: tokens, Log: slog.New(slog.DiscardHandler), Now: func() time.Time { return end.Add(-time.Hour) }},
-		Devices: Devices{Store: f.samples, Zone: zone}}
+	s := &api.Server{Gate: request.Gate{Tokens: tokens, Log: slog.New(slog.DiscardHandler), Now: func() time.Time { return end.Add(-time.Hour) }},
+		Devices: deviceinfo.Devices{Store: f.samples, Zone: zone}}
 	api := s.Handler()
 	last := end.Add(-time.Hour).In(zone).Format(time.DateOnly)
 	for _, c := range []struct{ name, target string }{

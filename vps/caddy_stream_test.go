@@ -13,7 +13,9 @@ import (
 	"time"
 
 	"sunspool/internal/testservices"
+	"sunspool/vps/api"
 	"sunspool/vps/listener"
+	"sunspool/vps/request"
 )
 
 // A reader that leaves ends its stream at the vps, which would keep its place otherwise: not with the next event, of
@@ -107,7 +109,7 @@ func TestCaddyShowsThePage(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	direct := do((&Server{Gate: Gate{Tokens: tokens}}).Handler(), "GET", "/", "", nil, "Accept", "text/html")
+	direct := do((&api.Server{Gate: request.Gate{Tokens: tokens}}).Handler(), "GET", "/", "", nil, "Accept", "text/html")
 	page, policy := direct.Body.String(), direct.Header().Get("Content-Security-Policy")
 	d := newDoor(t, cfg)
 	answer, text := d.ask("GET", "/", "", nil, "Accept", "text/html,*/*;q=0.8")

@@ -22,6 +22,7 @@ import (
 	"sunspool/internal/testservices"
 	"sunspool/internal/vpstest"
 	"sunspool/vps/auth"
+	"sunspool/vps/request"
 	"sunspool/wire"
 )
 
@@ -341,7 +342,7 @@ func TestSlowExportThroughCaddyArrivesWhole(t *testing.T) {
 	}
 	defer answer.Body.Close()
 	io.ReadFull(answer.Body, make([]byte, 1<<20))
-	time.Sleep(StoreTimeout + time.Second) // it is this wait that is tested
+	time.Sleep(request.StoreTimeout + time.Second) // it is this wait that is tested
 	rest, err := io.ReadAll(answer.Body)
 	if lines := bytes.Count(rest, []byte("\n")); err != nil || lines < samples*3/4 {
 		t.Errorf("%d lines of %d after the pause: %v", lines, samples, err)

@@ -18,7 +18,7 @@ import (
 
 const checkTimeout = 4 * time.Second
 
-// Check asks the vps that listens at listen on this machine for a sign of life, as LISTEN_ADDR and TLS_CERT_FILE say.
+// Check asks the vps that listens at listen on this machine for a sign of life; the arguments are LISTEN_ADDR and TLS_CERT_FILE.
 // It is an error when it does not serve. A store that is away is none: to restart the vps would not bring it back.
 func Check(ctx context.Context, listen, certFile string) error {
 	unhealthy := func(err error) error {
@@ -54,7 +54,7 @@ func Check(ctx context.Context, listen, certFile string) error {
 	return nil
 }
 
-// itself believes exactly the certificate in file, under whatever name it has: that of this server, which is asked by
+// itself trusts exactly the certificate in file, under whatever name it has: that of this server, which is asked by
 // an address that need not be in it. That one is out of date is for its readers to notice.
 func itself(file string) (*tls.Config, error) {
 	text, err := os.ReadFile(file)

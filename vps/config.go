@@ -16,6 +16,7 @@ import (
 	"sunspool/health"
 	"sunspool/settings"
 	"sunspool/vps/auth"
+	"sunspool/vps/deviceinfo"
 	"sunspool/vps/listener"
 	"sunspool/vps/store/postgres"
 	"sunspool/vps/store/redis"
@@ -156,7 +157,7 @@ func invalidConfig(wrong []string) error {
 		Next: "sunspool env vps   # every setting with its default and meaning"}
 }
 
-// cause is the part of a fault that says what is wrong.
+// cause is the part of a fault that describes what is wrong.
 func cause(err error) string {
 	if f, ok := errors.AsType[*health.Fault](err); ok {
 		return cmp.Or(f.Why, f.What)
@@ -184,7 +185,7 @@ func (c *Config) zone() (*time.Location, error) {
 	if c.SiteTZ == "" {
 		return nil, nil
 	}
-	return new(Zones).Load(c.SiteTZ)
+	return new(deviceinfo.Zones).Load(c.SiteTZ)
 }
 
 func (c *Config) cacheTTL() time.Duration {

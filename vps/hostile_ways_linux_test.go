@@ -22,6 +22,7 @@ import (
 	"time"
 
 	"sunspool/internal/vpstest"
+	"sunspool/vps/history"
 	"sunspool/wire"
 )
 
@@ -258,7 +259,7 @@ var hostileWays = [...]struct {
 	}},
 	{"large answers that nobody reads", func(e *enemy) {
 		from := time.Now().Add(-60 * 24 * time.Hour).UTC().Format(time.RFC3339)
-		e.ask("GET", "/v1/series?device_id="+e.device+"&resolution=5m&columns="+strings.Join(allMeans, ",")+"&from="+from)
+		e.ask("GET", "/v1/series?device_id="+e.device+"&resolution=5m&columns="+strings.Join(history.AllMeans, ",")+"&from="+from)
 		e.stall()
 	}},
 	{"other devices and wrong tokens", func(e *enemy) {

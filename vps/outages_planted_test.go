@@ -17,9 +17,11 @@ import (
 	"time"
 
 	"sunspool/health"
-	"sunspool/vps"
+	"sunspool/vps/api"
 	"sunspool/vps/auth"
+	"sunspool/vps/deviceinfo"
 	"sunspool/vps/listener"
+	"sunspool/vps/request"
 	"sunspool/vps/store"
 	"sunspool/vps/store/postgres"
 	"sunspool/vps/store/redis"
@@ -135,7 +137,7 @@ func buggyServers(t *testing.T, s *site, b bug) servers {
 			if err != nil {
 				t.Fatal(err)
 			}
-			bases = append(bases, serve(t, (&vps.Server{Gate: vps.Gate{Tokens: tokens, Log: log}, Devices: vps.Devices{Store: cached}}).Handler(), cached))
+			bases = append(bases, serve(t, (&api.Server{Gate: request.Gate{Tokens: tokens, Log: log}, Devices: deviceinfo.Devices{Store: cached}}).Handler(), cached))
 		}
 		for _, sql := range b.sql {
 			s.must(s.admin(sql))

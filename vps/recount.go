@@ -14,7 +14,7 @@ const (
 	recountReports = time.Minute
 )
 
-// recount counts anew what an earlier version of this program counted by other rules, until nothing of that is left or ctx
+// recount counts again what an earlier version of this program counted by other rules, until nothing of that is left or ctx
 // ends. Half of the time it rests. Several processes may do so at once.
 func recount(ctx context.Context, samples store.Samples, log *slog.Logger) {
 	began := time.Now()

@@ -21,9 +21,13 @@ import (
 
 	"sunspool/health"
 	"sunspool/internal/testservices"
+	"sunspool/internal/vpstest"
 	"sunspool/settings"
+	"sunspool/vps/api"
 	"sunspool/vps/auth"
+	"sunspool/vps/deviceinfo"
 	"sunspool/vps/listener"
+	"sunspool/vps/request"
 	"sunspool/vps/store"
 	"sunspool/vps/store/bolt"
 	"sunspool/wire"
@@ -31,7 +35,7 @@ import (
 
 // peer is one of several that serve the same devices from one database.
 type peer struct {
-	*Server
+	*api.Server
 	addr string
 	log  *logBuffer
 }
@@ -64,8 +68,8 @@ func startProcesses(t testing.TB, n int, redisURL string) []*peer {
 		if err != nil {
 			t.Fatal(err)
 		}
-		p.Server = &Server{Gate: Gate{Tokens: tokens, Log: log, Now: func() time.Time { return testNow.Add(time.Since(began)) }},
-			Devices: Devices{Store: samples}, Others: others, Chain: chain}
+		p.Server = &api.Server{Gate: request.Gate{Tokens: tokens, Log: log, Now: func() time.Time { return testNow.Add(time.Since(began)) }},
+			Devices: deviceinfo.Devices{Store: samples}, Others: others, Chain: chain}
 		p.addr = serveFor(t, p.Handler())
 		ctx, cancel := context.WithCancel(context.Background())
 		var listening sync.WaitGroup
@@ -275,7 +279,7 @@ func BenchmarkRealtime(b *testing.B) {
 		startProcesses(b, 1, "")[0].addr, startProcesses(b, 1, server.URL())[0].addr,
 	}
 	for _, addr := range addrs[1:] {
-		if code, _ := roundTrip(b, http.DefaultClient, "POST", "http://"+addr+wire.IngestPath, contractBody(1, testNow)); code != 200 {
+		if code, _ := roundTrip(b, http.DefaultClient, "POST", "http://"+addr+wire.IngestPath, vpstest.ContractBody(1, testNow)); code != 200 {
 			b.Fatal(code)
 		}
 	}

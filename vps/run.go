@@ -1,3 +1,8 @@
+// Package vps is what is right of the wire: it stores what edges send and answers readers. It reads the settings, opens the
+// store and runs the server of package api; the rest is in the packages below.
+//
+//	listener ──> api ──> request (auth, fair) ──> batch ──────────> store
+//	                                          └─> history, deviceinfo, live
 package vps
 
 import (
@@ -15,9 +20,12 @@ import (
 
 	"sunspool/health"
 	"sunspool/systemd"
+	"sunspool/vps/api"
 	"sunspool/vps/auth"
+	"sunspool/vps/deviceinfo"
 	"sunspool/vps/importer"
 	"sunspool/vps/listener"
+	"sunspool/vps/request"
 	"sunspool/vps/store"
 	"sunspool/vps/store/bolt"
 	"sunspool/vps/store/postgres"
@@ -30,7 +38,7 @@ const (
 )
 
 // Run serves until ctx ends, answers what is in flight, closes the store, and returns nil. An error that an operator
-// must act on is a *health.Fault. The service manager, if there is one, hears that it is ready once it listens.
+// must act on is a *health.Fault. The service manager, if there is one, is notified once it listens.
 func Run(ctx context.Context, cfg Config, log *slog.Logger) (err error) {
 	if err := cfg.Validate(); err != nil {
 		return err
@@ -62,9 +70,9 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger) (err error) {
 	}
 	defer func() { err = errors.Join(err, samples.Close()) }()
 
-	s := &Server{
-		Gate:       Gate{Tokens: tokens, Version: cfg.Version, Log: log, Origins: cfg.CORSAllowOrigins, Proxies: trusted},
-		Devices:    Devices{Store: samples, Zone: zone},
+	s := &api.Server{
+		Gate:       request.Gate{Tokens: tokens, Version: cfg.Version, Log: log, Origins: cfg.CORSAllowOrigins, Proxies: trusted},
+		Devices:    deviceinfo.Devices{Store: samples, Zone: zone},
 		MaxSamples: cfg.MaxSamplesPerRequest, MaxBytes: cfg.MaxRequestBytes, Conflicts: rest.Conflicts,
 		StoreHint: cfg.storeHint(), Others: others, Chain: chain,
 	}

@@ -24,7 +24,7 @@ var wildcard = regexp.MustCompile(`\{[^}]*\}`)
 func Routes(t testing.TB, root string) (all []Route) {
 	t.Helper()
 	constants := stringConstants(t, filepath.Join(root, "wire/*.go"))
-	ast.Inspect(function(t, filepath.Join(root, "vps/vps.go"), "Handler"), func(n ast.Node) bool {
+	ast.Inspect(function(t, filepath.Join(root, "vps/api/server.go"), "Handler"), func(n ast.Node) bool {
 		call, ok := n.(*ast.CallExpr)
 		if !ok || !strings.HasPrefix(selected(call.Fun), "mux.Handle") {
 			return true

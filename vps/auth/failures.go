@@ -13,8 +13,8 @@ const (
 	maxAddresses  = 4096 // remembered at once; further ones share one count
 )
 
-// Failures counts the wrong tokens of each address. Only a caller that fails is ever asked for it, so a good token
-// passes whatever happens at its address.
+// Failures counts the wrong tokens of each address. It is consulted only when a token is wrong, so a good token passes
+// whatever happens at its address.
 type Failures struct {
 	mu       sync.Mutex
 	of       map[netip.Prefix]*failed

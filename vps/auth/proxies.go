@@ -8,8 +8,8 @@ import (
 	"strings"
 )
 
-// Proxies are the networks of the proxies that are believed when they say for whom they ask. Nobody else is: anybody
-// can send X-Forwarded-For, and each address that is made up would be ten more guesses at a token.
+// Proxies are the networks of the proxies whose X-Forwarded-For is trusted. That of any other caller is ignored: each address
+// that it makes up would be ten more guesses at a token.
 type Proxies []netip.Prefix
 
 // ParseProxies takes networks ("10.0.0.0/8") and single addresses.
@@ -30,8 +30,8 @@ func ParseProxies(list []string) (Proxies, error) {
 	return trusted, nil
 }
 
-// Client is the address that r comes from: of its connection, or, if that is a proxy of ours, the last hop in
-// X-Forwarded-For that is not one. Each proxy appends whom it heard, so what stands before that hop is its own claim.
+// Client returns the address that r comes from: of its connection, or, if that is a trusted proxy, the last hop in
+// X-Forwarded-For that is not one. Each proxy appends the address of its peer, so what precedes that hop is the peer's claim.
 // What cannot be read ends the search at the proxy that wrote it.
 func (p Proxies) Client(r *http.Request) string {
 	from := address(r.RemoteAddr)
@@ -83,8 +83,8 @@ func address(remote string) string {
 // is not routed on the internet.
 var carriers = netip.MustParsePrefix("100.64.0.0/10")
 
-// Near reports whether r comes from nearby, and for nobody who does not. X-Forwarded-For is no proof of that, since
-// anybody can write it; but what it names must be near, too: a proxy that is not known here may have written it.
+// Near reports whether r comes from nearby, and on behalf of no client that does not. X-Forwarded-For is no proof of that,
+// since any client can send it; but what it names must be near, too: a proxy that is not in the settings may have added it.
 func (p Proxies) Near(r *http.Request) bool {
 	if !p.isNear(address(r.RemoteAddr)) && !fromItself(r) {
 		return false

@@ -21,10 +21,10 @@ import (
 	"sunspool/wire"
 )
 
-// hashPrefix begins what stands in place of a token that is not written down.
+// hashPrefix marks an entry that has the SHA-256 of a token in place of the token.
 const hashPrefix = "sha256:"
 
-// AnyDevice in place of a device lets a viewer read every device; and stands between the names of several.
+// AnyDevice in place of a device lets a viewer read every device; and separates the names of several.
 const (
 	AnyDevice = "*"
 	and       = "+" // no device has it in its name
@@ -53,7 +53,7 @@ type entry struct {
 	Caller
 }
 
-// Tokens knows which token belongs to whom. It may be replaced while requests are served.
+// Tokens maps tokens to callers. They may be replaced while requests are served.
 type Tokens struct {
 	// Misspelt returns the variable of the environment that was probably meant to be DEVICE_TOKENS, "" if there is none. It is
 	// asked when no device has a token; nil is for where there is no environment to look into.
@@ -62,7 +62,7 @@ type Tokens struct {
 	entries atomic.Pointer[[]entry]
 
 	mu      sync.Mutex
-	changed chan struct{} // is closed by the next Replace; nil while nobody waits for it
+	changed chan struct{} // closed by the next Replace; nil while nothing waits for it
 }
 
 // Replaced returns a channel that is closed when the tokens are replaced the next time.
@@ -85,8 +85,8 @@ func (t *Tokens) signalReplaced() {
 }
 
 // ParseTokens reads the settings DEVICE_TOKENS and VIEWER_TOKENS: entries token:device, separated by commas or lines;
-// sha256:HEX may stand in place of a token, device+device in that of the device of a viewer. The error is a *health.Fault that names each bad entry by its number, never
-// by its text.
+// a token may be written as sha256:HEX, the device of a viewer as device+device. The error is a *health.Fault that names each
+// bad entry by its number, never by its text.
 func ParseTokens(devices, viewers string) (*Tokens, error) {
 	t := new(Tokens)
 	if err := t.Replace(devices, viewers); err != nil {
@@ -228,7 +228,7 @@ func turnedRound(text string, viewer bool) bool {
 	return len(device) < wire.ShortestToken && len(token) >= wire.ShortestToken && !strings.Contains(token, ":")
 }
 
-// clash says why e contradicts an entry before it: one token cannot be two callers.
+// clash returns why e contradicts an entry before it: one token cannot be two callers.
 func clash(all []entry, e entry) string {
 	for _, other := range all {
 		if other.sum == e.sum && other.Caller != e.Caller {
@@ -241,7 +241,7 @@ func clash(all []entry, e entry) string {
 	return ""
 }
 
-// Find returns whose token it is. It compares with every entry, so that its time tells nothing about any of them.
+// Find returns the caller of a token. It compares with every entry, so that its time reveals nothing about any of them.
 func (t *Tokens) Find(token string) (who Caller, known bool) {
 	sum := SumOf(token)
 	for _, e := range *t.entries.Load() {
@@ -271,8 +271,8 @@ func Bearer(r *http.Request) string {
 	return strings.TrimSpace(token)
 }
 
-// TokenSum is the SHA-256 of a token, by which slots, connections and streams are shared. Two tokens of one device are two, because each was
-// handed to a program of its own, and one that fell into wrong hands shall not stop the other. The zero value is a caller
+// TokenSum is the SHA-256 of a token, by which slots, connections and streams are shared. Two tokens of one device count as
+// two, because each belongs to a program of its own, and a stolen one must not block the other. The zero value is a caller
 // without a token, where those are served.
 type TokenSum [sha256.Size]byte
 

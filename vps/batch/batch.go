@@ -16,7 +16,7 @@ import (
 	"sunspool/wire"
 )
 
-// Samples of polls up to shortPoll apart need no interval beside them; a longer one than longestPoll is not believed.
+// Samples of polls up to shortPoll apart need no interval beside them; an interval above longestPoll is cut to that.
 const (
 	shortPoll   = 10 * time.Second
 	longestPoll = time.Hour

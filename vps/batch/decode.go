@@ -19,7 +19,7 @@ const (
 	maxDepth     = 64   // of nested JSON
 	MaxValues    = 512  // names in one sample's values
 	MaxName      = 64   // bytes of such a name
-	MaxText      = 128  // bytes of batch_id, tz and what the edge says of itself
+	MaxText      = 128  // bytes of batch_id, tz and what the edge reports of itself
 	smallSample  = 100  // bytes: a sample with all its fields is larger
 	maxMagnitude = 1e15 // of any number: beyond it a sum could leave the finite numbers
 )
@@ -66,7 +66,7 @@ func (d *Decoder) Release() {
 	decoders.Put(d)
 }
 
-// numberFields are the places in wire.Fields by JSON name.
+// numberFields are the indexes in wire.Fields by JSON name.
 var numberFields, requiredFields = func() (map[string]int, uint32) {
 	places, required := map[string]int{}, uint32(0)
 	for i, f := range wire.Fields {
@@ -150,7 +150,7 @@ func (d *Decoder) sample(index int) error {
 		d.Good = make([]wire.Sample, 0, min(d.max, d.Body.Len()/smallSample+1))
 		d.Indexes = make([]int, 0, cap(d.Good))
 	}
-	d.Good = append(d.Good, wire.Sample{Count: 1}) // read in place; it leaves again if it is bad
+	d.Good = append(d.Good, wire.Sample{Count: 1}) // decoded in place, and removed again if it is bad
 	s, start := &d.Good[len(d.Good)-1], d.json.InputOffset()
 	before, seen, identified, timed := len(d.Problems), uint32(0), false, false
 	err := d.object(func(name []byte) error {

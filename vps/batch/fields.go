@@ -117,7 +117,7 @@ func (d *Decoder) readValues(index int, s *wire.Sample) error {
 	})
 }
 
-// readEdge remembers what the edge says of itself. Nothing in it can refuse samples: what does not fit is left out.
+// readEdge reads what the edge reports of itself. Nothing in it can refuse samples: what does not fit is left out.
 func (d *Decoder) readEdge() error {
 	if kind := d.json.PeekKind(); kind != '{' && kind != jsontext.KindInvalid {
 		return d.skip()

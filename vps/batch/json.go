@@ -121,14 +121,14 @@ func (d *Decoder) float(v float64) *float64 {
 	return &d.floats[len(d.floats)-1]
 }
 
-// numberProblems says what a code of readNumber means.
+// numberProblems is the text for each code of readNumber.
 var numberProblems = map[string]string{
 	"float_type":       "Input should be a valid number",
 	wire.CodeNotFinite: "Input should be a finite number",
 	CodeOutOfRange:     "Input should be between -1e15 and 1e15",
 }
 
-// readNumber reads a value that should be a number; code says what is wrong with it, "" nothing. -0 is 0.
+// readNumber reads a value that should be a number; code is what is wrong with it, "" if nothing. -0 is 0.
 func (d *Decoder) readNumber() (v float64, code string, err error) {
 	if d.json.PeekKind() != '0' {
 		return 0, "float_type", d.skip()

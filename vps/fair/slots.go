@@ -16,9 +16,9 @@ const (
 	slotLook     = 250 * time.Millisecond // how often a request that waits looks at what it waits for
 )
 
-// Slots are for what only so many requests may do at once. Tokens share them: none has more than each, and one that
-// becomes free goes to the token that waits and has least, of several to the one that was served longest ago. A token that
-// waits while others have more gets a slot of the one that has most, if what it is used for can be ended.
+// Slots limit what is done at once. Tokens share them: none has more than Each, and one that becomes free goes to the waiting
+// token that has least, of several to the one that was served longest ago. A token that waits while others have more gets a
+// slot of the one that has most, if the work in it can be cancelled.
 type Slots struct {
 	Most, Each int
 	queue      int           // requests of one token that may wait
@@ -31,7 +31,7 @@ type Slots struct {
 	last    map[auth.TokenSum]uint64 // the number of the one that a token got last, of those that hold or wait for any
 }
 
-// Slot is one of them, until leave. A nil one is none.
+// Slot is one of them, until Release. A nil Slot is none.
 type Slot struct {
 	of    *Slots
 	owner auth.TokenSum

@@ -21,14 +21,14 @@ import (
 	"sunspool/wire"
 )
 
-// Config is what `sunspool vps import` is told. Where samples go is said by the settings of the vps.
+// Config is the command line of `sunspool vps import`. The settings of the vps decide where samples go.
 type Config struct {
 	From   string `name:"from" env:"IMPORT_FROM" required:"" placeholder:"URL" help:"Database of the original, postgres://user@host/database. The password is better in PGPASSWORD or a .pgpass file than here."`
 	Export string `name:"export" enum:"keep,drop" default:"keep" help:"keep: copy export_power_w as it is. drop: leave it out for devices that never had anything but 0 or 1 there, which is what the original wrote for units behind a WiNet-S."`
 	Check  bool   `name:"check" help:"Copy nothing, only compare."`
 }
 
-// Run copies the samples of the original into the store that open opens, a day of a device at a time, and then compares.
+// Run copies the samples of the Python server's database into the store that open opens, a day of a device at a time, and then compares.
 // It can be interrupted and started again: a day that is already there is skipped, and inserting twice is normal.
 func Run(ctx context.Context, open func() (store.Samples, error), im Config, out io.Writer) (err error) {
 	defer func() {
@@ -78,7 +78,7 @@ type copying struct {
 	example            string         // the first of them
 }
 
-// introduce says what is there, and what is known to be wrong with it.
+// introduce prints what is there, and what is known to be wrong with it.
 func (c *copying) introduce(days []OriginalDay, drop bool) {
 	for _, ofDevice := range byDevice(days) {
 		first, last, binary, rows := ofDevice[0], ofDevice[len(ofDevice)-1], true, int64(0)
@@ -128,7 +128,7 @@ func (c *copying) copyAll(ctx context.Context, days []OriginalDay) error {
 	return nil
 }
 
-// progress returns what is told of each row that is done: a bar on a terminal, elsewhere a line now and then.
+// progress returns what to call with the rows that are done: it draws a bar on a terminal, elsewhere a line now and then.
 func (c *copying) progress(total int64) (done func(rows int64)) {
 	if f, ok := c.out.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
 		bar := progressbar.NewOptions64(total, progressbar.OptionSetWriter(c.out), progressbar.OptionSetDescription("samples"),
@@ -148,7 +148,7 @@ func (c *copying) progress(total int64) (done func(rows int64)) {
 // longestName is how much of a device's name is shown, which may be anything there.
 const longestName = 200
 
-// lineEvery is how often progress is told where there is no terminal.
+// lineEvery is how often progress is printed where there is no terminal.
 var lineEvery = 10 * time.Second
 
 func (c *copying) copyDay(ctx context.Context, d OriginalDay) error {

@@ -87,7 +87,7 @@ func (c *Certificate) Reload() {
 }
 
 // renew reads the files. A pair that does not fit, as between the two writes of a renewal, leaves the old one in place
-// and is said once.
+// and is logged once.
 func (c *Certificate) renew(version string) {
 	c.version = version
 	pair, err := c.read()

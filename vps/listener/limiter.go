@@ -13,10 +13,11 @@ import (
 	"sunspool/vps/auth"
 )
 
-// limiter is a listener that has at most max connections open. When all are taken, a new one replaces the oldest one
-// without a good token, of the address that has most of those: so slow callers, however many, keep nobody out. Those with
-// a good token never take the last quarter, and one token never more than a quarter. Beyond that a connection of the token
-// that has most is closed: an idle one if there is any, which costs its client a new connection, else the oldest request.
+// limiter is a listener that has at most max connections open. When all are in use, a new one replaces the oldest
+// unauthenticated one, of the address that has most of those: so slow callers, however many, block no other. Connections
+// with a good token never take the last quarter, and one token never more than a quarter. Beyond that a connection of the
+// token that has most is evicted: an idle one if there is any, which costs its client a new connection, else the one with
+// the oldest request. If all are active, Accept waits.
 type limiter struct {
 	net.Listener
 	max int
@@ -185,7 +186,7 @@ func (l *limiter) evict(c *Conn) {
 	}
 }
 
-// setState changes the state of c, and remove takes it out; both keep known.
+// setState changes the state of c, and remove deletes c; both maintain known.
 func (l *limiter) setState(c *Conn, state activity, owner party) {
 	l.forget(c)
 	if state != c.state {
@@ -232,7 +233,7 @@ func (c *Conn) Close() error {
 	return c.Conn.Close()
 }
 
-// change calls f for a connection that is still open. One that does not come from a limiter, as in a test, is nil.
+// change calls f for a connection that is still open. c is nil for one that does not come from a limiter, as in a test.
 func (c *Conn) change(f func(*limiter)) {
 	if c == nil {
 		return
@@ -244,7 +245,7 @@ func (c *Conn) change(f func(*limiter)) {
 	}
 }
 
-// Begin notes that one of a client in that network begins, whose token is not known yet.
+// Begin records that a request of a client in that network begins, whose token is not checked yet.
 func (c *Conn) Begin(from netip.Prefix) {
 	c.change(func(*limiter) {
 		if c.state == unauthenticated {
@@ -253,7 +254,7 @@ func (c *Conn) Begin(from netip.Prefix) {
 	})
 }
 
-// SetActive notes that a request with a good token is being answered.
+// SetActive records that a request with a good token is being answered.
 func (c *Conn) SetActive(token auth.TokenSum) {
 	c.change(func(l *limiter) {
 		l.setState(c, active, party{token: token})
@@ -261,12 +262,12 @@ func (c *Conn) SetActive(token auth.TokenSum) {
 	})
 }
 
-// SetUnauthenticated notes that the request has no good token. Another one makes the connection no younger.
+// SetUnauthenticated records that the request has no good token. Another such request makes the connection no younger.
 func (c *Conn) SetUnauthenticated(from netip.Prefix) {
 	c.change(func(l *limiter) { l.setState(c, unauthenticated, party{network: from}) })
 }
 
-// SetIdle notes that nothing is done for the connection any more. Rest alone makes no caller better.
+// SetIdle records that no request of the connection is in flight. An unauthenticated connection stays that.
 func (c *Conn) SetIdle() {
 	c.change(func(l *limiter) {
 		if c.state == active {

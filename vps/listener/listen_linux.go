@@ -9,7 +9,7 @@ import (
 const deferSeconds = 5
 
 // listenConfig makes a listener accept a connection when its first bytes are there: those that only connect, however many,
-// take no place from one that needs some time to send its request.
+// occupy no connection that a client needs which takes some time to send its request.
 var listenConfig = net.ListenConfig{Control: func(_, _ string, raw syscall.RawConn) error {
 	return raw.Control(func(fd uintptr) {
 		_ = syscall.SetsockoptInt(int(fd), syscall.IPPROTO_TCP, syscall.TCP_DEFER_ACCEPT, deferSeconds) // without it all works

@@ -75,7 +75,7 @@ func serve(ctx context.Context, l net.Listener, https *tls.Config, h http.Handle
 	return <-drained
 }
 
-// A request is not cut off when the server is told to stop; one that would go on for ever asks stopping.
+// A request is not cut off when the server is told to stop; one that would last indefinitely watches Stopping.
 type stoppingKey struct{}
 
 func withStopping(ctx context.Context, stopping <-chan struct{}) context.Context {

@@ -24,12 +24,12 @@ type Hub struct {
 	streams []*Subscription // the oldest first
 }
 
-// Subscription is what one stream hears of its device.
+// Subscription is what one stream gets of its device.
 type Subscription struct {
 	device string
 	token  auth.TokenSum
-	Ready  chan struct{} // gets a value when something waits
-	Closed chan struct{} // is closed when a newer stream needs the place
+	Ready  chan struct{} // receives a value when samples wait
+	Closed chan struct{} // closed when a newer stream replaces this one
 
 	waiting []wire.Sample // guarded by live.mu
 }

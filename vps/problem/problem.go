@@ -8,7 +8,7 @@ import (
 	"sunspool/wire"
 )
 
-// Refusal is an answer that is not 200. As an error it carries its status through the handlers to fail.
+// Refusal is an answer that is not 200. As an error it carries its status through the handlers.
 type Refusal struct {
 	Status int
 	wire.Problem
@@ -21,7 +21,7 @@ func New(status int, code, detail string) *Refusal {
 	return &Refusal{Status: status, Problem: wire.Problem{Detail: detail, Code: code}}
 }
 
-// Invalid is a 422 about one place of the request.
+// Invalid returns a 422 about one part of the request.
 func Invalid(kind, msg string, loc ...any) *Refusal {
 	if loc == nil {
 		loc = []any{"body"}

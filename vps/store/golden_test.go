@@ -18,8 +18,8 @@ import (
 	"github.com/jackc/pgx/v5"
 	"go.etcd.io/bbolt"
 
-	"sunspool/vps/energy"
 	"sunspool/internal/testservices"
+	"sunspool/vps/energy"
 	"sunspool/vps/store"
 	"sunspool/vps/store/bolt"
 	"sunspool/vps/store/postgres"

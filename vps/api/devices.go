@@ -1,0 +1,191 @@
+package api
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"math"
+	"slices"
+	"strconv"
+	"time"
+
+	"sunspool/vps/deviceinfo"
+	"sunspool/vps/problem"
+	"sunspool/vps/query"
+	"sunspool/vps/request"
+	"sunspool/vps/store"
+	"sunspool/wire"
+)
+
+const (
+	maxDevices     = 1000 // in one answer
+	defaultDevices = 200
+)
+
+// devicesAnswer is the answer of GET /v1/devices.
+type devicesAnswer struct {
+	Server struct {
+		Version string    `json:"version,omitempty"`
+		Time    time.Time `json:"time"`
+	} `json:"server"`
+	Role    string       `json:"role"` // device or viewer
+	Devices []deviceLine `json:"devices"`
+	After   *string      `json:"next_after"` // for the parameter after, when there are more
+}
+
+// deviceLine is what is known of one device.
+type deviceLine struct {
+	ID            string        `json:"id"`
+	Model         *string       `json:"model"`
+	TimeZone      string        `json:"time_zone"`
+	PollIntervalS *float64      `json:"poll_interval_s"`
+	FirstSample   *time.Time    `json:"first_sample"`
+	LastSample    *time.Time    `json:"last_sample"`
+	AgeS          *float64      `json:"age_s"`
+	State         string        `json:"state"` // live, delayed, stale, offline, asleep or never
+	Capabilities  *capabilities `json:"capabilities"`
+	Chain         []hop         `json:"chain"`
+}
+
+// capabilities are what the newest sample shows that the unit can measure.
+type capabilities struct {
+	Battery  bool `json:"battery"`
+	Grid     bool `json:"grid"`
+	Load     bool `json:"load"`
+	Counters bool `json:"counters"`
+}
+
+// hop is a link of the chain inverter -> edge -> server, as far as the server can tell: it gets news of the inverter only
+// through the edge.
+type hop struct {
+	Hop         string     `json:"hop"`
+	State       string     `json:"state"` // ok, slow, down, asleep or unknown
+	Since       *time.Time `json:"since,omitempty"`
+	Says        string     `json:"says,omitempty"` // the edge of itself
+	Version     string     `json:"version,omitempty"`
+	Spool       *int       `json:"spool,omitempty"`       // samples that wait on the edge
+	Quarantined *int       `json:"quarantined,omitempty"` // samples that the server refused and the edge keeps
+}
+
+func (s *Server) devices(c *request.Request) (any, error) {
+	params := c.HTTP.URL.Query()
+	limit, err := strconv.Atoi(cmp.Or(query.Last(params, "limit"), strconv.Itoa(defaultDevices)))
+	if err != nil || limit < 1 || limit > maxDevices {
+		return nil, problem.Invalid("bad_limit", "Input should be 1 to "+strconv.Itoa(maxDevices), "query", "limit")
+	}
+	only := query.Last(params, "device_id")
+	if only != "" && !c.Caller.MayRead(only) {
+		return nil, request.ErrForeignDevice
+	}
+	if only != "" && !wire.ValidDeviceID(only) {
+		return nil, request.ErrNoDeviceID
+	}
+	names := c.Caller.Devices()
+	if only != "" {
+		names = []string{only}
+	}
+	all, err := s.Registered(c, names)
+	if err != nil {
+		return nil, err
+	}
+
+	answer := devicesAnswer{Role: "device", Devices: []deviceLine{}}
+	answer.Server.Version, answer.Server.Time = s.Version, s.Now().UTC().Truncate(time.Millisecond)
+	if c.Caller.Viewer {
+		answer.Role = "viewer"
+	}
+	from, found := slices.BinarySearchFunc(all, query.Last(params, "after"), deviceinfo.ByID)
+	if found {
+		from++
+	}
+	for _, d := range all[from:] {
+		if len(answer.Devices) == limit {
+			answer.After = &answer.Devices[limit-1].ID
+			break
+		}
+		line, err := s.line(c, d)
+		if err != nil {
+			return nil, err
+		}
+		answer.Devices = append(answer.Devices, line)
+	}
+	return answer, nil
+}
+
+func (s *Server) line(c *request.Request, d store.Device) (deviceLine, error) {
+	zone, err := s.ZoneOf(c, d.ID)
+	if err != nil {
+		return deviceLine{}, err
+	}
+	about := d.About
+	line := deviceLine{ID: d.ID, TimeZone: zone.String(), State: "never"}
+	if e := about.Edge; e != nil {
+		if e.Model != "" {
+			line.Model = &e.Model
+		}
+		if e.PollIntervalS > 0 {
+			line.PollIntervalS = &e.PollIntervalS
+		}
+	}
+	newest, err := request.Ask(&s.Gate, c, "latest", func(ctx context.Context) (wire.Sample, error) { return s.Store.Latest(ctx, d.ID) })
+	if errors.Is(err, store.ErrNone) {
+		line.Chain = chainOf(nil, about, line.State, s.Now())
+		return line, nil
+	}
+	if err != nil {
+		return line, err
+	}
+	age := max(s.Now().Sub(newest.Time), 0)
+	line.LastSample, line.AgeS = &newest.Time, new(math.Round(age.Seconds()*10)/10)
+	if !d.First.IsZero() {
+		line.FirstSample = &d.First
+	}
+	line.State, _ = s.StateOf(c, d.ID, &newest, age, about.Edge)
+	line.Capabilities = &capabilities{Battery: deviceinfo.HasBattery(&newest), Grid: newest.ExportPowerW != nil, Load: newest.LoadPowerW != nil,
+		Counters: newest.PVTotalKWh != nil}
+	line.Chain = chainOf(&newest, about, line.State, s.Now())
+	return line, nil
+}
+
+// chainOf returns the state of each link. Each batch is a sign of life of the edge, and its newest samples come first: an
+// edge that delivers old samples has none that are newer.
+func chainOf(newest *wire.Sample, about store.About, state string, now time.Time) []hop {
+	inverter, edge, server := hop{Hop: "inverter", State: "unknown"}, hop{Hop: "edge", State: "unknown"}, hop{Hop: "server", State: "ok"}
+	heard := about.Seen
+	if newest != nil && newest.Time.After(heard) && !newest.Time.After(now) {
+		heard = newest.Time
+	}
+	if e := about.Edge; e != nil {
+		edge.Says, edge.Version, edge.Spool, edge.Quarantined = e.State, e.Version, &e.SpoolCount, &e.Quarantined
+	}
+	if !heard.IsZero() {
+		fresh, _ := deviceinfo.Freshness(now.Sub(heard), about.Edge)
+		edge.State = hopState(fresh)
+		if edge.State == "down" {
+			edge.Since = new(heard.UTC())
+		}
+	}
+	switch {
+	case newest == nil:
+	case state == "asleep":
+		inverter.State, inverter.Since = "asleep", &newest.Time
+		if edge.State == "down" { // it has nothing to send, so its silence means nothing
+			edge.State, edge.Since = "unknown", nil
+		}
+	case hopState(state) != "down":
+		inverter.State = hopState(state)
+	case edge.State != "down":
+		inverter.State, inverter.Since = "down", &newest.Time
+	}
+	return []hop{inverter, edge, server}
+}
+
+func hopState(freshness string) string {
+	switch freshness {
+	case "live":
+		return "ok"
+	case "delayed":
+		return "slow"
+	}
+	return "down"
+}

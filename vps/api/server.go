@@ -1,0 +1,144 @@
+// Package api is the HTTP API: every route is in server.go.
+//
+//	edge ── POST /v1/ingest ──> token ──> limits ──> decode ──> store.Insert ──> 200, durable
+//	reader ── GET /v1/... ────> token ──> history, or the newest sample ──> JSON
+//	reader ── GET /v1/stream ─> token ──> what is stored from then on ──> events
+//
+// A handler returns its answer or an error; package request turns every error into a status.
+package api
+
+import (
+	"net/http"
+	"sync"
+	"time"
+
+	"sunspool/health"
+	"sunspool/vps/auth"
+	"sunspool/vps/deviceinfo"
+	"sunspool/vps/history"
+	"sunspool/vps/live"
+	"sunspool/vps/request"
+	"sunspool/vps/store/redis"
+	"sunspool/wire"
+)
+
+// Server answers the API from a store. Set the fields before the first call of Handler, Internal or Readers.
+type Server struct {
+	request.Gate       // Tokens is required
+	deviceinfo.Devices // Store is required, and closed by its owner, after the last request
+
+	// StoreHint is where an operator looks when samples cannot be stored.
+	StoreHint string
+
+	// Conflicts returns how many samples the store skipped as duplicates although they differ; may be nil.
+	Conflicts func() uint64
+
+	// DataDir is where the store keeps its file, "" where it has none; Certificate returns until when the server's own
+	// certificate is valid, and is nil where it has none. The metrics show both.
+	DataDir     string
+	Certificate func() time.Time
+
+	MaxSamples int   // per request; default wire.MaxSamples
+	MaxBytes   int64 // per request, unpacked; default wire.MaxBytes
+
+	Others *redis.Cache  // carries new samples between processes that serve the same devices; nil for one alone
+	Chain  *health.Chain // default one of its own
+
+	once    sync.Once
+	history history.History
+	metrics *metrics
+	stored  *health.Link
+	live    live.Hub
+	newest  newest
+	crowded sync.Map // devices of which no more can be set aside; as many as have tokens
+
+	lastWrite   lastWrite
+	probing     sync.Mutex // guards those below
+	probed      time.Time
+	probeErr    error
+	probeFailed time.Time // last
+}
+
+func (s *Server) init() {
+	s.once.Do(func() {
+		s.Gate.Open()
+		s.Devices.Gate = &s.Gate
+		s.history = history.History{Devices: &s.Devices, ExportCut: func(reason string) { s.metrics.exportsCut.WithLabelValues(reason).Inc() }}
+		if s.MaxSamples == 0 {
+			s.MaxSamples = wire.MaxSamples
+		}
+		if s.MaxBytes == 0 {
+			s.MaxBytes = wire.MaxBytes
+		}
+		if s.Chain == nil {
+			s.Chain = health.New(s.Now, s.Log)
+		}
+		s.metrics = allMetrics(s)
+		s.Answered, s.Refused, s.StoreAsked = s.metrics.request, s.metrics.authFailure, s.metrics.store
+		s.stored = s.Chain.Link("store")
+	})
+}
+
+// Handler serves the API to edges and readers that have a token.
+func (s *Server) Handler() http.Handler {
+	s.init()
+	mux := http.NewServeMux()
+	mux.Handle("GET /{$}", s.Public(s.root))
+	mux.Handle("GET "+wire.OpenAPIPath, s.Public(s.openAPI))
+	mux.Handle("GET "+wire.HealthPath, s.Public(s.Near(s.health)))
+	mux.Handle("GET "+wire.ReadyPath, s.Public(s.Near(s.ready)))
+	mux.Handle("POST "+wire.IngestPath, s.WithUpload(s.ingest))
+	mux.Handle("GET "+wire.RealtimePath, s.WithToken(s.realtime))
+	mux.Handle("GET "+wire.SeriesPath, s.WithToken(s.history.Series))
+	mux.Handle("GET "+wire.StreamPath, s.WithToken(s.stream))
+	mux.Handle("GET "+wire.EnergyPath, s.WithToken(s.history.Energy))
+	mux.Handle("GET "+wire.DevicesPath, s.WithToken(s.devices))
+	mux.Handle("GET "+wire.CapacityPath+"{month}", s.WithToken(s.history.Capacity))
+	mux.Handle("GET "+wire.ContinuityPath, s.WithToken(s.history.Gaps))
+	mux.Handle("GET "+wire.ExportPath, s.WithToken(s.history.Export))
+	return s.Middleware(mux)
+}
+
+// Internal serves what only the operator's own machines may see.
+func (s *Server) Internal() http.Handler {
+	s.init()
+	mux := http.NewServeMux()
+	mux.Handle("GET "+wire.DeviceMetricsPath, s.deviceMetrics())
+	mux.Handle("GET "+wire.HealthPath, s.Public(s.health))
+	mux.Handle("GET "+wire.ReadyPath, s.Public(s.ready))
+	mux.Handle("GET "+wire.MetricsPath, s.metrics.handler())
+	mux.Handle("GET "+wire.AsidePath, s.Public(s.listAside))
+	mux.Handle("DELETE "+wire.AsidePath, s.Public(s.deleteAside))
+	return s.Middleware(mux)
+}
+
+// Readers serves the reading half of the API for one device to every caller, without a token. It has no route that writes
+// and no other device: a demo listens with it on the loopback.
+func (s *Server) Readers(device string) http.Handler {
+	s.init()
+	anybody := func(h request.Handler) http.Handler { return s.As(auth.Caller{Device: device, Viewer: true}, h) }
+	mux := http.NewServeMux()
+	mux.Handle("GET /{$}", s.Public(s.root))
+	mux.Handle("GET "+wire.OpenAPIPath, s.Public(s.openAPI))
+	mux.Handle("GET "+wire.HealthPath, s.Public(s.health))
+	mux.Handle("GET "+wire.RealtimePath, anybody(s.realtime))
+	mux.Handle("GET "+wire.SeriesPath, anybody(s.history.Series))
+	mux.Handle("GET "+wire.StreamPath, anybody(s.stream))
+	mux.Handle("GET "+wire.EnergyPath, anybody(s.history.Energy))
+	mux.Handle("GET "+wire.DevicesPath, anybody(s.devices))
+	mux.Handle("GET "+wire.CapacityPath+"{month}", anybody(s.history.Capacity))
+	mux.Handle("GET "+wire.ContinuityPath, anybody(s.history.Gaps))
+	mux.Handle("GET "+wire.ExportPath, anybody(s.history.Export))
+	return s.Middleware(mux)
+}
+
+func (s *Server) health(*request.Request) (any, error) { return statusOK, nil }
+
+func (s *Server) ready(c *request.Request) (any, error) {
+	if err := s.writable(c.HTTP.Context()); err != nil {
+		return nil, err
+	}
+	return statusOK, nil
+}
+
+var statusOK = map[string]string{"status": "ok"}

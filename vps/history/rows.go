@@ -1,0 +1,83 @@
+package history
+
+import (
+	"context"
+	"time"
+
+	"sunspool/vps/energy"
+	"sunspool/vps/query"
+	"sunspool/vps/request"
+	"sunspool/vps/store"
+)
+
+// The unit's other days around a gap, by which is guessed when its energy was made.
+const (
+	profileDays = 3  // on either side
+	maxProfiles = 20 // in one answer
+)
+
+// Rows returns the energy of all periods of sp, those without samples included. The last one ends with sp. Every answer
+// that has kWh takes them from here.
+func (h *History) Rows(c *request.Request, device string, sp query.Span, r store.Resolution) ([]energy.Row, error) {
+	starts, err := sp.PeriodStarts(r, maxEnergyRows)
+	if err != nil || len(starts) < 2 {
+		return nil, err
+	}
+	q := store.Query{Device: device, From: sp.From, To: sp.To, Resolution: r, Zone: sp.Zone}
+	type surrounded struct {
+		periods []energy.Period
+		energy.Around
+	}
+	found, err := request.Ask(h.Gate, c, "surrounded", func(ctx context.Context) (all surrounded, err error) {
+		all.periods, all.Around, err = h.Store.Surrounded(ctx, q)
+		return all, err
+	})
+	if err != nil {
+		return nil, err
+	}
+	if found.GreatestW, err = request.Ask(h.Gate, c, "greatest", func(ctx context.Context) (float64, error) { return h.Store.GreatestW(ctx, device) }); err != nil {
+		return nil, err
+	}
+	left := maxProfiles
+	found.Profile = func(from, to int64) *energy.Profile {
+		if left--; left < 0 || err != nil {
+			return nil
+		}
+		var p *energy.Profile
+		p, err = h.profile(c, device, from, to)
+		return p
+	}
+	rows := energy.Table(consecutive(starts, found.periods), found.Around)
+	return rows, err
+}
+
+// profile returns the unit's usual day around a gap.
+func (h *History) profile(c *request.Request, device string, from, to int64) (*energy.Profile, error) {
+	var p energy.Profile
+	days := profileDays * 24 * time.Hour
+	before, after := time.UnixMilli(from), time.UnixMilli(to)
+	for _, side := range [...]query.Span{{From: before.Add(-days), To: before}, {From: after, To: after.Add(days)}} {
+		hours, err := h.Periods(c, store.Query{Device: device, From: side.From, To: side.To, Resolution: store.Hour})
+		if err != nil {
+			return nil, err
+		}
+		for i := range hours {
+			p.Add(&hours[i])
+		}
+	}
+	return &p, nil
+}
+
+// consecutive returns the periods that begin at starts, of which the last one is the end of them all: those that were
+// found, and empty ones between them.
+func consecutive(starts []time.Time, found []energy.Period) []energy.Period {
+	all := make([]energy.Period, len(starts)-1)
+	for i := range all {
+		if len(found) > 0 && found[0].Start.Before(starts[i+1]) {
+			all[i] = found[0]
+			found = found[1:]
+		}
+		all[i].Start, all[i].End = starts[i], starts[i+1]
+	}
+	return all
+}
