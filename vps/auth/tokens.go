@@ -276,4 +276,5 @@ func Bearer(r *http.Request) string {
 // without a token, where those are served.
 type TokenSum [sha256.Size]byte
 
+// SumOf returns the sum of a token.
 func SumOf(token string) TokenSum { return sha256.Sum256([]byte(token)) }

@@ -24,6 +24,7 @@ const (
 	maxMagnitude = 1e15 // of any number: beyond it a sum could leave the finite numbers
 )
 
+// CodeOutOfRange is that of a number whose sum with others could leave the finite numbers.
 const CodeOutOfRange = "out_of_range"
 
 var (

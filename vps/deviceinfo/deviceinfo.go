@@ -13,8 +13,8 @@ import (
 )
 
 const (
-	noteEvery = 5 * time.Minute  // at most, what changes with each batch is written to the store
-	noteHolds = 10 * time.Second // before another process may have received something newer
+	saveEvery = 5 * time.Minute  // at most, what changes with each batch is written to the store
+	infoHolds = 10 * time.Second // before another process may have received something newer
 )
 
 // infos are what each edge last reported of itself to this process. The store has them too: other processes read them
@@ -39,7 +39,7 @@ func (n *infos) get(device string, now time.Time) (about store.About, fresh bool
 	if known == nil {
 		return about, false
 	}
-	return known.About, !known.known.IsZero() && now.Sub(known.known) < noteHolds
+	return known.About, !known.known.IsZero() && now.Sub(known.known) < infoHolds
 }
 
 func (n *infos) known(device string) bool {
@@ -121,7 +121,7 @@ func (n *infos) info(device string) *deviceInfo {
 
 // dirty reports whether the store is to be written: for a change at once, for what always changes now and then.
 func (n *deviceInfo) dirty(now time.Time) bool {
-	if !n.SameZones(n.saved) || now.Sub(n.saved.Seen) >= noteEvery {
+	if !n.SameZones(n.saved) || now.Sub(n.saved.Seen) >= saveEvery {
 		return true
 	}
 	if n.Edge == nil || n.saved.Edge == nil {

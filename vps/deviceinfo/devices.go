@@ -38,6 +38,7 @@ func (d *Devices) Extent(c *request.Request, device string, from, to time.Time) 
 	return time.UnixMilli(years[0].First).UTC(), time.UnixMilli(years[len(years)-1].Last).UTC(), nil
 }
 
+// Periods asks the store for rollups.
 func (d *Devices) Periods(c *request.Request, q store.Query) ([]energy.Period, error) {
 	return request.Ask(d.Gate, c, "periods", func(ctx context.Context) ([]energy.Period, error) { return d.Store.Periods(ctx, q) })
 }
@@ -76,4 +77,5 @@ func (d *Devices) Registered(c *request.Request, names []string) (all []store.De
 	return all, nil
 }
 
+// ByID compares a device with a name, for a binary search.
 func ByID(d store.Device, id string) int { return cmp.Compare(d.ID, id) }

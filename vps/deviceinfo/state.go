@@ -18,6 +18,7 @@ func StateOf(newest *wire.Sample, age time.Duration, edge *wire.Edge) (state str
 	return state, held
 }
 
+// HasBattery reports whether a sample has anything of a battery.
 func HasBattery(s *wire.Sample) bool { return s.BatteryPowerW != nil || s.BatterySOCPct != nil }
 
 // Freshness names an age by how many polls it is long, and returns for how long that name has applied. An edge that did not

@@ -47,6 +47,7 @@ type waiter struct {
 	granted chan *Slot // of capacity 1
 }
 
+// New returns most slots, of which a token has at most each; queue of its requests may wait, for Patience.
 func New(most, each, queue int) *Slots {
 	return &Slots{Most: max(1, most), Each: max(1, each), queue: queue, Patience: slotPatience, last: map[auth.TokenSum]uint64{}}
 }

@@ -25,6 +25,7 @@ const (
 	cutStore    = "store"
 )
 
+// ExportCuts are the reasons that History.ExportCut gets.
 var ExportCuts = []string{cutStalled, cutLeft, cutRevoked, cutStopping, cutStore}
 
 // cutOff logs and counts an export that ends before it is whole. Its status was 200, and the broken connection is seen by

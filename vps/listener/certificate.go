@@ -24,6 +24,7 @@ type Certificate struct {
 	checked time.Time // when the files were looked at
 }
 
+// NewCertificate reads a certificate chain and its key, PEM. The error is a *health.Fault.
 func NewCertificate(certFile, keyFile string, log *slog.Logger) (*Certificate, error) {
 	c := &Certificate{certFile: certFile, keyFile: keyFile, log: log}
 	var err error

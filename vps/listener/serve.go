@@ -88,6 +88,7 @@ func Stopping(request context.Context) <-chan struct{} {
 	return stopping
 }
 
+// Listen opens a listener at addr. The error is a *health.Fault that names the setting, which addr comes from.
 func Listen(setting, addr string) (net.Listener, error) {
 	l, err := listenConfig.Listen(context.Background(), "tcp", addr)
 	if err == nil {

@@ -17,6 +17,7 @@ type Refusal struct {
 
 func (r *Refusal) Error() string { return strconv.Itoa(r.Status) + " " + r.Code }
 
+// New returns a refusal.
 func New(status int, code, detail string) *Refusal {
 	return &Refusal{Status: status, Problem: wire.Problem{Detail: detail, Code: code}}
 }
@@ -29,5 +30,6 @@ func Invalid(kind, msg string, loc ...any) *Refusal {
 	return &Refusal{Status: 422, Problem: wire.Problem{Detail: []wire.FieldError{{Type: kind, Loc: loc, Msg: msg}}, Code: kind}}
 }
 
+// WithRetry makes r ask the caller to retry after d; WithNext adds what the caller can do. Both return r.
 func (r *Refusal) WithRetry(d time.Duration) *Refusal { r.RetryAfter = d; return r }
 func (r *Refusal) WithNext(what string) *Refusal      { r.Next = what; return r }

@@ -15,7 +15,7 @@ import (
 	"sunspool/vps/store"
 )
 
-// Span is what a reader asks about: [from, to), cut by the clocks of zone.
+// Span is what a reader asks about: [From, To), cut by the clocks of Zone.
 type Span struct {
 	From, To time.Time
 	Zone     *time.Location
@@ -109,7 +109,7 @@ func LongestPeriod(r store.Resolution) time.Duration {
 	return 367 * 24 * time.Hour
 }
 
-// Resolutions are the resolutions from the finest on.
+// Resolutions are all that a store has, the finest first.
 var Resolutions = []store.Resolution{store.Minute, store.FiveMinutes, store.Quarter, store.Hour, store.Day, store.Month, store.Year}
 
 // tooMany refuses a span that is too long for its resolution, and names the finest one that would do.
@@ -124,6 +124,7 @@ func tooMany(sp Span, r store.Resolution, most int) error {
 	return TooLong(fmt.Sprintf("at most %d periods", most), coarser)
 }
 
+// TooLong refuses a span: limit is what there may be, coarser the resolution to ask for.
 func TooLong(limit string, coarser store.Resolution) *problem.Refusal {
 	return problem.New(422, "too_many_points", fmt.Sprintf("The span is too long for this resolution: %s in one answer.", limit)).
 		WithNext(fmt.Sprintf("ask for resolution=%s, or for a shorter span", coarser))
@@ -153,6 +154,7 @@ func Columns(asked string, offered, byDefault []string) ([]string, error) {
 	return slices.Compact(names), nil
 }
 
+// Earlier returns the earlier of two times.
 func Earlier(a, b time.Time) time.Time {
 	if a.Before(b) {
 		return a
@@ -160,6 +162,7 @@ func Earlier(a, b time.Time) time.Time {
 	return b
 }
 
+// Later returns the later of two times.
 func Later(a, b time.Time) time.Time {
 	if a.After(b) {
 		return a

@@ -13,10 +13,13 @@ import (
 	"sunspool/wire"
 )
 
+// StoreTimeout is for all calls of the store for one request together; then the caller is asked to retry.
+const StoreTimeout = 5 * time.Second
+
 var errStoreSlow = fmt.Errorf("%w: no answer within %v", store.ErrUnavailable, StoreTimeout)
 
-// Ask calls the store on behalf of c and measures it. It waits as long as c does, but all that is asked for one request
-// has StoreTimeout together: a store that hangs is a 503 soon, not one after each question.
+// Ask calls the store on behalf of c and measures it. It waits as long as c does, but all calls for one request
+// have StoreTimeout together: a store that hangs is a 503 soon, not one after each call.
 func Ask[T any](g *Gate, c *Request, op string, f func(context.Context) (T, error)) (v T, err error) {
 	began := g.Now()
 	if c.StoreSince.IsZero() {
@@ -29,10 +32,8 @@ func Ask[T any](g *Gate, c *Request, op string, f func(context.Context) (T, erro
 	return v, err
 }
 
-const StoreTimeout = 5 * time.Second // for all calls of the store for one request; then the caller is asked to retry
-
 // Readable returns the query and the device of a reader's request, or why it may not be answered. device_id is one of
-// the parameters that must be present. Nothing is asked of the store about what cannot be a device.
+// the parameters that must be present. The store is not asked about a name that cannot be a device.
 func Readable(c *Request, required ...string) (url.Values, string, error) {
 	params := c.HTTP.URL.Query()
 	var missing []wire.FieldError

@@ -24,6 +24,7 @@ var (
 	errNotFound      = problem.New(404, "", "Not Found").WithNext("GET /openapi.yaml lists every path")
 	errMethod        = problem.New(405, "", "Method Not Allowed").WithNext("use a method of the header Allow; GET /openapi.yaml lists every path with its methods")
 	ErrTooLarge      = problem.New(413, "too_large", "Request body too large.").WithNext("send fewer samples per batch")
+	ErrNoDeviceID    = problem.Invalid(wire.CodeDeviceID, "Input should be 1 to 64 characters of A-Z a-z 0-9 . _ ~ -", "query", "device_id")
 	errNotStorable   = problem.New(422, store.CodeNotStorable, "The store cannot hold what was sent.")
 	ErrEncoding      = problem.New(415, "unknown_encoding", "Unsupported Content-Encoding.").WithNext("send identity or gzip")
 	errFailures      = problem.New(429, "too_many_failures", "Too many failed logins.")
@@ -64,5 +65,3 @@ func (g *Gate) fail(c *Request, err error) {
 	}
 	c.answer(r.Status, r.Problem)
 }
-
-var ErrNoDeviceID = problem.Invalid(wire.CodeDeviceID, "Input should be 1 to 64 characters of A-Z a-z 0-9 . _ ~ -", "query", "device_id")

@@ -33,7 +33,7 @@ type Gate struct {
 	Origins   []string         // whose pages may read, see CORS
 	Proxies   auth.Proxies     // whose X-Forwarded-For is trusted
 
-	// What is counted.
+	// Called to count what happens; required.
 	Answered   func(c *Request, took time.Duration)
 	Refused    func(code string) // a request without a good token
 	StoreAsked func(op string, err error, took time.Duration)
@@ -42,13 +42,13 @@ type Gate struct {
 	Uploads  *fair.Slots
 	Exports  *fair.Slots // which may take long, and are not among Reads
 	Large    *fair.Slots // of reads whose answers are megabytes
-	Bulky    *fair.Slots // of uploads that are more than smallBody
+	Bulky    *fair.Slots // of uploads that are more than batch.SmallBody
 	Reading  *fair.Slots // of parts of long reads, while a processor is busy with them
 	Decoding *fair.Slots // of large uploads, likewise; no reader stops them
 	failures auth.Failures
 }
 
-// Open sets what was left out.
+// Open sets the fields that were left out, and makes the slots.
 func (g *Gate) Open() {
 	if g.Log == nil {
 		g.Log = slog.Default()
@@ -71,8 +71,8 @@ func (g *Gate) Open() {
 	g.Exports = fair.New(g.MaxAtOnce, g.MaxAtOnce/16, 1)
 }
 
-// Handler returns the answer to c, which is sent as 200, or an error for fail. One whose answer is long writes it to c
-// itself; an error then ends the connection.
+// Handler returns the answer to c, which is sent as 200, or an error, which becomes a status. One whose answer is long writes
+// it to c itself; an error then ends the connection.
 type Handler func(c *Request) (answer any, err error)
 
 // Public serves h to every caller. Middleware made w a *Request.
@@ -123,7 +123,7 @@ func (g *Gate) identified(h func(c *Request, who auth.Caller) (any, error)) http
 	})
 }
 
-// StillAllowed reports whether c would be let in now as it was.
+// StillAllowed reports whether c would be admitted now as it was.
 func (g *Gate) StillAllowed(c *Request) bool {
 	if !c.byToken {
 		return true
@@ -137,7 +137,7 @@ func (g *Gate) rejected(r *problem.Refusal) error {
 	return r
 }
 
-// As serves h to everybody as if they were who.
+// As serves h to every caller as if it were who.
 func (g *Gate) As(who auth.Caller, h Handler) http.Handler {
 	return g.Public(func(c *Request) (any, error) {
 		c.Token = auth.SumOf(auth.NetworkOf(c.Remote).String()) // which is the caller here

@@ -77,7 +77,8 @@ func (c *Request) answer(status int, v any) {
 	c.Write(body)
 }
 
-const UnreadLimit = time.Second // for a body that is not wanted
+// UnreadLimit is for how long a body is read that no handler reads.
+const UnreadLimit = time.Second
 
 // ReadWithin limits the time for the body.
 func (c *Request) ReadWithin(limit time.Duration) {
@@ -97,6 +98,7 @@ func (c *Request) Release() {
 	c.Slot, c.Large, c.Bulky = nil, nil, nil
 }
 
+// ToJSON returns v as JSON. Values of ours always can be.
 func ToJSON(v any) []byte {
 	b, err := json.Marshal(v)
 	if err != nil {
