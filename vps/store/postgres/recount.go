@@ -24,13 +24,13 @@ func (p *Store) Recount(ctx context.Context) (days int, err error) {
 			return 0, err
 		}
 		var c *rollup.DayCount
-		if err := p.db.Within(ctx, max(countTime, p.callTime), "count a day anew", func(ctx context.Context, open *database.Pools) error {
+		if err := p.db.Within(ctx, max(countTime, p.callTime), "count a day again", func(ctx context.Context, open *database.Pools) error {
 			c, err = countDay(ctx, open, device, end)
 			return err
 		}); err != nil {
 			return 0, err
 		}
-		if err := p.db.Change(ctx, "store a day counted anew", func(ctx context.Context, db database.Querier) error {
+		if err := p.db.Change(ctx, "store a day counted again", func(ctx context.Context, db database.Querier) error {
 			return putCount(ctx, db, device, c)
 		}); err != nil {
 			return 0, err
@@ -55,7 +55,7 @@ func (p *Store) uncounted(ctx context.Context) (device string, end time.Time, er
 		p.toRecount = all
 	}()
 	if all == nil {
-		if err := p.db.Read(ctx, "devices to count anew", func(ctx context.Context, db database.Querier) error {
+		if err := p.db.Read(ctx, "devices to count again", func(ctx context.Context, db database.Querier) error {
 			_, all, err = readDevices(ctx, db)
 			return err
 		}); err != nil {
@@ -64,7 +64,7 @@ func (p *Store) uncounted(ctx context.Context) (device string, end time.Time, er
 	}
 	for ; len(all) > 0; all = all[1:] {
 		counted, from := false, (*time.Time)(nil)
-		if err := p.db.Read(ctx, "how far a device is counted anew", func(ctx context.Context, db database.Querier) error {
+		if err := p.db.Read(ctx, "how far a device is counted again", func(ctx context.Context, db database.Querier) error {
 			return db.QueryRow(ctx, selectCounted, all[0], energy.PackVersion).Scan(&counted, &from)
 		}); err != nil {
 			return "", end, err

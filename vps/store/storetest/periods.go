@@ -147,7 +147,7 @@ func RollupDifference(a, b *energy.Rollup) string {
 	return differ("", reflect.ValueOf(*a), reflect.ValueOf(*b))
 }
 
-// A counter is looked for across any hole, and where it did not rise for days.
+// A counter is looked for across any gap, and where it did not rise for days.
 func countersAreLookedForAround(t *testing.T, s store.Samples) {
 	with := func(t time.Time, pv, imported float64) wire.Sample {
 		s := At(t, 1)

@@ -52,7 +52,7 @@ type Recounted struct {
 	Halfway func(t *testing.T, s store.Samples, insert func())
 }
 
-// What an earlier version counted is counted anew where its samples are, and stays where they are gone.
+// What an earlier version counted is counted again where its samples are, and stays where they are gone.
 func Recount(t *testing.T, of Recounted) {
 	t.Parallel()
 	days := 365

@@ -144,14 +144,14 @@ func inTrial(ctx context.Context, conn *pgx.Conn, f func() error) error {
 func explainStatements(ctx context.Context, conn *pgx.Conn, statements []Statement, log *slog.Logger) error {
 	for _, s := range statements {
 		limited, cancel := Bounded(ctx, CallTime)
-		_, err := conn.Exec(limited, `explain `+s.Sql, s.Args...)
+		_, err := conn.Exec(limited, `explain `+s.SQL, s.Args...)
 		cancel()
 		switch c := code(err); {
 		case err == nil:
 		case c != "" && permanent(c):
 			return &health.Fault{
 				Code: "database_unfit", What: fmt.Sprintf("the database cannot run a statement of sunspool: %s", s.Name), Exit: health.ExitConfig, Err: err,
-				Why:  fmt.Sprintf("%v; the statement begins %.80q", err, s.Sql),
+				Why:  fmt.Sprintf("%v; the statement begins %.80q", err, s.SQL),
 				Next: "use a version of Citus that docs/scale-out.md names, or PostgreSQL without it",
 			}
 		default: // a worker is away: its devices wait, and the others are served
@@ -164,6 +164,6 @@ func explainStatements(ctx context.Context, conn *pgx.Conn, statements []Stateme
 
 // Statement is one that asks for rows of a device or changes them, with parameters that it may have.
 type Statement struct {
-	Name, Sql string
+	Name, SQL string
 	Args      []any
 }
