@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"sunspool/edge/inverter"
+	"sunspool/edge/night"
 	"sunspool/edge/pace"
 	"sunspool/edge/reading"
 	"sunspool/health"
@@ -60,7 +61,7 @@ type Edge struct {
 	throttle                    throttle
 	turn                        *inverter.Turn
 	polls                       int
-	night                       night
+	night                       night.Night
 }
 
 // Run reads and delivers until ctx ends; then it stops reading, writes what is in memory, and tries once more, for a short
@@ -119,7 +120,7 @@ func (e *Edge) Run(ctx context.Context) error {
 
 // keep writes what is in memory only. What a disk that fails does not take is counted as lost.
 func (e *Edge) keep() {
-	e.night.save()
+	e.night.Save()
 	e.Spool.hurry()
 	e.resume()
 	e.stored(e.ring.flush())
@@ -171,7 +172,7 @@ func (e *Edge) poll(ctx context.Context) error {
 	}
 	reading, err := e.Inverter.Read(ctx)
 	if err != nil {
-		return e.orAsleep(err)
+		return e.asSleeping(err)
 	}
 	e.Report.read(reading)
 	e.logRaw(reading)
@@ -179,15 +180,15 @@ func (e *Edge) poll(ctx context.Context) error {
 	sample, found, err := e.normal.Normalize(reading, at, when.Quality != Undated)
 	e.Report.found(found)
 	if still := e.normal.Still(); still > 0 {
-		return e.thaw(still)
+		return e.reconnect(still)
 	}
 	if err != nil {
 		return e.unusable(err)
 	}
 	e.Inverter.Recovered()
 	sample.DeviceID, sample.Time = e.DeviceID, at
-	e.night.rated(1000 * sample.Values["nominal_power"])
-	e.night.sampled(now(), sample.PVPowerW, e.Inverter.SleepsAtNight())
+	e.night.Rated(1000 * sample.Values["nominal_power"])
+	e.night.Sampled(now(), sample.PVPowerW, e.Inverter.SleepsAtNight())
 	e.Report.measured()
 	when.touched = e.Pace.TouchedSince()
 	e.turn.Give() // a disk that hangs keeps the other inverters from nothing

@@ -2,10 +2,12 @@ package edge
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net/http"
+	"os"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -79,8 +81,8 @@ func TestPollsAreSamplesAndReasons(t *testing.T) {
 				}
 				h := e.Report.Now()
 				accounted(t, "at the end", h)
-				if want := map[string]float64{"SH10RT": 10_000, "SG5.0RS": 5000}[c.model]; e.night.kept.RatedW != want {
-					t.Errorf("its rated power is %v W, want %v W", e.night.kept.RatedW, want)
+				if want := map[string]float64{"SH10RT": 10_000, "SG5.0RS": 5000}[c.model]; ratedW(t, e) != want {
+					t.Errorf("its rated power is %v W, want %v W", ratedW(t, e), want)
 				}
 				if h.Polls < 5000 || h.Counts["samples_total"] < 1000 || len(h.Missing) < 4 || h.RAMOnly != 0 {
 					t.Errorf("the test tests little: %d polls, %d samples, %d in memory, not made %v", h.Polls, h.Counts["samples_total"], h.RAMOnly, h.Missing)
@@ -131,4 +133,20 @@ func TestSamplesThatAreLostAtTheEndAreCountedOnce(t *testing.T) {
 	if h := e.Report.Now(); h.RAMOnly != 0 || h.Lost["spool_full"] != 10 {
 		t.Errorf("%d in memory, lost %v", h.RAMOnly, h.Lost)
 	}
+}
+
+// ratedW returns the rated power that e has stored.
+func ratedW(t *testing.T, e *Edge) float64 {
+	t.Helper()
+	text, err := os.ReadFile(e.night.File)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var kept struct {
+		RatedW float64 `json:"rated_w"`
+	}
+	if err := json.Unmarshal(text, &kept); err != nil {
+		t.Fatal(err)
+	}
+	return kept.RatedW
 }

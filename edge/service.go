@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"sunspool/edge/inverter"
+	"sunspool/edge/night"
 	"sunspool/edge/pace"
 	"sunspool/edge/reading"
 	"sunspool/health"
@@ -109,10 +110,10 @@ func newEdge(c Config, dongle *inverter.Dongle, turn *inverter.Turn, host Host, 
 	}
 	if zone := hostZone(); zone != "" {
 		e.normal.Zone, _ = time.LoadLocation(zone)
-		e.night.Zone = sunZone(e.normal.Zone)
+		e.night.Zone = night.SunZone(e.normal.Zone)
 	}
 	e.night.File = c.SpoolPath + ".night"
-	e.night.load()
+	e.night.Load()
 	e.normal.Save = func(day reading.YieldDay) error { return keepYieldDay(spool, c.DeviceID, day) }
 	if c.RawDebug {
 		e.RawEach = c.RawDebugEach

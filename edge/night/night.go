@@ -1,42 +1,45 @@
-package edge
+// Package night decides whether an inverter that does not answer is asleep: string inverters switch themselves and their dongle
+// off with the sun.
+package night
 
 import (
 	"encoding/json"
 	"os"
 	"slices"
+	"strings"
 	"time"
 
 	"sunspool/internal/durable"
 )
 
 const (
-	duskPowerW   = 50             // PV below this may be the last of a day,
-	duskShare    = 1. / 200       // and below this part of the rated power: a large inverter needs more for itself
-	twilight     = 2 * time.Hour  // that a string inverter may come and go in, and that its nights differ by
-	shortNight   = 3 * time.Hour  // what is shorter is no night
-	longestNight = 20 * time.Hour // a longer one is that of the polar circles, and grows from day to day
+	duskPowerW   = 50             // PV power below which a sample may be the last of a day
+	duskShare    = 1. / 200       // the same as a part of the rated power: a large inverter needs more for itself
+	twilight     = 2 * time.Hour  // in which a string inverter may come and go, and by which its nights differ
+	shortNight   = 3 * time.Hour  // a shorter silence is no night
+	longestNight = 20 * time.Hour // longer ones, near the poles, grow from day to day
 	staleNight   = 30 * 24 * time.Hour
 )
 
-// night is when one string inverter falls silent in the evening and comes back in the morning: where it stands is not
-// known, but its own nights are. Nights are times of day, so that the last one foretells the next.
+// Night records when one string inverter falls silent in the evening and answers again in the morning. Its location is not
+// known, but its own nights are: they are times of day, so that the last one predicts the next.
 //
 //	power falls below 50 W ── silent ──────────────────────────> back, at about the time of the last morning
 //	                          Dusk          asleep               Dawn
 //
-// What is known is kept in a small file beside the spool, so that an edge that is started at night knows it too. It is
-// written when the inverter falls asleep, when it is back, and at the end: a memory card does not notice.
-type night struct {
-	File string         // "" keeps nothing
-	Zone *time.Location // of the host, nil if it is not known: then not even noon is
+// It is stored in a small file beside the spool for an edge that starts at night. The file is written when the inverter falls
+// asleep, when it is back, and at the end, which does not wear a memory card.
+type Night struct {
+	File string         // "" stores nothing
+	Zone *time.Location // of the host, nil if not known: then noon is not known either
 
 	kept keptNight
 
 	lastAt time.Time // of the last sample, of an earlier process if this one has none
 	recent []power   // the last three hours of this process, the highest of each ten minutes
-	silent bool      // the silence since lastAt has been judged: until is when it is sleep no longer
-	until  time.Time
-	sunset bool // it began in an evening
+	silent bool      // the inverter has been silent since lastAt
+	until  time.Time // end of the time in which the silence may be sleep
+	sunset bool      // the silence began in an evening
 }
 
 type power struct {
@@ -46,7 +49,7 @@ type power struct {
 
 // keptNight is the file's content.
 type keptNight struct {
-	String bool      `json:"string_inverter"` // it may switch itself off without sun
+	String bool      `json:"string_inverter"` // it switches itself off without sun
 	Last   time.Time `json:"last"`            // sample, and its PV
 	PVW    float64   `json:"pv_w"`
 	RatedW float64   `json:"rated_w,omitempty"`
@@ -55,15 +58,15 @@ type keptNight struct {
 	Dawn   time.Time `json:"dawn,omitzero"`    // and when it came back
 }
 
-// load reads the file. One that cannot be read is no loss: the next night is learned again.
-func (n *night) load() {
-	*n = night{File: n.File, Zone: n.Zone}
+// Load reads the file. If it cannot be read, the next night is recorded anyway.
+func (n *Night) Load() {
+	*n = Night{File: n.File, Zone: n.Zone}
 	b, err := os.ReadFile(n.File)
 	if n.File == "" || err != nil || json.Unmarshal(b, &n.kept) != nil {
 		n.kept = keptNight{}
 		return
 	}
-	if n.kept.Last.Sub(now()) > 24*time.Hour { // one of the clocks is wrong, now or then: the night may still be right
+	if n.kept.Last.Sub(time.Now()) > 24*time.Hour { // one of the clocks is wrong, now or then: the night may still be right
 		n.kept.Last, n.kept.Sunset = time.Time{}, false
 		return
 	}
@@ -73,8 +76,8 @@ func (n *night) load() {
 	}
 }
 
-// save writes the file. It is a convenience: a disk that does not take it has a link of its own to report that.
-func (n *night) save() {
+// Save writes the file. Errors are ignored: the link of the spool reports a disk that fails.
+func (n *Night) Save() {
 	if n.File == "" || n.lastAt.IsZero() {
 		return
 	}
@@ -84,15 +87,15 @@ func (n *night) save() {
 	}
 }
 
-// rated notes the rated power of the inverter.
-func (n *night) rated(w float64) {
+// Rated records the rated power of the inverter.
+func (n *Night) Rated(w float64) {
 	if w > 0 {
 		n.kept.RatedW = w
 	}
 }
 
-// sampled notes a sample of an inverter that switches itself off without sun, or of one that does not.
-func (n *night) sampled(at time.Time, pvW float64, sleeps bool) {
+// Sampled records a sample. sleeps is whether the inverter switches itself off without sun.
+func (n *Night) Sampled(at time.Time, pvW float64, sleeps bool) {
 	changed := n.kept.String != sleeps
 	if n.silent && n.sunset && n.isNight(at) {
 		n.kept.Dusk, n.kept.Dawn = n.lastAt.Round(0).UTC(), at.Round(0).UTC()
@@ -108,32 +111,35 @@ func (n *night) sampled(at time.Time, pvW float64, sleeps bool) {
 		n.recent = append(n.recent, power{at, pvW})
 	}
 	if changed {
-		n.save()
+		n.Save()
 	}
 }
 
-// isNight reports whether the silence that ends at the time t was a night. A long one is a night only if it ends about
-// when the last one did: a repair may take as long.
-func (n *night) isNight(t time.Time) bool {
+// Unseen reports whether there never was a sample.
+func (n *Night) Unseen() bool { return n.lastAt.IsZero() && !n.kept.String }
+
+// isNight reports whether the silence that ends at t was a night. A long one is a night only if it ends at about the time of
+// day of the last one: a repair may take as long.
+func (n *Night) isNight(t time.Time) bool {
 	silence := t.Sub(n.lastAt)
 	late := timeOfDay(t.Sub(n.kept.Dawn) + twilight)
 	return silence >= shortNight && (silence <= longestNight || silence < 24*time.Hour && n.knows(t) && late <= 2*twilight)
 }
 
-// asleep reports whether an inverter that does not answer at the time t is asleep, as far as that is likely.
-func (n *night) asleep(t time.Time) bool {
+// Asleep reports whether an inverter that does not answer at t is probably asleep.
+func (n *Night) Asleep(t time.Time) bool {
 	if !n.kept.String {
-		return false // one that was never seen is to be found first
+		return false // one that has never answered is not asleep
 	}
 	if !n.silent {
 		n.silent = true
-		n.judge(t)
+		n.predict(t)
 	}
 	return t.Before(n.until)
 }
 
-// judge decides at the time t, the first of a silence, for how long it may be sleep.
-func (n *night) judge(t time.Time) {
+// predict determines at t, the beginning of a silence, for how long it may be sleep.
+func (n *Night) predict(t time.Time) {
 	low := n.kept.PVW < max(duskPowerW, n.kept.RatedW*duskShare) || n.kept.PVW < n.highest(0, 3*time.Hour)/20
 	switch {
 	case n.recent == nil && n.knows(t) && n.inNight(t): // started at night: what was before does not matter
@@ -147,13 +153,13 @@ func (n *night) judge(t time.Time) {
 	}
 	if n.sunset {
 		n.kept.Sunset = true
-		n.save()
+		n.Save()
 	}
 }
 
-// evening reports whether the last sample was one of an evening. By its own last night, no silence before the second half
-// of the day is sleep, nor is one that begins hours before dusk. Without one, none before noon is, where noon is known.
-func (n *night) evening() bool {
+// evening reports whether the last sample was taken in an evening. If the last night is known, a silence before the second half
+// of the day, or hours before dusk, is no sleep. Otherwise one before noon is none, if noon is known.
+func (n *Night) evening() bool {
 	if !n.knows(n.lastAt) {
 		return n.falling() && (n.Zone == nil || n.lastAt.In(n.Zone).Hour() >= 12)
 	}
@@ -167,14 +173,14 @@ func (n *night) evening() bool {
 	return n.falling()
 }
 
-// falling reports whether there was more sun before the last hour than in it. In a night through which the inverter
-// answered there was none in either.
-func (n *night) falling() bool {
+// falling reports whether there was more sun before the last hour than in it. In a night in which the inverter answered there
+// was none in either.
+func (n *Night) falling() bool {
 	return n.highest(time.Hour, 3*time.Hour) > n.highest(0, time.Hour)
 }
 
-// highest is the highest power seen between so long before the last sample.
-func (n *night) highest(from, to time.Duration) (w float64) {
+// highest returns the highest power between from and to before the last sample.
+func (n *Night) highest(from, to time.Duration) (w float64) {
 	for _, p := range n.recent {
 		if ago := n.lastAt.Sub(p.at); ago >= from && ago < to {
 			w = max(w, p.w)
@@ -183,19 +189,19 @@ func (n *night) highest(from, to time.Duration) (w float64) {
 	return w
 }
 
-// knows reports whether a night is known that is like one at the time t.
-func (n *night) knows(t time.Time) bool {
+// knows reports whether a recent night is known.
+func (n *Night) knows(t time.Time) bool {
 	ago := t.Sub(n.kept.Dawn)
 	return !n.kept.Dawn.IsZero() && ago > -24*time.Hour && ago < staleNight
 }
 
-// inNight reports whether t is a time of day at which the inverter was silent in its last night, or nearly so.
-func (n *night) inNight(t time.Time) bool {
+// inNight reports whether t is a time of day at which the inverter was silent in its last night, or close to it.
+func (n *Night) inNight(t time.Time) bool {
 	return timeOfDay(t.Sub(n.kept.Dusk)+twilight) < timeOfDay(n.kept.Dawn.Sub(n.kept.Dusk))+2*twilight
 }
 
-// nextDawn is when an inverter that is silent at the time t is back at the latest.
-func (n *night) nextDawn(t time.Time) time.Time {
+// nextDawn returns the latest time at which an inverter that is silent at t is back.
+func (n *Night) nextDawn(t time.Time) time.Time {
 	if !n.knows(t) {
 		dawn := t.Add(longestNight)
 		if noon := n.nextNoon(t); n.Zone != nil && noon.Before(dawn) {
@@ -206,8 +212,8 @@ func (n *night) nextDawn(t time.Time) time.Time {
 	return t.Add(24*time.Hour - timeOfDay(t.Sub(n.kept.Dawn)) + twilight)
 }
 
-// nextNoon is the first noon of the host's zone after t. Zones are off the sun by up to three hours, but not by a morning.
-func (n *night) nextNoon(t time.Time) time.Time {
+// nextNoon returns the first noon of the host's zone after t. Zones differ from the sun by up to three hours, not by a morning.
+func (n *Night) nextNoon(t time.Time) time.Time {
 	if n.Zone == nil {
 		return time.Time{}
 	}
@@ -219,8 +225,16 @@ func (n *night) nextNoon(t time.Time) time.Time {
 	return noon
 }
 
-// timeOfDay is the time between two events, but for whole days.
+// timeOfDay returns the time between two events without whole days.
 func timeOfDay(d time.Duration) time.Duration {
 	const day = 24 * time.Hour
 	return (d%day + day) % day
+}
+
+// SunZone returns zone if its noon is close to that of the sun, else nil: a host set to UTC may be anywhere.
+func SunZone(zone *time.Location) *time.Location {
+	if zone == nil || zone == time.UTC || !strings.Contains(zone.String(), "/") || strings.HasPrefix(zone.String(), "Etc/") {
+		return nil
+	}
+	return zone
 }

@@ -1,30 +1,26 @@
-package edge
+package night
 
 import (
-	"errors"
 	"os"
 	"path/filepath"
 	"testing"
 	"testing/synctest"
 	"time"
-
-	"sunspool/edge/inverter/invertertest"
-	"sunspool/health"
 )
 
 // days plays the days of one inverter against night: the sun of a day is a triangle between rise and set, hours after
 // midnight, and the inverter answers each five minutes while there is any.
 type days struct {
 	t         *testing.T
-	n         *night
+	n         *Night
 	rise, set float64
 	peakW     float64
 	sleeps    bool
 }
 
 func newDays(t *testing.T) *days {
-	d := &days{t: t, n: &night{File: filepath.Join(t.TempDir(), "spool.db.night")}, rise: 7, set: 18, peakW: 4000, sleeps: true}
-	d.n.load()
+	d := &days{t: t, n: &Night{File: filepath.Join(t.TempDir(), "spool.db.night")}, rise: 7, set: 18, peakW: 4000, sleeps: true}
+	d.n.Load()
 	return d
 }
 
@@ -50,8 +46,8 @@ func (d *days) until(h float64, alive bool) (alarm time.Duration) {
 	for {
 		time.Sleep(5 * time.Minute)
 		if sun := d.sun(); alive && sun > 0 {
-			d.n.sampled(now(), sun, d.sleeps)
-		} else if !d.n.asleep(now()) {
+			d.n.Sampled(time.Now(), sun, d.sleeps)
+		} else if !d.n.Asleep(time.Now()) {
 			alarm += 5 * time.Minute
 		}
 		if at := hour(); at >= h && at < h+0.08 {
@@ -62,9 +58,9 @@ func (d *days) until(h float64, alive bool) (alarm time.Duration) {
 
 // Restart is a new process.
 func (d *days) restart() {
-	d.n.save()
-	d.n = &night{File: d.n.File}
-	d.n.load()
+	d.n.Save()
+	d.n = &Night{File: d.n.File}
+	d.n.Load()
 }
 
 func (d *days) quiet(alarm time.Duration, when string) {
@@ -171,7 +167,7 @@ func TestStartAtNightKnowsThatTheInverterSleeps(t *testing.T) {
 				d.until(9, true)
 			}
 			d.until(c.stop, true)
-			d.n.save()
+			d.n.Save()
 			d.until(23, false) // nobody looks
 			d.restart()
 			d.quiet(d.until(6.9, false), name)
@@ -180,52 +176,6 @@ func TestStartAtNightKnowsThatTheInverterSleeps(t *testing.T) {
 			}
 		})
 	}
-}
-
-func TestInverterThatWasNeverSeenIsNoSleeper(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		e, _, _ := edgeTo(t, nil)
-		e.Inverter = invertertest.New(t, nil).In
-		_, err := e.Inverter.Read(t.Context())
-		f := asFault(e.orAsleep(err))
-		if f == nil || errors.Is(f, health.ErrResting) || f.Next == "" {
-			t.Errorf("at the first start: %v", f)
-		}
-	})
-}
-
-// What another process wrote is asked for by the edge itself, and what cannot be read is no loss.
-func TestEdgeRemembersItsNight(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		b := invertertest.New(t, invertertest.OfImage(t, "calc-sg5rs-sunny-exporting"))
-		b.MustPoll()
-		e, _, _ := edgeTo(t, nil)
-		e.Inverter = b.In
-		e.night.sampled(now(), 3000, e.Inverter.SleepsAtNight())
-		time.Sleep(2 * time.Hour)
-		e.night.sampled(now(), 20, e.Inverter.SleepsAtNight())
-		unreachable := &health.Fault{Code: "inverter_unreachable", Exit: health.ExitUnreachable}
-		time.Sleep(time.Minute)
-		if err := e.orAsleep(unreachable); !errors.Is(err, health.ErrResting) {
-			t.Fatalf("in the evening: %v", err)
-		}
-		if err := e.orAsleep(&health.Fault{Code: "inverter_changed", Exit: health.ExitUnreachable}); errors.Is(err, health.ErrResting) {
-			t.Error("another inverter that answers is taken for sleep")
-		}
-		again := night{File: e.night.File}
-		again.load()
-		if !again.asleep(now().Add(5 * time.Hour)) {
-			t.Errorf("another process does not know that it sleeps: %+v", again)
-		}
-		if err := os.WriteFile(e.night.File, []byte("{"), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		again.load()
-		if again.asleep(now()) {
-			t.Error("half a file is believed")
-		}
-		b.In.Dongle.Close()
-	})
 }
 
 func TestFileOfAWrongClockIsForgotten(t *testing.T) {
@@ -239,16 +189,16 @@ func TestFileOfAWrongClockIsForgotten(t *testing.T) {
 			t.Fatal(err)
 		}
 		synctest.Wait()
-		other := night{File: kept}
-		other.load()
-		if !other.asleep(now()) {
+		other := Night{File: kept}
+		other.Load()
+		if !other.Asleep(time.Now()) {
 			t.Errorf("it is not known that it sleeps: %s", text)
 		}
-		other.kept.Last = now().Add(365 * 24 * time.Hour)
+		other.kept.Last = time.Now().Add(365 * 24 * time.Hour)
 		other.lastAt = other.kept.Last
-		other.save()
-		other.load()
-		if other.asleep(now()) {
+		other.Save()
+		other.Load()
+		if other.Asleep(time.Now()) {
 			t.Error("it sleeps until a time that comes next year")
 		}
 	})
@@ -319,7 +269,7 @@ func TestEveningOfALargeInverter(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newDays(t)
 		d.peakW = 5000
-		d.n.rated(110_000) // a dark day
+		d.n.Rated(110_000) // a dark day
 		for range 3 {
 			d.until(17.5, true) // 450 W
 			d.quiet(d.until(6.9, false), "a night")
@@ -370,11 +320,11 @@ func TestNoonIsThatOfAPlace(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := sunZone(zone); (got != nil) != place {
+		if got := SunZone(zone); (got != nil) != place {
 			t.Errorf("%s: noon is known: %v", name, got != nil)
 		}
 	}
-	if sunZone(nil) != nil {
+	if SunZone(nil) != nil {
 		t.Error("noon is known of no zone")
 	}
 }

@@ -7,9 +7,9 @@ import (
 	"sunspool/health"
 )
 
-// thaw deals with a dongle that repeats itself: what it says is not a measurement, and a new connection may wake it, at
-// once or after a growing rest.
-func (e *Edge) thaw(still time.Duration) error {
+// reconnect handles stale readings, of a dongle that repeats itself for so long: they are no measurements. A new connection,
+// at once or after a growing wait, may wake the dongle.
+func (e *Edge) reconnect(still time.Duration) error {
 	e.Inverter.Reconnect()
 	return &health.Fault{
 		Code: "inverter_frozen",
