@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"sunspool/edge/registers"
+	"sunspool/edge/spool"
 	"sunspool/health"
 	"sunspool/wire"
 )
@@ -37,7 +38,7 @@ type Edge struct {
 
 	Pace     *Pace
 	Inverter *Inverter
-	Spool    *Spool
+	Spool    *spool.Spool
 	Clock    *Clock
 	Uploader *Uploader
 	Report   *Report        // health file, status and metrics
@@ -119,7 +120,7 @@ func (e *Edge) Run(ctx context.Context) error {
 // keep writes what is in memory only. What a disk that fails does not take is counted as lost.
 func (e *Edge) keep() {
 	e.night.save()
-	e.Spool.hurry()
+	e.Spool.Hurry()
 	e.resume()
 	e.stored(e.ring.flush())
 }
@@ -175,7 +176,7 @@ func (e *Edge) poll(ctx context.Context) error {
 	e.Report.read(reading)
 	e.logRaw(reading)
 	at, when := e.Clock.Date(now().Sub(reading.At))
-	sample, found, err := e.normal.Normalize(reading, at, when.Quality != Undated)
+	sample, found, err := e.normal.Normalize(reading, at, when.Quality != spool.Undated)
 	e.Report.found(found)
 	if still := e.normal.Still(); still > 0 {
 		return e.thaw(still)
@@ -188,7 +189,7 @@ func (e *Edge) poll(ctx context.Context) error {
 	e.night.rated(1000 * sample.Values["nominal_power"])
 	e.night.sampled(now(), sample.PVPowerW, e.Inverter.SleepsAtNight())
 	e.Report.measured()
-	when.touched = e.Pace.touchedUp
+	when.Touched = e.Pace.touchedUp
 	e.turn.give() // a disk that hangs keeps the other inverters from nothing
 	e.stored(e.ring.add(sample, when))
 	if found.Asleep {
@@ -236,8 +237,8 @@ func (e *Edge) deliverOnce(ctx context.Context) (more bool, err error) {
 	if ctx.Err() != nil && err != nil {
 		return false, err // ours, not the server's
 	}
-	if _, ours := errors.AsType[*spoolError](err); ours {
-		e.spool.Report(unreadable(err))
+	if _, ours := errors.AsType[*spool.Error](err); ours {
+		e.spool.Report(spool.ReadFault(err))
 		return false, err
 	}
 	if missing, ok := err.(*absentFile); ok {

@@ -1,6 +1,7 @@
 package edge
 
 import (
+	"sunspool/edge/spool"
 	"sunspool/edge/witness"
 )
 
@@ -10,13 +11,13 @@ func yieldKey(device string) string    { return "yield/" + device }
 
 // keptIdentity returns the inverter that belongs to a device id, the zero Identity if none is known, or if what is known
 // of it is damaged: then it is found again by the first reading.
-func keptIdentity(s *Spool, device string) (id Identity, err error) {
+func keptIdentity(s *spool.Spool, device string) (id Identity, err error) {
 	err = s.ReadNote(identityKey(device), &id)
 	return id, err
 }
 
 // keepIdentity makes id durable as the inverter that belongs to a device id.
-func keepIdentity(s *Spool, device string, id Identity) error {
+func keepIdentity(s *spool.Spool, device string, id Identity) error {
 	return s.WriteNote(identityKey(device), id)
 }
 
@@ -27,11 +28,11 @@ type yieldDay struct {
 }
 
 // keptYieldDay returns the day of a device id, the zero one if none is known.
-func keptYieldDay(s *Spool, device string) (day yieldDay, err error) {
+func keptYieldDay(s *spool.Spool, device string) (day yieldDay, err error) {
 	err = s.ReadNote(yieldKey(device), &day)
 	return day, err
 }
 
-func keepYieldDay(s *Spool, device string, day yieldDay) error {
+func keepYieldDay(s *spool.Spool, device string, day yieldDay) error {
 	return s.WriteNote(yieldKey(device), day)
 }

@@ -10,7 +10,7 @@ import (
 	"sunspool/internal/durable"
 )
 
-// lastTouch is the content of Pace.File, which keeps a process from polling a dongle that the process before it has just
+// LastTouch is the content of Pace.File, which keeps a process from polling a dongle that the process before it has just
 // polled. It is written twice in the life of a process, so that polls cost a memory card nothing:
 //
 //	first Wait: "polling" ──── polls ────> Leave: when the dongle was last touched

@@ -19,7 +19,7 @@ const restTime = 5 * time.Second
 // rest and does not care why we came back. A poll that took too long is not caught up.
 type Pace struct {
 	Interval time.Duration
-	File     string // for the next process, see lastTouch; "" forgets at exit
+	File     string // for the next process, see LastTouch; "" forgets at exit
 
 	// How long the host has been up, and which boot that is: a step of the wall clock between two processes shortens no
 	// wait. Both are needed with File.

@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"sunspool/edge/spool"
 	"sunspool/health"
 	"sunspool/wire"
 )
@@ -170,7 +171,7 @@ func TestLastPollIsNotThatOfTheLastCommit(t *testing.T) {
 		}
 		for range 10 {
 			time.Sleep(5 * time.Second)
-			e.ring.add(sampleAt(time.Now()), When{Quality: Synced})
+			e.ring.add(sampleAt(time.Now()), spool.When{Quality: spool.Synced})
 			e.Report.polled(nil)
 		}
 		last := time.Now()

@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"sunspool/edge/spool"
 	"sunspool/health"
 	"sunspool/systemd"
 	"sunspool/wire"
@@ -70,15 +71,15 @@ func newEdge(c Config, turn *turn, host Host, version string, log *slog.Logger) 
 	if err != nil {
 		return nil, err
 	}
-	spool, err := startSpool(c.SpoolPath, c.Busy)
+	spool, err := spool.Start(c.SpoolPath, c.Busy)
 	if err != nil {
 		return nil, err
 	}
 	clock := &Clock{Host: host, Trust: c.ClockTrust == clockAlways, Spool: spool, Log: log}
 	verifyBy(client, clock)
-	turn.of.dongle.Pace.committed(spool.lastTouch(host.BootID))
+	turn.of.dongle.Pace.committed(spool.LastTouch(host.BootID))
 	spool.QuarantineCap = int(c.spoolLimit() / 10)
-	if err := spool.Limit(c.spoolLimit()); err != nil {
+	if err := spool.SetLimit(c.spoolLimit()); err != nil {
 		spool.Close()
 		return nil, err
 	}

@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"sunspool/edge/spool"
 	"sunspool/health"
 	"sunspool/wire"
 )
@@ -27,7 +28,7 @@ type throttle struct {
 
 // skip reports whether this beat is no poll, because the spool fills up.
 func (e *Edge) skip() bool {
-	b, room := &e.throttle, e.Spool.Room()
+	b, room := &e.throttle, e.Spool.Capacity()
 	at := b.pressure.of(room.Share())
 	b.every.Store(int64(at.every))
 	b.mu.Lock()
@@ -47,7 +48,7 @@ func (e *Edge) skip() bool {
 }
 
 // filling says how full the spool is, nil while it is not worth a word.
-func filling(at level, room Room, interval time.Duration) *health.Fault {
+func filling(at level, room spool.Capacity, interval time.Duration) *health.Fault {
 	if at.code == "" {
 		return nil
 	}

@@ -15,6 +15,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"sunspool/edge/spool"
 	"sunspool/internal/testhost"
 	"sunspool/wire"
 )
@@ -224,7 +225,7 @@ func TestPoisonOfAContractServerIsFoundAndSetAside(t *testing.T) {
 		}
 		for i := range 30 { // life goes on
 			sample := sampleAt(noon.Add(time.Hour*2 + time.Duration(i)*time.Minute))
-			if err := u.Spool.Append(&sample, When{Quality: Synced}); err != nil {
+			if err := u.Spool.Append(&sample, spool.When{Quality: spool.Synced}); err != nil {
 				t.Fatal(err)
 			}
 			drain(t, u, time.Minute)
@@ -350,7 +351,7 @@ func TestBatchNeverExceedsTheBytesOfARequest(t *testing.T) {
 		for i := range 700 { // 2.5 MB
 			sample := sampleAt(noon.Add(time.Duration(i) * 5 * time.Second))
 			sample.Values = values
-			if err := u.Spool.Append(&sample, When{Quality: Synced}); err != nil {
+			if err := u.Spool.Append(&sample, spool.When{Quality: spool.Synced}); err != nil {
 				t.Fatal(err)
 			}
 			made = append(made, sample)
