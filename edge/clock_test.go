@@ -17,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"sunspool/edge/spool"
 	"sunspool/internal/testhost"
 	"sunspool/wire"
 )
@@ -34,7 +35,7 @@ type world struct {
 
 	path  string
 	clock *Clock
-	spool *Spool
+	spool *spool.Spool
 	made  map[float64]made // by pv_power_w
 }
 
@@ -63,7 +64,7 @@ func (w *world) restart() {
 	w.t.Helper()
 	w.spool.Close()
 	var err error
-	if w.spool, err = OpenSpool(w.path); err != nil {
+	if w.spool, err = spool.Open(w.path); err != nil {
 		w.t.Fatal(err)
 	}
 	w.t.Cleanup(func() { w.spool.Close() })
@@ -83,12 +84,12 @@ func TestClockThatIsSetBetweenTwoLooks(t *testing.T) {
 		return wall()
 	}
 	w.clock.Check()
-	if w.clock.anchor.set() {
-		t.Errorf("a clock that was a year off was believed: %v", w.clock.anchor.at(0))
+	if w.clock.anchor.IsSet() {
+		t.Errorf("a clock that was a year off was believed: %v", w.clock.anchor.At(0))
 	}
 	w.clock.Check()
-	if got := w.clock.anchor; got.Quality != Synced || got.at(w.clock.Host.Up()).Sub(w.truth).Abs() > time.Second {
-		t.Errorf("%v by %v, it is %v", got.at(w.clock.Host.Up()), got.Quality, w.truth)
+	if got := w.clock.anchor; got.Quality != spool.Synced || got.At(w.clock.Host.Up()).Sub(w.truth).Abs() > time.Second {
+		t.Errorf("%v by %v, it is %v", got.At(w.clock.Host.Up()), got.Quality, w.truth)
 	}
 }
 
@@ -105,7 +106,7 @@ func (w *world) sample() wire.Sample {
 	s.PVPowerW = float64(len(w.made))
 	w.made[s.PVPowerW] = made{w.truth, w.boots}
 	w.truth = w.truth.Add(time.Second)
-	var when When
+	var when spool.When
 	s.Time, when = w.clock.Date(time.Second)
 	if err := w.spool.Append(&s, when); err != nil {
 		w.t.Fatal(err)
@@ -143,7 +144,7 @@ func dated(date time.Time) *http.Response {
 }
 
 // all is the spool's samples, with how far each is from the truth.
-func (w *world) all() (records []Record, off []time.Duration) {
+func (w *world) all() (records []spool.Record, off []time.Duration) {
 	w.t.Helper()
 	records = peek(w.t, w.spool, 1<<20)
 	for _, r := range records {
@@ -153,11 +154,11 @@ func (w *world) all() (records []Record, off []time.Duration) {
 }
 
 // right fails unless all n samples are in the spool, dated right to 100 ms, in order.
-func (w *world) right(n int, quality Quality, slack time.Duration) {
+func (w *world) right(n int, quality spool.Quality, slack time.Duration) {
 	w.t.Helper()
 	records, off := w.all()
-	if len(records) != n || w.spool.Held() != 0 || w.spool.Waiting() != n {
-		w.t.Fatalf("%d of %d samples can be uploaded, %d are held", len(records), n, w.spool.Held())
+	if len(records) != n || w.spool.Undated() != 0 || w.spool.Waiting() != n {
+		w.t.Fatalf("%d of %d samples can be uploaded, %d are held", len(records), n, w.spool.Undated())
 	}
 	for i, r := range records {
 		if off[i].Abs() > slack || r.When.Quality != quality {
@@ -179,14 +180,14 @@ func TestE10BootWithWrongClockIsDatedWhenTheClockIsSet(t *testing.T) {
 			w.truth = w.truth.Add(20 * time.Minute)
 			w.boot(ahead, false)
 			w.polls(30)
-			if w.spool.Held() != 30 || w.spool.Ready() != 20 || w.clock.State() != "unsynced" {
-				t.Errorf("%d held, %d ready, %s", w.spool.Held(), w.spool.Ready(), w.clock.State())
+			if w.spool.Undated() != 30 || w.spool.Ready() != 20 || w.clock.State() != "unsynced" {
+				t.Errorf("%d held, %d ready, %s", w.spool.Undated(), w.spool.Ready(), w.clock.State())
 			}
 			w.restart() // they are durable
 			w.polls(10)
 			w.ahead, w.synced = 0, true // the step of NTP
 			w.polls(10)
-			w.right(70, Synced, 100*time.Millisecond)
+			w.right(70, spool.Synced, 100*time.Millisecond)
 		})
 	}
 }
@@ -206,8 +207,8 @@ func TestE10StepBackIsProvenAndGivesNoTimeTwice(t *testing.T) {
 			w.polls(400)
 			w.restart()
 			w.polls(400)
-			if w.spool.Held() != 0 {
-				t.Fatalf("%d held half an hour after the step", w.spool.Held())
+			if w.spool.Undated() != 0 {
+				t.Fatalf("%d held half an hour after the step", w.spool.Undated())
 			}
 			seen := map[int64]bool{}
 			late, off := w.all()
@@ -252,12 +253,12 @@ func TestE11BootThatNeverSyncsIsPlacedAndMarked(t *testing.T) {
 			w.ahead, w.synced = 0, true
 			w.polls(1)
 			records, off := w.all()
-			if len(records) != 81 || w.spool.Held() != 0 || w.spool.Estimated() != 40 {
-				t.Fatalf("%d samples, %d held, %d estimated", len(records), w.spool.Held(), w.spool.Estimated())
+			if len(records) != 81 || w.spool.Undated() != 0 || w.spool.Estimated() != 40 {
+				t.Fatalf("%d samples, %d held, %d estimated", len(records), w.spool.Undated(), w.spool.Estimated())
 			}
 			for i, r := range records {
 				estimated := i >= 20 && i < 60
-				if (r.When.Quality == Estimated) != estimated || off[i].Abs() > c.off+5*time.Minute || !estimated && off[i].Abs() > 100*time.Millisecond {
+				if (r.When.Quality == spool.Estimated) != estimated || off[i].Abs() > c.off+5*time.Minute || !estimated && off[i].Abs() > 100*time.Millisecond {
 					t.Errorf("sample %d is off by %v, %v", r.Seq, off[i], r.When.Quality)
 				}
 				if i == 0 {
@@ -338,7 +339,7 @@ func TestSlewIsIgnoredAndAFreeClockGoesOn(t *testing.T) {
 	w.polls(100)
 	w.restart()
 	w.polls(100)
-	w.right(300, Synced, 100*time.Millisecond)
+	w.right(300, spool.Synced, 100*time.Millisecond)
 }
 
 func TestServerDatesAHostThatNoTimeServerReaches(t *testing.T) {
@@ -360,7 +361,7 @@ func TestServerDatesAHostThatNoTimeServerReaches(t *testing.T) {
 			if w.clock.State() != "server" || w.clock.Wanted() {
 				t.Errorf("the clock is %s", w.clock.State())
 			}
-			w.right(124, ByServer, 1150*time.Millisecond)
+			w.right(124, spool.ByServer, 1150*time.Millisecond)
 			w.hear(-time.Second, time.Second) // no better
 			before := w.clock.anchor
 			w.polls(1)
@@ -388,7 +389,7 @@ func TestDateOfAnUnverifiedServerIsNotBelieved(t *testing.T) {
 			w.clock.Hear(a, w.clock.Host.Up())
 		}
 		w.polls(1)
-		if w.spool.Held() != 1 {
+		if w.spool.Undated() != 1 {
 			t.Errorf("%s: the sample is dated", name)
 		}
 	}
@@ -401,8 +402,8 @@ func TestClockBehindItsSamplesIsDoubted(t *testing.T) {
 		w.polls(10)
 		w.boot(-time.Hour, true)
 		w.polls(10)
-		if w.spool.Held() != 10 || !w.clock.Wanted() || !sameCode(w.clock.Check(), "clock_unsynced") {
-			t.Fatalf("%d held", w.spool.Held())
+		if w.spool.Undated() != 10 || !w.clock.Wanted() || !sameCode(w.clock.Check(), "clock_unsynced") {
+			t.Fatalf("%d held", w.spool.Undated())
 		}
 		return w
 	}
@@ -410,8 +411,8 @@ func TestClockBehindItsSamplesIsDoubted(t *testing.T) {
 		w := lie(t)
 		w.hear(0, time.Second)
 		w.polls(300)
-		if w.clock.State() != "server" || w.spool.Held() != 0 {
-			t.Errorf("the clock is %s, %d held", w.clock.State(), w.spool.Held())
+		if w.clock.State() != "server" || w.spool.Undated() != 0 {
+			t.Errorf("the clock is %s, %d held", w.clock.State(), w.spool.Undated())
 		}
 		w.ahead = 0
 		w.polls(10)
@@ -423,15 +424,15 @@ func TestClockBehindItsSamplesIsDoubted(t *testing.T) {
 		w := lie(t)
 		w.hear(-time.Hour, time.Second)
 		w.polls(1)
-		if w.clock.State() != "synced" || w.spool.Held() != 0 {
-			t.Errorf("the clock is %s, %d held", w.clock.State(), w.spool.Held())
+		if w.clock.State() != "synced" || w.spool.Undated() != 0 {
+			t.Errorf("the clock is %s, %d held", w.clock.State(), w.spool.Undated())
 		}
 	})
 	t.Run("nobody is there", func(t *testing.T) {
 		w := lie(t)
 		w.polls(121)
-		if w.clock.State() != "synced" || w.spool.Held() != 0 {
-			t.Errorf("the clock is %s, %d held", w.clock.State(), w.spool.Held())
+		if w.clock.State() != "synced" || w.spool.Undated() != 0 {
+			t.Errorf("the clock is %s, %d held", w.clock.State(), w.spool.Undated())
 		}
 	})
 }
@@ -467,7 +468,7 @@ func TestBelievedClockIsNotAsked(t *testing.T) {
 	if w.clock.State() != "believed" || w.clock.Wanted() {
 		t.Errorf("the clock is %s", w.clock.State())
 	}
-	w.right(5, Believed, 3*time.Second)
+	w.right(5, spool.Believed, 3*time.Second)
 }
 
 // On a Pi the clock may be in 1970 when the server is asked what time it is.
@@ -492,21 +493,21 @@ func TestCertificateIsVerifiedInSpiteOfAWrongClock(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			url, tokens := serve(t, c.config, date)
-			spool := openSpool(t, filepath.Join(t.TempDir(), "spool.db"))
+			kept := openSpool(t, filepath.Join(t.TempDir(), "spool.db"))
 			sample := sampleAt(time.Now().Add(-c.newest))
-			if err := spool.Append(&sample, When{Quality: Synced}); err != nil {
+			if err := kept.Append(&sample, spool.When{Quality: spool.Synced}); err != nil {
 				t.Fatal(err)
 			}
 			client, err := NewClient(ca.file)
 			if err != nil {
 				t.Fatal(err)
 			}
-			clock := &Clock{Spool: spool, Log: slog.New(slog.DiscardHandler), Host: Host{
+			clock := &Clock{Spool: kept, Log: slog.New(slog.DiscardHandler), Host: Host{
 				Wall: func() time.Time { return time.Now().Add(-c.wall) }, Up: func() time.Duration { return time.Since(started) },
 				Synced: func() (bool, error) { return false, nil }, BootID: "now",
 			}}
 			verifyBy(client, clock)
-			u := &Uploader{Spool: spool, Client: client, Clock: clock, URL: url + wire.IngestPath}
+			u := &Uploader{Spool: kept, Client: client, Clock: clock, URL: url + wire.IngestPath}
 			tries := 0
 			for err = errors.New("not asked"); err != nil && tries < 4; tries++ {
 				err = u.ask(t.Context())

@@ -10,13 +10,14 @@ import (
 	"testing/synctest"
 	"time"
 
+	"sunspool/edge/spool"
 	"sunspool/wire"
 )
 
 // refuseFuture makes s refuse samples as our server does.
 func (s *server) refuseFuture() {
 	s.bad = func(x wire.Sample) string {
-		if x.Time.After(time.Now().Add(maxAhead)) {
+		if x.Time.After(time.Now().Add(spool.MaxAhead)) {
 			return wire.CodeInFuture
 		}
 		return ""
@@ -36,8 +37,8 @@ type believer struct {
 	boots map[float64]int
 	errs  int // failures of uploads
 
-	broken *Spool // in place of the clock's while the disk fails; nil while it does not
-	memory []Pending
+	broken *spool.Spool // in place of the clock's while the disk fails; nil while it does not
+	memory []spool.Pending
 }
 
 func newBeliever(t *testing.T, lenient bool) *believer {
@@ -71,9 +72,9 @@ func (b *believer) poll() {
 	x := sampleAt(noon)
 	x.PVPowerW = float64(len(b.made))
 	b.made[x.PVPowerW], b.boots[x.PVPowerW] = time.Now(), b.boot
-	var when When
+	var when spool.When
 	x.Time, when = b.u.Clock.Date(0)
-	if b.memory = append(b.memory, Pending{x, when}); b.broken != nil {
+	if b.memory = append(b.memory, spool.Pending{Sample: x, When: when}); b.broken != nil {
 		return
 	}
 	if err := b.u.Spool.AppendAll(b.memory); err != nil {
@@ -180,8 +181,8 @@ func TestBelievedClockThatStaysAheadLosesNothing(t *testing.T) {
 			t.Errorf("%d requests in 8 h", n)
 		}
 		waiting := b.u.Spool.Waiting()
-		if most := 4 * 720; waiting > most || b.u.Spool.Held() > 0 {
-			t.Errorf("%d samples wait, %d held", waiting, b.u.Spool.Held())
+		if most := 4 * 720; waiting > most || b.u.Spool.Undated() > 0 {
+			t.Errorf("%d samples wait, %d held", waiting, b.u.Spool.Undated())
 		}
 		b.check(waiting, 2*time.Hour+time.Minute)
 	})
@@ -214,7 +215,7 @@ func TestSamplesOfTheFutureAreOneCondition(t *testing.T) {
 				start := time.Now()
 				add := func(at time.Time) {
 					x := sampleAt(at)
-					if err := e.Spool.Append(&x, When{Quality: Believed}); err != nil {
+					if err := e.Spool.Append(&x, spool.When{Quality: spool.Believed}); err != nil {
 						t.Fatal(err)
 					}
 				}
@@ -294,12 +295,12 @@ func TestClockIsNotBelievedAfterItWas(t *testing.T) {
 	w.boot(-year, false)
 	w.clock.Trust = true
 	w.polls(1)
-	if err := w.spool.Anchor(w.clock.boot, anchor{Taken: w.clock.Host.Up(), Start: noon.UnixNano(), Quality: Believed}); err != nil {
+	if err := w.spool.Anchor(w.clock.boot, spool.Anchor{Taken: w.clock.Host.Up(), Start: noon.UnixNano(), Quality: spool.Believed}); err != nil {
 		t.Fatal(err)
 	}
 	w.restart()
 	w.polls(3)
-	if w.spool.Held() != 3 || w.clock.State() != "unsynced" {
-		t.Errorf("%d of 3 samples are held, the clock is %s", w.spool.Held(), w.clock.State())
+	if w.spool.Undated() != 3 || w.clock.State() != "unsynced" {
+		t.Errorf("%d of 3 samples are held, the clock is %s", w.spool.Undated(), w.clock.State())
 	}
 }

@@ -15,6 +15,7 @@ import (
 	"sunspool/edge/inverter/invertertest"
 	"sunspool/edge/reading"
 	"sunspool/edge/simulator"
+	"sunspool/edge/spool"
 	"sunspool/health"
 )
 
@@ -65,9 +66,9 @@ func TestPollsAreSamplesAndReasons(t *testing.T) {
 					}
 					switch rng.IntN(8) {
 					case 0:
-						e.Spool.Limit(e.Spool.Room().Used * 10 / 9) // it is read less often, and soon full
+						e.Spool.SetLimit(e.Spool.Capacity().Used * 10 / 9) // it is read less often, and soon full
 					case 1, 2:
-						e.Spool.Limit(64 << 20)
+						e.Spool.SetLimit(64 << 20)
 					}
 					time.Sleep(10*time.Minute + time.Duration(rng.IntN(3000))*time.Millisecond)
 					synctest.Wait()
@@ -107,7 +108,7 @@ func TestEveryEndOfAPollIsCounted(t *testing.T) {
 		e.Report.polled(err)
 		e.Report.skipped("spool_full")
 		e.Report.measured()
-		e.stored(e.ring.add(sampleAt(noon), When{Quality: Synced}))
+		e.stored(e.ring.add(sampleAt(noon), spool.When{Quality: spool.Synced}))
 		e.Report.polled(asleep) // the last of a day gives a sample, and is followed by sleep
 		h := e.Report.Now()
 		accounted(t, reason, h)
@@ -124,7 +125,7 @@ func TestSamplesThatAreLostAtTheEndAreCountedOnce(t *testing.T) {
 	stop(e.Spool)
 	for i := range 10 {
 		e.Report.measured()
-		e.stored(e.ring.add(sampleAt(noon.Add(time.Duration(i)*5*time.Second)), When{Quality: Synced}))
+		e.stored(e.ring.add(sampleAt(noon.Add(time.Duration(i)*5*time.Second)), spool.When{Quality: spool.Synced}))
 		e.Report.polled(nil)
 	}
 	accounted(t, "while the disk fails", e.Report.Now())

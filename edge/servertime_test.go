@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sunspool/edge/spool"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -41,7 +42,7 @@ func TestOneDateAloneSetsNothing(t *testing.T) {
 		w.polls(3)
 		c.answers(w)
 		w.polls(1)
-		if set := w.spool.Held() == 0; set != c.set {
+		if set := w.spool.Undated() == 0; set != c.set {
 			t.Errorf("%s: the time is known: %v", name, set)
 		}
 		if _, off := w.all(); c.set && (len(off) == 0 || off[0].Abs() > 2500*time.Millisecond) {
@@ -63,7 +64,7 @@ func TestOneWrongDateStepsNoClock(t *testing.T) {
 			w.answer(0, 0)
 			w.polls(5)
 		}
-		w.right(51, ByServer, 1100*time.Millisecond)
+		w.right(51, spool.ByServer, 1100*time.Millisecond)
 		if err := w.clock.Check(); err != nil {
 			t.Errorf("one answer that is off by %v disputes the clock: %v", off, err)
 		}
@@ -93,7 +94,7 @@ func TestDateOfAnyPromptAnswerCounts(t *testing.T) {
 			w.clock.Hear(a, w.clock.Host.Up())
 		}
 		w.polls(1)
-		if taken := w.spool.Held() == 0; taken != c.taken {
+		if taken := w.spool.Undated() == 0; taken != c.taken {
 			t.Errorf("%s: the Date is taken: %v", name, taken)
 		}
 	}

@@ -14,6 +14,7 @@ import (
 	"sunspool/edge/night"
 	"sunspool/edge/pace"
 	"sunspool/edge/reading"
+	"sunspool/edge/spool"
 	"sunspool/health"
 	"sunspool/systemd"
 	"sunspool/wire"
@@ -74,15 +75,15 @@ func newEdge(c Config, dongle *inverter.Dongle, turn *inverter.Turn, host Host, 
 	if err != nil {
 		return nil, err
 	}
-	spool, err := startSpool(c.SpoolPath, c.Busy)
+	spool, err := spool.Start(c.SpoolPath, c.Busy)
 	if err != nil {
 		return nil, err
 	}
 	clock := &Clock{Host: host, Trust: c.ClockTrust == clockAlways, Spool: spool, Log: log}
 	verifyBy(client, clock)
-	dongle.Pace.Committed(spool.lastTouch(host.BootID))
+	dongle.Pace.Committed(spool.LastTouch(host.BootID))
 	spool.QuarantineCap = int(c.spoolLimit() / 10)
-	if err := spool.Limit(c.spoolLimit()); err != nil {
+	if err := spool.SetLimit(c.spoolLimit()); err != nil {
 		spool.Close()
 		return nil, err
 	}

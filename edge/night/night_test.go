@@ -56,7 +56,7 @@ func (d *days) until(h float64, alive bool) (alarm time.Duration) {
 	}
 }
 
-// Restart is a new process.
+// restart is a new process.
 func (d *days) restart() {
 	d.n.Save()
 	d.n = &Night{File: d.n.File}
