@@ -10,14 +10,7 @@ import (
 	"sunspool/health"
 )
 
-// now is the only place of the edge that asks the host for the time. What it returns measures durations, whatever the
-// host's clock is set to meanwhile; what time a sample has is for a Clock to say.
-func now() time.Time { return time.Now() }
-
 var started = now()
-
-// timestamp is t as a sample carries it: UTC, whole milliseconds, which is the finest that every store keeps.
-func timestamp(t time.Time) time.Time { return t.UTC().Truncate(time.Millisecond) }
 
 // Clock knows when a sample was made, or that nobody does. The host's clock may be years off until a time server sets
 // it, and then it steps; what never steps is the time since the host started. So a sample keeps that, and an anchor
@@ -206,7 +199,7 @@ func (c *Clock) Date(age time.Duration) (time.Time, spool.When) {
 		when.Quality = c.anchor.Quality
 		return c.anchor.At(when.Since), when
 	}
-	return timestamp(wall.Add(since - up)), when
+	return wall.Add(since - up).UTC().Truncate(time.Millisecond), when
 }
 
 // dated reports whether the samples of this boot can have a time. The caller is the one of Check, or has the lock.

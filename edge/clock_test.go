@@ -3,16 +3,10 @@ package edge
 import (
 	"crypto/tls"
 	"crypto/x509"
-	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net/http"
-	"os"
 	"path/filepath"
-	"regexp"
-	"slices"
-	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -133,11 +127,11 @@ func (w *world) hear(off, took time.Duration) {
 func (w *world) answer(off, took time.Duration) {
 	asked := w.clock.Host.Up()
 	w.truth = w.truth.Add(took)
-	w.clock.Hear(dated(w.truth.Add(off)), asked)
+	w.clock.Hear(verified(w.truth.Add(off)), asked)
 }
 
-func dated(date time.Time) *http.Response {
-	a := answer(200, `{"inserted":0}`)
+func verified(date time.Time) *http.Response {
+	a := &http.Response{StatusCode: http.StatusOK, Header: make(http.Header), Body: http.NoBody}
 	a.Header.Set("Date", date.UTC().Format(http.TimeFormat))
 	a.TLS = &tls.ConnectionState{VerifiedChains: [][]*x509.Certificate{{}}}
 	return a
@@ -384,7 +378,7 @@ func TestDateOfAnUnverifiedServerIsNotBelieved(t *testing.T) {
 		w := newWorld(t)
 		w.boot(-year, false)
 		for range 3 {
-			a := dated(w.truth)
+			a := verified(w.truth)
 			change(a)
 			w.clock.Hear(a, w.clock.Host.Up())
 		}
@@ -402,7 +396,7 @@ func TestClockBehindItsSamplesIsDoubted(t *testing.T) {
 		w.polls(10)
 		w.boot(-time.Hour, true)
 		w.polls(10)
-		if w.spool.Undated() != 10 || !w.clock.Wanted() || !sameCode(w.clock.Check(), "clock_unsynced") {
+		if w.spool.Undated() != 10 || !w.clock.Wanted() || !hasCode(w.clock.Check(), "clock_unsynced") {
 			t.Fatalf("%d held", w.spool.Undated())
 		}
 		return w
@@ -437,28 +431,6 @@ func TestClockBehindItsSamplesIsDoubted(t *testing.T) {
 	})
 }
 
-func TestUploadsDoNotSpinOnHeldSamples(t *testing.T) {
-	w := newWorld(t)
-	w.boot(-year, false)
-	w.polls(30)
-	s := &server{lenient: true}
-	u := uploaderTo(t, s)
-	u.Spool = w.spool
-	more, err := u.Deliver(t.Context())
-	if more || err != nil || !slices.Equal(s.sizes, []int{0}) || u.Spool.Waiting() != 30 { // the empty batch of a start
-		t.Errorf("more %v, %v, batches of %v, %d waiting", more, err, s.sizes, u.Spool.Waiting())
-	}
-	w.ahead, w.synced = 0, true
-	w.clock.Check()
-	w.boot(-year, false)
-	u.Spool = w.spool
-	w.polls(5)
-	more, err = u.Deliver(t.Context())
-	if more || err != nil || len(s.stored) != 30 || u.Spool.Waiting() != 5 {
-		t.Errorf("more %v, %v, %d stored, %d waiting", more, err, len(s.stored), u.Spool.Waiting())
-	}
-}
-
 func TestBelievedClockIsNotAsked(t *testing.T) {
 	w := newWorld(t)
 	w.boot(3*time.Second, false)
@@ -469,92 +441,6 @@ func TestBelievedClockIsNotAsked(t *testing.T) {
 		t.Errorf("the clock is %s", w.clock.State())
 	}
 	w.right(5, spool.Believed, 3*time.Second)
-}
-
-// On a Pi the clock may be in 1970 when the server is asked what time it is.
-func TestCertificateIsVerifiedInSpiteOfAWrongClock(t *testing.T) {
-	ca := newAuthority(t)
-	config := &tls.Config{Certificates: []tls.Certificate{ca.issue(nil)}}
-	expired := &tls.Config{Certificates: []tls.Certificate{ca.issue(func(c *x509.Certificate) {
-		c.NotBefore, c.NotAfter = time.Now().Add(-2*time.Minute), time.Now().Add(-time.Minute)
-	})}}
-	date := func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, `{"ok":true}`) }
-	for name, c := range map[string]struct {
-		config *tls.Config
-		newest time.Duration // of the samples, before now
-		wall   time.Duration
-		tries  int // until an answer, 0 is never
-	}{
-		"1970":                       {config, 30 * time.Minute, 50 * year, 1},
-		"1970, and an old spool":     {config, 90 * 24 * time.Hour, 50 * year, 0},
-		"expired":                    {expired, 30 * time.Second, 50 * year, 0},
-		"samples from the future":    {config, -year, 0, 2},
-		"right although not vouched": {config, year / 2, 0, 1},
-	} {
-		t.Run(name, func(t *testing.T) {
-			url, tokens := serve(t, c.config, date)
-			kept := openSpool(t, filepath.Join(t.TempDir(), "spool.db"))
-			sample := sampleAt(time.Now().Add(-c.newest))
-			if err := kept.Append(&sample, spool.When{Quality: spool.Synced}); err != nil {
-				t.Fatal(err)
-			}
-			client, err := NewClient(ca.file)
-			if err != nil {
-				t.Fatal(err)
-			}
-			clock := &Clock{Spool: kept, Log: slog.New(slog.DiscardHandler), Host: Host{
-				Wall: func() time.Time { return time.Now().Add(-c.wall) }, Up: func() time.Duration { return time.Since(started) },
-				Synced: func() (bool, error) { return false, nil }, BootID: "now",
-			}}
-			verifyBy(client, clock)
-			u := &Uploader{Spool: kept, Client: client, Clock: clock, URL: url + wire.IngestPath}
-			tries := 0
-			for err = errors.New("not asked"); err != nil && tries < 4; tries++ {
-				err = u.ask(t.Context())
-			}
-			if (err == nil) != (c.tries > 0) || err == nil && tries != c.tries {
-				t.Errorf("%v after %d tries", err, tries)
-			}
-			if tokens.Load() > 0 {
-				t.Error("the token was sent")
-			}
-			if err == nil {
-				err = u.ask(t.Context()) // one Date alone sets nothing
-			}
-			clock.Check()
-			if got := time.Until(clock.Certificates()); err == nil && (clock.State() != "server" || got.Abs() > time.Minute) {
-				t.Errorf("the clock is %s, off by %v", clock.State(), got)
-			}
-		})
-	}
-}
-
-// The host's clock is read in one place of each package only.
-func TestOnlyTheClockAsksTheHost(t *testing.T) {
-	asks := regexp.MustCompile(`\btime\.(Now|Since|Until)\b`)
-	for place, want := range map[string]int{"clock.go": 1, "pace/pace.go": 1, "inverter/inverter.go": 1, "reading/reading.go": 0, "night/night.go": 1} {
-		files, err := filepath.Glob(filepath.Join(filepath.Dir(place), "*.go"))
-		if err != nil || len(files) < 2 {
-			t.Fatal(files, err)
-		}
-		asked := 0
-		for _, file := range files {
-			text, err := os.ReadFile(file)
-			if err != nil {
-				t.Fatal(err)
-			}
-			switch found := asks.FindAll(text, -1); {
-			case strings.HasSuffix(file, "_test.go"):
-			case file == place:
-				asked = len(found)
-			case found != nil:
-				t.Errorf("%s asks the host: %s", file, found)
-			}
-		}
-		if asked != want {
-			t.Errorf("%s asks %d times", place, asked)
-		}
-	}
 }
 
 func TestThisHostsClocksRun(t *testing.T) {
