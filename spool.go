@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"sunspool/edge"
+	"sunspool/edge/spool"
 	"sunspool/systemd"
 )
 
@@ -41,11 +42,11 @@ func (f spoolFiles) of(packaged, image string) []string {
 	case len(f.Files) > 0:
 		return f.Files
 	case f.Path != "":
-		return edge.SpoolsOf(f.Path, f.DeviceID)
+		return spool.FilesOf(f.Path, f.DeviceID)
 	case !exists(packaged) && exists(image):
-		return edge.SpoolsOf(image, f.DeviceID)
+		return spool.FilesOf(image, f.DeviceID)
 	}
-	return edge.SpoolsBeside(packaged)
+	return spool.FilesBeside(packaged)
 }
 
 func exists(path string) bool {
@@ -59,7 +60,7 @@ type countCommand struct {
 
 func (c countCommand) do(stdout io.Writer) error {
 	for _, file := range c.all() {
-		unsent, err := edge.CountUnsent(file)
+		unsent, err := spool.CountUnsent(file)
 		if err != nil {
 			return err
 		}
@@ -90,7 +91,7 @@ func (q quarantineCommand) do(ctx context.Context, stdout io.Writer) error {
 // lines lists the samples for programs.
 func (q quarantineCommand) lines(ctx context.Context, file string, stdout io.Writer) error {
 	out := json.NewEncoder(stdout)
-	return edge.EachQuarantined(ctx, file, edge.StatusSockets(file, q.Socket), func(samples []edge.QuarantinedSample) error {
+	return edge.EachQuarantined(ctx, file, edge.StatusSockets(file, q.Socket), func(samples []spool.QuarantinedSample) error {
 		for _, s := range samples {
 			if err := out.Encode(s); err != nil {
 				return err
@@ -104,7 +105,7 @@ func (q quarantineCommand) lines(ctx context.Context, file string, stdout io.Wri
 func (q quarantineCommand) table(ctx context.Context, file string, stdout io.Writer) error {
 	codes := make(map[string]int)
 	total := 0
-	err := edge.EachQuarantined(ctx, file, edge.StatusSockets(file, q.Socket), func(samples []edge.QuarantinedSample) error {
+	err := edge.EachQuarantined(ctx, file, edge.StatusSockets(file, q.Socket), func(samples []spool.QuarantinedSample) error {
 		w := tabwriter.NewWriter(stdout, 0, 0, 2, ' ', 0)
 		if total == 0 && len(samples) > 0 {
 			fmt.Fprintln(w, "NUMBER\tTIME\tDEVICE\tCODE\tFIRST REFUSED\tLAST REFUSED\tDETAIL")

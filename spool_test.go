@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"sunspool/edge"
+	"sunspool/edge/spool"
 	"sunspool/health"
 	"sunspool/wire"
 )
@@ -22,14 +22,14 @@ func TestSpoolQuarantineListsWhatWasRefused(t *testing.T) {
 		t.Setenv(name, "")
 	}
 	path := filepath.Join(t.TempDir(), "spool.db")
-	spool, err := edge.OpenSpool(path)
+	kept, err := spool.Open(path)
 	if err != nil {
 		t.Fatal(err)
 	}
 	at := time.Date(2026, 6, 21, 12, 0, 0, 0, time.UTC)
 	for i := range 3 {
 		s := wire.Sample{DeviceID: "roof", Time: at.Add(time.Duration(i) * time.Minute), Count: 1}
-		if err := spool.Append(&s, edge.When{Quality: edge.Synced}); err != nil {
+		if err := kept.Append(&s, spool.When{Quality: spool.Synced}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -41,14 +41,14 @@ func TestSpoolQuarantineListsWhatWasRefused(t *testing.T) {
 	if _, text, exit := ask(path); exit != health.ExitBusy || !strings.Contains(text, "--status-socket") || strings.Count(text, "error:") != 1 {
 		t.Errorf("an edge has it, and answers nowhere: exit %d, %s", exit, text)
 	}
-	refused := []edge.Poison{
+	refused := []spool.Rejection{
 		{Seq: 1, Code: "value_error", Detail: "too much\x1b[31m", First: at.Add(time.Hour), Last: at.Add(2 * time.Hour)},
 		{Seq: 3, Code: "too_large", Detail: "one sample", First: at.Add(time.Hour), Last: at.Add(2 * time.Hour)},
 	}
-	if err := spool.Settle(nil, refused); err != nil {
+	if err := kept.Settle(nil, refused); err != nil {
 		t.Fatal(err)
 	}
-	if err := spool.Close(); err != nil {
+	if err := kept.Close(); err != nil {
 		t.Fatal(err)
 	}
 
@@ -61,7 +61,7 @@ func TestSpoolQuarantineListsWhatWasRefused(t *testing.T) {
 	}
 	text, _, exit = ask("--json", path)
 	lines := strings.Split(strings.TrimSpace(text), "\n")
-	var last edge.QuarantinedSample
+	var last spool.QuarantinedSample
 	if len(lines) != 2 || exit != 0 || json.Unmarshal([]byte(lines[1]), &last) != nil || last.Number != 3 || last.Code != "too_large" || last.Spool != path {
 		t.Errorf("exit %d:\n%s", exit, text)
 	}

@@ -24,6 +24,7 @@ import (
 	"sunspool/edge"
 	"sunspool/edge/reading"
 	"sunspool/edge/simulator"
+	"sunspool/edge/spool"
 	"sunspool/settings"
 	"sunspool/vps/store"
 	"sunspool/vps/store/bolt"
@@ -118,18 +119,18 @@ func backlog(home *simulator.Home, values map[string]float64, n int) iter.Seq[wi
 func fillBacklog(t *testing.T, samples iter.Seq[wire.Sample], path string) int64 {
 	t.Helper()
 	build := filepath.Join(inMemory(t), "spool.db")
-	spool, err := edge.OpenSpool(build)
+	kept, err := spool.Open(build)
 	if err != nil {
 		t.Fatal(err)
 	}
 	begun := time.Now()
 	for sample := range samples {
-		if err := spool.Append(&sample, edge.When{Quality: edge.Synced}); err != nil {
+		if err := kept.Append(&sample, spool.When{Quality: spool.Synced}); err != nil {
 			t.Fatal(err)
 		}
 	}
-	t.Logf("%d samples spooled in %v", spool.Waiting(), time.Since(begun).Round(time.Second/10))
-	if err := spool.Close(); err != nil {
+	t.Logf("%d samples spooled in %v", kept.Waiting(), time.Since(begun).Round(time.Second/10))
+	if err := kept.Close(); err != nil {
 		t.Fatal(err)
 	}
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
@@ -246,16 +247,16 @@ func kilobytes(status []byte, name string) int64 {
 // commitBytes is what one more sample writes to the spool at path.
 func commitBytes(t *testing.T, path string) int64 {
 	t.Helper()
-	spool, err := edge.OpenSpool(path)
+	kept, err := spool.Open(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer spool.Close()
+	defer kept.Close()
 	const commits = 50
 	before := bytesWritten(t)
 	for i := range commits {
 		sample := wire.Sample{DeviceID: "roof", Time: time.Now().Add(time.Duration(i) * time.Minute).UTC().Truncate(time.Millisecond), Count: 1}
-		if err := spool.Append(&sample, edge.When{Quality: edge.Synced}); err != nil {
+		if err := kept.Append(&sample, spool.When{Quality: spool.Synced}); err != nil {
 			t.Fatal(err)
 		}
 	}

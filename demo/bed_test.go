@@ -19,6 +19,7 @@ import (
 
 	"sunspool/edge"
 	"sunspool/edge/simulator"
+	"sunspool/edge/spool"
 	"sunspool/settings"
 	"sunspool/vps/api"
 	"sunspool/vps/auth"
@@ -56,9 +57,9 @@ type bed struct {
 	host    *edge.Host // a clock that is not to be believed; nil for the bubble's
 	dates   bool       // answers have a date and a connection that was verified, as in earnest
 	edge    *edge.Edge
-	tamper  func(*edge.Edge) // changes an edge before it runs; may be nil
-	why     []edge.Poison    // what is in quarantine, when the edge was stopped
-	stopped chan struct{}    // closed when the edge has ended
+	tamper  func(*edge.Edge)  // changes an edge before it runs; may be nil
+	why     []spool.Rejection // what is in quarantine, when the edge was stopped
+	stopped chan struct{}     // closed when the edge has ended
 	cancel  context.CancelFunc
 }
 

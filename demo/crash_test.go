@@ -25,8 +25,8 @@ import (
 	"testing"
 	"time"
 
-	"sunspool/edge"
 	"sunspool/edge/simulator"
+	"sunspool/edge/spool"
 	"sunspool/vps/api"
 	"sunspool/vps/auth"
 	"sunspool/vps/deviceinfo"
@@ -188,15 +188,15 @@ func run(w *witness, program, trace string, l *life, modbus string, period time.
 // history fills a spool with the last n samples up to a day ago.
 func history(t *testing.T, home *simulator.Home, device, path string, n int) (all []wire.Sample) {
 	t.Helper()
-	spool, err := edge.OpenSpool(path)
+	kept, err := spool.Open(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer spool.Close()
+	defer kept.Close()
 	end := time.Now().UTC().Truncate(time.Second).AddDate(0, 0, -1)
 	for plant := range home.History(end.Add(-time.Duration(n)*5*time.Second), end, 5*time.Second) {
 		sample := plant.Sample(device)
-		if err := spool.Append(&sample, edge.When{Quality: edge.Synced}); err != nil {
+		if err := kept.Append(&sample, spool.When{Quality: spool.Synced}); err != nil {
 			t.Fatal(err)
 		}
 		all = append(all, sample)
@@ -595,7 +595,7 @@ func openSpools() {
 }
 
 func openOne(path string) (o opened) {
-	spool, err := edge.OpenSpool(path)
+	spool, err := spool.Open(path)
 	if err != nil {
 		return opened{Error: err.Error()}
 	}

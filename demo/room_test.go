@@ -6,7 +6,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"sunspool/edge"
+	"sunspool/edge/spool"
 	"sunspool/wire"
 )
 
@@ -16,18 +16,18 @@ func TestFullSpoolSlowsPollingAndLosesNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBed(t).begin()
 		b.set(func() { b.cut = true })
-		b.edge.Spool.Limit(3 << 20)
+		b.edge.Spool.SetLimit(3 << 20)
 		time.Sleep(time.Minute)
 		past := epoch.AddDate(0, 0, -30)
 		fillTo := func(share float64) {
-			for b.edge.Spool.Room().Share() < share {
-				group := make([]edge.Pending, 50)
+			for b.edge.Spool.Capacity().Share() < share {
+				group := make([]spool.Pending, 50)
 				for i := range group {
 					past = past.Add(5 * time.Second)
-					group[i] = edge.Pending{Sample: wire.Sample{DeviceID: "roof", Time: past, PVPowerW: 1, Count: 1}, When: edge.When{Quality: edge.Synced}}
+					group[i] = spool.Pending{Sample: wire.Sample{DeviceID: "roof", Time: past, PVPowerW: 1, Count: 1}, When: spool.When{Quality: spool.Synced}}
 				}
 				if err := b.edge.Spool.AppendAll(group); err != nil {
-					if !errors.Is(err, edge.ErrSpoolFull) || share < 0.98 {
+					if !errors.Is(err, spool.ErrFull) || share < 0.98 {
 						t.Error(err)
 						return
 					}

@@ -13,6 +13,7 @@ import (
 
 	"sunspool/edge"
 	"sunspool/edge/registers"
+	"sunspool/edge/spool"
 	"sunspool/wire"
 )
 
@@ -259,7 +260,7 @@ func (p poll) made(s wire.Sample) bool {
 // certain reports whether all that ever gave p a time is a time server.
 func (p poll) certain(sources []string) bool {
 	sources = sources[max(p.sources-1, 0):]
-	return len(sources) > 0 && !slices.ContainsFunc(sources, func(s string) bool { return s != edge.Synced.String() })
+	return len(sources) > 0 && !slices.ContainsFunc(sources, func(s string) bool { return s != spool.Synced.String() })
 }
 
 // arrivals are the samples that the store took, by their time.

@@ -13,8 +13,8 @@ import (
 	"sync"
 	"time"
 
-	"sunspool/edge"
 	"sunspool/edge/simulator"
+	"sunspool/edge/spool"
 	"sunspool/vps/store"
 	"sunspool/wire"
 )
@@ -160,7 +160,7 @@ func (w *world) crash(dice *rand.Rand) (string, func()) {
 // fillDisk leaves the spool less room than it needs, or hardly more.
 func (w *world) fillDisk(dice *rand.Rand) (string, func()) {
 	var used int64
-	w.set(func() { used = w.edge.Spool.Room().Used })
+	w.set(func() { used = w.edge.Spool.Capacity().Used })
 	share := 0.6 + dice.Float64()/2
 	set := func(limit int64) {
 		w.lock.Lock()
@@ -179,9 +179,9 @@ func (w *world) applyLimit() {
 	w.lock.Lock()
 	limit := cmp.Or(w.limit, 1<<30)
 	w.lock.Unlock()
-	var spool *edge.Spool
+	var spool *spool.Spool
 	w.set(func() { spool = w.edge.Spool })
-	if err := spool.Limit(limit); err != nil && !errors.Is(err, os.ErrClosed) {
+	if err := spool.SetLimit(limit); err != nil && !errors.Is(err, os.ErrClosed) {
 		w.t.Error(err)
 	}
 }

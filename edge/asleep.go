@@ -6,20 +6,20 @@ import (
 	"sunspool/health"
 )
 
-// asleep is a string inverter at night, which is no fault.
+// asleep is the error of a string inverter at night, which is no fault.
 var asleep = &health.Fault{Code: "inverter_asleep", What: "the inverter sleeps until sunrise", Err: health.ErrResting}
 
-// orAsleep takes the silence of an inverter for sleep while its nights make that likely: string inverters switch their
-// dongle off with the sun. Another inverter that answers in its place is no silence.
-func (e *Edge) orAsleep(err error) error {
+// asSleeping returns err, of an inverter that does not answer, or asleep if that is likely by its nights: string inverters
+// switch their dongle off with the sun. If another inverter answers in its place it is not asleep.
+func (e *Edge) asSleeping(err error) error {
 	f, ok := errors.AsType[*health.Fault](err)
 	if !ok || f.Exit != health.ExitUnreachable || f.Code == "inverter_changed" {
 		return err
 	}
-	if e.night.asleep(now()) {
+	if e.night.Asleep(now()) {
 		return asleep
 	}
-	if e.night.lastAt.IsZero() && !e.night.kept.String { // it was never seen
+	if e.night.Unseen() {
 		hint := *f
 		hint.Next += "; a string inverter answers by daylight only"
 		return &hint

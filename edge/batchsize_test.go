@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"sunspool/edge/spool"
 	"sunspool/wire"
 )
 
@@ -44,16 +45,16 @@ func (w *slowWay) RoundTrip(r *http.Request) (*http.Response, error) {
 }
 
 // fillWide adds n samples whose values do not compress to nothing.
-func fillWide(t *testing.T, s *Spool, n int) {
+func fillWide(t *testing.T, s *spool.Spool, n int) {
 	t.Helper()
-	var group []Pending
+	var group []spool.Pending
 	for i := range n {
 		x := sampleAt(noon.Add(time.Duration(i) * 5 * time.Second))
 		x.Values = make(map[string]float64)
 		for k := range 20 {
 			x.Values[fmt.Sprintf("register_%d", k)] = float64((i*7919+k*104729)%100003) / 10
 		}
-		group = append(group, Pending{x, When{Quality: Synced}})
+		group = append(group, spool.Pending{Sample: x, When: spool.When{Quality: spool.Synced}})
 	}
 	if err := s.AppendAll(group); err != nil {
 		t.Fatal(err)

@@ -6,17 +6,11 @@ import (
 	"sync"
 	"time"
 
+	"sunspool/edge/spool"
 	"sunspool/health"
 )
 
-// now is the only place of the edge that asks the host for the time. What it returns measures durations, whatever the
-// host's clock is set to meanwhile; what time a sample has is for a Clock to say.
-func now() time.Time { return time.Now() }
-
 var started = now()
-
-// timestamp is t as a sample carries it: UTC, whole milliseconds, which is the finest that every store keeps.
-func timestamp(t time.Time) time.Time { return t.UTC().Truncate(time.Millisecond) }
 
 // Clock knows when a sample was made, or that nobody does. The host's clock may be years off until a time server sets
 // it, and then it steps; what never steps is the time since the host started. So a sample keeps that, and an anchor
@@ -29,17 +23,17 @@ func timestamp(t time.Time) time.Time { return t.UTC().Truncate(time.Millisecond
 type Clock struct {
 	Host  Host
 	Trust bool // believe the host, whatever it says of its clock
-	Spool *Spool
+	Spool *spool.Spool
 	Log   *slog.Logger
 
-	boot    uint32    // number of this boot in the spool, 0 until it is known
-	file    time.Time // when the spool's file was replaced last before that
-	refuted anchor    // what the kernel vouched for and our server did not
+	boot    uint32       // number of this boot in the spool, 0 until it is known
+	file    time.Time    // when the spool's file was replaced last before that
+	refuted spool.Anchor // what the kernel vouched for and our server did not
 	since   time.Duration
 
 	mu     sync.Mutex
-	anchor anchor // of this boot
-	doubt  anchor // what the kernel vouches for although newer samples exist
+	anchor spool.Anchor // of this boot
+	doubt  spool.Anchor // what the kernel vouches for although newer samples exist
 	dates  serverDates
 	heard  *hearing // since the last Check
 	said   *hearing // the last of all
@@ -68,20 +62,20 @@ func (c *Clock) Check() error {
 	if !ok { // the host is busy: the next poll is soon
 		return c.busy()
 	}
-	seen := anchor{Taken: up, Start: wall.Add(-up).UnixNano(), Quality: Synced}
+	seen := spool.Anchor{Taken: up, Start: wall.Add(-up).UnixNano(), Quality: spool.Synced}
 	heard := c.latest()
 	if c.Trust {
-		seen.Quality = Believed
-		if err := c.retract(seen.at(up)); err != nil {
+		seen.Quality = spool.Believed
+		if err := c.retract(seen.At(up)); err != nil {
 			return err
 		}
-		if err := c.Spool.Date(c.boot, seen, up); err != nil {
+		if err := c.Spool.AssignTimestamps(c.boot, seen, up); err != nil {
 			return err
 		}
 		return c.disputed(seen)
 	}
 	next, doubt := c.choose(seen, synced, heard)
-	if next.set() {
+	if next.IsSet() {
 		if err := c.adopt(next, up); err != nil {
 			return err
 		}
@@ -92,10 +86,10 @@ func (c *Clock) Check() error {
 	if !c.dated() {
 		return c.unsynced()
 	}
-	if err := c.retract(c.anchor.at(up)); err != nil {
+	if err := c.retract(c.anchor.At(up)); err != nil {
 		return err
 	}
-	if err := c.Spool.Date(c.boot, c.anchor, up); err != nil {
+	if err := c.Spool.AssignTimestamps(c.boot, c.anchor, up); err != nil {
 		return err
 	}
 	return c.disputed(c.anchor)
@@ -112,45 +106,45 @@ func (c *Clock) vouched() bool {
 
 // choose returns the anchor that is to replace the present one, if any is, and what the kernel says if that is in
 // doubt: synced is whether it vouches for seen. It needs no lock: nobody else writes what it reads.
-func (c *Clock) choose(seen anchor, synced bool, heard *hearing) (next, doubt anchor) {
-	now := seen.at(seen.Taken)
+func (c *Clock) choose(seen spool.Anchor, synced bool, heard *hearing) (next, doubt spool.Anchor) {
+	now := seen.At(seen.Taken)
 	switch {
-	case !synced || now.Before(built()) || c.refuted.set() && seen.near(c.refuted, tolerance):
-		return c.follow(heard), anchor{}
-	case c.anchor.Quality == Synced && seen.near(c.anchor, jump):
-		return anchor{}, anchor{}
+	case !synced || now.Before(built()) || c.refuted.IsSet() && seen.Near(c.refuted, tolerance):
+		return c.follow(heard), spool.Anchor{}
+	case c.anchor.Quality == spool.Synced && seen.Near(c.anchor, jump):
+		return spool.Anchor{}, spool.Anchor{}
 	case !now.Before(c.Spool.Newest().Add(-tolerance)):
-		return seen, anchor{}
+		return seen, spool.Anchor{}
 	}
 	// Samples that are newer than now: either the clock was ahead then, or it is behind now, whatever the kernel says.
 	// Our server knows; without it, who says the same for long enough is believed.
-	if !c.doubt.set() || !seen.near(c.doubt, tolerance) {
+	if !c.doubt.IsSet() || !seen.Near(c.doubt, tolerance) {
 		c.since = seen.Taken
 	}
 	switch {
-	case heard != nil && seen.near(heard.anchor, tolerance), seen.Taken-c.since >= patience:
-		return seen, anchor{}
+	case heard != nil && seen.Near(heard.Anchor, tolerance), seen.Taken-c.since >= patience:
+		return seen, spool.Anchor{}
 	case heard != nil:
 		c.refuted = seen
-		return c.follow(heard), anchor{}
+		return c.follow(heard), spool.Anchor{}
 	}
-	return anchor{}, seen
+	return spool.Anchor{}, seen
 }
 
 // follow returns what our server says of the time, if that is better than what we have: a time server's word holds for
 // the rest of the boot, as long as the difference can be the drift of the host's clock since then.
-func (c *Clock) follow(h *hearing) anchor {
+func (c *Clock) follow(h *hearing) spool.Anchor {
 	switch {
-	case h == nil, c.anchor.set() && h.near(c.anchor, h.slack):
-		return anchor{}
-	case c.anchor.Quality == Synced && !h.near(c.anchor, h.slack+(h.Taken-c.anchor.Taken)/mostDrift):
-		return anchor{}
+	case h == nil, c.anchor.IsSet() && h.Near(c.anchor, h.slack):
+		return spool.Anchor{}
+	case c.anchor.Quality == spool.Synced && !h.Near(c.anchor, h.slack+(h.Taken-c.anchor.Taken)/mostDrift):
+		return spool.Anchor{}
 	}
-	return h.anchor
+	return h.Anchor
 }
 
 // adopt makes a the anchor of this boot.
-func (c *Clock) adopt(a anchor, up time.Duration) error {
+func (c *Clock) adopt(a spool.Anchor, up time.Duration) error {
 	before := c.anchor
 	if err := c.Spool.Anchor(c.boot, a); err != nil {
 		return err
@@ -158,8 +152,8 @@ func (c *Clock) adopt(a anchor, up time.Duration) error {
 	c.mu.Lock()
 	c.anchor = a
 	c.mu.Unlock()
-	log := c.Log.With("time", a.at(up), "by", a.Quality.String(), "held", c.Spool.Held())
-	if before.set() {
+	log := c.Log.With("time", a.At(up), "by", a.Quality.String(), "held", c.Spool.Undated())
+	if before.IsSet() {
 		log.Warn("clock stepped", "step_s", time.Duration(a.Start-before.Start).Seconds())
 	} else {
 		log.Info("clock set")
@@ -178,10 +172,10 @@ func (c *Clock) join(up time.Duration) error {
 	if err != nil {
 		return err
 	}
-	if a.Quality == Believed && !c.Trust {
-		a = anchor{} // it was, but is not any more
+	if a.Quality == spool.Believed && !c.Trust {
+		a = spool.Anchor{} // it was, but is not any more
 	}
-	if ours := c.anchor; ours.set() && !a.set() {
+	if ours := c.anchor; ours.IsSet() && !a.IsSet() {
 		if err := c.Spool.Anchor(boot, ours); err != nil {
 			return err
 		}
@@ -194,22 +188,22 @@ func (c *Clock) join(up time.Duration) error {
 }
 
 // Date returns the time of an instant that is age ago, and what is known of it. Undated, it is what the host thinks.
-func (c *Clock) Date(age time.Duration) (time.Time, When) {
+func (c *Clock) Date(age time.Duration) (time.Time, spool.When) {
 	since := c.Host.Up() - age
 	wall, up, _ := c.look()
-	when := When{Boot: c.boot, Since: since, id: c.Host.BootID}
+	when := spool.When{Boot: c.boot, Since: since, BootID: c.Host.BootID}
 	switch {
 	case c.Trust:
-		when.Quality = Believed
+		when.Quality = spool.Believed
 	case c.dated():
 		when.Quality = c.anchor.Quality
-		return c.anchor.at(when.Since), when
+		return c.anchor.At(when.Since), when
 	}
-	return timestamp(wall.Add(since - up)), when
+	return wall.Add(since - up).UTC().Truncate(time.Millisecond), when
 }
 
 // dated reports whether the samples of this boot can have a time. The caller is the one of Check, or has the lock.
-func (c *Clock) dated() bool { return c.anchor.set() && !c.doubt.set() }
+func (c *Clock) dated() bool { return c.anchor.IsSet() && !c.doubt.IsSet() }
 
 // look reads both clocks at one instant.
 func (c *Clock) look() (wall time.Time, up time.Duration, ok bool) {
@@ -230,11 +224,11 @@ func (c *Clock) State() string {
 	defer c.mu.Unlock()
 	switch {
 	case c.Trust:
-		return Believed.String()
+		return spool.Believed.String()
 	case c.dated():
 		return c.anchor.Quality.String()
 	}
-	return Undated.String()
+	return spool.Undated.String()
 }
 
 // unsynced says what the samples wait for.
@@ -244,9 +238,9 @@ func (c *Clock) unsynced() error {
 		Why:  "no time server has set this host's clock; our own server is asked when none does for 10 min",
 		Next: "timedatectl   # is NTP on, and is its server reached? CLOCK_TRUST=always believes this clock as it is",
 	}
-	if c.doubt.set() {
+	if c.doubt.IsSet() {
 		f.Why = fmt.Sprintf("this host's clock says %s, but there are samples of %s; it is believed after 10 min, or when our server agrees",
-			c.doubt.at(c.doubt.Taken).Format(time.RFC3339), c.Spool.Newest().UTC().Format(time.RFC3339))
+			c.doubt.At(c.doubt.Taken).Format(time.RFC3339), c.Spool.Newest().UTC().Format(time.RFC3339))
 	}
 	c.mu.Lock()
 	slow := c.dates.slow

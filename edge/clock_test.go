@@ -3,20 +3,15 @@ package edge
 import (
 	"crypto/tls"
 	"crypto/x509"
-	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net/http"
-	"os"
 	"path/filepath"
-	"regexp"
-	"slices"
-	"strings"
 	"syscall"
 	"testing"
 	"time"
 
+	"sunspool/edge/spool"
 	"sunspool/internal/testhost"
 	"sunspool/wire"
 )
@@ -34,7 +29,7 @@ type world struct {
 
 	path  string
 	clock *Clock
-	spool *Spool
+	spool *spool.Spool
 	made  map[float64]made // by pv_power_w
 }
 
@@ -63,7 +58,7 @@ func (w *world) restart() {
 	w.t.Helper()
 	w.spool.Close()
 	var err error
-	if w.spool, err = OpenSpool(w.path); err != nil {
+	if w.spool, err = spool.Open(w.path); err != nil {
 		w.t.Fatal(err)
 	}
 	w.t.Cleanup(func() { w.spool.Close() })
@@ -83,12 +78,12 @@ func TestClockThatIsSetBetweenTwoLooks(t *testing.T) {
 		return wall()
 	}
 	w.clock.Check()
-	if w.clock.anchor.set() {
-		t.Errorf("a clock that was a year off was believed: %v", w.clock.anchor.at(0))
+	if w.clock.anchor.IsSet() {
+		t.Errorf("a clock that was a year off was believed: %v", w.clock.anchor.At(0))
 	}
 	w.clock.Check()
-	if got := w.clock.anchor; got.Quality != Synced || got.at(w.clock.Host.Up()).Sub(w.truth).Abs() > time.Second {
-		t.Errorf("%v by %v, it is %v", got.at(w.clock.Host.Up()), got.Quality, w.truth)
+	if got := w.clock.anchor; got.Quality != spool.Synced || got.At(w.clock.Host.Up()).Sub(w.truth).Abs() > time.Second {
+		t.Errorf("%v by %v, it is %v", got.At(w.clock.Host.Up()), got.Quality, w.truth)
 	}
 }
 
@@ -105,7 +100,7 @@ func (w *world) sample() wire.Sample {
 	s.PVPowerW = float64(len(w.made))
 	w.made[s.PVPowerW] = made{w.truth, w.boots}
 	w.truth = w.truth.Add(time.Second)
-	var when When
+	var when spool.When
 	s.Time, when = w.clock.Date(time.Second)
 	if err := w.spool.Append(&s, when); err != nil {
 		w.t.Fatal(err)
@@ -132,18 +127,18 @@ func (w *world) hear(off, took time.Duration) {
 func (w *world) answer(off, took time.Duration) {
 	asked := w.clock.Host.Up()
 	w.truth = w.truth.Add(took)
-	w.clock.Hear(dated(w.truth.Add(off)), asked)
+	w.clock.Hear(verified(w.truth.Add(off)), asked)
 }
 
-func dated(date time.Time) *http.Response {
-	a := answer(200, `{"inserted":0}`)
+func verified(date time.Time) *http.Response {
+	a := &http.Response{StatusCode: http.StatusOK, Header: make(http.Header), Body: http.NoBody}
 	a.Header.Set("Date", date.UTC().Format(http.TimeFormat))
 	a.TLS = &tls.ConnectionState{VerifiedChains: [][]*x509.Certificate{{}}}
 	return a
 }
 
 // all is the spool's samples, with how far each is from the truth.
-func (w *world) all() (records []Record, off []time.Duration) {
+func (w *world) all() (records []spool.Record, off []time.Duration) {
 	w.t.Helper()
 	records = peek(w.t, w.spool, 1<<20)
 	for _, r := range records {
@@ -153,11 +148,11 @@ func (w *world) all() (records []Record, off []time.Duration) {
 }
 
 // right fails unless all n samples are in the spool, dated right to 100 ms, in order.
-func (w *world) right(n int, quality Quality, slack time.Duration) {
+func (w *world) right(n int, quality spool.Quality, slack time.Duration) {
 	w.t.Helper()
 	records, off := w.all()
-	if len(records) != n || w.spool.Held() != 0 || w.spool.Waiting() != n {
-		w.t.Fatalf("%d of %d samples can be uploaded, %d are held", len(records), n, w.spool.Held())
+	if len(records) != n || w.spool.Undated() != 0 || w.spool.Waiting() != n {
+		w.t.Fatalf("%d of %d samples can be uploaded, %d are held", len(records), n, w.spool.Undated())
 	}
 	for i, r := range records {
 		if off[i].Abs() > slack || r.When.Quality != quality {
@@ -179,14 +174,14 @@ func TestE10BootWithWrongClockIsDatedWhenTheClockIsSet(t *testing.T) {
 			w.truth = w.truth.Add(20 * time.Minute)
 			w.boot(ahead, false)
 			w.polls(30)
-			if w.spool.Held() != 30 || w.spool.Ready() != 20 || w.clock.State() != "unsynced" {
-				t.Errorf("%d held, %d ready, %s", w.spool.Held(), w.spool.Ready(), w.clock.State())
+			if w.spool.Undated() != 30 || w.spool.Ready() != 20 || w.clock.State() != "unsynced" {
+				t.Errorf("%d held, %d ready, %s", w.spool.Undated(), w.spool.Ready(), w.clock.State())
 			}
 			w.restart() // they are durable
 			w.polls(10)
 			w.ahead, w.synced = 0, true // the step of NTP
 			w.polls(10)
-			w.right(70, Synced, 100*time.Millisecond)
+			w.right(70, spool.Synced, 100*time.Millisecond)
 		})
 	}
 }
@@ -206,8 +201,8 @@ func TestE10StepBackIsProvenAndGivesNoTimeTwice(t *testing.T) {
 			w.polls(400)
 			w.restart()
 			w.polls(400)
-			if w.spool.Held() != 0 {
-				t.Fatalf("%d held half an hour after the step", w.spool.Held())
+			if w.spool.Undated() != 0 {
+				t.Fatalf("%d held half an hour after the step", w.spool.Undated())
 			}
 			seen := map[int64]bool{}
 			late, off := w.all()
@@ -252,12 +247,12 @@ func TestE11BootThatNeverSyncsIsPlacedAndMarked(t *testing.T) {
 			w.ahead, w.synced = 0, true
 			w.polls(1)
 			records, off := w.all()
-			if len(records) != 81 || w.spool.Held() != 0 || w.spool.Estimated() != 40 {
-				t.Fatalf("%d samples, %d held, %d estimated", len(records), w.spool.Held(), w.spool.Estimated())
+			if len(records) != 81 || w.spool.Undated() != 0 || w.spool.Estimated() != 40 {
+				t.Fatalf("%d samples, %d held, %d estimated", len(records), w.spool.Undated(), w.spool.Estimated())
 			}
 			for i, r := range records {
 				estimated := i >= 20 && i < 60
-				if (r.When.Quality == Estimated) != estimated || off[i].Abs() > c.off+5*time.Minute || !estimated && off[i].Abs() > 100*time.Millisecond {
+				if (r.When.Quality == spool.Estimated) != estimated || off[i].Abs() > c.off+5*time.Minute || !estimated && off[i].Abs() > 100*time.Millisecond {
 					t.Errorf("sample %d is off by %v, %v", r.Seq, off[i], r.When.Quality)
 				}
 				if i == 0 {
@@ -338,7 +333,7 @@ func TestSlewIsIgnoredAndAFreeClockGoesOn(t *testing.T) {
 	w.polls(100)
 	w.restart()
 	w.polls(100)
-	w.right(300, Synced, 100*time.Millisecond)
+	w.right(300, spool.Synced, 100*time.Millisecond)
 }
 
 func TestServerDatesAHostThatNoTimeServerReaches(t *testing.T) {
@@ -360,7 +355,7 @@ func TestServerDatesAHostThatNoTimeServerReaches(t *testing.T) {
 			if w.clock.State() != "server" || w.clock.Wanted() {
 				t.Errorf("the clock is %s", w.clock.State())
 			}
-			w.right(124, ByServer, 1150*time.Millisecond)
+			w.right(124, spool.ByServer, 1150*time.Millisecond)
 			w.hear(-time.Second, time.Second) // no better
 			before := w.clock.anchor
 			w.polls(1)
@@ -383,12 +378,12 @@ func TestDateOfAnUnverifiedServerIsNotBelieved(t *testing.T) {
 		w := newWorld(t)
 		w.boot(-year, false)
 		for range 3 {
-			a := dated(w.truth)
+			a := verified(w.truth)
 			change(a)
 			w.clock.Hear(a, w.clock.Host.Up())
 		}
 		w.polls(1)
-		if w.spool.Held() != 1 {
+		if w.spool.Undated() != 1 {
 			t.Errorf("%s: the sample is dated", name)
 		}
 	}
@@ -401,8 +396,8 @@ func TestClockBehindItsSamplesIsDoubted(t *testing.T) {
 		w.polls(10)
 		w.boot(-time.Hour, true)
 		w.polls(10)
-		if w.spool.Held() != 10 || !w.clock.Wanted() || !sameCode(w.clock.Check(), "clock_unsynced") {
-			t.Fatalf("%d held", w.spool.Held())
+		if w.spool.Undated() != 10 || !w.clock.Wanted() || !hasCode(w.clock.Check(), "clock_unsynced") {
+			t.Fatalf("%d held", w.spool.Undated())
 		}
 		return w
 	}
@@ -410,8 +405,8 @@ func TestClockBehindItsSamplesIsDoubted(t *testing.T) {
 		w := lie(t)
 		w.hear(0, time.Second)
 		w.polls(300)
-		if w.clock.State() != "server" || w.spool.Held() != 0 {
-			t.Errorf("the clock is %s, %d held", w.clock.State(), w.spool.Held())
+		if w.clock.State() != "server" || w.spool.Undated() != 0 {
+			t.Errorf("the clock is %s, %d held", w.clock.State(), w.spool.Undated())
 		}
 		w.ahead = 0
 		w.polls(10)
@@ -423,39 +418,17 @@ func TestClockBehindItsSamplesIsDoubted(t *testing.T) {
 		w := lie(t)
 		w.hear(-time.Hour, time.Second)
 		w.polls(1)
-		if w.clock.State() != "synced" || w.spool.Held() != 0 {
-			t.Errorf("the clock is %s, %d held", w.clock.State(), w.spool.Held())
+		if w.clock.State() != "synced" || w.spool.Undated() != 0 {
+			t.Errorf("the clock is %s, %d held", w.clock.State(), w.spool.Undated())
 		}
 	})
 	t.Run("nobody is there", func(t *testing.T) {
 		w := lie(t)
 		w.polls(121)
-		if w.clock.State() != "synced" || w.spool.Held() != 0 {
-			t.Errorf("the clock is %s, %d held", w.clock.State(), w.spool.Held())
+		if w.clock.State() != "synced" || w.spool.Undated() != 0 {
+			t.Errorf("the clock is %s, %d held", w.clock.State(), w.spool.Undated())
 		}
 	})
-}
-
-func TestUploadsDoNotSpinOnHeldSamples(t *testing.T) {
-	w := newWorld(t)
-	w.boot(-year, false)
-	w.polls(30)
-	s := &server{lenient: true}
-	u := uploaderTo(t, s)
-	u.Spool = w.spool
-	more, err := u.Deliver(t.Context())
-	if more || err != nil || !slices.Equal(s.sizes, []int{0}) || u.Spool.Waiting() != 30 { // the empty batch of a start
-		t.Errorf("more %v, %v, batches of %v, %d waiting", more, err, s.sizes, u.Spool.Waiting())
-	}
-	w.ahead, w.synced = 0, true
-	w.clock.Check()
-	w.boot(-year, false)
-	u.Spool = w.spool
-	w.polls(5)
-	more, err = u.Deliver(t.Context())
-	if more || err != nil || len(s.stored) != 30 || u.Spool.Waiting() != 5 {
-		t.Errorf("more %v, %v, %d stored, %d waiting", more, err, len(s.stored), u.Spool.Waiting())
-	}
 }
 
 func TestBelievedClockIsNotAsked(t *testing.T) {
@@ -467,93 +440,7 @@ func TestBelievedClockIsNotAsked(t *testing.T) {
 	if w.clock.State() != "believed" || w.clock.Wanted() {
 		t.Errorf("the clock is %s", w.clock.State())
 	}
-	w.right(5, Believed, 3*time.Second)
-}
-
-// On a Pi the clock may be in 1970 when the server is asked what time it is.
-func TestCertificateIsVerifiedInSpiteOfAWrongClock(t *testing.T) {
-	ca := newAuthority(t)
-	config := &tls.Config{Certificates: []tls.Certificate{ca.issue(nil)}}
-	expired := &tls.Config{Certificates: []tls.Certificate{ca.issue(func(c *x509.Certificate) {
-		c.NotBefore, c.NotAfter = time.Now().Add(-2*time.Minute), time.Now().Add(-time.Minute)
-	})}}
-	date := func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, `{"ok":true}`) }
-	for name, c := range map[string]struct {
-		config *tls.Config
-		newest time.Duration // of the samples, before now
-		wall   time.Duration
-		tries  int // until an answer, 0 is never
-	}{
-		"1970":                       {config, 30 * time.Minute, 50 * year, 1},
-		"1970, and an old spool":     {config, 90 * 24 * time.Hour, 50 * year, 0},
-		"expired":                    {expired, 30 * time.Second, 50 * year, 0},
-		"samples from the future":    {config, -year, 0, 2},
-		"right although not vouched": {config, year / 2, 0, 1},
-	} {
-		t.Run(name, func(t *testing.T) {
-			url, tokens := serve(t, c.config, date)
-			spool := openSpool(t, filepath.Join(t.TempDir(), "spool.db"))
-			sample := sampleAt(time.Now().Add(-c.newest))
-			if err := spool.Append(&sample, When{Quality: Synced}); err != nil {
-				t.Fatal(err)
-			}
-			client, err := NewClient(ca.file)
-			if err != nil {
-				t.Fatal(err)
-			}
-			clock := &Clock{Spool: spool, Log: slog.New(slog.DiscardHandler), Host: Host{
-				Wall: func() time.Time { return time.Now().Add(-c.wall) }, Up: func() time.Duration { return time.Since(started) },
-				Synced: func() (bool, error) { return false, nil }, BootID: "now",
-			}}
-			verifyBy(client, clock)
-			u := &Uploader{Spool: spool, Client: client, Clock: clock, URL: url + wire.IngestPath}
-			tries := 0
-			for err = errors.New("not asked"); err != nil && tries < 4; tries++ {
-				err = u.ask(t.Context())
-			}
-			if (err == nil) != (c.tries > 0) || err == nil && tries != c.tries {
-				t.Errorf("%v after %d tries", err, tries)
-			}
-			if tokens.Load() > 0 {
-				t.Error("the token was sent")
-			}
-			if err == nil {
-				err = u.ask(t.Context()) // one Date alone sets nothing
-			}
-			clock.Check()
-			if got := time.Until(clock.Certificates()); err == nil && (clock.State() != "server" || got.Abs() > time.Minute) {
-				t.Errorf("the clock is %s, off by %v", clock.State(), got)
-			}
-		})
-	}
-}
-
-// The host's clock is read in one place of each package only.
-func TestOnlyTheClockAsksTheHost(t *testing.T) {
-	asks := regexp.MustCompile(`\btime\.(Now|Since|Until)\b`)
-	for place, want := range map[string]int{"clock.go": 1, "pace/pace.go": 1, "inverter/inverter.go": 1, "reading/reading.go": 0} {
-		files, err := filepath.Glob(filepath.Join(filepath.Dir(place), "*.go"))
-		if err != nil || len(files) < 2 {
-			t.Fatal(files, err)
-		}
-		asked := 0
-		for _, file := range files {
-			text, err := os.ReadFile(file)
-			if err != nil {
-				t.Fatal(err)
-			}
-			switch found := asks.FindAll(text, -1); {
-			case strings.HasSuffix(file, "_test.go"):
-			case file == place:
-				asked = len(found)
-			case found != nil:
-				t.Errorf("%s asks the host: %s", file, found)
-			}
-		}
-		if asked != want {
-			t.Errorf("%s asks %d times", place, asked)
-		}
-	}
+	w.right(5, spool.Believed, 3*time.Second)
 }
 
 func TestThisHostsClocksRun(t *testing.T) {

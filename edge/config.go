@@ -14,6 +14,7 @@ import (
 
 	"sunspool/edge/inverter"
 	"sunspool/edge/registers"
+	"sunspool/edge/spool"
 	"sunspool/health"
 	"sunspool/settings"
 	"sunspool/wire"
@@ -116,7 +117,7 @@ func (c *Config) Validate() error {
 		refuse(err)
 	}
 	must(c.SpoolPath != "", "SPOOL_PATH is empty")
-	must(c.SpoolMaxMB == 0 || c.SpoolMaxMB >= minSpoolMB && c.SpoolMaxMB <= maxSpoolMB(wordBits), "SPOOL_MAX_MB is %d: must be %d to %d", c.SpoolMaxMB, minSpoolMB, maxSpoolMB(wordBits))
+	must(c.SpoolMaxMB == 0 || c.SpoolMaxMB >= minSpoolMB && c.SpoolMaxMB <= spool.MaxMB(spool.WordBits), "SPOOL_MAX_MB is %d: must be %d to %d", c.SpoolMaxMB, minSpoolMB, spool.MaxMB(spool.WordBits))
 	between("SPOOL_COMMIT_INTERVAL_S", c.CommitS, 0, maxCommitS)
 	each, errs := c.perInverter()
 	refuse(errs...)
@@ -178,7 +179,7 @@ func (c *Config) address() string { return net.JoinHostPort(c.Host, strconv.Itoa
 func (c *Config) ingestURL() string { return strings.TrimRight(c.URL, "/") + wire.IngestPath }
 
 func (c *Config) spoolLimit() int64 {
-	return int64(cmp.Or(c.SpoolMaxMB, defaultSpoolMB(wordBits))) << 20
+	return int64(cmp.Or(c.SpoolMaxMB, spool.DefaultMB(spool.WordBits))) << 20
 }
 
 func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }

@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"strconv"
+	"sunspool/edge/spool"
 	"syscall"
 	"testing"
 	"time"
@@ -16,7 +17,7 @@ type schedule struct {
 	rng    *rand.Rand
 	strict bool // the server refuses what is of the future
 
-	stored map[int64]Record
+	stored map[int64]spool.Record
 	synced map[int]bool // boots that a time server set
 	lied   map[int]bool // boots in which the kernel vouched for a wrong time
 	rogue  bool         // some boot did
@@ -77,7 +78,7 @@ func (s *schedule) live(ending bool) {
 // crashWhileStamping ends the process between two transactions of Date.
 func (s *schedule) crashWhileStamping() {
 	s.t.Helper()
-	if s.spool.Held() == 0 || s.clock.boot == 0 || !s.clock.dated() && !s.world.synced {
+	if s.spool.Undated() == 0 || s.clock.boot == 0 || !s.clock.dated() && !s.world.synced {
 		return
 	}
 	a := s.clock.anchor
@@ -86,14 +87,14 @@ func (s *schedule) crashWhileStamping() {
 		if s.ahead.Abs() > time.Second {
 			return
 		}
-		a = anchor{up, s.truth.Add(s.ahead - up).UnixNano(), Synced}
+		a = spool.Anchor{Taken: up, Start: s.truth.Add(s.ahead - up).UnixNano(), Quality: spool.Synced}
 		s.spool.Anchor(s.clock.boot, a)
 	}
-	if err := s.spool.place(s.clock.boot, a, up); err != nil {
+	if err := s.spool.AnchorBoots(s.clock.boot, a, up); err != nil {
 		s.t.Fatal(err)
 	}
 	if s.chance(80) {
-		if _, err := s.spool.stamp(1 + s.rng.IntN(10)); err != nil {
+		if _, err := s.spool.AssignBatch(1 + s.rng.IntN(10)); err != nil {
 			s.t.Fatal(err)
 		}
 	}
@@ -110,7 +111,7 @@ func (s *schedule) upload(n int) {
 	}
 	var done []uint64
 	for _, r := range records {
-		if s.strict && r.Sample.Time.After(s.truth.Add(maxAhead)) {
+		if s.strict && r.Sample.Time.After(s.truth.Add(spool.MaxAhead)) {
 			s.clock.Accused()
 			continue
 		}
@@ -132,24 +133,24 @@ func (s *schedule) upload(n int) {
 // check holds what arrived against what was made.
 func (s *schedule) check() (samples, estimated int) {
 	s.t.Helper()
-	if len(s.stored) != len(s.made) || s.spool.Waiting() != 0 || s.spool.Held() != 0 || s.spool.InQuarantine() != 0 {
-		s.t.Errorf("%d made, %d stored, %d wait, %d of them held, %d in quarantine", len(s.made), len(s.stored), s.spool.Waiting(), s.spool.Held(), s.spool.InQuarantine())
+	if len(s.stored) != len(s.made) || s.spool.Waiting() != 0 || s.spool.Undated() != 0 || s.spool.InQuarantine() != 0 {
+		s.t.Errorf("%d made, %d stored, %d wait, %d of them held, %d in quarantine", len(s.made), len(s.stored), s.spool.Waiting(), s.spool.Undated(), s.spool.InQuarantine())
 	}
-	inOrder := make([]*Record, len(s.made)+1)
+	inOrder := make([]*spool.Record, len(s.made)+1)
 	for _, r := range s.stored {
 		m := s.made[r.Sample.PVPowerW]
 		off, why := r.Sample.Time.Sub(m.at), r.When.Quality
 		limit := time.Duration(1 << 62)
 		switch {
-		case why == Estimated:
+		case why == spool.Estimated:
 			estimated++
 			if s.synced[m.boot] && !s.rogue {
 				s.t.Errorf("sample %d of boot %d, which was synced, is estimated", r.Seq, m.boot)
 			}
 		case s.lied[m.boot]:
-		case why == ByServer:
+		case why == spool.ByServer:
 			limit = 3500 * time.Millisecond
-		case why == Synced:
+		case why == spool.Synced:
 			limit = 100 * time.Millisecond
 		default:
 			s.t.Errorf("sample %d is %v", r.Seq, why)
@@ -179,7 +180,7 @@ func TestClockSchedulesLoseNothingAndDateItRight(t *testing.T) {
 	for seed := range n {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			s := &schedule{world: newWorld(t), rng: rand.New(rand.NewPCG(uint64(seed), 10)),
-				stored: map[int64]Record{}, synced: map[int]bool{1: true}, lied: map[int]bool{}}
+				stored: map[int64]spool.Record{}, synced: map[int]bool{1: true}, lied: map[int]bool{}}
 			s.strict = s.chance(50)
 			for range 1 + s.rng.IntN(5) {
 				s.live(false)
@@ -217,7 +218,7 @@ func TestSampleBehindHeldOnesKeepsTheOrder(t *testing.T) {
 	s := sampleAt(w.truth)
 	s.PVPowerW = 5
 	w.made[5] = made{w.truth, w.boots}
-	if err := w.spool.Append(&s, When{Boot: w.clock.boot, Since: w.clock.Host.Up(), Quality: Synced}); err != nil { // the disk was full when the others were to be dated
+	if err := w.spool.Append(&s, spool.When{Boot: w.clock.boot, Since: w.clock.Host.Up(), Quality: spool.Synced}); err != nil { // the disk was full when the others were to be dated
 		t.Fatal(err)
 	}
 	if w.spool.Ready() != 0 {
@@ -225,5 +226,5 @@ func TestSampleBehindHeldOnesKeepsTheOrder(t *testing.T) {
 	}
 	w.ahead, w.synced = 0, true
 	w.clock.Check()
-	w.right(6, Synced, 100*time.Millisecond)
+	w.right(6, spool.Synced, 100*time.Millisecond)
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"sunspool/edge/spool"
 	"sunspool/health"
 )
 
@@ -55,10 +56,10 @@ func (c *Clock) retract(truth time.Time) error {
 	if !accused.accused {
 		return nil
 	}
-	if t := accused.from.Add(-maxAhead - time.Millisecond); !accused.from.IsZero() && t.After(truth) {
+	if t := accused.from.Add(-spool.MaxAhead - time.Millisecond); !accused.from.IsZero() && t.After(truth) {
 		truth = t
 	}
-	if !accused.from.IsZero() && !c.Spool.Newest().After(truth.Add(maxAhead)) {
+	if !accused.from.IsZero() && !c.Spool.Newest().After(truth.Add(spool.MaxAhead)) {
 		return nil // the clock is ahead still, or the server's is behind
 	}
 	n, err := c.Spool.Retract(truth)
@@ -78,9 +79,9 @@ func (c *Clock) retract(truth time.Time) error {
 
 // disputed says that our clock and the server's differ by so much that the server will not take the samples. It holds
 // until the server says something else.
-func (c *Clock) disputed(ours anchor) error {
+func (c *Clock) disputed(ours spool.Anchor) error {
 	said := c.said
-	if said == nil || said.near(ours, maxAhead) {
+	if said == nil || said.Near(ours, spool.MaxAhead) {
 		return nil
 	}
 	f := &health.Fault{
@@ -88,7 +89,7 @@ func (c *Clock) disputed(ours anchor) error {
 		Why:  "a time server vouches for this host's clock, so the server's is taken to be wrong",
 		Next: "set the clock of the server; samples that it takes to be from the future wait until then",
 	}
-	if ours.Quality == Believed {
+	if ours.Quality == spool.Believed {
 		f.Why = "CLOCK_TRUST=always believes this host's clock"
 		f.Next = "set the clock that is wrong: this host's, or the server's; samples that it takes to be from the future are kept until then"
 	}

@@ -19,8 +19,10 @@ import (
 	"time"
 
 	"sunspool/edge/inverter"
+	"sunspool/edge/night"
 	"sunspool/edge/pace"
 	"sunspool/edge/reading"
+	"sunspool/edge/spool"
 	"sunspool/health"
 	"sunspool/wire"
 )
@@ -38,7 +40,7 @@ type Edge struct {
 
 	Pace     *pace.Pace
 	Inverter *inverter.Inverter
-	Spool    *Spool
+	Spool    *spool.Spool
 	Clock    *Clock
 	Uploader *Uploader
 	Report   *Report        // health file, status and metrics
@@ -60,7 +62,7 @@ type Edge struct {
 	throttle                    throttle
 	turn                        *inverter.Turn
 	polls                       int
-	night                       night
+	night                       night.Night
 }
 
 // Run reads and delivers until ctx ends; then it stops reading, writes what is in memory, and tries once more, for a short
@@ -119,8 +121,8 @@ func (e *Edge) Run(ctx context.Context) error {
 
 // keep writes what is in memory only. What a disk that fails does not take is counted as lost.
 func (e *Edge) keep() {
-	e.night.save()
-	e.Spool.hurry()
+	e.night.Save()
+	e.Spool.Hurry()
 	e.resume()
 	e.stored(e.ring.flush())
 }
@@ -163,7 +165,7 @@ func (e *Edge) await(ctx context.Context) error {
 	return e.turn.Take(ctx)
 }
 
-// Poll reads the inverter once and makes the sample durable, at once or with those that wait in the ring. The error is
+// poll reads the inverter once and makes the sample durable, at once or with those that wait in the ring. The error is
 // the inverter's; the spool reports its own.
 func (e *Edge) poll(ctx context.Context) error {
 	if err := e.Inverter.Dongle.AwaitPause(ctx, e.Inverter.Unit); err != nil {
@@ -171,25 +173,25 @@ func (e *Edge) poll(ctx context.Context) error {
 	}
 	reading, err := e.Inverter.Read(ctx)
 	if err != nil {
-		return e.orAsleep(err)
+		return e.asSleeping(err)
 	}
 	e.Report.read(reading)
 	e.logRaw(reading)
 	at, when := e.Clock.Date(now().Sub(reading.At))
-	sample, found, err := e.normal.Normalize(reading, at, when.Quality != Undated)
+	sample, found, err := e.normal.Normalize(reading, at, when.Quality != spool.Undated)
 	e.Report.found(found)
 	if still := e.normal.Still(); still > 0 {
-		return e.thaw(still)
+		return e.reconnect(still)
 	}
 	if err != nil {
 		return e.unusable(err)
 	}
 	e.Inverter.Recovered()
 	sample.DeviceID, sample.Time = e.DeviceID, at
-	e.night.rated(1000 * sample.Values["nominal_power"])
-	e.night.sampled(now(), sample.PVPowerW, e.Inverter.SleepsAtNight())
+	e.night.Rated(1000 * sample.Values["nominal_power"])
+	e.night.Sampled(now(), sample.PVPowerW, e.Inverter.SleepsAtNight())
 	e.Report.measured()
-	when.touched = e.Pace.TouchedSince()
+	when.Touched = e.Pace.TouchedSince()
 	e.turn.Give() // a disk that hangs keeps the other inverters from nothing
 	e.stored(e.ring.add(sample, when))
 	if found.Asleep {
@@ -237,8 +239,8 @@ func (e *Edge) deliverOnce(ctx context.Context) (more bool, err error) {
 	if ctx.Err() != nil && err != nil {
 		return false, err // ours, not the server's
 	}
-	if _, ours := errors.AsType[*spoolError](err); ours {
-		e.spool.Report(unreadable(err))
+	if _, ours := errors.AsType[*spool.Error](err); ours {
+		e.spool.Report(spool.ReadFault(err))
 		return false, err
 	}
 	if missing, ok := err.(*absentFile); ok {

@@ -20,6 +20,7 @@ import (
 
 	"sunspool/edge/pace"
 	"sunspool/edge/simulator"
+	"sunspool/edge/spool"
 	"sunspool/internal/testhost"
 	"sunspool/settings"
 )
@@ -130,7 +131,7 @@ func appendAtPace(ctx context.Context, b *testing.B, dir string, n *atomic.Int64
 		return
 	}
 	defer f.Close()
-	record := (&Record{Seq: 1, Sample: sampleAt(noon)}).encode()
+	record := (&spool.Record{Seq: 1, Sample: sampleAt(noon)}).Encode()
 	for ; pace.Sleep(ctx, pace.RestTime+pace.Margin) == nil; n.Add(1) {
 		if _, err := f.Write(record); err != nil {
 			b.Error(err)
@@ -143,7 +144,7 @@ func appendAtPace(ctx context.Context, b *testing.B, dir string, n *atomic.Int64
 
 // spoolAtPace appends a sample to a spool every 5 s and settles two every 10 s.
 func spoolAtPace(ctx context.Context, b *testing.B, dir string, n *atomic.Int64) {
-	s, err := OpenSpool(filepath.Join(dir, "spool.db"))
+	s, err := spool.Open(filepath.Join(dir, "spool.db"))
 	if err != nil {
 		b.Error(err)
 		return
@@ -151,7 +152,7 @@ func spoolAtPace(ctx context.Context, b *testing.B, dir string, n *atomic.Int64)
 	defer s.Close()
 	for i := 0; pace.Sleep(ctx, pace.RestTime+pace.Margin) == nil; i++ {
 		sample := sampleAt(noon.Add(time.Duration(i) * pace.RestTime))
-		if err := s.Append(&sample, When{Quality: Synced}); err != nil {
+		if err := s.Append(&sample, spool.When{Quality: spool.Synced}); err != nil {
 			b.Error(err)
 		}
 		if n.Add(1)%2 == 0 {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"sunspool/edge/spool"
 	"sunspool/health"
 )
 
@@ -27,7 +28,7 @@ func (f *future) expire(redated int64) {
 
 // ahead takes note that the server finds the times of records too far in the future, and reports whether that is new of
 // any of them. It accuses the clocks, not the samples.
-func (u *Uploader) ahead(records []Record) (fresh bool) {
+func (u *Uploader) ahead(records []spool.Record) (fresh bool) {
 	if len(records) == 0 {
 		return false
 	}

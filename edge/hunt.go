@@ -2,6 +2,7 @@ package edge
 
 import (
 	"slices"
+	"sunspool/edge/spool"
 	"time"
 )
 
@@ -30,11 +31,11 @@ func (h hunt) has(seq uint64) bool {
 }
 
 // add begins to search records. They wait below what is searched already.
-func (h *hunt) add(records []Record) {
+func (h *hunt) add(records []spool.Record) {
 	*h = slices.Insert(*h, 0, part{seqs: numbers(records), guilty: true})
 }
 
-func numbers(records []Record) []uint64 {
+func numbers(records []spool.Record) []uint64 {
 	seqs := make([]uint64, len(records))
 	for i, r := range records {
 		seqs[i] = r.Seq

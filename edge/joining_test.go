@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"testing"
 	"time"
+
+	"sunspool/edge/spool"
 )
 
 // busy makes the next calls that read the time since the boot slow: the two clocks cannot be read at one instant.
@@ -32,7 +34,7 @@ func (w *world) whileTheDiskFails(f func()) {
 }
 
 // inMemory makes n samples that no disk takes.
-func (w *world) inMemory(n int) (group []Pending) {
+func (w *world) inMemory(n int) (group []spool.Pending) {
 	w.t.Helper()
 	w.whileTheDiskFails(func() {
 		for range n {
@@ -40,9 +42,9 @@ func (w *world) inMemory(n int) (group []Pending) {
 			s := sampleAt(noon)
 			s.PVPowerW = float64(len(w.made))
 			w.made[s.PVPowerW] = made{w.truth, w.boots}
-			var when When
+			var when spool.When
 			s.Time, when = w.clock.Date(0)
-			group = append(group, Pending{s, when})
+			group = append(group, spool.Pending{Sample: s, When: when})
 			w.truth = w.truth.Add(5 * time.Second)
 		}
 	})
@@ -82,8 +84,8 @@ func TestSamplesOfTheFirstPollsBelongToTheirBoot(t *testing.T) {
 				w.ahead, w.synced = 0, true
 				w.polls(3)
 				records, off := w.all()
-				if len(records) != len(w.made) || w.spool.Held() != 0 || w.spool.Estimated() != 0 {
-					t.Errorf("%d of %d samples have a time, %d are held, %d estimated", len(records), len(w.made), w.spool.Held(), w.spool.Estimated())
+				if len(records) != len(w.made) || w.spool.Undated() != 0 || w.spool.Estimated() != 0 {
+					t.Errorf("%d of %d samples have a time, %d are held, %d estimated", len(records), len(w.made), w.spool.Undated(), w.spool.Estimated())
 				}
 				for i, r := range records {
 					if off[i].Abs() > 200*time.Millisecond || r.When.Boot == 0 {
@@ -95,7 +97,7 @@ func TestSamplesOfTheFirstPollsBelongToTheirBoot(t *testing.T) {
 	}
 }
 
-func (w *world) store(group []Pending) {
+func (w *world) store(group []spool.Pending) {
 	w.t.Helper()
 	if err := w.spool.AppendAll(group); err != nil {
 		w.t.Fatal(err)
@@ -114,8 +116,8 @@ func TestSamplesFromMemoryOfAnEarlierBootStayInIt(t *testing.T) {
 	w.store(w.inMemory(10))
 	w.polls(3)
 	records, off := w.all()
-	if len(records) != 26 || w.spool.Held() != 0 || w.spool.Estimated() != 10 {
-		t.Fatalf("%d samples have a time, %d are held, %d estimated", len(records), w.spool.Held(), w.spool.Estimated())
+	if len(records) != 26 || w.spool.Undated() != 0 || w.spool.Estimated() != 10 {
+		t.Fatalf("%d samples have a time, %d are held, %d estimated", len(records), w.spool.Undated(), w.spool.Estimated())
 	}
 	for i := range records {
 		limit := 200 * time.Millisecond
@@ -134,8 +136,8 @@ func TestBusyHostIsNamedWhileItsSamplesWait(t *testing.T) {
 	w.boot(0, true)
 	w.busy(1000)
 	err := w.clock.Check()
-	if w.sample(); !sameCode(err, "clock_unsynced") || w.spool.Held() != 1 {
-		t.Errorf("%v, %d held", err, w.spool.Held())
+	if w.sample(); !hasCode(err, "clock_unsynced") || w.spool.Undated() != 1 {
+		t.Errorf("%v, %d held", err, w.spool.Undated())
 	}
 	w.busy(0)
 	w.restart()
@@ -176,7 +178,7 @@ func TestBootIsKnownToASpoolThatWasReplaced(t *testing.T) {
 			w.vanish()
 			group := w.inMemory(3) // before the clock looks
 			for i := range group {
-				group[i].When.Boot, group[i].When.id = 5, w.id
+				group[i].When.Boot, group[i].When.BootID = 5, w.id
 			}
 			w.store(group)
 			w.polls(3)
@@ -193,8 +195,8 @@ func TestBootIsKnownToASpoolThatWasReplaced(t *testing.T) {
 				w.polls(1)
 			}
 			records, off := w.all()
-			if len(records) != len(w.made) || w.spool.Held() != 0 || w.spool.Estimated() != 0 {
-				t.Errorf("%d of %d samples have a time, %d are held, %d estimated", len(records), len(w.made), w.spool.Held(), w.spool.Estimated())
+			if len(records) != len(w.made) || w.spool.Undated() != 0 || w.spool.Estimated() != 0 {
+				t.Errorf("%d of %d samples have a time, %d are held, %d estimated", len(records), len(w.made), w.spool.Undated(), w.spool.Estimated())
 			}
 			for i, r := range records {
 				if want := uint32(1 + max(0, i-14)); off[i].Abs() > 200*time.Millisecond || r.When.Boot != want {

@@ -13,7 +13,7 @@ import (
 )
 
 // An edge that is killed every few seconds, often before its first poll, polls on, and never too soon. Without the touches
-// In the spool it would make 29 polls.
+// in the spool it would make 29 polls.
 func TestKilledEdgeKeepsThePace(t *testing.T) {
 	dir := testhost.MemoryDir(t)
 	file := filepath.Join(dir, "spool.db.last-poll")

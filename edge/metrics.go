@@ -11,6 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"sunspool/edge/pace"
+	"sunspool/edge/spool"
 	"sunspool/health"
 	"sunspool/internal/durable"
 )
@@ -122,7 +123,7 @@ func (m inverterMetrics) Collect(all chan<- prometheus.Metric) {
 	for _, code := range h.Reasons {
 		gauge(faultDesc, 1, code)
 	}
-	oneOf(clockDesc, h.Clock, Synced.String(), ByServer.String(), Believed.String(), Undated.String())
+	oneOf(clockDesc, h.Clock, spool.Synced.String(), spool.ByServer.String(), spool.Believed.String(), spool.Undated.String())
 	counters(notMadeDesc, h.Missing)
 	counters(lostDesc, h.Lost)
 	counters(uploadsDesc, m.results())
@@ -154,7 +155,7 @@ type oldestAsk struct{ asking atomic.Bool }
 const oldestWait = time.Second
 
 // of returns the time of the oldest sample that waits, zero if there is none or it is not known soon.
-func (o *oldestAsk) of(s *Spool) time.Time {
+func (o *oldestAsk) of(s *spool.Spool) time.Time {
 	if s.Ready() == 0 || !o.asking.CompareAndSwap(false, true) {
 		return time.Time{}
 	}

@@ -20,6 +20,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"sunspool/docs/reference"
+	"sunspool/edge/spool"
 	"sunspool/health"
 	"sunspool/internal/testhost"
 	"sunspool/internal/testservices"
@@ -31,7 +32,7 @@ func busyEdge(t *testing.T) *Edge {
 	e, _, _ := edgeTo(t, nil)
 	for i := range 3 {
 		s := sampleAt(now().Add(time.Duration(i-9) * time.Second))
-		if err := e.Spool.Append(&s, When{Quality: Synced}); err != nil {
+		if err := e.Spool.Append(&s, spool.When{Quality: spool.Synced}); err != nil {
 			t.Fatal(err)
 		}
 		e.Report.sampled(s)
@@ -163,7 +164,7 @@ func TestUploadsAreCountedByTheirResult(t *testing.T) {
 	}
 	e, _, _ := edgeTo(t, tripper(func(*http.Request) (*http.Response, error) { return nil, errors.New("no route") }))
 	s := sampleAt(now())
-	if err := e.Spool.Append(&s, When{Quality: Synced}); err != nil {
+	if err := e.Spool.Append(&s, spool.When{Quality: spool.Synced}); err != nil {
 		t.Fatal(err)
 	}
 	e.deliverOnce(t.Context())

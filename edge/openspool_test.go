@@ -2,11 +2,13 @@ package edge
 
 import (
 	"testing"
+
+	"sunspool/edge/spool"
 )
 
-func openSpool(t *testing.T, path string) *Spool {
+func openSpool(t *testing.T, path string) *spool.Spool {
 	t.Helper()
-	s, err := OpenSpool(path)
+	s, err := spool.Open(path)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"sunspool/edge/spool"
 	"sunspool/health"
 )
 
@@ -63,7 +64,7 @@ func (u *Uploader) vouch(device string) {
 // forbidden deals with records that the server refused to this token. If another sample proves that the token is good,
 // samples of another device wait until the operator has decided about them, and do not hold up ours; among our own a
 // poison is searched for.
-func (u *Uploader) forbidden(records []Record, hunted bool, e *denied) error {
+func (u *Uploader) forbidden(records []spool.Record, hunted bool, e *denied) error {
 	r, p := &u.rename, &u.poison
 	good := e.forbidden && u.origin.known && !r.probe && p.accepted.After(r.refused) && now().Sub(r.vouched) < trustFor
 	r.refused = now()
@@ -83,7 +84,7 @@ func (u *Uploader) forbidden(records []Record, hunted bool, e *denied) error {
 }
 
 // ofOneDevice returns the records up to the first of another device.
-func ofOneDevice(records []Record) []Record {
+func ofOneDevice(records []spool.Record) []spool.Record {
 	for i, r := range records {
 		if r.Sample.DeviceID != records[0].Sample.DeviceID {
 			return records[:i]

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"sunspool/edge/spool"
 	"sunspool/health"
 )
 
@@ -39,7 +40,7 @@ func (o *oversize) passed(seqs []uint64, size int) {
 
 // tooLargeBetween takes note that something between found a batch of these records too large. What cannot be made smaller is
 // set apart. It reports whether something else can be tried at once.
-func (u *Uploader) tooLargeBetween(b batch, records []Record) (more bool) {
+func (u *Uploader) tooLargeBetween(b batch, records []spool.Record) (more bool) {
 	h := &u.poison.hunt
 	switch {
 	case len(records) > 1 && b.hunted:

@@ -15,6 +15,7 @@ import (
 	bolt "go.etcd.io/bbolt"
 
 	"sunspool/edge/simulator"
+	"sunspool/edge/spool/format"
 	"sunspool/internal/testhost"
 	"sunspool/wire"
 )
@@ -271,11 +272,11 @@ func TestFullSpoolOfOneInverterKeepsTheOtherFromNothing(t *testing.T) {
 		b.start()
 		time.Sleep(time.Minute)
 		limit := func(e *Edge, size int64) {
-			if err := e.Spool.Limit(size); err != nil {
+			if err := e.Spool.SetLimit(size); err != nil {
 				t.Fatal(err)
 			}
 		}
-		full, room := int64(allocSize+1), int64(64<<20)
+		full, room := int64(format.AllocSize+1), int64(64<<20)
 		limit(b.edges[1], full)
 		time.Sleep(30 * time.Second)
 		roof, garage := b.count(b.made, "roof"), b.count(b.made, "garage")

@@ -140,7 +140,7 @@ func (b *pairBed) count(where map[string]map[time.Time]wire.Sample, device strin
 	return len(where[device])
 }
 
-// Take is the network and the server, for which a token is good for one device.
+// take is the network and the server, for which a token is good for one device.
 func (b *pairBed) take(r *http.Request) (*http.Response, error) {
 	b.mu.Lock()
 	cut := b.cut

@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"sunspool/edge/spool"
 	"sunspool/health"
 	"sunspool/wire"
 )
@@ -52,7 +53,7 @@ type poison struct {
 
 // suspicion is the record of a sample that the server refused on its own.
 type suspicion struct {
-	Poison
+	spool.Rejection
 	times   int       // refusals that count
 	counted time.Time // the last of them
 	tries   int       // all refusals
@@ -65,7 +66,7 @@ func (p *poison) suspicion(seq uint64) *suspicion {
 	}
 	s := p.suspects[seq]
 	if s == nil {
-		s = &suspicion{Poison: Poison{Seq: seq}}
+		s = &suspicion{Rejection: spool.Rejection{Seq: seq}}
 		p.suspects[seq] = s
 		p.Suspects.Store(int64(len(p.suspects)))
 	}
@@ -146,7 +147,7 @@ func (p *poison) due() []uint64 {
 
 // refused deals with records that the server refused as a whole. A server that we do not know may be anybody: then
 // nothing is searched, and the refusal is an error like others.
-func (u *Uploader) refused(records []Record, hunted bool, e *suspect) error {
+func (u *Uploader) refused(records []spool.Record, hunted bool, e *suspect) error {
 	if !u.origin.known {
 		return e
 	}
@@ -172,22 +173,22 @@ func (u *Uploader) refused(records []Record, hunted bool, e *suspect) error {
 
 // accuse notes that the server refused r on its own. It is given up only after it was refused again and again for the
 // same reason, over a time in which a server's mistake is mended. What is said to be in the future accuses the clocks.
-func (u *Uploader) accuse(r Record, e *suspect) error {
+func (u *Uploader) accuse(r spool.Record, e *suspect) error {
 	p := &u.poison
 	if e.code == wire.CodeInFuture {
-		u.ahead([]Record{r})
+		u.ahead([]spool.Record{r})
 		return nil
 	}
 	if s := p.suspects[r.Seq]; s == nil || s.times == 0 {
 		p.brake.refused(1)
 		p.Braked.Store(p.brake.light())
 	}
-	convicted := p.charge(Poison{r.Seq, e.code, clip(e.why), now(), now()})
+	convicted := p.charge(spool.Rejection{Seq: r.Seq, Code: e.code, Detail: clip(e.why), First: now(), Last: now()})
 	switch {
 	case p.brake.on():
 		return errSchema
 	case convicted:
-		return u.giveUp(p.suspects[r.Seq].Poison)
+		return u.giveUp(p.suspects[r.Seq].Rejection)
 	}
 	return nil
 }
@@ -195,10 +196,10 @@ func (u *Uploader) accuse(r Record, e *suspect) error {
 // charge adds one refusal to the record of a suspect, and reports whether that is enough to give it up: refused often
 // enough for the same reason, for long enough. A refusal counts only if the server took other samples since the one
 // before: a server that takes nothing says nothing about a sample.
-func (p *poison) charge(x Poison) bool {
+func (p *poison) charge(x spool.Rejection) bool {
 	s := p.suspicion(x.Seq)
 	if s.Code != x.Code {
-		s.Poison, s.times = x, 0
+		s.Rejection, s.times = x, 0
 	}
 	if s.times == 0 || p.accepted.After(s.counted) {
 		s.times++
@@ -212,7 +213,7 @@ func (p *poison) charge(x Poison) bool {
 // sentence decides about samples that our own server refused one by one, while it took others of the same batch: which
 // of them go to the quarantine now. While too many are refused none does, and while it takes nothing they are suspects
 // as others are.
-func (u *Uploader) sentence(poisoned []Poison, taken int) (now []Poison, err error) {
+func (u *Uploader) sentence(poisoned []spool.Rejection, taken int) (now []spool.Rejection, err error) {
 	p := &u.poison
 	for _, x := range poisoned {
 		if p.suspects[x.Seq] == nil {
@@ -242,9 +243,9 @@ func (u *Uploader) sentence(poisoned []Poison, taken int) (now []Poison, err err
 	return now, nil
 }
 
-// quarantineFull reports whether the quarantine takes no more, and remembers it for the report.
+// QuarantineFull reports whether the quarantine takes no more, and remembers it for the report.
 func (u *Uploader) quarantineFull() (bool, error) {
-	full, err := u.Spool.quarantineFull()
+	full, err := u.Spool.QuarantineFull()
 	if full {
 		u.poison.Full.Store(1)
 	} else {
@@ -254,12 +255,12 @@ func (u *Uploader) quarantineFull() (bool, error) {
 }
 
 // giveUp moves one sample to the quarantine, unless that is full.
-func (u *Uploader) giveUp(p Poison) error {
+func (u *Uploader) giveUp(p spool.Rejection) error {
 	full, err := u.quarantineFull()
 	if err != nil || full {
 		return err
 	}
-	if err := u.Spool.Settle(nil, []Poison{p}); err != nil {
+	if err := u.Spool.Settle(nil, []spool.Rejection{p}); err != nil {
 		return err
 	}
 	u.poison.forget([]uint64{p.Seq})
@@ -275,7 +276,7 @@ func (p *poison) note(e *suspect) {
 }
 
 // noteRefusals remembers what our own server refused of a batch of which it took some.
-func (p *poison) noteRefusals(poisoned []Poison, taken int) {
+func (p *poison) noteRefusals(poisoned []spool.Rejection, taken int) {
 	for _, x := range poisoned {
 		p.note(&suspect{code: x.Code, why: x.Code + ": " + x.Detail})
 	}
@@ -337,6 +338,6 @@ func (u *Uploader) trust(n int) error {
 		return nil
 	}
 	u.poison.requeued = now()
-	_, err := u.Spool.Requeue(func(p Poison) bool { return !p.Last.Before(since) })
+	_, err := u.Spool.Requeue(func(p spool.Rejection) bool { return !p.Last.Before(since) })
 	return err
 }

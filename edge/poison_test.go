@@ -11,6 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"sunspool/edge/spool"
 	"sunspool/wire"
 )
 
@@ -48,7 +49,7 @@ func TestPoisonsAmongThousandsAreFoundAtABoundedPrice(t *testing.T) {
 			}
 			if !more { // life goes on
 				sample := sampleAt(noon.Add(time.Duration(10_000+later) * 5 * time.Second))
-				if err := u.Spool.Append(&sample, When{Quality: Synced}); err != nil {
+				if err := u.Spool.Append(&sample, spool.When{Quality: spool.Synced}); err != nil {
 					t.Fatal(err)
 				}
 				later++
@@ -121,7 +122,7 @@ func TestRenamedDeviceHoldsOnlyItsOldSamples(t *testing.T) {
 		for i := range 300 {
 			sample := sampleAt(noon.Add(time.Duration(i) * 5 * time.Second))
 			sample.DeviceID = "before"
-			if err := u.Spool.Append(&sample, When{Quality: Synced}); err != nil {
+			if err := u.Spool.Append(&sample, spool.When{Quality: spool.Synced}); err != nil {
 				t.Fatal(err)
 			}
 			old = append(old, sample)
@@ -129,7 +130,7 @@ func TestRenamedDeviceHoldsOnlyItsOldSamples(t *testing.T) {
 		s.foreign = func(device string) bool { return (device == "before") != back }
 		for i := range 20 {
 			sample := sampleAt(noon.Add(time.Hour + time.Duration(i)*5*time.Second))
-			if err := u.Spool.Append(&sample, When{Quality: Synced}); err != nil {
+			if err := u.Spool.Append(&sample, spool.When{Quality: spool.Synced}); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -200,7 +201,7 @@ func TestNoAnswerMakesTheEdgeSpin(t *testing.T) {
 			u.Spool.QuarantineCap = 1000
 			bad := sampleAt(noon.Add(-time.Hour))
 			bad.PVPowerW = math.Inf(1)
-			if err := u.Spool.Append(&bad, When{Quality: Synced}); err != nil {
+			if err := u.Spool.Append(&bad, spool.When{Quality: spool.Synced}); err != nil {
 				t.Fatal(err)
 			}
 			fill(t, u.Spool, 200)
@@ -232,7 +233,7 @@ func TestNewestSampleOvertakesABacklog(t *testing.T) {
 		for worst := time.Duration(0); u.Spool.Waiting() > 0; {
 			for ; time.Since(polled) >= 0; polled = polled.Add(5 * time.Second) {
 				sample := sampleAt(next)
-				if err := u.Spool.Append(&sample, When{Quality: Synced}); err != nil {
+				if err := u.Spool.Append(&sample, spool.When{Quality: spool.Synced}); err != nil {
 					t.Fatal(err)
 				}
 				next = next.Add(5 * time.Second)
@@ -277,7 +278,7 @@ func TestQuarantineIsTriedAgainOnceByANewVersion(t *testing.T) {
 		}
 		add := func(at time.Time) {
 			sample := sampleAt(at)
-			if err := u.Spool.Append(&sample, When{Quality: Synced}); err != nil {
+			if err := u.Spool.Append(&sample, spool.When{Quality: spool.Synced}); err != nil {
 				t.Fatal(err)
 			}
 			made = append(made, sample)
@@ -312,7 +313,7 @@ func TestSampleThatCannotBeSentIsSetAside(t *testing.T) {
 		u := uploaderTo(t, s)
 		bad := sampleAt(noon.Add(-time.Hour))
 		bad.PVPowerW = math.NaN()
-		if err := u.Spool.Append(&bad, When{Quality: Synced}); err != nil {
+		if err := u.Spool.Append(&bad, spool.When{Quality: spool.Synced}); err != nil {
 			t.Fatal(err)
 		}
 		fill(t, u.Spool, 10)

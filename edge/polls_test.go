@@ -2,10 +2,12 @@ package edge
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net/http"
+	"os"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -13,6 +15,7 @@ import (
 	"sunspool/edge/inverter/invertertest"
 	"sunspool/edge/reading"
 	"sunspool/edge/simulator"
+	"sunspool/edge/spool"
 	"sunspool/health"
 )
 
@@ -63,9 +66,9 @@ func TestPollsAreSamplesAndReasons(t *testing.T) {
 					}
 					switch rng.IntN(8) {
 					case 0:
-						e.Spool.Limit(e.Spool.Room().Used * 10 / 9) // it is read less often, and soon full
+						e.Spool.SetLimit(e.Spool.Capacity().Used * 10 / 9) // it is read less often, and soon full
 					case 1, 2:
-						e.Spool.Limit(64 << 20)
+						e.Spool.SetLimit(64 << 20)
 					}
 					time.Sleep(10*time.Minute + time.Duration(rng.IntN(3000))*time.Millisecond)
 					synctest.Wait()
@@ -79,8 +82,8 @@ func TestPollsAreSamplesAndReasons(t *testing.T) {
 				}
 				h := e.Report.Now()
 				accounted(t, "at the end", h)
-				if want := map[string]float64{"SH10RT": 10_000, "SG5.0RS": 5000}[c.model]; e.night.kept.RatedW != want {
-					t.Errorf("its rated power is %v W, want %v W", e.night.kept.RatedW, want)
+				if want := map[string]float64{"SH10RT": 10_000, "SG5.0RS": 5000}[c.model]; ratedW(t, e) != want {
+					t.Errorf("its rated power is %v W, want %v W", ratedW(t, e), want)
 				}
 				if h.Polls < 5000 || h.Counts["samples_total"] < 1000 || len(h.Missing) < 4 || h.RAMOnly != 0 {
 					t.Errorf("the test tests little: %d polls, %d samples, %d in memory, not made %v", h.Polls, h.Counts["samples_total"], h.RAMOnly, h.Missing)
@@ -105,7 +108,7 @@ func TestEveryEndOfAPollIsCounted(t *testing.T) {
 		e.Report.polled(err)
 		e.Report.skipped("spool_full")
 		e.Report.measured()
-		e.stored(e.ring.add(sampleAt(noon), When{Quality: Synced}))
+		e.stored(e.ring.add(sampleAt(noon), spool.When{Quality: spool.Synced}))
 		e.Report.polled(asleep) // the last of a day gives a sample, and is followed by sleep
 		h := e.Report.Now()
 		accounted(t, reason, h)
@@ -122,7 +125,7 @@ func TestSamplesThatAreLostAtTheEndAreCountedOnce(t *testing.T) {
 	stop(e.Spool)
 	for i := range 10 {
 		e.Report.measured()
-		e.stored(e.ring.add(sampleAt(noon.Add(time.Duration(i)*5*time.Second)), When{Quality: Synced}))
+		e.stored(e.ring.add(sampleAt(noon.Add(time.Duration(i)*5*time.Second)), spool.When{Quality: spool.Synced}))
 		e.Report.polled(nil)
 	}
 	accounted(t, "while the disk fails", e.Report.Now())
@@ -131,4 +134,20 @@ func TestSamplesThatAreLostAtTheEndAreCountedOnce(t *testing.T) {
 	if h := e.Report.Now(); h.RAMOnly != 0 || h.Lost["spool_full"] != 10 {
 		t.Errorf("%d in memory, lost %v", h.RAMOnly, h.Lost)
 	}
+}
+
+// ratedW returns the rated power that e has stored.
+func ratedW(t *testing.T, e *Edge) float64 {
+	t.Helper()
+	text, err := os.ReadFile(e.night.File)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var kept struct {
+		RatedW float64 `json:"rated_w"`
+	}
+	if err := json.Unmarshal(text, &kept); err != nil {
+		t.Fatal(err)
+	}
+	return kept.RatedW
 }

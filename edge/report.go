@@ -123,10 +123,10 @@ func (r *Report) Now() Health {
 		Quarantined: r.edge.Spool.InQuarantine(), Salvaged: found.Salvaged, Unreadable: found.Unreadable, SetAside: found.Aside, Damaged: r.edge.Spool.DamagedBytes(),
 		NoBattery: r.facts.NoBattery, NoMeter: r.facts.NoMeter,
 		BatteryBy: r.facts.Battery, Implausible: r.facts.Nulled, Unknown: r.facts.Unknown, Polls: r.polls.Load(), Missing: maps.Clone(r.missing),
-		SpoolShare: math.Round(r.edge.Spool.Room().Share()*1000) / 10,
+		SpoolShare: math.Round(r.edge.Spool.Capacity().Share()*1000) / 10,
 		RAMOnly:    r.edge.ring.Len(), Lost: maps.Clone(r.gone), WrittenDay: r.wear.perDay(now(), bytesWritten()),
 		PollS: r.edge.turn.Interval().Seconds(), Others: r.others,
-		Links: r.Chain.Status(), Clock: r.edge.Clock.State(), Held: r.edge.Spool.Held(), Estimated: r.edge.Spool.Estimated(),
+		Links: r.Chain.Status(), Clock: r.edge.Clock.State(), Held: r.edge.Spool.Undated(), Estimated: r.edge.Spool.Estimated(),
 	}
 	if !r.sample.Time.IsZero() {
 		h.Sample = new(r.sample)

@@ -11,6 +11,7 @@ import (
 
 	"sunspool/edge/inverter/invertertest"
 	"sunspool/edge/reading"
+	"sunspool/edge/spool"
 	"sunspool/health"
 	"sunspool/wire"
 )
@@ -146,7 +147,7 @@ func TestLastPollIsNotThatOfTheLastCommit(t *testing.T) {
 		}
 		for range 10 {
 			time.Sleep(5 * time.Second)
-			e.ring.add(sampleAt(time.Now()), When{Quality: Synced})
+			e.ring.add(sampleAt(time.Now()), spool.When{Quality: spool.Synced})
 			e.Report.polled(nil)
 		}
 		last := time.Now()

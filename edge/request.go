@@ -10,12 +10,13 @@ import (
 	"net/http"
 	"strings"
 
+	"sunspool/edge/spool"
 	"sunspool/wire"
 )
 
 // post sends as many of the records as fit in one request, and returns how many these were and how long their body was.
 // Of two answers, to the compressed and to the plain body, the better one counts.
-func (u *Uploader) post(ctx context.Context, records []Record) (sent, size int, receipt wire.Receipt, err error) {
+func (u *Uploader) post(ctx context.Context, records []spool.Record) (sent, size int, receipt wire.Receipt, err error) {
 	id := rand.Text()
 	body, sent, err := u.encode(records, id)
 	if err != nil {
@@ -49,7 +50,7 @@ func isNetwork(err error) bool {
 type unsendable struct{ error }
 
 // encode writes the body of a batch. It holds at least one sample.
-func (u *Uploader) encode(records []Record, id string) ([]byte, int, error) {
+func (u *Uploader) encode(records []spool.Record, id string) ([]byte, int, error) {
 	var b bytes.Buffer
 	b.WriteString(`{"samples":[`)
 	most := max(u.limitBytes-envelope, u.limitBytes/2)

@@ -10,7 +10,7 @@ import (
 // errUnresumed is why no sample reaches a spool that was opened just now.
 var errUnresumed = errors.New("the spool was opened just now: samples follow with the next poll")
 
-// Resume takes over what the spool keeps of the inverter. Where a disk does not let the spool be opened at the start,
+// resume takes over what the spool keeps of the inverter. Where a disk does not let the spool be opened at the start,
 // that is known only when it does; until then no sample leaves the memory, because it may be one of another inverter. The
 // goroutine that polls calls it, before each poll.
 func (e *Edge) resume() {

@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"sunspool/edge/spool"
 	"sunspool/wire"
 )
 
@@ -19,7 +20,7 @@ const (
 // when the disk takes nothing: then the inverter is read on, and the samples follow when the disk does. When it is full
 // the oldest is lost, which is counted and said once.
 type ring struct {
-	Spool   *Spool
+	Spool   *spool.Spool
 	Every   time.Duration     // between commits; 0 commits every sample at once
 	Durable func(wire.Sample) // told of each sample that is on the disk
 	Lost    func(why string)  // told of each that never will be
@@ -27,7 +28,7 @@ type ring struct {
 	Log     *slog.Logger
 
 	mu      sync.Mutex
-	held    []Pending
+	held    []spool.Pending
 	due     time.Time // of the next commit
 	trouble error     // of the last one
 	losing  int       // samples lost since it began
@@ -37,7 +38,7 @@ type ring struct {
 
 // add takes a sample, and commits it with all that wait if it is time. The error is the disk's: the sample is not lost,
 // but it is in memory only.
-func (r *ring) add(sample wire.Sample, when When) error {
+func (r *ring) add(sample wire.Sample, when spool.When) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if len(r.held) == ringSize {
@@ -46,7 +47,7 @@ func (r *ring) add(sample wire.Sample, when When) error {
 	if len(r.held) == 0 {
 		r.due = now().Add(r.Every)
 	}
-	r.held = append(r.held, Pending{sample, when})
+	r.held = append(r.held, spool.Pending{Sample: sample, When: when})
 	r.count.Store(int64(len(r.held)))
 	if now().Before(r.due) {
 		r.nudge()
@@ -87,7 +88,7 @@ func (r *ring) commit() error {
 
 // drop loses the oldest sample.
 func (r *ring) drop() {
-	f := unwritable(r.trouble)
+	f := spool.WriteFault(r.trouble)
 	if r.losing == 0 {
 		r.Log.Error("samples are lost: the disk has taken none for too long", "code", f.Code, "kept", ringSize, "error", f.Why, "next", f.Next)
 	}
@@ -138,7 +139,7 @@ func (r *ring) flush() error {
 	if err == nil {
 		return nil
 	}
-	code := unwritable(r.trouble).Code
+	code := spool.WriteFault(r.trouble).Code
 	r.Log.Error("samples in memory are lost at the end", "samples", len(r.held), "code", code, "error", r.trouble.Error())
 	for range r.held {
 		r.Lost(code)
@@ -182,7 +183,7 @@ func (r *ring) fault() error {
 	if r.trouble == nil {
 		return nil
 	}
-	return unwritable(r.trouble)
+	return spool.WriteFault(r.trouble)
 }
 
 // Len is the number of samples that are in memory only.
@@ -197,10 +198,10 @@ type level struct {
 
 // levels of back-pressure. A poll that is not made loses nothing but resolution; deleting would.
 var levels = []level{
-	{sampleShare, "spool_full", 0},
+	{spool.SampleShare, "spool_full", 0},
 	{0.95, "spool_95", 12},
 	{0.85, "spool_85", 6},
-	{scarceFrom, "spool_70", 2},
+	{spool.ScarceFrom, "spool_70", 2},
 	{0, "", 1},
 }
 

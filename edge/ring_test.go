@@ -9,11 +9,12 @@ import (
 	"testing/synctest"
 	"time"
 
+	"sunspool/edge/spool"
 	"sunspool/wire"
 )
 
 // testRing is a ring on s, with the samples that became durable and those that were lost, by reason.
-func testRing(t *testing.T, s *Spool) (r *ring, durable *[]wire.Sample, lost map[string]int) {
+func testRing(t *testing.T, s *spool.Spool) (r *ring, durable *[]wire.Sample, lost map[string]int) {
 	durable, lost = new([]wire.Sample), make(map[string]int)
 	r = &ring{
 		Spool: s, Log: slog.New(slog.DiscardHandler), wake: make(chan struct{}, 1),
@@ -24,8 +25,8 @@ func testRing(t *testing.T, s *Spool) (r *ring, durable *[]wire.Sample, lost map
 }
 
 // stop makes s refuse every sample, as a spool that is full; go on makes it take them again.
-func stop(s *Spool) { s.Limit(1) }
-func goOn(s *Spool) { s.Limit(64 << 20) }
+func stop(s *spool.Spool) { s.SetLimit(1) }
+func goOn(s *spool.Spool) { s.SetLimit(64 << 20) }
 
 func TestSamplesWaitInMemoryAndFollowInOrder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -38,7 +39,7 @@ func TestSamplesWaitInMemoryAndFollowInOrder(t *testing.T) {
 		n := 0
 		poll := func(k int) (err error) {
 			for range k {
-				err = r.add(sampleAt(noon.Add(time.Duration(n)*5*time.Second)), When{Quality: Undated, Boot: 2, Since: time.Duration(n)})
+				err = r.add(sampleAt(noon.Add(time.Duration(n)*5*time.Second)), spool.When{Quality: spool.Undated, Boot: 2, Since: time.Duration(n)})
 				n++
 				time.Sleep(5 * time.Second)
 				synctest.Wait()
@@ -65,7 +66,7 @@ func TestSamplesWaitInMemoryAndFollowInOrder(t *testing.T) {
 			t.Fatalf("%d in memory, %d of %d durable", r.Len(), len(*durable), n)
 		}
 		for i, rec := range peek(t, s, n) {
-			if rec.Seq != uint64(i+1) || rec.When != (When{Quality: Undated, Boot: 2, Since: time.Duration(i)}) {
+			if rec.Seq != uint64(i+1) || rec.When != (spool.When{Quality: spool.Undated, Boot: 2, Since: time.Duration(i)}) {
 				t.Fatalf("record %d is %d, %+v", i, rec.Seq, rec.When)
 			}
 		}
@@ -83,7 +84,7 @@ func TestRingThatOverflowsCountsWhatIsLost(t *testing.T) {
 		stop(s)
 		const over = 37
 		for i := range ringSize + over {
-			r.add(sampleAt(noon.Add(time.Duration(i)*5*time.Second)), When{Quality: Synced})
+			r.add(sampleAt(noon.Add(time.Duration(i)*5*time.Second)), spool.When{Quality: spool.Synced})
 			time.Sleep(5 * time.Second)
 		}
 		if lost["spool_full"] != over || r.Len() != ringSize {
@@ -104,7 +105,7 @@ func TestRingLostAtTheEndIsCounted(t *testing.T) {
 	r, _, lost := testRing(t, s)
 	stop(s)
 	for i := range 5 {
-		r.add(sampleAt(noon.Add(time.Duration(i)*5*time.Second)), When{Quality: Synced})
+		r.add(sampleAt(noon.Add(time.Duration(i)*5*time.Second)), spool.When{Quality: spool.Synced})
 	}
 	if err := r.flush(); err == nil || lost["spool_full"] != 5 {
 		t.Errorf("%v, lost %v", err, lost)
@@ -128,7 +129,7 @@ func TestGroupCommitLosesAtMostItsInterval(t *testing.T) {
 		before := commitsOf(t, s)
 		for i := range 125 { // 10 min and a bit
 			made := noon.Add(time.Duration(i) * 5 * time.Second)
-			if err := r.add(sampleAt(made), When{Quality: Synced}); err != nil {
+			if err := r.add(sampleAt(made), spool.When{Quality: spool.Synced}); err != nil {
 				t.Fatal(err)
 			}
 			time.Sleep(5 * time.Second)
@@ -182,7 +183,7 @@ func TestWearIsARatePerDay(t *testing.T) {
 }
 
 // commitsOf is how many transactions the file of a spool has seen: the newer of its two first pages has the number.
-func commitsOf(t *testing.T, s *Spool) (n uint64) {
+func commitsOf(t *testing.T, s *spool.Spool) (n uint64) {
 	t.Helper()
 	b, err := os.ReadFile(s.Path())
 	if err != nil {

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"sunspool/edge/spool"
 	"sunspool/internal/testhost"
 )
 
@@ -21,7 +22,7 @@ func TestReadOnlyDiskAndBackLosesNothing(t *testing.T) {
 	n := 0
 	add := func(k int) (err error) {
 		for range k {
-			err = r.add(sampleAt(noon.Add(time.Duration(n)*5*time.Second)), When{Quality: Synced, Boot: 3, Since: time.Duration(n)})
+			err = r.add(sampleAt(noon.Add(time.Duration(n)*5*time.Second)), spool.When{Quality: spool.Synced, Boot: 3, Since: time.Duration(n)})
 			n++
 		}
 		return err
@@ -57,7 +58,7 @@ func TestReadOnlyDiskAndBackLosesNothing(t *testing.T) {
 	}
 	testhost.Must(t, "mount", "-o", "remount,rw", d.Dir)
 	r.due = time.Time{} // ten seconds later
-	s.hurry()
+	s.Hurry()
 	if err := r.flushDue(); err != nil {
 		t.Fatalf("the disk is back, but: %v", err)
 	}

@@ -10,11 +10,13 @@ import (
 	"strings"
 	"sync/atomic"
 	"time"
+
+	"sunspool/edge/spool"
 )
 
 // hearing is a Date of our own server, whose certificate was verified.
 type hearing struct {
-	anchor
+	spool.Anchor
 	slack time.Duration // that it may be off
 }
 
@@ -29,7 +31,7 @@ type serverDates struct {
 func (d *serverDates) add(h *hearing) *hearing {
 	before := d.previous
 	d.previous = h
-	if before == nil || !h.near(before.anchor, h.slack+before.slack) {
+	if before == nil || !h.Near(before.Anchor, h.slack+before.slack) {
 		return nil
 	}
 	return h
@@ -44,7 +46,7 @@ func (c *Clock) Wanted() bool {
 		return false
 	}
 	_, err := c.Host.Synced()
-	return err != nil || c.doubt.set() || c.Host.Up() >= patience
+	return err != nil || c.doubt.IsSet() || c.Host.Up() >= patience
 }
 
 // Hear takes the Date of an answer to a request that got its connection when the host had been up for asked. Only a
@@ -65,7 +67,7 @@ func (c *Clock) Hear(r *http.Response, asked time.Duration) {
 	}
 	c.dates.slow = 0
 	middle := date.Add(500*time.Millisecond - (asked + took/2)) // its fraction is cut off
-	h := c.dates.add(&hearing{anchor{Taken: up, Start: middle.UnixNano(), Quality: ByServer}, dateSlack + took/2})
+	h := c.dates.add(&hearing{spool.Anchor{Taken: up, Start: middle.UnixNano(), Quality: spool.ByServer}, dateSlack + took/2})
 	if h != nil {
 		c.heard = h
 	}
@@ -88,7 +90,7 @@ func (c *Clock) Certificates() time.Time {
 	case c.Trust:
 		return wall
 	case c.dated():
-		return c.anchor.at(up)
+		return c.anchor.At(up)
 	case c.bound:
 		return wall
 	}

@@ -2,16 +2,15 @@ package edge
 
 import (
 	"context"
-	"fmt"
 	"io"
-	"log/slog"
 	"net"
 	"net/http"
-	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"sunspool/edge/spool"
 )
 
 // A host without any clock takes the time of our server from the second of two prompt answers that agree.
@@ -41,7 +40,7 @@ func TestOneDateAloneSetsNothing(t *testing.T) {
 		w.polls(3)
 		c.answers(w)
 		w.polls(1)
-		if set := w.spool.Held() == 0; set != c.set {
+		if set := w.spool.Undated() == 0; set != c.set {
 			t.Errorf("%s: the time is known: %v", name, set)
 		}
 		if _, off := w.all(); c.set && (len(off) == 0 || off[0].Abs() > 2500*time.Millisecond) {
@@ -63,7 +62,7 @@ func TestOneWrongDateStepsNoClock(t *testing.T) {
 			w.answer(0, 0)
 			w.polls(5)
 		}
-		w.right(51, ByServer, 1100*time.Millisecond)
+		w.right(51, spool.ByServer, 1100*time.Millisecond)
 		if err := w.clock.Check(); err != nil {
 			t.Errorf("one answer that is off by %v disputes the clock: %v", off, err)
 		}
@@ -88,57 +87,14 @@ func TestDateOfAnyPromptAnswerCounts(t *testing.T) {
 		w := newWorld(t)
 		w.boot(-year, false)
 		for range 2 {
-			a := dated(w.truth)
+			a := verified(w.truth)
 			c.change(a)
 			w.clock.Hear(a, w.clock.Host.Up())
 		}
 		w.polls(1)
-		if taken := w.spool.Held() == 0; taken != c.taken {
+		if taken := w.spool.Undated() == 0; taken != c.taken {
 			t.Errorf("%s: the Date is taken: %v", name, taken)
 		}
-	}
-}
-
-// An edge without any clock comes to the time with two requests, made one after the other, which no cache can answer; and
-// a server whose answers are too slow is named.
-func TestTimeTakesTwoRequests(t *testing.T) {
-	for name, c := range map[string]struct {
-		took  time.Duration
-		known bool
-	}{"prompt": {100 * time.Millisecond, true}, "slow": {3 * time.Second, false}} {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				e, _, _ := edgeTo(t, nil)
-				e.Clock = &Clock{Spool: e.Spool, Log: slog.New(slog.DiscardHandler), Host: Host{
-					Wall: func() time.Time { return time.Unix(0, 0) }, Up: sinceStart, BootID: "x",
-					Synced: func() (bool, error) { return false, fmt.Errorf("the kernel does not say") },
-				}}
-				e.Uploader.Clock, e.Uploader.provedAt = e.Clock, now() // no empty batch
-				urls := map[string]bool{}
-				date := built().Add(24 * time.Hour).Add(-now().Sub(started))
-				e.Uploader.Client.Transport = tripper(func(r *http.Request) (*http.Response, error) {
-					urls[r.URL.String()] = true
-					if r.URL.Path != "/base/health" || r.Header.Get("Authorization") != "" || r.Header.Get("Cache-Control") != "no-cache" {
-						t.Errorf("%s with %v", r.URL, r.Header)
-					}
-					time.Sleep(c.took)
-					return dated(date.Add(now().Sub(started))), nil
-				})
-				if err := e.Clock.Check(); !sameCode(err, "clock_unsynced") {
-					t.Fatal(err)
-				}
-				if _, err := e.deliverOnce(t.Context()); err != nil {
-					t.Fatal(err)
-				}
-				err := e.Clock.Check()
-				if (err == nil) != c.known || len(urls) != 2 {
-					t.Errorf("after %d addresses: %v", len(urls), err)
-				}
-				if !c.known && !strings.Contains(err.Error(), "3.0 s") {
-					t.Errorf("it is not named that the answers are slow: %v", err)
-				}
-			})
-		})
 	}
 }
 

@@ -11,8 +11,10 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"sunspool/edge/inverter"
+	"sunspool/edge/night"
 	"sunspool/edge/pace"
 	"sunspool/edge/reading"
+	"sunspool/edge/spool"
 	"sunspool/health"
 	"sunspool/systemd"
 	"sunspool/wire"
@@ -73,15 +75,15 @@ func newEdge(c Config, dongle *inverter.Dongle, turn *inverter.Turn, host Host, 
 	if err != nil {
 		return nil, err
 	}
-	spool, err := startSpool(c.SpoolPath, c.Busy)
+	spool, err := spool.Start(c.SpoolPath, c.Busy)
 	if err != nil {
 		return nil, err
 	}
 	clock := &Clock{Host: host, Trust: c.ClockTrust == clockAlways, Spool: spool, Log: log}
 	verifyBy(client, clock)
-	dongle.Pace.Committed(spool.lastTouch(host.BootID))
+	dongle.Pace.Committed(spool.LastTouch(host.BootID))
 	spool.QuarantineCap = int(c.spoolLimit() / 10)
-	if err := spool.Limit(c.spoolLimit()); err != nil {
+	if err := spool.SetLimit(c.spoolLimit()); err != nil {
 		spool.Close()
 		return nil, err
 	}
@@ -109,10 +111,10 @@ func newEdge(c Config, dongle *inverter.Dongle, turn *inverter.Turn, host Host, 
 	}
 	if zone := hostZone(); zone != "" {
 		e.normal.Zone, _ = time.LoadLocation(zone)
-		e.night.Zone = sunZone(e.normal.Zone)
+		e.night.Zone = night.SunZone(e.normal.Zone)
 	}
 	e.night.File = c.SpoolPath + ".night"
-	e.night.load()
+	e.night.Load()
 	e.normal.Save = func(day reading.YieldDay) error { return keepYieldDay(spool, c.DeviceID, day) }
 	if c.RawDebug {
 		e.RawEach = c.RawDebugEach

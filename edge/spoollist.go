@@ -14,6 +14,7 @@ import (
 	"strconv"
 	"time"
 
+	"sunspool/edge/spool"
 	"sunspool/health"
 )
 
@@ -26,7 +27,7 @@ func (r *Report) serveQuarantine(w http.ResponseWriter, req *http.Request) {
 		http.Error(w, "after must be the number of a sample", http.StatusBadRequest)
 		return
 	}
-	page, err := r.edge.Spool.quarantinePage(after)
+	page, err := r.edge.Spool.QuarantinePage(after)
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusServiceUnavailable)
 		return
@@ -38,9 +39,9 @@ func (r *Report) serveQuarantine(w http.ResponseWriter, req *http.Request) {
 // EachQuarantined calls f with the samples in quarantine of the spool at path, some at a time, oldest first, and changes
 // nothing. An edge that has the spool open is asked by its status socket, the first of sockets that is of this spool. The
 // error is f's, or a *health.Fault.
-func EachQuarantined(ctx context.Context, path string, sockets []string, f func([]QuarantinedSample) error) error {
-	page := func(after uint64) (p quarantinePage, err error) {
-		return listQuarantine(path, after)
+func EachQuarantined(ctx context.Context, path string, sockets []string, f func([]spool.QuarantinedSample) error) error {
+	page := func(after uint64) (p spool.QuarantinePage, err error) {
+		return spool.ListQuarantine(path, after)
 	}
 	first, err := page(0)
 	if fault, ok := errors.AsType[*health.Fault](err); ok {
@@ -52,7 +53,7 @@ func EachQuarantined(ctx context.Context, path string, sockets []string, f func(
 			fault.Next = "sunspool spool quarantine --status-socket FILE   # as root, with the status socket of that edge"
 			return fault
 		}
-		page = func(after uint64) (quarantinePage, error) { return askQuarantine(ctx, socket, after) }
+		page = func(after uint64) (spool.QuarantinePage, error) { return askQuarantine(ctx, socket, after) }
 		if first, err = page(0); err != nil {
 			return err
 		}
@@ -88,7 +89,7 @@ func socketOf(ctx context.Context, path string, sockets []string) (string, bool)
 }
 
 // askQuarantine asks an edge for one page.
-func askQuarantine(ctx context.Context, socket string, after uint64) (page quarantinePage, err error) {
+func askQuarantine(ctx context.Context, socket string, after uint64) (page spool.QuarantinePage, err error) {
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
 	var dialer net.Dialer

@@ -13,21 +13,22 @@ import (
 	"time"
 	"unicode"
 
+	"sunspool/edge/spool"
 	"sunspool/health"
 )
 
 // quarantined is a spool with n samples in quarantine, among ten that wait.
-func quarantined(t *testing.T, path string, n int) *Spool {
+func quarantined(t *testing.T, path string, n int) *spool.Spool {
 	t.Helper()
 	s := openSpool(t, path)
 	fill(t, s, n+10)
-	var refused []Poison
+	var refused []spool.Rejection
 	for i := range n {
 		detail := fmt.Sprintf("sample %d is refused", i)
 		if i == 1 {
 			detail = "\x1b[2J\u202e\u0085 \x00\xff" + strings.Repeat("ä\n", 500)
 		}
-		refused = append(refused, Poison{uint64(i + 1), "value_error", detail, noon.Add(time.Hour), noon.Add(2 * time.Hour)})
+		refused = append(refused, spool.Rejection{Seq: uint64(i + 1), Code: "value_error", Detail: detail, First: noon.Add(time.Hour), Last: noon.Add(2 * time.Hour)})
 	}
 	if err := s.Settle(nil, refused); err != nil {
 		t.Fatal(err)
@@ -36,9 +37,9 @@ func quarantined(t *testing.T, path string, n int) *Spool {
 }
 
 // listed returns what is listed, in its order.
-func listed(t *testing.T, path string, sockets ...string) (all []QuarantinedSample, err error) {
+func listed(t *testing.T, path string, sockets ...string) (all []spool.QuarantinedSample, err error) {
 	t.Helper()
-	err = EachQuarantined(t.Context(), path, sockets, func(samples []QuarantinedSample) error {
+	err = EachQuarantined(t.Context(), path, sockets, func(samples []spool.QuarantinedSample) error {
 		if len(samples) > 200 {
 			t.Errorf("%d samples at once", len(samples))
 		}
@@ -49,9 +50,9 @@ func listed(t *testing.T, path string, sockets ...string) (all []QuarantinedSamp
 }
 
 // listedWhole fails unless all is the quarantine of n samples that quarantined made.
-func listedWhole(t *testing.T, all []QuarantinedSample, n int, path string) {
+func listedWhole(t *testing.T, all []spool.QuarantinedSample, n int, path string) {
 	t.Helper()
-	if len(all) != n || !slices.IsSortedFunc(all, func(a, b QuarantinedSample) int { return int(a.Number) - int(b.Number) }) {
+	if len(all) != n || !slices.IsSortedFunc(all, func(a, b spool.QuarantinedSample) int { return int(a.Number) - int(b.Number) }) {
 		t.Fatalf("%d samples are listed, want %d, in order", len(all), n)
 	}
 	for i, q := range all {
@@ -98,7 +99,7 @@ func socketDir(t *testing.T) string {
 }
 
 // answering is an edge with that spool that answers on a socket.
-func answeringStatus(t *testing.T, s *Spool, socket string) {
+func answeringStatus(t *testing.T, s *spool.Spool, socket string) {
 	t.Helper()
 	e, _, _ := edgeTo(t, nil)
 	e.Spool.Close()

@@ -16,6 +16,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"sunspool/edge/spool"
 	"sunspool/health"
 	"sunspool/internal/testhost"
 	"sunspool/settings"
@@ -169,7 +170,7 @@ func TestQuarantineIsAState(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e, log, file := edgeTo(t, nil)
 		fill(t, e.Spool, 10)
-		if err := e.Spool.Settle(nil, []Poison{{Seq: 3, Code: "x"}}); err != nil {
+		if err := e.Spool.Settle(nil, []spool.Rejection{{Seq: 3, Code: "x"}}); err != nil {
 			t.Fatal(err)
 		}
 		for range 20 {
@@ -182,7 +183,7 @@ func TestQuarantineIsAState(t *testing.T) {
 		if n := strings.Count(log.String(), "poison_quarantined"); n != 1 {
 			t.Errorf("it is in the log %d times:\n%s", n, log)
 		}
-		if _, err := e.Spool.Requeue(func(Poison) bool { return true }); err != nil {
+		if _, err := e.Spool.Requeue(func(spool.Rejection) bool { return true }); err != nil {
 			t.Fatal(err)
 		}
 		e.Report.Write()

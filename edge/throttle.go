@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"sunspool/edge/inverter"
+	"sunspool/edge/spool"
 	"sunspool/health"
 	"sunspool/wire"
 )
@@ -28,7 +29,7 @@ type throttle struct {
 
 // skip reports whether this beat is no poll, because the spool fills up.
 func (e *Edge) skip() bool {
-	b, room := &e.throttle, e.Spool.Room()
+	b, room := &e.throttle, e.Spool.Capacity()
 	at := b.pressure.of(room.Share())
 	b.every.Store(int64(at.every))
 	b.mu.Lock()
@@ -48,7 +49,7 @@ func (e *Edge) skip() bool {
 }
 
 // filling says how full the spool is, nil while it is not worth a word.
-func filling(at level, room Room, interval time.Duration) *health.Fault {
+func filling(at level, room spool.Capacity, interval time.Duration) *health.Fault {
 	if at.code == "" {
 		return nil
 	}
@@ -62,7 +63,7 @@ func filling(at level, room Room, interval time.Duration) *health.Fault {
 	return f
 }
 
-// Interval is the time between polls at present; while there are none, between looks at the spool.
+// interval is the time between polls at present; while there are none, between looks at the spool.
 func (e *Edge) interval() time.Duration {
 	return e.turn.Interval() * time.Duration(max(e.throttle.every.Load(), 1))
 }

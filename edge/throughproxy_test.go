@@ -13,6 +13,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"sunspool/edge/spool"
 	"sunspool/wire"
 )
 
@@ -58,7 +59,7 @@ func (f *middlebox) live(t *testing.T, e *Edge, span time.Duration) {
 			for i := range int(next.Unix()/5) % 7 { // some are larger than others
 				x.Values[strings.Repeat("register_", 1+i)] = float64(next.Unix()%100000) / float64(7+i)
 			}
-			if err := e.Spool.Append(&x, When{Quality: Synced}); err != nil {
+			if err := e.Spool.Append(&x, spool.When{Quality: spool.Synced}); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"sunspool/edge/pace"
+	"sunspool/edge/spool"
 	"sunspool/wire"
 )
 
@@ -30,7 +31,7 @@ var errAhead = errors.New("the server finds the samples too far in the future")
 //	spool ── Deliver ────┼── oldest, ever larger batches ┼──> post ──> answer ──> settle: gone from the spool
 //	                     └── halves and single suspects ─┘                  └───> hunt, suspects (poison.go)
 type Uploader struct {
-	Spool     *Spool
+	Spool     *spool.Spool
 	Client    *http.Client
 	Clock     *Clock // hears the Date of each answer; may be nil
 	URL       string // of the ingest
@@ -69,7 +70,7 @@ type Uploader struct {
 
 // batch is what one request carries, and why.
 type batch struct {
-	records []Record
+	records []spool.Record
 	hunted  bool // the top of the hunt
 	probe   bool // one sample that shows whether the token is good
 	fresh   bool // the newest
@@ -238,7 +239,7 @@ func (u *Uploader) send(ctx context.Context, b batch) error {
 		}
 		return u.meetVersion()
 	case *unsendable:
-		poison := Poison{records[0].Seq, "not_encodable", clip(e.Error()), now(), now()}
+		poison := spool.Rejection{Seq: records[0].Seq, Code: "not_encodable", Detail: clip(e.Error()), First: now(), Last: now()}
 		u.poison.charge(poison) // so that it is out of the way even when the quarantine is full
 		return u.giveUp(poison)
 	case *between:
@@ -263,15 +264,15 @@ func (u *Uploader) send(ctx context.Context, b batch) error {
 }
 
 // settle acts on a receipt for records. Our own server says of each sample whether it took it: no search is needed.
-func (u *Uploader) settle(records []Record, receipt wire.Receipt) error {
+func (u *Uploader) settle(records []spool.Record, receipt wire.Receipt) error {
 	verdict := make(map[int]wire.Rejection, len(receipt.Rejected))
 	for _, r := range receipt.Rejected {
 		verdict[r.Index] = r
 	}
 	var stored []uint64
-	var ahead []Record
+	var ahead []spool.Record
 	var newest time.Time
-	var poisoned []Poison
+	var poisoned []spool.Rejection
 	for i, r := range records {
 		rejected, bad := verdict[i]
 		switch {
@@ -283,7 +284,7 @@ func (u *Uploader) settle(records []Record, receipt wire.Receipt) error {
 		case rejected.Code == wire.CodeInFuture:
 			ahead = append(ahead, r)
 		default:
-			poisoned = append(poisoned, Poison{r.Seq, rejected.Code, clip(rejected.Detail), now(), now()})
+			poisoned = append(poisoned, spool.Rejection{Seq: r.Seq, Code: rejected.Code, Detail: clip(rejected.Detail), First: now(), Last: now()})
 		}
 	}
 	u.poison.noteRefusals(poisoned, len(stored))

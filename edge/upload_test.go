@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"sunspool/edge/pace"
+	"sunspool/edge/spool"
 	"sunspool/internal/testhost"
 	"sunspool/wire"
 )
@@ -225,7 +226,7 @@ func TestPoisonOfAContractServerIsFoundAndSetAside(t *testing.T) {
 		}
 		for i := range 30 { // life goes on
 			sample := sampleAt(noon.Add(time.Hour*2 + time.Duration(i)*time.Minute))
-			if err := u.Spool.Append(&sample, When{Quality: Synced}); err != nil {
+			if err := u.Spool.Append(&sample, spool.When{Quality: spool.Synced}); err != nil {
 				t.Fatal(err)
 			}
 			drain(t, u, time.Minute)
@@ -351,7 +352,7 @@ func TestBatchNeverExceedsTheBytesOfARequest(t *testing.T) {
 		for i := range 700 { // 2.5 MB
 			sample := sampleAt(noon.Add(time.Duration(i) * 5 * time.Second))
 			sample.Values = values
-			if err := u.Spool.Append(&sample, When{Quality: Synced}); err != nil {
+			if err := u.Spool.Append(&sample, spool.When{Quality: spool.Synced}); err != nil {
 				t.Fatal(err)
 			}
 			made = append(made, sample)

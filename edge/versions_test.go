@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"sunspool/edge/spool"
 	"sunspool/wire"
 )
 
@@ -37,7 +38,7 @@ func TestServersOfSeveralVersionsAreAskedOnceEach(t *testing.T) {
 					for i := range 360 {
 						s.version = fmt.Sprintf("sunspool/%d", (first+i)%versions)
 						x := sampleAt(noon.Add(time.Duration(first+3)*time.Hour + time.Duration(i)*10*time.Second))
-						if err := u.Spool.Append(&x, When{Quality: Synced}); err != nil {
+						if err := u.Spool.Append(&x, spool.When{Quality: spool.Synced}); err != nil {
 							t.Fatal(err)
 						}
 						made = append(made, x)
@@ -82,7 +83,7 @@ func TestVersionThatComesBackIsAskedAgainADayLater(t *testing.T) {
 			for range n {
 				x := sampleAt(noon.Add(time.Duration(at) * 5 * time.Second))
 				at++
-				if err := u.Spool.Append(&x, When{Quality: Synced}); err != nil {
+				if err := u.Spool.Append(&x, spool.When{Quality: spool.Synced}); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -147,7 +148,7 @@ func TestVersionComesThroughProxies(t *testing.T) {
 			live := func(samples int) {
 				for range samples {
 					x := sampleAt(at)
-					if err := u.Spool.Append(&x, When{Quality: Synced}); err != nil {
+					if err := u.Spool.Append(&x, spool.When{Quality: spool.Synced}); err != nil {
 						t.Fatal(err)
 					}
 					made, at = append(made, x), at.Add(10*time.Minute)

@@ -24,14 +24,6 @@ func hostZone() string {
 	return ""
 }
 
-// sunZone returns zone if its noon is about that of the sun, else nil: a host that is set to UTC may be anywhere.
-func sunZone(zone *time.Location) *time.Location {
-	if zone == nil || zone == time.UTC || !strings.Contains(zone.String(), "/") || strings.HasPrefix(zone.String(), "Etc/") {
-		return nil
-	}
-	return zone
-}
-
 func known(zone string) string {
 	if zone == "" || zone == "Local" {
 		return ""

@@ -194,8 +194,8 @@ func reasonPage(t *testing.T, s *source) string {
 	unmade = append(unmade, s.arguments("(*sunspool/edge.Report).skipped", 0)...)
 	unmade = append(unmade, s.plainOf("sunspool/edge.notMade result 0")...)
 	var kept []string
-	for _, of := range [][2]string{{"Poison", "Code"}, {"suspect", "code"}, {"QuarantinedSample", "Code"}} {
-		kept = append(kept, s.plain("sunspool/edge", of[0], of[1])...)
+	for _, of := range [][3]string{{"edge/spool/format", "Rejection", "Code"}, {"edge", "suspect", "code"}, {"edge/spool/format", "QuarantinedSample", "Code"}} {
+		kept = append(kept, s.plain("sunspool/"+of[0], of[1], of[2])...)
 	}
 	return "| where | codes, beside those of faults and verdicts |\n|---|---|\n" +
 		"| `samples_not_made` in `health.json`, label `reason` of `sunspool_edge_samples_not_made_total` | " + list(unmade) + " |\n" +

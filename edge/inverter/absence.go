@@ -67,7 +67,7 @@ func (a *absence) explain(f *health.Fault, unit byte) {
 }
 
 // AwaitPause waits for the end of the first, short pause after another unit has lost the connection: that must not cost this
-// Unit a poll.
+// unit a poll.
 func (d *Dongle) AwaitPause(ctx context.Context, unit byte) error {
 	rest := d.notBefore.Sub(now())
 	if d.Round == 0 || d.lostBy == unit || rest > pauses[0]+pauses[0]/10 {

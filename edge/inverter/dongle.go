@@ -131,7 +131,7 @@ func (d *Dongle) paused() error {
 	return nil
 }
 
-// Rest starts a pause after a lost connection: the longest after silence, as from an overloaded dongle, a shorter one after a
+// pause starts a pause after a lost connection: the longest after silence, as from an overloaded dongle, a shorter one after a
 // refusal, as from a dongle that restarts. explained is err for the owner.
 func (d *Dongle) pause(err, explained error) {
 	steps := d.Pauses

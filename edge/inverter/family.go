@@ -78,7 +78,7 @@ func (in *Inverter) familyBy(words registers.Words, err error) family {
 }
 
 // retryFamily reads block D again of an inverter whose type is not in the table and that is not known to be a hybrid: in each
-// Poll until it has answered, then once per connection and at growing intervals.
+// poll until it has answered, then once per connection and at growing intervals.
 func (in *Inverter) retryFamily(ctx context.Context, r *Reading) {
 	if in.family == familyUnknown || in.family == familyString && (!in.isIdentified() || in.asks.due(5*time.Minute)) {
 		in.findFamily(ctx, in.model, r)

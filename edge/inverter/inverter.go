@@ -138,7 +138,7 @@ func (in *Inverter) isIdentified() bool {
 	return in.identified > 0 && in.identified == in.Dongle.connection
 }
 
-// Poll reads the plan. If the connection was closed while idle, it reconnects once within the poll.
+// poll reads the plan. If the connection was closed while idle, it reconnects once within the poll.
 func (in *Inverter) poll(ctx context.Context) (Reading, error) {
 	d := in.Dongle
 	if err := d.startPoll(ctx); err != nil {

@@ -1,0 +1,81 @@
+package spool
+
+import (
+	"maps"
+	"slices"
+	"sunspool/edge/spool/format"
+	"sync/atomic"
+
+	bolt "go.etcd.io/bbolt"
+)
+
+// ackLater is how many acks may wait for the next sample.
+const ackLater = 100
+
+// acks are the numbers of samples that the server has and that are still in the file: they leave it with the next
+// commit, which costs a memory card a third less than a commit of their own. A crash before that sends them again, which
+// is normal. The owner's goroutine has them; count may be read from any.
+type acks struct {
+	seqs  map[uint64]struct{}
+	count atomic.Int64
+}
+
+// has reports whether a sample in the file is as good as gone.
+func (a *acks) has(seq uint64) bool {
+	_, ok := a.seqs[seq]
+	return ok
+}
+
+// add notes the numbers in stored that are in tx, unless that would be too many or room is wanted: then it reports false.
+func (a *acks) add(tx *bolt.Tx, stored []uint64, full bool) bool {
+	if len(a.seqs)+len(stored) > ackLater || full {
+		return false
+	}
+	if a.seqs == nil {
+		a.seqs = make(map[uint64]struct{})
+	}
+	samples := tx.Bucket(format.SamplesBucket)
+	for _, seq := range stored {
+		if samples.Get(format.Key(seq)) != nil {
+			a.seqs[seq] = struct{}{}
+		}
+	}
+	a.count.Store(int64(len(a.seqs)))
+	return true
+}
+
+// list returns them; they are forgotten with clear, when the commit that took them out is durable.
+func (a *acks) list() []uint64 { return slices.Collect(maps.Keys(a.seqs)) }
+
+func (a *acks) clear() {
+	clear(a.seqs)
+	a.count.Store(0)
+}
+
+// forget takes the samples that the server has out of tx and returns how many of them were there.
+func forget(tx *bolt.Tx, stored []uint64) (left int, err error) {
+	var times []int64
+	for _, seq := range stored {
+		for _, name := range [][]byte{format.SamplesBucket, format.UndatedBucket} { // undated: of a commit that is repeated
+			record := tx.Bucket(name).Get(format.Key(seq))
+			if record == nil {
+				continue
+			}
+			if r, err := format.DecodeFields(seq, record); err == nil {
+				times = append(times, r.Sample.Time.UnixMilli())
+			}
+			if err := tx.Bucket(name).Delete(format.Key(seq)); err != nil {
+				return 0, err
+			}
+			left++
+		}
+	}
+	if left == 0 {
+		return 0, nil
+	}
+	if err := format.Leave(tx, times); err != nil {
+		return 0, err
+	}
+	meta := tx.Bucket(format.MetaBucket)
+	return left, format.PutNumber(meta, format.SettledKey, format.Number(meta, format.SettledKey)+uint64(left))
+}

@@ -1,0 +1,104 @@
+package format
+
+import (
+	"encoding/binary"
+	"encoding/json"
+
+	bolt "go.etcd.io/bbolt"
+)
+
+// The times of samples that left the spool are kept in a ring:
+//
+//	meta "given"  the last few, so that a commit writes no page more for them
+//	given         number ──> some 190 times, moved here when they are full; the oldest is dropped
+
+const (
+	chunkBytes  = 384 // small enough that meta, with its other keys, stays inside the page of the root
+	givenChunks = 200 // 48 h and more at the fastest poll
+)
+
+var (
+	givenBucket  = []byte("given")
+	givenKey     = []byte("given")
+	NewestTSKey  = []byte("newest_ts") // latest time ever given, Unix ms
+	EstimatedKey = []byte("estimated") // how many samples were placed by estimation
+)
+
+// EachGiven calls f with the times of all samples in the spool and of those that left it lately.
+func EachGiven(tx *bolt.Tx, f func(ms int64)) error {
+	times := func(_, packed []byte) error {
+		for _, ms := range unpackTimes(packed) {
+			f(ms)
+		}
+		return nil
+	}
+	if err := tx.Bucket(givenBucket).ForEach(times); err != nil {
+		return err
+	}
+	times(nil, tx.Bucket(MetaBucket).Get(givenKey))
+	record := func(k, v []byte) {
+		if r, err := DecodeFields(binary.BigEndian.Uint64(k), v); err == nil && r.When.Quality != Undated {
+			f(r.Sample.Time.UnixMilli())
+		}
+	}
+	if err := tx.Bucket(SamplesBucket).ForEach(func(k, v []byte) error { record(k, v); return nil }); err != nil {
+		return err
+	}
+	return tx.Bucket(QuarantineBucket).ForEach(func(k, v []byte) error {
+		var e Entry
+		if json.Unmarshal(v, &e) == nil {
+			record(k, e.Record)
+		}
+		return nil
+	})
+}
+
+// Leave notes the times of samples that leave the spool.
+func Leave(tx *bolt.Tx, times []int64) error {
+	if len(times) == 0 {
+		return nil
+	}
+	meta := tx.Bucket(MetaBucket)
+	packed := append([]byte(nil), meta.Get(givenKey)...)
+	known := unpackTimes(packed)
+	var last int64
+	if len(known) > 0 {
+		last = known[len(known)-1]
+	}
+	for _, ms := range times {
+		packed = binary.AppendVarint(packed, ms-last)
+		last = ms
+		if len(packed) < chunkBytes {
+			continue
+		}
+		given := tx.Bucket(givenBucket)
+		n, err := given.NextSequence()
+		if err != nil {
+			return err
+		}
+		if err := given.Put(Key(n), packed); err != nil {
+			return err
+		}
+		if n > givenChunks {
+			if err := given.Delete(Key(n - givenChunks)); err != nil {
+				return err
+			}
+		}
+		packed, last = nil, 0
+	}
+	return meta.Put(givenKey, packed)
+}
+
+// unpackTimes reads what leave wrote: each time as the difference to the one before.
+func unpackTimes(packed []byte) (times []int64) {
+	var ms int64
+	for len(packed) > 0 {
+		d, n := binary.Varint(packed)
+		if n <= 0 {
+			return times
+		}
+		ms += d
+		times, packed = append(times, ms), packed[n:]
+	}
+	return times
+}

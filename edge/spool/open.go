@@ -1,0 +1,220 @@
+package spool
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	bolt "go.etcd.io/bbolt"
+	bolterrors "go.etcd.io/bbolt/errors"
+
+	"sunspool/edge/spool/files"
+	"sunspool/edge/spool/format"
+	"sunspool/edge/spool/salvage"
+	"sunspool/health"
+	"sunspool/internal/durable"
+)
+
+// Opening is what was not as it should be when the spool was opened, at the start or later. The zero value is a spool
+// that was in order.
+type Opening struct {
+	At         time.Time // of the last trouble
+	Damage     string    // what was wrong with the file
+	Aside      string    // where the damaged file is now
+	Salvaged   int       // samples found in it, in the spool again
+	Unreadable int       // samples that were in it and could not be read, as far as that can be known
+	Vanished   bool      // the file was missing or empty although there had been samples
+	Warnings   []string  // what was mended on the way
+}
+
+const (
+	alarmHolds = time.Hour // of what was mended at the opening, in the health of the spool
+)
+
+// open opens the file, in whatever state it is, on the goroutine that owns it.
+//
+//	missing or empty ──> a new one, and an alarm if there had been samples
+//	written by a newer version, or the database of another program ──> refused, nothing is changed
+//	damaged ──> set aside, and a new one with every record that can be found in it
+func (s *Spool) open() error {
+	found := s.Opening()
+	warn, err := durable.SecureDir(filepath.Dir(s.path), s.besideSpool)
+	if err != nil {
+		return err
+	}
+	found.warn(warn)
+	unlockNames, err := files.LockNames(s.path)
+	if err != nil {
+		return err
+	}
+	defer unlockNames()
+	mark, err := format.ReadWatermark(s.path)
+	if err != nil {
+		found.warn(err.Error())
+	}
+	file, err := s.lockFile(&found)
+	if errors.Is(err, fs.ErrNotExist) { // a power cut may have come between the two names of a salvage
+		if err = files.AdoptSalvaged(s.path); err == nil {
+			file, err = s.lockFile(&found)
+		}
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		if mark.Reserved == 0 && s.marked.Reserved > 0 {
+			return errUnmounted
+		}
+		if mark.Reserved > 0 {
+			found.Vanished, found.At = true, now()
+		}
+		if err = createSpool(s.path, mark.Reserved); err == nil {
+			file, err = s.lockFile(&found)
+		}
+	}
+	if err != nil {
+		return err
+	}
+	err = s.attach(file)
+	if d, ok := errors.AsType[*salvage.Damaged](err); ok {
+		if err = s.replace(file, d, mark, &found); err == nil {
+			if file, err = s.lockFile(&found); err == nil {
+				err = s.attach(file)
+			}
+		}
+	}
+	if err == nil {
+		found.warn(files.RemoveLeftovers(s.path))
+		found.warn(files.RemoveDamaged(s.path))
+		s.settleIn()
+		s.marked = mark
+		s.opening.Store(&found)
+		s.mark()
+	}
+	return err
+}
+
+// besideSpool reports whether a file of that name in the directory of the spool is one that the edge keeps there.
+func (s *Spool) besideSpool(name string) bool {
+	return strings.HasPrefix(name, filepath.Base(s.path)) || strings.HasPrefix(name, "health.json") || name == "edge.sock"
+}
+
+// lockFile opens the file and takes its lock, which says that no other process has it. An empty file is removed and
+// does not exist: bbolt would make a spool in it that a power cut can break.
+func (s *Spool) lockFile(found *Opening) (*os.File, error) {
+	file, warn, err := durable.Open(s.path)
+	if err != nil {
+		return nil, err
+	}
+	found.warn(warn)
+	err = files.LockWithin(file, files.LockWait)
+	if err == nil && !stillNamed(file, s.path) { // what we waited for was replaced by a compact copy meanwhile, see compact
+		err = bolterrors.ErrTimeout
+	}
+	if err == nil && s.renewals > 0 {
+		if err = file.Sync(); err == nil {
+			err = durable.DropPageCache(file)
+		}
+	}
+	var info fs.FileInfo
+	if err == nil {
+		info, err = file.Stat()
+	}
+	if err == nil && info.Size() == 0 {
+		if err = os.Remove(s.path); err == nil {
+			err = fs.ErrNotExist
+		}
+	}
+	if err != nil {
+		file.Close()
+		return nil, err
+	}
+	return file, nil
+}
+
+// attach gives file to bbolt if it is whole. The error is *damaged if it is not.
+func (s *Spool) attach(file *os.File) error {
+	var found *salvage.Scan
+	info, err := file.Stat()
+	if err == nil {
+		found, err = salvage.Examine(s.watched(file), info.Size())
+	}
+	if err == nil {
+		err = format.Recovered(func() error {
+			db, err := format.OpenBolt(file)
+			if err != nil {
+				return err
+			}
+			s.db, s.file = db, file
+			return db.View(func(tx *bolt.Tx) error {
+				s.committed = tx.ID()
+				return s.load(tx)
+			})
+		})
+		if err == nil {
+			return nil
+		}
+		if !durable.FromSystem(err) && !errors.Is(err, format.ErrNewer) && !isErrno(err, syscall.ENOMEM) && !isErrno(err, syscall.EIO) { // bbolt makes texts of these
+			err = &salvage.Damaged{Why: err, Scan: found} // then our look missed it
+		}
+	}
+	s.db, s.file = nil, nil
+	if _, keep := errors.AsType[*salvage.Damaged](err); !keep { // else it is wanted for what is in it
+		durable.Unlock(file)
+		file.Close()
+	}
+	return err
+}
+
+// discard gives up the handle. After a panic inside of bbolt its locks may be held for ever, so that it cannot be asked
+// to close: the file is closed below it, and its mapping stays until the process ends.
+func (s *Spool) discard(crashed bool) {
+	db, file := s.db, s.file
+	if s.db, s.file = nil, nil; db == nil {
+		return
+	}
+	durable.Unlock(file)
+	if crashed || format.Recovered(db.Close) != nil {
+		file.Close()
+	}
+}
+
+// Opening is what was found amiss since the process started.
+func (s *Spool) Opening() Opening {
+	if o := s.opening.Load(); o != nil {
+		return *o
+	}
+	return Opening{}
+}
+
+// Alarm is err, or the fault of a spool that is not open, or for an hour that of one that was found damaged or missing.
+func (s *Spool) Alarm(err error) error {
+	o := s.Opening()
+	if closed := s.Closed(); err == nil && closed != nil {
+		return WriteFault(closed)
+	}
+	if err != nil || o.At.IsZero() || now().Sub(o.At) > alarmHolds {
+		return err
+	}
+	if o.Aside == "" {
+		return &health.Fault{
+			Code: "spool_vanished", What: "the spool " + s.path + " had vanished",
+			Why:  "it was missing or empty although it had held samples; what was waiting in it is lost unless it is put back",
+			Next: "find out who removes files in " + filepath.Dir(s.path) + ", and check the disk",
+		}
+	}
+	return &health.Fault{
+		Code: "spool_salvaged", What: fmt.Sprintf("the spool was damaged: %d samples salvaged, %d unreadable", o.Salvaged, o.Unreadable),
+		Why:  o.Damage,
+		Next: "check the disk; " + o.Aside + " is the damaged file: the newest two are kept",
+	}
+}
+
+func (o *Opening) warn(text string) {
+	if text != "" && !slices.Contains(o.Warnings, text) {
+		o.Warnings = append(o.Warnings[:len(o.Warnings):len(o.Warnings)], text)
+	}
+}

@@ -1,0 +1,79 @@
+package spool
+
+import (
+	"errors"
+	"math"
+	"os"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"sunspool/edge/spool/files"
+	"sunspool/edge/spool/format"
+	"sunspool/internal/durable"
+)
+
+// claim asks the disk for the blocks ahead of the end of the file, so that nobody else gets them. A file that only ever
+// grows into blocks it has is cheaper, too: growing is a commit of the filesystem's journal.
+func (s *Spool) claim() error {
+	if now().Before(s.room.barred) || s.room.claimed >= s.room.limit {
+		return syscall.ENOSPC
+	}
+	size := s.Capacity().Size
+	var err error
+	for _, step := range []int64{claimStep, claimStep / 4, 2 * format.AllocSize} {
+		want := min(roundUp(size+step, format.AllocSize), max(s.room.limit, size))
+		if want <= s.room.claimed {
+			break
+		}
+		err = s.allocate(s.path, want)
+		switch {
+		case err == nil:
+			s.room.claimed = want
+			return nil
+		case errors.Is(err, errors.ErrUnsupported):
+			s.room.claimed = math.MaxInt64
+			s.makeBallast()
+			return nil
+		}
+	}
+	s.room.barred = now().Add(roomRetry)
+	if info, statErr := os.Stat(s.path); s.room.claimed == 0 && statErr == nil {
+		s.room.claimed = max(durable.AllocatedBytes(info), size+format.AllocSize)
+	}
+	return err
+}
+
+// allocate claims the first size bytes of the file at path, without making it longer.
+func (s *Spool) allocate(path string, size int64) error {
+	f, err := os.OpenFile(path, os.O_RDWR, 0)
+	if err != nil {
+		return err
+	}
+	return errors.Join(s.room.allocate(f, size), f.Close())
+}
+
+// makeBallast fills a file that is of no use but for its size, if there is room for it twice.
+func (s *Spool) makeBallast() {
+	if now().Before(s.room.ballast) {
+		return
+	}
+	s.room.ballast = now().Add(time.Hour)
+	if info, err := os.Lstat(files.ReservePath(s.path)); err == nil && info.Size() == files.ReserveBytes {
+		return
+	}
+	if durable.FreeBytes(filepath.Dir(s.path)) < 2*files.ReserveBytes {
+		return
+	}
+	if err := files.Fill(files.ReservePath(s.path), files.ReserveBytes); err != nil {
+		os.Remove(files.ReservePath(s.path))
+	}
+}
+
+// dropBallast makes room on a disk that is full, once.
+func (s *Spool) dropBallast() bool {
+	s.room.ballast = now().Add(roomRetry)
+	return os.Remove(files.ReservePath(s.path)) == nil
+}
+
+func roundUp(n, to int64) int64 { return (n + to - 1) / to * to }

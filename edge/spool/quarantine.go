@@ -1,0 +1,202 @@
+package spool
+
+import (
+	"cmp"
+	"encoding/binary"
+	"encoding/json"
+	"hash/fnv"
+	"slices"
+	"sunspool/edge/spool/files"
+	"sunspool/edge/spool/format"
+
+	bolt "go.etcd.io/bbolt"
+)
+
+// quarantineCap is how many bytes the quarantine may take unless Spool.QuarantineCap says otherwise: a tenth of the
+// smallest limit that a spool has. Beyond it nothing is given up any more, it is tried for ever.
+const quarantineCap = 50 << 20
+
+// PeekNewest returns up to n of the newest samples, oldest first, without those that skip names. Damaged records are
+// left to Peek.
+func (s *Spool) PeekNewest(n int, skip func(seq uint64) bool) ([]Record, error) {
+	var records []Record
+	err := s.do(func() error {
+		return s.db.View(func(tx *bolt.Tx) error {
+			c := tx.Bucket(format.SamplesBucket).Cursor()
+			for k, v := c.Last(); k != nil && len(records) < n; k, v = c.Prev() {
+				seq := binary.BigEndian.Uint64(k)
+				if s.hidden(seq) || skip != nil && skip(seq) {
+					continue
+				}
+				if r, err := format.Decode(seq, v); err == nil {
+					records = append(records, r)
+				}
+			}
+			return nil
+		})
+	})
+	slices.Reverse(records)
+	return records, err
+}
+
+// Get returns the samples with these numbers that still wait, in that order.
+func (s *Spool) Get(seqs []uint64) ([]Record, error) {
+	var records []Record
+	err := s.do(func() error {
+		return s.db.View(func(tx *bolt.Tx) error {
+			b := tx.Bucket(format.SamplesBucket)
+			for _, seq := range seqs {
+				if s.hidden(seq) {
+					continue
+				}
+				if r, err := format.Decode(seq, b.Get(format.Key(seq))); err == nil {
+					records = append(records, r)
+				}
+			}
+			return nil
+		})
+	})
+	return records, err
+}
+
+// Requeue moves what match accepts back from the quarantine, to be delivered once more, and returns how many that were.
+// A record that is damaged stays: it is no sample.
+func (s *Spool) Requeue(match func(Rejection) bool) (int, error) {
+	moved := 0
+	err := s.do(func() error {
+		return s.requeue(match, &moved, nil)
+	})
+	return moved, err
+}
+
+const keptVersions = 4 // of a part, that the spool knows
+
+// RequeueOnce requeues everything when the version of part is another than at the last call: what one version refuses
+// the next may take.
+func (s *Spool) RequeueOnce(part, version string) (int, error) {
+	moved := 0
+	err := s.do(func() error {
+		known, err := s.versions(part)
+		if err != nil {
+			return err
+		}
+		mark := versionMark(version)
+		at := slices.Index(known, mark)
+		if at == 0 {
+			return nil
+		}
+		if at > 0 {
+			known = slices.Delete(known, at, at+1)
+		}
+		known = slices.Insert(known, 0, mark)
+		var b []byte
+		for _, mark := range known[:min(len(known), keptVersions)] {
+			b = binary.BigEndian.AppendUint64(b, mark)
+		}
+		return s.requeue(func(Rejection) bool { return true }, &moved, func(meta *bolt.Bucket) error { return meta.Put(versionKey(part), b) })
+	})
+	return moved, err
+}
+
+// Met reports whether version is the last that RequeueOnce was called with for part, and whether it is one of the last
+// few.
+func (s *Spool) Met(part, version string) (last, known bool, err error) {
+	err = s.do(func() error {
+		all, err := s.versions(part)
+		at := slices.Index(all, versionMark(version))
+		last, known = at == 0, at >= 0
+		return err
+	})
+	return last, known, err
+}
+
+// versions returns the marks of the last versions of part, the newest first. It runs on the goroutine that owns the file.
+func (s *Spool) versions(part string) (marks []uint64, err error) {
+	err = s.db.View(func(tx *bolt.Tx) error {
+		for b := range slices.Chunk(tx.Bucket(format.MetaBucket).Get(versionKey(part)), 8) {
+			if len(b) == 8 {
+				marks = append(marks, binary.BigEndian.Uint64(b))
+			}
+		}
+		return nil
+	})
+	return marks, err
+}
+
+func versionKey(part string) []byte { return []byte("version_" + part) }
+
+func versionMark(version string) uint64 {
+	h := fnv.New64a()
+	h.Write([]byte(version))
+	return h.Sum64()
+}
+
+// requeue is one transaction. It runs on the goroutine that owns the file.
+func (s *Spool) requeue(match func(Rejection) bool, moved *int, also func(meta *bolt.Bucket) error) error {
+	n := 0
+	err := s.commitAcks(func(tx *bolt.Tx) error {
+		meta, samples, quarantine := tx.Bucket(format.MetaBucket), tx.Bucket(format.SamplesBucket), tx.Bucket(format.QuarantineBucket)
+		back := make(map[uint64][]byte)
+		err := quarantine.ForEach(func(k, v []byte) error {
+			var e format.Entry
+			if json.Unmarshal(v, &e) != nil || !match(e.Rejection) {
+				return nil
+			}
+			seq := binary.BigEndian.Uint64(k)
+			if _, err := format.Decode(seq, e.Record); err == nil {
+				back[seq] = e.Record
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+		for seq, record := range back {
+			if err := samples.Put(format.Key(seq), record); err != nil {
+				return err
+			}
+			if err := quarantine.Delete(format.Key(seq)); err != nil {
+				return err
+			}
+		}
+		n = len(back)
+		if also != nil {
+			if err := also(meta); err != nil {
+				return err
+			}
+		}
+		return format.PutNumber(meta, format.SettledKey, format.Number(meta, format.SettledKey)-uint64(n))
+	})
+	if err == nil {
+		*moved = n
+		s.waiting.Add(int64(n))
+		s.quarantined.Add(int64(-n))
+	}
+	return err
+}
+
+// QuarantineFull reports whether the quarantine has taken its part of the file.
+func (s *Spool) QuarantineFull() (full bool, err error) {
+	err = s.do(func() error {
+		return s.db.View(func(tx *bolt.Tx) error {
+			full = tx.Bucket(format.QuarantineBucket).Stats().LeafInuse >= cmp.Or(s.QuarantineCap, quarantineCap)
+			return nil
+		})
+	})
+	return full, err
+}
+
+// DamagedBytes is the size of the damaged files that are kept beside the spool.
+func (s *Spool) DamagedBytes() int64 { return files.DamagedBytes(s.path) }
+
+// QuarantinePage returns the samples whose numbers are above after.
+func (s *Spool) QuarantinePage(after uint64) (page QuarantinePage, err error) {
+	err = s.do(func() error {
+		return s.db.View(func(tx *bolt.Tx) error {
+			page = format.ReadQuarantine(tx.Bucket(format.QuarantineBucket), after)
+			return nil
+		})
+	})
+	page.Spool, page.Count = s.path, s.InQuarantine()
+	return page, err
+}

@@ -1,0 +1,178 @@
+package salvage
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"sunspool/edge/spool/format"
+)
+
+// Damaged is the error of a file that bbolt must not be given.
+type Damaged struct {
+	Why  error
+	Scan *Scan
+}
+
+func (d *Damaged) Error() string { return d.Why.Error() }
+func (d *Damaged) Unwrap() error { return d.Why }
+
+// Scan is what examine found in the pages in use.
+type Scan struct {
+	pages      *pages
+	damage     error // of an item; that of a page is in pages
+	ours       bool  // it has a bucket of ours
+	schema     uint64
+	sequence   uint64                 // the last number given
+	settled    uint64                 // samples that had left
+	waiting    uint64                 // samples that had not
+	unreadable []uint64               // those of them that are damaged
+	live       bitmap                 // pages that hold waiting samples
+	quarantine map[uint64][]byte      // its entries
+	others     map[string][][2][]byte // keys and values of the other buckets
+	numbers    map[string]uint64      // the last number that each bucket gave
+}
+
+func newLook(r io.ReaderAt, size, pageSize int64) *Scan {
+	return &Scan{
+		pages: &pages{r: r, size: size, pageSize: pageSize}, live: newBitmap(uint64(size/pageSize) + 1),
+		quarantine: make(map[uint64][]byte), others: make(map[string][][2][]byte),
+		numbers: make(map[string]uint64),
+	}
+}
+
+// why says what is wrong, nil if nothing is.
+func (l *Scan) why() error { return cmp.Or(l.pages.damage, l.damage) }
+
+func (l *Scan) fail(format string, args ...any) {
+	if l.damage == nil {
+		l.damage = fmt.Errorf(format, args...)
+	}
+}
+
+// Examine looks at every page in use: whether they make a tree, whether each sample is whole, and whether there are as
+// many as there must be. The error is *damaged, or says why the file is to be left alone.
+func Examine(r io.ReaderAt, size int64) (*Scan, error) {
+	var l *Scan
+	if err := format.Recovered(func() error { l = lookAt(r, size); return nil }); err != nil {
+		return l, &Damaged{err, newLook(r, size, 4096)}
+	}
+	switch {
+	case l.schema > format.Schema && l.schema <= format.Schema+30: // beyond, it is a flipped bit
+		return l, fmt.Errorf("%w: schema %d, this program knows %d", format.ErrNewer, l.schema, format.Schema)
+	case l.why() != nil:
+		return l, &Damaged{l.why(), l}
+	case !l.ours && search(r, size, l.inUse, 0, anySample).total == 0:
+		return l, format.ErrForeign
+	case !l.ours:
+		return l, &Damaged{errors.New("its buckets are missing"), l}
+	}
+	return l, nil
+}
+
+// lookAt looks at the newest commit, and if that is damaged, for what does not change often at the one before it too.
+func lookAt(r io.ReaderAt, size int64) *Scan {
+	p, metas := openPages(r, size)
+	newest := newLook(r, size, p.pageSize)
+	newest.pages.damage = p.damage
+	for i, m := range metas {
+		if i == 0 {
+			newest.walk(m)
+			if newest.why() == nil {
+				break
+			}
+			continue
+		}
+		before := newLook(r, size, p.pageSize)
+		before.walk(m)
+		for name, items := range before.others {
+			if len(newest.others[name]) == 0 {
+				newest.others[name] = items
+			}
+		}
+	}
+	return newest
+}
+
+// inUse reports whether what is at that place of the file is in a page that holds waiting samples.
+func (l *Scan) inUse(at int64) bool { return l.live.has(uint64(at / l.pages.pageSize)) }
+
+func (l *Scan) walk(m meta) {
+	names := 0
+	l.pages.walk(m, func(bucket []byte, sequence uint64, i item) {
+		known := slices.ContainsFunc(format.Buckets, func(name []byte) bool { return bytes.Equal(name, i.key) })
+		switch name := string(bucket); {
+		case bucket == nil:
+			if known && i.bucket {
+				names++
+				l.ours = true
+				if len(i.value) >= inBucket {
+					l.numbers[string(i.key)] = native.Uint64(i.value[8:])
+				}
+				l.sequence = l.numbers[string(format.SamplesBucket)]
+			}
+		case i.bucket:
+			l.fail("page %d: %s has a bucket %x in it", i.page, name, i.key)
+		case name == string(format.SamplesBucket), name == string(format.UndatedBucket):
+			l.waiting++
+			l.live.set(i.page)
+			seq, err := format.Check(i.value)
+			if err == nil && seq != keyOf(i.key) {
+				err = fmt.Errorf("it is record %d", seq)
+			}
+			if err != nil {
+				l.fail("page %d: %s %x: %w", i.page, name, i.key, err)
+				l.unreadable = append(l.unreadable, keyOf(i.key))
+			}
+		case name == string(format.QuarantineBucket):
+			if _, err := readEntry(keyOf(i.key), i.value); err != nil {
+				l.fail("page %d: %s %x: %w", i.page, name, i.key, err)
+				return
+			}
+			l.quarantine[keyOf(i.key)] = bytes.Clone(i.value)
+		default:
+			l.others[name] = append(l.others[name], [2][]byte{bytes.Clone(i.key), bytes.Clone(i.value)})
+			if name == string(format.MetaBucket) && len(i.value) == 8 {
+				switch n := keyOf(i.value); string(i.key) {
+				case string(format.SchemaKey):
+					l.schema = n
+				case string(format.SettledKey):
+					l.settled = n
+				}
+			}
+		}
+	})
+	if l.ours && names < len(format.Buckets) {
+		l.fail("%d of %d buckets are missing", len(format.Buckets)-names, len(format.Buckets))
+	}
+	if l.ours && l.schema != format.Schema {
+		l.fail("schema %d", l.schema)
+	}
+	if l.ours && l.waiting != l.sequence-l.settled {
+		l.fail("%d samples where %d must be", l.waiting, int64(l.sequence-l.settled))
+	}
+}
+
+func keyOf(key []byte) uint64 {
+	if len(key) != 8 {
+		return 0
+	}
+	return format.Seq(key)
+}
+
+// readEntry checks a quarantine entry. Its sample may be damaged: that may be why it is there.
+func readEntry(seq uint64, b []byte) (e format.Entry, err error) {
+	if err := json.Unmarshal(b, &e); err != nil {
+		return e, err
+	}
+	if e.Code == "" || seq == 0 || seq >= 1<<40 {
+		return e, errors.New("no entry of the quarantine")
+	}
+	if got, err := format.Check(e.Record); err == nil && got != seq {
+		return e, fmt.Errorf("sample %d under number %d", got, seq)
+	}
+	return e, nil
+}

@@ -1,0 +1,14 @@
+package spool
+
+import (
+	"sunspool/edge/spool/spooltest"
+)
+
+// Samples of tests.
+var (
+	noon     = spooltest.Noon
+	sampleAt = spooltest.SampleAt
+	fill     = spooltest.Fill
+	peek     = spooltest.Peek
+	seqs     = spooltest.Seqs
+)

@@ -1,0 +1,257 @@
+package spool
+
+import (
+	"encoding/binary"
+	"fmt"
+	"sunspool/edge/spool/format"
+	"time"
+
+	bolt "go.etcd.io/bbolt"
+)
+
+// A sample whose time is not known is as durable as any other, but held: it lies in the bucket undated, where no upload
+// looks, until its boot gets an anchor.
+//
+//	Append ──> undated ──(Date)──> samples     under the same number, in the order of the numbers
+
+// Join returns the number of the boot of that id, which is new unless the last one has the same, and its anchor. A boot
+// whose uptime went back is another one, whatever it is called: a machine that was restored to an earlier state.
+func (s *Spool) Join(id string, up time.Duration) (n uint32, a Anchor, err error) {
+	err = s.do(func() error {
+		return s.commitAcks(func(tx *bolt.Tx) error {
+			n, a, err = s.join(tx, func(last format.Boot) bool { return last.ID == id && last.Latest.Taken <= up }, id)
+			return err
+		})
+	})
+	return n, a, err
+}
+
+// join returns the number and the anchor of the last boot if same accepts it, else it begins one of that id.
+func (s *Spool) join(tx *bolt.Tx, same func(last format.Boot) bool, id string) (n uint32, a Anchor, err error) {
+	boots := tx.Bucket(format.BootsBucket)
+	if k, v := boots.Cursor().Last(); k != nil {
+		if last := format.DecodeBoot(v); same(last) {
+			return uint32(format.Seq(k)), last.Latest, nil
+		}
+	}
+	number, err := boots.NextSequence()
+	if err != nil {
+		return 0, Anchor{}, err
+	}
+	if number > format.KeptBoots && s.held.Load() == 0 {
+		if err := boots.Delete(format.Key(number - format.KeptBoots)); err != nil {
+			return 0, Anchor{}, err
+		}
+	}
+	return uint32(number), Anchor{}, format.PutBoot(boots, uint32(number), format.Boot{ID: id})
+}
+
+// numberBoot gives a sample the number of its boot in this file, if it has none or that of another file: the disk took
+// nothing when its clock asked for the number, or the file was replaced since. What is stored under a wrong number would
+// be dated with another boot.
+func (s *Spool) numberBoot(tx *bolt.Tx, w *When) (err error) {
+	if w.BootID == "" || w.Boot != 0 && format.DecodeBoot(tx.Bucket(format.BootsBucket).Get(format.Key(uint64(w.Boot)))).ID == w.BootID {
+		return nil
+	}
+	id := w.BootID // what was made before the last anchor of this boot is of this boot as well
+	w.Boot, _, err = s.join(tx, func(last format.Boot) bool { return last.ID == id }, id)
+	return err
+}
+
+// Anchor makes a durable as the latest anchor of boot n.
+func (s *Spool) Anchor(n uint32, a Anchor) error {
+	return s.do(func() error {
+		return s.commitAcks(func(tx *bolt.Tx) error { return format.SetAnchor(tx.Bucket(format.BootsBucket), n, a) })
+	})
+}
+
+// AssignTimestamps gives the held samples their times, now that the present boot, n, has an anchor and has lasted for up. First
+// every boot gets an anchor, then the samples are stamped, oldest first, some hundreds in a transaction; a crash in
+// between is continued by the next call, to the same times.
+func (s *Spool) AssignTimestamps(n uint32, a Anchor, up time.Duration) error {
+	if s.held.Load() == 0 {
+		return nil
+	}
+	if err := s.AnchorBoots(n, a, up); err != nil {
+		return err
+	}
+	for more := true; more; {
+		var err error
+		if more, err = s.AssignBatch(moveAtOnce); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// firstDay is before the first day of this program: no sample is older.
+var firstDay = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+
+// stretch is the held samples of one boot.
+type stretch struct {
+	boot        uint32
+	first, last time.Duration // since the boot
+	wall        time.Time     // that the last sample was made at, as its host thought
+}
+
+// AnchorBoots gives an anchor to every boot that has held samples. A boot that ended without one lies between what was
+// stamped before it and the start of the boot after it. If its own clock says something in between, that is taken; else
+// it ends just before the later boot began.
+func (s *Spool) AnchorBoots(n uint32, a Anchor, up time.Duration) error {
+	return s.do(func() error {
+		return s.commitAcks(func(tx *bolt.Tx) error {
+			boots, meta := tx.Bucket(format.BootsBucket), tx.Bucket(format.MetaBucket)
+			if err := format.SetAnchor(boots, n, a); err != nil {
+				return err
+			}
+			stretches := stretchesOf(tx.Bucket(format.UndatedBucket))
+			earliest := max(int64(format.Number(meta, format.LastTSKey)), firstDay.UnixMilli())
+			lower := make([]time.Time, len(stretches)) // what the boots before leave
+			room := time.UnixMilli(earliest)
+			for i, st := range stretches {
+				lower[i] = room
+				room = room.Add(st.last)
+			}
+			end, upper := a.At(up), a.At(0)
+			later := end // when the first sample of the next stretch was made
+			for i := len(stretches) - 1; i >= 0; i-- {
+				st := stretches[i]
+				known := a
+				if st.boot != n {
+					known = format.DecodeBoot(boots.Get(format.Key(uint64(st.boot)))).Latest
+				}
+				switch {
+				case st.boot == 0: // unknown: it may be the one of the samples after it
+					known = st.between(lower[i], later)
+				case !known.IsSet() || known.At(st.last).After(end):
+					known = st.between(lower[i], upper)
+				}
+				if err := format.SetAnchor(boots, st.boot, known); err != nil {
+					return err
+				}
+				if st.boot != n && st.boot != 0 {
+					upper = known.At(0)
+				}
+				later = known.At(st.first)
+			}
+			return nil
+		})
+	})
+}
+
+// between estimates when the boot of st started.
+func (st stretch) between(lower, upper time.Time) Anchor {
+	start := st.wall.Add(-st.last)
+	if start.Add(st.first).Before(lower) || st.wall.After(upper) {
+		start = upper.Add(-st.last - time.Millisecond)
+	}
+	return Anchor{Taken: st.last, Start: start.UnixNano(), Quality: Estimated}
+}
+
+// stretchesOf sums up the held samples, in the order of their numbers.
+func stretchesOf(undated *bolt.Bucket) (all []stretch) {
+	c := undated.Cursor()
+	for k, v := c.First(); k != nil; k, v = c.Next() {
+		r, err := format.DecodeFields(binary.BigEndian.Uint64(k), v)
+		if err != nil {
+			continue // stamp deals with it
+		}
+		if len(all) == 0 || all[len(all)-1].boot != r.When.Boot {
+			all = append(all, stretch{boot: r.When.Boot, first: r.When.Since})
+		}
+		st := &all[len(all)-1]
+		st.last, st.wall = r.When.Since, r.Sample.Time
+	}
+	return all
+}
+
+// AssignBatch gives up to most of the oldest held samples the times that the anchors of their boots give, in one transaction, and
+// reports whether there are more. The boots have anchors.
+func (s *Spool) AssignBatch(most int) (more bool, err error) {
+	err = s.do(func() error {
+		var moved, damaged, estimated int
+		err := s.commitAcks(func(tx *bolt.Tx) error {
+			undated, meta := tx.Bucket(format.UndatedBucket), tx.Bucket(format.MetaBucket)
+			anchors := make(map[uint32]Anchor)
+			oldest := firstOf(undated, format.Key(0), most, func(_, _ []byte) bool { return true })
+			moved, damaged, estimated = len(oldest), 0, 0
+			for _, p := range oldest {
+				seq := format.Seq(p.key)
+				if r, err := format.Decode(seq, p.value); err != nil {
+					damaged++
+					if err := format.PutAside(tx, Rejection{Seq: seq, Code: "record_damaged", Detail: err.Error(), First: now(), Last: now()}, p.value); err != nil {
+						return err
+					}
+				} else if err := s.stampOne(tx, &r, anchors); err != nil {
+					return err
+				} else if r.When.Quality == Estimated {
+					estimated++
+				}
+				if err := undated.Delete(p.key); err != nil {
+					return err
+				}
+			}
+			if err := format.PutNumber(meta, format.SettledKey, format.Number(meta, format.SettledKey)+uint64(damaged)); err != nil {
+				return err
+			}
+			return format.PutNumber(meta, format.EstimatedKey, format.Number(meta, format.EstimatedKey)+uint64(estimated))
+		})
+		if err == nil {
+			more = moved == most
+			s.held.Add(int64(-moved))
+			s.waiting.Add(int64(-damaged))
+			s.quarantined.Add(int64(damaged))
+			s.estimated.Add(int64(estimated))
+		}
+		return err
+	})
+	return more, err
+}
+
+// stampOne puts r among the samples, with the time that the anchor of its boot says. One that was only held behind
+// others has its time already. The anchors that were read so far are kept.
+func (s *Spool) stampOne(tx *bolt.Tx, r *Record, anchors map[uint32]Anchor) error {
+	if r.When.Quality == Undated {
+		a, ok := anchors[r.When.Boot]
+		if !ok {
+			a = format.DecodeBoot(tx.Bucket(format.BootsBucket).Get(format.Key(uint64(r.When.Boot)))).Latest
+			anchors[r.When.Boot] = a
+		}
+		if !a.IsSet() {
+			return fmt.Errorf("boot %d of sample %d has no anchor", r.When.Boot, r.Seq)
+		}
+		r.Sample.Time, r.When.Quality = a.At(r.When.Since), a.Quality
+	}
+	if err := s.unique(tx, &r.Sample.Time); err != nil {
+		return err
+	}
+	samples := tx.Bucket(format.SamplesBucket)
+	samples.FillPercent = 0.95
+	return samples.Put(format.Key(r.Seq), r.Encode())
+}
+
+// Newest is the latest time that a sample was ever given, zero if none was.
+func (s *Spool) Newest() time.Time {
+	if ms := s.newest.Load(); ms > 0 {
+		return time.UnixMilli(ms)
+	}
+	return time.Time{}
+}
+
+// Undated is the number of samples whose time is not known yet: they wait, but cannot be uploaded.
+func (s *Spool) Undated() int { return int(s.held.Load()) }
+
+// Ready is the number of samples that can be uploaded.
+func (s *Spool) Ready() int { return s.Waiting() - s.Undated() }
+
+// Estimated is the number of samples whose time was estimated, ever.
+func (s *Spool) Estimated() int { return int(s.estimated.Load()) }
+
+// loadDating counts what load does not.
+func (s *Spool) loadDating(tx *bolt.Tx) error {
+	meta := tx.Bucket(format.MetaBucket)
+	s.held.Store(int64(tx.Bucket(format.UndatedBucket).Stats().KeyN))
+	s.estimated.Store(int64(format.Number(meta, format.EstimatedKey)))
+	s.newest.Store(int64(format.Number(meta, format.NewestTSKey)))
+	return nil
+}

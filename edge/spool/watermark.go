@@ -1,0 +1,37 @@
+package spool
+
+import (
+	bolt "go.etcd.io/bbolt"
+	"sunspool/edge/spool/format"
+)
+
+// mark keeps the mark up to date, and notes that commits succeed.
+func (s *Spool) mark() {
+	err := format.Recovered(func() error {
+		return s.db.View(func(tx *bolt.Tx) error {
+			if tx.ID() != s.committed {
+				s.committed, s.renewals, s.failures = tx.ID(), 0, 0
+			}
+			samples := tx.Bucket(format.SamplesBucket)
+			last := samples.Sequence()
+			low := last + 1
+			for _, name := range [][]byte{format.SamplesBucket, format.UndatedBucket} {
+				if k, _ := tx.Bucket(name).Cursor().First(); len(k) == 8 {
+					low = min(low, format.Seq(k))
+				}
+			}
+			m := s.marked
+			if last+format.WatermarkStep <= m.Reserved && low >= m.Below && low < m.Below+format.WatermarkStep {
+				return nil
+			}
+			m, err := format.WriteWatermark(s.path, format.Watermark{Reserved: last + 2*format.WatermarkStep, Below: low})
+			if err == nil {
+				s.marked = m
+			}
+			return err
+		})
+	})
+	if err != nil {
+		s.markErr = err // the samples are safe without it, and the next call tries again
+	}
+}

@@ -1,0 +1,66 @@
+package spool
+
+import (
+	"os"
+	"runtime/debug"
+	"sunspool/edge/spool/format"
+	"time"
+
+	bolt "go.etcd.io/bbolt"
+)
+
+// do runs f on the goroutine that owns the file and returns its error, or its panic as one: a page that cannot be read
+// or that makes no sense must not end the process.
+func (s *Spool) do(f func() error) error { return s.doSure(nil, f) }
+
+// doSure is do for an f that writes what done finds in the file.
+func (s *Spool) doSure(done func(*bolt.Tx) bool, f func() error) error {
+	return s.run(func() error { return s.sure(f, done) })
+}
+
+// run runs f on the goroutine that owns the file.
+func (s *Spool) run(f func() error) error {
+	result := make(chan error, 1)
+	op := func() {
+		defer s.slim()
+		err := format.Recovered(f)
+		s.note()
+		if err != nil {
+			result <- &Error{s.path, err}
+			return
+		}
+		result <- nil
+	}
+	select {
+	case s.ops <- op:
+		return <-result
+	case <-s.quit:
+		return &Error{s.path, os.ErrClosed}
+	}
+}
+
+// Error is an error of the spool, not of who uses it.
+type Error struct {
+	path string
+	err  error
+}
+
+func (e *Error) Error() string { return "spool " + e.path + ": " + e.err.Error() }
+func (e *Error) Unwrap() error { return e.err }
+
+// own runs the operations one after the other until the spool is closed.
+func (s *Spool) own() {
+	debug.SetPanicOnFault(true) // a truncated file faults when its mapping is read
+	for {
+		select {
+		case op := <-s.ops:
+			op()
+		case <-s.quit:
+			return
+		}
+	}
+}
+
+// now is the only place of the spool that asks the host for the time. It measures how long things take, and when the
+// server refused a sample: what time a sample has is never its affair.
+func now() time.Time { return time.Now() }
