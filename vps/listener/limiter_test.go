@@ -18,9 +18,9 @@ import (
 	"sunspool/vps/auth"
 )
 
-// inn is a server on pipes with few connections, which tells the limiter of its requests as the API does. Good tokens are those
-// of tokenOf. A request for /wait is served until release, /open is for everybody.
-type inn struct {
+// harness is a server on pipes with few connections, which reports its requests to the limiter as the API does. Good tokens
+// are those of tokenOf. A request for /wait is served until release, /open needs no token.
+type harness struct {
 	t       *testing.T
 	pipes   *vpstest.Pipes
 	log     *vpstest.LogBuffer
@@ -32,8 +32,8 @@ const goodOne = "good-token-0123456789abcdef-0"
 
 func tokenOf(i int) string { return fmt.Sprint("good-token-0123456789abcdef-", i) }
 
-func openInn(t *testing.T, places int) *inn {
-	h := &inn{t: t, pipes: vpstest.NewPipes(), log: new(vpstest.LogBuffer), release: make(chan struct{})}
+func open(t *testing.T, most int) *harness {
+	h := &harness{t: t, pipes: vpstest.NewPipes(), log: new(vpstest.LogBuffer), release: make(chan struct{})}
 	good := map[string]bool{}
 	for i := range 40 {
 		good[tokenOf(i)] = true
@@ -60,7 +60,7 @@ func openInn(t *testing.T, places int) *inn {
 	})
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
-	h.limiter = newLimiter(h.pipes, places, slog.New(slog.NewJSONHandler(h.log, nil)))
+	h.limiter = newLimiter(h.pipes, most, slog.New(slog.NewJSONHandler(h.log, nil)))
 	go func() { done <- serve(ctx, h.limiter, nil, handler, slog.New(slog.DiscardHandler)) }()
 	t.Cleanup(func() {
 		cancel()
@@ -71,25 +71,25 @@ func openInn(t *testing.T, places int) *inn {
 	return h
 }
 
-// visitor is one connection to a inn.
-type visitor struct {
+// client is one connection to a harness.
+type client struct {
 	net.Conn
 	r       *bufio.Reader
 	headers string // lines
 }
 
-func (h *inn) visit() *visitor { return h.visitFrom("192.0.2.1:1") }
+func (h *harness) connect() *client { return h.connectFrom("192.0.2.1:1") }
 
-func (h *inn) visitFrom(address string) *visitor {
+func (h *harness) connectFrom(address string) *client {
 	conn := h.pipes.DialFrom(address)
 	h.t.Cleanup(func() { conn.Close() })
 	synctest.Wait()
 	time.Sleep(time.Millisecond) // virtual: the next one is younger
-	return &visitor{conn, bufio.NewReader(conn), ""}
+	return &client{conn, bufio.NewReader(conn), ""}
 }
 
 // ask returns the status of the answer, 0 when the connection is closed.
-func (v *visitor) ask(path, token string) int {
+func (v *client) ask(path, token string) int {
 	fmt.Fprintf(v, "GET %s HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\n%s\r\n", path, token, v.headers)
 	answer, err := http.ReadResponse(v.r, nil)
 	if err != nil {
@@ -100,62 +100,62 @@ func (v *visitor) ask(path, token string) int {
 	return answer.StatusCode
 }
 
-func TestNewCallerTakesThePlaceOfTheOldestStranger(t *testing.T) {
+func TestNewConnectionReplacesTheOldestUnauthenticatedOne(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := openInn(t, 4)
-		friend, old, wrong, young := h.visit(), h.visit(), h.visit(), h.visit()
-		for name, got := range map[string]int{"friend": friend.ask("/fast", goodOne) - 200,
+		h := open(t, 4)
+		known, old, wrong, young := h.connect(), h.connect(), h.connect(), h.connect()
+		for name, got := range map[string]int{"known": known.ask("/fast", goodOne) - 200,
 			"open to all": old.ask("/open", "") - 200, "wrong token": wrong.ask("/fast", "bad") - 401, "no token": young.ask("/fast", "") - 401} {
 			if got != 0 {
 				t.Fatalf("%s: %+d", name, got)
 			}
 		}
-		if newcomer := h.visit(); newcomer.ask("/fast", tokenOf(1)) != 200 {
+		if newcomer := h.connect(); newcomer.ask("/fast", tokenOf(1)) != 200 {
 			t.Error("a newcomer with a good token is not served")
 		}
 		if got := old.ask("/open", ""); got != 0 {
-			t.Errorf("the oldest stranger is still there: %d", got)
+			t.Errorf("the oldest unauthenticated connection is still there: %d", got)
 		}
 		if got := wrong.ask("/open", ""); got != 200 {
-			t.Errorf("a younger stranger was put out: %d", got)
+			t.Errorf("a younger unauthenticated connection was evicted: %d", got)
 		}
-		h.visit()
+		h.connect()
 		if got := wrong.ask("/open", ""); got != 0 {
-			t.Errorf("a wrong token made a stranger more than that: %d", got)
+			t.Errorf("a wrong token was an authentication: %d", got)
 		}
-		if got := friend.ask("/fast", goodOne); got != 200 {
-			t.Errorf("a friend was put out for a stranger: %d", got)
+		if got := known.ask("/fast", goodOne); got != 200 {
+			t.Errorf("a known was evicted for a unauthenticated connection: %d", got)
 		}
 		if n := strings.Count(h.log.String(), "connections are short"); n != 1 {
-			t.Errorf("two were put out in a minute, said %d times", n)
+			t.Errorf("two were evicted in a minute, logged %d times", n)
 		}
 	})
 }
 
-// TestFriendThatTurnsStrangerLosesItsPrivilege: a proxy uses one connection for many callers.
-func TestFriendThatTurnsStrangerLosesItsPrivilege(t *testing.T) {
+// TestConnectionLosesItsPrivilegeByAWrongToken: a proxy uses one connection for many callers.
+func TestConnectionLosesItsPrivilegeByAWrongToken(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := openInn(t, 2)
-		first, second := h.visit(), h.visit()
+		h := open(t, 2)
+		first, second := h.connect(), h.connect()
 		if first.ask("/fast", goodOne) != 200 || second.ask("/fast", tokenOf(1)) != 200 || second.ask("/fast", "bad") != 401 {
 			t.Fatal("not answered")
 		}
-		h.visit()
+		h.connect()
 		time.Sleep(acceptGrace)
 		synctest.Wait()
 		if second.ask("/fast", goodOne) != 0 || first.ask("/fast", goodOne) != 200 {
-			t.Error("the friend was put out, not the one that had a wrong token last")
+			t.Error("the known was evicted, not the one that had a wrong token last")
 		}
 	})
 }
 
 // A new connection has a moment for its request, also while others come one after the other.
-func TestNewConnectionIsNotPutOutAtOnce(t *testing.T) {
+func TestNewConnectionIsNotEvictedAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := openInn(t, 4)
-		h.visit()
+		h := open(t, 4)
+		h.connect()
 		time.Sleep(acceptGrace / 2)
-		ours := h.visit()
+		ours := h.connect()
 		for range 6 { // more than there is room for
 			go h.pipes.DialFrom("192.0.2.1:1")
 		}
@@ -167,20 +167,20 @@ func TestNewConnectionIsNotPutOutAtOnce(t *testing.T) {
 	})
 }
 
-// An idle connection makes place for a new one, one that is being served does not, unless its token has most.
-func TestIdleConnectionMakesPlace(t *testing.T) {
+// An idle connection is evicted for a new one, one that is being served does not, unless its token has most.
+func TestIdleConnectionIsEvictedForANewOne(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := openInn(t, 4)
-		busy, friend, other := h.visit(), h.visit(), h.visit()
+		h := open(t, 4)
+		busy, known, other := h.connect(), h.connect(), h.connect()
 		answer := busy.later("/wait", tokenOf(0))
-		if friend.ask("/fast", tokenOf(1)) != 200 || other.ask("/fast", tokenOf(2)) != 200 {
+		if known.ask("/fast", tokenOf(1)) != 200 || other.ask("/fast", tokenOf(2)) != 200 {
 			t.Fatal("not answered")
 		}
-		if newcomer := h.visit(); newcomer.ask("/fast", tokenOf(3)) != 200 {
+		if newcomer := h.connect(); newcomer.ask("/fast", tokenOf(3)) != 200 {
 			t.Error("a newcomer is not served")
 		}
-		if friend.ask("/fast", tokenOf(1)) != 0 {
-			t.Error("the oldest idle connection kept its place")
+		if known.ask("/fast", tokenOf(1)) != 0 {
+			t.Error("the oldest idle connection was not evicted")
 		}
 		if got := other.ask("/fast", tokenOf(2)); got != 200 {
 			t.Errorf("a younger one lost its own: %d", got)
@@ -193,7 +193,7 @@ func TestIdleConnectionMakesPlace(t *testing.T) {
 }
 
 // later asks and returns where the status will be.
-func (v *visitor) later(path, token string) <-chan int {
+func (v *client) later(path, token string) <-chan int {
 	answer := make(chan int, 1)
 	go func() { answer <- v.ask(path, token) }()
 	synctest.Wait()
@@ -202,7 +202,7 @@ func (v *visitor) later(path, token string) <-chan int {
 }
 
 // slow sends the head of a request and a part of its body.
-func (v *visitor) slow(method, path, token string) {
+func (v *client) slow(method, path, token string) {
 	fmt.Fprintf(v, "%s %s HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\nContent-Length: 5000\r\n\r\n{", method, path, token)
 	synctest.Wait()
 	time.Sleep(time.Millisecond)
@@ -212,8 +212,8 @@ func (v *visitor) slow(method, path, token string) {
 // request that is on its way at that moment gets no answer.
 func TestIdleConnectionOutlivesThatOfAnyProxy(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := openInn(t, 4)
-		proxy := h.visit()
+		h := open(t, 4)
+		proxy := h.connect()
 		for _, idle := range []time.Duration{60 * time.Second, 90 * time.Second, 2 * time.Minute, 149 * time.Second} {
 			if got := proxy.ask("/fast", goodOne); got != 200 {
 				t.Fatalf("not answered: %d", got)
@@ -230,18 +230,18 @@ func TestIdleConnectionOutlivesThatOfAnyProxy(t *testing.T) {
 	})
 }
 
-// Connections that stay idle for long cost a new caller no time when they have taken every place, and neither do those
+// Connections that stay idle for long cost a new caller no time when they are all that there may be, and neither do those
 // that never sent a request.
-func TestIdleConnectionsKeepNobodyWaiting(t *testing.T) {
+func TestIdleConnectionsDelayNoNewOne(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		const places = 20
-		h := openInn(t, places)
-		var silent *visitor
-		for i := range places {
-			v := h.visit()
+		const most = 20
+		h := open(t, most)
+		var silent *client
+		for i := range most {
+			v := h.connect()
 			if i == 0 {
 				silent = v
-			} else if i < places/4 {
+			} else if i < most/4 {
 				continue
 			} else if got := v.ask("/fast", tokenOf(i)); got != 200 {
 				t.Fatalf("connection %d: %d", i, got)
@@ -249,22 +249,22 @@ func TestIdleConnectionsKeepNobodyWaiting(t *testing.T) {
 		}
 		time.Sleep(time.Second)
 		began := time.Now()
-		for i := range 3 * places {
-			if got := h.visit().ask("/fast", tokenOf(i%40)); got != 200 {
+		for i := range 3 * most {
+			if got := h.connect().ask("/fast", tokenOf(i%40)); got != 200 {
 				t.Fatalf("caller %d behind idle connections: %d", i, got)
 			}
 		}
-		if took := time.Since(began); took > 3*places*10*time.Millisecond {
-			t.Errorf("%d callers behind idle connections took %v: they waited", 3*places, took)
+		if took := time.Since(began); took > 3*most*10*time.Millisecond {
+			t.Errorf("%d callers behind idle connections took %v: they waited", 3*most, took)
 		}
 		if got := silent.ask("/fast", goodOne); got != 0 {
-			t.Error("a connection without a request kept its place")
+			t.Error("a connection without a request was not evicted")
 		}
 	})
 }
 
 // Stopping ends an Accept that waits for a connection to end.
-func TestClosedLimiterLetsNobodyWait(t *testing.T) {
+func TestClosedLimiterEndsAccept(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := vpstest.NewPipes()
 		l := newLimiter(p, 1, slog.New(slog.DiscardHandler))

@@ -14,13 +14,13 @@ import (
 // of others are served at once. Its own oldest are closed for its new ones.
 func TestTokenHasAQuarterOfTheConnections(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := openInn(t, 40)
-		good := h.visit()
+		h := open(t, 40)
+		good := h.connect()
 		if good.ask("/fast", tokenOf(1)) != 200 {
 			t.Fatal("not answered")
 		}
 		for range 60 {
-			h.visit().slow("POST", "/upload", tokenOf(0))
+			h.connect().slow("POST", "/upload", tokenOf(0))
 		}
 		h.limiter.mu.Lock()
 		held := h.limiter.known[party{token: auth.SumOf(tokenOf(0))}]
@@ -29,7 +29,7 @@ func TestTokenHasAQuarterOfTheConnections(t *testing.T) {
 			t.Errorf("one token has %d of 40 connections", held)
 		}
 		began := time.Now()
-		if fresh := h.visit(); fresh.ask("/fast", tokenOf(2)) != 200 || good.ask("/fast", tokenOf(1)) != 200 {
+		if fresh := h.connect(); fresh.ask("/fast", tokenOf(2)) != 200 || good.ask("/fast", tokenOf(1)) != 200 {
 			t.Error("another token is not served")
 		}
 		if took := time.Since(began); took > 100*time.Millisecond {
@@ -41,15 +41,15 @@ func TestTokenHasAQuarterOfTheConnections(t *testing.T) {
 // Many tokens together take no more than three quarters, and one that has few keeps its own.
 func TestManyTokensLeaveConnectionsToOneThatHasFew(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := openInn(t, 80)
-		good := h.visit()
+		h := open(t, 80)
+		good := h.connect()
 		if good.ask("/fast", tokenOf(30)) != 200 {
 			t.Fatal("not answered")
 		}
-		answer := h.visit().later("/wait", tokenOf(30))
+		answer := h.connect().later("/wait", tokenOf(30))
 		for range 10 {
 			for i := range 12 {
-				h.visit().slow("POST", "/upload", tokenOf(i))
+				h.connect().slow("POST", "/upload", tokenOf(i))
 			}
 		}
 		h.limiter.mu.Lock()
@@ -64,7 +64,7 @@ func TestManyTokensLeaveConnectionsToOneThatHasFew(t *testing.T) {
 		if got := good.ask("/fast", tokenOf(30)); got != 200 {
 			t.Errorf("the idle one of a token with two: %d", got)
 		}
-		if got := h.visit().ask("/fast", tokenOf(31)); got != 200 {
+		if got := h.connect().ask("/fast", tokenOf(31)); got != 200 {
 			t.Errorf("a new one: %d", got)
 		}
 		close(h.release)
@@ -74,25 +74,25 @@ func TestManyTokensLeaveConnectionsToOneThatHasFew(t *testing.T) {
 	})
 }
 
-// Who sends no good token is put out by address: those of a caller with many connections go first, behind a proxy too.
-func TestAddressWithMostConnectionsMakesPlaceFirst(t *testing.T) {
-	for name, visit := range map[string]func(h *inn, from string) *visitor{
-		"direct, an IPv6 host with many addresses": func(h *inn, from string) *visitor { return h.visitFrom(from) },
-		"behind a proxy": func(h *inn, from string) *visitor {
-			v := h.visitFrom("10.0.0.9:1")
+// Who sends no good token is evicted by address: those of a caller with many connections go first, behind a proxy too.
+func TestAddressWithMostConnectionsIsEvictedFirst(t *testing.T) {
+	for name, connect := range map[string]func(h *harness, from string) *client{
+		"direct, an IPv6 host with many addresses": func(h *harness, from string) *client { return h.connectFrom(from) },
+		"behind a proxy": func(h *harness, from string) *client {
+			v := h.connectFrom("10.0.0.9:1")
 			v.headers = "X-Forwarded-For: " + strings.Trim(strings.TrimSuffix(from, ":1"), "[]") + "\r\n"
 			return v
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				h := openInn(t, 8)
-				lone := visit(h, "[2001:db8:1::1]:1")
+				h := open(t, 8)
+				lone := connect(h, "[2001:db8:1::1]:1")
 				if got := lone.ask("/open", ""); got != 200 {
 					t.Fatal(got)
 				}
 				for i := range 20 {
-					visit(h, fmt.Sprintf("[2001:db8:2::%x]:1", i+1)).ask("/open", "")
+					connect(h, fmt.Sprintf("[2001:db8:2::%x]:1", i+1)).ask("/open", "")
 				}
 				if got := lone.ask("/open", ""); got != 200 {
 					t.Errorf("the only connection of an address was closed for the twentieth of another: %d", got)
