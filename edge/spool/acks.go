@@ -26,8 +26,8 @@ func (a *acks) has(seq uint64) bool {
 	return ok
 }
 
-// add notes the numbers in stored that are in tx, unless that would be too many or room is wanted: then it reports false.
-func (a *acks) add(tx *bolt.Tx, stored []uint64, full bool) bool {
+// hold notes the numbers in stored that are in tx, unless that would be too many or room is wanted: then it reports false.
+func (a *acks) hold(tx *bolt.Tx, stored []uint64, full bool) bool {
 	if len(a.seqs)+len(stored) > ackLater || full {
 		return false
 	}
@@ -52,8 +52,8 @@ func (a *acks) clear() {
 	a.count.Store(0)
 }
 
-// forget takes the samples that the server has out of tx and returns how many of them were there.
-func forget(tx *bolt.Tx, stored []uint64) (left int, err error) {
+// deleteSettled takes the samples that the server has out of tx and returns how many of them were there.
+func deleteSettled(tx *bolt.Tx, stored []uint64) (left int, err error) {
 	var times []int64
 	for _, seq := range stored {
 		for _, name := range [][]byte{format.SamplesBucket, format.UndatedBucket} { // undated: of a commit that is repeated
@@ -73,7 +73,7 @@ func forget(tx *bolt.Tx, stored []uint64) (left int, err error) {
 	if left == 0 {
 		return 0, nil
 	}
-	if err := format.Leave(tx, times); err != nil {
+	if err := format.AddUsed(tx, times); err != nil {
 		return 0, err
 	}
 	meta := tx.Bucket(format.MetaBucket)

@@ -49,7 +49,7 @@ func (s *Spool) Compact() (gained int64, err error) {
 	if !s.Capacity().bloated(s.Waiting()) {
 		return 0, nil
 	}
-	err = s.do(func() error {
+	err = s.exec(func() error {
 		if now().Before(s.compactNext) {
 			return nil
 		}
@@ -80,10 +80,10 @@ func stillNamed(f *os.File, path string) bool {
 }
 
 func (s *Spool) compact() error {
-	if s.room.nowhere != nil {
-		return s.room.nowhere
+	if s.space.nameErr != nil {
+		return s.space.nameErr
 	}
-	if free := durable.FreeBytes(filepath.Dir(s.path)); free < s.Capacity().Used+claimStep {
+	if free := durable.FreeBytes(filepath.Dir(s.path)); free < s.Capacity().Used+preallocateStep {
 		return fmt.Errorf("only %d MiB free on the disk", free>>20)
 	}
 	fresh := files.CompactPath(s.path)
@@ -107,16 +107,16 @@ func (s *Spool) compact() error {
 	old := s.db
 	s.db, s.file = db, file // from here on there is no way back: the old file has no name any more
 	s.step("renamed")
-	s.room.nowhere = durable.SyncDir(filepath.Dir(s.path)) // without it a power cut brings the old file back: update tries again
+	s.space.nameErr = durable.SyncDir(filepath.Dir(s.path)) // without it a power cut brings the old file back: update tries again
 	s.step("synced")
-	s.settleIn()
-	return errors.Join(s.room.nowhere, old.Close())
+	s.refresh()
+	return errors.Join(s.space.nameErr, old.Close())
 }
 
 // copyTo makes db, whose file is at path, a durable and checked copy of the spool.
 func (s *Spool) copyTo(db *bolt.DB, path string) error {
 	s.step("created")
-	if err := s.allocate(path, min(claimStep, s.room.limit)); err != nil && !errors.Is(err, errors.ErrUnsupported) {
+	if err := s.allocate(path, min(preallocateStep, s.space.limit)); err != nil && !errors.Is(err, errors.ErrUnsupported) {
 		return err
 	}
 	if err := bolt.Compact(db, s.db, compactTx); err != nil {

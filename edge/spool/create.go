@@ -28,7 +28,7 @@ func Open(path string) (*Spool, error) {
 func newSpool(path string, busy func(most time.Duration)) *Spool {
 	s := &Spool{Busy: busy, path: path, ops: make(chan func()), quit: make(chan struct{})}
 	s.lost = make(chan struct{})
-	go s.own()
+	go s.loop()
 	return s
 }
 
@@ -74,5 +74,5 @@ func (s *Spool) load(tx *bolt.Tx) error {
 	s.acks.clear() // what the server has and the file still holds is sent again
 	s.waiting.Store(int64(samples.Sequence() - format.Number(meta, format.SettledKey)))
 	s.quarantined.Store(int64(quarantine.Stats().KeyN))
-	return s.loadDating(tx)
+	return s.loadUndated(tx)
 }

@@ -70,7 +70,7 @@ func ListQuarantine(path string, after uint64) (page QuarantinePage, err error) 
 
 // readSpool runs f on the spool at path if no edge has it open. Nothing is changed.
 func readSpool(path string, f func(*bolt.Tx) error) error {
-	return format.Recovered(func() error {
+	return format.Catch(func() error {
 		if _, err := os.Stat(path); err != nil {
 			return err
 		}

@@ -65,7 +65,7 @@ func (s *Spool) open() error {
 		}
 	}
 	if errors.Is(err, fs.ErrNotExist) {
-		if mark.Reserved == 0 && s.marked.Reserved > 0 {
+		if mark.Reserved == 0 && s.watermark.Reserved > 0 {
 			return errUnmounted
 		}
 		if mark.Reserved > 0 {
@@ -80,7 +80,7 @@ func (s *Spool) open() error {
 	}
 	err = s.attach(file)
 	if d, ok := errors.AsType[*salvage.Damaged](err); ok {
-		if err = s.replace(file, d, mark, &found); err == nil {
+		if err = s.salvage(file, d, mark, &found); err == nil {
 			if file, err = s.lockFile(&found); err == nil {
 				err = s.attach(file)
 			}
@@ -89,10 +89,10 @@ func (s *Spool) open() error {
 	if err == nil {
 		found.warn(files.RemoveLeftovers(s.path))
 		found.warn(files.RemoveDamaged(s.path))
-		s.settleIn()
-		s.marked = mark
+		s.refresh()
+		s.watermark = mark
 		s.opening.Store(&found)
-		s.mark()
+		s.updateWatermark()
 	}
 	return err
 }
@@ -114,7 +114,7 @@ func (s *Spool) lockFile(found *Opening) (*os.File, error) {
 	if err == nil && !stillNamed(file, s.path) { // what we waited for was replaced by a compact copy meanwhile, see compact
 		err = bolterrors.ErrTimeout
 	}
-	if err == nil && s.renewals > 0 {
+	if err == nil && s.attempts > 0 {
 		if err = file.Sync(); err == nil {
 			err = durable.DropPageCache(file)
 		}
@@ -143,7 +143,7 @@ func (s *Spool) attach(file *os.File) error {
 		found, err = salvage.Examine(s.watched(file), info.Size())
 	}
 	if err == nil {
-		err = format.Recovered(func() error {
+		err = format.Catch(func() error {
 			db, err := format.OpenBolt(file)
 			if err != nil {
 				return err
@@ -169,15 +169,15 @@ func (s *Spool) attach(file *os.File) error {
 	return err
 }
 
-// discard gives up the handle. After a panic inside of bbolt its locks may be held for ever, so that it cannot be asked
+// abandon gives up the handle. After a panic inside of bbolt its locks may be held for ever, so that it cannot be asked
 // to close: the file is closed below it, and its mapping stays until the process ends.
-func (s *Spool) discard(crashed bool) {
+func (s *Spool) abandon(crashed bool) {
 	db, file := s.db, s.file
 	if s.db, s.file = nil, nil; db == nil {
 		return
 	}
 	durable.Unlock(file)
-	if crashed || format.Recovered(db.Close) != nil {
+	if crashed || format.Catch(db.Close) != nil {
 		file.Close()
 	}
 }

@@ -41,24 +41,24 @@ type Spool struct {
 	quit chan struct{} // closed by Close
 	once sync.Once
 
-	acks  acks
-	doubt []uint64 // numbers of a commit that failed: it may be in the file all the same, and it is repeated
-	room  room
+	acks      acks
+	uncertain []uint64 // numbers of a commit that failed: it may be in the file all the same, and it is repeated
+	space     capacityState
 
 	compactNext time.Time         // no attempt before
 	atStep      func(step string) // for tests of a crash at each step of it
 
-	opening   atomic.Pointer[Opening]
-	marked    format.Watermark // as it is on the disk
-	markErr   error            // of the last try to write it
-	committed int              // number of the last commit that was seen
+	opening      atomic.Pointer[Opening]
+	watermark    format.Watermark // as it is on the disk
+	watermarkErr error            // of the last try to write it
+	committed    int              // number of the last commit that was seen
 	reopening
 
-	waiting, quarantined    atomic.Int64
-	held, estimated, newest atomic.Int64   // see Held, Estimated, Newest
-	redated                 atomic.Int64   // see Redated
-	given                   map[int64]bool // times that were given, from givenFrom on; nil while only the newest matters
-	givenFrom               int64
+	waiting, quarantined       atomic.Int64
+	undated, estimated, newest atomic.Int64   // see Held, Estimated, Newest
+	redated                    atomic.Int64   // see Redated
+	used                       map[int64]bool // times that were given, from usedFrom on; nil while only the newest matters
+	usedFrom                   int64
 }
 
 // What the file has, see package format.
@@ -101,15 +101,15 @@ func (s *Spool) Append(sample *wire.Sample, when When) error {
 // so is one behind it, which keeps the order. The error is ErrSpoolFull, or the disk's.
 func (s *Spool) AppendAll(group []Pending) error {
 	var records []Record
-	err := s.doSure(func(tx *bolt.Tx) bool { return holds(tx, records) }, func() error {
+	err := s.execVerified(func(tx *bolt.Tx) bool { return holds(tx, records) }, func() error {
 		var left, held int
 		err := s.commitSamples(func(tx *bolt.Tx) (err error) {
 			records, held = records[:0], 0
-			if left, err = forget(tx, append(s.acks.list(), s.doubt...)); err != nil {
+			if left, err = deleteSettled(tx, append(s.acks.list(), s.uncertain...)); err != nil {
 				return err
 			}
 			for _, p := range group {
-				hold := p.When.Quality == Undated || s.held.Load() > 0 || held > 0
+				hold := p.When.Quality == Undated || s.undated.Load() > 0 || held > 0
 				r, err := s.put(tx, p, hold)
 				if err != nil {
 					return err
@@ -123,16 +123,16 @@ func (s *Spool) AppendAll(group []Pending) error {
 		})
 		if err == nil {
 			s.waiting.Add(int64(len(group) - left))
-			s.held.Add(int64(held))
+			s.undated.Add(int64(held))
 			s.acks.clear()
 		}
 		return err
 	})
 	s.run(func() error {
 		if err != nil {
-			s.doubted(records)
+			s.noteUncertain(records)
 		} else {
-			s.doubt = nil
+			s.uncertain = nil
 		}
 		return nil
 	})
@@ -161,7 +161,7 @@ func (s *Spool) put(tx *bolt.Tx, p Pending, hold bool) (Record, error) {
 	r := Record{Seq: seq, Sample: p.Sample, When: p.When}
 	if hold {
 		to = tx.Bucket(format.UndatedBucket)
-	} else if err := s.unique(tx, &r.Sample.Time); err != nil {
+	} else if err := s.nextFreeTimestamp(tx, &r.Sample.Time); err != nil {
 		return Record{}, err
 	}
 	to.FillPercent = 0.95 // keys only grow, and the setting is not kept in the file
@@ -181,14 +181,14 @@ func holds(tx *bolt.Tx, records []Record) bool {
 
 // hidden reports whether a sample that is in the file is none for who reads it: the server has it, or it will be
 // written again.
-func (s *Spool) hidden(seq uint64) bool { return s.acks.has(seq) || slices.Contains(s.doubt, seq) }
+func (s *Spool) hidden(seq uint64) bool { return s.acks.has(seq) || slices.Contains(s.uncertain, seq) }
 
 // Peek returns up to n of the oldest samples, without those that skip names. A record that is damaged is no sample any
 // more: it goes to the quarantine as it is.
 func (s *Spool) Peek(n int, skip func(seq uint64) bool) ([]Record, error) {
 	var records []Record
 	var damaged []Rejection
-	err := s.do(func() error {
+	err := s.exec(func() error {
 		return s.db.View(func(tx *bolt.Tx) error {
 			c := tx.Bucket(format.SamplesBucket).Cursor()
 			for k, v := c.First(); k != nil && len(records) < n; k, v = c.Next() {
@@ -219,11 +219,11 @@ func (s *Spool) Settle(stored []uint64, poisoned []Rejection) error {
 	if len(stored)+len(poisoned) == 0 {
 		return nil
 	}
-	return s.do(func() error {
+	return s.exec(func() error {
 		if len(poisoned) == 0 {
 			later := false
 			err := s.db.View(func(tx *bolt.Tx) error {
-				later = s.acks.add(tx, stored, s.Capacity().scarce())
+				later = s.acks.hold(tx, stored, s.Capacity().scarce())
 				return nil
 			})
 			if err != nil || later {
@@ -233,7 +233,7 @@ func (s *Spool) Settle(stored []uint64, poisoned []Rejection) error {
 		var left, moved int
 		err := s.commitAcks(func(tx *bolt.Tx) (err error) {
 			moved = 0
-			if left, err = forget(tx, append(s.acks.list(), stored...)); err != nil {
+			if left, err = deleteSettled(tx, append(s.acks.list(), stored...)); err != nil {
 				return err
 			}
 			meta, samples := tx.Bucket(format.MetaBucket), tx.Bucket(format.SamplesBucket)
@@ -265,7 +265,7 @@ func (s *Spool) Settle(stored []uint64, poisoned []Rejection) error {
 func (s *Spool) Quarantined() ([]Record, []Rejection, error) {
 	var records []Record
 	var reasons []Rejection
-	err := s.do(func() error {
+	err := s.exec(func() error {
 		return s.db.View(func(tx *bolt.Tx) error {
 			return tx.Bucket(format.QuarantineBucket).ForEach(func(k, v []byte) error {
 				var e format.Entry
@@ -287,7 +287,7 @@ func (s *Spool) Quarantined() ([]Record, []Rejection, error) {
 
 // Oldest returns the time of the oldest sample that can be sent, zero if there is none.
 func (s *Spool) Oldest() (oldest time.Time, err error) {
-	err = s.do(func() error {
+	err = s.exec(func() error {
 		return s.db.View(func(tx *bolt.Tx) error {
 			c := tx.Bucket(format.SamplesBucket).Cursor()
 			for k, v := c.First(); k != nil; k, v = c.Next() {
@@ -332,11 +332,11 @@ func (s *Spool) Close() (err error) {
 				return s.trouble
 			}
 			if len(s.acks.seqs) > 0 { // a failure only sends them again
-				format.Recovered(func() error {
-					return s.commitAcks(func(tx *bolt.Tx) error { _, err := forget(tx, s.acks.list()); return err })
+				format.Catch(func() error {
+					return s.commitAcks(func(tx *bolt.Tx) error { _, err := deleteSettled(tx, s.acks.list()); return err })
 				})
 			}
-			s.room.slimmed = now() // nothing is mapped any more when it is closed
+			s.space.released = now() // nothing is mapped any more when it is closed
 			return s.db.Close()
 		})
 		close(s.quit)

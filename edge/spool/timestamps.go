@@ -17,50 +17,50 @@ import (
 const (
 	clockSlack = 2 * time.Second // a step back by less is no step: the sample is moved after the last one
 	MaxAhead   = wire.MaxAhead
-	givenSpan  = 96 * time.Hour
-	moveAtOnce = 500 // samples in one transaction that gives or takes times, 300 kB
+	usedSpan   = 96 * time.Hour
+	batchSize  = 500 // samples in one transaction that gives or takes times, 300 kB
 )
 
-// unique moves t to a millisecond that no sample was given before, and remembers it.
-func (s *Spool) unique(tx *bolt.Tx, t *time.Time) error {
+// nextFreeTimestamp moves t to a millisecond that no sample was given before, and remembers it.
+func (s *Spool) nextFreeTimestamp(tx *bolt.Tx, t *time.Time) error {
 	meta := tx.Bucket(format.MetaBucket)
-	last, newest := int64(format.Number(meta, format.LastTSKey)), int64(format.Number(meta, format.NewestTSKey))
+	last, newest := int64(format.Number(meta, format.LastKey)), int64(format.Number(meta, format.NewestKey))
 	ms := t.UnixMilli()
 	if ms <= last && last-ms < clockSlack.Milliseconds() {
 		ms = last + 1
 	}
 	if ms > newest {
-		s.given = nil
-	} else if err := s.learn(tx, ms); err != nil {
+		s.used = nil
+	} else if err := s.loadUsed(tx, ms); err != nil {
 		return err
 	}
-	for s.given[ms] {
+	for s.used[ms] {
 		ms++
 	}
-	if s.given != nil {
-		s.given[ms] = true
+	if s.used != nil {
+		s.used[ms] = true
 	}
 	*t = time.UnixMilli(ms).UTC()
-	if err := format.PutNumber(meta, format.LastTSKey, uint64(ms)); err != nil {
+	if err := format.PutNumber(meta, format.LastKey, uint64(ms)); err != nil {
 		return err
 	}
 	if ms <= newest {
 		return nil
 	}
 	tx.OnCommit(func() { s.newest.Store(ms) })
-	return format.PutNumber(meta, format.NewestTSKey, uint64(ms))
+	return format.PutNumber(meta, format.NewestKey, uint64(ms))
 }
 
-// learn makes s.given hold every time that was ever given from ms on, as far as a sample made now can come there.
-func (s *Spool) learn(tx *bolt.Tx, ms int64) error {
-	if s.given != nil && ms >= s.givenFrom && ms < s.givenFrom+givenSpan.Milliseconds()/2 {
+// loadUsed makes s.given hold every time that was ever given from ms on, as far as a sample made now can come there.
+func (s *Spool) loadUsed(tx *bolt.Tx, ms int64) error {
+	if s.used != nil && ms >= s.usedFrom && ms < s.usedFrom+usedSpan.Milliseconds()/2 {
 		return nil
 	}
-	s.given, s.givenFrom = make(map[int64]bool), ms
-	until := ms + givenSpan.Milliseconds()
-	return format.EachGiven(tx, func(given int64) {
+	s.used, s.usedFrom = make(map[int64]bool), ms
+	until := ms + usedSpan.Milliseconds()
+	return format.EachUsed(tx, func(given int64) {
 		if given >= ms && given < until {
-			s.given[given] = true
+			s.used[given] = true
 		}
 	})
 }
@@ -74,35 +74,35 @@ func (s *Spool) Retract(truth time.Time) (total int, err error) {
 	limit := truth.Add(MaxAhead)
 	next := format.Key(0)
 	for more := s.newest.Load() > limit.UnixMilli(); more && err == nil; {
-		err = s.do(func() error {
+		err = s.exec(func() error {
 			var found []bucketEntry
 			err := s.commitAcks(func(tx *bolt.Tx) error {
 				samples, undated := tx.Bucket(format.SamplesBucket), tx.Bucket(format.UndatedBucket)
-				found = firstOf(samples, next, moveAtOnce, func(k, v []byte) bool {
+				found = firstOf(samples, next, batchSize, func(k, v []byte) bool {
 					r, err := format.DecodeFields(format.Seq(k), v)
 					return err == nil && r.Sample.Time.After(limit)
 				})
 				for _, p := range found {
-					if err := undated.Put(p.key, format.Undate(p.value)); err != nil {
+					if err := undated.Put(p.key, format.ClearTimestamp(p.value)); err != nil {
 						return err
 					}
 					if err := samples.Delete(p.key); err != nil {
 						return err
 					}
 				}
-				if len(found) == moveAtOnce {
+				if len(found) == batchSize {
 					return nil
 				}
-				return s.recall(tx)
+				return s.rebuildUsed(tx)
 			})
 			if err != nil {
 				return err
 			}
-			if more = len(found) == moveAtOnce; more {
+			if more = len(found) == batchSize; more {
 				next = found[len(found)-1].key
 			}
 			total += len(found)
-			s.held.Add(int64(len(found)))
+			s.undated.Add(int64(len(found)))
 			s.redated.Add(int64(len(found)))
 			return nil
 		})
@@ -128,17 +128,17 @@ func firstOf(b *bolt.Bucket, from []byte, most int, match func(k, v []byte) bool
 // Redated is how many samples lost their times since the spool was opened, to get others.
 func (s *Spool) Redated() int64 { return s.redated.Load() }
 
-// recall finds the newest time anew, after samples gave theirs back.
-func (s *Spool) recall(tx *bolt.Tx) error {
+// rebuildUsed finds the newest time anew, after samples gave theirs back.
+func (s *Spool) rebuildUsed(tx *bolt.Tx) error {
 	var newest int64
-	if err := format.EachGiven(tx, func(ms int64) { newest = max(newest, ms) }); err != nil {
+	if err := format.EachUsed(tx, func(ms int64) { newest = max(newest, ms) }); err != nil {
 		return err
 	}
-	s.given = nil
+	s.used = nil
 	tx.OnCommit(func() { s.newest.Store(newest) })
 	meta := tx.Bucket(format.MetaBucket)
-	if err := format.PutNumber(meta, format.LastTSKey, uint64(newest)); err != nil {
+	if err := format.PutNumber(meta, format.LastKey, uint64(newest)); err != nil {
 		return err
 	}
-	return format.PutNumber(meta, format.NewestTSKey, uint64(newest))
+	return format.PutNumber(meta, format.NewestKey, uint64(newest))
 }

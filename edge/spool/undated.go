@@ -17,7 +17,7 @@ import (
 // Join returns the number of the boot of that id, which is new unless the last one has the same, and its anchor. A boot
 // whose uptime went back is another one, whatever it is called: a machine that was restored to an earlier state.
 func (s *Spool) Join(id string, up time.Duration) (n uint32, a Anchor, err error) {
-	err = s.do(func() error {
+	err = s.exec(func() error {
 		return s.commitAcks(func(tx *bolt.Tx) error {
 			n, a, err = s.join(tx, func(last format.Boot) bool { return last.ID == id && last.Latest.Taken <= up }, id)
 			return err
@@ -38,7 +38,7 @@ func (s *Spool) join(tx *bolt.Tx, same func(last format.Boot) bool, id string) (
 	if err != nil {
 		return 0, Anchor{}, err
 	}
-	if number > format.KeptBoots && s.held.Load() == 0 {
+	if number > format.KeptBoots && s.undated.Load() == 0 {
 		if err := boots.Delete(format.Key(number - format.KeptBoots)); err != nil {
 			return 0, Anchor{}, err
 		}
@@ -60,7 +60,7 @@ func (s *Spool) numberBoot(tx *bolt.Tx, w *When) (err error) {
 
 // Anchor makes a durable as the latest anchor of boot n.
 func (s *Spool) Anchor(n uint32, a Anchor) error {
-	return s.do(func() error {
+	return s.exec(func() error {
 		return s.commitAcks(func(tx *bolt.Tx) error { return format.SetAnchor(tx.Bucket(format.BootsBucket), n, a) })
 	})
 }
@@ -69,7 +69,7 @@ func (s *Spool) Anchor(n uint32, a Anchor) error {
 // every boot gets an anchor, then the samples are stamped, oldest first, some hundreds in a transaction; a crash in
 // between is continued by the next call, to the same times.
 func (s *Spool) AssignTimestamps(n uint32, a Anchor, up time.Duration) error {
-	if s.held.Load() == 0 {
+	if s.undated.Load() == 0 {
 		return nil
 	}
 	if err := s.AnchorBoots(n, a, up); err != nil {
@@ -77,7 +77,7 @@ func (s *Spool) AssignTimestamps(n uint32, a Anchor, up time.Duration) error {
 	}
 	for more := true; more; {
 		var err error
-		if more, err = s.AssignBatch(moveAtOnce); err != nil {
+		if more, err = s.AssignBatch(batchSize); err != nil {
 			return err
 		}
 	}
@@ -87,8 +87,8 @@ func (s *Spool) AssignTimestamps(n uint32, a Anchor, up time.Duration) error {
 // firstDay is before the first day of this program: no sample is older.
 var firstDay = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 
-// stretch is the held samples of one boot.
-type stretch struct {
+// bootSpan is the held samples of one boot.
+type bootSpan struct {
 	boot        uint32
 	first, last time.Duration // since the boot
 	wall        time.Time     // that the last sample was made at, as its host thought
@@ -98,14 +98,14 @@ type stretch struct {
 // stamped before it and the start of the boot after it. If its own clock says something in between, that is taken; else
 // it ends just before the later boot began.
 func (s *Spool) AnchorBoots(n uint32, a Anchor, up time.Duration) error {
-	return s.do(func() error {
+	return s.exec(func() error {
 		return s.commitAcks(func(tx *bolt.Tx) error {
 			boots, meta := tx.Bucket(format.BootsBucket), tx.Bucket(format.MetaBucket)
 			if err := format.SetAnchor(boots, n, a); err != nil {
 				return err
 			}
-			stretches := stretchesOf(tx.Bucket(format.UndatedBucket))
-			earliest := max(int64(format.Number(meta, format.LastTSKey)), firstDay.UnixMilli())
+			stretches := bootSpansOf(tx.Bucket(format.UndatedBucket))
+			earliest := max(int64(format.Number(meta, format.LastKey)), firstDay.UnixMilli())
 			lower := make([]time.Time, len(stretches)) // what the boots before leave
 			room := time.UnixMilli(earliest)
 			for i, st := range stretches {
@@ -140,7 +140,7 @@ func (s *Spool) AnchorBoots(n uint32, a Anchor, up time.Duration) error {
 }
 
 // between estimates when the boot of st started.
-func (st stretch) between(lower, upper time.Time) Anchor {
+func (st bootSpan) between(lower, upper time.Time) Anchor {
 	start := st.wall.Add(-st.last)
 	if start.Add(st.first).Before(lower) || st.wall.After(upper) {
 		start = upper.Add(-st.last - time.Millisecond)
@@ -148,8 +148,8 @@ func (st stretch) between(lower, upper time.Time) Anchor {
 	return Anchor{Taken: st.last, Start: start.UnixNano(), Quality: Estimated}
 }
 
-// stretchesOf sums up the held samples, in the order of their numbers.
-func stretchesOf(undated *bolt.Bucket) (all []stretch) {
+// bootSpansOf sums up the held samples, in the order of their numbers.
+func bootSpansOf(undated *bolt.Bucket) (all []bootSpan) {
 	c := undated.Cursor()
 	for k, v := c.First(); k != nil; k, v = c.Next() {
 		r, err := format.DecodeFields(binary.BigEndian.Uint64(k), v)
@@ -157,7 +157,7 @@ func stretchesOf(undated *bolt.Bucket) (all []stretch) {
 			continue // stamp deals with it
 		}
 		if len(all) == 0 || all[len(all)-1].boot != r.When.Boot {
-			all = append(all, stretch{boot: r.When.Boot, first: r.When.Since})
+			all = append(all, bootSpan{boot: r.When.Boot, first: r.When.Since})
 		}
 		st := &all[len(all)-1]
 		st.last, st.wall = r.When.Since, r.Sample.Time
@@ -168,7 +168,7 @@ func stretchesOf(undated *bolt.Bucket) (all []stretch) {
 // AssignBatch gives up to most of the oldest held samples the times that the anchors of their boots give, in one transaction, and
 // reports whether there are more. The boots have anchors.
 func (s *Spool) AssignBatch(most int) (more bool, err error) {
-	err = s.do(func() error {
+	err = s.exec(func() error {
 		var moved, damaged, estimated int
 		err := s.commitAcks(func(tx *bolt.Tx) error {
 			undated, meta := tx.Bucket(format.UndatedBucket), tx.Bucket(format.MetaBucket)
@@ -182,7 +182,7 @@ func (s *Spool) AssignBatch(most int) (more bool, err error) {
 					if err := format.PutAside(tx, Rejection{Seq: seq, Code: "record_damaged", Detail: err.Error(), First: now(), Last: now()}, p.value); err != nil {
 						return err
 					}
-				} else if err := s.stampOne(tx, &r, anchors); err != nil {
+				} else if err := s.assignOne(tx, &r, anchors); err != nil {
 					return err
 				} else if r.When.Quality == Estimated {
 					estimated++
@@ -198,7 +198,7 @@ func (s *Spool) AssignBatch(most int) (more bool, err error) {
 		})
 		if err == nil {
 			more = moved == most
-			s.held.Add(int64(-moved))
+			s.undated.Add(int64(-moved))
 			s.waiting.Add(int64(-damaged))
 			s.quarantined.Add(int64(damaged))
 			s.estimated.Add(int64(estimated))
@@ -208,9 +208,9 @@ func (s *Spool) AssignBatch(most int) (more bool, err error) {
 	return more, err
 }
 
-// stampOne puts r among the samples, with the time that the anchor of its boot says. One that was only held behind
+// assignOne puts r among the samples, with the time that the anchor of its boot says. One that was only held behind
 // others has its time already. The anchors that were read so far are kept.
-func (s *Spool) stampOne(tx *bolt.Tx, r *Record, anchors map[uint32]Anchor) error {
+func (s *Spool) assignOne(tx *bolt.Tx, r *Record, anchors map[uint32]Anchor) error {
 	if r.When.Quality == Undated {
 		a, ok := anchors[r.When.Boot]
 		if !ok {
@@ -222,7 +222,7 @@ func (s *Spool) stampOne(tx *bolt.Tx, r *Record, anchors map[uint32]Anchor) erro
 		}
 		r.Sample.Time, r.When.Quality = a.At(r.When.Since), a.Quality
 	}
-	if err := s.unique(tx, &r.Sample.Time); err != nil {
+	if err := s.nextFreeTimestamp(tx, &r.Sample.Time); err != nil {
 		return err
 	}
 	samples := tx.Bucket(format.SamplesBucket)
@@ -239,7 +239,7 @@ func (s *Spool) Newest() time.Time {
 }
 
 // Undated is the number of samples whose time is not known yet: they wait, but cannot be uploaded.
-func (s *Spool) Undated() int { return int(s.held.Load()) }
+func (s *Spool) Undated() int { return int(s.undated.Load()) }
 
 // Ready is the number of samples that can be uploaded.
 func (s *Spool) Ready() int { return s.Waiting() - s.Undated() }
@@ -247,11 +247,11 @@ func (s *Spool) Ready() int { return s.Waiting() - s.Undated() }
 // Estimated is the number of samples whose time was estimated, ever.
 func (s *Spool) Estimated() int { return int(s.estimated.Load()) }
 
-// loadDating counts what load does not.
-func (s *Spool) loadDating(tx *bolt.Tx) error {
+// loadUndated counts what load does not.
+func (s *Spool) loadUndated(tx *bolt.Tx) error {
 	meta := tx.Bucket(format.MetaBucket)
-	s.held.Store(int64(tx.Bucket(format.UndatedBucket).Stats().KeyN))
+	s.undated.Store(int64(tx.Bucket(format.UndatedBucket).Stats().KeyN))
 	s.estimated.Store(int64(format.Number(meta, format.EstimatedKey)))
-	s.newest.Store(int64(format.Number(meta, format.NewestTSKey)))
+	s.newest.Store(int64(format.Number(meta, format.NewestKey)))
 	return nil
 }

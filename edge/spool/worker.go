@@ -9,22 +9,22 @@ import (
 	bolt "go.etcd.io/bbolt"
 )
 
-// do runs f on the goroutine that owns the file and returns its error, or its panic as one: a page that cannot be read
+// exec runs f on the goroutine that owns the file and returns its error, or its panic as one: a page that cannot be read
 // or that makes no sense must not end the process.
-func (s *Spool) do(f func() error) error { return s.doSure(nil, f) }
+func (s *Spool) exec(f func() error) error { return s.execVerified(nil, f) }
 
-// doSure is do for an f that writes what done finds in the file.
-func (s *Spool) doSure(done func(*bolt.Tx) bool, f func() error) error {
-	return s.run(func() error { return s.sure(f, done) })
+// execVerified is do for an f that writes what done finds in the file.
+func (s *Spool) execVerified(done func(*bolt.Tx) bool, f func() error) error {
+	return s.run(func() error { return s.runVerified(f, done) })
 }
 
 // run runs f on the goroutine that owns the file.
 func (s *Spool) run(f func() error) error {
 	result := make(chan error, 1)
 	op := func() {
-		defer s.slim()
-		err := format.Recovered(f)
-		s.note()
+		defer s.releasePages()
+		err := format.Catch(f)
+		s.publishState()
 		if err != nil {
 			result <- &Error{s.path, err}
 			return
@@ -48,8 +48,8 @@ type Error struct {
 func (e *Error) Error() string { return "spool " + e.path + ": " + e.err.Error() }
 func (e *Error) Unwrap() error { return e.err }
 
-// own runs the operations one after the other until the spool is closed.
-func (s *Spool) own() {
+// loop runs the operations one after the other until the spool is closed.
+func (s *Spool) loop() {
 	debug.SetPanicOnFault(true) // a truncated file faults when its mapping is read
 	for {
 		select {

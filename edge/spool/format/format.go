@@ -26,11 +26,11 @@ var (
 	BootsBucket      = []byte("boots")      // number, big-endian ──> what is known of that boot's clock
 	MetaBucket       = []byte("meta")       // the keys below, 8 bytes each; small, so it rides in the page of the root
 
-	Buckets = [][]byte{SamplesBucket, UndatedBucket, QuarantineBucket, BootsBucket, givenBucket, MetaBucket}
+	Buckets = [][]byte{SamplesBucket, UndatedBucket, QuarantineBucket, BootsBucket, usedBucket, MetaBucket}
 
 	SchemaKey  = []byte("schema")
 	SettledKey = []byte("settled") // how many samples ever left the samples bucket
-	LastTSKey  = []byte("last_ts") // last time given to a sample, Unix ms
+	LastKey    = []byte("last_ts") // last time given to a sample, Unix ms
 )
 
 const Schema = 1

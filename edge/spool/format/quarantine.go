@@ -35,7 +35,7 @@ func PutAside(tx *bolt.Tx, p Rejection, record []byte) error {
 
 // Of a page of the quarantine.
 const (
-	atAPage       = 200 // samples, so that neither the memory nor the spool is held for long
+	pageSamples   = 200 // samples, so that neither the memory nor the spool is held for long
 	longestDetail = 200 // bytes of an explanation
 )
 
@@ -65,8 +65,8 @@ func ReadQuarantine(quarantine *bolt.Bucket, after uint64) (page QuarantinePage)
 	c := quarantine.Cursor()
 	page.Samples = []QuarantinedSample{}
 	for k, v := c.Seek(Key(after + 1)); k != nil; k, v = c.Next() {
-		if len(page.Samples) == atAPage {
-			page.Next = page.Samples[atAPage-1].Number
+		if len(page.Samples) == pageSamples {
+			page.Next = page.Samples[pageSamples-1].Number
 			return page
 		}
 		q, e := QuarantinedSample{Number: Seq(k)}, Entry{}

@@ -70,8 +70,8 @@ func (r *Record) Encode() []byte {
 	return b
 }
 
-// Undate returns a copy of a whole record whose time is not known any more.
-func Undate(record []byte) []byte {
+// ClearTimestamp returns a copy of a whole record whose time is not known any more.
+func ClearTimestamp(record []byte) []byte {
 	b := bytes.Clone(record)
 	b[13] = byte(Undated)
 	binary.BigEndian.PutUint32(b[1:], crc32.Checksum(b[5:], Castagnoli))
