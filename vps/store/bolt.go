@@ -304,7 +304,3 @@ func (b *Bolt) slim(tx *bolt.Tx) {
 		unmap(tx)
 	}
 }
-
-func unavailable(what string, err error) error {
-	return fmt.Errorf("%w: %s: %w", ErrUnavailable, what, err)
-}

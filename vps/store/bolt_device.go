@@ -126,7 +126,7 @@ func (d device) read(r *energy.Rollup, level int, k, v []byte) {
 	if _, pending := pendingIn(k, v); !pending {
 		d.store.damaged.Add(1)
 	} else if level == baseLevel {
-		d.store.repairs.note(spanKey{d.name, ms(k)})
+		d.store.repairs.note(spanKey{device: d.name, start: ms(k)})
 	}
 	*r = d.derived(level, ms(k))
 }
@@ -189,7 +189,7 @@ func (d device) gather(ctx context.Context, q Query, around bool) (*gatherer, er
 	if !ok {
 		return newGatherer(q, scope{}), nil
 	}
-	scope := q.scope(first, last, around)
+	scope := scopeOf(q, first, last, around)
 	d.powers = !around
 	g, err := d.gatherScope(ctx, q, scope)
 	if err != nil || !around {

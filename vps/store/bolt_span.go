@@ -188,7 +188,7 @@ func (d device) sum(level int, start int64) error {
 		p, is := pendingIn(k, v)
 		if pending = pending || is; is {
 			if level == hourLevel {
-				d.store.pended = append(d.store.pended, spanKey{d.name, ms(k)})
+				d.store.pended = append(d.store.pended, spanKey{device: d.name, start: ms(k)})
 			}
 			total.Add(p)
 			continue

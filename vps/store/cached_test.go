@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -11,39 +12,6 @@ import (
 
 	"sunspool/wire"
 )
-
-// counted is a store of one newest sample for every device that counts how often it is asked.
-type counted struct {
-	Samples
-	mu    sync.Mutex
-	pv    float64
-	asked int
-	err   error
-}
-
-func (c *counted) set(pv float64, err error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.pv, c.err = pv, err
-}
-
-func (c *counted) Latest(_ context.Context, device string) (wire.Sample, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.asked++
-	s := at(noon, c.pv)
-	s.DeviceID = device
-	return s, c.err
-}
-
-func (c *counted) Close() error { return nil }
-
-func (c *counted) Insert(_ context.Context, _ string, samples []wire.Sample) (int, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.pv = samples[0].PVPowerW
-	return 1, c.err
-}
 
 func TestCacheAnswersUntilItsTimeIsOver(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -98,31 +66,16 @@ func TestCacheOfNoTimeAlwaysAsks(t *testing.T) {
 
 func TestCacheIsBounded(t *testing.T) {
 	c := NewCached(&counted{}, time.Hour)
-	for i := range maxCached + 1000 {
+	for i := range MaxCached + 1000 {
 		latest(t, c, fmt.Sprint("device ", i))
 	}
-	if n := len(c.entries); n != maxCached {
-		t.Errorf("%d devices cached, want %d", n, maxCached)
+	if n := c.Entries(); n != MaxCached {
+		t.Errorf("%d devices cached, want %d", n, MaxCached)
 	}
-}
-
-// slow answers with what was there before the Insert that comes in between.
-type slow struct {
-	*counted
-	begun, goOn chan struct{}
-}
-
-func (s *slow) Latest(ctx context.Context, device string) (wire.Sample, error) {
-	sample, err := s.counted.Latest(ctx, device)
-	if s.begun != nil {
-		s.begun <- struct{}{}
-		<-s.goOn
-	}
-	return sample, err
 }
 
 func TestReaderThatIsLateDoesNotFillTheCache(t *testing.T) {
-	inner := &slow{&counted{pv: 1}, make(chan struct{}), make(chan struct{})}
+	inner := &slow{counted: &counted{pv: 1}, begun: make(chan struct{}), goOn: make(chan struct{})}
 	c := NewCached(inner, time.Hour)
 	var wg sync.WaitGroup
 	wg.Go(func() { latest(t, c, "a") })
@@ -137,7 +90,7 @@ func TestReaderThatIsLateDoesNotFillTheCache(t *testing.T) {
 }
 
 func TestLatestIsNeverOlderThanAFinishedInsert(t *testing.T) {
-	c := NewCached(open(t, t.TempDir()), time.Hour)
+	c := NewCached(disk(t, t.TempDir()), time.Hour)
 	defer c.Close()
 	ctx, stop := context.WithCancel(t.Context())
 	var wg sync.WaitGroup
@@ -157,4 +110,21 @@ func TestLatestIsNeverOlderThanAFinishedInsert(t *testing.T) {
 	}
 	stop()
 	wg.Wait()
+}
+
+func TestCachedBolt(t *testing.T) {
+	testSamples(t, func(t *testing.T, dir string) Samples {
+		b := disk(t, dir)
+		return inFront(NewCached(b, time.Hour), b)
+	})
+}
+
+// disk opens the embedded store in dir.
+func disk(t *testing.T, dir string) *Bolt {
+	t.Helper()
+	b, err := OpenBolt(filepath.Join(dir, "store.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -45,14 +44,6 @@ func OpenOriginal(ctx context.Context, url string) (*Original, error) {
 			Next: "--from belongs to the database of the Python server; \\dt in psql lists its tables"}
 	}
 	return &Original{db}, nil
-}
-
-// plainURL turns the form that SQLAlchemy wants into the one that every other program does.
-func plainURL(text string) string {
-	if rest, ok := strings.CutPrefix(text, "postgresql+asyncpg://"); ok {
-		return "postgresql://" + strings.Replace(rest, "?ssl=", "?sslmode=", 1)
-	}
-	return text
 }
 
 // Close ends the connection.

@@ -3,6 +3,7 @@ package store
 import (
 	"testing"
 	"time"
+	_ "time/tzdata"
 )
 
 // Until 2011 Newfoundland changed its clocks a minute after midnight.

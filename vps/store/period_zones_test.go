@@ -3,14 +3,11 @@ package store
 import (
 	"archive/zip"
 	"bytes"
-	"fmt"
 	"go/build"
 	"io"
 	"path/filepath"
 	"testing"
 	"time"
-
-	"sunspool/wire"
 )
 
 // zonesOfGo returns every zone of Go's own database, those that are the same but for their name once.
@@ -137,48 +134,6 @@ func TestClockIsWhatTheLocalClockShows(t *testing.T) {
 	} {
 		if got := Clock(2026, c.m, c.d, c.since, zone).Format(time.RFC3339); got != c.want {
 			t.Errorf("%v after midnight of %d %v: %s, want %s", c.since, c.d, c.m, got, c.want)
-		}
-	}
-}
-
-// TestNoSampleIsLostWhereADayComesTwice: the periods of a query end, and have each sample once.
-func TestNoSampleIsLostWhereADayComesTwice(t *testing.T) {
-	b, err := OpenBolt(filepath.Join(t.TempDir(), "vps.db"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer b.Close()
-	for i, c := range []struct{ zone, at string }{
-		{"Asia/Amman", "2021-10-28T21:10:00Z"}, {"America/St_Johns", "2010-11-07T02:30:10Z"}, {"Antarctica/Casey", "2023-03-08T14:10:00Z"},
-	} {
-		zone, err := time.LoadLocation(c.zone)
-		if err != nil {
-			t.Fatal(err)
-		}
-		at, err := time.Parse(time.RFC3339, c.at)
-		if err != nil {
-			t.Fatal(err)
-		}
-		var samples []wire.Sample
-		for n := range 400 {
-			samples = append(samples, wire.Sample{Time: at.Add(time.Duration(n) * 30 * time.Second), PVPowerW: 1, Count: 1})
-		}
-		device := fmt.Sprint("d", i)
-		if _, err := b.Insert(t.Context(), device, samples); err != nil {
-			t.Fatal(err)
-		}
-		for _, r := range []Resolution{Quarter, Hour, Day, Month, Year} {
-			periods, err := b.Periods(t.Context(), Query{Device: device, From: at.AddDate(0, 0, -2), To: at.AddDate(0, 0, 2), Resolution: r, Zone: zone})
-			rows := int64(0)
-			for j, p := range periods {
-				rows += p.Rows
-				if j > 0 && p.Start.Before(periods[j-1].End) {
-					t.Errorf("%s: %s from %v, the one before ends at %v", c.zone, r, p.Start, periods[j-1].End)
-				}
-			}
-			if err != nil || rows != 400 {
-				t.Errorf("%s: %d of 400 samples in %d periods of %s (%v)", c.zone, rows, len(periods), r, err)
-			}
 		}
 	}
 }

@@ -63,13 +63,6 @@ type PostgresOptions struct {
 	CallTime time.Duration
 }
 
-const defaultCallTime = 5 * time.Second
-
-// bounded returns ctx with a limit of the store's own. context.Cause tells whose limit it was.
-func bounded(ctx context.Context, limit time.Duration) (context.Context, context.CancelFunc) {
-	return context.WithTimeoutCause(ctx, limit, fmt.Errorf("%w: the database did not answer within %v", ErrUnavailable, limit))
-}
-
 // Conflicts returns how many samples were skipped although they differ from the stored one of the same device and time:
 // two edges with one device id, or a clock that went back.
 func (p *Postgres) Conflicts() uint64 { return p.conflicts.Load() }

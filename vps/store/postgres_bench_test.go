@@ -23,14 +23,14 @@ func BenchmarkPostgresInsert(b *testing.B) {
 	for _, rows := range []int{30, 1000} {
 		for _, writers := range []int{1, 4} {
 			b.Run(fmt.Sprintf("rows=%d/writers=%d", rows, writers), func(b *testing.B) {
-				store, err := OpenPostgres(PostgresOptions{URL: pg.NewDatabase(b)})
+				tested, err := OpenPostgres(PostgresOptions{URL: pg.NewDatabase(b)})
 				if err != nil {
 					b.Fatal(err)
 				}
-				defer store.Close()
+				defer tested.Close()
 				bare := barePool(b, pg.NewDatabase(b))
 				ours := func(device string, samples []wire.Sample) error {
-					_, err := store.Insert(b.Context(), device, samples)
+					_, err := tested.Insert(b.Context(), device, samples)
 					return err
 				}
 				floor := func(device string, samples []wire.Sample) error {
@@ -89,11 +89,11 @@ func barePool(b *testing.B, url string) *pgxpool.Pool {
 // BenchmarkPostgresRepeatedInsert sends again what is stored: the edge after a lost answer.
 func BenchmarkPostgresRepeatedInsert(b *testing.B) {
 	pg := services.Postgres(b)
-	store, err := OpenPostgres(PostgresOptions{URL: pg.URL()})
+	tested, err := OpenPostgres(PostgresOptions{URL: pg.URL()})
 	if err != nil {
 		b.Fatal(err)
 	}
-	defer store.Close()
+	defer tested.Close()
 	bare := barePool(b, pg.NewDatabase(b))
 	samples := houses(noon, 5*time.Second, 0, 1000)
 	w, err := newInsertion("a", samples)
@@ -103,7 +103,7 @@ func BenchmarkPostgresRepeatedInsert(b *testing.B) {
 	var ours, floor time.Duration
 	for b.Loop() {
 		start := time.Now()
-		if _, err := store.Insert(b.Context(), "a", samples); err != nil {
+		if _, err := tested.Insert(b.Context(), "a", samples); err != nil {
 			b.Fatal(err)
 		}
 		ours += time.Since(start)
@@ -115,4 +115,19 @@ func BenchmarkPostgresRepeatedInsert(b *testing.B) {
 	}
 	b.ReportMetric(float64(b.N*len(samples))/ours.Seconds(), "rows/s")
 	b.ReportMetric(100*floor.Seconds()/ours.Seconds(), "%-of-bare-insert")
+}
+
+// BenchmarkPostgresNeighbour inserts a sample of one device while another one sends late samples into many spans that are
+// full, on six connections. The ratio is to the same insert without that.
+func BenchmarkPostgresNeighbour(b *testing.B) {
+	for _, spans := range []int{1, 90} {
+		b.Run(fmt.Sprintf("spans=%d", spans), func(b *testing.B) {
+			p, err := OpenPostgres(PostgresOptions{URL: services.Postgres(b).NewDatabase(b), Log: quiet})
+			if err != nil {
+				b.Fatal(err)
+			}
+			b.Cleanup(func() { p.Close() })
+			neighbour(b, p, spans)
+		})
+	}
 }

@@ -174,7 +174,7 @@ func TestWorkerOfCitusIsNamed(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer c.Close(t.Context())
-	if err := c.QueryRow(t.Context(), `select count(*) from pg_class where relname in ('samples', $1)`, schemaTable).Scan(&made); err != nil || made != 0 {
+	if err := c.QueryRow(t.Context(), `select count(*) from pg_class where relname in ('samples', $1)`, versionTable).Scan(&made); err != nil || made != 0 {
 		t.Errorf("%d tables were made on a worker, %v", made, err)
 	}
 }

@@ -5,12 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/url"
-	"strings"
 	"time"
 
-	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"sunspool/health"
@@ -76,8 +72,7 @@ func MigratePostgres(ctx context.Context, url string, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
-	_, err = prepare(ctx, config, log)
-	return err
+	return migrateDatabase(ctx, config, deviceStatements(), log)
 }
 
 // WrongPostgresURL returns what is wrong with url, without its password, or "".
@@ -87,52 +82,6 @@ func WrongPostgresURL(url string) string {
 		return "cannot be understood: " + f.Why + "; " + f.Next
 	}
 	return ""
-}
-
-// parsePostgresURL accepts what libpq accepts, and the URL of the program that this one replaces.
-func parsePostgresURL(text string, callTime time.Duration) (*pgxpool.Config, error) {
-	config, err := pgxpool.ParseConfig(plainURL(text))
-	if err == nil && config.ConnConfig.Database == "" {
-		err = errors.New("it names no database")
-	}
-	if err != nil {
-		return nil, &health.Fault{
-			Code: "database_url_invalid", What: "DATABASE_URL cannot be understood", Why: whyInvalid(plainURL(text), err), Exit: health.ExitConfig,
-			Next: "write it as postgres://user:password@host:5432/database, with % codes for what is special in a URL",
-		}
-	}
-	c := config.ConnConfig
-	if c.ConnectTimeout == 0 || c.ConnectTimeout > connectTime {
-		c.ConnectTimeout = connectTime
-	}
-	for name, value := range sessionSettings(callTime) {
-		if c.RuntimeParams[name] == "" {
-			c.RuntimeParams[name] = value
-		}
-	}
-	config.MaxConnLifetime = 30 * time.Minute
-	config.PingTimeout = 2 * time.Second // an idle connection is tried before it is used: it may lead nowhere
-	config.MinConns = 1
-	return config, nil
-}
-
-// whyInvalid returns what is wrong with a URL. If it is not even one, the place that is wrong may be the password, which
-// the error quotes.
-func whyInvalid(text string, err error) string {
-	if other := otherDatabase(text); other != "" {
-		return other
-	}
-	if parse, ok := errors.AsType[*pgconn.ParseConfigError](err); ok {
-		err = parse.Unwrap()
-	}
-	u, notURL := url.Parse(text)
-	if err == nil || notURL != nil || u.Scheme == "" {
-		return "it is not a URL"
-	}
-	if password, _ := u.User.Password(); password != "" && strings.Contains(err.Error(), password) {
-		return "one of its parts is wrong"
-	}
-	return err.Error()
 }
 
 func isFault(err error) bool {
@@ -184,50 +133,11 @@ func (p *Postgres) connect(ctx, opening context.Context, config *pgxpool.Config,
 }
 
 func (p *Postgres) connectOnce(ctx context.Context, config *pgxpool.Config, o PostgresOptions) error {
-	open, err := openPools(ctx, config, o)
+	open, err := openPools(ctx, config, poolOptions{writers: o.Writers, readers: o.Readers, statements: deviceStatements(), log: o.Log})
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.pools, p.away = open, err; err != nil && !errors.Is(err, ErrUnavailable) {
 		p.away = fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
 	return err
-}
-
-// prepare looks at the database and migrates it.
-func prepare(ctx context.Context, pool *pgxpool.Config, log *slog.Logger) (found server, err error) {
-	config := pool.ConnConfig.Copy()
-	delete(config.RuntimeParams, "statement_timeout") // of a migration nobody knows how long it takes
-	delete(config.RuntimeParams, "lock_timeout")
-	conn, err := connectPostgres(ctx, config)
-	if err == nil {
-		found.pooled, err = isPooled(ctx, conn)
-	}
-	if found.pooled || code(err) == poolerEnds {
-		if conn != nil {
-			conn.Close(context.WithoutCancel(ctx))
-		}
-		found.pooled = true
-		throughPooler(config)
-		conn, err = connectPostgres(ctx, config)
-	}
-	if err != nil {
-		return found, refusal(config, err)
-	}
-	defer conn.Close(context.WithoutCancel(ctx))
-	if err := found.inspect(ctx, config, conn, log); err != nil {
-		return found, refusal(config, err)
-	}
-	if err := migrateSchema(ctx, conn, found.pooled, log); err != nil {
-		return found, refusal(config, err)
-	}
-	if err := found.inspectTables(ctx, config, conn, log); err != nil {
-		return found, refusal(config, err)
-	}
-	return found, nil
-}
-
-func connectPostgres(ctx context.Context, config *pgx.ConnConfig) (*pgx.Conn, error) {
-	ctx, cancel := bounded(ctx, defaultCallTime)
-	defer cancel()
-	return pgx.ConnectConfig(ctx, config)
 }

@@ -87,7 +87,7 @@ func TestDatabaseThatCannotBeUsedIsAFault(t *testing.T) {
 	newer := pg.NewDatabase(t)
 	p := openPostgres(t, newer)
 	if err := p.change(t.Context(), "be from the future", func(ctx context.Context, db querier) error {
-		_, err := db.Exec(ctx, `update `+schemaTable+` set version = 99`)
+		_, err := db.Exec(ctx, `update `+versionTable+` set version = 99`)
 		return err
 	}); err != nil {
 		t.Fatal(err)
@@ -178,7 +178,7 @@ func TestStoreOpensBeforeItsDatabase(t *testing.T) {
 	insert(t, p, "b", 1, at(noon, 1))
 
 	// Somebody drops the tables, or restores an empty backup: they come back without a restart.
-	pg.Exec(`drop table samples, rollups, devices, meta, set_aside, ` + schemaTable)
+	pg.Exec(`drop table samples, rollups, devices, meta, set_aside, ` + versionTable)
 	if err := p.Check(t.Context()); !errors.Is(err, ErrUnavailable) {
 		t.Errorf("without tables: %v", err)
 	}

@@ -30,7 +30,7 @@ func (p *Postgres) gather(ctx context.Context, q Query, around bool) (g *gathere
 	}
 	err = p.read(ctx, "periods", func(ctx context.Context, db querier) error {
 		r := periodsReader{ctx: ctx, db: db, q: q, repaired: map[rollupKey]energy.Rollup{}, powers: !around,
-			met: func(start int64) { p.repairs.note(spanKey{q.Device, start}) }}
+			met: func(start int64) { p.repairs.note(spanKey{device: q.Device, start: start}) }}
 		g, err = r.gather(around)
 		return err
 	})
@@ -58,7 +58,7 @@ func (r *periodsReader) gather(around bool) (*gatherer, error) {
 	if err != nil || !ok {
 		return newGatherer(r.q, scope{}), err
 	}
-	g, err := r.inScope(r.q.scope(first, last, around))
+	g, err := r.inScope(scopeOf(r.q, first, last, around))
 	if err != nil || !around {
 		return g, err
 	}

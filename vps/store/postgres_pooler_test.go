@@ -80,8 +80,8 @@ func durable(t *testing.T, pg *services.PostgresServer, through func(string) str
 	for d := range 8 {
 		g.Go(func() {
 			for i := range 10 {
-				store := []*Postgres{p, second}[i%2]
-				insert(t, store, fmt.Sprint("device-", d), 1, at(noon.Add(time.Duration(i+1)*time.Second), 1))
+				either := []*Postgres{p, second}[i%2]
+				insert(t, either, fmt.Sprint("device-", d), 1, at(noon.Add(time.Duration(i+1)*time.Second), 1))
 			}
 		})
 	}

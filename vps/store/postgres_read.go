@@ -7,20 +7,11 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgtype"
 
 	"sunspool/vps/energy"
 	"sunspool/wire"
 )
-
-// querier is a pool, or the connection of a transaction.
-type querier interface {
-	Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error)
-	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
-	Exec(ctx context.Context, sql string, args ...any) (pgconn.CommandTag, error)
-	SendBatch(ctx context.Context, b *pgx.Batch) pgx.BatchResults
-}
 
 // stretchArgs are a device and its stretches as arrays, the parameters of stretches.
 func stretchArgs(device string, all []stretch) []any {
@@ -155,7 +146,7 @@ func extent(ctx context.Context, db querier, device string) (first, last int64, 
 
 // derive computes a row from the rows below it. It calls met, if that is not nil, with the base rows that are pending.
 func derive(ctx context.Context, db querier, device string, level int, start int64, met func(start int64)) (r energy.Rollup, err error) {
-	below := []stretch{{level - 1, start, start + spans[level]}}
+	below := []stretch{{level: level - 1, from: start, to: start + spans[level]}}
 	if level == baseLevel {
 		err = readStretches(ctx, db, device, below, func(_ int, s *wire.Sample) { r.Add(s) })
 		return r, err

@@ -158,7 +158,7 @@ func replaceDay(ctx context.Context, db querier, device string, c *dayCount) err
 	g := &group{rollups: map[groupKey]*groupRollup{}, touched: map[groupKey][]*pgRow{}}
 	var day []stretch
 	for level := baseLevel; level < dayLevel; level++ {
-		day = append(day, stretch{level, c.start, c.start + spans[dayLevel]})
+		day = append(day, stretch{level: level, from: c.start, to: c.start + spans[dayLevel]})
 	}
 	rows, err := db.Query(ctx, selectRollups, stretchArgs(device, day)...)
 	if err != nil {

@@ -27,7 +27,7 @@ func TestPostgresOfVersionOneIsCountedAnew(t *testing.T) {
 	}
 	testRecount(t, recounted{
 		open: func(t *testing.T, dir string) Samples { return openPostgres(t, url(dir)) },
-		asV1: func(t *testing.T, s Samples, dir string, rollups map[rollupKey][]byte, lost time.Time) {
+		asV1: func(t *testing.T, s Samples, dir string, rollups map[keyV1][]byte, lost time.Time) {
 			s.Close()
 			postgresAsV1(t, url(dir), rollups, lost)
 		},
@@ -51,7 +51,7 @@ func TestPostgresOfVersionOneIsCountedAnew(t *testing.T) {
 	})
 }
 
-func postgresAsV1(t *testing.T, url string, rollups map[rollupKey][]byte, lost time.Time) {
+func postgresAsV1(t *testing.T, url string, rollups map[keyV1][]byte, lost time.Time) {
 	t.Helper()
 	db, err := pgx.Connect(t.Context(), url)
 	if err != nil {
@@ -62,7 +62,7 @@ func postgresAsV1(t *testing.T, url string, rollups map[rollupKey][]byte, lost t
 	b.Queue(`alter table samples drop column poll_s`)
 	b.Queue(`alter table devices drop column greatest_w, drop column counted, drop column counting, drop column counted_from, drop column aside`)
 	b.Queue(`drop table set_aside`)
-	b.Queue(`update ` + schemaTable + ` set version = 2`)
+	b.Queue(`update ` + versionTable + ` set version = 2`)
 	b.Queue(`delete from samples where device_id = 'a' and ts = $1`, lost)
 	var old packedRollups
 	for k, packed := range rollups {

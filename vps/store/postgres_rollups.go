@@ -33,7 +33,7 @@ func spansAbove(rows []pgRow) (all []stretch) {
 	for level := baseLevel; level < dayLevel; level++ {
 		for i := range rows {
 			from := spanOf(level+1, rows[i].ms)
-			s := stretch{level, from, from + spans[level+1]}
+			s := stretch{level: level, from: from, to: from + spans[level+1]}
 			if n := len(all) - 1; n >= 0 && all[n].level == level && s.from <= all[n].to {
 				all[n].to = s.to
 				continue
@@ -125,7 +125,7 @@ func (g *group) lostSamples(ctx context.Context, conn *pgx.Conn, bases map[group
 	ask := map[string][]stretch{}
 	for k := range bases {
 		if r := g.rollups[k]; k.start < g.pruned[k.device] && r != nil && !r.broken {
-			ask[k.device] = append(ask[k.device], stretch{samplesLevel, r.First, r.First + 1})
+			ask[k.device] = append(ask[k.device], stretch{level: samplesLevel, from: r.First, to: r.First + 1})
 		}
 	}
 	lost := map[groupKey]bool{}
@@ -186,7 +186,7 @@ func (g *group) recount(ctx context.Context, db querier, bases []groupKey) error
 	ask := map[string][]stretch{}
 	for _, k := range bases {
 		*g.rollups[k] = groupRollup{changed: true}
-		ask[k.device] = append(ask[k.device], stretch{samplesLevel, k.start, k.start + spans[baseLevel]})
+		ask[k.device] = append(ask[k.device], stretch{level: samplesLevel, from: k.start, to: k.start + spans[baseLevel]})
 	}
 	b := &pgx.Batch{}
 	for device, all := range ask {
@@ -246,7 +246,7 @@ func (g *group) sum(k groupKey) *groupRollup {
 			addRow(&sum, k.level-1, &r.Rollup)
 		}
 		if r.pending && k.level == hourLevel {
-			g.pended = append(g.pended, spanKey{k.device, start})
+			g.pended = append(g.pended, spanKey{device: k.device, start: start})
 		}
 	}
 	if pending {

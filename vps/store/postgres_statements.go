@@ -19,59 +19,53 @@ var (
 	selectPage   = selectSamples + ` where device_id = $1 and ts >= $2 and ts < $3 order by ts limit $4`
 )
 
-// statement is one that asks for rows of a device or changes them, with parameters that it may have.
-type statement struct {
-	name, sql string
-	args      []any
-}
-
 // deviceStatements are all statements on tables that are distributed by device. Each but the list of devices has the
 // device as its first parameter and asks for no other.
 func deviceStatements() []statement {
 	const device = "a device"
 	at := fromMS(0)
-	some := []stretch{{baseLevel, 0, spans[hourLevel]}}
+	some := []stretch{{level: baseLevel, from: 0, to: spans[hourLevel]}}
 	row := []pgRow{{device: device, sample: &wire.Sample{Time: at}}}
-	rollup := packedRollups{[]int16{baseLevel}, []time.Time{at}, [][]byte{nil}}
+	packed := packedRollups{[]int16{baseLevel}, []time.Time{at}, [][]byte{nil}}
 	return []statement{
-		{"know a device", knowDevice, []any{device, energy.PackVersion}},
-		{"lock a device", lockDevice, []any{device}},
-		{"insert samples", insertUnpruned, rowArgs(row)},
-		{"insert one sample", insertOne, oneRowArgs(&row[0])},
-		{"insert late samples", insertAll, rowArgs(row)},
-		{"compare samples", sameSamples, rowArgs(row)},
-		{"count samples", countStretches, stretchArgs(device, some)},
-		{"rollups", selectRollups, stretchArgs(device, some)},
-		{"rollups above", selectAbove, []any{device, at, at, at, at, at, at}},
-		{"samples of stretches", selectStretches, stretchArgs(device, some)},
-		{"store rollups", upsertRollups, rollup.args(device)},
-		{"greatest power", growDevice, []any{device, 1.0}},
-		{"latest sample", selectLatest, []any{device}},
-		{"samples", selectPage, []any{device, at, at, pageRows}},
-		{"greatest power known", selectGreatestW, []any{device}},
-		{"describe a device", describeDevice, []any{device, "{}", energy.PackVersion}},
-		{"about a device", selectAbout, []any{device}},
-		{"extent of a device", selectExtent, []any{device, dayLevel}},
-		{"day before", selectDayBefore, []any{device, dayLevel, at, 1}},
-		{"day after", selectDayAfter, []any{device, dayLevel, at, 1}},
-		{"older samples", hasOlder, []any{device, at}},
-		{"border of pruning", selectBorder, []any{device, at, pruneAtOnce}},
-		{"pending rollups", selectPending, []any{device, baseLevel, at, at, []byte{energy.PendingVersion}}},
-		{"delete samples", deleteSamples, []any{device, at}},
-		{"mark pruned", markPruned, []any{device, at}},
-		{"how far counted anew", selectCounted, []any{device, energy.PackVersion}},
-		{"newest sample before", selectNewestBefore, []any{device, at}},
-		{"rollups between", selectRollupsBetween, []any{device, dayLevel, at, at}},
-		{"samples to count anew", countSamples, []any{device, at, at}},
-		{"mark counting", markCounting, []any{device, 1.0, energy.PackVersion, at}},
-		{"mark counted", markCounted, []any{device, 1.0, energy.PackVersion}},
-		{"lock what is set aside", lockAside, []any{device}},
-		{"known among what is set aside", selectAsideKnown, []any{device, [][]byte{nil}}},
-		{"count what is set aside", countAside, []any{device}},
-		{"set aside", insertAside, []any{device, []int64{1}, [][]byte{nil}, []time.Time{at}, []string{""}, []string{"{}"}}},
-		{"mark what is set aside", markAside, []any{device, int64(1)}},
-		{"what is set aside", selectAside, []any{device, int64(0), 1}},
-		{"delete what is set aside", deleteAside, []any{device, int64(1)}},
-		{"devices", selectDevices, []any{dayLevel, energy.PackVersion}},
+		{name: "know a device", sql: knowDevice, args: []any{device, energy.PackVersion}},
+		{name: "lock a device", sql: lockDevice, args: []any{device}},
+		{name: "insert samples", sql: insertUnpruned, args: rowArgs(row)},
+		{name: "insert one sample", sql: insertOne, args: oneRowArgs(&row[0])},
+		{name: "insert late samples", sql: insertAll, args: rowArgs(row)},
+		{name: "compare samples", sql: sameSamples, args: rowArgs(row)},
+		{name: "count samples", sql: countStretches, args: stretchArgs(device, some)},
+		{name: "rollups", sql: selectRollups, args: stretchArgs(device, some)},
+		{name: "rollups above", sql: selectAbove, args: []any{device, at, at, at, at, at, at}},
+		{name: "samples of stretches", sql: selectStretches, args: stretchArgs(device, some)},
+		{name: "store rollups", sql: upsertRollups, args: packed.args(device)},
+		{name: "greatest power", sql: growDevice, args: []any{device, 1.0}},
+		{name: "latest sample", sql: selectLatest, args: []any{device}},
+		{name: "samples", sql: selectPage, args: []any{device, at, at, pageRows}},
+		{name: "greatest power known", sql: selectGreatestW, args: []any{device}},
+		{name: "describe a device", sql: describeDevice, args: []any{device, "{}", energy.PackVersion}},
+		{name: "about a device", sql: selectAbout, args: []any{device}},
+		{name: "extent of a device", sql: selectExtent, args: []any{device, dayLevel}},
+		{name: "day before", sql: selectDayBefore, args: []any{device, dayLevel, at, 1}},
+		{name: "day after", sql: selectDayAfter, args: []any{device, dayLevel, at, 1}},
+		{name: "older samples", sql: hasOlder, args: []any{device, at}},
+		{name: "border of pruning", sql: selectBorder, args: []any{device, at, pruneAtOnce}},
+		{name: "pending rollups", sql: selectPending, args: []any{device, baseLevel, at, at, []byte{energy.PendingVersion}}},
+		{name: "delete samples", sql: deleteSamples, args: []any{device, at}},
+		{name: "mark pruned", sql: markPruned, args: []any{device, at}},
+		{name: "how far counted anew", sql: selectCounted, args: []any{device, energy.PackVersion}},
+		{name: "newest sample before", sql: selectNewestBefore, args: []any{device, at}},
+		{name: "rollups between", sql: selectRollupsBetween, args: []any{device, dayLevel, at, at}},
+		{name: "samples to count anew", sql: countSamples, args: []any{device, at, at}},
+		{name: "mark counting", sql: markCounting, args: []any{device, 1.0, energy.PackVersion, at}},
+		{name: "mark counted", sql: markCounted, args: []any{device, 1.0, energy.PackVersion}},
+		{name: "lock what is set aside", sql: lockAside, args: []any{device}},
+		{name: "known among what is set aside", sql: selectAsideKnown, args: []any{device, [][]byte{nil}}},
+		{name: "count what is set aside", sql: countAside, args: []any{device}},
+		{name: "set aside", sql: insertAside, args: []any{device, []int64{1}, [][]byte{nil}, []time.Time{at}, []string{""}, []string{"{}"}}},
+		{name: "mark what is set aside", sql: markAside, args: []any{device, int64(1)}},
+		{name: "what is set aside", sql: selectAside, args: []any{device, int64(0), 1}},
+		{name: "delete what is set aside", sql: deleteAside, args: []any{device, int64(1)}},
+		{name: "devices", sql: selectDevices, args: []any{dayLevel, energy.PackVersion}},
 	}
 }

@@ -26,7 +26,10 @@ func TestPostgres(t *testing.T) {
 
 func TestCachedPostgres(t *testing.T) {
 	open := opensPostgres(t)
-	testSamples(t, func(t *testing.T, dir string) Samples { return NewCached(open(t, dir), time.Hour) })
+	testSamples(t, func(t *testing.T, dir string) Samples {
+		p := open(t, dir)
+		return inFront(NewCached(p, time.Hour), p)
+	})
 }
 
 // opensPostgres returns a function that opens the store of a folder: a database of its own in one server.
@@ -72,6 +75,9 @@ func openWithin(t testing.TB, url string, callTime time.Duration) *Postgres {
 	return p
 }
 
+// versionTable has the version of the schema.
+const versionTable = "sunspool_schema"
+
 var quiet = slog.New(slog.DiscardHandler)
 
 // with sets an option of a URL.
@@ -84,41 +90,6 @@ func with(text, name, value string) string {
 	q.Set(name, value)
 	u.RawQuery = q.Encode()
 	return u.String()
-}
-
-// exactlyOnce compares all that is stored of a device, and what the rollups say, with what was sent.
-func exactlyOnce(t *testing.T, s Samples, device string, sent []wire.Sample) {
-	t.Helper()
-	sent = slices.Clone(sent)
-	slices.SortFunc(sent, func(a, b wire.Sample) int { return a.Time.Compare(b.Time) })
-	i := 0
-	err := s.Each(t.Context(), device, time.Time{}, time.Time{}, func(got wire.Sample) bool {
-		if i < len(sent) {
-			want := sent[i]
-			want.DeviceID = device
-			if string(got.AppendPacked(nil)) != string(want.AppendPacked(nil)) {
-				t.Fatalf("sample %d is %+v, sent was %+v", i, got, want)
-			}
-		}
-		i++
-		return true
-	})
-	if err != nil || i != len(sent) {
-		t.Fatalf("%d samples are stored of %d, %v", i, len(sent), err)
-	}
-	for _, resolution := range []Resolution{FiveMinutes, Hour, Day} {
-		q := Query{Device: device, Resolution: resolution, Zone: time.UTC}
-		got, err := s.Periods(t.Context(), q)
-		want := recountPeriods(sent, q)
-		if err != nil || len(got) != len(want) {
-			t.Fatalf("%s: %d periods, %v; want %d", resolution, len(got), err, len(want))
-		}
-		for i := range got {
-			if d := rollupDifference(&got[i].Rollup, &want[i].Rollup); d != "" {
-				t.Fatalf("%s: period %d: %s", resolution, i, d)
-			}
-		}
-	}
 }
 
 // Two stores are two processes: they share nothing but the database.

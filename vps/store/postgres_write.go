@@ -300,11 +300,6 @@ const (
 		where d.device_id = $1 on conflict (device_id, level, start) do update set packed = excluded.packed`
 )
 
-// unknownOutcome is an error after COMMIT was sent: whether the group is stored nobody knows.
-type unknownOutcome struct{ error }
-
-func (e unknownOutcome) Unwrap() error { return e.error }
-
 // commit writes the rollups and ends the transaction, in one round trip. It returns how many of the repeated rows have
 // other values than the stored ones.
 func (g *group) commit(ctx context.Context, conn *pgx.Conn) (conflicts int, err error) {
@@ -336,13 +331,13 @@ func (g *group) commit(ctx context.Context, conn *pgx.Conn) (conflicts int, err 
 	ended := ""
 	b.Queue(end).Exec(func(tag pgconn.CommandTag) error { ended = tag.String(); return nil })
 	if err := conn.SendBatch(ctx, b).Close(); err != nil {
-		return 0, unknownOutcome{err}
+		return 0, outcomeUnknown(err)
 	}
 	if !strings.EqualFold(ended, end) {
-		return 0, unknownOutcome{fmt.Errorf("%s was answered with %s", end, ended)}
+		return 0, outcomeUnknown(fmt.Errorf("%s was answered with %s", end, ended))
 	}
 	if stored != len(repeated) { // nothing is acknowledged that is not there
-		return 0, unknownOutcome{fmt.Errorf("%d of %d samples were neither inserted nor stored before", len(repeated)-stored, len(repeated))}
+		return 0, outcomeUnknown(fmt.Errorf("%d of %d samples were neither inserted nor stored before", len(repeated)-stored, len(repeated)))
 	}
 	return len(repeated) - same, nil
 }

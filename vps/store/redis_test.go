@@ -3,16 +3,14 @@
 package store
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
 	"net/url"
+	"path/filepath"
 	"runtime"
-	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -35,7 +33,8 @@ func TestRedisBolt(t *testing.T) {
 		if servers[dir] == nil {
 			servers[dir] = services.Redis(t)
 		}
-		return usable(t, open(t, dir), servers[dir].URL(), time.Hour)
+		b := disk2(t, dir)
+		return inFront(usable(t, b, servers[dir].URL(), time.Hour), b)
 	})
 }
 
@@ -95,7 +94,7 @@ func TestRedisAnswersUntilAnInsertOfAnyProcess(t *testing.T) {
 // What another server of the API reads there is the contract's JSON.
 func TestOthersCanReadWhatIsInRedis(t *testing.T) {
 	server := services.Redis(t)
-	r := usable(t, open(t, t.TempDir()), server.URL(), time.Hour)
+	r := usable(t, disk2(t, t.TempDir()), server.URL(), time.Hour)
 	insert(t, r, "roof", 1, at(noon, 7))
 	latest(t, r, "roof")
 	c := raw(t, server.URL())
@@ -112,7 +111,7 @@ func TestOthersCanReadWhatIsInRedis(t *testing.T) {
 // Readers may ask for any name: nothing stays of one of no device, the lease for an answer neither.
 func TestNameOfNoDeviceLeavesNothingInRedis(t *testing.T) {
 	server := services.Redis(t)
-	r := usable(t, open(t, t.TempDir()), server.URL(), time.Hour)
+	r := usable(t, disk2(t, t.TempDir()), server.URL(), time.Hour)
 	for i := range 20 {
 		if _, err := r.Latest(t.Context(), fmt.Sprint("none-", i)); !errors.Is(err, ErrNone) {
 			t.Fatal(err)
@@ -196,191 +195,6 @@ func (v *versions) Insert(_ context.Context, _ string, samples []wire.Sample) (i
 
 func (v *versions) Close() error { return nil }
 
-// The reader's answer lives as long as its lease did, so it is never older than ttl, even if an insert's deletion is lost.
-func TestAnswerIsNeverOlderThanTTL(t *testing.T) {
-	const ttl = 400 * time.Millisecond
-	server := services.Redis(t)
-	inner := &slow{&counted{pv: 1}, make(chan struct{}), make(chan struct{})}
-	r := usable(t, inner, server.URL(), ttl)
-	var asked time.Time
-	var wg sync.WaitGroup
-	wg.Go(func() { latest(t, r, "a") })
-	<-inner.begun
-	asked = time.Now()
-	time.Sleep(ttl / 2)
-	inner.set(2, nil) // by a process whose Redis is away
-	close(inner.goOn)
-	wg.Wait()
-	inner.begun = nil
-	for {
-		old := time.Since(asked) // before it is asked: what a busy machine takes for the answer is not its age
-		if latest(t, r, "a").PVPowerW != 1 {
-			break
-		}
-		if old > ttl+50*time.Millisecond {
-			t.Fatalf("an answer that is %v old", old)
-		}
-		time.Sleep(time.Millisecond)
-	}
-}
-
-func TestRedisAwayAtStartIsFoundLater(t *testing.T) {
-	server := services.Redis(t)
-	server.Stop()
-	var log syncBuffer
-	inner := &counted{pv: 1}
-	r := connected(t, inner, server.URL(), time.Hour, slog.New(slog.NewTextHandler(&log, nil)))
-	for range 50 {
-		latest(t, r, "a")
-		insert(t, r, "a", 1, at(noon, 1))
-	}
-	server.Start()
-	services.Await(t, "Redis is used", func() bool { return r.use.Load() != nil })
-	inner.asked = 0
-	for range 50 {
-		latest(t, r, "a")
-	}
-	if inner.asked != 1 {
-		t.Errorf("the store was asked %d times", inner.asked)
-	}
-	if text := log.String(); strings.Count(text, "link broken") != 1 || strings.Count(text, "link recovered") != 1 {
-		t.Errorf("one change each:\n%s", text)
-	}
-}
-
-// Each way in which Redis can be away or of no use: all requests are right and none takes long, and it is used again
-// when it is back.
-func TestRedisThatFailsFailsNoRequest(t *testing.T) {
-	for name, c := range map[string]struct {
-		options    []services.RedisOption
-		fail, heal func(*services.RedisServer)
-	}{
-		"killed": {nil, (*services.RedisServer).Kill, (*services.RedisServer).Start},
-		"hung":   {nil, (*services.RedisServer).Pause, (*services.RedisServer).Resume},
-		"full": {[]services.RedisOption{services.MaxMemory(0, "noeviction")},
-			func(s *services.RedisServer) { configure(t, s, "1mb") }, func(s *services.RedisServer) { configure(t, s, "0") }},
-	} {
-		t.Run(name, func(t *testing.T) {
-			server := services.Redis(t, c.options...)
-			var log syncBuffer
-			inner := &versions{}
-			r := connected(t, inner, server.URL(), time.Hour, slog.New(slog.NewTextHandler(&log, nil)))
-			services.Await(t, "Redis is used", func() bool { return r.use.Load() != nil })
-
-			var stop atomic.Bool
-			var mu sync.Mutex
-			var took []time.Duration
-			var wg sync.WaitGroup
-			for i := range 8 {
-				wg.Go(func() {
-					device := fmt.Sprint("device-", i%4)
-					for n := range 1_000_000 {
-						if stop.Load() {
-							return
-						}
-						began := time.Now()
-						if n%5 == 0 {
-							if _, err := r.Insert(t.Context(), device, []wire.Sample{at(noon, 1)}); err != nil {
-								t.Error(err)
-							}
-						} else if _, err := r.Latest(t.Context(), device); err != nil {
-							t.Error(err)
-						}
-						mu.Lock()
-						took = append(took, time.Since(began))
-						mu.Unlock()
-						time.Sleep(time.Millisecond)
-					}
-				})
-			}
-			stalls := services.Stalls(t)
-			time.Sleep(100 * time.Millisecond)
-			c.fail(server)
-			time.Sleep(2500 * time.Millisecond)
-			if r.use.Load() != nil {
-				t.Error("it is still used")
-			}
-			c.heal(server)
-			services.Await(t, "Redis is used again", func() bool { return r.use.Load() != nil })
-			time.Sleep(100 * time.Millisecond)
-			stop.Store(true)
-			wg.Wait()
-
-			slices.Sort(took)
-			p99, worst := took[len(took)*99/100], took[len(took)-1]
-			t.Logf("%d requests, p50 %v, p99 %v, worst %v", len(took), took[len(took)/2], p99, worst)
-			usual, most := stalls()
-			if p99 > 300*time.Millisecond+10*usual || worst > 600*time.Millisecond+10*most {
-				t.Errorf("p99 %v, worst %v; the machine itself is late by %v, at most %v", p99, worst, usual, most)
-			}
-			text := log.String()
-			if n := strings.Count(text, "\n"); n > 3 || !strings.Contains(text, "link broken") {
-				t.Errorf("%d lines:\n%s", n, text)
-			}
-		})
-	}
-}
-
-func configure(t testing.TB, server *services.RedisServer, maxmemory string) {
-	c := raw(t, server.URL())
-	if err := c.Do(t.Context(), c.B().ConfigSet().ParameterValue().ParameterValue("maxmemory", maxmemory).Build()).Error(); err != nil {
-		t.Error(err)
-	}
-}
-
-// An insert whose deletion could not be sent: this process does not believe Redis about the device until it was.
-func TestDeletionThatCouldNotBeSentIsDoneFirst(t *testing.T) {
-	server, inner := services.Redis(t), &versions{}
-	r := usable(t, inner, server.URL(), time.Hour)
-	insert(t, r, "a", 1, at(noon, 1))
-	latest(t, r, "a") // and is in Redis now
-	server.Pause()
-	stalls := services.Stalls(t)
-	began := time.Now()
-	insert(t, r, "a", 1, at(noon, 2))
-	took := time.Since(began)
-	if _, late := stalls(); took > redisBudget+100*time.Millisecond+10*late {
-		t.Errorf("the insert took %v; the machine itself is late by %v", took, late)
-	}
-	if got := latest(t, r, "a").PVPowerW; got != 2 {
-		t.Errorf("%v W while Redis hangs", got)
-	}
-	server.Resume()
-	for began := time.Now(); time.Since(began) < 3*time.Second; time.Sleep(time.Millisecond) {
-		if got := latest(t, r, "a").PVPowerW; got != 2 {
-			t.Fatalf("%v W after %v", got, time.Since(began))
-		}
-	}
-	if r.use.Load() == nil || len(r.stale) > 0 {
-		t.Errorf("used %v, to be deleted %v", r.use.Load() != nil, r.stale)
-	}
-}
-
-// The same for a deletion that was never sent: the first reader sends it, or else the probe does, for other processes.
-func TestDeletionThatWasNeverSentIsSentLater(t *testing.T) {
-	server, inner := services.Redis(t), &versions{}
-	r, other := usable(t, inner, server.URL(), time.Hour), usable(t, inner, server.URL(), time.Hour)
-	insert(t, r, "a", 1, at(noon, 1))
-	latest(t, r, "a")
-	client := r.use.Swap(nil)
-	insert(t, r, "a", 1, at(noon, 2))
-	r.done("a", r.marks-1) // that of an insert before is done: nothing is said about this one
-	r.use.Store(client)
-	if got := latest(t, r, "a").PVPowerW; got != 2 {
-		t.Errorf("%v W for the first reader", got)
-	}
-	latest(t, r, "a")
-	r.broke(client, errors.New("cut off"))
-	insert(t, r, "a", 1, at(noon, 3))
-	if got := latest(t, other, "a").PVPowerW; got != 2 {
-		t.Fatalf("%v W: what is to be deleted is not there", got)
-	}
-	services.Await(t, "it is used again", func() bool { return r.use.Load() != nil })
-	if got := latest(t, other, "a").PVPowerW; got != 3 {
-		t.Errorf("%v W for another process after the probe", got)
-	}
-}
-
 func TestWrongPasswordIsSaidAndNotShown(t *testing.T) {
 	server := services.Redis(t, services.Password("right"))
 	u, _ := url.Parse(server.URL())
@@ -433,238 +247,12 @@ func TestRedisURLThatIsNoneIsRefusedWithoutBeingShown(t *testing.T) {
 	}
 }
 
-// poison returns what must not be taken for the sample that good encodes to.
-func poison(rng *rand.Rand, good string) string {
-	insertAt := func(s, part string) string { i := rng.IntN(len(s) + 1); return s[:i] + part + s[i:] }
-	pick := func(all ...string) string { return all[rng.IntN(len(all))] }
-	field := pick(`"device_id":`, `"ts":`, `"pv_power_w":`, `"pv_daily_kwh":`, `"load_power_w":`, `"sample_count":`)
-	switch rng.IntN(10) {
-	case 0:
-		b := make([]byte, rng.IntN(300))
-		for i := range b {
-			b[i] = byte(rng.Uint32())
-		}
-		return string(b)
-	case 1:
-		return good[:rng.IntN(len(good))]
-	case 2:
-		return insertAt(good, pick(" ", "\x00", "{", "}", ",", `"`, "\xff", "[", "\n"))
-	case 3:
-		return strings.Replace(good, field, strings.ToUpper(field), 1)
-	case 4: // twice
-		return strings.Replace(good, `{`, `{`+field+pick("1", "null", `"x"`, "{}")+`,`, 1)
-	case 5:
-		start := strings.Index(good, field) + len(field)
-		end := start + strings.IndexAny(good[start:], ",}")
-		return good[:start] + pick("NaN", "Infinity", "1e999", "1e300", "1e+300", "-10000000000000000", "true", "[]", "{}", `"0"`, "01", "+1", "1.0") + good[end:]
-	case 6:
-		return strings.Replace(good, `"device_id":"a"`, `"device_id":`+pick(`"b"`, `"A"`, `""`, `null`, `"a\u0000"`, `"../a"`), 1)
-	case 7:
-		return strings.Replace(good, "2026-07-14T12:00:00Z", pick("2199-01-01T00:00:00Z", "1999-01-01T00:00:00Z", "2026-07-14T12:00:00", "2026-07-14 12:00:00Z", "0", "2026-07-14T14:00:00+02:00"), 1)
-	case 8:
-		return good + pick(good, " ", "\n", "x", "null")
-	default:
-		return strings.Replace(good, "}", `,"values":{"x":`+pick("1e999", "null", "{}", "1e+300", strings.Repeat("[", 5000), "0."+strings.Repeat("1", maxSample))+"}}", 1)
+// disk2 opens the embedded store in dir.
+func disk2(t *testing.T, dir string) *Bolt {
+	t.Helper()
+	b, err := OpenBolt(filepath.Join(dir, "store.db"))
+	if err != nil {
+		t.Fatal(err)
 	}
-}
-
-// Ten thousand values that are not ours: none is ever answered, none hurts.
-func TestPoisonedRedisIsAMiss(t *testing.T) {
-	server := services.Redis(t)
-	inner := &versions{}
-	r := usable(t, inner, server.URL(), time.Hour)
-	c := raw(t, server.URL())
-	insert(t, r, "a", 1, at(noon, 42))
-	want := latest(t, r, "a")
-	good := encoded(want)
-	rng := rand.New(rand.NewPCG(1, 2))
-	for i := range 10_000 {
-		value := poison(rng, good)
-		if value == good {
-			continue
-		}
-		if err := c.Do(t.Context(), c.B().Set().Key("realtime:a").Value(value).Build()).Error(); err != nil {
-			t.Fatal(err)
-		}
-		asked := inner.asked.Load()
-		if got := latest(t, r, "a"); show(got) != show(want) || inner.asked.Load() != asked+1 {
-			t.Fatalf("value %d was believed: %q", i, value[:min(len(value), 300)])
-		}
-		if i%100 == 0 {
-			if now, err := c.Do(t.Context(), c.B().Get().Key("realtime:a").Build()).ToString(); err != nil || now != good {
-				t.Fatalf("it was not written over: %.300q %v", now, err)
-			}
-		}
-	}
-	for _, cmd := range []rueidis.Completed{
-		c.B().Rpush().Key("realtime:a").Element("x").Build(),
-		c.B().Setbit().Key("realtime:a").Offset(100 << 20).Value(1).Build(), // 12 MiB
-	} {
-		c.Do(t.Context(), c.B().Del().Key("realtime:a").Build())
-		if err := c.Do(t.Context(), cmd).Error(); err != nil {
-			t.Fatal(err)
-		}
-		if got := latest(t, r, "a"); show(got) != show(want) {
-			t.Errorf("%s", show(got))
-		}
-	}
-	if r.use.Load() == nil {
-		t.Error("Redis is not used any more")
-	}
-}
-
-func FuzzCachedSample(f *testing.F) {
-	s := at(noon, 42)
-	s.DeviceID, s.Values = "a", map[string]float64{"x": 1}
-	good := encoded(s)
-	f.Add(good)
-	rng := rand.New(rand.NewPCG(3, 4))
-	for range 50 {
-		f.Add(poison(rng, good))
-	}
-	f.Fuzz(func(t *testing.T, value string) {
-		s, ok := decodeSample([]byte(value), "a", time.Now())
-		if !ok {
-			return
-		}
-		if s.DeviceID != "a" || s.Validate(time.Now()) != nil {
-			t.Errorf("%+v was believed", s)
-		}
-		if again, err := json.Marshal(s); err != nil || string(again) != value {
-			t.Errorf("%q is %q", value, again)
-		}
-	})
-}
-
-func TestProcessesHearEachOther(t *testing.T) {
-	server := services.Redis(t)
-	a, b := usable(t, &versions{}, server.URL(), time.Hour), usable(t, &versions{}, server.URL(), time.Hour)
-	ctx, stop := context.WithCancel(t.Context())
-	heard := make(chan wire.Sample, 1000)
-	var wg sync.WaitGroup
-	wg.Go(func() {
-		b.Listen(ctx, func(device string) bool { return device == "roof" }, func(s wire.Sample) { heard <- s })
-	})
-	defer wg.Wait()
-	defer stop()
-	hears := func() bool { // the first are published before it listens
-		s := at(noon, 5)
-		s.DeviceID = "roof"
-		a.Publish(s)
-		select {
-		case got := <-heard:
-			return show(got) == show(s)
-		case <-time.After(20 * time.Millisecond):
-			return false
-		}
-	}
-	services.Await(t, "it hears", hears)
-
-	c := raw(t, server.URL())
-	for channel, text := range map[string]string{
-		"sunspool:live:roof":  `{"device_id":"roof"}`,
-		"sunspool:live:other": "x",
-		"sunspool:live:":      "",
-	} {
-		c.Do(t.Context(), c.B().Publish().Channel(channel).Message(text).Build())
-	}
-	good := at(noon, 1)
-	good.DeviceID = "other"
-	text := encoded(good)
-	c.Do(t.Context(), c.B().Publish().Channel("sunspool:live:other").Message(text).Build()) // nobody wants it
-	c.Do(t.Context(), c.B().Publish().Channel("sunspool:live:roof").Message(text).Build())  // of another device
-	time.Sleep(50 * time.Millisecond)
-	for len(heard) > 0 {
-		if s := <-heard; s.DeviceID != "roof" || s.PVPowerW != 5 {
-			t.Errorf("heard %s", show(s))
-		}
-	}
-	server.Kill()
-	server.Start()
-	services.Await(t, "it hears again", hears)
-}
-
-func TestPublishingNeverWaits(t *testing.T) {
-	server := services.Redis(t)
-	r := usable(t, &versions{}, server.URL(), time.Hour)
-	server.Pause()
-	began := time.Now()
-	for range 100_000 {
-		r.Publish(at(noon, 1))
-	}
-	if took := time.Since(began); took > services.Patience { // Redis is away for as long as that
-		t.Errorf("%v", took)
-	}
-}
-
-// Whatever Redis does, Close ends everything that was started, soon.
-func TestClosedRedisLeavesNothing(t *testing.T) {
-	for name, spoil := range map[string]func(*services.RedisServer){
-		"well": func(*services.RedisServer) {}, "hung": (*services.RedisServer).Pause, "dead": (*services.RedisServer).Kill,
-	} {
-		t.Run(name, func(t *testing.T) {
-			server := services.Redis(t)
-			before := runtime.NumGoroutine()
-			for range 3 {
-				r, err := NewRedis(&versions{}, server.URL(), time.Hour, health.New(time.Now, slog.New(slog.DiscardHandler)).Link("redis"))
-				if err != nil {
-					t.Fatal(err)
-				}
-				ctx, stop := context.WithCancel(t.Context())
-				var wg sync.WaitGroup
-				var heard atomic.Bool
-				wg.Go(func() { r.Listen(ctx, func(string) bool { return true }, func(wire.Sample) { heard.Store(true) }) })
-				if spoil != nil {
-					services.Await(t, "it listens", func() bool {
-						s := at(noon, 1)
-						s.DeviceID = "a"
-						r.Publish(s)
-						return heard.Load()
-					})
-					latest(t, r, "a")
-					if name != "well" {
-						spoil(server)
-						spoil = nil
-					}
-				}
-				latest(t, r, "a")
-				stop()
-				began := time.Now()
-				wg.Wait()
-				r.Close()
-				if took := time.Since(began); took > 30*time.Second {
-					t.Errorf("Close took %v", took)
-				}
-			}
-			services.Await(t, "no goroutine is left", func() bool { return runtime.NumGoroutine() <= before })
-		})
-	}
-}
-
-// syncBuffer collects what many goroutines log.
-type syncBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (b *syncBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.Write(p)
-}
-
-func (b *syncBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.String()
-}
-
-func encoded(s wire.Sample) string {
-	text, _ := encodeSample(&s)
-	return string(text)
-}
-
-func show(s wire.Sample) string {
-	text, _ := json.Marshal(s)
-	return string(text)
+	return b
 }

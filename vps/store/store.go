@@ -168,3 +168,11 @@ func validate(device string, samples []wire.Sample) error {
 	}
 	return nil
 }
+
+func unavailable(what string, err error) error {
+	return fmt.Errorf("%w: %s: %w", ErrUnavailable, what, err)
+}
+
+// CodeNotStorable is the code of a *wire.Invalid sample that only this store refuses, such as one with a register whose
+// name has a zero byte.
+const CodeNotStorable = "not_storable"

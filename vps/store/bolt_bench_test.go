@@ -2,54 +2,26 @@ package store
 
 import (
 	"fmt"
-	"math"
 	"path/filepath"
 	"testing"
 	"time"
 
 	bolt "go.etcd.io/bbolt"
-
-	"sunspool/wire"
 )
-
-// house returns sample i of a house with a battery that is polled every step: contract fields and counters.
-func house(start time.Time, step time.Duration, i int) wire.Sample {
-	t := start.Add(time.Duration(i) * step)
-	hour := float64(t.Unix()%86400) / 3600
-	tenth := func(v float64) *float64 { return new(math.Round(v*10) / 10) }
-	pv := math.Round(max(0, 5000*math.Sin((hour-6)/12*math.Pi)) * (1 + 0.1*math.Sin(float64(i))))
-	load := 300 + float64(i*7919%900)
-	charge := math.Round(max(-2000, min(2000, pv-load)))
-	grown := float64(i) * step.Hours()
-	return wire.Sample{
-		Time: t, PVPowerW: pv, PVDailyKWh: tenth(hour), BatteryPowerW: &charge, BatterySOCPct: tenth(20 + 3*hour),
-		BatteryTempC: tenth(18 + hour/4), LoadPowerW: &load, ExportPowerW: new(pv - load - charge), Count: 1,
-		PVTotalKWh: tenth(20_000 + grown), ImportTotalKWh: tenth(4000 + grown/3), ExportTotalKWh: tenth(9000 + grown/2),
-		ChargeTotalKWh: tenth(7000 + grown/4), DischargeTotalKWh: tenth(6500 + grown/4), DirectTotalKWh: tenth(8000 + grown/3),
-	}
-}
-
-func houses(start time.Time, step time.Duration, from, n int) []wire.Sample {
-	samples := make([]wire.Sample, n)
-	for i := range samples {
-		samples[i] = house(start, step, from+i)
-	}
-	return samples
-}
 
 // BenchmarkInsert compares with the least that could be done: the same rows put and committed by bbolt alone, rollups
 // and validation not included, batch by batch in the same run.
 func BenchmarkInsert(b *testing.B) {
 	for _, n := range []int{30, 1000} {
 		b.Run(fmt.Sprintf("rows=%d", n), func(b *testing.B) {
-			store, bare := opened(b, b.TempDir()), bareBolt(b)
+			tested, bare := opened(b, b.TempDir()), bareBolt(b)
 			var ours, floor time.Duration
 			i := 0
 			for b.Loop() {
 				samples := houses(noon, 5*time.Second, i, n)
 				i += n
 				start := time.Now()
-				if got, err := store.Insert(b.Context(), "a", samples); got != n || err != nil {
+				if got, err := tested.Insert(b.Context(), "a", samples); got != n || err != nil {
 					b.Fatal(got, err)
 				}
 				ours += time.Since(start)
@@ -92,10 +64,10 @@ func bareBolt(b *testing.B) *bolt.DB {
 
 // BenchmarkRepeatedInsert sends again what is stored: the edge after a lost answer.
 func BenchmarkRepeatedInsert(b *testing.B) {
-	store := opened(b, b.TempDir())
+	tested := opened(b, b.TempDir())
 	samples := houses(noon, 5*time.Second, 0, 1000)
 	for b.Loop() {
-		if _, err := store.Insert(b.Context(), "a", samples); err != nil {
+		if _, err := tested.Insert(b.Context(), "a", samples); err != nil {
 			b.Fatal(err)
 		}
 	}
@@ -104,7 +76,7 @@ func BenchmarkRepeatedInsert(b *testing.B) {
 
 // BenchmarkParallelInsert is what group commit is for: 16 connections, 30 samples each.
 func BenchmarkParallelInsert(b *testing.B) {
-	store := opened(b, b.TempDir())
+	tested := opened(b, b.TempDir())
 	devices := make(chan string, 64)
 	for i := range cap(devices) {
 		devices <- fmt.Sprint("device-", i)
@@ -113,7 +85,7 @@ func BenchmarkParallelInsert(b *testing.B) {
 	b.RunParallel(func(p *testing.PB) {
 		device := <-devices
 		for i := 0; p.Next(); i += 30 {
-			if _, err := store.Insert(b.Context(), device, houses(noon, 5*time.Second, i, 30)); err != nil {
+			if _, err := tested.Insert(b.Context(), device, houses(noon, 5*time.Second, i, 30)); err != nil {
 				b.Error(err)
 				return
 			}
@@ -129,11 +101,11 @@ func BenchmarkSeries(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	store := opened(b, b.TempDir())
+	tested := opened(b, b.TempDir())
 	begin, end := time.Date(2025, 12, 31, 23, 0, 0, 0, time.UTC), time.Date(2026, 12, 31, 23, 0, 0, 0, time.UTC)
 	for device, step := range map[string]time.Duration{"dense": 50 * time.Second, "sparse": 500 * time.Second} {
 		for i, n := 0, int(end.Sub(begin)/step); i < n; i += 10_000 {
-			if _, err := store.Insert(b.Context(), device, houses(begin, step, i, min(10_000, n-i))); err != nil {
+			if _, err := tested.Insert(b.Context(), device, houses(begin, step, i, min(10_000, n-i))); err != nil {
 				b.Fatal(err)
 			}
 		}
@@ -154,7 +126,7 @@ func BenchmarkSeries(b *testing.B) {
 			for b.Loop() {
 				for _, c.q.Device = range []string{"dense", "sparse"} {
 					start := time.Now()
-					if got, err := store.Periods(b.Context(), c.q); err != nil || len(got) < 12 {
+					if got, err := tested.Periods(b.Context(), c.q); err != nil || len(got) < 12 {
 						b.Fatal(len(got), err)
 					}
 					spent[c.q.Device] += time.Since(start)
@@ -168,17 +140,25 @@ func BenchmarkSeries(b *testing.B) {
 
 func BenchmarkLatest(b *testing.B) {
 	inner := open(b, b.TempDir())
-	for name, store := range map[string]Samples{"bolt": inner, "cached": NewCached(inner, time.Hour)} {
+	for name, tested := range map[string]Samples{"bolt": inner, "cached": NewCached(inner, time.Hour)} {
 		b.Run(name, func(b *testing.B) {
-			if _, err := store.Insert(b.Context(), "a", houses(noon, 5*time.Second, 0, 1000)); err != nil {
+			if _, err := tested.Insert(b.Context(), "a", houses(noon, 5*time.Second, 0, 1000)); err != nil {
 				b.Fatal(err)
 			}
 			for b.Loop() {
-				if _, err := store.Latest(b.Context(), "a"); err != nil {
+				if _, err := tested.Latest(b.Context(), "a"); err != nil {
 					b.Fatal(err)
 				}
 			}
 		})
 	}
 	inner.Close()
+}
+
+// BenchmarkNeighbour inserts a sample of one device while another one sends late samples into many spans that are full, on
+// six connections. The ratio is to the same insert without that.
+func BenchmarkNeighbour(b *testing.B) {
+	for _, spans := range []int{1, 90} {
+		b.Run(fmt.Sprintf("spans=%d", spans), func(b *testing.B) { neighbour(b, opened(b, b.TempDir()), spans) })
+	}
 }

@@ -4,32 +4,14 @@ package store
 
 import (
 	"context"
-	"fmt"
 	"math/rand/v2"
 	"slices"
 	"sync"
 	"testing"
 	"time"
 
-	"sunspool/vps/services"
 	"sunspool/wire"
 )
-
-// BenchmarkNeighbour inserts a sample of one device while another one sends late samples into many spans that are full, on
-// six connections. The ratio is to the same insert without that.
-func BenchmarkNeighbour(b *testing.B) {
-	for _, spans := range []int{1, 90} {
-		b.Run(fmt.Sprintf("bolt/spans=%d", spans), func(b *testing.B) { neighbour(b, opened(b, b.TempDir()), spans) })
-		b.Run(fmt.Sprintf("postgres/spans=%d", spans), func(b *testing.B) {
-			p, err := OpenPostgres(PostgresOptions{URL: services.Postgres(b).NewDatabase(b), Log: quiet})
-			if err != nil {
-				b.Fatal(err)
-			}
-			b.Cleanup(func() { p.Close() })
-			neighbour(b, p, spans)
-		})
-	}
-}
 
 func neighbour(b *testing.B, s Samples, spans int) {
 	const each = 2000

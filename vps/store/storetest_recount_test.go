@@ -2,14 +2,10 @@ package store
 
 import (
 	"bytes"
-	"cmp"
-	"maps"
 	"math"
 	"slices"
 	"testing"
 	"time"
-
-	bolt "go.etcd.io/bbolt"
 
 	"sunspool/vps/energy"
 	"sunspool/wire"
@@ -49,20 +45,20 @@ type recounted struct {
 	open func(t *testing.T, dir string) Samples
 
 	// asV1 closes the store and gives it these rollups and the schema that they had; a sample is lost.
-	asV1 func(t *testing.T, s Samples, dir string, rollups map[rollupKey][]byte, lost time.Time)
+	asV1 func(t *testing.T, s Samples, dir string, rollups map[keyV1][]byte, lost time.Time)
 
 	// halfway counts a day, and inserts before that is stored.
 	halfway func(t *testing.T, s Samples, insert func())
 }
 
 // What an earlier version counted is counted anew where its samples are, and stays where they are gone.
-func testRecount(t *testing.T, store recounted) {
+func testRecount(t *testing.T, of recounted) {
 	t.Parallel()
 	days := 365
 	if testing.Short() {
 		days = 90
 	}
-	dir, pruned, open := t.TempDir(), thinFrom.AddDate(0, 0, 30), store.open
+	dir, pruned, open := t.TempDir(), thinFrom.AddDate(0, 0, 30), of.open
 	all := thinYear(days, 15*time.Minute)
 	old := open(t, dir)
 	for batch := range slices.Chunk(all, 1000) {
@@ -77,7 +73,7 @@ func testRecount(t *testing.T, store recounted) {
 			t.Fatal(err)
 		}
 	}
-	store.asV1(t, old, dir, rollupsV1(all), lostAt.Add(2*time.Minute))
+	of.asV1(t, old, dir, rollupsV1(all), lostAt.Add(2*time.Minute))
 
 	s := open(t, dir)
 	greatest(t, s, "a", 0)
@@ -113,7 +109,7 @@ func testRecount(t *testing.T, store recounted) {
 	s = open(t, dir)
 	defer s.Close()
 	next := thinFrom.AddDate(0, 0, days-counted-1)
-	store.halfway(t, s, func() {
+	of.halfway(t, s, func() {
 		insert(t, s, "a", 2, thin(next.Add(6*time.Hour+time.Second)), thin(next.Add(6*time.Hour+7*time.Minute)))
 	})
 	counted++
@@ -186,57 +182,5 @@ func samePeriods(t *testing.T, a, b Samples, from, to time.Time) {
 				}
 			}
 		}
-	}
-}
-
-func TestBoltOfVersionOneIsCountedAnew(t *testing.T) {
-	testRecount(t, recounted{
-		open: func(t *testing.T, dir string) Samples { return open(t, dir) },
-		asV1: boltAsV1,
-		halfway: func(t *testing.T, s Samples, insert func()) {
-			b := s.(*Bolt)
-			w, err := b.countDay(t.Context())
-			if err != nil || w == nil {
-				t.Fatal(w, err)
-			}
-			insert()
-			if err := b.do(t.Context(), w); err != nil {
-				t.Fatal(err)
-			}
-		},
-	})
-}
-
-func boltAsV1(t *testing.T, s Samples, _ string, rollups map[rollupKey][]byte, lost time.Time) {
-	t.Helper()
-	path := s.(*Bolt).path
-	s.Close()
-	db, err := bolt.Open(path, 0o600, options())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer db.Close()
-	if err := db.Update(func(tx *bolt.Tx) error {
-		if err := tx.Bucket(metaBucket).Put(schemaKey, []byte("2")); err != nil {
-			return err
-		}
-		for _, name := range []string{"a", "described"} {
-			d := tx.Bucket(devicesBucket).Bucket([]byte(name))
-			for _, k := range [][]byte{greatestKey, countedKey, countingKey} {
-				if err := d.Delete(k); err != nil {
-					return err
-				}
-			}
-		}
-		d := tx.Bucket(devicesBucket).Bucket([]byte("a"))
-		for _, k := range slices.SortedFunc(maps.Keys(rollups), func(a, b rollupKey) int { return cmp.Compare(a.start, b.start) }) {
-			start := key(k.start)
-			if err := d.Bucket(levelBuckets[k.level]).Put(start, seal(start, rollups[k])); err != nil {
-				return err
-			}
-		}
-		return d.Bucket(levelBuckets[samplesLevel]).Delete(key(lost.UnixMilli()))
-	}); err != nil {
-		t.Fatal(err)
 	}
 }

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgxpool"
 )
 
 // sessionSettings are what sessions begin with. The limits of time are for what a call left behind: each has its own.
@@ -68,91 +67,6 @@ const (
 	planCacheMode = "plan_cache_mode"
 	planAnew      = `set local plan_cache_mode = force_custom_plan`
 )
-
-// pools are the connections, and how transactions begin on them. A connection that was given up stays counted until the
-// database has let go of it; hence twice as many as work at once.
-type pools struct {
-	write, read                           *pgxpool.Pool
-	settings, readSettings, pruneSettings []string
-	distributed                           bool // by Citus
-}
-
-func openPools(ctx context.Context, config *pgxpool.Config, o PostgresOptions) (*pools, error) {
-	found, err := prepare(ctx, config, o.Log)
-	if err != nil {
-		return nil, err
-	}
-	write, read := config.Copy(), config.Copy()
-	write.MaxConns, read.MaxConns = int32(2*o.Writers+2), int32(2*o.Readers)
-	p := &pools{settings: []string{syncCommit}, distributed: found.distributed}
-	if !found.pooled && !found.distributed && write.ConnConfig.RuntimeParams[planCacheMode] == "" {
-		write.ConnConfig.RuntimeParams[planCacheMode] = "force_generic_plan"
-	}
-	if found.pooled {
-		throughPooler(write.ConnConfig)
-		set := throughPooler(read.ConnConfig)
-		p.settings, p.readSettings = append(p.settings, set), []string{`set transaction read only`, set}
-	}
-	if found.forgetfulWorkers {
-		p.settings = append(p.settings, syncWorkers...)
-	}
-	p.pruneSettings = p.settings
-	if found.hypertable { // it leaves out chunks by the values
-		p.pruneSettings = append(slices.Clone(p.settings), planAnew)
-	}
-	if p.write, err = pgxpool.NewWithConfig(ctx, write); err != nil {
-		return nil, unavailable("connect to the database", err)
-	}
-	if p.read, err = pgxpool.NewWithConfig(ctx, read); err != nil {
-		p.write.Close()
-		return nil, unavailable("connect to the database", err)
-	}
-	return p, nil
-}
-
-func (p *pools) close() {
-	p.write.Close()
-	p.read.Close()
-}
-
-// reading runs f such that its statements have their settings.
-func (p *pools) reading(ctx context.Context, f func(context.Context, querier) error) error {
-	if len(p.readSettings) == 0 {
-		return f(ctx, p.read)
-	}
-	return transact(ctx, p.read, p.readSettings, f)
-}
-
-// transact runs f in a transaction that begins with settings, which are statements.
-func transact(ctx context.Context, pool *pgxpool.Pool, settings []string, f func(context.Context, querier) error) error {
-	conn, err := pool.Acquire(ctx)
-	if err != nil {
-		return err
-	}
-	defer conn.Release() // which closes one whose transaction is open
-	return transactOn(ctx, conn.Conn(), settings, f)
-}
-
-func transactOn(ctx context.Context, conn *pgx.Conn, settings []string, f func(context.Context, querier) error) error {
-	b := &pgx.Batch{}
-	for _, sql := range slices.Concat([]string{`begin`}, settings) {
-		b.Queue(sql)
-	}
-	if err := conn.SendBatch(ctx, b).Close(); err != nil {
-		return err
-	}
-	if err := f(ctx, conn); err != nil {
-		if ctx.Err() == nil && !conn.IsClosed() {
-			conn.Exec(ctx, `rollback`) // where that fails, the connection is closed
-		}
-		return err
-	}
-	ended, err := conn.Exec(ctx, `commit`)
-	if err == nil && ended.String() != "COMMIT" {
-		err = fmt.Errorf("commit was answered with %s", ended)
-	}
-	return err
-}
 
 // server is what prepare found.
 type server struct {

@@ -71,19 +71,25 @@ func (r *rollupV1) pack() []byte {
 	return b
 }
 
+// keyV1 names a rollup of one device.
+type keyV1 struct {
+	level int
+	start int64
+}
+
 // rollupsV1 are the rollups of all levels that version 1 had of samples, packed.
-func rollupsV1(samples []wire.Sample) map[rollupKey][]byte {
-	all := map[rollupKey]*rollupV1{}
+func rollupsV1(samples []wire.Sample) map[keyV1][]byte {
+	all := map[keyV1]*rollupV1{}
 	for i := range samples { // in the order of time
 		for level := baseLevel; level < levels; level++ {
-			k := rollupKey{level, spanOf(level, samples[i].Time.UnixMilli())}
+			k := keyV1{level: level, start: spanOf(level, samples[i].Time.UnixMilli())}
 			if all[k] == nil {
 				all[k] = &rollupV1{}
 			}
 			all[k].add(&samples[i])
 		}
 	}
-	packed := map[rollupKey][]byte{}
+	packed := map[keyV1][]byte{}
 	for k, r := range all {
 		packed[k] = r.pack()
 	}

@@ -1,19 +1,16 @@
 package store
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"strings"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"sunspool/health"
-	"sunspool/wire"
 )
 
 // SQLSTATEs that mean something special here.
@@ -46,57 +43,6 @@ func code(err error) string {
 	return ""
 }
 
-// call runs f with the connections within CallTime, and once more if it failed such that nothing was stored and another
-// connection may do.
-func (p *Postgres) call(ctx context.Context, what string, f func(context.Context, *pools) error) error {
-	return p.within(ctx, p.callTime, what, f)
-}
-
-// within is call with a limit of its own.
-func (p *Postgres) within(ctx context.Context, limit time.Duration, what string, f func(context.Context, *pools) error) error {
-	ctx, cancel := bounded(ctx, limit)
-	defer cancel()
-	if ctx.Err() != nil {
-		return context.Cause(ctx)
-	}
-	select {
-	case <-p.closing:
-		return ErrClosed
-	default:
-	}
-	p.mu.Lock()
-	open, away := p.pools, p.away
-	p.mu.Unlock()
-	if open == nil {
-		return away
-	}
-	err := f(ctx, open)
-	if err != nil && ctx.Err() == nil && again(err) {
-		if broken(err) { // what ended one connection has ended the others
-			open.write.Reset()
-			open.read.Reset()
-		}
-		err = f(ctx, open)
-	}
-	err = p.explain(ctx, what, open, err)
-	if _, answered := errors.AsType[*pgconn.PgError](err); open.distributed && errors.Is(err, ErrUnavailable) && (answered || ctx.Err() != nil) {
-		err = fmt.Errorf("%w: %w", ErrPartly, err) // the coordinator is there, a worker may be not
-	}
-	return err
-}
-
-// read is for statements that change nothing.
-func (p *Postgres) read(ctx context.Context, what string, f func(context.Context, querier) error) error {
-	return p.call(ctx, what, func(ctx context.Context, open *pools) error { return open.reading(ctx, f) })
-}
-
-// change is for a transaction that may be repeated.
-func (p *Postgres) change(ctx context.Context, what string, f func(context.Context, querier) error) error {
-	return p.call(ctx, what, func(ctx context.Context, open *pools) error {
-		return transact(ctx, open.write, open.settings, f)
-	})
-}
-
 // again reports whether what failed may be tried once more at once. After COMMIT was sent nothing is: the rows that it
 // stored would not be counted as new.
 func again(err error) bool {
@@ -125,34 +71,6 @@ func broken(err error) bool {
 	return network || pgconn.SafeToRetry(err) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed)
 }
 
-// explain turns err into what the contract says. The caller's end, or ours, is the reason for whatever happened after it.
-func (p *Postgres) explain(ctx context.Context, what string, open *pools, err error) error {
-	if err == nil || errors.Is(err, ErrNone) {
-		return err
-	}
-	if ctx.Err() != nil {
-		return context.Cause(ctx)
-	}
-	select {
-	case <-p.closing:
-		return ErrClosed
-	default:
-	}
-	switch c := code(err); {
-	case c == "":
-	case strings.HasPrefix(c, "22"):
-		// The database cannot hold a value. Its message may quote it, so it is not passed on.
-		return fmt.Errorf("%s: %w: %w", what, ErrRefused, &wire.Invalid{Field: "values", Code: CodeNotStorable, Detail: "cannot be stored: SQLSTATE " + c})
-	case c == readOnly:
-		open.write.Reset() // the name may lead to another server now
-	case c == undefinedTable, c == noSuchDatabase:
-		p.lost(open, unavailable(what, err))
-	case permanent(c) && !isChangedPlan(err):
-		return unfit(what, err)
-	}
-	return unavailable(what, err)
-}
-
 // permanent reports whether an error of that code comes again however often the statement is tried: the database is not
 // what this program is made for, or somebody changed it.
 func permanent(code string) bool {
@@ -178,21 +96,6 @@ func unfit(what string, err error) error {
 		f.Why = fmt.Sprintf("%s: %s (SQLSTATE %s)", what, pg.Message, pg.Code)
 	}
 	return fmt.Errorf("%w: %s: %w", ErrUnfit, what, f)
-}
-
-// CodeNotStorable is the code of a *wire.Invalid sample that only this store refuses, such as one with a register whose
-// name has a zero byte.
-const CodeNotStorable = "not_storable"
-
-// lost has the database prepared again: its tables are gone.
-func (p *Postgres) lost(was *pools, why error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.pools != was {
-		return
-	}
-	p.pools, p.away = nil, why
-	p.gone <- was // there is room: only connect sets pools, after it took what was here
 }
 
 // refusal makes a *health.Fault of what an operator must act on, and ErrUnavailable of the rest. The password is in
@@ -238,3 +141,11 @@ func refusal(config *pgx.ConnConfig, err error) error {
 	}
 	return fault
 }
+
+// unknownOutcome is an error after COMMIT was sent: whether the group is stored nobody knows.
+type unknownOutcome struct{ error }
+
+func (e unknownOutcome) Unwrap() error { return e.error }
+
+// outcomeUnknown returns err as one after COMMIT was sent.
+func outcomeUnknown(err error) error { return unknownOutcome{err} }

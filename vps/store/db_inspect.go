@@ -44,7 +44,7 @@ func (s *server) inspect(ctx context.Context, config *pgx.ConnConfig, conn *pgx.
 }
 
 // inspectTables looks at the database again, now that it has our tables.
-func (s *server) inspectTables(ctx context.Context, config *pgx.ConnConfig, conn *pgx.Conn, log *slog.Logger) error {
+func (s *server) inspectTables(ctx context.Context, config *pgx.ConnConfig, conn *pgx.Conn, statements []statement, log *slog.Logger) error {
 	if err := s.proveLocks(ctx, config, conn, `select version > $1 from `+schemaTable+` for update`,
 		`select version < $1 from `+schemaTable+` for update skip locked`, 0); err != nil || !s.distributed {
 		return err
@@ -52,7 +52,7 @@ func (s *server) inspectTables(ctx context.Context, config *pgx.ConnConfig, conn
 	if err := s.inspectWorkers(ctx, conn, log); err != nil {
 		return err
 	}
-	return explainStatements(ctx, conn, log)
+	return explainStatements(ctx, conn, statements, log)
 }
 
 // refuseWorker refuses a worker of Citus: it has none of the tables that are not distributed, and would make its own.
@@ -141,8 +141,8 @@ func inTrial(ctx context.Context, conn *pgx.Conn, f func() error) error {
 
 // explainStatements asks Citus how it would run each statement of the store, so that one that it cannot run is found
 // before the first sample comes.
-func explainStatements(ctx context.Context, conn *pgx.Conn, log *slog.Logger) error {
-	for _, s := range deviceStatements() {
+func explainStatements(ctx context.Context, conn *pgx.Conn, statements []statement, log *slog.Logger) error {
+	for _, s := range statements {
 		limited, cancel := bounded(ctx, defaultCallTime)
 		_, err := conn.Exec(limited, `explain `+s.sql, s.args...)
 		cancel()
@@ -160,4 +160,10 @@ func explainStatements(ctx context.Context, conn *pgx.Conn, log *slog.Logger) er
 		}
 	}
 	return nil
+}
+
+// statement is one that asks for rows of a device or changes them, with parameters that it may have.
+type statement struct {
+	name, sql string
+	args      []any
 }

@@ -19,13 +19,7 @@ func every(interval time.Duration, s wire.Sample) wire.Sample {
 
 // The interval is not of the reading: the first one stays, and a repetition with another one contradicts nothing.
 func intervalStaysWithItsSample(t *testing.T, s Samples) {
-	conflicts := func() uint64 { return s.(interface{ Conflicts() uint64 }).Conflicts() }
-	if c, cached := s.(*Cached); cached {
-		conflicts = func() uint64 { return c.Samples.(interface{ Conflicts() uint64 }).Conflicts() }
-	}
-	if r, cached := s.(*Redis); cached {
-		conflicts = func() uint64 { return r.Samples.(interface{ Conflicts() uint64 }).Conflicts() }
-	}
+	conflicts := s.(conflicting).Conflicts
 	none, rare := at(noon, 1), at(noon.Add(10*time.Minute), 2)
 	rare.Values = map[string]float64{"grid_frequency": 49.98}
 	insert(t, s, "a", 2, none, every(10*time.Minute, rare))

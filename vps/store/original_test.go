@@ -1,7 +1,9 @@
 package store
 
 import (
+	"errors"
 	"strings"
+	"sunspool/health"
 	"testing"
 )
 
@@ -20,7 +22,7 @@ func TestURLOfAnotherDatabaseIsNamed(t *testing.T) {
 			t.Errorf("%s: %s", url, said)
 		}
 		_, err := OpenOriginal(t.Context(), url)
-		if f := fault(t, err); !strings.Contains(f.Why, want) {
+		if f, ok := errors.AsType[*health.Fault](err); !ok || !strings.Contains(f.Why, want) {
 			t.Errorf("%s of the original: %+v", url, f)
 		}
 		if strings.Contains(said+err.Error(), secret) {

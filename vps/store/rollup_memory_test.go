@@ -63,7 +63,7 @@ func (m *memory) derive(level int) {
 
 func (m *memory) gather(q Query, around bool) *gatherer {
 	first, last := m.samples[0].Time.UnixMilli(), m.samples[len(m.samples)-1].Time.UnixMilli()
-	g := m.gatherScope(q, q.scope(first, last, around))
+	g := m.gatherScope(q, scopeOf(q, first, last, around))
 	if scope, wider := g.wider(first, last, m.dayBeside); around && wider {
 		return m.gatherScope(q, scope)
 	}
