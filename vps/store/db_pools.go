@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -21,8 +22,9 @@ type pools struct {
 
 // poolOptions say what pools are for.
 type poolOptions struct {
-	writers, readers int         // transactions and questions at once
-	statements       []statement // that the database must be able to run
+	writers, readers int           // transactions and questions at once
+	callTime         time.Duration // for each call
+	statements       []statement   // that the database must be able to run
 	log              *slog.Logger
 }
 

@@ -21,6 +21,8 @@ func plainURL(text string) string {
 	return text
 }
 
+const connectTime = 5 * time.Second
+
 // parsePostgresURL accepts what libpq accepts, and the URL of the program that this one replaces.
 func parsePostgresURL(text string, callTime time.Duration) (*pgxpool.Config, error) {
 	config, err := pgxpool.ParseConfig(plainURL(text))

@@ -33,22 +33,16 @@ import (
 // The database may be away at any time, also when the store is opened: calls answer ErrUnavailable within CallTime until
 // it is back.
 type Postgres struct {
-	log     *slog.Logger
-	queues  []chan *insertion // one for each writer
-	repairs *repairs
-	stop    context.CancelFunc
-	closing chan struct{} // closed by Close
-	once    sync.Once
-	running sync.WaitGroup
+	db       *DB
+	callTime time.Duration
+	queues   []chan *insertion // one for each writer
+	repairs  *repairs
+	closing  <-chan struct{} // closed by Close
+	running  sync.WaitGroup
 
 	conflicts atomic.Uint64
-	callTime  time.Duration
 
-	mu    sync.Mutex
-	pools *pools      // nil while there is no database that is ours
-	away  error       // why pools is nil
-	gone  chan *pools // what pools were, for connect to close and replace
-
+	mu        sync.Mutex
 	toRecount []string // the devices that Recount has not been through; nil before it asked which there are
 }
 
@@ -107,7 +101,7 @@ func (p *Postgres) Insert(ctx context.Context, device string, samples []wire.Sam
 }
 
 func (p *Postgres) Latest(ctx context.Context, device string) (s wire.Sample, err error) {
-	err = p.read(ctx, "latest sample", func(ctx context.Context, db querier) error {
+	err = p.db.Read(ctx, "latest sample", func(ctx context.Context, db querier) error {
 		rows, err := db.Query(ctx, selectLatest, device)
 		if err != nil {
 			return err
@@ -138,7 +132,7 @@ func (p *Postgres) Each(ctx context.Context, device string, from, to time.Time, 
 	}
 	for {
 		var page []wire.Sample
-		err := p.read(ctx, "samples", func(ctx context.Context, db querier) error {
+		err := p.db.Read(ctx, "samples", func(ctx context.Context, db querier) error {
 			rows, err := db.Query(ctx, selectPage, device, fromMS(start), fromMS(end), pageRows)
 			if err != nil {
 				return err
@@ -162,7 +156,7 @@ func (p *Postgres) Each(ctx context.Context, device string, from, to time.Time, 
 }
 
 func (p *Postgres) GreatestW(ctx context.Context, device string) (watts float64, err error) {
-	err = p.read(ctx, "greatest power", func(ctx context.Context, db querier) error {
+	err = p.db.Read(ctx, "greatest power", func(ctx context.Context, db querier) error {
 		err := db.QueryRow(ctx, selectGreatestW, device).Scan(&watts)
 		if errors.Is(err, pgx.ErrNoRows) {
 			watts = 0
@@ -182,14 +176,14 @@ func (p *Postgres) Describe(ctx context.Context, device string, about About) err
 	if err != nil {
 		return err
 	}
-	return p.change(ctx, "describe device", func(ctx context.Context, db querier) error {
+	return p.db.Change(ctx, "describe device", func(ctx context.Context, db querier) error {
 		_, err := db.Exec(ctx, describeDevice, device, string(text), energy.PackVersion)
 		return err
 	})
 }
 
 func (p *Postgres) About(ctx context.Context, device string) (about About, err error) {
-	err = p.read(ctx, "about", func(ctx context.Context, db querier) error {
+	err = p.db.Read(ctx, "about", func(ctx context.Context, db querier) error {
 		var text []byte
 		err := db.QueryRow(ctx, selectAbout, device).Scan(&text)
 		if errors.Is(err, pgx.ErrNoRows) || err == nil && text == nil {
@@ -205,7 +199,7 @@ func (p *Postgres) About(ctx context.Context, device string) (about About, err e
 }
 
 func (p *Postgres) Devices(ctx context.Context) (all []Device, err error) {
-	err = p.read(ctx, "devices", func(ctx context.Context, db querier) error {
+	err = p.db.Read(ctx, "devices", func(ctx context.Context, db querier) error {
 		all, _, err = readDevices(ctx, db)
 		return err
 	})
@@ -215,7 +209,7 @@ func (p *Postgres) Devices(ctx context.Context) (all []Device, err error) {
 const noteCheck = `insert into meta (key, value) values ('check', $1) on conflict (key) do update set value = excluded.value`
 
 func (p *Postgres) Check(ctx context.Context) error {
-	return p.change(ctx, "check", func(ctx context.Context, db querier) error {
+	return p.db.Change(ctx, "check", func(ctx context.Context, db querier) error {
 		_, err := db.Exec(ctx, noteCheck, time.Now().UTC().Format(time.RFC3339))
 		return err
 	})
@@ -223,20 +217,9 @@ func (p *Postgres) Check(ctx context.Context) error {
 
 // Close waits for the transactions that are being committed, refuses the rest and closes all connections.
 func (p *Postgres) Close() error {
-	p.once.Do(func() { close(p.closing); p.stop() })
+	p.db.Stop()
 	p.running.Wait()
-	p.mu.Lock()
-	open := p.pools
-	p.pools, p.away = nil, ErrClosed
-	p.mu.Unlock()
-	select {
-	case gone := <-p.gone:
-		gone.close()
-	default:
-	}
-	if open != nil {
-		open.close()
-	}
+	p.db.Close()
 	return nil
 }
 

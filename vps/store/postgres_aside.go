@@ -24,7 +24,7 @@ const (
 
 func (p *Postgres) SetAside(ctx context.Context, device string, samples []Aside) (added []Aside, err error) {
 	full := false
-	err = p.change(ctx, "set aside", func(ctx context.Context, db querier) (err error) {
+	err = p.db.Change(ctx, "set aside", func(ctx context.Context, db querier) (err error) {
 		added, full, err = setAside(ctx, db, device, samples)
 		return err
 	})
@@ -95,7 +95,7 @@ func keysAsBytes(keys []asideKey) [][]byte {
 }
 
 func (p *Postgres) Aside(ctx context.Context, device string, after int64, limit int) (all []Aside, err error) {
-	err = p.read(ctx, "what is set aside", func(ctx context.Context, db querier) error {
+	err = p.db.Read(ctx, "what is set aside", func(ctx context.Context, db querier) error {
 		rows, err := db.Query(ctx, selectAside,
 			device, after, limit)
 		if err != nil {
@@ -112,7 +112,7 @@ func (p *Postgres) Aside(ctx context.Context, device string, after int64, limit 
 }
 
 func (p *Postgres) DeleteAside(ctx context.Context, device string, to int64) (deleted int64, err error) {
-	err = p.change(ctx, "delete what is set aside", func(ctx context.Context, db querier) error {
+	err = p.db.Change(ctx, "delete what is set aside", func(ctx context.Context, db querier) error {
 		tag, err := db.Exec(ctx, deleteAside, device, to)
 		deleted = tag.RowsAffected()
 		return err

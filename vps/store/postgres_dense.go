@@ -130,7 +130,7 @@ func (r *groupRollup) pack() []byte {
 
 // repair computes rollups of a device that are pending. Only the inserts of that device wait for it.
 func (p *Postgres) repair(device string, starts []int64) error {
-	return p.change(context.Background(), "compute pending rollups", func(ctx context.Context, db querier) error {
+	return p.db.Change(context.Background(), "compute pending rollups", func(ctx context.Context, db querier) error {
 		if err := lock(ctx, db, device); err != nil {
 			return err
 		}

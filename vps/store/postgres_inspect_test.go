@@ -238,7 +238,7 @@ func TestChangedPlanIsTriedAgain(t *testing.T) {
 	p := openPostgres(t, url)
 	run(t, url, `create table plans as select 1 as a`)
 	ask := func(sql string) (tries int, err error) {
-		err = p.read(t.Context(), "ask", func(ctx context.Context, db querier) error {
+		err = p.db.Read(t.Context(), "ask", func(ctx context.Context, db querier) error {
 			tries++
 			_, err := db.Exec(ctx, sql)
 			if err == nil {

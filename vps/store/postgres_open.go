@@ -3,18 +3,12 @@ package store
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
-	"time"
-
-	"github.com/jackc/pgx/v5/pgxpool"
 
 	"sunspool/health"
 )
 
 const (
-	connectTime    = 5 * time.Second
-	reconnectEvery = time.Second
 	defaultWriters = 4
 	defaultReaders = 8
 )
@@ -39,29 +33,17 @@ func OpenPostgres(o PostgresOptions) (*Postgres, error) {
 	if o.Readers < 1 {
 		o.Readers = defaultReaders
 	}
-	ctx, stop := context.WithCancel(context.Background())
-	p := &Postgres{
-		log: o.Log, stop: stop, callTime: o.CallTime, closing: make(chan struct{}), gone: make(chan *pools, 1), repairs: newRepairs(),
-		away: unavailable("database", errors.New("not connected yet")),
+	db, err := OpenDB(config, poolOptions{writers: o.Writers, readers: o.Readers, callTime: o.CallTime, statements: deviceStatements(), log: o.Log})
+	if err != nil {
+		return nil, err
 	}
+	p := &Postgres{db: db, callTime: o.CallTime, closing: db.Closing(), repairs: newRepairs()}
 	for range o.Writers {
 		queue := make(chan *insertion)
 		p.queues = append(p.queues, queue)
 		p.running.Go(func() { p.write(queue) })
 	}
 	p.running.Go(func() { p.repairs.run(p.closing, p.repair) })
-	first := make(chan error)
-	opening, opened := context.WithTimeout(ctx, connectTime)
-	defer opened()
-	p.running.Go(func() { p.connect(ctx, opening, config, o, first) })
-	select {
-	case err := <-first:
-		if isFault(err) {
-			p.Close()
-			return nil, err
-		}
-	case <-opening.Done(): // it hangs, or a migration takes its time
-	}
 	return p, nil
 }
 
@@ -82,62 +64,4 @@ func WrongPostgresURL(url string) string {
 		return "cannot be understood: " + f.Why + "; " + f.Next
 	}
 	return ""
-}
-
-func isFault(err error) bool {
-	_, ok := errors.AsType[*health.Fault](err)
-	return ok
-}
-
-// connect prepares the database as often as there is none that is ours, until ctx ends. While the store is opening it
-// tells first how that went; a fault then is the end of it.
-func (p *Postgres) connect(ctx, opening context.Context, config *pgxpool.Config, o PostgresOptions, first chan<- error) {
-	said := ""
-	for {
-		err := p.connectOnce(ctx, config, o)
-		if ctx.Err() != nil {
-			return
-		}
-		select {
-		case first <- err:
-			if isFault(err) {
-				return
-			}
-		case <-opening.Done():
-		}
-		if err == nil {
-			said = ""
-			p.log.Info("database ready", "host", config.ConnConfig.Host, "database", config.ConnConfig.Database)
-			select {
-			case <-ctx.Done():
-				return
-			case gone := <-p.gone:
-				p.running.Go(gone.close) // waits for the calls that still use it
-			}
-			continue
-		}
-		if text := err.Error(); text != said {
-			said = text
-			next := "check that the PostgreSQL of DATABASE_URL runs and can be reached; edges keep their samples meanwhile"
-			if f, ok := errors.AsType[*health.Fault](err); ok {
-				next = f.Next
-			}
-			p.log.Error("database not ready, trying again", "error", err, "next", next)
-		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-time.After(reconnectEvery):
-		}
-	}
-}
-
-func (p *Postgres) connectOnce(ctx context.Context, config *pgxpool.Config, o PostgresOptions) error {
-	open, err := openPools(ctx, config, poolOptions{writers: o.Writers, readers: o.Readers, statements: deviceStatements(), log: o.Log})
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.pools, p.away = open, err; err != nil && !errors.Is(err, ErrUnavailable) {
-		p.away = fmt.Errorf("%w: %w", ErrUnavailable, err)
-	}
-	return err
 }

@@ -86,7 +86,7 @@ func TestDatabaseThatCannotBeUsedIsAFault(t *testing.T) {
 	pg.Exec(`select pg_reload_conf()`)
 	newer := pg.NewDatabase(t)
 	p := openPostgres(t, newer)
-	if err := p.change(t.Context(), "be from the future", func(ctx context.Context, db querier) error {
+	if err := p.db.Change(t.Context(), "be from the future", func(ctx context.Context, db querier) error {
 		_, err := db.Exec(ctx, `update `+versionTable+` set version = 99`)
 		return err
 	}); err != nil {
@@ -148,7 +148,7 @@ func TestCommitIsDurableWhateverTheServersDefault(t *testing.T) {
 		t.Errorf("nothing is said of fsync=off:\n%s", log.String())
 	}
 	var commit string
-	if err := p.change(t.Context(), "ask", func(ctx context.Context, db querier) error {
+	if err := p.db.Change(t.Context(), "ask", func(ctx context.Context, db querier) error {
 		return db.QueryRow(ctx, `select current_setting('synchronous_commit')`).Scan(&commit)
 	}); err != nil || commit != "on" {
 		t.Errorf("synchronous_commit is %s where it writes, %v", commit, err)

@@ -28,7 +28,7 @@ func (p *Postgres) gather(ctx context.Context, q Query, around bool) (g *gathere
 	if q, err = q.valid(); err != nil {
 		return nil, err
 	}
-	err = p.read(ctx, "periods", func(ctx context.Context, db querier) error {
+	err = p.db.Read(ctx, "periods", func(ctx context.Context, db querier) error {
 		r := periodsReader{ctx: ctx, db: db, q: q, repaired: map[rollupKey]energy.Rollup{}, powers: !around,
 			met: func(start int64) { p.repairs.note(spanKey{device: q.Device, start: start}) }}
 		g, err = r.gather(around)

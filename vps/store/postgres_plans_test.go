@@ -169,7 +169,7 @@ func explained(t *testing.T) *services.PostgresServer {
 func checkPlans(t *testing.T, pg *services.PostgresServer, url string) (faults map[string][]string, seen map[string]bool) {
 	t.Helper()
 	distributed := map[string]bool{}
-	db := openPostgres(t, url).pools.write
+	db := openPostgres(t, url).db.Pools().write
 	rows, err := db.Query(t.Context(), `select table_name from information_schema.columns where column_name = 'device_id' and table_schema = 'public'`)
 	if err != nil {
 		t.Fatal(err)
@@ -253,13 +253,13 @@ func everyCall(t *testing.T, p *Postgres) {
 	if _, _, err := p.Surrounded(ctx, q); err != nil {
 		t.Fatal(err)
 	}
-	beside := periodsReader{ctx: ctx, db: p.pools.read, q: q}
+	beside := periodsReader{ctx: ctx, db: p.db.Pools().read, q: q}
 	for _, back := range []bool{false, true} {
 		if _, err := beside.dayBeside(noon.UnixMilli(), back, 1); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if _, err := p.pools.write.Exec(ctx, `/* test */ update devices set counted = null where device_id = $1`, "a"); err != nil {
+	if _, err := p.db.Pools().write.Exec(ctx, `/* test */ update devices set counted = null where device_id = $1`, "a"); err != nil {
 		t.Fatal(err)
 	}
 	for days := 1; days > 0; {
@@ -297,7 +297,7 @@ func TestStatementsOfManyDevicesAreNoticed(t *testing.T) {
 		`select r.start from unnest($1::text[]) d cross join lateral (select start from rollups where device_id = d offset 0) r`: {[]string{"a"}},
 	}
 	for sql, args := range bad {
-		if _, err := p.pools.write.Exec(t.Context(), sql, args...); err != nil {
+		if _, err := p.db.Pools().write.Exec(t.Context(), sql, args...); err != nil {
 			t.Fatalf("%s: %v", sql, err)
 		}
 	}

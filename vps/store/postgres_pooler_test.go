@@ -60,7 +60,7 @@ func durable(t *testing.T, pg *services.PostgresServer, through func(string) str
 	direct := pg.NewDatabase(t)
 	p := openPostgres(t, through(direct))
 	insert(t, p, "device-0", 1, at(noon, 1))
-	db := openPostgres(t, direct).pools.write
+	db := openPostgres(t, direct).db.Pools().write
 	for _, sql := range []string{
 		`create table seen (what text)`,
 		`create function note() returns trigger language plpgsql as $$ begin
@@ -99,7 +99,7 @@ func durable(t *testing.T, pg *services.PostgresServer, through func(string) str
 func TestTransactionsThatAreOpenStayDurable(t *testing.T) {
 	pg := services.Postgres(t, services.NoFsync)
 	p := openPostgres(t, pg.NewDatabase(t))
-	err := p.change(t.Context(), "reload", func(ctx context.Context, db querier) error {
+	err := p.db.Change(t.Context(), "reload", func(ctx context.Context, db querier) error {
 		pg.Exec(`alter system set synchronous_commit = off`)
 		pg.Exec(`select pg_reload_conf()`)
 		for range 100 { // sessions are told between statements, not at once
@@ -154,14 +154,14 @@ func TestSettingsHoldThroughPgBouncer(t *testing.T) {
 }
 
 func askReading(p *Postgres, setting string) (value string) {
-	err := p.read(context.Background(), "ask", func(ctx context.Context, db querier) error {
+	err := p.db.Read(context.Background(), "ask", func(ctx context.Context, db querier) error {
 		return db.QueryRow(ctx, `select current_setting($1)`, setting).Scan(&value)
 	})
 	return cmp.Or(value, fmt.Sprint(err))
 }
 
 func askWriting(p *Postgres, setting string) (value string) {
-	err := p.change(context.Background(), "ask", func(ctx context.Context, db querier) error {
+	err := p.db.Change(context.Background(), "ask", func(ctx context.Context, db querier) error {
 		return db.QueryRow(ctx, `select current_setting($1)`, setting).Scan(&value)
 	})
 	return cmp.Or(value, fmt.Sprint(err))

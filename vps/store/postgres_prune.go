@@ -18,7 +18,7 @@ func (p *Postgres) Prune(ctx context.Context, before time.Time) (deleted int64, 
 			continue
 		}
 		var some int64
-		if err := p.call(ctx, "prune", func(ctx context.Context, open *pools) error {
+		if err := p.db.Call(ctx, "prune", func(ctx context.Context, open *pools) error {
 			return transact(ctx, open.write, open.pruneSettings, func(ctx context.Context, db querier) error {
 				some, err = pruneDevice(ctx, db, d.ID, limit)
 				return err

@@ -110,10 +110,7 @@ func takeGroup(waits *waiting[*insertion], queue <-chan *insertion) []*insertion
 // transactions divides insertions that wait. Where Citus is, a transaction has one device, and so one shard: it needs no
 // commit in two phases, and a worker that is away stops its own devices alone.
 func (p *Postgres) transactions(all []*insertion) [][]*insertion {
-	p.mu.Lock()
-	distributed := p.pools != nil && p.pools.distributed
-	p.mu.Unlock()
-	if !distributed {
+	if open := p.db.Pools(); open == nil || !open.distributed {
 		return [][]*insertion{all}
 	}
 	slices.SortStableFunc(all, func(a, b *insertion) int { return strings.Compare(a.device, b.device) })

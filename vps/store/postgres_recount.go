@@ -22,13 +22,13 @@ func (p *Postgres) Recount(ctx context.Context) (days int, err error) {
 			return 0, err
 		}
 		var c *dayCount
-		if err := p.within(ctx, max(countTime, p.callTime), "count a day anew", func(ctx context.Context, open *pools) error {
+		if err := p.db.Within(ctx, max(countTime, p.callTime), "count a day anew", func(ctx context.Context, open *pools) error {
 			c, err = countDay(ctx, open, device, end)
 			return err
 		}); err != nil {
 			return 0, err
 		}
-		if err := p.change(ctx, "store a day counted anew", func(ctx context.Context, db querier) error {
+		if err := p.db.Change(ctx, "store a day counted anew", func(ctx context.Context, db querier) error {
 			return putCount(ctx, db, device, c)
 		}); err != nil {
 			return 0, err
@@ -53,7 +53,7 @@ func (p *Postgres) uncounted(ctx context.Context) (device string, end time.Time,
 		p.toRecount = all
 	}()
 	if all == nil {
-		if err := p.read(ctx, "devices to count anew", func(ctx context.Context, db querier) error {
+		if err := p.db.Read(ctx, "devices to count anew", func(ctx context.Context, db querier) error {
 			_, all, err = readDevices(ctx, db)
 			return err
 		}); err != nil {
@@ -62,7 +62,7 @@ func (p *Postgres) uncounted(ctx context.Context) (device string, end time.Time,
 	}
 	for ; len(all) > 0; all = all[1:] {
 		counted, from := false, (*time.Time)(nil)
-		if err := p.read(ctx, "how far a device is counted anew", func(ctx context.Context, db querier) error {
+		if err := p.db.Read(ctx, "how far a device is counted anew", func(ctx context.Context, db querier) error {
 			return db.QueryRow(ctx, selectCounted, all[0], energy.PackVersion).Scan(&counted, &from)
 		}); err != nil {
 			return "", end, err

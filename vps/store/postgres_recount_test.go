@@ -37,12 +37,12 @@ func TestPostgresOfVersionOneIsCountedAnew(t *testing.T) {
 			if err != nil || device == "" {
 				t.Fatal(device, err)
 			}
-			c, err := countDay(t.Context(), p.pools, device, end)
+			c, err := countDay(t.Context(), p.db.Pools(), device, end)
 			if err != nil {
 				t.Fatal(err)
 			}
 			insert()
-			if err := transact(t.Context(), p.pools.write, p.pools.settings, func(ctx context.Context, db querier) error {
+			if err := transact(t.Context(), p.db.Pools().write, p.db.Pools().settings, func(ctx context.Context, db querier) error {
 				return putCount(ctx, db, device, c)
 			}); err != nil {
 				t.Fatal(err)

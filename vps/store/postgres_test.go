@@ -68,9 +68,7 @@ func openWithin(t testing.TB, url string, callTime time.Duration) *Postgres {
 	}
 	t.Cleanup(func() { p.Close() })
 	services.Await(t, "the store is connected", func() bool {
-		p.mu.Lock()
-		defer p.mu.Unlock()
-		return p.pools != nil
+		return p.db.Pools() != nil
 	})
 	return p
 }

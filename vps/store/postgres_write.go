@@ -25,7 +25,7 @@ func (p *Postgres) commit(all []*insertion) {
 	}
 	ctx, cancel := bounded(context.Background(), p.callTime) // not one caller's: it ends for none of the others
 	defer cancel()
-	err := p.call(ctx, "insert", func(ctx context.Context, open *pools) error { return p.insert(ctx, open, all) })
+	err := p.db.Call(ctx, "insert", func(ctx context.Context, open *pools) error { return p.insert(ctx, open, all) })
 	if len(all) > 1 && (errors.Is(err, ErrRefused) || errors.Is(err, ErrUnfit)) {
 		for _, w := range all {
 			p.commit([]*insertion{w})

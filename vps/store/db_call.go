@@ -12,27 +12,27 @@ import (
 	"sunspool/wire"
 )
 
-// call runs f with the connections within CallTime, and once more if it failed such that nothing was stored and another
+// Call runs f with the connections within the time of a call, and once more if it failed such that nothing was stored and another
 // connection may do.
-func (p *Postgres) call(ctx context.Context, what string, f func(context.Context, *pools) error) error {
-	return p.within(ctx, p.callTime, what, f)
+func (d *DB) Call(ctx context.Context, what string, f func(context.Context, *pools) error) error {
+	return d.Within(ctx, d.options.callTime, what, f)
 }
 
-// within is call with a limit of its own.
-func (p *Postgres) within(ctx context.Context, limit time.Duration, what string, f func(context.Context, *pools) error) error {
+// Within is Call with a limit of its own.
+func (d *DB) Within(ctx context.Context, limit time.Duration, what string, f func(context.Context, *pools) error) error {
 	ctx, cancel := bounded(ctx, limit)
 	defer cancel()
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
 	select {
-	case <-p.closing:
+	case <-d.closing:
 		return ErrClosed
 	default:
 	}
-	p.mu.Lock()
-	open, away := p.pools, p.away
-	p.mu.Unlock()
+	d.mu.Lock()
+	open, away := d.pools, d.away
+	d.mu.Unlock()
 	if open == nil {
 		return away
 	}
@@ -44,27 +44,27 @@ func (p *Postgres) within(ctx context.Context, limit time.Duration, what string,
 		}
 		err = f(ctx, open)
 	}
-	err = p.explain(ctx, what, open, err)
+	err = d.explain(ctx, what, open, err)
 	if _, answered := errors.AsType[*pgconn.PgError](err); open.distributed && errors.Is(err, ErrUnavailable) && (answered || ctx.Err() != nil) {
 		err = fmt.Errorf("%w: %w", ErrPartly, err) // the coordinator is there, a worker may be not
 	}
 	return err
 }
 
-// read is for statements that change nothing.
-func (p *Postgres) read(ctx context.Context, what string, f func(context.Context, querier) error) error {
-	return p.call(ctx, what, func(ctx context.Context, open *pools) error { return open.reading(ctx, f) })
+// Read is for statements that change nothing.
+func (d *DB) Read(ctx context.Context, what string, f func(context.Context, querier) error) error {
+	return d.Call(ctx, what, func(ctx context.Context, open *pools) error { return open.reading(ctx, f) })
 }
 
-// change is for a transaction that may be repeated.
-func (p *Postgres) change(ctx context.Context, what string, f func(context.Context, querier) error) error {
-	return p.call(ctx, what, func(ctx context.Context, open *pools) error {
+// Change is for a transaction that may be repeated.
+func (d *DB) Change(ctx context.Context, what string, f func(context.Context, querier) error) error {
+	return d.Call(ctx, what, func(ctx context.Context, open *pools) error {
 		return transact(ctx, open.write, open.settings, f)
 	})
 }
 
 // explain turns err into what the contract says. The caller's end, or ours, is the reason for whatever happened after it.
-func (p *Postgres) explain(ctx context.Context, what string, open *pools, err error) error {
+func (d *DB) explain(ctx context.Context, what string, open *pools, err error) error {
 	if err == nil || errors.Is(err, ErrNone) {
 		return err
 	}
@@ -72,7 +72,7 @@ func (p *Postgres) explain(ctx context.Context, what string, open *pools, err er
 		return context.Cause(ctx)
 	}
 	select {
-	case <-p.closing:
+	case <-d.closing:
 		return ErrClosed
 	default:
 	}
@@ -84,7 +84,7 @@ func (p *Postgres) explain(ctx context.Context, what string, open *pools, err er
 	case c == readOnly:
 		open.write.Reset() // the name may lead to another server now
 	case c == undefinedTable, c == noSuchDatabase:
-		p.lost(open, unavailable(what, err))
+		d.lost(open, unavailable(what, err))
 	case permanent(c) && !isChangedPlan(err):
 		return unfit(what, err)
 	}
@@ -92,12 +92,12 @@ func (p *Postgres) explain(ctx context.Context, what string, open *pools, err er
 }
 
 // lost has the database prepared again: its tables are gone.
-func (p *Postgres) lost(was *pools, why error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.pools != was {
+func (d *DB) lost(was *pools, why error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.pools != was {
 		return
 	}
-	p.pools, p.away = nil, why
-	p.gone <- was // there is room: only connect sets pools, after it took what was here
+	d.pools, d.away = nil, why
+	d.gone <- was // there is room: only connect sets pools, after it took what was here
 }
