@@ -12,9 +12,6 @@ import (
 	"sunspool/wire"
 )
 
-// pruneAtOnce is how many samples of a device one transaction deletes: inserts wait for it.
-const pruneAtOnce = 10_000
-
 func (b *Bolt) Prune(ctx context.Context, before time.Time) (deleted int64, err error) {
 	names, err := b.Devices(ctx)
 	if err != nil {

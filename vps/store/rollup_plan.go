@@ -132,3 +132,6 @@ func ceil(t time.Time) int64 {
 	}
 	return ms
 }
+
+// pruneAtOnce is how many samples of a device one transaction deletes: inserts wait for it.
+const pruneAtOnce = 10_000
