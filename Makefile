@@ -130,10 +130,10 @@ test-packages: ## the Debian packages of three architectures, built twice and ju
 	$(GO) test ./packaging -count 1 -v -timeout 20m -run '^TestPackages$$' -packages
 
 test-timescale: ## the PostgreSQL store on TimescaleDB, in a Debian 13 of its own (root; 2 min, the first time 3 more)
-	$(TORTURE) ./vps/store -run '^TestTimescale$$' -timescale
+	$(TORTURE) ./vps/store/postgres -run '^TestTimescale$$' -timescale
 
 test-citus: ## the PostgreSQL store on a Citus that is there: TEST_CITUS_URL=postgres://... TEST_CITUS_WORKERS=host:port,...
-	$(TORTURE) ./vps/store -run '^TestCitus$$'
+	$(TORTURE) ./vps/store/postgres -run '^TestCitus$$'
 
 test-compose: ## both compose files brought up whole, an edge that delivers through Caddy included (root; 9 min, the first time 2 more)
 	$(TORTURE) ./packaging -run '^TestCompose$$' -compose
@@ -154,7 +154,7 @@ slow := OnlyTheServerRefuses|CompressedBodies|LargeBodies|LimitBelowASample|Rest
 
 test-386:
 	GOARCH=386 $(GO) test -short -skip '$(slow)' ./wire ./edge ./edge/registers
-	GOARCH=386 $(GO) test -short -run 'Bolt|File|Damage' ./vps/store
+	GOARCH=386 $(GO) test -short -run 'Bolt|File|Damage' ./vps/store ./vps/store/bolt ./vps/store/redis
 
 # Of the edge what keeps, dates and packs samples: the rest takes too long on an emulated processor.
 arm := Spool|Record|Ring|Clock|E1[0-3]|Held|Times|Date|Pack|Sample|Commit|Flipped

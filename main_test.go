@@ -60,6 +60,17 @@ func TestImportsPointOneWay(t *testing.T) {
 	}
 	alone := []string{"sunspool/wire", "sunspool/health", "sunspool/settings", "sunspool/packaging", "sunspool/internal/filelock", "sunspool/edge/registers"}
 	both := []string{"sunspool", "sunspool/demo", "sunspool/cli"}
+	const store = "sunspool/vps/store"
+	inside := map[string][]string{ // what these import of ours, and no more: no store depends on another
+		store:                        {"sunspool/vps/energy", "sunspool/wire"},
+		store + "/rollup":            {store, "sunspool/vps/energy", "sunspool/wire"},
+		store + "/fairqueue":         {store + "/rollup"},
+		store + "/bolt":              {store, store + "/rollup", store + "/fairqueue", "sunspool/vps/energy", "sunspool/wire", "sunspool/health", "sunspool/internal/filelock"},
+		store + "/postgres":          {store, store + "/rollup", store + "/fairqueue", store + "/postgres/database", "sunspool/vps/energy", "sunspool/wire", "sunspool/health"},
+		store + "/postgres/database": {store, "sunspool/wire", "sunspool/health"},
+		store + "/redis":             {store, "sunspool/wire", "sunspool/health"},
+		store + "/storetest":         {store, store + "/rollup", "sunspool/vps/energy", "sunspool/wire"},
+	}
 	for _, p := range packages(t) {
 		for _, imported := range p.Imports {
 			if !strings.HasPrefix(imported, "sunspool") {
@@ -68,10 +79,13 @@ func TestImportsPointOneWay(t *testing.T) {
 			if slices.Contains(alone, p.ImportPath) {
 				t.Errorf("%s imports %s: it stands alone", p.ImportPath, imported)
 			}
+			if walls, ok := inside[p.ImportPath]; ok && !slices.Contains(walls, imported) {
+				t.Errorf("%s imports %s, and may import %v", p.ImportPath, imported, walls)
+			}
 			if p.ImportPath == "sunspool/edge/witness" && imported != "sunspool/edge/registers" {
 				t.Errorf("%s imports %s: what registers mean needs their map alone", p.ImportPath, imported)
 			}
-			if imported == "sunspool/vps/services" {
+			if imported == "sunspool/vps/services" || imported == "sunspool/vps/store/storetest" {
 				t.Errorf("%s imports %s: it is for tests only", p.ImportPath, imported)
 			}
 			if from, to := role(p.ImportPath), role(imported); from != "" && to != "" && from != to {
@@ -88,7 +102,7 @@ func TestImportsPointOneWay(t *testing.T) {
 func TestModulesHaveOneDoor(t *testing.T) {
 	doors := map[string][]string{
 		"github.com/goburrow/modbus":             {"edge/dongle.go"},
-		"go.etcd.io/bbolt":                       {"edge/spool", "edge/names.go", "edge/dating.go", "edge/emitted.go", "edge/opening.go", "edge/mark.go", "edge/salvage.go", "edge/room.go", "edge/compact.go", "edge/acks.go", "edge/owner.go", "vps/store/"},
+		"go.etcd.io/bbolt":                       {"edge/spool", "edge/names.go", "edge/dating.go", "edge/emitted.go", "edge/opening.go", "edge/mark.go", "edge/salvage.go", "edge/room.go", "edge/compact.go", "edge/acks.go", "edge/owner.go", "vps/store/bolt/"},
 		"github.com/go-json-experiment/json":     {"vps/decode"},
 		"github.com/prometheus/client_golang":    {"health/metrics.go", "edge/metrics", "vps/metrics.go", "vps/devicemetrics.go", "docs/reference/"},
 		"golang.org/x/tools":                     {"docs/reference/"},
@@ -96,9 +110,9 @@ func TestModulesHaveOneDoor(t *testing.T) {
 		"golang.org/x/crypto/x509roots/fallback": {"main.go"},
 		"github.com/schollz/progressbar":         {"vps/importer.go"},
 		"golang.org/x/term":                      {"demo/panel.go", "vps/importer.go", "help.go"},
-		"github.com/redis/rueidis":               {"vps/store/redis"},
-		"github.com/jackc/pgx":                   {"vps/store/", "vps/services/"},
-		"github.com/jackc/tern":                  {"vps/store/db_migrate.go"},
+		"github.com/redis/rueidis":               {"vps/store/redis/"},
+		"github.com/jackc/pgx":                   {"vps/store/postgres/", "vps/importer/", "vps/services/"},
+		"github.com/jackc/tern":                  {"vps/store/postgres/database/migrate.go"},
 		"github.com/coreos/go-systemd":           {"systemd/"},
 		"github.com/kardianos/service":           {"systemd/"},
 		"github.com/hashicorp/go-envparse":       {"systemd/"},

@@ -25,6 +25,7 @@ import (
 	"sunspool/edge/simulator"
 	"sunspool/settings"
 	"sunspool/vps/store"
+	"sunspool/vps/store/bolt"
 	"sunspool/wire"
 )
 
@@ -274,7 +275,7 @@ func bytesWritten(t *testing.T) (n int64) {
 // storedOnce fails unless the server, which has ended, has exactly these samples of the device, as they are.
 func (s *site) storedOnce(t *testing.T, device string, parts ...iter.Seq[wire.Sample]) {
 	t.Helper()
-	disk, err := store.OpenBolt(filepath.Join(s.dir, "vps.db"))
+	disk, err := bolt.Open(filepath.Join(s.dir, "vps.db"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -22,6 +22,7 @@ import (
 	"sunspool/settings"
 	"sunspool/vps"
 	"sunspool/vps/store"
+	"sunspool/vps/store/bolt"
 	"sunspool/wire"
 )
 
@@ -48,7 +49,7 @@ type bed struct {
 	rng     *rand.Rand
 	made    []wire.Sample // durable in the spool
 	retries int           // answers lost
-	disk    *store.Bolt
+	disk    *bolt.Store
 	host    *edge.Host // a clock that is not to be believed; nil for the bubble's
 	dates   bool       // answers have a date and a connection that was verified, as in earnest
 	edge    *edge.Edge
@@ -101,7 +102,7 @@ func tempDir(t *testing.T) string {
 
 func (b *bed) startServer() {
 	b.t.Helper()
-	disk, err := store.OpenBolt(filepath.Join(b.dir, "vps.db"))
+	disk, err := bolt.Open(filepath.Join(b.dir, "vps.db"))
 	if err != nil {
 		b.t.Fatal(err)
 	}
@@ -260,7 +261,7 @@ func (b *bed) problems() (all []string) {
 }
 
 // stored is an error unless the store has exactly these samples of the device.
-func stored(ctx context.Context, disk *store.Bolt, device string, made []wire.Sample) error {
+func stored(ctx context.Context, disk *bolt.Store, device string, made []wire.Sample) error {
 	rows := 0
 	periods, err := disk.Periods(ctx, store.Query{Device: device, Resolution: store.Quarter})
 	if err != nil {

@@ -28,7 +28,7 @@ import (
 	"sunspool/edge"
 	"sunspool/edge/simulator"
 	"sunspool/vps"
-	"sunspool/vps/store"
+	"sunspool/vps/store/bolt"
 	"sunspool/wire"
 )
 
@@ -232,7 +232,7 @@ func newWitness(t *testing.T) *witness {
 	if w.secret, err = newSecrets(dir); err != nil {
 		t.Fatal(err)
 	}
-	disk, err := store.OpenBolt(filepath.Join(dir, "vps.db"))
+	disk, err := bolt.Open(filepath.Join(dir, "vps.db"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -28,6 +28,7 @@ import (
 	"sunspool/settings"
 	"sunspool/vps"
 	"sunspool/vps/store"
+	"sunspool/vps/store/bolt"
 	"sunspool/wire"
 )
 
@@ -162,7 +163,7 @@ func (s *show) start(ctx context.Context, g *errgroup.Group, c Config, dir, vers
 	if err != nil {
 		return err
 	}
-	disk, err := store.OpenBolt(filepath.Join(dir, "vps.db"))
+	disk, err := bolt.Open(filepath.Join(dir, "vps.db"))
 	if err != nil {
 		return err
 	}

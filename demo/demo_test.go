@@ -9,11 +9,12 @@ import (
 	"sunspool/edge/simulator"
 	"sunspool/vps/energy"
 	"sunspool/vps/store"
+	"sunspool/vps/store/bolt"
 )
 
 // What load and grid say of the past is integrated: a day of it must be whole, and agree with the counters.
 func TestHistoryOfTheDemoIsWhole(t *testing.T) {
-	disk, err := store.OpenBolt(filepath.Join(t.TempDir(), "vps.db"))
+	disk, err := bolt.Open(filepath.Join(t.TempDir(), "vps.db"))
 	if err != nil {
 		t.Fatal(err)
 	}

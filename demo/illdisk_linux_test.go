@@ -14,6 +14,7 @@ import (
 	"sunspool/edge"
 	"sunspool/edge/simulator"
 	"sunspool/vps/store"
+	"sunspool/vps/store/bolt"
 	"sunspool/wire"
 )
 
@@ -159,7 +160,7 @@ func TestProgramStartsOnADiskThatIsIll(t *testing.T) {
 // stored counts what the server has of a device; it fails for what of made it does not have.
 func (s *site) stored(t *testing.T, device string, made []wire.Sample) (rows int, conflicts uint64) {
 	t.Helper()
-	disk, err := store.OpenBolt(filepath.Join(s.dir, "vps.db"))
+	disk, err := bolt.Open(filepath.Join(s.dir, "vps.db"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -23,6 +23,7 @@ import (
 
 	"sunspool/edge/simulator"
 	"sunspool/vps/store"
+	"sunspool/vps/store/bolt"
 	"sunspool/wire"
 )
 
@@ -272,7 +273,7 @@ func TestKilledEdgeLosesAndDoublesNothing(t *testing.T) {
 		t.Errorf("the vps, told to stop, says %v", err)
 	}
 
-	disk, err := store.OpenBolt(filepath.Join(s.dir, "vps.db"))
+	disk, err := bolt.Open(filepath.Join(s.dir, "vps.db"))
 	if err != nil {
 		t.Fatal(err)
 	}

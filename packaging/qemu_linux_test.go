@@ -23,6 +23,7 @@ import (
 
 	"sunspool/vps/services"
 	"sunspool/vps/store"
+	"sunspool/vps/store/bolt"
 	"sunspool/wire"
 )
 
@@ -259,7 +260,7 @@ func (s *site) stored() int {
 // compare holds the store of a vps that has ended against what was durable when the edge was killed, and since.
 func (s *site) compare(killed []wire.Sample) {
 	s.t.Helper()
-	disk, err := store.OpenBolt(s.file("vps.db"))
+	disk, err := bolt.Open(s.file("vps.db"))
 	if err != nil {
 		s.t.Fatal(err)
 	}

@@ -12,6 +12,7 @@ import (
 
 	"sunspool/health"
 	"sunspool/vps/store"
+	"sunspool/vps/store/bolt"
 )
 
 // hung is a store that answers no write, however long one waits.
@@ -43,7 +44,7 @@ func TestWatchdogMissesAServerThatDoesNotAnswerItself(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
 			synctest.Test(t, func(t *testing.T) {
-				bolt, err := store.OpenBolt(filepath.Join(dir, "vps.db"))
+				bolt, err := bolt.Open(filepath.Join(dir, "vps.db"))
 				if err != nil {
 					t.Fatal(err)
 				}

@@ -23,6 +23,8 @@ import (
 	"sunspool/health"
 	"sunspool/vps/services"
 	"sunspool/vps/store"
+	"sunspool/vps/store/postgres"
+	"sunspool/vps/store/redis"
 	"sunspool/wire"
 )
 
@@ -31,7 +33,7 @@ var fleetDays = flag.Int("fleet-days", 30, "days of one device at 5 s that the r
 // fleet is a server on a real PostgreSQL and a real Redis, reached through a real listener.
 type fleet struct {
 	pg      *pgxpool.Pool // past the server
-	samples *store.Postgres
+	samples *postgres.Store
 	client  *http.Client
 	url     string // of the server with its samples cached in the process
 	shared  string // of another one that caches in Redis
@@ -42,7 +44,7 @@ func newFleet(b *testing.B) *fleet {
 	f := &fleet{}
 	database := services.Postgres(b).NewDatabase(b)
 	var err error
-	if f.samples, err = store.OpenPostgres(store.PostgresOptions{URL: database}); err != nil {
+	if f.samples, err = postgres.Open(postgres.Options{URL: database}); err != nil {
 		b.Fatal(err)
 	}
 	b.Cleanup(func() { f.samples.Close() })
@@ -346,7 +348,7 @@ func (f *fleet) read(b *testing.B) {
 
 func openTestRedis(b *testing.B, address string, samples store.Samples) store.Samples {
 	b.Helper()
-	r, err := store.NewRedis(samples, address, 5*time.Second, health.New(time.Now, slog.New(slog.DiscardHandler)).Link("redis"))
+	r, err := redis.New(samples, address, 5*time.Second, health.New(time.Now, slog.New(slog.DiscardHandler)).Link("redis"))
 	if err != nil {
 		b.Fatal(err)
 	}

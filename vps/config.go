@@ -15,7 +15,8 @@ import (
 
 	"sunspool/health"
 	"sunspool/settings"
-	"sunspool/vps/store"
+	"sunspool/vps/store/postgres"
+	"sunspool/vps/store/redis"
 )
 
 // Config is the settings of the vps: one line each = variable, flag, default, help. A setting that is empty or 0 where
@@ -74,7 +75,7 @@ func (c *Config) Validate() error {
 		check(err == nil, "%v", err)
 	}
 	if c.DatabaseURL != "" {
-		why := store.WrongPostgresURL(string(c.DatabaseURL))
+		why := postgres.WrongURL(string(c.DatabaseURL))
 		check(why == "", "DATABASE_URL %s", why)
 	}
 	if c.MigrateOnly {
@@ -82,7 +83,7 @@ func (c *Config) Validate() error {
 		return invalidConfig(wrong)
 	}
 	if c.RedisURL != "" {
-		why := store.WrongRedisURL(string(c.RedisURL))
+		why := redis.WrongURL(string(c.RedisURL))
 		check(why == "", "REDIS_URL %s", why)
 	}
 	check(c.DataDir != "" || c.DatabaseURL != "", "DATA_DIR is empty")

@@ -15,6 +15,7 @@ import (
 
 	"sunspool/health"
 	"sunspool/vps/energy"
+	"sunspool/vps/importer"
 	"sunspool/vps/store"
 	"sunspool/wire"
 )
@@ -35,7 +36,7 @@ func Import(ctx context.Context, cfg Config, im ImportConfig, out io.Writer) (er
 				Next: "start it again: it goes on where it stopped"}
 		}
 	}()
-	from, err := store.OpenOriginal(ctx, im.From)
+	from, err := importer.OpenOriginal(ctx, im.From)
 	if err != nil {
 		return err
 	}
@@ -66,7 +67,7 @@ func Import(ctx context.Context, cfg Config, im ImportConfig, out io.Writer) (er
 
 // copying is one import at work.
 type copying struct {
-	from       *store.Original
+	from       *importer.Original
 	to         store.Samples
 	out        io.Writer
 	dropExport map[string]bool // by device
@@ -77,7 +78,7 @@ type copying struct {
 }
 
 // introduce says what is there, and what is known to be wrong with it.
-func (c *copying) introduce(days []store.OriginalDay, drop bool) {
+func (c *copying) introduce(days []importer.OriginalDay, drop bool) {
 	for _, ofDevice := range byDevice(days) {
 		first, last, binary, rows := ofDevice[0], ofDevice[len(ofDevice)-1], true, int64(0)
 		for _, d := range ofDevice {
@@ -97,9 +98,9 @@ func (c *copying) introduce(days []store.OriginalDay, drop bool) {
 		"The original has no lifetime counters: energy of that time is integrated from power.\n")
 }
 
-func byDevice(days []store.OriginalDay) (all [][]store.OriginalDay) {
+func byDevice(days []importer.OriginalDay) (all [][]importer.OriginalDay) {
 	for len(days) > 0 {
-		n := slices.IndexFunc(days, func(d store.OriginalDay) bool { return d.Device != days[0].Device })
+		n := slices.IndexFunc(days, func(d importer.OriginalDay) bool { return d.Device != days[0].Device })
 		if n < 0 {
 			n = len(days)
 		}
@@ -108,7 +109,7 @@ func byDevice(days []store.OriginalDay) (all [][]store.OriginalDay) {
 	return all
 }
 
-func (c *copying) copyAll(ctx context.Context, days []store.OriginalDay) error {
+func (c *copying) copyAll(ctx context.Context, days []importer.OriginalDay) error {
 	total := int64(0)
 	for _, d := range days {
 		total += d.Rows
@@ -146,7 +147,7 @@ func (c *copying) progress(total int64) (done func(rows int64)) {
 // lineEvery is how often progress is told where there is no terminal.
 var lineEvery = 10 * time.Second
 
-func (c *copying) copyDay(ctx context.Context, d store.OriginalDay) error {
+func (c *copying) copyDay(ctx context.Context, d importer.OriginalDay) error {
 	there, err := c.stored(ctx, d)
 	if err != nil {
 		return err
@@ -209,7 +210,7 @@ func (c *copying) refuse(s *wire.Sample, err error) {
 }
 
 // stored returns what the store has of the same device and day.
-func (c *copying) stored(ctx context.Context, d store.OriginalDay) (energy.Period, error) {
+func (c *copying) stored(ctx context.Context, d importer.OriginalDay) (energy.Period, error) {
 	periods, err := c.to.Periods(ctx, store.Query{Device: d.Device, From: d.Start, To: d.Start.AddDate(0, 0, 1), Resolution: store.Day})
 	if err != nil || len(periods) == 0 {
 		return energy.Period{}, err
@@ -218,7 +219,7 @@ func (c *copying) stored(ctx context.Context, d store.OriginalDay) (energy.Perio
 }
 
 // compare counts both sides. More rows than the original has are fine: an edge of ours may have sent some.
-func (c *copying) compare(ctx context.Context, days []store.OriginalDay) error {
+func (c *copying) compare(ctx context.Context, days []importer.OriginalDay) error {
 	var rows, missing, short int64
 	for _, d := range days {
 		there, err := c.stored(ctx, d)

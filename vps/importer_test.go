@@ -15,7 +15,7 @@ import (
 	"sunspool/health"
 	"sunspool/settings"
 	"sunspool/vps/services"
-	"sunspool/vps/store"
+	"sunspool/vps/store/bolt"
 	"sunspool/wire"
 )
 
@@ -56,7 +56,7 @@ func runImport(t *testing.T, dir, url string, more ImportConfig) (string, error)
 
 func samplesOf(t *testing.T, dir, device string) (all []wire.Sample) {
 	t.Helper()
-	disk, err := store.OpenBolt(dir + "/vps.db")
+	disk, err := bolt.Open(dir + "/vps.db")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -121,7 +121,7 @@ func TestImportLeavesOutAnExportThatWasNeverMeasured(t *testing.T) {
 func TestImportGoesOnWhereItStopped(t *testing.T) {
 	url, db := original(t)
 	dir := t.TempDir()
-	disk, err := store.OpenBolt(dir + "/vps.db")
+	disk, err := bolt.Open(dir + "/vps.db")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -16,6 +16,8 @@ import (
 
 	"sunspool/vps/energy"
 	"sunspool/vps/store"
+	"sunspool/vps/store/bolt"
+	"sunspool/vps/store/postgres"
 	"sunspool/wire"
 )
 
@@ -169,7 +171,7 @@ func (q *sequence) judgeRecovery() {
 
 // judgeStore compares the database with what was sent and acknowledged.
 func (q *sequence) judgeStore() {
-	p, err := store.OpenPostgres(store.PostgresOptions{URL: q.site.url, Log: slog.New(slog.DiscardHandler)})
+	p, err := postgres.Open(postgres.Options{URL: q.site.url, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		q.wrongf("open the database to judge it: %v", err)
 		return
@@ -189,7 +191,7 @@ func (q *sequence) judgeStore() {
 	}
 }
 
-func (h *house) stored(p *store.Postgres) (all []wire.Sample, err error) {
+func (h *house) stored(p *postgres.Store) (all []wire.Sample, err error) {
 	err = p.Each(context.Background(), h.device, time.Time{}, time.Time{}, func(s wire.Sample) bool {
 		all = append(all, s)
 		return true
@@ -240,7 +242,7 @@ func (h *house) judgeReceipts() {
 }
 
 // judgeRollups: what the store says of five minutes, hours and days is what its samples say.
-func (h *house) judgeRollups(p *store.Postgres, stored []wire.Sample) error {
+func (h *house) judgeRollups(p *postgres.Store, stored []wire.Sample) error {
 	for _, r := range []store.Resolution{store.FiveMinutes, store.Hour, store.Day} {
 		got, _, err := p.Surrounded(context.Background(), store.Query{Device: h.device, Resolution: r, Zone: time.UTC})
 		if err != nil {
@@ -270,7 +272,7 @@ func (h *house) recount(samples []wire.Sample, r store.Resolution) ([]energy.Per
 		return nil, err
 	}
 	defer os.RemoveAll(dir)
-	fresh, err := store.OpenBolt(filepath.Join(dir, "fresh.db"))
+	fresh, err := bolt.Open(filepath.Join(dir, "fresh.db"))
 	if err != nil {
 		return nil, err
 	}

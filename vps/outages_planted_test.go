@@ -19,6 +19,8 @@ import (
 	"sunspool/health"
 	"sunspool/vps"
 	"sunspool/vps/store"
+	"sunspool/vps/store/postgres"
+	"sunspool/vps/store/redis"
 	"sunspool/wire"
 )
 
@@ -115,7 +117,7 @@ func buggyServers(t *testing.T, s *site, b bug) servers {
 	return func(q *sequence) (bases []string) {
 		for range 2 {
 			log := slog.New(slog.NewJSONHandler(q.log, &slog.HandlerOptions{Level: slog.LevelWarn}))
-			postgres, err := store.OpenPostgres(store.PostgresOptions{URL: s.url, Log: log})
+			postgres, err := postgres.Open(postgres.Options{URL: s.url, Log: log})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -123,7 +125,7 @@ func buggyServers(t *testing.T, s *site, b bug) servers {
 			if b.plant != nil {
 				samples = b.plant(samples)
 			}
-			cached, err := store.NewRedis(samples, s.redis.URL(), cacheTTL, health.New(time.Now, log).Link("redis"))
+			cached, err := redis.New(samples, s.redis.URL(), cacheTTL, health.New(time.Now, log).Link("redis"))
 			if err != nil {
 				t.Fatal(err)
 			}

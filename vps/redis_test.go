@@ -23,6 +23,7 @@ import (
 	"sunspool/settings"
 	"sunspool/vps/services"
 	"sunspool/vps/store"
+	"sunspool/vps/store/bolt"
 	"sunspool/wire"
 )
 
@@ -41,7 +42,7 @@ func (shared) Close() error { return nil }
 // startProcesses serves a new database by n servers over real connections. An empty redisURL is a cache in each.
 func startProcesses(t testing.TB, n int, redisURL string) []*peer {
 	t.Helper()
-	bolt, err := store.OpenBolt(filepath.Join(t.TempDir(), "vps.db"))
+	bolt, err := bolt.Open(filepath.Join(t.TempDir(), "vps.db"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"sunspool/vps/store"
+	"sunspool/vps/store/bolt"
 	"sunspool/wire"
 )
 
@@ -78,7 +79,7 @@ func TestRetentionOutlivesAnOutage(t *testing.T) {
 func TestRunDeletesWhatIsOlderThanTheSetting(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "vps.db")
-	disk, err := store.OpenBolt(path)
+	disk, err := bolt.Open(path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -107,7 +108,7 @@ func TestRunDeletesWhatIsOlderThanTheSetting(t *testing.T) {
 	if err := <-done; err != nil {
 		t.Fatal(err)
 	}
-	if disk, err = store.OpenBolt(path); err != nil {
+	if disk, err = bolt.Open(path); err != nil {
 		t.Fatal(err)
 	}
 	defer disk.Close()

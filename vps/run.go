@@ -17,6 +17,9 @@ import (
 	"sunspool/health"
 	"sunspool/systemd"
 	"sunspool/vps/store"
+	"sunspool/vps/store/bolt"
+	"sunspool/vps/store/postgres"
+	"sunspool/vps/store/redis"
 )
 
 const (
@@ -126,7 +129,7 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger) (err error) {
 
 // migrate brings the tables of the database up to date.
 func migrate(ctx context.Context, cfg Config, log *slog.Logger) error {
-	err := store.MigratePostgres(ctx, string(cfg.DatabaseURL), log)
+	err := postgres.Migrate(ctx, string(cfg.DatabaseURL), log)
 	if _, said := errors.AsType[*health.Fault](err); err == nil || said {
 		return err
 	}
@@ -150,17 +153,17 @@ func (c *Config) storeHint() string {
 // openStore opens the database of the settings, else the file in DATA_DIR.
 func (c *Config) openStore(log *slog.Logger) (resting, error) {
 	if c.DatabaseURL != "" {
-		return store.OpenPostgres(store.PostgresOptions{URL: string(c.DatabaseURL), Log: log})
+		return postgres.Open(postgres.Options{URL: string(c.DatabaseURL), Log: log})
 	}
-	return store.OpenBolt(filepath.Join(c.DataDir, storeFile))
+	return bolt.Open(filepath.Join(c.DataDir, storeFile))
 }
 
 // cached puts the cache of the settings in front of samples. others is nil where that is in this process.
-func (c *Config) cached(samples store.Samples, chain *health.Chain) (front store.Samples, others *store.Redis, err error) {
+func (c *Config) cached(samples store.Samples, chain *health.Chain) (front store.Samples, others *redis.Cache, err error) {
 	chain.Link("store") // what comes first in the chain is named first
 	switch ttl := c.cacheTTL(); {
 	case c.RedisURL != "":
-		others, err = store.NewRedis(samples, string(c.RedisURL), ttl, chain.Link("redis"))
+		others, err = redis.New(samples, string(c.RedisURL), ttl, chain.Link("redis"))
 		return others, others, err
 	case ttl > 0:
 		return store.NewCached(samples, ttl), nil, nil

@@ -19,6 +19,7 @@ import (
 
 	"sunspool/vps/energy"
 	"sunspool/vps/store"
+	"sunspool/vps/store/bolt"
 	"sunspool/wire"
 )
 
@@ -41,12 +42,12 @@ type bench struct {
 	t    testing.TB
 	api  http.Handler
 	log  *logBuffer
-	bolt *store.Bolt
+	bolt *bolt.Store
 }
 
 func newBench(t testing.TB, change ...func(*Server)) *bench {
 	t.Helper()
-	bolt, err := store.OpenBolt(filepath.Join(t.TempDir(), "vps.db"))
+	bolt, err := bolt.Open(filepath.Join(t.TempDir(), "vps.db"))
 	if err != nil {
 		t.Fatal(err)
 	}

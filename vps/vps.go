@@ -23,6 +23,7 @@ import (
 
 	"sunspool/health"
 	"sunspool/vps/store"
+	"sunspool/vps/store/redis"
 	"sunspool/wire"
 )
 
@@ -53,7 +54,7 @@ type Server struct {
 	Origins    []string       // whose pages may read, see CORS
 	Proxies    proxies        // that may say for whom they ask
 
-	Others *store.Redis  // carries new samples between processes that serve the same devices; nil for one alone
+	Others *redis.Cache  // carries new samples between processes that serve the same devices; nil for one alone
 	Chain  *health.Chain // default one of its own
 
 	once     sync.Once

@@ -9,7 +9,8 @@ import (
 	"time"
 
 	"sunspool/vps/services"
-	"sunspool/vps/store"
+	"sunspool/vps/store/bolt"
+	"sunspool/vps/store/postgres"
 	"sunspool/wire"
 )
 
@@ -17,7 +18,7 @@ import (
 func onBothStores(t *testing.T, test func(t *testing.T, b *bench), change ...func(*Server)) {
 	t.Run("file", func(t *testing.T) { test(t, newBench(t, change...)) })
 	t.Run("postgres", func(t *testing.T) {
-		p, err := store.OpenPostgres(store.PostgresOptions{URL: services.SharedPostgres(t).NewDatabase(t), Writers: 2, Readers: 2, CallTime: services.Patience})
+		p, err := postgres.Open(postgres.Options{URL: services.SharedPostgres(t).NewDatabase(t), Writers: 2, Readers: 2, CallTime: services.Patience})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -60,7 +61,7 @@ func TestEveryYearIsAnsweredOrRefused(t *testing.T) {
 				t.Errorf("%s: is answered", target)
 			}
 		}
-		_, file := b.Store.(*store.Bolt)
+		_, file := b.Store.(*bolt.Store)
 		for i, question := range questions {
 			for j, year := range years {
 				if !file && (i+j)%4 > 0 { // it is asked for the same times, by the same program

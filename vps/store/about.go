@@ -74,9 +74,9 @@ func (a About) SameZones(b About) bool {
 	})
 }
 
-func (a About) equal(b About) bool {
+func (a About) Equal(b About) bool {
 	return a.SameZones(b) && a.Seen.Equal(b.Seen) && (a.Edge == nil) == (b.Edge == nil) && (a.Edge == nil || *a.Edge == *b.Edge)
 }
 
 // IsZero reports whether nothing is known.
-func (a About) IsZero() bool { return a.equal(About{}) }
+func (a About) IsZero() bool { return a.Equal(About{}) }

@@ -23,16 +23,16 @@ type Aside struct {
 
 // asideKey is what makes two samples that are set aside the same: with impossible times, a clock that starts anew each time
 // among them, the time alone does not.
-type asideKey [16]byte
+type AsideKey [16]byte
 
-func keyOfAside(json []byte) asideKey {
+func keyOfAside(json []byte) AsideKey {
 	sum := sha256.Sum256(json)
-	return asideKey(sum[:len(asideKey{})])
+	return AsideKey(sum[:len(AsideKey{})])
 }
 
 // uniqueAside returns those of samples whose key is not known, each once, and their keys.
-func uniqueAside(samples []Aside, known func(asideKey) bool) (some []Aside, keys []asideKey) {
-	seen := map[asideKey]bool{}
+func UniqueAside(samples []Aside, known func(AsideKey) bool) (some []Aside, keys []AsideKey) {
+	seen := map[AsideKey]bool{}
 	for _, s := range samples {
 		if k := keyOfAside(s.JSON); !seen[k] && !known(k) {
 			seen[k] = true

@@ -1,4 +1,4 @@
-package store
+package store_test
 
 import (
 	"context"
@@ -10,87 +10,90 @@ import (
 	"testing/synctest"
 	"time"
 
+	"sunspool/vps/store"
+	"sunspool/vps/store/bolt"
+	"sunspool/vps/store/storetest"
 	"sunspool/wire"
 )
 
 func TestCacheAnswersUntilItsTimeIsOver(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		inner := &counted{pv: 1}
-		c := NewCached(inner, 5*time.Second)
+		inner := &storetest.Counting{PV: 1}
+		c := store.NewCached(inner, 5*time.Second)
 		for range 100 {
-			latest(t, c, "a")
+			storetest.Latest(t, c, "a")
 		}
-		if inner.asked != 1 {
-			t.Errorf("the store was asked %d times in no time", inner.asked)
+		if inner.Asked != 1 {
+			t.Errorf("the store was asked %d times in no time", inner.Asked)
 		}
-		inner.set(2, nil) // by another process
+		inner.Set(2, nil) // by another process
 		time.Sleep(5*time.Second - time.Nanosecond)
-		if got := latest(t, c, "a").PVPowerW; got != 1 {
+		if got := storetest.Latest(t, c, "a").PVPowerW; got != 1 {
 			t.Errorf("%v W before the end", got)
 		}
 		time.Sleep(time.Nanosecond)
-		if got := latest(t, c, "a").PVPowerW; got != 2 {
+		if got := storetest.Latest(t, c, "a").PVPowerW; got != 2 {
 			t.Errorf("%v W after the end", got)
 		}
 	})
 }
 
 func TestErrorIsNotCached(t *testing.T) {
-	inner := &counted{err: ErrNone}
-	c := NewCached(inner, time.Hour)
-	if _, err := c.Latest(t.Context(), "a"); !errors.Is(err, ErrNone) {
+	inner := &storetest.Counting{Err: store.ErrNone}
+	c := store.NewCached(inner, time.Hour)
+	if _, err := c.Latest(t.Context(), "a"); !errors.Is(err, store.ErrNone) {
 		t.Fatal(err)
 	}
-	inner.set(1, nil)
-	if got := latest(t, c, "a").PVPowerW; got != 1 {
+	inner.Set(1, nil)
+	if got := storetest.Latest(t, c, "a").PVPowerW; got != 1 {
 		t.Errorf("%v W", got)
 	}
-	inner.set(1, ErrUnavailable) // an insert with an unknown outcome may have stored something
-	_, _ = c.Insert(t.Context(), "a", []wire.Sample{at(noon, 3)})
-	inner.set(3, nil)
-	if got := latest(t, c, "a").PVPowerW; got != 3 {
+	inner.Set(1, store.ErrUnavailable) // an insert with an unknown outcome may have stored something
+	_, _ = c.Insert(t.Context(), "a", []wire.Sample{storetest.At(storetest.Noon, 3)})
+	inner.Set(3, nil)
+	if got := storetest.Latest(t, c, "a").PVPowerW; got != 3 {
 		t.Errorf("%v W", got)
 	}
 }
 
 func TestCacheOfNoTimeAlwaysAsks(t *testing.T) {
-	inner := &counted{}
-	c := NewCached(inner, 0)
+	inner := &storetest.Counting{}
+	c := store.NewCached(inner, 0)
 	for range 3 {
-		latest(t, c, "a")
+		storetest.Latest(t, c, "a")
 	}
-	if inner.asked != 3 {
-		t.Errorf("asked %d times, want 3", inner.asked)
+	if inner.Asked != 3 {
+		t.Errorf("asked %d times, want 3", inner.Asked)
 	}
 }
 
 func TestCacheIsBounded(t *testing.T) {
-	c := NewCached(&counted{}, time.Hour)
-	for i := range MaxCached + 1000 {
-		latest(t, c, fmt.Sprint("device ", i))
+	c := store.NewCached(&storetest.Counting{}, time.Hour)
+	for i := range store.MaxCached + 1000 {
+		storetest.Latest(t, c, fmt.Sprint("device ", i))
 	}
-	if n := c.Entries(); n != MaxCached {
-		t.Errorf("%d devices cached, want %d", n, MaxCached)
+	if n := c.Entries(); n != store.MaxCached {
+		t.Errorf("%d devices cached, want %d", n, store.MaxCached)
 	}
 }
 
 func TestReaderThatIsLateDoesNotFillTheCache(t *testing.T) {
-	inner := &slow{counted: &counted{pv: 1}, begun: make(chan struct{}), goOn: make(chan struct{})}
-	c := NewCached(inner, time.Hour)
+	inner := &storetest.Slow{Counting: &storetest.Counting{PV: 1}, Begun: make(chan struct{}), GoOn: make(chan struct{})}
+	c := store.NewCached(inner, time.Hour)
 	var wg sync.WaitGroup
-	wg.Go(func() { latest(t, c, "a") })
-	<-inner.begun
-	insert(t, c, "a", 1, at(noon, 2))
-	close(inner.goOn)
+	wg.Go(func() { storetest.Latest(t, c, "a") })
+	<-inner.Begun
+	storetest.Insert(t, c, "a", 1, storetest.At(storetest.Noon, 2))
+	close(inner.GoOn)
 	wg.Wait()
-	inner.begun = nil
-	if got := latest(t, c, "a").PVPowerW; got != 2 {
+	inner.Begun = nil
+	if got := storetest.Latest(t, c, "a").PVPowerW; got != 2 {
 		t.Errorf("after the insert of 2 W the latest is %v W", got)
 	}
 }
 
 func TestLatestIsNeverOlderThanAFinishedInsert(t *testing.T) {
-	c := NewCached(disk(t, t.TempDir()), time.Hour)
+	c := store.NewCached(disk(t, t.TempDir()), time.Hour)
 	defer c.Close()
 	ctx, stop := context.WithCancel(t.Context())
 	var wg sync.WaitGroup
@@ -102,8 +105,8 @@ func TestLatestIsNeverOlderThanAFinishedInsert(t *testing.T) {
 		})
 	}
 	for i := range 300 {
-		insert(t, c, "a", 1, at(noon.Add(time.Duration(i)*time.Second), float64(i)))
-		if got := latest(t, c, "a"); got.PVPowerW != float64(i) {
+		storetest.Insert(t, c, "a", 1, storetest.At(storetest.Noon.Add(time.Duration(i)*time.Second), float64(i)))
+		if got := storetest.Latest(t, c, "a"); got.PVPowerW != float64(i) {
 			t.Errorf("after sample %d the latest is %v", i, got.PVPowerW)
 			break
 		}
@@ -113,16 +116,16 @@ func TestLatestIsNeverOlderThanAFinishedInsert(t *testing.T) {
 }
 
 func TestCachedBolt(t *testing.T) {
-	testSamples(t, func(t *testing.T, dir string) Samples {
+	storetest.Run(t, func(t *testing.T, dir string) store.Samples {
 		b := disk(t, dir)
-		return inFront(NewCached(b, time.Hour), b)
+		return storetest.InFront(store.NewCached(b, time.Hour), b)
 	})
 }
 
 // disk opens the embedded store in dir.
-func disk(t *testing.T, dir string) *Bolt {
+func disk(t *testing.T, dir string) *bolt.Store {
 	t.Helper()
-	b, err := OpenBolt(filepath.Join(dir, "store.db"))
+	b, err := bolt.Open(filepath.Join(dir, "store.db"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -14,6 +14,8 @@ import (
 
 	"sunspool/vps/services"
 	"sunspool/vps/store"
+	"sunspool/vps/store/bolt"
+	"sunspool/vps/store/postgres"
 	"sunspool/wire"
 )
 
@@ -99,7 +101,7 @@ func fillGolden(t *testing.T, s store.Samples) {
 func makeGoldenBolt(t *testing.T) {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "vps.db")
-	s, err := store.OpenBolt(path)
+	s, err := bolt.Open(path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -114,7 +116,7 @@ func makeGoldenBolt(t *testing.T) {
 func makeGoldenPostgres(t *testing.T, pg *services.PostgresServer) {
 	t.Helper()
 	url := pg.NewDatabase(t)
-	s, err := store.OpenPostgres(store.PostgresOptions{URL: url, Writers: 2, Readers: 2, CallTime: services.Patience})
+	s, err := postgres.Open(postgres.Options{URL: url, Writers: 2, Readers: 2, CallTime: services.Patience})
 	if err != nil {
 		t.Fatal(err)
 	}

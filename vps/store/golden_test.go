@@ -21,6 +21,8 @@ import (
 	"sunspool/vps/energy"
 	"sunspool/vps/services"
 	"sunspool/vps/store"
+	"sunspool/vps/store/bolt"
+	"sunspool/vps/store/postgres"
 	"sunspool/wire"
 )
 
@@ -44,7 +46,7 @@ func TestFileOfAnEarlierVersionAnswersTheSame(t *testing.T) {
 	if n := pendingIn(t, path); n == 0 {
 		t.Error("no rollup in the file is pending, so nothing is shown of these")
 	}
-	s, err := store.OpenBolt(path)
+	s, err := bolt.Open(path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -73,7 +75,7 @@ func TestDatabaseOfAnEarlierVersionAnswersTheSame(t *testing.T) {
 	if err := db.QueryRow(t.Context(), `select count(*) from public.rollups where substring(packed for 1) = $1`, []byte{energy.PendingVersion}).Scan(&pending); err != nil || pending == 0 {
 		t.Errorf("%d rollups in the database are pending, %v", pending, err)
 	}
-	s, err := store.OpenPostgres(store.PostgresOptions{URL: url, Writers: 2, Readers: 2, CallTime: services.Patience})
+	s, err := postgres.Open(postgres.Options{URL: url, Writers: 2, Readers: 2, CallTime: services.Patience})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -150,7 +150,7 @@ type Query struct {
 }
 
 // valid returns q with its zone, or why it cannot be answered.
-func (q Query) valid() (Query, error) {
+func (q Query) Valid() (Query, error) {
 	if q.Zone == nil {
 		q.Zone = time.UTC
 	}
@@ -159,7 +159,7 @@ func (q Query) valid() (Query, error) {
 
 // validate keeps out what would poison every later answer about a device: a number that is not finite, a time that no
 // honest clock shows, a count that cannot be a weight. How far ahead a clock may be is the server's affair.
-func validate(device string, samples []wire.Sample) error {
+func Validate(device string, samples []wire.Sample) error {
 	for i, s := range samples {
 		s.DeviceID = device
 		if err := s.Validate(s.Time); err != nil {
@@ -169,7 +169,7 @@ func validate(device string, samples []wire.Sample) error {
 	return nil
 }
 
-func unavailable(what string, err error) error {
+func Unavailable(what string, err error) error {
 	return fmt.Errorf("%w: %s: %w", ErrUnavailable, what, err)
 }
 

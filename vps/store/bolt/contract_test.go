@@ -1,0 +1,12 @@
+package bolt
+
+import (
+	"testing"
+
+	"sunspool/vps/store"
+	"sunspool/vps/store/storetest"
+)
+
+func TestBolt(t *testing.T) {
+	storetest.Run(t, func(t *testing.T, dir string) store.Samples { return open(t, dir) })
+}

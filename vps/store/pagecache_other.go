@@ -1,9 +1,0 @@
-//go:build !linux
-
-package store
-
-import bolt "go.etcd.io/bbolt"
-
-func dropPageCache(string) {}
-func unmap(*bolt.Tx)       {}
-func mapped() int64        { return 0 }

@@ -1,0 +1,69 @@
+// Package database connects to a PostgreSQL server and makes it ready for the store: it understands the URL, finds a pooler
+// or an extension, refuses what samples cannot be trusted to, migrates the schema, and classifies errors.
+//
+//	URL ──ParseURL──> settings ──Open──> inspect ──> migrate ──> inspect the tables ──> Pools ──> transactions
+package database
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"sunspool/vps/store"
+)
+
+// migrateDatabase brings the schema of a database up to date, and returns. Statements are those that it must be able to run.
+func Migrate(ctx context.Context, pool *pgxpool.Config, statements []Statement, log *slog.Logger) error {
+	_, err := prepare(ctx, pool, statements, log)
+	return err
+}
+
+// prepare looks at the database and migrates it.
+func prepare(ctx context.Context, pool *pgxpool.Config, statements []Statement, log *slog.Logger) (found server, err error) {
+	config := pool.ConnConfig.Copy()
+	delete(config.RuntimeParams, "statement_timeout") // of a migration nobody knows how long it takes
+	delete(config.RuntimeParams, "lock_timeout")
+	conn, err := connectPostgres(ctx, config)
+	if err == nil {
+		found.pooled, err = isPooled(ctx, conn)
+	}
+	if found.pooled || code(err) == poolerEnds {
+		if conn != nil {
+			conn.Close(context.WithoutCancel(ctx))
+		}
+		found.pooled = true
+		throughPooler(config)
+		conn, err = connectPostgres(ctx, config)
+	}
+	if err != nil {
+		return found, refusal(config, err)
+	}
+	defer conn.Close(context.WithoutCancel(ctx))
+	if err := found.inspect(ctx, config, conn, log); err != nil {
+		return found, refusal(config, err)
+	}
+	if err := migrateSchema(ctx, conn, found.pooled, log); err != nil {
+		return found, refusal(config, err)
+	}
+	if err := found.inspectTables(ctx, config, conn, statements, log); err != nil {
+		return found, refusal(config, err)
+	}
+	return found, nil
+}
+
+func connectPostgres(ctx context.Context, config *pgx.ConnConfig) (*pgx.Conn, error) {
+	ctx, cancel := Bounded(ctx, CallTime)
+	defer cancel()
+	return pgx.ConnectConfig(ctx, config)
+}
+
+const CallTime = 5 * time.Second
+
+// bounded returns ctx with a limit of the store's own. context.Cause tells whose limit it was.
+func Bounded(ctx context.Context, limit time.Duration) (context.Context, context.CancelFunc) {
+	return context.WithTimeoutCause(ctx, limit, fmt.Errorf("%w: the database did not answer within %v", store.ErrUnavailable, limit))
+}
