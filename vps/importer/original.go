@@ -20,7 +20,7 @@ import (
 // columns, one row a sample, keyed by device and time. Nothing is ever written there.
 type Original struct{ db *pgx.Conn }
 
-// OpenOriginal connects to the database at url, which may have the original's own form, postgresql+asyncpg://. Errors
+// OpenOriginal connects to the database at url, which may have the Python server's own form, postgresql+asyncpg://. Errors
 // are *health.Fault; none has the password.
 func OpenOriginal(ctx context.Context, url string) (*Original, error) {
 	cfg, err := pgx.ParseConfig(database.PlainURL(url))
@@ -51,7 +51,7 @@ func OpenOriginal(ctx context.Context, url string) (*Original, error) {
 // Close ends the connection.
 func (o *Original) Close() error { return o.db.Close(context.Background()) }
 
-// OriginalDay is what the original has of one device and day of UTC.
+// OriginalDay is what the Python server has of one device and day of UTC.
 type OriginalDay struct {
 	Device      string
 	Start       time.Time

@@ -7,12 +7,12 @@ import (
 	"sunspool/wire"
 )
 
-// About is what an edge said of itself and of its inverter.
+// About is what an edge reported of itself and of its inverter.
 type About struct {
 	Zone    string     `json:"zone,omitempty"`          // IANA name, where its days begin and end now; "" when unknown
 	Earlier []PastZone `json:"earlier_zones,omitempty"` // those that held before, ascending; the first one from the beginning on
-	Edge    *wire.Edge `json:"edge,omitempty"`          // nil when it never said anything
-	Seen    time.Time  `json:"seen,omitzero"`           // when it said so
+	Edge    *wire.Edge `json:"edge,omitempty"`          // nil if it never reported anything
+	Seen    time.Time  `json:"seen,omitzero"`           // when it was reported
 }
 
 // PastZone is a zone that does not hold any more.
@@ -74,6 +74,7 @@ func (a About) SameZones(b About) bool {
 	})
 }
 
+// Equal reports whether a and b are the same description.
 func (a About) Equal(b About) bool {
 	return a.SameZones(b) && a.Seen.Equal(b.Seen) && (a.Edge == nil) == (b.Edge == nil) && (a.Edge == nil || *a.Edge == *b.Edge)
 }

@@ -21,7 +21,7 @@ type Aside struct {
 	JSON     []byte    `json:"-"`    // as it was sent
 }
 
-// asideKey is what makes two samples that are set aside the same: with impossible times, a clock that starts anew each time
+// AsideKey is what makes two samples that are set aside the same: with impossible times, a clock that starts again each time
 // among them, the time alone does not.
 type AsideKey [16]byte
 
@@ -30,7 +30,7 @@ func keyOfAside(json []byte) AsideKey {
 	return AsideKey(sum[:len(AsideKey{})])
 }
 
-// uniqueAside returns those of samples whose key is not known, each once, and their keys.
+// UniqueAside returns those of samples whose key is not known, each once, and their keys.
 func UniqueAside(samples []Aside, known func(AsideKey) bool) (some []Aside, keys []AsideKey) {
 	seen := map[AsideKey]bool{}
 	for _, s := range samples {

@@ -165,15 +165,15 @@ func answers(t *testing.T, s store.Samples) []byte {
 func periodLines(periods []energy.Period) (lines []string) {
 	for i := range periods {
 		p := &periods[i]
-		counters := ""
+		var counters strings.Builder
 		for k, c := range p.Counters {
 			if c.N > 0 {
-				counters += fmt.Sprintf(" %d:%d %.6g-%.6g", k, c.N, c.Low, c.High)
+				fmt.Fprintf(&counters, " %d:%d %.6g-%.6g", k, c.N, c.Low, c.High)
 			}
 		}
 		lines = append(lines, fmt.Sprintf("%s %s rows %d count %d %d-%d sums %.6g weights %d max %.6g at %d power %.6g energy %.6g covered %d soc %.6g old %v counters%s",
 			p.Start.UTC().Format(time.RFC3339), p.End.UTC().Format(time.RFC3339), p.Rows, p.Count, p.First, p.Last, p.Sums, p.Weights, p.PVMax, p.PVMaxAt,
-			p.Power, p.Energy, p.Covered, p.SOC, p.Old, counters))
+			p.Power, p.Energy, p.Covered, p.SOC, p.Old, counters.String()))
 	}
 	return lines
 }

@@ -1,10 +1,11 @@
-// Package store is where samples rest on the vps.
+// Package store is the contract of what keeps samples on the vps.
 //
 //	ingest ──> Insert ──> samples by device and time ──> rollups ──> Periods ──> charts, energy
 //	                              └──> Latest ──> cache ──> realtime
 //
-// There is one contract and one conformance test (store_test.go); Bolt is the embedded store, Postgres the one for
-// fleets. Rollups are derived: each one that a new sample falls into is computed in the transaction that stores the
+// There is one contract, Samples, and one conformance test, package storetest. Package bolt is the embedded store,
+// package postgres the one for fleets, package redis a cache of several processes; package rollup is what both stores
+// share. Rollups are derived: each one that a new sample falls into is computed in the transaction that stores the
 // sample, or marked there as pending if it is much work; then each answer derives it until it is computed. So answers are
 // never behind, however late the data.
 package store
@@ -29,12 +30,12 @@ var ErrUnavailable = errors.New("store unavailable")
 // ErrRefused wraps what the store refuses of data, and always will: it is no outage, and the data of others are stored.
 var ErrRefused = errors.New("refused by the store")
 
-// ErrUnfit wraps an error that no retry cures, and that is not the data's: a database that does not know what this
-// program asks of it, or in which somebody changed the tables. The request is answered 503, so edges keep their samples,
+// ErrUnfit wraps an error that no retry cures, and that is not the data's: a database that does not have what this
+// program uses, or in which the tables were changed. The request is answered 503, so edges keep their samples,
 // and the *health.Fault in it is for the operator.
 var ErrUnfit = errors.New("store unfit")
 
-// Refused reports whether err is about what was asked, and not about the store.
+// Refused reports whether err is about the call's data, and not about the store.
 func Refused(err error) bool {
 	_, invalid := errors.AsType[*wire.Invalid](err)
 	return invalid || errors.Is(err, ErrRefused)
@@ -79,18 +80,18 @@ var ErrClosed = fmt.Errorf("%w: closed", ErrUnavailable)
 // is 0 when it is unknown: for a device without samples, and for one of an earlier version of this program until Recount
 // has been through its samples.
 //
-// Describe remembers what is known of a device beside its samples; equal to what is known costs no write. About
+// Describe stores what is known of a device beside its samples; an equal description costs no write. About
 // returns it, the zero About when nothing is known. Devices returns every device that has a sample or was described, by
 // name.
 //
 // Prune deletes samples older than before, some at once, and returns how many; 0 means that none is left to delete. The
-// newest samples of each device stay, and all that rollups say. Samples that arrive later for five minutes that have
+// newest samples of each device stay, and all that rollups count. Samples that arrive later for five minutes that have
 // lost some are only counted in the rollups, and one between the first and the last of those is taken for a repetition,
-// because its key cannot be known any more.
+// because its key is no longer known.
 //
-// Recount counts the rollups anew that an earlier version of this program made by other rules, from the samples that are
+// Recount counts the rollups again that an earlier version of this program made by other rules, from the samples that are
 // still stored: those of one day of one device, newest days first. It returns how many days it did; 0 means that nothing is
-// left to do. Rollups whose samples were pruned stay as they are, see energy.Rollup.Old. All other calls go on meanwhile,
+// left to do. Rollups whose samples were pruned stay as they are, see energy.Rollup.Old. All other calls go on during that,
 // and what is done is not done again after a restart.
 //
 // SetAside keeps samples of a device that are no samples of it, each once however often it comes, and returns those that are
@@ -149,7 +150,7 @@ type Query struct {
 	Zone       *time.Location // nil is UTC
 }
 
-// valid returns q with its zone, or why it cannot be answered.
+// Valid returns q with its zone, or why it cannot be answered.
 func (q Query) Valid() (Query, error) {
 	if q.Zone == nil {
 		q.Zone = time.UTC
@@ -157,8 +158,8 @@ func (q Query) Valid() (Query, error) {
 	return q, q.Resolution.validate()
 }
 
-// validate keeps out what would poison every later answer about a device: a number that is not finite, a time that no
-// honest clock shows, a count that cannot be a weight. How far ahead a clock may be is the server's affair.
+// Validate keeps out what would spoil every later answer about a device: a number that is not finite, a time that no
+// working clock shows, a count that cannot be a weight. How far ahead a clock may be is the server's affair.
 func Validate(device string, samples []wire.Sample) error {
 	for i, s := range samples {
 		s.DeviceID = device
@@ -169,6 +170,7 @@ func Validate(device string, samples []wire.Sample) error {
 	return nil
 }
 
+// Unavailable returns err as one that may pass by itself.
 func Unavailable(what string, err error) error {
 	return fmt.Errorf("%w: %s: %w", ErrUnavailable, what, err)
 }

@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"math"
 
-	bolt "go.etcd.io/bbolt"
+	"go.etcd.io/bbolt"
 
 	"sunspool/vps/store"
 	"sunspool/vps/store/rollup"
@@ -42,7 +42,7 @@ func (b *Store) SetAside(ctx context.Context, device string, samples []store.Asi
 }
 
 func (b *Store) Aside(ctx context.Context, device string, after int64, limit int) (all []store.Aside, err error) {
-	err = b.view(ctx, func(tx *bolt.Tx) error {
+	err = b.view(ctx, func(tx *bbolt.Tx) error {
 		rows := asideOf(tx, device)
 		if rows == nil {
 			return nil
@@ -62,7 +62,7 @@ func (b *Store) Aside(ctx context.Context, device string, after int64, limit int
 
 func (b *Store) DeleteAside(ctx context.Context, device string, to int64) (deleted int64, err error) {
 	some := false
-	if err := b.view(ctx, func(tx *bolt.Tx) error { some = asideOf(tx, device) != nil; return nil }); err != nil || !some || to < 1 {
+	if err := b.view(ctx, func(tx *bbolt.Tx) error { some = asideOf(tx, device) != nil; return nil }); err != nil || !some || to < 1 {
 		return 0, err
 	}
 	w := newWrite(device)
@@ -73,7 +73,7 @@ func (b *Store) DeleteAside(ctx context.Context, device string, to int64) (delet
 	return w.aside.deleted, nil
 }
 
-func asideOf(tx *bolt.Tx, device string) *bolt.Bucket {
+func asideOf(tx *bbolt.Tx, device string) *bbolt.Bucket {
 	if root := tx.Bucket(devicesBucket).Bucket([]byte(device)); root != nil {
 		return root.Bucket(asideBucket)
 	}
@@ -116,7 +116,7 @@ func (d device) writeAside(w *asideWrite) error {
 }
 
 // numbered returns how many rows there are: they are deleted from the front, so their numbers have no gap.
-func numbered(rows *bolt.Bucket) int {
+func numbered(rows *bbolt.Bucket) int {
 	c := rows.Cursor()
 	last, _ := c.Last()
 	if last == nil {
@@ -126,7 +126,7 @@ func numbered(rows *bolt.Bucket) int {
 	return int(ms(last)-ms(first)) + 1
 }
 
-func (w *asideWrite) delete(rows, keys *bolt.Bucket) error {
+func (w *asideWrite) delete(rows, keys *bbolt.Bucket) error {
 	c := rows.Cursor()
 	for k, _ := c.First(); k != nil && ms(k) <= w.deleteTo; k, _ = c.First() {
 		if err := c.Delete(); err != nil {

@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	bolt "go.etcd.io/bbolt"
+	"go.etcd.io/bbolt"
 
 	"sunspool/vps/store"
 	"sunspool/vps/store/storetest"
@@ -32,7 +32,7 @@ func BenchmarkInsert(b *testing.B) {
 				w := newWrite("a")
 				w.pack(samples)
 				start = time.Now()
-				if err := bare.Update(func(tx *bolt.Tx) error {
+				if err := bare.Update(func(tx *bbolt.Tx) error {
 					bucket := tx.Bucket(metaBucket)
 					bucket.FillPercent = 0.95
 					for _, r := range w.rows {
@@ -52,14 +52,14 @@ func BenchmarkInsert(b *testing.B) {
 	}
 }
 
-func bareBolt(b *testing.B) *bolt.DB {
-	db, err := bolt.Open(filepath.Join(b.TempDir(), "bare.db"), 0o600, options())
+func bareBolt(b *testing.B) *bbolt.DB {
+	db, err := bbolt.Open(filepath.Join(b.TempDir(), "bare.db"), 0o600, options())
 	if err != nil {
 		b.Fatal(err)
 	}
 	b.Cleanup(func() { db.Close() })
 	db.AllocSize = allocSize
-	if err := db.Update(func(tx *bolt.Tx) error { _, err := tx.CreateBucket(metaBucket); return err }); err != nil {
+	if err := db.Update(func(tx *bbolt.Tx) error { _, err := tx.CreateBucket(metaBucket); return err }); err != nil {
 		b.Fatal(err)
 	}
 	return db

@@ -13,7 +13,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	bolt "go.etcd.io/bbolt"
+	"go.etcd.io/bbolt"
 
 	"sunspool/vps/energy"
 	"sunspool/vps/store"
@@ -22,18 +22,18 @@ import (
 	"sunspool/wire"
 )
 
-// Bolt keeps samples in one file on the local disk. Exactly one process holds the file.
+// Store keeps samples in one file on the local disk. Exactly one process holds the file.
 //
 //	devices / DEVICE / samples     time in ms              -> packed sample without device and time, checksum
 //	                   base        start of 5 min (UTC)    -> rollup of the samples in it, checksum; it may be pending
 //	                   hours       start of the UTC hour   -> rollup of the base rows in it, checksum
 //	                   watches     start of 4 h (UTC)      -> rollup of the hours in it, checksum
-//	                   days        start of the UTC day    -> rollup of the watches in it, checksum
+//	                   days        start of the UTC day    -> rollup of the four-hour rows in it, checksum
 //	                   about       JSON, checksum
 //	                   aside       number                  -> sample that is set aside, checksum; aside_keys: which are
 //	                   pruned      time in ms before which samples were deleted
 //	                   greatest_w  the greatest power of the samples, W
-//	                   counted     version of the rules by which the rollups are counted; counting: how far, meanwhile
+//	                   counted     version of the rules by which the rollups are counted; counting: how far, until then
 //	meta / kind, schema, check
 //
 // Keys of time are big-endian, so bbolt's order is the order of time. One goroutine writes: it takes all Inserts that
@@ -49,32 +49,32 @@ type Store struct {
 	conflicts, damaged atomic.Uint64
 
 	mu   sync.RWMutex // held for reading while a transaction reads, for writing while db is replaced
-	db   *bolt.DB     // nil when it is away; only the writer replaces it
+	db   *bbolt.DB    // nil when it is away; only the writer replaces it
 	away error        // why db is nil
 
 	recounting sync.Mutex
 	recounted  string // the devices before this one are counted by today's rules
 
-	opened  time.Time
-	slimmed atomic.Int64 // how long after opened slim looked last
+	opened   time.Time
+	released atomic.Int64 // how long after opened releasePages looked last
 
-	repairs *rollup.Repairs
-	mending sync.WaitGroup // of the repairs
+	repairs   *rollup.Repairs
+	repairing sync.WaitGroup // until the repairs have ended
 
 	// Of the writer alone.
-	waiting fairqueue.Queue[*write]
-	pended  []rollup.SpanKey // base rows that the transaction left pending
-	suspect bool             // the last commit failed: what the file seems to hold may not be on the disk
-	stuck   bool             // a transaction could not be ended, bbolt's lock is lost for ever
+	waiting      fairqueue.Queue[*write]
+	stillPending []rollup.SpanKey // base rows that the transaction left pending
+	suspect      bool             // the last commit failed: what the file seems to hold may not be on the disk
+	stuck        bool             // a transaction could not be ended, bbolt's lock is never released
 }
 
-// OpenBolt opens the store in the file at path, or creates it with its directory. Errors that an operator must act on
+// Open opens the store in the file at path, or creates it with its directory. Errors that an operator must act on
 // are *health.Fault.
 func Open(path string) (*Store, error) {
-	if err := createBolt(path); err != nil {
+	if err := createFile(path); err != nil {
 		return nil, err
 	}
-	db, err := openBolt(path)
+	db, err := openFile(path)
 	if err != nil {
 		return nil, err
 	}
@@ -83,7 +83,7 @@ func Open(path string) (*Store, error) {
 		opened: time.Now(),
 	}
 	go b.writer()
-	b.mending.Go(func() { b.repairs.Run(b.closing, b.repair) })
+	b.repairing.Go(func() { b.repairs.Run(b.closing, b.repair) })
 	return b, nil
 }
 
@@ -91,7 +91,7 @@ func Open(path string) (*Store, error) {
 // two edges with one device id, or a clock that went back.
 func (b *Store) Conflicts() uint64 { return b.conflicts.Load() }
 
-// Damaged returns how often a row with a wrong checksum was met.
+// Damaged returns how often a row with a wrong checksum was read.
 func (b *Store) Damaged() uint64 { return b.damaged.Load() }
 
 func (b *Store) Insert(ctx context.Context, device string, samples []wire.Sample) (inserted int, err error) {
@@ -115,7 +115,7 @@ func (b *Store) Describe(ctx context.Context, device string, about store.About) 
 }
 
 func (b *Store) About(ctx context.Context, device string) (about store.About, err error) {
-	err = b.view(ctx, func(tx *bolt.Tx) error {
+	err = b.view(ctx, func(tx *bbolt.Tx) error {
 		about = b.about(tx, []byte(device))
 		return nil
 	})
@@ -123,7 +123,7 @@ func (b *Store) About(ctx context.Context, device string) (about store.About, er
 }
 
 func (b *Store) Devices(ctx context.Context) (all []store.Device, err error) {
-	err = b.view(ctx, func(tx *bolt.Tx) error {
+	err = b.view(ctx, func(tx *bbolt.Tx) error {
 		return tx.Bucket(devicesBucket).ForEachBucket(func(name []byte) error {
 			line := store.Device{ID: string(name), About: b.about(tx, name)}
 			if d, ok := b.device(tx, line.ID); ok {
@@ -139,7 +139,7 @@ func (b *Store) Devices(ctx context.Context) (all []store.Device, err error) {
 }
 
 func (b *Store) Latest(ctx context.Context, device string) (s wire.Sample, err error) {
-	err = b.view(ctx, func(tx *bolt.Tx) error {
+	err = b.view(ctx, func(tx *bbolt.Tx) error {
 		d, ok := b.device(tx, device)
 		if !ok {
 			return fmt.Errorf("device %q: %w", device, store.ErrNone)
@@ -180,7 +180,7 @@ func (b *Store) gather(ctx context.Context, q store.Query, around bool) (g *roll
 		return nil, err
 	}
 	g = rollup.NewGatherer(q, rollup.Scope{})
-	err = b.view(ctx, func(tx *bolt.Tx) error {
+	err = b.view(ctx, func(tx *bbolt.Tx) error {
 		if d, ok := b.device(tx, q.Device); ok {
 			g, err = d.gather(ctx, q, around)
 		}
@@ -220,7 +220,7 @@ func (b *Store) Each(ctx context.Context, device string, from, to time.Time, yie
 
 // some returns the first samples in [from, to) ms.
 func (b *Store) some(ctx context.Context, device string, from, to int64) (some []wire.Sample, err error) {
-	err = b.view(ctx, func(tx *bolt.Tx) error {
+	err = b.view(ctx, func(tx *bbolt.Tx) error {
 		d, ok := b.device(tx, device)
 		if !ok {
 			return nil
@@ -253,7 +253,7 @@ func (b *Store) Check(ctx context.Context) error {
 func (b *Store) Close() error {
 	b.once.Do(func() { close(b.closing) })
 	<-b.done
-	b.mending.Wait()
+	b.repairing.Wait()
 	return nil
 }
 
@@ -273,13 +273,13 @@ func (b *Store) do(ctx context.Context, w *write) error {
 	case err := <-w.done:
 		return err
 	case <-ctx.Done():
-		w.left.Store(true)
+		w.abandoned.Store(true)
 		return context.Cause(ctx)
 	}
 }
 
 // view runs read in a transaction. A page that cannot be read, because the file was cut or overwritten, is an error.
-func (b *Store) view(ctx context.Context, read func(*bolt.Tx) error) (err error) {
+func (b *Store) view(ctx context.Context, read func(*bbolt.Tx) error) (err error) {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
@@ -294,21 +294,21 @@ func (b *Store) view(ctx context.Context, read func(*bolt.Tx) error) (err error)
 		return store.Unavailable("read "+b.path, err)
 	}
 	defer tx.Rollback()
-	defer b.slim(tx)
+	defer b.releasePages(tx)
 	return read(tx)
 }
 
 // What is mapped of the file counts as memory of this process, although the system has it in memory for all and takes it when
 // it needs it. An operator who watches or limits the memory sees no more of it than this.
 const (
-	mostMapped = 28 << 20 // of them some 20 are the program
-	slimEvery  = time.Millisecond
+	mostMapped   = 28 << 20 // of them some 20 are the program
+	releaseEvery = time.Millisecond
 )
 
-// slim lets go of what is mapped, if that is much. tx keeps the mapping where it is.
-func (b *Store) slim(tx *bolt.Tx) {
-	now, last := time.Since(b.opened), b.slimmed.Load()
-	if now-time.Duration(last) >= slimEvery && b.slimmed.CompareAndSwap(last, int64(now)) && mapped() > mostMapped {
-		unmap(tx)
+// releasePages releases mapped pages if there are many. tx keeps the mapping where it is.
+func (b *Store) releasePages(tx *bbolt.Tx) {
+	now, last := time.Since(b.opened), b.released.Load()
+	if now-time.Duration(last) >= releaseEvery && b.released.CompareAndSwap(last, int64(now)) && mapped() > mostMapped {
+		releaseMapped(tx)
 	}
 }

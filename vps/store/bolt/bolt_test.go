@@ -14,7 +14,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	bolt "go.etcd.io/bbolt"
+	"go.etcd.io/bbolt"
 
 	"sunspool/health"
 	"sunspool/vps/store"
@@ -190,7 +190,7 @@ func TestDamagedRowIsSkippedAndReplaced(t *testing.T) {
 	want := storetest.Dump(storetest.Series(t, b, q))
 	spoil := func(level, row int) {
 		t.Helper()
-		if err := b.db.Update(func(tx *bolt.Tx) error {
+		if err := b.db.Update(func(tx *bbolt.Tx) error {
 			d, _ := b.device(tx, "a")
 			c := d.levels[level].Cursor()
 			k, v := c.First()
@@ -251,7 +251,7 @@ func TestWaitingInsertsShareOneCommit(t *testing.T) {
 		group[i].pack([]wire.Sample{storetest.At(storetest.Noon, 1), storetest.At(storetest.Noon.Add(time.Duration(i)*time.Second), 1)})
 	}
 	commits := func() (id int) {
-		_ = b.db.View(func(tx *bolt.Tx) error { id = tx.ID(); return nil })
+		_ = b.db.View(func(tx *bbolt.Tx) error { id = tx.ID(); return nil })
 		return id
 	}
 	before, inserted := commits(), 0
@@ -280,7 +280,7 @@ func TestDamageOfOneDeviceDoesNotStopTheOthers(t *testing.T) {
 
 	w := newWrite("sick")
 	w.pack(all[:1])
-	if err := b.db.View(func(tx *bolt.Tx) error { // where is that row in the file?
+	if err := b.db.View(func(tx *bbolt.Tx) error { // where is that row in the file?
 		d, _ := b.device(tx, "sick")
 		c := d.levels[0].Cursor()
 		k, _ := c.Seek(key(w.rows[0].ms))
@@ -334,7 +334,7 @@ func TestLongScanEndsWithItsContext(t *testing.T) {
 	}
 	storetest.Insert(t, b, "a", len(all), all...)
 	ended, end := context.WithCancelCause(t.Context())
-	err := b.view(t.Context(), func(tx *bolt.Tx) error {
+	err := b.view(t.Context(), func(tx *bbolt.Tx) error {
 		end(why) // when the scan has begun
 		d, _ := b.device(tx, "a")
 		_, err := d.gather(ended, store.Query{Device: "a", Resolution: store.Hour, Zone: time.UTC}, false)

@@ -5,7 +5,7 @@ import (
 	"testing"
 	"time"
 
-	bolt "go.etcd.io/bbolt"
+	"go.etcd.io/bbolt"
 
 	"sunspool/vps/energy"
 	"sunspool/vps/store/rollup"
@@ -15,9 +15,9 @@ import (
 
 func TestPendingRollupsInBolt(t *testing.T) {
 	b := opened(t, t.TempDir())
-	each := func(f func(level *bolt.Bucket, k, v []byte) error) {
+	each := func(f func(level *bbolt.Bucket, k, v []byte) error) {
 		t.Helper()
-		if err := b.db.Update(func(tx *bolt.Tx) error {
+		if err := b.db.Update(func(tx *bbolt.Tx) error {
 			return tx.Bucket(devicesBucket).ForEachBucket(func(name []byte) error {
 				for _, level := range levelBuckets[1:] {
 					bucket := tx.Bucket(devicesBucket).Bucket(name).Bucket(level)
@@ -32,7 +32,7 @@ func TestPendingRollupsInBolt(t *testing.T) {
 		}
 	}
 	storetest.Pending(t, b, func() {
-		each(func(level *bolt.Bucket, k, v []byte) error {
+		each(func(level *bbolt.Bucket, k, v []byte) error {
 			payload, _ := unseal(k, v)
 			p, _, ok := rollup.Known(payload)
 			if !ok {
@@ -41,7 +41,7 @@ func TestPendingRollupsInBolt(t *testing.T) {
 			return level.Put(k, seal(k, p.Append(nil)))
 		})
 	}, func() (n int) {
-		each(func(_ *bolt.Bucket, k, v []byte) error {
+		each(func(_ *bbolt.Bucket, k, v []byte) error {
 			if _, pending := pendingIn(k, v); pending {
 				n++
 			}
@@ -60,7 +60,7 @@ func TestLateSampleLeavesADenseRollupPending(t *testing.T) {
 	storetest.Fill(t, b, "a", storetest.Tenths(0, 2000))
 	w := newWrite("a")
 	w.pack([]wire.Sample{storetest.TenthPlus(7, 1)})
-	if err := b.db.Update(func(tx *bolt.Tx) error {
+	if err := b.db.Update(func(tx *bbolt.Tx) error {
 		if _, err := b.apply(tx, []*write{w}); err != nil {
 			return err
 		}
@@ -84,7 +84,7 @@ func TestDenserSpansOfAnEarlierVersionStay(t *testing.T) {
 	all := storetest.Houses(storetest.Noon, 50*time.Millisecond, 0, 5000)
 	w := newWrite("a")
 	w.pack(all)
-	if err := b.db.Update(func(tx *bolt.Tx) error {
+	if err := b.db.Update(func(tx *bbolt.Tx) error {
 		d, err := b.createDevice(tx, "a")
 		if err != nil {
 			return err
@@ -95,7 +95,7 @@ func TestDenserSpansOfAnEarlierVersionStay(t *testing.T) {
 			}
 		}
 		c := changes{}
-		c.at(storetest.Noon.UnixMilli()).anew = true
+		c.at(storetest.Noon.UnixMilli()).recompute = true
 		return d.deriveAll(c, 1<<60)
 	}); err != nil {
 		t.Fatal(err)

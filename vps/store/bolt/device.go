@@ -8,7 +8,7 @@ import (
 	"hash/crc32"
 	"runtime"
 
-	bolt "go.etcd.io/bbolt"
+	"go.etcd.io/bbolt"
 
 	"sunspool/vps/energy"
 	"sunspool/vps/store"
@@ -28,16 +28,16 @@ var (
 type device struct {
 	store  *Store // counts the damage, and notes what is pending
 	name   string
-	root   *bolt.Bucket
-	levels [rollup.Levels]*bolt.Bucket
+	root   *bbolt.Bucket
+	levels [rollup.Levels]*bbolt.Bucket
 	powers bool // rollups are read without their counters
 }
 
-// slim is that of the store, for what meets many pages in one transaction.
-func (d device) slim() { d.store.slim(d.root.Tx()) }
+// releasePages is that of the store, for transactions that read many pages.
+func (d device) releasePages() { d.store.releasePages(d.root.Tx()) }
 
 // device returns the data of the device of that name, false if it never had a sample.
-func (b *Store) device(tx *bolt.Tx, name string) (d device, ok bool) {
+func (b *Store) device(tx *bbolt.Tx, name string) (d device, ok bool) {
 	d.store, d.name, d.root = b, name, tx.Bucket(devicesBucket).Bucket([]byte(name))
 	if d.root == nil {
 		return d, false
@@ -51,7 +51,7 @@ func (b *Store) device(tx *bolt.Tx, name string) (d device, ok bool) {
 }
 
 // createDevice returns the data of the device of that name, for writing.
-func (b *Store) createDevice(tx *bolt.Tx, name string) (d device, err error) {
+func (b *Store) createDevice(tx *bbolt.Tx, name string) (d device, err error) {
 	d.store, d.name = b, name
 	all := tx.Bucket(devicesBucket)
 	if d.root = all.Bucket([]byte(name)); d.root == nil {
@@ -72,7 +72,7 @@ func (b *Store) createDevice(tx *bolt.Tx, name string) (d device, err error) {
 }
 
 // about returns what is remembered of a device; of what is damaged, nothing.
-func (b *Store) about(tx *bolt.Tx, name []byte) (a store.About) {
+func (b *Store) about(tx *bbolt.Tx, name []byte) (a store.About) {
 	d := tx.Bucket(devicesBucket).Bucket(name)
 	if d == nil {
 		return a
@@ -89,7 +89,7 @@ func (b *Store) about(tx *bolt.Tx, name []byte) (a store.About) {
 	return a
 }
 
-// extent returns the times of the first and the last sample that the rollups know of.
+// extent returns the times of the first and the last sample that the rollups count.
 func (d device) extent() (first, last int64, ok bool) {
 	days := d.levels[rollup.DayLevel].Cursor()
 	k, v := days.First()
@@ -110,7 +110,7 @@ func (d device) seen(level int, k, v []byte) energy.Pending {
 	return r.Pending()
 }
 
-// rollup returns what a row of that level says, computed from the rows below it when it is pending or damaged.
+// rollup returns the rollup in a row of that level, computed from the rows below it when it is pending or damaged.
 func (d device) rollup(level int, k, v []byte) (r energy.Rollup) {
 	d.read(&r, level, k, v)
 	return r
@@ -169,7 +169,7 @@ func (d device) samples(from, to int64, yield func(*wire.Sample) bool) {
 	if from >= to {
 		return
 	}
-	d.slim()
+	d.releasePages()
 	c := d.levels[rollup.SamplesLevel].Cursor()
 	for k, v := c.Seek(key(from)); k != nil && ms(k) < to; k, v = c.Next() {
 		var s wire.Sample
@@ -222,7 +222,7 @@ func (d device) gatherScope(ctx context.Context, q store.Query, scope rollup.Sco
 	return g, nil
 }
 
-// pause makes a long scan end with its context, and lets others have the processor: they would wait for the many
+// pause makes a long scan end with its context, and yields the processor: other goroutines would wait for the many
 // milliseconds after which Go takes it away.
 type pause struct {
 	ctx   context.Context

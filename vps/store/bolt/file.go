@@ -11,7 +11,7 @@ import (
 	"strconv"
 	"time"
 
-	bolt "go.etcd.io/bbolt"
+	"go.etcd.io/bbolt"
 	berrors "go.etcd.io/bbolt/errors"
 
 	"sunspool/health"
@@ -19,10 +19,10 @@ import (
 	"sunspool/vps/store"
 )
 
-// The meta bucket says what the file is. A new schema has a higher number, and a program refuses what is above its own:
+// The meta bucket identifies the file. A new schema has a higher number, and a program refuses what is above its own:
 // raise it also when wire.Fields grows, because an older program cannot compute rollups from such samples. Schema 3 has
 // intervals in samples, and for each device its greatest power and how far its rollups are counted.
-const boltSchema = 3
+const fileSchema = 3
 
 var (
 	kindKey   = []byte("kind")
@@ -38,24 +38,24 @@ const (
 	maxSize32   = 512 << 20
 )
 
-// options of the file. The freelist is on the disk, so that damage is met where it can be caught, not in a goroutine of
+// options of the file. The freelist is on the disk, so that damage is found where it can be caught, not in a goroutine of
 // bbolt's own.
-func options() *bolt.Options {
-	o := &bolt.Options{Timeout: lockTimeout, FreelistType: bolt.FreelistMapType}
+func options() *bbolt.Options {
+	o := &bbolt.Options{Timeout: lockTimeout, FreelistType: bbolt.FreelistMapType}
 	if strconv.IntSize == 32 {
-		o.MaxSize = maxSize32 // beyond 1 GiB the address space has no hole for the map, and bbolt stays unusable
+		o.MaxSize = maxSize32 // beyond 1 GiB the address space has no gap for the map, and bbolt stays unusable
 	}
 	return o
 }
 
-// createBolt makes an empty store at path if there is none. It appears there complete or not at all: bbolt's own first
+// createFile makes an empty store at path if there is none. It appears there complete or not at all: bbolt's own first
 // writes are not safe against a power cut. Two processes at once are fine, one's file wins.
-func createBolt(path string) error {
+func createFile(path string) error {
 	_, err := os.Stat(path)
 	if !errors.Is(err, fs.ErrNotExist) {
-		return nil // there, or openBolt finds the same error
+		return nil // there, or openFile finds the same error
 	}
-	if err := makeBolt(path); err != nil {
+	if err := makeFile(path); err != nil {
 		return &health.Fault{
 			Code: "store_not_created", What: "cannot create " + path, Err: err, Exit: health.ExitConfig,
 			Next: "let DATA_DIR name a directory on a disk with space that the user of this process may write",
@@ -64,7 +64,7 @@ func createBolt(path string) error {
 	return nil
 }
 
-func makeBolt(path string) error {
+func makeFile(path string) error {
 	dir := filepath.Dir(path)
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err
@@ -75,7 +75,7 @@ func makeBolt(path string) error {
 	}
 	defer os.Remove(temp.Name())
 	defer temp.Close()
-	if err := initBolt(temp.Name()); err != nil {
+	if err := initFile(temp.Name()); err != nil {
 		return err
 	}
 	if err := temp.Sync(); err != nil {
@@ -91,18 +91,18 @@ func makeBolt(path string) error {
 	return errors.Join(syncDir(dir), syncDir(filepath.Dir(dir)))
 }
 
-func initBolt(path string) error {
-	db, err := bolt.Open(path, 0o600, options())
+func initFile(path string) error {
+	db, err := bbolt.Open(path, 0o600, options())
 	if err != nil {
 		return err
 	}
-	err = db.Update(func(tx *bolt.Tx) error {
+	err = db.Update(func(tx *bbolt.Tx) error {
 		_, err := tx.CreateBucket(devicesBucket)
 		meta, err2 := tx.CreateBucket(metaBucket)
 		if err := errors.Join(err, err2); err != nil {
 			return err
 		}
-		return errors.Join(meta.Put(kindKey, kind), meta.Put(schemaKey, strconv.AppendInt(nil, boltSchema, 10)))
+		return errors.Join(meta.Put(kindKey, kind), meta.Put(schemaKey, strconv.AppendInt(nil, fileSchema, 10)))
 	})
 	return errors.Join(err, db.Close())
 }
@@ -119,8 +119,8 @@ func syncDir(dir string) error {
 	return d.Sync()
 }
 
-// openBolt opens the file that is at path and looks whether it is a whole store that this program can read.
-func openBolt(path string) (db *bolt.DB, err error) {
+// openFile opens the file that is at path and looks whether it is a whole store that this program can read.
+func openFile(path string) (db *bbolt.DB, err error) {
 	var file *os.File
 	defer func() {
 		if err != nil && file != nil {
@@ -138,7 +138,7 @@ func openBolt(path string) (db *bolt.DB, err error) {
 	if info, err := os.Stat(path); err == nil && info.Size() == 0 {
 		return nil, damage(path, "the file is empty") // bbolt would take it for a new one
 	}
-	db, err = bolt.Open(path, 0o600, o)
+	db, err = bbolt.Open(path, 0o600, o)
 	switch _, isPath := errors.AsType[*fs.PathError](err); {
 	case errors.Is(err, berrors.ErrTimeout):
 		return nil, &health.Fault{
@@ -155,9 +155,9 @@ func openBolt(path string) (db *bolt.DB, err error) {
 		return nil, damage(path, err.Error())
 	}
 	db.AllocSize = allocSize
-	err = db.View(func(tx *bolt.Tx) error { return checkMeta(tx, path, file) })
+	err = db.View(func(tx *bbolt.Tx) error { return checkMeta(tx, path, file) })
 	if err == nil {
-		err = upgradeBolt(db)
+		err = upgradeFile(db)
 	}
 	if err != nil {
 		db.Close()
@@ -166,7 +166,7 @@ func openBolt(path string) (db *bolt.DB, err error) {
 	return db, nil
 }
 
-func checkMeta(tx *bolt.Tx, path string, file *os.File) error {
+func checkMeta(tx *bbolt.Tx, path string, file *os.File) error {
 	info, err := file.Stat()
 	if err != nil {
 		return err
@@ -182,10 +182,10 @@ func checkMeta(tx *bolt.Tx, path string, file *os.File) error {
 	if err != nil {
 		return damage(path, fmt.Sprintf("schema %q", meta.Get(schemaKey)))
 	}
-	if schema > boltSchema {
+	if schema > fileSchema {
 		return &health.Fault{
 			Code: "store_newer", What: fmt.Sprintf("%s was written by a newer sunspool", path),
-			Why:  fmt.Sprintf("its schema is %d, this program knows %d", schema, boltSchema),
+			Why:  fmt.Sprintf("its schema is %d, this program knows %d", schema, fileSchema),
 			Next: "install that version again, or restore the backup from before the upgrade", Exit: health.ExitConfig,
 		}
 	}

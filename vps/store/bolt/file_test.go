@@ -12,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	bolt "go.etcd.io/bbolt"
+	"go.etcd.io/bbolt"
 
 	"sunspool/health"
 	"sunspool/vps/store"
@@ -52,7 +52,7 @@ func TestCreationRaceHasOneWinner(t *testing.T) {
 	var wg sync.WaitGroup
 	for range 8 {
 		wg.Go(func() {
-			if err := createBolt(path); err != nil {
+			if err := createFile(path); err != nil {
 				t.Error(err)
 			}
 		})
@@ -62,7 +62,7 @@ func TestCreationRaceHasOneWinner(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := makeBolt(path); err != nil { // the latecomer that did not see the file yet
+	if err := makeFile(path); err != nil { // the latecomer that did not see the file yet
 		t.Fatal(err)
 	}
 	if after, err := os.Stat(path); err != nil || !os.SameFile(before, after) {
@@ -141,11 +141,11 @@ func TestDamagedFileSaysWhatToDo(t *testing.T) {
 
 func TestForeignFileIsNotTouched(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "store.db")
-	db, err := bolt.Open(path, 0o600, nil)
+	db, err := bbolt.Open(path, 0o600, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := db.Update(func(tx *bolt.Tx) error { _, err := tx.CreateBucket([]byte("spool")); return err }); err != nil {
+	if err := db.Update(func(tx *bbolt.Tx) error { _, err := tx.CreateBucket([]byte("spool")); return err }); err != nil {
 		t.Fatal(err)
 	}
 	db.Close()
@@ -160,11 +160,11 @@ func TestForeignFileIsNotTouched(t *testing.T) {
 }
 
 func TestNewerSchemaIsRefused(t *testing.T) {
-	if boltSchema == 3 && len(wire.Fields) != 13 {
+	if fileSchema == 3 && len(wire.Fields) != 13 {
 		t.Error("the fields of a sample have grown, raise the schema")
 	}
 	b := open(t, t.TempDir())
-	if err := b.db.Update(func(tx *bolt.Tx) error { return tx.Bucket(metaBucket).Put(schemaKey, []byte("4")) }); err != nil {
+	if err := b.db.Update(func(tx *bbolt.Tx) error { return tx.Bucket(metaBucket).Put(schemaKey, []byte("4")) }); err != nil {
 		t.Fatal(err)
 	}
 	b.Close()

@@ -5,13 +5,13 @@ import (
 	"encoding/binary"
 	"math"
 
-	bolt "go.etcd.io/bbolt"
+	"go.etcd.io/bbolt"
 )
 
 var greatestKey = []byte("greatest_w")
 
 func (b *Store) GreatestW(ctx context.Context, device string) (watts float64, err error) {
-	err = b.view(ctx, func(tx *bolt.Tx) error {
+	err = b.view(ctx, func(tx *bbolt.Tx) error {
 		if d, ok := b.device(tx, device); ok && d.counted() > 0 {
 			watts = d.greatestW()
 		}

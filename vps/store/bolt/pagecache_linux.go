@@ -6,7 +6,7 @@ import (
 	"strconv"
 	"sync"
 
-	bolt "go.etcd.io/bbolt"
+	"go.etcd.io/bbolt"
 	"golang.org/x/sys/unix"
 )
 
@@ -21,8 +21,8 @@ func dropPageCache(path string) {
 	_ = unix.Fadvise(int(f.Fd()), 0, 0, unix.FADV_DONTNEED)
 }
 
-// unmap lets go of the pages of the file that are mapped. They stay in the page cache, and a read maps them again.
-func unmap(tx *bolt.Tx) {
+// releaseMapped releases the pages of the file that are mapped. They stay in the page cache, and a read maps them again.
+func releaseMapped(tx *bbolt.Tx) {
 	_, _, _ = unix.Syscall(unix.SYS_MADVISE, tx.DB().Info().Data, uintptr(tx.Size()), unix.MADV_DONTNEED)
 }
 

@@ -2,8 +2,8 @@
 
 package bolt
 
-import bolt "go.etcd.io/bbolt"
+import "go.etcd.io/bbolt"
 
-func dropPageCache(string) {}
-func unmap(*bolt.Tx)       {}
-func mapped() int64        { return 0 }
+func dropPageCache(string)    {}
+func releaseMapped(*bbolt.Tx) {}
+func mapped() int64           { return 0 }

@@ -7,7 +7,7 @@ import (
 	"slices"
 	"time"
 
-	bolt "go.etcd.io/bbolt"
+	"go.etcd.io/bbolt"
 
 	"sunspool/vps/store/rollup"
 	"sunspool/wire"
@@ -34,7 +34,7 @@ func (b *Store) Prune(ctx context.Context, before time.Time) (deleted int64, err
 }
 
 func (b *Store) hasBefore(ctx context.Context, name string, before int64) (has bool) {
-	b.view(ctx, func(tx *bolt.Tx) error {
+	b.view(ctx, func(tx *bbolt.Tx) error {
 		if d, ok := b.device(tx, name); ok {
 			k, _ := d.levels[rollup.SamplesLevel].Cursor().First()
 			has = k != nil && ms(k) < before
@@ -45,7 +45,7 @@ func (b *Store) hasBefore(ctx context.Context, name string, before int64) (has b
 }
 
 // pruneBefore deletes some of the samples before w.prune. Where it stops inside a base row, that row has lost samples
-// too: what the rollup says of it stays.
+// too: what the rollup counts of it stays.
 func (d device) pruneBefore(w *write, bases changes) error {
 	c := d.levels[rollup.SamplesLevel].Cursor()
 	end := int64(0)

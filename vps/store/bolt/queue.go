@@ -4,7 +4,7 @@ import (
 	"context"
 	"slices"
 
-	bolt "go.etcd.io/bbolt"
+	"go.etcd.io/bbolt"
 
 	"sunspool/vps/store"
 	"sunspool/vps/store/fairqueue"
@@ -23,7 +23,7 @@ func (b *Store) writer() {
 		}
 		select {
 		case <-b.closing:
-			b.replace(func() (*bolt.DB, error) { return nil, store.ErrClosed })
+			b.replace(func() (*bbolt.DB, error) { return nil, store.ErrClosed })
 			b.wait(first)
 			for !b.waiting.Empty() {
 				for _, w := range b.waiting.Take() {
@@ -33,7 +33,7 @@ func (b *Store) writer() {
 			return
 		default:
 			b.commit(b.group(first))
-			_ = b.view(context.Background(), func(*bolt.Tx) error { return nil }) // it has read much, too
+			_ = b.view(context.Background(), func(*bbolt.Tx) error { return nil }) // it has read much, too
 		}
 	}
 }
@@ -70,7 +70,7 @@ func (b *Store) group(first *write) []*write {
 		case w := <-b.writes:
 			b.wait(w)
 		default:
-			return slices.DeleteFunc(b.waiting.Take(), func(w *write) bool { return w.left.Load() })
+			return slices.DeleteFunc(b.waiting.Take(), func(w *write) bool { return w.abandoned.Load() })
 		}
 	}
 }

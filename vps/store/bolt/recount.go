@@ -5,7 +5,7 @@ import (
 	"encoding/binary"
 	"math"
 
-	bolt "go.etcd.io/bbolt"
+	"go.etcd.io/bbolt"
 
 	"sunspool/vps/energy"
 	"sunspool/vps/store/rollup"
@@ -37,7 +37,7 @@ func (b *Store) Recount(ctx context.Context) (days int, err error) {
 
 // countDay counts the newest day that is not counted yet of the next device, nil when there is none.
 func (b *Store) countDay(ctx context.Context) (w *write, err error) {
-	err = b.view(ctx, func(tx *bolt.Tx) error {
+	err = b.view(ctx, func(tx *bbolt.Tx) error {
 		c := tx.Bucket(devicesBucket).Cursor()
 		for name, _ := c.Seek([]byte(b.recounted)); name != nil; name, _ = c.Next() {
 			d, ok := b.device(tx, string(name))
@@ -73,7 +73,7 @@ func (d device) countDay(ctx context.Context, into *rollup.DayCount) error {
 	return nil
 }
 
-// putCount stores a day that was counted anew, and that it is. The rows above are left to the caller, by bases.
+// putCount stores a day that was counted again, and the progress. The rows above are left to the caller, by bases.
 func (d device) putCount(c *rollup.DayCount, bases changes) error {
 	for start := range c.Bases {
 		k := key(start)

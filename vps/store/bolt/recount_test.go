@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	bolt "go.etcd.io/bbolt"
+	"go.etcd.io/bbolt"
 
 	"sunspool/vps/store"
 	"sunspool/vps/store/rollup"
@@ -36,12 +36,12 @@ func boltAsV1(t *testing.T, s store.Samples, _ string, rollups map[storetest.Key
 	t.Helper()
 	path := s.(*Store).path
 	s.Close()
-	db, err := bolt.Open(path, 0o600, options())
+	db, err := bbolt.Open(path, 0o600, options())
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer db.Close()
-	if err := db.Update(func(tx *bolt.Tx) error {
+	if err := db.Update(func(tx *bbolt.Tx) error {
 		if err := tx.Bucket(metaBucket).Put(schemaKey, []byte("2")); err != nil {
 			return err
 		}

@@ -4,15 +4,16 @@ import (
 	"testing"
 	"time"
 
-	bolt "go.etcd.io/bbolt"
+	"go.etcd.io/bbolt"
 
 	"sunspool/vps/store"
 	"sunspool/vps/store/storetest"
 	"sunspool/wire"
 )
 
-// TestScatteredWriteIsManyTransactions: a thousand samples on hundreds of pages are stored in parts, so that what another device sends
-// meanwhile waits for one part. Each sample is stored once, and each of the next second is on few pages, so one is enough.
+// TestScatteredWriteIsManyTransactions: a thousand samples on hundreds of pages are stored in parts, so that what another
+// device sends meanwhile waits for one part. Each sample is stored once, and each of the next second is on few pages, so
+// one is enough.
 func TestScatteredWriteIsManyTransactions(t *testing.T) {
 	b := open(t, t.TempDir())
 	start := time.UnixMilli(1_760_000_000_000)
@@ -26,7 +27,7 @@ func TestScatteredWriteIsManyTransactions(t *testing.T) {
 		storetest.Insert(t, b, "a", 1000, every(2*time.Second, time.Duration(i)*2000*time.Second, 1000)...)
 	}
 	transactions := func() (n int) {
-		b.view(t.Context(), func(tx *bolt.Tx) error { n = tx.ID(); return nil })
+		b.view(t.Context(), func(tx *bbolt.Tx) error { n = tx.ID(); return nil })
 		return n
 	}
 

@@ -7,7 +7,7 @@ import (
 	"maps"
 	"slices"
 
-	bolt "go.etcd.io/bbolt"
+	"go.etcd.io/bbolt"
 
 	"sunspool/vps/energy"
 	"sunspool/vps/store"
@@ -18,11 +18,11 @@ import (
 // changes are the base rows of a device that a transaction changes, by their start.
 type changes map[int64]*change
 
-// change says what is to be done with the rollup of a base row. Without new rows it is written already, and only those
+// change is what must be done with the rollup of a base row. Without new rows it is written already, and only those
 // above it are to be computed.
 type change struct {
-	rows []row // new, in the order of arrival
-	anew bool  // it is to be computed from all that is stored
+	rows      []row // new, in the order of arrival
+	recompute bool  // it is to be computed from all that is stored
 }
 
 func (c changes) at(start int64) *change {
@@ -40,7 +40,7 @@ func (c changes) rows() (n int) {
 	return n
 }
 
-// known returns what the rollup of a row says of the number and the times of samples.
+// known returns the number and the times of the samples that the rollup of a row counts.
 func (d device) known(level int, start int64) (p energy.Pending, pending, ok bool) {
 	k := key(start)
 	payload, ok := unseal(k, d.levels[level].Get(k))
@@ -102,7 +102,7 @@ func (d device) deriveAll(all changes, room int64) error {
 	var late []recount
 	for _, start := range slices.Sorted(maps.Keys(all)) {
 		c := all[start]
-		if len(c.rows) == 0 && !c.anew {
+		if len(c.rows) == 0 && !c.recompute {
 			continue
 		}
 		slices.SortFunc(c.rows, func(a, b row) int { return cmp.Compare(a.ms, b.ms) })
@@ -130,13 +130,13 @@ func (d device) deriveAll(all changes, room int64) error {
 	return d.sumUp(all)
 }
 
-// append adds the new rows to the rollup of their base row, if that can be. If it cannot, p is what a pending one says, or
+// append adds the new rows to the rollup of their base row, if that can be. If it cannot, p is what a pending one has, or
 // zero if the rollup must be computed now because that is not known.
 func (d device) append(start int64, c *change) (p energy.Pending, taken bool, err error) {
 	k := key(start)
 	v := d.levels[rollup.BaseLevel].Get(k)
 	payload, whole := unseal(k, v)
-	if c.anew || !whole {
+	if c.recompute || !whole {
 		return p, false, nil
 	}
 	p, pending := energy.ReadPending(payload)
@@ -190,7 +190,7 @@ func (d device) sum(level int, start int64) error {
 		p, is := pendingIn(k, v)
 		if pending = pending || is; is {
 			if level == rollup.HourLevel {
-				d.store.pended = append(d.store.pended, rollup.SpanKey{Device: d.name, Start: ms(k)})
+				d.store.stillPending = append(d.store.stillPending, rollup.SpanKey{Device: d.name, Start: ms(k)})
 			}
 			total.Add(p)
 			continue
@@ -209,7 +209,7 @@ func (d device) sum(level int, start int64) error {
 	return d.levels[level].Put(k, seal(k, r.Append(nil)))
 }
 
-// pendingIn returns what a value says if it is that of a pending rollup.
+// pendingIn returns the pending rollup in a value, if it is one.
 func pendingIn(k, v []byte) (p energy.Pending, ok bool) {
 	if p, ok = energy.ReadPending(v[:max(len(v)-checksumSize, 0)]); ok {
 		_, ok = unseal(k, v)
@@ -226,7 +226,7 @@ type repaired struct {
 // repair computes rollups of a device that are pending, without holding up the writer.
 func (b *Store) repair(name string, starts []int64) error {
 	w := newWrite(name)
-	err := b.view(context.Background(), func(tx *bolt.Tx) error {
+	err := b.view(context.Background(), func(tx *bbolt.Tx) error {
 		d, ok := b.device(tx, name)
 		if !ok {
 			return nil

@@ -7,22 +7,22 @@ import (
 	"strconv"
 	"time"
 
-	bolt "go.etcd.io/bbolt"
+	"go.etcd.io/bbolt"
 
 	"sunspool/vps/store"
 	"sunspool/vps/store/rollup"
 )
 
-// upgradeBolt brings a file of an older schema to the present one. Samples are never touched. Interrupted at any point it
+// upgradeFile brings a file of an older schema to the present one. Samples are never touched. Interrupted at any point it
 // begins again, and ends the same.
 //
 // Schema 1 had rollups of quarter-hours and days, the zone of a device by itself, and a device of the name ~ready, to
 // whom the zone was written that showed whether the disk can be written to. Its rollups, of which no samples were ever
-// deleted, are made anew here. Those of schema 2 stay: see Recount.
-func upgradeBolt(db *bolt.DB) error {
+// deleted, are made again here. Those of schema 2 stay: see Recount.
+func upgradeFile(db *bbolt.DB) error {
 	schema, names := 0, []string(nil)
-	err := db.View(func(tx *bolt.Tx) (err error) {
-		if schema, err = strconv.Atoi(string(tx.Bucket(metaBucket).Get(schemaKey))); err != nil || schema == boltSchema {
+	err := db.View(func(tx *bbolt.Tx) (err error) {
+		if schema, err = strconv.Atoi(string(tx.Bucket(metaBucket).Get(schemaKey))); err != nil || schema == fileSchema {
 			return err
 		}
 		if schema > 1 {
@@ -33,22 +33,22 @@ func upgradeBolt(db *bolt.DB) error {
 			return nil
 		})
 	})
-	if err != nil || schema == boltSchema {
+	if err != nil || schema == fileSchema {
 		return err
 	}
 	b := &Store{path: db.Path(), db: db}
 	for _, name := range names {
 		if err := b.upgradeDevice(name); err != nil {
-			return fmt.Errorf("bring device %q to schema %d: %w", name, boltSchema, err)
+			return fmt.Errorf("bring device %q to schema %d: %w", name, fileSchema, err)
 		}
 	}
-	return db.Update(func(tx *bolt.Tx) error {
-		return tx.Bucket(metaBucket).Put(schemaKey, strconv.AppendInt(nil, boltSchema, 10))
+	return db.Update(func(tx *bbolt.Tx) error {
+		return tx.Bucket(metaBucket).Put(schemaKey, strconv.AppendInt(nil, fileSchema, 10))
 	})
 }
 
 func (b *Store) upgradeDevice(name string) error {
-	err := b.db.Update(func(tx *bolt.Tx) error {
+	err := b.db.Update(func(tx *bbolt.Tx) error {
 		all := tx.Bucket(devicesBucket)
 		if name == "~ready" {
 			return all.DeleteBucket([]byte(name))
@@ -74,7 +74,7 @@ func (b *Store) upgradeDevice(name string) error {
 		return d.Delete([]byte("zone"))
 	})
 	for from := int64(0); err == nil && from >= 0; {
-		err = b.db.Update(func(tx *bolt.Tx) error {
+		err = b.db.Update(func(tx *bbolt.Tx) error {
 			from, err = b.deriveDays(tx, name, from)
 			return err
 		})
@@ -83,7 +83,7 @@ func (b *Store) upgradeDevice(name string) error {
 }
 
 // deriveDays makes the rollups of the next month of days that have samples, and returns where to go on, -1 at the end.
-func (b *Store) deriveDays(tx *bolt.Tx, name string, from int64) (next int64, err error) {
+func (b *Store) deriveDays(tx *bbolt.Tx, name string, from int64) (next int64, err error) {
 	if tx.Bucket(devicesBucket).Bucket([]byte(name)) == nil {
 		return -1, nil
 	}
@@ -99,7 +99,7 @@ func (b *Store) deriveDays(tx *bolt.Tx, name string, from int64) (next int64, er
 	c := d.levels[rollup.SamplesLevel].Cursor()
 	next = rollup.StartOf(rollup.DayLevel, ms(k)) + 31*24*time.Hour.Milliseconds()
 	for k, _ := c.Seek(k); k != nil && ms(k) < next; k, _ = c.Seek(key(rollup.StartOf(rollup.BaseLevel, ms(k)) + rollup.Spans[rollup.BaseLevel])) {
-		bases.at(rollup.StartOf(rollup.BaseLevel, ms(k))).anew = true
+		bases.at(rollup.StartOf(rollup.BaseLevel, ms(k))).recompute = true
 	}
 	return next, d.deriveAll(bases, math.MaxInt64)
 }

@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	bolt "go.etcd.io/bbolt"
+	"go.etcd.io/bbolt"
 
 	"sunspool/vps/store"
 	"sunspool/vps/store/storetest"
@@ -17,12 +17,12 @@ import (
 // asSchema1 makes of a store's file what the first released schema was.
 func asSchema1(t *testing.T, path string) {
 	t.Helper()
-	db, err := bolt.Open(path, 0o600, options())
+	db, err := bbolt.Open(path, 0o600, options())
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer db.Close()
-	err = db.Update(func(tx *bolt.Tx) error {
+	err = db.Update(func(tx *bbolt.Tx) error {
 		devices := tx.Bucket(devicesBucket)
 		err := devices.ForEachBucket(func(name []byte) error {
 			d := devices.Bucket(name)
@@ -51,7 +51,7 @@ func TestFileOfTheFirstSchemaIsBroughtToThisOne(t *testing.T) {
 		b.Close()
 		asSchema1(t, b.path)
 		if interrupted { // after the first device, by a power cut
-			db, err := bolt.Open(b.path, 0o600, options())
+			db, err := bbolt.Open(b.path, 0o600, options())
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -80,7 +80,7 @@ func TestFileOfTheFirstSchemaIsBroughtToThisOne(t *testing.T) {
 				}
 			}
 		}
-		if err := b.db.View(func(tx *bolt.Tx) error {
+		if err := b.db.View(func(tx *bbolt.Tx) error {
 			d := tx.Bucket(devicesBucket).Bucket([]byte("a"))
 			if d.Bucket([]byte("quarters")) != nil || d.Get([]byte("zone")) != nil {
 				t.Error("something of the old schema is left")

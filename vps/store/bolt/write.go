@@ -12,7 +12,7 @@ import (
 	"syscall"
 	"time"
 
-	bolt "go.etcd.io/bbolt"
+	"go.etcd.io/bbolt"
 	berrors "go.etcd.io/bbolt/errors"
 
 	"sunspool/vps/energy"
@@ -32,8 +32,8 @@ type write struct {
 	aside  *asideWrite
 	done   chan error // of capacity 1: the caller may be gone
 
-	repaired []repaired
-	left     atomic.Bool // the caller is gone
+	repaired  []repaired
+	abandoned atomic.Bool // the caller is gone
 
 	// Of earlier transactions, when the rows are too many for one.
 	began  bool
@@ -92,7 +92,7 @@ func (b *Store) commit(group []*write) {
 		return
 	}
 	if err == nil {
-		b.repairs.Note(b.pended...) // first: who is told that it is done may write at once
+		b.repairs.Note(b.stillPending...) // first: a caller whose write is done may write again at once
 	}
 	for _, w := range slices.Backward(group) { // the first of a device goes back last, before the others
 		if err == nil {
@@ -107,8 +107,8 @@ func (b *Store) commit(group []*write) {
 	}
 }
 
-// try runs one transaction. After a failed commit neither bbolt nor the page cache of the system can be believed: the
-// file is opened anew. A disk that is full or read-only is the exception, bbolt is consistent then and can still be read.
+// try runs one transaction. After a failed commit neither bbolt nor the page cache of the system can be trusted: the
+// file is opened again. A disk that is full or read-only is the exception, bbolt is consistent then and can still be read.
 func (b *Store) try(group []*write) error {
 	if b.db == nil {
 		if !b.stuck {
@@ -124,7 +124,7 @@ func (b *Store) try(group []*write) error {
 		b.suspect = false
 		return nil
 	case b.stuck:
-		b.replace(func() (*bolt.DB, error) { return nil, err })
+		b.replace(func() (*bbolt.DB, error) { return nil, err })
 	case !isFull(err):
 		b.reopen()
 	}
@@ -138,7 +138,7 @@ func (b *Store) transact(group []*write) (err error) {
 	for _, w := range group {
 		w.rest, w.took, w.new, w.conflicts, w.deleted, w.greatestW, w.mended, w.refused = false, 0, 0, 0, 0, 0, false, nil
 	}
-	b.pended = b.pended[:0]
+	b.stillPending = b.stillPending[:0]
 	defer recoverDamage(b.path, &err)()
 	tx, err := b.db.Begin(true)
 	if err != nil {
@@ -164,14 +164,14 @@ func (b *Store) transact(group []*write) (err error) {
 const transactionPages = 256
 
 // spent reports whether tx has changed so many pages.
-func spent(tx *bolt.Tx) bool {
+func spent(tx *bbolt.Tx) bool {
 	changed := tx.Stats()
 	return changed.GetNodeCount() >= transactionPages
 }
 
-// apply does the writes and then computes every rollup that a new row falls into, once for the whole group. It leaves a rest of the
-// group when the pages that it changes become many.
-func (b *Store) apply(tx *bolt.Tx, group []*write) (changed bool, err error) {
+// apply does the writes and then computes every rollup that a new row falls into, once for the whole group. It leaves a
+// rest of the group when the pages that it changes become many.
+func (b *Store) apply(tx *bbolt.Tx, group []*write) (changed bool, err error) {
 	touched := map[string]changes{} // by device
 	for i, w := range group {
 		if w.rest = i > 0 && spent(tx); w.rest {
@@ -243,7 +243,7 @@ func (d device) put(w *write, bases changes) error {
 	lost := map[int64]bool{}
 	var late []row
 	for i, r := range w.rows {
-		d.slim()
+		d.releasePages()
 		if w.rest = i > 0 && spent(d.root.Tx()); w.rest {
 			break
 		}
@@ -267,7 +267,7 @@ func (d device) put(w *write, bases changes) error {
 				continue
 			}
 			d.store.damaged.Add(1)
-			bases.at(base).anew = true // its rollup may count what was there
+			bases.at(base).recompute = true // its rollup may count what was there
 		}
 		if err := d.levels[rollup.SamplesLevel].Put(k, r.value); err != nil {
 			return err
@@ -297,13 +297,13 @@ func samePacked(stored, sent []byte) bool {
 	return bytes.Equal(a.AppendPacked(nil), b.AppendPacked(nil))
 }
 
-// reopen closes the file and opens it again. What the page cache believes to have written is dropped first, and the next
+// reopen closes the file and opens it again. What the page cache has marked as written is dropped first, and the next
 // transaction flushes the disk even if it finds nothing new: a row that it finds is then really there.
 func (b *Store) reopen() {
 	b.suspect = true
-	b.replace(func() (*bolt.DB, error) {
+	b.replace(func() (*bbolt.DB, error) {
 		dropPageCache(b.path)
-		db, err := openBolt(b.path)
+		db, err := openFile(b.path)
 		if err != nil {
 			return nil, store.Unavailable("open again", err)
 		}
@@ -312,7 +312,7 @@ func (b *Store) reopen() {
 }
 
 // replace closes the handle, unless it is stuck, and puts another one or the reason for having none in its place.
-func (b *Store) replace(open func() (*bolt.DB, error)) {
+func (b *Store) replace(open func() (*bbolt.DB, error)) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.db != nil && !b.stuck {
@@ -330,7 +330,7 @@ func isFull(err error) bool {
 	return false
 }
 
-// recoverDamage turns a panic of the calling goroutine into an error that says that the file is damaged: bbolt panics on
+// recoverDamage turns a panic of the calling goroutine into an error about a damaged file: bbolt panics on
 // pages that make no sense, and reading a page behind the end of a file that was cut is a fault of memory. Use:
 // defer recoverDamage(path, &err)()
 func recoverDamage(path string, err *error) func() {

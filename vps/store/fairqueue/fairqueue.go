@@ -11,7 +11,7 @@ import (
 )
 
 // What waits to be stored is taken by start-time fair queueing: a device that has had more of the writer's time lately comes
-// later, and of two that had as much the one that wants less comes first. So one that sends much does not hold up the
+// later, and of two that had as much the one with the smaller write comes first. So one that sends much does not hold up the
 // others. A heavy write has a transaction of its own, and between two of them what is light goes first.
 const (
 	GroupCost = 2048 // ends a group: what comes next waits for all of it
@@ -19,7 +19,7 @@ const (
 	SpanCost  = 5    // the rollups of a base row cost as much as so many samples
 )
 
-// waiting are the writes that wait for their transaction. It belongs to one writer.
+// Queue are the writes that wait for their transaction. It belongs to one writer.
 type Queue[W any] struct {
 	turns []*turn[W] // of the devices that have any, in order; that of those with as much right is the order of arrival
 	of    map[string]*turn[W]
@@ -45,7 +45,7 @@ func (t *turn[W]) compare(o *turn[W]) int {
 	return cmp.Or(cmp.Compare(t.had, o.had), cmp.Compare(t.writes[0].cost, o.writes[0].cost))
 }
 
-// add puts a write of a device behind its others.
+// Add puts a write of a device behind its others.
 func (w *Queue[W]) Add(device string, cost int, write W) {
 	if t := w.of[device]; t != nil {
 		t.writes = append(t.writes, queued[W]{write, cost})
@@ -59,7 +59,7 @@ func (w *Queue[W]) Add(device string, cost int, write W) {
 	w.insert(t)
 }
 
-// again puts what is left of a write that was taken before the others of its device.
+// PutBack puts what is left of a write that was taken before the others of its device.
 func (w *Queue[W]) PutBack(device string, cost int, rest W) {
 	t := w.of[device]
 	if t == nil {
@@ -78,9 +78,10 @@ func (w *Queue[W]) insert(t *turn[W]) {
 	w.turns = slices.Insert(w.turns, i, t)
 }
 
+// Empty reports whether nothing waits.
 func (w *Queue[W]) Empty() bool { return len(w.turns) == 0 }
 
-// take removes and returns the writes of the next transaction.
+// Take removes and returns the writes of the next transaction.
 func (w *Queue[W]) Take() (group []W) {
 	heavy := slices.IndexFunc(w.turns, (*turn[W]).heavy)
 	light := slices.IndexFunc(w.turns, func(t *turn[W]) bool { return !t.heavy() })
@@ -113,7 +114,7 @@ func (w *Queue[W]) next(i int) queued[W] {
 	return first
 }
 
-// costOf returns what rows of these times, ms, cost.
+// Cost returns what rows of these times, ms, cost.
 func Cost(times iter.Seq[int64]) int {
 	rows, spans, last := 0, 0, int64(-1)
 	for ms := range times {

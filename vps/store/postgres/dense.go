@@ -16,7 +16,7 @@ import (
 )
 
 // tooDense reports whether some insertions have rows that are too many in their five minutes, and lists these rows in
-// them. It is asked when what is new of all is known.
+// them. It is called when it is known which rows of all insertions are new.
 func (g *group) tooDense(all []*insertion) (some bool) {
 	full := map[groupKey]bool{}
 	for k, rows := range g.touched {
@@ -46,7 +46,7 @@ func (g *group) storedIn(k groupKey) int64 {
 // findDense lists in each insertion those of its rows that are too many in the base rows that are full. One that has any is not
 // stored, so its others leave the room to the insertions that came after it.
 func (g *group) findDense(all []*insertion, full map[groupKey]bool) {
-	of := map[*insertion][]*pgRow{}
+	of := map[*insertion][]*sampleRow{}
 	for k := range full {
 		for _, r := range g.touched[k] {
 			of[r.owner] = append(of[r.owner], r)
@@ -55,7 +55,7 @@ func (g *group) findDense(all []*insertion, full map[groupKey]bool) {
 	more := map[groupKey]int64{} // of the insertions before
 	for _, w := range all {
 		rows := of[w]
-		slices.SortFunc(rows, func(a, b *pgRow) int { return cmp.Compare(a.index, b.index) })
+		slices.SortFunc(rows, func(a, b *sampleRow) int { return cmp.Compare(a.index, b.index) })
 		dense := rollup.Dense(func(yield func(int, int64) bool) {
 			for _, r := range rows {
 				if !yield(r.index, r.ms) {
@@ -143,13 +143,13 @@ func (p *Store) repair(device string, starts []int64) error {
 
 // computePending computes those of the base rows that are pending, and the rows above them.
 func computePending(ctx context.Context, db database.Querier, device string, starts []int64) error {
-	g := &group{rollups: map[groupKey]*groupRollup{}, touched: map[groupKey][]*pgRow{}}
-	rows := make([]pgRow, len(starts))
+	g := &group{rollups: map[groupKey]*groupRollup{}, touched: map[groupKey][]*sampleRow{}}
+	rows := make([]sampleRow, len(starts))
 	for i, start := range slices.Sorted(slices.Values(starts)) {
-		rows[i] = pgRow{device: device, ms: start}
+		rows[i] = sampleRow{device: device, ms: start}
 	}
 	above := spansAbove(rows)
-	stored, err := db.Query(ctx, selectRollups, stretchArgs(device, above)...)
+	stored, err := db.Query(ctx, selectRollups, rangeArgs(device, above)...)
 	if err != nil {
 		return err
 	}

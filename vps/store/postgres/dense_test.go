@@ -128,7 +128,7 @@ func TestPendingRollupOfADeviceWithoutRowIsNotComputed(t *testing.T) {
 func TestInsertOfACallerThatLeftIsNotStored(t *testing.T) {
 	p := openPostgres(t, services.SharedPostgres(t).URL())
 	left, stays := insertionOf(t, "a", storetest.At(storetest.Noon, 1)), insertionOf(t, "b", storetest.At(storetest.Noon, 1))
-	left.left.Store(true)
+	left.abandoned.Store(true)
 	p.commit([]*insertion{left, stays})
 	if err := <-stays.done; err != nil || stays.new != 1 || left.new != 0 {
 		t.Errorf("%d new of one that left, %d of one that stays, %v", left.new, stays.new, err)

@@ -230,8 +230,8 @@ func TestStatementThatCannotRunIsNamedAtTheStart(t *testing.T) {
 		t.Error(text)
 	}
 	for _, s := range deviceStatements() {
-		if s.Name == "" || !strings.Contains(s.Sql, "$1") {
-			t.Errorf("%q names no parameter: %s", s.Name, s.Sql)
+		if s.Name == "" || !strings.Contains(s.SQL, "$1") {
+			t.Errorf("%q names no parameter: %s", s.Name, s.SQL)
 		}
 	}
 }

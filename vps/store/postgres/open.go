@@ -15,9 +15,9 @@ const (
 	defaultReaders = 8
 )
 
-// OpenPostgres opens the store in a database and brings its schema up to date. A database that is away is no error: the
-// store goes on trying, and its calls answer ErrUnavailable meanwhile. What an operator must act on is a *health.Fault;
-// met later, it is part of what the calls answer and of the log.
+// Open opens the store in a database and brings its schema up to date. A database that is away is no error: the
+// store goes on trying, and its calls answer ErrUnavailable until then. What an operator must act on is a *health.Fault;
+// if it occurs later, it is part of what the calls answer and of the log.
 func Open(o Options) (*Store, error) {
 	if o.CallTime == 0 {
 		o.CallTime = database.CallTime
@@ -49,7 +49,7 @@ func Open(o Options) (*Store, error) {
 	return p, nil
 }
 
-// MigratePostgres brings the schema of the database at url up to date and returns. Processes that do so at once wait for
+// Migrate brings the schema of the database at url up to date and returns. Processes that do so at once wait for
 // each other.
 func Migrate(ctx context.Context, url string, log *slog.Logger) error {
 	config, err := database.ParseURL(url, database.CallTime)
@@ -59,7 +59,7 @@ func Migrate(ctx context.Context, url string, log *slog.Logger) error {
 	return database.Migrate(ctx, config, deviceStatements(), log)
 }
 
-// WrongPostgresURL returns what is wrong with url, without its password, or "".
+// WrongURL returns what is wrong with url, without its password, or "".
 func WrongURL(url string) string {
 	_, err := database.ParseURL(url, database.CallTime)
 	if f, ok := errors.AsType[*health.Fault](err); ok {

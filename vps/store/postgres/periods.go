@@ -108,12 +108,12 @@ func (r *periodsReader) rows(all []rollup.Range, g *rollup.Gatherer) (broken []r
 		some := all[:n]
 		all = all[n:]
 		if some[0].Level == rollup.SamplesLevel {
-			if err := readStretches(r.ctx, r.db, r.q.Device, some, func(_ int, s *wire.Sample) { g.AddSample(s) }); err != nil {
+			if err := readRanges(r.ctx, r.db, r.q.Device, some, func(_ int, s *wire.Sample) { g.AddSample(s) }); err != nil {
 				return nil, err
 			}
 			continue
 		}
-		rows, err := r.db.Query(r.ctx, selectRollups, stretchArgs(r.q.Device, some)...)
+		rows, err := r.db.Query(r.ctx, selectRollups, rangeArgs(r.q.Device, some)...)
 		if err != nil {
 			return nil, err
 		}

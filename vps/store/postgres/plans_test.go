@@ -220,8 +220,8 @@ func TestEachStatementNamesOneDevice(t *testing.T) {
 	}
 	known := map[string]string{}
 	for _, s := range deviceStatements() {
-		known[s.Sql] = s.Name
-		if !seen[s.Sql] {
+		known[s.SQL] = s.Name
+		if !seen[s.SQL] {
 			t.Errorf("%q was not run here: nothing is known of it", s.Name)
 		}
 	}

@@ -25,11 +25,11 @@ import (
 	"sunspool/wire"
 )
 
-// Postgres keeps samples in a PostgreSQL database, version 15 or later, that any number of processes share.
+// Store keeps samples in a PostgreSQL database, version 15 or later, that any number of processes share.
 //
-//	samples   device, time             one row each, columns for what the contract names, jsonb for the rest
-//	rollups   device, level, start     energy.Rollup, packed: the same bytes as in Bolt
-//	devices   device                   what is known of it, how far it is pruned, and how far counted anew
+//	samples   device, time             one row each, columns for what the Python API names, jsonb for the rest
+//	rollups   device, level, start     energy.Rollup, packed: the same bytes as in package bolt
+//	devices   device                   its description, how far it is pruned, and how far counted again
 //	set_aside device, number           samples with impossible times, as they were sent
 //
 // The arithmetic is in Go, for both stores the same. Some goroutines write: each has its devices, and takes all Inserts
@@ -51,17 +51,17 @@ type Store struct {
 	conflicts atomic.Uint64
 
 	mu        sync.Mutex
-	toRecount []string // the devices that Recount has not been through; nil before it asked which there are
+	toRecount []string // the devices that Recount has not been through; nil before it has read which there are
 }
 
-// PostgresOptions say where the database is. The zero value of all but URL is good.
+// Options are where the database is. The zero value of all but URL is good.
 type Options struct {
 	URL     string // postgres://user:password@host/database?option=value
 	Writers int    // transactions at once, 4
 	Readers int    // connections for reading, 8
 	Log     *slog.Logger
 
-	// CallTime is how long a call may take, and a transaction of a writer, 5 s: the edge is to hear 503 before it gives up.
+	// CallTime is how long a call may take, and a transaction of a writer, 5 s: the edge must get 503 before it gives up.
 	CallTime time.Duration
 }
 
@@ -103,7 +103,7 @@ func (p *Store) Insert(ctx context.Context, device string, samples []wire.Sample
 		}
 		return w.new, nil
 	case <-ctx.Done():
-		w.left.Store(true)
+		w.abandoned.Store(true)
 		return 0, context.Cause(ctx)
 	}
 }

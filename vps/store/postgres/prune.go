@@ -45,7 +45,7 @@ const (
 )
 
 // pruneDevice deletes some of the device's samples before limit, the oldest first. Where it stops inside a base row, that
-// row has lost samples too: what the rollup says of it stays.
+// row has lost samples too: what the rollup counts of it stays.
 func pruneDevice(ctx context.Context, db database.Querier, device string, limit int64) (deleted int64, err error) {
 	var old bool
 	if err := db.QueryRow(ctx, hasOlder, device, rollup.FromMS(limit)).Scan(&old); err != nil || !old {

@@ -18,17 +18,17 @@ import (
 
 // insertion is one Insert that waits for its commit.
 type insertion struct {
-	device string
-	rows   []pgRow
-	done   chan error  // of capacity 1: the caller may be gone
-	left   atomic.Bool // the caller is gone, and nothing was done yet
+	device    string
+	rows      []sampleRow
+	done      chan error  // of capacity 1: the caller may be gone
+	abandoned atomic.Bool // the caller is gone, and nothing was done yet
 
 	new   int   // belongs to the writer until done
 	dense []int // so do the indexes of rows that are too many
 }
 
-// pgRow is a sample on its way into the database. Its sample has the time of the key, in whole milliseconds.
-type pgRow struct {
+// sampleRow is a sample on its way into the database. Its sample has the time of the key, in whole milliseconds.
+type sampleRow struct {
 	device string
 	ms     int64
 	sample *wire.Sample
@@ -39,7 +39,7 @@ type pgRow struct {
 	greatestW float64 // see energy.GreatestW
 }
 
-func (a *pgRow) compare(b *pgRow) int {
+func (a *sampleRow) compare(b *sampleRow) int {
 	return cmp.Or(strings.Compare(a.device, b.device), cmp.Compare(a.ms, b.ms))
 }
 
@@ -48,11 +48,11 @@ const lastMS = 253402300799999
 
 // newInsertion prepares the rows, in the caller's goroutine: the writers are the bottleneck.
 func newInsertion(device string, samples []wire.Sample) (*insertion, error) {
-	w := &insertion{device: device, rows: make([]pgRow, len(samples)), done: make(chan error, 1)}
+	w := &insertion{device: device, rows: make([]sampleRow, len(samples)), done: make(chan error, 1)}
 	samples = slices.Clone(samples)
 	for i := range samples {
 		s := &samples[i]
-		r := pgRow{device: device, ms: s.Time.UnixMilli(), sample: s, owner: w, index: i, greatestW: energy.GreatestW(s)}
+		r := sampleRow{device: device, ms: s.Time.UnixMilli(), sample: s, owner: w, index: i, greatestW: energy.GreatestW(s)}
 		if r.ms > lastMS {
 			return nil, fmt.Errorf("sample %d of device %q: %w", i, device,
 				&wire.Invalid{Field: "ts", Code: wire.CodeInFuture, Detail: "is after the year 9999"})

@@ -16,8 +16,8 @@ import (
 	"sunspool/wire"
 )
 
-// stretchArgs are a device and its stretches as arrays, the parameters of stretches.
-func stretchArgs(device string, all []rollup.Range) []any {
+// rangeArgs are a device and its ranges as arrays, the parameters of ranges.
+func rangeArgs(device string, all []rollup.Range) []any {
 	levels := make([]int16, len(all))
 	from, to := make([]time.Time, len(all)), make([]time.Time, len(all))
 	for i, s := range all {
@@ -26,16 +26,16 @@ func stretchArgs(device string, all []rollup.Range) []any {
 	return []any{device, levels, from, to}
 }
 
-// One question for all stretches of a device: each is a range of the primary key. OFFSET 0 keeps the planner from turning
+// One question for all ranges of a device: each is one of the primary key. OFFSET 0 keeps the planner from turning
 // that into anything else. The device is a parameter of its own, so that Citus sends all of it to the one shard.
-const stretches = `from unnest($2::smallint[], $3::timestamptz[], $4::timestamptz[])
+const ranges = `from unnest($2::smallint[], $3::timestamptz[], $4::timestamptz[])
 	with ordinality as s(at, low, high, n) cross join lateral `
 
-const selectRollups = `select s.n - 1, r.start, r.packed ` + stretches + `
+const selectRollups = `select s.n - 1, r.start, r.packed ` + ranges + `
 	(select start, packed from rollups where device_id = $1 and level = at and start >= low and start < high
 	order by start offset 0) r order by s.n, r.start`
 
-// selectAbove is selectRollups for one stretch of base rows, one of hours and one of watches. With the level in the
+// selectAbove is selectRollups for one range of base rows, one of hours and one of four hours. With the level in the
 // statement only one partition is looked at for each.
 const selectAbove = `select 0, start, packed from rollups where device_id = $1 and level = 1 and start >= $2 and start < $3
 	union all select 1, start, packed from rollups where device_id = $1 and level = 2 and start >= $4 and start < $5
@@ -44,7 +44,7 @@ const selectAbove = `select 0, start, packed from rollups where device_id = $1 a
 // queueRollups queues the question for the rollups that spansAbove returned.
 func queueRollups(b *pgx.Batch, device string, spans []rollup.Range) *pgx.QueuedQuery {
 	if len(spans) != rollup.DayLevel-rollup.BaseLevel {
-		return b.Queue(selectRollups, stretchArgs(device, spans)...)
+		return b.Queue(selectRollups, rangeArgs(device, spans)...)
 	}
 	args := []any{device}
 	for _, s := range spans { // one of each level, ascending
@@ -53,14 +53,14 @@ func queueRollups(b *pgx.Batch, device string, spans []rollup.Range) *pgx.Queued
 	return b.Queue(selectAbove, args...)
 }
 
-var selectStretches = `select s.n - 1, r.* ` + stretches + `
+var selectSamplesOf = `select s.n - 1, r.* ` + ranges + `
 	(select ts, ` + fieldColumns + `, sample_count, poll_s, null::jsonb from samples where device_id = $1 and ts >= low and ts < high
 	order by ts offset 0) r order by s.n, r.ts`
 
-const countStretches = `select s.n - 1, r.stored ` + stretches + `
+const countRanges = `select s.n - 1, r.stored ` + ranges + `
 	(select count(*) as stored from samples where device_id = $1 and ts >= low and ts < high) r`
 
-// scanRollups calls yield with each rollup and the index of its stretch. One that was packed by another version of this
+// scanRollups calls yield with each rollup and the index of its range. One that was packed by another version of this
 // program is not whole, nor is one that is pending: of that, the number and the times of samples are known. Yield must not
 // keep its pointer: the next row is in the same place.
 func scanRollups(rows pgx.Rows, powers bool, yield func(n int, start int64, r *energy.Rollup, whole bool)) error {
@@ -87,16 +87,16 @@ func scanRollups(rows pgx.Rows, powers bool, yield func(n int, start int64, r *e
 	return rows.Err()
 }
 
-// readStretches calls yield with the fields of each sample in the stretches and the index of its stretch.
-func readStretches(ctx context.Context, db database.Querier, device string, all []rollup.Range, yield func(n int, s *wire.Sample)) error {
-	rows, err := db.Query(ctx, selectStretches, stretchArgs(device, all)...)
+// readRanges calls yield with the fields of each sample in the ranges and the index of its range.
+func readRanges(ctx context.Context, db database.Querier, device string, all []rollup.Range, yield func(n int, s *wire.Sample)) error {
+	rows, err := db.Query(ctx, selectSamplesOf, rangeArgs(device, all)...)
 	if err != nil {
 		return err
 	}
-	return scanStretches(rows, yield)
+	return scanRanges(rows, yield)
 }
 
-func scanStretches(rows pgx.Rows, yield func(n int, s *wire.Sample)) error {
+func scanRanges(rows pgx.Rows, yield func(n int, s *wire.Sample)) error {
 	defer rows.Close()
 	var n int
 	scanner := newSampleScanner(&n)
@@ -115,7 +115,7 @@ const selectExtent = `select 0, start, packed from
 	union all
 	(select start, packed from rollups where device_id = $1 and level = $2 order by start desc limit 1)) r`
 
-// extent returns the times of the first and the last sample that the rollups know of.
+// extent returns the times of the first and the last sample that the rollups count.
 func extent(ctx context.Context, db database.Querier, device string) (first, last int64, ok bool, err error) {
 	rows, err := db.Query(ctx, selectExtent, device, rollup.DayLevel)
 	if err != nil {
@@ -147,14 +147,14 @@ func extent(ctx context.Context, db database.Querier, device string) (first, las
 	return first, last, ok, err
 }
 
-// derive computes a row from the rows below it. It calls met, if that is not nil, with the base rows that are pending.
+// derive computes a row from the rows below it. It calls met, unless that is nil, with the base rows that are pending.
 func derive(ctx context.Context, db database.Querier, device string, level int, start int64, met func(start int64)) (r energy.Rollup, err error) {
 	below := []rollup.Range{{Level: level - 1, From: start, To: start + rollup.Spans[level]}}
 	if level == rollup.BaseLevel {
-		err = readStretches(ctx, db, device, below, func(_ int, s *wire.Sample) { r.Add(s) })
+		err = readRanges(ctx, db, device, below, func(_ int, s *wire.Sample) { r.Add(s) })
 		return r, err
 	}
-	rows, err := db.Query(ctx, selectRollups, stretchArgs(device, below)...)
+	rows, err := db.Query(ctx, selectRollups, rangeArgs(device, below)...)
 	if err != nil {
 		return r, err
 	}
@@ -185,14 +185,14 @@ func derive(ctx context.Context, db database.Querier, device string, level int, 
 	return sum.Rollup(), nil
 }
 
-// selectDevices is the only statement that asks for more than one device.
+// selectDevices is the only statement that reads more than one device.
 const selectDevices = `select d.device_id, d.about, coalesce(d.counted, 0) < $2, f.start, f.packed, l.ts from devices d
 	left join lateral (select start, packed from rollups r where r.device_id = d.device_id and level = $1 order by start limit 1) f on true
 	left join lateral (select ts from samples s where s.device_id = d.device_id order by ts desc limit 1) l on true
 	order by d.device_id`
 
 // readDevices asks for one row of each device by its key. The first sample is what the first day's rollup says, because
-// the sample itself may be pruned; the newest is never. Those whose rollups are to be counted anew it returns by name too.
+// the sample itself may be pruned; the newest is never. It also returns the names of those whose rollups must be counted again.
 func readDevices(ctx context.Context, db database.Querier) (all []store.Device, uncounted []string, err error) {
 	rows, err := db.Query(ctx, selectDevices, rollup.DayLevel, energy.PackVersion)
 	if err != nil {

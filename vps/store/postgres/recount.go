@@ -14,7 +14,7 @@ import (
 	"sunspool/vps/store/rollup"
 )
 
-// countTime is how long the samples of a day may take to be read: nobody waits for it.
+// countTime is how long the samples of a day may take to be read: no request waits for it.
 const countTime = time.Minute
 
 func (p *Store) Recount(ctx context.Context) (days int, err error) {
@@ -24,13 +24,13 @@ func (p *Store) Recount(ctx context.Context) (days int, err error) {
 			return 0, err
 		}
 		var c *rollup.DayCount
-		if err := p.db.Within(ctx, max(countTime, p.callTime), "count a day anew", func(ctx context.Context, open *database.Pools) error {
+		if err := p.db.Within(ctx, max(countTime, p.callTime), "count a day again", func(ctx context.Context, open *database.Pools) error {
 			c, err = countDay(ctx, open, device, end)
 			return err
 		}); err != nil {
 			return 0, err
 		}
-		if err := p.db.Change(ctx, "store a day counted anew", func(ctx context.Context, db database.Querier) error {
+		if err := p.db.Change(ctx, "store a day counted again", func(ctx context.Context, db database.Querier) error {
 			return putCount(ctx, db, device, c)
 		}); err != nil {
 			return 0, err
@@ -43,8 +43,8 @@ func (p *Store) Recount(ctx context.Context) (days int, err error) {
 
 const selectCounted = `select coalesce(counted, 0) >= $2, case when counting = $2 then counted_from end from devices where device_id = $1`
 
-// uncounted returns the next device of which something is to be counted anew, and before when; "" for none. Which devices
-// these may be is asked for once: those that come later are counted by today's rules.
+// uncounted returns the next device of which something is to be counted again, and before when; "" for none. Which devices
+// these may be is read once: those that come later are counted by today's rules.
 func (p *Store) uncounted(ctx context.Context) (device string, end time.Time, err error) {
 	p.mu.Lock()
 	all := p.toRecount
@@ -55,7 +55,7 @@ func (p *Store) uncounted(ctx context.Context) (device string, end time.Time, er
 		p.toRecount = all
 	}()
 	if all == nil {
-		if err := p.db.Read(ctx, "devices to count anew", func(ctx context.Context, db database.Querier) error {
+		if err := p.db.Read(ctx, "devices to count again", func(ctx context.Context, db database.Querier) error {
 			_, all, err = readDevices(ctx, db)
 			return err
 		}); err != nil {
@@ -64,7 +64,7 @@ func (p *Store) uncounted(ctx context.Context) (device string, end time.Time, er
 	}
 	for ; len(all) > 0; all = all[1:] {
 		counted, from := false, (*time.Time)(nil)
-		if err := p.db.Read(ctx, "how far a device is counted anew", func(ctx context.Context, db database.Querier) error {
+		if err := p.db.Read(ctx, "how far a device is counted again", func(ctx context.Context, db database.Querier) error {
 			return db.QueryRow(ctx, selectCounted, all[0], energy.PackVersion).Scan(&counted, &from)
 		}); err != nil {
 			return "", end, err
@@ -89,7 +89,7 @@ func countDay(ctx context.Context, open *database.Pools, device string, end time
 	})
 }
 
-// countSamples asks for no other register than the one that energy.GreatestW looks at: a hundred of them cost ten times
+// countSamples reads no other register than the one that energy.GreatestW uses: a hundred of them cost ten times
 // as much.
 var countSamples = `select ts, ` + fieldColumns + `, sample_count, poll_s,
 	case when "values" -> 'nominal_power' is not null then jsonb_build_object('nominal_power', "values" -> 'nominal_power') end
@@ -100,7 +100,7 @@ const (
 	selectRollupsBetween = `select 0, start, packed from rollups where device_id = $1 and level = $2 and start >= $3 and start < $4`
 )
 
-// readDay counts the newest day before end that has samples, and takes what the days after it know of powers.
+// readDay counts the newest day before end that has samples, and takes the greatest power of the days after it.
 func readDay(ctx context.Context, db database.Querier, device string, end time.Time, into *rollup.DayCount) error {
 	var newest time.Time
 	err := db.QueryRow(ctx, selectNewestBefore, device, end).Scan(&newest)
@@ -139,7 +139,7 @@ const (
 		where device_id = $1`
 )
 
-// putCount stores a day that was counted anew, and that it is.
+// putCount stores a day that was counted again, and the progress.
 func putCount(ctx context.Context, db database.Querier, device string, c *rollup.DayCount) error {
 	if err := lock(ctx, db, device); err != nil {
 		return err
@@ -157,12 +157,12 @@ func putCount(ctx context.Context, db database.Querier, device string, c *rollup
 
 // replaceDay puts what was counted in the place of what is Old, and computes the rows above.
 func replaceDay(ctx context.Context, db database.Querier, device string, c *rollup.DayCount) error {
-	g := &group{rollups: map[groupKey]*groupRollup{}, touched: map[groupKey][]*pgRow{}}
+	g := &group{rollups: map[groupKey]*groupRollup{}, touched: map[groupKey][]*sampleRow{}}
 	var day []rollup.Range
 	for level := rollup.BaseLevel; level < rollup.DayLevel; level++ {
 		day = append(day, rollup.Range{Level: level, From: c.Start, To: c.Start + rollup.Spans[rollup.DayLevel]})
 	}
-	rows, err := db.Query(ctx, selectRollups, stretchArgs(device, day)...)
+	rows, err := db.Query(ctx, selectRollups, rangeArgs(device, day)...)
 	if err != nil {
 		return err
 	}

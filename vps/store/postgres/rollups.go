@@ -25,14 +25,14 @@ type groupKey struct {
 
 type groupRollup struct {
 	energy.Rollup
-	broken  bool // packed by another version: what it says must be derived
+	broken  bool // packed by another version: it must be derived
 	pending bool // see energy.Pending: it has the number and the times of the samples alone
 	changed bool // to be written
 }
 
-// spansAbove returns which rollups a transaction that stores rows of a device must know: of each day that a row is in, its watches;
-// of each watch, its hours; of each hour, its base rows. Adjacent spans are one.
-func spansAbove(rows []pgRow) (all []rollup.Range) {
+// spansAbove returns which rollups a transaction that stores rows of a device must read: of each day that a row is in,
+// its rollups of four hours; of each of those, its hours; of each hour, its base rows. Adjacent spans are one.
+func spansAbove(rows []sampleRow) (all []rollup.Range) {
 	for level := rollup.BaseLevel; level < rollup.DayLevel; level++ {
 		for i := range rows {
 			from := rollup.StartOf(level+1, rows[i].ms)
@@ -56,8 +56,8 @@ func (g *group) scanRollups(rows pgx.Rows, device string, spans []rollup.Range) 
 // takeHeld stores the rows that begin held back. A base row of a pruned device of which the first sample is gone has lost
 // some: then a row is only counted. All others are inserted like any.
 func (g *group) takeHeld(ctx context.Context, conn *pgx.Conn) error {
-	var held []pgRow
-	bases := map[groupKey][]*pgRow{}
+	var held []sampleRow
+	bases := map[groupKey][]*sampleRow{}
 	for i := range g.rows {
 		if r := &g.rows[i]; g.held(r) {
 			k := groupKey{r.device, rollup.BaseLevel, rollup.StartOf(rollup.BaseLevel, r.ms)}
@@ -102,7 +102,7 @@ func (g *group) takeHeld(ctx context.Context, conn *pgx.Conn) error {
 	if len(held) == 0 {
 		return nil
 	}
-	slices.SortFunc(held, func(a, b pgRow) int { return a.compare(&b) })
+	slices.SortFunc(held, func(a, b sampleRow) int { return a.compare(&b) })
 	var keys []sampleKey
 	for of := range byDevice(held) {
 		rows, err := conn.Query(ctx, insertAll, rowArgs(of)...)
@@ -119,12 +119,12 @@ func (g *group) takeHeld(ctx context.Context, conn *pgx.Conn) error {
 	for _, r := range held {
 		mine[sampleKey{r.device, r.ms}] = true
 	}
-	g.sort(keys, func(r *pgRow) bool { return !mine[sampleKey{r.device, r.ms}] })
+	g.sort(keys, func(r *sampleRow) bool { return !mine[sampleKey{r.device, r.ms}] })
 	return nil
 }
 
 // lostSamples returns of which of the base rows samples were pruned: the first of them, because the oldest go first.
-func (g *group) lostSamples(ctx context.Context, conn *pgx.Conn, bases map[groupKey][]*pgRow) (map[groupKey]bool, error) {
+func (g *group) lostSamples(ctx context.Context, conn *pgx.Conn, bases map[groupKey][]*sampleRow) (map[groupKey]bool, error) {
 	ask := map[string][]rollup.Range{}
 	for k := range bases {
 		if r := g.rollups[k]; k.start < g.pruned[k.device] && r != nil && !r.broken {
@@ -134,7 +134,7 @@ func (g *group) lostSamples(ctx context.Context, conn *pgx.Conn, bases map[group
 	lost := map[groupKey]bool{}
 	b := &pgx.Batch{}
 	for device, all := range ask {
-		b.Queue(countStretches, stretchArgs(device, all)...).Query(func(rows pgx.Rows) error {
+		b.Queue(countRanges, rangeArgs(device, all)...).Query(func(rows pgx.Rows) error {
 			var n int
 			var stored int64
 			_, err := pgx.ForEachRow(rows, []any{&n, &stored}, func() error {
@@ -148,7 +148,7 @@ func (g *group) lostSamples(ctx context.Context, conn *pgx.Conn, bases map[group
 }
 
 // deriveAll computes every rollup that a new sample falls into. A base row whose new samples are all later than what it
-// has takes them as they are; of the others, those that recounts returns are computed anew from what is stored.
+// has takes them as they are; of the others, those that recounts returns are computed again from what is stored.
 func (g *group) deriveAll(ctx context.Context, conn *pgx.Conn) error {
 	var anew, late []groupKey
 	for k, rows := range g.touched {
@@ -193,8 +193,8 @@ func (g *group) recount(ctx context.Context, db database.Querier, bases []groupK
 	}
 	b := &pgx.Batch{}
 	for device, all := range ask {
-		b.Queue(selectStretches, stretchArgs(device, all)...).Query(func(rows pgx.Rows) error {
-			return scanStretches(rows, func(n int, s *wire.Sample) {
+		b.Queue(selectSamplesOf, rangeArgs(device, all)...).Query(func(rows pgx.Rows) error {
+			return scanRanges(rows, func(n int, s *wire.Sample) {
 				g.rollups[groupKey{device, rollup.BaseLevel, all[n].From}].Add(s)
 			})
 		})
@@ -249,7 +249,7 @@ func (g *group) sum(k groupKey) *groupRollup {
 			rollup.AddRow(&sum, k.level-1, &r.Rollup)
 		}
 		if r.pending && k.level == rollup.HourLevel {
-			g.pended = append(g.pended, rollup.SpanKey{Device: k.device, Start: start})
+			g.stillPending = append(g.stillPending, rollup.SpanKey{Device: k.device, Start: start})
 		}
 	}
 	if pending {
@@ -294,7 +294,7 @@ func (g *group) changedRollups() map[string]*packedRollups {
 	return all
 }
 
-// storeAbove computes the rollups of a device above the base rows that were computed anew, and stores all that changed.
+// storeAbove computes the rollups of a device above the base rows that were computed again, and stores all that changed.
 func (g *group) storeAbove(ctx context.Context, db database.Querier, device string) error {
 	if len(g.touched) == 0 {
 		return nil

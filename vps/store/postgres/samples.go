@@ -23,7 +23,7 @@ var fieldColumns = func() string {
 
 var selectSamples = `select ts, ` + fieldColumns + `, sample_count, poll_s, "values" from samples`
 
-// sampleScanner reads the columns of samples, after those that the caller wants first.
+// sampleScanner reads the columns of samples, after those of the caller.
 type sampleScanner struct {
 	ts      time.Time
 	numbers []*float64
@@ -91,7 +91,7 @@ var newSamples = func() string {
 }()
 
 // rowArgs are rows of one device.
-func rowArgs(rows []pgRow) []any {
+func rowArgs(rows []sampleRow) []any {
 	n := len(rows)
 	times, values := make([]time.Time, n), make([]*string, n)
 	counts, polls := make([]int32, n), make([]int32, n)
@@ -140,7 +140,7 @@ var insertOne = func() string {
 		` from devices d where d.device_id = $1 and $2 >= coalesce(d.pruned, '-infinity') on conflict do nothing returning ts`
 }()
 
-func oneRowArgs(r *pgRow) []any {
+func oneRowArgs(r *sampleRow) []any {
 	args := []any{r.device, r.sample.Time}
 	for _, f := range wire.Fields {
 		args = append(args, f.Get(r.sample))
@@ -149,7 +149,7 @@ func oneRowArgs(r *pgRow) []any {
 }
 
 // queueInsert queues the insert of rows of one device.
-func queueInsert(b *pgx.Batch, rows []pgRow) *pgx.QueuedQuery {
+func queueInsert(b *pgx.Batch, rows []sampleRow) *pgx.QueuedQuery {
 	if len(rows) == 1 {
 		return b.Queue(insertOne, oneRowArgs(&rows[0])...)
 	}

@@ -23,7 +23,7 @@ import (
 // refuses it, each for itself. What failed before COMMIT was sent cannot be stored, so it is tried once more on another
 // connection: that is how a restart of the database between two inserts goes unnoticed.
 func (p *Store) commit(all []*insertion) {
-	if all = slices.DeleteFunc(all, func(w *insertion) bool { return w.left.Load() }); len(all) == 0 {
+	if all = slices.DeleteFunc(all, func(w *insertion) bool { return w.abandoned.Load() }); len(all) == 0 {
 		return
 	}
 	ctx, cancel := database.Bounded(context.Background(), p.callTime) // not one caller's: it ends for none of the others
@@ -81,36 +81,36 @@ func (p *Store) insert(ctx context.Context, open *database.Pools, all []*inserti
 		return err
 	}
 	p.conflicts.Add(uint64(conflicts))
-	p.repairs.Note(g.pended...)
+	p.repairs.Note(g.stillPending...)
 	return nil
 }
 
 // group is the work of one transaction.
 type group struct {
-	rows       []pgRow // each key once, ascending
-	repeated   []pgRow // what had the key of a row, stored before or in this group
+	rows       []sampleRow // each key once, ascending
+	repeated   []sampleRow // what had the key of a row, stored before or in this group
 	devices    []deviceRows
 	newDevices bool // some have no row yet
 
-	known   map[string]float64 // the greatest power in the rows of the devices
-	greater map[string]float64 // devices whose new samples show more than that
-	pruned  map[string]int64   // rows of a device before this time, ms, are not inserted yet: samples may be gone
-	counted map[sampleKey]bool // rows that are in rollups alone, because the samples beside them are gone
-	rollups map[groupKey]*groupRollup
-	touched map[groupKey][]*pgRow // the new samples of base rows, ascending
-	pended  []rollup.SpanKey      // base rows that stay pending
+	known        map[string]float64 // the greatest power in the rows of the devices
+	greater      map[string]float64 // devices whose new samples show more than that
+	pruned       map[string]int64   // rows of a device before this time, ms, are not inserted yet: samples may be gone
+	counted      map[sampleKey]bool // rows that are in rollups alone, because the samples beside them are gone
+	rollups      map[groupKey]*groupRollup
+	touched      map[groupKey][]*sampleRow // the new samples of base rows, ascending
+	stillPending []rollup.SpanKey          // base rows that stay pending
 }
 
 // deviceRows are the rows of one device in a group, and the spans of the rollups above them.
 type deviceRows struct {
 	device string
-	rows   []pgRow
+	rows   []sampleRow
 	spans  []rollup.Range
 }
 
 // byDevice cuts rows, which are sorted, where another device begins.
-func byDevice(rows []pgRow) iter.Seq[[]pgRow] {
-	return chunks(rows, func(a, b pgRow) bool { return a.device == b.device })
+func byDevice(rows []sampleRow) iter.Seq[[]sampleRow] {
+	return chunks(rows, func(a, b sampleRow) bool { return a.device == b.device })
 }
 
 // chunks cuts all where two neighbours are not alike.
@@ -133,17 +133,17 @@ func chunks[T any](all []T, alike func(a, b T) bool) iter.Seq[[]T] {
 // devices in the same order.
 func newGroup(all []*insertion) *group {
 	g := &group{known: map[string]float64{}, greater: map[string]float64{}, pruned: map[string]int64{}, counted: map[sampleKey]bool{},
-		rollups: map[groupKey]*groupRollup{}, touched: map[groupKey][]*pgRow{}}
+		rollups: map[groupKey]*groupRollup{}, touched: map[groupKey][]*sampleRow{}}
 	n := 0
 	for _, w := range all {
 		n += len(w.rows)
 		w.new, w.dense = 0, nil
 	}
-	g.rows = make([]pgRow, 0, n)
+	g.rows = make([]sampleRow, 0, n)
 	for _, w := range all {
 		g.rows = append(g.rows, w.rows...)
 	}
-	compare := func(a, b pgRow) int { return a.compare(&b) }
+	compare := func(a, b sampleRow) int { return a.compare(&b) }
 	if !slices.IsSortedFunc(g.rows, compare) {
 		slices.SortStableFunc(g.rows, compare)
 	}
@@ -173,8 +173,8 @@ const lockDevice = `select pruned, coalesce(greatest_w, 0) from devices where de
 // errNoDevice is that a device has no row. Nothing is inserted without one.
 var errNoDevice = errors.New("the device has no row in the table devices")
 
-// begin asks in one round trip all that is asked in most transactions: for each device, lock it against other processes,
-// insert, and say what the rollups above are, or were before this.
+// begin sends in one round trip all that most transactions read: for each device, lock it against other processes,
+// insert, and read the rollups above as they are, or were before this.
 func (g *group) begin(ctx context.Context, conn *pgx.Conn, settings []string) error {
 	b := &pgx.Batch{}
 	b.Queue(`begin`)
@@ -218,7 +218,7 @@ func (g *group) begin(ctx context.Context, conn *pgx.Conn, settings []string) er
 }
 
 // held reports whether insertUnpruned held a row back.
-func (g *group) held(r *pgRow) bool {
+func (g *group) held(r *sampleRow) bool {
 	pruned, is := g.pruned[r.device]
 	return is && r.ms < pruned
 }
@@ -248,9 +248,9 @@ func collectKeys(rows pgx.Rows, device string) (keys []sampleKey, err error) {
 	return keys, err
 }
 
-// sort divides the rows into those that are new, as the keys that were inserted say, and the repeated; except what skip
-// says.
-func (g *group) sort(inserted []sampleKey, skip func(*pgRow) bool) {
+// sort divides the rows into those that are new, by the keys that were inserted, and the repeated; except those for which skip
+// returns true.
+func (g *group) sort(inserted []sampleKey, skip func(*sampleRow) bool) {
 	var is map[sampleKey]bool
 	next := 0 // the keys come in the order of the rows, though nothing promises it
 	for i := range g.rows {
@@ -279,14 +279,14 @@ func (g *group) sort(inserted []sampleKey, skip func(*pgRow) bool) {
 }
 
 // saw remembers the power of a row that is new, if it is the greatest of its device.
-func (g *group) saw(r *pgRow) {
+func (g *group) saw(r *sampleRow) {
 	if r.greatestW > max(g.known[r.device], g.greater[r.device]) {
 		g.greater[r.device] = r.greatestW
 	}
 }
 
 // stored counts a row that is new.
-func (g *group) stored(r *pgRow) {
+func (g *group) stored(r *sampleRow) {
 	r.owner.new++
 	g.saw(r)
 	k := groupKey{r.device, rollup.BaseLevel, rollup.StartOf(rollup.BaseLevel, r.ms)}
@@ -308,8 +308,8 @@ const (
 func (g *group) commit(ctx context.Context, conn *pgx.Conn) (conflicts int, err error) {
 	end, b := `commit`, &pgx.Batch{}
 	stored, same := 0, 0
-	repeated := slices.DeleteFunc(slices.Clone(g.repeated), func(r pgRow) bool { return g.counted[sampleKey{r.device, r.ms}] })
-	slices.SortStableFunc(repeated, func(a, b pgRow) int { return a.compare(&b) })
+	repeated := slices.DeleteFunc(slices.Clone(g.repeated), func(r sampleRow) bool { return g.counted[sampleKey{r.device, r.ms}] })
+	slices.SortStableFunc(repeated, func(a, b sampleRow) int { return a.compare(&b) })
 	for rows := range byDevice(repeated) {
 		b.Queue(sameSamples, rowArgs(rows)...).QueryRow(func(row pgx.Row) error {
 			var n, equal int

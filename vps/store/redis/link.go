@@ -23,13 +23,13 @@ const (
 	probeLimit    = 2 * time.Second  // for one of them, which may have to connect again
 )
 
-// WrongRedisURL says what is wrong with address, without quoting it: it may hold a password. "" is nothing.
+// WrongURL returns what is wrong with address, without quoting it: it may hold a password. "" is nothing.
 func WrongURL(address string) string {
-	_, why := redisOption(address)
+	_, why := parseURL(address)
 	return why
 }
 
-func redisOption(address string) (option rueidis.ClientOption, why string) {
+func parseURL(address string) (option rueidis.ClientOption, why string) {
 	u, err := url.Parse(address)
 	switch {
 	case !strings.Contains(address, "://"): // host:port alone, most often
@@ -150,7 +150,7 @@ func (r *Cache) probe(ctx context.Context, client rueidis.Client) error {
 	if err := r.deleteStale(limit, client); err != nil {
 		return err
 	}
-	limit, cancel = context.WithTimeout(ctx, redisBudget)
+	limit, cancel = context.WithTimeout(ctx, budget)
 	defer cancel()
 	return client.Do(limit, client.B().Set().Key(probeKey).Value("1").Px(time.Second).Build()).Error()
 }
@@ -194,7 +194,7 @@ func (r *Cache) report(err error) {
 	}
 	why := err.Error()
 	if errors.Is(err, context.DeadlineExceeded) {
-		why = fmt.Sprintf("no answer within %v", redisBudget)
+		why = fmt.Sprintf("no answer within %v", budget)
 	} else if r.option.Password != "" {
 		why = strings.ReplaceAll(why, r.option.Password, "***") // an old Redis quotes the login that it did not understand
 	}

@@ -55,8 +55,8 @@ func (r *Cache) publishAll(ctx context.Context, c rueidis.Client, s wire.Sample)
 	return nil
 }
 
-// Listen calls heard with what processes publish, this one too, about devices that are wanted, until ctx ends. Neither
-// may block: no command is answered meanwhile. What is published while there is no connection is not heard.
+// Listen calls heard with what processes publish, this one too, of devices for which wanted is true, until ctx ends. Neither
+// may block: no command is answered until they return. What is published while there is no connection is lost.
 func (r *Cache) Listen(ctx context.Context, wanted func(device string) bool, heard func(wire.Sample)) {
 	for {
 		if client := r.use.Load(); client != nil {

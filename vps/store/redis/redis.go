@@ -24,10 +24,10 @@ import (
 	"sunspool/wire"
 )
 
-// redisBudget is for all commands of one request together.
-const redisBudget = 150 * time.Millisecond
+// budget is for all commands of one request together.
+const budget = 150 * time.Millisecond
 
-// Names in Redis. The first is the contract's: other servers of the same API may share it. None of the others is ever
+// Names in Redis. The first is the Python API's: other servers of the same API may share it. None of the others is ever
 // read by them.
 const (
 	realtimeKey = "realtime:"
@@ -36,17 +36,17 @@ const (
 	liveChannel = "sunspool:live:"
 )
 
-// Redis keeps the answers of Latest in a Redis in front of another store, for any number of processes, and carries new
-// samples between them. Nothing depends on it: while Redis is away, hung, full or lying, every answer comes from the store
-// behind, and a request is never delayed by more than redisBudget. After a failure Redis is left alone for a second,
-// then for two, up to half a minute, until it passes a probe in the background.
+// Cache keeps the answers of Latest in a Redis in front of another store, for any number of processes, and carries new
+// samples between them. Nothing depends on it: while Redis is away, hung, full or holds wrong values, every answer comes
+// from the store behind, and a request is never delayed by more than budget. After a failure Redis is left alone for
+// a second, then for two, up to half a minute, until it passes a probe in the background.
 //
 // An Insert by any process deletes the device's answer before it returns, so Latest never gives an older sample than one
-// that a finished Insert of any process stored. A reader that is about to ask the store takes a lease on the device
+// that a finished Insert of any process stored. A reader that is about to read from the store takes a lease on the device
 // first, and its answer is kept only if the lease is still there; an Insert takes the lease away together with the
 // answer. So a reader that is late cannot put back what was there before. The answer lives for what is left of the
 // lease: it is never older than ttl, whatever happened, also where the deletion could not be sent. Then this process
-// does not believe Redis about the device until the deletion was done; another process, which cannot know, gives the
+// does not use Redis for the device until the deletion was done; another process, which cannot see that, gives the
 // old answer for the rest of ttl. So it does after an Insert whose outcome is unknown and that takes effect later.
 type Cache struct {
 	store.Samples
@@ -60,7 +60,7 @@ type Cache struct {
 	leases atomic.Uint64
 	news   chan wire.Sample // to be published
 
-	decoded sync.Map // *decoded by device; as many as were asked for and have samples
+	decoded sync.Map // *decoded by device; as many as were read and have samples
 	mu      sync.Mutex
 	marks   uint64
 	stale   map[string]uint64 // devices whose answer in Redis is to be deleted, by the mark of the last Insert; as many as insert
@@ -69,11 +69,11 @@ type Cache struct {
 	running sync.WaitGroup
 }
 
-// NewRedis returns a cache in the Redis at address, a URL, in front of samples, which it owns from then on. It connects
+// New returns a cache in the Redis at address, a URL, in front of samples, which it owns from then on. It connects
 // in the background and reports to link how that goes. A ttl of zero keeps nothing. The error, about an address that is
 // none, is a *health.Fault.
 func New(samples store.Samples, address string, ttl time.Duration, link *health.Link) (*Cache, error) {
-	option, why := redisOption(address)
+	option, why := parseURL(address)
 	if why != "" {
 		return nil, &health.Fault{Code: "config_invalid", Exit: health.ExitConfig, What: "the URL of Redis cannot be used", Why: why,
 			Next: "write it as redis://[user:password@]host[:port][/database], or rediss:// for TLS"}
@@ -98,7 +98,7 @@ func (r *Cache) Latest(ctx context.Context, device string) (wire.Sample, error) 
 	if err := ctx.Err(); err != nil {
 		return wire.Sample{}, err
 	}
-	left, lease := redisBudget, ""
+	left, lease := budget, ""
 	if r.ttl > 0 && r.deleted(ctx, &left, device) {
 		s, hit := r.get(ctx, &left, device)
 		if hit {
@@ -138,20 +138,20 @@ func (r *Cache) do(ctx context.Context, left *time.Duration, send func(context.C
 	began := time.Now()
 	err := send(limit, *client)
 	*left -= time.Since(began)
-	if err != nil && ctx.Err() == nil { // a caller that went away says nothing about Redis
+	if err != nil && ctx.Err() == nil { // a caller that went away is no fault of Redis
 		r.broke(client, err)
 	}
 	return err == nil
 }
 
-// get returns the answer that Redis has. What Redis holds may come from anybody, so no more is read than an answer is
+// get returns the answer that Redis has. What Redis holds may come from any program, so no more is read than an answer is
 // long, and what is not exactly one is none.
 func (r *Cache) get(ctx context.Context, left *time.Duration, device string) (s wire.Sample, hit bool) {
 	var value []byte
 	ok := r.do(ctx, left, func(ctx context.Context, c rueidis.Client) (err error) {
 		value, err = c.Do(ctx, c.B().Getrange().Key(realtimeKey+device).Start(0).End(maxSample).Build()).AsBytes()
 		if e, is := rueidis.IsRedisErr(err); is && strings.HasPrefix(e.Error(), "WRONGTYPE") {
-			return nil // somebody's list: what is written next replaces it
+			return nil // a list of another program: what is written next replaces it
 		}
 		return err
 	})
@@ -213,11 +213,11 @@ func (r *Cache) forget(ctx context.Context, device string) {
 	r.marks++
 	r.stale[device] = r.marks
 	r.mu.Unlock()
-	left := redisBudget
+	left := budget
 	r.deleted(ctx, &left, device)
 }
 
-// deleted reports whether Redis may be believed about device: what had to be deleted there is.
+// deleted reports whether Redis may be used for device: what had to be deleted there is.
 func (r *Cache) deleted(ctx context.Context, left *time.Duration, device string) bool {
 	r.mu.Lock()
 	mark, todo := r.stale[device]
@@ -234,7 +234,7 @@ func (r *Cache) deleted(ctx context.Context, left *time.Duration, device string)
 	return ok
 }
 
-// done takes a deletion off the list unless another Insert has asked for one since.
+// done takes a deletion off the list unless another Insert has added one since.
 func (r *Cache) done(device string, mark uint64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

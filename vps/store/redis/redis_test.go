@@ -63,7 +63,7 @@ func usable(t testing.TB, samples store.Samples, address string, ttl time.Durati
 // raw is a client of the test's own.
 func raw(t testing.TB, address string) rueidis.Client {
 	t.Helper()
-	option, why := redisOption(address)
+	option, why := parseURL(address)
 	if why != "" {
 		t.Fatal(why)
 	}
@@ -245,7 +245,7 @@ func TestRedisURLThatIsNoneIsRefusedWithoutBeingShown(t *testing.T) {
 			t.Errorf("%s %s", address, why)
 		}
 	}
-	if o, _ := redisOption("rediss://u:p@h:1/2"); o.TLSConfig.ServerName != "h" || o.Username != "u" || o.Password != "p" || o.SelectDB != 2 || o.InitAddress[0] != "h:1" {
+	if o, _ := parseURL("rediss://u:p@h:1/2"); o.TLSConfig.ServerName != "h" || o.Username != "u" || o.Password != "p" || o.SelectDB != 2 || o.InitAddress[0] != "h:1" {
 		t.Errorf("%+v", o)
 	}
 }

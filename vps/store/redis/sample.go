@@ -10,7 +10,7 @@ import (
 )
 
 const (
-	maxSample = 16 << 10 // bytes of a sample in Redis: more is neither written nor believed
+	maxSample = 16 << 10 // bytes of a sample in Redis: more is neither written nor accepted
 	maxPower  = 1e15     // of any number in it, as for what edges send: sums of such stay finite
 )
 

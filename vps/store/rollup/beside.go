@@ -5,7 +5,7 @@ import "sunspool/vps/energy"
 // Where a counter is looked for that is not near: days with samples on one side.
 const daysBeside = 10
 
-// wider returns what to read instead, if a counter has to be looked for further away: one that is on one side of a border
+// Wider returns what to read instead, if a counter has to be looked for further away: one that is on one side of a border
 // and not on the other, or that did not rise for all the time before. Day is device.dayBeside, or the like.
 func (g *Gatherer) Wider(first, last int64, day func(t int64, back bool, n int) int64) (wider Scope, found bool) {
 	wider = g.Scope
@@ -19,7 +19,7 @@ func (g *Gatherer) Wider(first, last int64, day func(t int64, back bool, n int) 
 	return wider, wider != g.Scope
 }
 
-// missing reports whether a counter is missing before or after what was asked for.
+// missing reports whether a counter is missing before or after the query's time.
 func (g *Gatherer) missing() (before, after bool) {
 	for k := range energy.Counters {
 		if _, ok := energy.Meter(energy.Measured(k)); !ok {

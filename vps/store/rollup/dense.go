@@ -7,7 +7,7 @@ import (
 	"sunspool/vps/store"
 )
 
-// denseIn returns which of some samples are too many for their base row. The times, ms, are those of the samples that are new,
+// Dense returns which of some samples are too many for their base row. The times, ms, are those of the samples that are new,
 // by index; stored returns how many samples the base row has that begins then.
 func Dense(times iter.Seq2[int, int64], stored func(base int64) int64) (indexes []int) {
 	room := map[int64]int64{}
@@ -25,7 +25,7 @@ func Dense(times iter.Seq2[int, int64], stored func(base int64) int64) (indexes 
 	return indexes
 }
 
-// withRepeated returns the indexes of all of n samples that have the time, ms, of one of the given.
+// WithRepeated returns the indexes of all of n samples that have the time, ms, of one of the given.
 func WithRepeated(indexes []int, n int, ms func(i int) int64) (all []int) {
 	if len(indexes) == 0 {
 		return nil
@@ -50,9 +50,10 @@ const (
 	recountEach   = 4   // more for each row that is
 )
 
+// RecountRoom returns how many samples a transaction that stores so many rows counts again at most.
 func RecountRoom(rows int) int64 { return int64(recountAlways + recountEach*rows) }
 
-// known returns what the packed form of a rollup, or of one that is pending, says of the number and the times of samples.
+// Known returns what the packed form of a rollup, or of one that is pending, has of the number and the times of samples.
 func Known(packed []byte) (p energy.Pending, pending, ok bool) {
 	if p, ok := energy.ReadPending(packed); ok {
 		return p, true, true

@@ -15,7 +15,7 @@ type adder interface {
 	AddBase(*energy.Rollup)
 }
 
-// addRow adds the rollup of a whole row of that level to a sum or a line.
+// AddRow adds the rollup of a whole row of that level to a sum or a line.
 func AddRow(sum adder, level int, r *energy.Rollup) {
 	if level == BaseLevel {
 		sum.AddBase(r)
@@ -24,9 +24,9 @@ func AddRow(sum adder, level int, r *energy.Rollup) {
 	}
 }
 
-// addLate adds samples, in ascending order, to the rollup r of a base row that has lost its samples, and returns the
+// AddLate adds samples, in ascending order, to the rollup r of a base row that has lost its samples, and returns the
 // indexes of those that it counts. Those between the first and the last that r has seen are taken for
-// repetitions: their keys cannot be known any more.
+// repetitions: their keys are no longer known.
 func AddLate(r *energy.Rollup, samples []*wire.Sample) (added []int) {
 	first, earlier := r.First, energy.Rollup{}
 	for i, s := range samples {
@@ -46,7 +46,7 @@ func AddLate(r *energy.Rollup, samples []*wire.Sample) (added []int) {
 	return added
 }
 
-// gatherer makes periods of rows that come in ascending order.
+// Gatherer makes periods of rows that come in ascending order.
 type Gatherer struct {
 	Scope
 	resolution store.Resolution
@@ -71,6 +71,7 @@ var usualLength = map[store.Resolution]time.Duration{
 	store.Minute: time.Minute, store.FiveMinutes: 5 * time.Minute, store.Quarter: 15 * time.Minute, store.Hour: time.Hour, store.Day: day, store.Month: 30 * day, store.Year: 365 * day,
 }
 
+// NewGatherer returns a Gatherer of the periods of q, to which what s covers is added in ascending order.
 func NewGatherer(q store.Query, s Scope) *Gatherer {
 	g := &Gatherer{Scope: s, resolution: q.Resolution, zone: q.Zone}
 	if length := usualLength[q.Resolution]; s.from < s.to {
@@ -103,7 +104,7 @@ func (g *Gatherer) account(at int64) (r *energy.Rollup, until int64) {
 	return r, until
 }
 
-// row takes the rollup of a level.
+// AddRow takes the rollup of a level.
 func (g *Gatherer) AddRow(level int, r *energy.Rollup) {
 	if r.Rows == 0 {
 		return
@@ -112,6 +113,7 @@ func (g *Gatherer) AddRow(level int, r *energy.Rollup) {
 	AddRow(&g.line, level, r)
 }
 
+// AddSample takes a sample.
 func (g *Gatherer) AddSample(s *wire.Sample) {
 	ms := s.Time.UnixMilli()
 	if ms >= g.partEnd {
@@ -142,6 +144,7 @@ func (g *Gatherer) endPart() {
 	g.part, g.partEnd = energy.Rollup{}, 0
 }
 
+// End returns the periods, when all is added.
 func (g *Gatherer) End() []energy.Period {
 	g.endPart()
 	g.line.End()

@@ -12,10 +12,10 @@ import (
 	"sunspool/vps/store"
 )
 
-// Rows of a device are of five levels: samples, and rollups of five minutes, hours, watches (four hours, as at sea) and
-// days of UTC. A row of one level is the sum of those below it in its span. Five minutes divide the hours of every zone
-// on earth; hours are those of all but a few zones. With watches a local day is some nine rows where the zone's midnight
-// is not that of UTC, and a year by days some 3,300; a month by itself is some 30 days and, at its two ends, as many rows.
+// Rows of a device are of five levels: samples, and rollups of five minutes, hours, four hours and days of UTC. A row of
+// one level is the sum of those below it in its span. Five minutes divide the hours of every zone on earth; hours are
+// those of all but a few zones. With those of four hours a local day is some nine rows where the zone's midnight is not
+// that of UTC, and a year by days some 3,300; a month by itself is some 30 days and, at its two ends, as many rows.
 const (
 	SamplesLevel = iota
 	BaseLevel
@@ -25,15 +25,15 @@ const (
 	Levels
 )
 
-// spans are how long a row of each level is, ms.
+// Spans are how long a row of each level is, ms.
 var Spans = [Levels]int64{
 	1, energy.Base.Milliseconds(), time.Hour.Milliseconds(), (4 * time.Hour).Milliseconds(), (24 * time.Hour).Milliseconds(),
 }
 
-// spanOf returns when the row of that level begins in which ms lies.
+// StartOf returns when the row of that level begins in which ms lies.
 func StartOf(level int, ms int64) int64 { return ms - ms%Spans[level] }
 
-// stretch is rows of one level that start in [from, to) ms.
+// Range is rows of one level that start in [from, to) ms.
 type Range struct {
 	Level    int
 	From, To int64
@@ -69,13 +69,13 @@ func cover(all []Range, level int, from, to int64) []Range {
 	return append(all, Range{level, from, to})
 }
 
-// scope is what is read for a question: what was asked for, and what is beside it.
+// Scope is what is read for a query: its time, and what is beside it.
 type Scope struct {
-	before, from, to, after int64 // ms; what is asked for is [from, to)
-	around                  bool  // before and after are wanted, too
+	before, from, to, after int64 // ms; the query's time is [from, to)
+	around                  bool  // before and after are part of the answer, too
 }
 
-// How much is read beside what was asked for. The samples there cover some of it, and a counter's readings are checked
+// How much is read beside the query's time. The samples there cover some of it, and a counter's readings are checked
 // against those before and after.
 const (
 	besideMS = 2 * energy.MaxReach
@@ -83,7 +83,7 @@ const (
 	afterMS  = 24 * 3600_000
 )
 
-// scopeOf returns what is read to answer q for a device whose samples lie in [first, last].
+// NewScope returns what is read to answer q for a device whose samples lie in [first, last].
 func NewScope(q store.Query, first, last int64, around bool) Scope {
 	from, to := within(q, first, last)
 	s := Scope{before: from - besideMS, from: from, to: to, after: to + besideMS, around: around}
@@ -95,6 +95,7 @@ func NewScope(q store.Query, first, last int64, around bool) Scope {
 	return s
 }
 
+// Plan returns which rows to read, in ascending order.
 func (s Scope) Plan(r store.Resolution, zone *time.Location) []Range {
 	if s.from >= s.to {
 		return nil
@@ -128,9 +129,10 @@ func within(q store.Query, first, last int64) (from, to int64) {
 	return from, to
 }
 
+// FromMS returns the time that is ms after 1970, in UTC.
 func FromMS(ms int64) time.Time { return time.UnixMilli(ms).UTC() }
 
-// ceil returns the first whole millisecond at or after t.
+// CeilMS returns the first whole millisecond at or after t.
 func CeilMS(t time.Time) int64 {
 	ms := t.UnixMilli()
 	if time.UnixMilli(ms).Before(t) {
@@ -139,5 +141,5 @@ func CeilMS(t time.Time) int64 {
 	return ms
 }
 
-// pruneAtOnce is how many samples of a device one transaction deletes: inserts wait for it.
+// PruneAtOnce is how many samples of a device one transaction deletes: inserts wait for it.
 const PruneAtOnce = 10_000

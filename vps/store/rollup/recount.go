@@ -5,7 +5,7 @@ import (
 	"sunspool/wire"
 )
 
-// dayCount is what Recount found in the samples of one day of a device, to be put in the place of what an earlier version
+// DayCount is what Recount found in the samples of one day of a device, to be put in the place of what an earlier version
 // of this program counted.
 //
 // It is counted without holding up inserts. One that comes in between counts its five minutes itself, by today's rules;
@@ -16,6 +16,7 @@ type DayCount struct {
 	GreatestW float64                  // of the samples, and of days after this one that have lost theirs
 }
 
+// Add counts a sample. They must come in ascending order of time.
 func (c *DayCount) Add(s *wire.Sample) {
 	start := StartOf(BaseLevel, s.Time.UnixMilli())
 	r := c.Bases[start]
@@ -30,14 +31,14 @@ func (c *DayCount) Add(s *wire.Sample) {
 	c.GreatestW = max(c.GreatestW, energy.GreatestW(s))
 }
 
-// addDay takes from the rollup of a day what it knows of powers: the samples may be gone.
+// AddDay takes the greatest power from the rollup of a day: the samples may be gone.
 func (c *DayCount) AddDay(r *energy.Rollup) {
 	if r.Rows > 0 {
 		c.GreatestW = max(c.GreatestW, energy.GreatestW(&wire.Sample{PVPowerW: r.Power}))
 	}
 }
 
-// replacement returns what is to stand in the place of the stored rollup of a base row, nil if that stays: it is of
+// Replacement returns what is to stand in the place of the stored rollup of a base row, nil if that stays: it is of
 // today's rules, or some of its samples are gone.
 func (c *DayCount) Replacement(start int64, stored *energy.Rollup) *energy.Rollup {
 	if r := c.Bases[start]; r != nil && stored.Old && stored.Rows <= r.Rows {

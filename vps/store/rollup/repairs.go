@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// repairs are the base rows whose rollups are pending. It is kept in memory alone: what is forgotten, also by a restart, is
-// noted again by the next reader or writer that meets it, and is right until then, because all of them derive it.
+// Repairs are the base rows whose rollups are pending. It is kept in memory alone: what is forgotten, also by a restart, is
+// noted again by the next reader or writer that reads it, and answers are right until then, because all of them derive it.
 type Repairs struct {
 	mu     sync.Mutex
 	all    map[SpanKey]bool
@@ -14,7 +14,7 @@ type Repairs struct {
 	notice chan struct{} // of capacity 1
 }
 
-// spanKey names a base row.
+// SpanKey names a base row.
 type SpanKey struct {
 	Device string
 	Start  int64
@@ -27,11 +27,12 @@ const (
 	repairPause   = time.Second
 )
 
+// NewRepairs returns an empty list of repairs.
 func NewRepairs() *Repairs {
 	return &Repairs{all: map[SpanKey]bool{}, notice: make(chan struct{}, 1)}
 }
 
-// note remembers a base row, if there is room.
+// Note remembers a base row, if there is room.
 func (r *Repairs) Note(keys ...SpanKey) {
 	r.mu.Lock()
 	for _, k := range keys {
@@ -66,7 +67,7 @@ func (r *Repairs) take() (device string, starts []int64) {
 	return device, starts
 }
 
-// run calls repair with what is noted, some at once, until closing. What fails is tried again.
+// Run calls repair with what is noted, some at once, until closing. What fails is tried again.
 func (r *Repairs) Run(closing <-chan struct{}, repair func(device string, starts []int64) error) {
 	rest := time.NewTimer(0)
 	defer rest.Stop()

@@ -8,7 +8,7 @@ import (
 	"sunspool/wire"
 )
 
-// counted is a store of one newest sample for every device that counts how often it is asked.
+// Counting is a store of one newest sample for every device that counts how often it is asked.
 type Counting struct {
 	store.Samples
 	mu    sync.Mutex
@@ -17,6 +17,7 @@ type Counting struct {
 	Err   error
 }
 
+// Set changes the sample and the error, as another process would.
 func (c *Counting) Set(pv float64, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -41,7 +42,7 @@ func (c *Counting) Insert(_ context.Context, _ string, samples []wire.Sample) (i
 	return 1, c.Err
 }
 
-// slow answers with what was there before the Insert that comes in between.
+// Slow answers with what was there before the Insert that comes in between.
 type Slow struct {
 	*Counting
 	Begun, GoOn chan struct{}

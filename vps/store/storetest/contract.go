@@ -14,7 +14,7 @@ import (
 	"sunspool/wire"
 )
 
-// testSamples is the contract of Samples as a test: every store passes it. Open opens the store that lives in dir, which
+// Run is the contract of Samples as a test: every store passes it. Open opens the store that lives in dir, which
 // has what an earlier one left there; the test closes it.
 func Run(t *testing.T, open func(t *testing.T, dir string) store.Samples) {
 	for _, c := range []struct {
@@ -85,7 +85,7 @@ func checkIsNoSample(t *testing.T, s store.Samples) {
 	}
 }
 
-// calls is every method, for what all of them have in common.
+// Calls is every method, for what all of them have in common.
 func Calls(s store.Samples) map[string]func(context.Context) error {
 	return map[string]func(context.Context) error{
 		"Insert": func(ctx context.Context) error {
@@ -185,5 +185,5 @@ type fronted struct {
 	conflicting
 }
 
-// inFront returns a cache as a store that counts the conflicts of the one behind it.
+// InFront returns a cache as a store that counts the conflicts of the one behind it.
 func InFront(cache store.Samples, behind conflicting) store.Samples { return fronted{cache, behind} }

@@ -12,9 +12,10 @@ import (
 	"sunspool/wire"
 )
 
-// tenth is sample i of a device that is read ten times a second from noon on, and fills its five minutes.
+// Tenth is sample i of a device that is read ten times a second from noon on, and fills its five minutes.
 func Tenth(i int) wire.Sample { return house(Noon, 100*time.Millisecond, i) }
 
+// Tenths are the samples from one index to another of Tenth.
 func Tenths(from, to int) (all []wire.Sample) {
 	for i := from; i < to; i++ {
 		all = append(all, Tenth(i))
@@ -22,6 +23,7 @@ func Tenths(from, to int) (all []wire.Sample) {
 	return all
 }
 
+// Fill inserts samples that are all new.
 func Fill(t *testing.T, s store.Samples, device string, samples []wire.Sample) {
 	t.Helper()
 	for batch := range slices.Chunk(samples, 1000) {
@@ -29,7 +31,7 @@ func Fill(t *testing.T, s store.Samples, device string, samples []wire.Sample) {
 	}
 }
 
-// tooDense expects that the samples with these indexes, and no others, are in the way.
+// TooDense expects that the samples with these indexes, and no others, are in the way.
 func TooDense(t *testing.T, s store.Samples, device string, samples []wire.Sample, want ...int) {
 	t.Helper()
 	n, err := s.Insert(t.Context(), device, samples)
@@ -77,6 +79,7 @@ func prunedFiveMinutesHaveRoomForSoMany(t *testing.T, s store.Samples) {
 	Insert(t, s, "a", 0, all...)
 }
 
+// ManyMayNotFillFiveMinutesTogether tests stores of one database with writers that together have more than MostInSpan.
 func ManyMayNotFillFiveMinutesTogether(t *testing.T, stores ...store.Samples) {
 	Fill(t, stores[0], "a", Tenths(0, store.MostInSpan-100))
 	var g sync.WaitGroup
@@ -151,6 +154,7 @@ func insertCostsByWhatItAdds(t *testing.T, s store.Samples) {
 	}
 }
 
+// TenthPlus is sample i of Tenth, some ms later.
 func TenthPlus(i, ms int) wire.Sample {
 	s := Tenth(i)
 	s.Time = s.Time.Add(time.Duration(ms) * time.Millisecond)

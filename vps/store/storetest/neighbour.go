@@ -14,6 +14,7 @@ import (
 	"sunspool/wire"
 )
 
+// Neighbour measures inserts of one device beside late samples of another one into so many spans that are full.
 func Neighbour(b *testing.B, s store.Samples, spans int) {
 	const each = 2000
 	for i := range spans {

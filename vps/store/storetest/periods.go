@@ -52,7 +52,7 @@ func periodsAreARecount(t *testing.T, s store.Samples) {
 	}
 }
 
-// recountPeriods makes periods of samples in ascending order with no rollups of hours and days in between.
+// RecountPeriods makes periods of samples in ascending order with no rollups of hours and days in between.
 func RecountPeriods(samples []wire.Sample, q store.Query) (periods []energy.Period) {
 	from, to := int64(math.MinInt64), int64(math.MaxInt64)
 	if !q.From.IsZero() {
@@ -98,7 +98,7 @@ func RecountPeriods(samples []wire.Sample, q store.Query) (periods []energy.Peri
 	return periods
 }
 
-// rollupDifference names a field in which two rollups differ by more than the rounding of sums.
+// RollupDifference names a field in which two rollups differ by more than the rounding of sums.
 func RollupDifference(a, b *energy.Rollup) string {
 	var differ func(path string, x, y reflect.Value) string
 	differ = func(path string, x, y reflect.Value) string {
@@ -147,7 +147,7 @@ func RollupDifference(a, b *energy.Rollup) string {
 	return differ("", reflect.ValueOf(*a), reflect.ValueOf(*b))
 }
 
-// A counter is looked for across any hole, and where it did not rise for days.
+// A counter is looked for across any gap, and where it did not rise for days.
 func countersAreLookedForAround(t *testing.T, s store.Samples) {
 	with := func(t time.Time, pv, imported float64) wire.Sample {
 		s := At(t, 1)
@@ -186,7 +186,7 @@ func countersAreLookedForAround(t *testing.T, s store.Samples) {
 	}
 }
 
-// exactlyOnce compares all that is stored of a device, and what the rollups say, with what was sent.
+// ExactlyOnce compares all that is stored of a device, and what the rollups say, with what was sent.
 func ExactlyOnce(t *testing.T, s store.Samples, device string, sent []wire.Sample) {
 	t.Helper()
 	sent = slices.Clone(sent)
@@ -221,7 +221,7 @@ func ExactlyOnce(t *testing.T, s store.Samples, device string, sent []wire.Sampl
 	}
 }
 
-// isRecount compares all that is stored of a device, and what the rollups say, with the samples.
+// IsRecount compares all that is stored of a device, and what the rollups say, with the samples.
 func IsRecount(t *testing.T, s store.Samples, device string, samples []wire.Sample) {
 	t.Helper()
 	samples = slices.SortedFunc(slices.Values(samples), func(a, b wire.Sample) int { return a.Time.Compare(b.Time) })

@@ -94,7 +94,7 @@ func pruningKeepsWhatRollupsSay(t *testing.T, s store.Samples) {
 
 	// Late samples: before and after those that are gone, and where there never was one.
 	for want[0].Rows == 0 {
-		want = want[1:] // the first sample speaks into it
+		want = want[1:] // the first sample covers part of it
 	}
 	first := rollup.FromMS(want[0].Rollup.First)
 	start, end := first.Truncate(energy.Base), first.Truncate(energy.Base).Add(energy.Base-1)

@@ -41,18 +41,18 @@ func thin(t time.Time) wire.Sample {
 	return s
 }
 
-// recounted is a store that can be made to look as version 1 left it.
+// Recounted is a store that can be made to look as version 1 left it.
 type Recounted struct {
 	Open func(t *testing.T, dir string) store.Samples
 
-	// asV1 closes the store and gives it these rollups and the schema that they had; a sample is lost.
+	// AsV1 closes the store and gives it these rollups and the schema that they had; a sample is lost.
 	AsV1 func(t *testing.T, s store.Samples, dir string, rollups map[KeyV1][]byte, lost time.Time)
 
-	// halfway counts a day, and inserts before that is stored.
+	// Halfway counts a day, and inserts before that is stored.
 	Halfway func(t *testing.T, s store.Samples, insert func())
 }
 
-// What an earlier version counted is counted anew where its samples are, and stays where they are gone.
+// What an earlier version counted is counted again where its samples are, and stays where they are gone.
 func Recount(t *testing.T, of Recounted) {
 	t.Parallel()
 	days := 365

@@ -72,7 +72,7 @@ func (r *rollupV1) pack() []byte {
 	return b
 }
 
-// keyV1 names a rollup of one device.
+// KeyV1 names a rollup of one device.
 type KeyV1 struct {
 	Level int
 	Start int64

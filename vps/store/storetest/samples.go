@@ -12,10 +12,13 @@ import (
 	"sunspool/wire"
 )
 
+// Noon is when most tests begin.
 var Noon = time.Date(2026, 7, 14, 12, 0, 0, 0, time.UTC)
 
+// At is a sample with a power of the panels alone.
 func At(t time.Time, pv float64) wire.Sample { return wire.Sample{Time: t, PVPowerW: pv, Count: 1} }
 
+// Insert inserts samples, of which so many must be new.
 func Insert(t *testing.T, s store.Samples, device string, want int, samples ...wire.Sample) {
 	t.Helper()
 	if n, err := s.Insert(t.Context(), device, samples); err != nil || n != want {
@@ -23,6 +26,7 @@ func Insert(t *testing.T, s store.Samples, device string, want int, samples ...w
 	}
 }
 
+// Latest returns the newest sample of a device.
 func Latest(t *testing.T, s store.Samples, device string) wire.Sample {
 	t.Helper()
 	got, err := s.Latest(t.Context(), device)
@@ -32,6 +36,7 @@ func Latest(t *testing.T, s store.Samples, device string) wire.Sample {
 	return got
 }
 
+// Series returns the buckets of the periods of q.
 func Series(t *testing.T, s store.Samples, q store.Query) []wire.Bucket {
 	t.Helper()
 	periods, err := s.Periods(t.Context(), q)
@@ -47,6 +52,7 @@ func Series(t *testing.T, s store.Samples, q store.Query) []wire.Bucket {
 	return buckets
 }
 
+// Rows returns how many samples the periods of device a count.
 func Rows(t *testing.T, s store.Samples, r store.Resolution) (n int64) {
 	t.Helper()
 	periods, err := s.Periods(t.Context(), store.Query{Device: "a", Resolution: r})
@@ -59,7 +65,7 @@ func Rows(t *testing.T, s store.Samples, r store.Resolution) (n int64) {
 	return n
 }
 
-// random returns n samples at different times in [from, from+span), in no order, some values absent.
+// Random returns n samples at different times in [from, from+span), in no order, some values absent.
 func Random(r *rand.Rand, from time.Time, span time.Duration, n int) []wire.Sample {
 	times := map[int64]bool{}
 	for len(times) < n {
@@ -96,6 +102,7 @@ func house(start time.Time, step time.Duration, i int) wire.Sample {
 	}
 }
 
+// Houses are n samples of House, the first of them that with index from.
 func Houses(start time.Time, step time.Duration, from, n int) []wire.Sample {
 	samples := make([]wire.Sample, n)
 	for i := range samples {

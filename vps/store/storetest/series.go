@@ -244,6 +244,7 @@ func difference(got, want []wire.Bucket) string {
 	return ""
 }
 
+// Dump returns buckets as text.
 func Dump(buckets []wire.Bucket) (s string) {
 	show := func(v *float64) string {
 		if v == nil {

@@ -64,7 +64,8 @@ func (d *DB) Change(ctx context.Context, what string, f func(context.Context, Qu
 	})
 }
 
-// explain turns err into what the contract says. The caller's end, or ours, is the reason for whatever happened after it.
+// explain turns err into one of the contract of store.Samples. The caller's end, or ours, is the reason for whatever
+// happened after it.
 func (d *DB) explain(ctx context.Context, what string, open *Pools, err error) error {
 	if err == nil || errors.Is(err, store.ErrNone) {
 		return err

@@ -31,7 +31,7 @@ type DB struct {
 	gone  chan *Pools // what pools were, for connect to close and replace
 }
 
-// OpenDB connects to the database of config, and goes on trying if it is away. What an operator must act on is a
+// Open connects to the database of config, and goes on trying if it is away. What an operator must act on is a
 // *health.Fault.
 func Open(config *pgxpool.Config, o Options) (*DB, error) {
 	ctx, stop := context.WithCancel(context.Background())
@@ -86,7 +86,7 @@ func (d *DB) Close() {
 }
 
 // connect prepares the database as often as there is none that is ours, until ctx ends. While the database is opened it
-// tells first how that went; a fault then is the end of it.
+// sends each result to first; a fault then ends it.
 func (d *DB) connect(ctx, opening context.Context, first chan<- error) {
 	said := ""
 	for {

@@ -17,7 +17,7 @@ import (
 // SQLSTATEs that mean something special here.
 const (
 	readOnly        = "25006" // a standby, after a failover
-	undefinedTable  = "42P01" // somebody dropped our tables, or the database was restored
+	undefinedTable  = "42P01" // our tables were dropped, or the database was restored
 	noSuchDatabase  = "3D000"
 	unknownName     = "42704" // of a setting, among others
 	unsupported     = "0A000"
@@ -27,7 +27,7 @@ const (
 	adminShutdown   = "57P01"
 	crashShutdown   = "57P02"
 
-	poolerEnds = "08P01" // what PgBouncer says whenever it ends a session, as of a setting at its start that it does not know
+	poolerEnds = "08P01" // PgBouncer's code whenever it ends a session, for example for an unknown setting at its start
 )
 
 // isChangedPlan reports whether the schema changed under a prepared statement. The code is that of all that is not
@@ -73,7 +73,7 @@ func broken(err error) bool {
 }
 
 // permanent reports whether an error of that code comes again however often the statement is tried: the database is not
-// what this program is made for, or somebody changed it.
+// what this program is made for, or was changed.
 func permanent(code string) bool {
 	switch code[:2] {
 	case "0A", // not supported
@@ -81,7 +81,7 @@ func permanent(code string) bool {
 		"2B", "2F", "38", "39", "3F",
 		"42", // no such column, no right to it
 		"44", "54",
-		"P0": // somebody's trigger
+		"P0": // a trigger that is not ours
 		return true
 	}
 	return code == "53400" // more than a setting of the server allows
@@ -143,10 +143,10 @@ func refusal(config *pgx.ConnConfig, err error) error {
 	return fault
 }
 
-// unknownOutcome is an error after COMMIT was sent: whether the group is stored nobody knows.
+// unknownOutcome is an error after COMMIT was sent: whether the group is stored is unknown.
 type unknownOutcome struct{ error }
 
 func (e unknownOutcome) Unwrap() error { return e.error }
 
-// outcomeUnknown returns err as one after COMMIT was sent.
+// OutcomeUnknown returns err as one after COMMIT was sent.
 func OutcomeUnknown(err error) error { return unknownOutcome{err} }

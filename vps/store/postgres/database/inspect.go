@@ -15,7 +15,7 @@ import (
 const oldestPostgres = 150000 // as server_version_num
 
 // inspect looks at the database before anything is done to it, and refuses one that samples cannot be trusted to.
-// fsync=off is only said loudly: it belongs to the whole server, whose owner may know that it is for trials.
+// fsync=off is only a warning: it belongs to the whole server, which may be there for trials.
 func (s *server) inspect(ctx context.Context, config *pgx.ConnConfig, conn *pgx.Conn, log *slog.Logger) error {
 	limited, cancel := Bounded(ctx, CallTime)
 	defer cancel()
@@ -144,14 +144,14 @@ func inTrial(ctx context.Context, conn *pgx.Conn, f func() error) error {
 func explainStatements(ctx context.Context, conn *pgx.Conn, statements []Statement, log *slog.Logger) error {
 	for _, s := range statements {
 		limited, cancel := Bounded(ctx, CallTime)
-		_, err := conn.Exec(limited, `explain `+s.Sql, s.Args...)
+		_, err := conn.Exec(limited, `explain `+s.SQL, s.Args...)
 		cancel()
 		switch c := code(err); {
 		case err == nil:
 		case c != "" && permanent(c):
 			return &health.Fault{
 				Code: "database_unfit", What: fmt.Sprintf("the database cannot run a statement of sunspool: %s", s.Name), Exit: health.ExitConfig, Err: err,
-				Why:  fmt.Sprintf("%v; the statement begins %.80q", err, s.Sql),
+				Why:  fmt.Sprintf("%v; the statement begins %.80q", err, s.SQL),
 				Next: "use a version of Citus that docs/scale-out.md names, or PostgreSQL without it",
 			}
 		default: // a worker is away: its devices wait, and the others are served
@@ -162,8 +162,8 @@ func explainStatements(ctx context.Context, conn *pgx.Conn, statements []Stateme
 	return nil
 }
 
-// statement is one that asks for rows of a device or changes them, with parameters that it may have.
+// Statement is one that asks for rows of a device or changes them, with parameters that it may have.
 type Statement struct {
-	Name, Sql string
+	Name, SQL string
 	Args      []any
 }

@@ -19,7 +19,7 @@ var schemaFiles embed.FS
 const (
 	schemaTable = "sunspool_schema" // its one row is the number of the last migration
 
-	lockSchema  = `select pg_advisory_xact_lock(7305808869229538660)` // any number that nobody else takes
+	lockSchema  = `select pg_advisory_xact_lock(7305808869229538660)` // any number that no other program uses
 	savepoint   = `savepoint migration`
 	schemaThere = `select exists (select from pg_class where relname = '` + schemaTable + `' and pg_table_is_visible(oid))`
 )
@@ -91,7 +91,7 @@ func migrateOnce(ctx context.Context, conn *pgx.Conn, files fs.FS, known int, po
 	if err := m.LoadMigrations(files); err != nil {
 		return err
 	}
-	// Not what was asked before the lock: the library would take a lower number for a wish to go back.
+	// Not the version that was read before the lock: the library would take a lower number for a request to go back.
 	has, err := m.GetCurrentVersion(ctx)
 	if err != nil || int(has) >= known { // another process was faster
 		return err

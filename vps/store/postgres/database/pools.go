@@ -14,7 +14,7 @@ import (
 	"sunspool/vps/store"
 )
 
-// pools are the connections, and how transactions begin on them. A connection that was given up stays counted until the
+// Pools are the connections, and how transactions begin on them. A connection that was given up stays counted until the
 // database has let go of it; hence twice as many as work at once.
 type Pools struct {
 	Write, Read                           *pgxpool.Pool
@@ -22,7 +22,7 @@ type Pools struct {
 	Distributed                           bool // by Citus
 }
 
-// poolOptions say what pools are for.
+// Options are what pools are for.
 type Options struct {
 	Writers, Readers int           // transactions and questions at once
 	CallTime         time.Duration // for each call
@@ -77,7 +77,7 @@ func (p *Pools) reading(ctx context.Context, f func(context.Context, Querier) er
 	return Transact(ctx, p.Read, p.ReadSettings, f)
 }
 
-// transact runs f in a transaction that begins with settings, which are statements.
+// Transact runs f in a transaction that begins with settings, which are statements.
 func Transact(ctx context.Context, pool *pgxpool.Pool, settings []string, f func(context.Context, Querier) error) error {
 	conn, err := pool.Acquire(ctx)
 	if err != nil {
@@ -108,7 +108,7 @@ func transactOn(ctx context.Context, conn *pgx.Conn, settings []string, f func(c
 	return err
 }
 
-// querier is a pool, or the connection of a transaction.
+// Querier is a pool, or the connection of a transaction.
 type Querier interface {
 	Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error)
 	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row

@@ -16,7 +16,7 @@ import (
 	"sunspool/vps/store"
 )
 
-// migrateDatabase brings the schema of a database up to date, and returns. Statements are those that it must be able to run.
+// Migrate brings the schema of a database up to date, and returns. Statements are those that it must be able to run.
 func Migrate(ctx context.Context, pool *pgxpool.Config, statements []Statement, log *slog.Logger) error {
 	_, err := prepare(ctx, pool, statements, log)
 	return err
@@ -25,7 +25,7 @@ func Migrate(ctx context.Context, pool *pgxpool.Config, statements []Statement, 
 // prepare looks at the database and migrates it.
 func prepare(ctx context.Context, pool *pgxpool.Config, statements []Statement, log *slog.Logger) (found server, err error) {
 	config := pool.ConnConfig.Copy()
-	delete(config.RuntimeParams, "statement_timeout") // of a migration nobody knows how long it takes
+	delete(config.RuntimeParams, "statement_timeout") // a migration may take any time
 	delete(config.RuntimeParams, "lock_timeout")
 	conn, err := connectPostgres(ctx, config)
 	if err == nil {
@@ -61,9 +61,10 @@ func connectPostgres(ctx context.Context, config *pgx.ConnConfig) (*pgx.Conn, er
 	return pgx.ConnectConfig(ctx, config)
 }
 
+// CallTime is how long a call takes at most, unless Options has another limit.
 const CallTime = 5 * time.Second
 
-// bounded returns ctx with a limit of the store's own. context.Cause tells whose limit it was.
+// Bounded returns ctx with a limit of the store's own. context.Cause returns whose limit it was.
 func Bounded(ctx context.Context, limit time.Duration) (context.Context, context.CancelFunc) {
 	return context.WithTimeoutCause(ctx, limit, fmt.Errorf("%w: the database did not answer within %v", store.ErrUnavailable, limit))
 }

@@ -22,7 +22,7 @@ func sessionSettings(callTime time.Duration) map[string]string {
 }
 
 // syncCommit makes the commit of a transaction durable before it is answered, whatever server, database, role or pooler
-// have set, or set while the transaction is open: hence it is said in each, whatever holds when it begins. Settings of an
+// have set, or set while the transaction is open: hence each transaction sets it, whatever holds when it begins. Settings of an
 // operator that ask for more, or for a standby, stay.
 const syncCommit = `select set_config('synchronous_commit',
 	case s when 'off' then 'on' else s end, true) from current_setting('synchronous_commit') s`
@@ -30,13 +30,13 @@ const syncCommit = `select set_config('synchronous_commit',
 // syncWorkers has Citus do the same on the worker that commits.
 var syncWorkers = []string{`set local citus.propagate_set_commands = 'local'`, `set local synchronous_commit = on`}
 
-// throughPooler changes what a pooler between us and the server, such as PgBouncer, does not bear: settings at the start
+// throughPooler changes what a pooler between us and the server, such as PgBouncer, does not accept: settings at the start
 // of a session, and statements that are prepared on a connection, because each transaction may get another one. It returns
 // the settings as a statement for the beginning of each transaction.
 func throughPooler(c *pgx.ConnConfig) (set string) {
 	var calls []string
 	for _, name := range slices.Sorted(maps.Keys(sessionSettings(0))) {
-		if name == "application_name" { // poolers know it
+		if name == "application_name" { // poolers accept it
 			continue
 		}
 		if value := c.RuntimeParams[name]; value != "" {
@@ -51,7 +51,7 @@ func throughPooler(c *pgx.ConnConfig) (set string) {
 }
 
 // isPooled reports whether there is a pooler in between: the session that it gives us is not the one that the server
-// has. One that was told to ignore settings would not give itself away otherwise.
+// has. One that is configured to ignore settings cannot be recognised otherwise.
 func isPooled(ctx context.Context, conn *pgx.Conn) (bool, error) {
 	ctx, cancel := Bounded(ctx, CallTime)
 	defer cancel()

@@ -13,7 +13,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
-// plainURL turns the form that SQLAlchemy wants into the one that every other program does.
+// PlainURL turns the form that SQLAlchemy needs into the one that every other program accepts.
 func PlainURL(text string) string {
 	if rest, ok := strings.CutPrefix(text, "postgresql+asyncpg://"); ok {
 		return "postgresql://" + strings.Replace(rest, "?ssl=", "?sslmode=", 1)
@@ -23,7 +23,7 @@ func PlainURL(text string) string {
 
 const connectTime = 5 * time.Second
 
-// parsePostgresURL accepts what libpq accepts, and the URL of the program that this one replaces.
+// ParseURL accepts what libpq accepts, and the URL of the program that this one replaces.
 func ParseURL(text string, callTime time.Duration) (*pgxpool.Config, error) {
 	config, err := pgxpool.ParseConfig(PlainURL(text))
 	if err == nil && config.ConnConfig.Database == "" {
@@ -50,7 +50,7 @@ func ParseURL(text string, callTime time.Duration) (*pgxpool.Config, error) {
 	return config, nil
 }
 
-// whyInvalid returns what is wrong with a URL. If it is not even one, the place that is wrong may be the password, which
+// WhyInvalid returns what is wrong with a URL. If it is not even one, the place that is wrong may be the password, which
 // the error quotes.
 func WhyInvalid(text string, err error) string {
 	if other := otherDatabase(text); other != "" {
@@ -76,8 +76,8 @@ var databases = map[string]string{
 	"http": "a web server", "https": "a web server", "file": "a file",
 }
 
-// otherDatabase says for what text is the URL if not for a PostgreSQL, "" if it may be for one. It repeats nothing of text
-// but what it knows.
+// otherDatabase returns what text is the URL of if not of a PostgreSQL, "" if it may be of one. It quotes nothing of text
+// but known schemes.
 func otherDatabase(text string) string {
 	scheme, _, isURL := strings.Cut(text, "://")
 	if !isURL {
