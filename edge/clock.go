@@ -22,48 +22,48 @@ var started = now()
 // One goroutine calls Check and Date, and only it writes anchor and doubt; the other methods may be called from any.
 type Clock struct {
 	Host  Host
-	Trust bool // believe the host, whatever it says of its clock
+	Trust bool // use the host's clock as it is, whether it is synchronized or not
 	Spool *spool.Spool
 	Log   *slog.Logger
 
-	boot    uint32       // number of this boot in the spool, 0 until it is known
-	file    time.Time    // when the spool's file was replaced last before that
-	refuted spool.Anchor // what the kernel vouched for and our server did not
-	since   time.Duration
+	boot         uint32        // number of this boot in the spool, 0 until it is known
+	file         time.Time     // when the spool's file was last replaced before that
+	contradicted spool.Anchor  // a time that the kernel reported as synchronized and our server contradicted
+	since        time.Duration // when doubt began
 
-	mu     sync.Mutex
-	anchor spool.Anchor // of this boot
-	doubt  spool.Anchor // what the kernel vouches for although newer samples exist
-	dates  serverDates
-	heard  *hearing // since the last Check
-	said   *hearing // the last of all
-	ahead  ahead
-	bound  bool // certificates are verified by the host's clock alone
+	mu            sync.Mutex
+	anchor        spool.Anchor // of this boot
+	doubtful      spool.Anchor // a time that the kernel reports as synchronized although newer samples exist
+	dates         serverDates
+	observed      *serverTime // server time since the last Check
+	lastObserved  *serverTime // the last server time
+	rejected      rejectedFuture
+	hostClockOnly bool // certificates are verified by the host's clock only
 }
 
 const (
-	jump      = 50 * time.Millisecond // an anchor stays until a better one differs by this: the kernel slews its clock all the time
-	bracket   = 10 * time.Millisecond // that reading both clocks may take, to be one instant
-	patience  = 10 * time.Minute      // without a time server, until our own server is asked
-	prompt    = 2 * time.Second       // an answer within this, from its connection on, has a Date that counts
-	dateSlack = 2 * time.Second       // a Date has whole seconds, and may come from a proxy
-	mostDrift = 2000                  // a clock left alone is off by less than this part of the time, which is 500 ppm
-	tolerance = 5 * time.Minute       // that a clock may lie behind the newest sample
+	jump      = 50 * time.Millisecond // smallest difference by which an anchor is replaced: the kernel slews its clock all the time
+	bracket   = 10 * time.Millisecond // longest time of reading both clocks as one instant
+	patience  = 10 * time.Minute      // without a time server until our own server is asked
+	prompt    = 2 * time.Second       // longest time of an answer, from its connection on, whose Date is used
+	dateSlack = 2 * time.Second       // error of a Date: it has whole seconds, and may come from a proxy
+	mostDrift = 2000                  // a free-running clock drifts by less than this part of the time, which is 500 ppm
+	tolerance = 5 * time.Minute       // that a clock may be behind the newest sample
 )
 
-// Check compares the clocks and dates the samples that wait, where that is possible now. It is to be called before
-// every poll. The error is the spool's, or a *health.Fault that says what is wrong or waited for.
+// Check compares the clocks and gives the undated samples their times if that is possible. It must be called before every
+// poll. The error is that of the spool, or a *health.Fault with what is wrong or waited for.
 func (c *Clock) Check() error {
-	synced := c.vouched() // asked before the clock is read: a time server sets it first, then the kernel says so
-	if err := c.join(c.Host.Up()); err != nil {
+	synced := c.ntpSynced() // before the clock is read: a time server sets it first, then the kernel reports it
+	if err := c.Join(c.Host.Up()); err != nil {
 		return err
 	}
-	wall, up, ok := c.look()
+	wall, up, ok := c.readClocks()
 	if !ok { // the host is busy: the next poll is soon
 		return c.busy()
 	}
 	seen := spool.Anchor{Taken: up, Start: wall.Add(-up).UnixNano(), Quality: spool.Synced}
-	heard := c.latest()
+	heard := c.takeObserved()
 	if c.Trust {
 		seen.Quality = spool.Believed
 		if err := c.retract(seen.At(up)); err != nil {
@@ -76,12 +76,12 @@ func (c *Clock) Check() error {
 	}
 	next, doubt := c.choose(seen, synced, heard)
 	if next.IsSet() {
-		if err := c.adopt(next, up); err != nil {
+		if err := c.setAnchor(next, up); err != nil {
 			return err
 		}
 	}
 	c.mu.Lock()
-	c.doubt = doubt
+	c.doubtful = doubt
 	c.mu.Unlock()
 	if !c.dated() {
 		return c.unsynced()
@@ -95,8 +95,8 @@ func (c *Clock) Check() error {
 	return c.disputed(c.anchor)
 }
 
-// vouched reports whether the kernel says that a time server keeps its clock. It is not asked when it does not matter.
-func (c *Clock) vouched() bool {
+// ntpSynced reports whether the kernel reports its clock as synchronized by a time server.
+func (c *Clock) ntpSynced() bool {
 	if c.Trust {
 		return false
 	}
@@ -104,36 +104,36 @@ func (c *Clock) vouched() bool {
 	return err == nil && synced
 }
 
-// choose returns the anchor that is to replace the present one, if any is, and what the kernel says if that is in
-// doubt: synced is whether it vouches for seen. It needs no lock: nobody else writes what it reads.
-func (c *Clock) choose(seen spool.Anchor, synced bool, heard *hearing) (next, doubt spool.Anchor) {
+// choose returns the anchor that replaces the current one, if one does, and seen if it is doubtful. synced is whether the
+// kernel reports seen as synchronized. No lock is needed: no other goroutine writes what it reads.
+func (c *Clock) choose(seen spool.Anchor, synced bool, heard *serverTime) (next, doubt spool.Anchor) {
 	now := seen.At(seen.Taken)
 	switch {
-	case !synced || now.Before(built()) || c.refuted.IsSet() && seen.Near(c.refuted, tolerance):
-		return c.follow(heard), spool.Anchor{}
+	case !synced || now.Before(built()) || c.contradicted.IsSet() && seen.Near(c.contradicted, tolerance):
+		return c.fromServer(heard), spool.Anchor{}
 	case c.anchor.Quality == spool.Synced && seen.Near(c.anchor, jump):
 		return spool.Anchor{}, spool.Anchor{}
 	case !now.Before(c.Spool.Newest().Add(-tolerance)):
 		return seen, spool.Anchor{}
 	}
-	// Samples that are newer than now: either the clock was ahead then, or it is behind now, whatever the kernel says.
-	// Our server knows; without it, who says the same for long enough is believed.
-	if !c.doubt.IsSet() || !seen.Near(c.doubt, tolerance) {
+	// There are samples newer than now: either the clock was ahead then, or it is behind now although the kernel reports
+	// it as synchronized. Our server decides; without it, a time that stays the same for long enough is used.
+	if !c.doubtful.IsSet() || !seen.Near(c.doubtful, tolerance) {
 		c.since = seen.Taken
 	}
 	switch {
 	case heard != nil && seen.Near(heard.Anchor, tolerance), seen.Taken-c.since >= patience:
 		return seen, spool.Anchor{}
 	case heard != nil:
-		c.refuted = seen
-		return c.follow(heard), spool.Anchor{}
+		c.contradicted = seen
+		return c.fromServer(heard), spool.Anchor{}
 	}
 	return spool.Anchor{}, seen
 }
 
-// follow returns what our server says of the time, if that is better than what we have: a time server's word holds for
-// the rest of the boot, as long as the difference can be the drift of the host's clock since then.
-func (c *Clock) follow(h *hearing) spool.Anchor {
+// fromServer returns the anchor by our server's time if that is better than the current one. An anchor by a time server is kept
+// for the rest of the boot, as long as the difference can be the drift of the host's clock since then.
+func (c *Clock) fromServer(h *serverTime) spool.Anchor {
 	switch {
 	case h == nil, c.anchor.IsSet() && h.Near(c.anchor, h.slack):
 		return spool.Anchor{}
@@ -143,8 +143,8 @@ func (c *Clock) follow(h *hearing) spool.Anchor {
 	return h.Anchor
 }
 
-// adopt makes a the anchor of this boot.
-func (c *Clock) adopt(a spool.Anchor, up time.Duration) error {
+// setAnchor makes a the anchor of this boot.
+func (c *Clock) setAnchor(a spool.Anchor, up time.Duration) error {
 	before := c.anchor
 	if err := c.Spool.Anchor(c.boot, a); err != nil {
 		return err
@@ -161,9 +161,9 @@ func (c *Clock) adopt(a spool.Anchor, up time.Duration) error {
 	return nil
 }
 
-// join finds the number of this boot in the spool and the anchor that an earlier process left: once, and again when the
-// spool's file was replaced, because the new one has neither.
-func (c *Clock) join(up time.Duration) error {
+// Join gets the number of this boot in the spool and the anchor of an earlier process: once, and again when the spool's file
+// was replaced, because the new one has neither.
+func (c *Clock) Join(up time.Duration) error {
 	file := c.Spool.Opening().At
 	if c.boot != 0 && file.Equal(c.file) {
 		return nil
@@ -173,7 +173,7 @@ func (c *Clock) join(up time.Duration) error {
 		return err
 	}
 	if a.Quality == spool.Believed && !c.Trust {
-		a = spool.Anchor{} // it was, but is not any more
+		a = spool.Anchor{} // CLOCK_TRUST=always was set, but is not any more
 	}
 	if ours := c.anchor; ours.IsSet() && !a.IsSet() {
 		if err := c.Spool.Anchor(boot, ours); err != nil {
@@ -187,10 +187,10 @@ func (c *Clock) join(up time.Duration) error {
 	return nil
 }
 
-// Date returns the time of an instant that is age ago, and what is known of it. Undated, it is what the host thinks.
+// Date returns the time of the instant age ago, and what is known of it. Undated, it is the time by the host's clock.
 func (c *Clock) Date(age time.Duration) (time.Time, spool.When) {
 	since := c.Host.Up() - age
-	wall, up, _ := c.look()
+	wall, up, _ := c.readClocks()
 	when := spool.When{Boot: c.boot, Since: since, BootID: c.Host.BootID}
 	switch {
 	case c.Trust:
@@ -202,11 +202,11 @@ func (c *Clock) Date(age time.Duration) (time.Time, spool.When) {
 	return wall.Add(since - up).UTC().Truncate(time.Millisecond), when
 }
 
-// dated reports whether the samples of this boot can have a time. The caller is the one of Check, or has the lock.
-func (c *Clock) dated() bool { return c.anchor.IsSet() && !c.doubt.IsSet() }
+// dated reports whether the samples of this boot can have a time. The caller is the goroutine of Check, or holds the lock.
+func (c *Clock) dated() bool { return c.anchor.IsSet() && !c.doubtful.IsSet() }
 
-// look reads both clocks at one instant.
-func (c *Clock) look() (wall time.Time, up time.Duration, ok bool) {
+// readClocks reads both clocks at one instant. ok is false if that took too long.
+func (c *Clock) readClocks() (wall time.Time, up time.Duration, ok bool) {
 	for range 3 {
 		before := c.Host.Up()
 		wall = c.Host.Wall()
@@ -218,7 +218,7 @@ func (c *Clock) look() (wall time.Time, up time.Duration, ok bool) {
 	return wall, up, false
 }
 
-// State is synced, server, believed or unsynced: who vouches for the time of a sample made now.
+// State returns the source of the time of a sample made now: synced, server, believed or unsynced.
 func (c *Clock) State() string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -231,16 +231,16 @@ func (c *Clock) State() string {
 	return spool.Undated.String()
 }
 
-// unsynced says what the samples wait for.
+// unsynced returns the fault of a time that is not known: what the samples wait for.
 func (c *Clock) unsynced() error {
 	f := &health.Fault{
 		Code: "clock_unsynced", What: "the time is not known: samples are kept until it is",
 		Why:  "no time server has set this host's clock; our own server is asked when none does for 10 min",
 		Next: "timedatectl   # is NTP on, and is its server reached? CLOCK_TRUST=always believes this clock as it is",
 	}
-	if c.doubt.IsSet() {
+	if c.doubtful.IsSet() {
 		f.Why = fmt.Sprintf("this host's clock says %s, but there are samples of %s; it is believed after 10 min, or when our server agrees",
-			c.doubt.At(c.doubt.Taken).Format(time.RFC3339), c.Spool.Newest().UTC().Format(time.RFC3339))
+			c.doubtful.At(c.doubtful.Taken).Format(time.RFC3339), c.Spool.Newest().UTC().Format(time.RFC3339))
 	}
 	c.mu.Lock()
 	slow := c.dates.slow
@@ -251,7 +251,7 @@ func (c *Clock) unsynced() error {
 	return f
 }
 
-// busy says that the time is not known because the host is too busy to be asked, nil if it is known.
+// busy returns the fault of a time that is not known because the host is too busy, nil if it is known.
 func (c *Clock) busy() error {
 	if c.Trust || c.dated() {
 		return nil

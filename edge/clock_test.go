@@ -127,7 +127,7 @@ func (w *world) hear(off, took time.Duration) {
 func (w *world) answer(off, took time.Duration) {
 	asked := w.clock.Host.Up()
 	w.truth = w.truth.Add(took)
-	w.clock.Hear(verified(w.truth.Add(off)), asked)
+	w.clock.Observe(verified(w.truth.Add(off)), asked)
 }
 
 func verified(date time.Time) *http.Response {
@@ -380,7 +380,7 @@ func TestDateOfAnUnverifiedServerIsNotBelieved(t *testing.T) {
 		for range 3 {
 			a := verified(w.truth)
 			change(a)
-			w.clock.Hear(a, w.clock.Host.Up())
+			w.clock.Observe(a, w.clock.Host.Up())
 		}
 		w.polls(1)
 		if w.spool.Undated() != 1 {
@@ -444,7 +444,7 @@ func TestBelievedClockIsNotAsked(t *testing.T) {
 }
 
 func TestThisHostsClocksRun(t *testing.T) {
-	h := thisHost()
+	h := ThisHost()
 	a, b := h.Up(), h.Up()
 	if a <= 0 || b < a || h.BootID == "" {
 		t.Errorf("up for %v, then %v, boot %q", a, b, h.BootID)

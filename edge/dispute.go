@@ -8,59 +8,59 @@ import (
 	"sunspool/health"
 )
 
-// ahead is what the server refused because it is of the future.
-type ahead struct {
-	accused bool
-	from    time.Time // the earliest that was refused; zero if that is not known
+// rejected is what the server rejected as of the future.
+type rejectedFuture struct {
+	any  bool
+	from time.Time // the earliest time that was rejected, zero if not known
 }
 
-// latest returns what our server said of the time since the last Check, nil if it said nothing.
-func (c *Clock) latest() *hearing {
+// takeObserved returns the server time since the last Check, nil if there is none.
+func (c *Clock) takeObserved() *serverTime {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	heard := c.heard
-	if c.heard = nil; heard != nil {
-		c.said = heard
+	heard := c.observed
+	if c.observed = nil; heard != nil {
+		c.lastObserved = heard
 	}
 	return heard
 }
 
-// Accused takes note that the server refused samples of these times because they are of the future. If the clock was
-// ahead when they were made, and is set right now or later, the next Check dates them again.
-func (c *Clock) Accused(of ...time.Time) {
+// RejectedFuture records that the server rejected samples of these times as of the future. If the clock was ahead when they were
+// made, and is set right now or later, the next Check gives them new times.
+func (c *Clock) RejectedFuture(of ...time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.ahead.accused = true
+	c.rejected.any = true
 	for _, t := range of {
-		if c.ahead.from.IsZero() || t.Before(c.ahead.from) {
-			c.ahead.from = t
+		if c.rejected.from.IsZero() || t.Before(c.rejected.from) {
+			c.rejected.from = t
 		}
 	}
 }
 
-// Acquitted takes note that the server took a sample of that time: if it is one that it had refused, that time has come.
-func (c *Clock) Acquitted(of time.Time) {
+// Accepted records that the server accepted a sample of that time. If it had rejected such a one, that time has come.
+func (c *Clock) Accepted(of time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if !c.ahead.from.IsZero() && !of.Before(c.ahead.from) {
-		c.ahead = ahead{}
+	if !c.rejected.from.IsZero() && !of.Before(c.rejected.from) {
+		c.rejected = rejectedFuture{}
 	}
 }
 
-// retract takes back times that a clock gave which was ahead, once it is right: truth is the time now. The server has
-// none of these samples: it refused one that is no later than any of them.
+// retract takes back the times that a clock gave while it was ahead, once it is right: truth is the time now. The server has
+// none of these samples: it rejected one that is no later than any of them.
 func (c *Clock) retract(truth time.Time) error {
 	c.mu.Lock()
-	accused := c.ahead
+	accused := c.rejected
 	c.mu.Unlock()
-	if !accused.accused {
+	if !accused.any {
 		return nil
 	}
 	if t := accused.from.Add(-spool.MaxAhead - time.Millisecond); !accused.from.IsZero() && t.After(truth) {
 		truth = t
 	}
 	if !accused.from.IsZero() && !c.Spool.Newest().After(truth.Add(spool.MaxAhead)) {
-		return nil // the clock is ahead still, or the server's is behind
+		return nil // the clock is still ahead, or the server's is behind
 	}
 	n, err := c.Spool.Retract(truth)
 	if n > 0 {
@@ -71,16 +71,16 @@ func (c *Clock) retract(truth time.Time) error {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.ahead == accused { // else there is more of it
-		c.ahead = ahead{}
+	if c.rejected == accused { // else more samples were rejected meanwhile
+		c.rejected = rejectedFuture{}
 	}
 	return nil
 }
 
-// disputed says that our clock and the server's differ by so much that the server will not take the samples. It holds
-// until the server says something else.
+// disputed returns the fault of a clock that differs from the server's by so much that the server rejects the samples, until the
+// server's next time agrees.
 func (c *Clock) disputed(ours spool.Anchor) error {
-	said := c.said
+	said := c.lastObserved
 	if said == nil || said.Near(ours, spool.MaxAhead) {
 		return nil
 	}

@@ -31,7 +31,7 @@ func New(c Config, version string, log *slog.Logger) (*Edge, error) {
 
 // newEdges puts the edges of the inverters behind one dongle together. Their spools are open when it returns.
 func newEdges(each []Config, version string, log *slog.Logger) (edges []*Edge, err error) {
-	first, host := each[0], thisHost()
+	first, host := each[0], ThisHost()
 	dongle := &inverter.Dongle{
 		Pace: &pace.Pace{Interval: first.beat(), File: first.SpoolPath + ".last-poll", Up: host.Up, BootID: host.BootID},
 		Link: inverter.Transport{

@@ -305,7 +305,7 @@ func (u *Uploader) settle(records []spool.Record, receipt wire.Receipt) error {
 	u.poison.future.taken(stored)
 	u.oversize.passed(stored, u.onWire)
 	if u.Clock != nil {
-		u.Clock.Acquitted(newest)
+		u.Clock.Accepted(newest)
 	}
 	u.Uploaded.Add(int64(len(stored)))
 	u.Duplicates.Add(int64(len(stored) - receipt.Inserted))
