@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"sunspool/edge/clock"
 	"sunspool/wire"
 )
 
@@ -64,7 +65,7 @@ func (u *Uploader) do(req *http.Request) (resp *http.Response, answer []byte, er
 }
 
 // verifyBy makes client verify certificates by the time that c knows.
-func verifyBy(client *http.Client, c *Clock) {
+func verifyBy(client *http.Client, c *clock.Clock) {
 	if t, ok := client.Transport.(*HTTPTransport); ok {
 		t.Time = c.Certificates
 	}

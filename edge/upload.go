@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"sunspool/edge/clock"
 	"sunspool/edge/pace"
 	"sunspool/edge/spool"
 	"sunspool/wire"
@@ -33,8 +34,8 @@ var errAhead = errors.New("the server finds the samples too far in the future")
 type Uploader struct {
 	Spool     *spool.Spool
 	Client    *http.Client
-	Clock     *Clock // hears the Date of each answer; may be nil
-	URL       string // of the ingest
+	Clock     *clock.Clock // hears the Date of each answer; may be nil
+	URL       string       // of the ingest
 	Token     *Token
 	Agent     string // User-Agent; names our version
 	Zone      string // of the inverter's days

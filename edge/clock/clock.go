@@ -1,4 +1,10 @@
-package edge
+// Package clock determines when a sample was made, or that this is not known. The host's clock may be years off until a time
+// server sets it, and then it steps; only the time since the start of the host never steps. So a sample stores that, and an
+// anchor relates it to the time of day:
+//
+//	the kernel reports that a time server keeps its clock ──┐
+//	our own server's Date, if the kernel does not report it ┴─> anchor ──> all samples of this boot
+package clock
 
 import (
 	"fmt"
@@ -10,16 +16,13 @@ import (
 	"sunspool/health"
 )
 
+// now is the only place of the package that reads the host's clock.
+func now() time.Time { return time.Now() }
+
 var started = now()
 
-// Clock knows when a sample was made, or that nobody does. The host's clock may be years off until a time server sets
-// it, and then it steps; what never steps is the time since the host started. So a sample keeps that, and an anchor
-// ties it to the time of day:
-//
-//	the kernel says that a time server keeps its clock ──┐
-//	our own server's Date, where the kernel cannot say ──┴─> anchor ──> all samples of this boot
-//
-// One goroutine calls Check and Date, and only it writes anchor and doubt; the other methods may be called from any.
+// Clock determines when a sample was made. One goroutine calls Check and Date, and only it writes anchor and doubtful; the
+// other methods may be called from any.
 type Clock struct {
 	Host  Host
 	Trust bool // use the host's clock as it is, whether it is synchronized or not
