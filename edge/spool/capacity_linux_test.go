@@ -87,9 +87,9 @@ func TestDiskFilledByOthersStopsNothing(t *testing.T) {
 func TestWithoutFallocateBallastMakesRoomForAcks(t *testing.T) {
 	d := testhost.Ext4(t, 96)
 	s := openSpool(t, filepath.Join(d.Dir, "spool.db"))
-	s.do(func() error {
-		s.room.allocate = func(*os.File, int64) error { return errors.ErrUnsupported }
-		s.settleIn()
+	s.exec(func() error {
+		s.space.allocate = func(*os.File, int64) error { return errors.ErrUnsupported }
+		s.refresh()
 		return nil
 	})
 	if info, err := os.Stat(files.ReservePath(s.path)); err != nil || info.Size() != files.ReserveBytes {
@@ -108,7 +108,7 @@ func TestWithoutFallocateBallastMakesRoomForAcks(t *testing.T) {
 	}
 	drainAll(t, s, at)
 	release()
-	s.do(func() error { s.room.ballast = time.Time{}; return nil }) // an hour later
+	s.exec(func() error { s.space.nextReserve = time.Time{}; return nil }) // an hour later
 	appendGroup(t, s, 0, 1)
 	if _, err := os.Stat(files.ReservePath(s.path)); err != nil {
 		t.Error("the ballast does not come back")

@@ -86,7 +86,7 @@ func TestAfterADrainACommitCostsWhatItCostBefore(t *testing.T) {
 func content(t *testing.T, s *Spool) string {
 	t.Helper()
 	var b bytes.Buffer
-	err := s.do(func() error {
+	err := s.exec(func() error {
 		return s.db.View(func(tx *bolt.Tx) error {
 			return tx.ForEach(func(name []byte, bucket *bolt.Bucket) error {
 				fmt.Fprintf(&b, "%s sequence %d\n", name, bucket.Sequence())
@@ -223,7 +223,7 @@ func TestCompactionLetsAlone(t *testing.T) {
 func TestDamagedRecordStopsTheCompaction(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "spool.db")
 	s := drained(t, path, 60_000, 10)
-	err := s.do(func() error {
+	err := s.exec(func() error {
 		return s.db.Update(func(tx *bolt.Tx) error {
 			b := tx.Bucket(format.SamplesBucket)
 			k, v := b.Cursor().Last()

@@ -13,8 +13,8 @@ import (
 	"sunspool/internal/durable"
 )
 
-// Open opens the spool at path, or creates it. Its directory is made if it is missing. The error is a
-// *health.Fault that says what the operator can do.
+// Open opens the spool at path, or creates it, with its directory. Unlike Start it returns every error, as a
+// *health.Fault.
 func Open(path string) (*Spool, error) {
 	s := newSpool(path, nil)
 	if err := s.first(); err != nil {
@@ -28,7 +28,7 @@ func Open(path string) (*Spool, error) {
 func newSpool(path string, busy func(most time.Duration)) *Spool {
 	s := &Spool{Busy: busy, path: path, ops: make(chan func()), quit: make(chan struct{})}
 	s.lost = make(chan struct{})
-	go s.own()
+	go s.loop()
 	return s
 }
 
@@ -41,7 +41,7 @@ func createSpool(path string, last uint64) error {
 		remove(fresh) // on a disk that is full it would take what is left
 		return err
 	}
-	// A link, not a rename: another process may have made the spool meanwhile, and its samples are not ours to drop.
+	// A link, not a rename: another process may have made the spool in between, and its samples must not be lost.
 	if err := os.Link(fresh, path); errors.Is(err, os.ErrExist) {
 		return nil
 	} else if err != nil { // a filesystem without links
@@ -74,5 +74,5 @@ func (s *Spool) load(tx *bolt.Tx) error {
 	s.acks.clear() // what the server has and the file still holds is sent again
 	s.waiting.Store(int64(samples.Sequence() - format.Number(meta, format.SettledKey)))
 	s.quarantined.Store(int64(quarantine.Stats().KeyN))
-	return s.loadDating(tx)
+	return s.loadUndated(tx)
 }

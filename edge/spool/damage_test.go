@@ -78,7 +78,7 @@ func build(t *testing.T, name string, n, settled, poisoned, undated int) *ruin {
 			}
 		}
 	}
-	err := s.do(func() error {
+	err := s.exec(func() error {
 		return s.db.View(func(tx *bolt.Tx) error {
 			for _, name := range [][]byte{format.SamplesBucket, format.UndatedBucket} {
 				tx.Bucket(name).ForEach(func(k, v []byte) error { r.Waiting[format.Seq(k)] = bytes.Clone(v); return nil })
@@ -103,7 +103,7 @@ func build(t *testing.T, name string, n, settled, poisoned, undated int) *ruin {
 // learn notes the record of that number as it is written.
 func (r *ruin) learn(t *testing.T, s *Spool, seq uint64) {
 	t.Helper()
-	err := s.do(func() error {
+	err := s.exec(func() error {
 		return s.db.View(func(tx *bolt.Tx) error {
 			for _, name := range [][]byte{format.SamplesBucket, format.UndatedBucket} {
 				if v := tx.Bucket(name).Get(format.Key(seq)); v != nil {
@@ -119,7 +119,7 @@ func (r *ruin) learn(t *testing.T, s *Spool, seq uint64) {
 }
 
 func appendUndated(s *Spool, r Record) error {
-	return s.do(func() error {
+	return s.exec(func() error {
 		return s.db.Update(func(tx *bolt.Tx) (err error) {
 			if r.Seq, err = tx.Bucket(format.SamplesBucket).NextSequence(); err != nil {
 				return err
@@ -296,7 +296,7 @@ type contents struct {
 func read(t *testing.T, s *Spool) contents {
 	t.Helper()
 	c := contents{waiting: make(map[uint64][]byte), quarantine: make(map[uint64][]byte)}
-	err := s.do(func() error {
+	err := s.exec(func() error {
 		return s.db.View(func(tx *bolt.Tx) error {
 			c.sequence = tx.Bucket(format.SamplesBucket).Sequence()
 			for _, name := range [][]byte{format.SamplesBucket, format.UndatedBucket, format.QuarantineBucket} {
@@ -347,7 +347,7 @@ func (r *ruin) survive(t *testing.T, what string, b []byte) (salvaged bool) {
 	}
 	c, o := read(t, s), s.Opening()
 	boots, newest := uint64(0), uint32(0)
-	s.do(func() error {
+	s.exec(func() error {
 		return s.db.View(func(tx *bolt.Tx) error { boots = tx.Bucket(format.BootsBucket).Sequence(); return nil })
 	})
 	for seq, record := range c.waiting {
@@ -412,7 +412,7 @@ func (r *ruin) survive(t *testing.T, what string, b []byte) (salvaged bool) {
 	for seq := range c.quarantine {
 		highest = max(highest, seq)
 	}
-	s.do(func() error {
+	s.exec(func() error {
 		return s.db.View(func(tx *bolt.Tx) error { number = tx.Bucket(format.SamplesBucket).Sequence(); return nil })
 	})
 	if number <= highest || !rolledBack && number <= uint64(len(r.Records)) {
@@ -554,7 +554,7 @@ func TestSalvageOf100MBTakesLessThanAStart(t *testing.T) {
 	info := func() int64 { return s.Bytes() }
 	n := 0
 	for info() < 100<<20 {
-		err := s.do(func() error {
+		err := s.exec(func() error {
 			return s.db.Update(func(tx *bolt.Tx) error {
 				samples := tx.Bucket(format.SamplesBucket)
 				for range 20_000 {

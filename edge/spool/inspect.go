@@ -70,7 +70,7 @@ func ListQuarantine(path string, after uint64) (page QuarantinePage, err error) 
 
 // readSpool runs f on the spool at path if no edge has it open. Nothing is changed.
 func readSpool(path string, f func(*bolt.Tx) error) error {
-	return format.Recovered(func() error {
+	return format.Catch(func() error {
 		if _, err := os.Stat(path); err != nil {
 			return err
 		}
@@ -83,7 +83,7 @@ func readSpool(path string, f func(*bolt.Tx) error) error {
 	})
 }
 
-// unreadableSpool is what an operator can do about a spool that a command cannot read.
+// unreadableSpool returns the fault of a spool that a command cannot read.
 func unreadableSpool(path, command string, err error) *health.Fault {
 	f := &health.Fault{Code: "spool_unreadable", What: "the spool " + path + " cannot be read", Err: err,
 		Next: "start the edge: it mends what can be mended"}

@@ -15,7 +15,7 @@ import (
 // the nanoseconds since then, 8 bytes.
 var touchKey = []byte("touch")
 
-// noteTouch keeps the last touch in the commit of the sample, which costs nothing more.
+// noteTouch stores the last touch in the commit of the sample, so that it costs no commit of its own.
 func noteTouch(tx *bolt.Tx, w When) error {
 	if w.Boot == 0 || w.Touched <= 0 {
 		return nil
@@ -26,7 +26,7 @@ func noteTouch(tx *bolt.Tx, w When) error {
 
 // LastTouch returns the last touch that was committed, if it was in the boot of that id, else 0.
 func (s *Spool) LastTouch(bootID string) (touched time.Duration) {
-	_ = s.do(func() error { // without it the dongle is left alone a little longer
+	_ = s.exec(func() error { // without it the dongle is not polled for a little longer
 		return s.db.View(func(tx *bolt.Tx) error {
 			value := tx.Bucket(format.MetaBucket).Get(touchKey)
 			if len(value) != 12 {
@@ -46,7 +46,7 @@ func (s *Spool) LastTouch(bootID string) (touched time.Duration) {
 
 // ReadNote decodes what is under key into v, which stays as it is if that is nothing, or is damaged.
 func (s *Spool) ReadNote(key string, v any) error {
-	return s.do(func() error {
+	return s.exec(func() error {
 		return s.db.View(func(tx *bolt.Tx) error {
 			value := tx.Bucket(format.MetaBucket).Get([]byte(key))
 			if len(value) >= 4 && crc32.Checksum(value[4:], format.Castagnoli) == binary.BigEndian.Uint32(value) {
@@ -64,7 +64,7 @@ func (s *Spool) WriteNote(key string, v any) error {
 		return err
 	}
 	value := append(binary.BigEndian.AppendUint32(nil, crc32.Checksum(text, format.Castagnoli)), text...)
-	return s.do(func() error {
+	return s.exec(func() error {
 		return s.commitAcks(func(tx *bolt.Tx) error {
 			meta := tx.Bucket(format.MetaBucket)
 			if bytes.Equal(meta.Get([]byte(key)), value) {

@@ -52,7 +52,7 @@ func TestNoteOutlivesWhatHappensToASpool(t *testing.T) {
 	check("at once")
 	reopen()
 	check("after a restart")
-	if err := s.do(s.compact); err != nil {
+	if err := s.exec(s.compact); err != nil {
 		t.Fatal(err)
 	}
 	check("after a compaction")
@@ -82,7 +82,7 @@ func TestDamagedNoteIsNone(t *testing.T) {
 	if err := s.WriteNote("inverter/roof", unit{Serial: "A2212345678"}); err != nil {
 		t.Fatal(err)
 	}
-	err := s.do(func() error {
+	err := s.exec(func() error {
 		return s.commitAcks(func(tx *bolt.Tx) error {
 			value := bytes.Clone(tx.Bucket(format.MetaBucket).Get([]byte("inverter/roof")))
 			value[len(value)-4] ^= 1

@@ -134,7 +134,7 @@ func TestNewerSpoolIsNotSetAsideEvenIfDamaged(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "spool.db")
 	s := openSpool(t, path)
 	fill(t, s, 3)
-	s.do(func() error {
+	s.exec(func() error {
 		return s.db.Update(func(tx *bolt.Tx) error {
 			tx.Bucket(format.SamplesBucket).Put(format.Key(2), []byte("a form of record that we do not know"))
 			return format.PutNumber(tx.Bucket(format.MetaBucket), format.SchemaKey, format.Schema+1)
@@ -293,7 +293,7 @@ func TestCommitThatFailedButIsThereCountsAsDone(t *testing.T) {
 		return errors.Join(err, syscall.EIO)
 	}
 	there := func(tx *bolt.Tx) bool { return tx.Bucket(format.SamplesBucket).Get(format.Key(4)) != nil }
-	if err := s.doSure(there, write); err != nil {
+	if err := s.execVerified(there, write); err != nil {
 		t.Errorf("it is there, and yet: %v", err)
 	}
 	if s.Waiting() != 4 {
@@ -305,7 +305,7 @@ func TestFullDiskDoesNotReopen(t *testing.T) {
 	s := openSpool(t, filepath.Join(t.TempDir(), "spool.db"))
 	db := s.db
 	for range 10 {
-		if err := s.do(func() error { return syscall.ENOSPC }); !errors.Is(err, syscall.ENOSPC) {
+		if err := s.exec(func() error { return syscall.ENOSPC }); !errors.Is(err, syscall.ENOSPC) {
 			t.Errorf("the error became %v", err)
 		}
 	}
@@ -334,7 +334,7 @@ func TestInvalidMappingAndPanicsReopen(t *testing.T) {
 					})
 				}
 			}
-			err := s.do(harm)
+			err := s.exec(harm)
 			if s.db == db || s.db == nil {
 				t.Fatalf("it was not opened again after %v", err)
 			}

@@ -13,52 +13,52 @@ import (
 	"sunspool/internal/durable"
 )
 
-// claim asks the disk for the blocks ahead of the end of the file, so that nobody else gets them. A file that only ever
-// grows into blocks it has is cheaper, too: growing is a commit of the filesystem's journal.
-func (s *Spool) claim() error {
-	if now().Before(s.room.barred) || s.room.claimed >= s.room.limit {
+// preallocate asks the disk for blocks beyond the end of the file, so that no other program gets them. A file that grows
+// into blocks it has is cheaper, too: growing is a commit of the filesystem's journal.
+func (s *Spool) preallocate() error {
+	if now().Before(s.space.nextPreallocate) || s.space.preallocated >= s.space.limit {
 		return syscall.ENOSPC
 	}
 	size := s.Capacity().Size
 	var err error
-	for _, step := range []int64{claimStep, claimStep / 4, 2 * format.AllocSize} {
-		want := min(roundUp(size+step, format.AllocSize), max(s.room.limit, size))
-		if want <= s.room.claimed {
+	for _, step := range []int64{preallocateStep, preallocateStep / 4, 2 * format.AllocSize} {
+		want := min(roundUp(size+step, format.AllocSize), max(s.space.limit, size))
+		if want <= s.space.preallocated {
 			break
 		}
 		err = s.allocate(s.path, want)
 		switch {
 		case err == nil:
-			s.room.claimed = want
+			s.space.preallocated = want
 			return nil
 		case errors.Is(err, errors.ErrUnsupported):
-			s.room.claimed = math.MaxInt64
-			s.makeBallast()
+			s.space.preallocated = math.MaxInt64
+			s.makeReserve()
 			return nil
 		}
 	}
-	s.room.barred = now().Add(roomRetry)
-	if info, statErr := os.Stat(s.path); s.room.claimed == 0 && statErr == nil {
-		s.room.claimed = max(durable.AllocatedBytes(info), size+format.AllocSize)
+	s.space.nextPreallocate = now().Add(retryEach)
+	if info, statErr := os.Stat(s.path); s.space.preallocated == 0 && statErr == nil {
+		s.space.preallocated = max(durable.AllocatedBytes(info), size+format.AllocSize)
 	}
 	return err
 }
 
-// allocate claims the first size bytes of the file at path, without making it longer.
+// allocate preallocates the first size bytes of the file at path, without making it longer.
 func (s *Spool) allocate(path string, size int64) error {
 	f, err := os.OpenFile(path, os.O_RDWR, 0)
 	if err != nil {
 		return err
 	}
-	return errors.Join(s.room.allocate(f, size), f.Close())
+	return errors.Join(s.space.allocate(f, size), f.Close())
 }
 
-// makeBallast fills a file that is of no use but for its size, if there is room for it twice.
-func (s *Spool) makeBallast() {
-	if now().Before(s.room.ballast) {
+// makeReserve fills a file whose only use is its size, if there is space for it twice.
+func (s *Spool) makeReserve() {
+	if now().Before(s.space.nextReserve) {
 		return
 	}
-	s.room.ballast = now().Add(time.Hour)
+	s.space.nextReserve = now().Add(time.Hour)
 	if info, err := os.Lstat(files.ReservePath(s.path)); err == nil && info.Size() == files.ReserveBytes {
 		return
 	}
@@ -70,9 +70,9 @@ func (s *Spool) makeBallast() {
 	}
 }
 
-// dropBallast makes room on a disk that is full, once.
-func (s *Spool) dropBallast() bool {
-	s.room.ballast = now().Add(roomRetry)
+// dropReserve deletes the reserve file of a full disk, and reports whether there was one.
+func (s *Spool) dropReserve() bool {
+	s.space.nextReserve = now().Add(retryEach)
 	return os.Remove(files.ReservePath(s.path)) == nil
 }
 

@@ -13,14 +13,15 @@ import (
 )
 
 // quarantineCap is how many bytes the quarantine may take unless Spool.QuarantineCap says otherwise: a tenth of the
-// smallest limit that a spool has. Beyond it nothing is given up any more, it is tried for ever.
+// smallest limit that a spool has. When the quarantine is full, rejected samples stay in the spool and are retried
+// indefinitely.
 const quarantineCap = 50 << 20
 
-// PeekNewest returns up to n of the newest samples, oldest first, without those that skip names. Damaged records are
-// left to Peek.
+// PeekNewest returns up to n of the newest samples, oldest first, without those that skip accepts. Damaged records
+// are left to Peek.
 func (s *Spool) PeekNewest(n int, skip func(seq uint64) bool) ([]Record, error) {
 	var records []Record
-	err := s.do(func() error {
+	err := s.exec(func() error {
 		return s.db.View(func(tx *bolt.Tx) error {
 			c := tx.Bucket(format.SamplesBucket).Cursor()
 			for k, v := c.Last(); k != nil && len(records) < n; k, v = c.Prev() {
@@ -42,7 +43,7 @@ func (s *Spool) PeekNewest(n int, skip func(seq uint64) bool) ([]Record, error) 
 // Get returns the samples with these numbers that still wait, in that order.
 func (s *Spool) Get(seqs []uint64) ([]Record, error) {
 	var records []Record
-	err := s.do(func() error {
+	err := s.exec(func() error {
 		return s.db.View(func(tx *bolt.Tx) error {
 			b := tx.Bucket(format.SamplesBucket)
 			for _, seq := range seqs {
@@ -60,10 +61,10 @@ func (s *Spool) Get(seqs []uint64) ([]Record, error) {
 }
 
 // Requeue moves what match accepts back from the quarantine, to be delivered once more, and returns how many that were.
-// A record that is damaged stays: it is no sample.
+// A damaged record stays.
 func (s *Spool) Requeue(match func(Rejection) bool) (int, error) {
 	moved := 0
-	err := s.do(func() error {
+	err := s.exec(func() error {
 		return s.requeue(match, &moved, nil)
 	})
 	return moved, err
@@ -75,7 +76,7 @@ const keptVersions = 4 // of a part, that the spool knows
 // the next may take.
 func (s *Spool) RequeueOnce(part, version string) (int, error) {
 	moved := 0
-	err := s.do(func() error {
+	err := s.exec(func() error {
 		known, err := s.versions(part)
 		if err != nil {
 			return err
@@ -101,7 +102,7 @@ func (s *Spool) RequeueOnce(part, version string) (int, error) {
 // Met reports whether version is the last that RequeueOnce was called with for part, and whether it is one of the last
 // few.
 func (s *Spool) Met(part, version string) (last, known bool, err error) {
-	err = s.do(func() error {
+	err = s.exec(func() error {
 		all, err := s.versions(part)
 		at := slices.Index(all, versionMark(version))
 		last, known = at == 0, at >= 0
@@ -177,7 +178,7 @@ func (s *Spool) requeue(match func(Rejection) bool, moved *int, also func(meta *
 
 // QuarantineFull reports whether the quarantine has taken its part of the file.
 func (s *Spool) QuarantineFull() (full bool, err error) {
-	err = s.do(func() error {
+	err = s.exec(func() error {
 		return s.db.View(func(tx *bolt.Tx) error {
 			full = tx.Bucket(format.QuarantineBucket).Stats().LeafInuse >= cmp.Or(s.QuarantineCap, quarantineCap)
 			return nil
@@ -191,7 +192,7 @@ func (s *Spool) DamagedBytes() int64 { return files.DamagedBytes(s.path) }
 
 // QuarantinePage returns the samples whose numbers are above after.
 func (s *Spool) QuarantinePage(after uint64) (page QuarantinePage, err error) {
-	err = s.do(func() error {
+	err = s.exec(func() error {
 		return s.db.View(func(tx *bolt.Tx) error {
 			page = format.ReadQuarantine(tx.Bucket(format.QuarantineBucket), after)
 			return nil

@@ -33,7 +33,7 @@ func TestDamagedEntriesOfTheQuarantineAreListed(t *testing.T) {
 		if err := s.Settle(nil, refused); err != nil {
 			t.Fatal(err)
 		}
-		err := s.do(func() error {
+		err := s.exec(func() error {
 			return s.db.Update(func(tx *bolt.Tx) error {
 				b := tx.Bucket(format.QuarantineBucket)
 				damaged, err := json.Marshal(format.Entry{Rejection: Rejection{Code: "record_damaged", Detail: "checksum"}, Record: []byte("garbage")})

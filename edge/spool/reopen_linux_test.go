@@ -22,7 +22,7 @@ import (
 func TestSpoolThatIsNotOursEndsTheProcess(t *testing.T) {
 	newer := func(t *testing.T, path string) {
 		s := openSpool(t, path)
-		s.do(func() error {
+		s.exec(func() error {
 			return s.db.Update(func(tx *bolt.Tx) error {
 				return format.PutNumber(tx.Bucket(format.MetaBucket), format.SchemaKey, format.Schema+1)
 			})
@@ -59,7 +59,7 @@ func TestNewerSpoolThatAppearsLaterEndsTheProcess(t *testing.T) {
 	d := testhost.Ext4(t, 64)
 	path := filepath.Join(d.Dir, "spool.db")
 	s := openSpool(t, path)
-	s.do(func() error {
+	s.exec(func() error {
 		return s.db.Update(func(tx *bolt.Tx) error {
 			return format.PutNumber(tx.Bucket(format.MetaBucket), format.SchemaKey, format.Schema+1)
 		})
@@ -98,7 +98,7 @@ func TestDirectoryOfAnotherUserIsAConfigurationErrorThatNamesBoth(t *testing.T) 
 		})
 	}()
 	f, _ := errors.AsType[*health.Fault](<-done)
-	if f == nil || f.Exit != health.ExitConfig || !ends(f) {
+	if f == nil || f.Exit != health.ExitConfig || !endsProcess(f) {
 		t.Fatalf("%+v", f)
 	}
 	if want := "; " + dir + " belongs to user 0, this is user 12345"; f.Why[len(f.Why)-len(want):] != want {
@@ -112,14 +112,14 @@ func TestDiskThatFailsForeverDoesNotEndTheProcess(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := openSpool(t, filepath.Join(dir, "spool.db"))
 		for range 2000 {
-			s.do(func() error { return syscall.EIO })
+			s.exec(func() error { return syscall.EIO })
 			time.Sleep(5 * time.Second)
 		}
 		if s.Failure() != nil {
 			t.Errorf("it gave up: %v", s.Failure())
 		}
-		if s.renewals < 900 || s.renewals > 1001 {
-			t.Errorf("opened %d times in 10,000 s, want once in 10 s", s.renewals)
+		if s.attempts < 900 || s.attempts > 1001 {
+			t.Errorf("opened %d times in 10,000 s, want once in 10 s", s.attempts)
 		}
 		time.Sleep(reopenRest)
 		if err := s.Append(new(sampleAt(noon)), When{Quality: Synced}); err != nil {
@@ -134,9 +134,9 @@ func TestLongOpeningsAreFarApart(t *testing.T) {
 	dir := t.TempDir()
 	synctest.Test(t, func(t *testing.T) {
 		s := openSpool(t, filepath.Join(dir, "spool.db"))
-		s.do(func() error { return syscall.EIO })
+		s.exec(func() error { return syscall.EIO })
 		s.run(func() error { s.took = time.Minute; return nil })
-		s.do(func() error { return syscall.EIO })
+		s.exec(func() error { return syscall.EIO })
 		began := now()
 		for s.Available() != nil {
 			time.Sleep(5 * time.Second)
@@ -157,7 +157,7 @@ func TestEmptyMountPointDoesNotBecomeASpool(t *testing.T) {
 	exec.Command("umount", "--lazy", d.Dir).Run() // the stick was pulled
 	for range 3 {
 		s.Hurry()
-		s.do(func() error { return syscall.EIO })
+		s.exec(func() error { return syscall.EIO })
 	}
 	if left, _ := filepath.Glob(filepath.Join(d.Dir, "*.db")); left != nil {
 		t.Errorf("the mount point has %v", left)
@@ -180,7 +180,7 @@ func TestDiskErrorsHaveNames(t *testing.T) {
 		if f := WriteFault(&closedError{"/x/spool.db", errno}); f.Code != code || f.Next == "" || f.Exit != 0 {
 			t.Errorf("%v is %s: %v", errno, f.Code, f)
 		}
-		if ends(errno) || !ofDisk(errno) {
+		if endsProcess(errno) || !isDiskError(errno) {
 			t.Errorf("%v ends the process", errno)
 		}
 	}
@@ -200,7 +200,7 @@ func TestOurOwnErrorsEndTheProcess(t *testing.T) {
 				if now().Sub(began) > 10*time.Minute {
 					t.Fatalf("%s: it never gave up", name)
 				}
-				s.do(bug)
+				s.exec(bug)
 				time.Sleep(5 * time.Second)
 			}
 			if took := now().Sub(began); took < time.Minute {

@@ -71,7 +71,7 @@ func futureSpool(t *testing.T, path string, n int) *Spool {
 // commits is how many transactions the file has seen.
 func commits(t *testing.T, s *Spool) (id int) {
 	t.Helper()
-	err := s.do(func() error {
+	err := s.exec(func() error {
 		return s.db.View(func(tx *bolt.Tx) error { id = tx.ID(); return nil })
 	})
 	if err != nil {
@@ -101,7 +101,7 @@ func TestRetractNeedsLittleMemory(t *testing.T) {
 				t.Errorf("%s: %v", step.name, err)
 			}
 		})
-		if got := commits(t, s) - first; most > 20<<20 || got < n/moveAtOnce {
+		if got := commits(t, s) - first; most > 20<<20 || got < n/batchSize {
 			t.Errorf("%s: %d MiB of memory at once, %d transactions", step.name, most>>20, got)
 		}
 		if s.Undated() != step.held || s.Waiting() != n || s.Ready() != n-step.held {
@@ -189,7 +189,7 @@ func TestTimesBehindALongBacklogAreLookedUpOnce(t *testing.T) {
 			t.Errorf("a time that was given is given again, or moved too far: %v, want %v", x.Time, want)
 		}
 	}
-	if s.givenFrom != from.UnixMilli() || len(s.given) > 70_000 {
-		t.Errorf("looked up again at %v, %d times in memory", time.UnixMilli(s.givenFrom), len(s.given))
+	if s.usedFrom != from.UnixMilli() || len(s.used) > 70_000 {
+		t.Errorf("looked up again at %v, %d times in memory", time.UnixMilli(s.usedFrom), len(s.used))
 	}
 }

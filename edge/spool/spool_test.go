@@ -108,7 +108,7 @@ func TestNoTwoSamplesHaveTheSameTime(t *testing.T) {
 func TestDamagedRecordGoesToQuarantineAndHoldsNothingUp(t *testing.T) {
 	s := openSpool(t, filepath.Join(t.TempDir(), "spool.db"))
 	fill(t, s, 3)
-	err := s.do(func() error {
+	err := s.exec(func() error {
 		return s.db.Update(func(tx *bolt.Tx) error {
 			b := tx.Bucket(format.SamplesBucket)
 			v := slices.Clone(b.Get(format.Key(1)))
@@ -161,7 +161,7 @@ func TestSpoolIsPrivate(t *testing.T) {
 func TestSpoolOfNewerVersionIsLeftAlone(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "spool.db")
 	s := openSpool(t, path)
-	s.do(func() error {
+	s.exec(func() error {
 		return s.db.Update(func(tx *bolt.Tx) error {
 			return format.PutNumber(tx.Bucket(format.MetaBucket), format.SchemaKey, format.Schema+1)
 		})
@@ -212,8 +212,8 @@ func TestLargeSpoolIsClosed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := openSpool(t, filepath.Join(t.TempDir(), "spool.db"))
 		fill(t, s, 10)
-		s.room.now.Store(&Capacity{Size: 2 * slimFrom})
-		time.Sleep(2 * slimEach)
+		s.space.current.Store(&Capacity{Size: 2 * releaseFrom})
+		time.Sleep(2 * releaseEach)
 		if err := s.Close(); err != nil {
 			t.Error(err)
 		}

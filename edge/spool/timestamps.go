@@ -10,99 +10,99 @@ import (
 	"sunspool/wire"
 )
 
-// On the server a time of a device is one sample: a second sample with the same time would be dropped without a word.
-// So the spool never gives a time twice. As long as time only grows, knowing the newest is enough. When a clock that
-// was ahead is set right, true times lie among those that were given before; which these are is known from the samples
-// in the spool, and for those that left it from a ring that Settle fills.
+// The server keys samples by device and timestamp, and silently drops a second sample with the same timestamp. So the
+// spool never uses a timestamp twice. As long as time only grows, knowing the newest is enough. When a clock that was
+// ahead is corrected, the true times lie among timestamps that were used before. These are known from the samples in the
+// spool and, for those that left it, from a ring that Settle fills.
 const (
-	clockSlack = 2 * time.Second // a step back by less is no step: the sample is moved after the last one
+	clockSlack = 2 * time.Second // a clock that goes back by less has not stepped: the sample is moved after the last one
 	MaxAhead   = wire.MaxAhead
-	givenSpan  = 96 * time.Hour
-	moveAtOnce = 500 // samples in one transaction that gives or takes times, 300 kB
+	usedSpan   = 96 * time.Hour
+	batchSize  = 500 // samples in one transaction that assigns or clears timestamps, 300 kB
 )
 
-// unique moves t to a millisecond that no sample was given before, and remembers it.
-func (s *Spool) unique(tx *bolt.Tx, t *time.Time) error {
+// nextFreeTimestamp moves t to the next millisecond that no sample has used, and marks it as used.
+func (s *Spool) nextFreeTimestamp(tx *bolt.Tx, t *time.Time) error {
 	meta := tx.Bucket(format.MetaBucket)
-	last, newest := int64(format.Number(meta, format.LastTSKey)), int64(format.Number(meta, format.NewestTSKey))
+	last, newest := int64(format.Number(meta, format.LastKey)), int64(format.Number(meta, format.NewestKey))
 	ms := t.UnixMilli()
 	if ms <= last && last-ms < clockSlack.Milliseconds() {
 		ms = last + 1
 	}
 	if ms > newest {
-		s.given = nil
-	} else if err := s.learn(tx, ms); err != nil {
+		s.used = nil
+	} else if err := s.loadUsed(tx, ms); err != nil {
 		return err
 	}
-	for s.given[ms] {
+	for s.used[ms] {
 		ms++
 	}
-	if s.given != nil {
-		s.given[ms] = true
+	if s.used != nil {
+		s.used[ms] = true
 	}
 	*t = time.UnixMilli(ms).UTC()
-	if err := format.PutNumber(meta, format.LastTSKey, uint64(ms)); err != nil {
+	if err := format.PutNumber(meta, format.LastKey, uint64(ms)); err != nil {
 		return err
 	}
 	if ms <= newest {
 		return nil
 	}
 	tx.OnCommit(func() { s.newest.Store(ms) })
-	return format.PutNumber(meta, format.NewestTSKey, uint64(ms))
+	return format.PutNumber(meta, format.NewestKey, uint64(ms))
 }
 
-// learn makes s.given hold every time that was ever given from ms on, as far as a sample made now can come there.
-func (s *Spool) learn(tx *bolt.Tx, ms int64) error {
-	if s.given != nil && ms >= s.givenFrom && ms < s.givenFrom+givenSpan.Milliseconds()/2 {
+// loadUsed loads into s.used every timestamp used from ms on, up to the end of the span that a sample made now can reach.
+func (s *Spool) loadUsed(tx *bolt.Tx, ms int64) error {
+	if s.used != nil && ms >= s.usedFrom && ms < s.usedFrom+usedSpan.Milliseconds()/2 {
 		return nil
 	}
-	s.given, s.givenFrom = make(map[int64]bool), ms
-	until := ms + givenSpan.Milliseconds()
-	return format.EachGiven(tx, func(given int64) {
-		if given >= ms && given < until {
-			s.given[given] = true
+	s.used, s.usedFrom = make(map[int64]bool), ms
+	until := ms + usedSpan.Milliseconds()
+	return format.EachUsed(tx, func(at int64) {
+		if at >= ms && at < until {
+			s.used[at] = true
 		}
 	})
 }
 
-// Retract takes the times back of samples that lie further ahead of the true time than our server takes: a clock that
-// was believed was wrong. None of them can be on the server, so they may be dated anew. It returns how many they are.
+// Retract clears the timestamps of samples that lie further ahead of the true time than the server accepts: the clock was
+// wrong. None of them can be on the server, so they may get other timestamps. It returns how many they are.
 //
-// They move some hundreds at a time: that bounds the memory, and other work gets its turn in between. What a crash leaves
-// is moved the next time that the server refuses one.
+// They move some hundreds per transaction: that bounds the memory, and other work is done in between. What a crash leaves
+// is moved the next time that the server refuses such a sample.
 func (s *Spool) Retract(truth time.Time) (total int, err error) {
 	limit := truth.Add(MaxAhead)
 	next := format.Key(0)
 	for more := s.newest.Load() > limit.UnixMilli(); more && err == nil; {
-		err = s.do(func() error {
+		err = s.exec(func() error {
 			var found []bucketEntry
 			err := s.commitAcks(func(tx *bolt.Tx) error {
 				samples, undated := tx.Bucket(format.SamplesBucket), tx.Bucket(format.UndatedBucket)
-				found = firstOf(samples, next, moveAtOnce, func(k, v []byte) bool {
+				found = firstOf(samples, next, batchSize, func(k, v []byte) bool {
 					r, err := format.DecodeFields(format.Seq(k), v)
 					return err == nil && r.Sample.Time.After(limit)
 				})
 				for _, p := range found {
-					if err := undated.Put(p.key, format.Undate(p.value)); err != nil {
+					if err := undated.Put(p.key, format.ClearTimestamp(p.value)); err != nil {
 						return err
 					}
 					if err := samples.Delete(p.key); err != nil {
 						return err
 					}
 				}
-				if len(found) == moveAtOnce {
+				if len(found) == batchSize {
 					return nil
 				}
-				return s.recall(tx)
+				return s.rebuildUsed(tx)
 			})
 			if err != nil {
 				return err
 			}
-			if more = len(found) == moveAtOnce; more {
+			if more = len(found) == batchSize; more {
 				next = found[len(found)-1].key
 			}
 			total += len(found)
-			s.held.Add(int64(len(found)))
+			s.undated.Add(int64(len(found)))
 			s.redated.Add(int64(len(found)))
 			return nil
 		})
@@ -113,8 +113,8 @@ func (s *Spool) Retract(truth time.Time) (total int, err error) {
 // bucketEntry is an entry of a bucket, copied.
 type bucketEntry struct{ key, value []byte }
 
-// firstOf returns the first entries of b from a key on that match, up to most: a bucket is not to be changed while it is
-// gone through.
+// firstOf returns the first entries of b from a key on that match, up to most: a bucket must not be changed while a
+// cursor is on it.
 func firstOf(b *bolt.Bucket, from []byte, most int, match func(k, v []byte) bool) (found []bucketEntry) {
 	c := b.Cursor()
 	for k, v := c.Seek(from); k != nil && len(found) < most; k, v = c.Next() {
@@ -125,20 +125,20 @@ func firstOf(b *bolt.Bucket, from []byte, most int, match func(k, v []byte) bool
 	return found
 }
 
-// Redated is how many samples lost their times since the spool was opened, to get others.
+// Redated is how many timestamps were cleared by Retract since the spool was opened.
 func (s *Spool) Redated() int64 { return s.redated.Load() }
 
-// recall finds the newest time anew, after samples gave theirs back.
-func (s *Spool) recall(tx *bolt.Tx) error {
+// rebuildUsed finds the newest used timestamp again, after some were cleared.
+func (s *Spool) rebuildUsed(tx *bolt.Tx) error {
 	var newest int64
-	if err := format.EachGiven(tx, func(ms int64) { newest = max(newest, ms) }); err != nil {
+	if err := format.EachUsed(tx, func(ms int64) { newest = max(newest, ms) }); err != nil {
 		return err
 	}
-	s.given = nil
+	s.used = nil
 	tx.OnCommit(func() { s.newest.Store(newest) })
 	meta := tx.Bucket(format.MetaBucket)
-	if err := format.PutNumber(meta, format.LastTSKey, uint64(newest)); err != nil {
+	if err := format.PutNumber(meta, format.LastKey, uint64(newest)); err != nil {
 		return err
 	}
-	return format.PutNumber(meta, format.NewestTSKey, uint64(newest))
+	return format.PutNumber(meta, format.NewestKey, uint64(newest))
 }

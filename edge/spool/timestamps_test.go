@@ -25,8 +25,8 @@ func TestTimesInTheRingComeBackAsTheyWere(t *testing.T) {
 	s.Close()
 	s = openSpool(t, path)
 	got := map[int64]bool{}
-	s.do(func() error {
-		return s.db.View(func(tx *bolt.Tx) error { return format.EachGiven(tx, func(ms int64) { got[ms] = true }) })
+	s.exec(func() error {
+		return s.db.View(func(tx *bolt.Tx) error { return format.EachUsed(tx, func(ms int64) { got[ms] = true }) })
 	})
 	for _, ms := range want {
 		if !got[ms] {
@@ -41,19 +41,19 @@ func TestTimesInTheRingComeBackAsTheyWere(t *testing.T) {
 func TestRingIsBounded(t *testing.T) {
 	s := openSpool(t, filepath.Join(testhost.MemoryDir(t), "spool.db"))
 	times := make([]int64, 1000)
-	err := s.do(func() error {
+	err := s.exec(func() error {
 		for i := range 100 {
 			for j := range times {
 				times[j] = noon.Add(time.Duration(1000*i+j) * 5010 * time.Millisecond).UnixMilli()
 			}
-			if err := s.db.Update(func(tx *bolt.Tx) error { return format.Leave(tx, times) }); err != nil {
+			if err := s.db.Update(func(tx *bolt.Tx) error { return format.AddUsed(tx, times) }); err != nil {
 				return err
 			}
 		}
 		return s.db.View(func(tx *bolt.Tx) error {
 			n := 0
 			oldest := noon.Add(1000 * 100 * 5010 * time.Millisecond).UnixMilli()
-			err := format.EachGiven(tx, func(ms int64) { n, oldest = n+1, min(oldest, ms) })
+			err := format.EachUsed(tx, func(ms int64) { n, oldest = n+1, min(oldest, ms) })
 			reach := time.Duration(times[999]-oldest) * time.Millisecond
 			if n > 50_000 || reach < 48*time.Hour {
 				t.Errorf("%d times, over %v", n, reach)

@@ -24,7 +24,7 @@ func TestDamagedHeldSampleHoldsNothingUp(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	s.do(func() error {
+	s.exec(func() error {
 		return s.db.Update(func(tx *bolt.Tx) error {
 			return tx.Bucket(format.UndatedBucket).Put(format.Key(2), []byte("garbage"))
 		})

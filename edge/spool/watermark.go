@@ -5,12 +5,12 @@ import (
 	"sunspool/edge/spool/format"
 )
 
-// mark keeps the mark up to date, and notes that commits succeed.
-func (s *Spool) mark() {
-	err := format.Recovered(func() error {
+// updateWatermark writes the watermark when it is due, and resets the count of openings after a commit.
+func (s *Spool) updateWatermark() {
+	err := format.Catch(func() error {
 		return s.db.View(func(tx *bolt.Tx) error {
 			if tx.ID() != s.committed {
-				s.committed, s.renewals, s.failures = tx.ID(), 0, 0
+				s.committed, s.attempts, s.ownFailures = tx.ID(), 0, 0
 			}
 			samples := tx.Bucket(format.SamplesBucket)
 			last := samples.Sequence()
@@ -20,18 +20,18 @@ func (s *Spool) mark() {
 					low = min(low, format.Seq(k))
 				}
 			}
-			m := s.marked
+			m := s.watermark
 			if last+format.WatermarkStep <= m.Reserved && low >= m.Below && low < m.Below+format.WatermarkStep {
 				return nil
 			}
 			m, err := format.WriteWatermark(s.path, format.Watermark{Reserved: last + 2*format.WatermarkStep, Below: low})
 			if err == nil {
-				s.marked = m
+				s.watermark = m
 			}
 			return err
 		})
 	})
 	if err != nil {
-		s.markErr = err // the samples are safe without it, and the next call tries again
+		s.watermarkErr = err // the samples are safe without it, and the next call tries again
 	}
 }

@@ -9,22 +9,23 @@ import (
 	bolt "go.etcd.io/bbolt"
 )
 
-// do runs f on the goroutine that owns the file and returns its error, or its panic as one: a page that cannot be read
-// or that makes no sense must not end the process.
-func (s *Spool) do(f func() error) error { return s.doSure(nil, f) }
+// exec runs f on the goroutine that owns the file and returns its error. A panic of f is returned as an error, too: an
+// unreadable or corrupt page must not end the process.
+func (s *Spool) exec(f func() error) error { return s.execVerified(nil, f) }
 
-// doSure is do for an f that writes what done finds in the file.
-func (s *Spool) doSure(done func(*bolt.Tx) bool, f func() error) error {
-	return s.run(func() error { return s.sure(f, done) })
+// execVerified is exec for an f that writes. If f fails in a way that leaves its result unknown, done reports whether the
+// file has what f was to write.
+func (s *Spool) execVerified(done func(*bolt.Tx) bool, f func() error) error {
+	return s.run(func() error { return s.runVerified(f, done) })
 }
 
 // run runs f on the goroutine that owns the file.
 func (s *Spool) run(f func() error) error {
 	result := make(chan error, 1)
 	op := func() {
-		defer s.slim()
-		err := format.Recovered(f)
-		s.note()
+		defer s.releasePages()
+		err := format.Catch(f)
+		s.publishState()
 		if err != nil {
 			result <- &Error{s.path, err}
 			return
@@ -39,7 +40,7 @@ func (s *Spool) run(f func() error) error {
 	}
 }
 
-// Error is an error of the spool, not of who uses it.
+// Error is an error of the spool itself, not of its caller.
 type Error struct {
 	path string
 	err  error
@@ -48,8 +49,8 @@ type Error struct {
 func (e *Error) Error() string { return "spool " + e.path + ": " + e.err.Error() }
 func (e *Error) Unwrap() error { return e.err }
 
-// own runs the operations one after the other until the spool is closed.
-func (s *Spool) own() {
+// loop runs the operations one after the other until the spool is closed.
+func (s *Spool) loop() {
 	debug.SetPanicOnFault(true) // a truncated file faults when its mapping is read
 	for {
 		select {
@@ -62,5 +63,5 @@ func (s *Spool) own() {
 }
 
 // now is the only place of the spool that asks the host for the time. It measures how long things take, and when the
-// server refused a sample: what time a sample has is never its affair.
+// server refused a sample: the time of a sample never comes from it.
 func now() time.Time { return time.Now() }

@@ -10,9 +10,9 @@ type Panic struct{ text string }
 
 func (c *Panic) Error() string { return c.text }
 
-// Recovered runs f and returns its panic as an error. A fault in a mapped file is a panic on the goroutine that owns the
+// Catch runs f and returns its panic as an error. A fault in a mapped file is a panic on the goroutine that owns the
 // spool.
-func Recovered(f func() error) (err error) {
+func Catch(f func() error) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = &Panic{fmt.Sprintf("panic: %v\n%s", p, debug.Stack())}

@@ -7,35 +7,35 @@ import (
 	bolt "go.etcd.io/bbolt"
 )
 
-// The times of samples that left the spool are kept in a ring:
+// The timestamps of samples that left the spool are kept in a ring:
 //
-//	meta "given"  the last few, so that a commit writes no page more for them
+//	meta "given"  the last few, so that a commit writes no additional page for them
 //	given         number ──> some 190 times, moved here when they are full; the oldest is dropped
 
 const (
-	chunkBytes  = 384 // small enough that meta, with its other keys, stays inside the page of the root
-	givenChunks = 200 // 48 h and more at the fastest poll
+	chunkBytes = 384 // small enough that meta, with its other keys, stays inside the page of the root
+	usedChunks = 200 // 48 h and more at the fastest poll
 )
 
 var (
-	givenBucket  = []byte("given")
-	givenKey     = []byte("given")
-	NewestTSKey  = []byte("newest_ts") // latest time ever given, Unix ms
+	usedBucket   = []byte("given")
+	usedKey      = []byte("given")
+	NewestKey    = []byte("newest_ts") // latest timestamp ever used, Unix ms
 	EstimatedKey = []byte("estimated") // how many samples were placed by estimation
 )
 
-// EachGiven calls f with the times of all samples in the spool and of those that left it lately.
-func EachGiven(tx *bolt.Tx, f func(ms int64)) error {
+// EachUsed calls f with the timestamps of all samples in the spool and of those that left it recently.
+func EachUsed(tx *bolt.Tx, f func(ms int64)) error {
 	times := func(_, packed []byte) error {
 		for _, ms := range unpackTimes(packed) {
 			f(ms)
 		}
 		return nil
 	}
-	if err := tx.Bucket(givenBucket).ForEach(times); err != nil {
+	if err := tx.Bucket(usedBucket).ForEach(times); err != nil {
 		return err
 	}
-	times(nil, tx.Bucket(MetaBucket).Get(givenKey))
+	times(nil, tx.Bucket(MetaBucket).Get(usedKey))
 	record := func(k, v []byte) {
 		if r, err := DecodeFields(binary.BigEndian.Uint64(k), v); err == nil && r.When.Quality != Undated {
 			f(r.Sample.Time.UnixMilli())
@@ -53,13 +53,13 @@ func EachGiven(tx *bolt.Tx, f func(ms int64)) error {
 	})
 }
 
-// Leave notes the times of samples that leave the spool.
-func Leave(tx *bolt.Tx, times []int64) error {
+// AddUsed stores the timestamps of samples that leave the spool.
+func AddUsed(tx *bolt.Tx, times []int64) error {
 	if len(times) == 0 {
 		return nil
 	}
 	meta := tx.Bucket(MetaBucket)
-	packed := append([]byte(nil), meta.Get(givenKey)...)
+	packed := append([]byte(nil), meta.Get(usedKey)...)
 	known := unpackTimes(packed)
 	var last int64
 	if len(known) > 0 {
@@ -71,25 +71,25 @@ func Leave(tx *bolt.Tx, times []int64) error {
 		if len(packed) < chunkBytes {
 			continue
 		}
-		given := tx.Bucket(givenBucket)
-		n, err := given.NextSequence()
+		used := tx.Bucket(usedBucket)
+		n, err := used.NextSequence()
 		if err != nil {
 			return err
 		}
-		if err := given.Put(Key(n), packed); err != nil {
+		if err := used.Put(Key(n), packed); err != nil {
 			return err
 		}
-		if n > givenChunks {
-			if err := given.Delete(Key(n - givenChunks)); err != nil {
+		if n > usedChunks {
+			if err := used.Delete(Key(n - usedChunks)); err != nil {
 				return err
 			}
 		}
 		packed, last = nil, 0
 	}
-	return meta.Put(givenKey, packed)
+	return meta.Put(usedKey, packed)
 }
 
-// unpackTimes reads what leave wrote: each time as the difference to the one before.
+// unpackTimes reads what AddUsed wrote: each time as the difference to the one before.
 func unpackTimes(packed []byte) (times []int64) {
 	var ms int64
 	for len(packed) > 0 {

@@ -11,14 +11,14 @@ import (
 	"slices"
 )
 
-// pages reads a bbolt file as what is written in it, page by page, and believes nothing.
+// boltFile reads a bbolt file page by page, and checks everything that a page contains.
 //
 //	meta ──> root ──> bucket ──> branch ──> leaf: key, value, key, value, ...
 //
-// bbolt itself follows whatever a page says: on a damaged one it panics, faults or, where pages point in a circle, never
-// comes back, and a goroutine that does not come back cannot be ended. Here each page is visited once, so that a look at
-// a file takes one read of its used pages at most, whatever they hold. bbolt is given only files that passed.
-type pages struct {
+// bbolt itself follows whatever a page contains: on a damaged one it panics, faults or, where pages point in a circle,
+// loops indefinitely, and such a goroutine cannot be ended. Here each page is visited once, so that a scan reads each
+// used page at most once, whatever the pages contain. bbolt opens only files that passed.
+type boltFile struct {
 	r        io.ReaderAt
 	size     int64 // of the file
 	pageSize int64
@@ -27,7 +27,7 @@ type pages struct {
 	damage   error  // the first one that was found
 }
 
-// bolt's file format. Numbers are in the byte order of the machine.
+// bbolt's file format. Numbers are in the byte order of the machine.
 const (
 	pageHeader  = 16 // id uint64, flags uint16, count uint16, overflow uint32
 	element     = 16 // leaf: flags, pos, ksize, vsize uint32; branch: pos, ksize uint32, page uint64
@@ -58,15 +58,15 @@ type item struct {
 	page       uint64
 }
 
-// openPages finds the two metas of a file, newest first. A file with none of them gives none, and the usual page size.
-func openPages(r io.ReaderAt, size int64) (p *pages, metas []meta) {
-	p = &pages{r: r, size: size, pageSize: 4096}
+// openBoltFile finds the two metas of a file, newest first. A file with none of them gives none, and the usual page size.
+func openBoltFile(r io.ReaderAt, size int64) (p *boltFile, metas []meta) {
+	p = &boltFile{r: r, size: size, pageSize: 4096}
 	first, ok := p.meta(0)
 	if ok {
 		p.pageSize = first.pageSize
 		metas = append(metas, first)
 	}
-	for _, at := range p.guesses(ok) {
+	for _, at := range p.metaOffsets(ok) {
 		if second, ok := p.meta(at); ok && second.pageSize == at {
 			p.pageSize = at
 			metas = append(metas, second)
@@ -83,8 +83,8 @@ func openPages(r io.ReaderAt, size int64) (p *pages, metas []meta) {
 	return p, metas
 }
 
-// guesses are the places where the second meta may be.
-func (p *pages) guesses(known bool) (all []int64) {
+// metaOffsets are the places where the second meta may be.
+func (p *boltFile) metaOffsets(known bool) (all []int64) {
 	if known {
 		return []int64{p.pageSize}
 	}
@@ -94,7 +94,7 @@ func (p *pages) guesses(known bool) (all []int64) {
 	return all
 }
 
-func (p *pages) meta(at int64) (m meta, ok bool) {
+func (p *boltFile) meta(at int64) (m meta, ok bool) {
 	b := make([]byte, pageHeader+metaSize)
 	if _, err := p.r.ReadAt(b, at); err != nil {
 		return m, false
@@ -113,8 +113,8 @@ func (p *pages) meta(at int64) (m meta, ok bool) {
 }
 
 // walk visits every item of the tree of m that can be reached: those of the root with bucket nil, and those of each
-// bucket in it. What is damaged is passed over and noted.
-func (p *pages) walk(m meta, visit func(bucket []byte, sequence uint64, i item)) {
+// bucket in it. Damaged items are skipped and recorded.
+func (p *boltFile) walk(m meta, visit func(bucket []byte, sequence uint64, i item)) {
 	whole := uint64(p.size / p.pageSize)
 	if m.hwm > whole {
 		p.fail(fmt.Errorf("the file ends at page %d of %d", whole, m.hwm))
@@ -144,7 +144,7 @@ func (p *pages) walk(m meta, visit func(bucket []byte, sequence uint64, i item))
 }
 
 // tree visits the items below page id, whose keys must be in [low, high).
-func (p *pages) tree(id uint64, low, high []byte, depth int, visit func(item)) {
+func (p *boltFile) tree(id uint64, low, high []byte, depth int, visit func(item)) {
 	b := p.read(id, branchPage, leafPage)
 	if b != nil {
 		p.elements(b, id, low, high, depth, visit)
@@ -152,7 +152,7 @@ func (p *pages) tree(id uint64, low, high []byte, depth int, visit func(item)) {
 }
 
 // elements visits the items of the page in b, or below it.
-func (p *pages) elements(b []byte, id uint64, low, high []byte, depth int, visit func(item)) {
+func (p *boltFile) elements(b []byte, id uint64, low, high []byte, depth int, visit func(item)) {
 	if len(b) < pageHeader {
 		p.fail(fmt.Errorf("page %d: an inline bucket of %d bytes", id, len(b)))
 		return
@@ -216,8 +216,8 @@ func within(b []byte, at int, pos, size uint32) []byte {
 	return b[from : from+int64(size) : from+int64(size)]
 }
 
-// freelist notes the free pages as seen, so that a page that is both free and in use is found.
-func (p *pages) freelist(id uint64) {
+// freelist marks the free pages as seen, so that a page that is both free and in use is found.
+func (p *boltFile) freelist(id uint64) {
 	b := p.read(id, freePage)
 	if b == nil {
 		return
@@ -239,7 +239,7 @@ func (p *pages) freelist(id uint64) {
 }
 
 // read returns the page id with its overflow, nil if it is damaged or was read before.
-func (p *pages) read(id uint64, flags ...uint16) []byte {
+func (p *boltFile) read(id uint64, flags ...uint16) []byte {
 	head := make([]byte, pageHeader)
 	if id < 2 || id >= p.count {
 		p.fail(fmt.Errorf("page %d of %d is wanted", id, p.count))
@@ -269,10 +269,10 @@ func (p *pages) read(id uint64, flags ...uint16) []byte {
 	return b
 }
 
-// take notes that page id is referred to, and returns whether it exists and was not before.
-func (p *pages) take(id uint64) bool { return id < p.count && p.seen.set(id) }
+// take marks page id as referred to, and reports whether it exists and was not marked before.
+func (p *boltFile) take(id uint64) bool { return id < p.count && p.seen.set(id) }
 
-func (p *pages) fail(err error) {
+func (p *boltFile) fail(err error) {
 	if p.damage == nil {
 		p.damage = err
 	}

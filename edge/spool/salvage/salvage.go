@@ -20,16 +20,15 @@ import (
 	bolt "go.etcd.io/bbolt"
 )
 
-// A damaged spool is searched for records byte by byte, because a record says itself where it ends and whether it is
-// whole. bbolt never writes over the pages of its last commit, so a file also holds older copies of them: the record
-// that one page lost is often in another. But it also holds copies of samples that left the spool long ago. What is
-// found is taken for waiting unless something says otherwise, because sending a sample again is harmless, the server has
-// it under the same time, and losing one is not:
+// A damaged spool is searched for records byte by byte: a record has its own length and checksum. bbolt never writes over the pages of its last commit, so a file also holds older copies of them: a record
+// that one page lost is often in another. But it also holds copies of samples that left the spool long ago. A record
+// counts as waiting unless there is evidence against it: sending a sample again is harmless, because the server has it
+// under the same timestamp, and losing one is not:
 //
 //	in the quarantine, by a page in use               it stays there
 //	in a page in use                                  waiting
 //	in the quarantine, by any copy of such an entry   it goes back there
-//	a number below the mark beside the spool          gone: the server has it
+//	a number below the watermark beside the spool     gone: the server has it
 //	anything else                                     waiting
 //
 // Of several copies of a record, one with its time known is better than one without.
@@ -48,14 +47,14 @@ func Into(r io.ReaderAt, size int64, l *Scan, m format.Watermark, fresh string, 
 	found := search(r, size, l.inUse, l.expected(size), within)
 	parts := []span{within}
 	if found.total > most {
-		parts, found.copies = found.spans(most), nil
+		parts, found.found = found.spans(most), nil
 	}
 	w := salvager{r: r, look: l, mark: m, entries: found.entries}
 	return format.Write(fresh, func(db *bolt.DB) error {
 		for _, part := range parts {
-			copies := found.copies
+			copies := found.found
 			if copies == nil {
-				copies = search(r, size, l.inUse, uint64(part.most), part).copies
+				copies = search(r, size, l.inUse, uint64(part.most), part).found
 			}
 			if err := w.put(db, copies, part); err != nil {
 				return err
@@ -78,15 +77,15 @@ type salvager struct {
 }
 
 // put adds the best of the copies, which are those of part.
-func (w *salvager) put(db *bolt.DB, copies []copyOf, part span) error {
+func (w *salvager) put(db *bolt.DB, copies []candidate, part span) error {
 	waiting, last := choose(copies, w.mark)
 	w.last = max(w.last, last)
-	if w.look.why() != nil { // what is in use may not be all
+	if w.look.problem() != nil { // the pages in use may not be all
 		for seq, entry := range w.entries {
 			if seq < part.from || seq > part.to {
 				continue
 			}
-			at, ok := slices.BinarySearchFunc(waiting, seq, func(c copyOf, seq uint64) int { return cmp.Compare(c.seq(), seq) })
+			at, ok := slices.BinarySearchFunc(waiting, seq, func(c candidate, seq uint64) int { return cmp.Compare(c.seq(), seq) })
 			if takenBack := ok && waiting[at].rank()&pageInUse != 0; takenBack {
 				delete(w.entries, seq)
 			} else if w.look.quarantine[seq] == nil {
@@ -94,11 +93,11 @@ func (w *salvager) put(db *bolt.DB, copies []copyOf, part span) error {
 			}
 		}
 	}
-	waiting = slices.DeleteFunc(waiting, func(c copyOf) bool { return w.look.quarantine[c.seq()] != nil })
+	waiting = slices.DeleteFunc(waiting, func(c candidate) bool { return w.look.quarantine[c.seq()] != nil })
 	w.waiting += len(waiting)
-	w.missed += w.look.lostOf(waiting, part)
+	w.missed += w.look.unreadableOf(waiting, part)
 	for group := range slices.Chunk(waiting, 20_000) {
-		if err := db.Update(func(tx *bolt.Tx) error { return putCopies(tx, w.r, group, &w.newest) }); err != nil {
+		if err := db.Update(func(tx *bolt.Tx) error { return putCandidates(tx, w.r, group, &w.newest) }); err != nil {
 			return err
 		}
 	}
@@ -108,7 +107,7 @@ func (w *salvager) put(db *bolt.DB, copies []copyOf, part span) error {
 // end adds what is no sample, and the numbers.
 func (w *salvager) end(db *bolt.DB, result *Result) error {
 	l := w.look
-	if l.why() != nil {
+	if l.problem() != nil {
 		for seq, entry := range w.entries { // also those without any other copy
 			if l.quarantine[seq] == nil {
 				l.quarantine[seq] = entry
@@ -131,7 +130,7 @@ func (w *salvager) end(db *bolt.DB, result *Result) error {
 			return err
 		}
 		meta := tx.Bucket(format.MetaBucket)
-		for _, key := range [][]byte{format.LastTSKey, format.NewestTSKey} { // a time beyond the next days is a flipped bit
+		for _, key := range [][]byte{format.LastKey, format.NewestKey} { // a time beyond the next days is a flipped bit
 			if said := int64(format.Number(meta, key)); w.newest > 0 && (said < w.newest || said > w.newest+48*3600*1000) {
 				if err := format.PutNumber(meta, key, uint64(w.newest)); err != nil {
 					return err
@@ -153,8 +152,8 @@ func (l *Scan) expected(size int64) uint64 {
 
 // choose returns the best copy of each sample that may be waiting, in the order of their numbers, and the last number of
 // all. It uses the memory of copies.
-func choose(copies []copyOf, m format.Watermark) (waiting []copyOf, last uint64) {
-	slices.SortFunc(copies, func(a, b copyOf) int {
+func choose(copies []candidate, m format.Watermark) (waiting []candidate, last uint64) {
+	slices.SortFunc(copies, func(a, b candidate) int {
 		return cmp.Or(cmp.Compare(a.seq(), b.seq()), cmp.Compare(b.rank(), a.rank()), cmp.Compare(a.at(), b.at()))
 	})
 	waiting = copies[:0]
@@ -166,16 +165,16 @@ func choose(copies []copyOf, m format.Watermark) (waiting []copyOf, last uint64)
 		}
 		waiting = append(waiting, c)
 	}
-	return slices.DeleteFunc(waiting, func(c copyOf) bool { return c.rank()&pageInUse == 0 && c.seq() < m.Below }), last
+	return slices.DeleteFunc(waiting, func(c candidate) bool { return c.rank()&pageInUse == 0 && c.seq() < m.Below }), last
 }
 
-// lostOf counts the samples of part that were seen to be damaged and of which there is no other copy.
-func (l *Scan) lostOf(waiting []copyOf, part span) (n int) {
+// unreadableOf counts the samples of part that were seen to be damaged and of which there is no other copy.
+func (l *Scan) unreadableOf(waiting []candidate, part span) (n int) {
 	for _, seq := range l.unreadable {
 		if seq < part.from || seq > part.to {
 			continue
 		}
-		_, ok := slices.BinarySearchFunc(waiting, seq, func(c copyOf, seq uint64) int { return cmp.Compare(c.seq(), seq) })
+		_, ok := slices.BinarySearchFunc(waiting, seq, func(c candidate, seq uint64) int { return cmp.Compare(c.seq(), seq) })
 		if !ok && l.quarantine[seq] == nil {
 			n++
 		}
@@ -217,8 +216,8 @@ func (l *Scan) restore(tx *bolt.Tx) error {
 	return nil
 }
 
-// putCopies puts records into the bucket where they belong. newest is the newest time of a sample, in ms.
-func putCopies(tx *bolt.Tx, r io.ReaderAt, copies []copyOf, newest *int64) error {
+// putCandidates puts records into the bucket where they belong. newest is the newest time of a sample, in ms.
+func putCandidates(tx *bolt.Tx, r io.ReaderAt, copies []candidate, newest *int64) error {
 	samples, undated, boots := tx.Bucket(format.SamplesBucket), tx.Bucket(format.UndatedBucket), tx.Bucket(format.BootsBucket)
 	samples.FillPercent, undated.FillPercent = 0.95, 0.95
 	for i, c := range copies {

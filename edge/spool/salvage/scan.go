@@ -20,32 +20,32 @@ type Damaged struct {
 func (d *Damaged) Error() string { return d.Why.Error() }
 func (d *Damaged) Unwrap() error { return d.Why }
 
-// Scan is what examine found in the pages in use.
+// Scan is what Examine found in the pages in use.
 type Scan struct {
-	pages      *pages
-	damage     error // of an item; that of a page is in pages
+	pages      *boltFile
+	damage     error // of an item; that of a page is in pages.damage
 	ours       bool  // it has a bucket of ours
 	schema     uint64
-	sequence   uint64                 // the last number given
+	sequence   uint64                 // the last number used
 	settled    uint64                 // samples that had left
 	waiting    uint64                 // samples that had not
 	unreadable []uint64               // those of them that are damaged
-	live       bitmap                 // pages that hold waiting samples
+	usedPages  bitmap                 // pages that hold waiting samples
 	quarantine map[uint64][]byte      // its entries
 	others     map[string][][2][]byte // keys and values of the other buckets
-	numbers    map[string]uint64      // the last number that each bucket gave
+	numbers    map[string]uint64      // the sequence of each bucket
 }
 
-func newLook(r io.ReaderAt, size, pageSize int64) *Scan {
+func newScan(r io.ReaderAt, size, pageSize int64) *Scan {
 	return &Scan{
-		pages: &pages{r: r, size: size, pageSize: pageSize}, live: newBitmap(uint64(size/pageSize) + 1),
+		pages: &boltFile{r: r, size: size, pageSize: pageSize}, usedPages: newBitmap(uint64(size/pageSize) + 1),
 		quarantine: make(map[uint64][]byte), others: make(map[string][][2][]byte),
 		numbers: make(map[string]uint64),
 	}
 }
 
-// why says what is wrong, nil if nothing is.
-func (l *Scan) why() error { return cmp.Or(l.pages.damage, l.damage) }
+// problem returns what is wrong, nil if nothing is.
+func (l *Scan) problem() error { return cmp.Or(l.pages.damage, l.damage) }
 
 func (l *Scan) fail(format string, args ...any) {
 	if l.damage == nil {
@@ -53,18 +53,18 @@ func (l *Scan) fail(format string, args ...any) {
 	}
 }
 
-// Examine looks at every page in use: whether they make a tree, whether each sample is whole, and whether there are as
-// many as there must be. The error is *damaged, or says why the file is to be left alone.
+// Examine reads every page in use and checks that they form a tree, that each sample is whole, and that there are as many
+// samples as the counters say. The error is *Damaged, or the reason why the file must not be changed.
 func Examine(r io.ReaderAt, size int64) (*Scan, error) {
 	var l *Scan
-	if err := format.Recovered(func() error { l = lookAt(r, size); return nil }); err != nil {
-		return l, &Damaged{err, newLook(r, size, 4096)}
+	if err := format.Catch(func() error { l = scanFile(r, size); return nil }); err != nil {
+		return l, &Damaged{err, newScan(r, size, 4096)}
 	}
 	switch {
 	case l.schema > format.Schema && l.schema <= format.Schema+30: // beyond, it is a flipped bit
 		return l, fmt.Errorf("%w: schema %d, this program knows %d", format.ErrNewer, l.schema, format.Schema)
-	case l.why() != nil:
-		return l, &Damaged{l.why(), l}
+	case l.problem() != nil:
+		return l, &Damaged{l.problem(), l}
 	case !l.ours && search(r, size, l.inUse, 0, anySample).total == 0:
 		return l, format.ErrForeign
 	case !l.ours:
@@ -73,20 +73,20 @@ func Examine(r io.ReaderAt, size int64) (*Scan, error) {
 	return l, nil
 }
 
-// lookAt looks at the newest commit, and if that is damaged, for what does not change often at the one before it too.
-func lookAt(r io.ReaderAt, size int64) *Scan {
-	p, metas := openPages(r, size)
-	newest := newLook(r, size, p.pageSize)
+// scanFile scans the newest commit. If that is damaged, it takes what does not change often from the commit before it.
+func scanFile(r io.ReaderAt, size int64) *Scan {
+	p, metas := openBoltFile(r, size)
+	newest := newScan(r, size, p.pageSize)
 	newest.pages.damage = p.damage
 	for i, m := range metas {
 		if i == 0 {
 			newest.walk(m)
-			if newest.why() == nil {
+			if newest.problem() == nil {
 				break
 			}
 			continue
 		}
-		before := newLook(r, size, p.pageSize)
+		before := newScan(r, size, p.pageSize)
 		before.walk(m)
 		for name, items := range before.others {
 			if len(newest.others[name]) == 0 {
@@ -98,7 +98,7 @@ func lookAt(r io.ReaderAt, size int64) *Scan {
 }
 
 // inUse reports whether what is at that place of the file is in a page that holds waiting samples.
-func (l *Scan) inUse(at int64) bool { return l.live.has(uint64(at / l.pages.pageSize)) }
+func (l *Scan) inUse(at int64) bool { return l.usedPages.has(uint64(at / l.pages.pageSize)) }
 
 func (l *Scan) walk(m meta) {
 	names := 0
@@ -118,7 +118,7 @@ func (l *Scan) walk(m meta) {
 			l.fail("page %d: %s has a bucket %x in it", i.page, name, i.key)
 		case name == string(format.SamplesBucket), name == string(format.UndatedBucket):
 			l.waiting++
-			l.live.set(i.page)
+			l.usedPages.set(i.page)
 			seq, err := format.Check(i.value)
 			if err == nil && seq != keyOf(i.key) {
 				err = fmt.Errorf("it is record %d", seq)

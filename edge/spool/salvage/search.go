@@ -9,9 +9,9 @@ import (
 	"sunspool/edge/spool/format"
 )
 
-// copyOf is where a copy of a record is, and how good it is. It is small because there may be millions of them: with the
-// largest spool that is allowed without being asked for, the 16 bytes are most of the memory that the edge may have.
-type copyOf struct {
+// candidate is where a copy of a record is, and how good it is. It is small because there may be millions of them: with the
+// largest spool that is allowed without being asked for, these 16 bytes are most of the memory that the edge may use.
+type candidate struct {
 	record uint64 // the number of the sample, and below it 14 bits that are the length
 	place  uint64 // in the file, and below it two bits: its time is known, it is in a page in use
 }
@@ -22,13 +22,13 @@ const (
 	pageInUse  = 1
 )
 
-func (c copyOf) seq() uint64  { return c.record >> lengthBits }
-func (c copyOf) size() int    { return int(c.record & (1<<lengthBits - 1)) }
-func (c copyOf) at() int64    { return int64(c.place >> 2) }
-func (c copyOf) rank() uint64 { return c.place & 3 }
+func (c candidate) seq() uint64  { return c.record >> lengthBits }
+func (c candidate) size() int    { return int(c.record & (1<<lengthBits - 1)) }
+func (c candidate) at() int64    { return int64(c.place >> 2) }
+func (c candidate) rank() uint64 { return c.place & 3 }
 
-type finds struct {
-	copies  []copyOf
+type candidates struct {
+	found   []candidate
 	entries map[uint64][]byte // of the quarantine
 	blocks  map[uint64]int    // copies by the upper bits of their numbers, kept or not
 	total   int               // copies, kept or not
@@ -51,7 +51,7 @@ const (
 var anySample = span{0, ^uint64(0), MostCopies}
 
 // spans divides all numbers into spans of at most so many copies each, as far as blocks allow.
-func (f finds) spans(most int) (all []span) {
+func (f candidates) spans(most int) (all []span) {
 	for _, block := range slices.Sorted(maps.Keys(f.blocks)) {
 		n, from := f.blocks[block], block<<blockBits
 		switch last := len(all) - 1; {
@@ -71,9 +71,9 @@ var entryStart = []byte(`{"code":"`)
 
 // search finds every record and every entry of the quarantine in the file, wherever it is. What cannot be read is passed
 // over. It keeps the copies of within, or the first of them. expected is about how many records there are.
-func search(r io.ReaderAt, size int64, inUse func(at int64) bool, expected uint64, within span) finds {
-	found := finds{entries: make(map[uint64][]byte), blocks: make(map[uint64]int)}
-	found.copies = make([]copyOf, 0, min(expected, uint64(within.most))) // growing would need twice as much
+func search(r io.ReaderAt, size int64, inUse func(at int64) bool, expected uint64, within span) candidates {
+	found := candidates{entries: make(map[uint64][]byte), blocks: make(map[uint64]int)}
+	found.found = make([]candidate, 0, min(expected, uint64(within.most))) // growing would need twice as much
 	b := make([]byte, Window+longestEntry)
 	for from := int64(0); from < size; from += Window {
 		b := b[:min(int64(len(b)), size-from)]
@@ -88,17 +88,17 @@ func search(r io.ReaderAt, size int64, inUse func(at int64) bool, expected uint6
 				seq, _ := format.Check(record)
 				found.blocks[seq>>blockBits]++
 				found.total++
-				if seq < within.from || seq > within.to || len(found.copies) == within.most {
+				if seq < within.from || seq > within.to || len(found.found) == within.most {
 					continue
 				}
-				c := copyOf{record: seq<<lengthBits | uint64(len(record)), place: uint64(from+int64(k)) << 2}
+				c := candidate{record: seq<<lengthBits | uint64(len(record)), place: uint64(from+int64(k)) << 2}
 				if format.Quality(record[13]) != format.Undated {
 					c.place |= timeKnown
 				}
 				if inUse(c.at()) {
 					c.place |= pageInUse
 				}
-				found.copies = append(found.copies, c)
+				found.found = append(found.found, c)
 			case entryStart[0]:
 				if seq, entry := findEntry(b, k); entry != nil {
 					found.entries[seq] = entry

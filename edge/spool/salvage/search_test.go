@@ -17,10 +17,10 @@ func TestSearchForRecordsNeedsLittleMemory(t *testing.T) {
 		r := format.Record{Seq: seq + 1, Sample: sampleAt(noon.Add(time.Duration(seq) * 5 * time.Second)), When: format.When{Quality: format.Synced}}
 		file.Write(r.Encode())
 	}
-	l := newLook(nil, int64(file.Len()), 4096)
+	l := newScan(nil, int64(file.Len()), 4096)
 	l.waiting = n
-	l.live.set(0)
-	found := search(bytes.NewReader(file.Bytes()), int64(file.Len()), l.inUse, l.expected(int64(file.Len())), anySample).copies
+	l.usedPages.set(0)
+	found := search(bytes.NewReader(file.Bytes()), int64(file.Len()), l.inUse, l.expected(int64(file.Len())), anySample).found
 	if len(found) != n || found[n-1].seq() != n || found[n-1].rank() != timeKnown || found[0].rank() != timeKnown|pageInUse {
 		t.Fatalf("%d copies found, from %+v to %+v", len(found), found[0], found[len(found)-1])
 	}
@@ -47,8 +47,8 @@ func TestSearchKeepsNoMoreCopiesThanItMay(t *testing.T) {
 	none := func(int64) bool { return false }
 	size := int64(file.Len())
 	all := search(bytes.NewReader(file.Bytes()), size, none, n, span{0, anySample.to, most})
-	if len(all.copies) != most || cap(all.copies) != most || all.total != 2*n {
-		t.Fatalf("%d copies in the memory of %d, of %d", len(all.copies), cap(all.copies), all.total)
+	if len(all.found) != most || cap(all.found) != most || all.total != 2*n {
+		t.Fatalf("%d copies in the memory of %d, of %d", len(all.found), cap(all.found), all.total)
 	}
 	seen, next := 0, uint64(0)
 	for _, part := range all.spans(most) {
@@ -56,7 +56,7 @@ func TestSearchKeepsNoMoreCopiesThanItMay(t *testing.T) {
 			t.Fatalf("%+v follows %d", part, next)
 		}
 		next = part.to + 1
-		found := search(bytes.NewReader(file.Bytes()), size, none, uint64(part.most), part).copies
+		found := search(bytes.NewReader(file.Bytes()), size, none, uint64(part.most), part).found
 		if len(found) != part.most || cap(found) > most {
 			t.Errorf("%+v has %d copies in the memory of %d", part, len(found), cap(found))
 		}
