@@ -26,7 +26,7 @@ unit: ## all tests, fuzz seeds included
 
 race: ## the packages with goroutines under the race detector, without what it has nothing to say about (needs a C compiler)
 	@if command -v gcc >/dev/null || command -v cc >/dev/null; then \
-		CGO_ENABLED=1 $(GO) test -race -short -timeout 30m -skip '$(slow)|$(unraced_edge)|$(unraced_vps)' ./edge/ ./edge/inverter/ ./edge/night/ ./edge/pace/ ./edge/reading/ ./edge/spool/... ./edge/simulator/ ./health/ ./systemd/ ./internal/testservices/ ./vps/... ./demo/; \
+		CGO_ENABLED=1 $(GO) test -race -short -timeout 30m -skip '$(slow)|$(unraced_edge)|$(unraced_vps)' ./edge/ ./edge/clock/ ./edge/inverter/ ./edge/night/ ./edge/pace/ ./edge/reading/ ./edge/spool/... ./edge/simulator/ ./health/ ./systemd/ ./internal/testservices/ ./vps/... ./demo/; \
 	else echo "SKIPPED: no C compiler, so no race detector"; fi
 
 # Arithmetic, one goroutine alone, and programs in processes of their own.
@@ -153,7 +153,7 @@ test-32bit: test-386 test-arm ## what depends on the size of a word, on 386 and 
 slow := OnlyTheServerRefuses|CompressedBodies|LargeBodies|LimitBelowASample|RestartsBehind|RefusedSamplesAre|BreakerForgets|RefusalIsNotTheTokens|NotFoundAfter|PollsAreSamplesAndReasons|RealNetwork|RealProxies|Frame|Leaks|Polite|RefusesEverything|DamagedSpoolGivesBack|ClockSchedules|SalvageOf100MB|CostsTheConnection|HangingBlock|ADayOfFaults|TwoInverters|DiskFilled|WithoutFallocate|EdgeSpin|BatchesAreLarge|OfTheFuture|SlowPoll
 
 test-386:
-	GOARCH=386 $(GO) test -short -skip '$(slow)' ./wire ./edge ./edge/inverter ./edge/night ./edge/pace ./edge/reading ./edge/registers ./edge/spool/...
+	GOARCH=386 $(GO) test -short -skip '$(slow)' ./wire ./edge ./edge/clock ./edge/inverter ./edge/night ./edge/pace ./edge/reading ./edge/registers ./edge/spool/...
 	GOARCH=386 $(GO) test -short -run 'Bolt|File|Damage' ./vps/store ./vps/store/bolt ./vps/store/redis
 
 # Of the edge what keeps, dates and packs samples: the rest takes too long on an emulated processor.
@@ -164,7 +164,7 @@ test-arm:
 	@command -v qemu-arm-static >/dev/null || { [ "$$(id -u)" = 0 ] && apt-get install -y --no-install-recommends qemu-user-static >/dev/null; } || true
 	@if ! command -v qemu-arm-static >/dev/null; then echo "SKIPPED: no qemu-arm-static, so nothing ran on ARM (apt-get install qemu-user-static)"; exit 0; fi; \
 	set -e; dir=$$(mktemp -d); trap 'rm -rf "$$dir"' EXIT; \
-	for pkg in wire edge edge/inverter edge/reading edge/spool edge/spool/format edge/spool/salvage; do \
+	for pkg in wire edge edge/clock edge/inverter edge/reading edge/spool edge/spool/format edge/spool/salvage; do \
 		GOARCH=arm GOARM=6 $(GO) test -c -o "$$dir/test" ./$$pkg; \
 		(cd $$pkg && qemu-arm-static -cpu arm1176 "$$dir/test" -test.short -test.run '$(arm)' -test.skip '$(slow)'); \
 	done
@@ -173,7 +173,7 @@ test-qemu: ## the edge as built for three Raspberry Pis, on emulated processors,
 	$(TORTURE) ./packaging -run 'OtherProcessors|ARMv6' -qemu -parallel 3
 
 clock: ## 2,000 random lives of a host with a bad clock
-	CLOCK_SCHEDULES=2000 $(GO) test -run ClockSchedules -timeout 30m ./edge
+	CLOCK_SCHEDULES=2000 $(GO) test -run ClockSchedules -timeout 30m ./edge/clock
 
 simulate: ## N random schedules of 4 h each (10000, about 40 min on 2 cores); CI plays 100
 	$(GO) test ./demo -run '^TestRandomSchedulesLoseNothing$$' -timeout 24h -v -schedules $(or $(N),10000) | grep -v '^=== \|--- PASS: .*/'

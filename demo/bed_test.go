@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"sunspool/edge"
+	"sunspool/edge/clock"
 	"sunspool/edge/simulator"
 	"sunspool/edge/spool"
 	"sunspool/settings"
@@ -54,8 +55,8 @@ type bed struct {
 	made    []wire.Sample // durable in the spool
 	retries int           // answers lost
 	disk    *bolt.Store
-	host    *edge.Host // a clock that is not to be believed; nil for the bubble's
-	dates   bool       // answers have a date and a connection that was verified, as in earnest
+	host    *clock.Host // a clock that is not to be believed; nil for the bubble's
+	dates   bool        // answers have a date and a connection that was verified, as in earnest
 	edge    *edge.Edge
 	tamper  func(*edge.Edge)  // changes an edge before it runs; may be nil
 	why     []spool.Rejection // what is in quarantine, when the edge was stopped

@@ -7,7 +7,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"sunspool/edge"
+	"sunspool/edge/clock"
 	"sunspool/vps/store"
 )
 
@@ -21,7 +21,7 @@ func TestHostWithoutAClockLosesNothing(t *testing.T) {
 				b.stopEdge()
 				var synced atomic.Bool
 				begun := time.Now()
-				b.host = &edge.Host{
+				b.host = &clock.Host{
 					Wall: func() time.Time {
 						if synced.Load() {
 							return time.Now()

@@ -11,7 +11,7 @@ import (
 	"sync"
 	"time"
 
-	"sunspool/edge"
+	"sunspool/edge/clock"
 	"sunspool/edge/registers"
 	"sunspool/edge/spool"
 	"sunspool/wire"
@@ -39,11 +39,11 @@ type machine struct {
 	drift  float64       // of the clock, since
 }
 
-func (m *machine) host() *edge.Host {
+func (m *machine) host() *clock.Host {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	began := m.began
-	return &edge.Host{
+	return &clock.Host{
 		Wall: func() time.Time {
 			m.mu.Lock()
 			defer m.mu.Unlock()

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"sunspool/edge/clock"
 	"sunspool/wire"
 )
 
@@ -42,7 +43,7 @@ func (u *Uploader) ask(ctx context.Context) error {
 func (u *Uploader) do(req *http.Request) (resp *http.Response, answer []byte, err error) {
 	ctx, asked := req.Context(), func() time.Duration { return 0 }
 	if u.Clock != nil {
-		ctx, asked = u.Clock.traceStart(ctx)
+		ctx, asked = u.Clock.TraceStart(ctx)
 	}
 	var c connection
 	resp, err = u.Client.Do(req.WithContext(c.trace(ctx)))
@@ -54,7 +55,7 @@ func (u *Uploader) do(req *http.Request) (resp *http.Response, answer []byte, er
 	}
 	defer resp.Body.Close()
 	if u.Clock != nil {
-		u.Clock.Hear(resp, asked())
+		u.Clock.Observe(resp, asked())
 	}
 	if answer, err = readAnswer(resp); err != nil {
 		c.close()
@@ -64,7 +65,7 @@ func (u *Uploader) do(req *http.Request) (resp *http.Response, answer []byte, er
 }
 
 // verifyBy makes client verify certificates by the time that c knows.
-func verifyBy(client *http.Client, c *Clock) {
+func verifyBy(client *http.Client, c *clock.Clock) {
 	if t, ok := client.Transport.(*HTTPTransport); ok {
 		t.Time = c.Certificates
 	}

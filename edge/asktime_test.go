@@ -15,6 +15,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"sunspool/edge/clock"
 	"sunspool/edge/spool"
 	"sunspool/internal/testhost"
 	"sunspool/wire"
@@ -87,7 +88,7 @@ func TestCertificateIsVerifiedInSpiteOfAWrongClock(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			clock := &Clock{Spool: kept, Log: slog.New(slog.DiscardHandler), Host: Host{
+			clock := &clock.Clock{Spool: kept, Log: slog.New(slog.DiscardHandler), Host: clock.Host{
 				Wall: func() time.Time { return time.Now().Add(-c.wall) }, Up: func() time.Duration { return time.Since(begun) },
 				Synced: func() (bool, error) { return false, nil }, BootID: "now",
 			}}
@@ -125,7 +126,7 @@ func TestTimeTakesTwoRequests(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				begun := time.Now().Add(-time.Minute)
 				e, _, _ := edgeTo(t, nil)
-				e.Clock = &Clock{Spool: e.Spool, Log: slog.New(slog.DiscardHandler), Host: Host{
+				e.Clock = &clock.Clock{Spool: e.Spool, Log: slog.New(slog.DiscardHandler), Host: clock.Host{
 					Wall: func() time.Time { return time.Unix(0, 0) }, Up: func() time.Duration { return time.Since(begun) }, BootID: "x",
 					Synced: func() (bool, error) { return false, fmt.Errorf("the kernel does not say") },
 				}}

@@ -18,6 +18,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"sunspool/edge/clock"
 	"sunspool/edge/inverter"
 	"sunspool/edge/night"
 	"sunspool/edge/pace"
@@ -41,7 +42,7 @@ type Edge struct {
 	Pace     *pace.Pace
 	Inverter *inverter.Inverter
 	Spool    *spool.Spool
-	Clock    *Clock
+	Clock    *clock.Clock
 	Uploader *Uploader
 	Report   *Report        // health file, status and metrics
 	Pulses   *health.Pulses // heartbeats of collect and deliver; may be nil

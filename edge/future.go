@@ -26,7 +26,7 @@ func (f *future) expire(redated int64) {
 	}
 }
 
-// ahead takes note that the server finds the times of records too far in the future, and reports whether that is new of
+// rejectedFuture takes note that the server finds the times of records too far in the future, and reports whether that is new of
 // any of them. It accuses the clocks, not the samples.
 func (u *Uploader) ahead(records []spool.Record) (fresh bool) {
 	if len(records) == 0 {
@@ -37,7 +37,7 @@ func (u *Uploader) ahead(records []spool.Record) (fresh bool) {
 		seqs[i], times[i] = r.Seq, r.Sample.Time
 	}
 	if u.Clock != nil {
-		u.Clock.Accused(times...)
+		u.Clock.RejectedFuture(times...)
 	}
 	u.poison.forget(seqs)
 	f := &u.poison.future

@@ -10,6 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"sunspool/edge/clock"
 	"sunspool/edge/spool"
 	"sunspool/wire"
 )
@@ -58,7 +59,7 @@ func (b *believer) reboot() {
 
 // restart is a new process.
 func (b *believer) restart() {
-	b.u.Clock = &Clock{Trust: true, Spool: b.u.Spool, Log: slog.New(slog.DiscardHandler), Host: Host{
+	b.u.Clock = &clock.Clock{Trust: true, Spool: b.u.Spool, Log: slog.New(slog.DiscardHandler), Host: clock.Host{
 		Wall: func() time.Time { return time.Now().Add(b.ahead) }, Up: func() time.Duration { return time.Since(b.up) },
 		Synced: func() (bool, error) { return true, nil }, BootID: fmt.Sprint("boot ", b.boot),
 	}}

@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"sunspool/edge/clock"
 	"sunspool/edge/inverter"
 	"sunspool/internal/testhost"
 )
@@ -54,7 +55,7 @@ func TestDiskThatIsIllAtTheStartLosesNothing(t *testing.T) {
 					b.open()
 					for _, e := range b.edges {
 						e.Clock.Trust = trust
-						e.Clock.Host = Host{Wall: time.Now, Up: e.Pace.Up, Synced: func() (bool, error) { return true, nil }, BootID: "this boot"}
+						e.Clock.Host = clock.Host{Wall: time.Now, Up: e.Pace.Up, Synced: func() (bool, error) { return true, nil }, BootID: "this boot"}
 					}
 					began := time.Now()
 					b.run()

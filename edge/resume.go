@@ -19,7 +19,7 @@ func (e *Edge) resume() {
 	}
 	err := e.Spool.Available()
 	if err == nil {
-		err = e.Clock.join(e.Clock.Host.Up()) // before samples are given the number of their boot
+		err = e.Clock.Join(e.Clock.Host.Up()) // before samples are given the number of their boot
 	}
 	if err == nil {
 		err = e.takeOver()

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"sunspool/edge/clock"
 	"sunspool/edge/inverter"
 )
 
@@ -22,7 +23,7 @@ func TestSalvagedSpoolIsInTheHealth(t *testing.T) {
 	os.WriteFile(path, bad, 0o600)
 	s = openSpool(t, path)
 	r := NewReport("test", "roof", filepath.Join(filepath.Dir(path), "health.json"), slog.New(slog.NewTextHandler(io.Discard, nil)))
-	r.watch(&Edge{Spool: s, Report: r, Inverter: &inverter.Inverter{Dongle: new(inverter.Dongle)}, Uploader: new(Uploader), Clock: new(Clock)})
+	r.watch(&Edge{Spool: s, Report: r, Inverter: &inverter.Inverter{Dongle: new(inverter.Dongle)}, Uploader: new(Uploader), Clock: new(clock.Clock)})
 	if h := r.Now(); h.Salvaged != len(want) || h.SetAside != s.Opening().Aside || h.SetAside == "" {
 		t.Errorf("health says %d salvaged, kept as %q", h.Salvaged, h.SetAside)
 	}

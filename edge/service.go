@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"sunspool/edge/clock"
 	"sunspool/edge/inverter"
 	"sunspool/edge/night"
 	"sunspool/edge/pace"
@@ -31,7 +32,7 @@ func New(c Config, version string, log *slog.Logger) (*Edge, error) {
 
 // newEdges puts the edges of the inverters behind one dongle together. Their spools are open when it returns.
 func newEdges(each []Config, version string, log *slog.Logger) (edges []*Edge, err error) {
-	first, host := each[0], thisHost()
+	first, host := each[0], clock.ThisHost()
 	dongle := &inverter.Dongle{
 		Pace: &pace.Pace{Interval: first.beat(), File: first.SpoolPath + ".last-poll", Up: host.Up, BootID: host.BootID},
 		Link: inverter.Transport{
@@ -62,7 +63,7 @@ func newEdges(each []Config, version string, log *slog.Logger) (edges []*Edge, e
 }
 
 // newEdge puts the edge of one inverter together, whose turns at the dongle are turn.
-func newEdge(c Config, dongle *inverter.Dongle, turn *inverter.Turn, host Host, version string, log *slog.Logger) (*Edge, error) {
+func newEdge(c Config, dongle *inverter.Dongle, turn *inverter.Turn, host clock.Host, version string, log *slog.Logger) (*Edge, error) {
 	own, err := c.ownRegisters()
 	if err = c.unlessAwaited(err); err != nil {
 		return nil, err
@@ -79,7 +80,7 @@ func newEdge(c Config, dongle *inverter.Dongle, turn *inverter.Turn, host Host, 
 	if err != nil {
 		return nil, err
 	}
-	clock := &Clock{Host: host, Trust: c.ClockTrust == clockAlways, Spool: spool, Log: log}
+	clock := &clock.Clock{Host: host, Trust: c.ClockTrust == clockAlways, Spool: spool, Log: log}
 	verifyBy(client, clock)
 	dongle.Pace.Committed(spool.LastTouch(host.BootID))
 	spool.QuarantineCap = int(c.spoolLimit() / 10)

@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"sunspool/edge/clock"
 	"sunspool/edge/pace"
 	"sunspool/edge/spool"
 	"sunspool/wire"
@@ -33,8 +34,8 @@ var errAhead = errors.New("the server finds the samples too far in the future")
 type Uploader struct {
 	Spool     *spool.Spool
 	Client    *http.Client
-	Clock     *Clock // hears the Date of each answer; may be nil
-	URL       string // of the ingest
+	Clock     *clock.Clock // hears the Date of each answer; may be nil
+	URL       string       // of the ingest
 	Token     *Token
 	Agent     string // User-Agent; names our version
 	Zone      string // of the inverter's days
@@ -305,7 +306,7 @@ func (u *Uploader) settle(records []spool.Record, receipt wire.Receipt) error {
 	u.poison.future.taken(stored)
 	u.oversize.passed(stored, u.onWire)
 	if u.Clock != nil {
-		u.Clock.Acquitted(newest)
+		u.Clock.Accepted(newest)
 	}
 	u.Uploaded.Add(int64(len(stored)))
 	u.Duplicates.Add(int64(len(stored) - receipt.Inserted))

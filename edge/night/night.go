@@ -66,7 +66,7 @@ func (n *Night) Load() {
 		n.kept = keptNight{}
 		return
 	}
-	if n.kept.Last.Sub(time.Now()) > 24*time.Hour { // one of the clocks is wrong, now or then: the night may still be right
+	if time.Until(n.kept.Last) > 24*time.Hour { // one of the clocks is wrong, now or then: the night may still be right
 		n.kept.Last, n.kept.Sunset = time.Time{}, false
 		return
 	}
@@ -189,7 +189,7 @@ func (n *Night) highest(from, to time.Duration) (w float64) {
 	return w
 }
 
-// knows reports whether a recent night is known.
+// knows reports whether a recent night is recorded.
 func (n *Night) knows(t time.Time) bool {
 	ago := t.Sub(n.kept.Dawn)
 	return !n.kept.Dawn.IsZero() && ago > -24*time.Hour && ago < staleNight

@@ -45,7 +45,7 @@ func (e *Unusable) Unwrap() error { return e.Err }
 // oldWords is how long the words of a string inverter may stay the same in the dark: as long as a night.
 const oldWords = 20 * time.Hour
 
-// Normalizer makes samples of the readings of one inverter. From earlier ones it knows whether a 0 is a measurement, whether a
+// Normalizer makes samples of the readings of one inverter. From earlier ones it decides whether a 0 is a measurement, whether a
 // dongle repeats itself and when a day began. The zero value is ready.
 type Normalizer struct {
 	Zone *time.Location       // in which days begin; nil if not known

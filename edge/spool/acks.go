@@ -14,19 +14,20 @@ const ackLater = 100
 
 // acks are the numbers of samples that the server has and that are still in the file: they leave it with the next
 // commit, which costs a memory card a third less than a commit of their own. A crash before that sends them again, which
-// is normal. The owner's goroutine has them; count may be read from any.
+// is normal. Only the goroutine that owns the file uses them; count may be read from any.
 type acks struct {
 	seqs  map[uint64]struct{}
 	count atomic.Int64
 }
 
-// has reports whether a sample in the file is as good as gone.
+// has reports whether the server has a sample that is still in the file.
 func (a *acks) has(seq uint64) bool {
 	_, ok := a.seqs[seq]
 	return ok
 }
 
-// hold notes the numbers in stored that are in tx, unless that would be too many or room is wanted: then it reports false.
+// hold adds the numbers in stored that are in tx. It reports false, and adds none, if that would be too many or if space
+// is needed now.
 func (a *acks) hold(tx *bolt.Tx, stored []uint64, full bool) bool {
 	if len(a.seqs)+len(stored) > ackLater || full {
 		return false
@@ -44,7 +45,7 @@ func (a *acks) hold(tx *bolt.Tx, stored []uint64, full bool) bool {
 	return true
 }
 
-// list returns them; they are forgotten with clear, when the commit that took them out is durable.
+// list returns the numbers. They are removed by clear, when the commit that deleted them is durable.
 func (a *acks) list() []uint64 { return slices.Collect(maps.Keys(a.seqs)) }
 
 func (a *acks) clear() {
@@ -52,11 +53,11 @@ func (a *acks) clear() {
 	a.count.Store(0)
 }
 
-// deleteSettled takes the samples that the server has out of tx and returns how many of them were there.
+// deleteSettled deletes the samples that the server has and returns how many of them were there.
 func deleteSettled(tx *bolt.Tx, stored []uint64) (left int, err error) {
 	var times []int64
 	for _, seq := range stored {
-		for _, name := range [][]byte{format.SamplesBucket, format.UndatedBucket} { // undated: of a commit that is repeated
+		for _, name := range [][]byte{format.SamplesBucket, format.UndatedBucket} { // undated: those of a commit that is repeated
 			record := tx.Bucket(name).Get(format.Key(seq))
 			if record == nil {
 				continue

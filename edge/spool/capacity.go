@@ -19,27 +19,26 @@ import (
 	"sunspool/internal/durable"
 )
 
-// How much room the spool has, and what happens when it runs out. There are two ends: the size the owner allows it,
-// and a disk that others fill.
+// Two things limit the spool: the size that is configured, and a disk that other programs fill.
 //
 //	0            used                 98 %      limit
 //	├─────────────┼────────────────────┼──────────┤
-//	│  samples    │  room for samples  │ for acks │
+//	│  samples    │  free for samples  │ for acks │
 //
-// Samples stop at 98 %: what is left is for Settle, because in a file that copies on write even forgetting needs room.
-// And the blocks ahead of the end of the file are claimed before they are needed, so that a disk filled by others does
-// not stop the drain; where the filesystem cannot do that, a file of ballast is thrown overboard instead.
+// Samples are refused from 98 % on. The rest is for Settle: in a file that copies on write even a deletion needs free
+// pages. Blocks beyond the end of the file are preallocated, so that a disk filled by others does not stop the drain.
+// Where the filesystem cannot do that, a reserve file is deleted when its space is needed.
 
 const (
 	preallocateStep = 16 << 20         // five days of samples, and little on the smallest card
-	retryEach       = 10 * time.Second // between attempts to claim what was not to be had
+	retryEach       = 10 * time.Second // between attempts to preallocate after one that failed
 	SampleShare     = 0.98             // of the limit, for samples
 	ScarceFrom      = 0.70             // of it: the inverter is read less often
 	releaseFrom     = 16 << 20         // a smaller file may stay in memory
 	releaseEach     = time.Second / 4
 )
 
-// ErrFull is a spool that has reached the size it is allowed. Nothing is deleted for a new sample.
+// ErrFull is the error of a spool that has reached its configured size. Nothing is deleted for a new sample.
 var ErrFull = errors.New("the spool has reached its size")
 
 // DefaultMB is 85 days and more of samples. A process of 32 bits cannot map more than 1 GiB, and bbolt must map
@@ -61,16 +60,16 @@ func MaxMB(bits int) int {
 
 const WordBits = strconv.IntSize
 
-// Capacity says how full the spool is, in bytes.
+// Capacity is how full the spool is, in bytes.
 type Capacity struct {
 	Used         int64 // by pages that hold something
 	Size         int64 // of the file, as far as it was ever used: Used and what can be used again
 	Limit        int64
-	Refused      bool  // the last samples found no place, though a few pages may be free
-	Preallocated int64 // blocks that the disk has promised, from the start of the file; MaxInt64 if it promises none
+	Refused      bool  // the last samples did not fit, though a few pages may be free
+	Preallocated int64 // from the start of the file; MaxInt64 if the filesystem cannot preallocate
 }
 
-// Share is the part of the room that is used, 0 to about 1. bbolt keeps the last MiB of a file for its next step.
+// Share is the part of the limit that is used, 0 to about 1. bbolt keeps the last MiB of a file for its next step.
 func (r Capacity) Share() float64 {
 	share := float64(r.Used) / float64(max(r.Limit-format.AllocSize, 1))
 	if r.Refused {
@@ -79,21 +78,22 @@ func (r Capacity) Share() float64 {
 	return share
 }
 
-// scarce reports whether the inverter is read less often because of it.
+// scarce reports whether the spool is so full that the inverter is read less often.
 func (r Capacity) scarce() bool { return r.Share() >= ScarceFrom }
 
-// capacityState is the part of a Spool that knows its size. The owner's goroutine writes it, Room may be asked from any.
+// capacityState is what a Spool knows of its size. The goroutine that owns the file writes it; Capacity may be called
+// from any.
 type capacityState struct {
 	limit           int64
 	preallocated    int64
-	nextPreallocate time.Time // no attempt to claim more before
+	nextPreallocate time.Time // no attempt to preallocate before
 	nextReserve     time.Time // no attempt to make a new one before
 	released        time.Time // when mapped pages were given back
-	reopenFirst     bool      // a commit failed otherwise than by lack of room: reopen before the next
+	reopenFirst     bool      // a commit failed for another reason than lack of space: reopen before the next
 	nameErr         error     // the name of the file is not durable, see compact
 	current         atomic.Pointer[Capacity]
 
-	allocate func(f *os.File, size int64) error // fallocate, unless a test has none
+	allocate func(f *os.File, size int64) error // durable.Preallocate, unless a test replaces it
 }
 
 // Capacity returns how full the spool was after the last commit.
@@ -117,7 +117,7 @@ func (s *Spool) SetLimit(bytes int64) error {
 	})
 }
 
-// refresh makes the room of a file that was just opened known.
+// refresh measures a file that was just opened, and preallocates.
 func (s *Spool) refresh() {
 	if s.space.limit == 0 {
 		s.space.limit = int64(DefaultMB(WordBits)) << 20
@@ -131,7 +131,7 @@ func (s *Spool) refresh() {
 	s.measure()
 }
 
-// commitSamples commits f, which adds samples, unless that would take the room that is left for acks.
+// commitSamples commits f, which adds samples, unless that would take the space that is left for acks.
 func (s *Spool) commitSamples(f func(*bolt.Tx) error) error {
 	if r := s.Capacity(); r.Share() >= SampleShare {
 		return fmt.Errorf("%w: %d of %d MiB", ErrFull, r.Used>>20, r.Limit>>20)
@@ -166,8 +166,8 @@ func (s *Spool) sampleEnd() int64 {
 	return min(max(share+format.AllocSize, 2*format.AllocSize), s.space.preallocated)
 }
 
-// commitAcks commits f, which frees more than it takes. It may use all there is, and a little more if the limit was
-// lowered: a spool that cannot forget cannot drain.
+// commitAcks commits f, which frees more than it takes. It may use the whole limit, and a little more if the limit was
+// lowered: a spool that cannot delete cannot drain.
 func (s *Spool) commitAcks(f func(*bolt.Tx) error) error {
 	end := max(s.space.limit, s.Capacity().Size+2*format.AllocSize)
 	err := s.update(end, f)
@@ -191,18 +191,18 @@ func (s *Spool) update(end int64, f func(*bolt.Tx) error) error {
 	}
 	s.db.MaxSize = int(min(end, math.MaxInt))
 	err := s.db.Update(f)
-	if durable.NothingWritten(err) && !isErrno(err, syscall.ENOSPC) { // others are dealt with by sure
+	if durable.NothingWritten(err) && !isErrno(err, syscall.ENOSPC) { // other errors are handled by runVerified
 		s.space.reopenFirst = true
 	}
 	s.measure()
 	return err
 }
 
-// reopen opens the file anew after a commit that failed in a way that leaves unknown what is on the disk, or by a disk
-// that went away: what is mounted now is what counts.
+// reopen opens the file again after a commit that failed in a way that leaves it unknown what is on the disk, or because
+// the disk was removed: what is mounted now is used.
 func (s *Spool) reopen() error {
 	if _, err := os.Stat(s.path); err != nil {
-		return err // an empty mount point is not to become a spool
+		return err // an empty mount point must not become a spool
 	}
 	s.abandon(false)
 	if err := s.open(); err != nil {
@@ -213,8 +213,8 @@ func (s *Spool) reopen() error {
 	return nil
 }
 
-// noteUncertain notes the numbers that a commit which failed had given. The failure may have come after the last write: then
-// the samples are in the file although their commit was no success, and must not be there twice when it is repeated.
+// noteUncertain remembers the numbers of a commit that failed. If it failed after its last write the samples are in the
+// file all the same, and must not be there twice when the commit is repeated.
 func (s *Spool) noteUncertain(records []Record) {
 	for _, r := range records {
 		if !slices.Contains(s.uncertain, r.Seq) {
@@ -223,7 +223,7 @@ func (s *Spool) noteUncertain(records []Record) {
 	}
 }
 
-// measure notes how full the spool is: all of it is in memory already.
+// measure stores how full the spool is. It reads no disk: the numbers are in memory.
 func (s *Spool) measure() {
 	r := Capacity{Limit: s.space.limit, Preallocated: s.space.preallocated}
 	err := s.db.View(func(tx *bolt.Tx) error {
@@ -237,14 +237,15 @@ func (s *Spool) measure() {
 	}
 }
 
-// releasePages keeps the pages of a large file that were read out of our memory: a drain reads all of them once.
+// releasePages unmaps the pages of a large file that were read: a drain reads all of them once, and they would count as
+// memory of this process.
 func (s *Spool) releasePages() {
 	size := s.Capacity().Size
 	if s.db == nil || size <= releaseFrom || now().Sub(s.space.released) <= releaseEach {
 		return
 	}
 	s.space.released = now()
-	if info, err := s.file.Stat(); err == nil { // what lies behind the mapping is not ours to release
+	if info, err := s.file.Stat(); err == nil { // the mapping may be longer than the file
 		durable.ReleasePages(s.db.Info().Data, min(size, info.Size()))
 	}
 }

@@ -22,9 +22,9 @@ import (
 //	spool.db ──copy──> spool.db.compact ──check──> sync ──rename──> spool.db ──sync directory
 //
 // Until the rename the copy is a leftover that the next start removes; from then on it is the spool. Both files are
-// open, and so locked, while one takes the other's name: whoever opens the name finds a lock. A second process that
-// was already waiting for the old file's lock gets it when we let go of it, and sees then that the file has lost its
-// name (see format.OpenBolt).
+// open, and so locked, while one takes the other's name: a process that opens the name finds a lock. A second process that
+// was already waiting for the old file's lock gets it when this one releases it, and then sees that the file has lost
+// its name (see lockFile).
 
 const (
 	compactFrom   = 4 << 20   // below that the list of free pages costs less than a page or two
@@ -105,7 +105,7 @@ func (s *Spool) compact() error {
 		return errors.Join(err, db.Close())
 	}
 	old := s.db
-	s.db, s.file = db, file // from here on there is no way back: the old file has no name any more
+	s.db, s.file = db, file // this cannot be undone: the old file has no name any more
 	s.step("renamed")
 	s.space.nameErr = durable.SyncDir(filepath.Dir(s.path)) // without it a power cut brings the old file back: update tries again
 	s.step("synced")
@@ -133,7 +133,7 @@ func (s *Spool) copyTo(db *bolt.DB, path string) error {
 	return nil
 }
 
-// step tells a test how far the compaction is.
+// step calls the hook of a test.
 func (s *Spool) step(name string) {
 	if s.atStep != nil {
 		s.atStep(name)
@@ -141,7 +141,7 @@ func (s *Spool) step(name string) {
 }
 
 // sameContent compares a copy with its original: the same buckets with the same sequences, keys in order, values byte
-// for byte. A sample whose checksum is wrong ends it: it is for Peek to set it aside.
+// for byte. A sample whose checksum is wrong ends the compaction: Peek quarantines it first.
 func sameContent(replica, original *bolt.DB) error {
 	return original.View(func(was *bolt.Tx) error {
 		return replica.View(func(is *bolt.Tx) error {

@@ -13,8 +13,8 @@ import (
 	"sunspool/internal/durable"
 )
 
-// Open opens the spool at path, or creates it. Its directory is made if it is missing. The error is a
-// *health.Fault that says what the operator can do.
+// Open opens the spool at path, or creates it, with its directory. Unlike Start it returns every error, as a
+// *health.Fault.
 func Open(path string) (*Spool, error) {
 	s := newSpool(path, nil)
 	if err := s.first(); err != nil {
@@ -41,7 +41,7 @@ func createSpool(path string, last uint64) error {
 		remove(fresh) // on a disk that is full it would take what is left
 		return err
 	}
-	// A link, not a rename: another process may have made the spool meanwhile, and its samples are not ours to drop.
+	// A link, not a rename: another process may have made the spool in between, and its samples must not be lost.
 	if err := os.Link(fresh, path); errors.Is(err, os.ErrExist) {
 		return nil
 	} else if err != nil { // a filesystem without links

@@ -16,7 +16,7 @@ import (
 	"sunspool/internal/durable"
 )
 
-// spoolFault says what an operator can do about a spool that does not open.
+// spoolFault returns the fault of a spool that does not open, with what an operator can do.
 func spoolFault(path string, err error) error {
 	f := &health.Fault{Code: "spool_unusable", What: "cannot open the spool " + path, Why: err.Error(), Err: err}
 	switch {
@@ -62,12 +62,13 @@ func belongs(path string) string {
 	}
 }
 
-// isErrno looks for errno in err. bbolt puts the errors of growing a file into words, so their text is looked at too.
+// isErrno looks for errno in err. bbolt returns the errors of growing a file as text only, so the text is
+// searched, too.
 func isErrno(err error, errno syscall.Errno) bool {
 	return err != nil && (errors.Is(err, errno) || strings.Contains(err.Error(), errno.Error()))
 }
 
-// ReadFault says that the upload failed on our side.
+// ReadFault returns the fault of a spool that cannot be read for an upload.
 func ReadFault(err error) *health.Fault {
 	return &health.Fault{Code: "spool_error", What: "what waits for the upload cannot be read", Why: err.Error(), Err: err,
 		Next: "check the disk: the spool is opened again by itself"}
@@ -83,7 +84,7 @@ func unopened(e *closedError) *health.Fault {
 	return f
 }
 
-// WriteFault says why samples do not reach the disk, and what the operator can do.
+// WriteFault returns why samples do not reach the disk, with what an operator can do.
 func WriteFault(err error) *health.Fault {
 	f := &health.Fault{Code: "spool_error", What: "new samples are in memory only: the spool cannot be written", Why: err.Error(), Err: err,
 		Next: "check the disk: it is tried again every 10 s"}

@@ -83,7 +83,7 @@ func readSpool(path string, f func(*bolt.Tx) error) error {
 	})
 }
 
-// unreadableSpool is what an operator can do about a spool that a command cannot read.
+// unreadableSpool returns the fault of a spool that a command cannot read.
 func unreadableSpool(path, command string, err error) *health.Fault {
 	f := &health.Fault{Code: "spool_unreadable", What: "the spool " + path + " cannot be read", Err: err,
 		Next: "start the edge: it mends what can be mended"}

@@ -15,7 +15,7 @@ import (
 // the nanoseconds since then, 8 bytes.
 var touchKey = []byte("touch")
 
-// noteTouch keeps the last touch in the commit of the sample, which costs nothing more.
+// noteTouch stores the last touch in the commit of the sample, so that it costs no commit of its own.
 func noteTouch(tx *bolt.Tx, w When) error {
 	if w.Boot == 0 || w.Touched <= 0 {
 		return nil
@@ -26,7 +26,7 @@ func noteTouch(tx *bolt.Tx, w When) error {
 
 // LastTouch returns the last touch that was committed, if it was in the boot of that id, else 0.
 func (s *Spool) LastTouch(bootID string) (touched time.Duration) {
-	_ = s.exec(func() error { // without it the dongle is left alone a little longer
+	_ = s.exec(func() error { // without it the dongle is not polled for a little longer
 		return s.db.View(func(tx *bolt.Tx) error {
 			value := tx.Bucket(format.MetaBucket).Get(touchKey)
 			if len(value) != 12 {

@@ -21,20 +21,20 @@ import (
 	"sunspool/internal/durable"
 )
 
-// Opening is what was not as it should be when the spool was opened, at the start or later. The zero value is a spool
-// that was in order.
+// Opening describes what was wrong with the spool when it was opened, at the start or later. The zero value is a spool
+// without faults.
 type Opening struct {
-	At         time.Time // of the last trouble
+	At         time.Time // of the last fault
 	Damage     string    // what was wrong with the file
 	Aside      string    // where the damaged file is now
 	Salvaged   int       // samples found in it, in the spool again
 	Unreadable int       // samples that were in it and could not be read, as far as that can be known
 	Vanished   bool      // the file was missing or empty although there had been samples
-	Warnings   []string  // what was mended on the way
+	Warnings   []string  // what was repaired on the way
 }
 
 const (
-	alarmHolds = time.Hour // of what was mended at the opening, in the health of the spool
+	alarmHolds = time.Hour // how long a repair at the opening is shown in the health of the spool
 )
 
 // open opens the file, in whatever state it is, on the goroutine that owns it.
@@ -102,7 +102,7 @@ func (s *Spool) besideSpool(name string) bool {
 	return strings.HasPrefix(name, filepath.Base(s.path)) || strings.HasPrefix(name, "health.json") || name == "edge.sock"
 }
 
-// lockFile opens the file and takes its lock, which says that no other process has it. An empty file is removed and
+// lockFile opens the file and takes its lock, so that no other process has it open. An empty file is removed and
 // does not exist: bbolt would make a spool in it that a power cut can break.
 func (s *Spool) lockFile(found *Opening) (*os.File, error) {
 	file, warn, err := durable.Open(s.path)
@@ -111,7 +111,7 @@ func (s *Spool) lockFile(found *Opening) (*os.File, error) {
 	}
 	found.warn(warn)
 	err = files.LockWithin(file, files.LockWait)
-	if err == nil && !stillNamed(file, s.path) { // what we waited for was replaced by a compact copy meanwhile, see compact
+	if err == nil && !stillNamed(file, s.path) { // the file was replaced by a compact copy while this process waited for its lock, see compact
 		err = bolterrors.ErrTimeout
 	}
 	if err == nil && s.attempts > 0 {
@@ -135,7 +135,7 @@ func (s *Spool) lockFile(found *Opening) (*os.File, error) {
 	return file, nil
 }
 
-// attach gives file to bbolt if it is whole. The error is *damaged if it is not.
+// attach gives file to bbolt if it is whole. The error is *salvage.Damaged if it is not.
 func (s *Spool) attach(file *os.File) error {
 	var found *salvage.Scan
 	info, err := file.Stat()
@@ -157,20 +157,20 @@ func (s *Spool) attach(file *os.File) error {
 		if err == nil {
 			return nil
 		}
-		if !durable.FromSystem(err) && !errors.Is(err, format.ErrNewer) && !isErrno(err, syscall.ENOMEM) && !isErrno(err, syscall.EIO) { // bbolt makes texts of these
-			err = &salvage.Damaged{Why: err, Scan: found} // then our look missed it
+		if !durable.FromSystem(err) && !errors.Is(err, format.ErrNewer) && !isErrno(err, syscall.ENOMEM) && !isErrno(err, syscall.EIO) { // bbolt returns these as text only
+			err = &salvage.Damaged{Why: err, Scan: found} // then the scan missed it
 		}
 	}
 	s.db, s.file = nil, nil
-	if _, keep := errors.AsType[*salvage.Damaged](err); !keep { // else it is wanted for what is in it
+	if _, keep := errors.AsType[*salvage.Damaged](err); !keep { // a damaged file stays open to be salvaged
 		durable.Unlock(file)
 		file.Close()
 	}
 	return err
 }
 
-// abandon gives up the handle. After a panic inside of bbolt its locks may be held for ever, so that it cannot be asked
-// to close: the file is closed below it, and its mapping stays until the process ends.
+// abandon gives up the handle. After a panic inside of bbolt its locks may be held indefinitely, so that it cannot
+// close: the file is closed below it, and its mapping stays until the process ends.
 func (s *Spool) abandon(crashed bool) {
 	db, file := s.db, s.file
 	if s.db, s.file = nil, nil; db == nil {
@@ -182,7 +182,7 @@ func (s *Spool) abandon(crashed bool) {
 	}
 }
 
-// Opening is what was found amiss since the process started.
+// Opening returns what was found wrong since the process started.
 func (s *Spool) Opening() Opening {
 	if o := s.opening.Load(); o != nil {
 		return *o
@@ -190,7 +190,8 @@ func (s *Spool) Opening() Opening {
 	return Opening{}
 }
 
-// Alarm is err, or the fault of a spool that is not open, or for an hour that of one that was found damaged or missing.
+// Alarm returns err if there is one, else the fault of a spool that is not open, else, for an hour, the fault of a spool
+// that was found damaged or missing.
 func (s *Spool) Alarm(err error) error {
 	o := s.Opening()
 	if closed := s.Closed(); err == nil && closed != nil {

@@ -13,8 +13,8 @@ import (
 	"sunspool/internal/durable"
 )
 
-// preallocate asks the disk for the blocks ahead of the end of the file, so that nobody else gets them. A file that only ever
-// grows into blocks it has is cheaper, too: growing is a commit of the filesystem's journal.
+// preallocate asks the disk for blocks beyond the end of the file, so that no other program gets them. A file that grows
+// into blocks it has is cheaper, too: growing is a commit of the filesystem's journal.
 func (s *Spool) preallocate() error {
 	if now().Before(s.space.nextPreallocate) || s.space.preallocated >= s.space.limit {
 		return syscall.ENOSPC
@@ -44,7 +44,7 @@ func (s *Spool) preallocate() error {
 	return err
 }
 
-// allocate claims the first size bytes of the file at path, without making it longer.
+// allocate preallocates the first size bytes of the file at path, without making it longer.
 func (s *Spool) allocate(path string, size int64) error {
 	f, err := os.OpenFile(path, os.O_RDWR, 0)
 	if err != nil {
@@ -53,7 +53,7 @@ func (s *Spool) allocate(path string, size int64) error {
 	return errors.Join(s.space.allocate(f, size), f.Close())
 }
 
-// makeReserve fills a file that is of no use but for its size, if there is room for it twice.
+// makeReserve fills a file whose only use is its size, if there is space for it twice.
 func (s *Spool) makeReserve() {
 	if now().Before(s.space.nextReserve) {
 		return
@@ -70,7 +70,7 @@ func (s *Spool) makeReserve() {
 	}
 }
 
-// dropReserve makes room on a disk that is full, once.
+// dropReserve deletes the reserve file of a full disk, and reports whether there was one.
 func (s *Spool) dropReserve() bool {
 	s.space.nextReserve = now().Add(retryEach)
 	return os.Remove(files.ReservePath(s.path)) == nil

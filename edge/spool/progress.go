@@ -8,11 +8,11 @@ import (
 	"sunspool/health"
 )
 
-// busyStep is how often work that goes on asks for more time.
+// busyStep is how often work in progress asks the service manager for more time.
 const busyStep = 5 * time.Second
 
-// watchedReader asks for more time as long as it is read: to go through a large file takes as long as its disk needs, and
-// a service manager must not end work that goes on, nor wait for work that does not.
+// watchedReader asks for more time whenever it is read: a scan of a large file takes as long as its disk needs, and the
+// service manager must neither end a scan that makes progress nor wait for one that hangs.
 type watchedReader struct {
 	io.ReaderAt
 	busy func(most time.Duration)

@@ -13,11 +13,12 @@ import (
 )
 
 // quarantineCap is how many bytes the quarantine may take unless Spool.QuarantineCap says otherwise: a tenth of the
-// smallest limit that a spool has. Beyond it nothing is given up any more, it is tried for ever.
+// smallest limit that a spool has. When the quarantine is full, rejected samples stay in the spool and are retried
+// indefinitely.
 const quarantineCap = 50 << 20
 
-// PeekNewest returns up to n of the newest samples, oldest first, without those that skip names. Damaged records are
-// left to Peek.
+// PeekNewest returns up to n of the newest samples, oldest first, without those that skip accepts. Damaged records
+// are left to Peek.
 func (s *Spool) PeekNewest(n int, skip func(seq uint64) bool) ([]Record, error) {
 	var records []Record
 	err := s.exec(func() error {
@@ -60,7 +61,7 @@ func (s *Spool) Get(seqs []uint64) ([]Record, error) {
 }
 
 // Requeue moves what match accepts back from the quarantine, to be delivered once more, and returns how many that were.
-// A record that is damaged stays: it is no sample.
+// A damaged record stays.
 func (s *Spool) Requeue(match func(Rejection) bool) (int, error) {
 	moved := 0
 	err := s.exec(func() error {

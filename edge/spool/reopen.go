@@ -17,32 +17,33 @@ import (
 	"sunspool/internal/durable"
 )
 
-// A disk may be read-only, full, failing or not mounted yet, when the edge starts or later. No restart mends that, so the
-// process does not end: the inverter is polled, its samples wait in memory (ring), and the file is opened again every 10 s:
+// A disk may be read-only, full, failing or not mounted yet, when the edge starts or later. A restart does not help, so
+// the process goes on: the inverter is polled, its samples wait in memory, and the file is opened again every 10 s:
 //
 //	start ──> open ──(disk error)──> closed ──every 10 s──> open
 //	            └──(our own error)──> closed ──3 times, every 20 s──> Lost: the process ends
 //
-// A spool that is not ours to open, of a newer version or of another program, ends the process at once.
+// A spool of a newer version, or the file of another program, ends the process at once.
 type reopening struct {
 	attempts    int                   // openings since the last commit
-	ownFailures int                   // those of them that were not the disk's fault
+	ownFailures int                   // those of them that another process would not have had
 	lastAttempt time.Time             // when the last of them was
-	took        time.Duration         // how long it took
-	trouble     error                 // that made it necessary
+	took        time.Duration         // how long the last opening took
+	trouble     error                 // the error that made opening again necessary
 	closed      atomic.Pointer[error] // trouble, while the file is not open
 	lost        chan struct{}         // closed when opening again does not help
 	giveUp      sync.Once
 }
 
 const (
-	reopenRest        = 10 * time.Second // between two attempts to open a file that the disk does not give
-	ownErrorRest      = 20 * time.Second // between two openings after errors of our own: then they restart the process once a minute
+	reopenRest        = 10 * time.Second // between two openings after an error of the disk
+	ownErrorRest      = 20 * time.Second // between two openings after an error of this process: three of them restart it once a minute
 	mostAttempts      = 3                // of these in a row without a commit
-	longOpeningFactor = 5                // an opening that took long is not repeated before so many times as much has passed
+	longOpeningFactor = 5                // an opening is not repeated before so many times its own duration has passed
 )
 
-// errUnmounted is a spool that had been open and has vanished with its mark: an empty mount point is not to become a spool.
+// errUnmounted is the error of a spool that was open and has vanished together with its watermark: an empty mount point
+// must not become a spool.
 var errUnmounted = errors.New("the spool and its mark are gone: is its disk mounted?")
 
 // closedError is the error of a spool whose file is not open.
@@ -54,9 +55,8 @@ type closedError struct {
 func (e *closedError) Error() string { return e.err.Error() }
 func (e *closedError) Unwrap() error { return e.err }
 
-// Start opens the spool at path. Where the disk does not allow that, the spool that it returns is not open yet, see
-// Spool.Available. The error is a *health.Fault that ends the process. busy, unless it is nil, is called before a damaged
-// file is gone through.
+// Start opens the spool at path for a service. If the disk does not allow that now, it returns a spool that is not open
+// yet, see Spool.Available. The error is a *health.Fault that must end the process. busy may be nil, see Spool.Busy.
 func Start(path string, busy func(most time.Duration)) (*Spool, error) {
 	s := newSpool(path, busy)
 	err := s.first()
@@ -80,17 +80,17 @@ func (s *Spool) first() error {
 	})
 }
 
-// endsProcess reports whether a process whose first opening failed with err must end: somebody has to change something first.
+// endsProcess reports whether a process whose first opening failed with err must end: an operator has to change something first.
 func endsProcess(err error) bool {
 	return mustLeaveAlone(err) || errors.Is(err, bolterrors.ErrTimeout) || errors.Is(err, os.ErrPermission)
 }
 
-// mustLeaveAlone reports whether err is that of a file which this program must leave alone.
+// mustLeaveAlone reports whether err is the error of a file that this program must not change.
 func mustLeaveAlone(err error) bool {
 	return errors.Is(err, format.ErrNewer) || errors.Is(err, format.ErrForeign) || errors.Is(err, durable.ErrNotOurs)
 }
 
-// isDiskError reports whether another process would have the same error as this one: then to end would not help.
+// isDiskError reports whether another process would have the same error as this one: then a restart would not help.
 func isDiskError(err error) bool {
 	if _, crashed := errors.AsType[*format.Panic](err); err == nil || crashed {
 		return false
@@ -119,12 +119,13 @@ func (s *Spool) Available() error {
 	return s.exec(func() error { return nil })
 }
 
-// Hurry makes the next use of a file that is not open an attempt to open it: it is the last one before the end.
+// Hurry makes the next use of a spool that is not open try to open it at once: before the process ends there is no later
+// attempt.
 func (s *Spool) Hurry() {
 	s.run(func() error { s.lastAttempt = time.Time{}; return nil })
 }
 
-// publishState makes it known to other goroutines whether the file is open. The goroutine that owns it calls it.
+// publishState stores whether the file is open, for Closed. The goroutine that owns the file calls it.
 func (s *Spool) publishState() {
 	switch {
 	case s.db != nil:
@@ -134,9 +135,9 @@ func (s *Spool) publishState() {
 	}
 }
 
-// runVerified runs f, which may write, and opens the file again when the error leaves it unknown what the disk holds: bbolt
-// shows a commit whose last sync failed as if it were done, and the kernel forgets what it could not write. If done then
-// finds in the file what f was to write, f succeeded. done may be nil.
+// runVerified runs f, which may write. If the error leaves it unknown what is on the disk, it opens the file again: bbolt
+// shows a commit whose last sync failed as if it had succeeded, and the kernel drops pages that it could not write. If
+// done then reports that the file has what f was to write, f succeeded. done may be nil.
 func (s *Spool) runVerified(f func() error, done func(*bolt.Tx) bool) error {
 	if s.db == nil {
 		if err := s.tryReopen(); err != nil {
@@ -175,12 +176,12 @@ func needsReopen(err error) bool {
 	if _, crashed := errors.AsType[*format.Panic](err); crashed {
 		return true
 	}
-	text := err.Error() // bbolt makes texts of these
+	text := err.Error() // bbolt returns these as text only
 	return durable.FromSystem(err) || errors.Is(err, bolterrors.ErrInvalidMapping) || strings.Contains(text, "mmap allocate error") ||
 		strings.Contains(text, "file resize error") || strings.Contains(text, "file sync error")
 }
 
-// tryReopen opens the file again after an error, not too often, and gives up when that cannot help.
+// tryReopen opens the file again after an error, at most once per interval, and gives up when that cannot help.
 func (s *Spool) tryReopen() error {
 	rest := ownErrorRest
 	if isDiskError(s.trouble) {
@@ -211,10 +212,10 @@ func (s *Spool) tryReopen() error {
 }
 
 // Lost is closed when the file cannot be used any more and opening it again cannot help: the process must end. Failure
-// says why.
+// returns the reason.
 func (s *Spool) Lost() <-chan struct{} { return s.lost }
 
-// Failure is the *health.Fault of a spool that is Lost, else nil.
+// Failure returns the *health.Fault of a spool that is Lost, else nil.
 func (s *Spool) Failure() error {
 	select {
 	case <-s.lost:

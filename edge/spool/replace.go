@@ -14,7 +14,7 @@ import (
 	"sunspool/internal/durable"
 )
 
-// salvage sets the damaged file aside and puts a new spool in its place. The new one is whole and on the disk under a
+// salvage renames the damaged file and puts a new spool in its place. The new one is whole and on the disk under a
 // name of its own before the damaged one is touched, so a power cut leaves one or the other.
 func (s *Spool) salvage(file *os.File, d *salvage.Damaged, m format.Watermark, found *Opening) error {
 	defer func() {
@@ -42,7 +42,7 @@ func (s *Spool) salvage(file *os.File, d *salvage.Damaged, m format.Watermark, f
 		os.Remove(fresh)
 		return fmt.Errorf("salvage %s: %w", s.path, err)
 	} else if err != nil {
-		kind = "unmerged" // it alone has what it had
+		kind = "unmerged" // no other file has its samples
 		lost, *result = Opening{Damage: text + "; nothing could be salvaged: " + err.Error()}, salvage.Result{}
 		if err := format.WriteEmpty(fresh, m.Reserved); err != nil {
 			return err

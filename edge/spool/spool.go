@@ -32,7 +32,7 @@ import (
 // Spool is a file of samples. One goroutine owns the file; the methods may be called from any.
 type Spool struct {
 	QuarantineCap int                      // bytes; 0 is quarantineCap
-	Busy          func(most time.Duration) // told before the file is made small, when all methods wait; may be nil
+	Busy          func(most time.Duration) // called before long work, during which all methods wait; may be nil
 
 	path string
 	db   *bolt.DB
@@ -42,7 +42,7 @@ type Spool struct {
 	once sync.Once
 
 	acks      acks
-	uncertain []uint64 // numbers of a commit that failed: it may be in the file all the same, and it is repeated
+	uncertain []uint64 // numbers of a commit that failed: they may be in the file all the same, and it is repeated
 	space     capacityState
 
 	compactNext time.Time         // no attempt before
@@ -55,9 +55,9 @@ type Spool struct {
 	reopening
 
 	waiting, quarantined       atomic.Int64
-	undated, estimated, newest atomic.Int64   // see Held, Estimated, Newest
+	undated, estimated, newest atomic.Int64   // see Undated, Estimated, Newest
 	redated                    atomic.Int64   // see Redated
-	used                       map[int64]bool // times that were given, from usedFrom on; nil while only the newest matters
+	used                       map[int64]bool // timestamps, from usedFrom on; nil while only the newest matters
 	usedFrom                   int64
 }
 
@@ -72,7 +72,7 @@ type (
 	QuarantinePage    = format.QuarantinePage
 )
 
-// Who vouches for a sample's time.
+// Where a sample's time comes from.
 const (
 	Undated   = format.Undated
 	Synced    = format.Synced
@@ -97,25 +97,25 @@ func (s *Spool) Append(sample *wire.Sample, when When) error {
 
 // AppendAll stores the samples of group in their order, all or none, and returns when they are durable: a power cut
 // after that loses none of them. Two samples of a device with the same time would be one on the server, so a time in
-// group is moved to the next millisecond where that is needed. A sample whose time nobody knows is held until Date, and
-// so is one behind it, which keeps the order. The error is ErrSpoolFull, or the disk's.
+// group is moved to the next free millisecond where that is needed. A sample whose time is unknown stays undated until
+// AssignTimestamps, and so does one behind it, which keeps the order. The error is ErrFull, or the disk's.
 func (s *Spool) AppendAll(group []Pending) error {
 	var records []Record
 	err := s.execVerified(func(tx *bolt.Tx) bool { return holds(tx, records) }, func() error {
-		var left, held int
+		var left, undated int
 		err := s.commitSamples(func(tx *bolt.Tx) (err error) {
-			records, held = records[:0], 0
+			records, undated = records[:0], 0
 			if left, err = deleteSettled(tx, append(s.acks.list(), s.uncertain...)); err != nil {
 				return err
 			}
 			for _, p := range group {
-				hold := p.When.Quality == Undated || s.undated.Load() > 0 || held > 0
+				hold := p.When.Quality == Undated || s.undated.Load() > 0 || undated > 0
 				r, err := s.put(tx, p, hold)
 				if err != nil {
 					return err
 				}
 				if hold {
-					held++
+					undated++
 				}
 				records = append(records, r)
 			}
@@ -123,7 +123,7 @@ func (s *Spool) AppendAll(group []Pending) error {
 		})
 		if err == nil {
 			s.waiting.Add(int64(len(group) - left))
-			s.undated.Add(int64(held))
+			s.undated.Add(int64(undated))
 			s.acks.clear()
 		}
 		return err
@@ -145,7 +145,7 @@ func (s *Spool) AppendAll(group []Pending) error {
 	return nil
 }
 
-// put adds a sample to tx, to those that are held or to those that can be sent.
+// put adds a sample to tx, to the undated ones or to those that can be sent.
 func (s *Spool) put(tx *bolt.Tx, p Pending, hold bool) (Record, error) {
 	to := tx.Bucket(format.SamplesBucket)
 	seq, err := to.NextSequence()
@@ -179,12 +179,11 @@ func holds(tx *bolt.Tx, records []Record) bool {
 	return len(records) > 0
 }
 
-// hidden reports whether a sample that is in the file is none for who reads it: the server has it, or it will be
-// written again.
+// hidden reports whether a sample in the file must not be read: the server has it, or it will be written again.
 func (s *Spool) hidden(seq uint64) bool { return s.acks.has(seq) || slices.Contains(s.uncertain, seq) }
 
-// Peek returns up to n of the oldest samples, without those that skip names. A record that is damaged is no sample any
-// more: it goes to the quarantine as it is.
+// Peek returns up to n of the oldest samples, without those that skip accepts. A damaged record is moved to the
+// quarantine as it is.
 func (s *Spool) Peek(n int, skip func(seq uint64) bool) ([]Record, error) {
 	var records []Record
 	var damaged []Rejection
@@ -212,15 +211,15 @@ func (s *Spool) Peek(n int, skip func(seq uint64) bool) ([]Record, error) {
 	return records, err
 }
 
-// Settle forgets the samples that the server has and moves the poisoned ones to the quarantine, in one transaction.
-// Numbers that are not in the spool any more are ignored: settling twice is normal. It works in a spool that is full. A
-// few numbers that the server has leave the file with the next commit only, see acks.
-func (s *Spool) Settle(stored []uint64, poisoned []Rejection) error {
-	if len(stored)+len(poisoned) == 0 {
+// Settle deletes the samples that the server has and moves those that it rejected to the quarantine, in one transaction.
+// Numbers that are not in the spool any more are ignored: settling twice is normal. It works in a full spool. A few
+// numbers that the server has are deleted with the next commit only, see acks.
+func (s *Spool) Settle(stored []uint64, rejected []Rejection) error {
+	if len(stored)+len(rejected) == 0 {
 		return nil
 	}
 	return s.exec(func() error {
-		if len(poisoned) == 0 {
+		if len(rejected) == 0 {
 			later := false
 			err := s.db.View(func(tx *bolt.Tx) error {
 				later = s.acks.hold(tx, stored, s.Capacity().scarce())
@@ -237,7 +236,7 @@ func (s *Spool) Settle(stored []uint64, poisoned []Rejection) error {
 				return err
 			}
 			meta, samples := tx.Bucket(format.MetaBucket), tx.Bucket(format.SamplesBucket)
-			for _, p := range poisoned {
+			for _, p := range rejected {
 				record := samples.Get(format.Key(p.Seq))
 				if record == nil {
 					continue
@@ -294,7 +293,7 @@ func (s *Spool) Oldest() (oldest time.Time, err error) {
 				if s.hidden(format.Seq(k)) {
 					continue
 				}
-				if r, err := format.DecodeFields(format.Seq(k), v); err == nil { // a damaged one is Peek's affair
+				if r, err := format.DecodeFields(format.Seq(k), v); err == nil { // Peek handles a damaged one
 					oldest = r.Sample.Time
 					return nil
 				}
@@ -305,10 +304,10 @@ func (s *Spool) Oldest() (oldest time.Time, err error) {
 	return oldest, err
 }
 
-// Waiting is the number of samples that the server does not have yet, held ones included.
+// Waiting is the number of samples that the server does not have yet, undated ones included.
 func (s *Spool) Waiting() int { return int(s.waiting.Load() - s.acks.count.Load()) }
 
-// InQuarantine is the number of samples that the server will not take.
+// InQuarantine is the number of samples that the server refused.
 func (s *Spool) InQuarantine() int { return int(s.quarantined.Load()) }
 
 // Path is where the file is.
@@ -323,7 +322,7 @@ func (s *Spool) Bytes() int64 {
 	return info.Size()
 }
 
-// Close waits for what is under way and closes the file. Closing twice is normal; every other method fails from then
+// Close waits for the operation in progress and closes the file. Closing twice is normal; every other method fails from then
 // on.
 func (s *Spool) Close() (err error) {
 	s.once.Do(func() {

@@ -10,18 +10,18 @@ import (
 	"sunspool/wire"
 )
 
-// On the server a time of a device is one sample: a second sample with the same time would be dropped without a word.
-// So the spool never gives a time twice. As long as time only grows, knowing the newest is enough. When a clock that
-// was ahead is set right, true times lie among those that were given before; which these are is known from the samples
-// in the spool, and for those that left it from a ring that Settle fills.
+// The server keys samples by device and timestamp, and silently drops a second sample with the same timestamp. So the
+// spool never uses a timestamp twice. As long as time only grows, knowing the newest is enough. When a clock that was
+// ahead is corrected, the true times lie among timestamps that were used before. These are known from the samples in the
+// spool and, for those that left it, from a ring that Settle fills.
 const (
-	clockSlack = 2 * time.Second // a step back by less is no step: the sample is moved after the last one
+	clockSlack = 2 * time.Second // a clock that goes back by less has not stepped: the sample is moved after the last one
 	MaxAhead   = wire.MaxAhead
 	usedSpan   = 96 * time.Hour
-	batchSize  = 500 // samples in one transaction that gives or takes times, 300 kB
+	batchSize  = 500 // samples in one transaction that assigns or clears timestamps, 300 kB
 )
 
-// nextFreeTimestamp moves t to a millisecond that no sample was given before, and remembers it.
+// nextFreeTimestamp moves t to the next millisecond that no sample has used, and marks it as used.
 func (s *Spool) nextFreeTimestamp(tx *bolt.Tx, t *time.Time) error {
 	meta := tx.Bucket(format.MetaBucket)
 	last, newest := int64(format.Number(meta, format.LastKey)), int64(format.Number(meta, format.NewestKey))
@@ -51,25 +51,25 @@ func (s *Spool) nextFreeTimestamp(tx *bolt.Tx, t *time.Time) error {
 	return format.PutNumber(meta, format.NewestKey, uint64(ms))
 }
 
-// loadUsed makes s.given hold every time that was ever given from ms on, as far as a sample made now can come there.
+// loadUsed loads into s.used every timestamp used from ms on, up to the end of the span that a sample made now can reach.
 func (s *Spool) loadUsed(tx *bolt.Tx, ms int64) error {
 	if s.used != nil && ms >= s.usedFrom && ms < s.usedFrom+usedSpan.Milliseconds()/2 {
 		return nil
 	}
 	s.used, s.usedFrom = make(map[int64]bool), ms
 	until := ms + usedSpan.Milliseconds()
-	return format.EachUsed(tx, func(given int64) {
-		if given >= ms && given < until {
-			s.used[given] = true
+	return format.EachUsed(tx, func(at int64) {
+		if at >= ms && at < until {
+			s.used[at] = true
 		}
 	})
 }
 
-// Retract takes the times back of samples that lie further ahead of the true time than our server takes: a clock that
-// was believed was wrong. None of them can be on the server, so they may be dated anew. It returns how many they are.
+// Retract clears the timestamps of samples that lie further ahead of the true time than the server accepts: the clock was
+// wrong. None of them can be on the server, so they may get other timestamps. It returns how many they are.
 //
-// They move some hundreds at a time: that bounds the memory, and other work gets its turn in between. What a crash leaves
-// is moved the next time that the server refuses one.
+// They move some hundreds per transaction: that bounds the memory, and other work is done in between. What a crash leaves
+// is moved the next time that the server refuses such a sample.
 func (s *Spool) Retract(truth time.Time) (total int, err error) {
 	limit := truth.Add(MaxAhead)
 	next := format.Key(0)
@@ -113,8 +113,8 @@ func (s *Spool) Retract(truth time.Time) (total int, err error) {
 // bucketEntry is an entry of a bucket, copied.
 type bucketEntry struct{ key, value []byte }
 
-// firstOf returns the first entries of b from a key on that match, up to most: a bucket is not to be changed while it is
-// gone through.
+// firstOf returns the first entries of b from a key on that match, up to most: a bucket must not be changed while a
+// cursor is on it.
 func firstOf(b *bolt.Bucket, from []byte, most int, match func(k, v []byte) bool) (found []bucketEntry) {
 	c := b.Cursor()
 	for k, v := c.Seek(from); k != nil && len(found) < most; k, v = c.Next() {
@@ -125,10 +125,10 @@ func firstOf(b *bolt.Bucket, from []byte, most int, match func(k, v []byte) bool
 	return found
 }
 
-// Redated is how many samples lost their times since the spool was opened, to get others.
+// Redated is how many timestamps were cleared by Retract since the spool was opened.
 func (s *Spool) Redated() int64 { return s.redated.Load() }
 
-// rebuildUsed finds the newest time anew, after samples gave theirs back.
+// rebuildUsed finds the newest used timestamp again, after some were cleared.
 func (s *Spool) rebuildUsed(tx *bolt.Tx) error {
 	var newest int64
 	if err := format.EachUsed(tx, func(ms int64) { newest = max(newest, ms) }); err != nil {

@@ -9,13 +9,13 @@ import (
 	bolt "go.etcd.io/bbolt"
 )
 
-// A sample whose time is not known is as durable as any other, but held: it lies in the bucket undated, where no upload
-// looks, until its boot gets an anchor.
+// A sample whose time is not known is undated: it is as durable as any other, but in the bucket undated, which is not
+// uploaded, until its boot gets an anchor.
 //
-//	Append ──> undated ──(Date)──> samples     under the same number, in the order of the numbers
+//	Append ──> undated ──(AssignTimestamps)──> samples     under the same number, in the order of the numbers
 
 // Join returns the number of the boot of that id, which is new unless the last one has the same, and its anchor. A boot
-// whose uptime went back is another one, whatever it is called: a machine that was restored to an earlier state.
+// whose uptime went back is a new one even under the same id: the machine was restored to an earlier state.
 func (s *Spool) Join(id string, up time.Duration) (n uint32, a Anchor, err error) {
 	err = s.exec(func() error {
 		return s.commitAcks(func(tx *bolt.Tx) error {
@@ -46,9 +46,9 @@ func (s *Spool) join(tx *bolt.Tx, same func(last format.Boot) bool, id string) (
 	return uint32(number), Anchor{}, format.PutBoot(boots, uint32(number), format.Boot{ID: id})
 }
 
-// numberBoot gives a sample the number of its boot in this file, if it has none or that of another file: the disk took
-// nothing when its clock asked for the number, or the file was replaced since. What is stored under a wrong number would
-// be dated with another boot.
+// numberBoot sets the number of the boot in this file, if the sample has none or that of another file: the disk was not
+// writable when the clock needed the number, or the file was replaced since. A sample with a wrong number would get the
+// timestamps of another boot.
 func (s *Spool) numberBoot(tx *bolt.Tx, w *When) (err error) {
 	if w.BootID == "" || w.Boot != 0 && format.DecodeBoot(tx.Bucket(format.BootsBucket).Get(format.Key(uint64(w.Boot)))).ID == w.BootID {
 		return nil
@@ -65,9 +65,9 @@ func (s *Spool) Anchor(n uint32, a Anchor) error {
 	})
 }
 
-// AssignTimestamps gives the held samples their times, now that the present boot, n, has an anchor and has lasted for up. First
-// every boot gets an anchor, then the samples are stamped, oldest first, some hundreds in a transaction; a crash in
-// between is continued by the next call, to the same times.
+// AssignTimestamps moves the undated samples to those that can be sent, now that the present boot, n, has an anchor and
+// has lasted for up: AnchorBoots gives every boot an anchor, then AssignBatch assigns timestamps, oldest first, until no
+// sample is left. After a crash the next call continues, with the same timestamps.
 func (s *Spool) AssignTimestamps(n uint32, a Anchor, up time.Duration) error {
 	if s.undated.Load() == 0 {
 		return nil
@@ -87,16 +87,16 @@ func (s *Spool) AssignTimestamps(n uint32, a Anchor, up time.Duration) error {
 // firstDay is before the first day of this program: no sample is older.
 var firstDay = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 
-// bootSpan is the held samples of one boot.
+// bootSpan is the undated samples of one boot.
 type bootSpan struct {
 	boot        uint32
 	first, last time.Duration // since the boot
-	wall        time.Time     // that the last sample was made at, as its host thought
+	wall        time.Time     // when the last sample was made, by the clock of its host
 }
 
-// AnchorBoots gives an anchor to every boot that has held samples. A boot that ended without one lies between what was
-// stamped before it and the start of the boot after it. If its own clock says something in between, that is taken; else
-// it ends just before the later boot began.
+// AnchorBoots gives an anchor to every boot that has undated samples. A boot that ended without one lies between the
+// last timestamp before it and the start of the boot after it. If its own clock was in between, that is used; else the
+// boot is placed so that it ends just before the later one began.
 func (s *Spool) AnchorBoots(n uint32, a Anchor, up time.Duration) error {
 	return s.exec(func() error {
 		return s.commitAcks(func(tx *bolt.Tx) error {
@@ -104,69 +104,69 @@ func (s *Spool) AnchorBoots(n uint32, a Anchor, up time.Duration) error {
 			if err := format.SetAnchor(boots, n, a); err != nil {
 				return err
 			}
-			stretches := bootSpansOf(tx.Bucket(format.UndatedBucket))
+			spans := bootSpansOf(tx.Bucket(format.UndatedBucket))
 			earliest := max(int64(format.Number(meta, format.LastKey)), firstDay.UnixMilli())
-			lower := make([]time.Time, len(stretches)) // what the boots before leave
-			room := time.UnixMilli(earliest)
-			for i, st := range stretches {
-				lower[i] = room
-				room = room.Add(st.last)
+			lower := make([]time.Time, len(spans)) // what the boots before leave
+			earliestStart := time.UnixMilli(earliest)
+			for i, span := range spans {
+				lower[i] = earliestStart
+				earliestStart = earliestStart.Add(span.last)
 			}
 			end, upper := a.At(up), a.At(0)
-			later := end // when the first sample of the next stretch was made
-			for i := len(stretches) - 1; i >= 0; i-- {
-				st := stretches[i]
+			later := end // when the first sample of the next span was made
+			for i := len(spans) - 1; i >= 0; i-- {
+				span := spans[i]
 				known := a
-				if st.boot != n {
-					known = format.DecodeBoot(boots.Get(format.Key(uint64(st.boot)))).Latest
+				if span.boot != n {
+					known = format.DecodeBoot(boots.Get(format.Key(uint64(span.boot)))).Latest
 				}
 				switch {
-				case st.boot == 0: // unknown: it may be the one of the samples after it
-					known = st.between(lower[i], later)
-				case !known.IsSet() || known.At(st.last).After(end):
-					known = st.between(lower[i], upper)
+				case span.boot == 0: // unknown: it may be the one of the samples after it
+					known = span.between(lower[i], later)
+				case !known.IsSet() || known.At(span.last).After(end):
+					known = span.between(lower[i], upper)
 				}
-				if err := format.SetAnchor(boots, st.boot, known); err != nil {
+				if err := format.SetAnchor(boots, span.boot, known); err != nil {
 					return err
 				}
-				if st.boot != n && st.boot != 0 {
+				if span.boot != n && span.boot != 0 {
 					upper = known.At(0)
 				}
-				later = known.At(st.first)
+				later = known.At(span.first)
 			}
 			return nil
 		})
 	})
 }
 
-// between estimates when the boot of st started.
-func (st bootSpan) between(lower, upper time.Time) Anchor {
-	start := st.wall.Add(-st.last)
-	if start.Add(st.first).Before(lower) || st.wall.After(upper) {
-		start = upper.Add(-st.last - time.Millisecond)
+// between estimates when the boot of span started.
+func (span bootSpan) between(lower, upper time.Time) Anchor {
+	start := span.wall.Add(-span.last)
+	if start.Add(span.first).Before(lower) || span.wall.After(upper) {
+		start = upper.Add(-span.last - time.Millisecond)
 	}
-	return Anchor{Taken: st.last, Start: start.UnixNano(), Quality: Estimated}
+	return Anchor{Taken: span.last, Start: start.UnixNano(), Quality: Estimated}
 }
 
-// bootSpansOf sums up the held samples, in the order of their numbers.
+// bootSpansOf groups the undated samples by boot, in the order of their numbers.
 func bootSpansOf(undated *bolt.Bucket) (all []bootSpan) {
 	c := undated.Cursor()
 	for k, v := c.First(); k != nil; k, v = c.Next() {
 		r, err := format.DecodeFields(binary.BigEndian.Uint64(k), v)
 		if err != nil {
-			continue // stamp deals with it
+			continue // AssignBatch handles it
 		}
 		if len(all) == 0 || all[len(all)-1].boot != r.When.Boot {
 			all = append(all, bootSpan{boot: r.When.Boot, first: r.When.Since})
 		}
-		st := &all[len(all)-1]
-		st.last, st.wall = r.When.Since, r.Sample.Time
+		span := &all[len(all)-1]
+		span.last, span.wall = r.When.Since, r.Sample.Time
 	}
 	return all
 }
 
-// AssignBatch gives up to most of the oldest held samples the times that the anchors of their boots give, in one transaction, and
-// reports whether there are more. The boots have anchors.
+// AssignBatch assigns timestamps to up to most of the oldest undated samples, by the anchors of their boots, in one
+// transaction, and reports whether there are more. AnchorBoots was called before.
 func (s *Spool) AssignBatch(most int) (more bool, err error) {
 	err = s.exec(func() error {
 		var moved, damaged, estimated int
@@ -208,8 +208,8 @@ func (s *Spool) AssignBatch(most int) (more bool, err error) {
 	return more, err
 }
 
-// assignOne puts r among the samples, with the time that the anchor of its boot says. One that was only held behind
-// others has its time already. The anchors that were read so far are kept.
+// assignOne moves r to the samples that can be sent, with the time by the anchor of its boot. A sample that only waited
+// behind undated ones has its time already. anchors caches those that were read.
 func (s *Spool) assignOne(tx *bolt.Tx, r *Record, anchors map[uint32]Anchor) error {
 	if r.When.Quality == Undated {
 		a, ok := anchors[r.When.Boot]
@@ -230,7 +230,7 @@ func (s *Spool) assignOne(tx *bolt.Tx, r *Record, anchors map[uint32]Anchor) err
 	return samples.Put(format.Key(r.Seq), r.Encode())
 }
 
-// Newest is the latest time that a sample was ever given, zero if none was.
+// Newest is the latest timestamp that was ever used, zero if none was.
 func (s *Spool) Newest() time.Time {
 	if ms := s.newest.Load(); ms > 0 {
 		return time.UnixMilli(ms)

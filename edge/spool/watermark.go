@@ -5,7 +5,7 @@ import (
 	"sunspool/edge/spool/format"
 )
 
-// updateWatermark keeps the mark up to date, and notes that commits succeed.
+// updateWatermark writes the watermark when it is due, and resets the count of openings after a commit.
 func (s *Spool) updateWatermark() {
 	err := format.Catch(func() error {
 		return s.db.View(func(tx *bolt.Tx) error {

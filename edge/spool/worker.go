@@ -9,11 +9,12 @@ import (
 	bolt "go.etcd.io/bbolt"
 )
 
-// exec runs f on the goroutine that owns the file and returns its error, or its panic as one: a page that cannot be read
-// or that makes no sense must not end the process.
+// exec runs f on the goroutine that owns the file and returns its error. A panic of f is returned as an error, too: an
+// unreadable or corrupt page must not end the process.
 func (s *Spool) exec(f func() error) error { return s.execVerified(nil, f) }
 
-// execVerified is do for an f that writes what done finds in the file.
+// execVerified is exec for an f that writes. If f fails in a way that leaves its result unknown, done reports whether the
+// file has what f was to write.
 func (s *Spool) execVerified(done func(*bolt.Tx) bool, f func() error) error {
 	return s.run(func() error { return s.runVerified(f, done) })
 }
@@ -39,7 +40,7 @@ func (s *Spool) run(f func() error) error {
 	}
 }
 
-// Error is an error of the spool, not of who uses it.
+// Error is an error of the spool itself, not of its caller.
 type Error struct {
 	path string
 	err  error
@@ -62,5 +63,5 @@ func (s *Spool) loop() {
 }
 
 // now is the only place of the spool that asks the host for the time. It measures how long things take, and when the
-// server refused a sample: what time a sample has is never its affair.
+// server refused a sample: the time of a sample never comes from it.
 func now() time.Time { return time.Now() }

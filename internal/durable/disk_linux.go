@@ -11,7 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Preallocate claims the blocks of the first size bytes of f, and leaves its length as it is. The error is
+// Preallocate allocates the blocks of the first size bytes of f, and leaves its length as it is. The error is
 // errors.ErrUnsupported where the filesystem cannot do that.
 func Preallocate(f *os.File, size int64) error {
 	for {
@@ -28,7 +28,7 @@ func Preallocate(f *os.File, size int64) error {
 	}
 }
 
-// FreeBytes is what an ordinary user can still write to the disk of dir.
+// FreeBytes is how much an ordinary user can still write to the disk of dir.
 func FreeBytes(dir string) int64 {
 	var st unix.Statfs_t
 	if unix.Statfs(dir, &st) != nil {
@@ -37,7 +37,7 @@ func FreeBytes(dir string) int64 {
 	return int64(min(st.Bavail*uint64(st.Bsize), math.MaxInt64))
 }
 
-// AllocatedBytes is what the file has on the disk.
+// AllocatedBytes is the size of the blocks that the file has on the disk.
 func AllocatedBytes(info fs.FileInfo) int64 {
 	if st, ok := info.Sys().(*syscall.Stat_t); ok {
 		return st.Blocks * 512

@@ -17,15 +17,14 @@ import (
 	"runtime"
 )
 
-// What either role keeps is its owner's alone: files 0600 in a directory 0700, whatever the umask was or is. Whoever may
-// write into the directory could put a link or a file of his own in the place of ours; such a thing is refused, never
-// followed.
+// State files are 0600 in a 0700 directory, regardless of the umask. Another user who may write into the directory could
+// put a link or a file in the place of ours: such a file is refused, and a link is never followed.
 
 // ErrNotOurs is a link, a directory or a file of another user in the place of a file of ours.
 var ErrNotOurs = errors.New("not a file of ours")
 
-// Open opens an existing file of ours to read and write. What others may do with it is taken from them; warn says
-// that they could.
+// Open opens an existing file of ours to read and write. It removes the permissions of other users; warn is set if they
+// had any.
 func Open(path string) (f *os.File, warn string, err error) {
 	f, err = os.OpenFile(path, os.O_RDWR|NoFollow, 0)
 	if info, e := os.Lstat(path); err != nil && e == nil && info.Mode()&fs.ModeSymlink != 0 {
@@ -59,8 +58,8 @@ func ours(path string, info fs.FileInfo) error {
 	return nil
 }
 
-// Create makes a new file, in the place of whatever was left there: a link is removed, not followed. Its mode is the
-// one asked for also where the umask would have it closer: a health file is for everybody.
+// Create makes a new file, in the place of whatever was left there: a link is removed, not followed. It gets
+// exactly mode, regardless of the umask: a health file must be readable by everybody.
 func Create(path string, mode os.FileMode) (*os.File, error) {
 	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
@@ -83,7 +82,7 @@ func Replace(path string, b []byte, mode os.FileMode, sync bool) error {
 	return err
 }
 
-// ReplaceInfo is Replace that describes the new file.
+// ReplaceInfo is Replace, and returns the file info of the new file.
 func ReplaceInfo(path string, b []byte, mode os.FileMode, sync bool) (info fs.FileInfo, err error) {
 	f, err := Create(path+".new", mode)
 	if err != nil {
@@ -117,8 +116,8 @@ func SyncDir(dir string) error {
 	return errors.Join(d.Sync(), d.Close())
 }
 
-// SecureDir makes dir, if it is missing, and makes it ours alone. One that holds other names than ours accepts is shared
-// on purpose, or by a mistake that is not ours to mend: that is only said.
+// SecureDir creates dir if it is missing, and removes the permissions of other users. It does not change a directory
+// with names that ours does not accept, which is shared on purpose or by mistake: then warn is set if others may write.
 func SecureDir(dir string, ours func(name string) bool) (warn string, err error) {
 	_, missing := os.Lstat(dir)
 	if err := os.MkdirAll(dir, 0o700); err != nil {

@@ -9,7 +9,7 @@ import (
 	"syscall"
 )
 
-// Here files have no owner and no mode that we know of, and bbolt alone locks them.
+// Here the owner and the mode of a file are unknown, and only bbolt locks files.
 
 const (
 	private  = false

@@ -10,10 +10,11 @@ import (
 )
 
 const (
-	private  = true // files have an owner and a mode
-	NoFollow = syscall.O_NOFOLLOW
+	private  = true               // files have an owner and a mode
+	NoFollow = syscall.O_NOFOLLOW // flag of open: fail on a symbolic link
 )
 
+// OwnerOf returns the user that owns a file, if that is known.
 func OwnerOf(info fs.FileInfo) (uid int, ok bool) {
 	st, ok := info.Sys().(*syscall.Stat_t)
 	if !ok {
@@ -32,7 +33,7 @@ func GiveTo(path string, like fs.FileInfo) error {
 	return os.Lchown(path, int(st.Uid), int(st.Gid))
 }
 
-// Lock takes the lock that bbolt takes: on the same open file bbolt gets it again. It returns whether it was free.
+// Lock takes the lock that bbolt takes: on the same open file bbolt gets it again. It reports whether the lock was free.
 func Lock(f *os.File) (free bool, err error) {
 	err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
 	if errors.Is(err, syscall.EWOULDBLOCK) {
@@ -41,15 +42,15 @@ func Lock(f *os.File) (free bool, err error) {
 	return err == nil, err
 }
 
-// Unlock gives the lock back, even while a mapping that nobody will use again keeps the file open.
+// Unlock releases the lock, even while a mapping that is not used any more keeps the file open.
 func Unlock(f *os.File) { syscall.Flock(int(f.Fd()), syscall.LOCK_UN) }
 
-// NothingWritten is an error of a disk that is full or that cannot be written: nothing was changed, and the file is as it was.
+// NothingWritten reports whether err is that of a disk that is full or read-only: the file is as it was before.
 func NothingWritten(err error) bool {
 	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) || errors.Is(err, syscall.EROFS) || errors.Is(err, syscall.EFBIG)
 }
 
-// FromSystem is an error of the system below us, not of our own.
+// FromSystem reports whether err comes from the operating system.
 func FromSystem(err error) bool {
 	_, ok := errors.AsType[syscall.Errno](err)
 	return ok

@@ -42,7 +42,7 @@ func New(t *testing.T, sim *simulator.Server) *Bed {
 	return b
 }
 
-// Restart makes In what a new process has: it knows nothing but the file of the pace.
+// Restart makes In that of a new process, in which only the file of the pace is left.
 func (b *Bed) Restart() {
 	p := &pace.Pace{Interval: 5 * time.Second, File: b.file, BootID: "boot", Up: sinceEpoch}
 	b.In = &inverter.Inverter{Unit: 1, Log: slog.New(slog.DiscardHandler), Dongle: &inverter.Dongle{Pace: p, Link: inverter.Transport{
@@ -111,7 +111,7 @@ func (b *Bed) Polite() {
 	}
 }
 
-// Faults makes Sim fail as the texts say, see simulator.ParseFault; without any it is well.
+// Faults sets the faults of Sim, see simulator.ParseFault; without texts there are none.
 func (b *Bed) Faults(texts ...string) {
 	b.T.Helper()
 	var all []simulator.Fault

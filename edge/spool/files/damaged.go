@@ -15,7 +15,7 @@ import (
 //	spool.db.damaged-1, -2 ...   the highest number is the newest; the two newest are kept
 //	spool.db.unmerged-1 ...      a whole spool of unknown origin; never removed
 //
-// Copies are removed only when the spool is open and whole, and never for want of room: health has their size.
+// Copies are removed only when the spool is open and whole, and never to free space: the health file has their size.
 const keptDamaged = 2
 
 // Numbered is one damaged spool that was kept.

@@ -16,22 +16,22 @@ import (
 )
 
 // A spool is more than one file for a moment: while it is made, salvaged or compacted. The lock of the file itself does
-// not guard the others, because it goes with the file when that loses its name. So whoever opens a spool has a lock of
-// its names first, and no file beside a spool is made, renamed or removed without the one lock or the other:
+// not guard the others, because it goes with the file when that loses its name. So a process that opens a spool takes a
+// lock of its names first, and no file beside a spool is made, renamed or removed without one of the two locks:
 //
 //	spool.db            the spool: locked as long as it is open
 //	spool.db.lock       locked while a spool is opened, made or salvaged; empty, and never removed
 //	spool.db.new        is being written
 //	spool.db.salvaged   is whole, and takes the place of a damaged file that is set aside
-//	spool.db.compact    is being written by who has the spool open
-//	spool.db.damaged-1  is a damaged file that was set aside, see damagedfiles.go
+//	spool.db.compact    is being written by the process that has the spool open
+//	spool.db.damaged-1  is a damaged file that was set aside, see damaged.go
 
 const LockWait = 2 * time.Second
 
 func LockPath(path string) string { return path + ".lock" }
 
-// LockNames takes the lock of the names of the spool at path and returns what gives it back. On a disk that is full
-// there may be no such file: then the lock of the spool must do.
+// LockNames takes the lock of the names of the spool at path and returns a function that releases it. On a full
+// disk there may be no such file: then the lock of the spool has to do.
 func LockNames(path string) (unlockNames func(), err error) {
 	file, _, err := durable.Open(LockPath(path))
 	if errors.Is(err, fs.ErrNotExist) {
@@ -43,7 +43,7 @@ func LockNames(path string) (unlockNames func(), err error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := LockWithin(file, 2*LockWait); err != nil { // another may wait for the lock of the spool meanwhile
+	if err := LockWithin(file, 2*LockWait); err != nil { // another process may hold it while it waits for the lock of the spool
 		return nil, errors.Join(err, file.Close())
 	}
 	return func() {
@@ -55,7 +55,7 @@ func LockNames(path string) (unlockNames func(), err error) {
 // createLock makes the file whose lock is that of the names, for the owner of the spool.
 func createLock(path string) (*os.File, error) {
 	file, err := os.OpenFile(LockPath(path), os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
-	if errors.Is(err, fs.ErrExist) { // another was faster
+	if errors.Is(err, fs.ErrExist) { // another process was faster
 		file, _, err = durable.Open(LockPath(path))
 	}
 	if err != nil {
@@ -74,7 +74,7 @@ func createLock(path string) (*os.File, error) {
 	return file, nil
 }
 
-// LockWithin waits for the lock of file, at most so long. The error is bolt's ErrTimeout if another process has it.
+// LockWithin waits for the lock of file, at most so long. The error is bbolt's ErrTimeout if another process has it.
 func LockWithin(file *os.File, most time.Duration) error {
 	for waited := time.Duration(0); ; waited += LockWait / 20 {
 		free, err := durable.Lock(file)

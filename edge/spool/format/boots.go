@@ -26,7 +26,7 @@ func (a Anchor) Near(b Anchor, slack time.Duration) bool {
 	return time.Duration(a.Start-b.Start).Abs() <= slack
 }
 
-// Boot is what the spool knows of one run of the host.
+// Boot is what is known of one run of the host.
 type Boot struct {
 	ID     string `json:"id"`
 	First  Anchor `json:"first"`

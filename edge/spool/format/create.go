@@ -11,13 +11,13 @@ import (
 )
 
 const (
-	// pageSize is not the host's: a kernel with pages of 16 kB would make each commit four times as expensive. Smaller
+	// PageSize is not the host's: a kernel with pages of 16 kB would make each commit four times as expensive. Smaller
 	// than a sector of 4 kB it must not be either: a torn write would then hit pages that were not written.
 	pageSize  = 4096
-	AllocSize = 1 << 20 // by which bbolt grows the file; also what stays claimed ahead of the last sample
+	AllocSize = 1 << 20 // by which bbolt grows the file; also what stays preallocated ahead of the last sample
 )
 
-// OpenBolt lets bbolt have a file that is open and locked.
+// OpenBolt opens the database in a file that is open and locked.
 func OpenBolt(file *os.File) (*bolt.DB, error) {
 	db, err := bolt.Open(file.Name(), 0o600, &bolt.Options{
 		Timeout:      2 * time.Second, // for the lock
@@ -28,7 +28,7 @@ func OpenBolt(file *os.File) (*bolt.DB, error) {
 	if err != nil {
 		return nil, err
 	}
-	db.AllocSize = AllocSize // grow in small steps: the disk is not ours alone
+	db.AllocSize = AllocSize // grow in small steps: other programs need the disk, too
 	return db, nil
 }
 

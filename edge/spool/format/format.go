@@ -9,7 +9,7 @@
 //	given       number ──> packed timestamps   used by samples that left the spool
 //	meta        counters, and the notes of the edge
 //
-// Beside the file is its Watermark, which says that there was a spool and which numbers it may have used.
+// Beside the file is its Watermark, which proves that there was a spool and has the numbers that it may have used.
 package format
 
 import (
@@ -30,7 +30,7 @@ var (
 
 	SchemaKey  = []byte("schema")
 	SettledKey = []byte("settled") // how many samples ever left the samples bucket
-	LastKey    = []byte("last_ts") // last time given to a sample, Unix ms
+	LastKey    = []byte("last_ts") // last timestamp used, Unix ms
 )
 
 const Schema = 1
@@ -55,7 +55,7 @@ func PutNumber(b *bolt.Bucket, key []byte, n uint64) error {
 	return b.Put(key, binary.BigEndian.AppendUint64(nil, n))
 }
 
-// SetNumbers sets the last number that was given, and how many of them have left.
+// SetNumbers sets the last number that was used, and how many samples have left.
 func SetNumbers(last, settled uint64) func(*bolt.Tx) error {
 	return func(tx *bolt.Tx) error {
 		return errors.Join(tx.Bucket(SamplesBucket).SetSequence(last), PutNumber(tx.Bucket(MetaBucket), SettledKey, settled))

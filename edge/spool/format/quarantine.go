@@ -18,7 +18,7 @@ type Rejection struct {
 	First, Last time.Time // of its rejections
 }
 
-// Entry keeps the record byte by byte: it may be wanted again.
+// Entry keeps the record byte for byte: a later server may accept it.
 type Entry struct {
 	Rejection
 	Record []byte `json:"record"`
@@ -35,7 +35,7 @@ func PutAside(tx *bolt.Tx, p Rejection, record []byte) error {
 
 // Of a page of the quarantine.
 const (
-	pageSamples   = 200 // samples, so that neither the memory nor the spool is held for long
+	pageSamples   = 200 // samples, so that a page takes little memory and little time
 	longestDetail = 200 // bytes of an explanation
 )
 
@@ -51,7 +51,7 @@ type QuarantinedSample struct {
 	Last   time.Time  `json:"last_refused,omitzero"`
 }
 
-// QuarantinePage is what the status socket answers to /quarantine?after=NUMBER: some of the samples, in the order of their
+// QuarantinePage is the status socket's response to /quarantine?after=NUMBER: some of the samples, in the order of their
 // numbers, and after which number the next page begins; 0 if there is none.
 type QuarantinePage struct {
 	Spool   string              `json:"spool"`

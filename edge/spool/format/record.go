@@ -11,18 +11,18 @@ import (
 	"sunspool/wire"
 )
 
-// Record is a sample in the spool. Its number tells it from all others for ever.
+// Record is a sample in the spool. Its number is never used again.
 type Record struct {
 	Seq    uint64
 	Sample wire.Sample
 	When   When
 }
 
-// When is what the host knew of the time when a sample was made. It never changes; the sample's own time may be found
-// out later.
+// When is what the host knew of the time when a sample was made. It never changes; the sample's own time may become
+// known later.
 type When struct {
 	Boot    uint32        // number of the boot in the spool, 0 if unknown
-	Since   time.Duration // that the host had been up, suspended time included
+	Since   time.Duration // uptime of the host, suspended time included
 	Quality Quality       // of Sample.Time
 
 	// Not in the record, but stored with it:
@@ -30,15 +30,15 @@ type When struct {
 	Touched time.Duration // since the boot: when the dongle was last touched, see Spool.noteTouch; 0 if unknown
 }
 
-// Quality says who vouches for a sample's time.
+// Quality is where a sample's time comes from.
 type Quality uint8
 
 const (
-	Undated   Quality = iota // nobody: the sample waits until its time is known
-	Synced                   // the kernel, whose clock was set by a time server
-	ByServer                 // our own server, by the Date of its answers
-	Estimated                // placed between what was known before and after its boot
-	Believed                 // the operator, who told us to believe the host's clock
+	Undated   Quality = iota // unknown: the sample waits until its time is known
+	Synced                   // the clock of the kernel, set by a time server
+	ByServer                 // the Date of responses of our own server
+	Estimated                // placed between the known times before and after its boot
+	Believed                 // the clock of the host, which the operator set to be trusted
 )
 
 func (q Quality) String() string {
@@ -48,7 +48,7 @@ func (q Quality) String() string {
 
 // A record is a version byte, the CRC-32C of all that follows it, the sequence number, the quality, the boot and the
 // time since then as varints, and the packed sample. bbolt checks only its own first pages, and a bit that flips
-// anywhere else must not become a measurement. The number is in the record too, so that records found in a damaged file
+// anywhere else must not change a measurement. The number is in the record too, so that records found in a damaged file
 // can be told apart.
 const (
 	Version       = 1
@@ -91,8 +91,8 @@ func Check(b []byte) (seq uint64, err error) {
 	return binary.BigEndian.Uint64(b[5:]), nil
 }
 
-// Find returns the record at the front of b, however long it is, and nil if there is none: what a file holds is
-// found by it when nothing says any more where things are.
+// Find returns the record at the front of b, however long it is, and nil if there is none: it finds
+// what a file holds when the pages that refer to it are damaged.
 func Find(b []byte) []byte {
 	// Before the checksum is tried at every length: numbers do not grow beyond 2^40 in the life of an inverter.
 	if len(b) < HeaderBytes || b[0] != Version || b[5]|b[6]|b[7] != 0 || b[13] > byte(Believed) {
@@ -117,7 +117,7 @@ func Find(b []byte) []byte {
 // Decode returns the record in b, which must have that number. It keeps no reference to b.
 func Decode(seq uint64, b []byte) (Record, error) { return decode(seq, b, (*wire.Sample).Unpack) }
 
-// DecodeFields is Decode without the sample's Values, which are most of it: for work on times alone.
+// DecodeFields is Decode without the sample's Values, which are most of it: for work on timestamps alone.
 func DecodeFields(seq uint64, b []byte) (Record, error) {
 	return decode(seq, b, (*wire.Sample).UnpackFields)
 }

@@ -7,9 +7,9 @@ import (
 	bolt "go.etcd.io/bbolt"
 )
 
-// The times of samples that left the spool are kept in a ring:
+// The timestamps of samples that left the spool are kept in a ring:
 //
-//	meta "given"  the last few, so that a commit writes no page more for them
+//	meta "given"  the last few, so that a commit writes no additional page for them
 //	given         number ──> some 190 times, moved here when they are full; the oldest is dropped
 
 const (
@@ -20,11 +20,11 @@ const (
 var (
 	usedBucket   = []byte("given")
 	usedKey      = []byte("given")
-	NewestKey    = []byte("newest_ts") // latest time ever given, Unix ms
+	NewestKey    = []byte("newest_ts") // latest timestamp ever used, Unix ms
 	EstimatedKey = []byte("estimated") // how many samples were placed by estimation
 )
 
-// EachUsed calls f with the times of all samples in the spool and of those that left it lately.
+// EachUsed calls f with the timestamps of all samples in the spool and of those that left it recently.
 func EachUsed(tx *bolt.Tx, f func(ms int64)) error {
 	times := func(_, packed []byte) error {
 		for _, ms := range unpackTimes(packed) {
@@ -53,7 +53,7 @@ func EachUsed(tx *bolt.Tx, f func(ms int64)) error {
 	})
 }
 
-// AddUsed notes the times of samples that leave the spool.
+// AddUsed stores the timestamps of samples that leave the spool.
 func AddUsed(tx *bolt.Tx, times []int64) error {
 	if len(times) == 0 {
 		return nil
@@ -71,16 +71,16 @@ func AddUsed(tx *bolt.Tx, times []int64) error {
 		if len(packed) < chunkBytes {
 			continue
 		}
-		given := tx.Bucket(usedBucket)
-		n, err := given.NextSequence()
+		used := tx.Bucket(usedBucket)
+		n, err := used.NextSequence()
 		if err != nil {
 			return err
 		}
-		if err := given.Put(Key(n), packed); err != nil {
+		if err := used.Put(Key(n), packed); err != nil {
 			return err
 		}
 		if n > usedChunks {
-			if err := given.Delete(Key(n - usedChunks)); err != nil {
+			if err := used.Delete(Key(n - usedChunks)); err != nil {
 				return err
 			}
 		}
@@ -89,7 +89,7 @@ func AddUsed(tx *bolt.Tx, times []int64) error {
 	return meta.Put(usedKey, packed)
 }
 
-// unpackTimes reads what leave wrote: each time as the difference to the one before.
+// unpackTimes reads what AddUsed wrote: each time as the difference to the one before.
 func unpackTimes(packed []byte) (times []int64) {
 	var ms int64
 	for len(packed) > 0 {

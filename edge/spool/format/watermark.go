@@ -10,11 +10,12 @@ import (
 	"sunspool/internal/durable"
 )
 
-const WatermarkStep = 1000 // numbers between two writes of the mark
+const WatermarkStep = 1000 // numbers between two writes of the watermark
 
-// Watermark is a small file beside the spool that says that there was one. It is written about once in a thousand samples.
+// Watermark is a small file beside the spool, which proves that there was a spool. It is written about once in a thousand
+// samples.
 type Watermark struct {
-	Reserved uint64 `json:"reserved"` // numbers up to here may have been given
+	Reserved uint64 `json:"reserved"` // numbers up to here may have been used
 	Below    uint64 `json:"below"`    // all numbers below had left the spool
 	CRC      uint32 `json:"crc32c"`   // of the two
 }
@@ -23,8 +24,8 @@ func (m Watermark) sum() uint32 {
 	return crc32.Checksum(fmt.Appendf(nil, "%d %d", m.Reserved, m.Below), Castagnoli)
 }
 
-// ReadWatermark returns the mark beside the spool at path, the zero mark if there is none. An unreadable one is an error, and
-// says only that there was a spool.
+// ReadWatermark returns the watermark beside the spool at path, the zero value if there is none. With an unreadable one the
+// error is set, and the watermark means only that there was a spool.
 func ReadWatermark(path string) (m Watermark, err error) {
 	file, _, err := durable.Open(path + ".exists")
 	if errors.Is(err, fs.ErrNotExist) {

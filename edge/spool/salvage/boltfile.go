@@ -11,13 +11,13 @@ import (
 	"slices"
 )
 
-// boltFile reads a bbolt file as what is written in it, page by page, and believes nothing.
+// boltFile reads a bbolt file page by page, and checks everything that a page contains.
 //
 //	meta ──> root ──> bucket ──> branch ──> leaf: key, value, key, value, ...
 //
-// bbolt itself follows whatever a page says: on a damaged one it panics, faults or, where pages point in a circle, never
-// comes back, and a goroutine that does not come back cannot be ended. Here each page is visited once, so that a look at
-// a file takes one read of its used pages at most, whatever they hold. bbolt is given only files that passed.
+// bbolt itself follows whatever a page contains: on a damaged one it panics, faults or, where pages point in a circle,
+// loops indefinitely, and such a goroutine cannot be ended. Here each page is visited once, so that a scan reads each
+// used page at most once, whatever the pages contain. bbolt opens only files that passed.
 type boltFile struct {
 	r        io.ReaderAt
 	size     int64 // of the file
@@ -27,7 +27,7 @@ type boltFile struct {
 	damage   error  // the first one that was found
 }
 
-// bolt's file format. Numbers are in the byte order of the machine.
+// bbolt's file format. Numbers are in the byte order of the machine.
 const (
 	pageHeader  = 16 // id uint64, flags uint16, count uint16, overflow uint32
 	element     = 16 // leaf: flags, pos, ksize, vsize uint32; branch: pos, ksize uint32, page uint64
@@ -113,7 +113,7 @@ func (p *boltFile) meta(at int64) (m meta, ok bool) {
 }
 
 // walk visits every item of the tree of m that can be reached: those of the root with bucket nil, and those of each
-// bucket in it. What is damaged is passed over and noted.
+// bucket in it. Damaged items are skipped and recorded.
 func (p *boltFile) walk(m meta, visit func(bucket []byte, sequence uint64, i item)) {
 	whole := uint64(p.size / p.pageSize)
 	if m.hwm > whole {
@@ -216,7 +216,7 @@ func within(b []byte, at int, pos, size uint32) []byte {
 	return b[from : from+int64(size) : from+int64(size)]
 }
 
-// freelist notes the free pages as seen, so that a page that is both free and in use is found.
+// freelist marks the free pages as seen, so that a page that is both free and in use is found.
 func (p *boltFile) freelist(id uint64) {
 	b := p.read(id, freePage)
 	if b == nil {
@@ -269,7 +269,7 @@ func (p *boltFile) read(id uint64, flags ...uint16) []byte {
 	return b
 }
 
-// take notes that page id is referred to, and returns whether it exists and was not before.
+// take marks page id as referred to, and reports whether it exists and was not marked before.
 func (p *boltFile) take(id uint64) bool { return id < p.count && p.seen.set(id) }
 
 func (p *boltFile) fail(err error) {

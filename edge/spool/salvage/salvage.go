@@ -20,16 +20,15 @@ import (
 	bolt "go.etcd.io/bbolt"
 )
 
-// A damaged spool is searched for records byte by byte, because a record says itself where it ends and whether it is
-// whole. bbolt never writes over the pages of its last commit, so a file also holds older copies of them: the record
-// that one page lost is often in another. But it also holds copies of samples that left the spool long ago. What is
-// found is taken for waiting unless something says otherwise, because sending a sample again is harmless, the server has
-// it under the same time, and losing one is not:
+// A damaged spool is searched for records byte by byte: a record has its own length and checksum. bbolt never writes over the pages of its last commit, so a file also holds older copies of them: a record
+// that one page lost is often in another. But it also holds copies of samples that left the spool long ago. A record
+// counts as waiting unless there is evidence against it: sending a sample again is harmless, because the server has it
+// under the same timestamp, and losing one is not:
 //
 //	in the quarantine, by a page in use               it stays there
 //	in a page in use                                  waiting
 //	in the quarantine, by any copy of such an entry   it goes back there
-//	a number below the mark beside the spool          gone: the server has it
+//	a number below the watermark beside the spool     gone: the server has it
 //	anything else                                     waiting
 //
 // Of several copies of a record, one with its time known is better than one without.
@@ -81,7 +80,7 @@ type salvager struct {
 func (w *salvager) put(db *bolt.DB, copies []candidate, part span) error {
 	waiting, last := choose(copies, w.mark)
 	w.last = max(w.last, last)
-	if w.look.problem() != nil { // what is in use may not be all
+	if w.look.problem() != nil { // the pages in use may not be all
 		for seq, entry := range w.entries {
 			if seq < part.from || seq > part.to {
 				continue

@@ -20,20 +20,20 @@ type Damaged struct {
 func (d *Damaged) Error() string { return d.Why.Error() }
 func (d *Damaged) Unwrap() error { return d.Why }
 
-// Scan is what examine found in the pages in use.
+// Scan is what Examine found in the pages in use.
 type Scan struct {
 	pages      *boltFile
-	damage     error // of an item; that of a page is in pages
+	damage     error // of an item; that of a page is in pages.damage
 	ours       bool  // it has a bucket of ours
 	schema     uint64
-	sequence   uint64                 // the last number given
+	sequence   uint64                 // the last number used
 	settled    uint64                 // samples that had left
 	waiting    uint64                 // samples that had not
 	unreadable []uint64               // those of them that are damaged
 	usedPages  bitmap                 // pages that hold waiting samples
 	quarantine map[uint64][]byte      // its entries
 	others     map[string][][2][]byte // keys and values of the other buckets
-	numbers    map[string]uint64      // the last number that each bucket gave
+	numbers    map[string]uint64      // the sequence of each bucket
 }
 
 func newScan(r io.ReaderAt, size, pageSize int64) *Scan {
@@ -44,7 +44,7 @@ func newScan(r io.ReaderAt, size, pageSize int64) *Scan {
 	}
 }
 
-// problem says what is wrong, nil if nothing is.
+// problem returns what is wrong, nil if nothing is.
 func (l *Scan) problem() error { return cmp.Or(l.pages.damage, l.damage) }
 
 func (l *Scan) fail(format string, args ...any) {
@@ -53,8 +53,8 @@ func (l *Scan) fail(format string, args ...any) {
 	}
 }
 
-// Examine looks at every page in use: whether they make a tree, whether each sample is whole, and whether there are as
-// many as there must be. The error is *damaged, or says why the file is to be left alone.
+// Examine reads every page in use and checks that they form a tree, that each sample is whole, and that there are as many
+// samples as the counters say. The error is *Damaged, or the reason why the file must not be changed.
 func Examine(r io.ReaderAt, size int64) (*Scan, error) {
 	var l *Scan
 	if err := format.Catch(func() error { l = scanFile(r, size); return nil }); err != nil {
@@ -73,7 +73,7 @@ func Examine(r io.ReaderAt, size int64) (*Scan, error) {
 	return l, nil
 }
 
-// scanFile looks at the newest commit, and if that is damaged, for what does not change often at the one before it too.
+// scanFile scans the newest commit. If that is damaged, it takes what does not change often from the commit before it.
 func scanFile(r io.ReaderAt, size int64) *Scan {
 	p, metas := openBoltFile(r, size)
 	newest := newScan(r, size, p.pageSize)

@@ -10,7 +10,7 @@ import (
 )
 
 // candidate is where a copy of a record is, and how good it is. It is small because there may be millions of them: with the
-// largest spool that is allowed without being asked for, the 16 bytes are most of the memory that the edge may have.
+// largest spool that is allowed without being asked for, these 16 bytes are most of the memory that the edge may use.
 type candidate struct {
 	record uint64 // the number of the sample, and below it 14 bits that are the length
 	place  uint64 // in the file, and below it two bits: its time is known, it is in a page in use

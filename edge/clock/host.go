@@ -1,4 +1,4 @@
-package edge
+package clock
 
 import (
 	"crypto/rand"
@@ -9,17 +9,16 @@ import (
 	"time"
 )
 
-// Host is what a Clock asks the machine it runs on.
+// Host is the sources of time of a machine.
 type Host struct {
-	Wall   func() time.Time     // what the host takes for the time: it may be wrong, and it may step
+	Wall   func() time.Time     // the host's clock: it may be wrong, and it may step
 	Up     func() time.Duration // since the host started, suspended time included: it never steps
-	Synced func() (bool, error) // whether a time server keeps the wall clock; an error is a host that does not say
-	BootID string               // another one after each start of the host
+	Synced func() (bool, error) // whether the clock is synchronized by a time server; an error if the host does not report it
+	BootID string               // changes with each start of the host
 }
 
-// thisHost returns the sources of the machine we run on. A machine that does not name its boots starts a new one with
-// each process.
-func thisHost() Host {
+// ThisHost returns the sources of this machine. On one without boot ids each process is a boot of its own.
+func ThisHost() Host {
 	h := Host{Wall: now, Up: uptime, Synced: synced, BootID: bootID()}
 	if h.BootID == "" {
 		h.BootID, h.Up = rand.Text(), sinceStart
@@ -27,7 +26,8 @@ func thisHost() Host {
 	return h
 }
 
-// bootID prefers what a service manager says, because a sandbox may hide the kernel's own. It is "" where nobody says.
+// bootID returns the boot id set by the service manager, because a sandbox may hide the kernel's, else that of the kernel, else
+// "".
 func bootID() string {
 	if id := strings.TrimSpace(os.Getenv("SUNSPOOL_BOOT_ID")); id != "" {
 		return id
@@ -38,10 +38,10 @@ func bootID() string {
 
 func sinceStart() time.Duration { return now().Sub(started) }
 
-// oldest is before the first day of this program: no clock that says so is right.
+// oldest is before the first day of this program: a clock that shows an earlier time is wrong.
 var oldest = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 
-// built is when this program was made, as far as it knows: it cannot be earlier now.
+// built returns when this program was built, as far as that is known: the true time is not earlier.
 var built = sync.OnceValue(func() time.Time {
 	if info, ok := debug.ReadBuildInfo(); ok {
 		for _, s := range info.Settings {

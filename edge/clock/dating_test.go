@@ -1,14 +1,15 @@
-package edge
+package clock
 
 import (
 	"fmt"
 	"math/rand/v2"
 	"os"
 	"strconv"
-	"sunspool/edge/spool"
 	"syscall"
 	"testing"
 	"time"
+
+	"sunspool/edge/spool"
 )
 
 // schedule is one random life of a machine with a bad clock, and a server that keeps what it is sent.
@@ -112,7 +113,7 @@ func (s *schedule) upload(n int) {
 	var done []uint64
 	for _, r := range records {
 		if s.strict && r.Sample.Time.After(s.truth.Add(spool.MaxAhead)) {
-			s.clock.Accused()
+			s.clock.RejectedFuture()
 			continue
 		}
 		ms := r.Sample.Time.UnixMilli()

@@ -1,4 +1,4 @@
-package edge
+package clock
 
 import (
 	"context"
@@ -89,7 +89,7 @@ func TestDateOfAnyPromptAnswerCounts(t *testing.T) {
 		for range 2 {
 			a := verified(w.truth)
 			c.change(a)
-			w.clock.Hear(a, w.clock.Host.Up())
+			w.clock.Observe(a, w.clock.Host.Up())
 		}
 		w.polls(1)
 		if taken := w.spool.Undated() == 0; taken != c.taken {
@@ -115,7 +115,7 @@ func TestTimeToConnectDoesNotCount(t *testing.T) {
 			time.Sleep(9 * time.Second)
 			return ours, nil
 		}}
-		ctx, asked := clock.traceStart(t.Context())
+		ctx, asked := clock.TraceStart(t.Context())
 		req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://vps/", nil)
 		if err != nil {
 			t.Fatal(err)

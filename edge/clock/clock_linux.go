@@ -1,4 +1,4 @@
-package edge
+package clock
 
 import (
 	"time"
@@ -16,7 +16,7 @@ func uptime() time.Duration {
 }
 
 // synced asks the kernel how wrong its clock may be. The error grows from the last word of a time server on and is
-// 16 s, the most there is, when there was none. The flag STA_UNSYNC says less: chrony leaves it set on a host whose
+// 16 s, the most there is, when there was none. The flag STA_UNSYNC is of less use: chrony leaves it set on a host whose
 // hardware clock it does not manage. Asking changes nothing and needs no right, but a sandbox may forbid it.
 func synced() (bool, error) {
 	const never = 16_000_000 // µs
