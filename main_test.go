@@ -98,7 +98,6 @@ func TestModulesHaveOneDoor(t *testing.T) {
 		"golang.org/x/term":                      {"demo/panel.go", "vps/importer.go", "help.go"},
 		"github.com/redis/rueidis":               {"vps/store/redis"},
 		"github.com/jackc/pgx":                   {"vps/store/", "vps/services/"},
-		"github.com/jackc/tern":                  {"vps/store/postgres_migrate.go"},
 		"github.com/coreos/go-systemd":           {"systemd/"},
 		"github.com/kardianos/service":           {"systemd/"},
 		"github.com/hashicorp/go-envparse":       {"systemd/"},

@@ -217,7 +217,7 @@ func prepare(ctx context.Context, pool *pgxpool.Config, log *slog.Logger) (found
 	if err := found.inspect(ctx, config, conn, log); err != nil {
 		return found, refusal(config, err)
 	}
-	if err := migrateSchema(ctx, conn, found.pooled, log); err != nil {
+	if err := migrateSchema(ctx, conn, log); err != nil {
 		return found, refusal(config, err)
 	}
 	if err := found.inspectTables(ctx, config, conn, log); err != nil {
