@@ -21,7 +21,7 @@ func TestCheckNamesFilesThatAreMissing(t *testing.T) {
 		t.Setenv(name, filepath.Join(dir, name))
 	}
 	var c commands
-	if _, err := c.parse([]string{"edge"}, io.Discard, io.Discard, func(int) {}); err != nil {
+	if _, err := c.parse([]string{"edge"}); err != nil {
 		t.Errorf("the edge does not start: %v", err)
 	}
 	var errs bytes.Buffer

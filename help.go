@@ -1,15 +1,15 @@
 package main
 
 import (
-	"fmt"
 	"io"
 	"os"
 	"slices"
 	"strings"
 
-	"github.com/alecthomas/kong"
 	"golang.org/x/term"
 
+	"sunspool/cli"
+	"sunspool/settings"
 	"sunspool/systemd"
 )
 
@@ -18,59 +18,38 @@ type helpCommand struct {
 	Command []string `arg:"" optional:"" help:"A command, such as: spool count."`
 }
 
-func (h helpCommand) print(stdout, stderr io.Writer) error {
-	var c commands
-	exited := false
-	_, err := c.parse(append(slices.Clone(h.Command), "--help"), stdout, stderr, func(int) { exited = true })
-	if exited {
-		return nil
+func (h helpCommand) print(stdout io.Writer) error {
+	sel, err := new(commands).parse(append(slices.Clone(h.Command), "--help"))
+	if err != nil {
+		return asUsage(sel, err)
 	}
-	return asUsage(err)
+	return cli.Help(stdout, sel.Line, sel.Command, width(stdout))
 }
 
-// printHelp is kong's help. A command that does something without a word behind it stands in the list of all, where kong
-// shows only what can be typed behind it.
-func printHelp(options kong.HelpOptions, ctx *kong.Context) error {
-	if ctx.Selected() == nil {
-		for _, n := range ctx.Model.Children {
-			if byItself := n.DefaultCmd; byItself != nil {
-				byItself.Hidden, byItself.Name, byItself.Help = false, "", n.Help
-			}
+// width is that of the terminal that w is, or as much as any has.
+func width(w io.Writer) int {
+	const least, usual = 40, 80
+	if f, ok := w.(*os.File); ok {
+		if columns, _, err := term.GetSize(int(f.Fd())); err == nil && columns > 0 {
+			return max(columns, least)
 		}
 	}
-	if n := ctx.Selected(); n != nil && n.DefaultCmd != nil {
-		options.NoAppSummary = true // it would demand a command
-		fmt.Fprintf(ctx.Stdout, "Usage: %s [<command>] [flags]\n", n.FullPath())
-	}
-	return kong.DefaultHelpPrinter(options, ctx)
+	return usual
 }
 
 // nameEnvironmentOnly adds to the help of a command the settings that are no flags, and so not in its list.
-func nameEnvironmentOnly(app *kong.Application) {
-	for _, n := range app.Children {
+func nameEnvironmentOnly(line *settings.Line) {
+	for _, c := range line.Root.Commands() {
 		var names []string
-		for _, f := range n.Flags {
-			if f.Hidden && len(f.Envs) > 0 {
-				names = append(names, f.Envs[0])
+		for _, f := range line.Flags(c) {
+			if f.Hidden && f.Env != "" {
+				names = append(names, f.Env)
 			}
 		}
 		if names != nil {
-			n.Detail = "Taken from the environment alone, and described by sunspool env " + n.Name + ": " + strings.Join(names, ", ") + "."
+			c.Long = "Taken from the environment alone, and described by sunspool env " + c.Name() + ": " + strings.Join(names, ", ") + "."
 		}
 	}
-}
-
-// typed returns the command of node as it is typed, without its arguments.
-func typed(node *kong.Node) string {
-	var words []string
-	for ; node != nil; node = node.Parent {
-		if node.Type == kong.CommandNode && node != node.Parent.DefaultCmd {
-			words = append(words, node.Name)
-		}
-	}
-	words = append(words, "sunspool")
-	slices.Reverse(words)
-	return strings.Join(words, " ")
 }
 
 // inLines reports whether what w gets is read line by line, as JSON: in the journal, and wherever a service logs to no

@@ -11,7 +11,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/alecthomas/kong"
 	"golang.org/x/sys/unix"
 )
 
@@ -53,28 +52,25 @@ func TestHelpListsEveryCommand(t *testing.T) {
 // A flag that help shows is taken; a setting that is refused as a flag is named there as a variable.
 func TestHelpShowsNoFlagThatIsRefused(t *testing.T) {
 	refused := regexp.MustCompile(`not taken from the command line`)
-	parser, err := kong.New(&commands{}, kong.Name("sunspool"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	line := new(commands).line()
 	hidden := 0
-	for _, n := range parser.Model.Children {
-		_, help, _ := typedIn(t, n.Name+" --help")
-		for _, f := range n.Flags {
+	for _, n := range line.Root.Commands() {
+		_, help, _ := typedIn(t, n.Name()+" --help")
+		for _, f := range line.Flags(n) {
 			if f.IsBool() || f.Name == "help" || f.Name == "spool-path" || f.Name == "device-id" {
 				continue
 			}
 			shown := strings.Contains(help, "--"+f.Name+"=")
 			var c commands
-			_, err := c.parse([]string{n.Name, "--" + f.Name + "=something"}, io.Discard, io.Discard, func(int) {})
+			_, err := c.parse([]string{n.Name(), "--" + f.Name + "=something"})
 			if refused.MatchString(fmt.Sprint(err)) == shown {
-				t.Errorf("sunspool %s --help shows --%s: %v, and it is answered by %v", n.Name, f.Name, shown, err)
+				t.Errorf("sunspool %s --help shows --%s: %v, and it is answered by %v", n.Name(), f.Name, shown, err)
 			}
 			if shown {
 				continue
 			}
-			if hidden++; !strings.Contains(help, f.Envs[0]) {
-				t.Errorf("sunspool %s --help does not name %s", n.Name, f.Envs[0])
+			if hidden++; !strings.Contains(help, f.Env) {
+				t.Errorf("sunspool %s --help does not name %s", n.Name(), f.Env)
 			}
 		}
 	}

@@ -19,7 +19,7 @@ import (
 	"time"
 	_ "time/tzdata" // a household's days must be right in an image without zones
 
-	"github.com/alecthomas/kong"
+	"github.com/spf13/cobra"
 	_ "golang.org/x/crypto/x509roots/fallback" // and its server's certificate verified in one without roots
 
 	"sunspool/cli"
@@ -51,10 +51,11 @@ type commands struct {
 	Version  struct{}         `cmd:"" help:"Print the version."`
 	Help     helpCommand      `cmd:"" help:"Print the help, or that of a command."`
 
-	ShowVersion kong.VersionFlag `name:"version" short:"v" help:"Print the version."`
+	ShowVersion bool `name:"version" short:"v" instead:"" help:"Print the version."`
 
 	Completion cli.Completion `cmd:"" help:"Print the completion for a shell."`
 	Complete   cli.Complete   `cmd:"" hidden:"" help:"Say what the last word may become."`
+	PowerShell cli.Complete   `cmd:"" name:"__complete" hidden:"" help:"The same, as PowerShell's script asks it."`
 	Man        cli.Man        `cmd:"" hidden:"" help:"Print a manual page."`
 }
 
@@ -66,7 +67,7 @@ type vpsCommand struct {
 	Import   importer.Config `cmd:"" help:"Copy the samples of the original's PostgreSQL database, table sungrow_samples, into this store."`
 }
 
-// vpsSettings has no Validate, which kong would call for an import, too. vps.Run does.
+// vpsSettings has no Validate, which would be called for an import, too. vps.Run does.
 type vpsSettings vps.Config
 
 // checkCommand looks at the settings as the service would, and changes nothing.
@@ -74,20 +75,15 @@ type checkCommand struct {
 	Role string `arg:"" enum:"edge,vps" help:"edge or vps."`
 }
 
-func (c checkCommand) do(stdout, stderr io.Writer) error {
+func (c checkCommand) do(stdout io.Writer) error {
 	var service commands
 	service.Edge.Complete = true
-	cmd, err := service.parse([]string{c.Role}, stdout, stderr, func(int) {}) // of the edge it validates, too
-	if parse, ok := errors.AsType[*kong.ParseError](err); ok {
-		cmd = parse.Context
-	}
-	if cmd != nil {
-		for _, m := range settings.Misspelt(cmd.Kong) {
-			fmt.Fprintln(stdout, "note:", m)
-		}
+	sel, err := service.parse([]string{c.Role}) // of the edge it validates, too
+	for _, m := range sel.Line.Misspelt() {
+		fmt.Fprintln(stdout, "note:", m)
 	}
 	if err != nil {
-		return asUsage(err)
+		return asUsage(sel, err)
 	}
 	if cfg := vps.Config(service.VPS.Settings); c.Role == "vps" {
 		if err := cfg.Validate(); err != nil {
@@ -150,44 +146,47 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		return 0
 	}
 	var c commands
-	exited := -1
-	cmd, err := c.parse(args, stdout, stderr, func(code int) { exited = code })
-	switch {
-	case exited >= 0: // --help
-		return exited
-	case err != nil:
-		return report(stderr, inLines(stderr, args), asUsage(err))
+	sel, err := c.parse(args)
+	if err != nil {
+		return report(stderr, inLines(stderr, args), asUsage(sel, err))
 	}
-	return report(stderr, inLines(stderr, args), c.do(ctx, cmd, stdout, stderr))
+	return report(stderr, inLines(stderr, args), c.do(ctx, sel, stdout, stderr))
 }
 
-// parse reads args and the environment into c.
-func (c *commands) parse(args []string, stdout, stderr io.Writer, exit func(code int)) (*kong.Context, error) {
-	parser, err := kong.New(c,
-		kong.Name("sunspool"), kong.Description("From a Sungrow inverter to your own server, without losing a sample."),
-		kong.Writers(stdout, stderr), kong.Exit(exit),
-		kong.ConfigureHelp(kong.HelpOptions{Compact: true, FlagsLast: true}), kong.Help(printHelp), kong.Vars{"version": "sunspool " + buildVersion()},
-	)
-	if err != nil {
-		panic(err) // the command line above is wrong
+// line is the command line that fills c.
+func (c *commands) line() *settings.Line {
+	line := settings.NewLine("sunspool", "From a Sungrow inverter to your own server, without losing a sample.", c)
+	nameEnvironmentOnly(line)
+	return line
+}
+
+// parse reads args and the environment into c. The selection is there also where they are wrong.
+func (c *commands) parse(args []string) (*settings.Selection, error) {
+	sel, err := c.line().Parse(args)
+	if err != nil || sel.Instead {
+		return sel, err
 	}
-	nameEnvironmentOnly(parser.Model)
-	settings.ForgetEmpty(parser.Model)
-	wrong := settings.Unreadable(parser, args)
+	wrong := sel.Unreadable
 	c.Edge.Unreadable, c.VPS.Settings.Unreadable = wrong, wrong // named with all else that is wrong
-	cmd, err := parser.Parse(args)
-	if err == nil && len(wrong) > 0 && !validates(cmd.Command()) {
+	err = sel.Validate()
+	if err == nil && len(wrong) > 0 && !validates(sel.Name()) {
 		err = &health.Fault{Code: "usage", Exit: health.ExitUsage, What: errors.Join(wrong...).Error(), Next: "sunspool env   # every setting with its default and meaning"}
 	}
-	return cmd, err
+	return sel, err
 }
 
 // validates reports whether a command names all that is wrong with its settings by itself.
 func validates(command string) bool { return command == "edge" || command == "vps run" }
 
-func (c *commands) do(ctx context.Context, cmd *kong.Context, stdout, stderr io.Writer) error {
-	command, _, _ := strings.Cut(cmd.Command(), " <") // without its arguments
-	switch command {
+func (c *commands) do(ctx context.Context, sel *settings.Selection, stdout, stderr io.Writer) error {
+	switch {
+	case sel.Help:
+		return cli.Help(stdout, sel.Line, sel.Command, width(stdout))
+	case c.ShowVersion:
+		fmt.Fprintln(stdout, "sunspool", buildVersion())
+		return nil
+	}
+	switch command := sel.Name(); command {
 	case "demo":
 		ctx, stop := signal.NotifyContext(ctx, syscall.SIGHUP) // the terminal was closed
 		defer stop()
@@ -196,14 +195,14 @@ func (c *commands) do(ctx context.Context, cmd *kong.Context, stdout, stderr io.
 		signal.Ignore(syscall.SIGHUP) // reload: a token file is read again whenever it changes
 		c.Edge.AtSecondSignal = atSecondSignal
 		log := c.Edge.LogLevel.Logger(stderr)
-		settings.WarnMisspelt(cmd.Kong, log)
+		sel.Line.WarnMisspelt(log)
 		return edge.Run(ctx, c.Edge, buildVersion(), log)
 	case "vps run":
 		hup := make(chan os.Signal, 1)
 		signal.Notify(hup, syscall.SIGHUP)
 		c.VPS.Settings.Reload, c.VPS.Settings.Version = hup, buildVersion()
 		log := c.VPS.Settings.LogLevel.Logger(stderr)
-		settings.WarnMisspelt(cmd.Kong, log)
+		sel.Line.WarnMisspelt(log)
 		return vps.Run(ctx, vps.Config(c.VPS.Settings), log)
 	case "vps import":
 		return vps.Import(ctx, vps.Config(c.VPS.Settings), c.VPS.Import, stdout)
@@ -214,7 +213,7 @@ func (c *commands) do(ctx context.Context, cmd *kong.Context, stdout, stderr io.
 	case "simulate":
 		return simulator.Run(ctx, c.Simulate, stdout, settings.LogLevel{}.Logger(stderr))
 	case "check":
-		return c.Check.do(stdout, stderr)
+		return c.Check.do(stdout)
 	case "service":
 		return c.Service.do(stdout, stderr)
 	case "spool count":
@@ -228,30 +227,33 @@ func (c *commands) do(ctx context.Context, cmd *kong.Context, stdout, stderr io.
 		}
 		return err
 	case "env":
-		return settings.WriteEnv(stdout, c.Env.nodes(cmd.Model)...)
+		return sel.Line.WriteEnv(stdout, c.Env.services(sel.Line)...)
 	case "version":
 		fmt.Fprintln(stdout, "sunspool", buildVersion())
 	case "help":
-		return c.Help.print(stdout, stderr)
+		return c.Help.print(stdout)
 	case "completion":
-		return c.Completion.Write(stdout)
+		return c.Completion.Write(stdout, sel.Line)
 	case "complete":
-		return c.Complete.Write(stdout, cmd.Model)
+		return c.Complete.Write(stdout, sel.Line)
+	case "__complete":
+		return c.PowerShell.WriteDirective(stdout, sel.Line)
 	case "man":
-		return c.Man.Write(stdout, cmd.Model, buildVersion())
+		return c.Man.Write(stdout, sel.Line, buildVersion())
 	default:
 		return fmt.Errorf("bug: nobody does %q", command)
 	}
 	return nil
 }
 
-func (e envCommand) nodes(app *kong.Application) (nodes []*kong.Node) {
-	for _, n := range app.Children {
-		if (n.Name == "edge" || n.Name == "vps") && (e.Role == "all" || e.Role == n.Name) {
-			nodes = append(nodes, n)
+// services are the commands whose settings are to be printed.
+func (e envCommand) services(line *settings.Line) (all []*cobra.Command) {
+	for _, c := range line.Root.Commands() {
+		if name := c.Name(); (name == "edge" || name == "vps") && (e.Role == "all" || e.Role == name) {
+			all = append(all, c)
 		}
 	}
-	return nodes
+	return all
 }
 
 const welcome = `sunspool carries what a Sungrow inverter measures to your own server, and loses nothing.
@@ -293,18 +295,18 @@ func report(w io.Writer, lines bool, err error) int {
 // indent puts further lines of text below the first.
 func indent(text string) string { return strings.ReplaceAll(text, "\n", "\n       ") }
 
-// asUsage makes what the command line parser says a fault; a setting's own fault stays what it is.
-func asUsage(err error) error {
+// asUsage makes what is said of a command line a fault; a setting's own fault stays what it is.
+func asUsage(sel *settings.Selection, err error) error {
 	if f, ok := errors.AsType[*health.Fault](err); ok {
 		return f
 	}
 	f := &health.Fault{Code: "usage", What: err.Error(), Next: "sunspool --help", Exit: health.ExitUsage}
-	if parse, ok := errors.AsType[*kong.ParseError](err); ok && parse.Context != nil && parse.Context.Selected() != nil {
-		command := parse.Context.Command()
-		f.Next = typed(parse.Context.Selected()) + " --help"
-		if command == "edge" || command == "vps" || command == "vps run" { // services are set by variables: a wrong one is no reason to try again
-			f.Exit = health.ExitConfig
-		}
+	if sel.Command.HasParent() {
+		f.Next = sel.Typed() + " --help"
+	}
+	switch sel.Name() {
+	case "edge", "vps", "vps run": // services are set by variables: a wrong one is no reason to try again
+		f.Exit = health.ExitConfig
 	}
 	return f
 }

@@ -8,8 +8,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/alecthomas/kong"
-
 	"sunspool/settings"
 )
 
@@ -35,14 +33,7 @@ type line struct {
 	} `cmd:"" help:"Ask."`
 }
 
-func model(t *testing.T) *kong.Application {
-	t.Helper()
-	p, err := kong.New(new(line), kong.Name("sunspool"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return p.Model
-}
+func model() *settings.Line { return settings.NewLine("sunspool", "", new(line)) }
 
 func TestWordsBecomeWhatTheCommandLineTakes(t *testing.T) {
 	for typed, want := range map[string]string{
@@ -73,7 +64,7 @@ func TestWordsBecomeWhatTheCommandLineTakes(t *testing.T) {
 		"--h":                       "--help",
 	} {
 		var words []string
-		for _, reply := range complete(model(t).Node, strings.Split(typed, " ")) {
+		for _, reply := range complete(model(), strings.Split(typed, " ")) {
 			word, _, _ := strings.Cut(reply, "\t")
 			words = append(words, word)
 		}
@@ -83,10 +74,33 @@ func TestWordsBecomeWhatTheCommandLineTakes(t *testing.T) {
 	}
 }
 
+// What cobra's script for PowerShell asks: of --flag=value it wants the value alone, and at last whether files belong there.
+func TestPowerShellIsAnsweredAsByCobra(t *testing.T) {
+	for typed, want := range map[string]string{
+		"e":                       "edge\tRead.\n:4\n",
+		"edge --trust=":           "auto\nalways\n:4\n",
+		"edge --trust al":         "always\n:4\n",
+		"edge --spool-path=/e":    ":0\n",
+		"vps import --fr":         "--from\tA source.\n:4\n",
+		"--h":                     "--help\tShow context-sensitive help.\n:4\n",
+		"edge --host --trust x y": ":4\n",
+	} {
+		var b strings.Builder
+		if err := (Complete{Words: strings.Split(typed, " ")}).WriteDirective(&b, model()); err != nil || b.String() != want {
+			t.Errorf("%q is answered by %q, %v; want %q", typed, b.String(), err, want)
+		}
+	}
+	var script strings.Builder
+	if err := (Completion{Shell: "powershell"}).Write(&script, model()); err != nil || !strings.Contains(script.String(), "Register-ArgumentCompleter -CommandName 'sunspool'") ||
+		!strings.Contains(script.String(), " __complete ") {
+		t.Errorf("%v\n%s", err, &script)
+	}
+}
+
 func TestPageIsMadeOfTheCommandLine(t *testing.T) {
 	page := func(name string) string {
 		var b strings.Builder
-		if err := (Man{Page: name}).Write(&b, model(t), "1.2.3"); err != nil {
+		if err := (Man{Page: name}).Write(&b, model(), "1.2.3"); err != nil {
 			t.Fatal(err)
 		}
 		return b.String()

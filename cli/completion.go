@@ -7,7 +7,9 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/alecthomas/kong"
+	"github.com/spf13/cobra"
+
+	"sunspool/settings"
 )
 
 //go:embed shell
@@ -16,11 +18,14 @@ var shells embed.FS
 // Completion prints what a shell must know to complete our command line. The scripts are small because each asks the
 // program, by Complete.
 type Completion struct {
-	Shell string `arg:"" enum:"bash,zsh,fish" help:"bash, zsh or fish."`
+	Shell string `arg:"" enum:"bash,zsh,fish,powershell" help:"bash, zsh, fish or powershell."`
 }
 
-// Write writes the script of the shell.
-func (c Completion) Write(w io.Writer) error {
+// Write writes the script of the shell. That of PowerShell is cobra's, which asks the program as `__complete`.
+func (c Completion) Write(w io.Writer, line *settings.Line) error {
+	if c.Shell == "powershell" {
+		return line.Root.GenPowerShellCompletionWithDesc(w)
+	}
 	script, err := shells.ReadFile("shell/" + c.Shell)
 	if err != nil {
 		return err
@@ -35,23 +40,44 @@ type Complete struct {
 }
 
 // Write writes one word a line, with a tab and its help behind, or ":files" where the name of a file belongs.
-func (c Complete) Write(w io.Writer, app *kong.Application) error {
-	for _, line := range complete(app.Node, c.Words) {
-		if _, err := fmt.Fprintln(w, line); err != nil {
+func (c Complete) Write(w io.Writer, line *settings.Line) error {
+	for _, reply := range complete(line, c.Words) {
+		if _, err := fmt.Fprintln(w, reply); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
+// WriteDirective writes the same as cobra's scripts read it: of --flag=value the value alone, and at last, behind a colon,
+// whether the names of files belong there.
+func (c Complete) WriteDirective(w io.Writer, line *settings.Line) error {
+	directive := cobra.ShellCompDirectiveNoFileComp
+	for _, reply := range complete(line, c.Words) {
+		if reply == files {
+			directive = cobra.ShellCompDirectiveDefault
+			continue
+		}
+		if _, value, set := strings.Cut(reply, "="); set && strings.HasPrefix(reply, "--") && !strings.Contains(reply, "\t") {
+			reply = value
+		}
+		if _, err := fmt.Fprintln(w, reply); err != nil {
+			return err
+		}
+	}
+	_, err := fmt.Fprintf(w, ":%d\n", directive)
+	return err
+}
+
 const files = ":files"
 
-func complete(node *kong.Node, words []string) []string {
+func complete(line *settings.Line, words []string) []string {
 	if len(words) == 0 {
 		words = []string{""}
 	}
-	var open *kong.Flag // wants the next word
-	given := 0          // words that are neither flags nor commands
+	cmd := line.Root
+	var open *settings.Setting // wants the next word
+	given := 0                 // words that are neither flags nor commands
 	last := len(words) - 1
 	for _, word := range words[:last] {
 		name, isFlag := strings.CutPrefix(word, "--")
@@ -59,38 +85,38 @@ func complete(node *kong.Node, words []string) []string {
 		case open != nil:
 			open = nil
 		case isFlag:
-			if f := flag(node, name); f != nil && !f.IsBool() { // not so for --flag=value, which is the name of none
+			if f := flag(line, cmd, name); f != nil && !f.IsBool() { // not so for --flag=value, which is the name of none
 				open = f
 			}
-		case child(node, word) != nil:
-			node, given = child(node, word), 0
+		case child(cmd, word) != nil:
+			cmd, given = child(cmd, word), 0
 		default:
 			given++
 		}
 	}
 	word := words[last]
 	if open != nil {
-		return values(open.Value, "", word)
+		return values(open, "", word)
 	}
 	if name, value, set := strings.Cut(word, "="); set && strings.HasPrefix(name, "--") {
-		if f := flag(node, name[2:]); f != nil {
-			return values(f.Value, name+"=", value)
+		if f := flag(line, cmd, name[2:]); f != nil {
+			return values(f, name+"=", value)
 		}
 		return nil
 	}
 	var found []string
 	if !strings.HasPrefix(word, "-") {
-		for _, n := range node.Children {
-			if !n.Hidden && strings.HasPrefix(n.Name, word) {
-				found = append(found, n.Name+"\t"+n.Help)
+		for _, c := range cmd.Commands() {
+			if !c.Hidden && strings.HasPrefix(c.Name(), word) {
+				found = append(found, c.Name()+"\t"+c.Short)
 			}
 		}
-		if given < len(node.Positional) {
-			found = append(found, values(node.Positional[given], "", word)...)
+		if arguments := line.Arguments(cmd); given < len(arguments) {
+			found = append(found, values(arguments[given], "", word)...)
 		}
 	}
 	if strings.HasPrefix(word, "-") || word == "" && found == nil {
-		for _, f := range flags(node) {
+		for _, f := range flags(line, cmd) {
 			if strings.HasPrefix("--"+f.Name, word) {
 				found = append(found, "--"+f.Name+"\t"+f.Help)
 			}
@@ -99,15 +125,12 @@ func complete(node *kong.Node, words []string) []string {
 	return found
 }
 
-// values are what v may be and begins with typed, each behind prefix.
-func values(v *kong.Value, prefix, typed string) (found []string) {
-	if v.Flag != nil && isFile(v.Flag) {
+// values are what s may be and begins with typed, each behind prefix.
+func values(s *settings.Setting, prefix, typed string) (found []string) {
+	if !s.Argument && isFile(s) {
 		return []string{files}
 	}
-	if v.Enum == "" {
-		return nil
-	}
-	for _, value := range v.EnumSlice() {
+	for _, value := range s.Enum {
 		if strings.HasPrefix(value, typed) {
 			found = append(found, prefix+value)
 		}
@@ -116,21 +139,21 @@ func values(v *kong.Value, prefix, typed string) (found []string) {
 }
 
 // isFile reports whether a flag takes the name of a file: its own name or its placeholder says so.
-func isFile(f *kong.Flag) bool {
+func isFile(f *settings.Setting) bool {
 	return strings.HasSuffix(f.Name, "-file") || strings.HasSuffix(f.Name, "-path") ||
-		strings.Contains(f.PlaceHolder, "FILE") || strings.Contains(f.PlaceHolder, "DIR")
+		strings.Contains(f.Placeholder, "FILE") || strings.Contains(f.Placeholder, "DIR")
 }
 
-// flags are those that may be typed after node.
-func flags(node *kong.Node) (all []*kong.Flag) {
-	for _, group := range node.AllFlags(true) {
-		all = append(all, group...)
+// flags are those that may be typed after cmd.
+func flags(line *settings.Line, cmd *cobra.Command) (all []*settings.Setting) {
+	for _, c := range line.Path(cmd) {
+		all = append(all, line.Flags(c)...)
 	}
-	return slices.DeleteFunc(all, secret)
+	return slices.DeleteFunc(all, func(f *settings.Setting) bool { return f.Hidden || f.IsSecret() })
 }
 
-func flag(node *kong.Node, name string) *kong.Flag {
-	for _, f := range flags(node) {
+func flag(line *settings.Line, cmd *cobra.Command, name string) *settings.Setting {
+	for _, f := range flags(line, cmd) {
 		if f.Name == name {
 			return f
 		}
@@ -138,10 +161,10 @@ func flag(node *kong.Node, name string) *kong.Flag {
 	return nil
 }
 
-func child(node *kong.Node, name string) *kong.Node {
-	for _, n := range node.Children {
-		if n.Name == name {
-			return n
+func child(cmd *cobra.Command, name string) *cobra.Command {
+	for _, c := range cmd.Commands() {
+		if c.Name() == name {
+			return c
 		}
 	}
 	return nil

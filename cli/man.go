@@ -1,16 +1,15 @@
-// Package cli is what helps a person at the command line: manual pages, and what a word may become when Tab is pressed.
-// Both are made of the command line itself, main's kong model, so that they cannot say anything else than it does.
+// Package cli is what helps a person at the command line: --help, manual pages, and what a word may become when Tab is
+// pressed. All are made of the command line itself, main's settings.Line, so that they cannot say anything else than it does.
 package cli
 
 import (
 	"embed"
 	"fmt"
 	"io"
-	"reflect"
 	"slices"
 	"strings"
 
-	"github.com/alecthomas/kong"
+	"github.com/spf13/cobra"
 
 	"sunspool/health"
 	"sunspool/settings"
@@ -26,8 +25,8 @@ type Man struct {
 	Page string `arg:"" enum:"sunspool.1,sunspool-edge.8,sunspool-vps.8,sunspool.env.5" help:"${enum}."`
 }
 
-// Write writes the page about app as roff, without a date: the same program gives the same bytes.
-func (m Man) Write(w io.Writer, app *kong.Application, version string) error {
+// Write writes the page about line as roff, without a date: the same program gives the same bytes.
+func (m Man) Write(w io.Writer, line *settings.Line, version string) error {
 	text, err := pages.ReadFile("man/" + m.Page)
 	if err != nil {
 		return err
@@ -35,8 +34,8 @@ func (m Man) Write(w io.Writer, app *kong.Application, version string) error {
 	_, err = strings.NewReplacer(
 		"@version@", roff(version),
 		"@exits@", strings.TrimSuffix(exits(), "\n"),
-		"@commands@", strings.TrimSuffix(commands(app.Node, described(app)), "\n"),
-		"@settings@", strings.TrimSuffix(variables(app), "\n"),
+		"@commands@", strings.TrimSuffix(commands(line, line.Root, described(line)), "\n"),
+		"@settings@", strings.TrimSuffix(variables(line), "\n"),
 	).WriteString(w, string(text))
 	return err
 }
@@ -65,31 +64,31 @@ func exits() string {
 	return b.String()
 }
 
-// commands describes what can be typed below node. Flags that are settings are only named.
-func commands(node *kong.Node, settings []string) string {
+// commands describes what can be typed below cmd. Flags that are in described are only named.
+func commands(line *settings.Line, cmd *cobra.Command, described []string) string {
 	var b strings.Builder
-	for _, n := range node.Children {
-		if n.Hidden {
+	for _, c := range cmd.Commands() {
+		if c.Hidden {
 			continue
 		}
-		b.WriteString(".SS " + roff(n.FullPath()))
-		for _, p := range n.Positional {
-			b.WriteString(" " + roff(p.Summary()))
+		b.WriteString(".SS " + roff(c.CommandPath()))
+		for _, a := range line.Arguments(c) {
+			b.WriteString(" " + roff(a.Summary()))
 		}
-		b.WriteString("\n" + roff(n.Help) + "\n")
-		for _, p := range n.Positional {
-			fmt.Fprintf(&b, ".TP\n.I %s\n%s\n", roff(p.Name), roff(p.Help))
+		b.WriteString("\n" + roff(c.Short) + "\n")
+		for _, a := range line.Arguments(c) {
+			fmt.Fprintf(&b, ".TP\n.I %s\n%s\n", roff(a.Name), roff(a.Help))
 		}
 		var elsewhere []string
-		for _, f := range n.Flags {
+		for _, f := range line.Flags(c) {
 			switch {
-			case f.Hidden || f.Name == "help" || secret(f):
-			case len(f.Envs) > 0 && slices.Contains(settings, f.Envs[0]):
+			case f.Hidden || f.IsSecret():
+			case f.Env != "" && slices.Contains(described, f.Env):
 				elsewhere = append(elsewhere, "--"+f.Name)
 			default:
 				text := explain(f)
-				if len(f.Envs) > 0 {
-					text += " Variable: " + f.Envs[0] + "."
+				if f.Env != "" {
+					text += " Variable: " + f.Env + "."
 				}
 				fmt.Fprintf(&b, ".TP\n%s\n%s\n", tag(f), roff(text))
 			}
@@ -97,22 +96,22 @@ func commands(node *kong.Node, settings []string) string {
 		if elsewhere != nil {
 			fmt.Fprintf(&b, ".PP\nFlags that are described in\n.BR sunspool.env (5):\n%s.\n", roff(strings.Join(elsewhere, ", ")))
 		}
-		b.WriteString(commands(n, settings))
+		b.WriteString(commands(line, c, described))
 	}
 	return b.String()
 }
 
 // variables describes the settings of both services.
-func variables(app *kong.Application) string {
+func variables(line *settings.Line) string {
 	var b strings.Builder
-	for _, n := range roles(app) {
-		fmt.Fprintf(&b, ".SH SETTINGS OF THE %s\n", strings.ToUpper(n.Name))
-		for _, f := range n.Flags {
-			if len(f.Envs) == 0 {
+	for _, c := range roles(line) {
+		fmt.Fprintf(&b, ".SH SETTINGS OF THE %s\n", strings.ToUpper(c.Name()))
+		for _, f := range line.Flags(c) {
+			if f.Env == "" {
 				continue
 			}
-			name := `\fB` + roff(f.Envs[0]) + `\fR`
-			if !secret(f) {
+			name := `\fB` + roff(f.Env) + `\fR`
+			if !f.IsSecret() {
 				name += ", " + tag(f)
 			}
 			fmt.Fprintf(&b, ".TP\n%s\n%s\n", name, roff(explain(f)))
@@ -122,30 +121,29 @@ func variables(app *kong.Application) string {
 }
 
 // roles are the commands that have their settings in a file.
-func roles(app *kong.Application) (nodes []*kong.Node) {
-	for _, n := range app.Children {
-		if n.Name == "edge" || n.Name == "vps" {
-			nodes = append(nodes, n)
+func roles(line *settings.Line) (all []*cobra.Command) {
+	for _, c := range line.Root.Commands() {
+		if c.Name() == "edge" || c.Name() == "vps" {
+			all = append(all, c)
 		}
 	}
-	return nodes
+	return all
 }
 
 // described are the variables that sunspool.env(5) has.
-func described(app *kong.Application) (names []string) {
-	for _, n := range roles(app) {
-		for _, f := range n.Flags {
-			names = append(names, f.Envs...)
+func described(line *settings.Line) (names []string) {
+	for _, c := range roles(line) {
+		for _, f := range line.Flags(c) {
+			if f.Env != "" {
+				names = append(names, f.Env)
+			}
 		}
 	}
 	return names
 }
 
-// secret reports whether f is a setting that the command line does not take.
-func secret(f *kong.Flag) bool { return f.Target.Type() == reflect.TypeFor[settings.Secret]() }
-
 // tag is a flag with what it takes, in roff.
-func tag(f *kong.Flag) string {
+func tag(f *settings.Setting) string {
 	name := `\fB` + roff("--"+f.Name) + `\fR`
 	if f.IsBool() {
 		return name
@@ -154,22 +152,22 @@ func tag(f *kong.Flag) string {
 }
 
 // takes says in a word what a flag takes.
-func takes(f *kong.Flag) string {
-	switch kind := f.Target.Kind(); {
-	case f.Enum != "":
-		return strings.Join(f.EnumSlice(), "|")
-	case f.PlaceHolder != "":
-		return f.PlaceHolder
+func takes(f *settings.Setting) string {
+	switch {
+	case f.Enum != nil:
+		return strings.Join(f.Enum, "|")
+	case f.Placeholder != "":
+		return f.Placeholder
 	case isFile(f):
 		return "FILE"
-	case kind >= reflect.Int && kind <= reflect.Float64:
+	case f.IsNumber():
 		return "N"
 	}
 	return "TEXT"
 }
 
 // explain is the help of a flag and its default.
-func explain(f *kong.Flag) string {
+func explain(f *settings.Setting) string {
 	text := f.Help
 	if f.Required {
 		text += " Required."

@@ -52,16 +52,16 @@ type Config struct {
 	CommitS      float64           `name:"spool-commit-interval-s" env:"SPOOL_COMMIT_INTERVAL_S" default:"0" help:"Seconds for which samples are collected in memory before they are written, up to 300: spares a memory card, but a power cut loses as many seconds. 0 writes each poll; a normal stop loses nothing."`
 
 	// Of the settings of one inverter of several, see perInverter: its unit id, while Units is empty, and which it is.
-	Unit  int            `kong:"-"`
-	Place inverter.Place `kong:"-"`
+	Unit  int            `cmd:"-"`
+	Place inverter.Place `cmd:"-"`
 	// Unreadable are settings whose values are not of their type; Validate names them with the others.
-	Unreadable []error `kong:"-"`
+	Unreadable []error `cmd:"-"`
 	// Busy is told before work that takes long on a spool that is damaged or that has become too large: for how long at most.
-	Busy func(most time.Duration) `kong:"-"`
+	Busy func(most time.Duration) `cmd:"-"`
 	// Complete makes a file that is missing an error; else it may come after the start, see awaited.
-	Complete bool `kong:"-"`
+	Complete bool `cmd:"-"`
 	// AtSecondSignal makes a second signal call f in place of ending the process; may be nil.
-	AtSecondSignal func(f func()) `kong:"-"`
+	AtSecondSignal func(f func()) `cmd:"-"`
 }
 
 const (

@@ -84,7 +84,7 @@ func lookIntoArchive(t *testing.T, file string) {
 		program += ".exe"
 	}
 	want := []string{program, "README.md", "LICENSE", "THIRD-PARTY-LICENCES", "Caddyfile", "edge.env", "vps.env", "alerts.yml", "man/sunspool.1.gz", "man/sunspool-edge.8.gz",
-		"man/sunspool-vps.8.gz", "man/sunspool.env.5.gz", "completion/completion.bash", "completion/completion.zsh", "completion/completion.fish"}
+		"man/sunspool-vps.8.gz", "man/sunspool.env.5.gz", "completion/completion.bash", "completion/completion.zsh", "completion/completion.fish", "completion/completion.powershell"}
 	for _, name := range want {
 		if len(files[name]) == 0 {
 			t.Errorf("%s is not in it, or empty", name)

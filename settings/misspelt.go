@@ -8,7 +8,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/alecthomas/kong"
+	"github.com/spf13/cobra"
 )
 
 // Misspelling is an environment variable that no command reads, and the one that was probably meant.
@@ -26,8 +26,8 @@ func (m Misspelling) String() string {
 
 // Misspelt returns the variables of the environment that look like settings of ours and are not: those that begin as
 // ours do, and those that differ from one in a letter or two. Other programs' variables are none of our business.
-func Misspelt(app *kong.Kong) (all []Misspelling) {
-	known := variables(app.Model.Node)
+func (l *Line) Misspelt() (all []Misspelling) {
+	known := l.variables()
 	for _, line := range os.Environ() {
 		name, value, _ := strings.Cut(line, "=")
 		if value == "" || slices.Contains(known, name) || ofOthers(name) {
@@ -42,8 +42,8 @@ func Misspelt(app *kong.Kong) (all []Misspelling) {
 }
 
 // WarnMisspelt logs them. They are no reason not to start.
-func WarnMisspelt(app *kong.Kong, log *slog.Logger) {
-	for _, m := range Misspelt(app) {
+func (l *Line) WarnMisspelt(log *slog.Logger) {
+	for _, m := range l.Misspelt() {
 		log.Warn("a variable of the environment is not a setting", "variable", m.Name, "did_you_mean", m.Meant)
 	}
 }
@@ -61,22 +61,16 @@ func Instead(name string, config any) string {
 	return ""
 }
 
-// variables returns those that node and the commands below it read.
-func variables(node *kong.Node) (names []string) {
-	for _, value := range append(slices.Clone(node.Positional), values(node)...) {
-		names = append(names, value.Tag.Envs...)
-	}
-	for _, child := range node.Children {
-		names = append(names, variables(child)...)
+// variables are those that any command reads.
+func (l *Line) variables() (names []string) {
+	for _, cmd := range append([]*cobra.Command{l.Root}, l.Commands(l.Root)...) {
+		for _, s := range slices.Concat(l.Arguments(cmd), l.Flags(cmd)) {
+			if s.Env != "" {
+				names = append(names, s.Env)
+			}
+		}
 	}
 	return names
-}
-
-func values(node *kong.Node) (all []*kong.Value) {
-	for _, flag := range node.Flags {
-		all = append(all, flag.Value)
-	}
-	return all
 }
 
 // names returns the variables in the env tags of a struct.

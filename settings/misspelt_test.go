@@ -4,8 +4,6 @@ import (
 	"os"
 	"strings"
 	"testing"
-
-	"github.com/alecthomas/kong"
 )
 
 type services struct {
@@ -31,7 +29,7 @@ type services struct {
 }
 
 // only makes the environment exactly that of the test.
-func only(t *testing.T, variables map[string]string) *kong.Kong {
+func only(t *testing.T, variables map[string]string) *Line {
 	t.Helper()
 	for _, line := range os.Environ() {
 		name, _, _ := strings.Cut(line, "=")
@@ -41,11 +39,7 @@ func only(t *testing.T, variables map[string]string) *kong.Kong {
 	for name, value := range variables {
 		t.Setenv(name, value)
 	}
-	app, err := kong.New(new(services), kong.Exit(func(int) { t.Fatal("exit") }))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return app
+	return NewLine("test", "", new(services))
 }
 
 func TestMisspeltVariableIsSuggested(t *testing.T) {
@@ -57,7 +51,7 @@ func TestMisspeltVariableIsSuggested(t *testing.T) {
 		"export SUNGROW_HOST": "SUNGROW_HOST", "SUNGROW_HOST ": "SUNGROW_HOST",
 		"SUNGROW_IP_ADDRESS": "", "SPOOL_DIR": "", "VPS_COLOUR": "",
 	} {
-		found := Misspelt(only(t, map[string]string{written: "x"}))
+		found := only(t, map[string]string{written: "x"}).Misspelt()
 		if len(found) != 1 || found[0].Name != written || found[0].Meant != meant {
 			t.Errorf("%s: %v, want %s", written, found, meant)
 		}
@@ -65,7 +59,7 @@ func TestMisspeltVariableIsSuggested(t *testing.T) {
 }
 
 func TestVariablesOfOthersAreLeftAlone(t *testing.T) {
-	app := only(t, map[string]string{"BATCH_SIZE": "3", "SUNGROW_HOST": "x", "SUNGROW_HSOT": "", "SUNSPOOL_BOOT_ID": "7"})
+	line := only(t, map[string]string{"BATCH_SIZE": "3", "SUNGROW_HOST": "x", "SUNGROW_HSOT": "", "SUNSPOOL_BOOT_ID": "7"})
 	for name := range strings.FieldsSeq(`PATH HOME HOSTNAME HOST PORT USER PWD LANG LC_ALL TZ TERM SHELL LOGNAME SHLVL OLDPWD PS1 EDITOR MAIL DISPLAY
 		NOTIFY_SOCKET WATCHDOG_USEC WATCHDOG_PID INVOCATION_ID JOURNAL_STREAM STATE_DIRECTORY RUNTIME_DIRECTORY LOGS_DIRECTORY CREDENTIALS_DIRECTORY
 		LISTEN_FDS LISTEN_PID MAINPID SYSTEMD_EXEC_PID MEMORY_PRESSURE_WATCH SSL_CERT_FILE SSL_CERT_DIR HTTP_PROXY HTTPS_PROXY NO_PROXY ALL_PROXY
@@ -74,7 +68,7 @@ func TestVariablesOfOthersAreLeftAlone(t *testing.T) {
 		COMPOSE_PROJECT_NAME DOCKER_HOST BASE_URL TOKEN LEVEL DEBUG URL DATABASE_PATH DEVICE SYSTEMROOT ProgramData APPDATA TEMP`) {
 		t.Setenv(name, "x")
 	}
-	if found := Misspelt(app); len(found) > 0 {
+	if found := line.Misspelt(); len(found) > 0 {
 		t.Errorf("%v", found)
 	}
 }
@@ -94,10 +88,12 @@ func TestEveryValueOfAWrongTypeIsNamed(t *testing.T) {
 		"SUNGROW_PORT": "0502", "SUNGROW_SLAVE_ID": `"1"`, "POLL_INTERVAL_S": "5s", "BATCH_SIZE": "abc", "RAW_DEBUG_ENABLED": "maybe",
 		"LOG_LEVEL": "loud", "CLOCK_TRUST": "never", "MAX_REQUEST_BYTES": "1k", // of the other command
 	}
-	app := only(t, wrong)
-	errs := Unreadable(app, []string{"edge"})
+	sel, err := only(t, wrong).Parse([]string{"edge"})
+	if err != nil {
+		t.Errorf("the first of them ends it: %v", err)
+	}
 	var all strings.Builder
-	for _, err := range errs {
+	for _, err := range sel.Unreadable {
 		all.WriteString(err.Error() + "\n")
 	}
 	for name := range wrong {
@@ -108,18 +104,15 @@ func TestEveryValueOfAWrongTypeIsNamed(t *testing.T) {
 	if !strings.Contains(all.String(), "write SUNGROW_SLAVE_ID=1\n") || !strings.Contains(all.String(), `BATCH_SIZE is "abc": must be a whole number`) {
 		t.Error(all.String())
 	}
-	if _, err := app.Parse([]string{"edge"}); err != nil {
-		t.Errorf("the parser still meets one: %v", err)
-	}
 }
 
 func TestReadableValuesAndFlagsAreLeftToTheParser(t *testing.T) {
-	app := only(t, map[string]string{"SUNGROW_PORT": "1502", "POLL_INTERVAL_S": "7.5", "RAW_DEBUG_ENABLED": "1", "LOG_LEVEL": " WARNING ", "CLOCK_TRUST": "always", "BATCH_SIZE": "abc"})
-	if errs := Unreadable(app, []string{"edge", "--batch-size=7"}); len(errs) > 0 {
-		t.Error(errs)
+	line := only(t, map[string]string{"SUNGROW_PORT": "1502", "POLL_INTERVAL_S": "7.5", "RAW_DEBUG_ENABLED": "1", "LOG_LEVEL": " WARNING ", "CLOCK_TRUST": "always", "BATCH_SIZE": "abc"})
+	if sel, err := line.Parse([]string{"edge", "--batch-size=7"}); err != nil || len(sel.Unreadable) > 0 {
+		t.Error(err, sel.Unreadable)
 	}
-	if errs := Unreadable(app, []string{"edge", "--no-such-flag"}); len(errs) > 0 {
-		t.Error(errs)
+	if sel, err := line.Parse([]string{"edge", "--no-such-flag"}); err == nil || len(sel.Unreadable) > 0 {
+		t.Error(err, sel.Unreadable)
 	}
 }
 

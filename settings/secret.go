@@ -1,34 +1,16 @@
-// Package settings is what the settings of both roles have in common: an environment variable for each, secrets that
-// never show, and the list of all of them that `sunspool env` prints.
+// Package settings makes a command line of structs, in which a setting is one line: its flag, its environment variable, its
+// default and its help. What somebody typed, the environment and the defaults then fill the structs.
+//
+//	struct ──NewLine──> Line ──Parse(args, environment)──> Selection ──> the struct, filled
+//
+// It names mistakes in our words, keeps secrets from showing and from the command line, and prints the list of all settings.
 package settings
 
-import (
-	"fmt"
-	"os"
-	"strconv"
-	"strings"
-
-	"github.com/alecthomas/kong"
-)
+import "strconv"
 
 // Secret is a setting that is never printed and never taken from the command line, where every user of the host could
 // read it.
 type Secret string
-
-// Decode takes the value from the environment variables of the setting's line only.
-func (s *Secret) Decode(ctx *kong.DecodeContext) error {
-	token, err := ctx.Scan.PopValue("secret")
-	if err != nil {
-		return err
-	}
-	for _, name := range ctx.Value.Tag.Envs {
-		if value := os.Getenv(name); value == token.String() {
-			*s = Secret(value)
-			return nil
-		}
-	}
-	return fmt.Errorf("is a secret and not taken from the command line: set %s", strings.Join(ctx.Value.Tag.Envs, " or "))
-}
 
 func (s Secret) String() string {
 	if s == "" {

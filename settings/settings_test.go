@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"strings"
 	"testing"
-
-	"github.com/alecthomas/kong"
 )
 
 type cli struct {
@@ -17,15 +15,12 @@ type cli struct {
 	} `cmd:"" help:"Run it."`
 }
 
-func parse(t *testing.T, args ...string) (cli, *kong.Kong, error) {
+func parse(t *testing.T, args ...string) (cli, *Line, error) {
 	t.Helper()
 	var c cli
-	p, err := kong.New(&c, kong.Exit(func(int) { t.Fatal("exit") }))
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, err = p.Parse(append([]string{"run"}, args...))
-	return c, p, err
+	line := NewLine("test", "", &c)
+	_, err := line.Parse(append([]string{"run"}, args...))
+	return c, line, err
 }
 
 func TestSecretComesFromTheEnvironmentOnly(t *testing.T) {
@@ -44,12 +39,12 @@ func TestSecretComesFromTheEnvironmentOnly(t *testing.T) {
 }
 
 func TestEnvFileHasEverySettingOnce(t *testing.T) {
-	_, p, err := parse(t)
+	_, line, err := parse(t)
 	if err != nil {
 		t.Fatal(err)
 	}
 	var b strings.Builder
-	if err := WriteEnv(&b, p.Model.Children...); err != nil {
+	if err := line.WriteEnv(&b, line.Root.Commands()...); err != nil {
 		t.Fatal(err)
 	}
 	for _, want := range []string{"\n#TEST_TOKEN=\n", "\n#TEST_HOST=localhost\n", "# The token.\n"} {
@@ -57,9 +52,9 @@ func TestEnvFileHasEverySettingOnce(t *testing.T) {
 			t.Errorf("%q is not there once:\n%s", want, b.String())
 		}
 	}
-	for line := range strings.Lines(b.String()) {
-		if len(line) > 101 || strings.Contains(line, "quiet") {
-			t.Errorf("line %q", line)
+	for written := range strings.Lines(b.String()) {
+		if len(written) > 101 || strings.Contains(written, "quiet") {
+			t.Errorf("line %q", written)
 		}
 	}
 }

@@ -52,13 +52,13 @@ type Config struct {
 	MigrateOnly bool `name:"migrate-only" help:"Only bring the tables of DATABASE_URL to this version, and end. The service does so itself when it starts."`
 
 	// Unreadable are settings whose values are not of their type; Validate names them with the others.
-	Unreadable []error `kong:"-"`
+	Unreadable []error `cmd:"-"`
 	// Version is that of the program, for the log and the metrics.
-	Version string `kong:"-"`
+	Version string `cmd:"-"`
 	// Reload makes Run read the tokens and the certificate again: main gives the channel of SIGHUP here.
-	Reload <-chan os.Signal `kong:"-"`
+	Reload <-chan os.Signal `cmd:"-"`
 	// Listening is called once both listeners are open: main then tells systemd. internal is nil when it is off.
-	Listening func(public, internal net.Addr) `kong:"-"`
+	Listening func(public, internal net.Addr) `cmd:"-"`
 }
 
 // Validate names everything that is wrong with the settings at once, as a *health.Fault, or returns nil.

@@ -10,8 +10,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/alecthomas/kong"
-
 	"sunspool/health"
 	"sunspool/settings"
 )
@@ -20,11 +18,10 @@ import (
 func parse(t *testing.T, args ...string) (Config, error) {
 	t.Helper()
 	var c Config
-	p, err := kong.New(&c, kong.Name("vps"), kong.Exit(func(int) { t.Fatal("exit") }))
-	if err != nil {
-		t.Fatal(err)
+	sel, err := settings.NewLine("vps", "", &c).Parse(args)
+	if err == nil {
+		err = sel.Validate()
 	}
-	_, err = p.Parse(args)
 	return c, err
 }
 
@@ -56,7 +53,7 @@ func TestSecretsAreNeverPrintedNorTakenFromTheCommandLine(t *testing.T) {
 	}
 	t.Setenv("DEVICE_TOKENS", canary+":in v")
 	t.Setenv("DATABASE_URL", "postgres://u:"+canary+"@db/x")
-	c, validate := parse(t) // kong calls Validate too
+	c, validate := parse(t) // Validate as well
 	if validate == nil {
 		t.Fatal("valid")
 	}

@@ -14,9 +14,8 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/alecthomas/kong"
-
 	"sunspool/edge/registers"
+	"sunspool/settings"
 )
 
 func TestImagesAreServedWordByWord(t *testing.T) {
@@ -117,11 +116,7 @@ func TestLoadImageTakesFiles(t *testing.T) {
 func flags(t *testing.T, args ...string) (Config, error) {
 	t.Helper()
 	var c Config
-	parser, err := kong.New(&c)
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, err = parser.Parse(args)
+	_, err := settings.NewLine("simulate", "", &c).Parse(args)
 	return c, err
 }
 

@@ -4,11 +4,9 @@ import (
 	"context"
 	"embed"
 	"fmt"
-	"io/fs"
 	"log/slog"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/tern/v2/migrate"
 
 	"sunspool/health"
 )
@@ -20,43 +18,55 @@ const (
 	schemaTable = "sunspool_schema" // its one row is the number of the last migration
 
 	lockSchema  = `select pg_advisory_xact_lock(7305808869229538660)` // any number that no other program uses
-	savepoint   = `savepoint migration`
 	schemaThere = `select exists (select from pg_class where relname = '` + schemaTable + `' and pg_table_is_visible(oid))`
+	makeSchema  = `create table ` + schemaTable + ` (version int4 not null); insert into ` + schemaTable + ` (version) values (0)`
 )
+
+// migration is a step of the schema.
+type migration struct{ name, sql string }
+
+// migrations returns the files of schema/ in their order: the first one brings an empty database to version 1.
+func migrations() ([]migration, error) {
+	files, err := schemaFiles.ReadDir("schema") // sorted by name
+	if err != nil {
+		return nil, err
+	}
+	var all []migration
+	for _, f := range files {
+		sql, err := schemaFiles.ReadFile("schema/" + f.Name())
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, migration{f.Name(), string(sql)})
+	}
+	return all, nil
+}
 
 // migrateSchema brings the schema up to date. Each migration is a transaction that holds a lock of the whole database
 // from its first statement on, so that processes that start at once do it once, also where a pooler gives each transaction
 // another connection. Where the schema is up to date, nothing is locked.
-func migrateSchema(ctx context.Context, conn *pgx.Conn, pooled bool, log *slog.Logger) error {
-	files, err := fs.Sub(schemaFiles, "schema")
+func migrateSchema(ctx context.Context, conn *pgx.Conn, log *slog.Logger) error {
+	all, err := migrations()
 	if err != nil {
 		return err
 	}
-	names, err := migrate.FindMigrations(files)
-	if err != nil {
-		return err
-	}
-	settings := []string{lockSchema}
-	if pooled {
-		settings = append(settings, savepoint)
-	}
-	for known := len(names); ; {
+	for {
 		has, err := schemaVersion(ctx, conn)
 		if err != nil {
 			return err
 		}
-		if has > known {
+		if has > len(all) {
 			return &health.Fault{
 				Code: "store_newer", What: "the database was set up by a newer sunspool", Exit: health.ExitConfig,
-				Why:  fmt.Sprintf("its schema is %d, this program knows %d", has, known),
+				Why:  fmt.Sprintf("its schema is %d, this program knows %d", has, len(all)),
 				Next: "install that version again, or restore the backup from before the upgrade",
 			}
 		}
-		if has == known {
+		if has == len(all) {
 			return nil
 		}
-		if err := transactOn(ctx, conn, settings, func(ctx context.Context, _ Querier) error {
-			return migrateOnce(ctx, conn, files, known, pooled, log)
+		if err := transactOn(ctx, conn, []string{lockSchema}, func(ctx context.Context, _ Querier) error {
+			return migrateOnce(ctx, conn, all, log)
 		}); err != nil {
 			return err
 		}
@@ -75,27 +85,26 @@ func schemaVersion(ctx context.Context, conn *pgx.Conn) (version int, err error)
 	return version, err
 }
 
-// migrateOnce does the next migration, in a transaction that holds the lock. The library has a lock of its own, of the
-// session: behind a pooler it must be gone before the transaction ends, after which others may get the session.
-func migrateOnce(ctx context.Context, conn *pgx.Conn, files fs.FS, known int, pooled bool, log *slog.Logger) (err error) {
-	defer func() {
-		if err != nil && pooled && !conn.IsClosed() {
-			conn.Exec(ctx, `rollback to savepoint migration`)
-			conn.Exec(ctx, `select pg_advisory_unlock_all()`)
-		}
-	}()
-	m, err := migrate.NewMigratorEx(ctx, conn, schemaTable, &migrate.MigratorOptions{DisableTx: true})
-	if err != nil {
+// migrateOnce does the next migration, in a transaction that holds the lock. What is there is asked again, because another
+// process may have been faster.
+func migrateOnce(ctx context.Context, conn *pgx.Conn, all []migration, log *slog.Logger) error {
+	there, has := false, 0
+	err := conn.QueryRow(ctx, schemaThere).Scan(&there)
+	switch {
+	case err != nil:
+	case there:
+		err = conn.QueryRow(ctx, `select version from `+schemaTable).Scan(&has)
+	default:
+		_, err = conn.Exec(ctx, makeSchema)
+	}
+	if err != nil || has >= len(all) {
 		return err
 	}
-	if err := m.LoadMigrations(files); err != nil {
-		return err
+	next := all[has]
+	log.Info("migrating the database", "to", has+1, "name", next.name)
+	if _, err := conn.Exec(ctx, next.sql); err != nil {
+		return fmt.Errorf("%s: %w", next.name, err)
 	}
-	// Not the version that was read before the lock: the library would take a lower number for a request to go back.
-	has, err := m.GetCurrentVersion(ctx)
-	if err != nil || int(has) >= known { // another process was faster
-		return err
-	}
-	m.OnStart = func(number int32, name, _, _ string) { log.Info("migrating the database", "to", number, "name", name) }
-	return m.MigrateTo(ctx, has+1)
+	_, err = conn.Exec(ctx, `update `+schemaTable+` set version = $1`, int32(has+1))
+	return err
 }

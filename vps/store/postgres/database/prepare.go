@@ -46,7 +46,7 @@ func prepare(ctx context.Context, pool *pgxpool.Config, statements []Statement, 
 	if err := found.inspect(ctx, config, conn, log); err != nil {
 		return found, refusal(config, err)
 	}
-	if err := migrateSchema(ctx, conn, found.pooled, log); err != nil {
+	if err := migrateSchema(ctx, conn, log); err != nil {
 		return found, refusal(config, err)
 	}
 	if err := found.inspectTables(ctx, config, conn, statements, log); err != nil {
