@@ -15,6 +15,7 @@ import (
 
 	"sunspool/edge"
 	"sunspool/edge/spool"
+	"sunspool/edge/spool/inspect"
 	"sunspool/systemd"
 )
 
@@ -42,11 +43,11 @@ func (f spoolFiles) of(packaged, image string) []string {
 	case len(f.Files) > 0:
 		return f.Files
 	case f.Path != "":
-		return spool.FilesOf(f.Path, f.DeviceID)
+		return inspect.FilesOf(f.Path, f.DeviceID)
 	case !exists(packaged) && exists(image):
-		return spool.FilesOf(image, f.DeviceID)
+		return inspect.FilesOf(image, f.DeviceID)
 	}
-	return spool.FilesBeside(packaged)
+	return inspect.FilesBeside(packaged)
 }
 
 func exists(path string) bool {
@@ -60,7 +61,7 @@ type countCommand struct {
 
 func (c countCommand) do(stdout io.Writer) error {
 	for _, file := range c.all() {
-		unsent, err := spool.CountUnsent(file)
+		unsent, err := inspect.CountUnsent(file)
 		if err != nil {
 			return err
 		}

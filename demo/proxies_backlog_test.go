@@ -15,7 +15,7 @@ import (
 
 	"sunspool/edge"
 	"sunspool/edge/simulator"
-	"sunspool/edge/spool"
+	"sunspool/edge/spool/inspect"
 	"sunspool/internal/testservices"
 	"sunspool/wire"
 )
@@ -87,7 +87,7 @@ func (s *proxied) exactlyOnce(t *testing.T, e *process, sim *simulator.Server, w
 		t.Error("the edge polled nothing")
 	}
 	s.storedOnce(t, "roof", waiting.samples, slices.Values(live))
-	if left, err := spool.CountUnsent(filepath.Join(s.dir, "roof", "spool.db")); err != nil || left.Waiting != 0 || left.Quarantined != 0 {
+	if left, err := inspect.CountUnsent(filepath.Join(s.dir, "roof", "spool.db")); err != nil || left.Waiting != 0 || left.Quarantined != 0 {
 		t.Errorf("at the end: %+v, %v", left, err)
 	}
 	t.Logf("%s: %d seeded and %d polled samples stored once, %d requests, %d samples sent again", s.program.name, waiting.n, len(live), h.Counts["upload_requests_total"], h.Counts["duplicate_samples_total"])

@@ -11,7 +11,7 @@ import (
 
 	"sunspool/edge"
 	"sunspool/edge/simulator"
-	"sunspool/edge/spool"
+	"sunspool/edge/spool/inspect"
 )
 
 // readHealth reads a health file; nil if there is none yet.
@@ -71,7 +71,7 @@ func TestSignalsDoNotSkipTheSpool(t *testing.T) {
 		case <-time.After(2 * time.Millisecond):
 		}
 	}
-	unsent, err := spool.CountUnsent(filepath.Join(s.dir, "roof", "spool.db"))
+	unsent, err := inspect.CountUnsent(filepath.Join(s.dir, "roof", "spool.db"))
 	if err != nil || unsent.Waiting < h.RAMOnly {
 		t.Errorf("%d samples were in memory, %d are in the spool, %v", h.RAMOnly, unsent.Waiting, err)
 	}

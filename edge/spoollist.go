@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"sunspool/edge/spool"
+	"sunspool/edge/spool/inspect"
 	"sunspool/health"
 )
 
@@ -41,7 +42,7 @@ func (r *Report) serveQuarantine(w http.ResponseWriter, req *http.Request) {
 // error is f's, or a *health.Fault.
 func EachQuarantined(ctx context.Context, path string, sockets []string, f func([]spool.QuarantinedSample) error) error {
 	page := func(after uint64) (p spool.QuarantinePage, err error) {
-		return spool.ListQuarantine(path, after)
+		return inspect.Quarantine(path, after)
 	}
 	first, err := page(0)
 	if fault, ok := errors.AsType[*health.Fault](err); ok {

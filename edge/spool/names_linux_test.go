@@ -9,6 +9,7 @@ import (
 	"sync"
 	"testing"
 
+	"sunspool/edge/spool/inspect"
 	"sunspool/internal/durable"
 	"sunspool/internal/testhost"
 	"sunspool/wire"
@@ -165,7 +166,7 @@ func TestSalvagedSpoolBesideAWholeOneIsKept(t *testing.T) {
 	s.Close()
 	os.Rename(filepath.Join(filepath.Dir(path), "other.db"), path)
 	s = openSpool(t, path)
-	kept, err := CountUnsent(path + ".unmerged-1")
+	kept, err := inspect.CountUnsent(path + ".unmerged-1")
 	if s.Waiting() != 3 || err != nil || kept.Waiting != 100 {
 		t.Errorf("%d samples wait, %d are kept, %v", s.Waiting(), kept.Waiting, err)
 	}

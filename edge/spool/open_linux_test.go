@@ -27,7 +27,7 @@ func faultCode(err error) string {
 	return f.Code
 }
 
-// E7: the operator is told, the damaged file is kept, and the numbers are in the health.
+// A damaged spool raises an alarm, the damaged file is kept, and samples are stored again.
 func TestDamagedSpoolIsAnAlarmAndPollingGoesOn(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "state", "spool.db")
 	s := openSpool(t, path)
@@ -58,7 +58,7 @@ func TestDamagedSpoolIsAnAlarmAndPollingGoesOn(t *testing.T) {
 	fill(t, s, 1)
 }
 
-// E8
+// A spool file that somebody removed or emptied raises an alarm, and its numbers are not used again.
 func TestVanishedSpoolIsAnAlarmAndNumbersGoOn(t *testing.T) {
 	for name, harm := range map[string]func(path string){
 		"missing": func(path string) { os.Remove(path) },
@@ -149,7 +149,7 @@ func TestNewerSpoolIsNotSetAsideEvenIfDamaged(t *testing.T) {
 	}
 }
 
-// E43
+// The files are private whatever the umask is, and become private if they were not.
 func TestSpoolIsPrivateWhateverTheUmaskIsAndWas(t *testing.T) {
 	old := syscall.Umask(0)
 	defer syscall.Umask(old)
@@ -185,7 +185,7 @@ func TestSpoolIsPrivateWhateverTheUmaskIsAndWas(t *testing.T) {
 	}
 }
 
-// E45
+// A link in the place of any file of the spool is refused or replaced, never followed.
 func TestLinksAreNotFollowed(t *testing.T) {
 	dir := t.TempDir()
 	victim := filepath.Join(dir, "victim")

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sunspool/edge/spool/format"
+	"sunspool/edge/spool/inspect"
 	"testing"
 	"time"
 	"unicode"
@@ -45,7 +46,7 @@ func TestDamagedEntriesOfTheQuarantineAreListed(t *testing.T) {
 		}
 		quarantineIsWhole(t, n, s.QuarantinePage)
 		s.Close()
-		quarantineIsWhole(t, n, func(after uint64) (QuarantinePage, error) { return ListQuarantine(path, after) })
+		quarantineIsWhole(t, n, func(after uint64) (QuarantinePage, error) { return inspect.Quarantine(path, after) })
 	}
 }
 

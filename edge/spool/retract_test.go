@@ -15,7 +15,7 @@ import (
 // wide is a sample with as many values as a hybrid inverter has registers.
 func wide() Pending {
 	sample := sampleAt(noon)
-	for i := range 150 {
+	for i := range 96 {
 		sample.Values[fmt.Sprintf("a_register_of_the_map_%d", i)] = float64(i) * 1.1
 	}
 	return Pending{sample, When{Quality: Synced, Boot: 1}}

@@ -7,9 +7,9 @@
 // server refuses it, which moves it to the quarantine in the same transaction.
 //
 // The parts: one goroutine that owns the file (worker, open, reopen), how large the file may become (capacity,
-// preallocate, compact), timestamps that are given later or never twice (undated, timestamps), the quarantine, and what
-// commands read of a spool that no edge has open (inspect). The packages below it are format (what is in the file), files
-// (what is beside it) and salvage (what is left of a damaged one).
+// preallocate, compact), timestamps that are given later or never twice (undated, timestamps), and the
+// quarantine. The packages below it are format (what is in the file), files (what is beside it), salvage (what is left of
+// a damaged one) and inspect (what commands read of a spool that no edge has open).
 package spool
 
 import (

@@ -1,4 +1,4 @@
-package spool
+package inspect
 
 import (
 	"errors"
@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"sunspool/edge/spool"
 	"sunspool/health"
 )
 
@@ -17,11 +18,11 @@ func TestUnsentSamplesAreCountedWithoutTouchingTheSpool(t *testing.T) {
 	all := fill(t, s, 10)
 	late := all[9]
 	late.Time = late.Time.Add(time.Hour)
-	if err := s.Append(&late, When{Quality: Undated}); err != nil { // its time is not known: unsent all the same
+	if err := s.Append(&late, spool.When{Quality: spool.Undated}); err != nil { // its time is not known: unsent all the same
 		t.Fatal(err)
 	}
 	records := peek(t, s, 3)
-	if err := s.Settle(seqs(records)[:2], []Rejection{{Seq: records[2].Seq, Code: "x"}}); err != nil {
+	if err := s.Settle(seqs(records)[:2], []spool.Rejection{{Seq: records[2].Seq, Code: "x"}}); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := CountUnsent(path); codeOfFault(err) != "spool_busy" {

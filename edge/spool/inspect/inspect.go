@@ -1,4 +1,6 @@
-package spool
+// Package inspect reads spools that no edge has open, for commands: how many samples are unsent, and what is in the
+// quarantine. It changes nothing.
+package inspect
 
 import (
 	"errors"
@@ -52,9 +54,9 @@ func CountUnsent(path string) (Unsent, error) {
 	return u, nil
 }
 
-// ListQuarantine returns the samples of the spool at path that the server refused, those whose numbers are above after,
+// Quarantine returns the samples of the spool at path that the server refused, those whose numbers are above after,
 // and changes nothing. The error is a *health.Fault.
-func ListQuarantine(path string, after uint64) (page QuarantinePage, err error) {
+func Quarantine(path string, after uint64) (page format.QuarantinePage, err error) {
 	err = readSpool(path, func(tx *bolt.Tx) error {
 		if b := tx.Bucket(format.QuarantineBucket); b != nil {
 			page = format.ReadQuarantine(b, after)
