@@ -1,0 +1,56 @@
+package main
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// writes are the functions of goburrow's modules that write registers or to a serial line.
+var writes = regexp.MustCompile(`^github\.com/goburrow/.*\.(Write|Mask|ReadWrite)\w*$`)
+
+// What a release links, per architecture: no function that looks up methods by a name that is not a constant, because the
+// linker would have to keep every exported method of every type, as text/template and html/template make it do; nothing
+// that writes to an inverter, though goburrow could; and not more than this many bytes.
+func TestProgramIsPrunedReadOnlyAndSmall(t *testing.T) {
+	for arch, most := range map[string]int64{"amd64": 20_500_000, "arm64": 19_300_000} {
+		t.Run(arch, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "sunspool")
+			build := exec.CommandContext(t.Context(), "go", "build", "-trimpath", "-ldflags=-s -w -X main.version=1.2.3 -dumpdep", "-o", path, ".")
+			build.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH="+arch)
+			linked, err := build.CombinedOutput()
+			if err != nil {
+				t.Fatalf("%v\n%.2000s", err, linked)
+			}
+			symbols := map[string]bool{}
+			for line := range strings.Lines(string(linked)) {
+				from, to, ok := strings.Cut(strings.TrimSpace(line), " -> ")
+				if !ok || symbols[to] {
+					continue
+				}
+				symbols[to] = true
+				name, _, _ := strings.Cut(to, " <")
+				if strings.Contains(to, "<ReflectMethod>") {
+					t.Errorf("%s, which %s calls, looks up methods by name: nothing is pruned", name, from)
+				}
+				if writes.MatchString(name) {
+					t.Errorf("%s is linked, by %s", name, from)
+				}
+			}
+			if !symbols["main.main"] {
+				t.Fatal("the linker does not say what it links")
+			}
+			info, err := os.Stat(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Logf("%d bytes", info.Size())
+			if info.Size() > most {
+				t.Errorf("%d bytes, at most %d", info.Size(), most)
+			}
+		})
+	}
+}
