@@ -241,13 +241,18 @@ func TestLostSpoolOfOneInverterEndsBoth(t *testing.T) {
 		b.start()
 		time.Sleep(5 * time.Minute)
 		path := b.edges[1].Spool.Path()
-		other, err := bolt.Open(path+".other", 0o600, nil) // somebody puts the database of another program in its place
+		other, err := bolt.Open(path+".other", 0o600, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
-		err = errors.Join(other.Update(func(tx *bolt.Tx) error { _, err := tx.CreateBucket([]byte("devices")); return err }), other.Close(),
-			os.Truncate(path, 0), os.Rename(path+".other", path))
-		if err != nil {
+		err = errors.Join(other.Update(func(tx *bolt.Tx) error { _, err := tx.CreateBucket([]byte("devices")); return err }), other.Close())
+		foreign, err2 := os.ReadFile(path + ".other")
+		file, err3 := os.OpenFile(path, os.O_WRONLY, 0)
+		if err := errors.Join(err, err2, err3); err != nil {
+			t.Fatal(err)
+		}
+		_, err = file.WriteAt(foreign, 0) // another program takes the file for its own
+		if err := errors.Join(err, file.Close()); err != nil {
 			t.Fatal(err)
 		}
 		if err := <-b.ended; !sameCode(err, "spool_foreign") {
