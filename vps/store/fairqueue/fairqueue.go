@@ -68,7 +68,7 @@ func (w *Queue[W]) PutBack(device string, cost int, rest W) {
 	}
 	w.turns = slices.DeleteFunc(w.turns, func(o *turn[W]) bool { return o == t })
 	t.writes = slices.Insert(t.writes, 0, queued[W]{rest, cost})
-	t.had -= cost // it was counted with what was taken
+	t.had = max(w.now, t.had-cost) // it was counted with what was taken; a device that comes now has no more right
 	w.insert(t)
 }
 

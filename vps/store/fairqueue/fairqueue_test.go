@@ -139,3 +139,18 @@ func TestRestGoesBeforeTheOthersOfItsDevice(t *testing.T) {
 		t.Errorf("the order is %q, not %q", order, want)
 	}
 }
+
+// TestPutBackGivesNoRight: a device whose writes were put back is no better off than one that comes now.
+func TestPutBackGivesNoRight(t *testing.T) {
+	var w Queue[string]
+	for range 5 {
+		w.Add("much", 400, "much")
+	}
+	for range w.Take() { // all of them, so the device has none that waits when the first is put back
+		w.PutBack("much", 400, "much")
+	}
+	w.Add("little", 30, "little")
+	if group := w.Take(); group[0] != "little" {
+		t.Errorf("a small write waits behind what was put back: %q", group)
+	}
+}
