@@ -2,16 +2,15 @@ package spool
 
 import (
 	"bytes"
-	"compress/gzip"
 	"encoding/json"
 	"flag"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"testing"
 	"time"
 
+	"sunspool/internal/golden"
 	"sunspool/wire"
 )
 
@@ -30,7 +29,7 @@ func TestSpoolOfAnEarlierVersionIsRead(t *testing.T) {
 		makeGoldenSpool(t)
 	}
 	path := filepath.Join(t.TempDir(), "spool.db")
-	if err := os.WriteFile(path, gunzipped(t, goldenSpool), 0o600); err != nil {
+	if err := os.WriteFile(path, golden.Read(t, goldenSpool), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	got := listSpool(t, path)
@@ -147,36 +146,5 @@ func makeGoldenSpool(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var b bytes.Buffer
-	z, _ := gzip.NewWriterLevel(&b, gzip.BestCompression)
-	if _, err := z.Write(whole); err != nil {
-		t.Fatal(err)
-	}
-	if err := z.Close(); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.MkdirAll(filepath.Dir(goldenSpool), 0o755); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(goldenSpool, b.Bytes(), 0o644); err != nil {
-		t.Fatal(err)
-	}
-}
-
-func gunzipped(t *testing.T, path string) []byte {
-	t.Helper()
-	f, err := os.Open(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	z, err := gzip.NewReader(f)
-	if err != nil {
-		t.Fatal(err)
-	}
-	b, err := io.ReadAll(z)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return b
+	golden.Write(t, goldenSpool, whole)
 }

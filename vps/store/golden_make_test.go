@@ -4,7 +4,6 @@ package store_test
 
 import (
 	"bytes"
-	"compress/gzip"
 	"fmt"
 	"os"
 	"os/exec"
@@ -12,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"sunspool/internal/golden"
 	"sunspool/internal/testservices"
 	"sunspool/vps/store"
 	"sunspool/vps/store/bolt"
@@ -110,7 +110,7 @@ func makeGoldenBolt(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	keep(t, goldenBolt, whole)
+	golden.Write(t, goldenBolt, whole)
 }
 
 func makeGoldenPostgres(t *testing.T, pg *testservices.PostgresServer) {
@@ -133,23 +133,5 @@ func makeGoldenPostgres(t *testing.T, pg *testservices.PostgresServer) {
 			sql = append(sql, line...)
 		}
 	}
-	keep(t, goldenPostgres, sql)
-}
-
-func keep(t *testing.T, path string, whole []byte) {
-	t.Helper()
-	var b bytes.Buffer
-	z, _ := gzip.NewWriterLevel(&b, gzip.BestCompression)
-	if _, err := z.Write(whole); err != nil {
-		t.Fatal(err)
-	}
-	if err := z.Close(); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(path, b.Bytes(), 0o644); err != nil {
-		t.Fatal(err)
-	}
+	golden.Write(t, goldenPostgres, sql)
 }

@@ -4,11 +4,9 @@ package store_test
 
 import (
 	"bytes"
-	"compress/gzip"
 	"encoding/json"
 	"flag"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -18,6 +16,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"go.etcd.io/bbolt"
 
+	"sunspool/internal/golden"
 	"sunspool/internal/testservices"
 	"sunspool/vps/energy"
 	"sunspool/vps/store"
@@ -40,7 +39,7 @@ func TestFileOfAnEarlierVersionAnswersTheSame(t *testing.T) {
 		makeGoldenBolt(t)
 	}
 	path := filepath.Join(t.TempDir(), "vps.db")
-	if err := os.WriteFile(path, gunzipped(t, goldenBolt), 0o600); err != nil {
+	if err := os.WriteFile(path, golden.Read(t, goldenBolt), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	if n := pendingIn(t, path); n == 0 {
@@ -52,7 +51,7 @@ func TestFileOfAnEarlierVersionAnswersTheSame(t *testing.T) {
 	}
 	defer s.Close()
 	if *remake {
-		keep(t, goldenAnswers, answers(t, s))
+		golden.Write(t, goldenAnswers, answers(t, s))
 	}
 	isGolden(t, s)
 }
@@ -68,7 +67,7 @@ func TestDatabaseOfAnEarlierVersionAnswersTheSame(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer db.Close(t.Context())
-	if _, err := db.PgConn().Exec(t.Context(), string(gunzipped(t, goldenPostgres))).ReadAll(); err != nil {
+	if _, err := db.PgConn().Exec(t.Context(), string(golden.Read(t, goldenPostgres))).ReadAll(); err != nil {
 		t.Fatal(err)
 	}
 	pending := 0
@@ -87,7 +86,7 @@ func TestDatabaseOfAnEarlierVersionAnswersTheSame(t *testing.T) {
 // isGolden compares the answers of s with the golden ones, twice: what is pending is computed in between.
 func isGolden(t *testing.T, s store.Samples) {
 	t.Helper()
-	want := gunzipped(t, goldenAnswers)
+	want := golden.Read(t, goldenAnswers)
 	for range 2 {
 		got := answers(t, s)
 		if bytes.Equal(got, want) {
@@ -197,22 +196,4 @@ func pendingIn(t *testing.T, path string) (n int) {
 		t.Fatal(err)
 	}
 	return n
-}
-
-func gunzipped(t *testing.T, path string) []byte {
-	t.Helper()
-	f, err := os.Open(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	z, err := gzip.NewReader(f)
-	if err != nil {
-		t.Fatal(err)
-	}
-	b, err := io.ReadAll(z)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return b
 }
