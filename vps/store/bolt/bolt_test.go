@@ -229,7 +229,7 @@ func TestDamagedRowIsSkippedAndReplaced(t *testing.T) {
 
 // While one transaction waits for the disk, all that arrive wait for the same next one.
 func TestWaitingInsertsShareOneCommit(t *testing.T) {
-	for _, c := range []struct{ writes, rows, want int }{{100, 20, 100}, {100, 300, 7}, {100, 1000, 1}, {1, 1000, 1}} {
+	for _, c := range []struct{ writes, rows, want int }{{50, 20, 50}, {100, 20, 52}, {100, 300, 4}, {100, 1000, 1}, {1, 1000, 1}} {
 		synctest.Test(t, func(t *testing.T) {
 			b := &Store{writes: make(chan *write), closing: make(chan struct{})}
 			ctx, cancel := context.WithCancel(t.Context())

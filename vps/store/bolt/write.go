@@ -161,7 +161,7 @@ func (b *Store) transact(group []*write) (err error) {
 
 // transactionPages is how many pages a transaction changes before it leaves the rest to the next one. Rows of an hour share a
 // few pages; a thousand of random times have one each, and what comes next waits until all of them are on the disk.
-const transactionPages = 256
+const transactionPages = 128
 
 // spent reports whether tx has changed so many pages.
 func spent(tx *bbolt.Tx) bool {

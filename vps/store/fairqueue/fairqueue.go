@@ -14,7 +14,7 @@ import (
 // later, and of two that had as much the one with the smaller write comes first. So one that sends much does not hold up the
 // others. A heavy write has a transaction of its own, and between two of them what is light goes first.
 const (
-	GroupCost = 2048 // ends a group: what comes next waits for all of it
+	GroupCost = 1024 // ends a group: what comes next waits for all of it
 	heavyCost = 512  // as much as this is heavy
 	SpanCost  = 5    // the rollups of a base row cost as much as so many samples
 )

@@ -143,7 +143,7 @@ func TestRestGoesBeforeTheOthersOfItsDevice(t *testing.T) {
 // TestPutBackGivesNoRight: a device whose writes were put back is no better off than one that comes now.
 func TestPutBackGivesNoRight(t *testing.T) {
 	var w Queue[string]
-	for range 5 {
+	for range 3 {
 		w.Add("much", 400, "much")
 	}
 	for range w.Take() { // all of them, so the device has none that waits when the first is put back
