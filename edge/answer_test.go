@@ -9,6 +9,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"sunspool/edge/upload/uploadtest"
 )
 
 func TestOnlyAnAnswerThatProvesItselfLetsSamplesGo(t *testing.T) {
@@ -180,14 +182,14 @@ func TestAnswerIsRepeatedShortAndWithoutTheToken(t *testing.T) {
 func TestTokenThatIsAWordOfTheAnswerChangesNothing(t *testing.T) {
 	for _, token := range []string{"1", "inserted", `":`, "rejected", "batch_id"} {
 		synctest.Test(t, func(t *testing.T) {
-			s := &server{lenient: true}
+			s := &uploadtest.Server{Lenient: true}
 			u := uploaderTo(t, s)
 			u.Token = &Token{value: token}
 			made := fill(t, u.Spool, 40)
 			drain(t, u, time.Minute)
 			conserved(t, u, s, made)
 			if u.Spool.Waiting() > 0 {
-				t.Errorf("token %q: %d of 40 are on the server", token, len(s.stored))
+				t.Errorf("token %q: %d of 40 are on the server", token, len(s.Stored))
 			}
 		})
 	}

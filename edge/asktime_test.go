@@ -17,13 +17,14 @@ import (
 
 	"sunspool/edge/clock"
 	"sunspool/edge/spool"
+	"sunspool/edge/upload/uploadtest"
 	"sunspool/internal/testhost"
 	"sunspool/wire"
 )
 
 // Samples whose time is not known are not uploaded until it is, and cost no requests.
 func TestUploadsDoNotSpinOnUndatedSamples(t *testing.T) {
-	s := &server{lenient: true}
+	s := &uploadtest.Server{Lenient: true}
 	u := uploaderTo(t, s)
 	u.Spool = openSpool(t, filepath.Join(testhost.MemoryDir(t), "spool.db"))
 	undated := func(id string, n int) (boot uint32, up time.Duration) {
@@ -42,16 +43,16 @@ func TestUploadsDoNotSpinOnUndatedSamples(t *testing.T) {
 	}
 	boot, up := undated("one", 30)
 	more, err := u.Deliver(t.Context())
-	if more || err != nil || !slices.Equal(s.sizes, []int{0}) || u.Spool.Waiting() != 30 { // the empty batch of a start
-		t.Errorf("more %v, %v, batches of %v, %d waiting", more, err, s.sizes, u.Spool.Waiting())
+	if more || err != nil || !slices.Equal(s.Sizes, []int{0}) || u.Spool.Waiting() != 30 { // the empty batch of a start
+		t.Errorf("more %v, %v, batches of %v, %d waiting", more, err, s.Sizes, u.Spool.Waiting())
 	}
 	if err := u.Spool.AssignTimestamps(boot, spool.Anchor{Taken: up, Start: noon.UnixNano(), Quality: spool.Synced}, up); err != nil {
 		t.Fatal(err)
 	}
 	undated("two", 5)
 	more, err = u.Deliver(t.Context())
-	if more || err != nil || len(s.stored) != 30 || u.Spool.Waiting() != 5 {
-		t.Errorf("more %v, %v, %d stored, %d waiting", more, err, len(s.stored), u.Spool.Waiting())
+	if more || err != nil || len(s.Stored) != 30 || u.Spool.Waiting() != 5 {
+		t.Errorf("more %v, %v, %d stored, %d waiting", more, err, len(s.Stored), u.Spool.Waiting())
 	}
 }
 
@@ -59,9 +60,9 @@ func TestUploadsDoNotSpinOnUndatedSamples(t *testing.T) {
 func TestCertificateIsVerifiedInSpiteOfAWrongClock(t *testing.T) {
 	const year = 365 * 24 * time.Hour
 	begun := time.Now()
-	ca := newAuthority(t)
-	config := &tls.Config{Certificates: []tls.Certificate{ca.issue(nil)}}
-	expired := &tls.Config{Certificates: []tls.Certificate{ca.issue(func(c *x509.Certificate) {
+	ca := uploadtest.NewAuthority(t)
+	config := &tls.Config{Certificates: []tls.Certificate{ca.Issue(nil)}}
+	expired := &tls.Config{Certificates: []tls.Certificate{ca.Issue(func(c *x509.Certificate) {
 		c.NotBefore, c.NotAfter = time.Now().Add(-2*time.Minute), time.Now().Add(-time.Minute)
 	})}}
 	date := func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, `{"ok":true}`) }
@@ -78,13 +79,13 @@ func TestCertificateIsVerifiedInSpiteOfAWrongClock(t *testing.T) {
 		"right although not vouched": {config, year / 2, 0, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
-			url, tokens := serve(t, c.config, date)
+			url, tokens := uploadtest.Serve(t, c.config, date)
 			kept := openSpool(t, filepath.Join(t.TempDir(), "spool.db"))
 			sample := sampleAt(time.Now().Add(-c.newest))
 			if err := kept.Append(&sample, spool.When{Quality: spool.Synced}); err != nil {
 				t.Fatal(err)
 			}
-			client, err := NewClient(ca.file)
+			client, err := NewClient(ca.File)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -133,7 +134,7 @@ func TestTimeTakesTwoRequests(t *testing.T) {
 				e.Uploader.Clock, e.Uploader.provedAt = e.Clock, now() // no empty batch
 				urls := map[string]bool{}
 				date := time.Date(2030, 1, 2, 0, 0, 0, 0, time.UTC)
-				e.Uploader.Client.Transport = tripper(func(r *http.Request) (*http.Response, error) {
+				e.Uploader.Client.Transport = uploadtest.Tripper(func(r *http.Request) (*http.Response, error) {
 					urls[r.URL.String()] = true
 					if r.URL.Path != "/base/health" || r.Header.Get("Authorization") != "" || r.Header.Get("Cache-Control") != "no-cache" {
 						t.Errorf("%s with %v", r.URL, r.Header)
@@ -161,7 +162,7 @@ func TestTimeTakesTwoRequests(t *testing.T) {
 
 // dated is an answer of a server whose certificate was verified.
 func dated(date time.Time) *http.Response {
-	a := answer(200, `{"inserted":0}`)
+	a := uploadtest.Answer(200, `{"inserted":0}`)
 	a.Header.Set("Date", date.UTC().Format(http.TimeFormat))
 	a.TLS = &tls.ConnectionState{VerifiedChains: [][]*x509.Certificate{{}}}
 	return a

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"sunspool/edge/inverter/invertertest"
+	"sunspool/edge/upload/uploadtest"
 	"sunspool/internal/testhost"
 )
 
@@ -31,12 +32,12 @@ func putFile(t *testing.T, path, text string, mode os.FileMode) {
 // A token or an authority that is not there yet stops uploads alone: it is named, after 10 min as something to do, and
 // used as soon as it is there.
 func TestMissingTokenAndAuthorityAreWaitedFor(t *testing.T) {
-	ours, others := newAuthority(t), newAuthority(t)
-	pem, err := os.ReadFile(ours.file)
+	ours, others := uploadtest.NewAuthority(t), uploadtest.NewAuthority(t)
+	pem, err := os.ReadFile(ours.File)
 	if err != nil {
 		t.Fatal(err)
 	}
-	foreign, err := os.ReadFile(others.file)
+	foreign, err := os.ReadFile(others.File)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -46,11 +47,11 @@ func TestMissingTokenAndAuthorityAreWaitedFor(t *testing.T) {
 		bad    string // is there, but cannot be used
 		good   string
 	}{
-		"VPS_DEVICE_TOKEN_FILE": {func(c *Config, missing string) { c.Token, c.TokenFile, c.CAFile = "", missing, ours.file }, "short", token},
+		"VPS_DEVICE_TOKEN_FILE": {func(c *Config, missing string) { c.Token, c.TokenFile, c.CAFile = "", missing, ours.File }, "short", token},
 		"VPS_CA_FILE":           {func(c *Config, missing string) { c.Token, c.CAFile = token, missing }, "no PEM", string(pem)},
 	} {
 		t.Run(setting, func(t *testing.T) {
-			url, tokens := serve(t, &tls.Config{Certificates: []tls.Certificate{ours.issue(nil)}}, accept)
+			url, tokens := uploadtest.Serve(t, &tls.Config{Certificates: []tls.Certificate{ours.Issue(nil)}}, uploadtest.Accept)
 			missing := filepath.Join(t.TempDir(), "later", "file")
 			config := goodConfig(t)
 			config.URL, config.DeviceID, config.ClockTrust = url, "roof", clockAlways
@@ -101,7 +102,7 @@ func TestMissingTokenAndAuthorityAreWaitedFor(t *testing.T) {
 		})
 	}
 	t.Run("authority", func(t *testing.T) {
-		url, _ := serve(t, &tls.Config{Certificates: []tls.Certificate{ours.issue(nil)}}, accept)
+		url, _ := uploadtest.Serve(t, &tls.Config{Certificates: []tls.Certificate{ours.Issue(nil)}}, uploadtest.Accept)
 		config := goodConfig(t)
 		config.URL, config.DeviceID, config.ClockTrust, config.CAFile = url, "roof", clockAlways, filepath.Join(t.TempDir(), "ca.pem")
 		e, err := New(config, "test", slog.New(slog.DiscardHandler))
@@ -157,7 +158,7 @@ func TestMissingRegisterMapMakesNoSample(t *testing.T) {
 			t.Fatal(err)
 		}
 		e.Inverter.Dongle.Link.Dial = b.Dial
-		e.Uploader.Client.Transport = tripper(func(*http.Request) (*http.Response, error) { return nil, io.ErrUnexpectedEOF })
+		e.Uploader.Client.Transport = uploadtest.Tripper(func(*http.Request) (*http.Response, error) { return nil, io.ErrUnexpectedEOF })
 		done := make(chan error)
 		ctx, cancel := context.WithCancel(t.Context())
 		go func() { done <- e.Run(ctx) }()

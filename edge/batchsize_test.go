@@ -10,13 +10,14 @@ import (
 	"time"
 
 	"sunspool/edge/spool"
+	"sunspool/edge/upload/uploadtest"
 	"sunspool/wire"
 )
 
 // slowWay is a way to a server that carries so many bytes a second. A request that takes longer than the client waits
 // for is cut off.
 type slowWay struct {
-	to     *server
+	to     *uploadtest.Server
 	rate   float64
 	cut    int // requests that were cut off
 	cutOff func(took time.Duration) error
@@ -83,15 +84,15 @@ func TestSlowUplinkGetsSmallerBatches(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				s := &server{lenient: true}
+				s := &uploadtest.Server{Lenient: true}
 				u := uploaderTo(t, s)
 				w := &slowWay{to: s, rate: c.rate, cutOff: c.cut}
 				u.Fresh, u.BatchSize = 10*time.Second, c.batch
 				u.Client.Timeout, u.Client.Transport = 30*time.Second, w
 				fillWide(t, u.Spool, 1500)
 				drain(t, u, 6*time.Hour)
-				if len(s.stored) != 1500 || w.cut > 12 {
-					t.Errorf("%d of 1500 samples delivered, %d requests cut off", len(s.stored), w.cut)
+				if len(s.Stored) != 1500 || w.cut > 12 {
+					t.Errorf("%d of 1500 samples delivered, %d requests cut off", len(s.Stored), w.cut)
 				}
 			})
 		})
@@ -104,22 +105,22 @@ func TestBusyServerGetsSmallerBatches(t *testing.T) {
 			t.Run(fmt.Sprintf("%d above %d", status, bears), func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					failed := 0
-					s := &server{lenient: true, refuse: func(n int) *http.Response {
+					s := &uploadtest.Server{Lenient: true, Refuse: func(n int) *http.Response {
 						if n <= bears {
 							return nil
 						}
 						failed++
-						a := answer(status, `{"detail":"the store is busy"}`)
+						a := uploadtest.Answer(status, `{"detail":"the store is busy"}`)
 						a.Header.Set("Retry-After", "5")
 						return a
 					}}
-					s.took = time.Second
+					s.Took = time.Second
 					u := uploaderTo(t, s)
 					u.Fresh = 10 * time.Second
 					fill(t, u.Spool, 2000)
 					drain(t, u, 2*time.Hour)
-					if len(s.stored) != 2000 || failed > 25 {
-						t.Errorf("%d of 2000 samples delivered, %d requests for nothing", len(s.stored), failed)
+					if len(s.Stored) != 2000 || failed > 25 {
+						t.Errorf("%d of 2000 samples delivered, %d requests for nothing", len(s.Stored), failed)
 					}
 				})
 			})
@@ -130,17 +131,17 @@ func TestBusyServerGetsSmallerBatches(t *testing.T) {
 // What fails whatever its size is not made small for long: when the server is back a backlog drains in large batches.
 func TestBatchesAreLargeAgainSoonAfterAnOutage(t *testing.T) {
 	for name, a := range map[string]func() (*http.Response, error){
-		"busy":   func() (*http.Response, error) { return answer(503, `{"detail":"later"}`), nil },
+		"busy":   func() (*http.Response, error) { return uploadtest.Answer(503, `{"detail":"later"}`), nil },
 		"silent": func() (*http.Response, error) { time.Sleep(30 * time.Second); return nil, io.ErrUnexpectedEOF },
 	} {
 		for _, failures := range []int{1, 3, 20} {
 			t.Run(fmt.Sprint(name, failures), func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
-					s := &server{lenient: true, took: 100 * time.Millisecond}
+					s := &uploadtest.Server{Lenient: true, Took: 100 * time.Millisecond}
 					u := uploaderTo(t, s)
 					left := failures
-					u.Client.Transport = tripper(func(r *http.Request) (*http.Response, error) {
-						if left > 0 && len(s.sizes) >= 5 { // in the middle of a drain
+					u.Client.Transport = uploadtest.Tripper(func(r *http.Request) (*http.Response, error) {
+						if left > 0 && len(s.Sizes) >= 5 { // in the middle of a drain
 							left--
 							return a()
 						}
@@ -164,17 +165,17 @@ func TestBatchesAreLargeAgainSoonAfterAnOutage(t *testing.T) {
 func TestTooManyRequestsKeepsBatchesLarge(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := 0
-		s := &server{lenient: true, refuse: func(int) *http.Response {
+		s := &uploadtest.Server{Lenient: true, Refuse: func(int) *http.Response {
 			if n++; n%2 == 0 {
-				return answer(429, `{"detail":"slower"}`)
+				return uploadtest.Answer(429, `{"detail":"slower"}`)
 			}
 			return nil
 		}}
 		u := uploaderTo(t, s)
 		fill(t, u.Spool, 3000)
 		drain(t, u, time.Hour)
-		if len(s.requests) > 24 || len(s.stored) != 3000 {
-			t.Errorf("%d stored in %d requests: %v", len(s.stored), len(s.requests), s.sizes)
+		if len(s.Requests) > 24 || len(s.Stored) != 3000 {
+			t.Errorf("%d stored in %d requests: %v", len(s.Stored), len(s.Requests), s.Sizes)
 		}
 	})
 }
@@ -182,7 +183,7 @@ func TestTooManyRequestsKeepsBatchesLarge(t *testing.T) {
 // A part of a batch that is searched for a poison is no larger than what the way bears.
 func TestSearchOnASlowUplinkGoesOn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &server{bad: func(x wire.Sample) string {
+		s := &uploadtest.Server{Bad: func(x wire.Sample) string {
 			if place(x) == 1500 {
 				return "value_error"
 			}
@@ -200,8 +201,8 @@ func TestSearchOnASlowUplinkGoesOn(t *testing.T) {
 		}
 		w.rate = 500
 		drain(t, u, 3*time.Hour)
-		if len(s.stored) != 1999 {
-			t.Errorf("%d of 1999 good samples delivered, %d cut off", len(s.stored), w.cut)
+		if len(s.Stored) != 1999 {
+			t.Errorf("%d of 1999 good samples delivered, %d cut off", len(s.Stored), w.cut)
 		}
 	})
 }
@@ -210,19 +211,19 @@ func TestSearchOnASlowUplinkGoesOn(t *testing.T) {
 func TestBusyServerAfterAnOutageGetsSmallBatches(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		bears := 0
-		s := &server{lenient: true, refuse: func(n int) *http.Response {
+		s := &uploadtest.Server{Lenient: true, Refuse: func(n int) *http.Response {
 			if n <= bears {
 				return nil
 			}
-			return answer(503, `{"detail":"the store is busy"}`)
+			return uploadtest.Answer(503, `{"detail":"the store is busy"}`)
 		}}
 		u := uploaderTo(t, s)
 		fill(t, u.Spool, 500)
 		drain(t, u, 3*time.Hour)
 		bears = 7
 		drain(t, u, 5*time.Hour)
-		if len(s.stored) != 500 {
-			t.Errorf("%d of 500 samples delivered in %d requests", len(s.stored), len(s.requests))
+		if len(s.Stored) != 500 {
+			t.Errorf("%d of 500 samples delivered in %d requests", len(s.Stored), len(s.Requests))
 		}
 	})
 }

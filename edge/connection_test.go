@@ -1,94 +1,26 @@
 package edge
 
 import (
-	"context"
 	"crypto/tls"
 	"io"
 	"log"
-	"net"
 	"net/http"
 	"path/filepath"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"sunspool/edge/pace"
+	"sunspool/edge/upload/uploadtest"
 	"sunspool/internal/testhost"
 	"sunspool/wire"
 )
 
-// pipes is a network inside of a test: what dials gets a connection to what listens.
-type pipes struct {
-	conns  chan net.Conn
-	closed chan struct{}
-	once   sync.Once
-
-	mu    sync.Mutex
-	dials []*forgettable
-}
-
-// forgettable is a connection over a router that may forget it: then nothing passes any more, and neither end learns it.
-type forgettable struct {
-	net.Conn
-	forgotten atomic.Bool
-	closed    atomic.Bool
-}
-
-func (c *forgettable) Write(b []byte) (int, error) {
-	if c.forgotten.Load() && !c.closed.Load() {
-		return len(b), nil
-	}
-	return c.Conn.Write(b)
-}
-
-func (c *forgettable) Close() error {
-	c.closed.Store(true)
-	return c.Conn.Close()
-}
-
-func newPipes() *pipes { return &pipes{conns: make(chan net.Conn), closed: make(chan struct{})} }
-
-func (p *pipes) dial(ctx context.Context, _, _ string) (net.Conn, error) {
-	ours, theirs := net.Pipe()
-	select {
-	case p.conns <- theirs:
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	c := &forgettable{Conn: ours}
-	p.dials = append(p.dials, c)
-	return c, nil
-}
-
-// forget is the router that restarts.
-func (p *pipes) forget() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for _, c := range p.dials {
-		c.forgotten.Store(true)
-	}
-}
-
-func (p *pipes) Accept() (net.Conn, error) {
-	select {
-	case c := <-p.conns:
-		return c, nil
-	case <-p.closed:
-		return nil, net.ErrClosed
-	}
-}
-
-func (p *pipes) Close() error   { p.once.Do(func() { close(p.closed) }); return nil }
-func (p *pipes) Addr() net.Addr { return &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 443} }
-
 // uploaderOver returns an uploader with n samples, whose client reaches a server only over p.
-func uploaderOver(t *testing.T, p *pipes, n int, protocols ...string) *Uploader {
+func uploaderOver(t *testing.T, p *uploadtest.Pipes, n int, protocols ...string) *Uploader {
 	t.Helper()
-	ca := newAuthority(t)
+	ca := uploadtest.NewAuthority(t)
 	server := &http.Server{ErrorLog: log.New(io.Discard, "", 0), Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		io.Copy(io.Discard, r.Body)
 		w.Header().Set("Content-Type", "application/json")
@@ -97,27 +29,23 @@ func uploaderOver(t *testing.T, p *pipes, n int, protocols ...string) *Uploader 
 			t.Errorf("the request came by %s", r.Proto)
 		}
 	})}
-	server.TLSConfig = &tls.Config{Certificates: []tls.Certificate{ca.issue(nil)}}
+	server.TLSConfig = &tls.Config{Certificates: []tls.Certificate{ca.Issue(nil)}}
 	if len(protocols) > 0 && protocols[0] == "HTTP/1.1" {
 		server.Protocols = new(http.Protocols)
 		server.Protocols.SetHTTP1(true)
 	}
 	var served sync.WaitGroup
 	served.Go(func() { server.ServeTLS(p, "", "") })
-	client, err := NewClient(ca.file)
+	client, err := NewClient(ca.File)
 	if err != nil {
 		t.Fatal(err)
 	}
-	client.Transport.(*HTTPTransport).Dial = p.dial
+	client.Transport.(*HTTPTransport).Dial = p.Dial
 	t.Cleanup(func() {
 		client.CloseIdleConnections()
 		server.Close()
 		served.Wait()
-		p.mu.Lock()
-		defer p.mu.Unlock()
-		for _, c := range p.dials {
-			c.Close()
-		}
+		p.End()
 	})
 	u := &Uploader{Spool: openSpool(t, filepath.Join(testhost.MemoryDir(t), "spool.db")), Client: client, URL: "https://127.0.0.1" + wire.IngestPath,
 		Token: &Token{value: "t0ken"}, BatchSize: 1, Describe: func() *wire.Edge { return nil }, Backoff: pace.Backoff{Min: time.Second, Max: 5 * time.Minute}}
@@ -131,12 +59,12 @@ func TestForgottenConnectionCostsOneRequest(t *testing.T) {
 		for _, pause := range []time.Duration{0, 10 * time.Second, 40 * time.Second, 80 * time.Second} {
 			t.Run(protocol+" after "+pause.String(), func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
-					p := newPipes()
+					p := uploadtest.NewPipes()
 					u := uploaderOver(t, p, 50, protocol)
 					if _, err := u.Deliver(t.Context()); err != nil {
 						t.Fatal(err)
 					}
-					p.forget()
+					p.Forget()
 					time.Sleep(pause)
 					begin, failures := time.Now(), 0
 					for {
@@ -165,7 +93,7 @@ func TestForgottenConnectionCostsOneRequest(t *testing.T) {
 func TestConnectionIsKept(t *testing.T) {
 	for _, protocol := range []string{"HTTP/2.0", "HTTP/1.1"} {
 		synctest.Test(t, func(t *testing.T) {
-			p := newPipes()
+			p := uploadtest.NewPipes()
 			u := uploaderOver(t, p, 20, protocol)
 			for range 10 {
 				if _, err := u.Deliver(t.Context()); err != nil {
@@ -173,8 +101,8 @@ func TestConnectionIsKept(t *testing.T) {
 				}
 				time.Sleep(20 * time.Second)
 			}
-			if len(p.dials) != 1 {
-				t.Errorf("%s: %d connections for ten requests", protocol, len(p.dials))
+			if len(p.Dials) != 1 {
+				t.Errorf("%s: %d connections for ten requests", protocol, len(p.Dials))
 			}
 		})
 	}

@@ -7,6 +7,8 @@ import (
 	"syscall"
 	"testing"
 	"testing/synctest"
+
+	"sunspool/edge/upload/uploadtest"
 )
 
 // Where a request stands still is named with the address, and so is what that is a sign of.
@@ -76,12 +78,12 @@ func TestWhatTheSystemRefusesIsNamed(t *testing.T) {
 func TestForgottenConnectionIsNamed(t *testing.T) {
 	for _, protocol := range []string{"HTTP/2.0", "HTTP/1.1"} {
 		synctest.Test(t, func(t *testing.T) {
-			p := newPipes()
+			p := uploadtest.NewPipes()
 			u := uploaderOver(t, p, 50, protocol)
 			if _, err := u.Deliver(t.Context()); err != nil {
 				t.Fatal(err)
 			}
-			p.forget()
+			p.Forget()
 			_, err := u.Deliver(t.Context())
 			expect(t, faultOf(t, err), "vps_unreachable", "127.0.0.1:443 takes the connection, and there is no answer", "MTU")
 		})

@@ -14,6 +14,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"sunspool/edge/upload/uploadtest"
 )
 
 const proxyPassword = "hunter2:@/%"
@@ -69,9 +71,9 @@ func through(t *testing.T, u *Uploader, proxy string) *Uploader {
 func userInfo() string { return url.UserPassword("roof", proxyPassword).String() + "@" }
 
 func TestUploadsGoThroughAProxy(t *testing.T) {
-	ca := newAuthority(t)
-	config := &tls.Config{Certificates: []tls.Certificate{ca.issue(nil)}}
-	server, _ := serve(t, config, accept)
+	ca := uploadtest.NewAuthority(t)
+	config := &tls.Config{Certificates: []tls.Certificate{ca.Issue(nil)}}
+	server, _ := uploadtest.Serve(t, config, uploadtest.Accept)
 	address := strings.TrimPrefix(server, "https://")
 	secured := func(conn net.Conn) {
 		c := tls.Server(conn, config)
@@ -83,7 +85,7 @@ func TestUploadsGoThroughAProxy(t *testing.T) {
 		"https": "https://" + userInfo() + front(t, secured),
 	} {
 		t.Run(name, func(t *testing.T) {
-			u := through(t, clientTo(t, server, ca.file), proxy)
+			u := through(t, clientTo(t, server, ca.File), proxy)
 			for range 3 {
 				if err := uploads(t, u); err != nil {
 					t.Error(err)
@@ -97,9 +99,9 @@ func TestUploadsGoThroughAProxy(t *testing.T) {
 }
 
 func TestWhatIsWrongWithAProxyIsNamed(t *testing.T) {
-	ca := newAuthority(t)
-	config := &tls.Config{Certificates: []tls.Certificate{ca.issue(nil)}}
-	server, tokens := serve(t, config, accept)
+	ca := uploadtest.NewAuthority(t)
+	config := &tls.Config{Certificates: []tls.Certificate{ca.Issue(nil)}}
+	server, tokens := uploadtest.Serve(t, config, uploadtest.Accept)
 	address := strings.TrimPrefix(server, "https://")
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -108,8 +110,8 @@ func TestWhatIsWrongWithAProxyIsNamed(t *testing.T) {
 	l.Close()
 	closed := l.Addr().String()
 	basic := base64.StdEncoding.EncodeToString([]byte("roof:" + proxyPassword))
-	other := newAuthority(t)
-	inspector := &tls.Config{Certificates: []tls.Certificate{other.intermediate("Zscaler").issue(nil)}}
+	other := uploadtest.NewAuthority(t)
+	inspector := &tls.Config{Certificates: []tls.Certificate{other.Intermediate("Zscaler").Issue(nil)}}
 	inspecting := front(t, func(conn net.Conn) {
 		http.ReadRequest(bufio.NewReader(conn))
 		io.WriteString(conn, "HTTP/1.1 200 OK\r\n\r\n")
@@ -142,7 +144,7 @@ func TestWhatIsWrongWithAProxyIsNamed(t *testing.T) {
 		"socks, server away": {"socks5://" + front(t, socks(5)), server, "vps_unreachable", "connection refused", "behind the proxy"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			u := through(t, clientTo(t, c.to, ca.file), c.proxy)
+			u := through(t, clientTo(t, c.to, ca.File), c.proxy)
 			u.Client.Transport.(*HTTPTransport).Lookup = noNames
 			f := faultOf(t, uploads(t, u), "hunter2", basic, url.QueryEscape(proxyPassword))
 			expect(t, f, c.code, c.why, c.next)

@@ -14,27 +14,9 @@ import (
 	"testing"
 	"time"
 
+	"sunspool/edge/upload/uploadtest"
 	"sunspool/health"
 )
-
-// intermediate returns an authority that ca has signed.
-func (a *authority) intermediate(name string) *authority {
-	a.t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		a.t.Fatal(err)
-	}
-	cert := &x509.Certificate{SerialNumber: big.NewInt(3), Subject: pkix.Name{CommonName: name}, NotBefore: time.Now().Add(-time.Hour),
-		NotAfter: time.Now().Add(time.Hour), IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign}
-	der, err := x509.CreateCertificate(rand.Reader, cert, a.cert, &key.PublicKey, a.key)
-	if err != nil {
-		a.t.Fatal(err)
-	}
-	if cert, err = x509.ParseCertificate(der); err != nil {
-		a.t.Fatal(err)
-	}
-	return &authority{t: a.t, cert: cert, key: key}
-}
 
 // selfSigned returns a certificate as a router or a portal makes one for itself.
 func selfSigned(t *testing.T) tls.Certificate {
@@ -112,19 +94,19 @@ func expect(t *testing.T, f *health.Fault, code, why, next string) {
 }
 
 func TestWhatIsWrongWithTLSIsNamed(t *testing.T) {
-	ca, other := newAuthority(t), newAuthority(t)
-	middle := ca.intermediate("R10")
-	inspector := other.intermediate("Fortinet CA")
+	ca, other := uploadtest.NewAuthority(t), uploadtest.NewAuthority(t)
+	middle := ca.Intermediate("R10")
+	inspector := other.Intermediate("Fortinet CA")
 	certify := func(c tls.Certificate) *tls.Config { return &tls.Config{Certificates: []tls.Certificate{c}} }
 	portal := func(c *x509.Certificate) { c.IPAddresses, c.DNSNames = nil, []string{"login.hotel.example"} }
-	with := func(c tls.Certificate, more ...*authority) *tls.Config {
+	with := func(c tls.Certificate, more ...*uploadtest.Authority) *tls.Config {
 		for _, a := range more {
-			c.Certificate = append(c.Certificate, a.cert.Raw)
+			c.Certificate = append(c.Certificate, a.Cert.Raw)
 		}
 		return certify(c)
 	}
 	mutual := func(most uint16) *tls.Config {
-		c := certify(ca.issue(nil))
+		c := certify(ca.Issue(nil))
 		c.ClientAuth, c.MaxVersion = tls.RequireAnyClientCert, most
 		return c
 	}
@@ -132,29 +114,29 @@ func TestWhatIsWrongWithTLSIsNamed(t *testing.T) {
 		config          *tls.Config
 		code, why, next string
 	}{
-		"intermediate missing":        {with(middle.issue(nil)), "tls", `is issued by "R10" for "127.0.0.1"`, "fullchain.pem"},
-		"a private authority":         {with(inspector.issue(nil), inspector), "tls", `issued by "Fortinet CA" for "127.0.0.1"`, "add it to the file in VPS_CA_FILE; or is somebody in between"},
+		"intermediate missing":        {with(middle.Issue(nil)), "tls", `is issued by "R10" for "127.0.0.1"`, "fullchain.pem"},
+		"a private authority":         {with(inspector.Issue(nil), inspector), "tls", `issued by "Fortinet CA" for "127.0.0.1"`, "add it to the file in VPS_CA_FILE; or is somebody in between"},
 		"self-signed":                 {certify(selfSigned(t)), "tls", `issued by "box" for "fritz.box"`, "login page of the network? If it is the server's own certificate"},
-		"portal of another authority": {with(inspector.issue(portal), inspector), "tls", `issued by "Fortinet CA" for "login.hotel.example", which is another name`, "login page"},
-		"another name":                {certify(ca.issue(portal)), "tls", `for "login.hotel.example", which is another name`, "VPS_BASE_URL must use a name"},
-		"expired": {certify(ca.issue(func(c *x509.Certificate) { c.NotAfter = time.Now().Add(-time.Minute) })),
+		"portal of another authority": {with(inspector.Issue(portal), inspector), "tls", `issued by "Fortinet CA" for "login.hotel.example", which is another name`, "login page"},
+		"another name":                {certify(ca.Issue(portal)), "tls", `for "login.hotel.example", which is another name`, "VPS_BASE_URL must use a name"},
+		"expired": {certify(ca.Issue(func(c *x509.Certificate) { c.NotAfter = time.Now().Add(-time.Minute) })),
 			"tls", "was valid until 20", "renew"},
-		"not yet valid": {certify(ca.issue(func(c *x509.Certificate) { c.NotBefore = time.Now().Add(time.Minute) })),
+		"not yet valid": {certify(ca.Issue(func(c *x509.Certificate) { c.NotBefore = time.Now().Add(time.Minute) })),
 			"tls", "is valid from 20", "check the date of this host"},
-		"not for servers": {certify(ca.issue(func(c *x509.Certificate) { c.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth} })),
+		"not for servers": {certify(ca.Issue(func(c *x509.Certificate) { c.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth} })),
 			"tls", "does not count", "for servers"},
 		"mTLS 1.3": {mutual(tls.VersionTLS13), "tls", "certificate required", "mTLS"},
 		"mTLS 1.2": {mutual(tls.VersionTLS12), "tls", "handshake failure", "mTLS"},
-		"TLS 1.1": {&tls.Config{Certificates: []tls.Certificate{ca.issue(nil)}, MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS11},
+		"TLS 1.1": {&tls.Config{Certificates: []tls.Certificate{ca.Issue(nil)}, MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS11},
 			"tls", "protocol version not supported", "TLS 1.2 or newer"},
-		"hostile text": {with(other.intermediate("\x1b[31m\nerror: " + strings.Repeat("long ", 100)).issue(func(c *x509.Certificate) {
+		"hostile text": {with(other.Intermediate("\x1b[31m\nerror: " + strings.Repeat("long ", 100)).Issue(func(c *x509.Certificate) {
 			c.DNSNames = []string{strings.Repeat("a", 60) + "." + strings.Repeat("b", 60), "y", "z"}
 			c.IPAddresses = nil
 		})), "tls", `\x1b[31m\nerror: long`, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			url, tokens := serve(t, c.config, accept)
-			err := uploads(t, clientTo(t, url, ca.file))
+			url, tokens := uploadtest.Serve(t, c.config, uploadtest.Accept)
+			err := uploads(t, clientTo(t, url, ca.File))
 			expect(t, faultOf(t, err), c.code, c.why, c.next)
 			if tokens.Load() > 0 {
 				t.Error("the token was sent")
@@ -167,40 +149,40 @@ func TestWhatIsWrongWithTLSIsNamed(t *testing.T) {
 		112: {"tls", "unrecognized name", "name in VPS_BASE_URL"}, 116: {"tls", "certificate required", "mTLS"},
 		120: {"tls", "no application protocol", "http/1.1"}, 80: {"vps_unreachable", "internal error", "being set up"}, 51: {"tls", "", "check what serves TLS"},
 	} {
-		err := uploads(t, clientTo(t, "https://"+front(t, alert(code)), ca.file))
+		err := uploads(t, clientTo(t, "https://"+front(t, alert(code)), ca.File))
 		expect(t, faultOf(t, err), want[0], want[1], want[2])
 	}
 }
 
 // When a server that has answered shows another certificate, both issuers are named.
 func TestCertificateThatChangesIsNamed(t *testing.T) {
-	ca, other := newAuthority(t), newAuthority(t)
-	inspector := other.intermediate("Hotel Wi-Fi")
-	good, bad := ca.issue(nil), inspector.issue(nil)
-	bad.Certificate = append(bad.Certificate, inspector.cert.Raw)
+	ca, other := uploadtest.NewAuthority(t), uploadtest.NewAuthority(t)
+	inspector := other.Intermediate("Hotel Wi-Fi")
+	good, bad := ca.Issue(nil), inspector.Issue(nil)
+	bad.Certificate = append(bad.Certificate, inspector.Cert.Raw)
 	shown := good
-	url, _ := serve(t, &tls.Config{GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) {
+	url, _ := uploadtest.Serve(t, &tls.Config{GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) {
 		return &tls.Config{Certificates: []tls.Certificate{shown}}, nil
-	}}, accept)
-	u := clientTo(t, url, ca.file)
+	}}, uploadtest.Accept)
+	u := clientTo(t, url, ca.File)
 	if err := uploads(t, u); err != nil {
 		t.Fatal(err)
 	}
 	shown = bad
 	u.Client.CloseIdleConnections()
 	expect(t, faultOf(t, uploads(t, u)), "tls", `it was issued by "test"`, "is somebody in between")
-	shown = ca.issue(func(c *x509.Certificate) { c.IPAddresses, c.DNSNames = nil, []string{"login.hotel.example"} })
+	shown = ca.Issue(func(c *x509.Certificate) { c.IPAddresses, c.DNSNames = nil, []string{"login.hotel.example"} })
 	expect(t, faultOf(t, uploads(t, u)), "tls", `for "login.hotel.example", which is another name`, "is it a login page of the network?")
 }
 
 func TestWhatIsWrongWithAConnectionIsNamed(t *testing.T) {
-	ca := newAuthority(t)
+	ca := uploadtest.NewAuthority(t)
 	closed, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	closed.Close()
-	config := &tls.Config{Certificates: []tls.Certificate{ca.issue(nil)}}
+	config := &tls.Config{Certificates: []tls.Certificate{ca.Issue(nil)}}
 	secured := func(talk func(net.Conn)) func(net.Conn) {
 		return func(conn net.Conn) {
 			c := tls.Server(conn, config)
@@ -242,7 +224,7 @@ func TestWhatIsWrongWithAConnectionIsNamed(t *testing.T) {
 		})), "endpoint_identity", "speaks TLS, but not HTTP", "port in VPS_BASE_URL"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			u := clientTo(t, "https://"+c.address, ca.file)
+			u := clientTo(t, "https://"+c.address, ca.File)
 			expect(t, faultOf(t, uploads(t, u)), c.code, c.why, c.next)
 		})
 	}

@@ -12,23 +12,14 @@ import (
 
 	"sunspool/edge/clock"
 	"sunspool/edge/spool"
+	"sunspool/edge/upload/uploadtest"
 	"sunspool/wire"
 )
-
-// refuseFuture makes s refuse samples as our server does.
-func (s *server) refuseFuture() {
-	s.bad = func(x wire.Sample) string {
-		if x.Time.After(time.Now().Add(spool.MaxAhead)) {
-			return wire.CodeInFuture
-		}
-		return ""
-	}
-}
 
 // believer is an edge whose operator told it to believe a clock, in a test's time.
 type believer struct {
 	t     *testing.T
-	s     *server
+	s     *uploadtest.Server
 	u     *Uploader
 	ahead time.Duration // of its clock
 	boot  int
@@ -43,10 +34,10 @@ type believer struct {
 }
 
 func newBeliever(t *testing.T, lenient bool) *believer {
-	b := &believer{t: t, s: &server{lenient: lenient}, made: make(map[float64]time.Time), boots: make(map[float64]int), last: time.Now()}
+	b := &believer{t: t, s: &uploadtest.Server{Lenient: lenient}, made: make(map[float64]time.Time), boots: make(map[float64]int), last: time.Now()}
 	b.u = uploaderTo(t, b.s)
 	b.u.Fresh = 10 * time.Second
-	b.s.refuseFuture()
+	b.s.RefuseFuture()
 	b.reboot()
 	return b
 }
@@ -118,11 +109,11 @@ func (b *believer) live(d time.Duration, deliver bool) {
 // check holds what arrived against what was made: each sample once, at its time.
 func (b *believer) check(waiting int, off time.Duration) {
 	b.t.Helper()
-	if n := b.u.Spool.Waiting(); n > waiting || len(b.s.stored)+n != len(b.made) || b.u.Spool.InQuarantine() > 0 {
-		b.t.Errorf("%d made, %d stored, %d waiting, %d in quarantine", len(b.made), len(b.s.stored), n, b.u.Spool.InQuarantine())
+	if n := b.u.Spool.Waiting(); n > waiting || len(b.s.Stored)+n != len(b.made) || b.u.Spool.InQuarantine() > 0 {
+		b.t.Errorf("%d made, %d stored, %d waiting, %d in quarantine", len(b.made), len(b.s.Stored), n, b.u.Spool.InQuarantine())
 	}
 	seen, worst := make(map[float64]bool), time.Duration(0)
-	for _, x := range b.s.stored {
+	for _, x := range b.s.Stored {
 		if seen[x.PVPowerW] {
 			b.t.Errorf("sample %v is stored twice", x.PVPowerW)
 		}
@@ -178,7 +169,7 @@ func TestBelievedClockThatStaysAheadLosesNothing(t *testing.T) {
 		b := newBeliever(t, true)
 		b.ahead = 2 * time.Hour
 		b.live(8*time.Hour, true)
-		if n := len(b.s.requests); n > 8*100 {
+		if n := len(b.s.Requests); n > 8*100 {
 			t.Errorf("%d requests in 8 h", n)
 		}
 		waiting := b.u.Spool.Waiting()
@@ -193,10 +184,10 @@ func TestBelievedClockThatStaysAheadLosesNothing(t *testing.T) {
 func TestDeliveredSamplesAreNotDatedAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBeliever(t, true)
-		b.s.bad = nil
+		b.s.Bad = nil
 		b.ahead = time.Hour
 		b.live(10*time.Minute, true)
-		b.s.refuseFuture()
+		b.s.RefuseFuture()
 		b.live(time.Minute, true)
 		b.ahead = 0
 		b.live(time.Hour, true)
@@ -209,10 +200,10 @@ func TestSamplesOfTheFutureAreOneCondition(t *testing.T) {
 	for _, n := range []int{1, 120, 3000} {
 		t.Run(fmt.Sprint(n), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				s := &server{t: t, lenient: true, stored: map[int64]wire.Sample{}}
+				s := &uploadtest.Server{T: t, Lenient: true, Stored: map[int64]wire.Sample{}}
 				e, log, file := edgeTo(t, s)
 				e.Uploader.Fresh = 10 * time.Second
-				s.refuseFuture()
+				s.RefuseFuture()
 				start := time.Now()
 				add := func(at time.Time) {
 					x := sampleAt(at)
@@ -241,7 +232,7 @@ func TestSamplesOfTheFutureAreOneCondition(t *testing.T) {
 					}
 				}
 				live(30*time.Minute, 5*time.Second)
-				lines, requests := strings.Count(log.String(), "\n"), len(s.requests)
+				lines, requests := strings.Count(log.String(), "\n"), len(s.Requests)
 				if h := readHealth(t, file); h.Status != StateDegraded || !slices.Contains(e.Report.State().Reasons, "clock_ahead") {
 					t.Errorf("health is %s, %s", h.Status, h.Sentence)
 				}
@@ -249,7 +240,7 @@ func TestSamplesOfTheFutureAreOneCondition(t *testing.T) {
 				if got := strings.Count(log.String(), "\n"); lines > 30 || got > lines+1 {
 					t.Errorf("%d lines of log in the first half hour, %d in two hours more:\n%.3000s", lines, got-lines, log)
 				}
-				if got := len(s.requests) - requests; got > 2*360+10 {
+				if got := len(s.Requests) - requests; got > 2*360+10 {
 					t.Errorf("%d requests in two hours", got)
 				}
 				if e.Uploader.poison.Suspects.Load() > 0 || e.Uploader.poison.Braked.Load() > 0 {

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"sunspool/edge/pace"
+	"sunspool/edge/upload/uploadtest"
 	"sunspool/internal/testhost"
 	"sunspool/wire"
 )
@@ -37,7 +38,7 @@ type internet struct {
 
 // site is what is at an address.
 type site struct {
-	pipes   *pipes
+	pipes   *uploadtest.Pipes
 	fate    string // "", "no connection", "refused", "no handshake" or "no answer"
 	patient chan struct{}
 }
@@ -58,7 +59,7 @@ func newInternet(t *testing.T, fates ...string) *internet {
 // add puts a server at addr.
 func (n *internet) add(address, fate string) {
 	addr := netip.MustParseAddr(address)
-	s := &site{pipes: newPipes(), fate: fate, patient: make(chan struct{})}
+	s := &site{pipes: uploadtest.NewPipes(), fate: fate, patient: make(chan struct{})}
 	n.mu.Lock()
 	n.sites[addr] = s
 	n.mu.Unlock()
@@ -140,7 +141,7 @@ func (n *internet) dial(ctx context.Context, network, address string) (net.Conn,
 	case "refused":
 		return nil, &net.OpError{Op: "dial", Net: network, Err: syscall.ECONNREFUSED}
 	}
-	conn, err := s.pipes.dial(ctx, network, address)
+	conn, err := s.pipes.Dial(ctx, network, address)
 	return &addressed{conn, addr}, err
 }
 
@@ -175,7 +176,7 @@ func (n *internet) served(addr string) int {
 // uploader returns one with samples, whose client has this network under it.
 func (n *internet) uploader() *Uploader {
 	n.t.Helper()
-	client, err := NewClient(newAuthority(n.t).file)
+	client, err := NewClient(uploadtest.NewAuthority(n.t).File)
 	if err != nil {
 		n.t.Fatal(err)
 	}

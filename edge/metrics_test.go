@@ -21,6 +21,7 @@ import (
 
 	"sunspool/docs/reference"
 	"sunspool/edge/spool"
+	"sunspool/edge/upload/uploadtest"
 	"sunspool/health"
 	"sunspool/internal/testhost"
 	"sunspool/internal/testservices"
@@ -162,7 +163,7 @@ func TestUploadsAreCountedByTheirResult(t *testing.T) {
 			t.Errorf("%v, %v is %s, want %s", c.accepted, c.err, got, want)
 		}
 	}
-	e, _, _ := edgeTo(t, tripper(func(*http.Request) (*http.Response, error) { return nil, errors.New("no route") }))
+	e, _, _ := edgeTo(t, uploadtest.Tripper(func(*http.Request) (*http.Response, error) { return nil, errors.New("no route") }))
 	s := sampleAt(now())
 	if err := e.Spool.Append(&s, spool.When{Quality: spool.Synced}); err != nil {
 		t.Fatal(err)

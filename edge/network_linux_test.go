@@ -22,6 +22,7 @@ import (
 	"testing"
 	"time"
 
+	"sunspool/edge/upload/uploadtest"
 	"sunspool/internal/testservices"
 )
 
@@ -39,7 +40,7 @@ type network struct {
 	t     *testing.T
 	hosts string // file of dnsmasq
 	dns   *testservices.ProgramServer
-	ca    *authority
+	ca    *uploadtest.Authority
 }
 
 // inNamespace runs the calling test again in a process with a network of its own, and returns that there; elsewhere it
@@ -78,7 +79,7 @@ func inNamespace(t *testing.T) *network {
 
 func newNetwork(t *testing.T) *network {
 	t.Helper()
-	n := &network{t: t, hosts: filepath.Join(t.TempDir(), "hosts"), ca: newAuthority(t)}
+	n := &network{t: t, hosts: filepath.Join(t.TempDir(), "hosts"), ca: uploadtest.NewAuthority(t)}
 	n.run("ip", "link", "set", "lo", "up")
 	n.run("nft", "add table inet t; add chain inet t in { type filter hook input priority 0; }")
 	resolv := filepath.Join(t.TempDir(), "resolv.conf")
@@ -138,11 +139,11 @@ func (n *network) serve(addr string) (requests *atomic.Int64, from *atomic.Point
 		io.Copy(io.Discard, r.Body)
 		requests.Add(1)
 		from.Store(&r.RemoteAddr)
-		accept(w, r)
+		uploadtest.Accept(w, r)
 	}))
 	s.Listener.Close()
 	s.Listener, s.EnableHTTP2, s.Config.ErrorLog = l, true, log.New(io.Discard, "", 0)
-	s.TLS = &tls.Config{Certificates: []tls.Certificate{n.ca.issue(func(c *x509.Certificate) { c.DNSNames = []string{serverName} })}}
+	s.TLS = &tls.Config{Certificates: []tls.Certificate{n.ca.Issue(func(c *x509.Certificate) { c.DNSNames = []string{serverName} })}}
 	s.StartTLS()
 	n.t.Cleanup(s.Close)
 	return requests, from
@@ -151,7 +152,7 @@ func (n *network) serve(addr string) (requests *atomic.Int64, from *atomic.Point
 // uploader returns one to the name of the server, whose waits are short unless they are to be those of the edge.
 func (n *network) uploader() *Uploader {
 	n.t.Helper()
-	u := clientTo(n.t, "https://"+serverName+":"+serverPort, n.ca.file)
+	u := clientTo(n.t, "https://"+serverName+":"+serverPort, n.ca.File)
 	if tr := u.Client.Transport.(*HTTPTransport); !*slowNetworks {
 		tr.Timeout, tr.nameEvery = 10*time.Second, time.Second
 	}
@@ -329,7 +330,7 @@ func TestRealProxiesThatWantAPassword(t *testing.T) {
 			password := map[string]string{"squid": "hunter2:@/%", "tinyproxy": "hunter2"}[name]
 			start(t)
 			upload := func(user *url.Userinfo, port string) error {
-				u := clientTo(t, "https://"+serverName+":"+port, n.ca.file)
+				u := clientTo(t, "https://"+serverName+":"+port, n.ca.File)
 				u.Client.Transport.(*HTTPTransport).Proxy = http.ProxyURL(&url.URL{Scheme: "http", User: user, Host: proxy})
 				return uploads(t, u)
 			}

@@ -16,6 +16,7 @@ import (
 
 	"sunspool/edge/inverter/invertertest"
 	"sunspool/edge/simulator"
+	"sunspool/edge/upload/uploadtest"
 	"sunspool/health"
 	"sunspool/settings"
 	"sunspool/wire"
@@ -82,7 +83,7 @@ func (b *pairBed) openWith(c Config) {
 		e.Pulses = pulses
 		e.Inverter.Dongle.Link.Dial = b.Dial
 		e.Pace.Up = func() time.Duration { return time.Since(daylight.AddDate(0, 0, -1)) }
-		e.Uploader.Client.Transport = tripper(b.take)
+		e.Uploader.Client.Transport = uploadtest.Tripper(b.take)
 		e.Kept = func(s wire.Sample) { b.note(b.made, e.DeviceID, s) }
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"sunspool/edge/spool"
+	"sunspool/edge/upload/uploadtest"
 	"sunspool/wire"
 )
 
@@ -23,7 +24,7 @@ func place(x wire.Sample) int { return int(x.Time.Sub(noon) / (5 * time.Second))
 func TestPoisonsAmongThousandsAreFoundAtABoundedPrice(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		bad := []int{1234, 4321, 4322}
-		s := &server{bad: func(x wire.Sample) string {
+		s := &uploadtest.Server{Bad: func(x wire.Sample) string {
 			if slices.Contains(bad, place(x)) {
 				return "value_error"
 			}
@@ -57,10 +58,10 @@ func TestPoisonsAmongThousandsAreFoundAtABoundedPrice(t *testing.T) {
 			}
 		}
 		drain(t, u, time.Minute)
-		if len(s.stored) != 9_997+later || u.Spool.InQuarantine() != 3 || u.Spool.Waiting() != 0 {
-			t.Errorf("%d stored, %d in quarantine, %d waiting", len(s.stored), u.Spool.InQuarantine(), u.Spool.Waiting())
+		if len(s.Stored) != 9_997+later || u.Spool.InQuarantine() != 3 || u.Spool.Waiting() != 0 {
+			t.Errorf("%d stored, %d in quarantine, %d waiting", len(s.Stored), u.Spool.InQuarantine(), u.Spool.Waiting())
 		}
-		if extra := len(s.requests) - ideal(10_000) - fresh - later; extra > 60 {
+		if extra := len(s.Requests) - ideal(10_000) - fresh - later; extra > 60 {
 			t.Errorf("%d requests more than without poison", extra)
 		}
 		for i := trials; i < len(trialled); i++ {
@@ -92,7 +93,7 @@ func ideal(n int) (requests int) {
 // A refusal of somebody whom we do not know is no reason to look for a poison.
 func TestStrangersRefusalIsNotBelieved(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &server{refuse: func(int) *http.Response { return answer(422, `{"detail":[{"type":"missing"}]}`) }}
+		s := &uploadtest.Server{Refuse: func(int) *http.Response { return uploadtest.Answer(422, `{"detail":[{"type":"missing"}]}`) }}
 		u := uploaderTo(t, s)
 		fill(t, u.Spool, 100)
 		u.plain.tried = time.Now() // so that there is one request
@@ -115,7 +116,7 @@ func isSuspect(err error) bool { _, ok := err.(*suspect); return ok }
 // The device got another name while samples of the old one waited: they wait for the operator, ours go on.
 func TestRenamedDeviceHoldsOnlyItsOldSamples(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &server{lenient: true}
+		s := &uploadtest.Server{Lenient: true}
 		u := uploaderTo(t, s)
 		back := false // the token is for the old name again
 		var old []wire.Sample
@@ -127,7 +128,7 @@ func TestRenamedDeviceHoldsOnlyItsOldSamples(t *testing.T) {
 			}
 			old = append(old, sample)
 		}
-		s.foreign = func(device string) bool { return (device == "before") != back }
+		s.Foreign = func(device string) bool { return (device == "before") != back }
 		for i := range 20 {
 			sample := sampleAt(noon.Add(time.Hour + time.Duration(i)*5*time.Second))
 			if err := u.Spool.Append(&sample, spool.When{Quality: spool.Synced}); err != nil {
@@ -135,19 +136,19 @@ func TestRenamedDeviceHoldsOnlyItsOldSamples(t *testing.T) {
 			}
 		}
 		drain(t, u, 15*time.Minute)
-		if len(s.stored) != 20 || u.Spool.Waiting() != len(old) || u.Spool.InQuarantine() != 0 {
-			t.Errorf("%d stored, %d waiting, %d in quarantine, want 20, 300, 0", len(s.stored), u.Spool.Waiting(), u.Spool.InQuarantine())
+		if len(s.Stored) != 20 || u.Spool.Waiting() != len(old) || u.Spool.InQuarantine() != 0 {
+			t.Errorf("%d stored, %d waiting, %d in quarantine, want 20, 300, 0", len(s.Stored), u.Spool.Waiting(), u.Spool.InQuarantine())
 		}
 		if held := u.rename.Held.Load(); held == nil || *held != "before" {
 			t.Errorf("the held device is %v", held)
 		}
-		if len(s.requests) > 60 {
-			t.Errorf("%d requests in 15 min", len(s.requests))
+		if len(s.Requests) > 60 {
+			t.Errorf("%d requests in 15 min", len(s.Requests))
 		}
 		back = true
 		drain(t, u, 2*time.Hour)
-		if len(s.stored) != 320 || u.rename.Held.Load() != nil {
-			t.Errorf("%d stored two hours after the name was put back, held %v", len(s.stored), u.rename.Held.Load())
+		if len(s.Stored) != 320 || u.rename.Held.Load() != nil {
+			t.Errorf("%d stored two hours after the name was put back, held %v", len(s.Stored), u.rename.Held.Load())
 		}
 	})
 }
@@ -156,18 +157,18 @@ func TestRenamedDeviceHoldsOnlyItsOldSamples(t *testing.T) {
 func TestForbiddenTokenIsNoPoison(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		wrong := true
-		s := &server{lenient: true, foreign: func(string) bool { return wrong }}
+		s := &uploadtest.Server{Lenient: true, Foreign: func(string) bool { return wrong }}
 		u := uploaderTo(t, s)
 		made := fill(t, u.Spool, 100)
 		drain(t, u, time.Hour)
-		if len(s.requests) > 61 || u.Spool.Waiting() != 100 || u.poison.Suspects.Load() != 0 {
-			t.Errorf("%d requests in an hour, %d waiting, %d suspects", len(s.requests), u.Spool.Waiting(), u.poison.Suspects.Load())
+		if len(s.Requests) > 61 || u.Spool.Waiting() != 100 || u.poison.Suspects.Load() != 0 {
+			t.Errorf("%d requests in an hour, %d waiting, %d suspects", len(s.Requests), u.Spool.Waiting(), u.poison.Suspects.Load())
 		}
 		wrong = false
 		drain(t, u, 90*time.Second)
 		conserved(t, u, s, made)
-		if len(s.stored) != 100 {
-			t.Errorf("%d stored 90 s after the token was good again", len(s.stored))
+		if len(s.Stored) != 100 {
+			t.Errorf("%d stored 90 s after the token was good again", len(s.Stored))
 		}
 	})
 }
@@ -178,15 +179,15 @@ func TestNoAnswerMakesTheEdgeSpin(t *testing.T) {
 	for seed := range uint64(200) {
 		synctest.Test(t, func(t *testing.T) {
 			dice := rand.New(rand.NewPCG(seed, 0))
-			s := &server{lenient: seed%2 == 0}
-			s.bad = func(x wire.Sample) string {
+			s := &uploadtest.Server{Lenient: seed%2 == 0}
+			s.Bad = func(x wire.Sample) string {
 				if dice.IntN(20) == 0 {
 					return "value_error"
 				}
 				return ""
 			}
 			mood := 0
-			s.refuse = func(int) *http.Response {
+			s.Refuse = func(int) *http.Response {
 				if dice.IntN(200) == 0 {
 					mood = dice.IntN(10)
 				}
@@ -194,7 +195,7 @@ func TestNoAnswerMakesTheEdgeSpin(t *testing.T) {
 				if status == 0 {
 					return nil
 				}
-				return answer(status, detail)
+				return uploadtest.Answer(status, detail)
 			}
 			u := uploaderTo(t, s)
 			u.Fresh = 10 * time.Second
@@ -206,12 +207,12 @@ func TestNoAnswerMakesTheEdgeSpin(t *testing.T) {
 			}
 			fill(t, u.Spool, 200)
 			for end := time.Now().Add(3 * time.Hour); time.Now().Before(end); {
-				before := len(s.requests)
+				before := len(s.Requests)
 				for more, err := true, error(nil); more; {
 					if more, err = u.Deliver(t.Context()); err != nil {
 						time.Sleep(u.Wait(err))
 					}
-					if len(s.requests)-before > 300 {
+					if len(s.Requests)-before > 300 {
 						t.Fatalf("seed %d: more than 300 requests at one instant", seed) // 200 samples go one by one at worst
 					}
 				}
@@ -224,7 +225,7 @@ func TestNoAnswerMakesTheEdgeSpin(t *testing.T) {
 // E14: weeks drain, and a reader sees the present all the while.
 func TestNewestSampleOvertakesABacklog(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &server{lenient: true, took: 2 * time.Second}
+		s := &uploadtest.Server{Lenient: true, Took: 2 * time.Second}
 		u := uploaderTo(t, s)
 		u.Fresh = 10 * time.Second
 		fill(t, u.Spool, 40_000)
@@ -244,7 +245,7 @@ func TestNewestSampleOvertakesABacklog(t *testing.T) {
 			}
 			age := time.Duration(0)
 			for at := next.Add(-5 * time.Second); age < time.Minute; age += 5 * time.Second {
-				if _, ok := s.stored[at.Add(-age).UnixMilli()]; ok {
+				if _, ok := s.Stored[at.Add(-age).UnixMilli()]; ok {
 					break
 				}
 			}
@@ -255,8 +256,8 @@ func TestNewestSampleOvertakesABacklog(t *testing.T) {
 				time.Sleep(10 * time.Second)
 			}
 		}
-		if len(s.stored) < 40_000 {
-			t.Errorf("%d stored", len(s.stored))
+		if len(s.Stored) < 40_000 {
+			t.Errorf("%d stored", len(s.Stored))
 		}
 	})
 }
@@ -264,7 +265,7 @@ func TestNewestSampleOvertakesABacklog(t *testing.T) {
 func TestQuarantineIsTriedAgainOnceByANewVersion(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		understands := false
-		s := &server{lenient: true, bad: func(x wire.Sample) string {
+		s := &uploadtest.Server{Lenient: true, Bad: func(x wire.Sample) string {
 			if !understands && place(x)%10 == 3 {
 				return "unknown_field"
 			}
@@ -291,7 +292,7 @@ func TestQuarantineIsTriedAgainOnceByANewVersion(t *testing.T) {
 			add(noon.Add(time.Duration(version+1) * time.Hour)) // the server takes others
 			drain(t, u, time.Hour)
 		}
-		understands, s.version = true, "sunspool/2"
+		understands, s.Version = true, "sunspool/2"
 		add(noon.Add(9 * time.Hour))
 		drain(t, u, time.Hour)
 		if u.Spool.InQuarantine() != 0 || u.Spool.Waiting() != 0 {
@@ -309,7 +310,7 @@ func TestQuarantineIsTriedAgainOnceByANewVersion(t *testing.T) {
 // What JSON cannot say must not stop the samples behind it.
 func TestSampleThatCannotBeSentIsSetAside(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &server{lenient: true}
+		s := &uploadtest.Server{Lenient: true}
 		u := uploaderTo(t, s)
 		bad := sampleAt(noon.Add(-time.Hour))
 		bad.PVPowerW = math.NaN()
@@ -318,8 +319,8 @@ func TestSampleThatCannotBeSentIsSetAside(t *testing.T) {
 		}
 		fill(t, u.Spool, 10)
 		drain(t, u, time.Minute)
-		if len(s.stored) != 10 || u.Spool.InQuarantine() != 1 {
-			t.Errorf("%d stored, %d in quarantine", len(s.stored), u.Spool.InQuarantine())
+		if len(s.Stored) != 10 || u.Spool.InQuarantine() != 1 {
+			t.Errorf("%d stored, %d in quarantine", len(s.Stored), u.Spool.InQuarantine())
 		}
 	})
 }
@@ -329,12 +330,12 @@ func TestLimitInBytesIsLearned(t *testing.T) {
 	for limit := 1 << 10; limit <= 1<<20; limit *= 4 {
 		synctest.Test(t, func(t *testing.T) {
 			over := 0
-			s := &server{lenient: true}
+			s := &uploadtest.Server{Lenient: true}
 			u := uploaderTo(t, s)
-			u.Client.Transport = tripper(func(r *http.Request) (*http.Response, error) {
+			u.Client.Transport = uploadtest.Tripper(func(r *http.Request) (*http.Response, error) {
 				if r.ContentLength > int64(limit) {
 					over++
-					return answer(413, `{"detail":"Request body too large."}`), nil
+					return uploadtest.Answer(413, `{"detail":"Request body too large."}`), nil
 				}
 				return s.RoundTrip(r)
 			})
@@ -342,8 +343,8 @@ func TestLimitInBytesIsLearned(t *testing.T) {
 			made := fill(t, u.Spool, 500)
 			drain(t, u, 50*time.Minute)
 			conserved(t, u, s, made)
-			if len(s.stored) != 500 || over > 10 {
-				t.Errorf("limit %d: %d stored, %d requests too large", limit, len(s.stored), over)
+			if len(s.Stored) != 500 || over > 10 {
+				t.Errorf("limit %d: %d stored, %d requests too large", limit, len(s.Stored), over)
 			}
 		})
 	}
@@ -352,11 +353,11 @@ func TestLimitInBytesIsLearned(t *testing.T) {
 // E23: the answer ends after every one of its bytes.
 func TestAnswerCutAnywhereIsSentAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &server{lenient: true}
+		s := &uploadtest.Server{Lenient: true}
 		u := uploaderTo(t, s)
 		cut := 0
 		done := false
-		u.Client.Transport = tripper(func(r *http.Request) (*http.Response, error) {
+		u.Client.Transport = uploadtest.Tripper(func(r *http.Request) (*http.Response, error) {
 			resp, err := s.RoundTrip(r)
 			if err != nil {
 				return nil, err
@@ -377,8 +378,8 @@ func TestAnswerCutAnywhereIsSentAgain(t *testing.T) {
 			}
 		}
 		conserved(t, u, s, made)
-		if len(s.stored) != 20 || u.Spool.Waiting() != 0 || cut < 50 {
-			t.Errorf("%d stored, %d waiting, %d cuts", len(s.stored), u.Spool.Waiting(), cut)
+		if len(s.Stored) != 20 || u.Spool.Waiting() != 0 || cut < 50 {
+			t.Errorf("%d stored, %d waiting, %d cuts", len(s.Stored), u.Spool.Waiting(), cut)
 		}
 	})
 }
@@ -386,11 +387,11 @@ func TestAnswerCutAnywhereIsSentAgain(t *testing.T) {
 // E25: an answer that never ends is read no further than we believe answers to be.
 func TestEndlessAnswerIsNotRead(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &server{lenient: true}
+		s := &uploadtest.Server{Lenient: true}
 		u := uploaderTo(t, s)
 		read := 0
-		u.Client.Transport = tripper(func(r *http.Request) (*http.Response, error) {
-			resp := answer(200, "")
+		u.Client.Transport = uploadtest.Tripper(func(r *http.Request) (*http.Response, error) {
+			resp := uploadtest.Answer(200, "")
 			resp.Body = io.NopCloser(readerFunc(func(p []byte) (int, error) { read += len(p); return copy(p, strings.Repeat(" ", len(p))), nil }))
 			return resp, nil
 		})
@@ -405,12 +406,12 @@ func TestEndlessAnswerIsNotRead(t *testing.T) {
 // E22, over the whole life of an uploader: told to stop, it does not knock once more.
 func TestRetryAfterHoldsForEveryRequest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &server{lenient: true}
-		s.refuse = func(int) *http.Response {
-			if len(s.requests) > 1 {
+		s := &uploadtest.Server{Lenient: true}
+		s.Refuse = func(int) *http.Response {
+			if len(s.Requests) > 1 {
 				return nil
 			}
-			a := answer(503, `{"detail":"busy"}`)
+			a := uploadtest.Answer(503, `{"detail":"busy"}`)
 			a.Header.Set("Retry-After", "300")
 			return a
 		}
@@ -420,8 +421,8 @@ func TestRetryAfterHoldsForEveryRequest(t *testing.T) {
 			u.Deliver(t.Context())
 			time.Sleep(10 * time.Second)
 		}
-		if len(s.requests) != 1 {
-			t.Errorf("%d requests in 5 min", len(s.requests))
+		if len(s.Requests) != 1 {
+			t.Errorf("%d requests in 5 min", len(s.Requests))
 		}
 		time.Sleep(20 * time.Second)
 		if _, err := u.Deliver(t.Context()); err != nil || u.Spool.Waiting() != 0 {
@@ -429,10 +430,6 @@ func TestRetryAfterHoldsForEveryRequest(t *testing.T) {
 		}
 	})
 }
-
-type tripper func(*http.Request) (*http.Response, error)
-
-func (f tripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
 type cutOff struct{}
 
@@ -444,7 +441,7 @@ func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
 
 func TestFullQuarantineTakesNoMoreAndIsTold(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &server{t: t, lenient: true, stored: map[int64]wire.Sample{}, bad: func(x wire.Sample) string {
+		s := &uploadtest.Server{T: t, Lenient: true, Stored: map[int64]wire.Sample{}, Bad: func(x wire.Sample) string {
 			if place(x)%50 == 3 {
 				return "unknown_field"
 			}
@@ -455,8 +452,8 @@ func TestFullQuarantineTakesNoMoreAndIsTold(t *testing.T) {
 		fill(t, e.Spool, 1000)
 		drain(t, e.Uploader, 30*time.Minute)
 		in, waiting := e.Spool.InQuarantine(), e.Spool.Waiting()
-		if in == 0 || in == 20 || in+waiting != 20 || len(s.stored) != 980 {
-			t.Errorf("%d in quarantine, %d waiting, %d stored", in, waiting, len(s.stored))
+		if in == 0 || in == 20 || in+waiting != 20 || len(s.Stored) != 980 {
+			t.Errorf("%d in quarantine, %d waiting, %d stored", in, waiting, len(s.Stored))
 		}
 		if state := e.Report.State(); state.Status != StateBlocked || !slices.Contains(state.Reasons, "quarantine_full") {
 			t.Errorf("the state is %+v", state)
@@ -467,23 +464,23 @@ func TestFullQuarantineTakesNoMoreAndIsTold(t *testing.T) {
 // E24: the edge dies when the server has answered and before the samples are gone from the spool.
 func TestCrashBetweenAnswerAndDeleteStoresOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &server{lenient: true}
+		s := &uploadtest.Server{Lenient: true}
 		u := uploaderTo(t, s)
 		made := fill(t, u.Spool, 50)
 		path := u.Spool.Path()
-		u.Client.Transport = tripper(func(r *http.Request) (*http.Response, error) {
+		u.Client.Transport = uploadtest.Tripper(func(r *http.Request) (*http.Response, error) {
 			resp, err := s.RoundTrip(r)
 			u.Spool.Close()
 			return resp, err
 		})
-		if _, err := u.Deliver(t.Context()); err == nil || len(s.stored) != 30 {
-			t.Fatalf("%v, %d stored", err, len(s.stored))
+		if _, err := u.Deliver(t.Context()); err == nil || len(s.Stored) != 30 {
+			t.Fatalf("%v, %d stored", err, len(s.Stored))
 		}
 		u.Spool, u.Client.Transport = openSpool(t, path), s
 		drain(t, u, time.Minute)
 		conserved(t, u, s, made)
-		if len(s.stored) != 50 || u.Spool.Waiting() != 0 || u.Duplicates.Load() != 30 {
-			t.Errorf("%d stored, %d waiting, %d duplicates", len(s.stored), u.Spool.Waiting(), u.Duplicates.Load())
+		if len(s.Stored) != 50 || u.Spool.Waiting() != 0 || u.Duplicates.Load() != 30 {
+			t.Errorf("%d stored, %d waiting, %d duplicates", len(s.Stored), u.Spool.Waiting(), u.Duplicates.Load())
 		}
 	})
 }

@@ -16,6 +16,7 @@ import (
 	"sunspool/edge/reading"
 	"sunspool/edge/simulator"
 	"sunspool/edge/spool"
+	"sunspool/edge/upload/uploadtest"
 	"sunspool/health"
 )
 
@@ -49,7 +50,7 @@ func TestPollsAreSamplesAndReasons(t *testing.T) {
 					t.Fatal(err)
 				}
 				b := invertertest.New(t, sim)
-				e, _, _ := edgeTo(t, tripper(func(*http.Request) (*http.Response, error) { return nil, errors.New("no network") }))
+				e, _, _ := edgeTo(t, uploadtest.Tripper(func(*http.Request) (*http.Response, error) { return nil, errors.New("no network") }))
 				e.Inverter.Dongle.Link.Dial = b.Dial
 				e.Commit = c.commit
 				ctx, stop := context.WithCancel(t.Context())

@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"sunspool/edge/upload/uploadtest"
 	"sunspool/health"
 	"sunspool/wire"
 )
@@ -16,7 +17,7 @@ import (
 func TestEmptyBatchProvesTheServerBeforeTheFirstSample(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e, f := bedOf(t, true)
-		f.server.refuse = func(int) *http.Response { return answer(401, `{"detail":"Invalid or expired token."}`) }
+		f.server.Refuse = func(int) *http.Response { return uploadtest.Answer(401, `{"detail":"Invalid or expired token."}`) }
 		deliver := func(span time.Duration) {
 			for end := time.Now().Add(span); time.Now().Before(end); {
 				_, err := e.deliverOnce(t.Context())
@@ -31,28 +32,28 @@ func TestEmptyBatchProvesTheServerBeforeTheFirstSample(t *testing.T) {
 		if s := e.Report.State(); s.Status != StateBlocked || s.Reasons[0] != "credential" {
 			t.Errorf("a wrong token gives %s, %v", s.Status, s.Reasons)
 		}
-		if n := len(f.server.requests); n == 0 || n > 11 {
+		if n := len(f.server.Requests); n == 0 || n > 11 {
 			t.Errorf("%d requests in ten minutes", n)
 		}
-		f.server.refuse = nil
+		f.server.Refuse = nil
 		deliver(3 * time.Minute)
 		if s := e.Report.State(); s.Status != StateOK {
 			t.Errorf("the right token gives %s: %s", s.Status, s.Sentence)
 		}
-		before := len(f.server.requests)
+		before := len(f.server.Requests)
 		deliver(6 * time.Hour)
-		if n := len(f.server.requests) - before; n < 5 || n > 7 {
+		if n := len(f.server.Requests) - before; n < 5 || n > 7 {
 			t.Errorf("%d requests in six hours without a sample, want one an hour", n)
 		}
-		if len(f.server.stored) != 0 {
+		if len(f.server.Stored) != 0 {
 			t.Error("something was stored")
 		}
 	})
 	synctest.Test(t, func(t *testing.T) { // a server that does not take an empty one is there all the same
 		e, f := bedOf(t, false)
-		f.server.refuse = func(n int) *http.Response {
+		f.server.Refuse = func(n int) *http.Response {
 			if n == 0 {
-				return answer(422, `{"detail":[{"type":"too_short","loc":["body","samples"],"msg":"List should have at least 1 item"}]}`)
+				return uploadtest.Answer(422, `{"detail":[{"type":"too_short","loc":["body","samples"],"msg":"List should have at least 1 item"}]}`)
 			}
 			return nil
 		}
@@ -60,8 +61,8 @@ func TestEmptyBatchProvesTheServerBeforeTheFirstSample(t *testing.T) {
 			e.deliverOnce(t.Context())
 			time.Sleep(e.Every)
 		}
-		if s := e.Report.State(); s.Status != StateOK || len(f.server.requests) > 2 {
-			t.Errorf("%s, %d requests", s.Sentence, len(f.server.requests))
+		if s := e.Report.State(); s.Status != StateOK || len(f.server.Requests) > 2 {
+			t.Errorf("%s, %d requests", s.Sentence, len(f.server.Requests))
 		}
 	})
 }
@@ -74,7 +75,7 @@ func TestRefusedSamplesAreNamedFromTheFirst(t *testing.T) {
 			e, f := bedOf(t, lenient)
 			f.live(t, e, time.Minute)
 			null := false
-			f.server.bad = func(wire.Sample) string {
+			f.server.Bad = func(wire.Sample) string {
 				if null {
 					return "float_type"
 				}
@@ -115,7 +116,7 @@ func TestBreakerForgetsWhenTheServerIsWell(t *testing.T) {
 			e, f := bedOf(t, lenient)
 			e.Uploader.Fresh = e.Every
 			bad := true
-			f.server.bad = func(wire.Sample) string {
+			f.server.Bad = func(wire.Sample) string {
 				if bad {
 					return "missing"
 				}

@@ -12,15 +12,16 @@ import (
 	"time"
 
 	"sunspool/edge/pace"
+	"sunspool/edge/upload/uploadtest"
 	"sunspool/wire"
 )
 
 // pemOf returns the roots of these authorities as one file.
-func pemOf(t *testing.T, authorities ...*authority) []byte {
+func pemOf(t *testing.T, authorities ...*uploadtest.Authority) []byte {
 	t.Helper()
 	var all []byte
 	for _, a := range authorities {
-		text, err := os.ReadFile(a.file)
+		text, err := os.ReadFile(a.File)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -62,8 +63,8 @@ func uploads(t *testing.T, u *Uploader) error {
 
 // New roots count without a restart: those of VPS_CA_FILE, and those of the system in a file or in a directory.
 func TestNewRootsCountWithoutARestart(t *testing.T) {
-	old, fresh := newAuthority(t), newAuthority(t)
-	url, tokens := serve(t, &tls.Config{Certificates: []tls.Certificate{fresh.issue(nil)}}, accept)
+	old, fresh := uploadtest.NewAuthority(t), uploadtest.NewAuthority(t)
+	url, tokens := uploadtest.Serve(t, &tls.Config{Certificates: []tls.Certificate{fresh.Issue(nil)}}, uploadtest.Accept)
 	dir := t.TempDir()
 	file := filepath.Join(dir, "roots.pem")
 	places := map[string]func(t *testing.T) (caFile string){
@@ -110,8 +111,8 @@ func TestNewRootsCountWithoutARestart(t *testing.T) {
 
 // A file of roots that cannot be read leaves the ones before in use, and the sentence has why.
 func TestBrokenRootsLeaveTheOnesBefore(t *testing.T) {
-	ca, other := newAuthority(t), newAuthority(t)
-	url, _ := serve(t, &tls.Config{Certificates: []tls.Certificate{ca.issue(nil)}}, accept)
+	ca, other := uploadtest.NewAuthority(t), uploadtest.NewAuthority(t)
+	url, _ := uploadtest.Serve(t, &tls.Config{Certificates: []tls.Certificate{ca.Issue(nil)}}, uploadtest.Accept)
 	file := filepath.Join(t.TempDir(), "roots.pem")
 	for name, harm := range map[string]func(){
 		"gone":   func() { os.Remove(file) },
@@ -141,7 +142,7 @@ func TestBrokenRootsLeaveTheOnesBefore(t *testing.T) {
 // Where nothing has changed a certificate that is not accepted has the roots read once a minute.
 func TestRootsAreReadOnceAMinute(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := roots{file: newAuthority(t).file}
+		r := roots{file: uploadtest.NewAuthority(t).File}
 		reads := 0
 		for range 60 {
 			if r.forced() {
@@ -167,7 +168,7 @@ func TestHostWithoutRootsUsesThoseOfTheProgram(t *testing.T) {
 	if err := r.load(); err != nil || r.get() != nil || r.changed() {
 		t.Fatalf("%v, %v", r.get(), err)
 	}
-	write(t, file, pemOf(t, newAuthority(t)))
+	write(t, file, pemOf(t, uploadtest.NewAuthority(t)))
 	if !r.changed() || !r.reload() || r.get() == nil {
 		t.Error("the roots of the host are not used")
 	}

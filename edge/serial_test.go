@@ -19,6 +19,7 @@ import (
 	"sunspool/edge/inverter/invertertest"
 	"sunspool/edge/registers"
 	"sunspool/edge/simulator"
+	"sunspool/edge/upload/uploadtest"
 	"sunspool/health"
 )
 
@@ -37,7 +38,7 @@ func TestSerialNumberIsInNoLogAndNoStatus(t *testing.T) {
 		first, other := home(1), home(2)
 		var answers atomic.Pointer[simulator.Server] // of the two
 		answers.Store(first)
-		e, _, file := edgeTo(t, tripper(func(*http.Request) (*http.Response, error) { return nil, errors.New("no network") }))
+		e, _, file := edgeTo(t, uploadtest.Tripper(func(*http.Request) (*http.Response, error) { return nil, errors.New("no network") }))
 		var log bytes.Buffer
 		all := slog.New(slog.NewJSONHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 		e.Log, e.Inverter.Log, e.Report.log, e.Clock.Log, e.RawEach = all, all, all, all, 1

@@ -7,6 +7,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"sunspool/edge/upload/uploadtest"
 	"sunspool/internal/testhost"
 )
 
@@ -19,7 +20,7 @@ func TestEndWritesBeforeItUploads(t *testing.T) {
 		hurry := make(chan struct{})
 		e.Hurry = hurry
 		free := make(chan struct{})
-		e.Uploader.Client.Transport = tripper(func(r *http.Request) (*http.Response, error) {
+		e.Uploader.Client.Transport = uploadtest.Tripper(func(r *http.Request) (*http.Response, error) {
 			select {
 			case <-free: // the request under way does not end with its context
 				<-r.Context().Done()

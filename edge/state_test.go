@@ -17,6 +17,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"sunspool/edge/spool"
+	"sunspool/edge/upload/uploadtest"
 	"sunspool/health"
 	"sunspool/internal/testhost"
 	"sunspool/settings"
@@ -105,16 +106,18 @@ func TestWhoeverAnswersIsNamedEverywhere(t *testing.T) {
 		"redirect": {func() (*http.Response, error) {
 			return &http.Response{StatusCode: 302, Header: http.Header{"Location": {"https://portal.example.net/"}}, Body: http.NoBody}, nil
 		}, "endpoint_identity", StateBlocked},
-		"wrong program": {func() (*http.Response, error) { return answer(200, `{"status":"ok"}`), nil }, "endpoint_identity", StateBlocked},
-		"rotated token": {func() (*http.Response, error) { return answer(401, `{"detail":"Invalid or expired token."}`), nil }, "credential", StateBlocked},
-		"busy":          {func() (*http.Response, error) { return answer(503, `{"detail":"busy"}`), nil }, "vps_busy", StateDegraded},
-		"no network":    {func() (*http.Response, error) { return nil, errors.New("network is unreachable") }, "vps_unreachable", StateDegraded},
+		"wrong program": {func() (*http.Response, error) { return uploadtest.Answer(200, `{"status":"ok"}`), nil }, "endpoint_identity", StateBlocked},
+		"rotated token": {func() (*http.Response, error) {
+			return uploadtest.Answer(401, `{"detail":"Invalid or expired token."}`), nil
+		}, "credential", StateBlocked},
+		"busy":       {func() (*http.Response, error) { return uploadtest.Answer(503, `{"detail":"busy"}`), nil }, "vps_busy", StateDegraded},
+		"no network": {func() (*http.Response, error) { return nil, errors.New("network is unreachable") }, "vps_unreachable", StateDegraded},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				s := &server{t: t, lenient: true, stored: make(map[int64]wire.Sample)}
+				s := &uploadtest.Server{T: t, Lenient: true, Stored: make(map[int64]wire.Sample)}
 				wrong := true
-				e, log, file := edgeTo(t, tripper(func(r *http.Request) (*http.Response, error) {
+				e, log, file := edgeTo(t, uploadtest.Tripper(func(r *http.Request) (*http.Response, error) {
 					if wrong {
 						return c.answer()
 					}
@@ -145,8 +148,8 @@ func TestWhoeverAnswersIsNamedEverywhere(t *testing.T) {
 					t.Fatal(err)
 				}
 				e.Report.Write()
-				if h := readHealth(t, file); h.Status != StateOK || h.Reason != "" || h.Sentence != "ok" || len(s.stored) != 10 {
-					t.Errorf("afterwards health is %s, %s: %s; %d stored", h.Status, h.Reason, h.Sentence, len(s.stored))
+				if h := readHealth(t, file); h.Status != StateOK || h.Reason != "" || h.Sentence != "ok" || len(s.Stored) != 10 {
+					t.Errorf("afterwards health is %s, %s: %s; %d stored", h.Status, h.Reason, h.Sentence, len(s.Stored))
 				}
 			})
 		})

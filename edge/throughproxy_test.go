@@ -14,13 +14,14 @@ import (
 	"time"
 
 	"sunspool/edge/spool"
+	"sunspool/edge/upload/uploadtest"
 	"sunspool/wire"
 )
 
 // middlebox is something between the edge and the server: it answers by itself where stop says so, by the length of the body
 // on the wire and whether it is compressed.
 type middlebox struct {
-	server *server
+	server *uploadtest.Server
 	stop   func(size int, compressed bool) *http.Response
 	passed int // requests
 }
@@ -44,7 +45,7 @@ func page(status int, title string) *http.Response {
 
 // bedOf is an edge behind a front, with samples that differ in size.
 func bedOf(t *testing.T, lenient bool) (*Edge, *middlebox) {
-	f := &middlebox{server: &server{t: t, lenient: lenient, stored: map[int64]wire.Sample{}}}
+	f := &middlebox{server: &uploadtest.Server{T: t, Lenient: lenient, Stored: map[int64]wire.Sample{}}}
 	e, _, _ := edgeTo(t, f)
 	return e, f
 }
@@ -78,8 +79,8 @@ func (f *middlebox) live(t *testing.T, e *Edge, span time.Duration) {
 // arrived checks that everything is on the server and nothing in quarantine, and that the edge knows that all is well.
 func (f *middlebox) arrived(t *testing.T, e *Edge) {
 	t.Helper()
-	if e.Spool.Waiting() > 2 || e.Spool.InQuarantine() > 0 || len(f.server.stored) == 0 {
-		t.Errorf("%d stored, %d waiting, %d in quarantine", len(f.server.stored), e.Spool.Waiting(), e.Spool.InQuarantine())
+	if e.Spool.Waiting() > 2 || e.Spool.InQuarantine() > 0 || len(f.server.Stored) == 0 {
+		t.Errorf("%d stored, %d waiting, %d in quarantine", len(f.server.Stored), e.Spool.Waiting(), e.Spool.InQuarantine())
 	}
 	if s := e.Report.State(); s.Status != StateOK {
 		t.Errorf("the state is %s: %s", s.Status, s.Sentence)
@@ -120,7 +121,7 @@ func TestCompressedBodiesThatAreCutOffAreSentPlain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e, f := bedOf(t, true)
 		f.live(t, e, time.Minute)
-		e.Uploader.Client.Transport = tripper(func(r *http.Request) (*http.Response, error) {
+		e.Uploader.Client.Transport = uploadtest.Tripper(func(r *http.Request) (*http.Response, error) {
 			if r.Header.Get("Content-Encoding") != "" {
 				return nil, &interrupted{errors.New("connection reset by peer")}
 			}
@@ -140,7 +141,7 @@ func TestDroppedContentEncodingIsFoundOut(t *testing.T) {
 			f.live(t, e, 10*time.Minute)
 			f.stop = func(_ int, compressed bool) *http.Response {
 				if compressed {
-					return answer(status, `{"detail":"Request body could not be read.","code":"bad_body"}`)
+					return uploadtest.Answer(status, `{"detail":"Request body could not be read.","code":"bad_body"}`)
 				}
 				return nil
 			}
@@ -184,7 +185,7 @@ func TestLimitBelowASampleGivesNothingUp(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				e, f := bedOf(t, true)
 				f.live(t, e, before)
-				stored := len(f.server.stored)
+				stored := len(f.server.Stored)
 				refused, smallest := 0, 1<<20
 				f.stop = func(size int, _ bool) *http.Response {
 					smallest = min(smallest, size)
@@ -199,7 +200,7 @@ func TestLimitBelowASampleGivesNothingUp(t *testing.T) {
 					t.Errorf("within a minute the state is %s, %v: %s", s.Status, s.Reasons, s.Sentence)
 				}
 				f.live(t, e, 3*time.Hour)
-				passed := len(f.server.stored) - stored
+				passed := len(f.server.Stored) - stored
 				t.Logf("limit %d, bodies of at least %d bytes: %d stored, %d waiting, %d refused", limit, smallest, passed, e.Spool.Waiting(), refused)
 				if e.Spool.InQuarantine() > 0 || limit < smallest && passed > 0 || limit > smallest && passed < 500 || refused > 3000 {
 					t.Errorf("%d stored, %d waiting, %d in quarantine, %d requests refused", passed, e.Spool.Waiting(), e.Spool.InQuarantine(), refused)
@@ -226,7 +227,7 @@ func TestNotFoundAfterAGoodAnswerIsARestart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e, f := bedOf(t, true)
 		gone := func(int, bool) *http.Response {
-			a := answer(404, "404 page not found\n")
+			a := uploadtest.Answer(404, "404 page not found\n")
 			a.Header.Set("Content-Type", "text/plain; charset=utf-8")
 			return a
 		}
@@ -286,7 +287,7 @@ func TestCompressedAnswersAreRead(t *testing.T) {
 	for encoding, writer := range pack {
 		synctest.Test(t, func(t *testing.T) {
 			e, f := bedOf(t, true)
-			e.Uploader.Client.Transport = tripper(func(r *http.Request) (*http.Response, error) {
+			e.Uploader.Client.Transport = uploadtest.Tripper(func(r *http.Request) (*http.Response, error) {
 				a, err := f.RoundTrip(r)
 				if err != nil {
 					return nil, err
@@ -324,8 +325,8 @@ func TestRestartsBehindAProxyKeepBatchesLarge(t *testing.T) {
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			e, f := bedOf(t, true)
-			f.server.took = time.Second
-			e.Uploader.Client.Transport = tripper(func(r *http.Request) (*http.Response, error) {
+			f.server.Took = time.Second
+			e.Uploader.Client.Transport = uploadtest.Tripper(func(r *http.Request) (*http.Response, error) {
 				if time.Now().Unix()%20 < 2 {
 					return fail()
 				}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"sunspool/edge/spool"
+	"sunspool/edge/upload/uploadtest"
 	"sunspool/wire"
 )
 
@@ -19,7 +20,7 @@ func TestServersOfSeveralVersionsAreAskedOnceEach(t *testing.T) {
 	for _, versions := range []int{2, 3, 7} {
 		t.Run(fmt.Sprint(versions), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				s := &server{lenient: true, bad: func(x wire.Sample) string {
+				s := &uploadtest.Server{Lenient: true, Bad: func(x wire.Sample) string {
 					if place(x)%50 == 7 && place(x) < 1000 {
 						return "value_error"
 					}
@@ -28,15 +29,15 @@ func TestServersOfSeveralVersionsAreAskedOnceEach(t *testing.T) {
 				u := uploaderTo(t, s)
 				u.Fresh = 10 * time.Second
 				made := fill(t, u.Spool, 1000)
-				s.version = "sunspool/0"
+				s.Version = "sunspool/0"
 				drain(t, u, 2*time.Hour)
 				if u.Spool.InQuarantine() != 20 {
 					t.Fatalf("%d in quarantine, want 20", u.Spool.InQuarantine())
 				}
 				hour := func(first int) (requests int, refused int64) {
-					requests, refused = len(s.requests), u.Rejected.Load()
+					requests, refused = len(s.Requests), u.Rejected.Load()
 					for i := range 360 {
-						s.version = fmt.Sprintf("sunspool/%d", (first+i)%versions)
+						s.Version = fmt.Sprintf("sunspool/%d", (first+i)%versions)
 						x := sampleAt(noon.Add(time.Duration(first+3)*time.Hour + time.Duration(i)*10*time.Second))
 						if err := u.Spool.Append(&x, spool.When{Quality: spool.Synced}); err != nil {
 							t.Fatal(err)
@@ -50,7 +51,7 @@ func TestServersOfSeveralVersionsAreAskedOnceEach(t *testing.T) {
 						}
 						time.Sleep(10 * time.Second)
 					}
-					return len(s.requests) - requests, u.Rejected.Load() - refused
+					return len(s.Requests) - requests, u.Rejected.Load() - refused
 				}
 				for n := range 3 {
 					if requests, refused := hour(n); requests > 365 || refused > 20 {
@@ -69,9 +70,9 @@ func TestServersOfSeveralVersionsAreAskedOnceEach(t *testing.T) {
 // A version that comes back gets what the one between refused, after a day.
 func TestVersionThatComesBackIsAskedAgainADayLater(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &server{lenient: true}
-		s.bad = func(x wire.Sample) string {
-			if s.version == "sunspool/2" && place(x)%10 == 3 {
+		s := &uploadtest.Server{Lenient: true}
+		s.Bad = func(x wire.Sample) string {
+			if s.Version == "sunspool/2" && place(x)%10 == 3 {
 				return "value_error"
 			}
 			return ""
@@ -94,21 +95,21 @@ func TestVersionThatComesBackIsAskedAgainADayLater(t *testing.T) {
 				}
 			}
 		}
-		s.version = "sunspool/1"
+		s.Version = "sunspool/1"
 		deliver(30)
 		time.Sleep(2 * time.Hour)
-		s.version = "sunspool/2"
+		s.Version = "sunspool/2"
 		deliver(30)
 		deliver(1)
 		if n := u.Spool.InQuarantine(); n != 3 {
 			t.Fatalf("%d in quarantine, want 3", n)
 		}
-		s.version = "sunspool/1"
+		s.Version = "sunspool/1"
 		time.Sleep(25 * time.Hour)
 		deliver(2)
 		deliver(2)
-		if n := u.Spool.InQuarantine(); n != 0 || len(s.stored) != at {
-			t.Errorf("%d in quarantine, %d of %d stored", n, len(s.stored), at)
+		if n := u.Spool.InQuarantine(); n != 0 || len(s.Stored) != at {
+			t.Errorf("%d in quarantine, %d of %d stored", n, len(s.Stored), at)
 		}
 	})
 }
@@ -129,14 +130,14 @@ func TestVersionComesThroughProxies(t *testing.T) {
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			version, bad := "9.9.1", true
-			s := &server{lenient: true, bad: func(x wire.Sample) string {
+			s := &uploadtest.Server{Lenient: true, Bad: func(x wire.Sample) string {
 				if bad && place(x) == 3 {
 					return "out_of_range"
 				}
 				return ""
 			}}
 			u := uploaderTo(t, s)
-			u.Client.Transport = tripper(func(r *http.Request) (*http.Response, error) {
+			u.Client.Transport = uploadtest.Tripper(func(r *http.Request) (*http.Response, error) {
 				a, err := s.RoundTrip(r)
 				if err == nil {
 					rewrite(a, version)
@@ -163,8 +164,8 @@ func TestVersionComesThroughProxies(t *testing.T) {
 			version, bad = "9.9.2", false
 			live(12)
 			conserved(t, u, s, made)
-			if u.Spool.InQuarantine() != 0 || len(s.stored) != len(made) {
-				t.Errorf("%s: after an update of the server %d are in quarantine, %d of %d stored", name, u.Spool.InQuarantine(), len(s.stored), len(made))
+			if u.Spool.InQuarantine() != 0 || len(s.Stored) != len(made) {
+				t.Errorf("%s: after an update of the server %d are in quarantine, %d of %d stored", name, u.Spool.InQuarantine(), len(s.Stored), len(made))
 			}
 		})
 	}
