@@ -10,6 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"sunspool/edge/token"
 	"sunspool/edge/upload/uploadtest"
 )
 
@@ -180,16 +181,16 @@ func TestAnswerIsRepeatedShortAndWithoutTheToken(t *testing.T) {
 
 // A token may be a word of the answer, which is read as it came.
 func TestTokenThatIsAWordOfTheAnswerChangesNothing(t *testing.T) {
-	for _, token := range []string{"1", "inserted", `":`, "rejected", "batch_id"} {
+	for _, text := range []string{"1", "inserted", `":`, "rejected", "batch_id"} {
 		synctest.Test(t, func(t *testing.T) {
 			s := &uploadtest.Server{Lenient: true}
 			u := uploaderTo(t, s)
-			u.Token = &Token{value: token}
+			u.Token = &token.Source{Value: text}
 			made := fill(t, u.Spool, 40)
 			drain(t, u, time.Minute)
 			conserved(t, u, s, made)
 			if u.Spool.Waiting() > 0 {
-				t.Errorf("token %q: %d of 40 are on the server", token, len(s.Stored))
+				t.Errorf("token %q: %d of 40 are on the server", text, len(s.Stored))
 			}
 		})
 	}

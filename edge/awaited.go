@@ -88,8 +88,8 @@ func (c *Config) unlessAwaited(err error) error {
 
 // awaitFiles makes e wait for the files of c that are missing. It reads none of the others.
 func (e *Edge) awaitFiles(c Config) {
-	if token := e.Uploader.Token; token.trouble != nil {
-		e.token = await(token.setting(), token.file, "nothing is uploaded without a token; samples are kept", func() error {
+	if token := e.Uploader.Token; token.Problem() != nil {
+		e.token = await(token.Setting(), token.Path(), "nothing is uploaded without a token; samples are kept", func() error {
 			_, err := token.Get()
 			return err
 		})

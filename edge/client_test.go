@@ -4,13 +4,12 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"net/http"
-	"os"
 	"path/filepath"
-	"strings"
 	"testing"
 	"time"
 
 	"sunspool/edge/pace"
+	"sunspool/edge/token"
 	"sunspool/edge/upload/uploadtest"
 	"sunspool/wire"
 )
@@ -22,7 +21,7 @@ func uploadTo(t *testing.T, url, caFile string) error {
 		t.Fatal(err)
 	}
 	u := &Uploader{Spool: openSpool(t, filepath.Join(t.TempDir(), "spool.db")), Client: client, URL: url + wire.IngestPath,
-		Token: &Token{value: "t0ken-0123456789abcdef"}, BatchSize: 30, Describe: func() *wire.Edge { return nil }, Backoff: pace.Backoff{Min: time.Second, Max: time.Second}}
+		Token: &token.Source{Value: "t0ken-0123456789abcdef"}, BatchSize: 30, Describe: func() *wire.Edge { return nil }, Backoff: pace.Backoff{Min: time.Second, Max: time.Second}}
 	fill(t, u.Spool, 3)
 	_, err = u.Deliver(t.Context())
 	if got := u.Spool.Waiting(); (err == nil) != (got == 0) {
@@ -84,31 +83,5 @@ func TestRedirectIsNotFollowed(t *testing.T) {
 	}
 	if tokens.Load() > 0 {
 		t.Errorf("the target of the redirect got the token %d times", tokens.Load())
-	}
-}
-
-func TestTokenFileOfOthersIsRefused(t *testing.T) {
-	file := filepath.Join(t.TempDir(), "token")
-	for mode, ok := range map[os.FileMode]bool{0o600: true, 0o400: true, 0o640: false, 0o604: false, 0o644: false} {
-		os.Remove(file)
-		if err := os.WriteFile(file, []byte("t0ken-0123456789abcdef\n"), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		os.Chmod(file, mode)
-		token, err := NewToken("", file)
-		if (err == nil) != ok {
-			t.Errorf("mode %v: %v", mode, err)
-			continue
-		}
-		if got, _ := token.Get(); ok && got != "t0ken-0123456789abcdef" {
-			t.Errorf("mode %v: %q", mode, got)
-		}
-	}
-	for _, bad := range []string{"", " ", "two words", "new\nline", "ümlaut"} {
-		if _, err := NewToken(bad, ""); err == nil {
-			t.Errorf("token %q is accepted", bad)
-		} else if strings.TrimSpace(bad) != "" && strings.Contains(err.Error(), bad) {
-			t.Errorf("the error repeats the token: %v", err)
-		}
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"sunspool/edge/token"
 	"sunspool/settings"
 )
 
@@ -273,7 +274,7 @@ func TestProxyThatNoUploadCanUseIsRefused(t *testing.T) {
 func TestCredentialIsNamed(t *testing.T) {
 	dir := t.TempDir()
 	t.Setenv("CREDENTIALS_DIRECTORY", dir)
-	if err := os.WriteFile(filepath.Join(dir, credential), []byte("short"), 0o400); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, token.Credential), []byte("short"), 0o400); err != nil {
 		t.Fatal(err)
 	}
 	if got := refusalOf(t, func(c *Config) { c.Token = "" }); !strings.Contains(got, "the credential vps-device-token: the token has 5 characters") {

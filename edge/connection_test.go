@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"sunspool/edge/pace"
+	"sunspool/edge/token"
 	"sunspool/edge/upload/uploadtest"
 	"sunspool/internal/testhost"
 	"sunspool/wire"
@@ -48,7 +49,7 @@ func uploaderOver(t *testing.T, p *uploadtest.Pipes, n int, protocols ...string)
 		p.End()
 	})
 	u := &Uploader{Spool: openSpool(t, filepath.Join(testhost.MemoryDir(t), "spool.db")), Client: client, URL: "https://127.0.0.1" + wire.IngestPath,
-		Token: &Token{value: "t0ken"}, BatchSize: 1, Describe: func() *wire.Edge { return nil }, Backoff: pace.Backoff{Min: time.Second, Max: 5 * time.Minute}}
+		Token: &token.Source{Value: "t0ken"}, BatchSize: 1, Describe: func() *wire.Edge { return nil }, Backoff: pace.Backoff{Min: time.Second, Max: 5 * time.Minute}}
 	fill(t, u.Spool, n)
 	return u
 }

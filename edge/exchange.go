@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/base64"
 	"errors"
 	"io"
 	"net"
@@ -198,4 +199,28 @@ func isTLS(err error) bool {
 	}
 	op, ok := errors.AsType[*net.OpError](err)
 	return ok && op.Op == "remote error" || strings.Contains(err.Error(), "tls: ")
+}
+
+// proxyAddress is the host and port of a proxy: what may be shown of it.
+func proxyAddress(u *url.URL) string {
+	if u.Port() != "" {
+		return u.Host
+	}
+	port := map[string]string{"https": "443", "socks5": "1080", "socks5h": "1080"}[u.Scheme]
+	if port == "" {
+		port = "80"
+	}
+	return net.JoinHostPort(u.Hostname(), port)
+}
+
+// secretsOf returns what must not come back in a text: the password of a proxy, in each form that it travels in.
+func secretsOf(u *url.URL) []string {
+	password, ok := u.User.Password()
+	if !ok || password == "" {
+		return nil
+	}
+	return []string{
+		base64.StdEncoding.EncodeToString([]byte(u.User.Username() + ":" + password)),
+		password, url.QueryEscape(password), url.PathEscape(password),
+	}
 }

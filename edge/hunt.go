@@ -2,8 +2,9 @@ package edge
 
 import (
 	"slices"
-	"sunspool/edge/spool"
 	"time"
+
+	"sunspool/edge/spool"
 )
 
 // hunt is the parts of refused batches in which a poison may be; the last is looked at next, oldest samples first. It

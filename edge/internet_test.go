@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"sunspool/edge/pace"
+	"sunspool/edge/token"
 	"sunspool/edge/upload/uploadtest"
 	"sunspool/internal/testhost"
 	"sunspool/wire"
@@ -183,7 +184,7 @@ func (n *internet) uploader() *Uploader {
 	tr := client.Transport.(*HTTPTransport)
 	tr.Lookup, tr.Dial, tr.secure, tr.Proxy = n.lookup, n.dial, n.handshake, nil
 	u := &Uploader{Spool: openSpool(n.t, filepath.Join(testhost.MemoryDir(n.t), "spool.db")), Client: client, URL: "https://vps.example.org" + wire.IngestPath,
-		Token: &Token{value: "t0ken-0123456789abcdef"}, BatchSize: 1, Describe: func() *wire.Edge { return nil }, Backoff: pace.Backoff{Min: time.Second, Max: time.Minute}}
+		Token: &token.Source{Value: "t0ken-0123456789abcdef"}, BatchSize: 1, Describe: func() *wire.Edge { return nil }, Backoff: pace.Backoff{Min: time.Second, Max: time.Minute}}
 	n.t.Cleanup(client.CloseIdleConnections)
 	return u
 }

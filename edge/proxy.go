@@ -1,7 +1,6 @@
 package edge
 
 import (
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"net"
@@ -126,30 +125,6 @@ func wrongExempt(entry string) string {
 		return "is neither a name, an address nor a network"
 	}
 	return ""
-}
-
-// proxyAddress is the host and port of a proxy: what may be shown of it.
-func proxyAddress(u *url.URL) string {
-	if u.Port() != "" {
-		return u.Host
-	}
-	port := map[string]string{"https": "443", "socks5": "1080", "socks5h": "1080"}[u.Scheme]
-	if port == "" {
-		port = "80"
-	}
-	return net.JoinHostPort(u.Hostname(), port)
-}
-
-// secretsOf returns what must not come back in a text: the password of a proxy, in each form that it travels in.
-func secretsOf(u *url.URL) []string {
-	password, ok := u.User.Password()
-	if !ok || password == "" {
-		return nil
-	}
-	return []string{
-		base64.StdEncoding.EncodeToString([]byte(u.User.Username() + ":" + password)),
-		password, url.QueryEscape(password), url.PathEscape(password),
-	}
 }
 
 // Route describes how uploads get to the server of these settings as far as a proxy has a part in it, "" if there is no

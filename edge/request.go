@@ -113,8 +113,8 @@ func (u *Uploader) try(ctx context.Context, body []byte, compress bool, n int, i
 		return wire.Receipt{}, err
 	}
 	receipt, err := classify(resp.StatusCode, resp.Header, answer, n, id, token) // which must not come back in a log
-	if d, ok := err.(*denied); ok && u.Token.trouble != nil {
-		d.why += "; the file with a new one is not used: " + u.Token.trouble.Error()
+	if d, ok := err.(*denied); ok && u.Token.Problem() != nil {
+		d.why += "; the file with a new one is not used: " + u.Token.Problem().Error()
 	}
 	between, other := err.(*between)
 	u.origin.answered(resp, err == nil || !other && resp.StatusCode < 500)

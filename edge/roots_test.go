@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"sunspool/edge/pace"
+	"sunspool/edge/token"
 	"sunspool/edge/upload/uploadtest"
 	"sunspool/wire"
 )
@@ -51,7 +52,7 @@ func clientTo(t *testing.T, url, caFile string) *Uploader {
 	client.Transport.(*HTTPTransport).Proxy = nil
 	t.Cleanup(client.CloseIdleConnections)
 	return &Uploader{Spool: openSpool(t, filepath.Join(t.TempDir(), "spool.db")), Client: client, URL: url + wire.IngestPath,
-		Token: &Token{value: "t0ken-0123456789abcdef"}, BatchSize: 3, Describe: func() *wire.Edge { return nil }, Backoff: pace.Backoff{Min: time.Second, Max: time.Second}}
+		Token: &token.Source{Value: "t0ken-0123456789abcdef"}, BatchSize: 3, Describe: func() *wire.Edge { return nil }, Backoff: pace.Backoff{Min: time.Second, Max: time.Second}}
 }
 
 func uploads(t *testing.T, u *Uploader) error {

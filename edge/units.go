@@ -1,6 +1,7 @@
 package edge
 
 import (
+	"errors"
 	"fmt"
 	"path/filepath"
 	"slices"
@@ -10,6 +11,7 @@ import (
 
 	"sunspool/edge/inverter"
 	"sunspool/edge/pace"
+	"sunspool/edge/token"
 	"sunspool/settings"
 	"sunspool/wire"
 )
@@ -120,9 +122,12 @@ func checkInverters(each []Config) (wrong []error) {
 }
 
 // token is where the token of the inverter comes from. Its file may come later, but a credential is there from the start.
-func (c *Config) token() (*Token, error) {
-	t, err := newToken(string(c.Token), c.TokenFile, c.Place)
-	if t != nil && !t.isCredential() {
+func (c *Config) token() (*token.Source, error) {
+	t, err := token.New(string(c.Token), c.TokenFile, c.Place)
+	if errors.Is(err, token.ErrNone) {
+		err = required("VPS_DEVICE_TOKEN", "the token of this inverter, there, in the file VPS_DEVICE_TOKEN_FILE, or as the credential "+token.Credential)
+	}
+	if t != nil && !t.IsCredential() {
 		err = c.unlessAwaited(err)
 	}
 	return t, err

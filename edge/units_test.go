@@ -80,39 +80,9 @@ func TestEachInverterHasItsOwnNameFilesAndToken(t *testing.T) {
 			t.Fatal(err)
 		}
 		if got.Unit != want.Unit || got.DeviceID != want.DeviceID || got.SpoolPath != want.SpoolPath || got.HealthPath != want.HealthPath ||
-			got.Socket != want.Socket || got.Serial != want.Serial || token.value != string(want.Token) {
+			got.Socket != want.Socket || got.Serial != want.Serial || token.Value != string(want.Token) {
 			t.Errorf("%d: %+v, want %+v", i, got, want)
 		}
-	}
-}
-
-// One token is that of all inverters, for a server that takes it; a file may have one for each.
-func TestTokensOfSeveralInverters(t *testing.T) {
-	file := filepath.Join(t.TempDir(), "tokens")
-	if err := os.WriteFile(file, []byte("first-0123456789\r\n\nsecond-0123456789\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	for name, c := range map[string]struct {
-		value, file string
-		want        [2]string
-	}{
-		"one":         {"first-0123456789", "", [2]string{"first-0123456789", "first-0123456789"}},
-		"two":         {"first-0123456789,second-0123456789", "", [2]string{"first-0123456789", "second-0123456789"}},
-		"one, twice":  {"first-0123456789,first-0123456789", "", [2]string{"first-0123456789", "first-0123456789"}},
-		"two, a file": {"", file, [2]string{"first-0123456789", "second-0123456789"}},
-	} {
-		for i, want := range c.want {
-			token, err := newToken(c.value, c.file, inverter.Place{Index: i, Of: 2})
-			if err != nil {
-				t.Fatal(name, err)
-			}
-			if got, err := token.Get(); got != want || err != nil {
-				t.Errorf("%s: token %d is %q, %v", name, i, got, err)
-			}
-		}
-	}
-	if token, err := NewToken("a-comma,0123456789", ""); err != nil || token.value != "a-comma,0123456789" {
-		t.Errorf("a token with a comma, of one inverter: %v", err)
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 	"sunspool/edge/clock"
 	"sunspool/edge/pace"
 	"sunspool/edge/spool"
+	"sunspool/edge/token"
 	"sunspool/wire"
 )
 
@@ -36,7 +37,7 @@ type Uploader struct {
 	Client    *http.Client
 	Clock     *clock.Clock // hears the Date of each answer; may be nil
 	URL       string       // of the ingest
-	Token     *Token
+	Token     *token.Source
 	Agent     string // User-Agent; names our version
 	Zone      string // of the inverter's days
 	Describe  func() *wire.Edge

@@ -13,8 +13,10 @@ import (
 	"testing/synctest"
 	"time"
 
+	"sunspool/edge/inverter"
 	"sunspool/edge/pace"
 	"sunspool/edge/spool"
+	"sunspool/edge/token"
 	"sunspool/edge/upload/uploadtest"
 	"sunspool/internal/testhost"
 	"sunspool/wire"
@@ -26,7 +28,7 @@ func uploaderTo(t *testing.T, s *uploadtest.Server) *Uploader {
 	return &Uploader{
 		Spool:  openSpool(t, filepath.Join(testhost.MemoryDir(t), "spool.db")),
 		Client: &http.Client{Transport: s, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }},
-		URL:    "https://vps.example.org/base/v1/ingest", Token: &Token{value: "t0ken-0123456789abcdef"}, BatchSize: 30,
+		URL:    "https://vps.example.org/base/v1/ingest", Token: &token.Source{Value: "t0ken-0123456789abcdef"}, BatchSize: 30,
 		Describe: func() *wire.Edge { return &wire.Edge{Version: "test"} },
 		Backoff:  pace.Backoff{Min: time.Second, Max: 5 * time.Minute},
 	}
@@ -301,7 +303,7 @@ func TestRefusedTokenIsReplacedWithoutARestart(t *testing.T) {
 			}
 			return nil
 		}
-		token, err := NewToken("", file)
+		token, err := token.New("", file, inverter.Place{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -368,7 +370,7 @@ func TestTokenDoesNotComeBackInAnError(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				s := &uploadtest.Server{Lenient: true, Refuse: func(int) *http.Response { return uploadtest.Answer(status, body) }}
 				u := uploaderTo(t, s)
-				u.Token = &Token{value: "t0ken-canary"}
+				u.Token = &token.Source{Value: "t0ken-canary"}
 				fill(t, u.Spool, 3)
 				_, err := u.Deliver(t.Context())
 				if said := fmt.Sprint(err, explainUpload(err)); strings.Contains(said, "canary") || err == nil && status != 422 {

@@ -1,4 +1,5 @@
-package edge
+// Package token finds the token by which the server knows the device, and reads it again when its file changes.
+package token
 
 import (
 	"errors"
@@ -15,44 +16,45 @@ import (
 	"sunspool/wire"
 )
 
-// credential is the name under which a service manager hands us the token (LoadCredential=).
-const credential = "vps-device-token"
+// Credential is the name under which a service manager hands us the token (LoadCredential=).
+const Credential = "vps-device-token"
 
-// Token is where the edge's token comes from: the file is read again when it changes, so that a new token needs no
+// ErrNone is the error of a token that is set nowhere.
+var ErrNone = errors.New("there is no token")
+
+// Source is where the edge's token comes from: the file is read again when it changes, so that a new token needs no
 // restart. It is never logged.
-type Token struct {
-	value string
+type Source struct {
+	Value string // the token that is used; the file wins when it changes
 	file  string
 	place inverter.Place // of the inverter whose token it is
-	read  time.Time      // modification time of what value holds
+	read  time.Time      // modification time of what Value holds
 
 	trouble error // why a file that changed is not used
 	size    int64
 }
 
-// NewToken takes the token from value, else from file, else from the systemd credential.
-func NewToken(value, file string) (*Token, error) { return newToken(value, file, inverter.Place{}) }
-
-// newToken is NewToken for one of several inverters: where there are several tokens, separated by commas in value and by
-// lines in a file, each inverter has its own.
-func newToken(value, file string, place inverter.Place) (*Token, error) {
-	if dir := os.Getenv("CREDENTIALS_DIRECTORY"); value == "" && file == "" && dir != "" && !blank(filepath.Join(dir, credential)) {
-		file = filepath.Join(dir, credential)
+// New takes the token from value, else from file, else from the systemd credential. Where there are several tokens,
+// separated by commas in value and by lines in a file, each of several inverters has its own. The error is ErrNone if there
+// is none.
+func New(value, file string, place inverter.Place) (*Source, error) {
+	if dir := os.Getenv("CREDENTIALS_DIRECTORY"); value == "" && file == "" && dir != "" && !blank(filepath.Join(dir, Credential)) {
+		file = filepath.Join(dir, Credential)
 	}
-	t := &Token{file: file, place: place}
+	t := &Source{file: file, place: place}
 	if value = strings.TrimSpace(value); value != "" {
 		var err error
 		t.file = ""
-		if t.value, err = t.own(value, ","); err == nil {
-			err = validToken(t.value)
+		if t.Value, err = t.own(value, ","); err == nil {
+			err = validToken(t.Value)
 		}
 		if err != nil {
-			return nil, fmt.Errorf("%s: %w", t.setting(), err)
+			return nil, fmt.Errorf("%s: %w", t.Setting(), err)
 		}
 		return t, nil
 	}
 	if file == "" {
-		return nil, required("VPS_DEVICE_TOKEN", "the token of this inverter, there, in the file VPS_DEVICE_TOKEN_FILE, or as the credential "+credential)
+		return nil, ErrNone
 	}
 	_, err := t.Get()
 	return t, err
@@ -60,15 +62,15 @@ func newToken(value, file string, place inverter.Place) (*Token, error) {
 
 // Get returns the token. A file that changed is read again; if it can no longer be read the token that we have goes on
 // being used.
-func (t *Token) Get() (string, error) {
+func (t *Source) Get() (string, error) {
 	if t.file == "" {
-		return t.value, nil
+		return t.Value, nil
 	}
 	info, err := os.Stat(t.file)
-	if err == nil && info.ModTime().Equal(t.read) && info.Size() == t.size && t.value != "" {
-		return t.value, nil
+	if err == nil && info.ModTime().Equal(t.read) && info.Size() == t.size && t.Value != "" {
+		return t.Value, nil
 	}
-	if err == nil && !t.isCredential() && settings.CheckSecretFile(t.file, info) != nil {
+	if err == nil && !t.IsCredential() && settings.CheckSecretFile(t.file, info) != nil {
 		err = &health.Fault{
 			Code: "token_readable", Exit: health.ExitConfig,
 			What: "the token file " + t.file + " can be read by other users: chmod 600 " + t.file,
@@ -86,28 +88,28 @@ func (t *Token) Get() (string, error) {
 		err = validToken(fresh)
 	}
 	if t.trouble = err; err != nil {
-		if t.value != "" {
-			return t.value, nil
+		if t.Value != "" {
+			return t.Value, nil
 		}
-		return "", fmt.Errorf("%s: %w", t.setting(), err)
+		return "", fmt.Errorf("%s: %w", t.Setting(), err)
 	}
-	t.value, t.read, t.size = fresh, info.ModTime(), info.Size()
-	return t.value, nil
+	t.Value, t.read, t.size = fresh, info.ModTime(), info.Size()
+	return t.Value, nil
 }
 
-// setting names where the token comes from.
-func (t *Token) setting() string {
+// Setting names where the token comes from.
+func (t *Source) Setting() string {
 	switch {
 	case t.file == "":
 		return "VPS_DEVICE_TOKEN"
-	case t.isCredential():
+	case t.IsCredential():
 		return "the credential " + filepath.Base(t.file)
 	}
 	return "VPS_DEVICE_TOKEN_FILE"
 }
 
 // own returns the token of this inverter out of text. One that stands alone is that of all.
-func (t *Token) own(text, between string) (string, error) {
+func (t *Source) own(text, between string) (string, error) {
 	if !t.place.Several() {
 		return text, nil
 	}
@@ -126,9 +128,15 @@ func (t *Token) own(text, between string) (string, error) {
 	return "", fmt.Errorf("there are %d tokens for the %d inverters of SUNGROW_SLAVE_ID: write one for each, in their order", len(all), t.place.Of)
 }
 
-// isCredential reports whether the token is in a file of the service manager's, which has a mode of its own and is
-// readable by nobody else.
-func (t *Token) isCredential() bool {
+// Problem returns why a file that changed is not used, nil if it is.
+func (t *Source) Problem() error { return t.trouble }
+
+// Path is the file that the token is read from, "" if it is in a setting.
+func (t *Source) Path() string { return t.file }
+
+// IsCredential reports whether the token is in a file of the service manager's, which has a mode of its own and is
+// readable by no other user.
+func (t *Source) IsCredential() bool {
 	dir := os.Getenv("CREDENTIALS_DIRECTORY")
 	return dir != "" && filepath.Dir(t.file) == filepath.Clean(dir)
 }

@@ -1,9 +1,11 @@
-package edge
+package token
 
 import (
 	"os"
 	"path/filepath"
 	"testing"
+
+	"sunspool/edge/inverter"
 )
 
 // The token may be a secret of the container, with the mode that Docker gives it; elsewhere that mode is refused.
@@ -22,8 +24,11 @@ func TestTokenMayBeASecretOfTheContainer(t *testing.T) {
 	t.Cleanup(func() { os.RemoveAll(mount) })
 	for dir, good := range map[string]bool{mount: true, t.TempDir(): false} {
 		file := filepath.Join(dir, "token")
-		putFile(t, file, "a-token-of-the-roof\n", 0o444)
-		if _, err := NewToken("", file); (err == nil) != good {
+		if err := os.WriteFile(file, []byte("a-token-of-the-roof\n"), 0o444); err != nil {
+			t.Fatal(err)
+		}
+		os.Chmod(file, 0o444) // whatever the umask is
+		if _, err := New("", file, inverter.Place{}); (err == nil) != good {
 			t.Errorf("%s, mode 0444: %v", file, err)
 		}
 	}
