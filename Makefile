@@ -26,7 +26,7 @@ unit: ## all tests, fuzz seeds included
 
 race: ## the packages with goroutines under the race detector, without what it has nothing to say about (needs a C compiler)
 	@if command -v gcc >/dev/null || command -v cc >/dev/null; then \
-		CGO_ENABLED=1 $(GO) test -race -short -timeout 30m -skip '$(slow)|$(unraced_edge)|$(unraced_vps)' ./edge/ ./edge/clock/ ./edge/inverter/ ./edge/night/ ./edge/pace/ ./edge/reading/ ./edge/spool/... ./edge/simulator/ ./health/ ./systemd/ ./internal/testservices/ ./vps/... ./demo/; \
+		CGO_ENABLED=1 $(GO) test -race -short -timeout 30m -skip '$(slow)|$(unraced_edge)|$(unraced_vps)' ./edge/ ./edge/clock/ ./edge/inverter/ ./edge/night/ ./edge/pace/ ./edge/reading/ ./edge/spool/... ./edge/simulator/ ./edge/token/ ./edge/transport/ ./edge/upload/... ./health/ ./systemd/ ./internal/testservices/ ./vps/... ./demo/; \
 	else echo "SKIPPED: no C compiler, so no race detector"; fi
 
 # Arithmetic, one goroutine alone, and programs in processes of their own.
@@ -153,7 +153,7 @@ test-32bit: test-386 test-arm ## what depends on the size of a word, on 386 and 
 slow := OnlyTheServerRefuses|CompressedBodies|LargeBodies|LimitBelowASample|RestartsBehind|RefusedSamplesAre|BreakerForgets|RefusalIsNotTheTokens|NotFoundAfter|PollsAreSamplesAndReasons|RealNetwork|RealProxies|Frame|Leaks|Polite|RefusesEverything|DamagedSpoolGivesBack|ClockSchedules|SalvageOf100MB|CostsTheConnection|HangingBlock|ADayOfFaults|TwoInverters|DiskFilled|WithoutFallocate|EdgeSpin|BatchesAreLarge|OfTheFuture|SlowPoll
 
 test-386:
-	GOARCH=386 $(GO) test -short -skip '$(slow)' ./wire ./edge ./edge/clock ./edge/inverter ./edge/night ./edge/pace ./edge/reading ./edge/registers ./edge/spool/...
+	GOARCH=386 $(GO) test -short -skip '$(slow)' ./wire ./edge ./edge/clock ./edge/inverter ./edge/night ./edge/pace ./edge/reading ./edge/registers ./edge/spool/... ./edge/token ./edge/transport ./edge/upload/...
 	GOARCH=386 $(GO) test -short -run 'Bolt|File|Damage' ./vps/store ./vps/store/bolt ./vps/store/redis
 
 # Of the edge what keeps, dates and packs samples: the rest takes too long on an emulated processor.

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"sunspool/edge/clock"
+	"sunspool/edge/transport"
 	"sunspool/wire"
 )
 
@@ -66,7 +67,7 @@ func (u *Uploader) do(req *http.Request) (resp *http.Response, answer []byte, er
 
 // verifyBy makes client verify certificates by the time that c knows.
 func verifyBy(client *http.Client, c *clock.Clock) {
-	if t, ok := client.Transport.(*HTTPTransport); ok {
+	if t, ok := client.Transport.(*transport.HTTPTransport); ok {
 		t.Time = c.Certificates
 	}
 }

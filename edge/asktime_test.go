@@ -17,6 +17,7 @@ import (
 
 	"sunspool/edge/clock"
 	"sunspool/edge/spool"
+	"sunspool/edge/transport"
 	"sunspool/edge/upload/uploadtest"
 	"sunspool/internal/testhost"
 	"sunspool/wire"
@@ -85,7 +86,7 @@ func TestCertificateIsVerifiedInSpiteOfAWrongClock(t *testing.T) {
 			if err := kept.Append(&sample, spool.When{Quality: spool.Synced}); err != nil {
 				t.Fatal(err)
 			}
-			client, err := NewClient(ca.File)
+			client, err := transport.NewClient(ca.File)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -9,6 +9,7 @@ import (
 	"syscall"
 	"time"
 
+	"sunspool/edge/transport"
 	"sunspool/health"
 	"sunspool/internal/durable"
 )
@@ -94,9 +95,9 @@ func (e *Edge) awaitFiles(c Config) {
 			return err
 		})
 	}
-	if _, err := NewClient(c.CAFile); absent(err) {
+	if _, err := transport.NewClient(c.CAFile); absent(err) {
 		e.ca = await("VPS_CA_FILE", c.CAFile, "the server cannot be verified without it, so nothing is uploaded; samples are kept", func() error {
-			client, err := NewClient(c.CAFile)
+			client, err := transport.NewClient(c.CAFile)
 			if err == nil {
 				verifyBy(client, e.Clock)
 				e.Uploader.Client = client
@@ -117,7 +118,7 @@ func (e *Edge) awaitFiles(c Config) {
 
 // client returns the HTTP client for uploads. While the file of the authority is awaited it makes no request.
 func (c *Config) client() (*http.Client, error) {
-	client, err := NewClient(c.CAFile)
+	client, err := transport.NewClient(c.CAFile)
 	if err != nil && c.unlessAwaited(err) == nil {
 		return &http.Client{Transport: noTransport{err}}, nil
 	}

@@ -18,6 +18,7 @@ import (
 	"sunspool/edge/inverter"
 	"sunspool/edge/inverter/invertertest"
 	"sunspool/edge/pace"
+	"sunspool/edge/transport"
 	"sunspool/health"
 	"sunspool/settings"
 )
@@ -189,7 +190,7 @@ func watchedEdge(t *testing.T, dir string, faults ...string) *Edge {
 	t.Cleanup(func() { e.Spool.Close() })
 	e.Pulses = new(health.Pulses)
 	e.Inverter.Dongle.Link.Dial = b.Dial
-	e.Uploader.Client.Transport.(*HTTPTransport).Lookup = func(context.Context, string, string) ([]netip.Addr, error) {
+	e.Uploader.Client.Transport.(*transport.HTTPTransport).Lookup = func(context.Context, string, string) ([]netip.Addr, error) {
 		return nil, errors.New("no server is part of this")
 	}
 	return e

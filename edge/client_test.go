@@ -10,13 +10,14 @@ import (
 
 	"sunspool/edge/pace"
 	"sunspool/edge/token"
+	"sunspool/edge/transport"
 	"sunspool/edge/upload/uploadtest"
 	"sunspool/wire"
 )
 
 func uploadTo(t *testing.T, url, caFile string) error {
 	t.Helper()
-	client, err := NewClient(caFile)
+	client, err := transport.NewClient(caFile)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -61,7 +62,7 @@ func TestTokenIsOnlyToldToAVerifiedServer(t *testing.T) {
 			if !c.ok && tokens.Load() > 0 {
 				t.Error("the token was sent")
 			}
-			if f := asFault(explainUpload(err)); !c.ok && (f == nil || f.Next == "") {
+			if f := asFault(ExplainUpload(err)); !c.ok && (f == nil || f.Next == "") {
 				t.Errorf("%v is not explained", err)
 			}
 		})

@@ -15,6 +15,7 @@ import (
 	"sunspool/edge/inverter"
 	"sunspool/edge/registers"
 	"sunspool/edge/spool"
+	"sunspool/edge/transport"
 	"sunspool/health"
 	"sunspool/settings"
 	"sunspool/wire"
@@ -126,7 +127,7 @@ func (c *Config) Validate() error {
 	refuse(checkURL(c.URL), checkProxy())
 	_, exempt := firstSet(exemptVariables)
 	must(c.NoProxy == "" || c.NoProxy == exempt, "NO_PROXY is not taken from the command line: set it in the environment")
-	_, err := NewClient(c.CAFile)
+	_, err := transport.NewClient(c.CAFile)
 	refuse(c.unlessAwaited(err))
 	_, err = c.ownRegisters()
 	refuse(c.unlessAwaited(err))

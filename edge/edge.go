@@ -256,11 +256,11 @@ func (e *Edge) deliverOnce(ctx context.Context) (more bool, err error) {
 		e.Log.Debug("uploaded", "samples", sent, "waiting", e.Spool.Waiting())
 	} else if err == nil && e.Uploader.provedAt.Equal(proved) {
 		if refused := e.Uploader.poison.silent(); refused != nil {
-			e.vps.Report(explainUpload(refused))
+			e.vps.Report(ExplainUpload(refused))
 		}
 		return more, nil // nothing was accepted, so nothing else is known of the server
 	}
-	e.vps.Report(explainUpload(err))
+	e.vps.Report(ExplainUpload(err))
 	return more, err
 }
 

@@ -3,6 +3,7 @@ package edge
 import (
 	"errors"
 
+	"sunspool/edge/transport"
 	"sunspool/health"
 )
 
@@ -25,8 +26,8 @@ func (e *denied) explain(f *health.Fault) {
 	}
 }
 
-// explainUpload turns what went wrong with an upload into what its owner can do about it.
-func explainUpload(err error) error {
+// ExplainUpload turns what went wrong with an upload into what its owner can do about it.
+func ExplainUpload(err error) error {
 	if err == nil {
 		return nil
 	}
@@ -53,7 +54,7 @@ func explainUpload(err error) error {
 	case errors.Is(err, errAhead):
 		f.Code, f.Next = "clock_ahead", "check the date of this host and of the server: nothing is given up"
 	default:
-		explainNetwork(f, err)
+		transport.Explain(f, err)
 	}
 	return f
 }

@@ -24,6 +24,7 @@ import (
 	"time"
 
 	"sunspool/edge/simulator"
+	"sunspool/edge/transport"
 	"sunspool/settings"
 	"sunspool/wire"
 )
@@ -183,11 +184,11 @@ func TestAWeekOfFaultsLeaksNothing(t *testing.T) {
 			go sim.ServeConn(t.Context(), theirs)
 			return ours, nil
 		}
-		transport := e.Uploader.Client.Transport.(*HTTPTransport)
+		transport := e.Uploader.Client.Transport.(*transport.HTTPTransport)
 		transport.Dial, transport.Lookup = w.dial, func(context.Context, string, string) ([]netip.Addr, error) {
 			return []netip.Addr{netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("192.0.2.2")}, nil
 		}
-		transport.secure = func(_ context.Context, conn net.Conn, _ string, _ []string) (net.Conn, error) { return conn, nil }
+		transport.Handshake = func(_ context.Context, conn net.Conn, _ string, _ []string) (net.Conn, error) { return conn, nil }
 
 		ctx, cancel := context.WithCancel(t.Context())
 		stopped := make(chan struct{})

@@ -137,8 +137,8 @@ func (m inverterMetrics) Collect(all chan<- prometheus.Metric) {
 	instant(all, oldestDesc, m.oldest.of(m.edge.Spool))
 	gauge(damagedDesc, float64(h.Damaged))
 	gauge(diskDesc, float64(durable.FreeBytes(filepath.Dir(m.edge.Spool.Path()))))
-	if t, ok := m.edge.Uploader.Client.Transport.(*HTTPTransport); ok {
-		instant(all, certificateDesc, t.certificateExpiry())
+	if t, ok := m.edge.Uploader.Client.Transport.(interface{ CertificateExpiry() time.Time }); ok {
+		instant(all, certificateDesc, t.CertificateExpiry())
 	}
 }
 
@@ -175,7 +175,7 @@ func (o *oldestAsk) of(s *spool.Spool) time.Time {
 
 // resultOf names how an upload went for sunspool_edge_uploads_total: accepted is whether the server took anything.
 func resultOf(accepted bool, err error) string {
-	if f, ok := errors.AsType[*health.Fault](explainUpload(err)); ok {
+	if f, ok := errors.AsType[*health.Fault](ExplainUpload(err)); ok {
 		return f.Code
 	}
 	if !accepted {

@@ -3,7 +3,6 @@ package edge
 import (
 	"bytes"
 	"context"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -47,9 +46,15 @@ func busyEdge(t *testing.T) *Edge {
 	e.Report.tried("ok")
 	e.Report.model = "SH10RT"
 	e.vps.Report(&health.Fault{Code: "tls", What: "no TLS"})
-	e.Uploader.Client.Transport = &HTTPTransport{verified: certificate{cert: &x509.Certificate{NotAfter: now().Add(time.Hour)}}}
+	e.Uploader.Client.Transport = certified{now().Add(time.Hour)}
 	return e
 }
+
+// certified is a transport that knows until when the server's certificate is valid.
+type certified struct{ until time.Time }
+
+func (c certified) CertificateExpiry() time.Time                    { return c.until }
+func (c certified) RoundTrip(*http.Request) (*http.Response, error) { return nil, io.ErrUnexpectedEOF }
 
 // What the edge shows is in docs/metrics.md, and its names are by Prometheus' conventions.
 func TestMetricsReferenceOfTheEdge(t *testing.T) {

@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 
+	"sunspool/edge/transport"
 	"sunspool/settings"
 )
 
@@ -142,7 +143,7 @@ func (c *Config) Route() string {
 	case err != nil:
 		return ""
 	case proxy != nil:
-		return fmt.Sprintf("uploads to %s go through the proxy %s, see %s", server.Host, proxyAddress(proxy), name)
+		return fmt.Sprintf("uploads to %s go through the proxy %s, see %s", server.Host, transport.ProxyAddress(proxy), name)
 	case name == "" && other != "":
 		return fmt.Sprintf("uploads to %s go directly: %s is not used, HTTPS_PROXY is", server.Host, other)
 	case name == "":

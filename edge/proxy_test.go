@@ -1,7 +1,6 @@
 package edge
 
 import (
-	"net/url"
 	"strings"
 	"testing"
 )
@@ -42,20 +41,6 @@ func TestExemptionsThatExemptNothingAreRefused(t *testing.T) {
 	for _, value := range []string{"*", "localhost,127.0.0.1", "localhost, 127.0.0.1 ,::1", ".lan", "*.lan", "vps.lan:8443", "10.0.0.0/8,fe80::/10", "[::1]:8443", "[::1]", ",", "vps"} {
 		if got := refusalOf(t, func(*Config) { t.Setenv("NO_PROXY", value) }); got != "" {
 			t.Errorf("%s: %s", value, got)
-		}
-	}
-}
-
-func TestProxyIsShownWithoutItsPassword(t *testing.T) {
-	for text, want := range map[string]string{
-		"http://roof:hunter2@proxy": "proxy:80", "https://proxy": "proxy:443", "socks5://proxy": "proxy:1080", "http://[::1]": "[::1]:80", "http://roof@[::1]:3128": "[::1]:3128",
-	} {
-		u, err := url.Parse(text)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if got := proxyAddress(u); got != want {
-			t.Errorf("%s: %s", text, got)
 		}
 	}
 }

@@ -124,7 +124,7 @@ func TestUploadsThatFailAndRecoverAreLoggedWithinBounds(t *testing.T) {
 		for i := range 3 * 360 {
 			var err error
 			if i%2 == 0 {
-				err = explainUpload(errAhead)
+				err = ExplainUpload(errAhead)
 			}
 			e.vps.Report(err)
 			e.Report.Write()

@@ -60,6 +60,15 @@ func TestStateIsTheWorstOfItsReasons(t *testing.T) {
 	}
 }
 
+// A proxy that is away may come back; one that does not do its part needs somebody.
+func TestProxyThatRefusesBlocks(t *testing.T) {
+	for _, f := range []string{"proxy", "proxy_unreachable"} {
+		if blocks := (reason{code: f}).blocks(); blocks != (f == "proxy") {
+			t.Errorf("%s blocks: %v", f, blocks)
+		}
+	}
+}
+
 // edgeTo returns an edge that is not run, with its log and its health file.
 func edgeTo(t *testing.T, server http.RoundTripper) (e *Edge, log *bytes.Buffer, file string) {
 	t.Helper()

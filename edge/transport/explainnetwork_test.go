@@ -1,4 +1,4 @@
-package edge
+package transport_test
 
 import (
 	"errors"
@@ -8,6 +8,7 @@ import (
 	"testing"
 	"testing/synctest"
 
+	"sunspool/edge/transport"
 	"sunspool/edge/upload/uploadtest"
 )
 
@@ -67,7 +68,7 @@ func TestWhatTheSystemRefusesIsNamed(t *testing.T) {
 		syscall.ETIMEDOUT:    {"does not answer", "firewalls"},
 		syscall.ECONNRESET:   {"closes the connection at once", "firewall"},
 	} {
-		f := faultOf(t, &exchangeError{host: "vps.example.org", err: &net.OpError{Op: "dial", Err: errno}})
+		f := faultOf(t, transport.DialError("vps.example.org", &net.OpError{Op: "dial", Err: errno}))
 		expect(t, f, "vps_unreachable", want[0], want[1])
 	}
 	f := faultOf(t, errors.New("something \x1b[31m new\n"+strings.Repeat("x", 2000)))

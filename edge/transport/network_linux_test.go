@@ -1,4 +1,4 @@
-package edge
+package transport_test
 
 import (
 	"crypto/tls"
@@ -22,6 +22,8 @@ import (
 	"testing"
 	"time"
 
+	"sunspool/edge"
+	"sunspool/edge/transport"
 	"sunspool/edge/upload/uploadtest"
 	"sunspool/internal/testservices"
 )
@@ -150,17 +152,18 @@ func (n *network) serve(addr string) (requests *atomic.Int64, from *atomic.Point
 }
 
 // uploader returns one to the name of the server, whose waits are short unless they are to be those of the edge.
-func (n *network) uploader() *Uploader {
+func (n *network) uploader() *edge.Uploader {
 	n.t.Helper()
 	u := clientTo(n.t, "https://"+serverName+":"+serverPort, n.ca.File)
-	if tr := u.Client.Transport.(*HTTPTransport); !*slowNetworks {
-		tr.Timeout, tr.nameEvery = 10*time.Second, time.Second
+	if tr := u.Client.Transport.(*transport.HTTPTransport); !*slowNetworks {
+		tr.Timeout = 10 * time.Second
+		tr.SetNameEvery(time.Second)
 	}
 	return u
 }
 
 // delivered uploads until it succeeds, and returns how many uploads failed and the last reason.
-func delivered(t *testing.T, u *Uploader) (failures int, last error) {
+func delivered(t *testing.T, u *edge.Uploader) (failures int, last error) {
 	t.Helper()
 	begin := time.Now()
 	for {
@@ -171,7 +174,7 @@ func delivered(t *testing.T, u *Uploader) (failures int, last error) {
 			}
 			return failures, last
 		}
-		if last, failures = explainUpload(err), failures+1; failures > 20 {
+		if last, failures = edge.ExplainUpload(err), failures+1; failures > 20 {
 			t.Fatal(last)
 		}
 		time.Sleep(u.Wait(err))
@@ -223,7 +226,7 @@ func TestRealNetworkMTUHoleOfOneFamily(t *testing.T) {
 	}
 	n.drop("ip6 daddr 2001:db8::1 meta length > 600")
 	u.Client.CloseIdleConnections()
-	f := asFault(explainUpload(uploads(t, u)))
+	f := asFault(edge.ExplainUpload(uploads(t, u)))
 	if f == nil || !strings.Contains(f.Why, "handshake") || !strings.Contains(f.Next, "MTU") {
 		t.Errorf("both: %v", f)
 	}
@@ -248,11 +251,11 @@ func TestRealNetworkNameMoves(t *testing.T) {
 		if old.Load() > 1000 {
 			t.Fatalf("after %v the old server still gets the samples", time.Since(begin))
 		}
-		time.Sleep(u.Client.Transport.(*HTTPTransport).nameEvery / 20)
+		time.Sleep(u.Client.Transport.(*transport.HTTPTransport).NameEvery() / 20)
 	}
 	t.Logf("followed after %v", time.Since(begin))
 	n.dns.Stop()
-	time.Sleep(u.Client.Transport.(*HTTPTransport).nameEvery * 3 / 2)
+	time.Sleep(u.Client.Transport.(*transport.HTTPTransport).NameEvery() * 3 / 2)
 	if failures, last := delivered(t, u); failures > 0 {
 		t.Errorf("without a name server: %v", last)
 	}
@@ -331,7 +334,7 @@ func TestRealProxiesThatWantAPassword(t *testing.T) {
 			start(t)
 			upload := func(user *url.Userinfo, port string) error {
 				u := clientTo(t, "https://"+serverName+":"+port, n.ca.File)
-				u.Client.Transport.(*HTTPTransport).Proxy = http.ProxyURL(&url.URL{Scheme: "http", User: user, Host: proxy})
+				u.Client.Transport.(*transport.HTTPTransport).Proxy = http.ProxyURL(&url.URL{Scheme: "http", User: user, Host: proxy})
 				return uploads(t, u)
 			}
 			before := requests.Load()

@@ -1,4 +1,4 @@
-package edge
+package transport
 
 import (
 	"context"
@@ -30,7 +30,7 @@ func (t *HTTPTransport) dialTLS(ctx context.Context, network, address string) (n
 	return t.dial(ctx, network, address, next, func(ctx context.Context, conn net.Conn, host string) (net.Conn, error) {
 		ctx, cancel := context.WithTimeout(ctx, handshakeTimeout)
 		defer cancel()
-		return t.secure(ctx, conn, host, protocols)
+		return t.Handshake(ctx, conn, host, protocols)
 	})
 }
 

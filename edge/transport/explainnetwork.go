@@ -1,4 +1,4 @@
-package edge
+package transport
 
 import (
 	"errors"
@@ -12,9 +12,9 @@ import (
 	"sunspool/health"
 )
 
-// explainNetwork turns what went wrong below HTTP into what the owner of an edge can do about it. f has the code of a
+// Explain turns what went wrong below HTTP into what the owner of an edge can do about it. f has the code of a
 // server that is away, which passes by itself.
-func explainNetwork(f *health.Fault, err error) {
+func Explain(f *health.Fault, err error) {
 	x, ok := errors.AsType[*exchangeError](err)
 	if !ok {
 		x = &exchangeError{stage: stageRequest, err: err}

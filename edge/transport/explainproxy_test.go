@@ -1,4 +1,4 @@
-package edge
+package transport_test
 
 import (
 	"bufio"
@@ -15,6 +15,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"sunspool/edge"
+	"sunspool/edge/transport"
 	"sunspool/edge/upload/uploadtest"
 )
 
@@ -58,13 +60,13 @@ func answering(text string) func(net.Conn) {
 }
 
 // through makes the requests of u go through a proxy.
-func through(t *testing.T, u *Uploader, proxy string) *Uploader {
+func through(t *testing.T, u *edge.Uploader, proxy string) *edge.Uploader {
 	t.Helper()
 	p, err := url.Parse(proxy)
 	if err != nil {
 		t.Fatal(err)
 	}
-	u.Client.Transport.(*HTTPTransport).Proxy = http.ProxyURL(p)
+	u.Client.Transport.(*transport.HTTPTransport).Proxy = http.ProxyURL(p)
 	return u
 }
 
@@ -91,8 +93,8 @@ func TestUploadsGoThroughAProxy(t *testing.T) {
 					t.Error(err)
 				}
 			}
-			if at := u.Client.Transport.(*HTTPTransport).connected; !at.proxied || !strings.HasSuffix(proxy, at.addr.String()) {
-				t.Errorf("connected with %+v", at)
+			if addr, proxied := u.Client.Transport.(*transport.HTTPTransport).Connected(); !proxied || !strings.HasSuffix(proxy, addr.String()) {
+				t.Errorf("connected with %v, a proxy: %v", addr, proxied)
 			}
 		})
 	}
@@ -145,7 +147,7 @@ func TestWhatIsWrongWithAProxyIsNamed(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			u := through(t, clientTo(t, c.to, ca.File), c.proxy)
-			u.Client.Transport.(*HTTPTransport).Lookup = noNames
+			u.Client.Transport.(*transport.HTTPTransport).Lookup = noNames
 			f := faultOf(t, uploads(t, u), "hunter2", basic, url.QueryEscape(proxyPassword))
 			expect(t, f, c.code, c.why, c.next)
 			if strings.Contains(f.Why+f.Next, "VPS_BASE_URL") {
@@ -155,11 +157,6 @@ func TestWhatIsWrongWithAProxyIsNamed(t *testing.T) {
 	}
 	if tokens.Load() > 0 {
 		t.Error("the token was sent")
-	}
-	for _, f := range []string{"proxy", "proxy_unreachable"} {
-		if blocks := (reason{code: f}).blocks(); blocks != (f == "proxy") {
-			t.Errorf("%s blocks: %v", f, blocks)
-		}
 	}
 }
 
@@ -185,8 +182,8 @@ func TestSilentProxyIsNamed(t *testing.T) {
 	for _, scheme := range []string{"http", "https", "socks5"} {
 		synctest.Test(t, func(t *testing.T) {
 			u := through(t, newInternet(t).uploader(), scheme+"://"+userInfo()+"192.0.2.9:3128")
-			tr := u.Client.Transport.(*HTTPTransport)
-			tr.secure = tr.handshake
+			tr := u.Client.Transport.(*transport.HTTPTransport)
+			tr.SecureByTLS()
 			tr.Dial = func(context.Context, string, string) (net.Conn, error) {
 				ours, theirs := net.Pipe()
 				go io.Copy(io.Discard, theirs)

@@ -1,4 +1,4 @@
-package edge
+package transport
 
 import (
 	"context"
@@ -201,8 +201,8 @@ func isTLS(err error) bool {
 	return ok && op.Op == "remote error" || strings.Contains(err.Error(), "tls: ")
 }
 
-// proxyAddress is the host and port of a proxy: what may be shown of it.
-func proxyAddress(u *url.URL) string {
+// ProxyAddress is the host and port of a proxy: what may be shown of it.
+func ProxyAddress(u *url.URL) string {
 	if u.Port() != "" {
 		return u.Host
 	}

@@ -1,4 +1,10 @@
-package edge
+// Package transport carries HTTPS requests to the server: directly or through a forward proxy, to whichever address of its
+// name answers. What went wrong is explained as a health.Fault.
+//
+//	name ─ resolve ─> addresses ─ dial ─> connection ─ TLS, by roots ─> request ─> response
+//	                  (by turns)          (kept while the name has its address)
+//	                      └────────── exchange: the stage that was reached ──> Explain
+package transport
 
 import (
 	"context"
@@ -26,7 +32,7 @@ func NewClient(caFile string) (*http.Client, error) {
 		Timeout: requestTimeout,
 		roots:   roots{file: caFile},
 	}
-	t.secure, t.nameEvery = t.handshake, nameEvery
+	t.Handshake, t.nameEvery = t.handshake, nameEvery
 	if err := t.roots.load(); err != nil {
 		return nil, err
 	}
@@ -51,7 +57,7 @@ type HTTPTransport struct {
 	Time    func() time.Time                      // by which certificates are verified; nil is the host's clock
 	Timeout time.Duration
 
-	secure    func(ctx context.Context, conn net.Conn, host string, protocols []string) (net.Conn, error)
+	Handshake func(ctx context.Context, conn net.Conn, host string, protocols []string) (net.Conn, error)
 	nameEvery time.Duration
 	roots     roots
 	names     names
@@ -78,7 +84,7 @@ func (t *HTTPTransport) RoundTrip(req *http.Request) (*http.Response, error) {
 	e := &exchange{host: req.URL.Hostname()}
 	if t.Proxy != nil {
 		if proxy, err := t.Proxy(req); err == nil && proxy != nil {
-			e.proxy, e.credentials, e.secrets = proxyAddress(proxy), proxy.User != nil, secretsOf(proxy)
+			e.proxy, e.credentials, e.secrets = ProxyAddress(proxy), proxy.User != nil, secretsOf(proxy)
 		}
 	}
 	t.refresh(ctx)
@@ -209,8 +215,8 @@ func (t *HTTPTransport) answered(resp *http.Response) {
 	t.verified = certificate{cert: resp.TLS.PeerCertificates[0], at: now()}
 }
 
-// certificateExpiry returns until when the certificate of the server that answered last is valid, zero if none has.
-func (t *HTTPTransport) certificateExpiry() time.Time {
+// CertificateExpiry returns until when the certificate of the server that answered last is valid, zero if none has.
+func (t *HTTPTransport) CertificateExpiry() time.Time {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.verified.cert == nil {

@@ -1,4 +1,4 @@
-package edge
+package transport_test
 
 import (
 	"crypto/tls"
@@ -8,11 +8,12 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
 
+	"sunspool/edge"
 	"sunspool/edge/pace"
 	"sunspool/edge/token"
+	"sunspool/edge/transport"
 	"sunspool/edge/upload/uploadtest"
 	"sunspool/wire"
 )
@@ -43,19 +44,19 @@ func write(t *testing.T, path string, text []byte) {
 }
 
 // clientTo returns an uploader to url that trusts the roots of caFile, "" for the system's.
-func clientTo(t *testing.T, url, caFile string) *Uploader {
+func clientTo(t *testing.T, url, caFile string) *edge.Uploader {
 	t.Helper()
-	client, err := NewClient(caFile)
+	client, err := transport.NewClient(caFile)
 	if err != nil {
 		t.Fatal(err)
 	}
-	client.Transport.(*HTTPTransport).Proxy = nil
+	client.Transport.(*transport.HTTPTransport).Proxy = nil
 	t.Cleanup(client.CloseIdleConnections)
-	return &Uploader{Spool: openSpool(t, filepath.Join(t.TempDir(), "spool.db")), Client: client, URL: url + wire.IngestPath,
+	return &edge.Uploader{Spool: openSpool(t, filepath.Join(t.TempDir(), "spool.db")), Client: client, URL: url + wire.IngestPath,
 		Token: &token.Source{Value: "t0ken-0123456789abcdef"}, BatchSize: 3, Describe: func() *wire.Edge { return nil }, Backoff: pace.Backoff{Min: time.Second, Max: time.Second}}
 }
 
-func uploads(t *testing.T, u *Uploader) error {
+func uploads(t *testing.T, u *edge.Uploader) error {
 	t.Helper()
 	fill(t, u.Spool, 3)
 	_, err := u.Deliver(t.Context())
@@ -88,13 +89,13 @@ func TestNewRootsCountWithoutARestart(t *testing.T) {
 			write(t, file, pemOf(t, old))
 			u := clientTo(t, url, place(t))
 			before := tokens.Load()
-			if f := asFault(explainUpload(uploads(t, u))); f == nil || f.Code != "tls" || tokens.Load() != before {
+			if f := asFault(edge.ExplainUpload(uploads(t, u))); f == nil || f.Code != "tls" || tokens.Load() != before {
 				t.Fatalf("an unknown root: %v", f)
 			}
 			write(t, file, pemOf(t, old, fresh))
 			err := uploads(t, u)
 			if name == "SSL_CERT_DIR" && err != nil { // a file that changes does not change its directory: the refusal has it read
-				u.Client.Transport.(*HTTPTransport).roots.forceAt = time.Time{}
+				u.Client.Transport.(*transport.HTTPTransport).AllowReload()
 				uploads(t, u)
 				err = uploads(t, u)
 			}
@@ -102,7 +103,7 @@ func TestNewRootsCountWithoutARestart(t *testing.T) {
 				t.Errorf("with the new root: %v", err)
 			}
 			write(t, file, pemOf(t, old))
-			u.Client.Transport.(*HTTPTransport).roots.forceAt = time.Time{}
+			u.Client.Transport.(*transport.HTTPTransport).AllowReload()
 			if name != "SSL_CERT_DIR" && uploads(t, u) == nil {
 				t.Error("the root is gone, and the server is still trusted")
 			}
@@ -130,50 +131,12 @@ func TestBrokenRootsLeaveTheOnesBefore(t *testing.T) {
 		if err := uploads(t, u); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
-		if trouble := u.Client.Transport.(*HTTPTransport).roots.problem(); !strings.Contains(trouble, "VPS_CA_FILE") {
+		if trouble := u.Client.Transport.(*transport.HTTPTransport).RootsProblem(); !strings.Contains(trouble, "VPS_CA_FILE") {
 			t.Errorf("%s: the trouble is %q", name, trouble)
 		}
 		write(t, file, pemOf(t, other))
 		if err := uploads(t, u); err == nil {
 			t.Errorf("%s: other roots, and the server is still trusted", name)
 		}
-	}
-}
-
-// Where nothing has changed a certificate that is not accepted has the roots read once a minute.
-func TestRootsAreReadOnceAMinute(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		r := roots{file: uploadtest.NewAuthority(t).File}
-		reads := 0
-		for range 60 {
-			if r.forced() {
-				reads++
-			}
-			time.Sleep(5 * time.Second)
-		}
-		if reads != 5 {
-			t.Errorf("%d times in five minutes", reads)
-		}
-	})
-}
-
-// A host that has no roots of its own uses those of the program, until it gets some.
-func TestHostWithoutRootsUsesThoseOfTheProgram(t *testing.T) {
-	if !rootsAreFiles {
-		t.Skip("SKIPPED: this system verifies by itself")
-	}
-	file := filepath.Join(t.TempDir(), "roots.pem")
-	t.Setenv("SSL_CERT_FILE", file)
-	t.Setenv("SSL_CERT_DIR", t.TempDir()+"/none")
-	var r roots
-	if err := r.load(); err != nil || r.get() != nil || r.changed() {
-		t.Fatalf("%v, %v", r.get(), err)
-	}
-	write(t, file, pemOf(t, uploadtest.NewAuthority(t)))
-	if !r.changed() || !r.reload() || r.get() == nil {
-		t.Error("the roots of the host are not used")
-	}
-	if r.changed() || r.reload() {
-		t.Error("the same roots are others")
 	}
 }

@@ -1,4 +1,4 @@
-package edge
+package transport_test
 
 import (
 	"fmt"
@@ -8,6 +8,9 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"sunspool/edge"
+	"sunspool/edge/transport"
 )
 
 // A name with two A records, the first of which swallows packets, was never delivered to.
@@ -22,9 +25,9 @@ func TestEveryAddressOfANameIsTried(t *testing.T) {
 					}
 					n := newInternet(t, append(fates, "192.0.2.200")...)
 					u := n.uploader()
-					step := map[string]time.Duration{"no connection": nextConnect, "no handshake": nextHandshake}[fate]
+					step := map[string]time.Duration{"no connection": transport.NextConnect, "no handshake": transport.NextHandshake}[fate]
 					failures, took := deliver(t, u)
-					if within := time.Duration(dead)*step + time.Second; failures > int(within/requestTimeout) || failures == 0 && took > within {
+					if within := time.Duration(dead)*step + time.Second; failures > int(within/transport.RequestTimeout) || failures == 0 && took > within {
 						t.Errorf("%d requests failed, delivered after %v, want %v", failures, took, within)
 					}
 					n.dialed()
@@ -62,7 +65,7 @@ func TestOtherFamilyIsUsedWhereOneStalls(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					n := newInternet(t, fates[0]+" "+fate, fates[1])
 					u := n.uploader()
-					u.Client.Transport.(*HTTPTransport).paths.worked(netip.MustParseAddr(fates[0])) // until now
+					u.Client.Transport.(*transport.HTTPTransport).Worked(netip.MustParseAddr(fates[0])) // until now
 					failures, took := deliver(t, u)
 					if fate == "no handshake" && (failures > 0 || took > 4*time.Second) || failures > 1 {
 						t.Errorf("%d failures, %v", failures, took)
@@ -159,17 +162,15 @@ func TestConnectionStaysWithItsName(t *testing.T) {
 func TestConnectionThroughAProxyIsRenewed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		u := newInternet(t, "192.0.2.1").uploader()
-		tr := u.Client.Transport.(*HTTPTransport)
+		tr := u.Client.Transport.(*transport.HTTPTransport)
 		deliver(t, u)
-		tr.mu.Lock()
-		tr.connected.proxied = true
-		tr.mu.Unlock()
-		transport := tr.current()
+		tr.SetProxied()
+		transport := tr.Current()
 		for range 60 {
 			time.Sleep(10 * time.Second)
 			deliver(t, u)
 		}
-		if tr.current() == transport {
+		if tr.Current() == transport {
 			t.Error("a connection through a proxy is ten minutes old")
 		}
 	})
@@ -197,8 +198,8 @@ func TestSilentNameServerHoldsUpNoConnection(t *testing.T) {
 		time.Sleep(25 * time.Hour)
 		fill(t, u.Spool, 1)
 		_, err := u.Deliver(t.Context())
-		if f := asFault(explainUpload(err)); f == nil || f.Code != "vps_unreachable" || !strings.Contains(f.Why, "does not answer") {
-			t.Errorf("a day later: %v", explainUpload(err))
+		if f := asFault(edge.ExplainUpload(err)); f == nil || f.Code != "vps_unreachable" || !strings.Contains(f.Why, "does not answer") {
+			t.Errorf("a day later: %v", edge.ExplainUpload(err))
 		}
 	})
 }

@@ -1,4 +1,4 @@
-package edge
+package transport_test
 
 import (
 	"crypto/ecdsa"
@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"sunspool/edge"
 	"sunspool/edge/upload/uploadtest"
 	"sunspool/health"
 )
@@ -69,7 +70,7 @@ func alert(code byte) func(net.Conn) {
 // faultOf returns how a failed upload is explained, and checks what holds for all explanations.
 func faultOf(t *testing.T, err error, secrets ...string) *health.Fault {
 	t.Helper()
-	f := asFault(explainUpload(err))
+	f := asFault(edge.ExplainUpload(err))
 	if f == nil {
 		t.Fatal("the upload succeeded")
 	}
