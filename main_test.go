@@ -88,7 +88,7 @@ func TestImportsPointOneWay(t *testing.T) {
 			if in, ours := "sunspool/edge/spool", "sunspool/edge"; strings.HasPrefix(p.ImportPath, in) && strings.HasPrefix(imported, ours) && !strings.HasPrefix(imported, in) {
 				t.Errorf("%s imports %s: the spool needs nothing of the edge", p.ImportPath, imported)
 			}
-			tests := []string{"sunspool/internal/golden", "sunspool/internal/testservices", "sunspool/internal/testhost", "sunspool/internal/vpstest", "sunspool/vps/store/storetest", "sunspool/edge/inverter/invertertest", "sunspool/edge/spool/spooltest", "sunspool/edge/upload/uploadtest"}
+			tests := []string{"sunspool/internal/golden", "sunspool/internal/race", "sunspool/internal/testprogram", "sunspool/internal/testservices", "sunspool/internal/testhost", "sunspool/internal/vpstest", "sunspool/vps/store/storetest", "sunspool/edge/inverter/invertertest", "sunspool/edge/spool/spooltest", "sunspool/edge/upload/uploadtest"}
 			if slices.Contains(tests, imported) {
 				t.Errorf("%s imports %s: it is for tests only", p.ImportPath, imported)
 			}

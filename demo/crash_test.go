@@ -27,6 +27,7 @@ import (
 
 	"sunspool/edge/simulator"
 	"sunspool/edge/spool"
+	"sunspool/internal/testprogram"
 	"sunspool/vps/api"
 	"sunspool/vps/auth"
 	"sunspool/vps/deviceinfo"
@@ -108,10 +109,7 @@ func record(t *testing.T, dir string) {
 		t.Fatal(err)
 	}
 	w := newWitness(t)
-	program, err := binary()
-	if err != nil {
-		t.Fatal(err)
-	}
+	program := testprogram.Path(t)
 	type plan struct {
 		filled  int
 		away    time.Duration // how long the server is

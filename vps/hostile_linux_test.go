@@ -21,6 +21,7 @@ import (
 	"testing"
 	"time"
 
+	"sunspool/internal/testprogram"
 	"sunspool/internal/testservices"
 	"sunspool/wire"
 )
@@ -48,7 +49,7 @@ func TestHostileCallersHarmNobody(t *testing.T) {
 	if testing.Short() {
 		n = min(n, 500)
 	}
-	path := built(t)
+	path := testprogram.Path(t)
 	t.Run("file", func(t *testing.T) { harmNobody(t, n, path) })
 	t.Run("postgres", func(t *testing.T) {
 		database, err := url.Parse(testservices.SharedPostgres(t).URL())
