@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"sunspool/health"
+	"sunspool/internal/race"
 	"sunspool/internal/testprogram"
 	"sunspool/internal/testservices"
 	"sunspool/wire"
@@ -26,6 +27,7 @@ const canary = "canary-7f3k-0123456789"
 
 // TestWrongSettingsNeverQuoteASecret runs the program with every kind of secret in the wrong place or shape.
 func TestWrongSettingsNeverQuoteASecret(t *testing.T) {
+	race.Skip(t, "the program is a process of its own")
 	path, dir := testprogram.Path(t), t.TempDir()
 	open := filepath.Join(dir, "tokens")
 	if err := os.WriteFile(open, []byte(canary+":roof"), 0o644); err != nil {

@@ -21,6 +21,7 @@ import (
 	"testing"
 	"time"
 
+	"sunspool/internal/race"
 	"sunspool/internal/testprogram"
 	"sunspool/internal/testservices"
 	"sunspool/wire"
@@ -45,6 +46,7 @@ const (
 // answered soon, what it was told is stored is there once after the process was killed, memory stays small, every line
 // of the log is one, and no secret is in anything that the program says.
 func TestHostileCallersHarmNobody(t *testing.T) {
+	race.Skip(t, "the program is a process of its own")
 	n := *hostileRequests
 	if testing.Short() {
 		n = min(n, 500)

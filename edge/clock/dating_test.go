@@ -177,6 +177,9 @@ func TestClockSchedulesLoseNothingAndDateItRight(t *testing.T) {
 	if err != nil {
 		n = 200
 	}
+	if testing.Short() {
+		n = min(n, 20)
+	}
 	var samples, estimated, boots, rogues int
 	for seed := range n {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {

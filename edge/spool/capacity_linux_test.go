@@ -55,6 +55,9 @@ func drainAll(t *testing.T, s *Spool, n int) {
 
 // Others fill the disk: the spool goes on in what it has claimed, then says so, and always drains.
 func TestDiskFilledByOthersStopsNothing(t *testing.T) {
+	if testing.Short() {
+		t.Skip("SKIPPED, NOTHING IS SHOWN: it fills two disks of 64 MB")
+	}
 	for name, make := range map[string]func() testhost.Disk{
 		"ext4":  func() testhost.Disk { return testhost.Ext4(t, 64) },
 		"tmpfs": func() testhost.Disk { return testhost.Tmpfs(t, 64) },
@@ -85,6 +88,9 @@ func TestDiskFilledByOthersStopsNothing(t *testing.T) {
 
 // A filesystem that cannot claim blocks: the ballast goes when acks need its room, and comes back.
 func TestWithoutFallocateBallastMakesRoomForAcks(t *testing.T) {
+	if testing.Short() {
+		t.Skip("SKIPPED, NOTHING IS SHOWN: it fills a disk of 96 MB")
+	}
 	d := testhost.Ext4(t, 96)
 	s := openSpool(t, filepath.Join(d.Dir, "spool.db"))
 	s.exec(func() error {
