@@ -18,6 +18,7 @@ var writes = regexp.MustCompile(`^github\.com/goburrow/.*\.(Write|Mask|ReadWrite
 func TestProgramIsPrunedReadOnlyAndSmall(t *testing.T) {
 	for arch, most := range map[string]int64{"amd64": 20_500_000, "arm64": 19_300_000} {
 		t.Run(arch, func(t *testing.T) {
+			t.Parallel() // most of the linker is one thread
 			path := filepath.Join(t.TempDir(), "sunspool")
 			build := exec.CommandContext(t.Context(), "go", "build", "-trimpath", "-ldflags=-s -w -X main.version=1.2.3 -dumpdep", "-o", path, ".")
 			build.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH="+arch)

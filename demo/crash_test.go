@@ -38,7 +38,7 @@ import (
 )
 
 var (
-	crashImages = flag.Int("crash-images", 2000, "how many power cuts TestPowerCutLosesNothing tries")
+	crashImages = flag.Int("crash-images", 1000, "how many power cuts TestPowerCutLosesNothing tries")
 	crashSeed   = flag.Uint64("crash-seed", 1, "of the first of them")
 	crashTrace  = flag.String("crash-trace", "", "directory with the recording of an earlier run, instead of a new one")
 )
@@ -53,6 +53,7 @@ func TestPowerCutLosesNothing(t *testing.T) {
 	if testing.Short() {
 		t.Skip("SKIPPED, NOTHING IS SHOWN: records for a minute")
 	}
+	t.Parallel() // it mostly waits
 	dir := *crashTrace
 	if dir == "" {
 		needStrace(t)

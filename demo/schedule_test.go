@@ -15,7 +15,7 @@ import (
 )
 
 var (
-	schedules = flag.Int("schedules", 100, "how many random schedules TestRandomSchedulesLoseNothing plays")
+	schedules = flag.Int("schedules", 40, "how many random schedules TestRandomSchedulesLoseNothing plays")
 	oneSeed   = flag.Uint64("seed", 0, "play only this schedule, and tell what happens in it")
 )
 
@@ -31,7 +31,7 @@ func TestRandomSchedulesLoseNothing(t *testing.T) {
 		report(t, *oneSeed, play(t, *oneSeed, nil))
 		return
 	}
-	defer debug.SetGCPercent(debug.SetGCPercent(400)) // 100 schedules are 100 small heaps: memory is cheaper here than time
+	defer debug.SetGCPercent(debug.SetGCPercent(400)) // each schedule is a small heap: memory is cheaper here than time
 	n := *schedules
 	if testing.Short() {
 		n = min(n, 5)

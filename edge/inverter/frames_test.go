@@ -21,7 +21,7 @@ import (
 )
 
 var (
-	frameCount = flag.Int("frames", 20_000, "how many answers of the inverter TestNoSpoiledFrameIsBelieved spoils")
+	frameCount = flag.Int("frames", 8000, "how many answers of the inverter TestNoSpoiledFrameIsBelieved spoils")
 	frameSeed  = flag.Uint64("frame-seed", 0, "of TestNoSpoiledFrameIsBelieved; 0 is another one each time")
 )
 
