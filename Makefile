@@ -129,7 +129,7 @@ test-export: ## DAYS=365 of samples, exported over a slow line
 	$(TORTURE) ./vps/api -run SlowExport -export-days $(or $(DAYS),365)
 
 test-networks: ## an edge on real networks and behind real proxies, with the waits that it has in life (root; nft, dnsmasq, squid, tinyproxy)
-	$(TORTURE) ./edge -run 'RealNetwork|RealProxies' -networks
+	$(TORTURE) ./edge/transport -run 'RealNetwork|RealProxies' -networks
 
 test-images: ## both images built and run in a Docker engine of its own (root; needs docker.io, which root on Debian installs)
 	$(TORTURE) ./packaging -run '^TestImages$$' -images

@@ -9,6 +9,7 @@ import (
 	"syscall"
 	"time"
 
+	"sunspool/edge/clock"
 	"sunspool/edge/transport"
 	"sunspool/health"
 	"sunspool/internal/durable"
@@ -148,7 +149,7 @@ func (e *Edge) upload(ctx context.Context) (more bool, err error) {
 	if err := e.ca.get(); err != nil {
 		return false, err
 	}
-	if err := e.Uploader.askTime(ctx); err != nil { // it needs no token
+	if err := e.Uploader.AskTime(ctx); err != nil { // it needs no token
 		return false, err
 	}
 	e.delivering.Beat(0)
@@ -156,4 +157,11 @@ func (e *Edge) upload(ctx context.Context) (more bool, err error) {
 		return false, err
 	}
 	return e.Uploader.Deliver(ctx)
+}
+
+// verifyBy makes client verify certificates by the time that c knows.
+func verifyBy(client *http.Client, c *clock.Clock) {
+	if t, ok := client.Transport.(*transport.HTTPTransport); ok {
+		t.Time = c.Certificates
+	}
 }

@@ -24,6 +24,7 @@ import (
 	"sunspool/edge/pace"
 	"sunspool/edge/reading"
 	"sunspool/edge/spool"
+	"sunspool/edge/upload"
 	"sunspool/health"
 	"sunspool/wire"
 )
@@ -43,7 +44,7 @@ type Edge struct {
 	Inverter *inverter.Inverter
 	Spool    *spool.Spool
 	Clock    *clock.Clock
-	Uploader *Uploader
+	Uploader *upload.Uploader
 	Report   *Report        // health file, status and metrics
 	Pulses   *health.Pulses // heartbeats of collect and deliver; may be nil
 
@@ -232,7 +233,7 @@ func (e *Edge) deliverOnce(ctx context.Context) (more bool, err error) {
 		e.tellSpool()
 		return false, nil
 	}
-	before, proved, asked := e.Uploader.Uploaded.Load(), e.Uploader.provedAt, e.Uploader.Requests.Load()
+	before, proved, asked := e.Uploader.Uploaded.Load(), e.Uploader.ProvedAt(), e.Uploader.Requests.Load()
 	err = protect(func() error {
 		more, err = e.upload(ctx)
 		return err
@@ -249,18 +250,18 @@ func (e *Edge) deliverOnce(ctx context.Context) (more bool, err error) {
 		return false, err
 	}
 	if e.Uploader.Requests.Load() > asked {
-		e.Report.tried(resultOf(!e.Uploader.provedAt.Equal(proved), err))
+		e.Report.tried(resultOf(!e.Uploader.ProvedAt().Equal(proved), err))
 	}
 	if sent := e.Uploader.Uploaded.Load() - before; sent > 0 {
 		e.Report.uploaded()
 		e.Log.Debug("uploaded", "samples", sent, "waiting", e.Spool.Waiting())
-	} else if err == nil && e.Uploader.provedAt.Equal(proved) {
-		if refused := e.Uploader.poison.silent(); refused != nil {
-			e.vps.Report(ExplainUpload(refused))
+	} else if err == nil && e.Uploader.ProvedAt().Equal(proved) {
+		if refused := e.Uploader.Refusal(); refused != nil {
+			e.vps.Report(upload.Explain(refused))
 		}
 		return more, nil // nothing was accepted, so nothing else is known of the server
 	}
-	e.vps.Report(ExplainUpload(err))
+	e.vps.Report(upload.Explain(err))
 	return more, err
 }
 

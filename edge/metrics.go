@@ -12,6 +12,7 @@ import (
 
 	"sunspool/edge/pace"
 	"sunspool/edge/spool"
+	"sunspool/edge/upload"
 	"sunspool/health"
 	"sunspool/internal/durable"
 )
@@ -175,7 +176,7 @@ func (o *oldestAsk) of(s *spool.Spool) time.Time {
 
 // resultOf names how an upload went for sunspool_edge_uploads_total: accepted is whether the server took anything.
 func resultOf(accepted bool, err error) string {
-	if f, ok := errors.AsType[*health.Fault](ExplainUpload(err)); ok {
+	if f, ok := errors.AsType[*health.Fault](upload.Explain(err)); ok {
 		return f.Code
 	}
 	if !accepted {

@@ -154,15 +154,20 @@ func TestMetricsDoNotWaitForADiskThatHangs(t *testing.T) {
 }
 
 func TestUploadsAreCountedByTheirResult(t *testing.T) {
+	answered := func(status int) error {
+		e, _, _ := edgeTo(t, uploadtest.Tripper(func(*http.Request) (*http.Response, error) { return uploadtest.Answer(status, `{"detail":"no"}`), nil }))
+		_, err := e.Uploader.Deliver(t.Context())
+		return err
+	}
 	for want, c := range map[string]struct {
 		accepted bool
 		err      error
 	}{
 		"ok":              {true, nil},
 		"refused":         {false, nil},
-		"credential":      {false, &denied{}},
 		"vps_unreachable": {false, errors.New("no route")},
-		"vps_busy":        {false, &later{}},
+		"credential":      {false, answered(401)},
+		"vps_busy":        {false, answered(503)},
 	} {
 		if got := resultOf(c.accepted, c.err); got != want {
 			t.Errorf("%v, %v is %s, want %s", c.accepted, c.err, got, want)

@@ -92,11 +92,13 @@ func wrongExemption(value string) string {
 			continue
 		}
 		if why := wrongExempt(entry); why != "" {
-			return fmt.Sprintf("has the entry %q, which %s", clip(entry), why)
+			return fmt.Sprintf("has the entry %q, which %s", entry[:min(len(entry), maxEntry)], why)
 		}
 	}
 	return ""
 }
+
+const maxEntry = 200 // bytes of an entry that are repeated
 
 func wrongExempt(entry string) string {
 	if _, err := netip.ParsePrefix(entry); err == nil {

@@ -140,35 +140,3 @@ func TestBreakerForgetsWhenTheServerIsWell(t *testing.T) {
 		})
 	}
 }
-
-// The brake forgets by time alone, too, and does not while refusals go on.
-func TestBreakerForgetsAfterAnHour(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		var b brake
-		b.refused(tooMany + 1)
-		time.Sleep(59 * time.Minute)
-		if b.forget() || !b.on() {
-			t.Error("it is off before an hour is over")
-		}
-		b.again()
-		time.Sleep(59 * time.Minute)
-		if b.forget() || !b.on() {
-			t.Error("a refusal did not prolong it")
-		}
-		time.Sleep(2 * time.Minute)
-		if !b.forget() || b.on() {
-			t.Error("it is on an hour later")
-		}
-		b.refused(tooMany + 1)
-		b.good()
-		b.good()
-		time.Sleep(2 * time.Minute)
-		if b.forget() {
-			t.Error("two good answers are enough")
-		}
-		b.good()
-		if !b.forget() || b.on() {
-			t.Error("three good answers and a minute are not enough")
-		}
-	})
-}

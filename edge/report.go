@@ -186,7 +186,7 @@ func (r *Report) describe(poll time.Duration) *wire.Edge {
 	h := r.Now()
 	return &wire.Edge{
 		Version: h.Version, Model: h.Model, PollIntervalS: poll.Seconds(),
-		SpoolCount: h.SpoolCount, Quarantined: h.Quarantined, State: clip(State{Status: h.Status, Sentence: h.Sentence}.Line()),
+		SpoolCount: h.SpoolCount, Quarantined: h.Quarantined, State: shorten(State{Status: h.Status, Sentence: h.Sentence}.Line()),
 	}
 }
 
@@ -273,6 +273,10 @@ func (r *Report) lastSample() time.Time {
 	defer r.mu.Unlock()
 	return r.sample.Time
 }
+
+const maxLine = 200 // bytes of the line that goes with an upload
+
+func shorten(line string) string { return line[:min(len(line), maxLine)] }
 
 func timeOrNil(t time.Time) *time.Time {
 	if t.IsZero() {

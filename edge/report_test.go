@@ -12,6 +12,7 @@ import (
 	"sunspool/edge/inverter/invertertest"
 	"sunspool/edge/reading"
 	"sunspool/edge/spool"
+	"sunspool/edge/upload"
 	"sunspool/health"
 	"sunspool/wire"
 )
@@ -124,7 +125,7 @@ func TestUploadsThatFailAndRecoverAreLoggedWithinBounds(t *testing.T) {
 		for i := range 3 * 360 {
 			var err error
 			if i%2 == 0 {
-				err = ExplainUpload(errAhead)
+				err = upload.Explain(errors.New("no route"))
 			}
 			e.vps.Report(err)
 			e.Report.Write()

@@ -10,6 +10,7 @@ import (
 
 	"sunspool/edge/clock"
 	"sunspool/edge/inverter"
+	"sunspool/edge/upload"
 )
 
 // What was salvaged, and where the damaged file is, is in the health.
@@ -23,7 +24,7 @@ func TestSalvagedSpoolIsInTheHealth(t *testing.T) {
 	os.WriteFile(path, bad, 0o600)
 	s = openSpool(t, path)
 	r := NewReport("test", "roof", filepath.Join(filepath.Dir(path), "health.json"), slog.New(slog.NewTextHandler(io.Discard, nil)))
-	r.watch(&Edge{Spool: s, Report: r, Inverter: &inverter.Inverter{Dongle: new(inverter.Dongle)}, Uploader: new(Uploader), Clock: new(clock.Clock)})
+	r.watch(&Edge{Spool: s, Report: r, Inverter: &inverter.Inverter{Dongle: new(inverter.Dongle)}, Uploader: new(upload.Uploader), Clock: new(clock.Clock)})
 	if h := r.Now(); h.Salvaged != len(want) || h.SetAside != s.Opening().Aside || h.SetAside == "" {
 		t.Errorf("health says %d salvaged, kept as %q", h.Salvaged, h.SetAside)
 	}

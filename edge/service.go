@@ -16,6 +16,7 @@ import (
 	"sunspool/edge/pace"
 	"sunspool/edge/reading"
 	"sunspool/edge/spool"
+	"sunspool/edge/upload"
 	"sunspool/health"
 	"sunspool/systemd"
 	"sunspool/wire"
@@ -104,7 +105,7 @@ func newEdge(c Config, dongle *inverter.Dongle, turn *inverter.Turn, host clock.
 			Changed: func(id inverter.Identity) error { return keepIdentity(spool, c.DeviceID, id) },
 			Dongle:  dongle,
 		},
-		Uploader: &Uploader{
+		Uploader: &upload.Uploader{
 			Spool: spool, Client: client, Clock: clock, URL: c.ingestURL(), Token: token,
 			Agent: "sunspool/" + version, Zone: hostZone(), BatchSize: c.BatchSize, Fresh: seconds(c.UploadS),
 			Backoff: pace.Backoff{Min: time.Second, Max: seconds(c.MaxBackoffS)},

@@ -24,18 +24,9 @@ var blocking = []string{
 	"spool_unusable", "inverter_changed", "file_missing", "body_limit", "proxy",
 }
 
-// conditions are what can be wrong besides a link that is broken, the worst first. Each is asked whenever the state is;
-// nil is all right.
-var conditions = []func(*Edge) *health.Fault{
-	mismatched,
-	overfull,
-	oversized,
-	refusing,
-	poisoned,
-	renamed,
-	meterless,
-	contradicted,
-	premature,
+// conditions returns what is wrong besides a link that is broken, the worst first. nil is all right.
+func (r *Report) conditions() []*health.Fault {
+	return append(r.edge.Uploader.Faults(), meterless(r.edge), contradicted(r.edge), r.edge.Uploader.ClockAhead())
 }
 
 // State is the one answer to how the edge is: health.json, the status of the service, the log and what goes with each
@@ -107,8 +98,8 @@ func (s State) Line() string {
 // State returns the present state.
 func (r *Report) State() State {
 	var faults []*health.Fault
-	for _, check := range conditions {
-		if f := check(r.edge); f != nil {
+	for _, f := range r.conditions() {
+		if f != nil {
 			faults = append(faults, f)
 		}
 	}
@@ -191,35 +182,4 @@ func (t *teller) tell(s State, links []health.Status) {
 		return
 	}
 	t.told, t.at = slices.Concat(known, fresh), now()
-}
-
-func mismatched(e *Edge) *health.Fault {
-	if e.Uploader.poison.Braked.Load() == 0 {
-		return nil
-	}
-	return &health.Fault{
-		Code: "schema_mismatch", What: "the server refuses so many samples that none is given up: they wait",
-		Next: "update the server, or the edge: their versions do not understand each other",
-	}
-}
-
-func overfull(e *Edge) *health.Fault {
-	if e.Uploader.poison.Full.Load() == 0 {
-		return nil
-	}
-	return &health.Fault{
-		Code: "quarantine_full", What: "the quarantine is full: what the server refuses is tried for ever",
-		Next: "find out why the server refuses so much; update the server, or the edge",
-	}
-}
-
-func poisoned(e *Edge) *health.Fault {
-	n := e.Spool.InQuarantine()
-	if n == 0 {
-		return nil
-	}
-	return &health.Fault{
-		Code: "poison_quarantined", What: fmt.Sprintf("%d samples that the server refused are kept in quarantine", n),
-		Next: "they are tried again by themselves with the next version of server or edge",
-	}
 }

@@ -146,7 +146,7 @@ func TestWhoeverAnswersIsNamedEverywhere(t *testing.T) {
 					t.Errorf("health is %s, %s: %s", h.Status, h.Reason, h.Sentence)
 				}
 				if state := e.Report.State(); state.Sentence != h.Sentence || !strings.Contains(e.Report.Status(), state.Line()) ||
-					e.Uploader.Describe().State != clip(state.Line()) {
+					e.Uploader.Describe().State != shorten(state.Line()) {
 					t.Errorf("one state, several sentences:\n%s\n%s\n%s\n%s", h.Sentence, state.Sentence, e.Report.Status(), e.Uploader.Describe().State)
 				}
 				if n := strings.Count(log.String(), "level=ERROR"); n < 2 || n > 4 {

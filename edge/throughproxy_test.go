@@ -8,13 +8,16 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"sunspool/edge/spool"
+	"sunspool/edge/transport"
 	"sunspool/edge/upload/uploadtest"
+	"sunspool/health"
 	"sunspool/wire"
 )
 
@@ -23,7 +26,8 @@ import (
 type middlebox struct {
 	server *uploadtest.Server
 	stop   func(size int, compressed bool) *http.Response
-	passed int // requests
+	passed int  // requests
+	plain  bool // the body of the last one was not compressed
 }
 
 func (f *middlebox) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -34,6 +38,7 @@ func (f *middlebox) RoundTrip(r *http.Request) (*http.Response, error) {
 		}
 	}
 	f.passed++
+	f.plain = r.Header.Get("Content-Encoding") == ""
 	r.Body = io.NopCloser(bytes.NewReader(body))
 	return f.server.RoundTrip(r)
 }
@@ -105,7 +110,7 @@ func TestCompressedBodiesThatDoNotPassAreSentPlain(t *testing.T) {
 				f.stop = nil
 				f.live(t, e, 2*time.Hour)
 				f.arrived(t, e)
-				if e.Uploader.plain.until.After(time.Now()) {
+				if f.plain {
 					t.Errorf("status %d: it goes plain two hours later", status)
 				}
 				if t.Failed() {
@@ -123,7 +128,7 @@ func TestCompressedBodiesThatAreCutOffAreSentPlain(t *testing.T) {
 		f.live(t, e, time.Minute)
 		e.Uploader.Client.Transport = uploadtest.Tripper(func(r *http.Request) (*http.Response, error) {
 			if r.Header.Get("Content-Encoding") != "" {
-				return nil, &interrupted{errors.New("connection reset by peer")}
+				return nil, &transport.Interrupted{Err: errors.New("connection reset by peer")}
 			}
 			return f.RoundTrip(r)
 		})
@@ -147,7 +152,7 @@ func TestDroppedContentEncodingIsFoundOut(t *testing.T) {
 			}
 			f.live(t, e, time.Minute)
 			f.arrived(t, e)
-			if len(e.Uploader.poison.hunt) > 0 || e.Uploader.poison.Suspects.Load() > 0 {
+			if e.Uploader.SuspectSamples() > 0 || slices.ContainsFunc(e.Uploader.Faults(), func(f *health.Fault) bool { return f.Code == "samples_refused" }) {
 				t.Error("good samples are suspected")
 			}
 		})
@@ -305,14 +310,6 @@ func TestCompressedAnswersAreRead(t *testing.T) {
 			f.arrived(t, e)
 		})
 	}
-	var bomb bytes.Buffer
-	z := gzip.NewWriter(&bomb)
-	z.Write(make([]byte, 50<<20))
-	z.Close()
-	a := &http.Response{Header: http.Header{"Content-Encoding": {"gzip"}}, Body: io.NopCloser(&bomb)}
-	if text, err := readAnswer(a); err != nil || len(text) > maxAnswer+1 {
-		t.Errorf("50 MiB of nothing are unpacked to %d bytes, %v", len(text), err)
-	}
 }
 
 // A server that is restarted every 20 s behind a proxy is away for two of them: that says nothing about the size of a
@@ -321,7 +318,7 @@ func TestRestartsBehindAProxyKeepBatchesLarge(t *testing.T) {
 	for name, fail := range map[string]func() (*http.Response, error){
 		"502": func() (*http.Response, error) { return page(502, "502 Bad Gateway"), nil },
 		"503": func() (*http.Response, error) { return page(503, "503 Service Unavailable"), nil },
-		"cut": func() (*http.Response, error) { return nil, &interrupted{io.ErrUnexpectedEOF} },
+		"cut": func() (*http.Response, error) { return nil, &transport.Interrupted{Err: io.ErrUnexpectedEOF} },
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			e, f := bedOf(t, true)

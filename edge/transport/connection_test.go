@@ -11,17 +11,17 @@ import (
 	"testing/synctest"
 	"time"
 
-	"sunspool/edge"
 	"sunspool/edge/pace"
 	"sunspool/edge/token"
 	"sunspool/edge/transport"
+	"sunspool/edge/upload"
 	"sunspool/edge/upload/uploadtest"
 	"sunspool/internal/testhost"
 	"sunspool/wire"
 )
 
 // uploaderOver returns an uploader with n samples, whose client reaches a server only over p.
-func uploaderOver(t *testing.T, p *uploadtest.Pipes, n int, protocols ...string) *edge.Uploader {
+func uploaderOver(t *testing.T, p *uploadtest.Pipes, n int, protocols ...string) *upload.Uploader {
 	t.Helper()
 	ca := uploadtest.NewAuthority(t)
 	server := &http.Server{ErrorLog: log.New(io.Discard, "", 0), Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -50,7 +50,7 @@ func uploaderOver(t *testing.T, p *uploadtest.Pipes, n int, protocols ...string)
 		served.Wait()
 		p.End()
 	})
-	u := &edge.Uploader{Spool: openSpool(t, filepath.Join(testhost.MemoryDir(t), "spool.db")), Client: client, URL: "https://127.0.0.1" + wire.IngestPath,
+	u := &upload.Uploader{Spool: openSpool(t, filepath.Join(testhost.MemoryDir(t), "spool.db")), Client: client, URL: "https://127.0.0.1" + wire.IngestPath,
 		Token: &token.Source{Value: "t0ken"}, BatchSize: 1, Describe: func() *wire.Edge { return nil }, Backoff: pace.Backoff{Min: time.Second, Max: 5 * time.Minute}}
 	fill(t, u.Spool, n)
 	return u

@@ -9,8 +9,8 @@ import (
 	"testing/synctest"
 	"time"
 
-	"sunspool/edge"
 	"sunspool/edge/transport"
+	"sunspool/edge/upload"
 )
 
 // A name with two A records, the first of which swallows packets, was never delivered to.
@@ -198,8 +198,8 @@ func TestSilentNameServerHoldsUpNoConnection(t *testing.T) {
 		time.Sleep(25 * time.Hour)
 		fill(t, u.Spool, 1)
 		_, err := u.Deliver(t.Context())
-		if f := asFault(edge.ExplainUpload(err)); f == nil || f.Code != "vps_unreachable" || !strings.Contains(f.Why, "does not answer") {
-			t.Errorf("a day later: %v", edge.ExplainUpload(err))
+		if f := asFault(upload.Explain(err)); f == nil || f.Code != "vps_unreachable" || !strings.Contains(f.Why, "does not answer") {
+			t.Errorf("a day later: %v", upload.Explain(err))
 		}
 	})
 }

@@ -15,8 +15,8 @@ import (
 	"testing/synctest"
 	"time"
 
-	"sunspool/edge"
 	"sunspool/edge/transport"
+	"sunspool/edge/upload"
 	"sunspool/edge/upload/uploadtest"
 )
 
@@ -60,7 +60,7 @@ func answering(text string) func(net.Conn) {
 }
 
 // through makes the requests of u go through a proxy.
-func through(t *testing.T, u *edge.Uploader, proxy string) *edge.Uploader {
+func through(t *testing.T, u *upload.Uploader, proxy string) *upload.Uploader {
 	t.Helper()
 	p, err := url.Parse(proxy)
 	if err != nil {

@@ -14,7 +14,7 @@ import (
 	"testing"
 	"time"
 
-	"sunspool/edge"
+	"sunspool/edge/upload"
 	"sunspool/edge/upload/uploadtest"
 	"sunspool/health"
 )
@@ -70,7 +70,7 @@ func alert(code byte) func(net.Conn) {
 // faultOf returns how a failed upload is explained, and checks what holds for all explanations.
 func faultOf(t *testing.T, err error, secrets ...string) *health.Fault {
 	t.Helper()
-	f := asFault(edge.ExplainUpload(err))
+	f := asFault(upload.Explain(err))
 	if f == nil {
 		t.Fatal("the upload succeeded")
 	}

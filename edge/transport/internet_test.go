@@ -15,10 +15,10 @@ import (
 	"testing"
 	"time"
 
-	"sunspool/edge"
 	"sunspool/edge/pace"
 	"sunspool/edge/token"
 	"sunspool/edge/transport"
+	"sunspool/edge/upload"
 	"sunspool/edge/upload/uploadtest"
 	"sunspool/internal/testhost"
 	"sunspool/wire"
@@ -177,7 +177,7 @@ func (n *internet) served(addr string) int {
 }
 
 // uploader returns one with samples, whose client has this network under it.
-func (n *internet) uploader() *edge.Uploader {
+func (n *internet) uploader() *upload.Uploader {
 	n.t.Helper()
 	client, err := transport.NewClient(uploadtest.NewAuthority(n.t).File)
 	if err != nil {
@@ -185,14 +185,14 @@ func (n *internet) uploader() *edge.Uploader {
 	}
 	tr := client.Transport.(*transport.HTTPTransport)
 	tr.Lookup, tr.Dial, tr.Handshake, tr.Proxy = n.lookup, n.dial, n.handshake, nil
-	u := &edge.Uploader{Spool: openSpool(n.t, filepath.Join(testhost.MemoryDir(n.t), "spool.db")), Client: client, URL: "https://vps.example.org" + wire.IngestPath,
+	u := &upload.Uploader{Spool: openSpool(n.t, filepath.Join(testhost.MemoryDir(n.t), "spool.db")), Client: client, URL: "https://vps.example.org" + wire.IngestPath,
 		Token: &token.Source{Value: "t0ken-0123456789abcdef"}, BatchSize: 1, Describe: func() *wire.Edge { return nil }, Backoff: pace.Backoff{Min: time.Second, Max: time.Minute}}
 	n.t.Cleanup(client.CloseIdleConnections)
 	return u
 }
 
 // deliver has one more sample delivered, and returns how many requests failed and how long it took.
-func deliver(t *testing.T, u *edge.Uploader) (failures int, took time.Duration) {
+func deliver(t *testing.T, u *upload.Uploader) (failures int, took time.Duration) {
 	t.Helper()
 	fill(t, u.Spool, 1)
 	begin := time.Now()

@@ -22,8 +22,8 @@ import (
 	"testing"
 	"time"
 
-	"sunspool/edge"
 	"sunspool/edge/transport"
+	"sunspool/edge/upload"
 	"sunspool/edge/upload/uploadtest"
 	"sunspool/internal/testservices"
 )
@@ -152,7 +152,7 @@ func (n *network) serve(addr string) (requests *atomic.Int64, from *atomic.Point
 }
 
 // uploader returns one to the name of the server, whose waits are short unless they are to be those of the edge.
-func (n *network) uploader() *edge.Uploader {
+func (n *network) uploader() *upload.Uploader {
 	n.t.Helper()
 	u := clientTo(n.t, "https://"+serverName+":"+serverPort, n.ca.File)
 	if tr := u.Client.Transport.(*transport.HTTPTransport); !*slowNetworks {
@@ -163,7 +163,7 @@ func (n *network) uploader() *edge.Uploader {
 }
 
 // delivered uploads until it succeeds, and returns how many uploads failed and the last reason.
-func delivered(t *testing.T, u *edge.Uploader) (failures int, last error) {
+func delivered(t *testing.T, u *upload.Uploader) (failures int, last error) {
 	t.Helper()
 	begin := time.Now()
 	for {
@@ -174,7 +174,7 @@ func delivered(t *testing.T, u *edge.Uploader) (failures int, last error) {
 			}
 			return failures, last
 		}
-		if last, failures = edge.ExplainUpload(err), failures+1; failures > 20 {
+		if last, failures = upload.Explain(err), failures+1; failures > 20 {
 			t.Fatal(last)
 		}
 		time.Sleep(u.Wait(err))
@@ -226,7 +226,7 @@ func TestRealNetworkMTUHoleOfOneFamily(t *testing.T) {
 	}
 	n.drop("ip6 daddr 2001:db8::1 meta length > 600")
 	u.Client.CloseIdleConnections()
-	f := asFault(edge.ExplainUpload(uploads(t, u)))
+	f := asFault(upload.Explain(uploads(t, u)))
 	if f == nil || !strings.Contains(f.Why, "handshake") || !strings.Contains(f.Next, "MTU") {
 		t.Errorf("both: %v", f)
 	}

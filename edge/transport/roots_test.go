@@ -10,10 +10,10 @@ import (
 	"testing"
 	"time"
 
-	"sunspool/edge"
 	"sunspool/edge/pace"
 	"sunspool/edge/token"
 	"sunspool/edge/transport"
+	"sunspool/edge/upload"
 	"sunspool/edge/upload/uploadtest"
 	"sunspool/wire"
 )
@@ -44,7 +44,7 @@ func write(t *testing.T, path string, text []byte) {
 }
 
 // clientTo returns an uploader to url that trusts the roots of caFile, "" for the system's.
-func clientTo(t *testing.T, url, caFile string) *edge.Uploader {
+func clientTo(t *testing.T, url, caFile string) *upload.Uploader {
 	t.Helper()
 	client, err := transport.NewClient(caFile)
 	if err != nil {
@@ -52,11 +52,11 @@ func clientTo(t *testing.T, url, caFile string) *edge.Uploader {
 	}
 	client.Transport.(*transport.HTTPTransport).Proxy = nil
 	t.Cleanup(client.CloseIdleConnections)
-	return &edge.Uploader{Spool: openSpool(t, filepath.Join(t.TempDir(), "spool.db")), Client: client, URL: url + wire.IngestPath,
+	return &upload.Uploader{Spool: openSpool(t, filepath.Join(t.TempDir(), "spool.db")), Client: client, URL: url + wire.IngestPath,
 		Token: &token.Source{Value: "t0ken-0123456789abcdef"}, BatchSize: 3, Describe: func() *wire.Edge { return nil }, Backoff: pace.Backoff{Min: time.Second, Max: time.Second}}
 }
 
-func uploads(t *testing.T, u *edge.Uploader) error {
+func uploads(t *testing.T, u *upload.Uploader) error {
 	t.Helper()
 	fill(t, u.Spool, 3)
 	_, err := u.Deliver(t.Context())
@@ -89,7 +89,7 @@ func TestNewRootsCountWithoutARestart(t *testing.T) {
 			write(t, file, pemOf(t, old))
 			u := clientTo(t, url, place(t))
 			before := tokens.Load()
-			if f := asFault(edge.ExplainUpload(uploads(t, u))); f == nil || f.Code != "tls" || tokens.Load() != before {
+			if f := asFault(upload.Explain(uploads(t, u))); f == nil || f.Code != "tls" || tokens.Load() != before {
 				t.Fatalf("an unknown root: %v", f)
 			}
 			write(t, file, pemOf(t, old, fresh))

@@ -1,13 +1,11 @@
-package edge
+package upload
 
 import (
 	"errors"
-	"fmt"
 	"sync/atomic"
 	"time"
 
 	"sunspool/edge/spool"
-	"sunspool/health"
 	"sunspool/wire"
 )
 
@@ -295,21 +293,6 @@ func (p *poison) silent() error {
 		return nil
 	}
 	return p.refusal
-}
-
-// refusing reports samples that the server refuses, from the first refusal on.
-func refusing(e *Edge) *health.Fault {
-	p := &e.Uploader.poison
-	n, reason := p.Suspects.Load()+p.Searched.Load(), p.Reason.Load()
-	if n == 0 || reason == nil {
-		return nil
-	}
-	what := fmt.Sprintf("%d samples wait because the server refused them: %s", n, *reason)
-	if searched := p.Searched.Load(); searched > 1 {
-		what = fmt.Sprintf("the server refuses batches, and which of %d samples it means is being found out: %s", n, *reason)
-	}
-	return &health.Fault{Code: "samples_refused", What: what,
-		Next: "nothing yet: a sample that is refused three times within 10 min is put into quarantine, the others are delivered"}
 }
 
 // retryAll makes all suspects due, and what was searched is samples like others: what made the server refuse so much is

@@ -1,4 +1,4 @@
-package edge
+package upload
 
 import (
 	"crypto/sha256"
@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"sunspool/edge/spool"
-	"sunspool/health"
 )
 
 // origin is who answers. A refusal is worth a search for the poison only when whoever refuses has shown before, in the
@@ -91,16 +90,4 @@ func ofOneDevice(records []spool.Record) []spool.Record {
 		}
 	}
 	return records
-}
-
-// renamed says what to do about samples that wait under a name that is not ours any more.
-func renamed(e *Edge) *health.Fault {
-	old := e.Uploader.rename.Held.Load()
-	if old == nil {
-		return nil
-	}
-	return &health.Fault{
-		Code: "device_renamed", What: "samples of device " + *old + " wait: the token is for another device",
-		Next: "set DEVICE_ID and the token back to " + *old + " until they are delivered, or let the server's token name both",
-	}
 }

@@ -1,4 +1,4 @@
-package edge
+package upload
 
 import (
 	"crypto/tls"
@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"sunspool/edge/clock"
+	"sunspool/edge/inverter/invertertest"
 	"sunspool/edge/spool"
 	"sunspool/edge/transport"
 	"sunspool/edge/upload/uploadtest"
@@ -94,7 +95,7 @@ func TestCertificateIsVerifiedInSpiteOfAWrongClock(t *testing.T) {
 				Wall: func() time.Time { return time.Now().Add(-c.wall) }, Up: func() time.Duration { return time.Since(begun) },
 				Synced: func() (bool, error) { return false, nil }, BootID: "now",
 			}}
-			verifyBy(client, clock)
+			client.Transport.(*transport.HTTPTransport).Time = clock.Certificates
 			u := &Uploader{Spool: kept, Client: client, Clock: clock, URL: url + wire.IngestPath}
 			tries := 0
 			for err = errors.New("not asked"); err != nil && tries < 4; tries++ {
@@ -127,15 +128,15 @@ func TestTimeTakesTwoRequests(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				begun := time.Now().Add(-time.Minute)
-				e, _, _ := edgeTo(t, nil)
-				e.Clock = &clock.Clock{Spool: e.Spool, Log: slog.New(slog.DiscardHandler), Host: clock.Host{
+				u := uploaderTo(t, &uploadtest.Server{})
+				u.Clock = &clock.Clock{Spool: u.Spool, Log: slog.New(slog.DiscardHandler), Host: clock.Host{
 					Wall: func() time.Time { return time.Unix(0, 0) }, Up: func() time.Duration { return time.Since(begun) }, BootID: "x",
 					Synced: func() (bool, error) { return false, fmt.Errorf("the kernel does not say") },
 				}}
-				e.Uploader.Clock, e.Uploader.provedAt = e.Clock, now() // no empty batch
+				u.provedAt = now() // no empty batch
 				urls := map[string]bool{}
 				date := time.Date(2030, 1, 2, 0, 0, 0, 0, time.UTC)
-				e.Uploader.Client.Transport = uploadtest.Tripper(func(r *http.Request) (*http.Response, error) {
+				u.Client.Transport = uploadtest.Tripper(func(r *http.Request) (*http.Response, error) {
 					urls[r.URL.String()] = true
 					if r.URL.Path != "/base/health" || r.Header.Get("Authorization") != "" || r.Header.Get("Cache-Control") != "no-cache" {
 						t.Errorf("%s with %v", r.URL, r.Header)
@@ -143,13 +144,16 @@ func TestTimeTakesTwoRequests(t *testing.T) {
 					time.Sleep(c.took)
 					return dated(date.Add(time.Since(begun))), nil
 				})
-				if err := e.Clock.Check(); !sameCode(err, "clock_unsynced") {
+				if err := u.Clock.Check(); !invertertest.HasCode(err, "clock_unsynced") {
 					t.Fatal(err)
 				}
-				if _, err := e.deliverOnce(t.Context()); err != nil {
+				if err := u.AskTime(t.Context()); err != nil {
 					t.Fatal(err)
 				}
-				err := e.Clock.Check()
+				if _, err := u.Deliver(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+				err := u.Clock.Check()
 				if (err == nil) != c.known || len(urls) != 2 {
 					t.Errorf("after %d addresses: %v", len(urls), err)
 				}

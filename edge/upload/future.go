@@ -1,11 +1,9 @@
-package edge
+package upload
 
 import (
-	"fmt"
 	"time"
 
 	"sunspool/edge/spool"
-	"sunspool/health"
 )
 
 const mostInGroup = 10_000 // samples that wait for one cause, and are known to
@@ -45,16 +43,4 @@ func (u *Uploader) ahead(records []spool.Record) (fresh bool) {
 		f.redated = u.Spool.Redated()
 	}
 	return f.add(seqs)
-}
-
-// premature says what to do about samples that the server finds to be of the future.
-func premature(e *Edge) *health.Fault {
-	n := e.Uploader.poison.future.Waiting.Load()
-	if n == 0 {
-		return nil
-	}
-	return &health.Fault{
-		Code: "clock_ahead", What: fmt.Sprintf("%d samples wait: the server finds them too far in the future", n),
-		Next: "check the date of this host and of the server: nothing is given up",
-	}
 }

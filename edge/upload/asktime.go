@@ -1,4 +1,4 @@
-package edge
+package upload
 
 import (
 	"context"
@@ -8,14 +8,13 @@ import (
 	"strings"
 	"time"
 
-	"sunspool/edge/clock"
 	"sunspool/edge/transport"
 	"sunspool/wire"
 )
 
-// askTime asks the server for its Date while the clock needs it: a second time at once, because one Date alone sets
+// AskTime asks the server for its Date while the clock needs it: a second time at once, because one Date alone sets
 // nothing. The next attempt is the next delivery's.
-func (u *Uploader) askTime(ctx context.Context) error {
+func (u *Uploader) AskTime(ctx context.Context) error {
 	for tries := 0; tries < 2 && u.Clock.Wanted(); tries++ {
 		if err := u.ask(ctx); err != nil {
 			return err
@@ -46,28 +45,21 @@ func (u *Uploader) do(req *http.Request) (resp *http.Response, answer []byte, er
 	if u.Clock != nil {
 		ctx, asked = u.Clock.TraceStart(ctx)
 	}
-	var c connection
-	resp, err = u.Client.Do(req.WithContext(c.trace(ctx)))
+	var c transport.Connection
+	resp, err = u.Client.Do(req.WithContext(c.Trace(ctx)))
 	if err != nil {
 		if u.Clock != nil {
 			u.Clock.Refused(err)
 		}
-		return nil, nil, c.fail(err)
+		return nil, nil, c.Fail(err)
 	}
 	defer resp.Body.Close()
 	if u.Clock != nil {
 		u.Clock.Observe(resp, asked())
 	}
 	if answer, err = readAnswer(resp); err != nil {
-		c.close()
+		c.Close()
 		return nil, nil, fmt.Errorf("answer of the server: %w", err) // it had read the request
 	}
 	return resp, answer, nil
-}
-
-// verifyBy makes client verify certificates by the time that c knows.
-func verifyBy(client *http.Client, c *clock.Clock) {
-	if t, ok := client.Transport.(*transport.HTTPTransport); ok {
-		t.Time = c.Certificates
-	}
 }

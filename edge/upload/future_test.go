@@ -1,11 +1,9 @@
-package edge
+package upload
 
 import (
 	"fmt"
 	"log/slog"
 	"path/filepath"
-	"slices"
-	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -13,7 +11,6 @@ import (
 	"sunspool/edge/clock"
 	"sunspool/edge/spool"
 	"sunspool/edge/upload/uploadtest"
-	"sunspool/wire"
 )
 
 // believer is an edge whose operator told it to believe a clock, in a test's time.
@@ -193,64 +190,4 @@ func TestDeliveredSamplesAreNotDatedAgain(t *testing.T) {
 		b.live(time.Hour, true)
 		b.check(10, time.Hour+time.Second)
 	})
-}
-
-// Samples of the future cost a request now and then, and are one condition, not an alarm at each attempt.
-func TestSamplesOfTheFutureAreOneCondition(t *testing.T) {
-	for _, n := range []int{1, 120, 3000} {
-		t.Run(fmt.Sprint(n), func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				s := &uploadtest.Server{T: t, Lenient: true, Stored: map[int64]wire.Sample{}}
-				e, log, file := edgeTo(t, s)
-				e.Uploader.Fresh = 10 * time.Second
-				s.RefuseFuture()
-				start := time.Now()
-				add := func(at time.Time) {
-					x := sampleAt(at)
-					if err := e.Spool.Append(&x, spool.When{Quality: spool.Believed}); err != nil {
-						t.Fatal(err)
-					}
-				}
-				for i := range n {
-					add(start.Add(24*time.Hour + time.Duration(i)*5*time.Second))
-				}
-				live := func(d, poll time.Duration) {
-					last := time.Now()
-					for end := last.Add(d); time.Now().Before(end); {
-						for ; time.Since(last) >= poll; last = last.Add(poll) {
-							add(last)
-						}
-						more, err := e.deliverOnce(t.Context())
-						e.Report.Write()
-						wait := max(e.Every, poll)
-						if err != nil {
-							wait = e.Uploader.Wait(err)
-						} else if more {
-							wait = 0
-						}
-						time.Sleep(wait)
-					}
-				}
-				live(30*time.Minute, 5*time.Second)
-				lines, requests := strings.Count(log.String(), "\n"), len(s.Requests)
-				if h := readHealth(t, file); h.Status != StateDegraded || !slices.Contains(e.Report.State().Reasons, "clock_ahead") {
-					t.Errorf("health is %s, %s", h.Status, h.Sentence)
-				}
-				live(2*time.Hour, 10*time.Second)
-				if got := strings.Count(log.String(), "\n"); lines > 30 || got > lines+1 {
-					t.Errorf("%d lines of log in the first half hour, %d in two hours more:\n%.3000s", lines, got-lines, log)
-				}
-				if got := len(s.Requests) - requests; got > 2*360+10 {
-					t.Errorf("%d requests in two hours", got)
-				}
-				if e.Uploader.poison.Suspects.Load() > 0 || e.Uploader.poison.Braked.Load() > 0 {
-					t.Error("the samples are suspected")
-				}
-				live(24*time.Hour, 5*time.Minute)
-				if e.Spool.Waiting() > 3000 && n < 3000 || e.Spool.InQuarantine() > 0 {
-					t.Errorf("%d samples wait after the future came, %d in quarantine", e.Spool.Waiting(), e.Spool.InQuarantine())
-				}
-			})
-		})
-	}
 }

@@ -1,4 +1,6 @@
-package edge
+// Package upload moves samples from the spool to the server. A sample leaves the spool when a response has proved that the
+// server has it, or when the server has refused it so often that it goes to the quarantine; whatever else happens, it waits.
+package upload
 
 import (
 	"compress/gzip"

@@ -1,4 +1,4 @@
-package edge
+package upload
 
 import (
 	"encoding/json"
@@ -26,7 +26,7 @@ func TestEachRefusalOfATokenHasItsOwnNext(t *testing.T) {
 		{403, `{"detail":"This token may only read.","code":"read_only"}`, "This token may only read.", "VIEWER_TOKENS"},
 	} {
 		_, err := classify(c.status, http.Header{"Content-Type": {"application/json"}}, []byte(c.body), 1, "")
-		f, ok := ExplainUpload(err).(*health.Fault)
+		f, ok := Explain(err).(*health.Fault)
 		if !ok || f.Code != "credential" || f.Exit != health.ExitAuth || !strings.Contains(f.Next, c.next) {
 			t.Errorf("%d %s: %+v", c.status, c.body, f)
 			continue
@@ -45,7 +45,7 @@ func TestEachRefusalOfATokenHasItsOwnNext(t *testing.T) {
 	if len(nexts) != 3 {
 		t.Errorf("three refusals have %d nexts: %q", len(nexts), nexts)
 	}
-	f := ExplainUpload(&denied{why: io.ErrUnexpectedEOF.Error()}).(*health.Fault)
+	f := Explain(&denied{why: io.ErrUnexpectedEOF.Error()}).(*health.Fault)
 	if f.Code != "credential" || slices.Contains(nexts, f.Next) || strings.Contains(f.Error(), "the server") {
 		t.Errorf("a token that was not sent: %+v", f)
 	}

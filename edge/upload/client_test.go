@@ -1,4 +1,4 @@
-package edge
+package upload
 
 import (
 	"crypto/tls"
@@ -62,7 +62,7 @@ func TestTokenIsOnlyToldToAVerifiedServer(t *testing.T) {
 			if !c.ok && tokens.Load() > 0 {
 				t.Error("the token was sent")
 			}
-			if f := asFault(ExplainUpload(err)); !c.ok && (f == nil || f.Next == "") {
+			if f := asFault(Explain(err)); !c.ok && (f == nil || f.Next == "") {
 				t.Errorf("%v is not explained", err)
 			}
 		})

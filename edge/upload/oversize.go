@@ -1,11 +1,9 @@
-package edge
+package upload
 
 import (
-	"fmt"
 	"time"
 
 	"sunspool/edge/spool"
-	"sunspool/health"
 )
 
 // mostOversize is how many samples in a row may be set apart because they are larger than what stands between lets pass.
@@ -71,16 +69,4 @@ func (u *Uploader) tooLargeBetween(b batch, records []spool.Record) (more bool) 
 		}
 	}
 	return false
-}
-
-// oversized reports samples that something between finds too large.
-func oversized(e *Edge) *health.Fault {
-	n := e.Uploader.oversize.Waiting.Load()
-	if n == 0 {
-		return nil
-	}
-	return &health.Fault{
-		Code: "body_limit", What: fmt.Sprintf("something between here and the server finds single samples too large: %d wait", n),
-		Next: "raise the limit of what stands between (nginx: client_max_body_size 2m); nothing is given up",
-	}
 }

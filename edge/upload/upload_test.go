@@ -1,4 +1,4 @@
-package edge
+package upload
 
 import (
 	"errors"
@@ -373,7 +373,7 @@ func TestTokenDoesNotComeBackInAnError(t *testing.T) {
 				u.Token = &token.Source{Value: "t0ken-canary"}
 				fill(t, u.Spool, 3)
 				_, err := u.Deliver(t.Context())
-				if said := fmt.Sprint(err, ExplainUpload(err)); strings.Contains(said, "canary") || err == nil && status != 422 {
+				if said := fmt.Sprint(err, Explain(err)); strings.Contains(said, "canary") || err == nil && status != 422 {
 					t.Errorf("%s, status %d: %s", name, status, said)
 				}
 			})

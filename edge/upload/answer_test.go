@@ -1,4 +1,4 @@
-package edge
+package upload
 
 import (
 	"encoding/json"

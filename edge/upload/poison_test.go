@@ -1,4 +1,4 @@
-package edge
+package upload
 
 import (
 	"io"
@@ -438,28 +438,6 @@ func (cutOff) Read([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }
 type readerFunc func([]byte) (int, error)
 
 func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
-
-func TestFullQuarantineTakesNoMoreAndIsTold(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s := &uploadtest.Server{T: t, Lenient: true, Stored: map[int64]wire.Sample{}, Bad: func(x wire.Sample) string {
-			if place(x)%50 == 3 {
-				return "unknown_field"
-			}
-			return ""
-		}}
-		e, _, _ := edgeTo(t, s)
-		e.Spool.QuarantineCap = 2000
-		fill(t, e.Spool, 1000)
-		drain(t, e.Uploader, 30*time.Minute)
-		in, waiting := e.Spool.InQuarantine(), e.Spool.Waiting()
-		if in == 0 || in == 20 || in+waiting != 20 || len(s.Stored) != 980 {
-			t.Errorf("%d in quarantine, %d waiting, %d stored", in, waiting, len(s.Stored))
-		}
-		if state := e.Report.State(); state.Status != StateBlocked || !slices.Contains(state.Reasons, "quarantine_full") {
-			t.Errorf("the state is %+v", state)
-		}
-	})
-}
 
 // E24: the edge dies when the server has answered and before the samples are gone from the spool.
 func TestCrashBetweenAnswerAndDeleteStoresOnce(t *testing.T) {

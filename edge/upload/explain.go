@@ -1,4 +1,4 @@
-package edge
+package upload
 
 import (
 	"errors"
@@ -26,8 +26,8 @@ func (e *denied) explain(f *health.Fault) {
 	}
 }
 
-// ExplainUpload turns what went wrong with an upload into what its owner can do about it.
-func ExplainUpload(err error) error {
+// Explain turns what went wrong with an upload into what its owner can do about it.
+func Explain(err error) error {
 	if err == nil {
 		return nil
 	}

@@ -1,9 +1,10 @@
-package edge
+package upload
 
 import (
 	"context"
 	"time"
 
+	"sunspool/edge/transport"
 	"sunspool/wire"
 )
 
@@ -87,7 +88,7 @@ func (u *Uploader) learn(ctx context.Context, n int, err error, took time.Durati
 	switch e := err.(type) {
 	case *later:
 		busy = e.busy
-	case *interrupted:
+	case *transport.Interrupted:
 		busy = ctx.Err() == nil && !restart // else it was us
 	case *between:
 		busy = e.aboutSize() && !(restart && e.status >= 500)

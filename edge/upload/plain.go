@@ -1,8 +1,10 @@
-package edge
+package upload
 
 import (
 	"net/http"
 	"time"
+
+	"sunspool/edge/transport"
 )
 
 const (
@@ -35,7 +37,7 @@ func (p *plain) try(err error, n, failures int) bool {
 		if e.status == http.StatusUnsupportedMediaType {
 			return true
 		}
-	case *interrupted:
+	case *transport.Interrupted:
 		if failures < 2 {
 			return false
 		}
