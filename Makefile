@@ -179,7 +179,7 @@ test-qemu: ## the edge as built for three Raspberry Pis, on emulated processors,
 clock: ## 2,000 random lives of a host with a bad clock
 	CLOCK_SCHEDULES=2000 $(GO) test -run ClockSchedules -timeout 30m ./edge/clock
 
-simulate: ## N random schedules of 4 h each (10000, about 40 min on 2 cores); CI plays 40
+simulate: ## N random schedules of 4 h each (10000, about 40 min on 2 cores); CI plays 25
 	$(GO) test ./demo -run '^TestRandomSchedulesLoseNothing$$' -timeout 24h -v -schedules $(or $(N),10000) | grep -v '^=== \|--- PASS: .*/'
 
 test-damage: ## 2,000 damaged spool files (FILES=n for more): no process dies, no whole record is lost

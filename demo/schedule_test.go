@@ -15,7 +15,7 @@ import (
 )
 
 var (
-	schedules = flag.Int("schedules", 40, "how many random schedules TestRandomSchedulesLoseNothing plays")
+	schedules = flag.Int("schedules", 25, "how many random schedules TestRandomSchedulesLoseNothing plays")
 	oneSeed   = flag.Uint64("seed", 0, "play only this schedule, and tell what happens in it")
 )
 

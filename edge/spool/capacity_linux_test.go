@@ -58,6 +58,7 @@ func TestDiskFilledByOthersStopsNothing(t *testing.T) {
 	if testing.Short() {
 		t.Skip("SKIPPED, NOTHING IS SHOWN: it fills two disks of 64 MB")
 	}
+	t.Parallel() // it mostly waits for the disk
 	for name, make := range map[string]func() testhost.Disk{
 		"ext4":  func() testhost.Disk { return testhost.Ext4(t, 64) },
 		"tmpfs": func() testhost.Disk { return testhost.Tmpfs(t, 64) },
@@ -91,6 +92,7 @@ func TestWithoutFallocateBallastMakesRoomForAcks(t *testing.T) {
 	if testing.Short() {
 		t.Skip("SKIPPED, NOTHING IS SHOWN: it fills a disk of 96 MB")
 	}
+	t.Parallel() // it mostly waits for the disk
 	d := testhost.Ext4(t, 96)
 	s := openSpool(t, filepath.Join(d.Dir, "spool.db"))
 	s.exec(func() error {

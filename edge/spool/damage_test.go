@@ -285,6 +285,7 @@ func TestSalvageOf100MBTakesLessThanAStart(t *testing.T) {
 	if testing.Short() {
 		t.Skip("SKIPPED, NOTHING IS SHOWN: it writes 100 MB")
 	}
+	t.Parallel() // it mostly waits for the disk
 	path := filepath.Join(t.TempDir(), "spool.db")
 	s := openSpool(t, path)
 	info := func() int64 { return s.Bytes() }
