@@ -31,7 +31,7 @@ import (
 
 var (
 	leakDays = flag.Int("leak-days", 7, "virtual days that TestAWeekOfFaultsLeaksNothing plays")
-	leakPoll = flag.Float64("leak-poll", 30, "seconds between its polls; 5 is as in life, and takes two minutes")
+	leakPoll = flag.Float64("leak-poll", 60, "seconds between its polls; 5 is as in life, and takes two minutes")
 )
 
 // week is the way of one edge to one server in virtual time, with everything real that could leak: connections, the
@@ -151,7 +151,7 @@ func (w *week) heal() {
 // on the first day, and none of ours when Run has returned.
 func TestAWeekOfFaultsLeaksNothing(t *testing.T) {
 	if testing.Short() {
-		*leakDays = 1
+		t.Skip("SKIPPED, NOTHING IS SHOWN: a week of faults")
 	}
 	dir, err := os.MkdirTemp("/dev/shm", "sunspool-test-") // a sync costs nothing there
 	if err != nil {
@@ -232,7 +232,7 @@ func TestAWeekOfFaultsLeaksNothing(t *testing.T) {
 		a := sim.Audit()
 		t.Logf("%v, %d polls, %d samples taken by the server, %d requests, %d connects, %d connections to the inverter",
 			days, e.Report.Now().Polls, w.taken.Load(), e.Uploader.Requests.Load(), e.Inverter.Dongle.Link.Connects.Load(), a.Connects)
-		if w.taken.Load() < int64(*leakDays*1000) || a.Connects < *leakDays*20 {
+		if polls := 86400 / *leakPoll; w.taken.Load() < int64(polls*float64(*leakDays)/3) || a.Connects < *leakDays*20 {
 			t.Error("the test tests nothing")
 		}
 	})

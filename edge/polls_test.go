@@ -38,6 +38,9 @@ func accounted(t *testing.T, when string, h Health) {
 // A day of everything that keeps a poll from a sample: a dongle that fails in each of its ways, sleeps, or repeats itself,
 // a spool that fills up, a disk that takes nothing, bugs. Each poll is a sample or has its reason.
 func TestPollsAreSamplesAndReasons(t *testing.T) {
+	if testing.Short() {
+		t.Skip("SKIPPED, NOTHING IS SHOWN: hours of polls")
+	}
 	for _, c := range []struct {
 		model  string
 		commit time.Duration

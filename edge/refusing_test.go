@@ -70,6 +70,9 @@ func TestEmptyBatchProvesTheServerBeforeTheFirstSample(t *testing.T) {
 // A server that does not take a sample because of a null is named from the first refusal on, and what it takes is
 // delivered meanwhile.
 func TestRefusedSamplesAreNamedFromTheFirst(t *testing.T) {
+	if testing.Short() {
+		t.Skip("SKIPPED, NOTHING IS SHOWN: hours of uploads")
+	}
 	for _, lenient := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {
 			e, f := bedOf(t, lenient)
@@ -111,6 +114,9 @@ func TestRefusedSamplesAreNamedFromTheFirst(t *testing.T) {
 
 // What made the server refuse so much is mended: a minute later, when good answers came, nothing speaks of it any more.
 func TestBreakerForgetsWhenTheServerIsWell(t *testing.T) {
+	if testing.Short() {
+		t.Skip("SKIPPED, NOTHING IS SHOWN: hours of uploads")
+	}
 	for _, lenient := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {
 			e, f := bedOf(t, lenient)

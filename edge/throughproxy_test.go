@@ -94,6 +94,9 @@ func (f *middlebox) arrived(t *testing.T, e *Edge) {
 
 // What is between does not let compressed bodies pass, whatever it answers to them, from the start or from some time on.
 func TestCompressedBodiesThatDoNotPassAreSentPlain(t *testing.T) {
+	if testing.Short() {
+		t.Skip("SKIPPED, NOTHING IS SHOWN: hours of uploads")
+	}
 	for _, status := range []int{200, 302, 400, 401, 403, 405, 406, 415, 418, 422, 500, 501, 503} {
 		for _, before := range []time.Duration{0, 10 * time.Minute} {
 			synctest.Test(t, func(t *testing.T) {
@@ -123,6 +126,9 @@ func TestCompressedBodiesThatDoNotPassAreSentPlain(t *testing.T) {
 
 // A middlebox cuts the connection of what it cannot read.
 func TestCompressedBodiesThatAreCutOffAreSentPlain(t *testing.T) {
+	if testing.Short() {
+		t.Skip("SKIPPED, NOTHING IS SHOWN: hours of uploads")
+	}
 	synctest.Test(t, func(t *testing.T) {
 		e, f := bedOf(t, true)
 		f.live(t, e, time.Minute)
@@ -161,6 +167,9 @@ func TestDroppedContentEncodingIsFoundOut(t *testing.T) {
 
 // Something between refuses large bodies, by a status that does not say so: smaller ones follow.
 func TestLargeBodiesThatDoNotPassAreSentInParts(t *testing.T) {
+	if testing.Short() {
+		t.Skip("SKIPPED, NOTHING IS SHOWN: hours of uploads")
+	}
 	for _, status := range []int{400, 403, 406, 413, 422, 502} {
 		for _, alsoCompressed := range []bool{false, true} {
 			synctest.Test(t, func(t *testing.T) {
@@ -185,6 +194,9 @@ func TestLargeBodiesThatDoNotPassAreSentInParts(t *testing.T) {
 // A proxy's limit lies below a single sample, or among them: nothing is given up on its word, what passes is delivered,
 // health says so from the first, and soon after the limit is lifted all is well.
 func TestLimitBelowASampleGivesNothingUp(t *testing.T) {
+	if testing.Short() {
+		t.Skip("SKIPPED, NOTHING IS SHOWN: hours of uploads")
+	}
 	for _, limit := range []int{100, 270, 370} {
 		for _, before := range []time.Duration{0, 10 * time.Minute} {
 			synctest.Test(t, func(t *testing.T) {
@@ -229,6 +241,9 @@ func TestLimitBelowASampleGivesNothingUp(t *testing.T) {
 
 // A container restarts behind Traefik: its 404 is no alarm for some minutes, and is one from the start.
 func TestNotFoundAfterAGoodAnswerIsARestart(t *testing.T) {
+	if testing.Short() {
+		t.Skip("SKIPPED, NOTHING IS SHOWN: hours of uploads")
+	}
 	synctest.Test(t, func(t *testing.T) {
 		e, f := bedOf(t, true)
 		gone := func(int, bool) *http.Response {
@@ -260,6 +275,9 @@ func TestNotFoundAfterAGoodAnswerIsARestart(t *testing.T) {
 
 // A gateway refuses: the token is not in question, few requests are made, and all arrives soon after it stops.
 func TestGatewaysRefusalIsNotTheTokens(t *testing.T) {
+	if testing.Short() {
+		t.Skip("SKIPPED, NOTHING IS SHOWN: hours of uploads")
+	}
 	for _, status := range []int{401, 403} {
 		synctest.Test(t, func(t *testing.T) {
 			e, f := bedOf(t, true)
@@ -315,6 +333,9 @@ func TestCompressedAnswersAreRead(t *testing.T) {
 // A server that is restarted every 20 s behind a proxy is away for two of them: that says nothing about the size of a
 // batch, and a backlog drains in large ones.
 func TestRestartsBehindAProxyKeepBatchesLarge(t *testing.T) {
+	if testing.Short() {
+		t.Skip("SKIPPED, NOTHING IS SHOWN: hours of uploads")
+	}
 	for name, fail := range map[string]func() (*http.Response, error){
 		"502": func() (*http.Response, error) { return page(502, "502 Bad Gateway"), nil },
 		"503": func() (*http.Response, error) { return page(503, "503 Service Unavailable"), nil },

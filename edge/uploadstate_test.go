@@ -16,6 +16,9 @@ import (
 
 // Samples of the future cost a request now and then, and are one condition, not an alarm at each attempt.
 func TestSamplesOfTheFutureAreOneCondition(t *testing.T) {
+	if testing.Short() {
+		t.Skip("SKIPPED, NOTHING IS SHOWN: hours of uploads")
+	}
 	for _, n := range []int{1, 120, 3000} {
 		t.Run(fmt.Sprint(n), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

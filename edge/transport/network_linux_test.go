@@ -182,6 +182,9 @@ func delivered(t *testing.T, u *upload.Uploader) (failures int, last error) {
 }
 
 func TestRealNetworkFirstAddressesSwallowEverything(t *testing.T) {
+	if testing.Short() {
+		t.Skip("SKIPPED, NOTHING IS SHOWN: real networks make it wait")
+	}
 	n := inNamespace(t)
 	if n == nil {
 		return
@@ -200,6 +203,9 @@ func TestRealNetworkFirstAddressesSwallowEverything(t *testing.T) {
 }
 
 func TestRealNetworkMTUHoleOfOneFamily(t *testing.T) {
+	if testing.Short() {
+		t.Skip("SKIPPED, NOTHING IS SHOWN: real networks make it wait")
+	}
 	n := inNamespace(t)
 	if n == nil {
 		return
@@ -233,6 +239,9 @@ func TestRealNetworkMTUHoleOfOneFamily(t *testing.T) {
 }
 
 func TestRealNetworkNameMoves(t *testing.T) {
+	if testing.Short() {
+		t.Skip("SKIPPED, NOTHING IS SHOWN: real networks make it wait")
+	}
 	n := inNamespace(t)
 	if n == nil {
 		return
@@ -267,6 +276,9 @@ func TestRealNetworkNameMoves(t *testing.T) {
 
 // A router that restarts forgets its connections: their packets are dropped, and those of new ones pass.
 func TestRealNetworkForgetsAConnection(t *testing.T) {
+	if testing.Short() {
+		t.Skip("SKIPPED, NOTHING IS SHOWN: real networks make it wait")
+	}
 	n := inNamespace(t)
 	if n == nil {
 		return
@@ -287,6 +299,9 @@ func TestRealNetworkForgetsAConnection(t *testing.T) {
 }
 
 func TestRealProxiesThatWantAPassword(t *testing.T) {
+	if testing.Short() {
+		t.Skip("SKIPPED, NOTHING IS SHOWN: real networks make it wait")
+	}
 	n := inNamespace(t)
 	if n == nil {
 		return

@@ -130,6 +130,9 @@ func TestBusyServerGetsSmallerBatches(t *testing.T) {
 
 // What fails whatever its size is not made small for long: when the server is back a backlog drains in large batches.
 func TestBatchesAreLargeAgainSoonAfterAnOutage(t *testing.T) {
+	if testing.Short() {
+		t.Skip("SKIPPED, NOTHING IS SHOWN: hours of uploads")
+	}
 	for name, a := range map[string]func() (*http.Response, error){
 		"busy":   func() (*http.Response, error) { return uploadtest.Answer(503, `{"detail":"later"}`), nil },
 		"silent": func() (*http.Response, error) { time.Sleep(30 * time.Second); return nil, io.ErrUnexpectedEOF },

@@ -14,6 +14,9 @@ import (
 // TestOnlyTheServerRefusesATokenASampleOrASize holds the whole product of status, content type, headers and body against
 // a table of what each may mean at most. Nothing that is not known to be the server's convicts anything.
 func TestOnlyTheServerRefusesATokenASampleOrASize(t *testing.T) {
+	if testing.Short() {
+		t.Skip("SKIPPED, NOTHING IS SHOWN: hours of uploads")
+	}
 	const n, id = 5, "b1"
 	types := []string{"", "application/json", "application/json; charset=utf-8", "application/problem+json", "text/html", "text/html; charset=utf-8", "text/plain", "application/xml", "image/png", "nonsense;;"}
 	headers := map[string]http.Header{

@@ -13,6 +13,7 @@ import (
 
 	"sunspool/edge/spool"
 	"sunspool/edge/upload/uploadtest"
+	"sunspool/internal/race"
 	"sunspool/wire"
 )
 
@@ -22,6 +23,7 @@ func place(x wire.Sample) int { return int(x.Time.Sub(noon) / (5 * time.Second))
 // E19: three poisons among ten thousand. The others arrive, the search is bounded in all and in every minute, and what
 // is new is never more than an interval old.
 func TestPoisonsAmongThousandsAreFoundAtABoundedPrice(t *testing.T) {
+	race.Skip(t, "one uploader alone")
 	synctest.Test(t, func(t *testing.T) {
 		bad := []int{1234, 4321, 4322}
 		s := &uploadtest.Server{Bad: func(x wire.Sample) string {
@@ -175,6 +177,9 @@ func TestForbiddenTokenIsNoPoison(t *testing.T) {
 
 // Whatever a server answers, and in whatever order, it is never asked without end at one instant.
 func TestNoAnswerMakesTheEdgeSpin(t *testing.T) {
+	if testing.Short() {
+		t.Skip("SKIPPED, NOTHING IS SHOWN: hours of uploads")
+	}
 	detail := `{"detail":"no"}`
 	for seed := range uint64(200) {
 		synctest.Test(t, func(t *testing.T) {
@@ -224,6 +229,7 @@ func TestNoAnswerMakesTheEdgeSpin(t *testing.T) {
 
 // E14: weeks drain, and a reader sees the present all the while.
 func TestNewestSampleOvertakesABacklog(t *testing.T) {
+	race.Skip(t, "one uploader alone")
 	synctest.Test(t, func(t *testing.T) {
 		s := &uploadtest.Server{Lenient: true, Took: 2 * time.Second}
 		u := uploaderTo(t, s)
