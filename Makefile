@@ -23,9 +23,9 @@ test-appliance: ## what is shipped, as its owners run it (root on Debian; else i
 
 behind := nice -n 10
 
-# More packages at once than there are processors: many of them wait. vet is a part of lint.
+# More packages at once than there are processors: many of them wait. Those that take longest begin. vet is a part of lint.
 unit: ## all tests, fuzz seeds included
-	$(GO) test -p 4 -parallel 4 -vet=off -timeout 30m ./...
+	$(GO) test -p 4 -parallel 4 -vet=off -timeout 30m ./vps ./demo ./edge ./...
 
 # All but what is arithmetic from end to end.
 raced = ./demo ./health ./systemd ./internal/testservices $(filter-out %/registers %/witness %/energytest,$(shell $(GO) list ./edge/... ./vps/...))
@@ -46,7 +46,7 @@ build: ## the static binary, ./sunspool
 
 # nfpm, and with it all that it needs, is built in its own module.
 NFPM_VERSION := v2.45.2
-NFPM := build/nfpm-$(NFPM_VERSION)/nfpm
+NFPM ?= build/nfpm-$(NFPM_VERSION)/nfpm
 SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || echo 0)
 DEB_VERSION ?= $(shell packaging/version)
 export SOURCE_DATE_EPOCH
@@ -64,7 +64,7 @@ deb-%: stage $(NFPM)
 		$(NFPM) package --packager deb --target dist/sunspool_$(DEB_VERSION)_$*.deb
 
 $(NFPM):
-	GOBIN="$(CURDIR)/$(@D)" $(GO) install github.com/goreleaser/nfpm/v2/cmd/nfpm@$(NFPM_VERSION)
+	GOBIN="$(abspath $(@D))" $(GO) install github.com/goreleaser/nfpm/v2/cmd/nfpm@$(NFPM_VERSION)
 
 build-armv7: # in no package, but in a release
 	GOOS=linux GOARCH=arm GOARM=7 $(GO) build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o build/armv7/sunspool .
@@ -134,8 +134,8 @@ test-networks: ## an edge on real networks and behind real proxies, with the wai
 test-images: ## both images built and run in a Docker engine of its own (root; needs docker.io, which root on Debian installs)
 	$(TORTURE) ./packaging -run '^TestImages$$' -images
 
-test-packages: ## the Debian packages of three architectures, built twice and judged by lintian
-	$(GO) test ./packaging -count 1 -v -timeout 20m -run '^TestPackages$$' -packages
+test-packages: $(NFPM) ## the Debian packages of three architectures, built twice and judged by lintian
+	NFPM="$(abspath $(NFPM))" $(behind) $(GO) test ./packaging -count 1 -v -timeout 20m -run '^TestPackages$$' -packages
 
 test-timescale: ## the PostgreSQL store on TimescaleDB, in a Debian 13 of its own (root; 2 min, the first time 3 more)
 	$(TORTURE) ./vps/store/postgres -run '^TestTimescale$$' -timescale

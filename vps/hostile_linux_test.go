@@ -28,7 +28,7 @@ import (
 )
 
 var (
-	hostileRequests = flag.Int("hostile", 10_000, "hostile requests")
+	hostileRequests = flag.Int("hostile", 4000, "hostile requests")
 	hostileSeed     = flag.Uint64("hostile-seed", 1, "which ones")
 )
 
