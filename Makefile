@@ -160,8 +160,8 @@ test-32bit: test-386 test-arm ## what depends on the size of a word, on 386 and 
 # What keeps, dates and packs numbers.
 words := wire edge/clock edge/inverter edge/night edge/pace edge/reading edge/registers edge/spool edge/spool/format edge/spool/salvage
 
-test-386:
-	GOARCH=386 $(behind) $(GO) test -short -vet=off $(addprefix ./,$(words)) ./edge ./edge/spool/inspect ./vps/store ./vps/store/bolt ./vps/store/redis
+test-386: # what the edge and the stores of a 32-bit host do
+	GOARCH=386 $(behind) $(GO) test -short -vet=off $(addprefix ./,$(words)) ./edge ./edge/spool/inspect ./edge/token ./edge/transport ./edge/upload/... ./vps/store ./vps/store/bolt ./vps/store/redis
 
 # GOARM=6 on an arm1176 is the first Raspberry Pi: what needs a later one stops there as an illegal instruction.
 test-arm:
@@ -174,7 +174,7 @@ test-arm:
 	done
 
 test-qemu: ## the edge as built for three Raspberry Pis, on emulated processors, through an outage and a kill -9
-	$(TORTURE) ./packaging -run 'OtherProcessors|ARMv6' -qemu -parallel 3
+	$(behind) $(TORTURE) ./packaging -run 'OtherProcessors|ARMv6' -qemu -parallel 3
 
 clock: ## 2,000 random lives of a host with a bad clock
 	CLOCK_SCHEDULES=2000 $(GO) test -run ClockSchedules -timeout 30m ./edge/clock
