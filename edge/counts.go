@@ -9,6 +9,9 @@ type count struct {
 	value      func(*Edge) int64
 }
 
+// writtenBytes is the count from which the wear of the disk is estimated.
+const writtenBytes = "written_bytes_total"
+
 // counts are all of them.
 var counts = slices.Concat(processCounts, inverterCounts)
 
@@ -19,7 +22,7 @@ var processCounts = []count{
 	{"modbus_exceptions_total", "Modbus exceptions.", func(e *Edge) int64 { return e.Inverter.Dongle.Exceptions.Load() }},
 	{"modbus_retries_total", "Reads tried again after an exception.", func(e *Edge) int64 { return e.Inverter.Dongle.Retries.Load() }},
 	{"modbus_stale_total", "Answers to requests of somebody else.", func(e *Edge) int64 { return e.Inverter.Dongle.Link.Stale.Load() }},
-	{"written_bytes_total", "Bytes that this process had written to disks.", func(*Edge) int64 { return bytesWritten() }},
+	{writtenBytes, "Bytes that this process had written to disks.", func(*Edge) int64 { return bytesWritten() }},
 }
 
 // inverterCounts are those of one inverter. Of polls_total, what gave no sample is counted by reason in

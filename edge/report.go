@@ -110,8 +110,11 @@ type Health struct {
 }
 
 // Now returns the present state.
-func (r *Report) Now() Health {
-	state, tally := r.State(), r.edge.tally()
+func (r *Report) Now() Health { return r.at(r.State()) }
+
+// at returns what the report shows beside state.
+func (r *Report) at(state State) Health {
+	tally := r.edge.tally()
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	found := r.edge.Spool.Opening()
@@ -124,7 +127,7 @@ func (r *Report) Now() Health {
 		NoBattery: r.facts.NoBattery, NoMeter: r.facts.NoMeter,
 		BatteryBy: r.facts.Battery, Implausible: r.facts.Nulled, Unknown: r.facts.Unknown, Polls: r.polls.Load(), Missing: maps.Clone(r.missing),
 		SpoolShare: math.Round(r.edge.Spool.Capacity().Share()*1000) / 10,
-		RAMOnly:    r.edge.ring.Len(), Lost: maps.Clone(r.gone), WrittenDay: r.wear.perDay(now(), bytesWritten()),
+		RAMOnly:    r.edge.ring.Len(), Lost: maps.Clone(r.gone), WrittenDay: r.wear.perDay(now(), tally[writtenBytes]),
 		PollS: r.edge.turn.Interval().Seconds(), Others: r.others,
 		Links: r.Chain.Status(), Clock: r.edge.Clock.State(), Held: r.edge.Spool.Undated(), Estimated: r.edge.Spool.Estimated(),
 	}
@@ -139,9 +142,10 @@ func (r *Report) Now() Health {
 
 // Write renews the health file, if there is one, logs what changed and reports the state to the service manager.
 func (r *Report) Write() {
-	h := r.Now()
+	state := r.State()
+	h := r.at(state)
 	h.Sample = nil
-	r.tell()
+	r.tell(state)
 	var err error
 	if r.file.path != "" {
 		var text []byte
@@ -149,7 +153,6 @@ func (r *Report) Write() {
 			err = r.file.write(append(text, '\n'))
 		}
 	}
-	state := r.State()
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.written = now()
@@ -183,10 +186,12 @@ func (r *Report) refresh() {
 
 // describe is what goes with each upload.
 func (r *Report) describe(poll time.Duration) *wire.Edge {
-	h := r.Now()
+	state := shorten(r.State().Line())
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	return &wire.Edge{
-		Version: h.Version, Model: h.Model, PollIntervalS: poll.Seconds(),
-		SpoolCount: h.SpoolCount, Quarantined: h.Quarantined, State: shorten(State{Status: h.Status, Sentence: h.Sentence}.Line()),
+		Version: r.version, Model: r.model, PollIntervalS: poll.Seconds(),
+		SpoolCount: r.edge.Spool.Waiting(), Quarantined: r.edge.Spool.InQuarantine(), State: state,
 	}
 }
 

@@ -107,11 +107,11 @@ func (r *Report) State() State {
 }
 
 // tell tells the service manager how the edge is, when that is another line than before.
-func (r *Report) tell() {
+func (r *Report) tell(state State) {
 	if r.Tell == nil {
 		return
 	}
-	status := r.Status()
+	status := r.line(state)
 	r.mu.Lock()
 	fresh := status != r.told
 	r.told = status
@@ -122,8 +122,10 @@ func (r *Report) tell() {
 }
 
 // Status is one line for the service manager.
-func (r *Report) Status() string {
-	line := r.State().Line()
+func (r *Report) Status() string { return r.line(r.State()) }
+
+func (r *Report) line(state State) string {
+	line := state.Line()
 	r.mu.Lock()
 	model := r.model
 	r.mu.Unlock()
