@@ -20,13 +20,13 @@ import (
 	_ "time/tzdata" // a household's days must be right in an image without zones
 
 	"github.com/spf13/cobra"
-	_ "golang.org/x/crypto/x509roots/fallback" // and its server's certificate verified in one without roots
 
 	"sunspool/cli"
 	"sunspool/demo"
 	"sunspool/edge"
 	"sunspool/edge/simulator"
 	"sunspool/health"
+	"sunspool/internal/fallbackroots"
 	"sunspool/packaging"
 	"sunspool/settings"
 	"sunspool/systemd"
@@ -185,6 +185,9 @@ func (c *commands) do(ctx context.Context, sel *settings.Selection, stdout, stde
 	case c.ShowVersion:
 		fmt.Fprintln(stdout, "sunspool", buildVersion())
 		return nil
+	}
+	if sel.Name() != "edge" { // which does so when it finds that the host has none
+		fallbackroots.Use()
 	}
 	switch command := sel.Name(); command {
 	case "demo":

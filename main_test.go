@@ -135,7 +135,7 @@ func TestModulesHaveOneDoor(t *testing.T) {
 		"golang.org/x/tools":                     {"docs/reference/"},
 		"github.com/spf13/cobra":                 {"main.go", "settings/", "cli/"},
 		"github.com/spf13/pflag":                 {"settings/"},
-		"golang.org/x/crypto/x509roots/fallback": {"main.go"},
+		"golang.org/x/crypto/x509roots/fallback": {"internal/fallbackroots/"},
 		"github.com/schollz/progressbar":         {"vps/importer/"},
 		"golang.org/x/term":                      {"demo/panel.go", "vps/importer/", "help.go"},
 		"github.com/redis/rueidis":               {"vps/store/redis/"},

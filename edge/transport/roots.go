@@ -11,6 +11,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"sunspool/internal/fallbackroots"
 )
 
 const rootsAgain = time.Minute // between two times that roots are read because a certificate was not accepted
@@ -180,5 +182,6 @@ func (r *roots) read() (*x509.CertPool, []stamp, error) {
 	case len(stamps) > 0 && r.get() != nil:
 		return nil, stamps, errors.New("the certificate authorities of this host are being replaced, or gone")
 	}
+	fallbackroots.Use()
 	return nil, stamps, nil // those of the program
 }
