@@ -27,6 +27,7 @@ import (
 	"sunspool/edge/simulator"
 	"sunspool/health"
 	"sunspool/internal/fallbackroots"
+	"sunspool/internal/resident"
 	"sunspool/packaging"
 	"sunspool/settings"
 	"sunspool/systemd"
@@ -199,6 +200,7 @@ func (c *commands) do(ctx context.Context, sel *settings.Selection, stdout, stde
 		c.Edge.AtSecondSignal = atSecondSignal
 		log := c.Edge.LogLevel.Logger(stderr)
 		sel.Line.WarnMisspelt(log)
+		defer resident.Keep(ctx)()
 		return edge.Run(ctx, c.Edge, buildVersion(), log)
 	case "vps run":
 		hup := make(chan os.Signal, 1)
