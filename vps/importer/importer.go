@@ -1,6 +1,9 @@
 // Package importer copies the samples of the Python server's PostgreSQL database into a store of ours, and compares both.
 //
 //	sungrow_samples ──> a day of a device ──> what is not there yet ──> store.Insert ──> compare, day by day
+//
+// The bar of its progress is a library's, which fits it into the terminal and estimates what is left for 213 KB of the
+// program (1.1 %) and three modules. mpb takes 246 KB and six; cheggaaa/pb takes 12.4 MB, because it uses text/template.
 package importer
 
 import (

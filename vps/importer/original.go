@@ -1,4 +1,3 @@
-// Package importer reads the database of the Python server, whose samples can be copied into a store.
 package importer
 
 import (
