@@ -43,7 +43,7 @@ type commands struct {
 	Demo     demo.Config      `cmd:"" help:"Show it all at work: a simulated inverter, edge and vps in one process."`
 	Edge     edge.Config      `cmd:"" help:"Read an inverter and deliver to a server (a service)."`
 	VPS      vpsCommand       `cmd:"" name:"vps" help:"Store what edges deliver and answer readers (a service)."`
-	Simulate simulator.Config `cmd:"" help:"Be an inverter: a Modbus TCP server with a believable day."`
+	Simulate simulator.Config `cmd:"" help:"Simulate an inverter: a Modbus TCP server with a plausible day."`
 	Check    checkCommand     `cmd:"" help:"Check the settings of the edge or vps: exit status 0, or 3 with all that is wrong."`
 	Service  serviceCommand   `cmd:"" help:"Install, remove, start or stop the edge or vps as a service, on a machine without the package."`
 	Spool    spoolCommand     `cmd:"" help:"Look into the spool of an edge."`
@@ -65,7 +65,7 @@ type vpsCommand struct {
 	Settings vpsSettings     `embed:""`
 	Run      struct{}        `cmd:"" default:"1" hidden:"" help:"Be the service."`
 	Aside    vps.AsideConfig `cmd:"" help:"List or delete samples with impossible times, which were taken from clients that would repeat them indefinitely."`
-	Import   importer.Config `cmd:"" help:"Copy the samples of the original's PostgreSQL database, table sungrow_samples, into this store."`
+	Import   importer.Config `cmd:"" help:"Copy the samples of the Python server's PostgreSQL database, table sungrow_samples, into this store."`
 }
 
 // vpsSettings has no Validate, which would be called for an import, too. vps.Run does.
@@ -246,7 +246,7 @@ func (c *commands) do(ctx context.Context, sel *settings.Selection, stdout, stde
 	case "man":
 		return c.Man.Write(stdout, sel.Line, buildVersion())
 	default:
-		return fmt.Errorf("bug: nobody does %q", command)
+		return fmt.Errorf("bug: no code for the command %q", command)
 	}
 	return nil
 }

@@ -9,7 +9,7 @@ type Field struct {
 	ref      func(*Sample) **float64
 }
 
-// Fields are the numbers of a sample in the order of the contract, the lifetime counters after them.
+// Fields are the numbers of a sample in the order of the Python API (docs/compatibility.md), the lifetime counters after them.
 var Fields = []Field{
 	{"pv_power_w", false, true, nil},
 	{"pv_daily_kwh", true, false, func(s *Sample) **float64 { return &s.PVDailyKWh }},

@@ -11,7 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Disk is a small disk of the test's own: what fills it, freezes it or makes it read-only harms nobody.
+// Disk is a small disk of the test's own: what fills it, freezes it or makes it read-only harms nothing else.
 type Disk struct {
 	Dir  string
 	Loop string // "loop3", "" for a tmpfs
