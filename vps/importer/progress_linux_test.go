@@ -21,17 +21,17 @@ func TestProgressIsABarOnATerminalAlone(t *testing.T) {
 		done(total / 4)
 	}
 	tty.WriteString("\nend\n")
-	shown := ""
+	var shown strings.Builder
 	for lines := bufio.NewScanner(screen); lines.Scan() && lines.Text() != "end"; {
-		shown += lines.Text() + "\n"
+		shown.WriteString(lines.Text() + "\n")
 	}
-	for line := range strings.FieldsFuncSeq(shown, func(r rune) bool { return r == '\r' || r == '\n' }) {
+	for line := range strings.FieldsFuncSeq(shown.String(), func(r rune) bool { return r == '\r' || r == '\n' }) {
 		if n := utf8.RuneCountInString(line); n > columns {
 			t.Errorf("%d columns: %q", n, line)
 		}
 	}
-	if !strings.Contains(shown, "samples 100% |") || !strings.Contains(shown, "504576000/504576000") {
-		t.Errorf("the terminal shows %q", shown)
+	if !strings.Contains(shown.String(), "samples 100% |") || !strings.Contains(shown.String(), "504576000/504576000") {
+		t.Errorf("the terminal shows %q", shown.String())
 	}
 
 	var log bytes.Buffer
