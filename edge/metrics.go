@@ -8,145 +8,132 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
-
-	"sunspool/edge/pace"
 	"sunspool/edge/spool"
 	"sunspool/edge/upload"
 	"sunspool/health"
 	"sunspool/internal/durable"
+	"sunspool/internal/metrics"
 )
 
-// registerMetrics gives registry what the reports of a process show: the same numbers as health.json and a few more, those
-// of an inverter with the label device.
-func registerMetrics(registry prometheus.Registerer, reports ...*Report) {
-	health.RegisterProcess(registry, "edge", reports[0].version)
-	registry.MustRegister(tallied{processCounts, reports[0].edge}, dongleMetrics{reports[0].edge.Pace})
+// edgeMetrics are what the reports of a process show: the same numbers as health.json and a few more, those of an inverter with
+// the label device. They are read when they are asked for.
+func edgeMetrics(reports ...*Report) *metrics.Set {
+	set := metrics.NewSet()
+	set.ShowProcess("edge", reports[0].version)
+	showCounts(set, processCounts, reports[0].edge)
+	set.Show(func(v metrics.Values) { addTime(v, touchFamily, reports[0].edge.Pace.LastTouch()) }, touchFamily)
 	for _, r := range reports {
-		prometheus.WrapRegistererWith(prometheus.Labels{"device": r.device}, registry).MustRegister(
-			r.Chain, tallied{inverterCounts, r.edge}, inverterMetrics{r})
+		set.ShowLinks(r.Chain, r.device)
+		showCounts(set, inverterCounts, r.edge, r.device)
+		set.Show(r.addMetrics, inverterFamilies...)
 	}
+	return set
 }
 
-func edgeDesc(name, help string, labels ...string) *prometheus.Desc {
-	return prometheus.NewDesc("sunspool_edge_"+name, help, labels, nil)
+func edgeFamily(name, help string, labels ...string) metrics.Family {
+	return metrics.Family{Name: "sunspool_edge_" + name, Help: help, Labels: labels}
 }
 
-// tallied are counts of an edge.
-type tallied struct {
-	counts []count
-	edge   *Edge
+// inverterFamily is a family of one of several inverters.
+func inverterFamily(name, help string, labels ...string) metrics.Family {
+	return edgeFamily(name, help, append([]string{"device"}, labels...)...)
 }
 
-func (t tallied) Describe(all chan<- *prometheus.Desc) {
-	for _, c := range t.counts {
-		all <- c.desc()
-	}
-}
-
-func (t tallied) Collect(all chan<- prometheus.Metric) {
-	for _, c := range t.counts {
-		kind, v := prometheus.GaugeValue, c.value(t.edge)
-		switch {
-		case strings.HasSuffix(c.name, "_total"):
-			kind = prometheus.CounterValue
-		case strings.HasSuffix(c.name, "_timestamp_seconds") && v == 0:
-			continue // it has not happened, which is no time
+// showCounts has set show counts of an edge, those of an inverter by its device.
+func showCounts(set *metrics.Set, counts []count, e *Edge, device ...string) {
+	var families []metrics.Family
+	for _, c := range counts {
+		f := edgeFamily(c.name, c.help)
+		if device != nil {
+			f = inverterFamily(c.name, c.help)
 		}
-		all <- prometheus.MustNewConstMetric(c.desc(), kind, float64(v))
+		families = append(families, f)
 	}
+	set.Show(func(v metrics.Values) {
+		for i, c := range counts {
+			n := c.value(e)
+			if n == 0 && strings.HasSuffix(c.name, "_timestamp_seconds") {
+				continue // it has not happened, which is no time
+			}
+			v.Add(families[i], float64(n), device...)
+		}
+	}, families...)
 }
 
-func (c count) desc() *prometheus.Desc { return edgeDesc(c.name, c.help) }
+// touchFamily is of what several inverters may be behind.
+var touchFamily = edgeFamily("last_touch_timestamp_seconds", "Unix time when the dongle was last asked for a connection or for the first registers of a poll.")
 
-var touchDesc = edgeDesc("last_touch_timestamp_seconds", "Unix time when the dongle was last asked for a connection or for the first registers of a poll.")
-
-// dongleMetrics are those of what several inverters may be behind.
-type dongleMetrics struct{ pace *pace.Pace }
-
-func (m dongleMetrics) Describe(all chan<- *prometheus.Desc) { all <- touchDesc }
-
-func (m dongleMetrics) Collect(all chan<- prometheus.Metric) {
-	instant(all, touchDesc, m.pace.LastTouch())
-}
-
-// inverterMetrics are what is known of one inverter beside its counts. They are read when they are asked for.
-type inverterMetrics struct{ *Report }
-
-// What inverterMetrics shows.
+// What is known of one inverter beside its counts.
 var (
-	infoDesc        = edgeDesc("inverter_info", "Always 1: the model of the inverter, once it is known.", "model")
-	statusDesc      = edgeDesc("status", "1 for how the edge is: ok, degraded (it recovers by itself) or blocked (somebody must act); 0 for the others.", "status")
-	faultDesc       = edgeDesc("fault", "1 for each reason why the edge is not ok at present, by its code (see errors.md).", "code")
-	clockDesc       = edgeDesc("clock_source", "1 for the source of the time of a sample made now: synced, server, believed or unsynced; 0 for the others.", "source")
-	notMadeDesc     = edgeDesc("samples_not_made_total", "Polls without a sample, by reason: of polls_total, all but those that gave one.", "reason")
-	lostDesc        = edgeDesc("samples_lost_total", "Samples that were made but never reached the disk, by reason.", "reason")
-	uploadsDesc     = edgeDesc("uploads_total", "Uploads tried, by result: ok, refused (samples), or the code of what went wrong.", "result")
-	intervalDesc    = edgeDesc("poll_interval_seconds", "Time between two polls of the inverter while the spool has room.")
-	pollDesc        = edgeDesc("last_poll_timestamp_seconds", "Unix time of the last poll that gave a sample.")
-	uploadDesc      = edgeDesc("last_upload_timestamp_seconds", "Unix time of the last upload of which the server took samples.")
-	oldestDesc      = edgeDesc("spool_oldest_sample_timestamp_seconds", "Unix time of the oldest sample that the server does not have yet; none while it has all.")
-	damagedDesc     = edgeDesc("damaged_spool_bytes", "Size of damaged spools that are kept beside the spool.")
-	diskDesc        = edgeDesc("spool_disk_available_bytes", "Bytes that the edge can still write to the disk of the spool.")
-	certificateDesc = edgeDesc("server_certificate_expiry_timestamp_seconds", "Unix time until which the server's certificate is valid, as it was last shown.")
+	infoFamily        = inverterFamily("inverter_info", "Always 1: the model of the inverter, once it is known.", "model")
+	statusFamily      = inverterFamily("status", "1 for how the edge is: ok, degraded (it recovers by itself) or blocked (somebody must act); 0 for the others.", "status")
+	faultFamily       = inverterFamily("fault", "1 for each reason why the edge is not ok at present, by its code (see errors.md).", "code")
+	clockFamily       = inverterFamily("clock_source", "1 for the source of the time of a sample made now: synced, server, believed or unsynced; 0 for the others.", "source")
+	notMadeFamily     = inverterFamily("samples_not_made_total", "Polls without a sample, by reason: of polls_total, all but those that gave one.", "reason")
+	lostFamily        = inverterFamily("samples_lost_total", "Samples that were made but never reached the disk, by reason.", "reason")
+	uploadsFamily     = inverterFamily("uploads_total", "Uploads tried, by result: ok, refused (samples), or the code of what went wrong.", "result")
+	intervalFamily    = inverterFamily("poll_interval_seconds", "Time between two polls of the inverter while the spool has room.")
+	pollFamily        = inverterFamily("last_poll_timestamp_seconds", "Unix time of the last poll that gave a sample.")
+	uploadFamily      = inverterFamily("last_upload_timestamp_seconds", "Unix time of the last upload of which the server took samples.")
+	oldestFamily      = inverterFamily("spool_oldest_sample_timestamp_seconds", "Unix time of the oldest sample that the server does not have yet; none while it has all.")
+	damagedFamily     = inverterFamily("damaged_spool_bytes", "Size of damaged spools that are kept beside the spool.")
+	diskFamily        = inverterFamily("spool_disk_available_bytes", "Bytes that the edge can still write to the disk of the spool.")
+	certificateFamily = inverterFamily("server_certificate_expiry_timestamp_seconds", "Unix time until which the server's certificate is valid, as it was last shown.")
+
+	inverterFamilies = []metrics.Family{infoFamily, statusFamily, faultFamily, clockFamily, notMadeFamily, lostFamily, uploadsFamily,
+		intervalFamily, pollFamily, uploadFamily, oldestFamily, damagedFamily, diskFamily, certificateFamily}
 )
 
-func (m inverterMetrics) Describe(all chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{infoDesc, statusDesc, faultDesc, clockDesc, notMadeDesc, lostDesc, uploadsDesc, intervalDesc,
-		pollDesc, uploadDesc, oldestDesc, damagedDesc, diskDesc, certificateDesc} {
-		all <- d
+// addMetrics gives the values of inverterFamilies.
+func (r *Report) addMetrics(v metrics.Values) {
+	add := func(f metrics.Family, value float64, labels ...string) {
+		v.Add(f, value, append([]string{r.device}, labels...)...)
 	}
-}
-
-func (m inverterMetrics) Collect(all chan<- prometheus.Metric) {
-	gauge := func(desc *prometheus.Desc, v float64, labels ...string) {
-		all <- prometheus.MustNewConstMetric(desc, prometheus.GaugeValue, v, labels...)
-	}
-	oneOf := func(desc *prometheus.Desc, now string, states ...string) {
+	addStates := func(f metrics.Family, now string, states ...string) {
 		for _, state := range states {
-			v := 0.0
+			value := 0.0
 			if state == now {
-				v = 1
+				value = 1
 			}
-			gauge(desc, v, state)
+			add(f, value, state)
 		}
 	}
-	counters := func(desc *prometheus.Desc, of map[string]int) {
+	addAll := func(f metrics.Family, of map[string]int) {
 		for label, n := range of {
-			all <- prometheus.MustNewConstMetric(desc, prometheus.CounterValue, float64(n), label)
+			add(f, float64(n), label)
 		}
 	}
-	h := m.Now()
+	h := r.Now()
 	if h.Model != "" {
-		gauge(infoDesc, 1, h.Model)
+		add(infoFamily, 1, h.Model)
 	}
-	oneOf(statusDesc, h.Status, StateOK, StateDegraded, StateBlocked)
+	addStates(statusFamily, h.Status, StateOK, StateDegraded, StateBlocked)
 	for _, code := range h.Reasons {
-		gauge(faultDesc, 1, code)
+		add(faultFamily, 1, code)
 	}
-	oneOf(clockDesc, h.Clock, spool.Synced.String(), spool.ByServer.String(), spool.Believed.String(), spool.Undated.String())
-	counters(notMadeDesc, h.Missing)
-	counters(lostDesc, h.Lost)
-	counters(uploadsDesc, m.results())
-	gauge(intervalDesc, h.PollS)
+	addStates(clockFamily, h.Clock, spool.Synced.String(), spool.ByServer.String(), spool.Believed.String(), spool.Undated.String())
+	addAll(notMadeFamily, h.Missing)
+	addAll(lostFamily, h.Lost)
+	addAll(uploadsFamily, r.results())
+	add(intervalFamily, h.PollS)
 	if h.LastPoll != nil {
-		instant(all, pollDesc, *h.LastPoll)
+		addTime(v, pollFamily, *h.LastPoll, r.device)
 	}
 	if h.LastUpload != nil {
-		instant(all, uploadDesc, *h.LastUpload)
+		addTime(v, uploadFamily, *h.LastUpload, r.device)
 	}
-	instant(all, oldestDesc, m.oldest.of(m.edge.Spool))
-	gauge(damagedDesc, float64(h.Damaged))
-	gauge(diskDesc, float64(durable.FreeBytes(filepath.Dir(m.edge.Spool.Path()))))
-	if t, ok := m.edge.Uploader.Client.Transport.(interface{ CertificateExpiry() time.Time }); ok {
-		instant(all, certificateDesc, t.CertificateExpiry())
+	addTime(v, oldestFamily, r.oldest.of(r.edge.Spool), r.device)
+	add(damagedFamily, float64(h.Damaged))
+	add(diskFamily, float64(durable.FreeBytes(filepath.Dir(r.edge.Spool.Path()))))
+	if t, ok := r.edge.Uploader.Client.Transport.(interface{ CertificateExpiry() time.Time }); ok {
+		addTime(v, certificateFamily, t.CertificateExpiry(), r.device)
 	}
 }
 
-// instant gives a time, unless it is none.
-func instant(all chan<- prometheus.Metric, desc *prometheus.Desc, t time.Time) {
+// addTime gives a time, unless it is none.
+func addTime(v metrics.Values, f metrics.Family, t time.Time, labels ...string) {
 	if !t.IsZero() {
-		all <- prometheus.MustNewConstMetric(desc, prometheus.GaugeValue, float64(t.UnixMilli())/1000)
+		v.Add(f, float64(t.UnixMilli())/1000, labels...)
 	}
 }
 

@@ -16,8 +16,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
-
 	"sunspool/docs/reference"
 	"sunspool/edge/spool"
 	"sunspool/edge/upload/uploadtest"
@@ -59,7 +57,7 @@ func (c certified) RoundTrip(*http.Request) (*http.Response, error) { return nil
 // What the edge shows is in docs/metrics.md, and its names are by Prometheus' conventions.
 func TestMetricsReferenceOfTheEdge(t *testing.T) {
 	e := busyEdge(t)
-	reference.Metrics(t, "edge", testservices.Need(t, "prometheus", "promtool"), func(r prometheus.Registerer) { registerMetrics(r, e.Report) })
+	reference.Metrics(t, "edge", testservices.Need(t, "prometheus", "promtool"), edgeMetrics(e.Report))
 }
 
 // scraped is what /metrics of these edges answers.

@@ -12,11 +12,9 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/promhttp"
-
 	"sunspool/edge/pace"
 	"sunspool/health"
+	"sunspool/internal/metrics"
 	"sunspool/wire"
 )
 
@@ -27,9 +25,7 @@ const (
 
 // serveMetrics answers with what the reports of a process show.
 func serveMetrics(reports ...*Report) http.Handler {
-	registry := prometheus.NewRegistry()
-	registerMetrics(registry, reports...)
-	return promhttp.HandlerFor(registry, promhttp.HandlerOpts{MaxRequestsInFlight: metricsConnections})
+	return metrics.AtMost(metricsConnections, edgeMetrics(reports...))
 }
 
 // metricsAddr completes METRICS_ADDR: a port alone, with or without a colon, is one of the loopback.
