@@ -16,7 +16,7 @@ ARG TARGETARCH
 ARG TARGETVARIANT
 ARG VERSION=devel
 RUN CGO_ENABLED=0 GOOS=$TARGETOS GOARCH=$TARGETARCH GOARM=${TARGETVARIANT#v} \
-    go build -trimpath -buildvcs=false -ldflags "-s -w -X main.version=$VERSION" -o /out/sunspool .
+    go build -trimpath -tags nopgxregisterdefaulttypes -buildvcs=false -ldflags "-s -w -X main.version=$VERSION" -o /out/sunspool .
 
 FROM scratch AS prebuilt
 ARG TARGETPLATFORM

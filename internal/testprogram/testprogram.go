@@ -77,7 +77,7 @@ func build(dir, from, pkg string, env ...string) (string, error) {
 
 	// The go command links only if what is there was made of something else.
 	latest := filepath.Join(dir, "latest")
-	cmd := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w -X main.version="+Version, "-o", latest, pkg)
+	cmd := exec.Command("go", "build", "-trimpath", "-tags", "nopgxregisterdefaulttypes", "-ldflags", "-s -w -X main.version="+Version, "-o", latest, pkg)
 	cmd.Dir, cmd.Env = from, append(append(os.Environ(), "CGO_ENABLED=0"), env...)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("%w\n%s", err, out)

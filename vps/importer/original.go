@@ -38,6 +38,7 @@ func OpenOriginal(ctx context.Context, url string) (*Original, error) {
 		return nil, &health.Fault{Code: "original_unreachable", Exit: health.ExitUnreachable, What: fmt.Sprintf("cannot connect to the database of the Python server at %s", cfg.Host), Err: err,
 			Next: "check host, port, user, password and database of --from; psql with the same address shows whether it answers"}
 	}
+	database.RegisterTypes(db.TypeMap())
 	var found bool
 	if err := db.QueryRow(ctx, "select to_regclass('sungrow_samples') is not null").Scan(&found); err != nil || !found {
 		db.Close(ctx)

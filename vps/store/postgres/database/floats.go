@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"math"
 
-	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgtype"
 )
 
@@ -53,9 +52,8 @@ func (floatsPlan) Encode(value any, b []byte) ([]byte, error) {
 	return b, nil
 }
 
-// knowFloats has conn take Floats.
-func knowFloats(conn *pgx.Conn) {
-	m := conn.TypeMap()
+// registerFloats has a connection take Floats.
+func registerFloats(m *pgtype.Map) {
 	if t, ok := m.TypeForOID(pgtype.Float8ArrayOID); ok {
 		m.RegisterType(&pgtype.Type{Name: t.Name, OID: t.OID, Codec: floatsCodec{t.Codec}})
 		m.RegisterDefaultPgType(Floats{}, t.Name)

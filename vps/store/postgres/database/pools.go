@@ -37,7 +37,6 @@ func openPools(ctx context.Context, config *pgxpool.Config, o Options) (*Pools, 
 		return nil, err
 	}
 	write, read := config.Copy(), config.Copy()
-	write.AfterConnect = func(_ context.Context, conn *pgx.Conn) error { knowFloats(conn); return nil }
 	write.MaxConns, read.MaxConns = int32(2*o.Writers+2), int32(2*o.Readers)
 	p := &Pools{Settings: []string{syncCommit}, Distributed: found.distributed}
 	if !found.pooled && !found.distributed && write.ConnConfig.RuntimeParams[planCacheMode] == "" {

@@ -60,7 +60,7 @@ func connectPostgres(ctx context.Context, config *pgx.ConnConfig) (*pgx.Conn, er
 	defer cancel()
 	conn, err := pgx.ConnectConfig(ctx, config)
 	if err == nil {
-		knowFloats(conn)
+		RegisterTypes(conn.TypeMap())
 	}
 	return conn, err
 }
