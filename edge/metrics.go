@@ -21,7 +21,7 @@ func edgeMetrics(reports ...*Report) *metrics.Set {
 	set := metrics.NewSet()
 	set.ShowProcess("edge", reports[0].version)
 	showCounts(set, processCounts, reports[0].edge)
-	set.Show(func(v metrics.Values) { addTime(v, touchFamily, reports[0].edge.Pace.LastTouch()) }, touchFamily)
+	set.Show(func(v *metrics.Values) { addTime(v, touchFamily, reports[0].edge.Pace.LastTouch()) }, touchFamily)
 	for _, r := range reports {
 		set.ShowLinks(r.Chain, r.device)
 		showCounts(set, inverterCounts, r.edge, r.device)
@@ -49,7 +49,7 @@ func showCounts(set *metrics.Set, counts []count, e *Edge, device ...string) {
 		}
 		families = append(families, f)
 	}
-	set.Show(func(v metrics.Values) {
+	set.Show(func(v *metrics.Values) {
 		for i, c := range counts {
 			n := c.value(e)
 			if n == 0 && strings.HasSuffix(c.name, "_timestamp_seconds") {
@@ -85,7 +85,7 @@ var (
 )
 
 // addMetrics gives the values of inverterFamilies.
-func (r *Report) addMetrics(v metrics.Values) {
+func (r *Report) addMetrics(v *metrics.Values) {
 	add := func(f metrics.Family, value float64, labels ...string) {
 		v.Add(f, value, append([]string{r.device}, labels...)...)
 	}
@@ -131,7 +131,7 @@ func (r *Report) addMetrics(v metrics.Values) {
 }
 
 // addTime gives a time, unless it is none.
-func addTime(v metrics.Values, f metrics.Family, t time.Time, labels ...string) {
+func addTime(v *metrics.Values, f metrics.Family, t time.Time, labels ...string) {
 	if !t.IsZero() {
 		v.Add(f, float64(t.UnixMilli())/1000, labels...)
 	}

@@ -10,7 +10,7 @@ func (s *Set) ShowLinks(chain *health.Chain, device string) {
 	if device != "" {
 		f.Labels, labels = append(f.Labels, "device"), []string{device}
 	}
-	s.Show(func(v Values) {
+	s.Show(func(v *Values) {
 		for _, link := range chain.Status() {
 			switch link.State {
 			case health.OK, health.Resting:

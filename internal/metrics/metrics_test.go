@@ -42,10 +42,10 @@ func labelsOf(m *dto.Metric) map[string]string {
 // Each family has its HELP and TYPE once, however many values it has and in whatever order they come.
 func TestFamiliesAreWhole(t *testing.T) {
 	set := NewSet()
-	watts := Family{"sunspool_power_watts", `Power, with a \ in the help.`, []string{"device"}}
+	watts := Family{"sunspool_power_watts", `Power, with a \ and a " in the help.`, []string{"device"}}
 	energy := Family{"sunspool_energy_joules_total", "Energy.", []string{"device"}}
 	never := Family{"sunspool_never", "Nothing was measured.", nil}
-	set.Show(func(v Values) {
+	set.Show(func(v *Values) {
 		for _, device := range []string{"b", "a", "c"} {
 			v.Add(watts, -1.5, device)
 			v.Add(energy, 3.6e12, device)
@@ -75,10 +75,10 @@ func TestFamiliesAreWhole(t *testing.T) {
 
 // A label may have any value.
 func TestLabelsAreEscaped(t *testing.T) {
-	for _, value := range []string{"", "x", `"`, `\`, `\"`, "a\nb", "{", "}", `a="b",c="d"`, ",", "é", "\xff", "ends in \\"} {
+	for _, value := range []string{"", "x", `"`, `\`, `\"`, "a\nb", "# HELP a_label x", "{", "}", `a="b",c="d"`, ",", "é", "\xff", "ends in \\"} {
 		set := NewSet()
 		shown := Family{"sunspool_info", "Always 1.", []string{"model", "device"}}
-		set.Show(func(v Values) { v.Add(shown, 1, value, "roof") }, shown)
+		set.Show(func(v *Values) { v.Add(shown, 1, value, "roof") }, shown)
 		set.Counters(Family{"sunspool_uploads_total", "Uploads.", []string{"b", "a"}}).With(value, "roof").Inc()
 		set.Durations(Family{"sunspool_seconds", "Time.", []string{"b", "a"}}, 1, 2).With(value, "roof").Update(1)
 		want := strings.ToValidUTF8(value, "\uFFFD")

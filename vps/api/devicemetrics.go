@@ -125,7 +125,7 @@ func (all deviceReadings) metrics() *metrics.Set {
 		families = append(families, f.family)
 	}
 	set := metrics.NewSet()
-	set.Show(func(v metrics.Values) {
+	set.Show(func(v *metrics.Values) {
 		for i := range all {
 			all[i].addMetrics(v)
 		}
@@ -133,7 +133,7 @@ func (all deviceReadings) metrics() *metrics.Set {
 	return set
 }
 
-func (r *deviceReading) addMetrics(v metrics.Values) {
+func (r *deviceReading) addMetrics(v *metrics.Values) {
 	add := func(f metrics.Family, value float64, labels ...string) {
 		v.Add(f, value, append([]string{r.device}, labels...)...)
 	}

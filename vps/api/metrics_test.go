@@ -99,7 +99,7 @@ func TestDeviceMetricsAreTheNewestSample(t *testing.T) {
 		`sunspool_device_battery_charge_ratio{device="inv-1"} 0.04`,
 		`sunspool_device_pv_energy_joules_total{device="inv-1"} 2.88e+07`,
 		`sunspool_device_last_sample_age_seconds{device="inv-1"} 2`,
-		fmt.Sprintf(`sunspool_device_last_sample_timestamp_seconds{device="inv-1"} %v`, newest.Time.Unix()),
+		fmt.Sprintf(`sunspool_device_last_sample_timestamp_seconds{device="inv-1"} %v`, float64(newest.Time.Unix())),
 		`sunspool_device_online{device="inv-1"} 1`,
 		`sunspool_device_state{device="inv-1",state="live"} 1`,
 		`sunspool_device_state{device="inv-1",state="stale"} 0`,
