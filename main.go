@@ -24,6 +24,7 @@ import (
 	"sunspool/cli"
 	"sunspool/demo"
 	"sunspool/edge"
+	"sunspool/edge/config"
 	"sunspool/edge/simulator"
 	"sunspool/health"
 	"sunspool/internal/fallbackroots"
@@ -41,7 +42,7 @@ var version = "devel"
 // commands is the command line: one line a command, its struct the settings.
 type commands struct {
 	Demo     demo.Config      `cmd:"" help:"Show it all at work: a simulated inverter, edge and vps in one process."`
-	Edge     edge.Config      `cmd:"" help:"Read an inverter and deliver to a server (a service)."`
+	Edge     config.Config      `cmd:"" help:"Read an inverter and deliver to a server (a service)."`
 	VPS      vpsCommand       `cmd:"" name:"vps" help:"Store what edges deliver and answer readers (a service)."`
 	Simulate simulator.Config `cmd:"" help:"Simulate an inverter: a Modbus TCP server with a plausible day."`
 	Check    checkCommand     `cmd:"" help:"Check the settings of the edge or vps: exit status 0, or 3 with all that is wrong."`

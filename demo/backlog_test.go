@@ -22,6 +22,7 @@ import (
 	"time"
 
 	"sunspool/edge"
+	"sunspool/edge/config"
 	"sunspool/edge/reading"
 	"sunspool/edge/simulator"
 	"sunspool/edge/spool"
@@ -161,7 +162,7 @@ func pollOnce(t *testing.T, home *simulator.Home) wire.Sample {
 	if err != nil {
 		t.Fatal(err)
 	}
-	e, err := edge.New(edge.Config{
+	e, err := edge.New(config.Config{
 		Host: "dongle", Port: 502, Unit: 1, PollS: 5, GapMS: 20, URL: "https://vps.example.org", Token: settings.Secret("t0ken-0123456789abcdef"),
 		DeviceID: "roof", BatchSize: 30, UploadS: 10, MaxBackoffS: 300, SpoolPath: filepath.Join(t.TempDir(), "spool.db"),
 	}, "test", slog.New(slog.DiscardHandler))

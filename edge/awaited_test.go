@@ -13,7 +13,9 @@ import (
 	"testing/synctest"
 	"time"
 
+	"sunspool/edge/config"
 	"sunspool/edge/inverter/invertertest"
+	"sunspool/edge/transport"
 	"sunspool/edge/upload/uploadtest"
 	"sunspool/internal/testhost"
 )
@@ -43,28 +45,28 @@ func TestMissingTokenAndAuthorityAreWaitedFor(t *testing.T) {
 	}
 	const token = "t0ken-0123456789abcdef"
 	for setting, c := range map[string]struct {
-		change func(c *Config, missing string)
+		change func(c *config.Config, missing string)
 		bad    string // is there, but cannot be used
 		good   string
 	}{
-		"VPS_DEVICE_TOKEN_FILE": {func(c *Config, missing string) { c.Token, c.TokenFile, c.CAFile = "", missing, ours.File }, "short", token},
-		"VPS_CA_FILE":           {func(c *Config, missing string) { c.Token, c.CAFile = token, missing }, "no PEM", string(pem)},
+		"VPS_DEVICE_TOKEN_FILE": {func(c *config.Config, missing string) { c.Token, c.TokenFile, c.CAFile = "", missing, ours.File }, "short", token},
+		"VPS_CA_FILE":           {func(c *config.Config, missing string) { c.Token, c.CAFile = token, missing }, "no PEM", string(pem)},
 	} {
 		t.Run(setting, func(t *testing.T) {
 			url, tokens := uploadtest.Serve(t, &tls.Config{Certificates: []tls.Certificate{ours.Issue(nil)}}, uploadtest.Accept)
 			missing := filepath.Join(t.TempDir(), "later", "file")
-			config := goodConfig(t)
-			config.URL, config.DeviceID, config.ClockTrust = url, "roof", clockAlways
-			c.change(&config, missing)
-			if err := config.Validate(); err != nil {
+			set := goodSettings(t)
+			set.URL, set.DeviceID, set.ClockTrust = url, "roof", config.ClockAlways
+			c.change(&set, missing)
+			if err := set.Validate(); err != nil {
 				t.Fatalf("a file that may come later is refused: %v", err)
 			}
-			complete := config
+			complete := set
 			complete.Complete = true
 			if err := complete.Validate(); asFault(err) == nil || asFault(err).Code != "config_invalid" || !strings.Contains(err.Error(), setting) {
 				t.Errorf("the check of the settings finds %v", err)
 			}
-			e, err := New(config, "test", slog.New(slog.DiscardHandler))
+			e, err := New(set, "test", slog.New(slog.DiscardHandler))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -103,46 +105,23 @@ func TestMissingTokenAndAuthorityAreWaitedFor(t *testing.T) {
 	}
 	t.Run("authority", func(t *testing.T) {
 		url, _ := uploadtest.Serve(t, &tls.Config{Certificates: []tls.Certificate{ours.Issue(nil)}}, uploadtest.Accept)
-		config := goodConfig(t)
-		config.URL, config.DeviceID, config.ClockTrust, config.CAFile = url, "roof", clockAlways, filepath.Join(t.TempDir(), "ca.pem")
-		e, err := New(config, "test", slog.New(slog.DiscardHandler))
+		c := goodSettings(t)
+		c.URL, c.DeviceID, c.ClockTrust, c.CAFile = url, "roof", config.ClockAlways, filepath.Join(t.TempDir(), "ca.pem")
+		e, err := New(c, "test", slog.New(slog.DiscardHandler))
 		if err != nil {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { e.Spool.Close() })
 		e.vps = e.Report.Chain.Link("vps")
 		fill(t, e.Spool, 3)
-		if _, ok := e.Uploader.Client.Transport.(noTransport); !ok {
+		if _, ok := e.Uploader.Client.Transport.(*transport.HTTPTransport); ok {
 			t.Error("without its authority requests are made")
 		}
-		putFile(t, config.CAFile, string(pem), 0o644)
+		putFile(t, c.CAFile, string(pem), 0o644)
 		if _, err := e.deliverOnce(t.Context()); err != nil || e.Spool.Waiting() > 0 {
 			t.Errorf("the file is there: %v; %d samples wait", err, e.Spool.Waiting())
 		}
 	})
-}
-
-// A file that is there and wrong is an error at the start, and so is a credential that the service manager did not give.
-func TestFileThatIsWrongIsAnErrorAtTheStart(t *testing.T) {
-	dir := t.TempDir()
-	bad := filepath.Join(dir, "bad")
-	if err := os.WriteFile(bad, nil, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	for setting, change := range map[string]func(*Config){
-		"VPS_DEVICE_TOKEN_FILE": func(c *Config) { c.Token, c.TokenFile = "", bad },
-		"VPS_CA_FILE":           func(c *Config) { c.CAFile = bad },
-		"REGISTER_MAP":          func(c *Config) { c.RegisterMap = bad },
-		"a file":                func(c *Config) { c.CAFile = filepath.Join(bad, "ca.pem") },
-	} {
-		if got := refusalOf(t, change); got == "" || setting != "a file" && !strings.Contains(got, setting) {
-			t.Errorf("%s: %q", setting, got)
-		}
-	}
-	t.Setenv("CREDENTIALS_DIRECTORY", filepath.Join(dir, "none"))
-	if got := refusalOf(t, func(c *Config) { c.Token = "" }); !strings.Contains(got, "the credential") {
-		t.Errorf("the credential: %q", got)
-	}
 }
 
 // Without the registers that the operator gave a value could be wrong: no sample is made, and the dongle is left alone.
@@ -150,10 +129,10 @@ func TestMissingRegisterMapMakesNoSample(t *testing.T) {
 	dir := testhost.MemoryDir(t)
 	synctest.Test(t, func(t *testing.T) {
 		b := &invertertest.Bed{T: t, Sim: invertertest.OfImage(t, invertertest.HybridImage)}
-		config := Config{Host: "dongle", Port: 502, Unit: 1, PollS: 5, GapMS: 20, URL: "https://vps.example.org", Token: "t0ken-0123456789abcdef",
-			DeviceID: "roof", BatchSize: 30, UploadS: 10, MaxBackoffS: 300, ClockTrust: clockAlways, RegisterMap: filepath.Join(dir, "own.csv"),
+		c := config.Config{Host: "dongle", Port: 502, Unit: 1, PollS: 5, GapMS: 20, URL: "https://vps.example.org", Token: "t0ken-0123456789abcdef",
+			DeviceID: "roof", BatchSize: 30, UploadS: 10, MaxBackoffS: 300, ClockTrust: config.ClockAlways, RegisterMap: filepath.Join(dir, "own.csv"),
 			SpoolPath: filepath.Join(dir, "spool.db"), HealthPath: filepath.Join(dir, "health.json")}
-		e, err := New(config, "test", slog.New(slog.NewTextHandler(io.Discard, nil)))
+		e, err := New(c, "test", slog.New(slog.NewTextHandler(io.Discard, nil)))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -173,7 +152,7 @@ func TestMissingRegisterMapMakesNoSample(t *testing.T) {
 		if e.Spool.Waiting() > 0 || e.Inverter.Dongle.Link.Connects.Load() > 0 || e.Report.Now().Missing["register_map"] < 100 {
 			t.Errorf("%d samples, %d connections, not made %v", e.Spool.Waiting(), e.Inverter.Dongle.Link.Connects.Load(), e.Report.Now().Missing)
 		}
-		putFile(t, config.RegisterMap, "name,number,kind,type\nmy_own,5017,input,u16\n", 0o644)
+		putFile(t, c.RegisterMap, "name,number,kind,type\nmy_own,5017,input,u16\n", 0o644)
 		time.Sleep(time.Minute)
 		records := peek(t, e.Spool, 100)
 		if len(records) < 9 {

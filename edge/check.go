@@ -10,6 +10,7 @@ import (
 	"slices"
 	"time"
 
+	"sunspool/edge/config"
 	"sunspool/health"
 	"sunspool/internal/durable"
 )
@@ -111,8 +112,10 @@ func FindHealth(set, spool string) string {
 	if _, err := os.Stat(packagedHealth); err == nil {
 		return packagedHealth
 	}
-	c := Config{SpoolPath: spool}
-	return c.beside("health.json")
+	c := config.Config{SpoolPath: spool}
+	return c.Beside("health.json")
 }
 
 const packagedHealth = "/run/sunspool/edge/health.json"
+
+func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }

@@ -15,6 +15,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"sunspool/edge/config"
 	"sunspool/edge/inverter"
 	"sunspool/edge/inverter/invertertest"
 	"sunspool/edge/pace"
@@ -179,9 +180,9 @@ func watchedEdge(t *testing.T, dir string, faults ...string) *Edge {
 	t.Helper()
 	b := &invertertest.Bed{T: t, Sim: invertertest.OfImage(t, invertertest.HybridImage)}
 	b.Faults(faults...)
-	e, err := New(Config{
+	e, err := New(config.Config{
 		Host: "dongle", Port: 502, Unit: 1, PollS: 5, GapMS: 20, URL: "https://vps.example.org",
-		Token: settings.Secret("t0ken-0123456789abcdef"), DeviceID: "roof", BatchSize: 30, UploadS: 10, MaxBackoffS: 300, ClockTrust: clockAlways,
+		Token: settings.Secret("t0ken-0123456789abcdef"), DeviceID: "roof", BatchSize: 30, UploadS: 10, MaxBackoffS: 300, ClockTrust: config.ClockAlways,
 		SpoolPath: filepath.Join(dir, "spool.db"), HealthPath: filepath.Join(dir, "health.json"),
 	}, "test", slog.New(slog.DiscardHandler))
 	if err != nil {
@@ -232,9 +233,9 @@ func TestStandstillIsNoticedWithinTwoIntervals(t *testing.T) {
 		}
 	}
 
-	const gap = minPollS * time.Second // at most, INTER_REGISTER_DELAY_MS
+	const gap = 5 * time.Second // at most, INTER_REGISTER_DELAY_MS
 	afterLoss := pace.Margin + inverter.AnswerTime + inverter.SettleTime + gap + pace.Margin + inverter.AnswerTime
-	inPoll := freshFor + inverter.RetryAfter + gap + pace.Margin + inverter.AnswerTime - minPollS*time.Second
+	inPoll := freshFor + inverter.RetryAfter + gap + pace.Margin + inverter.AnswerTime - 5*time.Second
 	if left := checkSlack - max(afterLoss, inPoll); left < 30*time.Second {
 		t.Errorf("only %v of the slack are left for the disk", left)
 	}

@@ -23,6 +23,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"sunspool/edge/config"
 	"sunspool/edge/simulator"
 	"sunspool/edge/transport"
 	"sunspool/settings"
@@ -171,9 +172,9 @@ func TestAWeekOfFaultsLeaksNothing(t *testing.T) {
 		w := &week{t: t, sim: sim, conns: make(chan net.Conn), rng: rand.New(rand.NewPCG(1, 2))}
 		w.server = &http.Server{Handler: w, ErrorLog: log.New(io.Discard, "", 0), ReadTimeout: 15 * time.Second, WriteTimeout: 2 * time.Hour, IdleTimeout: time.Minute}
 		go w.server.Serve(w)
-		e, err := New(Config{
+		e, err := New(config.Config{
 			Host: "dongle", Port: 502, Unit: 1, PollS: *leakPoll, GapMS: 20, URL: "https://vps.example.org", Token: settings.Secret("t0ken-0123456789abcdef"),
-			DeviceID: "roof", BatchSize: 30, UploadS: 2 * *leakPoll, MaxBackoffS: 300, ClockTrust: clockAlways,
+			DeviceID: "roof", BatchSize: 30, UploadS: 2 * *leakPoll, MaxBackoffS: 300, ClockTrust: config.ClockAlways,
 			SpoolPath: filepath.Join(dir, "spool.db"), HealthPath: filepath.Join(dir, "health.json"),
 		}, "test", slog.New(slog.DiscardHandler))
 		if err != nil {

@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"strconv"
 	"sync"
 	"syscall"
 	"time"
@@ -26,21 +25,6 @@ const (
 // serveMetrics answers with what the reports of a process show.
 func serveMetrics(reports ...*Report) http.Handler {
 	return metrics.AtMost(metricsConnections, edgeMetrics(reports...))
-}
-
-// metricsAddr completes METRICS_ADDR: a port alone, with or without a colon, is one of the loopback.
-func metricsAddr(text string) (string, error) {
-	if _, err := strconv.ParseUint(text, 10, 16); err == nil {
-		text = ":" + text
-	}
-	host, port, err := net.SplitHostPort(text)
-	if n, bad := strconv.ParseUint(port, 10, 16); err != nil || bad != nil || n == 0 {
-		return "", fmt.Errorf("METRICS_ADDR is %q: must be a port, or address:port such as 0.0.0.0:9517", text)
-	}
-	if host == "" {
-		host = "127.0.0.1"
-	}
-	return net.JoinHostPort(host, port), nil
 }
 
 // metricsListener serves /metrics of the edges at Addr. An address that cannot be listened on is one line of the log and

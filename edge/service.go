@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"sunspool/edge/clock"
+	"sunspool/edge/config"
 	"sunspool/edge/inverter"
 	"sunspool/edge/night"
 	"sunspool/edge/pace"
@@ -23,8 +24,8 @@ import (
 )
 
 // New puts the edge of one inverter together from settings that Validate accepted. The spool is open when it returns.
-func New(c Config, version string, log *slog.Logger) (*Edge, error) {
-	edges, err := newEdges([]Config{c}, version, log)
+func New(c config.Config, version string, log *slog.Logger) (*Edge, error) {
+	edges, err := newEdges([]config.Config{c}, version, log)
 	if err != nil {
 		return nil, err
 	}
@@ -32,12 +33,12 @@ func New(c Config, version string, log *slog.Logger) (*Edge, error) {
 }
 
 // newEdges puts the edges of the inverters behind one dongle together. Their spools are open when it returns.
-func newEdges(each []Config, version string, log *slog.Logger) (edges []*Edge, err error) {
+func newEdges(each []config.Config, version string, log *slog.Logger) (edges []*Edge, err error) {
 	first, host := each[0], clock.ThisHost()
 	dongle := &inverter.Dongle{
-		Pace: &pace.Pace{Interval: first.beat(), File: first.SpoolPath + ".last-poll", Up: host.Up, BootID: host.BootID},
+		Pace: &pace.Pace{Interval: first.Beat(), File: first.SpoolPath + ".last-poll", Up: host.Up, BootID: host.BootID},
 		Link: inverter.Transport{
-			Address: first.address(),
+			Address: first.Address(),
 			Dial:    (&net.Dialer{}).DialContext,
 			Timeout: inverter.AnswerTime,
 			Gap:     time.Duration(first.GapMS) * time.Millisecond,
@@ -57,23 +58,23 @@ func newEdges(each []Config, version string, log *slog.Logger) (edges []*Edge, e
 			}
 			return nil, err
 		}
-		e.Report.others = others(each, i)
+		e.Report.others = config.OtherHealthFiles(each, i)
 		edges = append(edges, e)
 	}
 	return edges, nil
 }
 
 // newEdge puts the edge of one inverter together, whose turns at the dongle are turn.
-func newEdge(c Config, dongle *inverter.Dongle, turn *inverter.Turn, host clock.Host, version string, log *slog.Logger) (*Edge, error) {
-	own, err := c.ownRegisters()
-	if err = c.unlessAwaited(err); err != nil {
+func newEdge(c config.Config, dongle *inverter.Dongle, turn *inverter.Turn, host clock.Host, version string, log *slog.Logger) (*Edge, error) {
+	own, err := c.OwnRegisters()
+	if err = c.UnlessAwaited(err); err != nil {
 		return nil, err
 	}
-	token, err := c.token()
+	token, err := c.TokenSource()
 	if err != nil {
 		return nil, err
 	}
-	client, err := c.client()
+	client, err := c.Client()
 	if err != nil {
 		return nil, err
 	}
@@ -81,11 +82,11 @@ func newEdge(c Config, dongle *inverter.Dongle, turn *inverter.Turn, host clock.
 	if err != nil {
 		return nil, err
 	}
-	clock := &clock.Clock{Host: host, Trust: c.ClockTrust == clockAlways, Spool: spool, Log: log}
+	clock := &clock.Clock{Host: host, Trust: c.ClockTrust == config.ClockAlways, Spool: spool, Log: log}
 	verifyBy(client, clock)
 	dongle.Pace.Committed(spool.LastTouch(host.BootID))
-	spool.QuarantineCap = int(c.spoolLimit() / 10)
-	if err := spool.SetLimit(c.spoolLimit()); err != nil {
+	spool.QuarantineCap = int(c.SpoolLimit() / 10)
+	if err := spool.SetLimit(c.SpoolLimit()); err != nil {
 		spool.Close()
 		return nil, err
 	}
@@ -106,7 +107,7 @@ func newEdge(c Config, dongle *inverter.Dongle, turn *inverter.Turn, host clock.
 			Dongle:  dongle,
 		},
 		Uploader: &upload.Uploader{
-			Spool: spool, Client: client, Clock: clock, URL: c.ingestURL(), Token: token,
+			Spool: spool, Client: client, Clock: clock, URL: c.IngestURL(), Token: token,
 			Agent: "sunspool/" + version, Zone: hostZone(), BatchSize: c.BatchSize, Fresh: seconds(c.UploadS),
 			Backoff: pace.Backoff{Min: time.Second, Max: seconds(c.MaxBackoffS)},
 		},
@@ -133,11 +134,11 @@ func newEdge(c Config, dongle *inverter.Dongle, turn *inverter.Turn, host clock.
 // Run is the edge as a service: it runs until ctx ends and leaves every spool closed and whole. The service manager, if
 // there is one, is told that it is ready when the spools are open, or when a disk that is ill is waited for: that, and
 // whether the inverters answer, is in its status.
-func Run(ctx context.Context, c Config, version string, log *slog.Logger) error {
+func Run(ctx context.Context, c config.Config, version string, log *slog.Logger) error {
 	if err := c.Validate(); err != nil {
 		return err
 	}
-	each, _ := c.perInverter() // which Validate has accepted
+	each, _ := c.PerInverter() // which Validate has accepted
 	var devices []string
 	for _, one := range each {
 		devices = append(devices, one.DeviceID)
@@ -170,7 +171,7 @@ func Run(ctx context.Context, c Config, version string, log *slog.Logger) error 
 		log.Info("proxy", "route", route)
 	}
 	if c.MetricsAddr != "" {
-		addr, _ := metricsAddr(c.MetricsAddr) // which Validate has accepted
+		addr, _ := config.MetricsAddr(c.MetricsAddr) // which Validate has accepted
 		metrics, stop := context.WithCancel(context.WithoutCancel(ctx))
 		var served sync.WaitGroup
 		served.Go(func() { (&metricsListener{Addr: addr, Edges: edges, Log: log}).Run(metrics) })

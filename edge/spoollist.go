@@ -14,6 +14,7 @@ import (
 	"strconv"
 	"time"
 
+	"sunspool/edge/config"
 	"sunspool/edge/spool"
 	"sunspool/edge/spool/inspect"
 	"sunspool/health"
@@ -120,8 +121,8 @@ func askQuarantine(ctx context.Context, socket string, after uint64) (page spool
 // StatusSockets are where an edge that has the spool at path open may answer: where the settings have it, beside the spool, and
 // where a packaged unit has it.
 func StatusSockets(path, set string) []string {
-	c := Config{SpoolPath: path}
-	beside := c.beside("edge.sock")
+	c := config.Config{SpoolPath: path}
+	beside := c.Beside("edge.sock")
 	unit := filepath.Base(filepath.Dir(path))
 	sockets := []string{beside, filepath.Join("/run/sunspool", unit, filepath.Base(beside))}
 	if set != "" {

@@ -14,6 +14,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"sunspool/edge/config"
 	"sunspool/edge/spool"
 	"sunspool/edge/upload/uploadtest"
 	"sunspool/health"
@@ -84,8 +85,8 @@ func edgeIn(t *testing.T, dir, serial string, server http.RoundTripper) (e *Edge
 	t.Helper()
 	log = new(bytes.Buffer)
 	file = filepath.Join(dir, "health.json")
-	e, err := New(Config{Host: "dongle", Port: 502, Unit: 1, Serial: serial, PollS: 5, GapMS: 20, URL: "https://vps.example.org/base", Token: settings.Secret("t0ken-0123456789abcdef"),
-		DeviceID: "roof", BatchSize: 30, UploadS: 10, MaxBackoffS: 300, SpoolPath: filepath.Join(dir, "spool.db"), HealthPath: file, ClockTrust: clockAlways,
+	e, err := New(config.Config{Host: "dongle", Port: 502, Unit: 1, Serial: serial, PollS: 5, GapMS: 20, URL: "https://vps.example.org/base", Token: settings.Secret("t0ken-0123456789abcdef"),
+		DeviceID: "roof", BatchSize: 30, UploadS: 10, MaxBackoffS: 300, SpoolPath: filepath.Join(dir, "spool.db"), HealthPath: file, ClockTrust: config.ClockAlways,
 	}, "test", slog.New(slog.NewTextHandler(log, nil)))
 	if err != nil {
 		t.Fatal(err)

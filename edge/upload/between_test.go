@@ -52,7 +52,7 @@ func TestOnlyTheServerRefusesATokenASampleOrASize(t *testing.T) {
 				isJSON := strings.HasPrefix(kind, "application/json")
 				for _, body := range bodies {
 					receipt, err := classify(status, header, []byte(body), n, id, "t0ken-0123456789abcdef")
-					got := strings.TrimPrefix(fmt.Sprintf("%T", err), "*edge.")
+					got := strings.TrimPrefix(fmt.Sprintf("%T", err), "*upload.")
 					server := name == "ours" || isJSON && refusal[body]
 					want := "between"
 					switch {

@@ -1,4 +1,8 @@
-package edge
+// Package config holds the settings of the edge: what they are called, what they may be, and what each of several inverters
+// behind one dongle gets of them.
+//
+//	environment, flags ──> Config ── Validate: all that is wrong at once ──> PerInverter ──> one Config for each inverter
+package config
 
 import (
 	"cmp"
@@ -69,7 +73,7 @@ const (
 	minPollS = 5
 	minGapMS = 20
 
-	clockAlways = "always"
+	ClockAlways = "always"
 	minSpoolMB  = 16
 	maxCommitS  = 300
 )
@@ -81,8 +85,8 @@ func (c *Config) Validate() error {
 	if !named {
 		c.DeviceID = defaultDeviceID(c.Host)
 	}
-	c.HealthPath = cmp.Or(c.HealthPath, c.beside("health.json"))
-	c.Socket = cmp.Or(c.Socket, c.beside("edge.sock"))
+	c.HealthPath = cmp.Or(c.HealthPath, c.Beside("health.json"))
+	c.Socket = cmp.Or(c.Socket, c.Beside("edge.sock"))
 
 	var wrong []error
 	must := func(ok bool, format string, args ...any) {
@@ -112,15 +116,15 @@ func (c *Config) Validate() error {
 	between("UPLOAD_INTERVAL_S", c.UploadS, 1, 3600)
 	between("MAX_BACKOFF_S", c.MaxBackoffS, 1, 86400)
 	between("RAW_DEBUG_EVERY_N_POLLS", float64(c.RawDebugEach), 1, 1e6)
-	must(c.ClockTrust == "" || c.ClockTrust == "auto" || c.ClockTrust == clockAlways, "CLOCK_TRUST is %q: must be auto or always", c.ClockTrust)
+	must(c.ClockTrust == "" || c.ClockTrust == "auto" || c.ClockTrust == ClockAlways, "CLOCK_TRUST is %q: must be auto or always", c.ClockTrust)
 	if c.MetricsAddr != "" {
-		_, err := metricsAddr(c.MetricsAddr)
+		_, err := MetricsAddr(c.MetricsAddr)
 		refuse(err)
 	}
 	must(c.SpoolPath != "", "SPOOL_PATH is empty")
 	must(c.SpoolMaxMB == 0 || c.SpoolMaxMB >= minSpoolMB && c.SpoolMaxMB <= spool.MaxMB(spool.WordBits), "SPOOL_MAX_MB is %d: must be %d to %d", c.SpoolMaxMB, minSpoolMB, spool.MaxMB(spool.WordBits))
 	between("SPOOL_COMMIT_INTERVAL_S", c.CommitS, 0, maxCommitS)
-	each, errs := c.perInverter()
+	each, errs := c.PerInverter()
 	refuse(errs...)
 	refuse(checkInverters(each)...)
 	refuse(checkFiles(each)...)
@@ -128,9 +132,9 @@ func (c *Config) Validate() error {
 	_, exempt := firstSet(exemptVariables)
 	must(c.NoProxy == "" || c.NoProxy == exempt, "NO_PROXY is not taken from the command line: set it in the environment")
 	_, err := transport.NewClient(c.CAFile)
-	refuse(c.unlessAwaited(err))
-	_, err = c.ownRegisters()
-	refuse(c.unlessAwaited(err))
+	refuse(c.UnlessAwaited(err))
+	_, err = c.OwnRegisters()
+	refuse(c.UnlessAwaited(err))
 	if len(wrong) == 0 {
 		return nil
 	}
@@ -142,9 +146,9 @@ func (c *Config) Validate() error {
 	}
 }
 
-// beside is the path of a file that belongs to the spool: of that name beside spool.db, and beside another.db of its own,
+// Beside is the path of a file that belongs to the spool: of that name beside spool.db, and beside another.db of its own,
 // so that two edges may share a directory.
-func (c *Config) beside(name string) string {
+func (c *Config) Beside(name string) string {
 	if base := strings.TrimSuffix(filepath.Base(c.SpoolPath), ".db"); base != "spool" {
 		name = base + "." + name
 	}
@@ -158,8 +162,8 @@ func defaultDeviceID(host string) string {
 
 const deviceIDForm = "1 to 64 characters of A-Z a-z 0-9 . _ ~ -"
 
-// ownRegisters reads REGISTER_MAP, nil if there is none.
-func (c *Config) ownRegisters() (*registers.Map, error) {
+// OwnRegisters reads REGISTER_MAP, nil if there is none.
+func (c *Config) OwnRegisters() (*registers.Map, error) {
 	if c.RegisterMap == "" {
 		return nil, nil
 	}
@@ -175,11 +179,11 @@ func (c *Config) ownRegisters() (*registers.Map, error) {
 	return m, nil
 }
 
-func (c *Config) address() string { return net.JoinHostPort(c.Host, strconv.Itoa(c.Port)) }
+func (c *Config) Address() string { return net.JoinHostPort(c.Host, strconv.Itoa(c.Port)) }
 
-func (c *Config) ingestURL() string { return strings.TrimRight(c.URL, "/") + wire.IngestPath }
+func (c *Config) IngestURL() string { return strings.TrimRight(c.URL, "/") + wire.IngestPath }
 
-func (c *Config) spoolLimit() int64 {
+func (c *Config) SpoolLimit() int64 {
 	return int64(cmp.Or(c.SpoolMaxMB, spool.DefaultMB(spool.WordBits))) << 20
 }
 

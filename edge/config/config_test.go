@@ -1,4 +1,4 @@
-package edge
+package config
 
 import (
 	"os"
@@ -91,8 +91,8 @@ func TestHostIsANameOrAnAddressAlone(t *testing.T) {
 	} {
 		c := goodConfig(t)
 		c.Host = host
-		if err := c.Validate(); err != nil || c.address() != address {
-			t.Errorf("%q: %v, %s", host, err, c.address())
+		if err := c.Validate(); err != nil || c.Address() != address {
+			t.Errorf("%q: %v, %s", host, err, c.Address())
 		}
 	}
 }
@@ -286,5 +286,40 @@ func TestCredentialIsNamed(t *testing.T) {
 func TestIntervalAndBatchOfAnySizeAreAccepted(t *testing.T) {
 	if got := refusalOf(t, func(c *Config) { c.UploadS, c.BatchSize = 3600, 1 }); got != "" {
 		t.Error(got)
+	}
+}
+
+func TestMetricsAddressIsOfTheLoopbackUnlessItIsAnother(t *testing.T) {
+	for text, want := range map[string]string{
+		"9517": "127.0.0.1:9517", ":9517": "127.0.0.1:9517", "0.0.0.0:9517": "0.0.0.0:9517", "[::1]:9517": "[::1]:9517", "localhost:9517": "localhost:9517",
+		"": "", "x": "", "0": "", ":0": "", "127.0.0.1": "", "127.0.0.1:": "", "127.0.0.1:http": "", "70000": "", "-1": "", "::1:9517": "",
+	} {
+		got, err := MetricsAddr(text)
+		if got != want || (err == nil) != (want != "") {
+			t.Errorf("METRICS_ADDR=%s is %q, %v; want %q", text, got, err, want)
+		}
+	}
+}
+
+// A file that is there and wrong is an error at the start, and so is a credential that the service manager did not give.
+func TestFileThatIsWrongIsAnErrorAtTheStart(t *testing.T) {
+	dir := t.TempDir()
+	bad := filepath.Join(dir, "bad")
+	if err := os.WriteFile(bad, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for setting, change := range map[string]func(*Config){
+		"VPS_DEVICE_TOKEN_FILE": func(c *Config) { c.Token, c.TokenFile = "", bad },
+		"VPS_CA_FILE":           func(c *Config) { c.CAFile = bad },
+		"REGISTER_MAP":          func(c *Config) { c.RegisterMap = bad },
+		"a file":                func(c *Config) { c.CAFile = filepath.Join(bad, "ca.pem") },
+	} {
+		if got := refusalOf(t, change); got == "" || setting != "a file" && !strings.Contains(got, setting) {
+			t.Errorf("%s: %q", setting, got)
+		}
+	}
+	t.Setenv("CREDENTIALS_DIRECTORY", filepath.Join(dir, "none"))
+	if got := refusalOf(t, func(c *Config) { c.Token = "" }); !strings.Contains(got, "the credential") {
+		t.Errorf("the credential: %q", got)
 	}
 }

@@ -1,4 +1,4 @@
-package edge
+package config
 
 import (
 	"os"
@@ -64,7 +64,7 @@ func TestEachInverterHasItsOwnNameFilesAndToken(t *testing.T) {
 	if err := c.Validate(); err != nil {
 		t.Fatal(err)
 	}
-	each, wrong := c.perInverter()
+	each, wrong := c.PerInverter()
 	if len(each) != 2 || wrong != nil {
 		t.Fatal(each, wrong)
 	}
@@ -75,7 +75,7 @@ func TestEachInverterHasItsOwnNameFilesAndToken(t *testing.T) {
 			Token: "second-0123456789", Serial: "A22B1234567"},
 	} {
 		got := each[i]
-		token, err := got.token()
+		token, err := got.TokenSource()
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -96,9 +96,9 @@ func TestDongleIsPolledNoFasterForSeveralInverters(t *testing.T) {
 		{12, 2, 6 * time.Second, 12 * time.Second}, {5, 5, 5 * time.Second, 25 * time.Second}, {3600, 1, time.Hour, time.Hour},
 	} {
 		one := Config{PollS: c.pollS, Place: inverter.Place{Of: c.inverters}}
-		round := inverter.NewTurns(&inverter.Dongle{Pace: &pace.Pace{Interval: one.beat()}}, c.inverters)
-		if one.beat() != c.beat || round[0].Interval() != c.interval {
-			t.Errorf("%+v: %v, %v", c, one.beat(), round[0].Interval())
+		round := inverter.NewTurns(&inverter.Dongle{Pace: &pace.Pace{Interval: one.Beat()}}, c.inverters)
+		if one.Beat() != c.beat || round[0].Interval() != c.interval {
+			t.Errorf("%+v: %v, %v", c, one.Beat(), round[0].Interval())
 		}
 	}
 }

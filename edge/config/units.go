@@ -1,4 +1,4 @@
-package edge
+package config
 
 import (
 	"errors"
@@ -23,9 +23,9 @@ import (
 //	SUNGROW_SLAVE_ID=1,2        spool.db      health.json           edge.sock
 //	DEVICE_ID=roof,garage       garage.db     garage.health.json    garage.edge.sock
 
-// perInverter returns the settings of each inverter, as those of an edge that has no other. What is wrong with the lists
+// PerInverter returns the settings of each inverter, as those of an edge that has no other. What is wrong with the lists
 // of the settings is in wrong; then there may be fewer.
-func (c *Config) perInverter() (each []Config, wrong []error) {
+func (c *Config) PerInverter() (each []Config, wrong []error) {
 	ids, err := c.unitIDs()
 	if err != nil {
 		return []Config{*c}, []error{err}
@@ -114,32 +114,32 @@ func checkInverters(each []Config) (wrong []error) {
 		if !inverter.ValidSerial(c.Serial) {
 			refuse(fmt.Errorf("SUNGROW_SERIAL is %q: must be the serial number on the inverter's label, or as the health file shortens it", c.Serial))
 		}
-		if _, err := c.token(); err != nil {
+		if _, err := c.TokenSource(); err != nil {
 			refuse(err)
 		}
 	}
 	return wrong
 }
 
-// token is where the token of the inverter comes from. Its file may come later, but a credential is there from the start.
-func (c *Config) token() (*token.Source, error) {
+// TokenSource is where the token of the inverter comes from. Its file may come later, but a credential is there from the start.
+func (c *Config) TokenSource() (*token.Source, error) {
 	t, err := token.New(string(c.Token), c.TokenFile, c.Place)
 	if errors.Is(err, token.ErrNone) {
 		err = required("VPS_DEVICE_TOKEN", "the token of this inverter, there, in the file VPS_DEVICE_TOKEN_FILE, or as the credential "+token.Credential)
 	}
 	if t != nil && !t.IsCredential() {
-		err = c.unlessAwaited(err)
+		err = c.UnlessAwaited(err)
 	}
 	return t, err
 }
 
-// beat is the time between two polls of the dongle, whichever inverters they read.
-func (c *Config) beat() time.Duration {
+// Beat is the time between two polls of the dongle, whichever inverters they read.
+func (c *Config) Beat() time.Duration {
 	return max(seconds(c.PollS)/time.Duration(max(c.Place.Of, 1)), min(seconds(c.PollS), pace.RestTime))
 }
 
-// others are the health files of the inverters that the same process reads.
-func others(each []Config, self int) (names []string) {
+// OtherHealthFiles are the health files of the inverters that the same process reads.
+func OtherHealthFiles(each []Config, self int) (names []string) {
 	for i, c := range each {
 		if i != self {
 			names = append(names, filepath.Base(c.HealthPath))

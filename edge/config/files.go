@@ -1,4 +1,4 @@
-package edge
+package config
 
 import (
 	"cmp"
@@ -51,7 +51,7 @@ func checkFiles(each []Config) (wrong []error) {
 		if f.path == "" {
 			continue
 		}
-		if f.setting == "STATUS_SOCKET" && each[0].Socket == each[0].beside("edge.sock") {
+		if f.setting == "STATUS_SOCKET" && each[0].Socket == each[0].Beside("edge.sock") {
 			// nobody set it: where it cannot be made the edge works without
 		} else if err := f.check(); err != nil {
 			wrong = append(wrong, err)

@@ -1,8 +1,9 @@
-package edge
+package config
 
 import (
 	"errors"
 	"fmt"
+	"net"
 	"net/netip"
 	"net/url"
 	"strconv"
@@ -169,4 +170,19 @@ func required(name, what string) error {
 		return fmt.Errorf("%s is missing: %s; %s is set, which is not a setting: %s?", name, what, written, name)
 	}
 	return fmt.Errorf("%s is missing: %s", name, what)
+}
+
+// MetricsAddr completes METRICS_ADDR: a port alone, with or without a colon, is one of the loopback.
+func MetricsAddr(text string) (string, error) {
+	if _, err := strconv.ParseUint(text, 10, 16); err == nil {
+		text = ":" + text
+	}
+	host, port, err := net.SplitHostPort(text)
+	if n, bad := strconv.ParseUint(port, 10, 16); err != nil || bad != nil || n == 0 {
+		return "", fmt.Errorf("METRICS_ADDR is %q: must be a port, or address:port such as 0.0.0.0:9517", text)
+	}
+	if host == "" {
+		host = "127.0.0.1"
+	}
+	return net.JoinHostPort(host, port), nil
 }
