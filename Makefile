@@ -85,7 +85,7 @@ bench-vps: ## the server on PostgreSQL and Redis with DAYS=365 of a device, in r
 
 .PHONY: docs
 docs: ## write what docs/errors.md, docs/metrics.md and docs/api*.md have of the program; make test compares it
-	$(GO) test -p 1 -count 1 ./edge ./vps/api ./docs/... -run 'Reference' -update-docs
+	$(GO) test -p 1 -count 1 ./edge/report ./vps/api ./docs/... -run 'Reference' -update-docs
 
 fuzz: ## every fuzz target for FUZZTIME (30s)
 	@set -e; for pkg in $$($(GO) list ./...); do \
@@ -163,7 +163,7 @@ test-32bit: test-386 test-arm ## what depends on the size of a word, on 386 and 
 words := wire edge/clock edge/inverter edge/night edge/pace edge/reading edge/registers edge/spool edge/spool/format edge/spool/salvage
 
 test-386: # what the edge and the stores of a 32-bit host do
-	GOARCH=386 $(behind) $(GO) test -short -vet=off $(addprefix ./,$(words)) ./edge ./edge/config ./edge/spool/inspect ./edge/token ./edge/transport ./edge/upload/... ./vps/store ./vps/store/bolt ./vps/store/redis
+	GOARCH=386 $(behind) $(GO) test -short -vet=off $(addprefix ./,$(words)) ./edge ./edge/config ./edge/report ./edge/spool/inspect ./edge/token ./edge/transport ./edge/upload/... ./vps/store ./vps/store/bolt ./vps/store/redis
 
 # GOARM=6 on an arm1176 is the first Raspberry Pi: what needs a later one stops there as an illegal instruction.
 test-arm:

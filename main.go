@@ -25,6 +25,7 @@ import (
 	"sunspool/demo"
 	"sunspool/edge"
 	"sunspool/edge/config"
+	"sunspool/edge/report"
 	"sunspool/edge/simulator"
 	"sunspool/health"
 	"sunspool/internal/fallbackroots"
@@ -42,7 +43,7 @@ var version = "devel"
 // commands is the command line: one line a command, its struct the settings.
 type commands struct {
 	Demo     demo.Config      `cmd:"" help:"Show it all at work: a simulated inverter, edge and vps in one process."`
-	Edge     config.Config      `cmd:"" help:"Read an inverter and deliver to a server (a service)."`
+	Edge     config.Config    `cmd:"" help:"Read an inverter and deliver to a server (a service)."`
 	VPS      vpsCommand       `cmd:"" name:"vps" help:"Store what edges deliver and answer readers (a service)."`
 	Simulate simulator.Config `cmd:"" help:"Simulate an inverter: a Modbus TCP server with a plausible day."`
 	Check    checkCommand     `cmd:"" help:"Check the settings of the edge or vps: exit status 0, or 3 with all that is wrong."`
@@ -132,7 +133,7 @@ func (h healthCommand) ask(ctx context.Context) (string, error) {
 	if h.Role == "vps" {
 		return "the vps serves", vps.Check(ctx, h.ListenAddr, h.TLSCertFile)
 	}
-	return edge.Check(edge.FindHealth(h.HealthPath, h.SpoolPath), time.Duration(h.PollS*float64(time.Second)), time.Now())
+	return report.Check(report.FindHealth(h.HealthPath, h.SpoolPath), time.Duration(h.PollS*float64(time.Second)), time.Now())
 }
 
 func main() {
@@ -150,9 +151,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	var c commands
 	sel, err := c.parse(args)
 	if err != nil {
-		return report(stderr, inLines(stderr, args), asUsage(sel, err))
+		return printError(stderr, inLines(stderr, args), asUsage(sel, err))
 	}
-	return report(stderr, inLines(stderr, args), c.do(ctx, sel, stdout, stderr))
+	return printError(stderr, inLines(stderr, args), c.do(ctx, sel, stdout, stderr))
 }
 
 // line is the command line that fills c.
@@ -270,9 +271,9 @@ const welcome = `sunspool carries what a Sungrow inverter measures to your own s
   sunspool --help      every command
 `
 
-// report tells about err and returns the exit status that tells a program: a person is told in three lines at most, of
+// printError tells about err and returns the exit status that tells a program: a person is told in three lines at most, of
 // which the last can be pasted into a shell; a log in one like all others.
-func report(w io.Writer, lines bool, err error) int {
+func printError(w io.Writer, lines bool, err error) int {
 	if err == nil {
 		return 0
 	}

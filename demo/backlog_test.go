@@ -24,6 +24,7 @@ import (
 	"sunspool/edge"
 	"sunspool/edge/config"
 	"sunspool/edge/reading"
+	"sunspool/edge/report"
 	"sunspool/edge/simulator"
 	"sunspool/edge/spool"
 	"sunspool/settings"
@@ -209,7 +210,7 @@ func (s *site) watchDrain(t *testing.T, e *process, n int) (d drain) {
 			t.Skip("SKIPPED: this system does not tell the memory of a process")
 		}
 		d.memory, d.anonymous = max(d.memory, kilobytes(status, "VmHWM")), max(d.anonymous, kilobytes(status, "RssAnon"))
-		var h edge.Health
+		var h report.Health
 		var newest struct{ TS time.Time }
 		if resp, err := socket.Get("http://edge/status"); err != nil {
 			continue // it is not there yet

@@ -28,7 +28,7 @@ const (
 // was made is stored, once, with its values and the time of its poll, and the dongle was never hurried.
 func TestRandomSchedulesLoseNothing(t *testing.T) {
 	if *oneSeed != 0 {
-		report(t, *oneSeed, play(t, *oneSeed, nil))
+		reportFailure(t, *oneSeed, play(t, *oneSeed, nil))
 		return
 	}
 	defer debug.SetGCPercent(debug.SetGCPercent(400)) // each schedule is a small heap: memory is cheaper here than time
@@ -43,7 +43,7 @@ func TestRandomSchedulesLoseNothing(t *testing.T) {
 			t.Run(fmt.Sprint(seed+1), func(t *testing.T) {
 				t.Parallel()
 				s := play(t, seed+1, nil)
-				report(t, seed+1, s)
+				reportFailure(t, seed+1, s)
 				mu.Lock()
 				defer mu.Unlock()
 				total.made += s.made
@@ -72,7 +72,7 @@ type schedule struct {
 	most                                               int // requests at one instant
 }
 
-func report(t *testing.T, seed uint64, s *schedule) {
+func reportFailure(t *testing.T, seed uint64, s *schedule) {
 	t.Helper()
 	if *oneSeed != 0 {
 		t.Log(strings.Join(s.trace, "\n"))

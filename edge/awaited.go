@@ -94,7 +94,7 @@ func (e *Edge) unread() bool {
 		return false
 	}
 	e.turn.Give()
-	e.Report.skipped("register_map")
+	e.Report.Skipped("register_map")
 	e.inverter.Report(err.(*absentFile).Fault)
 	e.Report.Write()
 	return true

@@ -15,6 +15,7 @@ import (
 
 	"sunspool/edge/config"
 	"sunspool/edge/inverter/invertertest"
+	"sunspool/edge/report"
 	"sunspool/edge/transport"
 	"sunspool/edge/upload/uploadtest"
 	"sunspool/internal/testhost"
@@ -81,12 +82,12 @@ func TestMissingTokenAndAuthorityAreWaitedFor(t *testing.T) {
 					t.Errorf("%s for %q: %s; %s; %v", s.Status, s.Reasons, s.Sentence, s.Next, err)
 				}
 			}
-			state(StateDegraded, "file_awaited", "waiting for the file "+missing)
+			state(report.StateDegraded, "file_awaited", "waiting for the file "+missing)
 			e.ca.since, e.token.since = e.ca.since.Add(-awaitMost), e.token.since.Add(-awaitMost)
-			state(StateBlocked, "file_missing", "10m")
+			state(report.StateBlocked, "file_missing", "10m")
 			os.Mkdir(filepath.Dir(missing), 0o700)
 			putFile(t, missing, c.bad, 0o600)
-			state(StateBlocked, "file_missing", "cannot be used")
+			state(report.StateBlocked, "file_missing", "cannot be used")
 			if tokens.Load() > 0 {
 				t.Errorf("%d tokens were sent", tokens.Load())
 			}
@@ -98,7 +99,7 @@ func TestMissingTokenAndAuthorityAreWaitedFor(t *testing.T) {
 				return
 			}
 			putFile(t, missing, c.good, 0o600)
-			if _, err := e.deliverOnce(t.Context()); err != nil || e.Spool.Waiting() > 0 || e.Report.State().Status != StateOK {
+			if _, err := e.deliverOnce(t.Context()); err != nil || e.Spool.Waiting() > 0 || e.Report.State().Status != report.StateOK {
 				t.Errorf("the file is there: %v; %d samples wait; %s", err, e.Spool.Waiting(), e.Report.State().Sentence)
 			}
 		})
@@ -142,11 +143,11 @@ func TestMissingRegisterMapMakesNoSample(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		go func() { done <- e.Run(ctx) }()
 		time.Sleep(time.Minute)
-		if s := e.Report.State(); s.Status != StateDegraded || s.Reasons[0] != "file_awaited" || !strings.Contains(s.Sentence, "the inverter is not read") {
+		if s := e.Report.State(); s.Status != report.StateDegraded || s.Reasons[0] != "file_awaited" || !strings.Contains(s.Sentence, "the inverter is not read") {
 			t.Errorf("%s for %q: %s", s.Status, s.Reasons, s.Sentence)
 		}
 		time.Sleep(10 * time.Minute)
-		if s := e.Report.State(); s.Status != StateBlocked || s.Reasons[0] != "file_missing" {
+		if s := e.Report.State(); s.Status != report.StateBlocked || s.Reasons[0] != "file_missing" {
 			t.Errorf("%s for %q: %s", s.Status, s.Reasons, s.Sentence)
 		}
 		if e.Spool.Waiting() > 0 || e.Inverter.Dongle.Link.Connects.Load() > 0 || e.Report.Now().Missing["register_map"] < 100 {

@@ -23,6 +23,7 @@ import (
 	"sunspool/edge/night"
 	"sunspool/edge/pace"
 	"sunspool/edge/reading"
+	"sunspool/edge/report"
 	"sunspool/edge/spool"
 	"sunspool/edge/upload"
 	"sunspool/health"
@@ -45,7 +46,7 @@ type Edge struct {
 	Spool    *spool.Spool
 	Clock    *clock.Clock
 	Uploader *upload.Uploader
-	Report   *Report        // health file, status and metrics
+	Report   *report.Report // health file, status and metrics
 	Pulses   *health.Pulses // heartbeats of collect and deliver; may be nil
 
 	Hurry <-chan struct{}   // closed when the last upload is to be left out; may be nil
@@ -78,7 +79,7 @@ func (e *Edge) Run(ctx context.Context) error {
 	e.fillRing()
 	e.turn.OnAsked(func() { // a poll may take minutes, of this inverter or of another one behind the dongle
 		e.collecting.Beat(0)
-		e.Report.refresh()
+		e.Report.Refresh()
 	})
 	e.Report.Write() // whoever asks before the first poll is over is told so
 
@@ -140,10 +141,10 @@ func (e *Edge) collect(ctx context.Context) {
 		}
 		err := protect(func() error { return e.poll(ctx) })
 		e.turn.Give()
-		if ctx.Err() != nil && !e.Report.hasSample() {
+		if ctx.Err() != nil && !e.Report.HasSample() {
 			return // it was cut off
 		}
-		e.Report.polled(err)
+		e.Report.Polled(err)
 		e.inverter.Report(err)
 		e.compact()
 		e.Report.Write()
@@ -177,11 +178,11 @@ func (e *Edge) poll(ctx context.Context) error {
 	if err != nil {
 		return e.asSleeping(err)
 	}
-	e.Report.read(reading)
+	e.Report.Read(reading)
 	e.logRaw(reading)
 	at, when := e.Clock.Date(now().Sub(reading.At))
 	sample, found, err := e.normal.Normalize(reading, at, when.Quality != spool.Undated)
-	e.Report.found(found)
+	e.Report.Found(found)
 	if still := e.normal.Still(); still > 0 {
 		return e.reconnect(still)
 	}
@@ -192,7 +193,7 @@ func (e *Edge) poll(ctx context.Context) error {
 	sample.DeviceID, sample.Time = e.DeviceID, at
 	e.night.Rated(1000 * sample.Values["nominal_power"])
 	e.night.Sampled(now(), sample.PVPowerW, e.Inverter.SleepsAtNight())
-	e.Report.measured()
+	e.Report.Measured()
 	when.Touched = e.Pace.TouchedSince()
 	e.turn.Give() // a disk that hangs keeps the other inverters from nothing
 	e.stored(e.ring.add(sample, when))
@@ -250,10 +251,10 @@ func (e *Edge) deliverOnce(ctx context.Context) (more bool, err error) {
 		return false, err
 	}
 	if e.Uploader.Requests.Load() > asked {
-		e.Report.tried(resultOf(!e.Uploader.ProvedAt().Equal(proved), err))
+		e.Report.Tried(!e.Uploader.ProvedAt().Equal(proved), err)
 	}
 	if sent := e.Uploader.Uploaded.Load() - before; sent > 0 {
-		e.Report.uploaded()
+		e.Report.Uploaded()
 		e.Log.Debug("uploaded", "samples", sent, "waiting", e.Spool.Waiting())
 	} else if err == nil && e.Uploader.ProvedAt().Equal(proved) {
 		if refused := e.Uploader.Refusal(); refused != nil {

@@ -20,6 +20,7 @@ import (
 
 	"sunspool/edge/config"
 	"sunspool/edge/pace"
+	"sunspool/edge/report"
 	"sunspool/edge/simulator"
 	"sunspool/edge/spool"
 	"sunspool/internal/testhost"
@@ -196,7 +197,7 @@ func edgeWriter(name string, c config.Config, place func(dir string) string) wri
 			b.Error(fmt.Errorf("%s: %w", name, err))
 		}
 	}, func(dir string) int64 {
-		var h Health
+		var h report.Health
 		if text, err := os.ReadFile(health(dir)); err == nil {
 			json.Unmarshal(text, &h)
 		}

@@ -14,6 +14,7 @@ import (
 
 	bolt "go.etcd.io/bbolt"
 
+	"sunspool/edge/report"
 	"sunspool/edge/simulator"
 	"sunspool/edge/spool/format"
 	"sunspool/internal/race"
@@ -197,7 +198,7 @@ func TestSlowPollOfOneInverterIsNotCalledAStandstillOfTheOther(t *testing.T) {
 				for range 1200 {
 					time.Sleep(time.Second)
 					synctest.Wait()
-					if _, err := Check(filepath.Join(dir, "health.json"), seconds(pollS), time.Now()); err != nil {
+					if _, err := report.Check(filepath.Join(dir, "health.json"), seconds(pollS), time.Now()); err != nil {
 						t.Fatalf("%s every %v s: %v", faults, pollS, err)
 					}
 					if loop, _ := b.edges[0].Pulses.Still(); loop != "" {

@@ -14,6 +14,7 @@ import (
 
 	"sunspool/edge/inverter/invertertest"
 	"sunspool/edge/reading"
+	"sunspool/edge/report"
 	"sunspool/edge/simulator"
 	"sunspool/edge/spool"
 	"sunspool/edge/upload/uploadtest"
@@ -21,7 +22,7 @@ import (
 )
 
 // accounted fails unless each poll of h gave a sample, or is counted with the reason for which it gave none.
-func accounted(t *testing.T, when string, h Health) {
+func accounted(t *testing.T, when string, h report.Health) {
 	t.Helper()
 	sum := h.Counts["samples_total"] + int64(h.RAMOnly)
 	for _, reasons := range []map[string]int{h.Missing, h.Lost} {
@@ -109,11 +110,11 @@ func TestEveryEndOfAPollIsCounted(t *testing.T) {
 	} {
 		e, _, _ := edgeTo(t, nil)
 		e.fillRing()
-		e.Report.polled(err)
-		e.Report.skipped("spool_full")
-		e.Report.measured()
+		e.Report.Polled(err)
+		e.Report.Skipped("spool_full")
+		e.Report.Measured()
 		e.stored(e.ring.add(sampleAt(noon), spool.When{Quality: spool.Synced}))
-		e.Report.polled(asleep) // the last of a day gives a sample, and is followed by sleep
+		e.Report.Polled(asleep) // the last of a day gives a sample, and is followed by sleep
 		h := e.Report.Now()
 		accounted(t, reason, h)
 		if h.Missing[reason] != 1 || h.Missing["spool_full"] != 1 || h.Polls != 3 || h.Counts["samples_total"] != 1 {
@@ -128,9 +129,9 @@ func TestSamplesThatAreLostAtTheEndAreCountedOnce(t *testing.T) {
 	e.fillRing()
 	stop(e.Spool)
 	for i := range 10 {
-		e.Report.measured()
+		e.Report.Measured()
 		e.stored(e.ring.add(sampleAt(noon.Add(time.Duration(i)*5*time.Second)), spool.When{Quality: spool.Synced}))
-		e.Report.polled(nil)
+		e.Report.Polled(nil)
 	}
 	accounted(t, "while the disk fails", e.Report.Now())
 	e.stored(e.ring.flush())

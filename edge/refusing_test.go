@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"sunspool/edge/report"
 	"sunspool/edge/upload/uploadtest"
 	"sunspool/health"
 	"sunspool/wire"
@@ -29,7 +30,7 @@ func TestEmptyBatchProvesTheServerBeforeTheFirstSample(t *testing.T) {
 			}
 		}
 		deliver(10 * time.Minute)
-		if s := e.Report.State(); s.Status != StateBlocked || s.Reasons[0] != "credential" {
+		if s := e.Report.State(); s.Status != report.StateBlocked || s.Reasons[0] != "credential" {
 			t.Errorf("a wrong token gives %s, %v", s.Status, s.Reasons)
 		}
 		if n := len(f.server.Requests); n == 0 || n > 11 {
@@ -37,7 +38,7 @@ func TestEmptyBatchProvesTheServerBeforeTheFirstSample(t *testing.T) {
 		}
 		f.server.Refuse = nil
 		deliver(3 * time.Minute)
-		if s := e.Report.State(); s.Status != StateOK {
+		if s := e.Report.State(); s.Status != report.StateOK {
 			t.Errorf("the right token gives %s: %s", s.Status, s.Sentence)
 		}
 		before := len(f.server.Requests)
@@ -61,7 +62,7 @@ func TestEmptyBatchProvesTheServerBeforeTheFirstSample(t *testing.T) {
 			e.deliverOnce(t.Context())
 			time.Sleep(e.Every)
 		}
-		if s := e.Report.State(); s.Status != StateOK || len(f.server.Requests) > 2 {
+		if s := e.Report.State(); s.Status != report.StateOK || len(f.server.Requests) > 2 {
 			t.Errorf("%s, %d requests", s.Sentence, len(f.server.Requests))
 		}
 	})
@@ -86,7 +87,7 @@ func TestRefusedSamplesAreNamedFromTheFirst(t *testing.T) {
 			}
 			null = true
 			f.live(t, e, 30*time.Second)
-			if s := e.Report.State(); s.Status == StateOK || !strings.Contains(s.Sentence, "float_type") {
+			if s := e.Report.State(); s.Status == report.StateOK || !strings.Contains(s.Sentence, "float_type") {
 				t.Errorf("lenient %v: half a minute after the first refusal the state is %s: %s", lenient, s.Status, s.Sentence)
 			}
 			f.live(t, e, time.Minute)
@@ -98,7 +99,7 @@ func TestRefusedSamplesAreNamedFromTheFirst(t *testing.T) {
 				if since.IsZero() {
 					since = vps.Since
 				}
-				if vps.Code != "batch_refused" || !vps.Since.Equal(since) || e.Report.State().Status == StateOK {
+				if vps.Code != "batch_refused" || !vps.Since.Equal(since) || e.Report.State().Status == report.StateOK {
 					t.Errorf("lenient %v: while everything is refused the link is %s, %q: %s", lenient, vps.State, vps.Code, e.Report.State().Sentence)
 				}
 			}
@@ -129,13 +130,13 @@ func TestBreakerForgetsWhenTheServerIsWell(t *testing.T) {
 				return ""
 			}
 			f.live(t, e, 3*time.Hour)
-			if s := e.Report.State(); s.Status != StateBlocked || s.Reasons[0] != "schema_mismatch" {
+			if s := e.Report.State(); s.Status != report.StateBlocked || s.Reasons[0] != "schema_mismatch" {
 				t.Fatalf("lenient %v: after three hours the state is %s, %v: %s", lenient, s.Status, s.Reasons, s.Sentence)
 			}
 			bad = false
 			f.live(t, e, 5*time.Minute) // until it is asked again
 			accepted := time.Now()
-			for e.Report.State().Status == StateBlocked {
+			for e.Report.State().Status == report.StateBlocked {
 				f.live(t, e, 10*time.Second)
 				if time.Since(accepted) > 3*time.Minute {
 					t.Fatalf("lenient %v: %v after good answers: %s", lenient, time.Since(accepted), e.Report.State().Sentence)

@@ -16,11 +16,11 @@ import (
 	"sunspool/edge/night"
 	"sunspool/edge/pace"
 	"sunspool/edge/reading"
+	"sunspool/edge/report"
 	"sunspool/edge/spool"
 	"sunspool/edge/upload"
 	"sunspool/health"
 	"sunspool/systemd"
-	"sunspool/wire"
 )
 
 // New puts the edge of one inverter together from settings that Validate accepted. The spool is open when it returns.
@@ -58,7 +58,7 @@ func newEdges(each []config.Config, version string, log *slog.Logger) (edges []*
 			}
 			return nil, err
 		}
-		e.Report.others = config.OtherHealthFiles(each, i)
+		e.Report.Others = config.OtherHealthFiles(each, i)
 		edges = append(edges, e)
 	}
 	return edges, nil
@@ -90,7 +90,7 @@ func newEdge(c config.Config, dongle *inverter.Dongle, turn *inverter.Turn, host
 		spool.Close()
 		return nil, err
 	}
-	report := NewReport(version, c.DeviceID, c.HealthPath, log)
+	report := report.New(version, c.DeviceID, c.HealthPath, log)
 	e := &Edge{
 		DeviceID: c.DeviceID,
 		Every:    seconds(c.UploadS),
@@ -122,13 +122,19 @@ func newEdge(c config.Config, dongle *inverter.Dongle, turn *inverter.Turn, host
 	if c.RawDebug {
 		e.RawEach = c.RawDebugEach
 	}
-	e.Uploader.Describe = func() *wire.Edge { return report.describe(e.interval()) }
-	report.watch(e)
+	e.Uploader.Describe = report.Describe
+	report.Watch(e.parts)
 	e.awaitFiles(c)
 	if err := e.takeOver(); err != nil { // the disk is ill: see resume
 		e.unresumed.Store(&err)
 	}
 	return e, nil
+}
+
+// parts returns what the report shows. They may be changed until Run.
+func (e *Edge) parts() report.Parts {
+	return report.Parts{Inverter: e.Inverter, Pace: e.Pace, Spool: e.Spool, Clock: e.Clock, Uploader: e.Uploader,
+		InMemory: e.ring.Len(), Interval: e.turn.Interval(), Slowed: e.interval()}
 }
 
 // Run is the edge as a service: it runs until ctx ends and leaves every spool closed and whole. The service manager, if
@@ -159,10 +165,10 @@ func Run(ctx context.Context, c config.Config, version string, log *slog.Logger)
 	if err != nil {
 		return err
 	}
-	board := newBoard(devices, systemd.Status)
+	board := report.NewBoard(devices, systemd.Status)
 	for i, e := range edges {
 		defer e.Spool.Close()
-		e.Pulses, e.Report.Tell = pulses, func(line string) { board.set(e.DeviceID, e.Report.State().Status, line) }
+		e.Pulses, e.Report.Tell = pulses, func(line string) { board.Set(e.DeviceID, e.Report.State().Status, line) }
 		defer e.serveStatus(each[i].Socket)(context.WithoutCancel(ctx))
 		log.Info("edge started", "version", version, "device", e.DeviceID, "host", c.Host, "port", c.Port, "unit", each[i].Unit,
 			"poll_interval_s", e.turn.Interval().Seconds(), "upload_interval_s", c.UploadS, "server", c.URL, "spool", each[i].SpoolPath, "waiting", e.Spool.Waiting())
@@ -172,9 +178,13 @@ func Run(ctx context.Context, c config.Config, version string, log *slog.Logger)
 	}
 	if c.MetricsAddr != "" {
 		addr, _ := config.MetricsAddr(c.MetricsAddr) // which Validate has accepted
+		var reports []*report.Report
+		for _, e := range edges {
+			reports = append(reports, e.Report)
+		}
 		metrics, stop := context.WithCancel(context.WithoutCancel(ctx))
 		var served sync.WaitGroup
-		served.Go(func() { (&metricsListener{Addr: addr, Edges: edges, Log: log}).Run(metrics) })
+		served.Go(func() { (&report.MetricsListener{Addr: addr, Reports: reports, Log: log}).Run(metrics) })
 		defer served.Wait()
 		defer stop()
 	}
@@ -218,3 +228,5 @@ func runAll(ctx context.Context, edges []*Edge) error {
 	}
 	return all.Wait()
 }
+
+func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"sunspool/edge/inverter/invertertest"
+	"sunspool/edge/report"
 	"sunspool/internal/testhost"
 )
 
@@ -49,7 +50,7 @@ func TestSamplesOfAnotherInverterAreNotStored(t *testing.T) {
 				}
 			}
 			state := e.Report.State()
-			if state.Status != StateBlocked || state.Reasons[0] != "inverter_changed" || e.Spool.Waiting() != 1 {
+			if state.Status != report.StateBlocked || state.Reasons[0] != "inverter_changed" || e.Spool.Waiting() != 1 {
 				t.Errorf("%+v, %d samples", state, e.Spool.Waiting())
 			}
 			e.Spool.Close()

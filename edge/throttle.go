@@ -41,7 +41,7 @@ func (e *Edge) skip() bool {
 	}
 	e.turn.Pause(at.every == 0 || e.interval() > inverter.LongestIdle) // the dongle need not keep a session for nothing, and may forget one that is idle
 	e.turn.Give()
-	e.Report.skipped("spool_full")
+	e.Report.Skipped("spool_full")
 	e.tellSpool()
 	e.compact()
 	e.Report.Write()
@@ -72,9 +72,9 @@ func (e *Edge) interval() time.Duration {
 func (e *Edge) fillRing() {
 	e.ring.Spool, e.ring.Every, e.ring.Log = e.Spool, e.Commit, e.Log
 	e.ring.wake = make(chan struct{}, 1)
-	e.ring.Lost, e.ring.Ready = e.Report.gaveUp, e.ready
+	e.ring.Lost, e.ring.Ready = e.Report.Lost, e.ready
 	e.ring.Durable = func(sample wire.Sample) {
-		e.Report.sampled(sample)
+		e.Report.Sampled(sample)
 		e.Log.Debug("spooled", "sample", sample)
 		if e.Kept != nil {
 			e.Kept(sample)
@@ -116,34 +116,4 @@ func (e *Edge) compact() {
 	} else if gained > 0 {
 		e.Log.Info("spool compacted", "gained_mib", gained>>20)
 	}
-}
-
-// wear estimates how much is written per day, by the last day.
-type wear struct{ marks []wearMark }
-
-type wearMark struct {
-	at      time.Time
-	written int64
-}
-
-const (
-	wearStep = time.Hour
-	wearSpan = 24
-	wearMin  = 10 * time.Minute // before that it would be a guess
-)
-
-// perDay notes what was written until now and returns the rate, 0 while it is not known.
-func (w *wear) perDay(now time.Time, written int64) int64 {
-	if n := len(w.marks); n == 0 || now.Sub(w.marks[n-1].at) >= wearStep {
-		w.marks = append(w.marks, wearMark{now, written})
-		if len(w.marks) > wearSpan+1 {
-			w.marks = w.marks[1:]
-		}
-	}
-	first := w.marks[0]
-	span := now.Sub(first.at)
-	if span < wearMin {
-		return 0
-	}
-	return int64(float64(written-first.written) * float64(24*time.Hour) / float64(span))
 }

@@ -14,6 +14,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"sunspool/edge/report"
 	"sunspool/edge/spool"
 	"sunspool/edge/transport"
 	"sunspool/edge/upload/uploadtest"
@@ -87,7 +88,7 @@ func (f *middlebox) arrived(t *testing.T, e *Edge) {
 	if e.Spool.Waiting() > 2 || e.Spool.InQuarantine() > 0 || len(f.server.Stored) == 0 {
 		t.Errorf("%d stored, %d waiting, %d in quarantine", len(f.server.Stored), e.Spool.Waiting(), e.Spool.InQuarantine())
 	}
-	if s := e.Report.State(); s.Status != StateOK {
+	if s := e.Report.State(); s.Status != report.StateOK {
 		t.Errorf("the state is %s: %s", s.Status, s.Sentence)
 	}
 }
@@ -213,7 +214,7 @@ func TestLimitBelowASampleGivesNothingUp(t *testing.T) {
 					return nil
 				}
 				f.live(t, e, time.Minute)
-				if s := e.Report.State(); limit < 300 && (s.Status != StateBlocked || s.Reasons[0] != "body_limit" || !strings.Contains(s.Next, "client_max_body_size")) {
+				if s := e.Report.State(); limit < 300 && (s.Status != report.StateBlocked || s.Reasons[0] != "body_limit" || !strings.Contains(s.Next, "client_max_body_size")) {
 					t.Errorf("within a minute the state is %s, %v: %s", s.Status, s.Reasons, s.Sentence)
 				}
 				f.live(t, e, 3*time.Hour)
@@ -222,7 +223,7 @@ func TestLimitBelowASampleGivesNothingUp(t *testing.T) {
 				if e.Spool.InQuarantine() > 0 || limit < smallest && passed > 0 || limit > smallest && passed < 500 || refused > 3000 {
 					t.Errorf("%d stored, %d waiting, %d in quarantine, %d requests refused", passed, e.Spool.Waiting(), e.Spool.InQuarantine(), refused)
 				}
-				if s := e.Report.State(); limit < 300 && (s.Status != StateBlocked || s.Reasons[0] != "body_limit") {
+				if s := e.Report.State(); limit < 300 && (s.Status != report.StateBlocked || s.Reasons[0] != "body_limit") {
 					t.Errorf("three hours later the state is %s, %v: %s", s.Status, s.Reasons, s.Sentence)
 				}
 				if limit > 300 { // a sample alone passes, without the words about the edge
@@ -253,18 +254,18 @@ func TestNotFoundAfterAGoodAnswerIsARestart(t *testing.T) {
 		}
 		f.stop = gone
 		f.live(t, e, time.Minute)
-		if s := e.Report.State(); s.Status != StateBlocked || s.Reasons[0] != "endpoint_identity" {
+		if s := e.Report.State(); s.Status != report.StateBlocked || s.Reasons[0] != "endpoint_identity" {
 			t.Errorf("from the start: %s, %v", s.Status, s.Reasons)
 		}
 		f.stop = nil
 		f.live(t, e, 10*time.Minute)
 		f.stop = gone
 		f.live(t, e, 2*time.Minute)
-		if s := e.Report.State(); s.Status != StateDegraded || s.Reasons[0] != "vps_unreachable" || !strings.Contains(s.Sentence, "404 page not found") {
+		if s := e.Report.State(); s.Status != report.StateDegraded || s.Reasons[0] != "vps_unreachable" || !strings.Contains(s.Sentence, "404 page not found") {
 			t.Errorf("during a restart: %s, %v: %s", s.Status, s.Reasons, s.Sentence)
 		}
 		f.live(t, e, 15*time.Minute)
-		if s := e.Report.State(); s.Status != StateBlocked || s.Reasons[0] != "endpoint_identity" {
+		if s := e.Report.State(); s.Status != report.StateBlocked || s.Reasons[0] != "endpoint_identity" {
 			t.Errorf("after a quarter of an hour: %s, %v", s.Status, s.Reasons)
 		}
 		f.stop = nil
@@ -286,7 +287,7 @@ func TestGatewaysRefusalIsNotTheTokens(t *testing.T) {
 			f.stop = func(int, bool) *http.Response { requests++; return page(status, "Just a moment...") }
 			f.live(t, e, time.Hour)
 			s := e.Report.State()
-			if s.Status != StateBlocked || s.Reasons[0] != "endpoint_identity" || !strings.Contains(s.Sentence, "Just a moment...") {
+			if s.Status != report.StateBlocked || s.Reasons[0] != "endpoint_identity" || !strings.Contains(s.Sentence, "Just a moment...") {
 				t.Errorf("the state is %s, %v: %s", s.Status, s.Reasons, s.Sentence)
 			}
 			if requests > 40 {

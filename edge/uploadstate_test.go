@@ -1,13 +1,17 @@
 package edge
 
 import (
+	"errors"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"sunspool/edge/report"
 	"sunspool/edge/spool"
 	"sunspool/edge/upload"
 	"sunspool/edge/upload/uploadtest"
@@ -55,7 +59,7 @@ func TestSamplesOfTheFutureAreOneCondition(t *testing.T) {
 				}
 				live(30*time.Minute, 5*time.Second)
 				lines, requests := strings.Count(log.String(), "\n"), len(s.Requests)
-				if h := readHealth(t, file); h.Status != StateDegraded || !slices.Contains(e.Report.State().Reasons, "clock_ahead") {
+				if h := readHealth(t, file); h.Status != report.StateDegraded || !slices.Contains(e.Report.State().Reasons, "clock_ahead") {
 					t.Errorf("health is %s, %s", h.Status, h.Sentence)
 				}
 				live(2*time.Hour, 10*time.Second)
@@ -93,7 +97,7 @@ func TestFullQuarantineTakesNoMoreAndIsTold(t *testing.T) {
 		if in == 0 || in == 20 || in+waiting != 20 || len(s.Stored) != 980 {
 			t.Errorf("%d in quarantine, %d waiting, %d stored", in, waiting, len(s.Stored))
 		}
-		if state := e.Report.State(); state.Status != StateBlocked || !slices.Contains(state.Reasons, "quarantine_full") {
+		if state := e.Report.State(); state.Status != report.StateBlocked || !slices.Contains(state.Reasons, "quarantine_full") {
 			t.Errorf("the state is %+v", state)
 		}
 	})
@@ -111,5 +115,20 @@ func drainAll(t *testing.T, u *upload.Uploader, atMost time.Duration) {
 		case !more:
 			time.Sleep(10 * time.Second)
 		}
+	}
+}
+
+// An upload that fails is counted by the code of what went wrong.
+func TestFailedUploadIsCounted(t *testing.T) {
+	e, _, _ := edgeTo(t, uploadtest.Tripper(func(*http.Request) (*http.Response, error) { return nil, errors.New("no route") }))
+	s := sampleAt(now())
+	if err := e.Spool.Append(&s, spool.When{Quality: spool.Synced}); err != nil {
+		t.Fatal(err)
+	}
+	e.deliverOnce(t.Context())
+	w := httptest.NewRecorder()
+	report.MetricsHandler(e.Report).ServeHTTP(w, httptest.NewRequest("GET", "/metrics", nil))
+	if text := w.Body.String(); !strings.Contains(text, `sunspool_edge_uploads_total{device="roof",result="vps_unreachable"} 1`) || strings.Count(text, "\nsunspool_edge_uploads_total") != 1 {
+		t.Error(text)
 	}
 }

@@ -1,4 +1,4 @@
-package edge
+package report
 
 import (
 	"log/slog"

@@ -1,4 +1,4 @@
-package edge
+package report
 
 import (
 	"slices"
@@ -17,8 +17,8 @@ type board struct {
 
 type boardLine struct{ device, status, line string }
 
-// newBoard is for the devices, in their order, and gives each new line to tell.
-func newBoard(devices []string, tell func(line string)) *board {
+// NewBoard is for the devices, in their order, and gives each new line to tell.
+func NewBoard(devices []string, tell func(line string)) *board {
 	b := &board{tell: tell}
 	for _, device := range devices {
 		b.lines = append(b.lines, boardLine{device: device})
@@ -26,8 +26,8 @@ func newBoard(devices []string, tell func(line string)) *board {
 	return b
 }
 
-// set replaces the line of a device.
-func (b *board) set(device, status, line string) {
+// Set replaces the line of a device.
+func (b *board) Set(device, status, line string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for i := range b.lines {

@@ -1,4 +1,4 @@
-package edge
+package report
 
 import (
 	"cmp"
@@ -26,7 +26,8 @@ var blocking = []string{
 
 // conditions returns what is wrong besides a link that is broken, the worst first. nil is all right.
 func (r *Report) conditions() []*health.Fault {
-	return append(r.edge.Uploader.Faults(), meterless(r.edge), contradicted(r.edge), r.edge.Uploader.ClockAhead())
+	u := r.parts().Uploader
+	return append(u.Faults(), r.meterless(), r.contradicted(), u.ClockAhead())
 }
 
 // State is the one answer to how the edge is: health.json, the status of the service, the log and what goes with each
@@ -125,17 +126,17 @@ func (r *Report) tell(state State) {
 func (r *Report) Status() string { return r.line(r.State()) }
 
 func (r *Report) line(state State) string {
-	line := state.Line()
+	line, parts := state.Line(), r.parts()
 	r.mu.Lock()
 	model := r.model
 	r.mu.Unlock()
 	if line == StateOK && model != "" {
-		line += fmt.Sprintf(": reads the %s every %v", model, r.edge.interval())
+		line += fmt.Sprintf(": reads the %s every %v", model, parts.Slowed)
 	}
-	if n := r.edge.Spool.Waiting(); n > 0 {
+	if n := parts.Spool.Waiting(); n > 0 {
 		line += fmt.Sprintf("; %d waiting", n)
 	}
-	if n := r.edge.Spool.InQuarantine(); n > 0 {
+	if n := parts.Spool.InQuarantine(); n > 0 {
 		line += fmt.Sprintf("; %d in quarantine", n)
 	}
 	return line

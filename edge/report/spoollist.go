@@ -1,4 +1,4 @@
-package edge
+package report
 
 import (
 	"context"
@@ -29,7 +29,7 @@ func (r *Report) serveQuarantine(w http.ResponseWriter, req *http.Request) {
 		http.Error(w, "after must be the number of a sample", http.StatusBadRequest)
 		return
 	}
-	page, err := r.edge.Spool.QuarantinePage(after)
+	page, err := r.parts().Spool.QuarantinePage(after)
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusServiceUnavailable)
 		return

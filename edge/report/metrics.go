@@ -1,4 +1,4 @@
-package edge
+package report
 
 import (
 	"errors"
@@ -20,11 +20,11 @@ import (
 func edgeMetrics(reports ...*Report) *metrics.Set {
 	set := metrics.NewSet()
 	set.ShowProcess("edge", reports[0].version)
-	showCounts(set, processCounts, reports[0].edge)
-	set.Show(func(v *metrics.Values) { addTime(v, touchFamily, reports[0].edge.Pace.LastTouch()) }, touchFamily)
+	showCounts(set, processCounts, reports[0])
+	set.Show(func(v *metrics.Values) { addTime(v, touchFamily, reports[0].parts().Pace.LastTouch()) }, touchFamily)
 	for _, r := range reports {
 		set.ShowLinks(r.Chain, r.device)
-		showCounts(set, inverterCounts, r.edge, r.device)
+		showCounts(set, inverterCounts, r, r.device)
 		set.Show(r.addMetrics, inverterFamilies...)
 	}
 	return set
@@ -40,7 +40,7 @@ func inverterFamily(name, help string, labels ...string) metrics.Family {
 }
 
 // showCounts has set show counts of an edge, those of an inverter by its device.
-func showCounts(set *metrics.Set, counts []count, e *Edge, device ...string) {
+func showCounts(set *metrics.Set, counts []count, r *Report, device ...string) {
 	var families []metrics.Family
 	for _, c := range counts {
 		f := edgeFamily(c.name, c.help)
@@ -51,7 +51,7 @@ func showCounts(set *metrics.Set, counts []count, e *Edge, device ...string) {
 	}
 	set.Show(func(v *metrics.Values) {
 		for i, c := range counts {
-			n := c.value(e)
+			n := c.value(r)
 			if n == 0 && strings.HasSuffix(c.name, "_timestamp_seconds") {
 				continue // it has not happened, which is no time
 			}
@@ -122,10 +122,10 @@ func (r *Report) addMetrics(v *metrics.Values) {
 	if h.LastUpload != nil {
 		addTime(v, uploadFamily, *h.LastUpload, r.device)
 	}
-	addTime(v, oldestFamily, r.oldest.of(r.edge.Spool), r.device)
+	addTime(v, oldestFamily, r.oldest.of(r.parts().Spool), r.device)
 	add(damagedFamily, float64(h.Damaged))
-	add(diskFamily, float64(durable.FreeBytes(filepath.Dir(r.edge.Spool.Path()))))
-	if t, ok := r.edge.Uploader.Client.Transport.(interface{ CertificateExpiry() time.Time }); ok {
+	add(diskFamily, float64(durable.FreeBytes(filepath.Dir(r.parts().Spool.Path()))))
+	if t, ok := r.parts().Uploader.Client.Transport.(interface{ CertificateExpiry() time.Time }); ok {
 		addTime(v, certificateFamily, t.CertificateExpiry(), r.device)
 	}
 }
@@ -172,8 +172,9 @@ func resultOf(accepted bool, err error) string {
 	return "ok"
 }
 
-// tried counts an upload by its result.
-func (r *Report) tried(result string) {
+// Tried counts an upload by its result: accepted is whether the server took anything.
+func (r *Report) Tried(accepted bool, err error) {
+	result := resultOf(accepted, err)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.uploads == nil {

@@ -1,4 +1,4 @@
-package edge
+package report
 
 import (
 	"context"
@@ -22,30 +22,26 @@ const (
 	metricsRetry       = time.Minute // while METRICS_ADDR cannot be listened on
 )
 
-// serveMetrics answers with what the reports of a process show.
-func serveMetrics(reports ...*Report) http.Handler {
+// MetricsHandler answers with what the reports of a process show.
+func MetricsHandler(reports ...*Report) http.Handler {
 	return metrics.AtMost(metricsConnections, edgeMetrics(reports...))
 }
 
-// metricsListener serves /metrics of the edges at Addr. An address that cannot be listened on is one line of the log and
+// MetricsListener serves /metrics of the edges at Addr. An address that cannot be listened on is one line of the log and
 // tried again every minute: it may be that of a network that comes later. Nothing else of the edge waits for it.
-type metricsListener struct {
-	Addr  string
-	Edges []*Edge
-	Log   *slog.Logger
+type MetricsListener struct {
+	Addr    string
+	Reports []*Report
+	Log     *slog.Logger
 
 	wait  func(ctx context.Context) // before it is tried again; for tests
 	ready func()                    // called when it listens; for tests
 }
 
 // Run serves until ctx ends.
-func (m *metricsListener) Run(ctx context.Context) {
-	var reports []*Report
-	for _, e := range m.Edges {
-		reports = append(reports, e.Report)
-	}
+func (m *MetricsListener) Run(ctx context.Context) {
 	mux := http.NewServeMux()
-	mux.Handle("GET "+wire.MetricsPath, serveMetrics(reports...))
+	mux.Handle("GET "+wire.MetricsPath, MetricsHandler(m.Reports...))
 	server := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 5 * time.Second, WriteTimeout: 10 * time.Second,
 		IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 8 << 10, ErrorLog: slog.NewLogLogger(m.Log.Handler(), slog.LevelDebug)}
 	defer context.AfterFunc(ctx, func() { server.Close() })()
@@ -64,7 +60,7 @@ func (m *metricsListener) Run(ctx context.Context) {
 	}
 }
 
-func (m *metricsListener) serve(ctx context.Context, server *http.Server) error {
+func (m *MetricsListener) serve(ctx context.Context, server *http.Server) error {
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", m.Addr)
 	if err != nil {
 		return err

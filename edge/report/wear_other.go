@@ -1,6 +1,6 @@
 //go:build !linux
 
-package edge
+package report
 
 // bytesWritten is not known here.
 func bytesWritten() int64 { return 0 }

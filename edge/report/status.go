@@ -1,4 +1,4 @@
-package edge
+package report
 
 import (
 	"encoding/json"
@@ -39,7 +39,7 @@ func (r *Report) Serve(path string) (*http.Server, error) {
 		json.NewEncoder(w).Encode(r.Now())
 	})
 	mux.HandleFunc("GET "+quarantinePath, r.serveQuarantine)
-	mux.Handle("GET "+wire.MetricsPath, serveMetrics(r))
+	mux.Handle("GET "+wire.MetricsPath, MetricsHandler(r))
 	server := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second, WriteTimeout: 10 * time.Second}
 	go server.Serve(listener)
 	return server, nil

@@ -1,4 +1,11 @@
-package edge
+// Package report shows how an edge is, from the same few facts everywhere: in the health file, on the status socket, as
+// metrics, in the log, to the service manager and with each upload.
+//
+//	polls, samples, uploads ──> Report ─┬─ Write: health.json ──> Check (HEALTHCHECK), the log, the service manager
+//	Parts: spool, clock, uploader ───┘  ├─ Serve: /status, /metrics, /quarantine on a unix socket
+//	                                    ├─ MetricsListener: /metrics on TCP
+//	                                    └─ Describe: a few words with each upload
+package report
 
 import (
 	"encoding/json"
@@ -10,8 +17,12 @@ import (
 	"sync/atomic"
 	"time"
 
+	"sunspool/edge/clock"
 	"sunspool/edge/inverter"
+	"sunspool/edge/pace"
 	"sunspool/edge/reading"
+	"sunspool/edge/spool"
+	"sunspool/edge/upload"
 	"sunspool/health"
 	"sunspool/wire"
 )
@@ -25,9 +36,9 @@ type Report struct {
 	version, device string
 	file            healthFile
 	started         time.Time
-	log             *slog.Logger
-	edge            *Edge    // whose counters are shown
-	others          []string // health files of the other inverters that this process reads
+	Log             *slog.Logger
+	parts           func() Parts // whose counters are shown
+	Others          []string     // health files of the other inverters that this process reads
 
 	mu         sync.Mutex
 	written    time.Time   // when Write was called last
@@ -53,16 +64,28 @@ type Report struct {
 	polls, made atomic.Int64
 }
 
-// NewReport returns a report that writes its health file to path.
-func NewReport(version, device, path string, log *slog.Logger) *Report {
+// New returns a report that writes its health file to path.
+func New(version, device, path string, log *slog.Logger) *Report {
 	return &Report{
 		Chain: health.New(now, log), version: version, device: device, file: healthFile{path: path},
-		started: now(), log: log, missing: make(map[string]int), gone: make(map[string]int), teller: teller{log: log},
+		started: now(), Log: log, missing: make(map[string]int), gone: make(map[string]int), teller: teller{log: log},
 	}
 }
 
-// watch tells whose counters to show.
-func (r *Report) watch(e *Edge) { r.edge = e }
+// Parts are the parts of an edge whose states and counters are shown.
+type Parts struct {
+	Inverter *inverter.Inverter
+	Pace     *pace.Pace
+	Spool    *spool.Spool
+	Clock    *clock.Clock
+	Uploader *upload.Uploader
+	InMemory int           // samples that are not on the disk yet
+	Interval time.Duration // between polls while the spool has room,
+	Slowed   time.Duration // and at present
+}
+
+// Watch makes r show the parts that parts returns.
+func (r *Report) Watch(parts func() Parts) { r.parts = parts }
 
 // Health is the content of health.json and of /status. The first four fields are those of the system that this one
 // replaces.
@@ -114,22 +137,22 @@ func (r *Report) Now() Health { return r.at(r.State()) }
 
 // at returns what the report shows beside state.
 func (r *Report) at(state State) Health {
-	tally := r.edge.tally()
+	tally, parts := r.tally(), r.parts()
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	found := r.edge.Spool.Opening()
+	found := parts.Spool.Opening()
 	h := Health{
 		LastPoll: timeOrNil(r.polledAt), LastUpload: timeOrNil(r.lastUpload),
-		SpoolCount: r.edge.Spool.Waiting(), UptimeS: now().Sub(r.started).Round(time.Millisecond).Seconds(),
+		SpoolCount: parts.Spool.Waiting(), UptimeS: now().Sub(r.started).Round(time.Millisecond).Seconds(),
 		Status: state.Status, Sentence: state.Sentence, Next: state.Next, Reasons: state.Reasons, Counts: tally, Version: r.version, DeviceID: r.device, Model: r.model,
-		Serial: inverter.MaskSerial(r.serial), Written: timestamp(now()), SpoolBytes: r.edge.Spool.Bytes(),
-		Quarantined: r.edge.Spool.InQuarantine(), Salvaged: found.Salvaged, Unreadable: found.Unreadable, SetAside: found.Aside, Damaged: r.edge.Spool.DamagedBytes(),
+		Serial: inverter.MaskSerial(r.serial), Written: timestamp(now()), SpoolBytes: parts.Spool.Bytes(),
+		Quarantined: parts.Spool.InQuarantine(), Salvaged: found.Salvaged, Unreadable: found.Unreadable, SetAside: found.Aside, Damaged: parts.Spool.DamagedBytes(),
 		NoBattery: r.facts.NoBattery, NoMeter: r.facts.NoMeter,
 		BatteryBy: r.facts.Battery, Implausible: r.facts.Nulled, Unknown: r.facts.Unknown, Polls: r.polls.Load(), Missing: maps.Clone(r.missing),
-		SpoolShare: math.Round(r.edge.Spool.Capacity().Share()*1000) / 10,
-		RAMOnly:    r.edge.ring.Len(), Lost: maps.Clone(r.gone), WrittenDay: r.wear.perDay(now(), tally[writtenBytes]),
-		PollS: r.edge.turn.Interval().Seconds(), Others: r.others,
-		Links: r.Chain.Status(), Clock: r.edge.Clock.State(), Held: r.edge.Spool.Undated(), Estimated: r.edge.Spool.Estimated(),
+		SpoolShare: math.Round(parts.Spool.Capacity().Share()*1000) / 10,
+		RAMOnly:    parts.InMemory, Lost: maps.Clone(r.gone), WrittenDay: r.wear.perDay(now(), tally[writtenBytes]),
+		PollS: parts.Interval.Seconds(), Others: r.Others,
+		Links: r.Chain.Status(), Clock: parts.Clock.State(), Held: parts.Spool.Undated(), Estimated: parts.Spool.Estimated(),
 	}
 	if !r.sample.Time.IsZero() {
 		h.Sample = new(r.sample)
@@ -165,7 +188,7 @@ func (r *Report) Write() {
 		return // it is tried again
 	}
 	if text != r.writeErr && err != nil {
-		r.log.Warn("health file not written", "error", text)
+		r.Log.Warn("health file not written", "error", text)
 	}
 	r.writeErr = text
 }
@@ -173,9 +196,9 @@ func (r *Report) Write() {
 // freshFor is how old the health file gets during a poll.
 const freshFor = 15 * time.Second
 
-// refresh writes the health file when it gets old. It is called in the middle of a poll: a dongle may be so slow that
+// Refresh writes the health file when it gets old. It is called in the middle of a poll: a dongle may be so slow that
 // one poll takes minutes, and that is no standstill.
-func (r *Report) refresh() {
+func (r *Report) Refresh() {
 	r.mu.Lock()
 	old := now().Sub(r.written) >= freshFor
 	r.mu.Unlock()
@@ -184,20 +207,20 @@ func (r *Report) refresh() {
 	}
 }
 
-// describe is what goes with each upload.
-func (r *Report) describe(poll time.Duration) *wire.Edge {
-	state := shorten(r.State().Line())
+// Describe is what goes with each upload.
+func (r *Report) Describe() *wire.Edge {
+	state, parts := shorten(r.State().Line()), r.parts()
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return &wire.Edge{
-		Version: r.version, Model: r.model, PollIntervalS: poll.Seconds(),
-		SpoolCount: r.edge.Spool.Waiting(), Quarantined: r.edge.Spool.InQuarantine(), State: state,
+		Version: r.version, Model: r.model, PollIntervalS: parts.Slowed.Seconds(),
+		SpoolCount: parts.Spool.Waiting(), Quarantined: parts.Spool.InQuarantine(), State: state,
 	}
 }
 
-// polled counts a poll. One that gave no sample is counted by its reason as well, so that polls are always the samples that
+// Polled counts a poll. One that gave no sample is counted by its reason as well, so that polls are always the samples that
 // were made and those that were not.
-func (r *Report) polled(err error) {
+func (r *Report) Polled(err error) {
 	r.polls.Add(1)
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -221,53 +244,53 @@ func notMade(err error) string {
 	return "other"
 }
 
-// skipped counts a poll that was left out, and why.
-func (r *Report) skipped(why string) {
+// Skipped counts a poll that was left out, and why.
+func (r *Report) Skipped(why string) {
 	r.polls.Add(1)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.missing[why]++
 }
 
-// measured notes that the present poll gave a sample, which may not be on the disk yet.
-func (r *Report) measured() {
+// Measured notes that the present poll gave a sample, which may not be on the disk yet.
+func (r *Report) Measured() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.polledAt, r.gave = timestamp(now()), true
 }
 
-// hasSample reports whether the present poll gave a sample.
-func (r *Report) hasSample() bool {
+// HasSample reports whether the present poll gave a sample.
+func (r *Report) HasSample() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.gave
 }
 
-func (r *Report) read(reading inverter.Reading) {
+func (r *Report) Read(reading inverter.Reading) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.model, r.serial = reading.Model.Name, reading.Serial
 }
 
-// found logs what is new about the unit.
-func (r *Report) found(f reading.Findings) {
+// Found logs what is new about the unit.
+func (r *Report) Found(f reading.Findings) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.facts = f
 	if r.off++; f.Adds() {
 		r.off = 0
 	}
-	r.findings.log(f, r.log)
+	r.findings.log(f, r.Log)
 }
 
-func (r *Report) sampled(s wire.Sample) {
+func (r *Report) Sampled(s wire.Sample) {
 	r.made.Add(1)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.sample = s
 }
 
-func (r *Report) uploaded() {
+func (r *Report) Uploaded() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.lastUpload = timestamp(now())
@@ -290,9 +313,12 @@ func timeOrNil(t time.Time) *time.Time {
 	return &t
 }
 
-// gaveUp counts a sample that was made and is lost.
-func (r *Report) gaveUp(why string) {
+// Lost counts a sample that was made and is lost.
+func (r *Report) Lost(why string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.gone[why]++
 }
+
+// timestamp returns t as in a sample: UTC, in whole milliseconds, the resolution of every store.
+func timestamp(t time.Time) time.Time { return t.UTC().Truncate(time.Millisecond) }

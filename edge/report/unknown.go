@@ -1,4 +1,4 @@
-package edge
+package report
 
 import (
 	"fmt"
@@ -13,8 +13,7 @@ import (
 const unknownAfter = 3
 
 // contradicted is an inverter whose registers have not agreed for some polls.
-func contradicted(e *Edge) *health.Fault {
-	r := e.Report
+func (r *Report) contradicted() *health.Fault {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.off < unknownAfter {
@@ -31,8 +30,7 @@ func contradicted(e *Edge) *health.Fault {
 }
 
 // meterless is an inverter that has lost its meter.
-func meterless(e *Edge) *health.Fault {
-	r := e.Report
+func (r *Report) meterless() *health.Fault {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if !r.facts.MeterLost {

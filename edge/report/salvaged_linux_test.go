@@ -1,4 +1,4 @@
-package edge
+package report
 
 import (
 	"io"
@@ -23,8 +23,10 @@ func TestSalvagedSpoolIsInTheHealth(t *testing.T) {
 	clear(bad[:8192]) // both metas: nothing says where anything is
 	os.WriteFile(path, bad, 0o600)
 	s = openSpool(t, path)
-	r := NewReport("test", "roof", filepath.Join(filepath.Dir(path), "health.json"), slog.New(slog.NewTextHandler(io.Discard, nil)))
-	r.watch(&Edge{Spool: s, Report: r, Inverter: &inverter.Inverter{Dongle: new(inverter.Dongle)}, Uploader: new(upload.Uploader), Clock: new(clock.Clock)})
+	r := New("test", "roof", filepath.Join(filepath.Dir(path), "health.json"), slog.New(slog.NewTextHandler(io.Discard, nil)))
+	r.Watch(func() Parts {
+		return Parts{Spool: s, Inverter: &inverter.Inverter{Dongle: new(inverter.Dongle)}, Uploader: &upload.Uploader{Spool: s}, Clock: new(clock.Clock)}
+	})
 	if h := r.Now(); h.Salvaged != len(want) || h.SetAside != s.Opening().Aside || h.SetAside == "" {
 		t.Errorf("health says %d salvaged, kept as %q", h.Salvaged, h.SetAside)
 	}

@@ -1,4 +1,4 @@
-package edge
+package report
 
 import (
 	"bytes"
@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -18,34 +19,37 @@ import (
 
 	"sunspool/docs/reference"
 	"sunspool/edge/spool"
+	"sunspool/edge/token"
+	"sunspool/edge/upload"
 	"sunspool/edge/upload/uploadtest"
 	"sunspool/health"
 	"sunspool/internal/testhost"
 	"sunspool/internal/testservices"
+	"sunspool/wire"
 )
 
-// busyEdge is an edge on which everything that it counts has happened once.
-func busyEdge(t *testing.T) *Edge {
+// busyReport is that of an edge on which everything that it counts has happened once.
+func busyReport(t *testing.T) (*Report, *Parts) {
 	t.Helper()
-	e, _, _ := edgeTo(t, nil)
+	r, p, _, _ := testReport(t)
 	for i := range 3 {
 		s := sampleAt(now().Add(time.Duration(i-9) * time.Second))
-		if err := e.Spool.Append(&s, spool.When{Quality: spool.Synced}); err != nil {
+		if err := p.Spool.Append(&s, spool.When{Quality: spool.Synced}); err != nil {
 			t.Fatal(err)
 		}
-		e.Report.sampled(s)
+		r.Sampled(s)
 	}
-	e.Pace.Touch()
-	e.Report.measured()
-	e.Report.polled(nil)
-	e.Report.polled(&health.Fault{Code: "inverter_silent"})
-	e.Report.gaveUp("disk_full")
-	e.Report.uploaded()
-	e.Report.tried("ok")
-	e.Report.model = "SH10RT"
-	e.vps.Report(&health.Fault{Code: "tls", What: "no TLS"})
-	e.Uploader.Client.Transport = certified{now().Add(time.Hour)}
-	return e
+	p.Pace.Touch()
+	r.Measured()
+	r.Polled(nil)
+	r.Polled(&health.Fault{Code: "inverter_silent"})
+	r.Lost("disk_full")
+	r.Uploaded()
+	r.Tried(true, nil)
+	r.model = "SH10RT"
+	r.Chain.Link("vps").Report(&health.Fault{Code: "tls", What: "no TLS"})
+	p.Uploader.Client.Transport = certified{now().Add(time.Hour)}
+	return r, p
 }
 
 // certified is a transport that knows until when the server's certificate is valid.
@@ -56,19 +60,15 @@ func (c certified) RoundTrip(*http.Request) (*http.Response, error) { return nil
 
 // What the edge shows is in docs/metrics.md, and its names are by Prometheus' conventions.
 func TestMetricsReferenceOfTheEdge(t *testing.T) {
-	e := busyEdge(t)
-	reference.Metrics(t, "edge", testservices.Need(t, "prometheus", "promtool"), edgeMetrics(e.Report))
+	r, _ := busyReport(t)
+	reference.Metrics(t, "edge", testservices.Need(t, "prometheus", "promtool"), edgeMetrics(r))
 }
 
-// scraped is what /metrics of these edges answers.
-func scraped(t *testing.T, edges ...*Edge) string {
+// scraped is what /metrics with these reports answers.
+func scraped(t *testing.T, reports ...*Report) string {
 	t.Helper()
-	var reports []*Report
-	for _, e := range edges {
-		reports = append(reports, e.Report)
-	}
 	w := httptest.NewRecorder()
-	serveMetrics(reports...).ServeHTTP(w, httptest.NewRequest("GET", "/metrics", nil))
+	MetricsHandler(reports...).ServeHTTP(w, httptest.NewRequest("GET", "/metrics", nil))
 	if w.Code != 200 {
 		t.Fatalf("%d %s", w.Code, w.Body)
 	}
@@ -76,12 +76,12 @@ func scraped(t *testing.T, edges ...*Edge) string {
 }
 
 func TestMetricsOfTheEdgeShowWhatHappened(t *testing.T) {
-	e := busyEdge(t)
-	oldest, err := e.Spool.Oldest()
+	r, p := busyReport(t)
+	oldest, err := p.Spool.Oldest()
 	if err != nil {
 		t.Fatal(err)
 	}
-	text := scraped(t, e)
+	text := scraped(t, r)
 	for _, want := range []string{
 		`sunspool_edge_spool_samples{device="roof"} 3`,
 		`sunspool_edge_polls_total{device="roof"} 2`,
@@ -110,8 +110,8 @@ func prometheusTime(t time.Time) string {
 
 // Absent is not zero: what has not happened has no time, and what has all been delivered has no oldest.
 func TestMetricsHaveNoTimeOfWhatNeverHappened(t *testing.T) {
-	e, _, _ := edgeTo(t, nil)
-	for line := range strings.Lines(scraped(t, e)) {
+	r, _, _, _ := testReport(t)
+	for line := range strings.Lines(scraped(t, r)) {
 		if strings.HasPrefix(line, "sunspool_") && strings.Contains(line, "timestamp_seconds") {
 			t.Errorf("a new edge has %s", line)
 		}
@@ -120,8 +120,9 @@ func TestMetricsHaveNoTimeOfWhatNeverHappened(t *testing.T) {
 
 // Several inverters of one process are in one answer, each under its name; what they share is there once.
 func TestMetricsOfSeveralInvertersAreInOneAnswer(t *testing.T) {
-	roof, garage := edgeAt(t, testhost.MemoryDir(t), ""), edgeAt(t, testhost.MemoryDir(t), "")
-	garage.Report.device = "garage"
+	roof, _, _, _ := testReport(t)
+	garage, _, _, _ := testReport(t)
+	garage.device = "garage"
 	text := scraped(t, roof, garage)
 	for _, want := range []string{`sunspool_edge_spool_samples{device="roof"} `, `sunspool_edge_spool_samples{device="garage"} `, `sunspool_edge_modbus_requests_total `} {
 		if strings.Count(text, "\n"+want) != 1 {
@@ -133,28 +134,30 @@ func TestMetricsOfSeveralInvertersAreInOneAnswer(t *testing.T) {
 // A disk that hangs keeps nobody from the other numbers, however often they are asked for.
 func TestMetricsDoNotWaitForADiskThatHangs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		e := busyEdge(t)
+		r, p := busyReport(t)
 		release := make(chan struct{})
-		go e.Spool.Peek(1, func(uint64) bool { <-release; return true })
+		go p.Spool.Peek(1, func(uint64) bool { <-release; return true })
 		synctest.Wait()
 		for range 3 {
-			if text := scraped(t, e); strings.Contains(text, "spool_oldest") || !strings.Contains(text, `sunspool_edge_spool_samples{device="roof"} 3`) {
+			if text := scraped(t, r); strings.Contains(text, "spool_oldest") || !strings.Contains(text, `sunspool_edge_spool_samples{device="roof"} 3`) {
 				t.Error(text)
 			}
 		}
 		close(release)
 		synctest.Wait()
-		if !strings.Contains(scraped(t, e), "spool_oldest") {
+		if !strings.Contains(scraped(t, r), "spool_oldest") {
 			t.Error("the oldest sample is not shown when the disk answers again")
 		}
-		e.Spool.Close()
+		p.Spool.Close()
 	})
 }
 
 func TestUploadsAreCountedByTheirResult(t *testing.T) {
 	answered := func(status int) error {
-		e, _, _ := edgeTo(t, uploadtest.Tripper(func(*http.Request) (*http.Response, error) { return uploadtest.Answer(status, `{"detail":"no"}`), nil }))
-		_, err := e.Uploader.Deliver(t.Context())
+		client := &http.Client{Transport: uploadtest.Tripper(func(*http.Request) (*http.Response, error) { return uploadtest.Answer(status, `{"detail":"no"}`), nil })}
+		u := &upload.Uploader{Spool: openSpool(t, filepath.Join(testhost.MemoryDir(t), "spool.db")), Client: client, URL: "https://vps.example.org/base/v1/ingest",
+			Token: &token.Source{Value: "t0ken-0123456789abcdef"}, BatchSize: 30, Describe: func() *wire.Edge { return nil }}
+		_, err := u.Deliver(t.Context())
 		return err
 	}
 	for want, c := range map[string]struct {
@@ -171,15 +174,6 @@ func TestUploadsAreCountedByTheirResult(t *testing.T) {
 			t.Errorf("%v, %v is %s, want %s", c.accepted, c.err, got, want)
 		}
 	}
-	e, _, _ := edgeTo(t, uploadtest.Tripper(func(*http.Request) (*http.Response, error) { return nil, errors.New("no route") }))
-	s := sampleAt(now())
-	if err := e.Spool.Append(&s, spool.When{Quality: spool.Synced}); err != nil {
-		t.Fatal(err)
-	}
-	e.deliverOnce(t.Context())
-	if got := e.Report.results(); got["vps_unreachable"] != 1 || len(got) != 1 {
-		t.Errorf("%v", got)
-	}
 }
 
 // The address may be in use when the edge starts: it is said once, polled on, and the metrics are there when it is free.
@@ -189,11 +183,11 @@ func TestMetricsComeWhenTheirAddressIsFree(t *testing.T) {
 		t.Fatal(err)
 	}
 	addr := taken.Addr().String()
-	e := busyEdge(t)
+	r, _ := busyReport(t)
 	log := new(bytes.Buffer)
 	ctx, stop := context.WithCancel(t.Context())
 	retry, listens, done := make(chan struct{}), make(chan struct{}), make(chan struct{})
-	m := metricsListener{Addr: addr, Edges: []*Edge{e}, Log: slog.New(slog.NewJSONHandler(log, nil)), ready: func() { close(listens) },
+	m := MetricsListener{Addr: addr, Reports: []*Report{r}, Log: slog.New(slog.NewJSONHandler(log, nil)), ready: func() { close(listens) },
 		wait: func(ctx context.Context) {
 			select {
 			case <-retry:

@@ -1,4 +1,4 @@
-package edge
+package report
 
 import (
 	"context"
@@ -101,10 +101,10 @@ func socketDir(t *testing.T) string {
 // answering is an edge with that spool that answers on a socket.
 func answeringStatus(t *testing.T, s *spool.Spool, socket string) {
 	t.Helper()
-	e, _, _ := edgeTo(t, nil)
-	e.Spool.Close()
-	e.Spool = s
-	server, err := e.Report.Serve(socket)
+	r, p, _, _ := testReport(t)
+	p.Spool.Close()
+	p.Spool = s
+	server, err := r.Serve(socket)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -139,8 +139,7 @@ func TestQuarantineOfARunningEdgeIsListed(t *testing.T) {
 			t.Fatal(err)
 		}
 		w := &statusOnly{header: http.Header{}, status: 200}
-		e := &Edge{Spool: s}
-		(&Report{edge: e}).serveQuarantine(w, request)
+		(&Report{parts: func() Parts { return Parts{Spool: s} }}).serveQuarantine(w, request)
 		if w.status != want {
 			t.Errorf("%q: status %d, want %d", query, w.status, want)
 		}

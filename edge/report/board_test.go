@@ -1,4 +1,4 @@
-package edge
+package report
 
 import (
 	"slices"
@@ -8,12 +8,12 @@ import (
 
 func TestStatusOfSeveralInvertersIsOneLineWithTheWorstFirst(t *testing.T) {
 	var told []string
-	b := newBoard([]string{"roof", "garage"}, func(line string) { told = append(told, line) })
-	b.set("roof", StateOK, "ok: reads the SH10RT every 10s")
-	b.set("garage", StateDegraded, "degraded: it does not answer")
-	b.set("garage", StateDegraded, "degraded: it does not answer")
-	b.set("roof", StateBlocked, "blocked: the token is refused")
-	b.set("garage", StateOK, "ok")
+	b := NewBoard([]string{"roof", "garage"}, func(line string) { told = append(told, line) })
+	b.Set("roof", StateOK, "ok: reads the SH10RT every 10s")
+	b.Set("garage", StateDegraded, "degraded: it does not answer")
+	b.Set("garage", StateDegraded, "degraded: it does not answer")
+	b.Set("roof", StateBlocked, "blocked: the token is refused")
+	b.Set("garage", StateOK, "ok")
 	want := []string{
 		"roof: ok: reads the SH10RT every 10s",
 		"garage: degraded: it does not answer | roof: ok: reads the SH10RT every 10s",
@@ -24,7 +24,7 @@ func TestStatusOfSeveralInvertersIsOneLineWithTheWorstFirst(t *testing.T) {
 		t.Errorf("told\n%s", strings.Join(told, "\n"))
 	}
 	told = nil
-	newBoard([]string{"roof"}, func(line string) { told = append(told, line) }).set("roof", StateOK, "ok")
+	NewBoard([]string{"roof"}, func(line string) { told = append(told, line) }).Set("roof", StateOK, "ok")
 	if !slices.Equal(told, []string{"ok"}) {
 		t.Errorf("of one inverter: %q", told)
 	}
