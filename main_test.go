@@ -125,6 +125,31 @@ func TestServerIsLayers(t *testing.T) {
 	}
 }
 
+// The packages of the edge are layers, too: edge itself wires them together, and none of them imports it.
+func TestEdgeIsLayers(t *testing.T) {
+	below := map[string][]string{
+		"registers": {}, "pace": {}, "spool": {}, "transport": {},
+		"witness":  {"registers"},
+		"night":    {},
+		"inverter": {"pace", "registers", "witness"},
+		"reading":  {"inverter", "registers", "witness"},
+		"clock":    {"spool"},
+		"token":    {"inverter"},
+		"upload":   {"clock", "pace", "spool", "token", "transport"},
+		"config":   {"inverter", "pace", "registers", "spool", "token", "transport"},
+		"report":   {"clock", "config", "inverter", "pace", "reading", "spool", "spool/inspect", "upload"},
+	}
+	for _, p := range packages(t) {
+		allowed, layer := below[strings.TrimPrefix(p.ImportPath, "sunspool/edge/")]
+		for _, imported := range p.Imports {
+			name, ours := strings.CutPrefix(imported, "sunspool/edge/")
+			if layer && (imported == "sunspool/edge" || ours && !strings.HasPrefix(name, strings.TrimPrefix(p.ImportPath, "sunspool/edge/")+"/") && !slices.Contains(allowed, name)) {
+				t.Errorf("%s imports %s: it belongs below or beside", p.ImportPath, imported)
+			}
+		}
+	}
+}
+
 // Each third-party module sits behind one place, so that replacing it is one change.
 func TestModulesHaveOneDoor(t *testing.T) {
 	doors := map[string][]string{

@@ -191,8 +191,8 @@ func reasonPage(t *testing.T, s *source) string {
 		return "`" + strings.Join(slices.Compact(codes), "`, `") + "`"
 	}
 	unmade := s.plain("sunspool/edge/reading", "Unusable", "Code")
-	unmade = append(unmade, s.arguments("(*sunspool/edge.Report).skipped", 0)...)
-	unmade = append(unmade, s.plainOf("sunspool/edge.notMade result 0")...)
+	unmade = append(unmade, s.arguments("(*sunspool/edge/report.Report).Skipped", 0)...)
+	unmade = append(unmade, s.plainOf("sunspool/edge/report.notMade result 0")...)
 	var kept []string
 	for _, of := range [][3]string{{"edge/spool/format", "Rejection", "Code"}, {"edge/upload", "suspect", "code"}, {"edge/spool/format", "QuarantinedSample", "Code"}} {
 		kept = append(kept, s.plain("sunspool/"+of[0], of[1], of[2])...)
