@@ -28,7 +28,6 @@ import (
 	"testing"
 	"time"
 
-	"sunspool/edge"
 	"sunspool/edge/report"
 )
 
