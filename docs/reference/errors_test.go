@@ -194,7 +194,7 @@ func reasonPage(t *testing.T, s *source) string {
 	unmade = append(unmade, s.arguments("(*sunspool/edge/report.Report).Skipped", 0)...)
 	unmade = append(unmade, s.plainOf("sunspool/edge/report.notMade result 0")...)
 	var kept []string
-	for _, of := range [][3]string{{"edge/spool/format", "Rejection", "Code"}, {"edge/upload", "suspect", "code"}, {"edge/spool/format", "QuarantinedSample", "Code"}} {
+	for _, of := range [][3]string{{"edge/spool/format", "Rejection", "Code"}, {"edge/upload", "refusal", "code"}, {"edge/spool/format", "QuarantinedSample", "Code"}} {
 		kept = append(kept, s.plain("sunspool/"+of[0], of[1], of[2])...)
 	}
 	return "| where | codes, beside those of faults and verdicts |\n|---|---|\n" +

@@ -95,7 +95,7 @@ func TestCertificateIsVerifiedInSpiteOfAWrongClock(t *testing.T) {
 				Wall: func() time.Time { return time.Now().Add(-c.wall) }, Up: func() time.Duration { return time.Since(begun) },
 				Synced: func() (bool, error) { return false, nil }, BootID: "now",
 			}}
-			client.Transport.(*transport.HTTPTransport).Time = clock.Certificates
+			client.Transport.(*transport.Transport).Time = clock.Certificates
 			u := &Uploader{Spool: kept, Client: client, Clock: clock, URL: url + wire.IngestPath}
 			tries := 0
 			for err = errors.New("not asked"); err != nil && tries < 4; tries++ {

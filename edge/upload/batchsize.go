@@ -15,7 +15,7 @@ const (
 	longestLull   = 4 * time.Hour
 )
 
-// ceiling is the most samples in a request after a larger request came to nothing: it took longer than the timeout, was
+// sizeLimit is the most samples in a request after a larger request came to nothing: it took longer than the timeout, was
 // cut off on the way, or found the server too busy. It is halved with each such failure and doubled after a rest that
 // grows while the larger requests keep failing. The zero value is no ceiling.
 //
@@ -26,7 +26,7 @@ const (
 //	          └ 1 min ┘└  2 min  ┘└ 4 min ...
 //
 // When a single sample fails as well, the size is not the reason: there is no ceiling then for a lull, which grows too.
-type ceiling struct {
+type sizeLimit struct {
 	most   int           // samples; 0 is as many as the server takes
 	failed int           // the smallest request that failed since the last success, 0 if none did
 	since  time.Time     // of the last change of most
@@ -36,7 +36,7 @@ type ceiling struct {
 }
 
 // lower takes note that a request of n samples came to nothing. One of the usual size gets a second try.
-func (c *ceiling) lower(n, usual int) {
+func (c *sizeLimit) lower(n, usual int) {
 	halved := c.most > 0
 	if n <= usual && !halved && !c.usual {
 		c.usual = true
@@ -57,19 +57,19 @@ func (c *ceiling) lower(n, usual int) {
 
 // raise takes note that a request of n samples passed. If one that was no larger had failed, the size was not the
 // reason, and the ceiling is lifted.
-func (c *ceiling) raise(n int) {
+func (c *sizeLimit) raise(n int) {
 	sizeMatters := c.failed == 0 || n < c.failed
 	c.failed, c.lull, c.usual = 0, 0, false
 	switch {
 	case !sizeMatters, n >= wire.MaxSamples:
-		*c = ceiling{}
+		*c = sizeLimit{}
 	case c.most > 0 && c.most < wire.MaxSamples && now().Sub(c.since) >= c.rest:
 		c.most, c.since = 2*c.most, now()
 	}
 }
 
 // of returns n, or less if there is a ceiling.
-func (c *ceiling) of(n int) int {
+func (c *sizeLimit) of(n int) int {
 	if c.most > 0 {
 		return min(n, c.most)
 	}
@@ -80,9 +80,9 @@ func (c *ceiling) of(n int) int {
 // that is reloaded, or a connection that is closed.
 const soon = 5 * time.Second
 
-// learn adapts the size of batches to what became of one of n samples, an answer or nothing, after so long. What fails
+// adaptSize adapts the size of batches to what became of one of n samples, an answer or nothing, after so long. What fails
 // soon may be a restart: only the third time in a row may it be the size.
-func (u *Uploader) learn(ctx context.Context, n int, err error, took time.Duration) {
+func (u *Uploader) adaptSize(ctx context.Context, n int, err error, took time.Duration) {
 	busy, usual := false, u.BatchSize
 	restart := took < soon && u.Backoff.Failures() < 2
 	switch e := err.(type) {
@@ -90,19 +90,19 @@ func (u *Uploader) learn(ctx context.Context, n int, err error, took time.Durati
 		busy = e.busy
 	case *transport.Interrupted:
 		busy = ctx.Err() == nil && !restart // else it was us
-	case *between:
+	case *intermediary:
 		busy = e.aboutSize() && !(restart && e.status >= 500)
 		if e.tooLarge() { // it is the size, and a second try is of no use; of a single sample see oversize
-			busy, usual, u.ceiling.lull = n > 1, 0, 0
+			busy, usual, u.sizeLimit.lull = n > 1, 0, 0
 		}
 	case nil:
-		u.ceiling.raise(n)
+		u.sizeLimit.raise(n)
 	}
 	if busy {
-		u.ceiling.lower(n, usual)
-		u.size = u.ceiling.of(u.size)
-		if u.ceiling.lull > 0 {
-			u.size = u.ceiling.of(u.BatchSize)
+		u.sizeLimit.lower(n, usual)
+		u.size = u.sizeLimit.of(u.size)
+		if u.sizeLimit.lull > 0 {
+			u.size = u.sizeLimit.of(u.BatchSize)
 		}
 	}
 }

@@ -197,7 +197,7 @@ func TestSearchOnASlowUplinkGoesOn(t *testing.T) {
 		u.Fresh = 10 * time.Second
 		u.Client.Timeout, u.Client.Transport = 30*time.Second, w
 		fillWide(t, u.Spool, 2000)
-		for u.poison.hunt.size() == 0 {
+		for u.refusals.bisection.size() == 0 {
 			if _, err := u.Deliver(t.Context()); err != nil {
 				t.Fatal(err)
 			}

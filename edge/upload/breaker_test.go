@@ -12,30 +12,30 @@ func TestBreakerForgetsAfterAnHour(t *testing.T) {
 		t.Skip("SKIPPED, NOTHING IS SHOWN: hours of uploads")
 	}
 	synctest.Test(t, func(t *testing.T) {
-		var b brake
-		b.refused(tooMany + 1)
+		var b breaker
+		b.refused(breakerLimit + 1)
 		time.Sleep(59 * time.Minute)
-		if b.forget() || !b.on() {
+		if b.resetIfRecovered() || !b.open() {
 			t.Error("it is off before an hour is over")
 		}
-		b.again()
+		b.refusedAgain()
 		time.Sleep(59 * time.Minute)
-		if b.forget() || !b.on() {
+		if b.resetIfRecovered() || !b.open() {
 			t.Error("a refusal did not prolong it")
 		}
 		time.Sleep(2 * time.Minute)
-		if !b.forget() || b.on() {
+		if !b.resetIfRecovered() || b.open() {
 			t.Error("it is on an hour later")
 		}
-		b.refused(tooMany + 1)
-		b.good()
-		b.good()
+		b.refused(breakerLimit + 1)
+		b.acceptedAll()
+		b.acceptedAll()
 		time.Sleep(2 * time.Minute)
-		if b.forget() {
+		if b.resetIfRecovered() {
 			t.Error("two good answers are enough")
 		}
-		b.good()
-		if !b.forget() || b.on() {
+		b.acceptedAll()
+		if !b.resetIfRecovered() || b.open() {
 			t.Error("three good answers and a minute are not enough")
 		}
 	})

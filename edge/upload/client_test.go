@@ -78,7 +78,7 @@ func TestRedirectIsNotFollowed(t *testing.T) {
 			http.Redirect(w, r, target+r.URL.Path, status)
 		})
 		err := uploadTo(t, url, ca.File)
-		if _, ok := err.(*between); !ok {
+		if _, ok := err.(*intermediary); !ok {
 			t.Errorf("status %d: %T %v", status, err, err)
 		}
 	}

@@ -25,7 +25,7 @@ func TestEachRefusalOfATokenHasItsOwnNext(t *testing.T) {
 		{403, `{"detail":"Sample device ID does not match authenticated device."}`, "Sample device ID does not match authenticated device.", "set DEVICE_ID"},
 		{403, `{"detail":"This token may only read.","code":"read_only"}`, "This token may only read.", "VIEWER_TOKENS"},
 	} {
-		_, err := classify(c.status, http.Header{"Content-Type": {"application/json"}}, []byte(c.body), 1, "")
+		_, err := parseResponse(c.status, http.Header{"Content-Type": {"application/json"}}, []byte(c.body), 1, "")
 		f, ok := Explain(err).(*health.Fault)
 		if !ok || f.Code != "credential" || f.Exit != health.ExitAuth || !strings.Contains(f.Next, c.next) {
 			t.Errorf("%d %s: %+v", c.status, c.body, f)

@@ -36,12 +36,12 @@ func Explain(err error) error {
 	case *later:
 		f.Code, f.Next = "vps_busy", "nothing: it is tried again by itself"
 		return f
-	case *between:
+	case *intermediary:
 		return e.fault()
 	case *denied:
 		e.explain(f)
 		return f
-	case *suspect:
+	case *refusal:
 		f.Code, f.Next = "batch_refused", "nothing yet: it is asked again, and nothing is given up while it takes nothing; if it lasts, update the server, or the edge"
 		return f
 	case *tooLarge:
@@ -49,9 +49,9 @@ func Explain(err error) error {
 		return f
 	}
 	switch {
-	case errors.Is(err, errSchema):
+	case errors.Is(err, errSchemaMismatch):
 		f.Code, f.Next = "schema_mismatch", "update the server, or the edge: their versions do not understand each other"
-	case errors.Is(err, errAhead):
+	case errors.Is(err, errClockAhead):
 		f.Code, f.Next = "clock_ahead", "check the date of this host and of the server: nothing is given up"
 	default:
 		transport.Explain(f, err)

@@ -18,19 +18,19 @@ func (u *Uploader) Faults() (all []*health.Fault) {
 }
 
 // SuspectSamples returns how many samples the server refused that are tried again.
-func (u *Uploader) SuspectSamples() int64 { return u.poison.Suspects.Load() }
+func (u *Uploader) SuspectSamples() int64 { return u.refusals.Suspects.Load() }
 
 // SchemaMismatch returns 1 while so much is refused that nothing is given up, else 0.
-func (u *Uploader) SchemaMismatch() int64 { return u.poison.Braked.Load() }
+func (u *Uploader) SchemaMismatch() int64 { return u.refusals.BreakerOpen.Load() }
 
 // ProvedAt returns when the server last took a batch, an empty one included.
 func (u *Uploader) ProvedAt() time.Time { return u.provedAt }
 
 // Refusal returns why the server has taken no sample lately, nil if it took some, or refused none.
-func (u *Uploader) Refusal() error { return u.poison.silent() }
+func (u *Uploader) Refusal() error { return u.refusals.unanswered() }
 
 func (u *Uploader) mismatched() *health.Fault {
-	if u.poison.Braked.Load() == 0 {
+	if u.refusals.BreakerOpen.Load() == 0 {
 		return nil
 	}
 	return &health.Fault{
@@ -40,7 +40,7 @@ func (u *Uploader) mismatched() *health.Fault {
 }
 
 func (u *Uploader) overfull() *health.Fault {
-	if u.poison.Full.Load() == 0 {
+	if u.refusals.Full.Load() == 0 {
 		return nil
 	}
 	return &health.Fault{
@@ -74,13 +74,13 @@ func (u *Uploader) oversized() *health.Fault {
 
 // refusing reports samples that the server refuses, from the first refusal on.
 func (u *Uploader) refusing() *health.Fault {
-	p := &u.poison
-	n, reason := p.Suspects.Load()+p.Searched.Load(), p.Reason.Load()
+	p := &u.refusals
+	n, reason := p.Suspects.Load()+p.Bisecting.Load(), p.Reason.Load()
 	if n == 0 || reason == nil {
 		return nil
 	}
 	what := fmt.Sprintf("%d samples wait because the server refused them: %s", n, *reason)
-	if searched := p.Searched.Load(); searched > 1 {
+	if searched := p.Bisecting.Load(); searched > 1 {
 		what = fmt.Sprintf("the server refuses batches, and which of %d samples it means is being found out: %s", n, *reason)
 	}
 	return &health.Fault{Code: "samples_refused", What: what,
@@ -89,7 +89,7 @@ func (u *Uploader) refusing() *health.Fault {
 
 // renamed says what to do about samples that wait under a name that is not ours any more.
 func (u *Uploader) renamed() *health.Fault {
-	old := u.rename.Held.Load()
+	old := u.deviceChange.Waiting.Load()
 	if old == nil {
 		return nil
 	}
@@ -101,7 +101,7 @@ func (u *Uploader) renamed() *health.Fault {
 
 // ClockAhead says what to do about samples that the server finds to be of the future.
 func (u *Uploader) ClockAhead() *health.Fault {
-	n := u.poison.future.Waiting.Load()
+	n := u.refusals.future.Waiting.Load()
 	if n == 0 {
 		return nil
 	}

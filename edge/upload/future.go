@@ -26,7 +26,7 @@ func (f *future) expire(redated int64) {
 
 // rejectedFuture takes note that the server finds the times of records too far in the future, and reports whether that is new of
 // any of them. It accuses the clocks, not the samples.
-func (u *Uploader) ahead(records []spool.Record) (fresh bool) {
+func (u *Uploader) rejectedFuture(records []spool.Record) (fresh bool) {
 	if len(records) == 0 {
 		return false
 	}
@@ -37,8 +37,8 @@ func (u *Uploader) ahead(records []spool.Record) (fresh bool) {
 	if u.Clock != nil {
 		u.Clock.RejectedFuture(times...)
 	}
-	u.poison.forget(seqs)
-	f := &u.poison.future
+	u.refusals.forget(seqs)
+	f := &u.refusals.future
 	if len(f.seqs) == 0 {
 		f.redated = u.Spool.Redated()
 	}

@@ -51,7 +51,7 @@ func (b *believer) restart() {
 		Wall: func() time.Time { return time.Now().Add(b.ahead) }, Up: func() time.Duration { return time.Since(b.up) },
 		Synced: func() (bool, error) { return true, nil }, BootID: fmt.Sprint("boot ", b.boot),
 	}}
-	b.u.poison = poison{}
+	b.u.refusals = refusals{}
 	b.u.Backoff.Reset()
 }
 

@@ -45,7 +45,7 @@ func (g *group) add(seqs []uint64) (fresh bool) {
 }
 
 func (g *group) postpone() {
-	g.retryAt = now().Add(cmp.Or(g.each, min(suspectRest<<min(g.tries, 10), longestRest)))
+	g.retryAt = now().Add(cmp.Or(g.each, min(shortestRetry<<min(g.tries, 10), longestRetry)))
 	g.tries++
 }
 

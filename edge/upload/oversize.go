@@ -36,12 +36,12 @@ func (o *oversize) passed(seqs []uint64, size int) {
 	}
 }
 
-// tooLargeBetween takes note that something between found a batch of these records too large. What cannot be made smaller is
+// tooLargeForIntermediary takes note that something between found a batch of these records too large. What cannot be made smaller is
 // set apart. It reports whether something else can be tried at once.
-func (u *Uploader) tooLargeBetween(b batch, records []spool.Record) (more bool) {
-	h := &u.poison.hunt
+func (u *Uploader) tooLargeForIntermediary(b batch, records []spool.Record) (more bool) {
+	h := &u.refusals.bisection
 	switch {
-	case len(records) > 1 && b.hunted:
+	case len(records) > 1 && b.bisected:
 		h.refused(len(records))
 		return true
 	case len(records) > 1:
@@ -49,19 +49,19 @@ func (u *Uploader) tooLargeBetween(b batch, records []spool.Record) (more bool) 
 	case !u.oversize.bare():
 		u.oversize.bareUntil = now().Add(plainFor)
 		return true
-	case b.probe:
-		u.rename.probe = false
+	case b.tokenProbe:
+		u.deviceChange.tokenProbe = false
 	default:
 		if len(u.oversize.seqs) == 0 || u.onWire < u.oversize.smallest {
 			u.oversize.smallest = u.onWire
 		}
-		if b.hunted {
-			h.took(1, false)
+		if b.bisected {
+			h.accepted(1, false)
 		}
 		seq := records[0].Seq
 		if u.oversize.has(seq) || u.oversize.inRow < mostOversize {
-			u.poison.forget([]uint64{seq})
-			u.oversize.each = suspectRest // whoever changes the limit waits for it
+			u.refusals.forget([]uint64{seq})
+			u.oversize.each = shortestRetry // whoever changes the limit waits for it
 			if u.oversize.add([]uint64{seq}) {
 				u.oversize.inRow++
 				return true

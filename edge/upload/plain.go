@@ -29,11 +29,11 @@ func (p *plain) compress() bool { return !now().Before(p.until) }
 // how many requests in a row came to nothing.
 func (p *plain) try(err error, n, failures int) bool {
 	switch e := err.(type) {
-	case *suspect:
+	case *refusal:
 		if !e.whole {
 			return false // it was read
 		}
-	case *between:
+	case *intermediary:
 		if e.status == http.StatusUnsupportedMediaType {
 			return true
 		}
@@ -49,7 +49,7 @@ func (p *plain) try(err error, n, failures int) bool {
 
 // took notes how the same batch fared uncompressed.
 func (p *plain) took(err error, n int) {
-	s, refused := err.(*suspect)
+	s, refused := err.(*refusal)
 	if err == nil || refused && !s.whole {
 		*p = plain{until: now().Add(plainFor)}
 		return

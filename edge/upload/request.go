@@ -27,11 +27,11 @@ func (u *Uploader) post(ctx context.Context, records []spool.Record) (sent, size
 	if !compress || err == nil || ctx.Err() != nil || !u.plain.try(err, sent, u.Backoff.Failures()) {
 		return sent, len(body), receipt, err
 	}
-	known := u.origin.known
+	known := u.identity.known
 	plainReceipt, plainErr := u.try(ctx, body, false, sent, id)
 	u.plain.took(plainErr, sent)
-	u.origin.known = known // a server is not known by what it says of the same batch
-	if _, nobody := plainErr.(*between); nobody || isNetwork(plainErr) {
+	u.identity.known = known // a server is not known by what it says of the same batch
+	if _, nobody := plainErr.(*intermediary); nobody || isNetwork(plainErr) {
 		return sent, len(body), receipt, err
 	}
 	return sent, len(body), plainReceipt, plainErr
@@ -40,7 +40,7 @@ func (u *Uploader) post(ctx context.Context, records []spool.Record) (sent, size
 // isNetwork reports whether err is no answer at all.
 func isNetwork(err error) bool {
 	switch err.(type) {
-	case nil, *between, *later, *denied, *suspect, *tooLarge:
+	case nil, *intermediary, *later, *denied, *refusal, *tooLarge:
 		return false
 	}
 	return true
@@ -112,14 +112,14 @@ func (u *Uploader) try(ctx context.Context, body []byte, compress bool, n int, i
 	if err != nil {
 		return wire.Receipt{}, err
 	}
-	receipt, err := classify(resp.StatusCode, resp.Header, answer, n, id, token) // which must not come back in a log
+	receipt, err := parseResponse(resp.StatusCode, resp.Header, answer, n, id, token) // which must not come back in a log
 	if d, ok := err.(*denied); ok && u.Token.Problem() != nil {
 		d.why += "; the file with a new one is not used: " + u.Token.Problem().Error()
 	}
-	between, other := err.(*between)
-	u.origin.answered(resp, err == nil || !other && resp.StatusCode < 500)
+	between, other := err.(*intermediary)
+	u.identity.observe(resp, err == nil || !other && resp.StatusCode < 500)
 	if other {
-		between.recent = u.origin.recent
+		between.recent = u.identity.recent
 	}
 	if err == nil {
 		u.version = cmp.Or(resp.Header.Get(wire.VersionHeader), receipt.Version, after(resp.Header.Get("Server"), "sunspool/"), u.version)

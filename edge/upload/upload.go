@@ -26,8 +26,8 @@ const (
 	quietFor  = time.Minute      // without an accepted sample, in which refused ones are not yet the fault of the server
 )
 
-// errAhead is a server that finds every sample of a batch in the future: then one of the clocks is wrong.
-var errAhead = errors.New("the server finds the samples too far in the future")
+// errClockAhead is a server that finds every sample of a batch in the future: then one of the clocks is wrong.
+var errClockAhead = errors.New("the server finds the samples too far in the future")
 
 // Uploader moves samples from the spool to the server. One goroutine owns it, but for the counters.
 //
@@ -47,37 +47,37 @@ type Uploader struct {
 	Fresh     time.Duration // how often the newest samples overtake a backlog; 0 is never
 	Backoff   pace.Backoff
 
-	size       int // samples in the next batch
-	limit      int // the most that the server takes, as far as we know
-	limitBytes int // the same, of a body before it is compressed
-	limitSince time.Time
-	ceiling    ceiling // of the samples in a batch, by what came to nothing
-	plain      plain
-	gzip       *gzip.Writer
-	onWire     int       // bytes of the last request's body
-	provedAt   time.Time // the last answer by which the server took a batch, an empty one included
-	freshAt    time.Time // when the newest samples went last
-	others     bool      // go next: the newest came to nothing
-	notBefore  time.Time // of the next request, as the server asked
-	version    string    // of the server, "" if it does not tell
-	met        string    // the last version for which the quarantine was tried again,
-	metAt      time.Time // and when
-	company    bool      // what was tried again goes with new samples: refused alone it would be a suspect for long
+	size         int // samples in the next batch
+	limit        int // the most that the server takes, as far as we know
+	limitBytes   int // the same, of a body before it is compressed
+	limitSince   time.Time
+	sizeLimit    sizeLimit // of the samples in a batch, by what came to nothing
+	plain        plain
+	gzip         *gzip.Writer
+	onWire       int       // bytes of the last request's body
+	provedAt     time.Time // the last answer by which the server took a batch, an empty one included
+	freshAt      time.Time // when the newest samples went last
+	othersNext   bool      // go next: the newest came to nothing
+	notBefore    time.Time // of the next request, as the server asked
+	version      string    // of the server, "" if it does not tell
+	triedVersion string    // the last version for which the quarantine was tried again,
+	triedAt      time.Time // and when
+	mixed        bool      // what was tried again goes with new samples: refused alone it would be a suspect for long
 
-	origin   origin
-	rename   rename
-	poison   poison
-	oversize oversize
+	identity     serverIdentity
+	deviceChange deviceChange
+	refusals     refusals
+	oversize     oversize
 
 	Requests, Uploaded, Duplicates, Rejected atomic.Int64
 }
 
 // batch is what one request carries, and why.
 type batch struct {
-	records []spool.Record
-	hunted  bool // the top of the hunt
-	probe   bool // one sample that shows whether the token is good
-	fresh   bool // the newest
+	records    []spool.Record
+	bisected   bool // the top of the hunt
+	tokenProbe bool // one sample that shows whether the token is good
+	fresh      bool // the newest
 }
 
 // Deliver makes one request and settles what the answer says of its samples. It reports whether there may be more that
@@ -89,13 +89,13 @@ func (u *Uploader) Deliver(ctx context.Context) (more bool, err error) {
 		}
 		u.limit, u.limitBytes, u.size = wire.MaxSamples, wire.MaxBytes, u.BatchSize
 	}
-	defer func() { u.poison.Searched.Store(int64(u.poison.hunt.size())) }()
+	defer func() { u.refusals.Bisecting.Store(int64(u.refusals.bisection.size())) }()
 	if wait := u.notBefore.Sub(now()); wait > 0 {
 		return false, &later{why: "the server asked for time", after: wait}
 	}
-	u.rename.expire()
-	u.poison.future.expire(u.Spool.Redated())
-	if err := u.trust(0); err != nil { // time heals as well
+	u.deviceChange.expire()
+	u.refusals.future.expire(u.Spool.Redated())
+	if err := u.recordAccepted(0); err != nil { // time heals as well
 		return false, err
 	}
 	b, err := u.next()
@@ -106,28 +106,28 @@ func (u *Uploader) Deliver(ctx context.Context) (more bool, err error) {
 		if u.Spool.Ready() > 0 || now().Sub(u.provedAt) < idleFor {
 			return false, nil
 		}
-		return false, u.prove(ctx)
+		return false, u.uploadNothing(ctx)
 	}
 	if err := u.send(ctx, b); err != nil {
-		u.others = b.fresh
+		u.othersNext = b.fresh
 		return false, err
 	}
 	u.Backoff.Reset()
 	more = u.Spool.Ready() > 0
 	u.resize(len(b.records), more)
-	more, u.company = more && !u.company, false
+	more, u.mixed = more && !u.mixed, false
 	return more, nil
 }
 
-// prove sends an empty batch: the name, the way, the certificate and the token are in order if it is taken, long before
+// uploadNothing sends an empty batch: the name, the way, the certificate and the token are in order if it is taken, long before
 // the inverter gives a sample.
-func (u *Uploader) prove(ctx context.Context) error {
+func (u *Uploader) uploadNothing(ctx context.Context) error {
 	_, _, _, err := u.post(ctx, nil)
-	if b, ok := err.(*between); ok && b.tooLarge() && !u.oversize.bare() {
+	if b, ok := err.(*intermediary); ok && b.tooLarge() && !u.oversize.bare() {
 		u.oversize.bareUntil = now().Add(plainFor)
 		b.atOnce = true
 	}
-	if _, ok := err.(*suspect); ok { // a server that wants samples has read the token, too
+	if _, ok := err.(*refusal); ok { // a server that wants samples has read the token, too
 		err = nil
 	}
 	u.delay(err)
@@ -144,7 +144,7 @@ func (u *Uploader) delay(err error) {
 	switch e := err.(type) {
 	case *later:
 		wait = e.after
-	case *between:
+	case *intermediary:
 		wait = e.after
 	}
 	if wait > 0 {
@@ -155,27 +155,27 @@ func (u *Uploader) delay(err error) {
 // next chooses what goes next. The newest samples come first when they are due, so that a reader sees the present
 // while weeks of the past drain; then, within their budget, the trials of samples that were refused; then the oldest.
 func (u *Uploader) next() (b batch, err error) {
-	if u.rename.probe {
-		b.probe = true
+	if u.deviceChange.tokenProbe {
+		b.tokenProbe = true
 		b.records, err = u.Spool.PeekNewest(1, nil)
 		return b, err
 	}
-	hunting := len(u.poison.hunt) > 0
-	others := u.others
-	u.others = false
+	hunting := len(u.refusals.bisection) > 0
+	others := u.othersNext
+	u.othersNext = false
 	if !others && u.Fresh > 0 && now().Sub(u.freshAt) >= u.Fresh && (hunting || u.Spool.Ready() > u.size) {
 		u.freshAt, b.fresh = now(), true
-		if b.records, err = u.Spool.PeekNewest(u.ceiling.of(min(u.BatchSize, u.limit)), u.aside); err != nil || len(b.records) > 0 {
+		if b.records, err = u.Spool.PeekNewest(u.sizeLimit.of(min(u.BatchSize, u.limit)), u.excluded); err != nil || len(b.records) > 0 {
 			return b, err
 		}
 	}
 	if b, err = u.trial(); err != nil || len(b.records) > 0 {
 		return b, err
 	}
-	if u.poison.hunt.size() > wire.MaxSamples {
+	if u.refusals.bisection.size() > wire.MaxSamples {
 		return batch{}, nil // enough is held up by the search already
 	}
-	b.records, err = u.Spool.Peek(u.size, u.aside)
+	b.records, err = u.Spool.Peek(u.size, u.excluded)
 	return b, err
 }
 
@@ -192,7 +192,7 @@ func (u *Uploader) Wait(err error) time.Duration {
 		return max(pace.Jitter(tokenRest), tokenRest)
 	case *tooLarge:
 		return 0 // a smaller batch may pass
-	case *between:
+	case *intermediary:
 		if e.atOnce {
 			return e.after
 		}
@@ -214,23 +214,23 @@ func (u *Uploader) resize(sent int, more bool) {
 	case sent == u.size:
 		u.size *= 2
 	}
-	u.size = max(1, u.ceiling.of(min(u.size, u.limit)))
+	u.size = max(1, u.sizeLimit.of(min(u.size, u.limit)))
 }
 
 // send posts a batch and settles it by the answer: what the server has and what it will never take leaves the spool in
 // one transaction.
 func (u *Uploader) send(ctx context.Context, b batch) error {
 	records := ofOneDevice(b.records)
-	records = records[:u.ceiling.of(len(records))]
+	records = records[:u.sizeLimit.of(len(records))]
 	begun := now()
 	sent, bytes, receipt, err := u.post(ctx, records)
 	records = records[:sent]
-	u.learn(ctx, sent, err, now().Sub(begun))
+	u.adaptSize(ctx, sent, err, now().Sub(begun))
 	u.delay(err)
 	switch e := err.(type) {
 	case nil:
-		if b.probe {
-			u.vouch(records[0].Sample.DeviceID)
+		if b.tokenProbe {
+			u.tokenAccepted(records[0].Sample.DeviceID)
 		}
 		if len(receipt.Rejected) < sent { // one that refuses all proves nothing
 			u.provedAt = now()
@@ -238,31 +238,31 @@ func (u *Uploader) send(ctx context.Context, b batch) error {
 		if err := u.settle(records, receipt); err != nil {
 			return err
 		}
-		if b.hunted {
-			u.poison.hunt.took(sent, len(receipt.Rejected) == 0)
+		if b.bisected {
+			u.refusals.bisection.accepted(sent, len(receipt.Rejected) == 0)
 		}
-		return u.meetVersion()
+		return u.requeueForVersion()
 	case *unsendable:
 		poison := spool.Rejection{Seq: records[0].Seq, Code: "not_encodable", Detail: clip(e.Error()), First: now(), Last: now()}
-		u.poison.charge(poison) // so that it is out of the way even when the quarantine is full
-		return u.giveUp(poison)
-	case *between:
-		e.atOnce = e.tooLarge() && u.tooLargeBetween(b, records)
+		u.refusals.recordRefusal(poison) // so that it is out of the way even when the quarantine is full
+		return u.quarantine(poison)
+	case *intermediary:
+		e.atOnce = e.tooLarge() && u.tooLargeForIntermediary(b, records)
 	case *tooLarge:
-		if sent == 1 && !b.probe {
-			return u.refused(records, b.hunted, &suspect{code: "too_large", why: e.why})
+		if sent == 1 && !b.tokenProbe {
+			return u.refused(records, b.bisected, &refusal{code: "too_large", why: e.why})
 		}
-		u.rename.probe = false
+		u.deviceChange.tokenProbe = false
 		u.limit, u.limitBytes, u.limitSince = max(sent/2, 1), bytes/2, now()
 		u.size = u.limit
-	case *suspect:
-		if b.probe { // it shows nothing about the token
-			u.rename.probe = false
+	case *refusal:
+		if b.tokenProbe { // it shows nothing about the token
+			u.deviceChange.tokenProbe = false
 			return e
 		}
-		return u.refused(records, b.hunted, e)
+		return u.refused(records, b.bisected, e)
 	case *denied:
-		return u.forbidden(records, b.hunted, e)
+		return u.tokenRefused(records, b.bisected, e)
 	}
 	return err
 }
@@ -291,22 +291,22 @@ func (u *Uploader) settle(records []spool.Record, receipt wire.Receipt) error {
 			poisoned = append(poisoned, spool.Rejection{Seq: r.Seq, Code: rejected.Code, Detail: clip(rejected.Detail), First: now(), Last: now()})
 		}
 	}
-	u.poison.noteRefusals(poisoned, len(stored))
-	kept, err := u.sentence(poisoned, len(stored))
+	u.refusals.noteRefusals(poisoned, len(stored))
+	kept, err := u.classify(poisoned, len(stored))
 	if err != nil {
 		return err
 	}
-	if fresh := u.ahead(ahead); fresh && len(ahead) == len(records) {
-		return fmt.Errorf("%w: %s", errAhead, clip(receipt.Rejected[0].Detail))
+	if fresh := u.rejectedFuture(ahead); fresh && len(ahead) == len(records) {
+		return fmt.Errorf("%w: %s", errClockAhead, clip(receipt.Rejected[0].Detail))
 	}
 	if err := u.Spool.Settle(stored, kept); err != nil {
 		return err
 	}
-	u.poison.forget(stored)
+	u.refusals.forget(stored)
 	for _, p := range kept {
-		u.poison.forget([]uint64{p.Seq})
+		u.refusals.forget([]uint64{p.Seq})
 	}
-	u.poison.future.taken(stored)
+	u.refusals.future.taken(stored)
 	u.oversize.passed(stored, u.onWire)
 	if u.Clock != nil {
 		u.Clock.Accepted(newest)
@@ -314,14 +314,14 @@ func (u *Uploader) settle(records []spool.Record, receipt wire.Receipt) error {
 	u.Uploaded.Add(int64(len(stored)))
 	u.Duplicates.Add(int64(len(stored) - receipt.Inserted))
 	u.Rejected.Add(int64(len(kept)))
-	return u.trust(len(stored))
+	return u.recordAccepted(len(stored))
 }
 
-// meetVersion gives what is in quarantine another chance with a server of another version, if it tells one. Behind one
+// requeueForVersion gives what is in quarantine another chance with a server of another version, if it tells one. Behind one
 // name there may be servers of two versions, while they are updated or for long: each gets its chance, but a version
 // that had one is no news again for a day.
-func (u *Uploader) meetVersion() error {
-	if u.version == "" || u.version == u.met {
+func (u *Uploader) requeueForVersion() error {
+	if u.version == "" || u.version == u.triedVersion {
 		return nil
 	}
 	last, known, err := u.Spool.Met("server", u.version)
@@ -333,14 +333,14 @@ func (u *Uploader) meetVersion() error {
 	case err != nil:
 		return err
 	case last:
-		u.met = u.version
+		u.triedVersion = u.version
 		return nil
-	case !u.metAt.IsZero() && now().Sub(u.metAt) < rest:
+	case !u.triedAt.IsZero() && now().Sub(u.triedAt) < rest:
 		return nil
 	}
 	moved, err := u.Spool.RequeueOnce("server", u.version)
 	if err == nil {
-		u.met, u.metAt, u.company = u.version, now(), moved > 0
+		u.triedVersion, u.triedAt, u.mixed = u.version, now(), moved > 0
 	}
 	return err
 }

@@ -142,7 +142,7 @@ func TestPoisonOfAContractServerIsFoundAndSetAside(t *testing.T) {
 		}
 		_, reasons, _ := u.Spool.Quarantined()
 		for _, r := range reasons {
-			if r.Code != "value_error" || r.Last.Sub(r.First) < longEnough {
+			if r.Code != "value_error" || r.Last.Sub(r.First) < refusalSpan {
 				t.Errorf("given up for %s after %v", r.Code, r.Last.Sub(r.First))
 			}
 		}
@@ -215,7 +215,7 @@ func TestServerThatRefusesEverythingIsNotBelieved(t *testing.T) {
 					time.Sleep(10 * time.Second)
 				}
 			}
-			if !errors.Is(last, errSchema) || u.poison.Braked.Load() != 1 {
+			if !errors.Is(last, errSchemaMismatch) || u.refusals.BreakerOpen.Load() != 1 {
 				t.Errorf("lenient %v: the last error is %v", lenient, last)
 			}
 			if u.Spool.InQuarantine() > 0 || len(s.Requests) > 500 {
@@ -223,8 +223,8 @@ func TestServerThatRefusesEverythingIsNotBelieved(t *testing.T) {
 			}
 			drain(t, u, 2*time.Hour)
 			conserved(t, u, s, made)
-			if len(s.Stored) != 1000 || u.poison.Suspects.Load() != 0 {
-				t.Errorf("lenient %v: %d stored when it was over, %d suspects", lenient, len(s.Stored), u.poison.Suspects.Load())
+			if len(s.Stored) != 1000 || u.refusals.Suspects.Load() != 0 {
+				t.Errorf("lenient %v: %d stored when it was over, %d suspects", lenient, len(s.Stored), u.refusals.Suspects.Load())
 			}
 		})
 	}

@@ -51,10 +51,10 @@ func TestOnlyTheServerRefusesATokenASampleOrASize(t *testing.T) {
 				}
 				isJSON := strings.HasPrefix(kind, "application/json")
 				for _, body := range bodies {
-					receipt, err := classify(status, header, []byte(body), n, id, "t0ken-0123456789abcdef")
+					receipt, err := parseResponse(status, header, []byte(body), n, id, "t0ken-0123456789abcdef")
 					got := strings.TrimPrefix(fmt.Sprintf("%T", err), "*upload.")
 					server := name == "ours" || isJSON && refusal[body]
-					want := "between"
+					want := "intermediary"
 					switch {
 					case status == 200:
 						if (isJSON || kind == "application/problem+json") && slices.Contains(receipts, body) {
@@ -64,7 +64,7 @@ func TestOnlyTheServerRefusesATokenASampleOrASize(t *testing.T) {
 					case status == 401, status == 403:
 						want = "denied"
 					case status == 400, status == 422:
-						want = "suspect"
+						want = "refusal"
 					case status == 413:
 						want = "tooLarge"
 					case status == 408, status == 425, status == 429, status >= 500:
@@ -77,7 +77,7 @@ func TestOnlyTheServerRefusesATokenASampleOrASize(t *testing.T) {
 					if err == nil && receipt.Inserted > n {
 						t.Errorf("%d inserted of %d", receipt.Inserted, n)
 					}
-					if e, ok := err.(*between); ok {
+					if e, ok := err.(*intermediary); ok {
 						said := e.fault()
 						if said.Next == "" || !strings.Contains(said.Why, fmt.Sprint(status)) || len(said.Why) > 400 || strings.ContainsAny(said.Why, "\n\x00") || said.Code == "credential" {
 							t.Fatalf("%d %q %s %.60q: %+v", status, kind, name, body, said)
@@ -91,7 +91,7 @@ func TestOnlyTheServerRefusesATokenASampleOrASize(t *testing.T) {
 		}
 	}
 	t.Log(seen)
-	for _, kind := range []string{"<nil>", "between", "denied", "suspect", "tooLarge", "later"} {
+	for _, kind := range []string{"<nil>", "intermediary", "denied", "refusal", "tooLarge", "later"} {
 		if seen[kind] == 0 {
 			t.Errorf("no answer is %s: the table is wrong", kind)
 		}
@@ -134,8 +134,8 @@ func TestWhatAnsweredIsNamed(t *testing.T) {
 		"a body limit":  {413, html, "<title>413 Request Entity Too Large</title>", "body_limit", []string{"413", "client_max_body_size"}},
 		"Starlette 500": {500, http.Header{"Content-Type": {"text/plain; charset=utf-8"}}, "Internal Server Error", "vps_unreachable", []string{"the server, or something between", "Internal Server Error"}},
 	} {
-		_, err := classify(c.status, c.header, []byte(c.body), 1, "b1")
-		e, ok := err.(*between)
+		_, err := parseResponse(c.status, c.header, []byte(c.body), 1, "b1")
+		e, ok := err.(*intermediary)
 		if !ok {
 			t.Errorf("%s is %T", name, err)
 			continue
@@ -159,8 +159,8 @@ func TestPageThatRepeatsATokenIsNotRepeated(t *testing.T) {
 		page, _ := json.Marshal(map[string]string{"message": "Bearer " + text})
 		for kind, body := range map[string]string{"text/html": "<title>Bearer " + text + "</title>", "text/plain": "Bearer " + text, "application/json": string(page)} {
 			header := http.Header{"Content-Type": {kind}, "Server": {text}, "Location": {"https://" + "x.example/?" + text}}
-			_, err := classify(302, header, []byte(body), 1, "b1", token)
-			said := fmt.Sprint(err, err.(*between).fault())
+			_, err := parseResponse(302, header, []byte(body), 1, "b1", token)
+			said := fmt.Sprint(err, err.(*intermediary).fault())
 			for i := 0; i+shortestTrace <= len(token); i++ {
 				if strings.Contains(strings.ToLower(said), token[i:i+shortestTrace]) {
 					t.Errorf("%s: %s", kind, said)

@@ -26,8 +26,8 @@ import (
 // Two of the reasons for which something between refuses a request can be worked around: it does not let compressed
 // bodies pass, or not large ones. So plain JSON and smaller batches are tried (see post and ceiling).
 
-// between is an answer of something other than the server of the API.
-type between struct {
+// intermediary is an answer of something other than the server of the API.
+type intermediary struct {
 	status  int
 	api     bool          // it has the form of the API, but is none that the ingest gives
 	what    string        // it is: its type, who sent it, its title
@@ -39,7 +39,7 @@ type between struct {
 	mention string        // of a client certificate or a challenge, in lower case
 }
 
-func (e *between) Error() string {
+func (e *intermediary) Error() string {
 	if e.api {
 		return fmt.Sprintf("a server answers, but not as one that takes samples: %d, %s", e.status, e.what)
 	}
@@ -54,7 +54,7 @@ func (e *between) Error() string {
 }
 
 const (
-	restartTime   = 5 * time.Minute  // after a good answer in which a 404 is a restart behind a proxy
+	restartFor    = 5 * time.Minute  // after a good answer in which a 404 is a restart behind a proxy
 	betweenRest   = 15 * time.Second // after a refusal by something between, at least
 	maxTitle      = 80               // bytes of a page's title that are repeated
 	shortestTrace = 6                // characters of a token in a text that is not repeated then
@@ -84,10 +84,10 @@ func fromServer(header http.Header, body []byte) bool {
 	return len(detail) > 0 && (detail[0] == '"' || detail[0] == '[')
 }
 
-// inBetween describes an answer that is not the server's. What is repeated of it is short, printable, and free of the
+// newIntermediary describes an answer that is not the server's. What is repeated of it is short, printable, and free of the
 // secrets, as far as a page may have changed these.
-func inBetween(status int, header http.Header, body []byte, n int, secrets []string) *between {
-	e := &between{status: status, api: fromServer(header, body), after: retryAfterOf(header, now()), single: n <= 1}
+func newIntermediary(status int, header http.Header, body []byte, n int, secrets []string) *intermediary {
+	e := &intermediary{status: status, api: fromServer(header, body), after: retryAfterOf(header, now()), single: n <= 1}
 	kind, _, err := mime.ParseMediaType(header.Get("Content-Type"))
 	if err != nil || kind == "" {
 		kind = "no content type"
@@ -177,7 +177,7 @@ func traces(text string, secrets []string) bool {
 }
 
 // aboutSize reports whether a smaller batch may pass.
-func (e *between) aboutSize() bool {
+func (e *intermediary) aboutSize() bool {
 	switch e.status {
 	case http.StatusBadRequest, http.StatusForbidden, http.StatusNotAcceptable, http.StatusRequestTimeout,
 		http.StatusRequestEntityTooLarge, http.StatusUnprocessableEntity:
@@ -187,19 +187,19 @@ func (e *between) aboutSize() bool {
 }
 
 // tooLarge reports whether a smaller batch is what is asked for.
-func (e *between) tooLarge() bool { return e.status == http.StatusRequestEntityTooLarge }
+func (e *intermediary) tooLarge() bool { return e.status == http.StatusRequestEntityTooLarge }
 
 // ofCertificate reports whether a proxy does not accept the server's certificate, by the numbers of Cloudflare.
-func (e *between) ofCertificate() bool { return e.status == 525 || e.status == 526 }
+func (e *intermediary) ofCertificate() bool { return e.status == 525 || e.status == 526 }
 
 // missing reports whether a proxy has lost the server for the moment: behind one whose container restarts there is
 // nothing.
-func (e *between) missing() bool {
+func (e *intermediary) missing() bool {
 	return e.recent && (e.status == http.StatusNotFound || e.status == http.StatusMethodNotAllowed || e.status == http.StatusGone || e.status == http.StatusMisdirectedRequest)
 }
 
 // wait is how long to leave whatever answered alone, at least.
-func (e *between) wait() time.Duration {
+func (e *intermediary) wait() time.Duration {
 	switch {
 	case e.status >= 500, e.missing(), e.status == http.StatusTooManyRequests:
 		return e.after
@@ -208,7 +208,7 @@ func (e *between) wait() time.Duration {
 }
 
 // fault says what the owner can do about an answer of something between.
-func (e *between) fault() *health.Fault {
+func (e *intermediary) fault() *health.Fault {
 	f := &health.Fault{Code: "endpoint_identity", What: "the server did not take the samples", Why: e.Error(), Err: e, Exit: health.ExitUnreachable,
 		Next: "check VPS_BASE_URL, and whether a login page of the network answers in its place"}
 	switch {

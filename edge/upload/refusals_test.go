@@ -39,9 +39,9 @@ func TestPoisonsAmongThousandsAreFoundAtABoundedPrice(t *testing.T) {
 		fresh := 0 // requests of the newest samples
 		later := 0 // samples that were made meanwhile
 		for end := time.Now().Add(2 * time.Hour); time.Now().Before(end) && u.Spool.InQuarantine() < 3; {
-			trial, freshAt := u.poison.trial, u.freshAt
+			trial, freshAt := u.refusals.trial, u.freshAt
 			more, err := u.Deliver(t.Context())
-			if u.poison.trial != trial {
+			if u.refusals.trial != trial {
 				trialled = append(trialled, time.Now())
 			}
 			if u.freshAt != freshAt {
@@ -66,9 +66,9 @@ func TestPoisonsAmongThousandsAreFoundAtABoundedPrice(t *testing.T) {
 		if extra := len(s.Requests) - ideal(10_000) - fresh - later; extra > 60 {
 			t.Errorf("%d requests more than without poison", extra)
 		}
-		for i := trials; i < len(trialled); i++ {
-			if took := trialled[i].Sub(trialled[i-trials]); took < time.Minute {
-				t.Errorf("%d trials within %v", trials+1, took)
+		for i := trialsPerMinute; i < len(trialled); i++ {
+			if took := trialled[i].Sub(trialled[i-trialsPerMinute]); took < time.Minute {
+				t.Errorf("%d trials within %v", trialsPerMinute+1, took)
 			}
 		}
 		_, reasons, err := u.Spool.Quarantined()
@@ -76,7 +76,7 @@ func TestPoisonsAmongThousandsAreFoundAtABoundedPrice(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, r := range reasons {
-			if r.Code != "value_error" || r.Last.Sub(r.First) < longEnough || len(r.Detail) > maxQuote {
+			if r.Code != "value_error" || r.Last.Sub(r.First) < refusalSpan || len(r.Detail) > maxQuote {
 				t.Errorf("given up as %+v", r)
 			}
 		}
@@ -99,21 +99,21 @@ func TestStrangersRefusalIsNotBelieved(t *testing.T) {
 		u := uploaderTo(t, s)
 		fill(t, u.Spool, 100)
 		u.plain.tried = time.Now() // so that there is one request
-		if _, err := u.Deliver(t.Context()); !isSuspect(err) || len(u.poison.hunt) > 0 {
-			t.Errorf("the first refusal gives %v and a search of %d", err, len(u.poison.hunt))
+		if _, err := u.Deliver(t.Context()); !isSuspect(err) || len(u.refusals.bisection) > 0 {
+			t.Errorf("the first refusal gives %v and a search of %d", err, len(u.refusals.bisection))
 		}
-		if _, err := u.Deliver(t.Context()); err != nil || len(u.poison.hunt) == 0 {
-			t.Errorf("the second of the same server gives %v and a search of %d", err, len(u.poison.hunt))
+		if _, err := u.Deliver(t.Context()); err != nil || len(u.refusals.bisection) == 0 {
+			t.Errorf("the second of the same server gives %v and a search of %d", err, len(u.refusals.bisection))
 		}
-		u.poison.hunt = nil
-		time.Sleep(2 * trustFor)
-		if _, err := u.Deliver(t.Context()); !isSuspect(err) || len(u.poison.hunt) > 0 {
-			t.Errorf("two hours later it gives %v and a search of %d", err, len(u.poison.hunt))
+		u.refusals.bisection = nil
+		time.Sleep(2 * serverKnownFor)
+		if _, err := u.Deliver(t.Context()); !isSuspect(err) || len(u.refusals.bisection) > 0 {
+			t.Errorf("two hours later it gives %v and a search of %d", err, len(u.refusals.bisection))
 		}
 	})
 }
 
-func isSuspect(err error) bool { _, ok := err.(*suspect); return ok }
+func isSuspect(err error) bool { _, ok := err.(*refusal); return ok }
 
 // The device got another name while samples of the old one waited: they wait for the operator, ours go on.
 func TestRenamedDeviceHoldsOnlyItsOldSamples(t *testing.T) {
@@ -141,7 +141,7 @@ func TestRenamedDeviceHoldsOnlyItsOldSamples(t *testing.T) {
 		if len(s.Stored) != 20 || u.Spool.Waiting() != len(old) || u.Spool.InQuarantine() != 0 {
 			t.Errorf("%d stored, %d waiting, %d in quarantine, want 20, 300, 0", len(s.Stored), u.Spool.Waiting(), u.Spool.InQuarantine())
 		}
-		if held := u.rename.Held.Load(); held == nil || *held != "before" {
+		if held := u.deviceChange.Waiting.Load(); held == nil || *held != "before" {
 			t.Errorf("the held device is %v", held)
 		}
 		if len(s.Requests) > 60 {
@@ -149,8 +149,8 @@ func TestRenamedDeviceHoldsOnlyItsOldSamples(t *testing.T) {
 		}
 		back = true
 		drain(t, u, 2*time.Hour)
-		if len(s.Stored) != 320 || u.rename.Held.Load() != nil {
-			t.Errorf("%d stored two hours after the name was put back, held %v", len(s.Stored), u.rename.Held.Load())
+		if len(s.Stored) != 320 || u.deviceChange.Waiting.Load() != nil {
+			t.Errorf("%d stored two hours after the name was put back, held %v", len(s.Stored), u.deviceChange.Waiting.Load())
 		}
 	})
 }
@@ -163,8 +163,8 @@ func TestForbiddenTokenIsNoPoison(t *testing.T) {
 		u := uploaderTo(t, s)
 		made := fill(t, u.Spool, 100)
 		drain(t, u, time.Hour)
-		if len(s.Requests) > 61 || u.Spool.Waiting() != 100 || u.poison.Suspects.Load() != 0 {
-			t.Errorf("%d requests in an hour, %d waiting, %d suspects", len(s.Requests), u.Spool.Waiting(), u.poison.Suspects.Load())
+		if len(s.Requests) > 61 || u.Spool.Waiting() != 100 || u.refusals.Suspects.Load() != 0 {
+			t.Errorf("%d requests in an hour, %d waiting, %d suspects", len(s.Requests), u.Spool.Waiting(), u.refusals.Suspects.Load())
 		}
 		wrong = false
 		drain(t, u, 90*time.Second)
@@ -403,7 +403,7 @@ func TestEndlessAnswerIsNotRead(t *testing.T) {
 		})
 		fill(t, u.Spool, 20)
 		_, err := u.Deliver(t.Context())
-		if _, ok := err.(*between); !ok || read > 4*maxAnswer || u.Spool.Waiting() != 20 {
+		if _, ok := err.(*intermediary); !ok || read > 4*maxAnswer || u.Spool.Waiting() != 20 {
 			t.Errorf("%v after %d bytes, %d waiting", err, read, u.Spool.Waiting())
 		}
 	})

@@ -28,44 +28,44 @@ func TestOnlyAnAnswerThatProvesItselfLetsSamplesGo(t *testing.T) {
 		{200, "application/json", `{"inserted":3,"accepted":3,"duplicates":1,"rejected":[{"index":4,"code":"x","detail":"y"}],"batch_id":"b1"}`, nil},
 		{200, "application/json", `{"inserted":3,"unknown":true}`, nil},
 		{200, "application/json", `{"inserted":3,"batch_id":"b1"}`, nil},
-		{200, "application/json", `{"inserted":3,"batch_id":"other"}`, new(between)},
+		{200, "application/json", `{"inserted":3,"batch_id":"other"}`, new(intermediary)},
 
-		{200, "text/html", html, new(between)},
-		{200, "", `{"inserted":5}`, new(between)},
-		{200, "application/json", html, new(between)},
-		{200, "application/json", `{}`, new(between)},
-		{200, "application/json", `[]`, new(between)},
-		{200, "application/json", `{"inserted":null}`, new(between)},
-		{200, "application/json", `{"inserted":"5"}`, new(between)},
-		{200, "application/json", `{"inserted":6}`, new(between)},
-		{200, "application/json", `{"inserted":-1}`, new(between)},
-		{200, "application/json", `{"inserted":2.5}`, new(between)},
-		{200, "application/json", `{"inserted":5} trailing`, new(between)},
-		{200, "application/json", `{"status":"ok"}`, new(between)},
-		{200, "application/json", `{"inserted":3,"accepted":3,"duplicates":1,"batch_id":"b1"}`, new(between)},
-		{200, "application/json", `{"inserted":5,"accepted":5,"duplicates":0,"batch_id":"other"}`, new(between)},
-		{200, "application/json", `{"inserted":5,"accepted":5,"duplicates":0}`, new(between)},
-		{200, "application/json", `{"inserted":5,"accepted":6,"duplicates":-1,"batch_id":"b1"}`, new(between)},
-		{200, "application/json", `{"inserted":3,"accepted":4,"duplicates":0,"rejected":[{"index":5,"code":"x"}],"batch_id":"b1"}`, new(between)},
-		{200, "application/json", `{"inserted":3,"accepted":3,"duplicates":0,"rejected":[{"index":1,"code":"x"},{"index":1,"code":"x"}],"batch_id":"b1"}`, new(between)},
-		{200, "application/json", `{"inserted":5,"pad":"` + strings.Repeat("x", maxAnswer) + `"}`, new(between)},
+		{200, "text/html", html, new(intermediary)},
+		{200, "", `{"inserted":5}`, new(intermediary)},
+		{200, "application/json", html, new(intermediary)},
+		{200, "application/json", `{}`, new(intermediary)},
+		{200, "application/json", `[]`, new(intermediary)},
+		{200, "application/json", `{"inserted":null}`, new(intermediary)},
+		{200, "application/json", `{"inserted":"5"}`, new(intermediary)},
+		{200, "application/json", `{"inserted":6}`, new(intermediary)},
+		{200, "application/json", `{"inserted":-1}`, new(intermediary)},
+		{200, "application/json", `{"inserted":2.5}`, new(intermediary)},
+		{200, "application/json", `{"inserted":5} trailing`, new(intermediary)},
+		{200, "application/json", `{"status":"ok"}`, new(intermediary)},
+		{200, "application/json", `{"inserted":3,"accepted":3,"duplicates":1,"batch_id":"b1"}`, new(intermediary)},
+		{200, "application/json", `{"inserted":5,"accepted":5,"duplicates":0,"batch_id":"other"}`, new(intermediary)},
+		{200, "application/json", `{"inserted":5,"accepted":5,"duplicates":0}`, new(intermediary)},
+		{200, "application/json", `{"inserted":5,"accepted":6,"duplicates":-1,"batch_id":"b1"}`, new(intermediary)},
+		{200, "application/json", `{"inserted":3,"accepted":4,"duplicates":0,"rejected":[{"index":5,"code":"x"}],"batch_id":"b1"}`, new(intermediary)},
+		{200, "application/json", `{"inserted":3,"accepted":3,"duplicates":0,"rejected":[{"index":1,"code":"x"},{"index":1,"code":"x"}],"batch_id":"b1"}`, new(intermediary)},
+		{200, "application/json", `{"inserted":5,"pad":"` + strings.Repeat("x", maxAnswer) + `"}`, new(intermediary)},
 
-		{201, "application/json", `{"inserted":5}`, new(between)},
-		{204, "", ``, new(between)},
-		{301, "text/html", html, new(between)},
-		{302, "", ``, new(between)},
-		{307, "", ``, new(between)},
-		{404, "application/json", `{"detail":"Not Found"}`, new(between)},
-		{405, "application/json", `{"detail":"Method Not Allowed"}`, new(between)},
-		{410, "", ``, new(between)},
-		{418, "", ``, new(between)},
+		{201, "application/json", `{"inserted":5}`, new(intermediary)},
+		{204, "", ``, new(intermediary)},
+		{301, "text/html", html, new(intermediary)},
+		{302, "", ``, new(intermediary)},
+		{307, "", ``, new(intermediary)},
+		{404, "application/json", `{"detail":"Not Found"}`, new(intermediary)},
+		{405, "application/json", `{"detail":"Method Not Allowed"}`, new(intermediary)},
+		{410, "", ``, new(intermediary)},
+		{418, "", ``, new(intermediary)},
 
-		{400, "application/json", `{"detail":"bad"}`, new(suspect)},
-		{422, "application/json", `{"detail":[]}`, new(suspect)},
-		{400, "text/html", html, new(between)},
-		{400, "application/json", html, new(between)},
-		{422, "application/json", `{"error":"no such session"}`, new(between)},
-		{422, "application/json", `{"detail":[],"pad":"` + strings.Repeat("x", maxAnswer) + `"}`, new(between)},
+		{400, "application/json", `{"detail":"bad"}`, new(refusal)},
+		{422, "application/json", `{"detail":[]}`, new(refusal)},
+		{400, "text/html", html, new(intermediary)},
+		{400, "application/json", html, new(intermediary)},
+		{422, "application/json", `{"error":"no such session"}`, new(intermediary)},
+		{422, "application/json", `{"detail":[],"pad":"` + strings.Repeat("x", maxAnswer) + `"}`, new(intermediary)},
 		{401, "application/json", `{"detail":"Invalid or expired token."}`, new(denied)},
 		{403, "application/json", `{"detail":"Sample device ID does not match authenticated device."}`, new(denied)},
 		{413, "application/json", `{"detail":"Request body too large."}`, new(tooLarge)},
@@ -73,7 +73,7 @@ func TestOnlyAnAnswerThatProvesItselfLetsSamplesGo(t *testing.T) {
 		{503, "application/json", `{"detail":"store"}`, new(later)},
 	} {
 		header := http.Header{"Content-Type": {c.contentType}}
-		_, err := classify(c.status, header, []byte(c.body), n, id)
+		_, err := parseResponse(c.status, header, []byte(c.body), n, id)
 		if reflect.TypeOf(err) != reflect.TypeOf(c.want) {
 			t.Errorf("%d %s %.80s: %T (%v), want %T", c.status, c.contentType, c.body, err, err, c.want)
 		}
@@ -87,8 +87,8 @@ func TestRefusalIsNamedByItsCode(t *testing.T) {
 		`{"detail":[{"type":"missing","loc":["samples",0,"ts"],"msg":"Field required"}]}`: "missing",
 		`{"detail":"x"}`: "status_422",
 	} {
-		_, err := classify(422, header, []byte(body), 1, "")
-		if s, ok := err.(*suspect); !ok || s.code != want {
+		_, err := parseResponse(422, header, []byte(body), 1, "")
+		if s, ok := err.(*refusal); !ok || s.code != want {
 			t.Errorf("%s is %+v, want code %s", body, err, want)
 		}
 	}
@@ -134,7 +134,7 @@ func FuzzRetryAfter(f *testing.F) {
 	})
 }
 
-func FuzzJudge(f *testing.F) {
+func FuzzParseResponse(f *testing.F) {
 	f.Add(200, "application/json", []byte(`{"inserted":5}`))
 	f.Add(200, "application/json", []byte(`{"inserted":3,"accepted":3,"duplicates":1,"rejected":[{"index":4,"code":"x","detail":"y"}],"batch_id":"b1"}`))
 	f.Add(422, "application/json", []byte(`{"detail":[{"type":"missing"}]}`))
@@ -142,7 +142,7 @@ func FuzzJudge(f *testing.F) {
 	f.Add(200, strings.Repeat("\x01", 2000), []byte(`{"inserted":5}`))
 	f.Fuzz(func(t *testing.T, status int, contentType string, body []byte) {
 		const n = 5
-		r, err := classify(status, http.Header{"Content-Type": {contentType}}, body, n, "b1")
+		r, err := parseResponse(status, http.Header{"Content-Type": {contentType}}, body, n, "b1")
 		if err == nil && (status != 200 || r.Inserted < 0 || r.Inserted > n || len(r.Rejected) > n) {
 			t.Errorf("status %d %q lets %d samples go: %+v", status, body, n, r)
 		}
@@ -162,9 +162,9 @@ func TestAnswerIsRepeatedShortAndWithoutTheToken(t *testing.T) {
 	}
 	for _, status := range []int{200, 302, 400, 401, 403, 404, 413, 422, 429, 500} {
 		for _, contentType := range []string{"application/json", long} {
-			_, err := classify(status, http.Header{"Content-Type": {contentType}}, detail, 1, "b1", token)
+			_, err := parseResponse(status, http.Header{"Content-Type": {contentType}}, detail, 1, "b1", token)
 			text := fmt.Sprint(err)
-			if s, ok := err.(*suspect); ok {
+			if s, ok := err.(*refusal); ok {
 				text += s.code
 			}
 			if err == nil || len(text) > 5*maxQuote || strings.Contains(text, token[:4]) {
@@ -173,7 +173,7 @@ func TestAnswerIsRepeatedShortAndWithoutTheToken(t *testing.T) {
 		}
 	}
 	body := `{"inserted":0,"accepted":0,"duplicates":0,"batch_id":"b1","rejected":[{"index":0,"code":"` + token + `","detail":"your ` + token + `"}]}`
-	r, err := classify(200, http.Header{"Content-Type": {"application/json"}}, []byte(body), 1, "b1", token)
+	r, err := parseResponse(200, http.Header{"Content-Type": {"application/json"}}, []byte(body), 1, "b1", token)
 	if err != nil || len(r.Rejected) != 1 || strings.Contains(fmt.Sprint(r), token) {
 		t.Errorf("%+v, %v", r, err)
 	}

@@ -33,7 +33,7 @@ type (
 		code      string // that the server gave as the reason
 		status    int    // 0 for a token that was not even sent
 	}
-	suspect struct {
+	refusal struct {
 		code, why string
 		whole     bool // no sample is named: perhaps the body could not be read
 	}
@@ -42,7 +42,7 @@ type (
 
 func (e *later) Error() string    { return "the server is busy: " + e.why }
 func (e *denied) Error() string   { return "the server refuses the token: " + e.why }
-func (e *suspect) Error() string  { return "the server refuses a sample: " + e.why }
+func (e *refusal) Error() string  { return "the server refuses a sample: " + e.why }
 func (e *tooLarge) Error() string { return "the batch is too large for the server: " + e.why }
 
 const (
@@ -51,14 +51,14 @@ const (
 	maxQuote      = 200              // bytes of an explanation that are repeated
 )
 
-// classify decides what an answer to a batch of n samples with that id means. Only an answer that proves itself lets the
+// parseResponse decides what an answer to a batch of n samples with that id means. Only an answer that proves itself lets the
 // samples go: status 200, JSON, and counts that can be true of this batch. What it repeats of the answer is short, and
 // without the secrets.
-func classify(status int, header http.Header, body []byte, n int, id string, secrets ...string) (wire.Receipt, error) {
+func parseResponse(status int, header http.Header, body []byte, n int, id string, secrets ...string) (wire.Receipt, error) {
 	if status == http.StatusOK {
 		r, why := receipt(header, body, n, id)
 		if why != "" {
-			e := inBetween(status, header, body, n, secrets)
+			e := newIntermediary(status, header, body, n, secrets)
 			e.what += ", which is no receipt: " + clip(hide(why, secrets))
 			return wire.Receipt{}, e
 		}
@@ -68,7 +68,7 @@ func classify(status int, header http.Header, body []byte, n int, id string, sec
 		return r, nil
 	}
 	if !fromServer(header, body) {
-		return wire.Receipt{}, inBetween(status, header, body, n, secrets)
+		return wire.Receipt{}, newIntermediary(status, header, body, n, secrets)
 	}
 	said := quote(status, body, secrets...)
 	switch status {
@@ -78,7 +78,7 @@ func classify(status int, header http.Header, body []byte, n int, id string, sec
 		return wire.Receipt{}, &denied{said, status == http.StatusForbidden, code, status}
 	case http.StatusBadRequest, http.StatusUnprocessableEntity:
 		code, whole := rejectionCode(status, body)
-		return wire.Receipt{}, &suspect{clip(hide(code, secrets)), said, whole}
+		return wire.Receipt{}, &refusal{clip(hide(code, secrets)), said, whole}
 	case http.StatusRequestEntityTooLarge:
 		return wire.Receipt{}, &tooLarge{said}
 	case http.StatusRequestTimeout:
@@ -89,7 +89,7 @@ func classify(status int, header http.Header, body []byte, n int, id string, sec
 	if status >= 500 {
 		return wire.Receipt{}, &later{said, retryAfterOf(header, now()), true}
 	}
-	return wire.Receipt{}, inBetween(status, header, body, n, secrets)
+	return wire.Receipt{}, newIntermediary(status, header, body, n, secrets)
 }
 
 // receipt reads an answer 200, or returns why it is none. A server of the API counts the rows that are new; ours has a
