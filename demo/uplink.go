@@ -23,7 +23,7 @@ var errCut = errors.New("the uplink is cut")
 func cutter(client *http.Client) *uplink {
 	u := &uplink{conns: make(map[net.Conn]bool)}
 	var d net.Dialer
-	client.Transport.(*transport.HTTPTransport).Dial = func(ctx context.Context, network, address string) (net.Conn, error) {
+	client.Transport.(*transport.Transport).Dial = func(ctx context.Context, network, address string) (net.Conn, error) {
 		u.mu.Lock()
 		defer u.mu.Unlock()
 		if u.down {

@@ -117,7 +117,7 @@ func (e *Edge) upload(ctx context.Context) (more bool, err error) {
 
 // verifyBy makes client verify certificates by the time that c knows.
 func verifyBy(client *http.Client, c *clock.Clock) {
-	if t, ok := client.Transport.(*transport.HTTPTransport); ok {
+	if t, ok := client.Transport.(*transport.Transport); ok {
 		t.Time = c.Certificates
 	}
 }

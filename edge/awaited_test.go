@@ -115,7 +115,7 @@ func TestMissingTokenAndAuthorityAreWaitedFor(t *testing.T) {
 		t.Cleanup(func() { e.Spool.Close() })
 		e.vps = e.Report.Chain.Link("vps")
 		fill(t, e.Spool, 3)
-		if _, ok := e.Uploader.Client.Transport.(*transport.HTTPTransport); ok {
+		if _, ok := e.Uploader.Client.Transport.(*transport.Transport); ok {
 			t.Error("without its authority requests are made")
 		}
 		putFile(t, c.CAFile, string(pem), 0o644)

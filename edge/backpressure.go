@@ -15,11 +15,11 @@ import (
 // What the edge does about its spool's room: it reads the inverter less often while the spool fills up, says so, and
 // makes the file small when it has drained.
 
-// throttle leaves polls out. The pace stays what it is, every so many of its beats become a poll: so what is left out is
+// backpressure leaves polls out. The pace stays what it is, every so many of its beats become a poll: so what is left out is
 // counted exactly, and a spool that drains is noticed within a beat.
-type throttle struct {
-	pressure pressure
-	beats    int // since the last poll
+type backpressure struct {
+	hysteresis hysteresis
+	skipped    int // since the last poll
 	every    atomic.Int64
 
 	mu   sync.Mutex
@@ -29,20 +29,20 @@ type throttle struct {
 
 // skip reports whether this beat is no poll, because the spool fills up.
 func (e *Edge) skip() bool {
-	b, room := &e.throttle, e.Spool.Capacity()
-	at := b.pressure.of(room.Share())
+	b, room := &e.backpressure, e.Spool.Capacity()
+	at := b.hysteresis.levelOf(room.Share())
 	b.every.Store(int64(at.every))
 	b.mu.Lock()
 	b.full = filling(at, room, e.turn.Interval())
 	b.mu.Unlock()
-	if b.beats++; at.every > 0 && b.beats >= at.every {
-		b.beats = 0
+	if b.skipped++; at.every > 0 && b.skipped >= at.every {
+		b.skipped = 0
 		return false
 	}
 	e.turn.Pause(at.every == 0 || e.interval() > inverter.LongestIdle) // the dongle need not keep a session for nothing, and may forget one that is idle
 	e.turn.Give()
 	e.Report.Skipped("spool_full")
-	e.tellSpool()
+	e.reportSpool()
 	e.compact()
 	e.Report.Write()
 	return true
@@ -65,15 +65,15 @@ func filling(at level, room spool.Capacity, interval time.Duration) *health.Faul
 
 // interval is the time between polls at present; while there are none, between looks at the spool.
 func (e *Edge) interval() time.Duration {
-	return e.turn.Interval() * time.Duration(max(e.throttle.every.Load(), 1))
+	return e.turn.Interval() * time.Duration(max(e.backpressure.every.Load(), 1))
 }
 
-// fillRing connects the ring with the spool.
-func (e *Edge) fillRing() {
-	e.ring.Spool, e.ring.Every, e.ring.Log = e.Spool, e.Commit, e.Log
-	e.ring.wake = make(chan struct{}, 1)
-	e.ring.Lost, e.ring.Ready = e.Report.Lost, e.ready
-	e.ring.Durable = func(sample wire.Sample) {
+// connectBuffer connects the ring with the spool.
+func (e *Edge) connectBuffer() {
+	e.buffer.Spool, e.buffer.Every, e.buffer.Log = e.Spool, e.Commit, e.Log
+	e.buffer.wake = make(chan struct{}, 1)
+	e.buffer.Lost, e.buffer.Ready = e.Report.Lost, e.ready
+	e.buffer.Durable = func(sample wire.Sample) {
 		e.Report.Sampled(sample)
 		e.Log.Debug("spooled", "sample", sample)
 		if e.Kept != nil {
@@ -84,21 +84,21 @@ func (e *Edge) fillRing() {
 
 // stored notes how writing to the disk went.
 func (e *Edge) stored(err error) {
-	e.throttle.mu.Lock()
-	e.throttle.disk = err
-	e.throttle.mu.Unlock()
-	e.tellSpool()
+	e.backpressure.mu.Lock()
+	e.backpressure.disk = err
+	e.backpressure.mu.Unlock()
+	e.reportSpool()
 }
 
-// tellSpool reports the spool's state: what is wrong with the disk, else how full it is.
-func (e *Edge) tellSpool() {
-	e.throttle.mu.Lock()
-	defer e.throttle.mu.Unlock()
+// reportSpool reports the spool's state: what is wrong with the disk, else how full it is.
+func (e *Edge) reportSpool() {
+	e.backpressure.mu.Lock()
+	defer e.backpressure.mu.Unlock()
 	switch {
-	case e.throttle.disk != nil:
-		e.spool.Report(e.throttle.disk)
-	case e.throttle.full != nil:
-		e.spool.Report(e.throttle.full)
+	case e.backpressure.disk != nil:
+		e.spool.Report(e.backpressure.disk)
+	case e.backpressure.full != nil:
+		e.spool.Report(e.backpressure.full)
 	default:
 		e.spool.Report(e.Spool.Alarm(nil))
 	}

@@ -11,15 +11,15 @@ import (
 )
 
 const (
-	ringSize  = 720              // samples that wait in memory while the disk takes none: an hour
-	ringRetry = 10 * time.Second // between attempts to write them
+	bufferSize  = 720              // samples that wait in memory while the disk takes none: an hour
+	bufferRetry = 10 * time.Second // between attempts to write them
 )
 
-// ring holds the samples that are not on the disk yet, in the order in which they were made. Normally it is empty
+// buffer holds the samples that are not on the disk yet, in the order in which they were made. Normally it is empty
 // between two polls. A sample waits in it when the owner trades a window of loss for the life of a card (Every), and
 // when the disk takes nothing: then the inverter is read on, and the samples follow when the disk does. When it is full
 // the oldest is lost, which is counted and said once.
-type ring struct {
+type buffer struct {
 	Spool   *spool.Spool
 	Every   time.Duration     // between commits; 0 commits every sample at once
 	Durable func(wire.Sample) // told of each sample that is on the disk
@@ -28,9 +28,9 @@ type ring struct {
 	Log     *slog.Logger
 
 	mu      sync.Mutex
-	held    []spool.Pending
+	waiting    []spool.Pending
 	due     time.Time // of the next commit
-	trouble error     // of the last one
+	diskErr error     // of the last one
 	losing  int       // samples lost since it began
 	wake    chan struct{}
 	count   atomic.Int64
@@ -38,27 +38,27 @@ type ring struct {
 
 // add takes a sample, and commits it with all that wait if it is time. The error is the disk's: the sample is not lost,
 // but it is in memory only.
-func (r *ring) add(sample wire.Sample, when spool.When) error {
+func (r *buffer) add(sample wire.Sample, when spool.When) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if len(r.held) == ringSize {
+	if len(r.waiting) == bufferSize {
 		r.drop()
 	}
-	if len(r.held) == 0 {
+	if len(r.waiting) == 0 {
 		r.due = now().Add(r.Every)
 	}
-	r.held = append(r.held, spool.Pending{Sample: sample, When: when})
-	r.count.Store(int64(len(r.held)))
+	r.waiting = append(r.waiting, spool.Pending{Sample: sample, When: when})
+	r.count.Store(int64(len(r.waiting)))
 	if now().Before(r.due) {
-		r.nudge()
+		r.wakeUp()
 		return r.fault()
 	}
 	return r.commit()
 }
 
 // commit writes what waits, all or nothing. Whatever goes wrong, a panic included, it is kept for the next time.
-func (r *ring) commit() error {
-	if len(r.held) == 0 {
+func (r *buffer) commit() error {
+	if len(r.waiting) == 0 {
 		return r.fault()
 	}
 	err := protect(func() error {
@@ -67,38 +67,38 @@ func (r *ring) commit() error {
 				return err
 			}
 		}
-		return r.Spool.AppendAll(r.held)
+		return r.Spool.AppendAll(r.waiting)
 	})
 	if err != nil {
-		r.trouble, r.due = err, now().Add(ringRetry)
-		r.nudge()
+		r.diskErr, r.due = err, now().Add(bufferRetry)
+		r.wakeUp()
 		return r.fault()
 	}
-	if r.trouble != nil {
-		r.Log.Info("samples from memory are on the disk", "samples", len(r.held), "lost", r.losing)
+	if r.diskErr != nil {
+		r.Log.Info("samples from memory are on the disk", "samples", len(r.waiting), "lost", r.losing)
 	}
-	r.trouble, r.losing = nil, 0
-	for _, p := range r.held {
+	r.diskErr, r.losing = nil, 0
+	for _, p := range r.waiting {
 		r.Durable(p.Sample)
 	}
-	r.held = nil
+	r.waiting = nil
 	r.count.Store(0)
 	return nil
 }
 
 // drop loses the oldest sample.
-func (r *ring) drop() {
-	f := spool.WriteFault(r.trouble)
+func (r *buffer) drop() {
+	f := spool.WriteFault(r.diskErr)
 	if r.losing == 0 {
-		r.Log.Error("samples are lost: the disk has taken none for too long", "code", f.Code, "kept", ringSize, "error", f.Why, "next", f.Next)
+		r.Log.Error("samples are lost: the disk has taken none for too long", "code", f.Code, "kept", bufferSize, "error", f.Why, "next", f.Next)
 	}
 	r.losing++
 	r.Lost(f.Code)
-	r.held = append(r.held[:0], r.held[1:]...)
+	r.waiting = append(r.waiting[:0], r.waiting[1:]...)
 }
 
 // run commits when it is due, also while no new sample comes, until done is closed.
-func (r *ring) run(done <-chan struct{}, tell func(error)) {
+func (r *buffer) run(done <-chan struct{}, tell func(error)) {
 	for {
 		wait := time.NewTimer(r.untilDue())
 		select {
@@ -113,65 +113,65 @@ func (r *ring) run(done <-chan struct{}, tell func(error)) {
 	}
 }
 
-func (r *ring) untilDue() time.Duration {
+func (r *buffer) untilDue() time.Duration {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if len(r.held) == 0 {
+	if len(r.waiting) == 0 {
 		return time.Hour
 	}
 	return max(r.due.Sub(now()), 0)
 }
 
-func (r *ring) flushDue() error {
+func (r *buffer) flushDue() error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if len(r.held) > 0 && now().Before(r.due) {
+	if len(r.waiting) > 0 && now().Before(r.due) {
 		return r.fault()
 	}
 	return r.commit()
 }
 
 // flush commits now, for the last time, and says what is lost if that does not work.
-func (r *ring) flush() error {
+func (r *buffer) flush() error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	err := r.commit()
 	if err == nil {
 		return nil
 	}
-	code := spool.WriteFault(r.trouble).Code
-	r.Log.Error("samples in memory are lost at the end", "samples", len(r.held), "code", code, "error", r.trouble.Error())
-	for range r.held {
+	code := spool.WriteFault(r.diskErr).Code
+	r.Log.Error("samples in memory are lost at the end", "samples", len(r.waiting), "code", code, "error", r.diskErr.Error())
+	for range r.waiting {
 		r.Lost(code)
 	}
-	r.held = nil
+	r.waiting = nil
 	r.count.Store(0)
 	return err
 }
 
-// hurry makes the next commit due now.
-func (r *ring) hurry() {
+// commitSoon makes the next commit due now.
+func (r *buffer) commitSoon() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.due = now()
-	r.nudge()
+	r.wakeUp()
 }
 
 // discard loses all samples that wait, for the reason why, and returns how many they were.
-func (r *ring) discard(why string) (n int) {
+func (r *buffer) discard(why string) (n int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	n = len(r.held)
-	for range r.held {
+	n = len(r.waiting)
+	for range r.waiting {
 		r.Lost(why)
 	}
-	r.held = nil
+	r.waiting = nil
 	r.count.Store(0)
 	return n
 }
 
-// nudge makes run look at due again.
-func (r *ring) nudge() {
+// wakeUp makes run look at due again.
+func (r *buffer) wakeUp() {
 	select {
 	case r.wake <- struct{}{}:
 	default:
@@ -179,15 +179,15 @@ func (r *ring) nudge() {
 }
 
 // fault is what is wrong with the disk, nil if nothing is.
-func (r *ring) fault() error {
-	if r.trouble == nil {
+func (r *buffer) fault() error {
+	if r.diskErr == nil {
 		return nil
 	}
-	return spool.WriteFault(r.trouble)
+	return spool.WriteFault(r.diskErr)
 }
 
 // Len is the number of samples that are in memory only.
-func (r *ring) Len() int { return int(r.count.Load()) }
+func (r *buffer) Len() int { return int(r.count.Load()) }
 
 // level is how much slower the inverter is read once so much of the spool is used.
 type level struct {
@@ -205,19 +205,19 @@ var levels = []level{
 	{0, "", 1},
 }
 
-// calm is how far below a level the spool must be to leave it, so that it does not come and go with each poll.
-const calm = 0.01
+// hysteresisBand is how far below a level the spool must be to leave it, so that it does not come and go with each poll.
+const hysteresisBand = 0.01
 
-// pressure is the present level.
-type pressure struct{ at int }
+// hysteresis is the present level.
+type hysteresis struct{ at int }
 
-// of returns the level for a spool that is filled so far.
-func (p *pressure) of(share float64) level {
+// levelOf returns the level for a spool that is filled so far.
+func (p *hysteresis) levelOf(share float64) level {
 	i := 0
 	for share < levels[i].from {
 		i++
 	}
-	if i > p.at && share >= levels[p.at].from-calm {
+	if i > p.at && share >= levels[p.at].from-hysteresisBand {
 		i = p.at
 	}
 	p.at = i

@@ -14,9 +14,9 @@ import (
 )
 
 // testRing is a ring on s, with the samples that became durable and those that were lost, by reason.
-func testRing(t *testing.T, s *spool.Spool) (r *ring, durable *[]wire.Sample, lost map[string]int) {
+func testRing(t *testing.T, s *spool.Spool) (r *buffer, durable *[]wire.Sample, lost map[string]int) {
 	durable, lost = new([]wire.Sample), make(map[string]int)
-	r = &ring{
+	r = &buffer{
 		Spool: s, Log: slog.New(slog.DiscardHandler), wake: make(chan struct{}, 1),
 		Durable: func(s wire.Sample) { *durable = append(*durable, s) },
 		Lost:    func(why string) { lost[why]++ },
@@ -60,7 +60,7 @@ func TestSamplesWaitInMemoryAndFollowInOrder(t *testing.T) {
 			t.Errorf("%d attempts in 500 s, want one per 10 s", told)
 		}
 		goOn(s)
-		time.Sleep(ringRetry + time.Second) // no poll comes: the inverter is away
+		time.Sleep(bufferRetry + time.Second) // no poll comes: the inverter is away
 		synctest.Wait()
 		if r.Len() != 0 || len(*durable) != n {
 			t.Fatalf("%d in memory, %d of %d durable", r.Len(), len(*durable), n)
@@ -83,18 +83,18 @@ func TestRingThatOverflowsCountsWhatIsLost(t *testing.T) {
 		r, durable, lost := testRing(t, s)
 		stop(s)
 		const over = 37
-		for i := range ringSize + over {
+		for i := range bufferSize + over {
 			r.add(sampleAt(noon.Add(time.Duration(i)*5*time.Second)), spool.When{Quality: spool.Synced})
 			time.Sleep(5 * time.Second)
 		}
-		if lost["spool_full"] != over || r.Len() != ringSize {
-			t.Errorf("lost %v, %d in memory; want %d lost and %d", lost, r.Len(), over, ringSize)
+		if lost["spool_full"] != over || r.Len() != bufferSize {
+			t.Errorf("lost %v, %d in memory; want %d lost and %d", lost, r.Len(), over, bufferSize)
 		}
 		goOn(s)
 		if err := r.flush(); err != nil {
 			t.Fatal(err)
 		}
-		if len(*durable) != ringSize || !(*durable)[0].Time.Equal(noon.Add(over*5*time.Second)) {
+		if len(*durable) != bufferSize || !(*durable)[0].Time.Equal(noon.Add(over*5*time.Second)) {
 			t.Errorf("%d durable from %v on", len(*durable), (*durable)[0].Time)
 		}
 	})
@@ -151,8 +151,8 @@ func TestGroupCommitLosesAtMostItsInterval(t *testing.T) {
 }
 
 func TestPressureRisesAtOnceAndFallsWithoutFlutter(t *testing.T) {
-	var p pressure
-	p.of(0)
+	var p hysteresis
+	p.levelOf(0)
 	for _, c := range []struct {
 		share float64
 		code  string
@@ -160,7 +160,7 @@ func TestPressureRisesAtOnceAndFallsWithoutFlutter(t *testing.T) {
 		{0.5, ""}, {0.699, ""}, {0.70, "spool_70"}, {0.695, "spool_70"}, {0.689, ""}, {0.86, "spool_85"}, {0.849, "spool_85"},
 		{0.83, "spool_70"}, {0.955, "spool_95"}, {0.98, "spool_full"}, {0.975, "spool_full"}, {0.96, "spool_95"}, {0.1, ""},
 	} {
-		if got := p.of(c.share); got.code != c.code {
+		if got := p.levelOf(c.share); got.code != c.code {
 			t.Errorf("at %.3f it is %q, want %q", c.share, got.code, c.code)
 		}
 	}

@@ -100,7 +100,7 @@ func watchedEdge(t *testing.T, dir string, faults ...string) *Edge {
 	t.Cleanup(func() { e.Spool.Close() })
 	e.Pulses = new(health.Pulses)
 	e.Inverter.Dongle.Link.Dial = b.Dial
-	e.Uploader.Client.Transport.(*transport.HTTPTransport).Lookup = func(context.Context, string, string) ([]netip.Addr, error) {
+	e.Uploader.Client.Transport.(*transport.Transport).Lookup = func(context.Context, string, string) ([]netip.Addr, error) {
 		return nil, errors.New("no server is part of this")
 	}
 	return e

@@ -61,8 +61,8 @@ type Edge struct {
 	inverter, spool, clock, vps *health.Link
 	collecting, delivering      *health.Pulse
 	normal                      reading.Normalizer
-	ring                        ring
-	throttle                    throttle
+	buffer                        buffer
+	backpressure                    backpressure
 	turn                        *inverter.Turn
 	polls                       int
 	night                       night.Night
@@ -76,7 +76,7 @@ func (e *Edge) Run(ctx context.Context) error {
 	e.spool.Report(e.Spool.Alarm(nil))
 	e.collecting, e.delivering = e.Pulses.Loop(e.loop("collect")), e.Pulses.Loop(e.loop("deliver")) // a spool that hangs makes both stand still
 
-	e.fillRing()
+	e.connectBuffer()
 	e.turn.OnAsked(func() { // a poll may take minutes, of this inverter or of another one behind the dongle
 		e.collecting.Beat(0)
 		e.Report.Refresh()
@@ -90,7 +90,7 @@ func (e *Edge) Run(ctx context.Context) error {
 		e.collect(ctx)
 		e.keep()
 	})
-	loops.Go(func() { e.ring.run(ctx.Done(), e.stored) })
+	loops.Go(func() { e.buffer.run(ctx.Done(), e.stored) })
 	loops.Go(func() { e.deliver(ctx) })
 	loops.Go(func() {
 		defer stop()
@@ -127,7 +127,7 @@ func (e *Edge) keep() {
 	e.night.Save()
 	e.Spool.Hurry()
 	e.resume()
-	e.stored(e.ring.flush())
+	e.stored(e.buffer.flush())
 }
 
 // collect polls at the pace that the dongle bears.
@@ -156,7 +156,7 @@ func (e *Edge) checkClock() {
 	if err := protect(e.Clock.Check); e.Spool.Closed() == nil {
 		e.clock.Report(err)
 	} else {
-		e.tellSpool()
+		e.reportSpool()
 	}
 }
 
@@ -196,7 +196,7 @@ func (e *Edge) poll(ctx context.Context) error {
 	e.Report.Measured()
 	when.Touched = e.Pace.TouchedSince()
 	e.turn.Give() // a disk that hangs keeps the other inverters from nothing
-	e.stored(e.ring.add(sample, when))
+	e.stored(e.buffer.add(sample, when))
 	if found.Asleep {
 		return asleep
 	}
@@ -231,7 +231,7 @@ func (e *Edge) deliver(ctx context.Context) {
 // what was refused without anything else being taken.
 func (e *Edge) deliverOnce(ctx context.Context) (more bool, err error) {
 	if e.Spool.Available() != nil {
-		e.tellSpool()
+		e.reportSpool()
 		return false, nil
 	}
 	before, proved, asked := e.Uploader.Uploaded.Load(), e.Uploader.ProvedAt(), e.Uploader.Requests.Load()

@@ -112,7 +112,7 @@ func TestOtherInverterWhileTheDiskIsReadOnlyIsNotStored(t *testing.T) {
 		b.run()
 		time.Sleep(5 * time.Minute)
 		roof := b.edges[0]
-		if n := roof.ring.Len(); n < 25 {
+		if n := roof.buffer.Len(); n < 25 {
 			t.Fatalf("%d samples in memory", n)
 		}
 		testhost.Must(t, "mount", "-o", "remount,rw", d.Dir)

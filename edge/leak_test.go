@@ -185,7 +185,7 @@ func TestAWeekOfFaultsLeaksNothing(t *testing.T) {
 			go sim.ServeConn(t.Context(), theirs)
 			return ours, nil
 		}
-		transport := e.Uploader.Client.Transport.(*transport.HTTPTransport)
+		transport := e.Uploader.Client.Transport.(*transport.Transport)
 		transport.Dial, transport.Lookup = w.dial, func(context.Context, string, string) ([]netip.Addr, error) {
 			return []netip.Addr{netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("192.0.2.2")}, nil
 		}

@@ -109,11 +109,11 @@ func TestEveryEndOfAPollIsCounted(t *testing.T) {
 		"other":           errors.New("bug: panic: x"),
 	} {
 		e, _, _ := edgeTo(t, nil)
-		e.fillRing()
+		e.connectBuffer()
 		e.Report.Polled(err)
 		e.Report.Skipped("spool_full")
 		e.Report.Measured()
-		e.stored(e.ring.add(sampleAt(noon), spool.When{Quality: spool.Synced}))
+		e.stored(e.buffer.add(sampleAt(noon), spool.When{Quality: spool.Synced}))
 		e.Report.Polled(asleep) // the last of a day gives a sample, and is followed by sleep
 		h := e.Report.Now()
 		accounted(t, reason, h)
@@ -126,15 +126,15 @@ func TestEveryEndOfAPollIsCounted(t *testing.T) {
 // What the disk did not take in the end is lost, and not in memory any more.
 func TestSamplesThatAreLostAtTheEndAreCountedOnce(t *testing.T) {
 	e, _, _ := edgeTo(t, nil)
-	e.fillRing()
+	e.connectBuffer()
 	stop(e.Spool)
 	for i := range 10 {
 		e.Report.Measured()
-		e.stored(e.ring.add(sampleAt(noon.Add(time.Duration(i)*5*time.Second)), spool.When{Quality: spool.Synced}))
+		e.stored(e.buffer.add(sampleAt(noon.Add(time.Duration(i)*5*time.Second)), spool.When{Quality: spool.Synced}))
 		e.Report.Polled(nil)
 	}
 	accounted(t, "while the disk fails", e.Report.Now())
-	e.stored(e.ring.flush())
+	e.stored(e.buffer.flush())
 	accounted(t, "at the end", e.Report.Now())
 	if h := e.Report.Now(); h.RAMOnly != 0 || h.Lost["spool_full"] != 10 {
 		t.Errorf("%d in memory, lost %v", h.RAMOnly, h.Lost)

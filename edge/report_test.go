@@ -40,13 +40,13 @@ func TestLastPollIsNotThatOfTheLastCommit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e, _, _ := edgeTo(t, nil)
 		e.Commit = 5 * time.Minute
-		e.fillRing()
+		e.connectBuffer()
 		if h := e.Report.Now(); h.LastPoll != nil {
 			t.Errorf("before the first poll it is %v", h.LastPoll)
 		}
 		for range 10 {
 			time.Sleep(5 * time.Second)
-			e.ring.add(sampleAt(time.Now()), spool.When{Quality: spool.Synced})
+			e.buffer.add(sampleAt(time.Now()), spool.When{Quality: spool.Synced})
 			e.Report.Polled(nil)
 		}
 		last := time.Now()

@@ -134,7 +134,7 @@ func newEdge(c config.Config, dongle *inverter.Dongle, turn *inverter.Turn, host
 // parts returns what the report shows. They may be changed until Run.
 func (e *Edge) parts() report.Parts {
 	return report.Parts{Inverter: e.Inverter, Pace: e.Pace, Spool: e.Spool, Clock: e.Clock, Uploader: e.Uploader,
-		InMemory: e.ring.Len(), Interval: e.turn.Interval(), Slowed: e.interval()}
+		InMemory: e.buffer.Len(), Interval: e.turn.Interval(), Slowed: e.interval()}
 }
 
 // Run is the edge as a service: it runs until ctx ends and leaves every spool closed and whole. The service manager, if
@@ -168,7 +168,7 @@ func Run(ctx context.Context, c config.Config, version string, log *slog.Logger)
 	board := report.NewBoard(devices, systemd.Status)
 	for i, e := range edges {
 		defer e.Spool.Close()
-		e.Pulses, e.Report.Tell = pulses, func(line string) { board.Set(e.DeviceID, e.Report.State().Status, line) }
+		e.Pulses, e.Report.Notify = pulses, func(line string) { board.Set(e.DeviceID, e.Report.State().Status, line) }
 		defer e.serveStatus(each[i].Socket)(context.WithoutCancel(ctx))
 		log.Info("edge started", "version", version, "device", e.DeviceID, "host", c.Host, "port", c.Port, "unit", each[i].Unit,
 			"poll_interval_s", e.turn.Interval().Seconds(), "upload_interval_s", c.UploadS, "server", c.URL, "spool", each[i].SpoolPath, "waiting", e.Spool.Waiting())

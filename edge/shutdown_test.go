@@ -34,14 +34,14 @@ func TestEndWritesBeforeItUploads(t *testing.T) {
 		done := make(chan error)
 		go func() { done <- e.Run(ctx) }()
 		time.Sleep(time.Minute)
-		inMemory := e.ring.Len()
+		inMemory := e.buffer.Len()
 		if inMemory < 10 {
 			t.Fatalf("%d samples in memory", inMemory)
 		}
 		cancel()
 		synctest.Wait()
-		if e.ring.Len() > 0 || e.Spool.Waiting() < inMemory+1 {
-			t.Errorf("a request hangs, and %d samples are in memory, %d in the spool", e.ring.Len(), e.Spool.Waiting())
+		if e.buffer.Len() > 0 || e.Spool.Waiting() < inMemory+1 {
+			t.Errorf("a request hangs, and %d samples are in memory, %d in the spool", e.buffer.Len(), e.Spool.Waiting())
 		}
 		close(free)
 		synctest.Wait()

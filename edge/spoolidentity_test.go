@@ -21,7 +21,7 @@ func TestSamplesOfAnotherInverterAreNotStored(t *testing.T) {
 			start := func(serial string) *Edge {
 				e := edgeAt(t, dir, serial)
 				e.Inverter.Dongle.Link.Dial = (&invertertest.Bed{T: t, Sim: sim}).Dial
-				e.fillRing()
+				e.connectBuffer()
 				return e
 			}
 			poll := func(e *Edge) error {
@@ -76,7 +76,7 @@ func TestFrozenDongleIsReconnectedWithGrowingRest(t *testing.T) {
 		e := edgeAt(t, dir, "")
 		sim := invertertest.OfImage(t, invertertest.HybridImage)
 		e.Inverter.Dongle.Link.Dial = (&invertertest.Bed{T: t, Sim: sim}).Dial
-		e.fillRing()
+		e.connectBuffer()
 		polls := 0
 		for start := time.Now(); time.Since(start) < 5*time.Hour; polls++ {
 			if err := e.await(t.Context()); err != nil {

@@ -17,7 +17,7 @@ func TestFrozenDongleGivesNoSamples(t *testing.T) {
 			b := invertertest.New(t, invertertest.OfImage(t, image))
 			e, _, _ := edgeTo(t, nil)
 			e.Inverter = b.In
-			e.fillRing()
+			e.connectBuffer()
 			e.inverter, e.spool = e.Report.Chain.Link("inverter"), e.Report.Chain.Link("spool")
 			for range 720 { // an hour
 				if b.In.Dongle.Pace.Wait(t.Context()) != nil {
@@ -44,7 +44,7 @@ func TestDongleThatFreezesAgainIsReconnectedAtOnce(t *testing.T) {
 			t.Fatal(err)
 		}
 		e.Inverter.Dongle.Link.Dial = (&invertertest.Bed{T: t, Sim: sim}).Dial
-		e.fillRing()
+		e.connectBuffer()
 		connectsIn := func(d time.Duration, faults ...simulator.Fault) int64 {
 			sim.SetFaults(faults...)
 			before := e.Inverter.Dongle.Link.Connects.Load()

@@ -8,18 +8,18 @@ import (
 
 // board is the one line of a process that reads several inverters, for its service manager: the worst state comes first.
 type board struct {
-	tell func(line string)
+	notify func(line string)
 
 	mu    sync.Mutex
 	lines []boardLine // of each inverter
-	told  string
+	last  string
 }
 
 type boardLine struct{ device, status, line string }
 
 // NewBoard is for the devices, in their order, and gives each new line to tell.
 func NewBoard(devices []string, tell func(line string)) *board {
-	b := &board{tell: tell}
+	b := &board{notify: tell}
 	for _, device := range devices {
 		b.lines = append(b.lines, boardLine{device: device})
 	}
@@ -35,9 +35,9 @@ func (b *board) Set(device, status, line string) {
 			b.lines[i] = boardLine{device, status, line}
 		}
 	}
-	if all := joined(b.lines); all != b.told {
-		b.told = all
-		b.tell(all) // within the lock, so that the last one told is the newest
+	if all := joined(b.lines); all != b.last {
+		b.last = all
+		b.notify(all) // within the lock, so that the last one told is the newest
 	}
 }
 

@@ -50,8 +50,8 @@ var inverterCounts = []count{
 	{"last_sample_timestamp_seconds", "Unix time of the last sample.", func(r *Report) int64 { return max(r.lastSample().Unix(), 0) }},
 }
 
-// tally returns what all counts are now.
-func (r *Report) tally() map[string]int64 {
+// values returns what all counts are now.
+func (r *Report) values() map[string]int64 {
 	all := make(map[string]int64, len(counts))
 	for _, c := range counts {
 		all[c.name] = c.value(r)

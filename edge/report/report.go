@@ -31,7 +31,7 @@ import (
 // a few words with each upload. All of it comes from the same few facts. Its methods may be called from any goroutine.
 type Report struct {
 	Chain *health.Chain
-	Tell  func(status string) // told of each new Status; may be nil
+	Notify  func(status string) // told of each new Status; may be nil
 
 	version, device string
 	file            healthFile
@@ -56,8 +56,8 @@ type Report struct {
 	wear       wear
 	writeErr   string
 	bound      health.Bound // of its log
-	told       string       // to Tell
-	teller     teller
+	lastStatus       string       // to Tell
+	stateLogger     stateLogger
 	uploads    map[string]int // tried, by result
 	oldest     oldestAsk
 
@@ -68,7 +68,7 @@ type Report struct {
 func New(version, device, path string, log *slog.Logger) *Report {
 	return &Report{
 		Chain: health.New(now, log), version: version, device: device, file: healthFile{path: path},
-		started: now(), Log: log, missing: make(map[string]int), gone: make(map[string]int), teller: teller{log: log},
+		started: now(), Log: log, missing: make(map[string]int), gone: make(map[string]int), stateLogger: stateLogger{logger: log},
 	}
 }
 
@@ -137,7 +137,7 @@ func (r *Report) Now() Health { return r.at(r.State()) }
 
 // at returns what the report shows beside state.
 func (r *Report) at(state State) Health {
-	tally, parts := r.tally(), r.parts()
+	tally, parts := r.values(), r.parts()
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	found := parts.Spool.Opening()
@@ -168,7 +168,7 @@ func (r *Report) Write() {
 	state := r.State()
 	h := r.at(state)
 	h.Sample = nil
-	r.tell(state)
+	r.notify(state)
 	var err error
 	if r.file.path != "" {
 		var text []byte
@@ -179,7 +179,7 @@ func (r *Report) Write() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.written = now()
-	r.teller.tell(state, h.Links)
+	r.stateLogger.log(state, h.Links)
 	text := ""
 	if err != nil {
 		text = err.Error()

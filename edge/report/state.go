@@ -107,18 +107,18 @@ func (r *Report) State() State {
 	return assess(r.Chain.Status(), r.Chain.Sentence(), faults)
 }
 
-// tell tells the service manager how the edge is, when that is another line than before.
-func (r *Report) tell(state State) {
-	if r.Tell == nil {
+// notify tells the service manager how the edge is, when that is another line than before.
+func (r *Report) notify(state State) {
+	if r.Notify == nil {
 		return
 	}
 	status := r.line(state)
 	r.mu.Lock()
-	fresh := status != r.told
-	r.told = status
+	fresh := status != r.lastStatus
+	r.lastStatus = status
 	r.mu.Unlock()
 	if fresh {
-		r.Tell(status)
+		r.Notify(status)
 	}
 }
 
@@ -142,47 +142,47 @@ func (r *Report) line(state State) string {
 	return line
 }
 
-// teller logs conditions when they come and go, and repeats a state that is not ok from time to time: never per attempt,
+// stateLogger logs conditions when they come and go, and repeats a state that is not ok from time to time: never per attempt,
 // and within bounds when they come and go all the time.
-type teller struct {
-	log   *slog.Logger
-	told  []string // the reasons that the log has
+type stateLogger struct {
+	logger   *slog.Logger
+	lastLogged  []string // the reasons that the log has
 	at    time.Time
 	bound health.Bound
 }
 
 const repeatLog = 6 * time.Hour
 
-func (t *teller) tell(s State, links []health.Status) {
+func (t *stateLogger) log(s State, links []health.Status) {
 	ofLink := func(code string) bool { // the chain has logged it
 		return slices.ContainsFunc(links, func(l health.Status) bool { return l.State == health.Broken && orName(l.Code, l.Name) == code })
 	}
 	var fresh, known, gone []string
 	for _, code := range s.Reasons {
 		switch {
-		case slices.Contains(t.told, code) || ofLink(code):
+		case slices.Contains(t.lastLogged, code) || ofLink(code):
 			known = append(known, code)
 		case t.bound.Allow(now(), code):
 			fresh = append(fresh, code)
 		}
 	}
-	for _, code := range t.told {
+	for _, code := range t.lastLogged {
 		if !slices.Contains(s.Reasons, code) {
 			gone = append(gone, code)
 		}
 	}
 	switch {
 	case len(fresh) > 0:
-		t.log.Error("edge "+s.Status, "reasons", s.Reasons, "sentence", s.Sentence, "next", s.Next)
+		t.logger.Error("edge "+s.Status, "reasons", s.Reasons, "sentence", s.Sentence, "next", s.Next)
 	case len(gone) > 0 && s.Status == StateOK:
 		if !t.bound.Allow(now(), StateOK) {
 			return // it is tried again
 		}
-		t.log.Info("edge ok", "was", gone)
-	case s.Status != StateOK && now().Sub(t.at) >= repeatLog && len(gone) == 0 && len(known) == len(t.told):
-		t.log.Error("edge still "+s.Status, "reasons", s.Reasons, "sentence", s.Sentence, "next", s.Next)
-	case len(gone) == 0 && len(known) == len(t.told):
+		t.logger.Info("edge ok", "was", gone)
+	case s.Status != StateOK && now().Sub(t.at) >= repeatLog && len(gone) == 0 && len(known) == len(t.lastLogged):
+		t.logger.Error("edge still "+s.Status, "reasons", s.Reasons, "sentence", s.Sentence, "next", s.Next)
+	case len(gone) == 0 && len(known) == len(t.lastLogged):
 		return
 	}
-	t.told, t.at = slices.Concat(known, fresh), now()
+	t.lastLogged, t.at = slices.Concat(known, fresh), now()
 }

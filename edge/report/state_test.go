@@ -94,20 +94,20 @@ func TestFindingsThatComeAndGoAreLoggedWithinBounds(t *testing.T) {
 func TestConditionsThatComeAndGoAreLoggedWithinBounds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log bytes.Buffer
-		l := teller{log: slog.New(slog.NewTextHandler(&log, nil))}
+		l := stateLogger{logger: slog.New(slog.NewTextHandler(&log, nil))}
 		for i := range 8640 {
 			s := State{Status: StateOK, Sentence: "ok"}
 			if i%2 == 0 {
 				s = State{Status: StateDegraded, Reasons: []string{"poison_quarantined"}, Sentence: "x"}
 			}
-			l.tell(s, nil)
+			l.log(s, nil)
 			time.Sleep(10 * time.Second)
 		}
 		if n := strings.Count(log.String(), "\n"); n > 70 || n < 20 {
 			t.Errorf("%d lines in a day", n)
 		}
 		log.Reset()
-		l.tell(State{Status: StateBlocked, Reasons: []string{"quarantine_full", "poison_quarantined"}, Sentence: "x"}, nil)
+		l.log(State{Status: StateBlocked, Reasons: []string{"quarantine_full", "poison_quarantined"}, Sentence: "x"}, nil)
 		if !strings.Contains(log.String(), "quarantine_full") {
 			t.Error("a new reason is not logged at once")
 		}

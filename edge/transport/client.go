@@ -25,7 +25,7 @@ const (
 // NewClient returns the HTTP client for uploads: it verifies the server's certificate always, by the roots of caFile
 // where one is given, and follows no redirect, which would hand the token and the samples to somebody else.
 func NewClient(caFile string) (*http.Client, error) {
-	t := &HTTPTransport{
+	t := &Transport{
 		Dial:    (&net.Dialer{}).DialContext,
 		Lookup:  net.DefaultResolver.LookupNetIP,
 		Proxy:   http.ProxyFromEnvironment,
@@ -42,7 +42,7 @@ func NewClient(caFile string) (*http.Client, error) {
 	}, nil
 }
 
-// HTTPTransport carries requests to the server. Nothing that it has found out is kept for the life of the process:
+// Transport carries requests to the server. Nothing that it has found out is kept for the life of the process:
 //
 //	name ── resolved for each connection, and every nameEvery while one lives; a connection is replaced when the
 //	        name has moved away from it
@@ -50,7 +50,7 @@ func NewClient(caFile string) (*http.Client, error) {
 //	roots ── read again when their files change, and when a certificate is not accepted, see roots.go
 //
 // Requests may follow each other in any goroutine, but one at a time. The fields are set before the first.
-type HTTPTransport struct {
+type Transport struct {
 	Dial    func(ctx context.Context, network, address string) (net.Conn, error)
 	Lookup  func(ctx context.Context, network, host string) ([]netip.Addr, error)
 	Proxy   func(*http.Request) (*url.URL, error) // nil is no proxy
@@ -79,7 +79,7 @@ type connected struct {
 }
 
 // RoundTrip makes one request. Its error is *exchangeError unless the request was cancelled.
-func (t *HTTPTransport) RoundTrip(req *http.Request) (*http.Response, error) {
+func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	ctx, cancel := context.WithTimeout(req.Context(), t.Timeout)
 	e := &exchange{host: req.URL.Hostname()}
 	if t.Proxy != nil {
@@ -100,7 +100,7 @@ func (t *HTTPTransport) RoundTrip(req *http.Request) (*http.Response, error) {
 }
 
 // CloseIdleConnections closes the connection of the last request.
-func (t *HTTPTransport) CloseIdleConnections() {
+func (t *Transport) CloseIdleConnections() {
 	t.mu.Lock()
 	t.connected = connected{}
 	t.mu.Unlock()
@@ -108,7 +108,7 @@ func (t *HTTPTransport) CloseIdleConnections() {
 }
 
 // current returns the transport of the present roots.
-func (t *HTTPTransport) current() *http.Transport {
+func (t *Transport) current() *http.Transport {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.transport == nil {
@@ -118,7 +118,7 @@ func (t *HTTPTransport) current() *http.Transport {
 }
 
 // renew makes the next request open a connection, with the present roots.
-func (t *HTTPTransport) renew() {
+func (t *Transport) renew() {
 	t.mu.Lock()
 	old := t.transport
 	t.transport, t.connected = t.build(), connected{}
@@ -128,7 +128,7 @@ func (t *HTTPTransport) renew() {
 	}
 }
 
-func (t *HTTPTransport) build() *http.Transport {
+func (t *Transport) build() *http.Transport {
 	return &http.Transport{
 		Proxy:                  t.Proxy,
 		DialContext:            t.dialPlain,
@@ -147,7 +147,7 @@ func (t *HTTPTransport) build() *http.Transport {
 	}
 }
 
-func (t *HTTPTransport) tlsConfig(host string, protocols []string) *tls.Config {
+func (t *Transport) tlsConfig(host string, protocols []string) *tls.Config {
 	return &tls.Config{
 		MinVersion: tls.VersionTLS12, RootCAs: t.roots.get(), ServerName: host, NextProtos: protocols,
 		Time: t.verifyTime,
@@ -155,7 +155,7 @@ func (t *HTTPTransport) tlsConfig(host string, protocols []string) *tls.Config {
 }
 
 // verifyTime returns the time by which certificates are verified.
-func (t *HTTPTransport) verifyTime() time.Time {
+func (t *Transport) verifyTime() time.Time {
 	if t.Time == nil {
 		return now()
 	}
@@ -163,7 +163,7 @@ func (t *HTTPTransport) verifyTime() time.Time {
 }
 
 // handshake makes a connection one of TLS, to host.
-func (t *HTTPTransport) handshake(ctx context.Context, conn net.Conn, host string, protocols []string) (net.Conn, error) {
+func (t *Transport) handshake(ctx context.Context, conn net.Conn, host string, protocols []string) (net.Conn, error) {
 	secured := tls.Client(conn, t.tlsConfig(host, protocols))
 	if err := secured.HandshakeContext(ctx); err != nil {
 		conn.Close()
@@ -174,7 +174,7 @@ func (t *HTTPTransport) handshake(ctx context.Context, conn net.Conn, host strin
 
 // refresh brings up to date what the next request depends on: the roots, and whether the name still has the address of
 // the connection. A connection stays while its name cannot be resolved.
-func (t *HTTPTransport) refresh(ctx context.Context) {
+func (t *Transport) refresh(ctx context.Context) {
 	if t.roots.changed() && t.roots.reload() {
 		t.renew()
 		return
@@ -206,7 +206,7 @@ func (t *HTTPTransport) refresh(ctx context.Context) {
 }
 
 // answered records the certificate of the server that answered.
-func (t *HTTPTransport) answered(resp *http.Response) {
+func (t *Transport) answered(resp *http.Response) {
 	if resp.TLS == nil || len(resp.TLS.PeerCertificates) == 0 {
 		return
 	}
@@ -216,7 +216,7 @@ func (t *HTTPTransport) answered(resp *http.Response) {
 }
 
 // CertificateExpiry returns until when the certificate of the server that answered last is valid, zero if none has.
-func (t *HTTPTransport) CertificateExpiry() time.Time {
+func (t *Transport) CertificateExpiry() time.Time {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.verified.cert == nil {
@@ -227,7 +227,7 @@ func (t *HTTPTransport) CertificateExpiry() time.Time {
 
 // failed returns the error of an exchange that came to nothing, and lets the next one avoid the address. A certificate
 // that was not accepted may be one of roots that are new on this host.
-func (t *HTTPTransport) failed(caller context.Context, e *exchange, err error) error {
+func (t *Transport) failed(caller context.Context, e *exchange, err error) error {
 	if caller.Err() != nil {
 		return err
 	}

@@ -43,7 +43,7 @@ func uploaderOver(t *testing.T, p *uploadtest.Pipes, n int, protocols ...string)
 	if err != nil {
 		t.Fatal(err)
 	}
-	client.Transport.(*transport.HTTPTransport).Dial = p.Dial
+	client.Transport.(*transport.Transport).Dial = p.Dial
 	t.Cleanup(func() {
 		client.CloseIdleConnections()
 		server.Close()

@@ -22,7 +22,7 @@ const (
 )
 
 // dialTLS connects to the first address of a server, or of a proxy, that completes the TLS handshake.
-func (t *HTTPTransport) dialTLS(ctx context.Context, network, address string) (net.Conn, error) {
+func (t *Transport) dialTLS(ctx context.Context, network, address string) (net.Conn, error) {
 	protocols, next := t.current().TLSClientConfig.NextProtos, stageHandshake // to which net/http has added HTTP/2, if it is on
 	if e := exchangeOf(ctx); e != nil && e.proxy != "" {                      // it is one of https://
 		protocols, next = nil, stageProxy // CONNECT is a request of HTTP/1
@@ -35,12 +35,12 @@ func (t *HTTPTransport) dialTLS(ctx context.Context, network, address string) (n
 }
 
 // dialPlain connects to the first address of a proxy that takes the connection.
-func (t *HTTPTransport) dialPlain(ctx context.Context, network, address string) (net.Conn, error) {
+func (t *Transport) dialPlain(ctx context.Context, network, address string) (net.Conn, error) {
 	return t.dial(ctx, network, address, stageProxy, func(_ context.Context, conn net.Conn, _ string) (net.Conn, error) { return conn, nil })
 }
 
 // dial resolves a name and connects to the first of its addresses on which secure succeeds. next is the stage of that.
-func (t *HTTPTransport) dial(ctx context.Context, network, address string, next stage, secure func(context.Context, net.Conn, string) (net.Conn, error)) (net.Conn, error) {
+func (t *Transport) dial(ctx context.Context, network, address string, next stage, secure func(context.Context, net.Conn, string) (net.Conn, error)) (net.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, t.Timeout) // it does not end with its request
 	defer cancel()
 	host, port, err := net.SplitHostPort(address)

@@ -65,7 +65,7 @@ func TestOtherFamilyIsUsedWhereOneStalls(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					n := newInternet(t, fates[0]+" "+fate, fates[1])
 					u := n.uploader()
-					u.Client.Transport.(*transport.HTTPTransport).Worked(netip.MustParseAddr(fates[0])) // until now
+					u.Client.Transport.(*transport.Transport).Worked(netip.MustParseAddr(fates[0])) // until now
 					failures, took := deliver(t, u)
 					if fate == "no handshake" && (failures > 0 || took > 4*time.Second) || failures > 1 {
 						t.Errorf("%d failures, %v", failures, took)
@@ -162,7 +162,7 @@ func TestConnectionStaysWithItsName(t *testing.T) {
 func TestConnectionThroughAProxyIsRenewed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		u := newInternet(t, "192.0.2.1").uploader()
-		tr := u.Client.Transport.(*transport.HTTPTransport)
+		tr := u.Client.Transport.(*transport.Transport)
 		deliver(t, u)
 		tr.SetProxied()
 		transport := tr.Current()

@@ -66,7 +66,7 @@ func through(t *testing.T, u *upload.Uploader, proxy string) *upload.Uploader {
 	if err != nil {
 		t.Fatal(err)
 	}
-	u.Client.Transport.(*transport.HTTPTransport).Proxy = http.ProxyURL(p)
+	u.Client.Transport.(*transport.Transport).Proxy = http.ProxyURL(p)
 	return u
 }
 
@@ -93,7 +93,7 @@ func TestUploadsGoThroughAProxy(t *testing.T) {
 					t.Error(err)
 				}
 			}
-			if addr, proxied := u.Client.Transport.(*transport.HTTPTransport).Connected(); !proxied || !strings.HasSuffix(proxy, addr.String()) {
+			if addr, proxied := u.Client.Transport.(*transport.Transport).Connected(); !proxied || !strings.HasSuffix(proxy, addr.String()) {
 				t.Errorf("connected with %v, a proxy: %v", addr, proxied)
 			}
 		})
@@ -147,7 +147,7 @@ func TestWhatIsWrongWithAProxyIsNamed(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			u := through(t, clientTo(t, c.to, ca.File), c.proxy)
-			u.Client.Transport.(*transport.HTTPTransport).Lookup = noNames
+			u.Client.Transport.(*transport.Transport).Lookup = noNames
 			f := faultOf(t, uploads(t, u), "hunter2", basic, url.QueryEscape(proxyPassword))
 			expect(t, f, c.code, c.why, c.next)
 			if strings.Contains(f.Why+f.Next, "VPS_BASE_URL") {
@@ -182,7 +182,7 @@ func TestSilentProxyIsNamed(t *testing.T) {
 	for _, scheme := range []string{"http", "https", "socks5"} {
 		synctest.Test(t, func(t *testing.T) {
 			u := through(t, newInternet(t).uploader(), scheme+"://"+userInfo()+"192.0.2.9:3128")
-			tr := u.Client.Transport.(*transport.HTTPTransport)
+			tr := u.Client.Transport.(*transport.Transport)
 			tr.SecureByTLS()
 			tr.Dial = func(context.Context, string, string) (net.Conn, error) {
 				ours, theirs := net.Pipe()

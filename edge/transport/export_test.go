@@ -16,39 +16,39 @@ const (
 )
 
 // SetNameEvery has the name looked up more often than in life.
-func (t *HTTPTransport) SetNameEvery(d time.Duration) { t.nameEvery = d }
+func (t *Transport) SetNameEvery(d time.Duration) { t.nameEvery = d }
 
 // NameEvery returns how often the name is looked up.
-func (t *HTTPTransport) NameEvery() time.Duration { return t.nameEvery }
+func (t *Transport) NameEvery() time.Duration { return t.nameEvery }
 
 // Worked makes addr the address that worked last.
-func (t *HTTPTransport) Worked(addr netip.Addr) { t.paths.worked(addr) }
+func (t *Transport) Worked(addr netip.Addr) { t.paths.worked(addr) }
 
 // SetProxied makes the present connection one through a proxy.
-func (t *HTTPTransport) SetProxied() {
+func (t *Transport) SetProxied() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.connected.proxied = true
 }
 
 // Connected returns the address of the present connection, and whether it is that of a proxy.
-func (t *HTTPTransport) Connected() (addr netip.AddrPort, proxied bool) {
+func (t *Transport) Connected() (addr netip.AddrPort, proxied bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return t.connected.addr, t.connected.proxied
 }
 
 // Current returns what requests go through at present: another one after each renewal.
-func (t *HTTPTransport) Current() *http.Transport { return t.current() }
+func (t *Transport) Current() *http.Transport { return t.current() }
 
 // AllowReload lets the roots be read again before a minute has passed.
-func (t *HTTPTransport) AllowReload() { t.roots.forceAt = time.Time{} }
+func (t *Transport) AllowReload() { t.roots.forceAt = time.Time{} }
 
 // RootsProblem returns why the newest roots are not used.
-func (t *HTTPTransport) RootsProblem() string { return t.roots.problem() }
+func (t *Transport) RootsProblem() string { return t.roots.problem() }
 
 // SecureByTLS makes the handshake the real one.
-func (t *HTTPTransport) SecureByTLS() {
+func (t *Transport) SecureByTLS() {
 	t.Handshake = func(ctx context.Context, conn net.Conn, host string, protocols []string) (net.Conn, error) {
 		return t.handshake(ctx, conn, host, protocols)
 	}

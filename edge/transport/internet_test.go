@@ -183,7 +183,7 @@ func (n *internet) uploader() *upload.Uploader {
 	if err != nil {
 		n.t.Fatal(err)
 	}
-	tr := client.Transport.(*transport.HTTPTransport)
+	tr := client.Transport.(*transport.Transport)
 	tr.Lookup, tr.Dial, tr.Handshake, tr.Proxy = n.lookup, n.dial, n.handshake, nil
 	u := &upload.Uploader{Spool: openSpool(n.t, filepath.Join(testhost.MemoryDir(n.t), "spool.db")), Client: client, URL: "https://vps.example.org" + wire.IngestPath,
 		Token: &token.Source{Value: "t0ken-0123456789abcdef"}, BatchSize: 1, Describe: func() *wire.Edge { return nil }, Backoff: pace.Backoff{Min: time.Second, Max: time.Minute}}

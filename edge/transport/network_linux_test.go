@@ -155,7 +155,7 @@ func (n *network) serve(addr string) (requests *atomic.Int64, from *atomic.Point
 func (n *network) uploader() *upload.Uploader {
 	n.t.Helper()
 	u := clientTo(n.t, "https://"+serverName+":"+serverPort, n.ca.File)
-	if tr := u.Client.Transport.(*transport.HTTPTransport); !*slowNetworks {
+	if tr := u.Client.Transport.(*transport.Transport); !*slowNetworks {
 		tr.Timeout = 10 * time.Second
 		tr.SetNameEvery(time.Second)
 	}
@@ -260,11 +260,11 @@ func TestRealNetworkNameMoves(t *testing.T) {
 		if old.Load() > 1000 {
 			t.Fatalf("after %v the old server still gets the samples", time.Since(begin))
 		}
-		time.Sleep(u.Client.Transport.(*transport.HTTPTransport).NameEvery() / 20)
+		time.Sleep(u.Client.Transport.(*transport.Transport).NameEvery() / 20)
 	}
 	t.Logf("followed after %v", time.Since(begin))
 	n.dns.Stop()
-	time.Sleep(u.Client.Transport.(*transport.HTTPTransport).NameEvery() * 3 / 2)
+	time.Sleep(u.Client.Transport.(*transport.Transport).NameEvery() * 3 / 2)
 	if failures, last := delivered(t, u); failures > 0 {
 		t.Errorf("without a name server: %v", last)
 	}
@@ -349,7 +349,7 @@ func TestRealProxiesThatWantAPassword(t *testing.T) {
 			start(t)
 			upload := func(user *url.Userinfo, port string) error {
 				u := clientTo(t, "https://"+serverName+":"+port, n.ca.File)
-				u.Client.Transport.(*transport.HTTPTransport).Proxy = http.ProxyURL(&url.URL{Scheme: "http", User: user, Host: proxy})
+				u.Client.Transport.(*transport.Transport).Proxy = http.ProxyURL(&url.URL{Scheme: "http", User: user, Host: proxy})
 				return uploads(t, u)
 			}
 			before := requests.Load()

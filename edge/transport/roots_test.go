@@ -50,7 +50,7 @@ func clientTo(t *testing.T, url, caFile string) *upload.Uploader {
 	if err != nil {
 		t.Fatal(err)
 	}
-	client.Transport.(*transport.HTTPTransport).Proxy = nil
+	client.Transport.(*transport.Transport).Proxy = nil
 	t.Cleanup(client.CloseIdleConnections)
 	return &upload.Uploader{Spool: openSpool(t, filepath.Join(t.TempDir(), "spool.db")), Client: client, URL: url + wire.IngestPath,
 		Token: &token.Source{Value: "t0ken-0123456789abcdef"}, BatchSize: 3, Describe: func() *wire.Edge { return nil }, Backoff: pace.Backoff{Min: time.Second, Max: time.Second}}
@@ -95,7 +95,7 @@ func TestNewRootsCountWithoutARestart(t *testing.T) {
 			write(t, file, pemOf(t, old, fresh))
 			err := uploads(t, u)
 			if name == "SSL_CERT_DIR" && err != nil { // a file that changes does not change its directory: the refusal has it read
-				u.Client.Transport.(*transport.HTTPTransport).AllowReload()
+				u.Client.Transport.(*transport.Transport).AllowReload()
 				uploads(t, u)
 				err = uploads(t, u)
 			}
@@ -103,7 +103,7 @@ func TestNewRootsCountWithoutARestart(t *testing.T) {
 				t.Errorf("with the new root: %v", err)
 			}
 			write(t, file, pemOf(t, old))
-			u.Client.Transport.(*transport.HTTPTransport).AllowReload()
+			u.Client.Transport.(*transport.Transport).AllowReload()
 			if name != "SSL_CERT_DIR" && uploads(t, u) == nil {
 				t.Error("the root is gone, and the server is still trusted")
 			}
@@ -131,7 +131,7 @@ func TestBrokenRootsLeaveTheOnesBefore(t *testing.T) {
 		if err := uploads(t, u); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
-		if trouble := u.Client.Transport.(*transport.HTTPTransport).RootsProblem(); !strings.Contains(trouble, "VPS_CA_FILE") {
+		if trouble := u.Client.Transport.(*transport.Transport).RootsProblem(); !strings.Contains(trouble, "VPS_CA_FILE") {
 			t.Errorf("%s: the trouble is %q", name, trouble)
 		}
 		write(t, file, pemOf(t, other))
