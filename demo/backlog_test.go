@@ -157,7 +157,7 @@ func fillBacklog(t *testing.T, samples iter.Seq[wire.Sample], path string) int64
 }
 
 // pollOnce is a sample as the edge makes it of the home's registers.
-func pollOnce(t *testing.T, home *simulator.Home) wire.Sample {
+func pollOnce(t testing.TB, home *simulator.Home) wire.Sample {
 	t.Helper()
 	sim, err := simulator.New(simulator.Options{Home: home})
 	if err != nil {

@@ -26,6 +26,10 @@ var Fields = []Field{
 	{"direct_total_kwh", true, false, func(s *Sample) **float64 { return &s.DirectTotalKWh }},
 }
 
+// firstCounter is the index in Fields of the first lifetime counter. In JSON those are left out when they are absent, and the
+// sample count stands before them.
+const firstCounter = 7
+
 // Get returns the field's value in s, nil where it is absent.
 func (f Field) Get(s *Sample) *float64 {
 	if f.ref == nil {

@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"maps"
 	"math"
 	"slices"
 	"strings"
@@ -112,11 +111,16 @@ func (s *Sample) appendValues(b []byte) []byte {
 	if left == 0 {
 		return b
 	}
-	for _, name := range slices.Sorted(maps.Keys(s.Values)) {
+	others := make([]string, 0, left)
+	for name := range s.Values {
 		if _, ok := nameIndex[name]; !ok {
-			b = appendText(b, name)
-			b = appendNumber(b, s.Values[name])
+			others = append(others, name)
 		}
+	}
+	slices.Sort(others)
+	for _, name := range others {
+		b = appendText(b, name)
+		b = appendNumber(b, s.Values[name])
 	}
 	return b
 }

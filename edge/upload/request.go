@@ -52,11 +52,13 @@ type unsendable struct{ error }
 // encode writes the body of a batch. It holds at least one sample.
 func (u *Uploader) encode(records []spool.Record, id string) ([]byte, int, error) {
 	var b bytes.Buffer
+	var sample []byte
 	b.WriteString(`{"samples":[`)
 	most := max(u.limitBytes-envelope, u.limitBytes/2)
 	n := 0
 	for _, r := range records {
-		sample, err := json.Marshal(r.Sample)
+		var err error
+		sample, err = u.json.Append(sample[:0], &r.Sample)
 		if err != nil && n == 0 {
 			return nil, 1, &unsendable{err}
 		}

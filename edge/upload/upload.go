@@ -53,6 +53,7 @@ type Uploader struct {
 	limitSince   time.Time
 	sizeLimit    sizeLimit // of the samples in a batch, by what came to nothing
 	plain        plain
+	json         wire.Encoder
 	gzip         *gzip.Writer
 	onWire       int       // bytes of the last request's body
 	provedAt     time.Time // the last answer by which the server took a batch, an empty one included
