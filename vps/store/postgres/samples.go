@@ -196,3 +196,20 @@ var sameSamples = func() string {
 		from ` + newSamples + ` cross join lateral
 		(select * from samples where device_id = $1 and ts = new.ts offset 0) old`
 }()
+
+// sampleKey is the primary key of samples.
+type sampleKey struct {
+	device string
+	ms     int64
+}
+
+func collectKeys(rows pgx.Rows, device string) (keys []sampleKey, err error) {
+	k := sampleKey{device: device}
+	var ts time.Time
+	_, err = pgx.ForEachRow(rows, []any{&ts}, func() error {
+		k.ms = ts.UnixMilli()
+		keys = append(keys, k)
+		return nil
+	})
+	return keys, err
+}

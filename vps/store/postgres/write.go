@@ -240,23 +240,6 @@ func sent(ctx context.Context, db database.Querier, b *pgx.Batch) error {
 	return db.SendBatch(ctx, b).Close()
 }
 
-// sampleKey is the primary key of samples.
-type sampleKey struct {
-	device string
-	ms     int64
-}
-
-func collectKeys(rows pgx.Rows, device string) (keys []sampleKey, err error) {
-	k := sampleKey{device: device}
-	var ts time.Time
-	_, err = pgx.ForEachRow(rows, []any{&ts}, func() error {
-		k.ms = ts.UnixMilli()
-		keys = append(keys, k)
-		return nil
-	})
-	return keys, err
-}
-
 // sort divides the rows into those that are new, by the keys that were inserted, and the repeated; except those for which skip
 // returns true.
 func (g *group) sort(inserted []sampleKey, skip func(*sampleRow) bool) {
