@@ -38,7 +38,7 @@ func TestMain(m *testing.M) {
 
 // site is a vps process with its own certificate, and what edges need to reach it.
 type site struct {
-	t      *testing.T
+	t      testing.TB
 	dir    string
 	listen string
 	secret *secrets
@@ -79,7 +79,7 @@ func (p *process) end(sig os.Signal) error {
 // siteName is in the certificate of a site, as localhost is. No name server knows it.
 const siteName = "solar.example.org"
 
-func newSite(t *testing.T) *site {
+func newSite(t testing.TB) *site {
 	t.Helper()
 	s := &site{t: t, dir: t.TempDir()}
 	var err error
@@ -100,7 +100,7 @@ func newSite(t *testing.T) *site {
 	return s
 }
 
-func freeAddress(t *testing.T) string {
+func freeAddress(t testing.TB) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
