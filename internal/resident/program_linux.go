@@ -5,7 +5,7 @@ import (
 	"strconv"
 	"strings"
 
-	"golang.org/x/sys/unix"
+	"sunspool/internal/durable"
 )
 
 // releaseProgram unmaps the pages of the program's file, code and constants. Only mappings that are read-only and have no
@@ -20,7 +20,7 @@ func releaseProgram() {
 		return
 	}
 	for _, m := range readOnly(string(maps), program) {
-		unix.Syscall(unix.SYS_MADVISE, m.start, m.end-m.start, unix.MADV_DONTNEED)
+		durable.ReleasePages(m.start, int64(m.end-m.start))
 	}
 }
 

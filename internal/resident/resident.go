@@ -11,8 +11,8 @@ import (
 )
 
 const (
-	settled = time.Minute // after the start: the first samples are delivered
-	again   = time.Hour   // what a backlog or an outage needed is given back as well
+	settled = time.Minute      // after the start: the first samples are delivered
+	again   = 10 * time.Minute // what a backlog or an outage needed is given back as well; it costs some 5 ms
 
 	// Go lets the heap grow to 4 MiB before it is collected, this to 2. Some 1.6 are in use, so that a collection, of a
 	// millisecond, is due every half a minute.
@@ -23,7 +23,7 @@ const (
 	processors = 2
 )
 
-// Keep returns memory to the system a minute after the start, and every hour, until end is called. GOGC and GOMAXPROCS, which
+// Keep returns memory to the system a minute after the start, and every ten minutes, until end is called. GOGC and GOMAXPROCS, which
 // are the operator's, come first.
 func Keep(ctx context.Context) (end func()) {
 	if os.Getenv("GOGC") == "" {
