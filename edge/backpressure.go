@@ -12,22 +12,57 @@ import (
 	"sunspool/wire"
 )
 
-// What the edge does about its spool's room: it reads the inverter less often while the spool fills up, says so, and
-// makes the file small when it has drained.
+// Back-pressure of the spool: the inverter is read less often while the spool fills up, which is reported, and the file is
+// made small when it has drained.
 
-// backpressure leaves polls out. The pace stays what it is, every so many of its beats become a poll: so what is left out is
-// counted exactly, and a spool that drains is noticed within a beat.
+// backpressure leaves polls out. The pace of the turns stays what it is, one in so many becomes a poll: so what is left out is
+// counted exactly, and a spool that drains is noticed within one turn.
 type backpressure struct {
 	hysteresis hysteresis
 	skipped    int // since the last poll
-	every    atomic.Int64
+	every      atomic.Int64
 
 	mu   sync.Mutex
-	full *health.Fault // what is said of the level, nil for the lowest
-	disk error         // what the ring says of the disk
+	full *health.Fault // the fault of the level, nil for the lowest
+	disk error         // what the buffer reports of the disk
 }
 
-// skip reports whether this beat is no poll, because the spool fills up.
+// level is how much slower the inverter is read once so much of the spool is used.
+type level struct {
+	from  float64
+	code  string
+	every int // so many polls become one; 0 is none
+}
+
+// levels of back-pressure. A poll that is not made loses nothing but resolution; deleting would.
+var levels = []level{
+	{spool.SampleShare, "spool_full", 0},
+	{0.95, "spool_95", 12},
+	{0.85, "spool_85", 6},
+	{spool.ScarceFrom, "spool_70", 2},
+	{0, "", 1},
+}
+
+// hysteresisBand is how far below a level the spool must be to leave it, so that the level does not change with each poll.
+const hysteresisBand = 0.01
+
+// hysteresis holds the present level.
+type hysteresis struct{ at int }
+
+// levelOf returns the level for a spool that is filled so far.
+func (p *hysteresis) levelOf(share float64) level {
+	i := 0
+	for share < levels[i].from {
+		i++
+	}
+	if i > p.at && share >= levels[p.at].from-hysteresisBand {
+		i = p.at
+	}
+	p.at = i
+	return levels[i]
+}
+
+// skip reports whether this turn is no poll, because the spool fills up.
 func (e *Edge) skip() bool {
 	b, room := &e.backpressure, e.Spool.Capacity()
 	at := b.hysteresis.levelOf(room.Share())
@@ -48,7 +83,7 @@ func (e *Edge) skip() bool {
 	return true
 }
 
-// filling says how full the spool is, nil while it is not worth a word.
+// filling returns how full the spool is as a fault, nil while that does not matter.
 func filling(at level, room spool.Capacity, interval time.Duration) *health.Fault {
 	if at.code == "" {
 		return nil
@@ -68,7 +103,7 @@ func (e *Edge) interval() time.Duration {
 	return e.turn.Interval() * time.Duration(max(e.backpressure.every.Load(), 1))
 }
 
-// connectBuffer connects the ring with the spool.
+// connectBuffer connects the buffer with the spool.
 func (e *Edge) connectBuffer() {
 	e.buffer.Spool, e.buffer.Every, e.buffer.Log = e.Spool, e.Commit, e.Log
 	e.buffer.wake = make(chan struct{}, 1)

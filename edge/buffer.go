@@ -17,18 +17,18 @@ const (
 
 // buffer holds the samples that are not on the disk yet, in the order in which they were made. Normally it is empty
 // between two polls. A sample waits in it when the owner trades a window of loss for the life of a card (Every), and
-// when the disk takes nothing: then the inverter is read on, and the samples follow when the disk does. When it is full
-// the oldest is lost, which is counted and said once.
+// when the disk takes nothing: then the inverter is still read, and the samples are written when the disk works again. When
+// the buffer is full the oldest sample is lost, which is counted and logged once.
 type buffer struct {
 	Spool   *spool.Spool
 	Every   time.Duration     // between commits; 0 commits every sample at once
-	Durable func(wire.Sample) // told of each sample that is on the disk
-	Lost    func(why string)  // told of each that never will be
+	Durable func(wire.Sample) // called with each sample that is on the disk
+	Lost    func(why string)  // called for each that never will be
 	Ready   func() error      // returns why nothing may be written yet; may be nil
 	Log     *slog.Logger
 
 	mu      sync.Mutex
-	waiting    []spool.Pending
+	waiting []spool.Pending
 	due     time.Time // of the next commit
 	diskErr error     // of the last one
 	losing  int       // samples lost since it began
@@ -56,7 +56,7 @@ func (r *buffer) add(sample wire.Sample, when spool.When) error {
 	return r.commit()
 }
 
-// commit writes what waits, all or nothing. Whatever goes wrong, a panic included, it is kept for the next time.
+// commit writes what waits, all or nothing. If anything goes wrong, a panic included, the samples are kept for the next time.
 func (r *buffer) commit() error {
 	if len(r.waiting) == 0 {
 		return r.fault()
@@ -98,7 +98,7 @@ func (r *buffer) drop() {
 }
 
 // run commits when it is due, also while no new sample comes, until done is closed.
-func (r *buffer) run(done <-chan struct{}, tell func(error)) {
+func (r *buffer) run(done <-chan struct{}, report func(error)) {
 	for {
 		wait := time.NewTimer(r.untilDue())
 		select {
@@ -108,7 +108,7 @@ func (r *buffer) run(done <-chan struct{}, tell func(error)) {
 		case <-r.wake:
 			wait.Stop()
 		case <-wait.C:
-			tell(r.flushDue())
+			report(r.flushDue())
 		}
 	}
 }
@@ -131,7 +131,7 @@ func (r *buffer) flushDue() error {
 	return r.commit()
 }
 
-// flush commits now, for the last time, and says what is lost if that does not work.
+// flush commits now, for the last time, and logs what is lost if that fails.
 func (r *buffer) flush() error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -170,7 +170,7 @@ func (r *buffer) discard(why string) (n int) {
 	return n
 }
 
-// wakeUp makes run look at due again.
+// wakeUp makes run read due again.
 func (r *buffer) wakeUp() {
 	select {
 	case r.wake <- struct{}{}:
@@ -188,38 +188,3 @@ func (r *buffer) fault() error {
 
 // Len is the number of samples that are in memory only.
 func (r *buffer) Len() int { return int(r.count.Load()) }
-
-// level is how much slower the inverter is read once so much of the spool is used.
-type level struct {
-	from  float64
-	code  string
-	every int // so many polls become one; 0 is none
-}
-
-// levels of back-pressure. A poll that is not made loses nothing but resolution; deleting would.
-var levels = []level{
-	{spool.SampleShare, "spool_full", 0},
-	{0.95, "spool_95", 12},
-	{0.85, "spool_85", 6},
-	{spool.ScarceFrom, "spool_70", 2},
-	{0, "", 1},
-}
-
-// hysteresisBand is how far below a level the spool must be to leave it, so that it does not come and go with each poll.
-const hysteresisBand = 0.01
-
-// hysteresis is the present level.
-type hysteresis struct{ at int }
-
-// levelOf returns the level for a spool that is filled so far.
-func (p *hysteresis) levelOf(share float64) level {
-	i := 0
-	for share < levels[i].from {
-		i++
-	}
-	if i > p.at && share >= levels[p.at].from-hysteresisBand {
-		i = p.at
-	}
-	p.at = i
-	return levels[i]
-}

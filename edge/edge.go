@@ -50,7 +50,7 @@ type Edge struct {
 	Pulses   *health.Pulses // heartbeats of collect and deliver; may be nil
 
 	Hurry <-chan struct{}   // closed when the last upload is to be left out; may be nil
-	Kept  func(wire.Sample) // told of each sample that is durable, with the host's time while it is held; may be nil
+	Kept  func(wire.Sample) // called with each sample that is durable, with the host's time while it is undated; may be nil
 
 	opened    func() // called when a spool that could not be opened at the start is; may be nil
 	token     awaited
@@ -61,8 +61,8 @@ type Edge struct {
 	inverter, spool, clock, vps *health.Link
 	collecting, delivering      *health.Pulse
 	normal                      reading.Normalizer
-	buffer                        buffer
-	backpressure                    backpressure
+	buffer                      buffer
+	backpressure                backpressure
 	turn                        *inverter.Turn
 	polls                       int
 	night                       night.Night
@@ -81,7 +81,7 @@ func (e *Edge) Run(ctx context.Context) error {
 		e.collecting.Beat(0)
 		e.Report.Refresh()
 	})
-	e.Report.Write() // whoever asks before the first poll is over is told so
+	e.Report.Write() // for readers before the first poll is over
 
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
@@ -130,7 +130,7 @@ func (e *Edge) keep() {
 	e.stored(e.buffer.flush())
 }
 
-// collect polls at the pace that the dongle bears.
+// collect polls at the pace that the dongle can take.
 func (e *Edge) collect(ctx context.Context) {
 	defer e.turn.Leave()
 	for e.await(ctx) == nil {
@@ -168,7 +168,7 @@ func (e *Edge) await(ctx context.Context) error {
 	return e.turn.Take(ctx)
 }
 
-// poll reads the inverter once and makes the sample durable, at once or with those that wait in the ring. The error is
+// poll reads the inverter once and makes the sample durable, at once or with those that wait in the buffer. The error is
 // the inverter's; the spool reports its own.
 func (e *Edge) poll(ctx context.Context) error {
 	if err := e.Inverter.Dongle.AwaitPause(ctx, e.Inverter.Unit); err != nil {

@@ -33,7 +33,7 @@ const checkSlack = time.Minute
 
 // Check reads the health file at path, and those of other inverters that it names because the same process reads them,
 // and returns in one line how the edge is at the time now; it writes them with every poll. It is an error when they are
-// old, or when the edge is blocked; one that is degraded heals by itself, and to restart it would help nobody.
+// old, or when the edge is blocked. A degraded edge recovers by itself, so it is reported as healthy: a restart would not help.
 func Check(path string, poll time.Duration, now time.Time) (string, error) {
 	h, err := freshHealth(path, poll, now)
 	all := []boardLine{{h.DeviceID, h.Status, State{Status: h.Status, Sentence: h.Sentence}.Line()}}
@@ -74,8 +74,8 @@ func freshHealth(path string, poll time.Duration, now time.Time) (h Health, err 
 // answers.
 const reservedFor = time.Second
 
-// loadHealth reads a health file. While its writer waits for the disk nobody can open it: then it has the time of the
-// last change alone.
+// loadHealth reads a health file. While its writer waits for the disk it cannot be opened: then the result has the
+// time of the last change alone.
 func loadHealth(path string) (h Health, err error) {
 	file, reserved, err := durable.OpenUnleased(path)
 	for waited := time.Duration(0); reserved && waited < reservedFor; waited += reservedFor / 50 {

@@ -27,11 +27,11 @@ import (
 	"sunspool/wire"
 )
 
-// Report is what the edge tells of itself: the health file after every poll, the status and the metrics on a socket,
-// a few words with each upload. All of it comes from the same few facts. Its methods may be called from any goroutine.
+// Report writes the health file after every poll, and shows the status and the metrics on a socket and a few words with each
+// upload. All of it comes from the same few facts. Its methods may be called from any goroutine.
 type Report struct {
-	Chain *health.Chain
-	Notify  func(status string) // told of each new Status; may be nil
+	Chain  *health.Chain
+	Notify func(status string) // called with each new Status; may be nil
 
 	version, device string
 	file            healthFile
@@ -40,26 +40,26 @@ type Report struct {
 	parts           func() Parts // whose counters are shown
 	Others          []string     // health files of the other inverters that this process reads
 
-	mu         sync.Mutex
-	written    time.Time   // when Write was called last
-	sample     wire.Sample // the last one that is durable
-	lastUpload time.Time
-	model      string
-	serial     string
-	facts      reading.Findings
-	off        int // polls in a row whose registers do not agree
-	findings   findingsLog
-	polledAt   time.Time      // of the last poll that gave a sample
-	gave       bool           // the present poll gave a sample
-	missing    map[string]int // samples that were not made, by reason
-	gone       map[string]int // samples that were made and lost, by reason
-	wear       wear
-	writeErr   string
-	bound      health.Bound // of its log
-	lastStatus       string       // to Tell
-	stateLogger     stateLogger
-	uploads    map[string]int // tried, by result
-	oldest     oldestAsk
+	mu          sync.Mutex
+	written     time.Time   // when Write was called last
+	sample      wire.Sample // the last one that is durable
+	lastUpload  time.Time
+	model       string
+	serial      string
+	facts       reading.Findings
+	off         int // polls in a row whose registers do not agree
+	findings    findingsLog
+	polledAt    time.Time      // of the last poll that gave a sample
+	gave        bool           // the present poll gave a sample
+	missing     map[string]int // samples that were not made, by reason
+	gone        map[string]int // samples that were made and lost, by reason
+	wear        wear
+	writeErr    string
+	bound       health.Bound // of its log
+	lastStatus  string       // that Notify got
+	stateLogger stateLogger
+	uploads     map[string]int // tried, by result
+	oldest      oldestAsk
 
 	polls, made atomic.Int64
 }
@@ -116,7 +116,7 @@ type Health struct {
 	Unreadable  int               `json:"unreadable,omitempty"` // and those not found
 	SetAside    string            `json:"damaged_spool,omitempty"`
 	Damaged     int64             `json:"damaged_bytes,omitempty"` // of damaged spools that are kept
-	Clock       string            `json:"clock"`                   // who vouches for the time: synced, server, believed, or unsynced for nobody
+	Clock       string            `json:"clock"`                   // the source of the time: synced, server, believed, or unsynced for none
 	Held        int               `json:"held"`                    // samples that wait until the time is known
 	Estimated   int               `json:"estimated"`               // samples whose time was estimated, ever
 	NoBattery   bool              `json:"no_battery,omitempty"`
@@ -163,7 +163,7 @@ func (r *Report) at(state State) Health {
 	return h
 }
 
-// Write renews the health file, if there is one, logs what changed and reports the state to the service manager.
+// Write refreshes the health file, if there is one, logs what changed and reports the state to the service manager.
 func (r *Report) Write() {
 	state := r.State()
 	h := r.at(state)

@@ -31,7 +31,7 @@ func (r *Report) conditions() []*health.Fault {
 }
 
 // State is the one answer to how the edge is: health.json, the status of the service, the log and what goes with each
-// upload all say this.
+// upload are made from it.
 type State struct {
 	Status   string   // one of the above
 	Reasons  []string // codes; empty when ok
@@ -107,7 +107,7 @@ func (r *Report) State() State {
 	return assess(r.Chain.Status(), r.Chain.Sentence(), faults)
 }
 
-// notify tells the service manager how the edge is, when that is another line than before.
+// notify reports to the service manager how the edge is, when that is another line than before.
 func (r *Report) notify(state State) {
 	if r.Notify == nil {
 		return
@@ -145,10 +145,10 @@ func (r *Report) line(state State) string {
 // stateLogger logs conditions when they come and go, and repeats a state that is not ok from time to time: never per attempt,
 // and within bounds when they come and go all the time.
 type stateLogger struct {
-	logger   *slog.Logger
-	lastLogged  []string // the reasons that the log has
-	at    time.Time
-	bound health.Bound
+	logger     *slog.Logger
+	lastLogged []string // the reasons that the log has
+	at         time.Time
+	bound      health.Bound
 }
 
 const repeatLog = 6 * time.Hour

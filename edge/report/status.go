@@ -13,7 +13,7 @@ import (
 )
 
 // Serve answers /status (Health, as JSON), /metrics (Prometheus) and /quarantine (a page of the samples that the server
-// refused) on a unix socket at path: whoever may open the socket may ask, and nobody from outside can.
+// refused) on a unix socket at path: every user who may open the socket may ask, and no other host can.
 func (r *Report) Serve(path string) (*http.Server, error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return nil, err

@@ -8,8 +8,8 @@ import (
 	"sunspool/health"
 )
 
-// unknownAfter is how many polls in a row must not add up until the owner is told: a poll reads its registers one after
-// the other, and powers change meanwhile.
+// unknownAfter is how many polls in a row must not add up until it is reported: a poll reads its registers one after
+// the other, and powers change between them.
 const unknownAfter = 3
 
 // contradicted is an inverter whose registers have not agreed for some polls.

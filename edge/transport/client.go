@@ -23,7 +23,7 @@ const (
 )
 
 // NewClient returns the HTTP client for uploads: it verifies the server's certificate always, by the roots of caFile
-// where one is given, and follows no redirect, which would hand the token and the samples to somebody else.
+// where one is given, and follows no redirect, which would hand the token and the samples to another server.
 func NewClient(caFile string) (*http.Client, error) {
 	t := &Transport{
 		Dial:    (&net.Dialer{}).DialContext,

@@ -38,7 +38,7 @@ func (u *Uploader) ask(ctx context.Context) error {
 	return err
 }
 
-// do makes a request and reads its answer, as far as one may be long, and lets the clock hear it. The error is
+// do makes a request and reads its answer, as far as one may be long, and passes its Date to the clock. The error is
 // *interrupted if the request was on its way.
 func (u *Uploader) do(req *http.Request) (resp *http.Response, answer []byte, err error) {
 	ctx, asked := req.Context(), func() time.Duration { return 0 }

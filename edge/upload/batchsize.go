@@ -35,7 +35,7 @@ type sizeLimit struct {
 	usual  bool          // a request of the usual size failed since the last success
 }
 
-// lower takes note that a request of n samples came to nothing. One of the usual size gets a second try.
+// lower records that a request of n samples failed. One of the usual size gets a second try.
 func (c *sizeLimit) lower(n, usual int) {
 	halved := c.most > 0
 	if n <= usual && !halved && !c.usual {
@@ -55,7 +55,7 @@ func (c *sizeLimit) lower(n, usual int) {
 	c.most, c.since = max(c.of(n)/2, 1), now()
 }
 
-// raise takes note that a request of n samples passed. If one that was no larger had failed, the size was not the
+// raise records that a request of n samples passed. If one that was no larger had failed, the size was not the
 // reason, and the ceiling is lifted.
 func (c *sizeLimit) raise(n int) {
 	sizeMatters := c.failed == 0 || n < c.failed

@@ -6,14 +6,14 @@ import (
 	"sunspool/edge/spool"
 )
 
-// bisection is the parts of refused batches in which a poison may be; the last is looked at next, oldest samples first. It
+// bisection is the segments of rejected batches in which a bad sample may be; the last is tried next, oldest samples first. It
 // costs at most two requests for each halving.
 type bisection []segment
 
 type segment struct {
 	seqs    []uint64 // ascending
-	suspect bool     // a poison is in it: halve it without asking
-	sibling bool     // the part below is the other half of one that is guilty: if this is taken, that is not
+	suspect bool     // a bad sample is in it: halve it without a request
+	sibling bool     // the segment below is the other half of a suspect one: if this is accepted, that is the suspect
 }
 
 func (h bisection) size() (n int) {
@@ -30,7 +30,7 @@ func (h bisection) has(seq uint64) bool {
 	})
 }
 
-// add begins to search records. They wait below what is searched already.
+// add begins to bisect records. They wait below what is bisected already.
 func (h *bisection) add(records []spool.Record) {
 	*h = slices.Insert(*h, 0, segment{seqs: numbers(records), suspect: true})
 }
@@ -60,7 +60,7 @@ func (h *bisection) next() []uint64 {
 	return nil
 }
 
-// accepted says that the first n samples of the part that next gave need no more search: clean if the server took them all.
+// accepted records that the first n samples of the segment that next returned need no more search: clean if the server took them all.
 func (h *bisection) accepted(n int, clean bool) {
 	last := len(*h) - 1
 	top := &(*h)[last]
@@ -75,7 +75,7 @@ func (h *bisection) accepted(n int, clean bool) {
 	*h = (*h)[:last]
 }
 
-// refused says that a poison is among the first n samples of the part that next gave.
+// refused records that a bad sample is among the first n samples of the segment that next returned.
 func (h *bisection) refused(n int) {
 	last := len(*h) - 1
 	top := (*h)[last]
@@ -86,5 +86,5 @@ func (h *bisection) refused(n int) {
 	*h = append(*h, segment{seqs: top.seqs[:n], suspect: true})
 }
 
-// replace corrects the part that next gave: some of its samples are gone.
+// replace corrects the segment that next returned: some of its samples are gone.
 func (h *bisection) replace(seqs []uint64) { (*h)[len(*h)-1] = segment{seqs: seqs} }

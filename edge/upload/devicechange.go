@@ -7,9 +7,9 @@ import (
 	"sunspool/edge/spool"
 )
 
-// deviceChange is what follows when a device got another name while samples of the old one waited: the server refuses these
-// with 403, as it does with a token that is not good for any. One sample that goes alone tells the two cases apart. A 403
-// is believed only when the server took something since the one before.
+// deviceChange handles a device that got another name while samples of the old one waited: the server refuses these
+// with 403, as it does with a token that is not good for any. One sample that is sent alone separates the two
+// cases. A 403 counts only when the server took something since the one before.
 type deviceChange struct {
 	tokenProbe bool      // the next batch is that sample
 	accepted   string    // that the token was good for,

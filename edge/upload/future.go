@@ -6,7 +6,7 @@ import (
 	"sunspool/edge/spool"
 )
 
-const mostInGroup = 10_000 // samples that wait for one cause, and are known to
+const mostInGroup = 10_000 // samples in a group: more are not listed
 
 // future is the samples that the server refused because their time has not come. They are neither bad nor to be tried
 // one by one: the clock by which they were made was ahead, or the server's is behind, and what ends that ends it for all
@@ -24,8 +24,8 @@ func (f *future) expire(redated int64) {
 	}
 }
 
-// rejectedFuture takes note that the server finds the times of records too far in the future, and reports whether that is new of
-// any of them. It accuses the clocks, not the samples.
+// rejectedFuture records that the server finds the times of records too far in the future, and reports whether that is new of any of
+// them. It is about the clocks, not the samples.
 func (u *Uploader) rejectedFuture(records []spool.Record) (fresh bool) {
 	if len(records) == 0 {
 		return false

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// group is samples that the server does not get for one common cause, which is not theirs and ends for all of them at
+// group is samples that do not reach the server for one common cause, which is not in the samples and ends for all of them at
 // once. They stay out of all batches, and the oldest is tried again from time to time.
 type group struct {
 	seqs    map[uint64]struct{}
@@ -23,7 +23,7 @@ func (g *group) has(seq uint64) bool {
 	return ok
 }
 
-// add takes note of samples that were refused, and reports whether any of them is new.
+// add records samples that were refused, and reports whether any of them is new.
 func (g *group) add(seqs []uint64) (fresh bool) {
 	if len(g.seqs) == 0 {
 		g.seqs, g.tries = make(map[uint64]struct{}), 0
@@ -61,7 +61,7 @@ func (g *group) due() []uint64 {
 	return []uint64{first}
 }
 
-// taken takes note that the server has these samples. If one of them was refused before, the cause may be gone for all.
+// taken records that the server has these samples. If one of them was refused before, the cause may be gone for all.
 func (g *group) taken(seqs []uint64) {
 	if slices.ContainsFunc(seqs, g.has) {
 		g.clear()

@@ -6,16 +6,16 @@ import (
 	"time"
 )
 
-// serverIdentity is who answers. A refusal is worth a search for the poison only when whoever refuses has shown before, in the
-// last hour and with the same key, that it is a server of the contract.
+// serverIdentity is the key of the server that answers. A rejected batch is bisected only if this server, with the same
+// certificate key, returned a valid API response within the last hour.
 type serverIdentity struct {
 	key    [sha256.Size]byte // of its certificate
-	seen   time.Time         // when it last answered as a server of the contract
-	known  bool              // the present answer comes from one that had done so before
+	seen   time.Time         // of its last valid API response
+	known  bool              // the present response comes from a server that had given one before
 	recent bool              // and that only minutes ago
 }
 
-// observe notes an answer, and whether it is one that only a server of the contract gives.
+// observe records a response, and whether it is one that only a server of the API gives.
 func (p *serverIdentity) observe(resp *http.Response, proper bool) {
 	var key [sha256.Size]byte
 	if resp.TLS != nil && len(resp.TLS.PeerCertificates) > 0 {

@@ -17,14 +17,14 @@ import (
 	"sunspool/wire"
 )
 
-// Between the edge and the server stand proxies, tunnels, firewalls, providers and login pages, and each of them answers
-// in the server's place when it likes to. Only the server of the API may refuse a token, a sample or a size:
+// Between the edge and the server there are proxies, tunnels, firewalls, providers and login pages, and each of them may
+// answer in the server's place. Only the server of the API may refuse a token, a sample or a size:
 //
-//	answer ──> fromServer ──yes──> its status counts, see classify
-//	                └──────no───> *between: the samples wait, the answer is named, the same again at a decent pace
+//	answer ──> fromServer ──yes──> its status counts, see parseResponse
+//	                └──────no───> *intermediary: the samples wait, the answer is named, the same again at a bounded pace
 //
 // Two of the reasons for which something between refuses a request can be worked around: it does not let compressed
-// bodies pass, or not large ones. So plain JSON and smaller batches are tried (see post and ceiling).
+// bodies pass, or not large ones. So plain JSON and smaller batches are tried (see post and sizeLimit).
 
 // intermediary is an answer of something other than the server of the API.
 type intermediary struct {

@@ -6,8 +6,8 @@ import (
 	"sunspool/edge/spool"
 )
 
-// mostOversize is how many samples in a row may be set apart because they are larger than what stands between lets pass.
-// When none has passed meanwhile it is not these samples: the others wait where they are.
+// mostOversize is how many samples in a row may be set apart because they are larger than an intermediary lets pass. When
+// none has passed since, the samples are not the cause: the others wait where they are.
 const mostOversize = 10
 
 // oversize are samples that were refused alone, as too large, by something between. That says nothing about them, so they
@@ -21,7 +21,7 @@ type oversize struct {
 	bareUntil time.Time // batches are samples alone: each byte may be the one too many
 }
 
-// bare reports whether batches go without the words about the edge.
+// bare reports whether batches are sent without the description of the edge.
 func (o *oversize) bare() bool { return now().Before(o.bareUntil) }
 
 // passed takes note that the server has these samples, of a body of so many bytes. If one of that size was refused before,
@@ -36,8 +36,8 @@ func (o *oversize) passed(seqs []uint64, size int) {
 	}
 }
 
-// tooLargeForIntermediary takes note that something between found a batch of these records too large. What cannot be made smaller is
-// set apart. It reports whether something else can be tried at once.
+// tooLargeForIntermediary records that an intermediary found a batch of these records too large. What cannot be made smaller is set
+// apart. It reports whether something else can be tried at once.
 func (u *Uploader) tooLargeForIntermediary(b batch, records []spool.Record) (more bool) {
 	h := &u.refusals.bisection
 	switch {
@@ -61,7 +61,7 @@ func (u *Uploader) tooLargeForIntermediary(b batch, records []spool.Record) (mor
 		seq := records[0].Seq
 		if u.oversize.has(seq) || u.oversize.inRow < mostOversize {
 			u.refusals.forget([]uint64{seq})
-			u.oversize.each = shortestRetry // whoever changes the limit waits for it
+			u.oversize.each = shortestRetry // an operator who changes the limit waits for it
 			if u.oversize.add([]uint64{seq}) {
 				u.oversize.inRow++
 				return true

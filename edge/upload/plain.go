@@ -12,7 +12,7 @@ const (
 	plainEach = time.Hour // between trials of plain JSON for the same reason
 )
 
-// plain is when batches go uncompressed: where a server cannot decompress, or something between does not let compressed
+// plain is when batches are sent uncompressed: where a server cannot decompress, or something between does not let compressed
 // bodies pass or removes Content-Encoding. One trial after an answer that may have that reason shows it; if plain JSON
 // fares no better, the next one is an hour later, or at once with a smaller batch, because what refuses compressed
 // bodies may refuse large ones as well.
@@ -47,7 +47,7 @@ func (p *plain) try(err error, n, failures int) bool {
 	return p.tried.IsZero() || now().Sub(p.tried) >= plainEach || n < p.size
 }
 
-// took notes how the same batch fared uncompressed.
+// took records how the same batch fared uncompressed.
 func (p *plain) took(err error, n int) {
 	s, refused := err.(*refusal)
 	if err == nil || refused && !s.whole {

@@ -12,27 +12,27 @@ import (
 const (
 	shortestRetry        = 5 * time.Minute  // after the first refusal of a sample; each further one doubles it,
 	longestRetry         = time.Hour        // up to this
-	refusalsToQuarantine = 3                // refusals that make a poison
+	refusalsToQuarantine = 3                // refusals until a sample is quarantined
 	refusalSpan          = 10 * time.Minute // between the first and the last of them
-	breakerWindow        = 1000             // on samples, that are remembered
-	breakerLimit         = 50               // refusals among them: then it is not the samples
-	trialsPerMinute      = 10               // requests in a minute that the search for a poison may cost
+	breakerWindow        = 1000             // that are counted
+	breakerLimit         = 50               // refusals among them: then the breaker opens
+	trialsPerMinute      = 10               // requests a minute that the search for bad samples may cost
 	serverKnownFor       = time.Hour        // that a server is known by an earlier answer
-	versionRest          = time.Hour        // between trials of what was given up, by servers of versions that are new
-	requeueRest          = 24 * time.Hour   // between trials of what was given up before a server came to its senses
+	versionRest          = time.Hour        // between trials of the quarantine by servers of versions that are new
+	requeueRest          = 24 * time.Hour   // between trials of what was quarantined before a server recovered
 )
 
-// errSchemaMismatch is a server that refuses so much that the fault must be between us, not in the samples.
+// errSchemaMismatch is the error of a server that refuses so much that the versions do not match, and not the samples are bad.
 var errSchemaMismatch = errors.New("the server refuses sample after sample: nothing is given up")
 
-// refusals is what an uploader knows of samples that the server does not take. A batch that is refused as a whole is
-// searched by halves, at a bounded pace, while everything else goes on; a sample that is refused on its own is a
-// suspect, stays out of all batches, and is tried alone until it has been refused often enough for long enough.
+// refusals holds the samples that the server does not take. A batch that is rejected as a whole is bisected, at a bounded
+// pace, while everything else goes on; a sample that is rejected on its own is a suspect, stays out of all batches, and is
+// tried alone until it has been refused often enough for long enough.
 //
-//	batch refused ──> hunt ──> halves ──> suspect ── 3 times in 10 min ──> quarantine
-//	                    └── taken: gone     └── taken: gone
+//	batch rejected ──> bisection ──> suspect ── 3 times in 10 min ──> quarantine
+//	                       └── accepted: gone └── accepted: gone
 //
-// Nothing of this is kept over a restart: it is found again.
+// This state is not persisted; after a restart it is rebuilt.
 type refusals struct {
 	bisection   bisection
 	suspects    map[uint64]*attempts
@@ -49,7 +49,7 @@ type refusals struct {
 	Reason                      atomic.Pointer[string] // of the last refusal
 }
 
-// attempts is the record of a sample that the server refused on its own.
+// attempts are the refusals of a sample that the server refused on its own.
 type attempts struct {
 	spool.Rejection
 	counted   int       // refusals that count
@@ -85,7 +85,7 @@ func (u *Uploader) excluded(seq uint64) bool {
 }
 
 // trial returns what is to be tried apart now, if the budget allows it: first a suspect whose rest is over, then a sample
-// of the future, then one that was too large for what is between, then the next part of a batch that was refused.
+// of the future, then one that was too large for an intermediary, then the next segment of a rejected batch.
 func (u *Uploader) trial() (b batch, err error) {
 	p := &u.refusals
 	if len(p.suspects) == 0 && len(p.bisection) == 0 && len(p.future.seqs) == 0 && len(u.oversize.seqs) == 0 || now().Sub(p.spent[p.trial]) < time.Minute {
@@ -108,7 +108,7 @@ func (u *Uploader) trial() (b batch, err error) {
 		if b.records, err = u.Spool.Get(seqs); err != nil {
 			return batch{}, err
 		}
-		if len(b.records) < len(seqs) { // gone meanwhile, or damaged, which Peek sees to
+		if len(b.records) < len(seqs) { // gone by now, or damaged, which Peek handles
 			have := make([]uint64, len(b.records))
 			for i, r := range b.records {
 				have[i] = r.Seq
@@ -143,14 +143,14 @@ func (p *refusals) dueSuspect() []uint64 {
 	return []uint64{first.Seq}
 }
 
-// refused deals with records that the server refused as a whole. A server that we do not know may be anybody: then
-// nothing is searched, and the refusal is an error like others.
+// refused deals with records that the server refused as a whole. If the server is not known, nothing
+// is bisected, and the refusal is an error like others.
 func (u *Uploader) refused(records []spool.Record, hunted bool, e *refusal) error {
 	if !u.identity.known {
 		return e
 	}
 	u.refusals.noteRefusal(e)
-	u.oversize.drop(numbers(records)) // what the server itself refuses has passed what is between
+	u.oversize.drop(numbers(records)) // what the server itself refuses has passed the intermediary
 	h := &u.refusals.bisection
 	if len(records) == 1 {
 		if hunted {
@@ -169,8 +169,9 @@ func (u *Uploader) refused(records []spool.Record, hunted bool, e *refusal) erro
 	return nil
 }
 
-// refusedAlone notes that the server refused r on its own. It is given up only after it was refused again and again for the
-// same reason, over a time in which a server's mistake is mended. What is said to be in the future accuses the clocks.
+// refusedAlone records that the server refused r on its own. It is given up only after it was refused again and again for the
+// same reason, over a time in which a mistake of the server is mended. A refusal as too far in the future is about the clocks, not the
+// sample.
 func (u *Uploader) refusedAlone(r spool.Record, e *refusal) error {
 	p := &u.refusals
 	if e.code == wire.CodeInFuture {
@@ -191,9 +192,9 @@ func (u *Uploader) refusedAlone(r spool.Record, e *refusal) error {
 	return nil
 }
 
-// recordRefusal adds one refusal to the record of a suspect, and reports whether that is enough to give it up: refused often
+// recordRefusal adds one refusal to the attempts of a suspect, and reports whether that is enough to quarantine it: refused often
 // enough for the same reason, for long enough. A refusal counts only if the server took other samples since the one
-// before: a server that takes nothing says nothing about a sample.
+// before: a server that takes nothing shows nothing about a sample.
 func (p *refusals) recordRefusal(x spool.Rejection) bool {
 	s := p.attemptsOf(x.Seq)
 	if s.Code != x.Code {
@@ -208,8 +209,8 @@ func (p *refusals) recordRefusal(x spool.Rejection) bool {
 	return s.counted >= refusalsToQuarantine && s.Last.Sub(s.First) >= refusalSpan
 }
 
-// classify decides about samples that our own server refused one by one, while it took others of the same batch: which
-// of them go to the quarantine now. While too many are refused none does, and while it takes nothing they are suspects
+// classify returns which of the samples that our own server refused one by one go to the quarantine now, while it took others
+// of the same batch. While too many are refused none does, and while it takes nothing they are suspects
 // as others are.
 func (u *Uploader) classify(poisoned []spool.Rejection, taken int) (now []spool.Rejection, err error) {
 	p := &u.refusals
@@ -241,7 +242,7 @@ func (u *Uploader) classify(poisoned []spool.Rejection, taken int) (now []spool.
 	return now, nil
 }
 
-// QuarantineFull reports whether the quarantine takes no more, and remembers it for the report.
+// quarantineFull reports whether the quarantine takes no more, and stores it for the report.
 func (u *Uploader) quarantineFull() (bool, error) {
 	full, err := u.Spool.QuarantineFull()
 	if full {
@@ -252,7 +253,7 @@ func (u *Uploader) quarantineFull() (bool, error) {
 	return full, err
 }
 
-// quarantine moves one sample to the quarantine, unless that is full.
+// quarantine moves one sample to the quarantine. When that is full the sample stays in the spool and is tried again.
 func (u *Uploader) quarantine(p spool.Rejection) error {
 	full, err := u.quarantineFull()
 	if err != nil || full {
@@ -266,14 +267,14 @@ func (u *Uploader) quarantine(p spool.Rejection) error {
 	return nil
 }
 
-// noteRefusal remembers a refusal, for the report and for the breaker.
+// noteRefusal stores a refusal for the report and for the breaker.
 func (p *refusals) noteRefusal(e *refusal) {
 	p.lastRefusal = e
 	p.breaker.refusedAgain()
 	p.Reason.Store(new(e.why))
 }
 
-// noteRefusals remembers what our own server refused of a batch of which it took some.
+// noteRefusals stores what our own server refused of a batch of which it took some.
 func (p *refusals) noteRefusals(poisoned []spool.Rejection, taken int) {
 	for _, x := range poisoned {
 		p.noteRefusal(&refusal{code: x.Code, why: x.Code + ": " + x.Detail})
@@ -295,8 +296,7 @@ func (p *refusals) unanswered() error {
 	return p.lastRefusal
 }
 
-// retryAll makes all suspects due, and what was searched is samples like others: what made the server refuse so much is
-// gone.
+// retryAll makes all suspects due and ends the bisection: what made the server refuse so much is gone.
 func (p *refusals) retryAll() {
 	p.bisection = nil
 	for _, s := range p.suspects {
@@ -304,8 +304,8 @@ func (p *refusals) retryAll() {
 	}
 }
 
-// recordAccepted notes that the server took n samples. When it had refused too many before, what was given up meanwhile is
-// tried again.
+// recordAccepted records that the server took n samples. When the breaker closes, what was quarantined while it was open is tried
+// again.
 func (u *Uploader) recordAccepted(n int) error {
 	b := &u.refusals.breaker
 	braked, since := b.open(), b.since

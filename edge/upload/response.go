@@ -16,10 +16,10 @@ import (
 // What an answer to an ingest means is its type: the loop branches on nothing else.
 //
 //	nil         the server has the samples, and proved that it read this batch
-//	*between    something else answered, see between.go: the samples wait
+//	*intermediary something else answered, see intermediary.go: the samples wait
 //	*later      the server is busy: the same batch again after a while
 //	*denied     the server refuses the token: the samples wait for a good one
-//	*suspect    the server refuses something in the batch: find out which sample
+//	*refusal    the server refuses something in the batch: bisect it
 //	*tooLarge   the server takes fewer samples at once
 type (
 	later struct {
@@ -51,8 +51,8 @@ const (
 	maxQuote      = 200              // bytes of an explanation that are repeated
 )
 
-// parseResponse decides what an answer to a batch of n samples with that id means. Only an answer that proves itself lets the
-// samples go: status 200, JSON, and counts that can be true of this batch. What it repeats of the answer is short, and
+// parseResponse returns what a response to a batch of n samples with that id means. Only a response that proves itself removes the
+// samples: status 200, JSON, and counts that can be true of this batch. What it repeats of the answer is short, and
 // without the secrets.
 func parseResponse(status int, header http.Header, body []byte, n int, id string, secrets ...string) (wire.Receipt, error) {
 	if status == http.StatusOK {
@@ -210,7 +210,7 @@ func hide(text string, secrets []string) string {
 }
 
 // retryAfterOf reads a Retry-After header: seconds, or a date, which is compared with the answer's own date because our
-// clock may be the wrong one. Nonsense is 0, and no server can send us away for longer than maxRetryAfter.
+// clock may be the wrong one. Anything else is 0, and the result is at most maxRetryAfter.
 func retryAfterOf(header http.Header, now time.Time) time.Duration {
 	v := strings.TrimSpace(header.Get("Retry-After"))
 	if v == "" {

@@ -26,18 +26,18 @@ const (
 	quietFor  = time.Minute      // without an accepted sample, in which refused ones are not yet the fault of the server
 )
 
-// errClockAhead is a server that finds every sample of a batch in the future: then one of the clocks is wrong.
+// errClockAhead is the error of a server that finds every sample of a batch in the future: then one of the clocks is wrong.
 var errClockAhead = errors.New("the server finds the samples too far in the future")
 
 // Uploader moves samples from the spool to the server. One goroutine owns it, but for the counters.
 //
 //	                     ┌── newest few, once in Fresh ──┐
 //	spool ── Deliver ────┼── oldest, ever larger batches ┼──> post ──> answer ──> settle: gone from the spool
-//	                     └── halves and single suspects ─┘                  └───> hunt, suspects (poison.go)
+//	                     └── halves and single suspects ─┘                  └───> bisection, suspects (refusals.go)
 type Uploader struct {
 	Spool     *spool.Spool
 	Client    *http.Client
-	Clock     *clock.Clock // hears the Date of each answer; may be nil
+	Clock     *clock.Clock // gets the Date of each response; may be nil
 	URL       string       // of the ingest
 	Token     *token.Source
 	Agent     string // User-Agent; names our version
@@ -60,7 +60,7 @@ type Uploader struct {
 	freshAt      time.Time // when the newest samples went last
 	othersNext   bool      // go next: the newest came to nothing
 	notBefore    time.Time // of the next request, as the server asked
-	version      string    // of the server, "" if it does not tell
+	version      string    // of the server, "" if it is not known
 	triedVersion string    // the last version for which the quarantine was tried again,
 	triedAt      time.Time // and when
 	mixed        bool      // what was tried again goes with new samples: refused alone it would be a suspect for long
@@ -76,12 +76,12 @@ type Uploader struct {
 // batch is what one request carries, and why.
 type batch struct {
 	records    []spool.Record
-	bisected   bool // the top of the hunt
+	bisected   bool // the top of the bisection
 	tokenProbe bool // one sample that shows whether the token is good
 	fresh      bool // the newest
 }
 
-// Deliver makes one request and settles what the answer says of its samples. It reports whether there may be more that
+// Deliver makes one request and settles its samples by the response. It reports whether there may be more that
 // can be sent at once.
 func (u *Uploader) Deliver(ctx context.Context) (more bool, err error) {
 	if u.limit == 0 {
@@ -96,7 +96,7 @@ func (u *Uploader) Deliver(ctx context.Context) (more bool, err error) {
 	}
 	u.deviceChange.expire()
 	u.refusals.future.expire(u.Spool.Redated())
-	if err := u.recordAccepted(0); err != nil { // time heals as well
+	if err := u.recordAccepted(0); err != nil { // the breaker may close by time alone
 		return false, err
 	}
 	b, err := u.next()
@@ -128,7 +128,7 @@ func (u *Uploader) uploadNothing(ctx context.Context) error {
 		u.oversize.bareUntil = now().Add(plainFor)
 		b.atOnce = true
 	}
-	if _, ok := err.(*refusal); ok { // a server that wants samples has read the token, too
+	if _, ok := err.(*refusal); ok { // a server that demands samples has read the token, too
 		err = nil
 	}
 	u.delay(err)
@@ -139,7 +139,7 @@ func (u *Uploader) uploadNothing(ctx context.Context) error {
 	return err
 }
 
-// delay leaves the server alone for as long as it asks for.
+// delay makes no request for as long as the server asks for.
 func (u *Uploader) delay(err error) {
 	var wait time.Duration
 	switch e := err.(type) {
@@ -154,7 +154,7 @@ func (u *Uploader) delay(err error) {
 }
 
 // next chooses what goes next. The newest samples come first when they are due, so that a reader sees the present
-// while weeks of the past drain; then, within their budget, the trials of samples that were refused; then the oldest.
+// while weeks of backlog drain; then, within their budget, the trials of samples that were refused; then the oldest.
 func (u *Uploader) next() (b batch, err error) {
 	if u.deviceChange.tokenProbe {
 		b.tokenProbe = true
@@ -174,7 +174,7 @@ func (u *Uploader) next() (b batch, err error) {
 		return b, err
 	}
 	if u.refusals.bisection.size() > wire.MaxSamples {
-		return batch{}, nil // enough is held up by the search already
+		return batch{}, nil // the bisection holds up enough already
 	}
 	b.records, err = u.Spool.Peek(u.size, u.excluded)
 	return b, err
@@ -233,7 +233,7 @@ func (u *Uploader) send(ctx context.Context, b batch) error {
 		if b.tokenProbe {
 			u.tokenAccepted(records[0].Sample.DeviceID)
 		}
-		if len(receipt.Rejected) < sent { // one that refuses all proves nothing
+		if len(receipt.Rejected) < sent { // a response that refuses all proves nothing
 			u.provedAt = now()
 		}
 		if err := u.settle(records, receipt); err != nil {
@@ -268,7 +268,7 @@ func (u *Uploader) send(ctx context.Context, b batch) error {
 	return err
 }
 
-// settle acts on a receipt for records. Our own server says of each sample whether it took it: no search is needed.
+// settle acts on a receipt for records. Our own server reports for each sample whether it took it: no bisection is needed.
 func (u *Uploader) settle(records []spool.Record, receipt wire.Receipt) error {
 	verdict := make(map[int]wire.Rejection, len(receipt.Rejected))
 	for _, r := range receipt.Rejected {
@@ -318,9 +318,9 @@ func (u *Uploader) settle(records []spool.Record, receipt wire.Receipt) error {
 	return u.recordAccepted(len(stored))
 }
 
-// requeueForVersion gives what is in quarantine another chance with a server of another version, if it tells one. Behind one
-// name there may be servers of two versions, while they are updated or for long: each gets its chance, but a version
-// that had one is no news again for a day.
+// requeueForVersion tries the quarantine again with a server of another version, if its version is known. Behind one name there
+// may be servers of two versions, while they are updated or for long: each is tried, but a version that was tried is not
+// tried again for a day.
 func (u *Uploader) requeueForVersion() error {
 	if u.version == "" || u.version == u.triedVersion {
 		return nil
