@@ -127,9 +127,6 @@ func TestCompressedBodiesThatDoNotPassAreSentPlain(t *testing.T) {
 
 // A middlebox cuts the connection of what it cannot read.
 func TestCompressedBodiesThatAreCutOffAreSentPlain(t *testing.T) {
-	if testing.Short() {
-		t.Skip("SKIPPED, NOTHING IS SHOWN: hours of uploads")
-	}
 	synctest.Test(t, func(t *testing.T) {
 		e, f := bedOf(t, true)
 		f.live(t, e, time.Minute)
@@ -242,9 +239,6 @@ func TestLimitBelowASampleGivesNothingUp(t *testing.T) {
 
 // A container restarts behind Traefik: its 404 is no alarm for some minutes, and is one from the start.
 func TestNotFoundAfterAGoodAnswerIsARestart(t *testing.T) {
-	if testing.Short() {
-		t.Skip("SKIPPED, NOTHING IS SHOWN: hours of uploads")
-	}
 	synctest.Test(t, func(t *testing.T) {
 		e, f := bedOf(t, true)
 		gone := func(int, bool) *http.Response {
@@ -276,9 +270,6 @@ func TestNotFoundAfterAGoodAnswerIsARestart(t *testing.T) {
 
 // A gateway refuses: the token is not in question, few requests are made, and all arrives soon after it stops.
 func TestGatewaysRefusalIsNotTheTokens(t *testing.T) {
-	if testing.Short() {
-		t.Skip("SKIPPED, NOTHING IS SHOWN: hours of uploads")
-	}
 	for _, status := range []int{401, 403} {
 		synctest.Test(t, func(t *testing.T) {
 			e, f := bedOf(t, true)

@@ -8,9 +8,6 @@ import (
 
 // The brake forgets by time alone, too, and does not while refusals go on.
 func TestBreakerForgetsAfterAnHour(t *testing.T) {
-	if testing.Short() {
-		t.Skip("SKIPPED, NOTHING IS SHOWN: hours of uploads")
-	}
 	synctest.Test(t, func(t *testing.T) {
 		var b breaker
 		b.refused(breakerLimit + 1)

@@ -190,9 +190,6 @@ func TestSampleFromTheFutureWaitsForTheClock(t *testing.T) {
 
 // Everything is refused, by the whole batch or sample by sample: that cannot be the samples. When it is over all arrive.
 func TestServerThatRefusesEverythingIsNotBelieved(t *testing.T) {
-	if testing.Short() {
-		t.Skip("SKIPPED, NOTHING IS SHOWN: hours of uploads")
-	}
 	for _, lenient := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {
 			end := time.Now().Add(6 * time.Hour)
