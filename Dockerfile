@@ -39,7 +39,7 @@ ENTRYPOINT ["/sunspool"]
 
 FROM sunspool AS edge
 CMD ["edge"]
-# Unhealthy within two intervals once polling has stopped: edge/check.go has the arithmetic.
+# Unhealthy within two intervals once polling has stopped: edge/report/check.go has the arithmetic.
 HEALTHCHECK --interval=90s --timeout=10s --start-period=120s --retries=1 CMD ["/sunspool", "health", "edge"]
 
 FROM sunspool AS vps
