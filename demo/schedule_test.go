@@ -27,6 +27,7 @@ const (
 // Whatever goes wrong in four hours, and however it falls together: half an hour after the last fault every sample that
 // was made is stored, once, with its values and the time of its poll, and the dongle was never hurried.
 func TestRandomSchedulesLoseNothing(t *testing.T) {
+	t.Parallel() // it computes while others wait
 	if *oneSeed != 0 {
 		reportFailure(t, *oneSeed, play(t, *oneSeed, nil))
 		return
