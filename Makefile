@@ -163,7 +163,7 @@ test-32bit: test-386 test-arm ## what depends on the size of a word, on 386 and 
 words := wire edge/clock edge/inverter edge/night edge/pace edge/reading edge/registers edge/spool edge/spool/format edge/spool/salvage
 
 test-386: # what the edge and the stores of a 32-bit host do
-	GOARCH=386 $(behind) $(GO) test -short -vet=off $(addprefix ./,$(words)) ./edge ./edge/config ./edge/report ./edge/spool/inspect ./edge/token ./edge/transport ./edge/upload/... ./vps/store ./vps/store/bolt ./vps/store/redis
+	GOARCH=386 $(behind) $(GO) test -short -vet=off -timeout 30m $(addprefix ./,$(words)) ./edge ./edge/config ./edge/report ./edge/spool/inspect ./edge/token ./edge/transport ./edge/upload/... ./vps/store ./vps/store/bolt ./vps/store/redis
 
 # GOARM=6 on an arm1176 is the first Raspberry Pi: what needs a later one stops there as an illegal instruction.
 test-arm:

@@ -11,6 +11,7 @@ import (
 
 	"sunspool/edge/spool"
 	"sunspool/edge/upload/uploadtest"
+	"sunspool/internal/race"
 	"sunspool/wire"
 )
 
@@ -63,6 +64,7 @@ func fillWide(t *testing.T, s *spool.Spool, n int) {
 }
 
 func TestSlowUplinkGetsSmallerBatches(t *testing.T) {
+	race.Skip(t, "one uploader alone")
 	reset := func(most time.Duration) func(time.Duration) error { // a server, or a proxy, with a shorter patience than ours
 		return func(took time.Duration) error {
 			if took > most {
@@ -100,6 +102,7 @@ func TestSlowUplinkGetsSmallerBatches(t *testing.T) {
 }
 
 func TestBusyServerGetsSmallerBatches(t *testing.T) {
+	race.Skip(t, "one uploader alone")
 	for _, status := range []int{408, 500, 524} {
 		for _, bears := range []int{700, 100, 7} {
 			t.Run(fmt.Sprintf("%d above %d", status, bears), func(t *testing.T) {
