@@ -157,7 +157,7 @@ func Run(ctx context.Context, c config.Config, version string, log *slog.Logger)
 	pulses := new(health.Pulses)
 	for i := range each {
 		each[i].Busy = func(most time.Duration) {
-			pulses.Allow(most)
+			pulses.Extend(most)
 			systemd.Extend(most)
 		}
 	}
@@ -188,7 +188,7 @@ func Run(ctx context.Context, c config.Config, version string, log *slog.Logger)
 		defer served.Wait()
 		defer stop()
 	}
-	defer systemd.Attend(ctx, pulses.Still, log)()
+	defer systemd.Notify(ctx, pulses.Stalled, log)()
 	if c.AtSecondSignal != nil {
 		hurry, hurried := context.WithCancel(context.Background())
 		for _, e := range edges {

@@ -55,7 +55,7 @@ func (s *Spool) Compact() (gained int64, err error) {
 		}
 		s.compactNext = now().Add(compactAgain)
 		if s.Busy != nil {
-			s.Busy(health.Patience(s.Capacity().Used))
+			s.Busy(health.EstimateDuration(s.Capacity().Used))
 		}
 		before := s.Capacity().Size
 		if err := s.compact(); err != nil {
