@@ -12,6 +12,7 @@ import (
 
 	"sunspool/edge/clock"
 	"sunspool/edge/config"
+	"sunspool/edge/donglelock"
 	"sunspool/edge/inverter"
 	"sunspool/edge/night"
 	"sunspool/edge/pace"
@@ -149,7 +150,7 @@ func Run(ctx context.Context, c config.Config, version string, log *slog.Logger)
 	for _, one := range each {
 		devices = append(devices, one.DeviceID)
 	}
-	release, err := claimDongle(c.Host, c.Port, devices, log)
+	release, err := donglelock.Claim(c.Host, c.Port, devices, log)
 	if err != nil {
 		return err
 	}
