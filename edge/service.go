@@ -37,7 +37,7 @@ func New(c config.Config, version string, log *slog.Logger) (*Edge, error) {
 func newEdges(each []config.Config, version string, log *slog.Logger) (edges []*Edge, err error) {
 	first, host := each[0], clock.ThisHost()
 	dongle := &inverter.Dongle{
-		Pace: &pace.Pace{Interval: first.Beat(), File: first.SpoolPath + ".last-poll", Up: host.Up, BootID: host.BootID},
+		Pace: &pace.Pace{Interval: first.DongleInterval(), File: first.SpoolPath + ".last-poll", Up: host.Up, BootID: host.BootID},
 		Link: inverter.Transport{
 			Address: first.Address(),
 			Dial:    (&net.Dialer{}).DialContext,
