@@ -106,3 +106,19 @@ func (u *Uploader) adaptSize(ctx context.Context, n int, err error, took time.Du
 		}
 	}
 }
+
+// resize makes batches grow while there is a backlog, and small again when there is none.
+func (u *Uploader) resize(sent int, more bool) {
+	if (u.limit < wire.MaxSamples || u.limitBytes < wire.MaxBytes) && now().Sub(u.limitSince) > sizeFor {
+		u.limit = min(u.limit+u.limit/4+1, wire.MaxSamples)
+		u.limitBytes = min(u.limitBytes+u.limitBytes/4+1, wire.MaxBytes)
+		u.limitSince = now()
+	}
+	switch {
+	case !more:
+		u.size = u.BatchSize
+	case sent == u.size:
+		u.size *= 2
+	}
+	u.size = max(1, u.sizeLimit.of(min(u.size, u.limit)))
+}

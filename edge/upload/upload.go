@@ -202,22 +202,6 @@ func (u *Uploader) Wait(err error) time.Duration {
 	return wait
 }
 
-// resize makes batches grow while there is a backlog, and small again when there is none.
-func (u *Uploader) resize(sent int, more bool) {
-	if (u.limit < wire.MaxSamples || u.limitBytes < wire.MaxBytes) && now().Sub(u.limitSince) > sizeFor {
-		u.limit = min(u.limit+u.limit/4+1, wire.MaxSamples)
-		u.limitBytes = min(u.limitBytes+u.limitBytes/4+1, wire.MaxBytes)
-		u.limitSince = now()
-	}
-	switch {
-	case !more:
-		u.size = u.BatchSize
-	case sent == u.size:
-		u.size *= 2
-	}
-	u.size = max(1, u.sizeLimit.of(min(u.size, u.limit)))
-}
-
 // send posts a batch and settles it by the answer: what the server has and what it will never take leaves the spool in
 // one transaction.
 func (u *Uploader) send(ctx context.Context, b batch) error {
