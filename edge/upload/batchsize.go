@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"sunspool/edge/spool"
 	"sunspool/edge/transport"
 	"sunspool/wire"
 )
@@ -114,11 +115,23 @@ func (u *Uploader) resize(sent int, more bool) {
 		u.limitBytes = min(u.limitBytes+u.limitBytes/4+1, wire.MaxBytes)
 		u.limitSince = now()
 	}
+	u.size = u.sizeAfter(sent, more)
+}
+
+// sizeAfter returns how many samples go in the batch after one of so many.
+func (u *Uploader) sizeAfter(sent int, more bool) int {
+	size := u.size
 	switch {
 	case !more:
-		u.size = u.BatchSize
+		size = u.BatchSize
 	case sent == u.size:
-		u.size *= 2
+		size *= 2
 	}
-	u.size = max(1, u.sizeLimit.of(min(u.size, u.limit)))
+	return max(1, u.sizeLimit.of(min(size, u.limit)))
+}
+
+// oneRequest returns the records that may go in one request.
+func (u *Uploader) oneRequest(records []spool.Record) []spool.Record {
+	records = ofOneDevice(records)
+	return records[:u.sizeLimit.of(len(records))]
 }
