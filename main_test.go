@@ -112,7 +112,9 @@ func TestServerIsLayers(t *testing.T) {
 		"deviceinfo": {"auth", "batch", "query", "request"},
 		"history":    {"deviceinfo", "fair", "listener", "problem", "query", "request"},
 		"importer":   {},
-		"api":        {"auth", "batch", "deviceinfo", "fair", "history", "listener", "live", "problem", "query", "request"},
+		"web":        {},
+		"page":       {"auth", "problem", "request", "web"},
+		"api":        {"auth", "batch", "deviceinfo", "fair", "history", "listener", "live", "page", "problem", "query", "request", "web"},
 	}
 	for _, p := range packages(t) {
 		allowed, layer := below[strings.TrimPrefix(p.ImportPath, "sunspool/vps/")]
