@@ -41,6 +41,9 @@ type Config struct {
 
 	TrustedProxies []string `name:"trusted-proxies" env:"TRUSTED_PROXIES" sep:"," placeholder:"NETWORK,..." help:"Networks of the proxies in front, such as 172.16.0.0/12: they are believed when they say in X-Forwarded-For for whom they ask. Nobody else is."`
 
+	WebAuth        string   `name:"web-auth" env:"WEB_AUTH" default:"token" placeholder:"MODE" help:"Who may read without a token: nobody (token), or the network at home (open-lan)."`
+	FrameAncestors []string `name:"frame-ancestors" env:"FRAME_ANCESTORS" sep:"," placeholder:"ORIGIN,..." help:"Sites that may show the page in a frame, such as https://ha.example.org for Home Assistant; self for pages of the same origin."`
+
 	MaxSamplesPerRequest int               `name:"max-samples-per-request" env:"MAX_SAMPLES_PER_REQUEST" default:"1000" help:"Samples that one request may hold."`
 	MaxRequestBytes      int64             `name:"max-request-bytes" env:"MAX_REQUEST_BYTES" default:"1048576" help:"Bytes that one request may hold, unpacked."`
 	CacheTTLS            float64           `name:"cache-ttl-s" env:"CACHE_TTL_S" default:"5" help:"Seconds that the newest sample of a device is kept in the cache; 0 for not at all."`
@@ -118,6 +121,10 @@ func (c *Config) Validate() error {
 	if _, err := auth.ParseProxies(c.TrustedProxies); err != nil {
 		check(false, "TRUSTED_PROXIES: %v", err)
 	}
+	check(c.WebAuth == "" || c.WebAuth == "token" || c.WebAuth == "open-lan", "WEB_AUTH %q is neither token nor open-lan", c.WebAuth)
+	for _, origin := range c.FrameAncestors {
+		check(origin == "self" || isOrigin(origin), "FRAME_ANCESTORS has %q, which is neither self nor one exact origin such as https://ha.example.org", origin)
+	}
 	for _, origin := range c.CORSAllowOrigins {
 		check(isOrigin(origin), "CORS_ALLOW_ORIGINS has %q, which is not one exact origin such as https://panel.example.org", origin)
 	}
@@ -176,7 +183,7 @@ func isAddr(addr string) bool {
 
 func isOrigin(origin string) bool {
 	u, err := url.Parse(origin)
-	return err == nil && (u.Scheme == "https" || u.Scheme == "http") && u.Host != "" && u.User == nil &&
+	return err == nil && !strings.ContainsAny(origin, " ;,'\"") && (u.Scheme == "https" || u.Scheme == "http") && u.Host != "" && u.User == nil &&
 		u.Scheme+"://"+u.Host == origin && !strings.Contains(u.Host, "*")
 }
 

@@ -19,7 +19,8 @@ import (
 // exchange is a request, and how the server must answer it.
 type exchange struct {
 	name    string // also of the example that the document has of it, if it has one
-	target  string // GET
+	verb    string // default GET, or POST without a target
+	target  string
 	body    string // POST, in place of target to /v1/ingest; "example" is the document's of that name
 	token   string // default that of a viewer of all for GET, of roof for POST
 	status  int    // default 200
@@ -43,6 +44,28 @@ var exchanges = []exchange{
 	{name: "the store is away", target: "/ready", status: 503, change: later(away)},
 	{name: "the store is not what the server needs", target: "/ready", status: 503, change: later(unfit)},
 	{name: "a fault", target: "/ready", status: 500, change: later(broken)},
+
+	{name: "of a viewer of all", target: "/v1/session"},
+	{name: "of a device", target: "/v1/session", token: token1},
+	{name: "of nobody", target: "/v1/session", token: noToken, status: 401},
+	{name: "a viewer", verb: "POST", target: "/v1/session", token: noToken, body: `{"token":"` + viewer1 + `"}`},
+	{name: "a screen on a wall", verb: "POST", target: "/v1/session", token: noToken, body: `{"token":"` + viewerAll + `","kiosk":true}`},
+	{name: "a wrong token", verb: "POST", target: "/v1/session", token: noToken, body: `{"token":"` + tokenWrong + `"}`, status: 401},
+	{name: "a body that is none", verb: "POST", target: "/v1/session", token: noToken, body: `{"token":7}`, status: 422, refused: true},
+	{name: "a long body", verb: "POST", target: "/v1/session", token: noToken, body: `{"token":"` + strings.Repeat("x", 5000) + `"}`, status: 413, refused: true},
+	{name: "a page of another origin", verb: "POST", target: "/v1/session", token: noToken, body: `{"token":"` + viewer1 + `"}`, headers: []string{"Sec-Fetch-Site", "cross-site"}, status: 403},
+	{name: "too many wrong tokens", verb: "POST", target: "/v1/session", token: noToken, body: `{"token":"` + tokenWrong + `"}`, status: 429, change: func(b *bench) {
+		for range auth.MaxFailures {
+			b.get("/v1/realtime", tokenWrong)
+		}
+	}},
+	{name: "too many wrong tokens", target: "/v1/session", token: tokenWrong, status: 429, change: func(b *bench) {
+		for range auth.MaxFailures {
+			b.get("/v1/realtime", tokenWrong)
+		}
+	}},
+	{name: "a page of another origin logs out", verb: "DELETE", target: "/v1/session", token: noToken, headers: []string{"Sec-Fetch-Site", "cross-site"}, status: 403},
+	{name: "log out", verb: "DELETE", target: "/v1/session", token: noToken},
 
 	{name: "stored", body: "example"},
 	{name: "verdicts", body: "example", headers: []string{"Prefer", wire.Lenient}},
@@ -296,7 +319,7 @@ func (x *exchange) method() string {
 	if x.target == "" {
 		return "POST"
 	}
-	return "GET"
+	return cmp.Or(x.verb, "GET")
 }
 
 func (x *exchange) path() string {
