@@ -8,6 +8,7 @@ import { localDate, addDays } from "./dates.js";
 import { flowPicture, unaccounted } from "./flow.js";
 import { card, whenKnown, kpi, legend, figure, columns } from "./widgets.js";
 import { dayPlot, socPlot, barsPlot, dayColumns, dayLegend, unitOf } from "./charts.js";
+import { chartHeight, roomForStrip } from "./kiosk.js";
 import { daySentence, dayTable, energySentence, energyTable } from "./words.js";
 
 /** What the unit can measure; all of it until it is known. @param {any} d */
@@ -50,8 +51,8 @@ export function nowView() {
     ["left", flowCard(parts)],
     ["right", todayCard(days, parts)],
     ["right", curveCard(day, parts)],
-    ["left", weeksCard(days, parts)],
-    ["right", parts.battery ? batteryCard() : nothing],
+    ["left", state.kiosk && (!state.wide || innerHeight < 780) ? nothing : weeksCard(days, parts)],
+    ["right", parts.battery && !state.kiosk ? batteryCard() : nothing],
     ["right", peakCard(d)],
     ["right", state.kiosk ? nothing : liveCard()],
   ]);
@@ -127,7 +128,7 @@ function todayCard(days, parts) {
   const today = todayDate();
   const body = whenKnown(days, (a) => {
     const row = todayRow(a, today);
-    return html`${energyKpis(row, parts)}${sourceBar(row, parts)}${yesterday(row, today)}${known(row.saved)
+    return html`${energyKpis(row, parts)}${sourceBar(row, parts)}${state.kiosk ? nothing : yesterday(row, today)}${known(row.saved)
       ? html`<p class="note">${t("saved_today")} <b>${money(row.saved, (currentDevice() || {}).currency || "EUR")}</b></p>` : nothing}`;
   }, "today");
   return card("today", t("today"), body);
@@ -157,9 +158,9 @@ function curveCard(day, parts) {
   const young = known(first) && serverNow() - first < 3600;
   const body = whenKnown(day, () => html`
     ${young ? html`<p class="note">${t("collecting", { time: clock(first, zone) })}</p>` : nothing}
-    ${figure(dayPlot(a, { parts, unit: state.settings.unit, now: serverNow(), zone, key: "today", height: state.wide ? (state.kiosk ? 240 : 310) : 250 }), daySentence(a, zone, unit))}
+    ${figure(dayPlot(a, { parts, unit: state.settings.unit, now: serverNow(), zone, key: "today", height: chartHeight(state.wide ? 310 : 250) }), daySentence(a, zone, unit))}
     ${legend(dayLegend(/** @type {any} */ (d), parts))}
-    ${parts.battery && d && d.soc.some((v) => v !== null) ? figure(socPlot(a, { key: "today", now: serverNow() }), t("soc"), "strip") : nothing}`, "curve");
+    ${parts.battery && d && roomForStrip() && d.soc.some((v) => v !== null) ? figure(socPlot(a, { key: "today", now: serverNow() }), t("soc"), "strip") : nothing}`, "curve");
   return card("curve", t("day_curve"), body, { unit, table: a ? dayTable(a, zone, unit, `sunspool-${todayDate()}`, parts) : null });
 }
 
@@ -168,7 +169,7 @@ function weeksCard(days, parts) {
   const today = todayDate();
   const body = whenKnown(days, (a) => {
     const labels = a.labels || [];
-    const plot = barsPlot(a.columns || {}, labels, { key: "weeks", height: 210, parts,
+    const plot = barsPlot(a.columns || {}, labels, { key: "weeks", height: 210, parts, gaps: true,
       text: (i) => (labels[i] === today ? t("today").toLowerCase() : String(Number(labels[i].slice(8)))),
       long: (i) => dateText(labels[i], "long"), tap: (i) => location.assign(link("day", labels[i])) });
     return figure(plot, energySentence(a, t("last_14_days")), "tappable");
