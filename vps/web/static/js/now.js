@@ -8,6 +8,7 @@ import { localDate, addDays } from "./dates.js";
 import { flowPicture, unaccounted } from "./flow.js";
 import { card, whenKnown, kpi, legend, figure, columns } from "./widgets.js";
 import { dayPlot, socPlot, barsPlot, dayColumns, dayLegend, unitOf } from "./charts.js";
+import { when } from "./shell.js";
 import { chartHeight, roomForStrip } from "./kiosk.js";
 import { daySentence, dayTable, energySentence, energyTable } from "./words.js";
 
@@ -64,7 +65,7 @@ function flowCard(parts) {
   const mode = stateNow();
   state.unit = groupUnit(state.unit, s ? [s.pv_w, s.load_w, s.battery_w, s.grid_w] : [], Date.now(), state.settings.unit);
   const asleep = mode === "asleep";
-  const shown = s && asleep ? { ...s, pv_w: 0, flows: null } : s;
+  const shown = s && asleep ? { ...s, pv_w: 0, load_w: null, grid_w: null, flows: null } : s;
   const rest = mode === "live" || mode === "delayed" ? unaccounted(s) : null;
   const old = mode === "stale" || mode === "offline" ? t("as_of", { time: clock(s && s.t, deviceZone()) }) : "";
   const note = mode === "offline" && s ? lastKnown(s, parts) : nothing;
@@ -211,7 +212,7 @@ function peakCard(d) {
     const running = c.running_quarter && c.running_quarter.avg_power_w;
     const peak = Math.max(c.monthly_peak_w || 0, 2500);
     return html`<dl class="kpis three">${kpi(t("this_quarter"), power(running, "kW"), "import")}
-      ${kpi(t("month_peak"), power(c.monthly_peak_w, "kW"), "", clock(seconds(c.monthly_peak_ts), zone))}
+      ${kpi(t("month_peak"), power(c.monthly_peak_w, "kW"), "", when(seconds(c.monthly_peak_ts), zone))}
       ${kpi(t("head_room"), power(known(running) ? Math.max(0, peak - running) : null, "kW"), "")}</dl>`;
   }));
 }

@@ -43,12 +43,12 @@ export const state = {
   tables: new Set(),
 };
 
-let draw = () => {};
+let redraw = () => {};
 let waiting = false;
 
 /** @param {() => void} f draws the page */
 export function onChange(f) {
-  draw = f;
+  redraw = f;
 }
 
 /** The page is drawn once, soon, however often this is called. */
@@ -58,7 +58,7 @@ export function changed() {
   const run = () => {
     if (!waiting) return;
     waiting = false;
-    draw();
+    redraw();
   };
   // A hidden page gets no animation frames, but is to be right when it is looked at.
   if (document.hidden) setTimeout(run, 0);
