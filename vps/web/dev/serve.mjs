@@ -43,7 +43,8 @@ function localDate(time, zone) {
 createServer(async (req, res) => {
   const url = new URL(req.url, "http://x");
   if (url.pathname.startsWith("/v1/") || url.pathname === "/openapi.yaml") {
-    const { "accept-encoding": _, ...headers } = req.headers;
+    const headers = { ...req.headers };
+    delete headers["accept-encoding"];
     const out = request(server + req.url, { method: req.method, headers: { ...headers, host: new URL(server).host } }, (r) => {
       res.writeHead(r.statusCode, r.headers);
       r.pipe(res);

@@ -85,7 +85,7 @@ export const SCENARIOS = {
   "no-meter": () => ({ ...aged(3, "live", { battery_w: null, soc_pct: null, load_w: null, grid_w: null, pv_w: 2600 }, { capabilities: { battery: false, grid: false, load: false, counters: true } }),
     "/v1/energy": (j) => without(Object.keys(j.columns).filter((n) => !/^(pv|coverage)/.test(n)), j), "/v1/series": (j) => without(Object.keys(j.columns).filter((n) => !n.startsWith("pv")), j) }),
   "widget-error": () => ({ ...aged(3, "live"), "/v1/energy": () => ({ status: 503, body: { detail: "too many requests at once", code: "busy" } }) }),
-  "lost-server": () => ({ ...aged(12, "live"), "/v1/stream": () => undefined, "/v1/realtime": (j, url, n) => undefined }),
+  "lost-server": () => ({ ...aged(12, "live"), "/v1/stream": () => undefined, "/v1/realtime": () => undefined }),
   fleet: (count = 300) => ({ ...aged(3, "live"), "/v1/devices": (j) => {
     const one = j.devices[0];
     j.devices = Array.from({ length: count }, (_, i) => {

@@ -1,7 +1,7 @@
 // The page begins here: what came with it, which view the address names, what happens when something changes.
 import { html, render } from "./dom.js";
 import { t, loadWords, setWords, LANGUAGES } from "./i18n.js";
-import { state, onChange, changed, loadSettings, saveSettings, parseRoute, link, stateNow, seconds, serverNow, deviceZone } from "./store.js";
+import { state, onChange, changed, loadSettings, parseRoute, link, stateNow, seconds, serverNow, deviceZone } from "./store.js";
 import { startApi, ask, logIn, logOut, forgetAnswers, expireSome, ApiError } from "./api.js";
 import { setLocale } from "./format.js";
 import { addPeriod, localDate } from "./dates.js";
