@@ -31,7 +31,7 @@ async function page(lang) {
   const words = JSON.parse(await readFile(join(root, `i18n/${lang}.json`), "utf8"));
   const boot = { build: "dev", lang, assets: "", session: { role: "viewer", open: true }, words, answers };
   return `<!doctype html><html lang="${lang}"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1, viewport-fit=cover">
-<title>sunspool</title><link rel="stylesheet" href="vendor/uPlot.min.css"><link rel="stylesheet" href="css/10-base.css"><link rel="stylesheet" href="css/20-widgets.css">
+<title>sunspool</title><link rel="icon" href="icons/icon.svg"><link rel="stylesheet" href="vendor/uPlot.min.css"><link rel="stylesheet" href="css/10-base.css"><link rel="stylesheet" href="css/20-widgets.css">
 <link rel="stylesheet" href="css/30-views.css"><script defer src="vendor/uPlot.iife.min.js"></script><script type="module" src="js/app.js"></script></head>
 <body><div id="app"></div><script type="application/json" id="boot">${JSON.stringify(boot).replace(/</g, "\\u003c")}</script></body></html>`;
 }
@@ -43,7 +43,8 @@ function localDate(time, zone) {
 createServer(async (req, res) => {
   const url = new URL(req.url, "http://x");
   if (url.pathname.startsWith("/v1/") || url.pathname === "/openapi.yaml") {
-    const { "accept-encoding": _, ...headers } = req.headers;
+    const headers = { ...req.headers };
+    delete headers["accept-encoding"];
     const out = request(server + req.url, { method: req.method, headers: { ...headers, host: new URL(server).host } }, (r) => {
       res.writeHead(r.statusCode, r.headers);
       r.pipe(res);

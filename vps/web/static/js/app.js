@@ -1,7 +1,7 @@
 // The page begins here: what came with it, which view the address names, what happens when something changes.
 import { html, render } from "./dom.js";
 import { t, loadWords, setWords, LANGUAGES } from "./i18n.js";
-import { state, onChange, changed, loadSettings, saveSettings, parseRoute, link, stateNow, seconds, serverNow, deviceZone } from "./store.js";
+import { state, onChange, changed, loadSettings, parseRoute, link, stateNow, seconds, serverNow, deviceZone } from "./store.js";
 import { startApi, ask, logIn, logOut, forgetAnswers, expireSome, ApiError } from "./api.js";
 import { setLocale } from "./format.js";
 import { addPeriod, localDate } from "./dates.js";
@@ -9,7 +9,12 @@ import { definePlot } from "./plot.js";
 import { follow, stopFollowing, takeRealtime, watchVisibility, askDevices, fillSamples } from "./live.js";
 import { header, banner, tabs, zoneNote, helpBox, announcement, onKey, useTheme } from "./shell.js";
 import { nowView, firstQuestions } from "./now.js";
+import { dayView, monthView, yearView } from "./periods.js";
+import { allView } from "./all.js";
+import { deviceView } from "./device.js";
+import { fleetView } from "./fleet.js";
 import { loginView, settingsView } from "./entry.js";
+import { startKiosk, kioskOptions } from "./kiosk.js";
 import { card } from "./widgets.js";
 
 const SIZES = /** @type {Record<string, number>} */ ({ day: 10, month: 7, year: 4 });
@@ -30,6 +35,12 @@ function view() {
   if (devices.data && !state.devices.length) return noDevice();
   if (!state.device) return html``;
   follow(state.device, leave);
+  if (v === "fleet" && state.devices.length > 1) return fleetView();
+  if (v === "device") return deviceView();
+  if (v === "day") return dayView(period());
+  if (v === "month") return monthView(period());
+  if (v === "year") return yearView(period());
+  if (v === "all") return allView();
   return nowView();
 }
 
@@ -48,7 +59,7 @@ function draw() {
   const content = view();
   document.body.classList.toggle("kiosk", state.kiosk);
   render(html`<a class="skip" href="#main" @click=${skip}>${t("skip")}</a>${header()}${banner()}
-    <main id="main" tabindex="-1" class=${state.route.view}>${content}${zoneNote()}</main>${state.session ? tabs() : ""}${helpBox()}${announcement()}`, root);
+    <main id="main" tabindex="-1" class="view-${state.route.view}">${content}${zoneNote()}</main>${state.session ? tabs() : ""}${helpBox()}${announcement()}`, root);
 }
 
 /** @param {Event} e */
@@ -193,6 +204,7 @@ async function start() {
   takeBoot();
   const query = new URLSearchParams(location.search);
   state.kiosk = query.get("kiosk") === "1";
+  startKiosk(kioskOptions(query));
   state.lowPower = query.has("lowpower");
   if (state.lowPower) document.documentElement.classList.add("lowpower");
   await takeWords();

@@ -3,7 +3,7 @@
 import { axis, color } from "./plot.js";
 import { t } from "./i18n.js";
 import { offsetAt, hourTicks } from "./dates.js";
-import { known, power, energy, percent, withUnit, clock, clockSeconds } from "./format.js";
+import { known, power, energy, percent, withUnit, clock, clockSeconds, tick } from "./format.js";
 
 /** @typedef {Array<number | null>} Column */
 
@@ -21,6 +21,11 @@ export function stack(first, ...more) {
 /** @param {Column} c @param {number} sign keeps what has this sign, as a positive number @returns {Column} */
 export function part(c, sign) {
   return c.map((v) => (v === null ? null : Math.max(0, v * sign)));
+}
+
+/** Nothing is drawn along zero: only the zeros beside a value stay. @param {Column} c @returns {Column} */
+function sparse(c) {
+  return c.map((v, i) => (v === 0 && !c[i - 1] && !c[i + 1] ? null : v));
 }
 
 /** @param {Column} c @returns {Column} */
@@ -121,7 +126,7 @@ const PADDING = [10, 20, 0, 0];
 /** @param {string} unit */
 function powerAxis(unit) {
   return axis({ size: 38, values: (/** @type {any} */ _, /** @type {number[]} */ list) =>
-    list.map((v) => (unit === "kW" ? String(Math.abs(v) / 1000) : String(Math.abs(v)))).map((s) => s.slice(0, 5)) });
+    list.map((v) => tick(unit === "kW" ? v / 1000 : v)) });
 }
 
 /** Never an empty axis: at least 500 W, and zero. @param {any} _ @param {number | null} low @param {number | null} high */
@@ -152,7 +157,7 @@ export function dayPlot(a, o) {
   const up2 = stack(d.solarHome, d.batteryHome);
   const up3 = stack(up2, d.gridHome);
   const data = lines ? [d.x, d.pv, d.battery, d.grid, d.load]
-    : [d.x, up3, up2, d.solarHome, below(stack(d.charge, d.exported)), below(d.charge), d.load];
+    : [d.x, up3, up2, sparse(d.solarHome), below(stack(d.charge, d.exported)), below(d.charge), d.load];
   const [start, end] = spanOf(a);
   const area = (/** @type {string} */ name, /** @type {string} */ edge) => ({ fill: color(name), stroke: edge ? color(edge) : "transparent",
     width: edge ? 1.5 : 0, points: { show: false } });
@@ -191,7 +196,7 @@ export function socPlot(a, o) {
 /**
  * Mirrored bars, one per row of an answer of /v1/energy.
  * @param {any} rows columns of kWh @param {string[]} labels @param {{ key: string, height: number, text: (i: number) => string, long: (i: number) => string,
- *   tap?: (i: number) => void, ghost?: any, average?: boolean, parts: any }} o
+ *   tap?: (i: number) => void, ghost?: any, average?: boolean, gaps?: boolean, parts: any }} o
  * @returns {import("./plot.js").Plot}
  */
 export function barsPlot(rows, labels, o) {
@@ -208,7 +213,7 @@ export function barsPlot(rows, labels, o) {
   if (o.ghost) data.push(c("load_kwh", o.ghost), below(stack(c("export_kwh", o.ghost), c("charge_kwh", o.ghost))));
   const bars = () => (/** @type {any} */ (window).uPlot.paths.bars({ size: [0.66, 56], gap: 0 }));
   const bar = (/** @type {string} */ name) => ({ fill: color(name), stroke: "transparent", width: 0, paths: bars(), points: { show: false } });
-  const ghost = () => ({ stroke: color("muted"), width: 1.5, fill: "transparent", paths: bars(), points: { show: false } });
+  const ghost = () => ({ stroke: color("ghost"), width: 1.5, fill: "transparent", paths: bars(), points: { show: false } });
   const load = c("load_kwh").filter(known);
   const mean = load.length ? load.reduce((a, b) => a + b, 0) / load.length : 0;
   const tip = (/** @type {number} */ i) => {
@@ -227,7 +232,7 @@ export function barsPlot(rows, labels, o) {
         values: (/** @type {any} */ _, /** @type {number[]} */ list) => list.map(o.text) }),
       axis({ size: 44, values: (/** @type {any} */ _, /** @type {number[]} */ list) => list.map((v) => energyTick(Math.abs(v))) })],
       series: [{}, bar("import"), bar("battery"), bar("solar"), bar("export"), bar("charge"), ...(o.ghost ? [ghost(), ghost()] : [])],
-      hooks: { drawAxes: [(/** @type {any} */ u) => coverage.forEach((v, i) => v !== null && v < 0.98 && hatch(u, i - 0.45, i + 0.45))],
+      hooks: { drawAxes: [(/** @type {any} */ u) => coverage.forEach((v, i) => o.gaps && v !== null && v < 0.98 && hatch(u, i - 0.45, i + 0.45))],
         draw: o.average && mean > 0 ? [(/** @type {any} */ u) => averageLine(u, mean)] : [] } }) };
 }
 
@@ -255,7 +260,7 @@ function energyRange(_, low, high) {
 
 /** @param {number} v */
 function energyTick(v) {
-  return v >= 10000 ? `${v / 1000}k` : String(Math.round(v * 100) / 100);
+  return v >= 10000 ? `${tick(v / 1000)}k` : tick(v);
 }
 
 /** Pixels that the longest label takes. @param {string[]} labels @param {(i: number) => string} text */
@@ -267,4 +272,26 @@ function longest(labels, text) {
 export function ticks(n, room) {
   const every = Math.max(1, Math.ceil(n / Math.max(1, Math.floor(room))));
   return Array.from({ length: n }, (_, i) => i).filter((i) => (n - 1 - i) % every === 0);
+}
+
+/** Shares in %, one bar per row. @param {any} list @param {string[]} labels @param {{ key: string, text: (i: number) => string, long: (i: number) => string }} o @returns {import("./plot.js").Plot} */
+export function sharePlot(list, labels, o) {
+  const n = labels.length;
+  const shares = column(list, n);
+  return { data: [labels.map((_, i) => i), shares], height: 110, key: `${o.key} ${n}`, tip: (i) => [[o.long(i), ""], [t("self_sufficiency"), withUnit(percent(shares[i]))]],
+    options: () => ({ padding: [10, 8, 0, 0], scales: { x: { time: false, range: [-0.6, n - 0.4] }, y: { range: [0, 100] } },
+      axes: [axis({ size: 26, gap: 4, grid: { show: false }, splits: (/** @type {any} */ u) => ticks(n, (u.width - 50) / longest(labels, o.text)),
+        values: (/** @type {any} */ _, /** @type {number[]} */ l) => l.map(o.text) }), axis({ size: 44, splits: () => [0, 50, 100], values: () => ["0", "50", "100%"] })],
+      series: [{}, { fill: color("battery"), stroke: "transparent", width: 0, paths: (/** @type {any} */ (window).uPlot).paths.bars({ size: [0.66, 56] }), points: { show: false } }] }) };
+}
+
+/** A line that only rises. @param {number[]} sums @param {string[]} labels @param {{ key: string, height: number, text: (i: number) => string, long: (i: number) => string }} o @returns {import("./plot.js").Plot} */
+export function areaPlot(sums, labels, o) {
+  const n = labels.length;
+  return { data: [labels.map((_, i) => i), sums], height: o.height, key: `${o.key} ${n}`, tip: (i) => [[o.long(i), ""], [t("solar"), withUnit(energy(sums[i])), "solar"]],
+    options: () => ({ padding: [10, 14, 0, 0], scales: { x: { time: false, range: [-0.2, Math.max(0.8, n - 0.8)] }, y: { range: energyRange } },
+      axes: [axis({ size: 26, gap: 4, grid: { show: false }, splits: (/** @type {any} */ u) => ticks(n, (u.width - 60) / longest(labels, o.text)),
+        values: (/** @type {any} */ _, /** @type {number[]} */ l) => l.map(o.text) }),
+      axis({ size: 50, values: (/** @type {any} */ _, /** @type {number[]} */ l) => l.map((v) => energyTick(Math.abs(v))) })],
+      series: [{}, { stroke: color("solar-ink"), width: 2, fill: color("soft"), points: { show: n < 2 } }] }) };
 }

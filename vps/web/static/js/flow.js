@@ -56,7 +56,7 @@ export function flowSentence(s, parts, unit) {
 /** What the meters do not explain, in W, if it is worth a line. Pure. @param {Sample | null} s */
 export function unaccounted(s) {
   const u = s && s.flows ? s.flows.unaccounted : null;
-  if (!s || !known(u)) return null;
+  if (!s || !known(u) || !known(s.load_w) || !known(s.grid_w)) return null;
   const size = Math.max(s.pv_w || 0, s.load_w || 0, Math.abs(s.grid_w || 0), Math.abs(s.battery_w || 0));
   return Math.abs(u) > Math.max(50, size * 0.05) ? u : null;
 }

@@ -35,6 +35,12 @@ export function decimal(v, digits) {
   return /[1-9]/.test(text) ? text : text.replace("−", "");
 }
 
+/** A number at an axis: without its sign, with as few digits as it has. @param {number} v */
+export function tick(v) {
+  const size = Math.abs(v);
+  return decimal(size, size % 1 < 0.001 ? 0 : (size * 10) % 1 < 0.01 ? 1 : 2);
+}
+
 /**
  * @typedef {{ text: string, unit: string }} Shown
  * @param {Shown} shown
@@ -123,11 +129,12 @@ export function clock(s, zone) {
   return known(s) ? dateFormat("hm", zone, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" }).format(s * 1000) : UNKNOWN;
 }
 
-/** Date and time of an instant: 23 Nov, 14:32. @param {number | null | undefined} s @param {string} zone */
-export function moment(s, zone) {
+/** Date and time of an instant: 23 Nov, 14:32; with its year if asked. @param {number | null | undefined} s @param {string} zone @param {boolean} [year] */
+export function moment(s, zone, year) {
   if (!known(s)) return UNKNOWN;
-  const o = /** @type {const} */ ({ day: "numeric", month: "short", hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
-  return dateFormat("mo", zone, o).format(s * 1000);
+  /** @type {Intl.DateTimeFormatOptions} */
+  const o = { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit", hourCycle: "h23", ...(year ? { year: "numeric" } : {}) };
+  return dateFormat(year ? "moy" : "mo", zone, o).format(s * 1000);
 }
 
 /** Time with seconds. @param {number} s @param {string} zone */
@@ -144,6 +151,7 @@ const DATE_STYLES = {
   full: { day: "numeric", month: "short", year: "numeric" },
   month: { month: "long", year: "numeric" },
   monthShort: { month: "short" },
+  monthYear: { month: "short", year: "2-digit" },
   weekday: { weekday: "short" },
 };
 

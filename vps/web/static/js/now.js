@@ -8,6 +8,8 @@ import { localDate, addDays } from "./dates.js";
 import { flowPicture, unaccounted } from "./flow.js";
 import { card, whenKnown, kpi, legend, figure, columns } from "./widgets.js";
 import { dayPlot, socPlot, barsPlot, dayColumns, dayLegend, unitOf } from "./charts.js";
+import { when } from "./shell.js";
+import { chartHeight, roomForStrip } from "./kiosk.js";
 import { daySentence, dayTable, energySentence, energyTable } from "./words.js";
 
 /** What the unit can measure; all of it until it is known. @param {any} d */
@@ -50,8 +52,8 @@ export function nowView() {
     ["left", flowCard(parts)],
     ["right", todayCard(days, parts)],
     ["right", curveCard(day, parts)],
-    ["left", weeksCard(days, parts)],
-    ["right", parts.battery ? batteryCard() : nothing],
+    ["left", state.kiosk && (!state.wide || innerHeight < 780) ? nothing : weeksCard(days, parts)],
+    ["right", parts.battery && !state.kiosk ? batteryCard() : nothing],
     ["right", peakCard(d)],
     ["right", state.kiosk ? nothing : liveCard()],
   ]);
@@ -63,7 +65,7 @@ function flowCard(parts) {
   const mode = stateNow();
   state.unit = groupUnit(state.unit, s ? [s.pv_w, s.load_w, s.battery_w, s.grid_w] : [], Date.now(), state.settings.unit);
   const asleep = mode === "asleep";
-  const shown = s && asleep ? { ...s, pv_w: 0, flows: null } : s;
+  const shown = s && asleep ? { ...s, pv_w: 0, load_w: null, grid_w: null, flows: null } : s;
   const rest = mode === "live" || mode === "delayed" ? unaccounted(s) : null;
   const old = mode === "stale" || mode === "offline" ? t("as_of", { time: clock(s && s.t, deviceZone()) }) : "";
   const note = mode === "offline" && s ? lastKnown(s, parts) : nothing;
@@ -127,7 +129,7 @@ function todayCard(days, parts) {
   const today = todayDate();
   const body = whenKnown(days, (a) => {
     const row = todayRow(a, today);
-    return html`${energyKpis(row, parts)}${sourceBar(row, parts)}${yesterday(row, today)}${known(row.saved)
+    return html`${energyKpis(row, parts)}${sourceBar(row, parts)}${state.kiosk ? nothing : yesterday(row, today)}${known(row.saved)
       ? html`<p class="note">${t("saved_today")} <b>${money(row.saved, (currentDevice() || {}).currency || "EUR")}</b></p>` : nothing}`;
   }, "today");
   return card("today", t("today"), body);
@@ -157,9 +159,9 @@ function curveCard(day, parts) {
   const young = known(first) && serverNow() - first < 3600;
   const body = whenKnown(day, () => html`
     ${young ? html`<p class="note">${t("collecting", { time: clock(first, zone) })}</p>` : nothing}
-    ${figure(dayPlot(a, { parts, unit: state.settings.unit, now: serverNow(), zone, key: "today", height: state.wide ? (state.kiosk ? 240 : 310) : 250 }), daySentence(a, zone, unit))}
+    ${figure(dayPlot(a, { parts, unit: state.settings.unit, now: serverNow(), zone, key: "today", height: chartHeight(state.wide ? 310 : 250) }), daySentence(a, zone, unit))}
     ${legend(dayLegend(/** @type {any} */ (d), parts))}
-    ${parts.battery && d && d.soc.some((v) => v !== null) ? figure(socPlot(a, { key: "today", now: serverNow() }), t("soc"), "strip") : nothing}`, "curve");
+    ${parts.battery && d && roomForStrip() && d.soc.some((v) => v !== null) ? figure(socPlot(a, { key: "today", now: serverNow() }), t("soc"), "strip") : nothing}`, "curve");
   return card("curve", t("day_curve"), body, { unit, table: a ? dayTable(a, zone, unit, `sunspool-${todayDate()}`, parts) : null });
 }
 
@@ -168,7 +170,7 @@ function weeksCard(days, parts) {
   const today = todayDate();
   const body = whenKnown(days, (a) => {
     const labels = a.labels || [];
-    const plot = barsPlot(a.columns || {}, labels, { key: "weeks", height: 210, parts,
+    const plot = barsPlot(a.columns || {}, labels, { key: "weeks", height: 210, parts, gaps: true,
       text: (i) => (labels[i] === today ? t("today").toLowerCase() : String(Number(labels[i].slice(8)))),
       long: (i) => dateText(labels[i], "long"), tap: (i) => location.assign(link("day", labels[i])) });
     return figure(plot, energySentence(a, t("last_14_days")), "tappable");
@@ -210,7 +212,7 @@ function peakCard(d) {
     const running = c.running_quarter && c.running_quarter.avg_power_w;
     const peak = Math.max(c.monthly_peak_w || 0, 2500);
     return html`<dl class="kpis three">${kpi(t("this_quarter"), power(running, "kW"), "import")}
-      ${kpi(t("month_peak"), power(c.monthly_peak_w, "kW"), "", clock(seconds(c.monthly_peak_ts), zone))}
+      ${kpi(t("month_peak"), power(c.monthly_peak_w, "kW"), "", when(seconds(c.monthly_peak_ts), zone))}
       ${kpi(t("head_room"), power(known(running) ? Math.max(0, peak - running) : null, "kW"), "")}</dl>`;
   }));
 }

@@ -17,7 +17,8 @@ export function span(s) {
 /** @param {number | null} s @param {string} zone time of an instant, with its date if that is not today */
 export function when(s, zone) {
   if (!known(s)) return "–";
-  return localDate(s, zone) === localDate(serverNow(), zone) ? clock(s, zone) : moment(s, zone);
+  const [date, today] = [localDate(s, zone), localDate(serverNow(), zone)];
+  return date === today ? clock(s, zone) : moment(s, zone, date.slice(0, 4) !== today.slice(0, 4));
 }
 
 /** @param {any} d */

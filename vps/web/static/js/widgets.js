@@ -82,11 +82,11 @@ export function figure(plot, sentence, cls) {
   return html`<sun-plot class=${cls || ""} role="img" aria-label=${sentence} .plot=${plot}></sun-plot>`;
 }
 
-/** Cards in one column, or in two: left and right of each pair. @param {Array<[string, any]>} cards */
+/** Cards in one column, or, where there is room: full, then left and right, then foot. @param {Array<[string, any]>} cards */
 export function columns(cards) {
   const drawn = cards.filter(([, c]) => c && c !== nothing);
   if (!state.wide) return html`<div class="column">${drawn.map(([, c]) => c)}</div>`;
   const side = (/** @type {string} */ s) => html`<div class="column">${drawn.filter(([at]) => at === s).map(([, c]) => c)}</div>`;
-  const full = drawn.filter(([at]) => at === "full").map(([, c]) => c);
-  return html`${full.length ? html`<div class="column">${full}</div>` : nothing}<div class="pair">${side("left")}${side("right")}</div>`;
+  const row = (/** @type {string} */ s) => (drawn.some(([at]) => at === s) ? side(s) : nothing);
+  return html`${row("full")}<div class="pair">${side("left")}${side("right")}</div>${row("foot")}`;
 }

@@ -7,7 +7,14 @@ import { dayColumns } from "./charts.js";
 
 /** Index of the greatest number, -1 without one. @param {Array<number | null>} list */
 export function greatest(list) {
-  return list.reduce((best, v, i) => (known(v) && (best < 0 || v > /** @type {number} */ (list[best])) ? i : best), -1);
+  let best = -1;
+  let top = 0;
+  for (const [i, v] of list.entries()) {
+    if (!known(v) || (best >= 0 && v <= top)) continue;
+    best = i;
+    top = v;
+  }
+  return best;
 }
 
 /** @param {any} a answer of /v1/series @param {string} zone @param {string} unit */
