@@ -71,7 +71,7 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger) (err error) {
 	defer func() { err = errors.Join(err, samples.Close()) }()
 
 	s := &api.Server{
-		Gate:       request.Gate{Tokens: tokens, Version: cfg.Version, Log: log, Origins: cfg.CORSAllowOrigins, Proxies: trusted,
+		Gate: request.Gate{Tokens: tokens, Version: cfg.Version, Log: log, Origins: cfg.CORSAllowOrigins, Proxies: trusted,
 			OpenLAN: cfg.WebAuth == "open-lan", Ancestors: cfg.FrameAncestors},
 		Devices:    deviceinfo.Devices{Store: samples, Zone: zone},
 		MaxSamples: cfg.MaxSamplesPerRequest, MaxBytes: cfg.MaxRequestBytes, Conflicts: rest.Conflicts,

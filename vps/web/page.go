@@ -51,7 +51,7 @@ func (s *Site) Index(b Boot) []byte {
 		"<meta name=\"robots\" content=\"noindex\">\n<meta name=\"color-scheme\" content=\"light dark\">\n",
 		"<meta name=\"theme-color\" media=\"(prefers-color-scheme: light)\" content=\"", lightPage, "\">\n",
 		"<meta name=\"theme-color\" media=\"(prefers-color-scheme: dark)\" content=\"", darkPage, "\">\n",
-		"<meta name=\"apple-mobile-web-app-capable\" content=\"yes\">\n<title>sunspool</title>\n",
+		"<title>sunspool</title>\n",
 		"<link rel=\"manifest\" href=\"manifest.webmanifest\">\n")
 	for _, i := range s.icons {
 		switch {
@@ -70,7 +70,7 @@ func (s *Site) Index(b Boot) []byte {
 		}
 	}
 	p.print("<script type=\"module\" src=\"", text(b.Assets), "app.js\"></script>\n</head>\n<body>\n",
-		"<div id=\"app\"><p class=\"loading\">", text(w["loading"]), " <a href=\"lite\">", text(w["simple"]), "</a></p></div>\n",
+		"<div id=\"app\"></div>\n<p class=\"loading\">", text(w["loading"]), " <a href=\"lite\">", text(w["simple"]), "</a></p>\n",
 		"<noscript><p>", text(w["noscript"]), " <a href=\"lite\">", text(w["simple"]), "</a></p></noscript>\n",
 		"<script type=\"application/json\" id=\"boot\">", string(boot), "</script>\n</body>\n</html>\n")
 	return p.Bytes()

@@ -103,6 +103,9 @@ func New(static fs.FS) (*Site, error) {
 	return s, nil
 }
 
+// loaded takes the words away that lead to the page without scripts, once a script has drawn something.
+const loaded = "#app:not(:empty) ~ .loading { display: none; }\n"
+
 // joined makes one sheet of all: those of others first, so that ours decide. A sheet's paths are relative to its directory.
 func joined(sheets map[string]string) string {
 	names := slices.SortedFunc(maps.Keys(sheets), func(a, b string) int {
@@ -116,6 +119,7 @@ func joined(sheets map[string]string) string {
 		all.WriteString(strings.NewReplacer(`url(../`, `url(`, `url("../`, `url("`).Replace(sheets[name]))
 		all.WriteByte('\n')
 	}
+	all.WriteString(loaded)
 	return all.String()
 }
 
