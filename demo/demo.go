@@ -42,6 +42,7 @@ const Device = "demo"
 // Config is the flags of sunspool demo.
 type Config struct {
 	Listen   string  `placeholder:"HOST:PORT" help:"Where readers ask, on the loopback. Default: 127.0.0.1:8080, or the next free port."`
+	Open     bool    `help:"Open the page in a browser."`
 	Days     int     `default:"400" help:"Days of history to begin with."`
 	Model    string  `default:"SH10RT" enum:"SH10RT,SH4.0RS,SG5.0RS" help:"Inverter to simulate: ${enum}."`
 	Scenario string  `default:"mixed" enum:"mixed,no-battery,no-meter" help:"What the home has: ${enum}."`
@@ -121,6 +122,11 @@ func Run(ctx context.Context, c Config, version string, stdin *os.File, stdout i
 
 	p := newPanel(stdin, stdout, s)
 	p.greet(c, version)
+	if c.Open {
+		if err := openBrowser(ctx, s.page()); err != nil {
+			p.line("  --open: %v", err)
+		}
+	}
 	g.Go(func() error { return s.remember(ctx, c, p) })
 	g.Go(func() error { return p.run(ctx, quit) })
 	err = g.Wait()
@@ -198,6 +204,9 @@ func (s *show) start(ctx context.Context, g *errgroup.Group, c Config, dir, vers
 	})
 	return nil
 }
+
+// page is where a browser sees the demo.
+func (s *show) page() string { return "http://" + s.addresses.readers + "/" }
 
 // remember puts the past into the store, as an edge would have delivered it in the days before: five minutes a sample.
 func (s *show) remember(ctx context.Context, c Config, p *panel) error {
