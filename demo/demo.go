@@ -33,6 +33,7 @@ import (
 	"sunspool/vps/request"
 	"sunspool/vps/store"
 	"sunspool/vps/store/bolt"
+	"sunspool/vps/tariff"
 	"sunspool/wire"
 )
 
@@ -76,6 +77,10 @@ func (c *Config) Validate() error {
 	}
 	return &health.Fault{Code: "usage", Exit: health.ExitUsage, What: errors.Join(wrong...).Error(), Next: "sunspool demo --help"}
 }
+
+// prices are made up, so that the page has all that it can show.
+var prices = &tariff.Tariff{Currency: "EUR", Capacity: "be", Prices: []tariff.Prices{
+	{From: "2010-01-01", Import: 0.32, Export: 0.04, CO2: new(150.0), Capacity: new(41.2)}}}
 
 // show is a running demo.
 type show struct {
@@ -178,7 +183,8 @@ func (s *show) start(ctx context.Context, g *errgroup.Group, c Config, dir, vers
 		return err
 	}
 	s.store = store.NewCached(disk, 5*time.Second)
-	s.server = &api.Server{Gate: request.Gate{Tokens: tokens, Log: log.With("role", "vps")}, Devices: deviceinfo.Devices{Store: s.store, Zone: zone}, Conflicts: disk.Conflicts}
+	s.server = &api.Server{Gate: request.Gate{Tokens: tokens, Log: log.With("role", "vps")}, Devices: deviceinfo.Devices{Store: s.store, Zone: zone}, Conflicts: disk.Conflicts,
+		Tariff: prices}
 	if s.edge, err = edge.New(edge.Config{
 		Host: "127.0.0.1", Port: modbus.Addr().(*net.TCPAddr).Port, Unit: 1, PollS: 5, GapMS: 20,
 		URL: "https://" + s.addresses.api, Token: settings.Secret(secret.token), CAFile: secret.caFile, DeviceID: Device,

@@ -20,6 +20,7 @@ import (
 	"sunspool/vps/listener"
 	"sunspool/vps/store/postgres"
 	"sunspool/vps/store/redis"
+	"sunspool/vps/tariff"
 )
 
 // Config is the settings of the vps: one line each = variable, flag, default, help. A setting that is empty or 0 where
@@ -43,6 +44,8 @@ type Config struct {
 
 	WebAuth        string   `name:"web-auth" env:"WEB_AUTH" default:"token" placeholder:"MODE" help:"Who may read without a token: nobody (token), or the network at home (open-lan)."`
 	FrameAncestors []string `name:"frame-ancestors" env:"FRAME_ANCESTORS" sep:"," placeholder:"ORIGIN,..." help:"Sites that may show the page in a frame, such as https://ha.example.org for Home Assistant; self for pages of the same origin."`
+
+	TariffFile string `name:"tariff-file" env:"TARIFF_FILE" placeholder:"FILE" help:"Prices of energy and from when they hold, JSON: the page then shows money. Empty for none."`
 
 	MaxSamplesPerRequest int               `name:"max-samples-per-request" env:"MAX_SAMPLES_PER_REQUEST" default:"1000" help:"Samples that one request may hold."`
 	MaxRequestBytes      int64             `name:"max-request-bytes" env:"MAX_REQUEST_BYTES" default:"1048576" help:"Bytes that one request may hold, unpacked."`
@@ -122,6 +125,9 @@ func (c *Config) Validate() error {
 		check(false, "TRUSTED_PROXIES: %v", err)
 	}
 	check(c.WebAuth == "" || c.WebAuth == "token" || c.WebAuth == "open-lan", "WEB_AUTH %q is neither token nor open-lan", c.WebAuth)
+	if _, err := c.tariff(); err != nil {
+		check(false, "TARIFF_FILE: %v", err)
+	}
 	for _, origin := range c.FrameAncestors {
 		check(origin == "self" || isOrigin(origin), "FRAME_ANCESTORS has %q, which is neither self nor one exact origin such as https://ha.example.org", origin)
 	}
@@ -147,7 +153,7 @@ func (c *Config) texts() []plainText {
 		{"DATABASE_URL", string(c.DatabaseURL), true}, {"REDIS_URL", string(c.RedisURL), true},
 		{"DATA_DIR", c.DataDir, false}, {"LISTEN_ADDR", c.ListenAddr, false}, {"INTERNAL_ADDR", c.InternalAddr, false},
 		{"TLS_CERT_FILE", c.TLSCertFile, false}, {"TLS_KEY_FILE", c.TLSKeyFile, false},
-		{"DEVICE_TOKENS_FILE", c.DeviceTokensFile, false}, {"VIEWER_TOKENS_FILE", c.ViewerTokensFile, false}, {"SITE_TZ", c.SiteTZ, false},
+		{"DEVICE_TOKENS_FILE", c.DeviceTokensFile, false}, {"VIEWER_TOKENS_FILE", c.ViewerTokensFile, false}, {"SITE_TZ", c.SiteTZ, false}, {"TARIFF_FILE", c.TariffFile, false},
 	}
 }
 
@@ -193,6 +199,14 @@ func (c *Config) zone() (*time.Location, error) {
 		return nil, nil
 	}
 	return new(deviceinfo.Zones).Load(c.SiteTZ)
+}
+
+// tariff returns nil without a file.
+func (c *Config) tariff() (*tariff.Tariff, error) {
+	if c.TariffFile == "" {
+		return nil, nil
+	}
+	return tariff.Read(c.TariffFile)
 }
 
 func (c *Config) cacheTTL() time.Duration {

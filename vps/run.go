@@ -54,6 +54,10 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger) (err error) {
 	if err != nil {
 		return err
 	}
+	prices, err := cfg.tariff()
+	if err != nil {
+		return err
+	}
 	trusted, err := auth.ParseProxies(cfg.TrustedProxies)
 	if err != nil {
 		return err
@@ -75,7 +79,7 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger) (err error) {
 			OpenLAN: cfg.WebAuth == "open-lan", Ancestors: cfg.FrameAncestors},
 		Devices:    deviceinfo.Devices{Store: samples, Zone: zone},
 		MaxSamples: cfg.MaxSamplesPerRequest, MaxBytes: cfg.MaxRequestBytes, Conflicts: rest.Conflicts,
-		StoreHint: cfg.storeHint(), Others: others, Chain: chain,
+		StoreHint: cfg.storeHint(), Others: others, Chain: chain, Tariff: prices,
 	}
 	if cfg.DatabaseURL == "" {
 		s.DataDir = cfg.DataDir

@@ -13,6 +13,7 @@ import (
 	"sunspool/vps/auth"
 	"sunspool/vps/history"
 	"sunspool/vps/store"
+	"sunspool/vps/tariff"
 	"sunspool/wire"
 )
 
@@ -152,6 +153,8 @@ var exchanges = []exchange{
 	{name: "no data", target: "/v1/energy?device_id=shed&resolution=year"},
 	{name: "no data, compared", target: "/v1/energy?device_id=shed&compare=previous"},
 	{name: "a bad resolution", target: "/v1/energy?device_id=roof&resolution=1d", status: 422, refused: true},
+	{name: "with prices", target: "/v1/energy?device_id=roof&from=2026-06-20&to=2026-06-21&compare=last_year", change: func(b *bench) { priced(b, twoPrices) }},
+	{name: "with prices, no data", target: "/v1/energy?device_id=shed&from=2026-06-20&to=2026-06-21", change: func(b *bench) { priced(b, twoPrices) }},
 	{name: "a bad comparison", target: "/v1/energy?device_id=roof&compare=tomorrow", status: 422, refused: true},
 	{name: "another device", target: "/v1/energy?device_id=barn", token: viewer1, status: 403},
 
@@ -160,6 +163,14 @@ var exchanges = []exchange{
 	{name: "the only one of a device", target: "/v1/devices", token: token1},
 	{name: "an edge that is away", target: "/v1/devices?device_id=roof", change: func(b *bench) {
 		b.Now = func() time.Time { return testNow.Add(24 * time.Hour) }
+	}},
+	{name: "prices", target: "/v1/devices?device_id=roof", change: func(b *bench) {
+		all := *twoPrices
+		all.Prices = all.Prices[:1]
+		priced(b, &all)
+	}},
+	{name: "prices that are yet to come", target: "/v1/devices?device_id=roof", change: func(b *bench) {
+		priced(b, &tariff.Tariff{Currency: "EUR", Prices: []tariff.Prices{{From: "2027-01-01"}}})
 	}},
 	{name: "a bad limit", target: "/v1/devices?limit=1001", status: 422, refused: true},
 	{name: "another device", target: "/v1/devices?device_id=barn", token: viewer1, status: 403},

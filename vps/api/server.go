@@ -21,6 +21,7 @@ import (
 	"sunspool/vps/page"
 	"sunspool/vps/request"
 	"sunspool/vps/store/redis"
+	"sunspool/vps/tariff"
 	"sunspool/vps/web"
 	"sunspool/wire"
 )
@@ -40,6 +41,9 @@ type Server struct {
 	// certificate is valid, and is nil where it has none. The metrics show both.
 	DataDir     string
 	Certificate func() time.Time
+
+	// Tariff is what energy costs; nil when it is not known. Answers then have no money.
+	Tariff *tariff.Tariff
 
 	MaxSamples int   // per request; default wire.MaxSamples
 	MaxBytes   int64 // per request, unpacked; default wire.MaxBytes
@@ -67,7 +71,7 @@ func (s *Server) init() {
 	s.once.Do(func() {
 		s.Gate.Open()
 		s.Devices.Gate = &s.Gate
-		s.history = history.History{Devices: &s.Devices, ExportCut: func(reason string) { s.metrics.exportsCut.WithLabelValues(reason).Inc() }}
+		s.history = history.History{Devices: &s.Devices, Tariff: s.Tariff, ExportCut: func(reason string) { s.metrics.exportsCut.WithLabelValues(reason).Inc() }}
 		if s.MaxSamples == 0 {
 			s.MaxSamples = wire.MaxSamples
 		}

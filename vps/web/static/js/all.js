@@ -46,7 +46,7 @@ export function allView() {
   const days = ask(forDevice("/v1/energy", { resolution: "day", from, to: todayDate() }), 900);
   return html`<div class="navigator"><h2 class="period">${t("totals_since", { date: dateText(from, "full") })}</h2></div>${columns([
     ["full", card("totals", t("totals"), whenKnown(days, (a) => html`${energyKpis(a.totals || {}, parts)}${sourceBar(a.totals || {}, parts)}${known((a.totals || {}).saved)
-      ? html`<p class="note">${t("saved")} <b>${money(a.totals.saved, (d || {}).currency || "EUR")}</b></p>` : nothing}`, "today"))],
+      ? html`<p class="note">${t("saved")} <b>${money(a.totals.saved, ((d || {}).tariff || {}).currency || "EUR")}</b></p>` : nothing}`, "today"))],
     ["left", yearsCard(years, parts)],
     ["right", recordsCard(months, days, parts)],
     ["left", sumCard(months)],

@@ -130,7 +130,7 @@ function todayCard(days, parts) {
   const body = whenKnown(days, (a) => {
     const row = todayRow(a, today);
     return html`${energyKpis(row, parts)}${sourceBar(row, parts)}${state.kiosk ? nothing : yesterday(row, today)}${known(row.saved)
-      ? html`<p class="note">${t("saved_today")} <b>${money(row.saved, (currentDevice() || {}).currency || "EUR")}</b></p>` : nothing}`;
+      ? html`<p class="note">${t("saved_today")} <b>${money(row.saved, ((currentDevice() || {}).tariff || {}).currency || "EUR")}</b></p>` : nothing}`;
   }, "today");
   return card("today", t("today"), body);
 }
