@@ -24,7 +24,7 @@ const SHOWN = {
   delayed: { text: [/Delayed/, /4\.21\s*kW/], flows: 3, moving: false },
   stale: { text: [/Stale/, /as of \d\d:\d\d/, /inverter has not answered/], flows: 3, moving: false },
   offline: { text: [/Offline/, /edge has not uploaded since/, /Last known/], not: [/exporting/], flows: 0 },
-  asleep: { text: [/Asleep · since/, /0\s*W/], not: [/importing/], flows: 0 },
+  asleep: { text: [/Asleep\s*· since/, /0\s*W/], not: [/importing/], flows: 0 },
   importing: { text: [/importing/, /discharging/, /empty at about/], flows: 2, moving: true },
   night: { text: [/importing/, /charging/], flows: 2, moving: true },
   unaccounted: { text: [/±\s*0\.30\s*kW not accounted for/], flows: 3 },
@@ -238,5 +238,34 @@ test("what is printed has its tables", async () => {
   await page.emulateMedia({ media: "print" });
   assert.ok(await page.locator(".for-print table").first().isVisible());
   assert.equal(await page.locator(".tabs").isVisible(), false);
+  await close();
+});
+
+test("where streams are not let through, the page asks every few seconds; when they are again, it stops", async () => {
+  let blocked = true;
+  let asked = 0;
+  const good = SCENARIOS.live();
+  const { page, close } = await open(demo.base, { width: 390, height: 844, answers: { ...good, "/v1/stream": () => (blocked ? { status: 503 } : good["/v1/stream"]()), "/v1/realtime": (j) => {
+    asked++;
+    return good["/v1/realtime"](j);
+  } } });
+  await until(() => asked >= 4);
+  assert.match(await page.locator(".pill").innerText(), /Live/);
+  assert.equal(await page.locator(".banner").count(), 0);
+  blocked = false;
+  await page.waitForSelector(".flow .stream");
+  await close();
+});
+
+test("a page that lost the server says so, and is right again by itself", async () => {
+  let down = true;
+  const good = SCENARIOS.live();
+  const either = (path) => (j) => (down ? undefined : good[path](j));
+  const { page, close } = await open(demo.base, { width: 390, height: 844, answers: { ...good, "/v1/stream": either("/v1/stream"), "/v1/realtime": either("/v1/realtime") } });
+  await page.waitForSelector(".banner.bad");
+  down = false;
+  await page.click(".banner button");
+  await page.waitForSelector(".banner.bad", { state: "detached" });
+  await page.waitForSelector(".flow .stream");
   await close();
 });
