@@ -92,7 +92,7 @@ export async function open(base, o = {}) {
       return body === undefined ? route.abort() : route.fulfill(typeof body === "string" ? { status: 200, contentType: "text/event-stream", body } : { status: body.status, body: "" });
     }
     const r = await route.fetch();
-    const changed = change(await r.json().catch(() => null), url);
+    const changed = change(await r.json().catch(() => null), url, route.request());
     if (changed === undefined) return route.abort();
     if (changed && changed.status && changed.body !== undefined) return route.fulfill({ status: changed.status, json: changed.body });
     return route.fulfill({ status: 200, json: changed });
@@ -108,4 +108,10 @@ export const NONSENSE = /NaN|undefined|Infinity|\[object|\bnull\b/;
 export function allText(page) {
   return page.evaluate(() => [document.body.innerText, ...[...document.querySelectorAll("[aria-label],[title]")].map((e) => `${e.getAttribute("aria-label")} ${e.getAttribute("title") || ""}`.replace(/^null /, "")),
     ...[...document.querySelectorAll("svg text, svg title")].map((e) => e.textContent)].join("\n"));
+}
+
+/** Waits until all widgets have an answer and are drawn. */
+export async function settled(page) {
+  await page.waitForFunction(() => document.querySelector("main .card, main .login, .navigator") && !document.querySelector("[aria-busy=true]"));
+  await page.waitForFunction(() => [...document.querySelectorAll("sun-plot")].every((p) => p.querySelector("canvas")));
 }

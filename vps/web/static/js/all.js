@@ -1,15 +1,15 @@
 // All time: a bar per year, the sum of the sun, and the records.
 import { html, nothing, icon } from "./dom.js";
 import { t } from "./i18n.js";
-import { currentDevice, deviceZone, seconds, link } from "./store.js";
+import { currentDevice, deviceZone, seconds, link, forDevice } from "./store.js";
 import { ask } from "./api.js";
-import { known, energy, power, withUnit, dateText, moment, money } from "./format.js";
+import { known, dateText, moment, money, energyText, powerText } from "./format.js";
 import { localDate } from "./dates.js";
 import { card, whenKnown, figure, columns } from "./widgets.js";
 import { barsPlot, areaPlot } from "./charts.js";
 import { energySentence, energyTable, greatest } from "./words.js";
 import { energyKpis, sourceBar, partsOf, todayDate } from "./now.js";
-import { forDevice, barLegend } from "./periods.js";
+import { barLegend } from "./periods.js";
 
 /**
  * The longest run of days in a row of at least `least`. Pure.
@@ -69,7 +69,7 @@ function sumCard(months) {
     const sums = runningSum((a.columns || {}).pv_kwh || []);
     const last = sums.length ? sums[sums.length - 1] : null;
     return figure(areaPlot(sums, labels, { key: "sum", height: 190, text: (i) => dateText(labels[i], labels.length > 18 ? "monthYear" : "monthShort"),
-      long: (i) => dateText(labels[i], "month") }), `${t("cumulative")}: ${withUnit(energy(last))}`);
+      long: (i) => dateText(labels[i], "month") }), `${t("cumulative")}: ${energyText(last)}`);
   }, "bars"), { unit: "kWh" });
 }
 
@@ -86,11 +86,11 @@ function recordsCard(months, days, parts) {
     const month = greatest(m.pv_kwh || []);
     const to = (/** @type {string} */ date) => html`<a href=${link("day", date)}>${dateText(date, "full")}</a>`;
     if (day < 0) return html`<p class="note">${t("chart_empty")}</p>`;
-    return html`<dl class="records">${row("best_day", withUnit(energy(c.pv_kwh[day])), to(a.labels[day]))}
-      ${month >= 0 ? row("best_month", withUnit(energy(m.pv_kwh[month])), html`<a href=${link("month", months.data.labels[month])}>${dateText(months.data.labels[month], "month")}</a>`) : nothing}
-      ${peak >= 0 ? row("max_pv", withUnit(power(c.pv_peak_w[peak], "kW")), known((c.pv_peak_at || [])[peak]) ? moment(c.pv_peak_at[peak], deviceZone(), true) : to(a.labels[peak])) : nothing}
+    return html`<dl class="records">${row("best_day", energyText(c.pv_kwh[day]), to(a.labels[day]))}
+      ${month >= 0 ? row("best_month", energyText(m.pv_kwh[month]), html`<a href=${link("month", months.data.labels[month])}>${dateText(months.data.labels[month], "month")}</a>`) : nothing}
+      ${peak >= 0 ? row("max_pv", powerText(c.pv_peak_w[peak], "kW"), known((c.pv_peak_at || [])[peak]) ? moment(c.pv_peak_at[peak], deviceZone(), true) : to(a.labels[peak])) : nothing}
       ${run ? row("longest_run", t("n_days", { n: run.days }), html`${to(run.from)} – ${to(run.to)}`) : nothing}
-      ${bought >= 0 && parts.grid ? row("max_import15", withUnit(power(c.import_peak15_w[bought], "kW")), known((c.import_peak15_at || [])[bought])
+      ${bought >= 0 && parts.grid ? row("max_import15", powerText(c.import_peak15_w[bought], "kW"), known((c.import_peak15_at || [])[bought])
         ? moment(c.import_peak15_at[bought], deviceZone(), true) : to(a.labels[bought])) : nothing}</dl>
     <div class="actions"><a class="button quiet-button" download href=${forDevice("/v1/export.csv", { from: a.labels[0], to: todayDate(), resolution: "1d" }).slice(1)}>${icon("save")} CSV</a></div>`;
   }, "bars");

@@ -31,10 +31,19 @@ export function startApi(first, changed, refused) {
   onRefused = refused;
 }
 
-/** @param {string} path @param {Record<string, string | undefined>} query */
-export function address(path, query) {
-  const parts = Object.entries(query).filter(([, v]) => v !== undefined);
-  return parts.length ? `${path}?${parts.map(([k, v]) => `${k}=${v}`).join("&")}` : path;
+/** Fields that are lists, and those that are objects, wherever they are: views rely on it. */
+const LISTS = /^(labels|gaps|devices|holes|chain|peaks)$/;
+const OBJECTS = /^(columns|totals|values|capabilities|server|tz)$/;
+
+/** An answer with the shapes that views rely on, whatever a proxy or another version made of it. Pure. @param {any} v @param {string} [key] @returns {any} */
+export function shaped(v, key = "") {
+  if (LISTS.test(key)) return Array.isArray(v) ? v.filter((x) => x !== null && x !== undefined).map((x) => shaped(x)) : [];
+  if (OBJECTS.test(key) && (!v || typeof v !== "object" || Array.isArray(v))) return {};
+  if (!v || typeof v !== "object" || Array.isArray(v)) return v;
+  const out = /** @type {any} */ ({});
+  for (const [name, x] of Object.entries(v)) out[name] = shaped(x, name);
+  if (key === "columns") for (const name of Object.keys(out)) if (!Array.isArray(out[name])) out[name] = [];
+  return out;
 }
 
 /** Fetches JSON, or throws an ApiError. Paths are relative to the page, which a proxy may serve below another. @param {string} url @param {RequestInit} [init] */
@@ -56,7 +65,7 @@ export async function get(url, init) {
   } catch {
     // An empty body, or one of a proxy.
   }
-  if (response.ok) return body;
+  if (response.ok) return shaped(body);
   const detail = body && body.detail;
   const text = Array.isArray(detail) ? detail.map((d) => d && d.msg).join("; ") : detail;
   throw new ApiError(response.status, (body && body.code) || "", typeof text === "string" ? text : "");

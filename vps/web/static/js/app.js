@@ -133,7 +133,10 @@ function move(n) {
   const v = state.route.view;
   if (!SIZES[v]) return;
   const to = addPeriod(period(), n);
-  if (n < 0 || to <= localDate(serverNow(), deviceZone()).slice(0, SIZES[v])) location.hash = link(v, to);
+  if (n < 0 || to <= localDate(serverNow(), deviceZone()).slice(0, SIZES[v])) {
+    location.hash = link(v, to);
+    onHash(); // the event comes later, a second key may come before it
+  }
 }
 
 function onHash() {
@@ -192,11 +195,25 @@ function listen() {
     state.wide = wide.matches;
     changed();
   });
+  addEventListener("beforeprint", () => useTheme("light"));
+  addEventListener("afterprint", () => useTheme(state.settings.theme));
+  swipe();
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => useTheme(state.settings.theme));
   watchVisibility();
   // Ages grow without anybody's doing.
   setInterval(() => document.hidden || changed(), 1000);
   setInterval(() => document.hidden || expireSome("/v1/energy", 290), 60000);
+}
+
+/** A swipe over the name of the period is the previous or the next one. */
+function swipe() {
+  let x = 0;
+  const over = (/** @type {Event} */ e) => /** @type {HTMLElement} */ (e.target).closest(".navigator");
+  addEventListener("touchstart", (e) => (x = over(e) ? e.touches[0].clientX : 0), { passive: true });
+  addEventListener("touchend", (e) => {
+    const far = x ? e.changedTouches[0].clientX - x : 0;
+    if (Math.abs(far) > 60) move(far > 0 ? -1 : 1);
+  }, { passive: true });
 }
 
 async function start() {

@@ -3,7 +3,7 @@
 import { axis, color } from "./plot.js";
 import { t } from "./i18n.js";
 import { offsetAt, hourTicks } from "./dates.js";
-import { known, power, energy, percent, withUnit, clock, clockSeconds, tick } from "./format.js";
+import { known, clock, clockSeconds, tick, energyText, powerText, percentText } from "./format.js";
 
 /** @typedef {Array<number | null>} Column */
 
@@ -123,10 +123,10 @@ function hours(a, more) {
 
 const PADDING = [10, 20, 0, 0];
 
-/** @param {string} unit */
-function powerAxis(unit) {
-  return axis({ size: 38, values: (/** @type {any} */ _, /** @type {number[]} */ list) =>
-    list.map((v) => tick(unit === "kW" ? v / 1000 : v)) });
+/** @param {string} unit @param {boolean} signed */
+function powerAxis(unit, signed) {
+  return axis({ size: 40, values: (/** @type {any} */ _, /** @type {number[]} */ list) =>
+    list.map((v) => (signed && v < 0 ? "−" : "") + tick(unit === "kW" ? v / 1000 : v)) });
 }
 
 /** Never an empty axis: at least 500 W, and zero. @param {any} _ @param {number | null} low @param {number | null} high */
@@ -164,17 +164,17 @@ export function dayPlot(a, o) {
   const stroke = (/** @type {string} */ name) => ({ stroke: color(name), width: 2, points: { show: false } });
   const tip = (/** @type {number} */ i) => {
     const say = (/** @type {string} */ name, /** @type {Column} */ c, /** @type {string} */ tone) =>
-      c[i] !== null && (Math.abs(c[i] || 0) >= 1 || tone === "home") ? [[name, withUnit(power(c[i], unit)), tone]] : [];
+      c[i] !== null && (Math.abs(c[i] || 0) >= 1 || tone === "home") ? [[name, powerText(c[i], unit), tone]] : [];
     const from = a.start + i * d.length;
     return [[Array.isArray(a.t) ? clockSeconds(d.x[i], o.zone) : `${clock(from, o.zone)}–${clock(from + d.length, o.zone)}`, ""],
       ...say(t("solar"), d.pv, "solar"), ...say(t("from_battery"), d.batteryHome, "battery"), ...say(t("from_grid"), d.gridHome, "import"),
       ...say(t("to_battery"), d.charge, "charge"), ...say(t("to_grid"), d.exported, "export"), ...say(t("home"), d.load, "home"),
-      ...(d.soc[i] !== null ? [[t("soc"), withUnit(percent(d.soc[i])), "battery"]] : [])].slice(0, d.pv[i] === null && d.load[i] === null ? 0 : 9);
+      ...(d.soc[i] !== null ? [[t("soc"), percentText(d.soc[i]), "battery"]] : [])].slice(0, d.pv[i] === null && d.load[i] === null ? 0 : 9);
   };
   return { data, height: o.height, key: `${o.key} ${unit} ${o.mode || ""}`, group: o.key, zoom: o.zoom, tip,
     options: () => ({ padding: PADDING, scales: { x: { time: false, range: o.zoom ? undefined : [start, end], ...(o.zoom ? { min: start, max: end } : {}) },
       y: { range: powerRange } },
-    axes: [hours(a, {}), powerAxis(unit)],
+    axes: [hours(a, {}), powerAxis(unit, lines)],
     series: lines ? [{}, stroke("solar"), stroke("battery"), stroke("import"), stroke("home")]
       : [{}, area("import", ""), area("battery", ""), area("solar", "solar-ink"), area("export", ""), area("charge", ""), stroke("home")],
     hooks: { drawAxes: [(/** @type {any} */ u) => {
@@ -188,7 +188,7 @@ export function socPlot(a, o) {
   const [start, end] = spanOf(a);
   return { data: [d.x, d.soc], height: 72, key: `soc ${o.key}`, group: o.key, tip: () => [],
     options: () => ({ padding: [8, PADDING[1], 8, 0], scales: { x: { time: false, range: [start, end] }, y: { range: [0, 100] } },
-      axes: [hours(a, { show: false, size: 0 }), axis({ size: 38, splits: () => [0, 50, 100],
+      axes: [hours(a, { show: false, size: 0 }), axis({ size: 40, splits: () => [0, 50, 100],
         values: () => ["0", "50", "100%"] })],
       series: [{}, { stroke: color("battery-ink"), width: 2, fill: color("soc-fill"), points: { show: false } }] }) };
 }
@@ -219,21 +219,26 @@ export function barsPlot(rows, labels, o) {
   const tip = (/** @type {number} */ i) => {
     const say = (/** @type {string} */ key, /** @type {string} */ name, /** @type {string} */ tone) => {
       const v = c(name)[i];
-      return v === null ? [] : [[t(key), withUnit(energy(v)), tone]];
+      return v === null ? [] : [[t(key), energyText(v), tone]];
     };
     return [[o.long(i), ""], ...say("solar", "pv_kwh", "solar"), ...say("used", "load_kwh", "home"), ...say("imported", "import_kwh", "import"),
       ...say("exported", "export_kwh", "export"), ...(o.parts.battery ? say("charged", "charge_kwh", "charge") : []),
-      ...(o.ghost && known(c("pv_kwh", o.ghost)[i]) ? [[t("solar_last_year"), withUnit(energy(c("pv_kwh", o.ghost)[i]))]] : [])];
+      ...(o.ghost && known(c("pv_kwh", o.ghost)[i]) ? [[t("solar_last_year"), energyText(c("pv_kwh", o.ghost)[i])]] : [])];
   };
   return { data, height: o.height, key: `${o.key} ${n} ${Boolean(o.ghost)}`, tip, tap: o.tap,
     options: () => ({ padding: [10, 8, 0, 0],
       scales: { x: { time: false, range: [-0.6, n - 0.4] }, y: { range: energyRange } },
-      axes: [axis({ size: 26, gap: 4, grid: { show: false }, splits: (/** @type {any} */ u) => ticks(n, (u.width - 50) / longest(labels, o.text)),
-        values: (/** @type {any} */ _, /** @type {number[]} */ list) => list.map(o.text) }),
-      axis({ size: 44, values: (/** @type {any} */ _, /** @type {number[]} */ list) => list.map((v) => energyTick(Math.abs(v))) })],
+      axes: barAxes(labels, o.text),
       series: [{}, bar("import"), bar("battery"), bar("solar"), bar("export"), bar("charge"), ...(o.ghost ? [ghost(), ghost()] : [])],
       hooks: { drawAxes: [(/** @type {any} */ u) => coverage.forEach((v, i) => o.gaps && v !== null && v < 0.98 && hatch(u, i - 0.45, i + 0.45))],
         draw: o.average && mean > 0 ? [(/** @type {any} */ u) => averageLine(u, mean)] : [] } }) };
+}
+
+/** @param {string[]} labels @param {(i: number) => string} text @param {any} [y] another axis of values */
+function barAxes(labels, text, y) {
+  return [axis({ size: 26, gap: 4, grid: { show: false }, splits: (/** @type {any} */ u) => ticks(labels.length, (u.width - 50) / longest(labels, text)),
+    values: (/** @type {any} */ _, /** @type {number[]} */ list) => list.map(text) }),
+  axis({ size: 48, values: (/** @type {any} */ _, /** @type {number[]} */ list) => list.map(energyTick), ...y })];
 }
 
 /** @param {any} u @param {number} at */
@@ -260,7 +265,7 @@ function energyRange(_, low, high) {
 
 /** @param {number} v */
 function energyTick(v) {
-  return v >= 10000 ? `${tick(v / 1000)}k` : tick(v);
+  return Math.abs(v) >= 10000 ? `${tick(v / 1000)}k` : tick(v);
 }
 
 /** Pixels that the longest label takes. @param {string[]} labels @param {(i: number) => string} text */
@@ -278,20 +283,17 @@ export function ticks(n, room) {
 export function sharePlot(list, labels, o) {
   const n = labels.length;
   const shares = column(list, n);
-  return { data: [labels.map((_, i) => i), shares], height: 110, key: `${o.key} ${n}`, tip: (i) => [[o.long(i), ""], [t("self_sufficiency"), withUnit(percent(shares[i]))]],
+  return { data: [labels.map((_, i) => i), shares], height: 110, key: `${o.key} ${n}`, tip: (i) => [[o.long(i), ""], [t("self_sufficiency"), percentText(shares[i])]],
     options: () => ({ padding: [10, 8, 0, 0], scales: { x: { time: false, range: [-0.6, n - 0.4] }, y: { range: [0, 100] } },
-      axes: [axis({ size: 26, gap: 4, grid: { show: false }, splits: (/** @type {any} */ u) => ticks(n, (u.width - 50) / longest(labels, o.text)),
-        values: (/** @type {any} */ _, /** @type {number[]} */ l) => l.map(o.text) }), axis({ size: 44, splits: () => [0, 50, 100], values: () => ["0", "50", "100%"] })],
+      axes: barAxes(labels, o.text, { splits: () => [0, 50, 100], values: () => ["0", "50", "100%"] }),
       series: [{}, { fill: color("battery"), stroke: "transparent", width: 0, paths: (/** @type {any} */ (window).uPlot).paths.bars({ size: [0.66, 56] }), points: { show: false } }] }) };
 }
 
 /** A line that only rises. @param {number[]} sums @param {string[]} labels @param {{ key: string, height: number, text: (i: number) => string, long: (i: number) => string }} o @returns {import("./plot.js").Plot} */
 export function areaPlot(sums, labels, o) {
   const n = labels.length;
-  return { data: [labels.map((_, i) => i), sums], height: o.height, key: `${o.key} ${n}`, tip: (i) => [[o.long(i), ""], [t("solar"), withUnit(energy(sums[i])), "solar"]],
+  return { data: [labels.map((_, i) => i), sums], height: o.height, key: `${o.key} ${n}`, tip: (i) => [[o.long(i), ""], [t("solar"), energyText(sums[i]), "solar"]],
     options: () => ({ padding: [10, 14, 0, 0], scales: { x: { time: false, range: [-0.2, Math.max(0.8, n - 0.8)] }, y: { range: energyRange } },
-      axes: [axis({ size: 26, gap: 4, grid: { show: false }, splits: (/** @type {any} */ u) => ticks(n, (u.width - 60) / longest(labels, o.text)),
-        values: (/** @type {any} */ _, /** @type {number[]} */ l) => l.map(o.text) }),
-      axis({ size: 50, values: (/** @type {any} */ _, /** @type {number[]} */ l) => l.map((v) => energyTick(Math.abs(v))) })],
+      axes: barAxes(labels, o.text),
       series: [{}, { stroke: color("solar-ink"), width: 2, fill: color("soft"), points: { show: n < 2 } }] }) };
 }

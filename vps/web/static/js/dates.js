@@ -57,9 +57,10 @@ export function isDate(text) {
  * @param {number[][] | undefined} offsets @param {number} s
  */
 export function offsetAt(offsets, s) {
-  if (!offsets || !offsets.length) return 0;
-  let ahead = offsets[0][1];
-  for (const [from, seconds] of offsets) if (from <= s) ahead = seconds;
+  let ahead = 0;
+  for (const [i, pair] of (Array.isArray(offsets) ? offsets : []).entries()) {
+    if (Array.isArray(pair) && Number.isFinite(pair[1]) && (i === 0 || pair[0] <= s)) ahead = pair[1];
+  }
   return ahead;
 }
 

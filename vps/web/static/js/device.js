@@ -1,11 +1,10 @@
 // The device for whoever looks after it: which hop works, what its registers read, and what is missing.
 import { html, nothing, icon } from "./dom.js";
 import { t } from "./i18n.js";
-import { state, changed, serverNow, currentDevice, deviceZone, stateNow, ageNow, seconds } from "./store.js";
+import { state, changed, serverNow, currentDevice, deviceZone, stateNow, ageNow, seconds, forDevice } from "./store.js";
 import { ask } from "./api.js";
-import { known, decimal, quantity, withUnit, percent, energy, UNKNOWN, NBSP } from "./format.js";
+import { known, decimal, quantity, withUnit, UNKNOWN, NBSP, energyText, percentText } from "./format.js";
 import { card, whenKnown, columns } from "./widgets.js";
-import { forDevice } from "./periods.js";
 import { when, span } from "./shell.js";
 
 const SIGNS = /** @type {Record<string, "ok" | "warn" | "down" | "moon">} */ ({ ok: "ok", slow: "warn", down: "down", unknown: "warn", asleep: "moon" });
@@ -67,9 +66,9 @@ function availability(held, from) {
     const whole = Math.max(1, end - start);
     const holes = (a.holes || []).filter((/** @type {any} */ h) => h && seconds(h.from) !== null && seconds(h.to) !== null);
     const at = (/** @type {any} */ s) => (100 * Math.min(Math.max((seconds(s) || 0) - start, 0), whole)) / whole;
-    return html`<div class="held" role="img" aria-label="${t("coverage")}: ${withUnit(percent(known(a.coverage) ? a.coverage * 100 : null))}">${holes.map((/** @type {any} */ h) => html`<span
+    return html`<div class="held" role="img" aria-label="${t("coverage")}: ${percentText(known(a.coverage) ? a.coverage * 100 : null)}">${holes.map((/** @type {any} */ h) => html`<span
       class=${h.reason} .style=${`left:${at(h.from)}%;width:${Math.max(0.4, at(h.to) - at(h.from))}%`}></span>`)}</div>
-      <p class="ends"><span>${when(start, zone)}</span><b>${t("coverage")} ${withUnit(percent(known(a.coverage) ? a.coverage * 100 : null))}</b><span>${when(end, zone)}</span></p>
+      <p class="ends"><span>${when(start, zone)}</span><b>${t("coverage")} ${percentText(known(a.coverage) ? a.coverage * 100 : null)}</b><span>${when(end, zone)}</span></p>
       ${holes.length ? html`<ul class="gaps">${holes.slice(-8).map((/** @type {any} */ h) => html`<li class="key gap">${t("gap", { from: when(seconds(h.from), zone), to: when(seconds(h.to), zone),
         reason: t(`reason_${h.reason}`) })}</li>`)}</ul>` : nothing}`;
   }));
@@ -107,7 +106,7 @@ function countersCard(now) {
     const rows = [["solar", r.pv_total_kwh], ["imported", r.import_total_kwh], ["exported", r.export_total_kwh], ["charged", r.charge_total_kwh],
       ["discharged", r.discharge_total_kwh]].filter(([, v]) => known(v));
     if (!rows.length) return html`<p class="note">${t("chart_empty")}</p>`;
-    return html`<dl class="facts">${rows.map(([name, v]) => html`<div><dt>${t(String(name))}</dt><dd>${withUnit(energy(/** @type {any} */ (v)))}</dd></div>`)}</dl>`;
+    return html`<dl class="facts">${rows.map(([name, v]) => html`<div><dt>${t(String(name))}</dt><dd>${energyText(/** @type {any} */ (v))}</dd></div>`)}</dl>`;
   }));
 }
 

@@ -2,8 +2,8 @@
 import { html, nothing } from "./dom.js";
 import { t } from "./i18n.js";
 import { state, changed, byNeed, brokenHop, seconds } from "./store.js";
-import { ask, address } from "./api.js";
-import { known, energy, withUnit, decimal, UNKNOWN } from "./format.js";
+import { ask } from "./api.js";
+import { known, decimal, UNKNOWN, energyText } from "./format.js";
 import { deviceName, span, when } from "./shell.js";
 
 const PAGE = 50;
@@ -45,8 +45,8 @@ export function fleetView() {
 /** @param {any} d @param {boolean} withEnergy */
 function fleetRow(d, withEnergy) {
   const edge = (d.chain || []).find((/** @type {any} */ h) => h && h.hop === "edge") || {};
-  const r = withEnergy && d.state !== "never" ? ask(address("/v1/realtime", { device_id: encodeURIComponent(d.id) }), 120).data : null;
-  const today = r && d.state !== "offline" ? withUnit(energy(r.pv_daily_kwh)) : UNKNOWN;
+  const r = withEnergy && d.state !== "never" ? ask(`/v1/realtime?device_id=${encodeURIComponent(d.id)}`, 120).data : null;
+  const today = r && d.state !== "offline" ? energyText(r.pv_daily_kwh) : UNKNOWN;
   const what = sentence(d);
   return html`<li><a href="#now?d=${encodeURIComponent(d.id)}"><span class="name"><b>${deviceName(d)}</b><small>${d.model || ""}</small></span>
     <span class="pill ${d.state}"><span class="dot" aria-hidden="true"></span><b>${t(`state_${d.state}`)}</b>${known(d.age_s) ? html` <span class="age">${span(d.age_s)}</span>` : nothing}</span>

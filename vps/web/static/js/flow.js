@@ -1,7 +1,7 @@
 // The power flow: four nodes, six edges, seven flows (grid and battery share an edge). Drawn in 400 x 464 units.
 import { html, svg, nothing, iconPath } from "./dom.js";
 import { t } from "./i18n.js";
-import { DEAD_BAND_W, known, power, percent, withUnit, UNKNOWN } from "./format.js";
+import { DEAD_BAND_W, known, power, withUnit, UNKNOWN, percentText } from "./format.js";
 
 /** Edges in the direction of their flow: its path, its arrow (x, y, degrees), and the source whose colour it has. */
 const EDGES = [
@@ -29,7 +29,7 @@ export function flowNodes(s, parts, unit) {
   }
   if (parts.load) nodes.push({ id: "home", icon: "home", x: 339, y: 220, name: t("home"), value: power(v.load_w, unit), caption: "", cls: "" });
   if (parts.battery) {
-    nodes.push({ id: "battery", icon: "battery", x: 200, y: 378, name: withUnit(percent(v.soc_pct)), value: power(v.battery_w, unit),
+    nodes.push({ id: "battery", icon: "battery", x: 200, y: 378, name: percentText(v.soc_pct), value: power(v.battery_w, unit),
       caption: direction(v.battery_w, "charging", "discharging"), cls: "" });
   }
   return nodes;

@@ -95,6 +95,21 @@ export function percent(v) {
   return { text: decimal(whole, 0), unit: "%" };
 }
 
+/** @param {number | null | undefined} w @param {string} unit @param {boolean} [signed] */
+export function powerText(w, unit, signed) {
+  return withUnit(power(w, unit, signed));
+}
+
+/** @param {number | null | undefined} kwh */
+export function energyText(kwh) {
+  return withUnit(energy(kwh));
+}
+
+/** @param {number | null | undefined} v */
+export function percentText(v) {
+  return withUnit(percent(v));
+}
+
 /** @param {number | null | undefined} v @param {number} digits @param {string} unit @returns {Shown} */
 export function quantity(v, digits, unit) {
   return known(v) ? { text: decimal(v, digits), unit } : { text: UNKNOWN, unit: "" };

@@ -188,8 +188,15 @@ export function watchVisibility() {
 /** The devices, asked more often while something is wrong. @param {boolean} well */
 export function askDevices(well) {
   const a = ask("/v1/devices", well ? 60 : 15);
-  if (a.data && a.data.devices) {
-    state.devices = a.data.devices;
+  if (a.data && Array.isArray(a.data.devices)) {
+    let page = a.data;
+    let all = page.devices;
+    // The server gives 200 at a time.
+    for (let n = 0; page && page.next_after && n < 20; n++) {
+      page = ask(`/v1/devices?after=${encodeURIComponent(page.next_after)}`, 60).data;
+      if (page) all = all.concat(page.devices || []);
+    }
+    state.devices = all.filter((/** @type {any} */ d) => d && typeof d.id === "string");
     state.session = state.session || { role: a.data.role };
   }
   return a;

@@ -1,9 +1,9 @@
 // The first view: where the energy goes right now, how today went, and the last 14 days.
 import { html, nothing } from "./dom.js";
 import { t } from "./i18n.js";
-import { state, serverNow, newestSample, currentDevice, deviceZone, stateNow, ageNow, seconds, link } from "./store.js";
-import { ask, address } from "./api.js";
-import { known, energy, percent, power, quantity, withUnit, clock, dateText, money, groupUnit, decimal, NBSP } from "./format.js";
+import { state, serverNow, newestSample, currentDevice, deviceZone, stateNow, ageNow, seconds, link, forDevice } from "./store.js";
+import { ask } from "./api.js";
+import { known, energy, percent, power, quantity, withUnit, clock, dateText, money, groupUnit, decimal, NBSP, powerText, percentText } from "./format.js";
 import { localDate, addDays } from "./dates.js";
 import { flowPicture, unaccounted } from "./flow.js";
 import { card, whenKnown, kpi, legend, figure, columns } from "./widgets.js";
@@ -25,10 +25,8 @@ export function todayDate() {
 /** The questions of the first view; the server answers them with the page. */
 export function firstQuestions() {
   const today = todayDate();
-  const id = encodeURIComponent(state.device);
-  return { realtime: `/v1/realtime?device_id=${id}`,
-    energy: address("/v1/energy", { device_id: id, resolution: "day", from: addDays(today, -13), to: today }),
-    series: address("/v1/series", { device_id: id, from: today, to: today, resolution: "5m" }) };
+  return { realtime: forDevice("/v1/realtime", {}), energy: forDevice("/v1/energy", { resolution: "day", from: addDays(today, -13), to: today }),
+    series: forDevice("/v1/series", { from: today, to: today, resolution: "5m" }) };
 }
 
 /** The last row of an answer of /v1/energy, with what the stream has reported since. @param {any} a @param {string} today */
@@ -70,7 +68,7 @@ function flowCard(parts) {
   const old = mode === "stale" || mode === "offline" ? t("as_of", { time: clock(s && s.t, deviceZone()) }) : "";
   const note = mode === "offline" && s ? lastKnown(s, parts) : nothing;
   return card("power", t("power_now"), html`${flowPicture(shown, parts, state.unit.unit, mode)}
-    ${known(rest) ? html`<p class="note">${t("unaccounted", { power: `±${NBSP}${withUnit(power(rest, state.unit.unit))}` })}</p>` : nothing}${note}`,
+    ${known(rest) ? html`<p class="note">${t("unaccounted", { power: `±${NBSP}${powerText(rest, state.unit.unit)}` })}</p>` : nothing}${note}`,
   { unit: old, cls: `flow-card ${mode}` });
 }
 
@@ -79,14 +77,14 @@ function lastKnown(s, parts) {
   const say = [[t("solar"), s.pv_w], ...(parts.load ? [[t("home"), s.load_w]] : []), ...(parts.battery ? [[t("battery"), s.battery_w]] : []),
     ...(parts.grid ? [[t("grid"), s.grid_w]] : [])];
   const unit = unitOf([say.map(([, v]) => /** @type {number | null} */ (v))]);
-  const text = say.map(([name, v]) => `${name} ${withUnit(power(/** @type {any} */ (v), unit))}`).join(" · ");
+  const text = say.map(([name, v]) => `${name} ${powerText(/** @type {any} */ (v), unit)}`).join(" · ");
   return html`<p class="note">${t("last_known", { time: clock(s.t, deviceZone()) })}: ${text}</p>`;
 }
 
 /** "≥" before what was not measured whole, "≈" before what is placed in time by estimate. @param {any} row @param {string} name @param {string} coverage */
 export function certainty(row, name, coverage = "coverage") {
   const c = row[coverage];
-  if (known(c) && c < 0.98) return { prefix: `≥${NBSP}`, note: t("measured_part", { percent: withUnit(percent(c * 100)) }) };
+  if (known(c) && c < 0.98) return { prefix: `≥${NBSP}`, note: t("measured_part", { percent: percentText(c * 100) }) };
   const spread = row[`spread_${name}`];
   if (known(spread) && spread > 0.05 * Math.abs(row[name] || 0)) return { prefix: `≈${NBSP}`, note: t("spread_note") };
   return { prefix: "", note: "" };
@@ -120,8 +118,8 @@ export function sourceBar(row, parts) {
   const share = (/** @type {any} */ v) => (known(v) ? (v / sum) * 100 : null);
   return html`${sum >= 0.05 ? html`<div class="bar" aria-hidden="true">${all.map(([tone, , v]) => (known(v) && v > 0
     ? html`<span class=${tone} .style=${`flex-grow:${v / sum}`}></span>` : nothing))}</div>` : nothing}
-    <ul class="legend">${sum >= 0.05 ? all.map(([tone, name, v]) => html`<li class="key ${tone}">${name} ${withUnit(percent(share(v)))}</li>`) : nothing}
-    ${shares.map(([name, v]) => html`<li>${t(String(name))} <b>${withUnit(percent(/** @type {any} */ (v)))}</b></li>`)}</ul>`;
+    <ul class="legend">${sum >= 0.05 ? all.map(([tone, name, v]) => html`<li class="key ${tone}">${name} ${percentText(share(v))}</li>`) : nothing}
+    ${shares.map(([name, v]) => html`<li>${t(String(name))} <b>${percentText(/** @type {any} */ (v))}</b></li>`)}</ul>`;
 }
 
 /** @param {import("./api.js").Answer} days @param {ReturnType<typeof partsOf>} parts */
@@ -142,7 +140,7 @@ function yesterday(row, today) {
     setTimeout(() => dispatchEvent(new Event("later")), 3000);
     return html`<p class="note">${NBSP}</p>`;
   }
-  const a = ask(address("/v1/energy", { device_id: encodeURIComponent(state.device), resolution: "day", from: today, to: today, compare: "previous" }), 600);
+  const a = ask(forDevice("/v1/energy", { resolution: "day", from: today, to: today, compare: "previous" }), 600);
   const was = a.data && a.data.compare && a.data.compare.totals;
   if (!was || !known(was.pv_kwh) || !known(row.pv_kwh)) return html`<p class="note">${NBSP}</p>`;
   const until = clock(a.data.until, deviceZone());
@@ -207,7 +205,7 @@ function peakCard(d) {
   const tariff = d && d.tariff;
   if (!tariff || tariff.capacity !== "be") return nothing;
   const zone = deviceZone();
-  const a = ask(address(`/v1/capacity/month/${todayDate().slice(0, 7)}`, { device_id: encodeURIComponent(state.device) }), 60);
+  const a = ask(forDevice(`/v1/capacity/month/${todayDate().slice(0, 7)}`, {}), 60);
   return card("peak", t("month_peak"), whenKnown(a, (c) => {
     const running = c.running_quarter && c.running_quarter.avg_power_w;
     const peak = Math.max(c.monthly_peak_w || 0, 2500);

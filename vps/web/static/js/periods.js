@@ -1,9 +1,9 @@
 // Day, month and year: where they begin and end is the device's calendar; what is not over is compared with the same part.
 import { html, nothing, icon } from "./dom.js";
 import { t } from "./i18n.js";
-import { state, changed, serverNow, currentDevice, deviceZone, link, seconds, saveSettings } from "./store.js";
-import { ask, address } from "./api.js";
-import { known, energy, power, withUnit, clock, dateText, percent, NBSP } from "./format.js";
+import { state, changed, serverNow, currentDevice, deviceZone, link, seconds, saveSettings, forDevice } from "./store.js";
+import { ask } from "./api.js";
+import { known, clock, dateText, NBSP, energyText, powerText } from "./format.js";
 import { addPeriod, firstDay, lastDay, localDate, isDate } from "./dates.js";
 import { card, whenKnown, legend, figure, columns } from "./widgets.js";
 import { dayPlot, socPlot, barsPlot, dayColumns, dayLegend, unitOf, sharePlot } from "./charts.js";
@@ -11,11 +11,6 @@ import { daySentence, dayTable, energySentence, energyTable, periodText, greates
 import { energyKpis, sourceBar, partsOf, todayDate } from "./now.js";
 import { heatMap, heatChoice } from "./heat.js";
 import { when } from "./shell.js";
-
-/** An address of the API for the device on the screen. @param {string} path @param {Record<string, string | undefined>} query */
-export function forDevice(path, query) {
-  return address(path, { device_id: encodeURIComponent(state.device), ...query });
-}
 
 /** @returns {string | undefined} what periods are compared with */
 function comparison() {
@@ -31,6 +26,13 @@ function totalsOf(a) {
 function earlier(a) {
   const c = a && a.compare;
   return c && c.totals && Object.values(c.totals).some((v) => known(v) && v > 0) ? c : null;
+}
+
+/** Its columns, without what was not measured whole. @param {any} was */
+function wholeColumns(was) {
+  if (!was) return null;
+  const whole = (was.columns || {}).coverage || [];
+  return Object.fromEntries(Object.entries(was.columns || {}).map(([name, list]) => [name, Array.isArray(list) ? list.map((v, i) => (whole[i] >= 0.95 ? v : null)) : []]));
 }
 
 /** Its totals, if it was measured whole: less than that compares with nothing. @param {any} was */
@@ -104,7 +106,7 @@ export function dayView(date) {
 function peakLine(a) {
   const total = totalsOf(a);
   if (!known(total.pv_peak_w) || total.pv_peak_w < 25) return nothing;
-  return html`<p class="note">${t("max_pv")} <b>${withUnit(power(total.pv_peak_w, unitOf([[total.pv_peak_w]], state.settings.unit)))}</b>${known(total.pv_peak_at)
+  return html`<p class="note">${t("max_pv")} <b>${powerText(total.pv_peak_w, unitOf([[total.pv_peak_w]], state.settings.unit))}</b>${known(total.pv_peak_at)
     ? ` · ${clock(total.pv_peak_at, deviceZone())}` : ""}</p>`;
 }
 
@@ -199,7 +201,7 @@ export function monthView(month) {
   const labels = monthDays(month);
   const was = earlier(a.data);
   const bars = whenKnown(a, (d) => html`${figure(barsPlot(padded(d, labels), labels, { key: `month ${month} ${state.settings.compare}`, height: state.wide ? 330 : 260, parts,
-    text: (i) => String(i + 1), long: (i) => dateText(labels[i], "long"), average: true, gaps: true, ghost: was ? was.columns : null,
+    text: (i) => String(i + 1), long: (i) => dateText(labels[i], "long"), average: true, gaps: true, ghost: wholeColumns(was),
     tap: (i) => labels[i] <= todayDate() && location.assign(link("day", labels[i])) }), energySentence(d, dateText(month, "month")), "tappable")}
     ${barLegend(parts, Boolean(was))}${bestLine(d)}
     <div class="actions">${exportLink(firstDay(month), lastDay(month), "1d")}</div>`, "bars");
@@ -226,7 +228,7 @@ function bestLine(a) {
   const best = greatest(whole);
   const worst = greatest(whole.map((/** @type {any} */ v) => (v === null ? null : -v)));
   if (best < 0 || best === worst) return nothing;
-  const say = (/** @type {string} */ name, /** @type {number} */ i) => html`<span>${t(name)} <a href=${link("day", a.labels[i])}><b>${dateText(a.labels[i], "short")}</b></a> ${withUnit(energy(pv[i]))}</span>`;
+  const say = (/** @type {string} */ name, /** @type {number} */ i) => html`<span>${t(name)} <a href=${link("day", a.labels[i])}><b>${dateText(a.labels[i], "short")}</b></a> ${energyText(pv[i])}</span>`;
   return html`<p class="note spread">${say("best_day", best)} ${say("worst_day", worst)}</p>`;
 }
 
@@ -240,7 +242,7 @@ export function yearView(year) {
   const labels = Array.from({ length: 12 }, (_, i) => `${year}-${String(i + 1).padStart(2, "0")}`);
   const was = earlier(a.data);
   const bars = whenKnown(a, (d) => html`${figure(barsPlot(padded(d, labels), labels, { key: `year ${year} ${state.settings.compare}`, height: state.wide ? 320 : 260, parts,
-    text: (i) => dateText(labels[i], "monthShort"), long: (i) => dateText(labels[i], "month"), ghost: was ? was.columns : null,
+    text: (i) => dateText(labels[i], "monthShort"), long: (i) => dateText(labels[i], "month"), ghost: wholeColumns(was),
     tap: (i) => labels[i] <= todayDate() && location.assign(link("month", labels[i])) }), energySentence(d, year), "tappable")}
     ${barLegend(parts, Boolean(was), false)}
     <div class="actions">${exportLink(firstDay(year), lastDay(year), "1d")}</div>`, "bars");
@@ -262,10 +264,5 @@ function peaksCard(a, labels, parts) {
   const top = Math.max(...rows.map((r) => r.w));
   return card("peaks", t("peaks_by_month"), html`<ul class="peaks">${rows.map((r) => html`<li><span>${dateText(r.l, "monthShort")}</span>
     <span class="track"><span .style=${`width:${(100 * r.w) / Math.max(top, 1)}%`}></span></span>
-    <b>${withUnit(power(r.w, unitOf([[r.w]], state.settings.unit), true))}</b><small>${known(r.at) ? when(r.at, deviceZone()) : NBSP}</small></li>`)}</ul>`);
-}
-
-/** A share in words. @param {number | null} v */
-export function shareText(v) {
-  return withUnit(percent(v));
+    <b>${powerText(r.w, unitOf([[r.w]], state.settings.unit), true)}</b><small>${known(r.at) ? when(r.at, deviceZone()) : NBSP}</small></li>`)}</ul>`);
 }

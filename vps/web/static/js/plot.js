@@ -77,7 +77,13 @@ export class PlotElement extends HTMLElement {
     o.cursor = { points: { show: false }, y: false, drag: { x: Boolean(p.zoom), y: false, setScale: Boolean(p.zoom) },
       ...(p.group ? { sync: { key: p.group } } : {}), ...o.cursor };
     o.hooks = { ...o.hooks, setCursor: [() => this.showTip()] };
-    this.chart = new (/** @type {any} */ (window).uPlot)(o, p.data, this);
+    try {
+      this.chart = new (/** @type {any} */ (window).uPlot)(o, p.data, this);
+    } catch (e) {
+      console.warn(p.key, e);
+      this.chart = null;
+      return;
+    }
     this.append(this.tipBox);
     this.tipBox.hidden = true;
     this.listen(this.chart.over);

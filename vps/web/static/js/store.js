@@ -134,13 +134,20 @@ export function sampleOf(r) {
   if (!known(t)) return null;
   const num = (/** @type {unknown} */ v) => (known(v) ? v : null);
   return { t, pv_w: num(r.pv_power_w), load_w: num(r.load_power_w), battery_w: num(r.battery_power_w),
-    grid_w: num(r.grid_power_w), soc_pct: num(r.battery_soc_pct), flows: r.flows || null };
+    grid_w: num(r.grid_power_w), soc_pct: num(r.battery_soc_pct), flows: r.flows && typeof r.flows === "object" ? r.flows : null };
 }
 
 /** The first link of the chain that does not work. @param {any} device @returns {any} */
 export function brokenHop(device) {
   const chain = (device && device.chain) || [];
   return chain.find((/** @type {any} */ h) => h && h.state === "down") || chain.find((/** @type {any} */ h) => h && h.state === "slow") || null;
+}
+
+/** An address of the API for the device on the screen. @param {string} path @param {Record<string, string | undefined>} query */
+export function forDevice(path, query) {
+  let url = `${path}?device_id=${encodeURIComponent(state.device)}`;
+  for (const [name, v] of Object.entries(query)) if (v !== undefined) url += `&${name}=${v}`;
+  return url;
 }
 
 const NEED = ["offline", "never", "stale", "delayed", "asleep", "live"];

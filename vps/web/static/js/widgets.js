@@ -3,7 +3,7 @@ import { html, nothing, icon, download } from "./dom.js";
 import { t } from "./i18n.js";
 import { state, changed } from "./store.js";
 import { refresh } from "./api.js";
-import { UNKNOWN, withUnit } from "./format.js";
+import { UNKNOWN } from "./format.js";
 
 /**
  * @typedef {{ head: string[], rows: string[][], file?: string }} Table the same as its chart says, cell by cell
@@ -52,7 +52,13 @@ export function whenKnown(a, draw, cls = "") {
   const problem = a.error ? html`<p class="problem">${icon("warn")} ${problemText(a.error)}
     <button @click=${() => void refresh(a)}>${t("retry")}</button></p>` : nothing;
   if (!a.data) return a.error ? html`<div class="hollow ${cls}">${problem}</div>` : html`<div class="hollow ${cls}" aria-busy="true">${UNKNOWN}</div>`;
-  return html`${problem}${draw(a.data)}`;
+  try {
+    return html`${problem}${draw(a.data)}`;
+  } catch (e) {
+    // One widget that cannot be drawn takes no other with it.
+    console.warn(a.url, e);
+    return html`<div class="hollow ${cls}"><p class="problem">${icon("warn")} ${t("error_draw")}</p></div>`;
+  }
 }
 
 /** @param {import("./api.js").ApiError} e */
@@ -68,7 +74,8 @@ export function problemText(e) {
 export function kpi(label, value, tone, note, prefix) {
   const unknown = value.text === UNKNOWN;
   return html`<div class="kpi ${tone}"><dt>${label}</dt>
-    <dd><span aria-label=${unknown ? t("unknown") : withUnit(value)} role="text"><b>${prefix || ""}${value.text}</b>${value.unit ? html` <i>${value.unit}</i>` : nothing}</span>
+    <dd><span aria-hidden=${unknown ? "true" : "false"}><b>${prefix || ""}${value.text}</b>${value.unit ? html` <i>${value.unit}</i>` : nothing}</span>
+    ${unknown ? html`<span class="unseen">${t("unknown")}</span>` : nothing}
     ${note ? html`<small>${note}</small>` : nothing}</dd></div>`;
 }
 

@@ -1,6 +1,6 @@
 // Charts in words: one sentence for a screen reader, and the table that says the same as the picture. Pure.
 import { t } from "./i18n.js";
-import { known, energy, percent, power, withUnit, clock, dateText, UNKNOWN, NBSP } from "./format.js";
+import { known, power, clock, dateText, UNKNOWN, NBSP, energyText, powerText, percentText } from "./format.js";
 import { dayColumns } from "./charts.js";
 
 /** @typedef {import("./widgets.js").Table} Table */
@@ -24,8 +24,8 @@ export function daySentence(a, zone, unit) {
   const j = greatest(d.load);
   if (i < 0 && j < 0) return t("chart_empty");
   const parts = [];
-  if (i >= 0) parts.push(t("say_pv_peak", { power: withUnit(power(d.pvMax[i] === null ? d.pv[i] : d.pvMax[i], unit)), time: clock(d.x[i], zone) }));
-  if (j >= 0) parts.push(t("say_load_peak", { power: withUnit(power(d.load[j], unit)), time: clock(d.x[j], zone) }));
+  if (i >= 0) parts.push(t("say_pv_peak", { power: powerText(d.pvMax[i] === null ? d.pv[i] : d.pvMax[i], unit), time: clock(d.x[i], zone) }));
+  if (j >= 0) parts.push(t("say_load_peak", { power: powerText(d.load[j], unit), time: clock(d.x[j], zone) }));
   const gaps = (a.gaps || []).length;
   if (gaps) parts.push(t("say_gaps", { n: gaps }));
   return `${t("day_curve")}: ${parts.join(", ")}.`;
@@ -50,7 +50,7 @@ export function dayTable(a, zone, unit, file, parts) {
     };
     const cells = shown.map(([name, c]) => power(mean(c), unit, name === "grid" || name === "battery").text);
     if (cells.every((c) => c === UNKNOWN)) continue;
-    rows.push([clock(a.start + i * d.length, zone), ...cells, ...(parts.battery ? [withUnit(percent(mean(d.soc)))] : [])]);
+    rows.push([clock(a.start + i * d.length, zone), ...cells, ...(parts.battery ? [percentText(mean(d.soc))] : [])]);
   }
   return { head, rows, file };
 }
@@ -61,9 +61,9 @@ export function energySentence(a, title) {
   const total = (a && a.totals) || {};
   const i = greatest(c.pv_kwh || []);
   if (i < 0) return `${title}: ${t("chart_empty")}`;
-  const say = [t("say_solar", { energy: withUnit(energy(total.pv_kwh)) })];
-  if (known(total.load_kwh)) say.push(t("say_used", { energy: withUnit(energy(total.load_kwh)) }));
-  say.push(t("say_best", { day: periodText(a.labels[i], "short"), energy: withUnit(energy(c.pv_kwh[i])) }));
+  const say = [t("say_solar", { energy: energyText(total.pv_kwh) })];
+  if (known(total.load_kwh)) say.push(t("say_used", { energy: energyText(total.load_kwh) }));
+  say.push(t("say_best", { day: periodText(a.labels[i], "short"), energy: energyText(c.pv_kwh[i]) }));
   return `${title}: ${say.join(", ")}.`;
 }
 
@@ -88,9 +88,9 @@ export function energyTable(a, style, file, parts) {
     const cells = names.map(([, name, coverage]) => {
       const v = (c[name] || [])[i];
       const part = (c[coverage] || [])[i];
-      return (known(v) && known(part) && part < 0.98 ? `≥${NBSP}` : "") + withUnit(energy(v));
+      return (known(v) && known(part) && part < 0.98 ? `≥${NBSP}` : "") + energyText(v);
     });
-    return [periodText(label, style), ...cells, ...(share ? [withUnit(percent(c.self_sufficiency_pct[i]))] : []),
+    return [periodText(label, style), ...cells, ...(share ? [percentText(c.self_sufficiency_pct[i])] : []),
       ...(money ? [known(c.saved[i]) ? String(c.saved[i]) : UNKNOWN] : [])];
   });
   return { head, rows, file };

