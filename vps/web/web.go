@@ -26,7 +26,7 @@ import (
 	"sync"
 )
 
-//go:embed static
+//go:embed static/js static/css static/i18n static/icons static/vendor/*.js static/vendor/*.css
 var embedded embed.FS
 
 // Default returns the site that is in the program. It is made once, when somebody asks for it.
