@@ -2,6 +2,7 @@ package api
 
 import (
 	"bufio"
+	"context"
 	"crypto/tls"
 	"encoding/base64"
 	"encoding/json"
@@ -10,10 +11,13 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"sunspool/vps/auth"
+	"sunspool/vps/listener"
 	"sunspool/wire"
 )
 
@@ -210,6 +214,37 @@ func TestASessionEndsWithItsToken(t *testing.T) {
 	}
 }
 
+// An open stream of a session ends when its time is over, at the next ping.
+func TestAStreamEndsWithItsSession(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var later atomic.Int64
+		b := newBench(t, func(s *Server) { s.Now = func() time.Time { return time.Now().Add(time.Duration(later.Load())) } })
+		cookie := b.cookie(viewer1)
+		l := newPipes()
+		ctx, stop := context.WithCancel(t.Context())
+		done := make(chan error, 1)
+		go func() { done <- listener.Serve(ctx, l, nil, b.api, b.Log) }()
+		events := follow(t, l.Dial(), "inv-1", "", "Cookie", "sunspool_session="+cookie, "Authorization", "")
+		time.Sleep(time.Second)
+		later.Store(int64(auth.SessionAge - time.Minute))
+		time.Sleep(2 * pingEvery)
+		synctest.Wait()
+		if said := of("bye", events); len(said) != 0 {
+			t.Errorf("half a minute before: %v", said)
+		}
+		later.Store(int64(auth.SessionAge))
+		time.Sleep(pingEvery + time.Second)
+		synctest.Wait()
+		if said := of("bye", events); len(said) != 1 || !strings.Contains(said[0].Data, "token_revoked") {
+			t.Errorf("a ping later: %v", said)
+		}
+		stop()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
 // An open stream of a session ends when its token is removed.
 func TestAStreamEndsWithTheTokenOfItsSession(t *testing.T) {
 	b := newBench(t)
@@ -253,8 +288,17 @@ func TestLoginsAreLimited(t *testing.T) {
 			t.Fatalf("guess %d is answered by %s", i, w.Body)
 		}
 	}
-	if w := b.get("/v1/devices", tokenWrong); w.Code != 429 {
-		t.Errorf("a guess in a header: %d", w.Code)
+	for path, accept := range map[string]string{"/v1/devices": "", "/v1/session": "", "/lite": "text/html"} {
+		if w := do(b.api, "GET", path, tokenWrong, nil, "Accept", accept); w.Code != 429 {
+			t.Errorf("a guess in a header, %s: %d", path, w.Code)
+		}
+	}
+	b.with("stale", "GET", "/v1/devices")
+	metrics := do(b.Internal(), "GET", "/metrics", "", nil).Body.String()
+	for _, want := range []string{`code="bad_token"} 21`, `code="too_many_failures"} 13`} { // ten guesses, and eleven stale cookies
+		if !strings.Contains(metrics, "sunspool_auth_failures_total{"+want+"\n") {
+			t.Errorf("the metrics do not have %s", want)
+		}
 	}
 	if w := b.login(viewer1); w.Code != 200 {
 		t.Errorf("the good token: %d", w.Code)

@@ -100,15 +100,15 @@ func (g *Gate) WithToken(h Handler) http.Handler {
 	return g.Public(func(c *Request) (any, error) {
 		who, err := g.Identify(c)
 		if err != nil {
-			return nil, g.rejected(err)
+			return nil, g.rejected(c, err)
 		}
 		return g.WithSlot(c, who, h)
 	})
 }
 
-// rejected counts a refusal.
-func (g *Gate) rejected(err error) error {
-	if r, ok := errors.AsType[*problem.Refusal](err); ok {
+// rejected counts a refusal of Identify or bearer, unless it is one of a wrong token, which guessed has counted.
+func (g *Gate) rejected(c *Request, err error) error {
+	if r, ok := errors.AsType[*problem.Refusal](err); ok && auth.Bearer(c.HTTP) == "" {
 		g.Refused(r.Code)
 	}
 	return err
@@ -156,7 +156,7 @@ func (g *Gate) WithUpload(h Handler) http.Handler {
 	return g.Public(func(c *Request) (any, error) {
 		who, err := g.bearer(c)
 		if err != nil {
-			return nil, g.rejected(err)
+			return nil, g.rejected(c, err)
 		}
 		c.Caller = who
 		if who.Viewer {

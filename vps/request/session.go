@@ -8,7 +8,8 @@ import (
 )
 
 // Identify returns who sends c: by its token, else by the session that its cookie has, else, in mode open-lan, by where it
-// comes from. Only what reads may be asked with a cookie, which a browser sends by itself. The refusal is not counted.
+// comes from. Only what reads may be asked with a cookie, which a browser sends by itself. Wrong tokens are counted; that there
+// is none is not.
 func (g *Gate) Identify(c *Request) (auth.Caller, error) {
 	if auth.Bearer(c.HTTP) != "" {
 		return g.bearer(c)
@@ -55,11 +56,13 @@ func (g *Gate) bearer(c *Request) (auth.Caller, error) {
 // guessed counts a wrong token of c, and returns the refusal.
 func (g *Gate) guessed(c *Request) error {
 	c.conn().SetUnauthenticated(auth.NetworkOf(c.Remote))
+	refusal := errBadToken
 	if wait := g.failures.Add(c.Remote, g.Now()); wait > 0 {
 		tooMany := *errFailures
-		return tooMany.WithRetry(wait)
+		refusal = tooMany.WithRetry(wait)
 	}
-	return errBadToken
+	g.Refused(refusal.Code)
+	return refusal
 }
 
 // admitted notes that c was sent with a good token, or with a session of it.
@@ -92,7 +95,7 @@ func (c *Request) Anonymous() bool { return !c.byToken && c.Session == nil }
 func (g *Gate) LogIn(c *Request, token string, kiosk bool) error {
 	s, known := g.Tokens.NewSession(token, kiosk, g.Now())
 	if !known {
-		return g.rejected(g.guessed(c))
+		return g.guessed(c)
 	}
 	c.Caller, c.Session = s.Caller, &s
 	g.admitted(c, s.Token)
