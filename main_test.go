@@ -110,9 +110,12 @@ func TestServerIsLayers(t *testing.T) {
 		"batch": {"problem"}, "query": {"problem"},
 		"request":    {"auth", "fair", "listener", "problem", "query"},
 		"deviceinfo": {"auth", "batch", "query", "request"},
-		"history":    {"deviceinfo", "fair", "listener", "problem", "query", "request"},
+		"history":    {"deviceinfo", "fair", "listener", "problem", "query", "request", "tariff"},
 		"importer":   {},
-		"api":        {"auth", "batch", "deviceinfo", "fair", "history", "listener", "live", "problem", "query", "request"},
+		"tariff":     {},
+		"web":        {},
+		"page":       {"auth", "problem", "request", "web"},
+		"api":        {"auth", "batch", "deviceinfo", "fair", "history", "listener", "live", "page", "problem", "query", "request", "tariff", "web"},
 	}
 	for _, p := range packages(t) {
 		allowed, layer := below[strings.TrimPrefix(p.ImportPath, "sunspool/vps/")]

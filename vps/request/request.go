@@ -25,7 +25,9 @@ type Request struct {
 	Remote     string    // address of the client
 	StoreSince time.Time // when the store was asked first
 	Caller     auth.Caller
-	byToken    bool // the caller was identified by a token
+	byToken    bool          // the caller was identified by a token
+	cookie     string        // or by that of a session
+	Session    *auth.Session // nil without one
 	Token      auth.TokenSum
 	Slot       *fair.Slot // of Gate.Reads or Uploads, until it is released
 	Large      *fair.Slot // of Gate.Large, if it has one
@@ -123,7 +125,11 @@ func (g *Gate) Middleware(mux *http.ServeMux) http.Handler {
 		if g.preflight(c) {
 			return
 		}
-		if err := routed(c, mux); err != nil {
+		err := routed(c, mux)
+		if err == nil {
+			err = crossOrigin(r)
+		}
+		if err != nil {
 			g.fail(c, err)
 			return
 		}

@@ -1,0 +1,117 @@
+// What the tests of the page share: a running program, a browser, and pages that note everything that must not be.
+import { chromium } from "playwright-core";
+import { spawn } from "node:child_process";
+import { fileURLToPath } from "node:url";
+import { createServer } from "node:net";
+
+const here = fileURLToPath(new URL(".", import.meta.url));
+
+/** A port that is free now. */
+export function freePort() {
+  return new Promise((resolve) => {
+    const s = createServer().listen(0, "127.0.0.1", () => {
+      const { port } = s.address();
+      s.close(() => resolve(port));
+    });
+  });
+}
+
+/** Waits until f returns something. Not a limit of time: the runner has one. */
+export async function until(f) {
+  for (;;) {
+    const v = await Promise.resolve().then(f).catch(() => null);
+    if (v) return v;
+    await new Promise((r) => setTimeout(r, 200));
+  }
+}
+
+/**
+ * Starts `sunspool demo` (SUNSPOOL is the program), and the page: the program's own, or, with PAGE=dev, static/ as it is.
+ * @returns {Promise<{ base: string, api: string, stop: () => void }>}
+ */
+export async function startDemo(args = []) {
+  const program = process.env.SUNSPOOL || fileURLToPath(new URL("../../../sunspool", import.meta.url));
+  const port = await freePort();
+  const children = [spawn(program, ["demo", "--listen", `127.0.0.1:${port}`, ...args], { stdio: "ignore" })];
+  const api = `http://127.0.0.1:${port}`;
+  await until(async () => {
+    const d = (await (await fetch(`${api}/v1/devices`)).json()).devices[0];
+    return d && d.first_sample && Date.parse(d.last_sample) - Date.parse(d.first_sample) > 300 * 864e5;
+  });
+  let base = api;
+  if (process.env.PAGE === "dev") {
+    const p = await freePort();
+    children.push(spawn(process.execPath, [`${here}../dev/serve.mjs`, String(p), api], { stdio: "ignore" }));
+    base = `http://127.0.0.1:${p}`;
+    await until(async () => (await fetch(base)).ok);
+  }
+  return { base, api, stop: () => children.forEach((c) => c.kill()) };
+}
+
+let browser;
+
+export async function startBrowser() {
+  browser = await chromium.launch({ executablePath: process.env.CHROMIUM || "/usr/bin/chromium", args: ["--no-sandbox"] });
+  return browser;
+}
+
+/**
+ * Opens a page. `answers` changes what the API answers: path without query to a function of its JSON; those that came with
+ * the page are taken away, so that everything is asked. A function may return undefined for an aborted request, or
+ * { status, body }.
+ * @param {string} base
+ * @param {{ width?: number, height?: number, theme?: "light" | "dark", query?: string, hash?: string, zone?: string,
+ *   lang?: string, reduced?: boolean, answers?: Record<string, (json: any, url: URL) => any>, boot?: (boot: any) => void, forced?: boolean, still?: boolean }} o
+ */
+export async function open(base, o = {}) {
+  const context = await browser.newContext({ viewport: { width: o.width || 1280, height: o.height || 800 }, colorScheme: o.theme || "light",
+    timezoneId: o.zone || "Europe/Brussels", locale: o.lang || "en-GB", reducedMotion: o.reduced ? "reduce" : "no-preference", forcedColors: o.forced ? "active" : "none",
+    deviceScaleFactor: o.width && o.width < 600 ? 2 : 1 });
+  const page = await context.newPage();
+  const wrong = [];
+  page.on("console", (m) => m.type() === "error" && !(o.answers && /Failed to load resource/.test(m.text())) && wrong.push(m.text()));
+  page.on("pageerror", (e) => wrong.push(e.stack || String(e)));
+  page.on("request", (r) => !r.url().startsWith(base) && !/^(data|blob):/.test(r.url()) && wrong.push(`request to ${r.url()}`));
+  await page.addInitScript(() => addEventListener("securitypolicyviolation", (e) => console.error(`CSP ${e.violatedDirective} ${e.blockedURI}`)));
+  if (o.answers || o.boot) await page.route((u) => u.pathname === "/", async (route) => {
+    const r = await route.fetch();
+    const html = (await r.text()).replace(/(<script type="application\/json" id="boot">)(.*?)(<\/script>)/s, (_, a, json, z) => {
+      const boot = JSON.parse(json);
+      if (o.answers) boot.answers = {};
+      if (o.boot) o.boot(boot);
+      return a + JSON.stringify(boot).replace(/</g, "\\u003c") + z;
+    });
+    await route.fulfill({ response: r, body: html });
+  });
+  if (o.answers) await page.route((u) => u.pathname.startsWith("/v1/"), async (route) => {
+    const url = new URL(route.request().url());
+    const change = o.answers[url.pathname] || o.answers["*"];
+    if (!change) return route.continue();
+    if (url.pathname === "/v1/stream") {
+      const body = change(null, url);
+      return body === undefined ? route.abort() : route.fulfill(typeof body === "string" ? { status: 200, contentType: "text/event-stream", body } : { status: body.status, body: "" });
+    }
+    const r = await route.fetch();
+    const changed = change(await r.json().catch(() => null), url, route.request());
+    if (changed === undefined) return route.abort();
+    if (changed && changed.status && changed.body !== undefined) return route.fulfill({ status: changed.status, json: changed.body });
+    return route.fulfill({ status: 200, json: changed });
+  });
+  await page.goto(`${base}/${o.query || ""}${o.hash ? `#${o.hash}` : ""}`);
+  return { page, wrong, close: () => context.close() };
+}
+
+/** Words that no number may become. */
+export const NONSENSE = /NaN|undefined|Infinity|\[object|\bnull\b/;
+
+/** All text and labels of a page. */
+export function allText(page) {
+  return page.evaluate(() => [document.body.innerText, ...[...document.querySelectorAll("[aria-label],[title]")].map((e) => `${e.getAttribute("aria-label")} ${e.getAttribute("title") || ""}`.replace(/^null /, "")),
+    ...[...document.querySelectorAll("svg text, svg title")].map((e) => e.textContent)].join("\n"));
+}
+
+/** Waits until all widgets have an answer and are drawn. */
+export async function settled(page) {
+  await page.waitForFunction(() => document.querySelector("main .card, main .login, .navigator") && !document.querySelector("[aria-busy=true]"));
+  await page.waitForFunction(() => [...document.querySelectorAll("sun-plot")].every((p) => p.querySelector("canvas")));
+}
