@@ -3,7 +3,7 @@ package web
 import (
 	"encoding/json"
 	"fmt"
-	"html"
+	"maps"
 	"net/url"
 	"path"
 	"regexp"
@@ -101,8 +101,8 @@ var iconSize = regexp.MustCompile(`-(\d+)\.png$`)
 
 // findIcons are those of the program in icons: icon.svg, icon-SIZE.png, maskable-SIZE.png and so on.
 func (s *Site) findIcons() (all []icon) {
-	for name, f := range s.files {
-		base := path.Base(name)
+	for _, name := range slices.Sorted(maps.Keys(s.files)) {
+		base, f := path.Base(name), s.files[name]
 		if path.Dir(name) != "icons" || !strings.Contains(base, "icon") && !strings.Contains(base, "maskable") {
 			continue
 		}
@@ -114,7 +114,6 @@ func (s *Site) findIcons() (all []icon) {
 		}
 		all = append(all, i)
 	}
-	slices.SortFunc(all, func(a, b icon) int { return strings.Compare(a.name, b.name) })
 	return all
 }
 
@@ -172,4 +171,7 @@ func (p *printer) print(parts ...string) {
 func (p *printer) Bytes() []byte { return p.b }
 
 // text is s as HTML shows it, in a tag or in an attribute with quotes.
-func text(s string) string { return html.EscapeString(s) }
+func text(s string) string { return escaper.Replace(s) }
+
+// html.EscapeString does the same, and brings the names of 2,231 characters into the program: 0.1 MB.
+var escaper = strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;", `"`, "&#34;", "'", "&#39;")

@@ -108,16 +108,16 @@ const loaded = "#app:not(:empty) ~ .loading { display: none; }\n"
 
 // joined makes one sheet of all: those of others first, so that ours decide. A sheet's paths are relative to its directory.
 func joined(sheets map[string]string) string {
-	names := slices.SortedFunc(maps.Keys(sheets), func(a, b string) int {
-		if foreign := strings.HasPrefix(a, "vendor/"); foreign != strings.HasPrefix(b, "vendor/") {
-			return map[bool]int{true: -1, false: 1}[foreign]
-		}
-		return strings.Compare(a, b)
-	})
+	names := slices.Sorted(maps.Keys(sheets))
 	var all strings.Builder
-	for _, name := range names {
-		all.WriteString(strings.NewReplacer(`url(../`, `url(`, `url("../`, `url("`).Replace(sheets[name]))
-		all.WriteByte('\n')
+	for _, foreign := range []bool{true, false} {
+		for _, name := range names {
+			if strings.HasPrefix(name, "vendor/") != foreign {
+				continue
+			}
+			all.WriteString(strings.NewReplacer(`url(../`, `url(`, `url("../`, `url("`).Replace(sheets[name]))
+			all.WriteByte('\n')
+		}
 	}
 	all.WriteString(loaded)
 	return all.String()
