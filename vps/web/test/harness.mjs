@@ -1,6 +1,7 @@
 // What the tests of the page share: a running program, a browser, and pages that note everything that must not be.
 import { chromium } from "playwright-core";
 import { spawn } from "node:child_process";
+import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { createServer } from "node:net";
 
@@ -31,6 +32,7 @@ export async function until(f) {
  */
 export async function startDemo(args = []) {
   const program = process.env.SUNSPOOL || fileURLToPath(new URL("../../../sunspool", import.meta.url));
+  if (!existsSync(program)) throw new Error(`there is no ${program}: go build -o sunspool . makes it, SUNSPOOL names another`);
   const port = await freePort();
   const children = [spawn(program, ["demo", "--listen", `127.0.0.1:${port}`, ...args], { stdio: "ignore" })];
   const api = `http://127.0.0.1:${port}`;

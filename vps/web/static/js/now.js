@@ -122,13 +122,20 @@ export function sourceBar(row, parts) {
     ${shares.map(([name, v]) => html`<li>${t(String(name))} <b>${percentText(/** @type {any} */ (v))}</b></li>`)}</ul>`;
 }
 
+/** What it cost, saved, and spared the air, where the server has prices. @param {any} row */
+export function moneyLine(row) {
+  const currency = ((currentDevice() || {}).tariff || {}).currency || "EUR";
+  const parts = [["saved", known(row.saved) && money(row.saved, currency)], ["cost", known(row.cost) && money(row.cost, currency)],
+    ["co2_avoided", known(row.co2_avoided_kg) && withUnit(quantity(row.co2_avoided_kg, row.co2_avoided_kg < 10 ? 1 : 0, "kg"))]].filter(([, v]) => v);
+  return parts.length ? html`<p class="note spread">${parts.map(([name, v]) => html`<span>${t(String(name))} <b>${v}</b></span>`)}</p>` : nothing;
+}
+
 /** @param {import("./api.js").Answer} days @param {ReturnType<typeof partsOf>} parts */
 function todayCard(days, parts) {
   const today = todayDate();
   const body = whenKnown(days, (a) => {
     const row = todayRow(a, today);
-    return html`${energyKpis(row, parts)}${sourceBar(row, parts)}${state.kiosk ? nothing : yesterday(row, today)}${known(row.saved)
-      ? html`<p class="note">${t("saved_today")} <b>${money(row.saved, (currentDevice() || {}).currency || "EUR")}</b></p>` : nothing}`;
+    return html`${energyKpis(row, parts)}${sourceBar(row, parts)}${state.kiosk ? nothing : yesterday(row, today)}${moneyLine(row)}`;
   }, "today");
   return card("today", t("today"), body);
 }

@@ -8,7 +8,7 @@ import { addPeriod, firstDay, lastDay, localDate, isDate } from "./dates.js";
 import { card, whenKnown, legend, figure, columns } from "./widgets.js";
 import { dayPlot, socPlot, barsPlot, dayColumns, dayLegend, unitOf, sharePlot } from "./charts.js";
 import { daySentence, dayTable, energySentence, energyTable, periodText, greatest } from "./words.js";
-import { energyKpis, sourceBar, partsOf, todayDate } from "./now.js";
+import { energyKpis, sourceBar, moneyLine, partsOf, todayDate } from "./now.js";
 import { heatMap, heatChoice } from "./heat.js";
 import { when } from "./shell.js";
 
@@ -76,7 +76,7 @@ function totalsCard(a, parts, title, more) {
   const was = earlier(a.data);
   const names = was && was.labels ? was.labels : [];
   const text = was ? ` (${periodText(names[0], "full")}${names.length > 1 ? ` – ${periodText(names[names.length - 1], "full")}` : ""})` : "";
-  return card("totals", title, whenKnown(a, (d) => html`${energyKpis(totalsOf(d), parts, wholeTotals(was))}${sourceBar(totalsOf(d), parts)}
+  return card("totals", title, whenKnown(a, (d) => html`${energyKpis(totalsOf(d), parts, wholeTotals(was))}${sourceBar(totalsOf(d), parts)}${moneyLine(totalsOf(d))}
     ${more || nothing}${comparedWith(text)}`, "today"));
 }
 

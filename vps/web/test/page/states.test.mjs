@@ -37,7 +37,7 @@ const SHOWN = {
   "widget-error": { text: [/The server is busy/, /Retry/, /4\.21\s*kW/] },
   "lost-server": { text: [/No connection to sunspool/, /Retry now/] },
   fleet: { hash: "fleet", text: [/All inverters 300|All inverters\s+300/, /edge has not uploaded/] },
-  tariff: { text: [/Saved today/, /Month's peak/, /Head-room/] },
+  tariff: { text: [/Saved/, /Cost/, /€/, /Month's peak/, /Head-room/] },
 };
 
 for (const [name, want] of Object.entries(SHOWN)) {
