@@ -59,7 +59,7 @@ function draw() {
   const content = view();
   document.body.classList.toggle("kiosk", state.kiosk);
   render(html`<a class="skip" href="#main" @click=${skip}>${t("skip")}</a>${header()}${banner()}
-    <main id="main" tabindex="-1" class="view-${state.route.view}">${content}${zoneNote()}</main>${state.session ? tabs() : ""}${helpBox()}${announcement()}`, root);
+    <main id="main" tabindex="-1" ?inert=${state.help} class="view-${state.route.view}">${content}${zoneNote()}</main>${state.session ? tabs() : ""}${helpBox()}${announcement()}`, root);
 }
 
 /** @param {Event} e */

@@ -102,18 +102,26 @@ function nowLine(u, at) {
   ctx.restore();
 }
 
+/** @param {number} from @param {number} to @param {number} every s */
+function minutes(from, to, every) {
+  const all = [];
+  for (let s = Math.ceil(from / every) * every; s <= to; s += every) all.push(s);
+  return all;
+}
+
 /** The x axis of a span of hours. @param {any} a @param {any} more */
 function hours(a, more) {
   const offsets = a.tz && a.tz.offsets;
   const label = (/** @type {number} */ s, /** @type {number} */ end) => {
-    if (s === end) return "24:00";
     const local = (((s + offsetAt(offsets, s)) % 86400) + 86400) % 86400;
+    if (s === end && local === 0) return "24:00";
     return `${String(Math.floor(local / 3600)).padStart(2, "0")}:${String(Math.floor((local % 3600) / 60)).padStart(2, "0")}`;
   };
   const [start, end] = spanOf(a);
   return axis({
     splits: (/** @type {any} */ u) => {
       const shown = u.scales.x.max - u.scales.x.min;
+      if (shown < 7200) return minutes(u.scales.x.min, u.scales.x.max, shown < 1200 ? 120 : 900);
       const every = shown > 30000 ? (u.width < 520 ? 6 : u.width < 700 ? 4 : 3) * Math.max(1, Math.round(shown / 90000)) : 1;
       return hourTicks(start, end, offsets, every).map(([s]) => s).filter((s) => s >= u.scales.x.min && s <= u.scales.x.max);
     },
@@ -226,7 +234,7 @@ export function barsPlot(rows, labels, o) {
       ...(o.ghost && known(c("pv_kwh", o.ghost)[i]) ? [[t("solar_last_year"), energyText(c("pv_kwh", o.ghost)[i])]] : [])];
   };
   return { data, height: o.height, key: `${o.key} ${n} ${Boolean(o.ghost)}`, tip, tap: o.tap,
-    options: () => ({ padding: [10, 8, 0, 0],
+    options: () => ({ padding: [10, 16, 0, 0],
       scales: { x: { time: false, range: [-0.6, n - 0.4] }, y: { range: energyRange } },
       axes: barAxes(labels, o.text),
       series: [{}, bar("import"), bar("battery"), bar("solar"), bar("export"), bar("charge"), ...(o.ghost ? [ghost(), ghost()] : [])],
@@ -268,9 +276,9 @@ function energyTick(v) {
   return Math.abs(v) >= 10000 ? `${tick(v / 1000)}k` : tick(v);
 }
 
-/** Pixels that the longest label takes. @param {string[]} labels @param {(i: number) => string} text */
+/** Pixels that the longest label takes; the last one has room beside it. @param {string[]} labels @param {(i: number) => string} text */
 function longest(labels, text) {
-  return 14 + 7 * Math.max(1, ...labels.map((_, i) => text(i).length));
+  return 14 + 7 * Math.max(1, ...labels.slice(0, -1).map((_, i) => text(i).length));
 }
 
 /** Which of n bars have a label, if `room` labels fit; the last one always has. @param {number} n @param {number} room */

@@ -176,7 +176,7 @@ function weeksCard(days, parts) {
   const body = whenKnown(days, (a) => {
     const labels = a.labels || [];
     const plot = barsPlot(a.columns || {}, labels, { key: "weeks", height: 210, parts, gaps: true,
-      text: (i) => (labels[i] === today ? t("today").toLowerCase() : String(Number(labels[i].slice(8)))),
+      text: (i) => (labels[i] === today ? t("today_short") : String(Number(labels[i].slice(8)))),
       long: (i) => dateText(labels[i], "long"), tap: (i) => location.assign(link("day", labels[i])) });
     return figure(plot, energySentence(a, t("last_14_days")), "tappable");
   }, "bars");
@@ -233,10 +233,16 @@ function liveCard() {
     ${open ? livePart(list, unit, now) : nothing}</details>`;
 }
 
+/** How far the device's clocks are ahead of UTC, as answers have it. @param {number} s */
+function zoneOffset(s) {
+  const [h, m] = clock(s, deviceZone()).split(":").map(Number);
+  return [[s, Math.round((h * 3600 + m * 60 - (s % 86400)) / 900) * 900]];
+}
+
 /** @param {import("./store.js").Sample[]} list @param {string} unit @param {number} now */
 function livePart(list, unit, now) {
   const zone = deviceZone();
-  const a = { start: Math.floor(now / 60) * 60 - 600, to: new Date((Math.floor(now / 60) * 60 + 60) * 1000).toISOString(), t: list.map((s) => s.t),
+  const a = { start: Math.floor(now / 60) * 60 - 600, tz: { offsets: zoneOffset(now) }, to: new Date((Math.floor(now / 60) * 60 + 60) * 1000).toISOString(), t: list.map((s) => s.t),
     columns: { pv_w: list.map((s) => s.pv_w), load_w: list.map((s) => s.load_w), battery_w: list.map((s) => s.battery_w), grid_w: list.map((s) => s.grid_w) } };
   return html`${figure(dayPlot(a, { parts: partsOf(currentDevice()), unit, now: 0, zone, key: "live", height: 180, mode: "lines" }), t("live_10"))}
     ${legend([["solar line", t("solar")], ["battery line", t("battery")], ["import line", t("grid")], ["home line", t("home")]])}`;

@@ -48,7 +48,7 @@ export function dayTable(a, zone, unit, file, parts) {
       const list = c.slice(i, i + per).filter(known);
       return list.length ? list.reduce((x, y) => x + y, 0) / list.length : null;
     };
-    const cells = shown.map(([name, c]) => power(mean(c), unit, name === "grid" || name === "battery").text);
+    const cells = shown.map(([, c]) => power(mean(c), unit, true).text);
     if (cells.every((c) => c === UNKNOWN)) continue;
     rows.push([clock(a.start + i * d.length, zone), ...cells, ...(parts.battery ? [percentText(mean(d.soc))] : [])]);
   }
