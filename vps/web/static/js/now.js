@@ -135,18 +135,21 @@ function todayCard(days, parts) {
   const today = todayDate();
   const body = whenKnown(days, (a) => {
     const row = todayRow(a, today);
-    return html`${energyKpis(row, parts)}${sourceBar(row, parts)}${state.kiosk ? nothing : yesterday(row, today)}${moneyLine(row)}`;
+    return html`${energyKpis(row, parts)}${sourceBar(row, parts)}${state.kiosk ? nothing : yesterday(row, today)}${roomForStrip() ? moneyLine(row) : nothing}`;
   }, "today");
   return card("today", t("today"), body);
 }
 
+/** Reports whether the first view is drawn: what else is worth asking does not stand in its way. */
+function afterFirst() {
+  if (performance.now() >= 4000) return true;
+  setTimeout(() => dispatchEvent(new Event("later")), 4000);
+  return false;
+}
+
 /** @param {any} row @param {string} today */
 function yesterday(row, today) {
-  // It is asked for after the first view is drawn, so that it does not stand in its way.
-  if (performance.now() < 3000) {
-    setTimeout(() => dispatchEvent(new Event("later")), 3000);
-    return html`<p class="note">${NBSP}</p>`;
-  }
+  if (!afterFirst()) return html`<p class="note">${NBSP}</p>`;
   const a = ask(forDevice("/v1/energy", { resolution: "day", from: today, to: today, compare: "previous" }), 600);
   const was = a.data && a.data.compare && a.data.compare.totals;
   if (!was || !known(was.pv_kwh) || !known(row.pv_kwh)) return html`<p class="note">${NBSP}</p>`;
@@ -210,15 +213,18 @@ function batteryCard() {
 /** The month's highest quarter-hour, where a tariff makes it cost money. @param {any} d */
 function peakCard(d) {
   const tariff = d && d.tariff;
-  if (!tariff || tariff.capacity !== "be") return nothing;
-  const zone = deviceZone();
-  const a = ask(forDevice(`/v1/capacity/month/${todayDate().slice(0, 7)}`, {}), 60);
-  return card("peak", t("month_peak"), whenKnown(a, (c) => {
-    const running = c.running_quarter && c.running_quarter.avg_power_w;
-    const peak = Math.max(c.monthly_peak_w || 0, 2500);
+  if (!tariff || tariff.capacity !== "be" || state.kiosk || !afterFirst()) return nothing;
+  const today = todayDate();
+  const quarter = Math.floor(serverNow() / 900) * 900;
+  const iso = (/** @type {number} */ s) => new Date(s * 1000).toISOString().slice(0, 19);
+  const a = ask(forDevice("/v1/energy", { resolution: "month", from: `${today.slice(0, 7)}-01`, to: today }), 300);
+  const q = ask(forDevice("/v1/series", { from: `${iso(quarter)}Z`, to: `${iso(quarter + 900)}Z`, resolution: "15m", columns: "import_w" }), 20).data;
+  return card("peak", t("month_peak"), whenKnown(a, (m) => {
+    const { import_peak15_w: w, import_peak15_at: at } = m.totals;
+    const running = q && q.columns.import_w ? q.columns.import_w[0] : null;
     return html`<dl class="kpis three">${kpi(t("this_quarter"), power(running, "kW"), "import")}
-      ${kpi(t("month_peak"), power(c.monthly_peak_w, "kW"), "", when(seconds(c.monthly_peak_ts), zone))}
-      ${kpi(t("head_room"), power(known(running) ? Math.max(0, peak - running) : null, "kW"), "")}</dl>`;
+      ${kpi(t("month_peak"), power(w, "kW"), "", known(at) ? when(at, deviceZone()) : "")}
+      ${kpi(t("head_room"), power(known(running) ? Math.max(0, Math.max(known(w) ? w : 0, 2500) - running) : null, "kW"), "")}</dl>`;
   }));
 }
 
