@@ -67,7 +67,7 @@ function sumCard(months) {
     const labels = a.labels || [];
     const sums = runningSum((a.columns || {}).pv_kwh || []);
     const last = sums.length ? sums[sums.length - 1] : null;
-    return figure(areaPlot(sums, labels, { key: "sum", height: 190, text: (i) => dateText(labels[i], labels.length > 18 ? "monthYear" : "monthShort"),
+    return figure(areaPlot(sums, labels, { key: "sum", of: a, height: 190, text: (i) => dateText(labels[i], labels.length > 18 ? "monthYear" : "monthShort"),
       long: (i) => dateText(labels[i], "month") }), `${t("cumulative")}: ${energyText(last)}`);
   }, "bars"), { unit: "kWh" });
 }

@@ -179,7 +179,7 @@ export function dayPlot(a, o) {
       ...say(t("to_battery"), d.charge, "charge"), ...say(t("to_grid"), d.exported, "export"), ...say(t("home"), d.load, "home"),
       ...(d.soc[i] !== null ? [[t("soc"), percentText(d.soc[i]), "battery"]] : [])].slice(0, d.pv[i] === null && d.load[i] === null ? 0 : 9);
   };
-  return { data, height: o.height, key: `${o.key} ${unit} ${o.mode || ""}`, group: o.key, zoom: o.zoom, tip,
+  return { data, of: [a.columns, Math.floor(o.now / 60)], height: o.height, key: `${o.key} ${unit} ${o.mode || ""}`, group: o.key, zoom: o.zoom, tip,
     options: () => ({ padding: PADDING, scales: { x: { time: false, range: o.zoom ? undefined : [start, end], ...(o.zoom ? { min: start, max: end } : {}) },
       y: { range: powerRange } },
     axes: [hours(a, {}), powerAxis(unit, lines)],
@@ -194,7 +194,7 @@ export function dayPlot(a, o) {
 export function socPlot(a, o) {
   const d = dayColumns(a);
   const [start, end] = spanOf(a);
-  return { data: [d.x, d.soc], height: 72, key: `soc ${o.key}`, group: o.key, tip: () => [],
+  return { data: [d.x, d.soc], of: [a.columns], height: 72, key: `soc ${o.key}`, group: o.key, tip: () => [],
     options: () => ({ padding: [8, PADDING[1], 8, 0], scales: { x: { time: false, range: [start, end] }, y: { range: [0, 100] } },
       axes: [hours(a, { show: false, size: 0 }), axis({ size: 40, splits: () => [0, 50, 100],
         values: () => ["0", "50", "100%"] })],
@@ -204,7 +204,7 @@ export function socPlot(a, o) {
 /**
  * Mirrored bars, one per row of an answer of /v1/energy.
  * @param {any} rows columns of kWh @param {string[]} labels @param {{ key: string, height: number, text: (i: number) => string, long: (i: number) => string,
- *   tap?: (i: number) => void, ghost?: any, average?: boolean, gaps?: boolean, parts: any }} o
+ *   tap?: (i: number) => void, ghost?: any, of?: any, average?: boolean, gaps?: boolean, parts: any }} o
  * @returns {import("./plot.js").Plot}
  */
 export function barsPlot(rows, labels, o) {
@@ -233,7 +233,7 @@ export function barsPlot(rows, labels, o) {
       ...say("exported", "export_kwh", "export"), ...(o.parts.battery ? say("charged", "charge_kwh", "charge") : []),
       ...(o.ghost && known(c("pv_kwh", o.ghost)[i]) ? [[t("solar_last_year"), energyText(c("pv_kwh", o.ghost)[i])]] : [])];
   };
-  return { data, height: o.height, key: `${o.key} ${n} ${Boolean(o.ghost)}`, tip, tap: o.tap,
+  return { data, of: [o.of || rows], height: o.height, key: `${o.key} ${n} ${Boolean(o.ghost)}`, tip, tap: o.tap,
     options: () => ({ padding: [10, 16, 0, 0],
       scales: { x: { time: false, range: [-0.6, n - 0.4] }, y: { range: energyRange } },
       axes: barAxes(labels, o.text),
@@ -287,20 +287,20 @@ export function ticks(n, room) {
   return Array.from({ length: n }, (_, i) => i).filter((i) => (n - 1 - i) % every === 0);
 }
 
-/** Shares in %, one bar per row. @param {any} list @param {string[]} labels @param {{ key: string, text: (i: number) => string, long: (i: number) => string }} o @returns {import("./plot.js").Plot} */
+/** Shares in %, one bar per row. @param {any} list @param {string[]} labels @param {{ key: string, of?: any, text: (i: number) => string, long: (i: number) => string }} o @returns {import("./plot.js").Plot} */
 export function sharePlot(list, labels, o) {
   const n = labels.length;
   const shares = column(list, n);
-  return { data: [labels.map((_, i) => i), shares], height: 110, key: `${o.key} ${n}`, tip: (i) => [[o.long(i), ""], [t("self_sufficiency"), percentText(shares[i])]],
+  return { data: [labels.map((_, i) => i), shares], of: [o.of || list], height: 110, key: `${o.key} ${n}`, tip: (i) => [[o.long(i), ""], [t("self_sufficiency"), percentText(shares[i])]],
     options: () => ({ padding: [10, 8, 0, 0], scales: { x: { time: false, range: [-0.6, n - 0.4] }, y: { range: [0, 100] } },
       axes: barAxes(labels, o.text, { splits: () => [0, 50, 100], values: () => ["0", "50", "100%"] }),
       series: [{}, { fill: color("battery"), stroke: "transparent", width: 0, paths: (/** @type {any} */ (window).uPlot).paths.bars({ size: [0.66, 56] }), points: { show: false } }] }) };
 }
 
-/** A line that only rises. @param {number[]} sums @param {string[]} labels @param {{ key: string, height: number, text: (i: number) => string, long: (i: number) => string }} o @returns {import("./plot.js").Plot} */
+/** A line that only rises. @param {number[]} sums @param {string[]} labels @param {{ key: string, height: number, of: any, text: (i: number) => string, long: (i: number) => string }} o @returns {import("./plot.js").Plot} */
 export function areaPlot(sums, labels, o) {
   const n = labels.length;
-  return { data: [labels.map((_, i) => i), sums], height: o.height, key: `${o.key} ${n}`, tip: (i) => [[o.long(i), ""], [t("solar"), energyText(sums[i]), "solar"]],
+  return { data: [labels.map((_, i) => i), sums], of: [o.of], height: o.height, key: `${o.key} ${n}`, tip: (i) => [[o.long(i), ""], [t("solar"), energyText(sums[i]), "solar"]],
     options: () => ({ padding: [10, 14, 0, 0], scales: { x: { time: false, range: [-0.2, Math.max(0.8, n - 0.8)] }, y: { range: energyRange } },
       axes: barAxes(labels, o.text),
       series: [{}, { stroke: color("solar-ink"), width: 2, fill: color("soft"), points: { show: n < 2 } }] }) };

@@ -250,6 +250,6 @@ function livePart(list, unit, now) {
   const zone = deviceZone();
   const a = { start: Math.floor(now / 60) * 60 - 600, tz: { offsets: zoneOffset(now) }, to: new Date((Math.floor(now / 60) * 60 + 60) * 1000).toISOString(), t: list.map((s) => s.t),
     columns: { pv_w: list.map((s) => s.pv_w), load_w: list.map((s) => s.load_w), battery_w: list.map((s) => s.battery_w), grid_w: list.map((s) => s.grid_w) } };
-  return html`${figure(dayPlot(a, { parts: partsOf(currentDevice()), unit, now: 0, zone, key: "live", height: 180, mode: "lines" }), t("live_10"))}
+  return html`${figure(dayPlot(a, { parts: partsOf(currentDevice()), unit, now: 0, zone, key: `live ${Math.floor(now / 60)}`, height: 180, mode: "lines" }), t("live_10"))}
     ${legend([["solar line", t("solar")], ["battery line", t("battery")], ["import line", t("grid")], ["home line", t("home")]])}`;
 }
