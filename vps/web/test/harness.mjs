@@ -1,5 +1,6 @@
 // What the tests of the page share: a running program, a browser, and pages that note everything that must not be.
 import { chromium } from "playwright-core";
+import axe from "axe-core";
 import { spawn } from "node:child_process";
 import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
@@ -116,4 +117,11 @@ export function allText(page) {
 export async function settled(page) {
   await page.waitForFunction(() => document.querySelector("main .card, main .login, .navigator") && !document.querySelector("[aria-busy=true]"));
   await page.waitForFunction(() => [...document.querySelectorAll("sun-plot")].every((p) => p.querySelector("canvas")));
+}
+
+/** What axe finds, in words. */
+export async function violations(page) {
+  await page.evaluate(axe.source);
+  const found = await page.evaluate(() => globalThis.axe.run(document, { resultTypes: ["violations"] }));
+  return found.violations.map((v) => `${v.id}: ${v.nodes.map((n) => `${n.target} ${n.failureSummary}`).join(" | ").slice(0, 400)}`);
 }

@@ -2,8 +2,7 @@
 // nonsense, no horizontal scrolling.
 import test, { before, after } from "node:test";
 import assert from "node:assert/strict";
-import axe from "axe-core";
-import { startDemo, startBrowser, open, settled, allText, NONSENSE } from "../harness.mjs";
+import { startDemo, startBrowser, open, settled, violations, allText, NONSENSE } from "../harness.mjs";
 
 let demo;
 let browser;
@@ -20,12 +19,6 @@ after(async () => {
 
 const VIEWS = () => ["now", "day", `day/${year}-03-02`, "month", "year", "all", "device", "settings"];
 const SIZES = [[360, 780], [768, 1024], [1280, 800]];
-
-async function violations(page) {
-  await page.evaluate(axe.source);
-  const found = await page.evaluate(() => globalThis.axe.run(document, { resultTypes: ["violations"] }));
-  return found.violations.map((v) => `${v.id}: ${v.nodes.map((n) => `${n.target} ${n.failureSummary}`).join(" | ").slice(0, 400)}`);
-}
 
 for (const theme of ["light", "dark"]) {
   for (const [width, height] of SIZES) {
