@@ -16,7 +16,7 @@ ARG TARGETARCH
 ARG TARGETVARIANT
 ARG VERSION=devel
 RUN CGO_ENABLED=0 GOOS=$TARGETOS GOARCH=$TARGETARCH GOARM=${TARGETVARIANT#v} \
-    go build -trimpath -buildvcs=false -ldflags "-s -w -X main.version=$VERSION" -o /out/sunspool .
+    go build -trimpath -tags nopgxregisterdefaulttypes -buildvcs=false -ldflags "-s -w -X main.version=$VERSION" -o /out/sunspool .
 
 FROM scratch AS prebuilt
 ARG TARGETPLATFORM
@@ -39,7 +39,7 @@ ENTRYPOINT ["/sunspool"]
 
 FROM sunspool AS edge
 CMD ["edge"]
-# Unhealthy within two intervals once polling has stopped: edge/check.go has the arithmetic.
+# Unhealthy within two intervals once polling has stopped: edge/report/check.go has the arithmetic.
 HEALTHCHECK --interval=90s --timeout=10s --start-period=120s --retries=1 CMD ["/sunspool", "health", "edge"]
 
 FROM sunspool AS vps

@@ -53,7 +53,7 @@ func nameEnvironmentOnly(line *settings.Line) {
 }
 
 // inLines reports whether what w gets is read line by line, as JSON: in the journal, and wherever a service logs to no
-// terminal. A container's log is such a place, where nobody would see the second line of three.
+// terminal. A container's log is such a place, where the second line of three would not be seen.
 func inLines(w io.Writer, args []string) bool {
 	if systemd.ToJournal() {
 		return true

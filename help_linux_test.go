@@ -11,7 +11,7 @@ import (
 	"strings"
 	"testing"
 
-	"golang.org/x/sys/unix"
+	"sunspool/internal/testhost"
 )
 
 func typedIn(t *testing.T, line string) (exit int, out, errs string) {
@@ -79,29 +79,6 @@ func TestHelpShowsNoFlagThatIsRefused(t *testing.T) {
 	}
 }
 
-// terminal is a terminal, and what is written to it.
-func terminal(t *testing.T) (screen *os.File, tty *os.File) {
-	t.Helper()
-	screen, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
-	if err != nil {
-		t.Skipf("SKIPPED: no terminal here: %v", err)
-	}
-	t.Cleanup(func() { screen.Close() })
-	if err := unix.IoctlSetPointerInt(int(screen.Fd()), unix.TIOCSPTLCK, 0); err != nil {
-		t.Fatal(err)
-	}
-	n, err := unix.IoctlGetInt(int(screen.Fd()), unix.TIOCGPTN)
-	if err != nil {
-		t.Fatal(err)
-	}
-	tty, err = os.OpenFile(fmt.Sprint("/dev/pts/", n), os.O_RDWR|unix.O_NOCTTY, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { tty.Close() })
-	return screen, tty
-}
-
 // A service that cannot start says why in one line of JSON where its log goes, in a container as in the journal, and in
 // three lines to a person; what a person calls says it in three lines anywhere.
 func TestStartUpFaultsAreLinesOfTheLog(t *testing.T) {
@@ -135,7 +112,7 @@ func TestStartUpFaultsAreLinesOfTheLog(t *testing.T) {
 			t.Errorf("sunspool %s exits %d and says to a pipe %s", line, exit, text)
 		}
 
-		screen, tty := terminal(t)
+		screen, tty := testhost.Terminal(t, 0)
 		run(t.Context(), strings.Fields(line), io.Discard, tty)
 		fmt.Fprintln(tty, "and that is all")
 		var shown []string

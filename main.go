@@ -20,13 +20,16 @@ import (
 	_ "time/tzdata" // a household's days must be right in an image without zones
 
 	"github.com/spf13/cobra"
-	_ "golang.org/x/crypto/x509roots/fallback" // and its server's certificate verified in one without roots
 
 	"sunspool/cli"
 	"sunspool/demo"
 	"sunspool/edge"
+	"sunspool/edge/config"
+	"sunspool/edge/report"
 	"sunspool/edge/simulator"
 	"sunspool/health"
+	"sunspool/internal/fallbackroots"
+	"sunspool/internal/resident"
 	"sunspool/packaging"
 	"sunspool/settings"
 	"sunspool/systemd"
@@ -40,9 +43,9 @@ var version = "devel"
 // commands is the command line: one line a command, its struct the settings.
 type commands struct {
 	Demo     demo.Config      `cmd:"" help:"Show it all at work: a simulated inverter, edge and vps in one process."`
-	Edge     edge.Config      `cmd:"" help:"Read an inverter and deliver to a server (a service)."`
+	Edge     config.Config    `cmd:"" help:"Read an inverter and deliver to a server (a service)."`
 	VPS      vpsCommand       `cmd:"" name:"vps" help:"Store what edges deliver and answer readers (a service)."`
-	Simulate simulator.Config `cmd:"" help:"Be an inverter: a Modbus TCP server with a believable day."`
+	Simulate simulator.Config `cmd:"" help:"Simulate an inverter: a Modbus TCP server with a plausible day."`
 	Check    checkCommand     `cmd:"" help:"Check the settings of the edge or vps: exit status 0, or 3 with all that is wrong."`
 	Service  serviceCommand   `cmd:"" help:"Install, remove, start or stop the edge or vps as a service, on a machine without the package."`
 	Spool    spoolCommand     `cmd:"" help:"Look into the spool of an edge."`
@@ -64,7 +67,7 @@ type vpsCommand struct {
 	Settings vpsSettings     `embed:""`
 	Run      struct{}        `cmd:"" default:"1" hidden:"" help:"Be the service."`
 	Aside    vps.AsideConfig `cmd:"" help:"List or delete samples with impossible times, which were taken from clients that would repeat them indefinitely."`
-	Import   importer.Config `cmd:"" help:"Copy the samples of the original's PostgreSQL database, table sungrow_samples, into this store."`
+	Import   importer.Config `cmd:"" help:"Copy the samples of the Python server's PostgreSQL database, table sungrow_samples, into this store."`
 }
 
 // vpsSettings has no Validate, which would be called for an import, too. vps.Run does.
@@ -130,7 +133,7 @@ func (h healthCommand) ask(ctx context.Context) (string, error) {
 	if h.Role == "vps" {
 		return "the vps serves", vps.Check(ctx, h.ListenAddr, h.TLSCertFile)
 	}
-	return edge.Check(edge.FindHealth(h.HealthPath, h.SpoolPath), time.Duration(h.PollS*float64(time.Second)), time.Now())
+	return report.Check(report.FindHealth(h.HealthPath, h.SpoolPath), time.Duration(h.PollS*float64(time.Second)), time.Now())
 }
 
 func main() {
@@ -148,9 +151,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	var c commands
 	sel, err := c.parse(args)
 	if err != nil {
-		return report(stderr, inLines(stderr, args), asUsage(sel, err))
+		return printError(stderr, inLines(stderr, args), asUsage(sel, err))
 	}
-	return report(stderr, inLines(stderr, args), c.do(ctx, sel, stdout, stderr))
+	return printError(stderr, inLines(stderr, args), c.do(ctx, sel, stdout, stderr))
 }
 
 // line is the command line that fills c.
@@ -186,6 +189,9 @@ func (c *commands) do(ctx context.Context, sel *settings.Selection, stdout, stde
 		fmt.Fprintln(stdout, "sunspool", buildVersion())
 		return nil
 	}
+	if sel.Name() != "edge" { // which does so when it finds that the host has none
+		fallbackroots.Use()
+	}
 	switch command := sel.Name(); command {
 	case "demo":
 		ctx, stop := signal.NotifyContext(ctx, syscall.SIGHUP) // the terminal was closed
@@ -196,6 +202,7 @@ func (c *commands) do(ctx context.Context, sel *settings.Selection, stdout, stde
 		c.Edge.AtSecondSignal = atSecondSignal
 		log := c.Edge.LogLevel.Logger(stderr)
 		sel.Line.WarnMisspelt(log)
+		defer resident.Keep(ctx)()
 		return edge.Run(ctx, c.Edge, buildVersion(), log)
 	case "vps run":
 		hup := make(chan os.Signal, 1)
@@ -241,7 +248,7 @@ func (c *commands) do(ctx context.Context, sel *settings.Selection, stdout, stde
 	case "man":
 		return c.Man.Write(stdout, sel.Line, buildVersion())
 	default:
-		return fmt.Errorf("bug: nobody does %q", command)
+		return fmt.Errorf("bug: no code for the command %q", command)
 	}
 	return nil
 }
@@ -264,9 +271,9 @@ const welcome = `sunspool carries what a Sungrow inverter measures to your own s
   sunspool --help      every command
 `
 
-// report tells about err and returns the exit status that tells a program: a person is told in three lines at most, of
+// printError tells about err and returns the exit status that tells a program: a person is told in three lines at most, of
 // which the last can be pasted into a shell; a log in one like all others.
-func report(w io.Writer, lines bool, err error) int {
+func printError(w io.Writer, lines bool, err error) int {
 	if err == nil {
 		return 0
 	}

@@ -69,7 +69,7 @@ func TestImportsPointOneWay(t *testing.T) {
 		store + "/postgres":          {store, store + "/rollup", store + "/fairqueue", store + "/postgres/database", "sunspool/vps/energy", "sunspool/wire", "sunspool/health"},
 		store + "/postgres/database": {store, "sunspool/wire", "sunspool/health"},
 		store + "/redis":             {store, "sunspool/wire", "sunspool/health"},
-		store + "/storetest":         {store, store + "/rollup", "sunspool/vps/energy", "sunspool/wire"},
+		store + "/storetest":         {store, store + "/rollup", "sunspool/vps/energy", "sunspool/wire", "sunspool/internal/race"},
 	}
 	for _, p := range packages(t) {
 		for _, imported := range p.Imports {
@@ -88,8 +88,8 @@ func TestImportsPointOneWay(t *testing.T) {
 			if in, ours := "sunspool/edge/spool", "sunspool/edge"; strings.HasPrefix(p.ImportPath, in) && strings.HasPrefix(imported, ours) && !strings.HasPrefix(imported, in) {
 				t.Errorf("%s imports %s: the spool needs nothing of the edge", p.ImportPath, imported)
 			}
-			tests := []string{"sunspool/internal/golden", "sunspool/internal/testservices", "sunspool/internal/testhost", "sunspool/internal/vpstest", "sunspool/vps/store/storetest", "sunspool/edge/inverter/invertertest", "sunspool/edge/spool/spooltest"}
-			if slices.Contains(tests, imported) {
+			tests := []string{"sunspool/internal/golden", "sunspool/internal/race", "sunspool/internal/testprogram", "sunspool/internal/testservices", "sunspool/internal/testhost", "sunspool/internal/vpstest", "sunspool/vps/store/storetest", "sunspool/edge/inverter/invertertest", "sunspool/edge/spool/spooltest", "sunspool/edge/upload/uploadtest"}
+			if slices.Contains(tests, imported) && !slices.Contains(tests, p.ImportPath) {
 				t.Errorf("%s imports %s: it is for tests only", p.ImportPath, imported)
 			}
 			if from, to := role(p.ImportPath), role(imported); from != "" && to != "" && from != to {
@@ -128,17 +128,43 @@ func TestServerIsLayers(t *testing.T) {
 	}
 }
 
+// The packages of the edge are layers, too: edge itself wires them together, and none of them imports it.
+func TestEdgeIsLayers(t *testing.T) {
+	below := map[string][]string{
+		"registers": {}, "pace": {}, "spool": {}, "transport": {},
+		"witness":  {"registers"},
+		"night":    {},
+		"inverter": {"pace", "registers", "witness"},
+		"reading":  {"inverter", "registers", "witness"},
+		"clock":    {"spool"},
+		"token":    {"inverter"},
+		"upload":   {"clock", "pace", "spool", "token", "transport"},
+		"config":   {"inverter", "pace", "registers", "spool", "token", "transport"},
+		"report":   {"clock", "config", "inverter", "pace", "reading", "spool", "spool/inspect", "upload"},
+	}
+	for _, p := range packages(t) {
+		allowed, layer := below[strings.TrimPrefix(p.ImportPath, "sunspool/edge/")]
+		for _, imported := range p.Imports {
+			name, ours := strings.CutPrefix(imported, "sunspool/edge/")
+			if layer && (imported == "sunspool/edge" || ours && !strings.HasPrefix(name, strings.TrimPrefix(p.ImportPath, "sunspool/edge/")+"/") && !slices.Contains(allowed, name)) {
+				t.Errorf("%s imports %s: it belongs below or beside", p.ImportPath, imported)
+			}
+		}
+	}
+}
+
 // Each third-party module sits behind one place, so that replacing it is one change.
 func TestModulesHaveOneDoor(t *testing.T) {
 	doors := map[string][]string{
 		"github.com/goburrow/modbus":             {"edge/inverter/"},
 		"go.etcd.io/bbolt":                       {"edge/spool/", "vps/store/bolt/"},
 		"github.com/go-json-experiment/json":     {"vps/batch/"},
-		"github.com/prometheus/client_golang":    {"health/metrics.go", "edge/metrics", "vps/api/metrics.go", "vps/api/devicemetrics.go", "docs/reference/"},
+		"github.com/VictoriaMetrics/metrics":     {"internal/metrics/"},
+		"github.com/prometheus/common":           {"docs/reference/"},
 		"golang.org/x/tools":                     {"docs/reference/"},
 		"github.com/spf13/cobra":                 {"main.go", "settings/", "cli/"},
 		"github.com/spf13/pflag":                 {"settings/"},
-		"golang.org/x/crypto/x509roots/fallback": {"main.go"},
+		"golang.org/x/crypto/x509roots/fallback": {"internal/fallbackroots/"},
 		"github.com/schollz/progressbar":         {"vps/importer/"},
 		"golang.org/x/term":                      {"demo/panel.go", "vps/importer/", "help.go"},
 		"github.com/redis/rueidis":               {"vps/store/redis/"},

@@ -18,7 +18,7 @@ var hurry atomic.Pointer[func()]
 func atSecondSignal(f func()) { hurry.Store(&f) }
 
 // interruptible ends the context at the first SIGINT or SIGTERM, and the process at the second, see atSecondSignal. A
-// terminal that goes away is no reason to end without tidying up: whoever writes to it gets an error instead of a signal.
+// terminal that goes away is no reason to end without tidying up: a write to it returns an error, without a signal.
 func interruptible(ctx context.Context) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancel(ctx)
 	signals := make(chan os.Signal, 2)

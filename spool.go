@@ -13,7 +13,7 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"sunspool/edge"
+	"sunspool/edge/report"
 	"sunspool/edge/spool"
 	"sunspool/edge/spool/inspect"
 	"sunspool/systemd"
@@ -92,7 +92,7 @@ func (q quarantineCommand) do(ctx context.Context, stdout io.Writer) error {
 // lines lists the samples for programs.
 func (q quarantineCommand) lines(ctx context.Context, file string, stdout io.Writer) error {
 	out := json.NewEncoder(stdout)
-	return edge.EachQuarantined(ctx, file, edge.StatusSockets(file, q.Socket), func(samples []spool.QuarantinedSample) error {
+	return report.EachQuarantined(ctx, file, report.StatusSockets(file, q.Socket), func(samples []spool.QuarantinedSample) error {
 		for _, s := range samples {
 			if err := out.Encode(s); err != nil {
 				return err
@@ -106,7 +106,7 @@ func (q quarantineCommand) lines(ctx context.Context, file string, stdout io.Wri
 func (q quarantineCommand) table(ctx context.Context, file string, stdout io.Writer) error {
 	codes := make(map[string]int)
 	total := 0
-	err := edge.EachQuarantined(ctx, file, edge.StatusSockets(file, q.Socket), func(samples []spool.QuarantinedSample) error {
+	err := report.EachQuarantined(ctx, file, report.StatusSockets(file, q.Socket), func(samples []spool.QuarantinedSample) error {
 		w := tabwriter.NewWriter(stdout, 0, 0, 2, ' ', 0)
 		if total == 0 && len(samples) > 0 {
 			fmt.Fprintln(w, "NUMBER\tTIME\tDEVICE\tCODE\tFIRST REFUSED\tLAST REFUSED\tDETAIL")

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"sunspool/internal/testprogram"
 	"sunspool/internal/testservices"
 )
 
@@ -15,11 +16,7 @@ import (
 func TestTabInRealShells(t *testing.T) {
 	script := testservices.Need(t, "bsdutils", "script")
 	dir := t.TempDir()
-	build := exec.Command("go", "build", "-o", filepath.Join(dir, "sunspool"), "sunspool")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
+	program := testprogram.Path(t)
 	if err := os.WriteFile(filepath.Join(dir, "token.txt"), nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -60,7 +57,7 @@ command sunspool completion fish | source`, "fish -i"},
 			}
 			cmd := exec.CommandContext(t.Context(), script, "-qec", shell.command, "/dev/null")
 			cmd.WaitDelay = time.Second
-			cmd.Env = append(os.Environ(), "PATH="+dir+":"+os.Getenv("PATH"), "HOME="+dir, "ZDOTDIR="+dir, "XDG_CONFIG_HOME="+dir, "TERM=dumb")
+			cmd.Env = append(os.Environ(), "PATH="+filepath.Dir(program)+":"+os.Getenv("PATH"), "HOME="+dir, "ZDOTDIR="+dir, "XDG_CONFIG_HOME="+dir, "TERM=dumb")
 			cmd.Stdin = strings.NewReader(keys.String() + "exit\n")
 			out, err := cmd.CombinedOutput()
 			if err != nil {

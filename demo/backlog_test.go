@@ -22,7 +22,9 @@ import (
 	"time"
 
 	"sunspool/edge"
+	"sunspool/edge/config"
 	"sunspool/edge/reading"
+	"sunspool/edge/report"
 	"sunspool/edge/simulator"
 	"sunspool/edge/spool"
 	"sunspool/settings"
@@ -155,13 +157,13 @@ func fillBacklog(t *testing.T, samples iter.Seq[wire.Sample], path string) int64
 }
 
 // pollOnce is a sample as the edge makes it of the home's registers.
-func pollOnce(t *testing.T, home *simulator.Home) wire.Sample {
+func pollOnce(t testing.TB, home *simulator.Home) wire.Sample {
 	t.Helper()
 	sim, err := simulator.New(simulator.Options{Home: home})
 	if err != nil {
 		t.Fatal(err)
 	}
-	e, err := edge.New(edge.Config{
+	e, err := edge.New(config.Config{
 		Host: "dongle", Port: 502, Unit: 1, PollS: 5, GapMS: 20, URL: "https://vps.example.org", Token: settings.Secret("t0ken-0123456789abcdef"),
 		DeviceID: "roof", BatchSize: 30, UploadS: 10, MaxBackoffS: 300, SpoolPath: filepath.Join(t.TempDir(), "spool.db"),
 	}, "test", slog.New(slog.DiscardHandler))
@@ -208,7 +210,7 @@ func (s *site) watchDrain(t *testing.T, e *process, n int) (d drain) {
 			t.Skip("SKIPPED: this system does not tell the memory of a process")
 		}
 		d.memory, d.anonymous = max(d.memory, kilobytes(status, "VmHWM")), max(d.anonymous, kilobytes(status, "RssAnon"))
-		var h edge.Health
+		var h report.Health
 		var newest struct{ TS time.Time }
 		if resp, err := socket.Get("http://edge/status"); err != nil {
 			continue // it is not there yet

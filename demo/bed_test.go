@@ -19,6 +19,7 @@ import (
 
 	"sunspool/edge"
 	"sunspool/edge/clock"
+	"sunspool/edge/config"
 	"sunspool/edge/simulator"
 	"sunspool/edge/spool"
 	"sunspool/settings"
@@ -141,7 +142,7 @@ func (b *bed) crashEdge() {
 
 func (b *bed) startEdge() {
 	b.t.Helper()
-	e, err := edge.New(edge.Config{
+	e, err := edge.New(config.Config{
 		Host: "dongle", Port: 502, Unit: 1, PollS: b.pollS, GapMS: 20, URL: "https://vps.example.org", Token: settings.Secret("t0ken-0123456789abcdef"),
 		DeviceID: "roof", BatchSize: 30, UploadS: b.uploadS, MaxBackoffS: 300, ClockTrust: "always", CommitS: b.commitS,
 		SpoolPath: filepath.Join(b.dir, "spool.db"),

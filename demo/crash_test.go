@@ -27,6 +27,7 @@ import (
 
 	"sunspool/edge/simulator"
 	"sunspool/edge/spool"
+	"sunspool/internal/testprogram"
 	"sunspool/vps/api"
 	"sunspool/vps/auth"
 	"sunspool/vps/deviceinfo"
@@ -37,7 +38,7 @@ import (
 )
 
 var (
-	crashImages = flag.Int("crash-images", 2000, "how many power cuts TestPowerCutLosesNothing tries")
+	crashImages = flag.Int("crash-images", 1000, "how many power cuts TestPowerCutLosesNothing tries")
 	crashSeed   = flag.Uint64("crash-seed", 1, "of the first of them")
 	crashTrace  = flag.String("crash-trace", "", "directory with the recording of an earlier run, instead of a new one")
 )
@@ -52,6 +53,7 @@ func TestPowerCutLosesNothing(t *testing.T) {
 	if testing.Short() {
 		t.Skip("SKIPPED, NOTHING IS SHOWN: records for a minute")
 	}
+	t.Parallel() // it mostly waits
 	dir := *crashTrace
 	if dir == "" {
 		needStrace(t)
@@ -108,10 +110,7 @@ func record(t *testing.T, dir string) {
 		t.Fatal(err)
 	}
 	w := newWitness(t)
-	program, err := binary()
-	if err != nil {
-		t.Fatal(err)
-	}
+	program := testprogram.Path(t)
 	type plan struct {
 		filled  int
 		away    time.Duration // how long the server is

@@ -23,6 +23,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"sunspool/edge"
+	"sunspool/edge/config"
 	"sunspool/edge/simulator"
 	"sunspool/health"
 	"sunspool/settings"
@@ -185,7 +186,7 @@ func (s *show) start(ctx context.Context, g *errgroup.Group, c Config, dir, vers
 	s.store = store.NewCached(disk, 5*time.Second)
 	s.server = &api.Server{Gate: request.Gate{Tokens: tokens, Log: log.With("role", "vps")}, Devices: deviceinfo.Devices{Store: s.store, Zone: zone}, Conflicts: disk.Conflicts,
 		Tariff: prices}
-	if s.edge, err = edge.New(edge.Config{
+	if s.edge, err = edge.New(config.Config{
 		Host: "127.0.0.1", Port: modbus.Addr().(*net.TCPAddr).Port, Unit: 1, PollS: 5, GapMS: 20,
 		URL: "https://" + s.addresses.api, Token: settings.Secret(secret.token), CAFile: secret.caFile, DeviceID: Device,
 		BatchSize: 30, UploadS: 1, MaxBackoffS: 3, ClockTrust: "always",

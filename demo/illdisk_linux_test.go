@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"sunspool/edge"
+	"sunspool/edge/report"
 	"sunspool/edge/simulator"
 	"sunspool/vps/store"
 	"sunspool/vps/store/bolt"
@@ -118,7 +118,7 @@ func TestProgramStartsOnADiskThatIsIll(t *testing.T) {
 			start := func() *process {
 				return s.edge("roof", "t0ken-0123456789abcdef", address, "HEALTH_PATH="+s.healthPath("roof"), "NOTIFY_SOCKET="+socket)
 			}
-			ill := func(h edge.Health) bool { return h.Reason == c.code && h.RAMOnly >= 2 }
+			ill := func(h report.Health) bool { return h.Reason == c.code && h.RAMOnly >= 2 }
 
 			p := start()
 			<-ready
@@ -131,8 +131,8 @@ func TestProgramStartsOnADiskThatIsIll(t *testing.T) {
 				t.Errorf("samples are lost: %v", h.Lost)
 			}
 			mend()
-			s.until("well", "roof", func(h edge.Health) bool {
-				return h.Status == edge.StateOK && h.RAMOnly == 0 && h.SpoolCount <= 1 && h.LastUpload != nil
+			s.until("well", "roof", func(h report.Health) bool {
+				return h.Status == report.StateOK && h.RAMOnly == 0 && h.SpoolCount <= 1 && h.LastUpload != nil
 			})
 			if err := p.end(syscall.SIGTERM); err != nil {
 				t.Errorf("told to stop it says %v", err)
@@ -195,10 +195,10 @@ func TestProgramWaitsForFilesThatComeLater(t *testing.T) {
 		"VPS_DEVICE_TOKEN_FILE="+filepath.Join(later, "token"), "VPS_CA_FILE="+filepath.Join(later, "ca.pem"))
 	<-ready
 	waits := func(file string) {
-		h := s.until("waiting for "+file, "roof", func(h edge.Health) bool {
+		h := s.until("waiting for "+file, "roof", func(h report.Health) bool {
 			return h.Reason == "file_awaited" && strings.Contains(h.Sentence, filepath.Join(later, file)) && h.SpoolCount > 0
 		})
-		if h.Status != edge.StateDegraded {
+		if h.Status != report.StateDegraded {
 			t.Errorf("it is %s: %s", h.Status, h.Sentence)
 		}
 	}
@@ -221,7 +221,9 @@ func TestProgramWaitsForFilesThatComeLater(t *testing.T) {
 	put("ca.pem", pem)
 	waits("token")
 	put("token", []byte("t0ken-0123456789abcdef\n"))
-	s.until("well", "roof", func(h edge.Health) bool { return h.Status == edge.StateOK && h.SpoolCount <= 1 && h.LastUpload != nil })
+	s.until("well", "roof", func(h report.Health) bool {
+		return h.Status == report.StateOK && h.SpoolCount <= 1 && h.LastUpload != nil
+	})
 	if err := p.end(syscall.SIGTERM); err != nil {
 		t.Errorf("told to stop it says %v", err)
 	}

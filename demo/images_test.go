@@ -15,8 +15,8 @@ import (
 	"testing"
 	"time"
 
-	"sunspool/edge"
 	"sunspool/edge/registers"
+	"sunspool/edge/report"
 	"sunspool/edge/simulator"
 )
 
@@ -136,7 +136,7 @@ func (s *site) awaitImage(image simulator.Image, device, token string) {
 
 // awaitLink waits until the edge says by that code why there is no sample, and checks that there is none.
 func (s *site) awaitLink(id, device, token, code string) {
-	var h edge.Health
+	var h report.Health
 	for deadline := time.Now().Add(patience); ; time.Sleep(200 * time.Millisecond) {
 		text, err := os.ReadFile(filepath.Join(s.dir, device, "health.json"))
 		if err == nil && json.Unmarshal(text, &h) == nil && len(h.Links) > 0 && h.Links[0].Code == code {

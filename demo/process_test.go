@@ -22,41 +22,23 @@ import (
 	"time"
 
 	"sunspool/edge/simulator"
+	"sunspool/internal/testprogram"
 	"sunspool/vps/store"
 	"sunspool/vps/store/bolt"
 	"sunspool/wire"
 )
-
-// binary builds the program once for all tests that run it as a process.
-var binary = sync.OnceValues(func() (string, error) {
-	dir, err := os.MkdirTemp("", "sunspool-test-")
-	if err != nil {
-		return "", err
-	}
-	path := filepath.Join(dir, "sunspool")
-	build := exec.Command("go", "build", "-o", path, "sunspool")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("%w\n%s", err, out)
-	}
-	return path, nil
-})
 
 func TestMain(m *testing.M) {
 	if os.Getenv(openerVariable) != "" {
 		openSpools()
 		return
 	}
-	code := m.Run()
-	if path, err := binary(); err == nil && code == 0 {
-		os.RemoveAll(filepath.Dir(path))
-	}
-	os.Exit(code)
+	os.Exit(m.Run())
 }
 
 // site is a vps process with its own certificate, and what edges need to reach it.
 type site struct {
-	t      *testing.T
+	t      testing.TB
 	dir    string
 	listen string
 	secret *secrets
@@ -71,10 +53,7 @@ type process struct {
 
 func (s *site) start(log string, env []string, args ...string) *process {
 	s.t.Helper()
-	path, err := binary()
-	if err != nil {
-		s.t.Fatal(err)
-	}
+	path := testprogram.Path(s.t)
 	out, err := os.OpenFile(filepath.Join(s.dir, log), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		s.t.Fatal(err)
@@ -100,7 +79,7 @@ func (p *process) end(sig os.Signal) error {
 // siteName is in the certificate of a site, as localhost is. No name server knows it.
 const siteName = "solar.example.org"
 
-func newSite(t *testing.T) *site {
+func newSite(t testing.TB) *site {
 	t.Helper()
 	s := &site{t: t, dir: t.TempDir()}
 	var err error
@@ -121,7 +100,7 @@ func newSite(t *testing.T) *site {
 	return s
 }
 
-func freeAddress(t *testing.T) string {
+func freeAddress(t testing.TB) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

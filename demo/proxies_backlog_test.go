@@ -13,7 +13,7 @@ import (
 	"testing"
 	"time"
 
-	"sunspool/edge"
+	"sunspool/edge/report"
 	"sunspool/edge/simulator"
 	"sunspool/edge/spool/inspect"
 	"sunspool/internal/testservices"
@@ -58,7 +58,7 @@ func (s *proxied) deliver(t *testing.T, waiting spooledBacklog) (*process, *simu
 }
 
 // status is what the edge reports of itself now; ok is false while it does not.
-func (s *site) status() (h edge.Health, ok bool) {
+func (s *site) status() (h report.Health, ok bool) {
 	socket := &http.Client{Transport: &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, "unix", filepath.Join(s.dir, "roof", "edge.sock"))
 	}}}

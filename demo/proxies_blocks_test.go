@@ -278,8 +278,10 @@ func TestDocumentedProxiesBehindACDN(t *testing.T) {
 	if testing.Short() {
 		t.Skip("SKIPPED, NOTHING IS SHOWN: starts processes")
 	}
+	t.Parallel() // it mostly waits
 	for _, program := range proxyPrograms {
 		t.Run(program.name, func(t *testing.T) {
+			t.Parallel()
 			s := behind(t, program, program.cdn, cdn)
 			s.guess(t, s.client(cdn), "198.51.100.9, 203.0.113.7") // the CDN appends its client to what that claimed
 			s.guess(t, s.client("127.0.0.3"), "203.0.113.8")

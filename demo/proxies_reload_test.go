@@ -21,6 +21,7 @@ func TestReloadedProxiesDeliverOnce(t *testing.T) {
 	if testing.Short() {
 		t.Skip("SKIPPED, NOTHING IS SHOWN: takes half a minute")
 	}
+	t.Parallel() // it mostly waits
 	waiting := newBacklog(t, *proxySamples)
 	protocols := []string{"HTTP/1.1", "HTTP/2.0"}
 	if *proxyKills == 1 {

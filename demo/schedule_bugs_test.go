@@ -110,6 +110,7 @@ func (f *forgetful) Insert(ctx context.Context, device string, samples []wire.Sa
 
 // A test that finds nothing may be blind: each of these mistakes must be seen within twenty schedules.
 func TestSchedulesFindPlantedBugs(t *testing.T) {
+	t.Parallel() // it computes while others wait
 	const within = 20
 	for name, b := range bugs {
 		t.Run(strings.ReplaceAll(name, " ", "_"), func(t *testing.T) {

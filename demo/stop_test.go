@@ -9,14 +9,14 @@ import (
 	"testing"
 	"time"
 
-	"sunspool/edge"
+	"sunspool/edge/report"
 	"sunspool/edge/simulator"
 	"sunspool/edge/spool/inspect"
 )
 
 // readHealth reads a health file; nil if there is none yet.
-func readHealth(path string) *edge.Health {
-	h := new(edge.Health)
+func readHealth(path string) *report.Health {
+	h := new(report.Health)
 	if b, err := os.ReadFile(path); err != nil || json.Unmarshal(b, h) != nil {
 		return nil
 	}
@@ -24,9 +24,9 @@ func readHealth(path string) *edge.Health {
 }
 
 // until waits until the health file of a device, which is beside its log, is as asked for.
-func (s *site) until(what, device string, ok func(h edge.Health) bool) edge.Health {
+func (s *site) until(what, device string, ok func(h report.Health) bool) report.Health {
 	s.t.Helper()
-	var last *edge.Health
+	var last *report.Health
 	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
 		if last = readHealth(s.healthPath(device)); last != nil && ok(*last) {
 			return *last
@@ -34,7 +34,7 @@ func (s *site) until(what, device string, ok func(h edge.Health) bool) edge.Heal
 	}
 	log, _ := os.ReadFile(filepath.Join(s.dir, device+".log"))
 	s.t.Fatalf("%s: not %s within %v:\n%s\n%+v", device, what, patience, log, last)
-	return edge.Health{}
+	return report.Health{}
 }
 
 func (s *site) healthPath(device string) string {
@@ -57,7 +57,7 @@ func TestSignalsDoNotSkipTheSpool(t *testing.T) {
 	s.listen = silent.Addr().String()
 	_, address := inverter(t, simulator.Options{Home: home})
 	p := s.edge("roof", "t0ken-0123456789abcdef", address, "SPOOL_COMMIT_INTERVAL_S=300", "HEALTH_PATH="+s.healthPath("roof"))
-	h := s.until("at three samples in memory", "roof", func(h edge.Health) bool { return h.RAMOnly >= 3 })
+	h := s.until("at three samples in memory", "roof", func(h report.Health) bool { return h.RAMOnly >= 3 })
 
 	ended := false
 	for !ended {

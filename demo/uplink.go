@@ -7,7 +7,7 @@ import (
 	"net/http"
 	"sync"
 
-	"sunspool/edge"
+	"sunspool/edge/transport"
 )
 
 // uplink is the network between edge and vps, which somebody may cut.
@@ -23,7 +23,7 @@ var errCut = errors.New("the uplink is cut")
 func cutter(client *http.Client) *uplink {
 	u := &uplink{conns: make(map[net.Conn]bool)}
 	var d net.Dialer
-	client.Transport.(*edge.HTTPTransport).Dial = func(ctx context.Context, network, address string) (net.Conn, error) {
+	client.Transport.(*transport.Transport).Dial = func(ctx context.Context, network, address string) (net.Conn, error) {
 		u.mu.Lock()
 		defer u.mu.Unlock()
 		if u.down {

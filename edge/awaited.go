@@ -2,15 +2,14 @@ package edge
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io/fs"
 	"net/http"
-	"syscall"
 	"time"
 
+	"sunspool/edge/clock"
+	"sunspool/edge/config"
+	"sunspool/edge/transport"
 	"sunspool/health"
-	"sunspool/internal/durable"
 )
 
 // awaited is a file of the settings that was missing at the start: it may be on a disk that is mounted later, or a secret
@@ -48,7 +47,7 @@ func (a *awaited) get() error {
 	}
 	f := &health.Fault{Code: "file_awaited", What: fmt.Sprintf("waiting for the file %s of %s", a.path, a.setting), Why: a.effect, Err: err,
 		Next: "nothing, if it comes later, as one on a disk that is mounted later: it is used as soon as it is there"}
-	if !absent(err) {
+	if !config.Absent(err) {
 		f.What, f.Why = fmt.Sprintf("the file %s of %s is there, but cannot be used", a.path, a.setting), err.Error()+"; "+a.effect
 	}
 	if waited := now().Sub(a.since); waited >= awaitMost {
@@ -59,44 +58,17 @@ func (a *awaited) get() error {
 	return &absentFile{f}
 }
 
-// absent reports whether err is that of a file that is not there, or that its disk does not give.
-func absent(err error) bool {
-	if errors.Is(err, fs.ErrNotExist) {
-		return true
-	}
-	path, ok := errors.AsType[*fs.PathError](err)
-	return ok && durable.FromSystem(path) && !errors.Is(path, fs.ErrPermission) && !misplaced(path)
-}
-
-// misplaced reports whether err is that of a path which cannot be one of a file, whatever is mounted.
-func misplaced(err error) bool {
-	for _, errno := range []syscall.Errno{syscall.ENOTDIR, syscall.EISDIR, syscall.ELOOP, syscall.ENAMETOOLONG, syscall.EINVAL} {
-		if errors.Is(err, errno) {
-			return true
-		}
-	}
-	return false
-}
-
-// unlessAwaited is err, but for that of a file which may come after the start.
-func (c *Config) unlessAwaited(err error) error {
-	if !c.Complete && absent(err) {
-		return nil
-	}
-	return err
-}
-
 // awaitFiles makes e wait for the files of c that are missing. It reads none of the others.
-func (e *Edge) awaitFiles(c Config) {
-	if token := e.Uploader.Token; token.trouble != nil {
-		e.token = await(token.setting(), token.file, "nothing is uploaded without a token; samples are kept", func() error {
+func (e *Edge) awaitFiles(c config.Config) {
+	if token := e.Uploader.Token; token.Problem() != nil {
+		e.token = await(token.Setting(), token.Path(), "nothing is uploaded without a token; samples are kept", func() error {
 			_, err := token.Get()
 			return err
 		})
 	}
-	if _, err := NewClient(c.CAFile); absent(err) {
+	if _, err := transport.NewClient(c.CAFile); config.Absent(err) {
 		e.ca = await("VPS_CA_FILE", c.CAFile, "the server cannot be verified without it, so nothing is uploaded; samples are kept", func() error {
-			client, err := NewClient(c.CAFile)
+			client, err := transport.NewClient(c.CAFile)
 			if err == nil {
 				verifyBy(client, e.Clock)
 				e.Uploader.Client = client
@@ -104,9 +76,9 @@ func (e *Edge) awaitFiles(c Config) {
 			return err
 		})
 	}
-	if _, err := c.ownRegisters(); absent(err) {
+	if _, err := c.OwnRegisters(); config.Absent(err) {
 		e.registers = await("REGISTER_MAP", c.RegisterMap, "the inverter is not read without it, because values could be wrong", func() error {
-			own, err := c.ownRegisters()
+			own, err := c.OwnRegisters()
 			if err == nil {
 				e.Inverter.Own = own
 			}
@@ -115,20 +87,6 @@ func (e *Edge) awaitFiles(c Config) {
 	}
 }
 
-// client returns the HTTP client for uploads. While the file of the authority is awaited it makes no request.
-func (c *Config) client() (*http.Client, error) {
-	client, err := NewClient(c.CAFile)
-	if err != nil && c.unlessAwaited(err) == nil {
-		return &http.Client{Transport: noTransport{err}}, nil
-	}
-	return client, err
-}
-
-// noTransport is in the place of one that has no roots yet.
-type noTransport struct{ why error }
-
-func (n noTransport) RoundTrip(*http.Request) (*http.Response, error) { return nil, n.why }
-
 // unread reports whether the inverter must not be read yet, because the file of its registers is awaited.
 func (e *Edge) unread() bool {
 	err := e.registers.get()
@@ -136,7 +94,7 @@ func (e *Edge) unread() bool {
 		return false
 	}
 	e.turn.Give()
-	e.Report.skipped("register_map")
+	e.Report.Skipped("register_map")
 	e.inverter.Report(err.(*absentFile).Fault)
 	e.Report.Write()
 	return true
@@ -147,7 +105,7 @@ func (e *Edge) upload(ctx context.Context) (more bool, err error) {
 	if err := e.ca.get(); err != nil {
 		return false, err
 	}
-	if err := e.Uploader.askTime(ctx); err != nil { // it needs no token
+	if err := e.Uploader.AskTime(ctx); err != nil { // it needs no token
 		return false, err
 	}
 	e.delivering.Beat(0)
@@ -155,4 +113,11 @@ func (e *Edge) upload(ctx context.Context) (more bool, err error) {
 		return false, err
 	}
 	return e.Uploader.Deliver(ctx)
+}
+
+// verifyBy makes client verify certificates by the time that c knows.
+func verifyBy(client *http.Client, c *clock.Clock) {
+	if t, ok := client.Transport.(*transport.Transport); ok {
+		t.Time = c.Certificates
+	}
 }

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"sunspool/edge/config"
 	"sunspool/health"
 )
 
@@ -58,8 +59,8 @@ func TestSecondEdgeOfADongleDoesNotStart(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer dongle.Close()
-	config := func(units, devices string) Config {
-		c := goodConfig(t)
+	config := func(units, devices string) config.Config {
+		c := goodSettings(t)
 		c.Host, c.Port, c.Units, c.DeviceID, c.URL = "127.0.0.1", dongle.Addr().(*net.TCPAddr).Port, units, devices, "https://127.0.0.1:1"
 		return c
 	}

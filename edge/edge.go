@@ -23,7 +23,9 @@ import (
 	"sunspool/edge/night"
 	"sunspool/edge/pace"
 	"sunspool/edge/reading"
+	"sunspool/edge/report"
 	"sunspool/edge/spool"
+	"sunspool/edge/upload"
 	"sunspool/health"
 	"sunspool/wire"
 )
@@ -43,12 +45,12 @@ type Edge struct {
 	Inverter *inverter.Inverter
 	Spool    *spool.Spool
 	Clock    *clock.Clock
-	Uploader *Uploader
-	Report   *Report        // health file, status and metrics
+	Uploader *upload.Uploader
+	Report   *report.Report // health file, status and metrics
 	Pulses   *health.Pulses // heartbeats of collect and deliver; may be nil
 
 	Hurry <-chan struct{}   // closed when the last upload is to be left out; may be nil
-	Kept  func(wire.Sample) // told of each sample that is durable, with the host's time while it is held; may be nil
+	Kept  func(wire.Sample) // called with each sample that is durable, with the host's time while it is undated; may be nil
 
 	opened    func() // called when a spool that could not be opened at the start is; may be nil
 	token     awaited
@@ -59,8 +61,8 @@ type Edge struct {
 	inverter, spool, clock, vps *health.Link
 	collecting, delivering      *health.Pulse
 	normal                      reading.Normalizer
-	ring                        ring
-	throttle                    throttle
+	buffer                      buffer
+	backpressure                backpressure
 	turn                        *inverter.Turn
 	polls                       int
 	night                       night.Night
@@ -74,12 +76,12 @@ func (e *Edge) Run(ctx context.Context) error {
 	e.spool.Report(e.Spool.Alarm(nil))
 	e.collecting, e.delivering = e.Pulses.Loop(e.loop("collect")), e.Pulses.Loop(e.loop("deliver")) // a spool that hangs makes both stand still
 
-	e.fillRing()
+	e.connectBuffer()
 	e.turn.OnAsked(func() { // a poll may take minutes, of this inverter or of another one behind the dongle
 		e.collecting.Beat(0)
-		e.Report.refresh()
+		e.Report.Refresh()
 	})
-	e.Report.Write() // whoever asks before the first poll is over is told so
+	e.Report.Write() // for readers before the first poll is over
 
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
@@ -88,7 +90,7 @@ func (e *Edge) Run(ctx context.Context) error {
 		e.collect(ctx)
 		e.keep()
 	})
-	loops.Go(func() { e.ring.run(ctx.Done(), e.stored) })
+	loops.Go(func() { e.buffer.run(ctx.Done(), e.stored) })
 	loops.Go(func() { e.deliver(ctx) })
 	loops.Go(func() {
 		defer stop()
@@ -125,10 +127,10 @@ func (e *Edge) keep() {
 	e.night.Save()
 	e.Spool.Hurry()
 	e.resume()
-	e.stored(e.ring.flush())
+	e.stored(e.buffer.flush())
 }
 
-// collect polls at the pace that the dongle bears.
+// collect polls at the pace that the dongle can take.
 func (e *Edge) collect(ctx context.Context) {
 	defer e.turn.Leave()
 	for e.await(ctx) == nil {
@@ -139,10 +141,10 @@ func (e *Edge) collect(ctx context.Context) {
 		}
 		err := protect(func() error { return e.poll(ctx) })
 		e.turn.Give()
-		if ctx.Err() != nil && !e.Report.hasSample() {
+		if ctx.Err() != nil && !e.Report.HasSample() {
 			return // it was cut off
 		}
-		e.Report.polled(err)
+		e.Report.Polled(err)
 		e.inverter.Report(err)
 		e.compact()
 		e.Report.Write()
@@ -154,7 +156,7 @@ func (e *Edge) checkClock() {
 	if err := protect(e.Clock.Check); e.Spool.Closed() == nil {
 		e.clock.Report(err)
 	} else {
-		e.tellSpool()
+		e.reportSpool()
 	}
 }
 
@@ -166,7 +168,7 @@ func (e *Edge) await(ctx context.Context) error {
 	return e.turn.Take(ctx)
 }
 
-// poll reads the inverter once and makes the sample durable, at once or with those that wait in the ring. The error is
+// poll reads the inverter once and makes the sample durable, at once or with those that wait in the buffer. The error is
 // the inverter's; the spool reports its own.
 func (e *Edge) poll(ctx context.Context) error {
 	if err := e.Inverter.Dongle.AwaitPause(ctx, e.Inverter.Unit); err != nil {
@@ -176,11 +178,11 @@ func (e *Edge) poll(ctx context.Context) error {
 	if err != nil {
 		return e.asSleeping(err)
 	}
-	e.Report.read(reading)
+	e.Report.Read(reading)
 	e.logRaw(reading)
 	at, when := e.Clock.Date(now().Sub(reading.At))
 	sample, found, err := e.normal.Normalize(reading, at, when.Quality != spool.Undated)
-	e.Report.found(found)
+	e.Report.Found(found)
 	if still := e.normal.Still(); still > 0 {
 		return e.reconnect(still)
 	}
@@ -191,10 +193,10 @@ func (e *Edge) poll(ctx context.Context) error {
 	sample.DeviceID, sample.Time = e.DeviceID, at
 	e.night.Rated(1000 * sample.Values["nominal_power"])
 	e.night.Sampled(now(), sample.PVPowerW, e.Inverter.SleepsAtNight())
-	e.Report.measured()
+	e.Report.Measured()
 	when.Touched = e.Pace.TouchedSince()
 	e.turn.Give() // a disk that hangs keeps the other inverters from nothing
-	e.stored(e.ring.add(sample, when))
+	e.stored(e.buffer.add(sample, when))
 	if found.Asleep {
 		return asleep
 	}
@@ -229,10 +231,10 @@ func (e *Edge) deliver(ctx context.Context) {
 // what was refused without anything else being taken.
 func (e *Edge) deliverOnce(ctx context.Context) (more bool, err error) {
 	if e.Spool.Available() != nil {
-		e.tellSpool()
+		e.reportSpool()
 		return false, nil
 	}
-	before, proved, asked := e.Uploader.Uploaded.Load(), e.Uploader.provedAt, e.Uploader.Requests.Load()
+	before, proved, asked := e.Uploader.Uploaded.Load(), e.Uploader.ProvedAt(), e.Uploader.Requests.Load()
 	err = protect(func() error {
 		more, err = e.upload(ctx)
 		return err
@@ -249,18 +251,18 @@ func (e *Edge) deliverOnce(ctx context.Context) (more bool, err error) {
 		return false, err
 	}
 	if e.Uploader.Requests.Load() > asked {
-		e.Report.tried(resultOf(!e.Uploader.provedAt.Equal(proved), err))
+		e.Report.Tried(!e.Uploader.ProvedAt().Equal(proved), err)
 	}
 	if sent := e.Uploader.Uploaded.Load() - before; sent > 0 {
-		e.Report.uploaded()
+		e.Report.Uploaded()
 		e.Log.Debug("uploaded", "samples", sent, "waiting", e.Spool.Waiting())
-	} else if err == nil && e.Uploader.provedAt.Equal(proved) {
-		if refused := e.Uploader.poison.silent(); refused != nil {
-			e.vps.Report(explainUpload(refused))
+	} else if err == nil && e.Uploader.ProvedAt().Equal(proved) {
+		if refused := e.Uploader.Refusal(); refused != nil {
+			e.vps.Report(upload.Explain(refused))
 		}
 		return more, nil // nothing was accepted, so nothing else is known of the server
 	}
-	e.vps.Report(explainUpload(err))
+	e.vps.Report(upload.Explain(err))
 	return more, err
 }
 

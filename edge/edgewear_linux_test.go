@@ -18,7 +18,9 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"sunspool/edge/config"
 	"sunspool/edge/pace"
+	"sunspool/edge/report"
 	"sunspool/edge/simulator"
 	"sunspool/edge/spool"
 	"sunspool/internal/testhost"
@@ -60,9 +62,9 @@ func BenchmarkEdgeWear(b *testing.B) {
 	writers := []writer{
 		{"append", func(ctx context.Context, b *testing.B, dir string) { appendAtPace(ctx, b, dir, appended.of(dir)) }, appended.load},
 		{"spool", func(ctx context.Context, b *testing.B, dir string) { spoolAtPace(ctx, b, dir, spooled.of(dir)) }, spooled.load},
-		edgeWriter("package", Config{URL: server.URL, CAFile: ca}, inMemory),
-		edgeWriter("package-60s", Config{URL: server.URL, CAFile: ca, CommitS: 60}, inMemory),
-		edgeWriter("container", Config{URL: server.URL, CAFile: ca}, func(dir string) string { return dir }),
+		edgeWriter("package", config.Config{URL: server.URL, CAFile: ca}, inMemory),
+		edgeWriter("package-60s", config.Config{URL: server.URL, CAFile: ca, CommitS: 60}, inMemory),
+		edgeWriter("container", config.Config{URL: server.URL, CAFile: ca}, func(dir string) string { return dir }),
 	}
 	for b.Loop() {
 		tolls := make([]testhost.Toll, len(writers))
@@ -164,7 +166,7 @@ func spoolAtPace(ctx context.Context, b *testing.B, dir string, n *atomic.Int64)
 }
 
 // edgeWriter is a whole edge with its spool on the disk, and its health file where place puts it.
-func edgeWriter(name string, c Config, place func(dir string) string) writer {
+func edgeWriter(name string, c config.Config, place func(dir string) string) writer {
 	health := func(dir string) string { return filepath.Join(place(dir), "health.json") }
 	return writer{name, func(ctx context.Context, b *testing.B, dir string) {
 		listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -186,16 +188,16 @@ func edgeWriter(name string, c Config, place func(dir string) string) writer {
 		defer stop()
 		go sim.Serve(served, listener)
 		c := c
-		c.Host, c.Port, c.Unit, c.PollS, c.GapMS, c.DeviceID = "127.0.0.1", listener.Addr().(*net.TCPAddr).Port, 1, 5, minGapMS, "roof"
+		c.Host, c.Port, c.Unit, c.PollS, c.GapMS, c.DeviceID = "127.0.0.1", listener.Addr().(*net.TCPAddr).Port, 1, 5, 20, "roof"
 		c.Token, c.BatchSize, c.UploadS, c.MaxBackoffS = settings.Secret("t0ken-0123456789abcdef"), 30, 10, 300
-		c.RawDebugEach, c.ClockTrust = 60, clockAlways
+		c.RawDebugEach, c.ClockTrust = 60, config.ClockAlways
 		c.SpoolPath, c.HealthPath, c.Socket = filepath.Join(dir, "spool.db"), health(dir), filepath.Join(place(dir), "edge.sock")
 		err = Run(ctx, c, "test", slog.New(slog.DiscardHandler))
 		if err != nil {
 			b.Error(fmt.Errorf("%s: %w", name, err))
 		}
 	}, func(dir string) int64 {
-		var h Health
+		var h report.Health
 		if text, err := os.ReadFile(health(dir)); err == nil {
 			json.Unmarshal(text, &h)
 		}

@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"sunspool/edge/upload/uploadtest"
 	"sunspool/internal/testhost"
 	"sunspool/wire"
 )
@@ -19,7 +20,7 @@ func TestWatchdogMissesALoopThatHangs(t *testing.T) {
 			e.Kept = func(wire.Sample) { <-free }
 		},
 		"deliver": func(e *Edge, free <-chan struct{}) {
-			e.Uploader.Client.Transport = tripper(func(*http.Request) (*http.Response, error) { // whatever its context says
+			e.Uploader.Client.Transport = uploadtest.Tripper(func(*http.Request) (*http.Response, error) { // whatever its context says
 				<-free
 				return nil, fs.ErrClosed
 			})

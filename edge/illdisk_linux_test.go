@@ -10,6 +10,7 @@ import (
 
 	"sunspool/edge/clock"
 	"sunspool/edge/inverter"
+	"sunspool/edge/report"
 	"sunspool/internal/testhost"
 )
 
@@ -61,7 +62,7 @@ func TestDiskThatIsIllAtTheStartLosesNothing(t *testing.T) {
 					b.run()
 					time.Sleep(10*time.Minute + 3*time.Second)
 					for _, e := range b.edges {
-						if h := e.Report.Now(); h.Status == StateOK || h.Reason != ill.code || h.RAMOnly < 55 || len(h.Lost) > 0 {
+						if h := e.Report.Now(); h.Status == report.StateOK || h.Reason != ill.code || h.RAMOnly < 55 || len(h.Lost) > 0 {
 							t.Errorf("%s is %s for %q: %s; %d in memory", h.DeviceID, h.Status, h.Reasons, h.Sentence, h.RAMOnly)
 						}
 						if e.Spool.Failure() != nil {
@@ -71,7 +72,7 @@ func TestDiskThatIsIllAtTheStartLosesNothing(t *testing.T) {
 					mend()
 					time.Sleep(time.Minute)
 					for _, e := range b.edges {
-						if h := e.Report.Now(); h.Status != StateOK || h.RAMOnly > 0 {
+						if h := e.Report.Now(); h.Status != report.StateOK || h.RAMOnly > 0 {
 							t.Errorf("the disk is well, and %s is %s: %s; %d in memory", h.DeviceID, h.Status, h.Sentence, h.RAMOnly)
 						}
 						if n := b.count(b.made, e.DeviceID); n < 64 {
@@ -111,7 +112,7 @@ func TestOtherInverterWhileTheDiskIsReadOnlyIsNotStored(t *testing.T) {
 		b.run()
 		time.Sleep(5 * time.Minute)
 		roof := b.edges[0]
-		if n := roof.ring.Len(); n < 25 {
+		if n := roof.buffer.Len(); n < 25 {
 			t.Fatalf("%d samples in memory", n)
 		}
 		testhost.Must(t, "mount", "-o", "remount,rw", d.Dir)
@@ -120,7 +121,7 @@ func TestOtherInverterWhileTheDiskIsReadOnlyIsNotStored(t *testing.T) {
 			t.Errorf("%d samples of another inverter were stored", n)
 		}
 		h := roof.Report.Now()
-		if h.Reason != "inverter_changed" || h.Lost["inverter_changed"] < 25 || h.Status != StateBlocked {
+		if h.Reason != "inverter_changed" || h.Lost["inverter_changed"] < 25 || h.Status != report.StateBlocked {
 			t.Errorf("%s, lost %v: %s", h.Status, h.Lost, h.Sentence)
 		}
 		if id, err := keptIdentity(roof.Spool, "roof"); id.Serial != known.Serial || err != nil {

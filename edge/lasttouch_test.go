@@ -31,7 +31,7 @@ func TestKilledEdgeKeepsThePace(t *testing.T) {
 			time.Sleep(2*time.Second + time.Duration(rng.Int64N(int64(8*time.Second))))
 			b.crash()
 			for _, e := range b.edges {
-				polls += e.Report.polls.Load()
+				polls += e.Report.Now().Polls
 			}
 			if err := os.WriteFile(file, polling, 0o600); err != nil { // a process that is killed leaves that
 				t.Fatal(err)

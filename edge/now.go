@@ -7,6 +7,3 @@ import (
 // now is the only place of the package that reads the host's clock. Its result measures durations, whatever the clock is set to
 // meanwhile; the time of a sample comes from a clock.Clock.
 func now() time.Time { return time.Now() }
-
-// timestamp returns t as in a sample: UTC, in whole milliseconds, the resolution of every store.
-func timestamp(t time.Time) time.Time { return t.UTC().Truncate(time.Millisecond) }

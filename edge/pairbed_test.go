@@ -14,8 +14,10 @@ import (
 	"testing"
 	"time"
 
+	"sunspool/edge/config"
 	"sunspool/edge/inverter/invertertest"
 	"sunspool/edge/simulator"
+	"sunspool/edge/upload/uploadtest"
 	"sunspool/health"
 	"sunspool/settings"
 	"sunspool/wire"
@@ -61,18 +63,18 @@ func newPairBed(t *testing.T, dir string) *pairBed {
 func (b *pairBed) open() { b.openWith(b.settings()) }
 
 // settings are those of an edge for both inverters.
-func (b *pairBed) settings() Config {
-	return Config{Host: "dongle", Port: 502, Units: "1,2", DeviceID: "roof,garage", PollS: b.pollS, GapMS: 20, URL: "https://vps.example.org",
-		Token: settings.Secret("roof-0123456789abcdef,garage-0123456789abcdef"), BatchSize: 30, UploadS: 10, MaxBackoffS: 60, ClockTrust: clockAlways, RawDebugEach: 60,
+func (b *pairBed) settings() config.Config {
+	return config.Config{Host: "dongle", Port: 502, Units: "1,2", DeviceID: "roof,garage", PollS: b.pollS, GapMS: 20, URL: "https://vps.example.org",
+		Token: settings.Secret("roof-0123456789abcdef,garage-0123456789abcdef"), BatchSize: 30, UploadS: 10, MaxBackoffS: 60, ClockTrust: config.ClockAlways, RawDebugEach: 60,
 		SpoolPath: filepath.Join(b.dir, "spool.db")}
 }
 
-func (b *pairBed) openWith(c Config) {
+func (b *pairBed) openWith(c config.Config) {
 	b.T.Helper()
 	if err := c.Validate(); err != nil {
 		b.T.Fatal(err)
 	}
-	each, _ := c.perInverter()
+	each, _ := c.PerInverter()
 	var err error
 	if b.edges, err = newEdges(each, "test", slog.New(slog.DiscardHandler)); err != nil {
 		b.T.Fatal(err)
@@ -82,7 +84,7 @@ func (b *pairBed) openWith(c Config) {
 		e.Pulses = pulses
 		e.Inverter.Dongle.Link.Dial = b.Dial
 		e.Pace.Up = func() time.Duration { return time.Since(daylight.AddDate(0, 0, -1)) }
-		e.Uploader.Client.Transport = tripper(b.take)
+		e.Uploader.Client.Transport = uploadtest.Tripper(b.take)
 		e.Kept = func(s wire.Sample) { b.note(b.made, e.DeviceID, s) }
 	}
 }
@@ -90,7 +92,7 @@ func (b *pairBed) openWith(c Config) {
 // start runs them.
 func (b *pairBed) start() { b.startWith(b.settings()) }
 
-func (b *pairBed) startWith(c Config) {
+func (b *pairBed) startWith(c config.Config) {
 	b.T.Helper()
 	b.openWith(c)
 	b.run()

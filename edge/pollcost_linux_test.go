@@ -134,7 +134,7 @@ func pollTraced(t *testing.T, layout string) {
 // polls is how often the dongle was polled.
 func (b *pairBed) polls() (n int64) {
 	for _, e := range b.edges {
-		n += e.Report.polls.Load()
+		n += e.Report.Now().Polls
 	}
 	return n
 }

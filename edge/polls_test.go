@@ -14,13 +14,15 @@ import (
 
 	"sunspool/edge/inverter/invertertest"
 	"sunspool/edge/reading"
+	"sunspool/edge/report"
 	"sunspool/edge/simulator"
 	"sunspool/edge/spool"
+	"sunspool/edge/upload/uploadtest"
 	"sunspool/health"
 )
 
 // accounted fails unless each poll of h gave a sample, or is counted with the reason for which it gave none.
-func accounted(t *testing.T, when string, h Health) {
+func accounted(t *testing.T, when string, h report.Health) {
 	t.Helper()
 	sum := h.Counts["samples_total"] + int64(h.RAMOnly)
 	for _, reasons := range []map[string]int{h.Missing, h.Lost} {
@@ -37,6 +39,9 @@ func accounted(t *testing.T, when string, h Health) {
 // A day of everything that keeps a poll from a sample: a dongle that fails in each of its ways, sleeps, or repeats itself,
 // a spool that fills up, a disk that takes nothing, bugs. Each poll is a sample or has its reason.
 func TestPollsAreSamplesAndReasons(t *testing.T) {
+	if testing.Short() {
+		t.Skip("SKIPPED, NOTHING IS SHOWN: hours of polls")
+	}
 	for _, c := range []struct {
 		model  string
 		commit time.Duration
@@ -49,7 +54,7 @@ func TestPollsAreSamplesAndReasons(t *testing.T) {
 					t.Fatal(err)
 				}
 				b := invertertest.New(t, sim)
-				e, _, _ := edgeTo(t, tripper(func(*http.Request) (*http.Response, error) { return nil, errors.New("no network") }))
+				e, _, _ := edgeTo(t, uploadtest.Tripper(func(*http.Request) (*http.Response, error) { return nil, errors.New("no network") }))
 				e.Inverter.Dongle.Link.Dial = b.Dial
 				e.Commit = c.commit
 				ctx, stop := context.WithCancel(t.Context())
@@ -104,12 +109,12 @@ func TestEveryEndOfAPollIsCounted(t *testing.T) {
 		"other":           errors.New("bug: panic: x"),
 	} {
 		e, _, _ := edgeTo(t, nil)
-		e.fillRing()
-		e.Report.polled(err)
-		e.Report.skipped("spool_full")
-		e.Report.measured()
-		e.stored(e.ring.add(sampleAt(noon), spool.When{Quality: spool.Synced}))
-		e.Report.polled(asleep) // the last of a day gives a sample, and is followed by sleep
+		e.connectBuffer()
+		e.Report.Polled(err)
+		e.Report.Skipped("spool_full")
+		e.Report.Measured()
+		e.stored(e.buffer.add(sampleAt(noon), spool.When{Quality: spool.Synced}))
+		e.Report.Polled(asleep) // the last of a day gives a sample, and is followed by sleep
 		h := e.Report.Now()
 		accounted(t, reason, h)
 		if h.Missing[reason] != 1 || h.Missing["spool_full"] != 1 || h.Polls != 3 || h.Counts["samples_total"] != 1 {
@@ -121,15 +126,15 @@ func TestEveryEndOfAPollIsCounted(t *testing.T) {
 // What the disk did not take in the end is lost, and not in memory any more.
 func TestSamplesThatAreLostAtTheEndAreCountedOnce(t *testing.T) {
 	e, _, _ := edgeTo(t, nil)
-	e.fillRing()
+	e.connectBuffer()
 	stop(e.Spool)
 	for i := range 10 {
-		e.Report.measured()
-		e.stored(e.ring.add(sampleAt(noon.Add(time.Duration(i)*5*time.Second)), spool.When{Quality: spool.Synced}))
-		e.Report.polled(nil)
+		e.Report.Measured()
+		e.stored(e.buffer.add(sampleAt(noon.Add(time.Duration(i)*5*time.Second)), spool.When{Quality: spool.Synced}))
+		e.Report.Polled(nil)
 	}
 	accounted(t, "while the disk fails", e.Report.Now())
-	e.stored(e.ring.flush())
+	e.stored(e.buffer.flush())
 	accounted(t, "at the end", e.Report.Now())
 	if h := e.Report.Now(); h.RAMOnly != 0 || h.Lost["spool_full"] != 10 {
 		t.Errorf("%d in memory, lost %v", h.RAMOnly, h.Lost)

@@ -8,6 +8,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"sunspool/edge/report"
+	"sunspool/edge/upload/uploadtest"
 	"sunspool/health"
 	"sunspool/wire"
 )
@@ -16,7 +18,7 @@ import (
 func TestEmptyBatchProvesTheServerBeforeTheFirstSample(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e, f := bedOf(t, true)
-		f.server.refuse = func(int) *http.Response { return answer(401, `{"detail":"Invalid or expired token."}`) }
+		f.server.Refuse = func(int) *http.Response { return uploadtest.Answer(401, `{"detail":"Invalid or expired token."}`) }
 		deliver := func(span time.Duration) {
 			for end := time.Now().Add(span); time.Now().Before(end); {
 				_, err := e.deliverOnce(t.Context())
@@ -28,31 +30,31 @@ func TestEmptyBatchProvesTheServerBeforeTheFirstSample(t *testing.T) {
 			}
 		}
 		deliver(10 * time.Minute)
-		if s := e.Report.State(); s.Status != StateBlocked || s.Reasons[0] != "credential" {
+		if s := e.Report.State(); s.Status != report.StateBlocked || s.Reasons[0] != "credential" {
 			t.Errorf("a wrong token gives %s, %v", s.Status, s.Reasons)
 		}
-		if n := len(f.server.requests); n == 0 || n > 11 {
+		if n := len(f.server.Requests); n == 0 || n > 11 {
 			t.Errorf("%d requests in ten minutes", n)
 		}
-		f.server.refuse = nil
+		f.server.Refuse = nil
 		deliver(3 * time.Minute)
-		if s := e.Report.State(); s.Status != StateOK {
+		if s := e.Report.State(); s.Status != report.StateOK {
 			t.Errorf("the right token gives %s: %s", s.Status, s.Sentence)
 		}
-		before := len(f.server.requests)
+		before := len(f.server.Requests)
 		deliver(6 * time.Hour)
-		if n := len(f.server.requests) - before; n < 5 || n > 7 {
+		if n := len(f.server.Requests) - before; n < 5 || n > 7 {
 			t.Errorf("%d requests in six hours without a sample, want one an hour", n)
 		}
-		if len(f.server.stored) != 0 {
+		if len(f.server.Stored) != 0 {
 			t.Error("something was stored")
 		}
 	})
 	synctest.Test(t, func(t *testing.T) { // a server that does not take an empty one is there all the same
 		e, f := bedOf(t, false)
-		f.server.refuse = func(n int) *http.Response {
+		f.server.Refuse = func(n int) *http.Response {
 			if n == 0 {
-				return answer(422, `{"detail":[{"type":"too_short","loc":["body","samples"],"msg":"List should have at least 1 item"}]}`)
+				return uploadtest.Answer(422, `{"detail":[{"type":"too_short","loc":["body","samples"],"msg":"List should have at least 1 item"}]}`)
 			}
 			return nil
 		}
@@ -60,8 +62,8 @@ func TestEmptyBatchProvesTheServerBeforeTheFirstSample(t *testing.T) {
 			e.deliverOnce(t.Context())
 			time.Sleep(e.Every)
 		}
-		if s := e.Report.State(); s.Status != StateOK || len(f.server.requests) > 2 {
-			t.Errorf("%s, %d requests", s.Sentence, len(f.server.requests))
+		if s := e.Report.State(); s.Status != report.StateOK || len(f.server.Requests) > 2 {
+			t.Errorf("%s, %d requests", s.Sentence, len(f.server.Requests))
 		}
 	})
 }
@@ -69,12 +71,15 @@ func TestEmptyBatchProvesTheServerBeforeTheFirstSample(t *testing.T) {
 // A server that does not take a sample because of a null is named from the first refusal on, and what it takes is
 // delivered meanwhile.
 func TestRefusedSamplesAreNamedFromTheFirst(t *testing.T) {
+	if testing.Short() {
+		t.Skip("SKIPPED, NOTHING IS SHOWN: hours of uploads")
+	}
 	for _, lenient := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {
 			e, f := bedOf(t, lenient)
 			f.live(t, e, time.Minute)
 			null := false
-			f.server.bad = func(wire.Sample) string {
+			f.server.Bad = func(wire.Sample) string {
 				if null {
 					return "float_type"
 				}
@@ -82,7 +87,7 @@ func TestRefusedSamplesAreNamedFromTheFirst(t *testing.T) {
 			}
 			null = true
 			f.live(t, e, 30*time.Second)
-			if s := e.Report.State(); s.Status == StateOK || !strings.Contains(s.Sentence, "float_type") {
+			if s := e.Report.State(); s.Status == report.StateOK || !strings.Contains(s.Sentence, "float_type") {
 				t.Errorf("lenient %v: half a minute after the first refusal the state is %s: %s", lenient, s.Status, s.Sentence)
 			}
 			f.live(t, e, time.Minute)
@@ -94,7 +99,7 @@ func TestRefusedSamplesAreNamedFromTheFirst(t *testing.T) {
 				if since.IsZero() {
 					since = vps.Since
 				}
-				if vps.Code != "batch_refused" || !vps.Since.Equal(since) || e.Report.State().Status == StateOK {
+				if vps.Code != "batch_refused" || !vps.Since.Equal(since) || e.Report.State().Status == report.StateOK {
 					t.Errorf("lenient %v: while everything is refused the link is %s, %q: %s", lenient, vps.State, vps.Code, e.Report.State().Sentence)
 				}
 			}
@@ -110,25 +115,28 @@ func TestRefusedSamplesAreNamedFromTheFirst(t *testing.T) {
 
 // What made the server refuse so much is mended: a minute later, when good answers came, nothing speaks of it any more.
 func TestBreakerForgetsWhenTheServerIsWell(t *testing.T) {
+	if testing.Short() {
+		t.Skip("SKIPPED, NOTHING IS SHOWN: hours of uploads")
+	}
 	for _, lenient := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {
 			e, f := bedOf(t, lenient)
 			e.Uploader.Fresh = e.Every
 			bad := true
-			f.server.bad = func(wire.Sample) string {
+			f.server.Bad = func(wire.Sample) string {
 				if bad {
 					return "missing"
 				}
 				return ""
 			}
 			f.live(t, e, 3*time.Hour)
-			if s := e.Report.State(); s.Status != StateBlocked || s.Reasons[0] != "schema_mismatch" {
+			if s := e.Report.State(); s.Status != report.StateBlocked || s.Reasons[0] != "schema_mismatch" {
 				t.Fatalf("lenient %v: after three hours the state is %s, %v: %s", lenient, s.Status, s.Reasons, s.Sentence)
 			}
 			bad = false
 			f.live(t, e, 5*time.Minute) // until it is asked again
 			accepted := time.Now()
-			for e.Report.State().Status == StateBlocked {
+			for e.Report.State().Status == report.StateBlocked {
 				f.live(t, e, 10*time.Second)
 				if time.Since(accepted) > 3*time.Minute {
 					t.Fatalf("lenient %v: %v after good answers: %s", lenient, time.Since(accepted), e.Report.State().Sentence)
@@ -138,36 +146,4 @@ func TestBreakerForgetsWhenTheServerIsWell(t *testing.T) {
 			f.arrived(t, e)
 		})
 	}
-}
-
-// The brake forgets by time alone, too, and does not while refusals go on.
-func TestBreakerForgetsAfterAnHour(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		var b brake
-		b.refused(tooMany + 1)
-		time.Sleep(59 * time.Minute)
-		if b.forget() || !b.on() {
-			t.Error("it is off before an hour is over")
-		}
-		b.again()
-		time.Sleep(59 * time.Minute)
-		if b.forget() || !b.on() {
-			t.Error("a refusal did not prolong it")
-		}
-		time.Sleep(2 * time.Minute)
-		if !b.forget() || b.on() {
-			t.Error("it is on an hour later")
-		}
-		b.refused(tooMany + 1)
-		b.good()
-		b.good()
-		time.Sleep(2 * time.Minute)
-		if b.forget() {
-			t.Error("two good answers are enough")
-		}
-		b.good()
-		if !b.forget() || b.on() {
-			t.Error("three good answers and a minute are not enough")
-		}
-	})
 }

@@ -29,8 +29,8 @@ func (e *Edge) resume() {
 		return
 	}
 	e.unresumed.Store(nil)
-	e.Log.Info("spool opened", "waiting", e.Spool.Waiting(), "in_memory", e.ring.Len())
-	e.ring.hurry()
+	e.Log.Info("spool opened", "waiting", e.Spool.Waiting(), "in_memory", e.buffer.Len())
+	e.buffer.commitSoon()
 	if e.opened != nil {
 		e.opened()
 	}
@@ -63,7 +63,7 @@ func (e *Edge) takeOver() error {
 	}
 	seen := e.Inverter.Known
 	if !e.Inverter.Resume(known) {
-		n := e.ring.discard("inverter_changed")
+		n := e.buffer.discard("inverter_changed")
 		e.Log.Error("another inverter was read while the spool was not open: its samples are dropped", "samples", n,
 			"serial", inverter.MaskSerial(seen.Serial), "want", inverter.MaskSerial(known.Serial))
 		e.normal = reading.Normalizer{Zone: e.normal.Zone, Save: e.normal.Save}

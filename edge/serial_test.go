@@ -19,6 +19,7 @@ import (
 	"sunspool/edge/inverter/invertertest"
 	"sunspool/edge/registers"
 	"sunspool/edge/simulator"
+	"sunspool/edge/upload/uploadtest"
 	"sunspool/health"
 )
 
@@ -37,10 +38,10 @@ func TestSerialNumberIsInNoLogAndNoStatus(t *testing.T) {
 		first, other := home(1), home(2)
 		var answers atomic.Pointer[simulator.Server] // of the two
 		answers.Store(first)
-		e, _, file := edgeTo(t, tripper(func(*http.Request) (*http.Response, error) { return nil, errors.New("no network") }))
+		e, _, file := edgeTo(t, uploadtest.Tripper(func(*http.Request) (*http.Response, error) { return nil, errors.New("no network") }))
 		var log bytes.Buffer
 		all := slog.New(slog.NewJSONHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))
-		e.Log, e.Inverter.Log, e.Report.log, e.Clock.Log, e.RawEach = all, all, all, all, 1
+		e.Log, e.Inverter.Log, e.Report.Log, e.Clock.Log, e.RawEach = all, all, all, all, 1
 		e.Report.Chain = health.New(now, all)
 		e.Inverter.Dongle.Link.Dial = func(ctx context.Context, network, address string) (net.Conn, error) {
 			return (&invertertest.Bed{T: t, Sim: answers.Load()}).Dial(ctx, network, address)
@@ -54,9 +55,7 @@ func TestSerialNumberIsInNoLogAndNoStatus(t *testing.T) {
 			for end := time.Now().Add(d); time.Now().Before(end); {
 				time.Sleep(time.Minute)
 				synctest.Wait()
-				e.Report.mu.Lock()
-				serials[e.Report.serial] = true
-				e.Report.mu.Unlock()
+				serials[e.Inverter.Known.Serial] = true
 				text, err := os.ReadFile(file)
 				if err != nil {
 					t.Fatal(err)

@@ -11,19 +11,21 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"sunspool/edge/clock"
+	"sunspool/edge/config"
 	"sunspool/edge/inverter"
 	"sunspool/edge/night"
 	"sunspool/edge/pace"
 	"sunspool/edge/reading"
+	"sunspool/edge/report"
 	"sunspool/edge/spool"
+	"sunspool/edge/upload"
 	"sunspool/health"
 	"sunspool/systemd"
-	"sunspool/wire"
 )
 
 // New puts the edge of one inverter together from settings that Validate accepted. The spool is open when it returns.
-func New(c Config, version string, log *slog.Logger) (*Edge, error) {
-	edges, err := newEdges([]Config{c}, version, log)
+func New(c config.Config, version string, log *slog.Logger) (*Edge, error) {
+	edges, err := newEdges([]config.Config{c}, version, log)
 	if err != nil {
 		return nil, err
 	}
@@ -31,12 +33,12 @@ func New(c Config, version string, log *slog.Logger) (*Edge, error) {
 }
 
 // newEdges puts the edges of the inverters behind one dongle together. Their spools are open when it returns.
-func newEdges(each []Config, version string, log *slog.Logger) (edges []*Edge, err error) {
+func newEdges(each []config.Config, version string, log *slog.Logger) (edges []*Edge, err error) {
 	first, host := each[0], clock.ThisHost()
 	dongle := &inverter.Dongle{
-		Pace: &pace.Pace{Interval: first.beat(), File: first.SpoolPath + ".last-poll", Up: host.Up, BootID: host.BootID},
+		Pace: &pace.Pace{Interval: first.Beat(), File: first.SpoolPath + ".last-poll", Up: host.Up, BootID: host.BootID},
 		Link: inverter.Transport{
-			Address: first.address(),
+			Address: first.Address(),
 			Dial:    (&net.Dialer{}).DialContext,
 			Timeout: inverter.AnswerTime,
 			Gap:     time.Duration(first.GapMS) * time.Millisecond,
@@ -56,23 +58,23 @@ func newEdges(each []Config, version string, log *slog.Logger) (edges []*Edge, e
 			}
 			return nil, err
 		}
-		e.Report.others = others(each, i)
+		e.Report.Others = config.OtherHealthFiles(each, i)
 		edges = append(edges, e)
 	}
 	return edges, nil
 }
 
 // newEdge puts the edge of one inverter together, whose turns at the dongle are turn.
-func newEdge(c Config, dongle *inverter.Dongle, turn *inverter.Turn, host clock.Host, version string, log *slog.Logger) (*Edge, error) {
-	own, err := c.ownRegisters()
-	if err = c.unlessAwaited(err); err != nil {
+func newEdge(c config.Config, dongle *inverter.Dongle, turn *inverter.Turn, host clock.Host, version string, log *slog.Logger) (*Edge, error) {
+	own, err := c.OwnRegisters()
+	if err = c.UnlessAwaited(err); err != nil {
 		return nil, err
 	}
-	token, err := c.token()
+	token, err := c.TokenSource()
 	if err != nil {
 		return nil, err
 	}
-	client, err := c.client()
+	client, err := c.Client()
 	if err != nil {
 		return nil, err
 	}
@@ -80,15 +82,15 @@ func newEdge(c Config, dongle *inverter.Dongle, turn *inverter.Turn, host clock.
 	if err != nil {
 		return nil, err
 	}
-	clock := &clock.Clock{Host: host, Trust: c.ClockTrust == clockAlways, Spool: spool, Log: log}
+	clock := &clock.Clock{Host: host, Trust: c.ClockTrust == config.ClockAlways, Spool: spool, Log: log}
 	verifyBy(client, clock)
 	dongle.Pace.Committed(spool.LastTouch(host.BootID))
-	spool.QuarantineCap = int(c.spoolLimit() / 10)
-	if err := spool.SetLimit(c.spoolLimit()); err != nil {
+	spool.QuarantineCap = int(c.SpoolLimit() / 10)
+	if err := spool.SetLimit(c.SpoolLimit()); err != nil {
 		spool.Close()
 		return nil, err
 	}
-	report := NewReport(version, c.DeviceID, c.HealthPath, log)
+	report := report.New(version, c.DeviceID, c.HealthPath, log)
 	e := &Edge{
 		DeviceID: c.DeviceID,
 		Every:    seconds(c.UploadS),
@@ -104,8 +106,8 @@ func newEdge(c Config, dongle *inverter.Dongle, turn *inverter.Turn, host clock.
 			Changed: func(id inverter.Identity) error { return keepIdentity(spool, c.DeviceID, id) },
 			Dongle:  dongle,
 		},
-		Uploader: &Uploader{
-			Spool: spool, Client: client, Clock: clock, URL: c.ingestURL(), Token: token,
+		Uploader: &upload.Uploader{
+			Spool: spool, Client: client, Clock: clock, URL: c.IngestURL(), Token: token,
 			Agent: "sunspool/" + version, Zone: hostZone(), BatchSize: c.BatchSize, Fresh: seconds(c.UploadS),
 			Backoff: pace.Backoff{Min: time.Second, Max: seconds(c.MaxBackoffS)},
 		},
@@ -120,8 +122,8 @@ func newEdge(c Config, dongle *inverter.Dongle, turn *inverter.Turn, host clock.
 	if c.RawDebug {
 		e.RawEach = c.RawDebugEach
 	}
-	e.Uploader.Describe = func() *wire.Edge { return report.describe(e.interval()) }
-	report.watch(e)
+	e.Uploader.Describe = report.Describe
+	report.Watch(e.parts)
 	e.awaitFiles(c)
 	if err := e.takeOver(); err != nil { // the disk is ill: see resume
 		e.unresumed.Store(&err)
@@ -129,14 +131,20 @@ func newEdge(c Config, dongle *inverter.Dongle, turn *inverter.Turn, host clock.
 	return e, nil
 }
 
+// parts returns what the report shows. They may be changed until Run.
+func (e *Edge) parts() report.Parts {
+	return report.Parts{Inverter: e.Inverter, Pace: e.Pace, Spool: e.Spool, Clock: e.Clock, Uploader: e.Uploader,
+		InMemory: e.buffer.Len(), Interval: e.turn.Interval(), Slowed: e.interval()}
+}
+
 // Run is the edge as a service: it runs until ctx ends and leaves every spool closed and whole. The service manager, if
 // there is one, is told that it is ready when the spools are open, or when a disk that is ill is waited for: that, and
 // whether the inverters answer, is in its status.
-func Run(ctx context.Context, c Config, version string, log *slog.Logger) error {
+func Run(ctx context.Context, c config.Config, version string, log *slog.Logger) error {
 	if err := c.Validate(); err != nil {
 		return err
 	}
-	each, _ := c.perInverter() // which Validate has accepted
+	each, _ := c.PerInverter() // which Validate has accepted
 	var devices []string
 	for _, one := range each {
 		devices = append(devices, one.DeviceID)
@@ -157,10 +165,10 @@ func Run(ctx context.Context, c Config, version string, log *slog.Logger) error 
 	if err != nil {
 		return err
 	}
-	board := newBoard(devices, systemd.Status)
+	board := report.NewBoard(devices, systemd.Status)
 	for i, e := range edges {
 		defer e.Spool.Close()
-		e.Pulses, e.Report.Tell = pulses, func(line string) { board.set(e.DeviceID, e.Report.State().Status, line) }
+		e.Pulses, e.Report.Notify = pulses, func(line string) { board.Set(e.DeviceID, e.Report.State().Status, line) }
 		defer e.serveStatus(each[i].Socket)(context.WithoutCancel(ctx))
 		log.Info("edge started", "version", version, "device", e.DeviceID, "host", c.Host, "port", c.Port, "unit", each[i].Unit,
 			"poll_interval_s", e.turn.Interval().Seconds(), "upload_interval_s", c.UploadS, "server", c.URL, "spool", each[i].SpoolPath, "waiting", e.Spool.Waiting())
@@ -169,10 +177,14 @@ func Run(ctx context.Context, c Config, version string, log *slog.Logger) error 
 		log.Info("proxy", "route", route)
 	}
 	if c.MetricsAddr != "" {
-		addr, _ := metricsAddr(c.MetricsAddr) // which Validate has accepted
+		addr, _ := config.MetricsAddr(c.MetricsAddr) // which Validate has accepted
+		var reports []*report.Report
+		for _, e := range edges {
+			reports = append(reports, e.Report)
+		}
 		metrics, stop := context.WithCancel(context.WithoutCancel(ctx))
 		var served sync.WaitGroup
-		served.Go(func() { (&metricsListener{Addr: addr, Edges: edges, Log: log}).Run(metrics) })
+		served.Go(func() { (&report.MetricsListener{Addr: addr, Reports: reports, Log: log}).Run(metrics) })
 		defer served.Wait()
 		defer stop()
 	}
@@ -216,3 +228,5 @@ func runAll(ctx context.Context, edges []*Edge) error {
 	}
 	return all.Wait()
 }
+
+func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }

@@ -7,6 +7,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"sunspool/edge/upload/uploadtest"
 	"sunspool/internal/testhost"
 )
 
@@ -19,7 +20,7 @@ func TestEndWritesBeforeItUploads(t *testing.T) {
 		hurry := make(chan struct{})
 		e.Hurry = hurry
 		free := make(chan struct{})
-		e.Uploader.Client.Transport = tripper(func(r *http.Request) (*http.Response, error) {
+		e.Uploader.Client.Transport = uploadtest.Tripper(func(r *http.Request) (*http.Response, error) {
 			select {
 			case <-free: // the request under way does not end with its context
 				<-r.Context().Done()
@@ -33,14 +34,14 @@ func TestEndWritesBeforeItUploads(t *testing.T) {
 		done := make(chan error)
 		go func() { done <- e.Run(ctx) }()
 		time.Sleep(time.Minute)
-		inMemory := e.ring.Len()
+		inMemory := e.buffer.Len()
 		if inMemory < 10 {
 			t.Fatalf("%d samples in memory", inMemory)
 		}
 		cancel()
 		synctest.Wait()
-		if e.ring.Len() > 0 || e.Spool.Waiting() < inMemory+1 {
-			t.Errorf("a request hangs, and %d samples are in memory, %d in the spool", e.ring.Len(), e.Spool.Waiting())
+		if e.buffer.Len() > 0 || e.Spool.Waiting() < inMemory+1 {
+			t.Errorf("a request hangs, and %d samples are in memory, %d in the spool", e.buffer.Len(), e.Spool.Waiting())
 		}
 		close(free)
 		synctest.Wait()

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"sunspool/edge/inverter/invertertest"
+	"sunspool/edge/report"
 	"sunspool/internal/testhost"
 )
 
@@ -20,7 +21,7 @@ func TestSamplesOfAnotherInverterAreNotStored(t *testing.T) {
 			start := func(serial string) *Edge {
 				e := edgeAt(t, dir, serial)
 				e.Inverter.Dongle.Link.Dial = (&invertertest.Bed{T: t, Sim: sim}).Dial
-				e.fillRing()
+				e.connectBuffer()
 				return e
 			}
 			poll := func(e *Edge) error {
@@ -49,7 +50,7 @@ func TestSamplesOfAnotherInverterAreNotStored(t *testing.T) {
 				}
 			}
 			state := e.Report.State()
-			if state.Status != StateBlocked || state.Reasons[0] != "inverter_changed" || e.Spool.Waiting() != 1 {
+			if state.Status != report.StateBlocked || state.Reasons[0] != "inverter_changed" || e.Spool.Waiting() != 1 {
 				t.Errorf("%+v, %d samples", state, e.Spool.Waiting())
 			}
 			e.Spool.Close()
@@ -75,7 +76,7 @@ func TestFrozenDongleIsReconnectedWithGrowingRest(t *testing.T) {
 		e := edgeAt(t, dir, "")
 		sim := invertertest.OfImage(t, invertertest.HybridImage)
 		e.Inverter.Dongle.Link.Dial = (&invertertest.Bed{T: t, Sim: sim}).Dial
-		e.fillRing()
+		e.connectBuffer()
 		polls := 0
 		for start := time.Now(); time.Since(start) < 5*time.Hour; polls++ {
 			if err := e.await(t.Context()); err != nil {

@@ -14,50 +14,14 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
-
+	"sunspool/edge/config"
+	"sunspool/edge/report"
 	"sunspool/edge/spool"
-	"sunspool/health"
+	"sunspool/edge/upload/uploadtest"
 	"sunspool/internal/testhost"
 	"sunspool/settings"
 	"sunspool/wire"
 )
-
-func TestStateIsTheWorstOfItsReasons(t *testing.T) {
-	link := func(name string, state health.State, code string) health.Status {
-		return health.Status{Name: name, State: state, Code: code, Next: "do " + code}
-	}
-	fault := func(code string) *health.Fault {
-		return &health.Fault{Code: code, What: "what of " + code, Next: "do " + code}
-	}
-	for name, c := range map[string]struct {
-		links  []health.Status
-		faults []*health.Fault
-		status string
-		reason string // all of them
-		next   string
-	}{
-		"all well":            {[]health.Status{link("inverter", health.OK, ""), link("vps", health.OK, "")}, nil, "ok", "", ""},
-		"night":               {[]health.Status{link("inverter", health.Resting, "inverter_asleep")}, nil, "ok", "", ""},
-		"just started":        {[]health.Status{link("inverter", health.Unknown, "")}, nil, "ok", "", ""},
-		"outage":              {[]health.Status{link("vps", health.Broken, "vps_unreachable")}, nil, "degraded", "vps_unreachable", "do vps_unreachable"},
-		"inverter away":       {[]health.Status{link("inverter", health.Broken, "inverter_silent")}, nil, "degraded", "inverter_silent", "do inverter_silent"},
-		"token":               {[]health.Status{link("vps", health.Broken, "credential")}, nil, "blocked", "credential", "do credential"},
-		"portal":              {[]health.Status{link("vps", health.Broken, "endpoint_identity")}, nil, "blocked", "endpoint_identity", "do endpoint_identity"},
-		"spool":               {[]health.Status{link("spool", health.Broken, "")}, nil, "blocked", "spool_broken", "do "},
-		"both":                {[]health.Status{link("inverter", health.Broken, "inverter_silent"), link("vps", health.Broken, "tls")}, nil, "blocked", "tls inverter_silent", "do tls"},
-		"quarantine":          {[]health.Status{link("vps", health.OK, "")}, []*health.Fault{fault("poison_quarantined")}, "degraded", "poison_quarantined", "do poison_quarantined"},
-		"the same told twice": {[]health.Status{link("vps", health.Broken, "schema_mismatch")}, []*health.Fault{fault("schema_mismatch")}, "blocked", "schema_mismatch", "do schema_mismatch"},
-	} {
-		s := assess(c.links, "chain", c.faults)
-		if s.Status != c.status || strings.Join(s.Reasons, " ") != c.reason || s.Next != c.next || s.Sentence == "" {
-			t.Errorf("%s: %+v", name, s)
-		}
-		if strings.Contains(s.Line(), "\n") || (c.status != "ok") != strings.HasPrefix(s.Line(), c.status+": ") {
-			t.Errorf("%s: the line is %q", name, s.Line())
-		}
-	}
-}
 
 // edgeTo returns an edge that is not run, with its log and its health file.
 func edgeTo(t *testing.T, server http.RoundTripper) (e *Edge, log *bytes.Buffer, file string) {
@@ -76,8 +40,8 @@ func edgeIn(t *testing.T, dir, serial string, server http.RoundTripper) (e *Edge
 	t.Helper()
 	log = new(bytes.Buffer)
 	file = filepath.Join(dir, "health.json")
-	e, err := New(Config{Host: "dongle", Port: 502, Unit: 1, Serial: serial, PollS: 5, GapMS: 20, URL: "https://vps.example.org/base", Token: settings.Secret("t0ken-0123456789abcdef"),
-		DeviceID: "roof", BatchSize: 30, UploadS: 10, MaxBackoffS: 300, SpoolPath: filepath.Join(dir, "spool.db"), HealthPath: file, ClockTrust: clockAlways,
+	e, err := New(config.Config{Host: "dongle", Port: 502, Unit: 1, Serial: serial, PollS: 5, GapMS: 20, URL: "https://vps.example.org/base", Token: settings.Secret("t0ken-0123456789abcdef"),
+		DeviceID: "roof", BatchSize: 30, UploadS: 10, MaxBackoffS: 300, SpoolPath: filepath.Join(dir, "spool.db"), HealthPath: file, ClockTrust: config.ClockAlways,
 	}, "test", slog.New(slog.NewTextHandler(log, nil)))
 	if err != nil {
 		t.Fatal(err)
@@ -101,20 +65,22 @@ func TestWhoeverAnswersIsNamedEverywhere(t *testing.T) {
 	}{
 		"login page": {func() (*http.Response, error) {
 			return &http.Response{StatusCode: 200, Header: http.Header{"Content-Type": {"text/html"}}, Body: io.NopCloser(strings.NewReader("<html>"))}, nil
-		}, "endpoint_identity", StateBlocked},
+		}, "endpoint_identity", report.StateBlocked},
 		"redirect": {func() (*http.Response, error) {
 			return &http.Response{StatusCode: 302, Header: http.Header{"Location": {"https://portal.example.net/"}}, Body: http.NoBody}, nil
-		}, "endpoint_identity", StateBlocked},
-		"wrong program": {func() (*http.Response, error) { return answer(200, `{"status":"ok"}`), nil }, "endpoint_identity", StateBlocked},
-		"rotated token": {func() (*http.Response, error) { return answer(401, `{"detail":"Invalid or expired token."}`), nil }, "credential", StateBlocked},
-		"busy":          {func() (*http.Response, error) { return answer(503, `{"detail":"busy"}`), nil }, "vps_busy", StateDegraded},
-		"no network":    {func() (*http.Response, error) { return nil, errors.New("network is unreachable") }, "vps_unreachable", StateDegraded},
+		}, "endpoint_identity", report.StateBlocked},
+		"wrong program": {func() (*http.Response, error) { return uploadtest.Answer(200, `{"status":"ok"}`), nil }, "endpoint_identity", report.StateBlocked},
+		"rotated token": {func() (*http.Response, error) {
+			return uploadtest.Answer(401, `{"detail":"Invalid or expired token."}`), nil
+		}, "credential", report.StateBlocked},
+		"busy":       {func() (*http.Response, error) { return uploadtest.Answer(503, `{"detail":"busy"}`), nil }, "vps_busy", report.StateDegraded},
+		"no network": {func() (*http.Response, error) { return nil, errors.New("network is unreachable") }, "vps_unreachable", report.StateDegraded},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				s := &server{t: t, lenient: true, stored: make(map[int64]wire.Sample)}
+				s := &uploadtest.Server{T: t, Lenient: true, Stored: make(map[int64]wire.Sample)}
 				wrong := true
-				e, log, file := edgeTo(t, tripper(func(r *http.Request) (*http.Response, error) {
+				e, log, file := edgeTo(t, uploadtest.Tripper(func(r *http.Request) (*http.Response, error) {
 					if wrong {
 						return c.answer()
 					}
@@ -134,7 +100,7 @@ func TestWhoeverAnswersIsNamedEverywhere(t *testing.T) {
 					t.Errorf("health is %s, %s: %s", h.Status, h.Reason, h.Sentence)
 				}
 				if state := e.Report.State(); state.Sentence != h.Sentence || !strings.Contains(e.Report.Status(), state.Line()) ||
-					e.Uploader.Describe().State != clip(state.Line()) {
+					e.Uploader.Describe().State != state.Line()[:min(len(state.Line()), 200)] {
 					t.Errorf("one state, several sentences:\n%s\n%s\n%s\n%s", h.Sentence, state.Sentence, e.Report.Status(), e.Uploader.Describe().State)
 				}
 				if n := strings.Count(log.String(), "level=ERROR"); n < 2 || n > 4 {
@@ -145,15 +111,15 @@ func TestWhoeverAnswersIsNamedEverywhere(t *testing.T) {
 					t.Fatal(err)
 				}
 				e.Report.Write()
-				if h := readHealth(t, file); h.Status != StateOK || h.Reason != "" || h.Sentence != "ok" || len(s.stored) != 10 {
-					t.Errorf("afterwards health is %s, %s: %s; %d stored", h.Status, h.Reason, h.Sentence, len(s.stored))
+				if h := readHealth(t, file); h.Status != report.StateOK || h.Reason != "" || h.Sentence != "ok" || len(s.Stored) != 10 {
+					t.Errorf("afterwards health is %s, %s: %s; %d stored", h.Status, h.Reason, h.Sentence, len(s.Stored))
 				}
 			})
 		})
 	}
 }
 
-func readHealth(t *testing.T, file string) (h Health) {
+func readHealth(t *testing.T, file string) (h report.Health) {
 	t.Helper()
 	b, err := os.ReadFile(file)
 	if err == nil {
@@ -177,7 +143,7 @@ func TestQuarantineIsAState(t *testing.T) {
 			e.Report.Write()
 		}
 		h := readHealth(t, file)
-		if h.Status != StateDegraded || h.Reason != "poison_quarantined" || h.Counts["spool_quarantined_samples"] != 1 || h.Counts["spool_samples"] != 9 {
+		if h.Status != report.StateDegraded || h.Reason != "poison_quarantined" || h.Counts["spool_quarantined_samples"] != 1 || h.Counts["spool_samples"] != 9 {
 			t.Errorf("health is %s, %s: %v", h.Status, h.Reason, h.Counts)
 		}
 		if n := strings.Count(log.String(), "poison_quarantined"); n != 1 {
@@ -188,31 +154,8 @@ func TestQuarantineIsAState(t *testing.T) {
 		}
 		e.Report.Write()
 		e.Report.Write()
-		if n := strings.Count(log.String(), "edge ok"); n != 1 || e.Report.State().Status != StateOK {
+		if n := strings.Count(log.String(), "edge ok"); n != 1 || e.Report.State().Status != report.StateOK {
 			t.Errorf("that it is gone is in the log %d times:\n%s", n, log)
 		}
 	})
-}
-
-// Every count is in health.json and among the metrics.
-func TestCountsAreTheSameEverywhere(t *testing.T) {
-	e, _, file := edgeTo(t, nil)
-	e.Report.Write()
-	h := readHealth(t, file)
-	e.Report.sampled(sampleAt(now()))
-	registry := prometheus.NewRegistry()
-	registerMetrics(registry, e.Report)
-	families, err := registry.Gather()
-	if err != nil {
-		t.Fatal(err)
-	}
-	metrics := map[string]bool{}
-	for _, f := range families {
-		metrics[f.GetName()] = true
-	}
-	for _, c := range counts {
-		if _, ok := h.Counts[c.name]; !ok || !metrics["sunspool_edge_"+c.name] || c.help == "" {
-			t.Errorf("%s: in health.json %v, a metric %v", c.name, ok, metrics["sunspool_edge_"+c.name])
-		}
-	}
 }

@@ -1,51 +1,14 @@
 package edge
 
 import (
-	"slices"
-	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"sunspool/edge/inverter/invertertest"
-	"sunspool/edge/reading"
 	"sunspool/edge/simulator"
 	"sunspool/internal/testhost"
 )
-
-// Registers that contradict each other for three polls are part of the status, with what is left over, and end with it.
-func TestContradictionIsToldAfterThreePolls(t *testing.T) {
-	e, _, _ := edgeTo(t, nil)
-	poll := func(change map[uint16]uint16) {
-		_, f, err := reading.Normalize(invertertest.ReadingOf(t, invertertest.HybridImage, change))
-		if err != nil {
-			t.Fatal(err)
-		}
-		e.Report.found(f)
-	}
-	told := func() bool { return slices.Contains(e.Report.State().Reasons, "registers_contradict") }
-	differ := map[uint16]uint16{5600: 500, 5601: 0} // the meter's own register buys, the inverter sells
-	for i := range 4 {
-		if told() != (i > 2) {
-			t.Errorf("after %d polls: %v", i, told())
-		}
-		poll(differ)
-	}
-	if h := e.Report.Now(); h.Counts["contradicting_polls"] != 4 || h.Status != StateDegraded {
-		t.Errorf("%v, %s", h.Counts, h.Status)
-	}
-	poll(nil)
-	if h := e.Report.Now(); told() || h.Counts["contradicting_polls"] != 0 || h.Counts["balance_residual_watts"] != 86 {
-		t.Errorf("they agree again: %v, %v", told(), h.Counts)
-	}
-	lossy := map[uint16]uint16{5016: 5000, 5010: 5270} // PV that goes where no register counts
-	for range 3 {
-		poll(lossy)
-	}
-	if s := e.Report.State(); !told() || !strings.Contains(s.Sentence, "1360 W") {
-		t.Errorf("%+v", s)
-	}
-}
 
 // A dongle that repeats itself gives no samples, by day and by night.
 func TestFrozenDongleGivesNoSamples(t *testing.T) {
@@ -54,7 +17,7 @@ func TestFrozenDongleGivesNoSamples(t *testing.T) {
 			b := invertertest.New(t, invertertest.OfImage(t, image))
 			e, _, _ := edgeTo(t, nil)
 			e.Inverter = b.In
-			e.fillRing()
+			e.connectBuffer()
 			e.inverter, e.spool = e.Report.Chain.Link("inverter"), e.Report.Chain.Link("spool")
 			for range 720 { // an hour
 				if b.In.Dongle.Pace.Wait(t.Context()) != nil {
@@ -81,7 +44,7 @@ func TestDongleThatFreezesAgainIsReconnectedAtOnce(t *testing.T) {
 			t.Fatal(err)
 		}
 		e.Inverter.Dongle.Link.Dial = (&invertertest.Bed{T: t, Sim: sim}).Dial
-		e.fillRing()
+		e.connectBuffer()
 		connectsIn := func(d time.Duration, faults ...simulator.Fault) int64 {
 			sim.SetFaults(faults...)
 			before := e.Inverter.Dongle.Link.Connects.Load()

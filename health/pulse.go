@@ -18,7 +18,7 @@ type Pulses struct {
 	allow atomic.Int64 // until then any loop may be silent; 0 is never
 }
 
-// Pulse is the heartbeat of one loop. A nil Pulse beats for nobody.
+// Pulse is the heartbeat of one loop. The beats of a nil Pulse do nothing.
 type Pulse struct {
 	of    *Pulses
 	name  string
@@ -30,7 +30,7 @@ func Patience(bytes int64) time.Duration {
 	return time.Minute + time.Duration(bytes>>20)*time.Second
 }
 
-// start is what times are counted from, on the monotonic clock: setting the host's clock brings nobody to life or death.
+// start is what times are counted from, on the monotonic clock: setting the host's clock cannot change whether a loop counts as alive.
 var start = time.Now()
 
 func sinceStart() time.Duration { return time.Since(start) }

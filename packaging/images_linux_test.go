@@ -28,7 +28,7 @@ import (
 	"testing"
 	"time"
 
-	"sunspool/edge"
+	"sunspool/edge/report"
 )
 
 var withImages = flag.Bool("images", false, "build the images and run them in a Docker engine (90 s)")
@@ -209,7 +209,7 @@ func (r *reader) samples(of, device string) (int, error) {
 }
 
 // health is what an edge says of itself in the volume of its spool.
-func (e *engine) health(volume string) (h edge.Health) {
+func (e *engine) health(volume string) (h report.Health) {
 	e.t.Helper()
 	text, err := os.ReadFile(filepath.Join(e.volume(volume), "health.json"))
 	if err != nil {

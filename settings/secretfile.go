@@ -23,7 +23,7 @@ func (e *Exposed) Error() string {
 	return fmt.Sprintf("%s has mode %04o, so others than its owner can read it", e.Path, e.Mode)
 }
 
-// ReadSecretFile reads a file that nobody but its owner may read, or that is a secret of a container. The error is an
+// ReadSecretFile reads a file that only its owner may read, or that is a secret of a container. The error is an
 // *Exposed if it is neither.
 func ReadSecretFile(path string) (string, error) {
 	f, err := os.Open(path)

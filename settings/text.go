@@ -7,7 +7,7 @@ import (
 )
 
 // CheckText returns an error when the value of a setting has what an environment file, a shell or a copied line added
-// to it: quotes, spaces at its ends, a carriage return, characters that nobody sees. None of our settings has a use for
+// to it: quotes, spaces at its ends, a carriage return, characters that are not seen. None of our settings has a use for
 // them. The error names the setting and what to write instead; of a secret it repeats nothing.
 func CheckText(name, value string, secret bool) error {
 	why := strange(value)

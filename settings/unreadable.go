@@ -9,7 +9,7 @@ import (
 	"strings"
 )
 
-// Octal and hexadecimal numbers are what the parser makes of 010 and 0x10; nobody who sets a port means them.
+// Octal and hexadecimal numbers are what the parser makes of 010 and 0x10; a port is never meant so.
 var notDecimal = regexp.MustCompile(`^[+-]?0[0-9xXbBoO_]`)
 
 // readable returns an error that names the variable of s unless value is of its type.

@@ -254,7 +254,7 @@ func (r *running) Start(service.Service) error {
 	r.stop, r.done = stop, make(chan struct{})
 	go func() {
 		exit := r.work(ctx)
-		if ctx.Err() == nil { // nobody asked it to end
+		if ctx.Err() == nil { // it was not asked to end
 			os.Exit(exit)
 		}
 		close(r.done)

@@ -49,11 +49,11 @@ func Attend(ctx context.Context, still func() (loop string, since time.Duration)
 }
 
 // Watch keeps the manager's watchdog quiet until ctx ends, but only while still names no loop. When it does, the log
-// says so and nobody else does anything: the manager ends the process, which prints where it stood, and starts it again.
+// says so and nothing else is done: the manager ends the process, which prints where it stood, and starts it again.
 func Watch(ctx context.Context, still func() (loop string, since time.Duration), log *slog.Logger) {
 	patience, err := daemon.SdWatchdogEnabled(false)
 	if err != nil || patience == 0 {
-		return // nobody watches
+		return // there is no watchdog
 	}
 	tick := time.NewTicker(patience / 3)
 	defer tick.Stop()

@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"sunspool/health"
+	"sunspool/internal/race"
+	"sunspool/internal/testprogram"
 	"sunspool/internal/testservices"
 	"sunspool/wire"
 )
@@ -25,7 +27,8 @@ const canary = "canary-7f3k-0123456789"
 
 // TestWrongSettingsNeverQuoteASecret runs the program with every kind of secret in the wrong place or shape.
 func TestWrongSettingsNeverQuoteASecret(t *testing.T) {
-	path, dir := built(t), t.TempDir()
+	race.Skip(t, "the program is a process of its own")
+	path, dir := testprogram.Path(t), t.TempDir()
 	open := filepath.Join(dir, "tokens")
 	if err := os.WriteFile(open, []byte(canary+":roof"), 0o644); err != nil {
 		t.Fatal(err)
@@ -100,7 +103,7 @@ func TestReloadsNeverQuoteASecret(t *testing.T) {
 		}
 	}
 	write(canary+"-1:roof", 0o600)
-	p := startProcess(t, built(t), "DEVICE_TOKENS_FILE="+file)
+	p := startProcess(t, testprogram.Path(t), "DEVICE_TOKENS_FILE="+file)
 	reloads := 0
 	for _, step := range []struct {
 		text  string
@@ -143,7 +146,7 @@ func TestReloadsNeverQuoteASecret(t *testing.T) {
 // TestGuessersDoNotStopAGoodEdge: 10,000 wrong tokens from the address of an edge that uploads meanwhile.
 func TestGuessersDoNotStopAGoodEdge(t *testing.T) {
 	const guesses = 10_000
-	p := startProcess(t, built(t), "DEVICE_TOKENS="+goodToken+":roof")
+	p := startProcess(t, testprogram.Path(t), "DEVICE_TOKENS="+goodToken+":roof")
 	ctx, end := context.WithCancel(t.Context())
 	good := newGoodClient(p.public, goodToken, "roof")
 	var edge, guessers sync.WaitGroup

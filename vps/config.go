@@ -50,7 +50,7 @@ type Config struct {
 	MaxSamplesPerRequest int               `name:"max-samples-per-request" env:"MAX_SAMPLES_PER_REQUEST" default:"1000" help:"Samples that one request may hold."`
 	MaxRequestBytes      int64             `name:"max-request-bytes" env:"MAX_REQUEST_BYTES" default:"1048576" help:"Bytes that one request may hold, unpacked."`
 	CacheTTLS            float64           `name:"cache-ttl-s" env:"CACHE_TTL_S" default:"5" help:"Seconds that the newest sample of a device is kept in the cache; 0 for not at all."`
-	RawRetentionDays     int               `name:"raw-retention-days" env:"RAW_RETENTION_DAYS" default:"0" help:"Days after which single samples are deleted; 0 keeps them. What hours, days, months and years say is kept for ever."`
+	RawRetentionDays     int               `name:"raw-retention-days" env:"RAW_RETENTION_DAYS" default:"0" help:"Days after which single samples are deleted; 0 keeps them. What hours, days, months and years hold is kept indefinitely."`
 	SiteTZ               string            `name:"site-tz" env:"SITE_TZ" placeholder:"ZONE" help:"Time zone in which days are cut, such as Europe/Brussels; empty for the one that each edge names, else UTC."`
 	CORSAllowOrigins     []string          `name:"cors-allow-origins" env:"CORS_ALLOW_ORIGINS" sep:"," placeholder:"ORIGIN,..." help:"Other origins whose pages may read, such as https://panel.example.org."`
 	LogLevel             settings.LogLevel `name:"log-level" env:"LOG_LEVEL" default:"info" help:"debug, info, warn or error."`

@@ -21,12 +21,14 @@ import (
 	"testing"
 	"time"
 
+	"sunspool/internal/race"
+	"sunspool/internal/testprogram"
 	"sunspool/internal/testservices"
 	"sunspool/wire"
 )
 
 var (
-	hostileRequests = flag.Int("hostile", 10_000, "hostile requests")
+	hostileRequests = flag.Int("hostile", 4000, "hostile requests")
 	hostileSeed     = flag.Uint64("hostile-seed", 1, "which ones")
 )
 
@@ -44,11 +46,12 @@ const (
 // answered soon, what it was told is stored is there once after the process was killed, memory stays small, every line
 // of the log is one, and no secret is in anything that the program says.
 func TestHostileCallersHarmNobody(t *testing.T) {
+	race.Skip(t, "the program is a process of its own")
 	n := *hostileRequests
 	if testing.Short() {
 		n = min(n, 500)
 	}
-	path := built(t)
+	path := testprogram.Path(t)
 	t.Run("file", func(t *testing.T) { harmNobody(t, n, path) })
 	t.Run("postgres", func(t *testing.T) {
 		database, err := url.Parse(testservices.SharedPostgres(t).URL())

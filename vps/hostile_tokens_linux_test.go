@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"sunspool/internal/testprogram"
 	"sunspool/internal/testservices"
 	"sunspool/wire"
 )
@@ -30,7 +31,7 @@ func TestNineteenHostileTokensStopNobody(t *testing.T) {
 	if *hostileTime == 0 {
 		t.Skip("SKIPPED: make test-tokens")
 	}
-	path := built(t)
+	path := testprogram.Path(t)
 	for _, where := range []string{"file", "postgres"} {
 		for _, proxied := range []bool{false, true} {
 			name := where

@@ -83,6 +83,7 @@ func TestPlantedBugsAreSeen(t *testing.T) {
 	if testing.Short() {
 		t.Skip("SKIPPED, NOTHING IS SHOWN: a minute of sequences that fail on purpose")
 	}
+	t.Parallel() // it mostly waits
 	const sites, most = 2, 3
 	for i := range sites {
 		t.Run(fmt.Sprint("servers-", i), func(t *testing.T) {

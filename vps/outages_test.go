@@ -13,14 +13,13 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/http"
-	"os/exec"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"sunspool/internal/testprogram"
 	"sunspool/internal/testservices"
 	"sunspool/settings"
 	"sunspool/vps"
@@ -45,7 +44,7 @@ func TestOutagesLoseNothing(t *testing.T) {
 	if testing.Short() {
 		*outages = min(*outages, 2)
 	}
-	program := build(t)
+	program := testprogram.Path(t)
 	var sum summary
 	t.Run("sequences", func(t *testing.T) {
 		const sites = 2
@@ -68,16 +67,6 @@ func TestOutagesLoseNothing(t *testing.T) {
 		}
 	})
 	t.Log(sum.String())
-}
-
-// build builds the program and returns its path.
-func build(t *testing.T) string {
-	t.Helper()
-	path := filepath.Join(t.TempDir(), "sunspool")
-	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", path, "sunspool").CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
-	return path
 }
 
 // newSite starts the services of some sequences.

@@ -27,18 +27,6 @@ type process struct {
 	ended            chan error
 }
 
-// built builds the program and returns its path.
-func built(t *testing.T) string {
-	t.Helper()
-	path := filepath.Join(t.TempDir(), "sunspool")
-	build := exec.CommandContext(t.Context(), "go", "build", "-o", path, "sunspool")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
-	return path
-}
-
 // startProcess starts the program at path with nothing but env as its settings, and waits until it serves.
 func startProcess(t *testing.T, path string, env ...string) *process {
 	t.Helper()

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"sunspool/internal/testprogram"
 	"sunspool/internal/testservices"
 )
 
@@ -29,7 +30,7 @@ func TestRestartsUnderLoadLoseNothing(t *testing.T) {
 		}
 		episodes = append(episodes, e)
 	}
-	q := play(t, s, 1, episodes, twoServers(t, s, build(t)))
+	q := play(t, s, 1, episodes, twoServers(t, s, testprogram.Path(t)))
 	if verdict := q.judge(); len(verdict) > 0 {
 		t.Error(first(verdict))
 	}

@@ -161,9 +161,9 @@ type backend interface {
 
 func (c *Config) storeHint() string {
 	if c.DatabaseURL != "" {
-		return "check that the PostgreSQL of DATABASE_URL runs, can be reached and written to, and has space; edges keep their samples meanwhile"
+		return "check that the PostgreSQL of DATABASE_URL runs, can be reached and written to, and has space; edges keep their samples until then"
 	}
-	return "check the disk that holds DATA_DIR: space, read-only, errors; edges keep their samples meanwhile"
+	return "check the disk that holds DATA_DIR: space, read-only, errors; edges keep their samples until then"
 }
 
 // openStore opens the database of the settings, else the file in DATA_DIR.

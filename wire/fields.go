@@ -9,7 +9,7 @@ type Field struct {
 	ref      func(*Sample) **float64
 }
 
-// Fields are the numbers of a sample in the order of the contract, the lifetime counters after them.
+// Fields are the numbers of a sample in the order of the Python API (docs/compatibility.md), the lifetime counters after them.
 var Fields = []Field{
 	{"pv_power_w", false, true, nil},
 	{"pv_daily_kwh", true, false, func(s *Sample) **float64 { return &s.PVDailyKWh }},
@@ -25,6 +25,10 @@ var Fields = []Field{
 	{"discharge_total_kwh", true, false, func(s *Sample) **float64 { return &s.DischargeTotalKWh }},
 	{"direct_total_kwh", true, false, func(s *Sample) **float64 { return &s.DirectTotalKWh }},
 }
+
+// firstCounter is the index in Fields of the first lifetime counter. In JSON those are left out when they are absent, and the
+// sample count stands before them.
+const firstCounter = 7
 
 // Get returns the field's value in s, nil where it is absent.
 func (f Field) Get(s *Sample) *float64 {

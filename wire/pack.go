@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"maps"
 	"math"
 	"slices"
 	"strings"
@@ -88,40 +87,48 @@ func (s *Sample) AppendPacked(b []byte) []byte {
 	return s.appendValues(b)
 }
 
+// mostNames is at least as many as there are in names; appendValues has no room for more.
+const mostNames = 256
+
 func (s *Sample) appendValues(b []byte) []byte {
-	left := len(s.Values)
-	for i, end := 0, 0; left > 0 && i < len(names); i++ {
-		if _, ok := s.Values[names[i]]; !ok {
+	var numbers [mostNames]float64 // by the index of their names
+	var set [mostNames]bool
+	var others []string
+	for name, v := range s.Values {
+		i, known := nameIndex[name]
+		if !known {
+			others = append(others, name)
+			continue
+		}
+		numbers[i] = v
+		set[i] = true
+	}
+	for i, end, left := 0, 0, len(s.Values)-len(others); left > 0; i++ {
+		if !set[i] {
 			continue
 		}
 		gap, start := i-end, i
-		for i < len(names) && has(s.Values, names[i]) {
+		for i < len(names) && set[i] {
 			i++
 		}
 		end = i
 		b = binary.AppendUvarint(b, uint64(end-start))
 		b = binary.AppendUvarint(b, uint64(gap))
-		for _, name := range names[start:end] {
-			b = appendNumber(b, s.Values[name])
+		for _, v := range numbers[start:end] {
+			b = appendNumber(b, v)
 		}
 		left -= end - start
 	}
 	b = append(b, 0)
 
-	b = binary.AppendUvarint(b, uint64(left))
-	if left == 0 {
-		return b
-	}
-	for _, name := range slices.Sorted(maps.Keys(s.Values)) {
-		if _, ok := nameIndex[name]; !ok {
-			b = appendText(b, name)
-			b = appendNumber(b, s.Values[name])
-		}
+	b = binary.AppendUvarint(b, uint64(len(others)))
+	slices.Sort(others)
+	for _, name := range others {
+		b = appendText(b, name)
+		b = appendNumber(b, s.Values[name])
 	}
 	return b
 }
-
-func has(m map[string]float64, name string) bool { _, ok := m[name]; return ok }
 
 func appendText(b []byte, s string) []byte {
 	return append(binary.AppendUvarint(b, uint64(len(s))), s...)

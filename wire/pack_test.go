@@ -321,3 +321,9 @@ func BenchmarkPack(b *testing.B) {
 		})
 	}
 }
+
+func TestThereIsRoomForAllNames(t *testing.T) {
+	if len(names) > mostNames {
+		t.Errorf("%d names, room for %d", len(names), mostNames)
+	}
+}

@@ -36,13 +36,13 @@ const (
 	DeviceMetricsPath = "/metrics/devices" // of the newest sample of each device
 )
 
-// What a server of the contract accepts in one request unless its operator says otherwise.
+// What a server of this API accepts in one request unless its operator says otherwise.
 const (
 	MaxSamples = 1000    // samples per request
 	MaxBytes   = 1 << 20 // bytes per request, after decompression
 )
 
-// ShortestToken is how many characters a token has at least, so that nobody can guess it and no answer has it in it by
+// ShortestToken is how many characters a token has at least, so that it cannot be guessed and no answer has it in it by
 // accident.
 const ShortestToken = 16
 
@@ -53,7 +53,7 @@ const Lenient = "handling=lenient"
 // remove Server by habit; this one passes.
 const VersionHeader = "Sunspool-Version"
 
-// Sample is one reading of one inverter, in the units and signs of the contract. A pointer that is nil means that the
+// Sample is one reading of one inverter, in the units and signs of the API. A pointer that is nil means that the
 // inverter cannot measure the value (no battery, no meter) or did not give a plausible one; it is never a zero.
 type Sample struct {
 	DeviceID string    `json:"device_id"`
@@ -121,7 +121,7 @@ type Edge struct {
 	State         string  `json:"state,omitempty"` // one sentence, as in health.json
 }
 
-// Receipt is the answer 200 to an ingest. The contract has only Inserted; a lenient answer has all fields, and then
+// Receipt is the answer 200 to an ingest. The Python server returns only Inserted; a lenient answer has all fields, and then
 // Accepted + Duplicates + len(Rejected) is the number of samples sent.
 type Receipt struct {
 	Inserted   int         `json:"inserted"`            // rows really new
@@ -147,7 +147,7 @@ type Problem struct {
 	Next   string `json:"next,omitempty"` // ours: what the caller can do
 }
 
-// FieldError names one field that a server refused, in the form the contract took from its first implementation.
+// FieldError names one field that a server refused, in the form of the Python server.
 type FieldError struct {
 	Type string `json:"type"`
 	Loc  []any  `json:"loc"` // "samples", 3, "pv_power_w"

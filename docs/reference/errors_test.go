@@ -80,7 +80,7 @@ func faultPage(t *testing.T, s *source) string {
 		whys              map[string][]string // by what is to be done about them
 	}
 	all := map[string]*described{}
-	blocking := s.listed("sunspool/edge", "blocking")
+	blocking := s.listed("sunspool/edge/report", "blocking")
 	s.faults(func(f fault) {
 		for _, code := range f.code {
 			if strings.Contains(code, unknown) {
@@ -191,10 +191,10 @@ func reasonPage(t *testing.T, s *source) string {
 		return "`" + strings.Join(slices.Compact(codes), "`, `") + "`"
 	}
 	unmade := s.plain("sunspool/edge/reading", "Unusable", "Code")
-	unmade = append(unmade, s.arguments("(*sunspool/edge.Report).skipped", 0)...)
-	unmade = append(unmade, s.plainOf("sunspool/edge.notMade result 0")...)
+	unmade = append(unmade, s.arguments("(*sunspool/edge/report.Report).Skipped", 0)...)
+	unmade = append(unmade, s.plainOf("sunspool/edge/report.notMade result 0")...)
 	var kept []string
-	for _, of := range [][3]string{{"edge/spool/format", "Rejection", "Code"}, {"edge", "suspect", "code"}, {"edge/spool/format", "QuarantinedSample", "Code"}} {
+	for _, of := range [][3]string{{"edge/spool/format", "Rejection", "Code"}, {"edge/upload", "refusal", "code"}, {"edge/spool/format", "QuarantinedSample", "Code"}} {
 		kept = append(kept, s.plain("sunspool/"+of[0], of[1], of[2])...)
 	}
 	return "| where | codes, beside those of faults and verdicts |\n|---|---|\n" +

@@ -4,47 +4,64 @@ import (
 	"bytes"
 	"cmp"
 	"fmt"
+	"io"
+	"maps"
 	"os/exec"
 	"slices"
 	"strings"
 	"testing"
 
-	"github.com/prometheus/client_golang/prometheus"
 	dto "github.com/prometheus/client_model/go"
 	"github.com/prometheus/common/expfmt"
+	"github.com/prometheus/common/model"
+
+	"sunspool/internal/metrics"
 )
 
-// Metrics holds a section of docs/metrics.md to the metrics that register gives a registry, and their names to the
-// conventions of Prometheus, by its own promtool, which is at the path that is given. What is described must have a value, so whoever registers has made
-// something of each kind happen; vectors of counters and histograms are given a value here.
-func Metrics(t testing.TB, section, promtool string, register func(prometheus.Registerer)) {
+// Metrics holds a section of docs/metrics.md to what set shows, as a parser of Prometheus reads it, and the names to the
+// conventions of Prometheus, by its own promtool, which is at the path that is given. Each family must have a value, so
+// whoever made set has let something of each kind happen.
+func Metrics(t testing.TB, section, promtool string, set *metrics.Set) {
 	t.Helper()
-	all := &recorder{Registry: prometheus.NewPedanticRegistry(), described: map[string]bool{}}
-	register(all)
-	all.fill(t)
-	families, err := all.Gather()
+	var text bytes.Buffer
+	set.Write(&text)
+	parser := expfmt.NewTextParser(model.LegacyValidation)
+	families, err := parser.TextToMetricFamilies(bytes.NewReader(text.Bytes()))
 	if err != nil {
-		t.Fatal(err)
+		t.Fatalf("%v\n%s", err, &text)
 	}
-	families = slices.DeleteFunc(families, func(f *dto.MetricFamily) bool { return !strings.HasPrefix(f.GetName(), "sunspool_") })
-	var table, text bytes.Buffer
+	var table strings.Builder
 	table.WriteString("| metric | type | unit | labels | meaning |\n|---|---|---|---|---|\n")
-	for _, f := range families {
-		delete(all.described, f.GetName())
-		fmt.Fprintf(&table, "| `%s` | %s | %s | %s | %s |\n", f.GetName(), strings.ToLower(f.GetType().String()), unitOf(f.GetName()), labelsOf(f), f.GetHelp())
-		if _, err := expfmt.MetricFamilyToText(&text, f); err != nil {
-			t.Fatal(err)
+	for _, name := range slices.Sorted(maps.Keys(families)) {
+		if f := families[name]; strings.HasPrefix(name, "sunspool_") {
+			fmt.Fprintf(&table, "| `%s` | %s | %s | %s | %s |\n", name, strings.ToLower(f.GetType().String()), unitOf(name), labelsOf(f), f.GetHelp())
+			if _, described := set.Families()[name]; !described {
+				t.Errorf("%s is shown and not described", name)
+			}
 		}
 	}
-	for name := range all.described {
-		t.Errorf("%s is described and has no value here: let the test make one, so that docs/metrics.md has it", name)
+	for name := range set.Families() {
+		if families[name] == nil {
+			t.Errorf("%s is described and has no value here: let the test make one, so that docs/metrics.md has it", name)
+		}
 	}
 	Section(t, "metrics.md", section, table.String())
-	lint(t, promtool, &text)
+	lint(t, promtool, ours(text.String()))
+}
+
+// ours is what text has of families of ours. Those of the library do not all have names as promtool wants them.
+func ours(text string) *strings.Reader {
+	var lines strings.Builder
+	for line := range strings.Lines(text) {
+		if name := strings.TrimPrefix(strings.TrimPrefix(line, "# HELP "), "# TYPE "); strings.HasPrefix(name, "sunspool_") {
+			lines.WriteString(line)
+		}
+	}
+	return strings.NewReader(lines.String())
 }
 
 // lint has promtool look at metrics.
-func lint(t testing.TB, promtool string, text *bytes.Buffer) {
+func lint(t testing.TB, promtool string, text io.Reader) {
 	t.Helper()
 	check := exec.CommandContext(t.Context(), promtool, "check", "metrics")
 	check.Stdin = text
@@ -52,87 +69,6 @@ func lint(t testing.TB, promtool string, text *bytes.Buffer) {
 		t.Errorf("promtool check metrics: %v\n%s", err, said)
 	}
 }
-
-// recorder is a registry that remembers what was registered.
-type recorder struct {
-	*prometheus.Registry
-	vectors   []prometheus.Collector
-	described map[string]bool // names of ours
-}
-
-func (r *recorder) Register(c prometheus.Collector) error {
-	r.vectors = append(r.vectors, c)
-	all := make(chan *prometheus.Desc)
-	go func() {
-		c.Describe(all)
-		close(all)
-	}()
-	for desc := range all {
-		if name := nameOf(desc); strings.HasPrefix(name, "sunspool_") {
-			r.described[name] = true
-		}
-	}
-	return r.Registry.Register(c)
-}
-
-func (r *recorder) MustRegister(all ...prometheus.Collector) {
-	for _, c := range all {
-		if err := r.Register(c); err != nil {
-			panic(err)
-		}
-	}
-}
-
-// nameOf is the name in a Desc, which only its text has.
-func nameOf(desc *prometheus.Desc) string {
-	_, rest, _ := strings.Cut(desc.String(), `fqName: "`)
-	name, _, _ := strings.Cut(rest, `"`)
-	return name
-}
-
-// fill gives each vector without a value one.
-func (r *recorder) fill(t testing.TB) {
-	for _, c := range r.vectors {
-		var vector interface {
-			prometheus.Collector
-			with(map[string]string) error
-		}
-		switch v := c.(type) {
-		case *prometheus.CounterVec:
-			vector = counters{v}
-		case *prometheus.GaugeVec:
-			vector = gauges{v}
-		case *prometheus.HistogramVec:
-			vector = histograms{v}
-		default:
-			continue
-		}
-		descs := make(chan *prometheus.Desc, 1)
-		vector.Describe(descs)
-		labels := map[string]string{}
-		for name := range strings.SplitSeq(variableLabels(<-descs), ",") {
-			labels[name] = "x"
-		}
-		if err := vector.with(labels); err != nil {
-			t.Fatal(err)
-		}
-	}
-}
-
-// variableLabels are the names in a Desc, separated by commas.
-func variableLabels(desc *prometheus.Desc) string {
-	_, rest, _ := strings.Cut(desc.String(), "variableLabels: {")
-	names, _, _ := strings.Cut(rest, "}")
-	return names
-}
-
-type counters struct{ *prometheus.CounterVec }
-type gauges struct{ *prometheus.GaugeVec }
-type histograms struct{ *prometheus.HistogramVec }
-
-func (v counters) with(l map[string]string) error   { _, err := v.GetMetricWith(l); return err }
-func (v gauges) with(l map[string]string) error     { _, err := v.GetMetricWith(l); return err }
-func (v histograms) with(l map[string]string) error { _, err := v.GetMetricWith(l); return err }
 
 // unitOf is the unit that a name ends in, by the conventions of Prometheus.
 func unitOf(name string) string {

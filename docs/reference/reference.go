@@ -2,7 +2,7 @@
 // writes them:
 //
 //	source of the program ──── types ─────────────> docs/errors.md
-//	registries of metrics ──── families ──────────> docs/metrics.md
+//	sets of metrics ────────── families ──────────> docs/metrics.md
 //	openapi.yaml ───────────── operations ────────> docs/api*.md: tables
 //	curl commands in a page ── request, answer ───> docs/api*.md: answers
 package reference

@@ -175,7 +175,10 @@ func (s *schedule) check() (samples, estimated int) {
 func TestClockSchedulesLoseNothingAndDateItRight(t *testing.T) {
 	n, err := strconv.Atoi(os.Getenv("CLOCK_SCHEDULES"))
 	if err != nil {
-		n = 200
+		n = 100
+	}
+	if testing.Short() {
+		n = min(n, 20)
 	}
 	var samples, estimated, boots, rogues int
 	for seed := range n {

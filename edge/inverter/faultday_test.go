@@ -60,6 +60,9 @@ func (d *faultDay) at(t time.Time) []string {
 // A day of a bad dongle: of the polls at which it could have answered, nearly all gave the power of the sun. It could
 // have, unless a hard fault was there, or the dongle was left alone after one, which takes up to 90 s and a tenth.
 func TestADayOfFaultsCostsFewSamples(t *testing.T) {
+	if testing.Short() {
+		t.Skip("SKIPPED, NOTHING IS SHOWN: three days of polls")
+	}
 	for seed := range uint64(3) {
 		synctest.Test(t, func(t *testing.T) {
 			b := newBed(t, invertertest.OfImage(t, invertertest.HybridImage))
@@ -94,6 +97,9 @@ func TestADayOfFaultsCostsFewSamples(t *testing.T) {
 // Thousands of polls of two units with every fault there is, idle closes, a dongle that repeats itself, another inverter at
 // one of the ids, and restarts: the dongle is never treated badly, as it measures itself.
 func TestPoliteToADongleOfTwoUnits(t *testing.T) {
+	if testing.Short() {
+		t.Skip("SKIPPED, NOTHING IS SHOWN: 12,000 polls")
+	}
 	for _, interval := range []time.Duration{5 * time.Second, 15 * time.Second} {
 		synctest.Test(t, func(t *testing.T) {
 			rng := rand.New(rand.NewPCG(uint64(interval), 6))

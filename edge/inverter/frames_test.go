@@ -21,7 +21,7 @@ import (
 )
 
 var (
-	frameCount = flag.Int("frames", 20_000, "how many answers of the inverter TestNoSpoiledFrameIsBelieved spoils")
+	frameCount = flag.Int("frames", 8000, "how many answers of the inverter TestNoSpoiledFrameIsBelieved spoils")
 	frameSeed  = flag.Uint64("frame-seed", 0, "of TestNoSpoiledFrameIsBelieved; 0 is another one each time")
 )
 
@@ -203,13 +203,17 @@ func TestNoSpoiledFrameIsBelieved(t *testing.T) {
 	if seed == 0 {
 		seed = rand.Uint64()
 	}
-	t.Logf("again with: go test ./edge/inverter -run NoSpoiledFrame -frame-seed %d -frames %d", seed, *frameCount)
+	n := *frameCount
+	if testing.Short() {
+		n = min(n, 1000)
+	}
+	t.Logf("again with: go test ./edge/inverter -run NoSpoiledFrame -frame-seed %d -frames %d", seed, n)
 	synctest.Test(t, func(t *testing.T) {
-		good, _, wrong := suffer(t, seed, *frameCount, spoilings)
+		good, _, wrong := suffer(t, seed, n, spoilings)
 		for _, w := range wrong {
 			t.Error(w)
 		}
-		if good < *frameCount/20 {
+		if good < n/20 {
 			t.Errorf("only %d good polls: the test tests nothing", good)
 		}
 	})

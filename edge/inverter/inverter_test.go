@@ -91,6 +91,9 @@ func TestRandomExceptionCostsNoSample(t *testing.T) {
 // Ten thousand polls with every fault that there is, kills and pauses: the dongle is never treated badly, as it measures
 // itself.
 func TestPoliteWhateverHappens(t *testing.T) {
+	if testing.Short() {
+		t.Skip("SKIPPED, NOTHING IS SHOWN: 20,000 polls")
+	}
 	for _, seed := range []uint64{3, 4} {
 		synctest.Test(t, func(t *testing.T) {
 			rng := rand.New(rand.NewPCG(seed, 4))

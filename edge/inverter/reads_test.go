@@ -182,6 +182,9 @@ func (b *bed) lastStart() (at time.Time) {
 
 // Firmware that hangs at a block costs a few polls, and then next to none.
 func TestHangingBlockCostsNextToNothing(t *testing.T) {
+	if testing.Short() {
+		t.Skip("SKIPPED, NOTHING IS SHOWN: five days of polls")
+	}
 	for _, fault := range []string{"silent:5600-5600", "reset:5213-5213", "bad-length:5600-5600", "silent:12999-12999", "silent:4951-4951"} {
 		t.Run(fault, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

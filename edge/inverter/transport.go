@@ -85,6 +85,9 @@ func (t *Transport) close() {
 // alive reports whether the connection is still open as far as is known. Gateways close idle connections, and a request on a
 // closed one would be lost.
 func (t *Transport) alive() bool {
+	if open, known := peek(t.conn); known {
+		return open || t.in.Buffered() > 0
+	}
 	const notice = time.Millisecond // to read what has arrived already
 	if t.conn.SetReadDeadline(now().Add(notice)) != nil {
 		return false

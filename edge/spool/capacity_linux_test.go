@@ -55,6 +55,10 @@ func drainAll(t *testing.T, s *Spool, n int) {
 
 // Others fill the disk: the spool goes on in what it has claimed, then says so, and always drains.
 func TestDiskFilledByOthersStopsNothing(t *testing.T) {
+	if testing.Short() {
+		t.Skip("SKIPPED, NOTHING IS SHOWN: it fills two disks of 64 MB")
+	}
+	t.Parallel() // it mostly waits for the disk
 	for name, make := range map[string]func() testhost.Disk{
 		"ext4":  func() testhost.Disk { return testhost.Ext4(t, 64) },
 		"tmpfs": func() testhost.Disk { return testhost.Tmpfs(t, 64) },
@@ -83,35 +87,56 @@ func TestDiskFilledByOthersStopsNothing(t *testing.T) {
 	}
 }
 
-// A filesystem that cannot claim blocks: the ballast goes when acks need its room, and comes back.
-func TestWithoutFallocateBallastMakesRoomForAcks(t *testing.T) {
-	d := testhost.Ext4(t, 96)
+// A filesystem that cannot preallocate: when the disk is full acks take the reserve, and it comes back. Without it the acks of
+// a whole batch cannot be committed: the samples would be sent again and again, and nothing would leave the spool.
+func TestWithoutPreallocationTheReserveMakesRoomForAcks(t *testing.T) {
+	if testing.Short() {
+		t.Skip("SKIPPED, NOTHING IS SHOWN: it fills a disk of 64 MB")
+	}
+	t.Parallel() // it mostly waits for the disk
+	d := testhost.Ext3(t, 64)
 	s := openSpool(t, filepath.Join(d.Dir, "spool.db"))
-	s.exec(func() error {
-		s.space.allocate = func(*os.File, int64) error { return errors.ErrUnsupported }
-		s.refresh()
-		return nil
-	})
-	if info, err := os.Stat(files.ReservePath(s.path)); err != nil || info.Size() != files.ReserveBytes {
-		t.Fatalf("no ballast: %v", err)
+	reserve := files.ReservePath(s.path)
+	if info, err := os.Stat(reserve); err != nil || info.Size() != files.ReserveBytes {
+		t.Fatalf("no reserve: %v", err)
 	}
 	at := 0
-	appendGroup(t, s, 0, 1000)
-	at = 1000
+	for range 7 {
+		appendGroup(t, s, at, 500)
+		at += 500
+	}
 	release := d.Fill(t)
 	_, err := appendUntil(t, s, &at)
 	if !isErrno(err, syscall.ENOSPC) {
 		t.Fatalf("want no space, got %v", err)
 	}
-	if _, err := os.Stat(files.ReservePath(s.path)); err != nil {
-		t.Error("samples took the ballast: it is for acks")
+	for err = nil; err == nil; at++ { // one by one, as they are read, until no page is free
+		err = s.Append(new(sampleAt(noon.Add(time.Duration(at)*5*time.Second))), When{Quality: Synced})
+	}
+	at-- // the last one was not taken
+	if _, err := os.Stat(reserve); err != nil {
+		t.Error("samples took the reserve: it is for acks")
+	}
+
+	hidden := filepath.Join(d.Dir, "hidden")
+	if err := os.Rename(reserve, hidden); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Settle(seqs(peek(t, s, 1000)), nil); !isErrno(err, syscall.ENOSPC) {
+		t.Errorf("without a reserve: %v, want no space: is it needed?", err)
+	}
+	if err := os.Rename(hidden, reserve); err != nil {
+		t.Fatal(err)
 	}
 	drainAll(t, s, at)
+	if _, err := os.Stat(reserve); err == nil {
+		t.Error("all is acknowledged, and nothing needed the reserve")
+	}
 	release()
 	s.exec(func() error { s.space.nextReserve = time.Time{}; return nil }) // an hour later
 	appendGroup(t, s, 0, 1)
-	if _, err := os.Stat(files.ReservePath(s.path)); err != nil {
-		t.Error("the ballast does not come back")
+	if _, err := os.Stat(reserve); err != nil {
+		t.Error("the reserve does not come back")
 	}
 }
 

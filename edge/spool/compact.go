@@ -116,7 +116,7 @@ func (s *Spool) compact() error {
 // copyTo makes db, whose file is at path, a durable and checked copy of the spool.
 func (s *Spool) copyTo(db *bolt.DB, path string) error {
 	s.step("created")
-	if err := s.allocate(path, min(preallocateStep, s.space.limit)); err != nil && !errors.Is(err, errors.ErrUnsupported) {
+	if err := allocate(path, min(preallocateStep, s.space.limit)); err != nil && !errors.Is(err, errors.ErrUnsupported) {
 		return err
 	}
 	if err := bolt.Compact(db, s.db, compactTx); err != nil {

@@ -15,6 +15,7 @@ import (
 	"sunspool/edge/spool/files"
 	"sunspool/edge/spool/format"
 	"sunspool/health"
+	"sunspool/internal/race"
 	"sunspool/internal/testhost"
 )
 
@@ -61,6 +62,7 @@ func commitBytes(t *testing.T, s *Spool) int64 {
 }
 
 func TestAfterADrainACommitCostsWhatItCostBefore(t *testing.T) {
+	race.Skip(t, "one goroutine alone")
 	const n = 100_000
 	fresh := commitBytes(t, openSpool(t, filepath.Join(t.TempDir(), "spool.db")))
 	s := drained(t, filepath.Join(t.TempDir(), "spool.db"), n, 0)
@@ -249,6 +251,7 @@ func TestDamagedRecordStopsTheCompaction(t *testing.T) {
 
 // A spool at its size takes no more, forgets what is delivered, and goes on: nothing that was taken is lost.
 func TestSpoolAtItsSizeTakesNoMoreAndDrains(t *testing.T) {
+	race.Skip(t, "one goroutine alone")
 	s := openSpool(t, filepath.Join(t.TempDir(), "spool.db"))
 	s.SetLimit(8 << 20)
 	n := 0

@@ -169,6 +169,9 @@ func (r *ruin) survive(t *testing.T, what string, b []byte) (salvaged bool) {
 
 // Each batch is a process of its own, so that a death is seen and does not hide the others.
 func TestDamagedSpoolGivesBackEveryWholeRecord(t *testing.T) {
+	if testing.Short() {
+		t.Skip("SKIPPED, NOTHING IS SHOWN: it damages 200 files")
+	}
 	n, _ := strconv.Atoi(os.Getenv("DAMAGED_FILES"))
 	if n == 0 {
 		n = 200
@@ -282,6 +285,7 @@ func TestSalvageOf100MBTakesLessThanAStart(t *testing.T) {
 	if testing.Short() {
 		t.Skip("SKIPPED, NOTHING IS SHOWN: it writes 100 MB")
 	}
+	t.Parallel() // it mostly waits for the disk
 	path := filepath.Join(t.TempDir(), "spool.db")
 	s := openSpool(t, path)
 	info := func() int64 { return s.Bytes() }

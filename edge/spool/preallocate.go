@@ -26,7 +26,7 @@ func (s *Spool) preallocate() error {
 		if want <= s.space.preallocated {
 			break
 		}
-		err = s.allocate(s.path, want)
+		err = allocate(s.path, want)
 		switch {
 		case err == nil:
 			s.space.preallocated = want
@@ -45,12 +45,12 @@ func (s *Spool) preallocate() error {
 }
 
 // allocate preallocates the first size bytes of the file at path, without making it longer.
-func (s *Spool) allocate(path string, size int64) error {
+func allocate(path string, size int64) error {
 	f, err := os.OpenFile(path, os.O_RDWR, 0)
 	if err != nil {
 		return err
 	}
-	return errors.Join(s.space.allocate(f, size), f.Close())
+	return errors.Join(durable.Preallocate(f, size), f.Close())
 }
 
 // makeReserve fills a file whose only use is its size, if there is space for it twice.

@@ -101,7 +101,7 @@ func (s *Spool) Append(sample *wire.Sample, when When) error {
 // AssignTimestamps, and so does one behind it, which keeps the order. The error is ErrFull, or the disk's.
 func (s *Spool) AppendAll(group []Pending) error {
 	var records []Record
-	err := s.execVerified(func(tx *bolt.Tx) bool { return holds(tx, records) }, func() error {
+	add := func() error {
 		var left, undated int
 		err := s.commitSamples(func(tx *bolt.Tx) (err error) {
 			records, undated = records[:0], 0
@@ -127,14 +127,15 @@ func (s *Spool) AppendAll(group []Pending) error {
 			s.acks.clear()
 		}
 		return err
-	})
-	s.run(func() error {
+	}
+	err := s.run(func() error {
+		err := s.runVerified(add, func(tx *bolt.Tx) bool { return holds(tx, records) })
 		if err != nil {
 			s.noteUncertain(records)
 		} else {
 			s.uncertain = nil
 		}
-		return nil
+		return err
 	})
 	if err != nil {
 		return err

@@ -20,33 +20,25 @@ var (
 
 // Empty reports whether the words of a block are zeros that stand for no reading.
 func Empty(block registers.Block, words registers.Words) bool {
-	for _, zeros := range [][]string{zerosOfA, zerosOfD} {
-		if known := inBlock(block, zeros); len(known) == len(zeros) && !slices.ContainsFunc(known, notZero(words)) {
-			return true
-		}
-	}
-	return false
+	return zero(block, words, zerosOfA) || zero(block, words, zerosOfD)
 }
 
-func inBlock(block registers.Block, names []string) (known []registers.Register) {
-	for _, r := range block.Registers {
-		if slices.Contains(names, r.Name) {
-			known = append(known, r)
+// zero reports whether the block has all registers of these names, and was read as 0 in each of them.
+func zero(block registers.Block, words registers.Words, names []string) bool {
+	found := 0
+	for i := range block.Registers {
+		r := &block.Registers[i]
+		if !slices.Contains(names, r.Name) {
+			continue
 		}
-	}
-	return known
-}
-
-// notZero reports whether a register was not read, or reads anything else than 0.
-func notZero(words registers.Words) func(registers.Register) bool {
-	return func(r registers.Register) bool {
-		for i := range r.Words {
-			if w, ok := words[r.Address()+i]; !ok || w != 0 {
-				return true
+		for n := range r.Words {
+			if w, ok := words[r.Address()+n]; !ok || w != 0 {
+				return false
 			}
 		}
-		return false
+		found++
 	}
+	return found == len(names)
 }
 
 // believable returns the words without those of empty blocks, and of blocks that are not believed.

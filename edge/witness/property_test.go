@@ -1,6 +1,7 @@
 package witness
 
 import (
+	"flag"
 	"fmt"
 	"maps"
 	"math"
@@ -345,12 +346,14 @@ func play(t *testing.T, seed uint64, n int, decide func(Poll, *Past) Result) (wr
 	return wrong
 }
 
+var polls = flag.Int("polls", 30_000, "how many polls TestWhatIsPublishedIsRightOrNull plays")
+
 // Whatever is missing of a poll, in each of the ways in which an inverter does not have a register, and whichever of its
 // blocks is of another time: each field is right or nil, and no sample is lost while PV is known.
 func TestWhatIsPublishedIsRightOrNull(t *testing.T) {
-	n := 100_000
+	n := *polls
 	if testing.Short() {
-		n = 20_000
+		n = min(n, 10_000)
 	}
 	if wrong := play(t, 1, n, Decide); wrong > 0 {
 		t.Errorf("%d of %d are wrong", wrong, n)

@@ -2,6 +2,7 @@ package durable
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"testing"
@@ -25,5 +26,30 @@ func TestFileOfAnotherUserIsRefused(t *testing.T) {
 	go func() { done <- testhost.AsUser(12345, func() error { return ours(path, info) }) }()
 	if err := <-done; !errors.Is(err, ErrNotOurs) {
 		t.Errorf("another user's file is %v", err)
+	}
+}
+
+// The process that is named has locked this file, not one of another disk that happens to have the same number.
+func TestLockHolderIsOfThatDisk(t *testing.T) {
+	var same []string
+	for range 2 { // the first file of a new disk has the same number each time
+		path := filepath.Join(testhost.Ext4(t, 16).Dir, "file")
+		f, err := Create(path, 0o600)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+		if len(same) == 0 {
+			if free, err := Lock(f); !free {
+				t.Fatal(err)
+			}
+		}
+		same = append(same, path)
+	}
+	if got, want := LockHolder(same[0]), fmt.Sprintf(" (process %d)", os.Getpid()); got != want {
+		t.Errorf("the holder is %q, want %q", got, want)
+	}
+	if got := LockHolder(same[1]); got != "" {
+		t.Errorf("nothing has it locked, but%s", got)
 	}
 }

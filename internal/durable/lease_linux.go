@@ -8,8 +8,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Lease reports whether file, which is open for writing, is open nowhere else and has no other name. Then nobody can
-// open it until it is closed: the kernel grants a lease for writing on no other file, and lets whoever opens it wait.
+// Lease reports whether file, which is open for writing, is open nowhere else and has no other name. Then no process
+// can open it until it is closed: the kernel grants a lease for writing on no other file, and makes an open of it wait.
 func Lease(file *os.File) bool {
 	info, err := file.Stat()
 	if err != nil {

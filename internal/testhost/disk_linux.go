@@ -11,7 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Disk is a small disk of the test's own: what fills it, freezes it or makes it read-only harms nobody.
+// Disk is a small disk of the test's own: what fills it, freezes it or makes it read-only harms nothing else.
 type Disk struct {
 	Dir  string
 	Loop string // "loop3", "" for a tmpfs
@@ -26,7 +26,23 @@ func Ext4(t testing.TB, mib int, options ...string) Disk {
 // NewExt4 is Ext4 with blocks of a size of its own. A memory card has blocks of 4096, which 0 gives to large disks alone.
 func NewExt4(t testing.TB, mib, block int, options ...string) Disk {
 	t.Helper()
-	Need(t, "mkfs.ext4", "losetup", "mount", "umount")
+	format := []string{"mkfs.ext4", "-E", "lazy_itable_init=0,lazy_journal_init=0"}
+	if block > 0 {
+		format = append(format, "-b", strconv.Itoa(block))
+	}
+	return formatted(t, mib, format, options...)
+}
+
+// Ext3 mounts a new ext3 of so many MiB, which cannot preallocate.
+func Ext3(t testing.TB, mib int) Disk {
+	t.Helper()
+	return formatted(t, mib, []string{"mkfs.ext3"})
+}
+
+// formatted mounts a new disk of so many MiB that format, a command line of a mkfs.ext, gets.
+func formatted(t testing.TB, mib int, format []string, options ...string) Disk {
+	t.Helper()
+	Need(t, format[0], "losetup", "mount", "umount")
 	image, dir := filepath.Join(t.TempDir(), "disk"), t.TempDir()
 	if err := os.WriteFile(image, nil, 0o600); err != nil {
 		t.Fatal(err)
@@ -34,11 +50,7 @@ func NewExt4(t testing.TB, mib, block int, options ...string) Disk {
 	if err := os.Truncate(image, int64(mib)<<20); err != nil {
 		t.Fatal(err)
 	}
-	format := []string{"-q", "-F", "-m", "0", "-E", "lazy_itable_init=0,lazy_journal_init=0"}
-	if block > 0 {
-		format = append(format, "-b", strconv.Itoa(block))
-	}
-	Must(t, "mkfs.ext4", append(format, image)...)
+	Must(t, format[0], append(format[1:], "-q", "-F", "-m", "0", image)...)
 	out, err := exec.Command("losetup", "--find", "--show", image).CombinedOutput()
 	if err != nil {
 		t.Skipf("SKIPPED, NOTHING IS SHOWN: no loop device: %s", out)

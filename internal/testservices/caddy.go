@@ -67,12 +67,3 @@ func (c *CaddyServer) Root() []byte {
 	}
 	return root
 }
-
-// Log is what Caddy said so far.
-func (c *CaddyServer) Log() string {
-	log, err := os.ReadFile(c.server.logFile())
-	if err != nil {
-		return err.Error()
-	}
-	return string(log)
-}

@@ -11,7 +11,7 @@ import (
 
 // Citus is a cluster that is there already: TEST_CITUS_URL is its coordinator, as its workers reach it, and
 // TEST_CITUS_WORKERS are host:port of these, with commas. Each test makes a database on every node and drops it. Without
-// them the test is skipped: nobody can install Citus by itself.
+// them the test is skipped: Citus cannot be installed by itself.
 func Citus(t testing.TB) *PostgresServer {
 	t.Helper()
 	raw, workers := os.Getenv("TEST_CITUS_URL"), os.Getenv("TEST_CITUS_WORKERS")

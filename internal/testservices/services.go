@@ -71,7 +71,7 @@ rm -rf "$1"`
 	if err := sh.Start(); err != nil {
 		return fmt.Errorf("start the shell that tidies up: %w", err)
 	}
-	go sh.Wait() // for ever, and holds this process's end of the pipe as long
+	go sh.Wait() // indefinitely, and holds this process's end of the pipe as long
 	return nil
 }
 
@@ -98,7 +98,7 @@ func newDir(t testing.TB, name string) string {
 	return dir
 }
 
-// FreePort returns a port of the loopback on which nobody listens. It is below those that the kernel gives to
+// FreePort returns a port of the loopback on which nothing listens. It is below those that the kernel gives to
 // connections, so a server that is killed finds it free when it starts again.
 func FreePort(t testing.TB) int {
 	t.Helper()

@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-// smallDisk is a tmpfs of its own: what fills it harms nobody.
+// smallDisk is a tmpfs of its own: what fills it harms nothing else.
 type smallDisk struct{ dir string }
 
 func mountSmallDisk(t testing.TB, dir string, mib int) *smallDisk {

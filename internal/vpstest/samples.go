@@ -25,7 +25,7 @@ const (
 	TokenWrong = "canary-nobody-0123456789abcdefgh"
 )
 
-// Fields is a sample of the contract as a JSON object that a test may spoil.
+// Fields is a sample of the Python API as a JSON object that a test may spoil.
 func Fields(ago time.Duration) map[string]any {
 	return map[string]any{
 		"device_id": "inv-1", "ts": Now.Add(-ago).Format(time.RFC3339Nano),
@@ -73,7 +73,7 @@ func ManyValues(n int) string {
 	return string(text)
 }
 
-// ContractBody is an ingest of n samples with the contract's fields until end, in the form that the original edge sends.
+// ContractBody is an ingest of n samples with the fields of the Python API until end, in the form that the Python edge sends.
 func ContractBody(n int, end time.Time) []byte {
 	var b strings.Builder
 	b.WriteString(`{"samples": [`)

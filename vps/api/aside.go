@@ -58,7 +58,7 @@ func (s *Server) setAside(c *request.Request, all []batch.Untimely) error {
 	}
 	s.crowded.Delete(device)
 	for _, a := range added {
-		s.metrics.setAside.WithLabelValues(a.Code).Inc()
+		s.metrics.setAside.With(a.Code).Inc()
 	}
 	if len(added) > 0 {
 		s.logAside(device, all, len(added))

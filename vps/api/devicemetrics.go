@@ -7,9 +7,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/promhttp"
-
+	"sunspool/internal/metrics"
 	"sunspool/vps/request"
 	"sunspool/vps/store"
 	"sunspool/wire"
@@ -17,24 +15,23 @@ import (
 
 // deviceField is how a field of the newest sample is shown: in base units, by its value times scale.
 type deviceField struct {
-	field string // of wire.Fields
-	desc  *prometheus.Desc
-	scale float64
-	kind  prometheus.ValueType
+	field  string // of wire.Fields
+	family metrics.Family
+	scale  float64
 }
 
 const joules = 3.6e6 // in a kWh
 
 func gaugeOf(field, name, help string, scale float64) deviceField {
-	return deviceField{field, deviceDesc(name, help), scale, prometheus.GaugeValue}
+	return deviceField{field, deviceFamily(name, help), scale}
 }
 
 func energyOf(field, name, help string) deviceField {
-	return deviceField{field, deviceDesc(name, help), joules, prometheus.CounterValue}
+	return deviceField{field, deviceFamily(name, help), joules}
 }
 
-func deviceDesc(name, help string, labels ...string) *prometheus.Desc {
-	return prometheus.NewDesc("sunspool_device_"+name, help, append([]string{"device"}, labels...), nil)
+func deviceFamily(name, help string, labels ...string) metrics.Family {
+	return metrics.Family{Name: "sunspool_device_" + name, Help: help, Labels: append([]string{"device"}, labels...)}
 }
 
 // deviceFields are all of wire.Fields. A gauge is shown while samples come, a counter as long as the device is known.
@@ -55,14 +52,14 @@ var deviceFields = []deviceField{
 }
 
 var (
-	deviceOnlineDesc = deviceDesc("online", "1 while samples come, or while none are due because the inverter sleeps; 0 for a device that is silent or never sent any.")
-	deviceStateDesc  = deviceDesc("state", "1 for the state of the device, 0 for the others: live, delayed, stale, offline, asleep, never.", "state")
-	deviceInfoDesc   = deviceDesc("info", "Always 1: what the edge last reported of itself.", "model", "edge_version")
-	deviceSampleDesc = deviceDesc("last_sample_timestamp_seconds", "Unix time of the newest sample.")
-	deviceAgeDesc    = deviceDesc("last_sample_age_seconds", "Age of the newest sample.")
-	deviceHeardDesc  = deviceDesc("last_batch_timestamp_seconds", "Unix time when the edge last delivered, an empty batch included.")
-	deviceSpoolDesc  = deviceDesc("spool_samples", "Samples that waited on the edge when it last delivered.")
-	deviceAsideDesc  = deviceDesc("quarantined_samples", "Samples that the edge keeps because the server refused them.")
+	deviceOnlineFamily = deviceFamily("online", "1 while samples come, or while none are due because the inverter sleeps; 0 for a device that is silent or never sent any.")
+	deviceStateFamily  = deviceFamily("state", "1 for the state of the device, 0 for the others: live, delayed, stale, offline, asleep, never.", "state")
+	deviceInfoFamily   = deviceFamily("info", "Always 1: what the edge last reported of itself.", "model", "edge_version")
+	deviceSampleFamily = deviceFamily("last_sample_timestamp_seconds", "Unix time of the newest sample.")
+	deviceAgeFamily    = deviceFamily("last_sample_age_seconds", "Age of the newest sample.")
+	deviceHeardFamily  = deviceFamily("last_batch_timestamp_seconds", "Unix time when the edge last delivered, an empty batch included.")
+	deviceSpoolFamily  = deviceFamily("spool_samples", "Samples that waited on the edge when it last delivered.")
+	deviceAsideFamily  = deviceFamily("quarantined_samples", "Samples that the edge keeps because the server refused them.")
 
 	deviceStates = []string{"live", "delayed", "stale", "offline", "asleep", "never"}
 )
@@ -91,9 +88,7 @@ func (s *Server) deviceMetrics() http.Handler {
 		if err != nil {
 			return nil, err
 		}
-		registry := prometheus.NewRegistry()
-		registry.MustRegister(all)
-		promhttp.HandlerFor(registry, promhttp.HandlerOpts{}).ServeHTTP(c, c.HTTP)
+		all.metrics().ServeHTTP(c, c.HTTP)
 		return nil, nil
 	})
 }
@@ -120,28 +115,27 @@ func (s *Server) readings(c *request.Request) (all deviceReadings, err error) {
 	return all, nil
 }
 
-// deviceReadings are a prometheus.Collector of one answer.
+// deviceReadings are those of one answer.
 type deviceReadings []deviceReading
 
-func (all deviceReadings) Describe(descs chan<- *prometheus.Desc) {
+func (all deviceReadings) metrics() *metrics.Set {
+	families := []metrics.Family{deviceOnlineFamily, deviceStateFamily, deviceInfoFamily, deviceSampleFamily, deviceAgeFamily, deviceHeardFamily,
+		deviceSpoolFamily, deviceAsideFamily}
 	for _, f := range deviceFields {
-		descs <- f.desc
+		families = append(families, f.family)
 	}
-	for _, d := range []*prometheus.Desc{deviceOnlineDesc, deviceStateDesc, deviceInfoDesc, deviceSampleDesc, deviceAgeDesc, deviceHeardDesc,
-		deviceSpoolDesc, deviceAsideDesc} {
-		descs <- d
-	}
+	set := metrics.NewSet()
+	set.Show(func(v *metrics.Values) {
+		for i := range all {
+			all[i].addMetrics(v)
+		}
+	}, families...)
+	return set
 }
 
-func (all deviceReadings) Collect(to chan<- prometheus.Metric) {
-	for i := range all {
-		all[i].collect(to)
-	}
-}
-
-func (r *deviceReading) collect(to chan<- prometheus.Metric) {
-	gauge := func(desc *prometheus.Desc, v float64, labels ...string) {
-		to <- prometheus.MustNewConstMetric(desc, prometheus.GaugeValue, v, append([]string{r.device}, labels...)...)
+func (r *deviceReading) addMetrics(v *metrics.Values) {
+	add := func(f metrics.Family, value float64, labels ...string) {
+		v.Add(f, value, append([]string{r.device}, labels...)...)
 	}
 	is := func(yes bool) float64 {
 		if yes {
@@ -150,26 +144,26 @@ func (r *deviceReading) collect(to chan<- prometheus.Metric) {
 		return 0
 	}
 	for _, state := range deviceStates {
-		gauge(deviceStateDesc, is(state == r.state), state)
+		add(deviceStateFamily, is(state == r.state), state)
 	}
 	coming := r.state == "live" || r.state == "delayed"
-	gauge(deviceOnlineDesc, is(coming || r.state == "asleep"))
+	add(deviceOnlineFamily, is(coming || r.state == "asleep"))
 	if e := r.about.Edge; e != nil {
-		gauge(deviceInfoDesc, 1, e.Model, e.Version)
-		gauge(deviceSpoolDesc, float64(e.SpoolCount))
-		gauge(deviceAsideDesc, float64(e.Quarantined))
+		add(deviceInfoFamily, 1, e.Model, e.Version)
+		add(deviceSpoolFamily, float64(e.SpoolCount))
+		add(deviceAsideFamily, float64(e.Quarantined))
 	}
 	if !r.about.Seen.IsZero() {
-		gauge(deviceHeardDesc, float64(r.about.Seen.UnixMilli())/1000)
+		add(deviceHeardFamily, float64(r.about.Seen.UnixMilli())/1000)
 	}
 	if r.newest == nil {
 		return
 	}
-	gauge(deviceSampleDesc, float64(r.newest.Time.UnixMilli())/1000)
-	gauge(deviceAgeDesc, r.age.Seconds())
+	add(deviceSampleFamily, float64(r.newest.Time.UnixMilli())/1000)
+	add(deviceAgeFamily, r.age.Seconds())
 	for _, f := range deviceFields {
-		if v := f.get(r.newest); v != nil && (coming || f.kind == prometheus.CounterValue) {
-			to <- prometheus.MustNewConstMetric(f.desc, f.kind, *v*f.scale, r.device)
+		if value := f.get(r.newest); value != nil && (coming || f.family.IsCounter()) {
+			add(f.family, *value*f.scale)
 		}
 	}
 }

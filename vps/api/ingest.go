@@ -170,7 +170,7 @@ func (s *Server) verdicts(problems []batch.Problem) []wire.Rejection {
 			r.Detail = ""
 		}
 		all = append(all, r)
-		s.metrics.rejected.WithLabelValues(p.Code).Inc()
+		s.metrics.rejected.With(p.Code).Inc()
 	}
 	return all
 }

@@ -6,53 +6,40 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/promhttp"
-
-	"sunspool/health"
+	"sunspool/internal/metrics"
 	"sunspool/vps/history"
 	"sunspool/vps/request"
 	"sunspool/vps/store"
 	"sunspool/wire"
 )
 
-// metrics are what a server counts. No label takes a value from outside: routes, codes and operations are all ours.
-type metrics struct {
-	all prometheus.Gatherer
+// serverMetrics are what a server counts. No label takes a value from outside: routes, codes and operations are all ours.
+type serverMetrics struct {
+	all *metrics.Set
 
-	ingests      *prometheus.CounterVec // by outcome: ok, or the code of the refusal
-	stored       *prometheus.CounterVec // samples, by verdict: inserted or duplicate
-	rejected     *prometheus.CounterVec // samples of lenient batches, by code
-	authFailures *prometheus.CounterVec // by code
-	setAside     *prometheus.CounterVec // samples of strict batches, by code
-	exportsCut   *prometheus.CounterVec // by reason
-	requests     *prometheus.HistogramVec
-	calls        *prometheus.HistogramVec
+	ingests      metrics.Counters // by outcome: ok, or the code of the refusal
+	stored       metrics.Counters // samples, by verdict: inserted or duplicate
+	rejected     metrics.Counters // samples of lenient batches, by code
+	authFailures metrics.Counters // by code
+	setAside     metrics.Counters // samples of strict batches, by code
+	exportsCut   metrics.Counters // by reason
+	requests     metrics.Durations
+	calls        metrics.Durations
 }
 
-// allMetrics returns the metrics of s in a registry of their own.
-func allMetrics(s *Server) *metrics {
-	registry := prometheus.NewRegistry()
-	m := newMetrics(s, registry)
-	m.all = registry
-	return m
-}
-
-// newMetrics returns the metrics of s, which registry shows.
-func newMetrics(s *Server, registry prometheus.Registerer) *metrics {
-	health.RegisterProcess(registry, "vps", s.Version)
-	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
-		v := prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, labels)
-		registry.MustRegister(v)
-		return v
+// newMetrics returns the metrics of s.
+func newMetrics(s *Server) *serverMetrics {
+	all := metrics.NewSet()
+	all.ShowProcess("vps", s.Version)
+	all.ShowLinks(s.Chain, "")
+	counter := func(name, help, label string) metrics.Counters {
+		return all.Counters(metrics.Family{Name: name, Help: help, Labels: []string{label}})
 	}
-	seconds := func(name, help string, labels ...string) *prometheus.HistogramVec {
-		v := prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: name, Help: help,
-			Buckets: []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 10}}, labels)
-		registry.MustRegister(v)
-		return v
+	seconds := func(name, help string, labels ...string) metrics.Durations {
+		return all.Durations(metrics.Family{Name: name, Help: help, Labels: labels}, .0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 10)
 	}
-	m := &metrics{
+	m := &serverMetrics{
+		all:          all,
 		ingests:      counter("sunspool_ingests_total", "Ingest requests by outcome.", "outcome"),
 		stored:       counter("sunspool_samples_total", "Samples accepted: inserted, or duplicate of one already stored.", "verdict"),
 		rejected:     counter("sunspool_samples_rejected_total", "Samples of lenient batches that were not stored, by code.", "code"),
@@ -62,62 +49,56 @@ func newMetrics(s *Server, registry prometheus.Registerer) *metrics {
 		requests:     seconds("sunspool_http_request_duration_seconds", "Time to answer a request.", "route", "status"),
 		calls:        seconds("sunspool_store_operation_duration_seconds", "Time of a call of the store.", "op", "outcome"),
 	}
-	m.stored.WithLabelValues("inserted")
-	m.stored.WithLabelValues("duplicate")
+	m.stored.With("inserted")
+	m.stored.With("duplicate")
 	for _, reason := range history.ExportCuts {
-		m.exportsCut.WithLabelValues(reason)
+		m.exportsCut.With(reason)
 	}
 	for _, code := range []string{wire.CodeTooOld, wire.CodeInFuture} {
-		m.setAside.WithLabelValues(code)
+		m.setAside.With(code)
 	}
-	registry.MustRegister(
-		s.Chain,
-		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "sunspool_http_requests_in_flight",
-			Help: "Requests with a good token that are being served."}, func() float64 { return float64(s.Reads.Taken() + s.Uploads.Taken()) }),
-		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "sunspool_streams",
-			Help: "Readers of /v1/stream."}, func() float64 { return float64(s.live.Count()) }),
-	)
+	show := func(name, help string, value func() float64) {
+		all.ShowOne(metrics.Family{Name: name, Help: help}, value)
+	}
+	show("sunspool_http_requests_in_flight", "Requests with a good token that are being served.",
+		func() float64 { return float64(s.Reads.Taken() + s.Uploads.Taken()) })
+	show("sunspool_streams", "Readers of /v1/stream.", func() float64 { return float64(s.live.Count()) })
 	if s.Certificate != nil {
-		registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "sunspool_certificate_expiry_timestamp_seconds",
-			Help: "Unix time until which the certificate of TLS_CERT_FILE is valid."},
-			func() float64 { return float64(s.Certificate().Unix()) }))
+		show("sunspool_certificate_expiry_timestamp_seconds", "Unix time until which the certificate of TLS_CERT_FILE is valid.",
+			func() float64 { return float64(s.Certificate().Unix()) })
 	}
 	if s.DataDir != "" {
-		registry.MustRegister(
-			prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "sunspool_data_disk_available_bytes",
-				Help: "Bytes that the server can still write to the disk of DATA_DIR."},
-				func() float64 { _, available := diskOf(s.DataDir); return float64(available) }),
-			prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "sunspool_data_disk_size_bytes", Help: "Size of the disk of DATA_DIR."},
-				func() float64 { size, _ := diskOf(s.DataDir); return float64(size) }))
+		show("sunspool_data_disk_available_bytes", "Bytes that the server can still write to the disk of DATA_DIR.",
+			func() float64 { _, available := diskOf(s.DataDir); return float64(available) })
+		show("sunspool_data_disk_size_bytes", "Size of the disk of DATA_DIR.", func() float64 { size, _ := diskOf(s.DataDir); return float64(size) })
 	}
 	if s.Conflicts != nil {
-		registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Name: "sunspool_conflicts_total",
-			Help: "Samples skipped as duplicates whose values differ from those stored."},
-			func() float64 { return float64(s.Conflicts()) }))
+		show("sunspool_conflicts_total", "Samples skipped as duplicates whose values differ from those stored.",
+			func() float64 { return float64(s.Conflicts()) })
 	}
 	return m
 }
 
 // request counts an answered request.
-func (m *metrics) request(c *request.Request, took time.Duration) {
-	m.requests.WithLabelValues(request.Route(c.HTTP), strconv.Itoa(c.Status)).Observe(took.Seconds())
+func (m *serverMetrics) request(c *request.Request, took time.Duration) {
+	m.requests.With(request.Route(c.HTTP), strconv.Itoa(c.Status)).Update(took.Seconds())
 	if request.Route(c.HTTP) == wire.IngestPath {
 		outcome := "ok"
 		if c.Status != http.StatusOK {
 			outcome = c.Code
 		}
-		m.ingests.WithLabelValues(outcome).Inc()
+		m.ingests.With(outcome).Inc()
 	}
 }
 
-func (m *metrics) authFailure(code string) { m.authFailures.WithLabelValues(code).Inc() }
+func (m *serverMetrics) authFailure(code string) { m.authFailures.With(code).Inc() }
 
-func (m *metrics) samples(inserted, duplicates int) {
-	m.stored.WithLabelValues("inserted").Add(float64(inserted))
-	m.stored.WithLabelValues("duplicate").Add(float64(duplicates))
+func (m *serverMetrics) samples(inserted, duplicates int) {
+	m.stored.With("inserted").Add(inserted)
+	m.stored.With("duplicate").Add(duplicates)
 }
 
-func (m *metrics) store(op string, err error, took time.Duration) {
+func (m *serverMetrics) store(op string, err error, took time.Duration) {
 	outcome := "ok"
 	switch {
 	case err == nil || errors.Is(err, store.ErrNone):
@@ -126,10 +107,5 @@ func (m *metrics) store(op string, err error, took time.Duration) {
 	default:
 		outcome = "error"
 	}
-	m.calls.WithLabelValues(op, outcome).Observe(took.Seconds())
-}
-
-// handler serves the metrics. Middleware has the access log and the errors.
-func (m *metrics) handler() http.Handler {
-	return promhttp.HandlerFor(m.all, promhttp.HandlerOpts{})
+	m.calls.With(op, outcome).Update(took.Seconds())
 }

@@ -10,10 +10,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
-
 	"sunspool/docs/reference"
 	"sunspool/health"
+	"sunspool/internal/metrics"
 	"sunspool/internal/testservices"
 	"sunspool/vps/request"
 	"sunspool/wire"
@@ -27,7 +26,14 @@ func TestMetricsReferenceOfTheServer(t *testing.T) {
 		s.Chain = health.New(time.Now, slog.New(slog.DiscardHandler))
 		s.Chain.Link("redis").Report(nil)
 	})
-	reference.Metrics(t, "vps", testservices.Need(t, "prometheus", "promtool"), func(r prometheus.Registerer) { newMetrics(b.Server, r) })
+	m := newMetrics(b.Server)
+	for _, counted := range []metrics.Counters{m.ingests, m.rejected, m.authFailures} {
+		counted.With("x").Inc()
+	}
+	for _, timed := range []metrics.Durations{m.requests, m.calls} {
+		timed.With("x", "x").Update(1)
+	}
+	reference.Metrics(t, "vps", testservices.Need(t, "prometheus", "promtool"), m.all)
 }
 
 // deliver sends samples of inv-1 as its edge does.
@@ -66,7 +72,7 @@ func TestMetricsReferenceOfTheDevices(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	reference.Metrics(t, "devices", testservices.Need(t, "prometheus", "promtool"), func(r prometheus.Registerer) { r.MustRegister(all) })
+	reference.Metrics(t, "devices", testservices.Need(t, "prometheus", "promtool"), all.metrics())
 }
 
 func TestEveryFieldOfASampleIsADeviceMetric(t *testing.T) {

@@ -54,7 +54,7 @@ type Server struct {
 	once    sync.Once
 	pages   page.Pages
 	history history.History
-	metrics *metrics
+	metrics *serverMetrics
 	stored  *health.Link
 	live    live.Hub
 	newest  newest
@@ -71,7 +71,7 @@ func (s *Server) init() {
 	s.once.Do(func() {
 		s.Gate.Open()
 		s.Devices.Gate = &s.Gate
-		s.history = history.History{Devices: &s.Devices, Tariff: s.Tariff, ExportCut: func(reason string) { s.metrics.exportsCut.WithLabelValues(reason).Inc() }}
+		s.history = history.History{Devices: &s.Devices, Tariff: s.Tariff, ExportCut: func(reason string) { s.metrics.exportsCut.With(reason).Inc() }}
 		if s.MaxSamples == 0 {
 			s.MaxSamples = wire.MaxSamples
 		}
@@ -81,7 +81,7 @@ func (s *Server) init() {
 		if s.Chain == nil {
 			s.Chain = health.New(s.Now, s.Log)
 		}
-		s.metrics = allMetrics(s)
+		s.metrics = newMetrics(s)
 		s.Answered, s.Refused, s.StoreAsked = s.metrics.request, s.metrics.authFailure, s.metrics.store
 		s.stored = s.Chain.Link("store")
 		site, err := web.Default()
@@ -130,7 +130,7 @@ func (s *Server) Internal() http.Handler {
 	mux.Handle("GET "+wire.DeviceMetricsPath, s.deviceMetrics())
 	mux.Handle("GET "+wire.HealthPath, s.Public(s.health))
 	mux.Handle("GET "+wire.ReadyPath, s.Public(s.ready))
-	mux.Handle("GET "+wire.MetricsPath, s.metrics.handler())
+	mux.Handle("GET "+wire.MetricsPath, s.metrics.all)
 	mux.Handle("GET "+wire.AsidePath, s.Public(s.listAside))
 	mux.Handle("DELETE "+wire.AsidePath, s.Public(s.deleteAside))
 	return s.Middleware(mux)

@@ -3,8 +3,10 @@
 //	body ──> Decoder.Decode ──> Batch: good samples, problems of the others, the zone, what the edge reports of itself
 //	              └─ a Refusal of the whole
 //
-// It reads tokens of JSON itself, because one wrong field must refuse its sample alone, and because encoding/json accepts
-// names twice, or in another case. BenchmarkDecode compares the two.
+// The syntax of JSON is jsontext's, which refuses names twice and invalid UTF-8; encoding/json accepts both, and names in
+// another case. The loop over the tokens is ours, because one wrong field must refuse its sample alone, and all wrong fields
+// are listed. Decoding into structs, with a function of ours for each type of field, passed the same tests in 0.93 of the
+// lines, 0.62 to 0.79 as fast, in a program 0.5 MB larger. BenchmarkDecode compares the loop with decoders that check nothing.
 package batch
 
 import (

@@ -37,10 +37,11 @@ var (
 type Decoder struct {
 	Body   bytes.Buffer
 	json   *jsontext.Decoder
-	names  map[string]string // of this body's values, so that a name is allocated once
-	width  int               // how many names the last sample had: a guess for the next
-	text   []byte            // the last string that had escapes
-	floats []float64         // room for optional fields: a pointer each into a small shared block
+	names  map[string]*valueName // of this body's values, so that a name is allocated once
+	object uint32                // how many objects of values this body had
+	width  int                   // how many names the last sample had: a guess for the next
+	text   []byte                // the last string that had escapes
+	floats []float64             // room for optional fields: a pointer each into a small shared block
 
 	device string
 	now    time.Time
@@ -49,8 +50,17 @@ type Decoder struct {
 	Batch
 }
 
+// valueName is a name of values.
+type valueName struct {
+	text string
+	in   uint32 // the last object that had it
+}
+
+// The decoder finds names that come twice itself, see members: jsontext makes a table for that of each object.
+var options = jsontext.AllowDuplicateNames(true)
+
 var decoders = sync.Pool{New: func() any {
-	return &Decoder{json: jsontext.NewDecoder(new(bytes.Buffer)), names: map[string]string{}}
+	return &Decoder{json: jsontext.NewDecoder(new(bytes.Buffer), options), names: map[string]*valueName{}}
 }}
 
 // NewDecoder returns a decoder for one body, which the caller writes to its body; release gives it back.
@@ -59,7 +69,7 @@ func NewDecoder() *Decoder { return decoders.Get().(*Decoder) }
 // Release gives d back, and a buffer that is large for itself.
 func (d *Decoder) Release() {
 	if d.Body.Cap() > 2*SmallBody {
-		d.json.Reset(new(bytes.Buffer))
+		d.json.Reset(new(bytes.Buffer), options)
 		largeBuffers.Put(new(d.Body))
 		d.Body = bytes.Buffer{}
 	}
@@ -67,9 +77,18 @@ func (d *Decoder) Release() {
 	decoders.Put(d)
 }
 
-// numberFields are the indexes in wire.Fields by JSON name.
-var numberFields, requiredFields = func() (map[string]int, uint32) {
-	places, required := map[string]int{}, uint32(0)
+// The names of a sample beside those of wire.Fields, as indexes behind those.
+const (
+	deviceName = 31 - iota
+	timeName
+	countName
+	valuesName
+	unknownName
+)
+
+// sampleNames are the indexes in wire.Fields by JSON name, and those of the other names that a sample has.
+var sampleNames, requiredFields = func() (map[string]int, uint32) {
+	places, required := map[string]int{"device_id": deviceName, "ts": timeName, "sample_count": countName, "values": valuesName}, uint32(0)
 	for i, f := range wire.Fields {
 		places[f.Name] = i
 		if f.Required {
@@ -85,7 +104,8 @@ func (d *Decoder) Decode(device string, now time.Time, maxSamples int) (Batch, e
 	d.Batch, d.floats = Batch{}, nil
 	d.whole = d.Body.Bytes() // json takes it out of the buffer
 	clear(d.names)
-	d.json.Reset(&d.Body)
+	d.object = 0
+	d.json.Reset(&d.Body, options)
 
 	if err := d.root(); err != nil {
 		return Batch{}, d.refusal(err)
@@ -103,7 +123,7 @@ func (d *Decoder) root() error {
 	default:
 		return problem.Invalid("model_attributes_type", "Input should be an object")
 	}
-	err := d.object(func(name []byte) error {
+	err := d.members(distinct(), func(name []byte) error {
 		switch string(name) {
 		case "samples":
 			seen = true
@@ -153,35 +173,39 @@ func (d *Decoder) sample(index int) error {
 	}
 	d.Good = append(d.Good, wire.Sample{Count: 1}) // decoded in place, and removed again if it is bad
 	s, start := &d.Good[len(d.Good)-1], d.json.InputOffset()
-	before, seen, identified, timed := len(d.Problems), uint32(0), false, false
-	err := d.object(func(name []byte) error {
-		switch string(name) {
-		case "device_id":
-			identified = true
-			return d.readDevice(index, s)
-		case "ts":
-			timed = true
-			return d.readTime(index, s)
-		case "sample_count":
-			return d.readCount(index, s)
-		case "values":
-			return d.readValues(index, s)
+	before, seen, others, place := len(d.Problems), uint32(0), distinct(), 0
+	err := d.members(func(name []byte) bool {
+		var known bool
+		if place, known = sampleNames[string(name)]; !known {
+			place = unknownName
+			return others(name)
 		}
-		place, known := numberFields[string(name)]
-		if !known {
+		first := seen&(1<<place) == 0
+		seen |= 1 << place
+		return first
+	}, func([]byte) error {
+		switch place {
+		case deviceName:
+			return d.readDevice(index, s)
+		case timeName:
+			return d.readTime(index, s)
+		case countName:
+			return d.readCount(index, s)
+		case valuesName:
+			return d.readValues(index, s)
+		case unknownName:
 			return d.skip()
 		}
-		seen |= 1 << place
 		return d.readField(index, s, wire.Fields[place])
 	})
 	if err != nil {
 		return err
 	}
 
-	if !identified {
+	if seen&(1<<deviceName) == 0 {
 		d.refuse(index, "device_id", "missing", "Field required")
 	}
-	if !timed {
+	if seen&(1<<timeName) == 0 {
 		d.refuse(index, "ts", "missing", "Field required")
 	}
 	if seen&requiredFields != requiredFields {

@@ -94,7 +94,17 @@ func (d *Decoder) readValues(index int, s *wire.Sample) error {
 	}
 	s.Values = make(map[string]float64, d.width)
 	defer func() { d.width = min(len(s.Values), MaxName) }()
-	return d.object(func(raw []byte) error {
+	d.object++
+	var name *valueName
+	return d.members(func(raw []byte) bool {
+		if name = d.names[string(raw)]; name == nil {
+			name = &valueName{text: string(raw)}
+			d.names[name.text] = name
+		}
+		first := name.in != d.object
+		name.in = d.object
+		return first
+	}, func(raw []byte) error {
 		if len(raw) == 0 || len(raw) > MaxName || len(s.Values) == MaxValues {
 			refuse("too_long", "must have at most 512 names of 1 to 64 bytes")
 			return d.skip()
@@ -103,16 +113,11 @@ func (d *Decoder) readValues(index int, s *wire.Sample) error {
 			refuse(store.CodeNotStorable, "must have names without a zero byte")
 			return d.skip()
 		}
-		name, known := d.names[string(raw)]
-		if !known {
-			name = string(raw)
-			d.names[name] = name
-		}
 		v, code, err := d.readNumber()
 		if err == nil && code != "" {
 			return refuse(code, numberProblems[code])
 		}
-		s.Values[name] = v
+		s.Values[name.text] = v
 		return err
 	})
 }
@@ -135,7 +140,7 @@ func (d *Decoder) readEdge() error {
 		}
 		return err
 	}
-	return d.object(func(name []byte) error {
+	return d.members(distinct(), func(name []byte) error {
 		switch string(name) {
 		case "version":
 			return text(&d.Edge.Version)

@@ -14,15 +14,19 @@ import (
 	"sunspool/wire"
 )
 
-// object reads an object and calls member with each name, which is valid until member reads the value.
-func (d *Decoder) object(member func(name []byte) error) error {
+// members reads an object and calls member with each name, which is valid until member reads the value. IsNew reports whether
+// the object did not have a name yet; one that comes twice is an error.
+func (d *Decoder) members(isNew func(name []byte) bool, member func(name []byte) error) error {
 	if err := d.open(); err != nil {
 		return err
 	}
 	for d.json.PeekKind() == '"' {
 		name, _, err := d.readText()
-		if err != nil {
+		switch {
+		case err != nil:
 			return err
+		case !isNew(name):
+			return jsontext.ErrDuplicateName
 		}
 		if err := member(name); err != nil {
 			return err
@@ -30,6 +34,21 @@ func (d *Decoder) object(member func(name []byte) error) error {
 	}
 	_, err := d.json.ReadToken()
 	return err
+}
+
+// distinct returns a function that reports whether it is called with a name for the first time.
+func distinct() func(name []byte) bool {
+	var names map[string]bool
+	return func(name []byte) bool {
+		if names[string(name)] {
+			return false
+		}
+		if names == nil {
+			names = map[string]bool{}
+		}
+		names[string(name)] = true
+		return true
+	}
 }
 
 // array reads an array and calls element, which reads one, until its end.
@@ -63,7 +82,7 @@ func (d *Decoder) open() error {
 func (d *Decoder) skip() error {
 	switch d.json.PeekKind() {
 	case '{':
-		return d.object(func([]byte) error { return d.skip() })
+		return d.members(distinct(), func([]byte) error { return d.skip() })
 	case '[':
 		return d.array(d.skip)
 	}

@@ -133,7 +133,7 @@ func (b *book) walk() {
 	silent := b.silentAfter(last)
 	for ; b.walks < len(b.periods); b.walks++ {
 		b.borders[b.walks] = b.total
-		if b.step > digit { // of tenths of a kWh nobody waits for the next
+		if b.step > digit { // of tenths of a kWh there is no waiting for the next
 			b.borders[b.walks] += b.uncounted(last.leave)
 		}
 		if silent {

@@ -144,7 +144,7 @@ func (l *Level) extend(x *Level) {
 }
 
 // climb finds where l rose first, in x which is joined to it. While l is brief, a greater rise that the powers do not
-// explain is taken instead: with such a one a dip ends, though it may have risen meanwhile.
+// explain is taken instead: with such a one a dip ends, though it may have risen since.
 func (l *Level) climb(x *Level) {
 	show := func(at int64, kwh float64, jump bool) {
 		if at != 0 && (jump && l.N < staysN || l.Up == 0 && kwh > l.Low+digit) {

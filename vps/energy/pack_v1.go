@@ -7,7 +7,7 @@ import (
 )
 
 // Version 1 of the packed form had no levels and no ends above five minutes, and averages by the count of samples. What
-// is read of it is as good as it was: it is counted anew where its samples are left.
+// is read of it is as good as it was: it is counted again where its samples are left.
 const (
 	v1Knowledge = 5
 	v1Energies  = 14

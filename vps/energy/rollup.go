@@ -4,7 +4,7 @@
 //	samples ──Add──> Rollup of five minutes ──Sum──> hour ──Sum──> day       (kept by a store)
 //	                        └────────────────────────┴──────────────┴──Line──> any local periods ──Table──> kWh
 //
-// A rollup is a pure function of the samples in its span, so that one can always be computed anew and compared. It ends
+// A rollup is a pure function of the samples in its span, so that one can always be computed again and compared. It ends
 // with its first and its last sample: what these cover outside of it depends on their neighbours.
 package energy
 

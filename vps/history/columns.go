@@ -55,7 +55,7 @@ func known(v float64, ok bool) float64 {
 	return v
 }
 
-// round cuts what nobody measured; it keeps NaN, and has no -0.
+// round cuts digits that were not measured; it keeps NaN, and has no -0.
 func round(v float64, digits int) float64 {
 	p := math.Pow10(digits)
 	return math.Round(v*p)/p + 0

@@ -237,12 +237,12 @@ func (h *gapSearch) explain(holes []Gap, now time.Time) error {
 		x := &holes[i]
 		x.Open = !x.To.Before(now) && !end.After(x.From)
 		if first.IsZero() || !x.To.After(first) {
-			x.Reason, x.Says = beforeFirst, "nothing was ever received from before this hole's end"
+			x.Reason, x.Says = beforeFirst, "nothing was ever received from before this gap's end"
 			continue
 		}
 		if held >= MinGap {
 			x.Reason = waiting
-			x.Says = fmt.Sprintf("the edge said at %s that it still holds %d samples: those of this hole may be among them",
+			x.Says = fmt.Sprintf("the edge reported at %s that it still holds %d samples: those of this gap may be among them",
 				about.Seen.UTC().Format(time.RFC3339), about.Edge.SpoolCount)
 			held -= x.To.Sub(x.From)
 			continue
@@ -257,7 +257,7 @@ func (h *gapSearch) explain(holes []Gap, now time.Time) error {
 			x.Reason, x.Says = asleep, fmt.Sprintf("PV had ended (at most %d W), no battery keeps the inverter on, and its other nights are silent: it probably slept", deviceinfo.DarkW)
 			continue
 		}
-		x.Says = "nothing was received: the inverter, the edge or its network was away; what arrives later closes the hole"
+		x.Says = "nothing was received: the inverter, the edge or its network was away; what arrives later closes the gap"
 	}
 	return nil
 }

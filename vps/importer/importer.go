@@ -1,6 +1,9 @@
 // Package importer copies the samples of the Python server's PostgreSQL database into a store of ours, and compares both.
 //
 //	sungrow_samples ──> a day of a device ──> what is not there yet ──> store.Insert ──> compare, day by day
+//
+// The bar of its progress is a library's, which fits it into the terminal and estimates what is left for 213 KB of the
+// program (1.1 %) and three modules. mpb takes 246 KB and six; cheggaaa/pb takes 12.4 MB, because it uses text/template.
 package importer
 
 import (
@@ -23,8 +26,8 @@ import (
 
 // Config is the command line of `sunspool vps import`. The settings of the vps decide where samples go.
 type Config struct {
-	From   string `name:"from" env:"IMPORT_FROM" required:"" placeholder:"URL" help:"Database of the original, postgres://user@host/database. The password is better in PGPASSWORD or a .pgpass file than here."`
-	Export string `name:"export" enum:"keep,drop" default:"keep" help:"keep: copy export_power_w as it is. drop: leave it out for devices that never had anything but 0 or 1 there, which is what the original wrote for units behind a WiNet-S."`
+	From   string `name:"from" env:"IMPORT_FROM" required:"" placeholder:"URL" help:"Database of the Python server, postgres://user@host/database. The password is better in PGPASSWORD or a .pgpass file than here."`
+	Export string `name:"export" enum:"keep,drop" default:"keep" help:"keep: copy export_power_w as it is. drop: leave it out for devices that never had anything but 0 or 1 there, which is what the Python server wrote for units behind a WiNet-S."`
 	Check  bool   `name:"check" help:"Copy nothing, only compare."`
 }
 
@@ -51,7 +54,7 @@ func Run(ctx context.Context, open func() (store.Samples, error), im Config, out
 			err = e
 		}
 	}()
-	fmt.Fprintln(out, "Counting the samples of the original, which takes a while if there are many.")
+	fmt.Fprintln(out, "Counting the samples of the Python server, which takes a while if there are many.")
 	days, err := from.Days(ctx)
 	if err != nil {
 		return err
@@ -74,7 +77,7 @@ type copying struct {
 	dropExport map[string]bool // by device
 
 	inserted, repeated int64
-	refused            map[string]int // rows of the original that no store takes, by reason
+	refused            map[string]int // rows of the Python server that no store takes, by reason
 	example            string         // the first of them
 }
 
@@ -91,12 +94,12 @@ func (c *copying) introduce(days []OriginalDay, drop bool) {
 			c.dropExport[first.Device] = true
 			fmt.Fprintf(c.out, "  its export_power_w is never anything but 0 or 1, which is no measurement: it is left out\n")
 		case binary:
-			fmt.Fprintf(c.out, "  its export_power_w is never anything but 0 or 1: the original wrote that for units behind a WiNet-S. It is copied\n"+
-				"  as it is, so grid and flows of that time will be wrong; --export=drop leaves it out\n")
+			fmt.Fprintf(c.out, "  its export_power_w is never anything but 0 or 1: the Python server wrote that for units behind a WiNet-S. It is\n"+
+				"  copied as it is, so grid and flows of that time will be wrong; --export=drop leaves it out\n")
 		}
 	}
 	fmt.Fprintf(c.out, "Powers keep their signs: battery positive = charging, export positive = to the grid, in both systems.\n"+
-		"The original has no lifetime counters: energy of that time is integrated from power.\n")
+		"The Python server has no lifetime counters: energy of that time is integrated from power.\n")
 }
 
 func byDevice(days []OriginalDay) (all [][]OriginalDay) {
@@ -205,7 +208,7 @@ func (c *copying) insert(ctx context.Context, device string, samples []wire.Samp
 	return nil
 }
 
-// refuse counts a row that cannot be stored. It stays in the original; nothing is made up for it.
+// refuse counts a row that cannot be stored. It stays in the old database; nothing is made up for it.
 func (c *copying) refuse(s *wire.Sample, err error) {
 	c.refused[err.Error()]++
 	if c.example == "" {
@@ -222,7 +225,7 @@ func (c *copying) stored(ctx context.Context, d OriginalDay) (energy.Period, err
 	return periods[0], nil
 }
 
-// compare counts both sides. More rows than the original has are fine: an edge of ours may have sent some.
+// compare counts both sides. More rows than the Python server has are fine: an edge of ours may have sent some.
 func (c *copying) compare(ctx context.Context, days []OriginalDay) error {
 	var rows, missing, short int64
 	for _, d := range days {
@@ -234,23 +237,23 @@ func (c *copying) compare(ctx context.Context, days []OriginalDay) error {
 		if there.Rows < d.Rows {
 			missing += d.Rows - there.Rows
 			if short++; short <= 10 {
-				fmt.Fprintf(c.out, "%s, %s: the original has %d samples, here are %d\n", d.Device, d.Start.Format(time.DateOnly), d.Rows, there.Rows)
+				fmt.Fprintf(c.out, "%s, %s: the Python server has %d samples, here are %d\n", d.Device, d.Start.Format(time.DateOnly), d.Rows, there.Rows)
 			}
 		}
 	}
-	fmt.Fprintf(c.out, "%d samples in the original, %d copied now, %d were here already\n", rows, c.inserted, c.repeated)
+	fmt.Fprintf(c.out, "%d samples in the old database, %d copied now, %d were here already\n", rows, c.inserted, c.repeated)
 	for why, n := range c.refused {
 		fmt.Fprintf(c.out, "%d not stored: %s\n", n, why)
 	}
 	if missing == 0 && len(c.refused) == 0 {
-		fmt.Fprintln(c.out, "every day has at least as many samples here as in the original")
+		fmt.Fprintln(c.out, "every day has at least as many samples here as in the old database")
 		return nil
 	}
-	fault := &health.Fault{Code: "import_incomplete", Exit: health.ExitUnhealthy, What: fmt.Sprintf("%d samples of the original, on %d days, are not here", missing, short),
+	fault := &health.Fault{Code: "import_incomplete", Exit: health.ExitUnhealthy, What: fmt.Sprintf("%d samples of the Python server, on %d days, are not here", missing, short),
 		Next: "start the import again; samples of the same millisecond are one sample here"}
 	if c.example != "" {
 		fault.Why = "some cannot be stored, such as " + c.example
-		fault.Next = "they stay in the original's database: keep it, or correct them there and start the import again"
+		fault.Next = "they stay in the Python server's database: keep it, or correct them there and start the import again"
 	}
 	return fault
 }

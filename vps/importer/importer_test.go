@@ -18,7 +18,7 @@ import (
 	"sunspool/wire"
 )
 
-// original is a database as the original's migration makes it, with three days of two inverters: "meter" behind a LAN
+// original is a database as the Python server's migration makes it, with three days of two inverters: "meter" behind a LAN
 // port, "dongle" behind a WiNet-S, whose export is 0 or 1.
 func original(t *testing.T) (url string, db *pgx.Conn) {
 	t.Helper()
@@ -78,7 +78,7 @@ func TestImportCopiesEverySampleOfTheOriginalOnce(t *testing.T) {
 	if err != nil {
 		t.Fatal(err, out)
 	}
-	for _, want := range []string{"meter: 4000 samples from 2026-03-28T10:00:00Z to 2026-03-31T04:39:00Z", "8000 samples in the original, 8000 copied now, 0 were here already", "every day has"} {
+	for _, want := range []string{"meter: 4000 samples from 2026-03-28T10:00:00Z to 2026-03-31T04:39:00Z", "8000 samples in the old database, 8000 copied now, 0 were here already", "every day has"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("the import does not say %q:\n%s", want, out)
 		}
@@ -130,7 +130,7 @@ func TestImportGoesOnWhereItStopped(t *testing.T) {
 		t.Fatal(err)
 	}
 	day := time.Date(2026, 3, 29, 0, 0, 0, 0, time.UTC)
-	for i := range 1440 { // as many as the original has on that day, but others
+	for i := range 1440 { // as many as the Python server has on that day, but others
 		own := wire.Sample{Time: day.Add(time.Duration(i)*time.Minute + time.Second), PVPowerW: 9, Count: 1}
 		if _, err := disk.Insert(t.Context(), "meter", []wire.Sample{own}); err != nil {
 			t.Fatal(err)
@@ -186,10 +186,10 @@ func TestImportSaysWhatItCannotStore(t *testing.T) {
 	}
 	out, err := runImport(t, t.TempDir(), url, Config{})
 	f, ok := errors.AsType[*health.Fault](err)
-	if !ok || f.Exit != health.ExitUnhealthy || !strings.Contains(f.What, "3 samples of the original, on 3 days, are not here") || f.Why == "" {
+	if !ok || f.Exit != health.ExitUnhealthy || !strings.Contains(f.What, "3 samples of the Python server, on 3 days, are not here") || f.Why == "" {
 		t.Errorf("%v", err)
 	}
-	if !strings.Contains(out, "8003 samples in the original, 8000 copied now") || strings.Count(out, "not stored: ") != 3 {
+	if !strings.Contains(out, "8003 samples in the old database, 8000 copied now") || strings.Count(out, "not stored: ") != 3 {
 		t.Error(out)
 	}
 }

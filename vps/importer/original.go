@@ -1,4 +1,3 @@
-// Package importer reads the database of the Python server, whose samples can be copied into a store.
 package importer
 
 import (
@@ -16,7 +15,7 @@ import (
 	"sunspool/wire"
 )
 
-// Original reads the database of the system that this one replaces: the table sungrow_samples with the contract's
+// Original reads the database of the Python server, which this one replaces: the table sungrow_samples with its
 // columns, one row a sample, keyed by device and time. Nothing is ever written there.
 type Original struct{ db *pgx.Conn }
 
@@ -28,7 +27,7 @@ func OpenOriginal(ctx context.Context, url string) (*Original, error) {
 		err = errors.New("it names no database")
 	}
 	if err != nil {
-		return nil, &health.Fault{Code: "config_invalid", Exit: health.ExitConfig, What: "the address of the original's database is not understood", Why: database.WhyInvalid(database.PlainURL(url), err), Err: err,
+		return nil, &health.Fault{Code: "config_invalid", Exit: health.ExitConfig, What: "the address of the Python server's database is not understood", Why: database.WhyInvalid(database.PlainURL(url), err), Err: err,
 			Next: "give it as postgres://user:password@host:5432/database"}
 	}
 	cfg.RuntimeParams["default_transaction_read_only"] = "on"
@@ -36,9 +35,10 @@ func OpenOriginal(ctx context.Context, url string) (*Original, error) {
 	cfg.ConnectTimeout = 10 * time.Second
 	db, err := pgx.ConnectConfig(ctx, cfg)
 	if err != nil {
-		return nil, &health.Fault{Code: "original_unreachable", Exit: health.ExitUnreachable, What: fmt.Sprintf("cannot connect to the database of the original at %s", cfg.Host), Err: err,
+		return nil, &health.Fault{Code: "original_unreachable", Exit: health.ExitUnreachable, What: fmt.Sprintf("cannot connect to the database of the Python server at %s", cfg.Host), Err: err,
 			Next: "check host, port, user, password and database of --from; psql with the same address shows whether it answers"}
 	}
+	database.RegisterTypes(db.TypeMap())
 	var found bool
 	if err := db.QueryRow(ctx, "select to_regclass('sungrow_samples') is not null").Scan(&found); err != nil || !found {
 		db.Close(ctx)
@@ -69,7 +69,7 @@ func (o *Original) Days(ctx context.Context) ([]OriginalDay, error) {
 			sum(pv_power_w * sample_count), sum(load_power_w * sample_count), bool_and(export_power_w in (0, 1))
 		from sungrow_samples group by 1, 2 order by 1, 2`)
 	if err != nil {
-		return nil, fmt.Errorf("count the original's samples: %w", err)
+		return nil, fmt.Errorf("count the Python server's samples: %w", err)
 	}
 	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (d OriginalDay, err error) {
 		err = row.Scan(&d.Device, &d.Start, &d.Rows, &d.Count, &d.First, &d.Last, &d.PVSum, &d.LoadSum, &d.Binary)
@@ -84,7 +84,7 @@ func (o *Original) Samples(ctx context.Context, d OriginalDay) ([]wire.Sample, e
 		select ts, pv_power_w, pv_daily_kwh, battery_power_w, battery_soc_pct, battery_temp_c, load_power_w, export_power_w, sample_count
 		from sungrow_samples where device_id = $1 and ts >= $2 and ts < $3 order by ts`, d.Device, d.Start, d.Start.AddDate(0, 0, 1))
 	if err != nil {
-		return nil, fmt.Errorf("read the original's samples: %w", err)
+		return nil, fmt.Errorf("read the Python server's samples: %w", err)
 	}
 	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (s wire.Sample, err error) {
 		s.DeviceID = d.Device

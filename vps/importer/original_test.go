@@ -25,7 +25,7 @@ func TestURLOfAnotherDatabaseIsNamed(t *testing.T) {
 		}
 		_, err := OpenOriginal(t.Context(), url)
 		if f, ok := errors.AsType[*health.Fault](err); !ok || !strings.Contains(f.Why, want) {
-			t.Errorf("%s of the original: %+v", url, f)
+			t.Errorf("%s of the Python server: %+v", url, f)
 		}
 		if strings.Contains(said+err.Error(), secret) {
 			t.Errorf("%s: the secret is repeated: %s, %v", url, said, err)

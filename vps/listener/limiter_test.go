@@ -33,6 +33,14 @@ const goodOne = "good-token-0123456789abcdef-0"
 func tokenOf(i int) string { return fmt.Sprint("good-token-0123456789abcdef-", i) }
 
 func open(t *testing.T, most int) *harness {
+	return openOn(t, func(h *harness) net.Listener {
+		h.limiter = newLimiter(h.pipes, most, slog.New(slog.NewJSONHandler(h.log, nil)))
+		return h.limiter
+	})
+}
+
+// openOn is open with a listener on the pipes that need not be a limiter.
+func openOn(t *testing.T, on func(*harness) net.Listener) *harness {
 	h := &harness{t: t, pipes: vpstest.NewPipes(), log: new(vpstest.LogBuffer), release: make(chan struct{})}
 	good := map[string]bool{}
 	for i := range 40 {
@@ -60,8 +68,8 @@ func open(t *testing.T, most int) *harness {
 	})
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
-	h.limiter = newLimiter(h.pipes, most, slog.New(slog.NewJSONHandler(h.log, nil)))
-	go func() { done <- serve(ctx, h.limiter, nil, handler, slog.New(slog.DiscardHandler)) }()
+	l := on(h)
+	go func() { done <- serve(ctx, l, nil, handler, slog.New(slog.DiscardHandler)) }()
 	t.Cleanup(func() {
 		cancel()
 		if err := <-done; err != nil {

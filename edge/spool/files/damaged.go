@@ -34,8 +34,10 @@ func List(path, kind string) (all []Numbered, err error) {
 	for _, e := range entries {
 		digits, ok := strings.CutPrefix(e.Name(), filepath.Base(path)+"."+kind+"-")
 		n, err := strconv.Atoi(digits)
-		info, infoErr := e.Info()
-		if ok && err == nil && strconv.Itoa(n) == digits && infoErr == nil {
+		if !ok || err != nil || strconv.Itoa(n) != digits {
+			continue
+		}
+		if info, err := e.Info(); err == nil {
 			all = append(all, Numbered{filepath.Join(filepath.Dir(path), e.Name()), n, info.Size()})
 		}
 	}

@@ -13,6 +13,7 @@ import (
 
 	"sunspool/internal/testservices"
 	"sunspool/vps/energy"
+	"sunspool/vps/store/postgres/database"
 	"sunspool/vps/store/storetest"
 	"sunspool/wire"
 )
@@ -39,7 +40,7 @@ func BenchmarkPostgresInsert(b *testing.B) {
 					if err != nil {
 						return err
 					}
-					_, err = bare.Exec(b.Context(), insertSamples+` on conflict do nothing`, rowArgs(w.rows)...)
+					_, err = bare.Exec(b.Context(), insertSamples+` on conflict do nothing`, bareArgs(w.rows)...)
 					return err
 				}
 				spent := map[string]time.Duration{}
@@ -67,6 +68,21 @@ func BenchmarkPostgresInsert(b *testing.B) {
 			})
 		}
 	}
+}
+
+// bareArgs are rowArgs of types that pgx knows.
+func bareArgs(rows []sampleRow) []any {
+	args := rowArgs(rows)
+	for i, arg := range args {
+		if column, ok := arg.(database.Floats); ok {
+			values := make([]*float64, column.N)
+			for i := range values {
+				values[i] = column.At(i)
+			}
+			args[i] = values
+		}
+	}
+	return args
 }
 
 // barePool has a table with the columns of samples in a database of its own.
@@ -109,7 +125,7 @@ func BenchmarkPostgresRepeatedInsert(b *testing.B) {
 		}
 		ours += time.Since(start)
 		start = time.Now()
-		if _, err := bare.Exec(b.Context(), insertSamples+` on conflict do nothing`, rowArgs(w.rows)...); err != nil {
+		if _, err := bare.Exec(b.Context(), insertSamples+` on conflict do nothing`, bareArgs(w.rows)...); err != nil {
 			b.Fatal(err)
 		}
 		floor += time.Since(start)

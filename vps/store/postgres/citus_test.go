@@ -23,6 +23,7 @@ var suite = []suiteTest{
 	{"WritersOfSeveralProcessesEqualARecount", writersEqualARecount},
 	{"RollupsKnowWhatOtherProcessesStore", rollupsKnowOthers},
 	{"ConflictsAreCounted", conflictsAreCounted},
+	{"RowOfAnotherProgramIsARepetition", rowOfAnotherIsARepetition},
 	{"RefusedRowIsItsSendersAlone", refusedRowIsItsSendersAlone},
 	{"PrunedDeviceDoesNotHoldUpTheOthers", prunedDeviceIsAlone},
 	{"RollupsOfAnotherVersionAreDerived", otherVersionIsDerived},

@@ -104,6 +104,7 @@ func (c *cutter) set(after func(fromServer bool, b []byte) (pass int, cut bool))
 
 // After each byte of the answer to COMMIT, the outcome is unknown to the store and must be to its caller.
 func TestAnswerToCommitCutAtEveryByte(t *testing.T) {
+	t.Parallel() // it mostly waits for a server of its own
 	answerToCommitIsCut(t, testservices.Postgres(t, testservices.NoFsync))
 }
 
@@ -158,6 +159,7 @@ func answerToCommitIsCut(t *testing.T, pg *testservices.PostgresServer) {
 }
 
 func TestConnectionCutAtRandomBytes(t *testing.T) {
+	t.Parallel() // it mostly waits for a server of its own
 	connectionIsCut(t, testservices.Postgres(t, testservices.NoFsync))
 }
 

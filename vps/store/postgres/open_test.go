@@ -78,6 +78,7 @@ func (b *lockedBuffer) logger() *slog.Logger { return slog.New(slog.NewJSONHandl
 
 // What an operator must act on ends the start with what, why and what next, and never with the password.
 func TestDatabaseThatCannotBeUsedIsAFault(t *testing.T) {
+	t.Parallel() // it mostly waits for a server of its own
 	pg := testservices.Postgres(t, testservices.NoFsync)
 	hba := filepath.Join(pg.Data(), "pg_hba.conf")
 	pg.Exec(`create role stranger login password 'right'`)
@@ -140,6 +141,7 @@ func TestDatabaseThatCannotBeUsedIsAFault(t *testing.T) {
 }
 
 func TestCommitIsDurableWhateverTheServersDefault(t *testing.T) {
+	t.Parallel() // it mostly waits for a server of its own
 	pg := testservices.Postgres(t, testservices.Set("synchronous_commit", "off"), testservices.NoFsync)
 	var log lockedBuffer
 	p, err := Open(Options{URL: pg.URL(), Log: log.logger()})
@@ -160,6 +162,7 @@ func TestCommitIsDurableWhateverTheServersDefault(t *testing.T) {
 
 // The store opens without a database, answers 503 meanwhile, and is ready soon after it comes.
 func TestStoreOpensBeforeItsDatabase(t *testing.T) {
+	t.Parallel() // it mostly waits for a server of its own
 	pg := testservices.Postgres(t, testservices.NoFsync)
 	pg.Stop()
 	var log lockedBuffer

@@ -86,6 +86,7 @@ func TestHungDatabaseIsAnsweredInTime(t *testing.T) {
 }
 
 func TestReadOnlyDatabaseRefusesAndRecovers(t *testing.T) {
+	t.Parallel() // it mostly waits for a server of its own
 	pg := testservices.Postgres(t, testservices.NoFsync)
 	p := openWithin(t, pg.URL(), 0)
 	storetest.Insert(t, p, "b", 1, storetest.At(storetest.Noon, 1))
@@ -110,6 +111,7 @@ func TestReadOnlyDatabaseRefusesAndRecovers(t *testing.T) {
 
 // A restart between two calls is not seen by anybody.
 func TestRestartedDatabaseIsMetAgain(t *testing.T) {
+	t.Parallel() // it mostly waits for a server of its own
 	pg := testservices.Postgres(t)
 	p := openPostgres(t, pg.URL())
 	for i, end := range []func(){pg.Stop, pg.Kill, pg.Stop} {
@@ -123,6 +125,7 @@ func TestRestartedDatabaseIsMetAgain(t *testing.T) {
 }
 
 func TestFullDiskOfPostgresRefusesAndLosesNothing(t *testing.T) {
+	t.Parallel() // it mostly waits for a server of its own
 	pg := testservices.Postgres(t, testservices.OnSmallDisk(160))
 	p := openWithin(t, pg.URL(), 0)
 	all := storetest.Houses(storetest.Noon, 5*time.Second, 0, 200_000)
@@ -153,6 +156,7 @@ func TestFullDiskOfPostgresRefusesAndLosesNothing(t *testing.T) {
 
 // Backends and the whole server are killed while writers work.
 func TestKilledServerLosesNothing(t *testing.T) {
+	t.Parallel() // it mostly waits for a server of its own
 	pg := testservices.Postgres(t)
 	p := openWithin(t, pg.URL(), 0)
 	ctx, stop := context.WithCancel(t.Context())

@@ -27,6 +27,7 @@ var pooled = map[string][]string{
 }
 
 func TestPostgresThroughPgBouncer(t *testing.T) {
+	t.Parallel() // it mostly waits for a server of its own
 	pg := testservices.Postgres(t, testservices.NoFsync)
 	bouncer := testservices.PgBouncer(t, pg, pooled["transaction"]...)
 	var mu sync.Mutex
@@ -45,6 +46,7 @@ func TestPostgresThroughPgBouncer(t *testing.T) {
 // What was acknowledged survives a power cut, whatever the database, its role, the server or a pooler set: a trigger notes
 // what holds when rows are inserted.
 func TestAcknowledgedCommitsAreDurable(t *testing.T) {
+	t.Parallel() // it mostly waits for a server of its own
 	pg := testservices.Postgres(t, testservices.NoFsync)
 	pg.Exec(`create role forgetful superuser login`)
 	pg.Exec(`alter role forgetful set synchronous_commit = off`)
@@ -100,6 +102,7 @@ func answersDurably(t *testing.T, pg *testservices.PostgresServer, through func(
 
 // What the server is told while a transaction is open changes nothing for it.
 func TestTransactionsThatAreOpenStayDurable(t *testing.T) {
+	t.Parallel() // it mostly waits for a server of its own
 	pg := testservices.Postgres(t, testservices.NoFsync)
 	p := openPostgres(t, pg.NewDatabase(t))
 	err := p.db.Change(t.Context(), "reload", func(ctx context.Context, db database.Querier) error {
@@ -120,6 +123,7 @@ func TestTransactionsThatAreOpenStayDurable(t *testing.T) {
 
 // Processes that start at once through a pooler migrate once, and leave no lock in the sessions that others get.
 func TestProcessesThatStartAtOnceThroughPgBouncer(t *testing.T) {
+	t.Parallel() // it mostly waits for a server of its own
 	pg := testservices.Postgres(t, testservices.NoFsync)
 	bouncer := testservices.PgBouncer(t, pg, pooled["transaction"]...)
 	url := bouncer.URL(pg.NewDatabase(t))
@@ -141,6 +145,7 @@ func TestProcessesThatStartAtOnceThroughPgBouncer(t *testing.T) {
 
 // The settings of a session are those of each transaction, for what writes and for what reads.
 func TestSettingsHoldThroughPgBouncer(t *testing.T) {
+	t.Parallel() // it mostly waits for a server of its own
 	pg := testservices.Postgres(t, testservices.NoFsync)
 	for name, settings := range pooled {
 		t.Run(name, func(t *testing.T) {
@@ -172,6 +177,7 @@ func askWriting(p *Store, setting string) (value string) {
 
 // A pooler that ends a transaction after each statement cannot work, and is named.
 func TestPgBouncerOfStatementsIsAFault(t *testing.T) {
+	t.Parallel() // it mostly waits for a server of its own
 	pg := testservices.Postgres(t, testservices.NoFsync)
 	url := testservices.PgBouncer(t, pg, "pool_mode = statement").URL(pg.NewDatabase(t))
 	p, err := Open(Options{URL: url, Log: quiet})
@@ -186,6 +192,7 @@ func TestPgBouncerOfStatementsIsAFault(t *testing.T) {
 
 // A PgBouncer that is restarted, and a server behind one, are met again, and nothing is lost.
 func TestRestartedPgBouncerLosesNothing(t *testing.T) {
+	t.Parallel() // it mostly waits for a server of its own
 	pg := testservices.Postgres(t, testservices.NoFsync)
 	bouncer := testservices.PgBouncer(t, pg, pooled["transaction"]...)
 	p := openWithin(t, bouncer.URL(pg.NewDatabase(t)), 0)

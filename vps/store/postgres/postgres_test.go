@@ -4,6 +4,7 @@ package postgres
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -14,6 +15,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/jackc/pgx/v5"
 
 	"sunspool/internal/testservices"
 	"sunspool/vps/store"
@@ -181,6 +184,54 @@ func conflictsAreCounted(t *testing.T, pg *testservices.PostgresServer) {
 	if got := p.Conflicts(); got != 5 {
 		t.Errorf("%d conflicts, one more is within the call", got)
 	}
+}
+
+func TestRowOfAnotherProgramIsARepetition(t *testing.T) {
+	rowOfAnotherIsARepetition(t, testservices.SharedPostgres(t))
+}
+
+// Another program inserts a row without having locked its device, and commits when ours has looked already what is there.
+func rowOfAnotherIsARepetition(t *testing.T, pg *testservices.PostgresServer) {
+	p := openPostgres(t, pg.URL())
+	all := storetest.Houses(storetest.Noon, 5*time.Second, 0, 5)
+	storetest.Insert(t, p, "a", 2, all[:2]...)
+	other, err := pgx.Connect(t.Context(), pg.URL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close(context.WithoutCancel(t.Context()))
+	tx, err := other.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := insertionOf(t, "a", all[3])
+	if _, err := tx.Exec(t.Context(), insertOne, oneRowArgs(&w.rows[0])...); err != nil {
+		t.Fatal(err)
+	}
+	var n int
+	done := make(chan error, 1)
+	go func() {
+		var err error
+		n, err = p.Insert(t.Context(), "a", all)
+		done <- err
+	}()
+	for pg.Query(`select count(*) from pg_stat_activity where datname = current_database() and wait_event = 'transactionid'`) == "0" {
+		select {
+		case err := <-done:
+			t.Fatal("it does not wait for what may become a row of the same key:", n, err)
+		default:
+		}
+	}
+	if err := tx.Commit(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-done; err != nil || n != 2 {
+		t.Errorf("%d inserted, want 2, %v", n, err)
+	}
+	if got := pg.Query(`select count(*) from samples where device_id = 'a'`); got != "5" || p.Conflicts() != 0 {
+		t.Errorf("%s rows are stored, %d in conflict, want 5 and 0", got, p.Conflicts())
+	}
+	storetest.Insert(t, p, "a", 0, all...)
 }
 
 // While a transaction waits for the disk, all that arrive wait for the same next one.

@@ -21,8 +21,8 @@ var (
 	selectPage   = selectSamples + ` where device_id = $1 and ts >= $2 and ts < $3 order by ts limit $4`
 )
 
-// deviceStatements are all statements on tables that are distributed by device. Each but the list of devices has the
-// device as its first parameter and reads no other.
+// deviceStatements are all statements on tables that are distributed by device, but for insertUnprunedAtOnce, which Citus
+// is not given. Each but the list of devices has the device as its first parameter and reads no other.
 func deviceStatements() []database.Statement {
 	const device = "a device"
 	at := rollup.FromMS(0)

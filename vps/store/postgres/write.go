@@ -54,17 +54,25 @@ func (p *Store) insert(ctx context.Context, open *database.Pools, all []*inserti
 		return err
 	}
 	defer conn.Release() // which closes one whose transaction is open
-	err = g.begin(ctx, conn.Conn(), open.Settings)
-	if errors.Is(err, errNoDevice) { // one that is new: once in its life
+	g.alone = !open.Distributed
+	for {
+		err := g.begin(ctx, conn.Conn(), open.Settings)
+		if err == nil {
+			break
+		}
+		again := newGroup(all)
+		switch again.newDevices, again.alone = g.newDevices, g.alone; {
+		case errors.Is(err, errNoDevice) && !g.newDevices: // one that is new: once in its life
+			again.newDevices = true
+		case database.IsRepeatedKey(err) && g.alone:
+			again.alone = false
+		default:
+			return err
+		}
 		if _, err := conn.Exec(ctx, `rollback`); err != nil {
 			return err
 		}
-		g = newGroup(all)
-		g.newDevices = true
-		err = g.begin(ctx, conn.Conn(), open.Settings)
-	}
-	if err != nil {
-		return err
+		g = again
 	}
 	if err := g.takeHeld(ctx, conn.Conn()); err != nil {
 		return err
@@ -91,6 +99,7 @@ type group struct {
 	repeated   []sampleRow // what had the key of a row, stored before or in this group
 	devices    []deviceRows
 	newDevices bool // some have no row yet
+	alone      bool // see queueInsert
 
 	known        map[string]float64 // the greatest power in the rows of the devices
 	greater      map[string]float64 // devices whose new samples show more than that
@@ -201,7 +210,7 @@ func (g *group) begin(ctx context.Context, conn *pgx.Conn, settings []string) er
 			}
 			return err
 		})
-		queueInsert(b, d.rows).Query(func(rows pgx.Rows) error {
+		queueInsert(b, d.rows, g.alone).Query(func(rows pgx.Rows) error {
 			some, err := collectKeys(rows, d.device)
 			keys = append(keys, some...)
 			return err
@@ -229,23 +238,6 @@ func sent(ctx context.Context, db database.Querier, b *pgx.Batch) error {
 		return nil
 	}
 	return db.SendBatch(ctx, b).Close()
-}
-
-// sampleKey is the primary key of samples.
-type sampleKey struct {
-	device string
-	ms     int64
-}
-
-func collectKeys(rows pgx.Rows, device string) (keys []sampleKey, err error) {
-	k := sampleKey{device: device}
-	var ts time.Time
-	_, err = pgx.ForEachRow(rows, []any{&ts}, func() error {
-		k.ms = ts.UnixMilli()
-		keys = append(keys, k)
-		return nil
-	})
-	return keys, err
 }
 
 // sort divides the rows into those that are new, by the keys that were inserted, and the repeated; except those for which skip

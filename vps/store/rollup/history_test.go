@@ -1,6 +1,7 @@
 package rollup
 
 import (
+	"flag"
 	"fmt"
 	"sync/atomic"
 	"testing"
@@ -8,11 +9,12 @@ import (
 	"sunspool/vps/energytest"
 )
 
-// TestTenThousandRandomHistoriesAreRight: hours, days, months and years of counters that dip, tremble, are reset or
-// replaced, whatever was received of them and however it is asked.
-func TestTenThousandRandomHistoriesAreRight(t *testing.T) {
+var histories = flag.Uint64("histories", 3000, "how many histories TestRandomHistoriesAreRight plays, a thousand or more")
+
+// TestRandomHistoriesAreRight: hours, days, months and years of counters that dip, tremble, are reset or replaced, whatever was received of them and however it is asked.
+func TestRandomHistoriesAreRight(t *testing.T) {
 	const shards, each = 10, 100
-	houses := uint64(10) // of each shard
+	houses := max(1, *histories/(shards*each)) // of each shard
 	if testing.Short() {
 		houses = 1
 	}

@@ -24,6 +24,7 @@ const (
 	noSuchStatement = "26000"
 	serialization   = "40001"
 	deadlock        = "40P01"
+	repeatedKey     = "23505"
 	adminShutdown   = "57P01"
 	crashShutdown   = "57P02"
 
@@ -36,6 +37,9 @@ func isChangedPlan(err error) bool {
 	pg, ok := errors.AsType[*pgconn.PgError](err)
 	return ok && pg.Code == unsupported && pg.Routine == "RevalidateCachedQuery"
 }
+
+// IsRepeatedKey reports whether err is that a row was inserted whose key is there already.
+func IsRepeatedKey(err error) bool { return code(err) == repeatedKey }
 
 func code(err error) string {
 	if pg, ok := errors.AsType[*pgconn.PgError](err); ok {

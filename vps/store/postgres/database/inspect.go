@@ -104,7 +104,7 @@ func (s *server) proveLocks(ctx context.Context, config *pgx.ConnConfig, conn *p
 		if err := conn.QueryRow(ctx, take, key).Scan(&got); err != nil || !got {
 			return err
 		}
-		second, err := pgx.ConnectConfig(ctx, config)
+		second, err := connectPostgres(ctx, config)
 		if err != nil {
 			return nil
 		}

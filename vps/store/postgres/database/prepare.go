@@ -58,7 +58,11 @@ func prepare(ctx context.Context, pool *pgxpool.Config, statements []Statement, 
 func connectPostgres(ctx context.Context, config *pgx.ConnConfig) (*pgx.Conn, error) {
 	ctx, cancel := Bounded(ctx, CallTime)
 	defer cancel()
-	return pgx.ConnectConfig(ctx, config)
+	conn, err := pgx.ConnectConfig(ctx, config)
+	if err == nil {
+		RegisterTypes(conn.TypeMap())
+	}
+	return conn, err
 }
 
 // CallTime is how long a call takes at most, unless Options has another limit.

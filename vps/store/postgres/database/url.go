@@ -1,6 +1,7 @@
 package database
 
 import (
+	"context"
 	"errors"
 	"net/url"
 	"slices"
@@ -9,6 +10,7 @@ import (
 
 	"sunspool/health"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 )
@@ -43,6 +45,10 @@ func ParseURL(text string, callTime time.Duration) (*pgxpool.Config, error) {
 		if c.RuntimeParams[name] == "" {
 			c.RuntimeParams[name] = value
 		}
+	}
+	config.AfterConnect = func(_ context.Context, conn *pgx.Conn) error {
+		RegisterTypes(conn.TypeMap())
+		return nil
 	}
 	config.MaxConnLifetime = 30 * time.Minute
 	config.PingTimeout = 2 * time.Second // an idle connection is tried before it is used: it may lead nowhere

@@ -1,0 +1,52 @@
+package config
+
+import (
+	"errors"
+	"io/fs"
+	"net/http"
+	"syscall"
+
+	"sunspool/edge/transport"
+	"sunspool/internal/durable"
+)
+
+// Absent reports whether err is that of a file that is not there, or that its disk does not give.
+func Absent(err error) bool {
+	if errors.Is(err, fs.ErrNotExist) {
+		return true
+	}
+	path, ok := errors.AsType[*fs.PathError](err)
+	return ok && durable.FromSystem(path) && !errors.Is(path, fs.ErrPermission) && !misplaced(path)
+}
+
+// misplaced reports whether err is that of a path which cannot be one of a file, whatever is mounted.
+func misplaced(err error) bool {
+	for _, errno := range []syscall.Errno{syscall.ENOTDIR, syscall.EISDIR, syscall.ELOOP, syscall.ENAMETOOLONG, syscall.EINVAL} {
+		if errors.Is(err, errno) {
+			return true
+		}
+	}
+	return false
+}
+
+// UnlessAwaited is err, but for that of a file which may come after the start.
+func (c *Config) UnlessAwaited(err error) error {
+	if !c.Complete && Absent(err) {
+		return nil
+	}
+	return err
+}
+
+// Client returns the HTTP client for uploads. While the file of the authority is awaited it makes no request.
+func (c *Config) Client() (*http.Client, error) {
+	client, err := transport.NewClient(c.CAFile)
+	if err != nil && c.UnlessAwaited(err) == nil {
+		return &http.Client{Transport: noTransport{err}}, nil
+	}
+	return client, err
+}
+
+// noTransport is in the place of one that has no roots yet.
+type noTransport struct{ why error }
+
+func (n noTransport) RoundTrip(*http.Request) (*http.Response, error) { return nil, n.why }

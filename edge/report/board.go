@@ -1,0 +1,62 @@
+package report
+
+import (
+	"slices"
+	"strings"
+	"sync"
+)
+
+// board is the one line of a process that reads several inverters, for its service manager: the worst state comes first.
+type board struct {
+	notify func(line string)
+
+	mu    sync.Mutex
+	lines []boardLine // of each inverter
+	last  string
+}
+
+type boardLine struct{ device, status, line string }
+
+// NewBoard is for the devices, in their order, and gives each new line to tell.
+func NewBoard(devices []string, tell func(line string)) *board {
+	b := &board{notify: tell}
+	for _, device := range devices {
+		b.lines = append(b.lines, boardLine{device: device})
+	}
+	return b
+}
+
+// Set replaces the line of a device.
+func (b *board) Set(device, status, line string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for i := range b.lines {
+		if b.lines[i].device == device {
+			b.lines[i] = boardLine{device, status, line}
+		}
+	}
+	if all := joined(b.lines); all != b.last {
+		b.last = all
+		b.notify(all) // within the lock, so that the last one told is the newest
+	}
+}
+
+// joined is what there is of lines in one, the worst first.
+func joined(lines []boardLine) string {
+	order := []string{StateOK, StateDegraded, StateBlocked}
+	lines = slices.Clone(lines)
+	slices.SortStableFunc(lines, func(a, b boardLine) int {
+		return slices.Index(order, b.status) - slices.Index(order, a.status)
+	})
+	var texts []string
+	for _, l := range lines {
+		switch {
+		case l.line == "": // not known yet
+		case len(lines) == 1:
+			return l.line
+		default:
+			texts = append(texts, l.device+": "+l.line)
+		}
+	}
+	return strings.Join(texts, " | ")
+}

@@ -1,0 +1,132 @@
+package report
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"time"
+
+	"sunspool/edge/config"
+	"sunspool/edge/spool"
+	"sunspool/edge/spool/inspect"
+	"sunspool/health"
+)
+
+const quarantinePath = "/quarantine" // of the status socket
+
+// serveQuarantine answers on the status socket.
+func (r *Report) serveQuarantine(w http.ResponseWriter, req *http.Request) {
+	after, err := strconv.ParseUint(req.FormValue("after"), 10, 63)
+	if err != nil && req.FormValue("after") != "" {
+		http.Error(w, "after must be the number of a sample", http.StatusBadRequest)
+		return
+	}
+	page, err := r.parts().Spool.QuarantinePage(after)
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusServiceUnavailable)
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	json.NewEncoder(w).Encode(page)
+}
+
+// EachQuarantined calls f with the samples in quarantine of the spool at path, some at a time, oldest first, and changes
+// nothing. An edge that has the spool open is asked by its status socket, the first of sockets that is of this spool. The
+// error is f's, or a *health.Fault.
+func EachQuarantined(ctx context.Context, path string, sockets []string, f func([]spool.QuarantinedSample) error) error {
+	page := func(after uint64) (p spool.QuarantinePage, err error) {
+		return inspect.Quarantine(path, after)
+	}
+	first, err := page(0)
+	if fault, ok := errors.AsType[*health.Fault](err); ok {
+		if fault.Code != "spool_busy" && !errors.Is(err, os.ErrPermission) {
+			return fault
+		}
+		socket, found := socketOf(ctx, path, sockets)
+		if !found {
+			fault.Next = "sunspool spool quarantine --status-socket FILE   # as root, with the status socket of that edge"
+			return fault
+		}
+		page = func(after uint64) (spool.QuarantinePage, error) { return askQuarantine(ctx, socket, after) }
+		if first, err = page(0); err != nil {
+			return err
+		}
+	}
+	for p := first; ; {
+		for i := range p.Samples {
+			p.Samples[i].Spool = path
+		}
+		if err := f(p.Samples); err != nil || p.Next == 0 {
+			return err
+		}
+		if p, err = page(p.Next); err != nil {
+			return err
+		}
+	}
+}
+
+// socketOf returns the first of sockets by which an edge answers that has the spool at path open.
+func socketOf(ctx context.Context, path string, sockets []string) (string, bool) {
+	file, fileErr := os.Stat(path)
+	i := slices.IndexFunc(sockets, func(socket string) bool {
+		page, err := askQuarantine(ctx, socket, 0)
+		if err != nil {
+			return false
+		}
+		theirs, err := os.Stat(page.Spool)
+		return err != nil || fileErr != nil || os.SameFile(file, theirs) // it may be in a container, where it has another name
+	})
+	if i < 0 {
+		return "", false
+	}
+	return sockets[i], true
+}
+
+// askQuarantine asks an edge for one page.
+func askQuarantine(ctx context.Context, socket string, after uint64) (page spool.QuarantinePage, err error) {
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	var dialer net.Dialer
+	transport := &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return dialer.DialContext(ctx, "unix", socket)
+	}}
+	defer transport.CloseIdleConnections()
+	query := url.Values{"after": {strconv.FormatUint(after, 10)}}
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://edge"+quarantinePath+"?"+query.Encode(), nil)
+	if err != nil {
+		return page, err
+	}
+	resp, err := transport.RoundTrip(req)
+	if err == nil {
+		defer resp.Body.Close()
+		if err = json.NewDecoder(resp.Body).Decode(&page); resp.StatusCode != http.StatusOK {
+			err = fmt.Errorf("status %d: is it an older version?", resp.StatusCode)
+		}
+	}
+	if err != nil {
+		return page, &health.Fault{Code: "edge_silent", Exit: health.ExitUnreachable, What: "the edge does not list its quarantine", Why: socket + ": " + err.Error(),
+			Next: "systemctl status sunspool-edge"}
+	}
+	return page, nil
+}
+
+// StatusSockets are where an edge that has the spool at path open may answer: where the settings have it, beside the spool, and
+// where a packaged unit has it.
+func StatusSockets(path, set string) []string {
+	c := config.Config{SpoolPath: path}
+	beside := c.Beside("edge.sock")
+	unit := filepath.Base(filepath.Dir(path))
+	sockets := []string{beside, filepath.Join("/run/sunspool", unit, filepath.Base(beside))}
+	if set != "" {
+		sockets = append([]string{filepath.Join(filepath.Dir(set), filepath.Base(beside)), set}, sockets...)
+	}
+	return sockets
+}

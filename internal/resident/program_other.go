@@ -1,0 +1,6 @@
+//go:build !linux
+
+package resident
+
+// releaseProgram does nothing here.
+func releaseProgram() {}
