@@ -131,7 +131,7 @@ func TestServerIsLayers(t *testing.T) {
 // The packages of the edge are layers, too: edge itself wires them together, and none of them imports it.
 func TestEdgeIsLayers(t *testing.T) {
 	below := map[string][]string{
-		"registers": {}, "pace": {}, "spool": {}, "transport": {},
+		"registers": {}, "pace": {}, "spool": {}, "transport": {}, "donglelock": {},
 		"witness":  {"registers"},
 		"night":    {},
 		"inverter": {"pace", "registers", "witness"},

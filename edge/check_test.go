@@ -70,7 +70,7 @@ func pollSlowly(t *testing.T, dir string, faults []string, longest time.Duration
 		if _, err := report.Check(path, poll, time.Now()); err != nil {
 			t.Fatalf("%v after the start: %v", time.Since(began), err)
 		}
-		if loop, _ := e.Pulses.Still(); loop != "" {
+		if loop, _ := e.Pulses.Stalled(); loop != "" {
 			t.Fatalf("%v after the start the watchdog is told that %s stands still", time.Since(began), loop)
 		}
 		if n := e.Report.Now().Polls; n != polls {

@@ -37,11 +37,11 @@ func TestWatchdogMissesALoopThatHangs(t *testing.T) {
 				go func() { done <- e.Run(ctx) }()
 
 				time.Sleep(time.Minute)
-				if name, _ := e.Pulses.Still(); name != "" {
+				if name, _ := e.Pulses.Stalled(); name != "" {
 					t.Fatalf("%s is missed after a minute", name)
 				}
 				time.Sleep(2 * time.Minute)
-				if name, _ := e.Pulses.Still(); name != loop {
+				if name, _ := e.Pulses.Stalled(); name != loop {
 					t.Errorf("%q is missed, want %s", name, loop)
 				}
 				cancel()

@@ -4,6 +4,6 @@ import (
 	"time"
 )
 
-// now is the only place of the package that reads the host's clock. Its result measures durations, whatever the clock is set to
-// meanwhile; the time of a sample comes from a clock.Clock.
+// now is the only place of the package that reads the host's clock. It measures durations, whatever the clock is set to in
+// between; the time of a sample comes from a clock.Clock.
 func now() time.Time { return time.Now() }

@@ -201,7 +201,7 @@ func TestSlowPollOfOneInverterIsNotCalledAStandstillOfTheOther(t *testing.T) {
 					if _, err := report.Check(filepath.Join(dir, "health.json"), seconds(pollS), time.Now()); err != nil {
 						t.Fatalf("%s every %v s: %v", faults, pollS, err)
 					}
-					if loop, _ := b.edges[0].Pulses.Still(); loop != "" {
+					if loop, _ := b.edges[0].Pulses.Stalled(); loop != "" {
 						t.Fatalf("%s every %v s: the watchdog is told that %s stands still", faults, pollS, loop)
 					}
 				}
@@ -227,7 +227,7 @@ func TestInverterThatHangsKeepsTheOtherFromNothing(t *testing.T) {
 		if n := b.count(b.made, "roof"); n < 355 || n > 361 {
 			t.Errorf("roof has %d samples after an hour, want 360", n)
 		}
-		if loop, _ := b.edges[0].Pulses.Still(); loop != "collect garage" {
+		if loop, _ := b.edges[0].Pulses.Stalled(); loop != "collect garage" {
 			t.Errorf("the watchdog misses %q", loop)
 		}
 		close(free)

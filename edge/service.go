@@ -12,6 +12,7 @@ import (
 
 	"sunspool/edge/clock"
 	"sunspool/edge/config"
+	"sunspool/edge/donglelock"
 	"sunspool/edge/inverter"
 	"sunspool/edge/night"
 	"sunspool/edge/pace"
@@ -36,7 +37,7 @@ func New(c config.Config, version string, log *slog.Logger) (*Edge, error) {
 func newEdges(each []config.Config, version string, log *slog.Logger) (edges []*Edge, err error) {
 	first, host := each[0], clock.ThisHost()
 	dongle := &inverter.Dongle{
-		Pace: &pace.Pace{Interval: first.Beat(), File: first.SpoolPath + ".last-poll", Up: host.Up, BootID: host.BootID},
+		Pace: &pace.Pace{Interval: first.DongleInterval(), File: first.SpoolPath + ".last-poll", Up: host.Up, BootID: host.BootID},
 		Link: inverter.Transport{
 			Address: first.Address(),
 			Dial:    (&net.Dialer{}).DialContext,
@@ -149,7 +150,7 @@ func Run(ctx context.Context, c config.Config, version string, log *slog.Logger)
 	for _, one := range each {
 		devices = append(devices, one.DeviceID)
 	}
-	release, err := claimDongle(c.Host, c.Port, devices, log)
+	release, err := donglelock.Claim(c.Host, c.Port, devices, log)
 	if err != nil {
 		return err
 	}
@@ -157,7 +158,7 @@ func Run(ctx context.Context, c config.Config, version string, log *slog.Logger)
 	pulses := new(health.Pulses)
 	for i := range each {
 		each[i].Busy = func(most time.Duration) {
-			pulses.Allow(most)
+			pulses.Extend(most)
 			systemd.Extend(most)
 		}
 	}
@@ -188,7 +189,7 @@ func Run(ctx context.Context, c config.Config, version string, log *slog.Logger)
 		defer served.Wait()
 		defer stop()
 	}
-	defer systemd.Attend(ctx, pulses.Still, log)()
+	defer systemd.Notify(ctx, pulses.Stalled, log)()
 	if c.AtSecondSignal != nil {
 		hurry, hurried := context.WithCancel(context.Background())
 		for _, e := range edges {

@@ -8,10 +8,10 @@ const (
 	allAtOnce = 30        // lines of all kinds that pass one after the other, and as many in each hour
 )
 
-// Bound keeps the log of something that comes and goes within bounds. Lines are told apart by their kind: a kind that
-// is new passes at once, one that comes again and again passes once an hour, so at most 30 times in a day. All kinds
-// together pass at most 60 times in any hour, however many there are. Who logs counts what does not pass, and tries again:
-// a state that stays is in the log within an hour. The zero value is ready.
+// Bound keeps the log of something that comes and goes within bounds. Lines differ by their kind: a kind that is new
+// passes at once, one that comes again and again passes once an hour, so at most 30 times in a day. All kinds together
+// pass at most 60 times in any hour, however many there are. The caller counts what does not pass, and tries again: a state
+// that stays is in the log within an hour. The zero value is ready.
 type Bound struct {
 	kinds map[string]*allowance
 	all   *allowance

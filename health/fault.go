@@ -5,7 +5,7 @@ import "errors"
 // ErrResting is reported by a link across which nothing can come for now, without anything being wrong.
 var ErrResting = errors.New("resting")
 
-// Fault is an error that tells an operator what to do: what happened, why, and what to type or check next. Err is its
+// Fault is an error that an operator can act on: what happened, why, and what to type or check next. Err is its
 // cause, for errors.Is and for -v.
 type Fault struct {
 	Code string // for programs, stable: inverter_unreachable, config_invalid, ...

@@ -1,4 +1,4 @@
-// Package health knows which link of the chain is broken, and since when.
+// Package health keeps track of which link of the chain is broken, and since when.
 //
 // Data crosses the links in one direction, so the first broken link explains the ones after it, and it is the one that
 // is named:
@@ -82,7 +82,7 @@ func (c *Chain) Link(name string) *Link {
 	return l
 }
 
-// Report says how a crossing went. A nil err is a crossing that succeeded, ErrResting one that did not happen for a
+// Report records how a crossing went. A nil err is a crossing that succeeded, ErrResting one that did not happen for a
 // good reason, and anything else breaks the link.
 func (l *Link) Report(err error) {
 	c := l.chain

@@ -10,12 +10,12 @@ import (
 // requests to a server that does not answer.
 const pulseLimit = 100 * time.Second
 
-// Pulses are the heartbeats of the loops that a process lives by. Whoever watches over the process is told that it is
-// alive only while every loop is: a goroutine that merely ticks proves nothing. The zero value has no loops and is alive.
+// Pulses are the heartbeats of the loops that a process needs. The watchdog of the service manager is fed only while every
+// loop is alive: a goroutine that merely ticks proves nothing. The zero value has no loops and is alive.
 type Pulses struct {
-	mu    sync.Mutex
-	loops []*Pulse
-	allow atomic.Int64 // until then any loop may be silent; 0 is never
+	mu       sync.Mutex
+	loops    []*Pulse
+	extended atomic.Int64 // until then any loop may be silent; 0 is never
 }
 
 // Pulse is the heartbeat of one loop. The beats of a nil Pulse do nothing.
@@ -25,8 +25,8 @@ type Pulse struct {
 	until atomic.Int64 // when it stops to count as alive
 }
 
-// Patience is how long work may take that goes over so many bytes of a file: at least as long as a slow memory card needs.
-func Patience(bytes int64) time.Duration {
+// EstimateDuration returns how long work on so many bytes of a file may take: at least as long as a slow memory card needs.
+func EstimateDuration(bytes int64) time.Duration {
 	return time.Minute + time.Duration(bytes>>20)*time.Second
 }
 
@@ -48,30 +48,31 @@ func (p *Pulses) Loop(name string) *Pulse {
 	return l
 }
 
-// Beat says that the loop is alive and may now wait for so long before it beats again.
+// Beat records that the loop is alive. It may now wait for so long before it beats again.
 func (l *Pulse) Beat(wait time.Duration) {
 	if l != nil {
 		l.until.Store(int64(sinceStart() + wait + pulseLimit))
 	}
 }
 
-// Allow lets every loop be silent for so long: what they all depend on is busy with something that is known to take
+// Extend lets every loop be silent for so long: what they all depend on is busy with something that is known to take
 // long.
-func (p *Pulses) Allow(d time.Duration) {
+func (p *Pulses) Extend(d time.Duration) {
 	if p != nil {
-		p.allow.Store(int64(sinceStart() + d))
+		p.extended.Store(int64(sinceStart() + d))
 	}
 }
 
-// Still names the loop that has been silent for too long, and since when it has not been alive; "" while all are.
-func (p *Pulses) Still() (name string, since time.Duration) {
+// Stalled returns the name of the loop that has been silent for too long, and how long it has not been alive; "" while all
+// are.
+func (p *Pulses) Stalled() (name string, since time.Duration) {
 	if p == nil {
 		return "", 0
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	t := sinceStart()
-	if allowed := time.Duration(p.allow.Load()); allowed != 0 && t < allowed {
+	if extended := time.Duration(p.extended.Load()); extended != 0 && t < extended {
 		return "", 0
 	}
 	for _, l := range p.loops {

@@ -196,16 +196,16 @@ func (s Service) status(manager service.Service) error {
 	}
 	line := "running"
 	if underSystemd() {
-		if said, err := exec.Command("systemctl", "show", "--value", "-p", "StatusText", "sunspool-"+s.Role).Output(); err == nil {
-			line += ": " + strings.TrimSpace(string(said))
+		if status, err := exec.Command("systemctl", "show", "--value", "-p", "StatusText", "sunspool-"+s.Role).Output(); err == nil {
+			line += ": " + strings.TrimSpace(string(status))
 		}
 	}
 	fmt.Fprintln(s.Out, line)
 	return nil
 }
 
-// Run runs work as the service manager of a machine without systemd wants it, with the settings of the service's file in
-// the environment. A service that ends by itself ends the process, so that the manager notices.
+// Run runs work under the service manager of a machine without systemd, with the settings of the service's file in the
+// environment. A service that ends by itself ends the process, so that the manager notices.
 func (s Service) Run(work func(ctx context.Context) (exit int)) error {
 	if err := s.loadSettings(s.settingsFile()); err != nil {
 		return err
@@ -268,7 +268,7 @@ func (r *running) Stop(service.Service) error {
 	return nil
 }
 
-// nothing stands for the work where a service is only installed, started or stopped.
+// nothing takes the place of the work where a service is only installed, started or stopped.
 type nothing struct{}
 
 func (nothing) Start(service.Service) error { return nil }

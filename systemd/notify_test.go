@@ -98,7 +98,7 @@ func TestManagerIsToldThatTheServiceStopsAndWatchesUntilTheEnd(t *testing.T) {
 	m := newManager(t)
 	t.Setenv("WATCHDOG_USEC", "60000")
 	ctx, cancel := context.WithCancel(t.Context())
-	end := Attend(ctx, func() (string, time.Duration) { return "", 0 }, slog.Default())
+	end := Notify(ctx, func() (string, time.Duration) { return "", 0 }, slog.Default())
 	if got := m.heard(time.Minute); got != "WATCHDOG=1" {
 		t.Fatalf("heard %q at work", got)
 	}

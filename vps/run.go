@@ -109,7 +109,7 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger) (err error) {
 	announce(cfg, log, public, internal)
 
 	pulses := new(health.Pulses)
-	defer systemd.Attend(ctx, pulses.Still, log)()
+	defer systemd.Notify(ctx, pulses.Stalled, log)()
 
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return listener.Serve(ctx, public, https, s.Handler(), log) })
@@ -236,7 +236,7 @@ func reload(ctx context.Context, cfg Config, tokens *auth.Tokens, cert *listener
 func (c *Config) patience() time.Duration {
 	info, err := os.Stat(filepath.Join(c.DataDir, storeFile))
 	if c.DatabaseURL != "" || err != nil {
-		return health.Patience(0)
+		return health.EstimateDuration(0)
 	}
-	return health.Patience(info.Size())
+	return health.EstimateDuration(info.Size())
 }

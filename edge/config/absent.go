@@ -10,7 +10,7 @@ import (
 	"sunspool/internal/durable"
 )
 
-// Absent reports whether err is that of a file that is not there, or that its disk does not give.
+// Absent reports whether err is that of a file that does not exist, or that its disk cannot read.
 func Absent(err error) bool {
 	if errors.Is(err, fs.ErrNotExist) {
 		return true
@@ -19,7 +19,7 @@ func Absent(err error) bool {
 	return ok && durable.FromSystem(path) && !errors.Is(path, fs.ErrPermission) && !misplaced(path)
 }
 
-// misplaced reports whether err is that of a path which cannot be one of a file, whatever is mounted.
+// misplaced reports whether err is that of a path that no file can have, whatever is mounted.
 func misplaced(err error) bool {
 	for _, errno := range []syscall.Errno{syscall.ENOTDIR, syscall.EISDIR, syscall.ELOOP, syscall.ENAMETOOLONG, syscall.EINVAL} {
 		if errors.Is(err, errno) {
@@ -29,7 +29,7 @@ func misplaced(err error) bool {
 	return false
 }
 
-// UnlessAwaited is err, but for that of a file which may come after the start.
+// UnlessAwaited returns err, or nil if it is that of a file that may come after the start.
 func (c *Config) UnlessAwaited(err error) error {
 	if !c.Complete && Absent(err) {
 		return nil
@@ -46,7 +46,7 @@ func (c *Config) Client() (*http.Client, error) {
 	return client, err
 }
 
-// noTransport is in the place of one that has no roots yet.
+// noTransport takes the place of a transport that has no roots yet.
 type noTransport struct{ why error }
 
 func (n noTransport) RoundTrip(*http.Request) (*http.Response, error) { return nil, n.why }

@@ -12,19 +12,19 @@ import (
 	"sunspool/settings"
 )
 
-// checkHost accepts a name or an address and nothing beside it: the port has a setting of its own.
+// checkHost accepts a name or an address and nothing else: the port has a setting of its own.
 func checkHost(host string) error {
 	if err := settings.CheckText("SUNGROW_HOST", host, true); err != nil {
-		return errors.New(err.Error() + instead(host))
+		return errors.New(err.Error() + suggestion(host))
 	}
 	why := wrongHost(host)
 	switch {
 	case why == "":
 		return nil
 	case strings.Contains(host, "@"): // there may be a password before it
-		return errors.New("SUNGROW_HOST " + why + instead(host))
+		return errors.New("SUNGROW_HOST " + why + suggestion(host))
 	}
-	return fmt.Errorf("SUNGROW_HOST is %q: %s%s", host, why, instead(host))
+	return fmt.Errorf("SUNGROW_HOST is %q: %s%s", host, why, suggestion(host))
 }
 
 // wrongHost returns why host is neither a name nor an address that one device can have, "" if it is.
@@ -77,8 +77,8 @@ func isAlphanumeric(r rune) bool {
 	return 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9'
 }
 
-// instead says what to write in place of a wrong SUNGROW_HOST, as far as there is a host in it.
-func instead(text string) string {
+// suggestion returns what to write in place of a wrong SUNGROW_HOST, as far as there is a host in it.
+func suggestion(text string) string {
 	host, port := hostIn(text)
 	if host == "" || wrongHost(host) != "" {
 		return ""
@@ -164,7 +164,7 @@ func wrongAuthority(u *url.URL) string {
 	return ""
 }
 
-// required is the error of a required setting that is not there; a variable that was probably meant to be it is named.
+// required returns the error of a required setting that is missing. It names a variable that was probably meant to be it.
 func required(name, what string) error {
 	if written := settings.Instead(name, Config{}); written != "" {
 		return fmt.Errorf("%s is missing: %s; %s is set, which is not a setting: %s?", name, what, written, name)
@@ -172,7 +172,7 @@ func required(name, what string) error {
 	return fmt.Errorf("%s is missing: %s", name, what)
 }
 
-// MetricsAddr completes METRICS_ADDR: a port alone, with or without a colon, is one of the loopback.
+// MetricsAddr completes METRICS_ADDR: a port alone, with or without a colon, is a port of the loopback address.
 func MetricsAddr(text string) (string, error) {
 	if _, err := strconv.ParseUint(text, 10, 16); err == nil {
 		text = ":" + text

@@ -1,7 +1,7 @@
-// Package config holds the settings of the edge: what they are called, what they may be, and what each of several inverters
-// behind one dongle gets of them.
+// Package config holds the settings of the edge: their names, their valid values, and what each of several inverters behind
+// one dongle gets of them.
 //
-//	environment, flags ──> Config ── Validate: all that is wrong at once ──> PerInverter ──> one Config for each inverter
+//	environment, flags ──> Config ── Validate: all errors at once ──> PerInverter ──> one Config for each inverter
 package config
 
 import (
@@ -45,25 +45,25 @@ type Config struct {
 	UploadS      float64           `name:"upload-interval-s" env:"UPLOAD_INTERVAL_S" default:"10" help:"Seconds between uploads while there is no backlog."`
 	MaxBackoffS  float64           `name:"max-backoff-s" env:"MAX_BACKOFF_S" default:"300" help:"The longest wait between attempts while the server is away, seconds."`
 	SpoolPath    string            `name:"spool-path" env:"SPOOL_PATH" default:"/data/spool.db" help:"File that keeps samples until the server has them. Each further inverter has one of its own beside it, such as garage.db."`
-	HealthPath   string            `name:"health-path" env:"HEALTH_PATH" help:"File that tells how the edge is. Default: health.json beside the spool."`
+	HealthPath   string            `name:"health-path" env:"HEALTH_PATH" help:"File with the state of the edge. Default: health.json beside the spool."`
 	Socket       string            `name:"status-socket" env:"STATUS_SOCKET" placeholder:"FILE" help:"Unix socket for status and metrics. Default: edge.sock beside the spool."`
 	MetricsAddr  string            `name:"metrics-addr" env:"METRICS_ADDR" placeholder:"[HOST:]PORT" help:"Where /metrics for Prometheus listens: a port of this host alone, such as 9517, or 0.0.0.0:9517 for other hosts, too. Default: nowhere but the status socket."`
 	RegisterMap  string            `name:"register-map" env:"REGISTER_MAP" placeholder:"FILE" help:"CSV file of registers that replace or extend the built-in map."`
 	RawDebug     bool              `name:"raw-debug-enabled" env:"RAW_DEBUG_ENABLED" help:"Log the raw words of a poll from time to time."`
 	RawDebugEach int               `name:"raw-debug-every-n-polls" env:"RAW_DEBUG_EVERY_N_POLLS" default:"60" help:"How often: every so many polls."`
 	LogLevel     settings.LogLevel `name:"log-level" env:"LOG_LEVEL" default:"info" help:"debug, info, warn or error."`
-	ClockTrust   string            `name:"clock-trust" env:"CLOCK_TRUST" default:"auto" enum:"auto,always" help:"auto keeps samples until a time server or our own server vouches for the time; always believes this host's clock."`
+	ClockTrust   string            `name:"clock-trust" env:"CLOCK_TRUST" default:"auto" enum:"auto,always" help:"auto keeps samples until a time server or our own server confirms the time; always trusts this host's clock."`
 	SpoolMaxMB   int               `name:"spool-max-mb" env:"SPOOL_MAX_MB" help:"The most that the spool of each inverter may use, MiB, from 16. From 70 % on the inverter is read less often, nothing is deleted. Default: 1024, or 512 on a 32-bit system."`
 	CommitS      float64           `name:"spool-commit-interval-s" env:"SPOOL_COMMIT_INTERVAL_S" default:"0" help:"Seconds for which samples are collected in memory before they are written, up to 300: spares a memory card, but a power cut loses as many seconds. 0 writes each poll; a normal stop loses nothing."`
 
-	// Of the settings of one inverter of several, see perInverter: its unit id, while Units is empty, and which it is.
+	// Of the settings of one inverter of several, see PerInverter: its unit id, while Units is empty, and which it is.
 	Unit  int            `cmd:"-"`
 	Place inverter.Place `cmd:"-"`
 	// Unreadable are settings whose values are not of their type; Validate names them with the others.
 	Unreadable []error `cmd:"-"`
-	// Busy is told before work that takes long on a spool that is damaged or that has become too large: for how long at most.
+	// Busy is called before work that takes long on a spool that is damaged or that has become too large, with how long at most.
 	Busy func(most time.Duration) `cmd:"-"`
-	// Complete makes a file that is missing an error; else it may come after the start, see awaited.
+	// Complete makes a file that is missing an error; else it may come after the start, see edge/awaited.go.
 	Complete bool `cmd:"-"`
 	// AtSecondSignal makes a second signal call f in place of ending the process; may be nil.
 	AtSecondSignal func(f func()) `cmd:"-"`
@@ -146,8 +146,8 @@ func (c *Config) Validate() error {
 	}
 }
 
-// Beside is the path of a file that belongs to the spool: of that name beside spool.db, and beside another.db of its own,
-// so that two edges may share a directory.
+// Beside returns the path of a file that belongs to the spool: beside spool.db it has that name, and beside another.db it is
+// another.name, so that two edges may share a directory.
 func (c *Config) Beside(name string) string {
 	if base := strings.TrimSuffix(filepath.Base(c.SpoolPath), ".db"); base != "spool" {
 		name = base + "." + name
@@ -155,14 +155,14 @@ func (c *Config) Beside(name string) string {
 	return filepath.Join(filepath.Dir(c.SpoolPath), name)
 }
 
-// defaultDeviceID is the name of an inverter that is given none: its host, in the characters that a name may have.
+// defaultDeviceID returns the name of an inverter without DEVICE_ID: its host, in the characters that a name may have.
 func defaultDeviceID(host string) string {
 	return strings.NewReplacer(":", "-", "%", "-").Replace(host)
 }
 
 const deviceIDForm = "1 to 64 characters of A-Z a-z 0-9 . _ ~ -"
 
-// OwnRegisters reads REGISTER_MAP, nil if there is none.
+// OwnRegisters reads REGISTER_MAP. It returns nil if there is none.
 func (c *Config) OwnRegisters() (*registers.Map, error) {
 	if c.RegisterMap == "" {
 		return nil, nil

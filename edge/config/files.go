@@ -12,35 +12,35 @@ import (
 )
 
 // besideSpool are the files that the edge keeps under the name of the spool and one of these endings: a spool that is
-// made, mended or made smaller, its mark, its lock, its reserve, the time of the last poll and what is known of the nights. Each
-// may have a .new while it is replaced.
+// made, salvaged or compacted, its watermark, its lock, its reserve, the time of the last poll and what is known of the
+// nights. Each may have a .new while it is replaced.
 var besideSpool = regexp.MustCompile(`^\.(new|exists|lock|salvaged|ballast|compact|last-poll|night|(damaged|unmerged)-[0-9]+)(\.new)?$`)
 
 const longestSocket = 107 // bytes of the path of a unix socket
 
-// used is a file of the settings: what reads or writes it.
-type used struct {
+// settingFile is a file that a setting names, and whether the edge writes it.
+type settingFile struct {
 	setting, path string
 	written       bool
 	device        string // of a further inverter, whose path is made of its name
 }
 
-// name is the setting, for people.
-func (f used) name() string {
+// name returns the setting, for messages.
+func (f settingFile) name() string {
 	if f.device == "" {
 		return f.setting
 	}
 	return f.setting + " of " + f.device
 }
 
-// checkFiles finds files that cannot be what they are set to be: directories, and those that are written over what
-// another setting needs.
+// checkFiles returns what is wrong with the files of the settings: those that are directories, and those that would be
+// written over a file that another setting needs.
 func checkFiles(each []Config) (wrong []error) {
-	var files []used
+	var files []settingFile
 	for i, c := range each {
-		files = append(files, used{"SPOOL_PATH", c.SpoolPath, true, ""}, used{"HEALTH_PATH", c.HealthPath, true, ""}, used{"STATUS_SOCKET", c.Socket, true, ""})
+		files = append(files, settingFile{"SPOOL_PATH", c.SpoolPath, true, ""}, settingFile{"HEALTH_PATH", c.HealthPath, true, ""}, settingFile{"STATUS_SOCKET", c.Socket, true, ""})
 		if i == 0 {
-			files = append(files, used{"VPS_DEVICE_TOKEN_FILE", c.TokenFile, false, ""}, used{"VPS_CA_FILE", c.CAFile, false, ""}, used{"REGISTER_MAP", c.RegisterMap, false, ""})
+			files = append(files, settingFile{"VPS_DEVICE_TOKEN_FILE", c.TokenFile, false, ""}, settingFile{"VPS_CA_FILE", c.CAFile, false, ""}, settingFile{"REGISTER_MAP", c.RegisterMap, false, ""})
 			continue
 		}
 		for j := len(files) - 3; j < len(files); j++ {
@@ -52,15 +52,15 @@ func checkFiles(each []Config) (wrong []error) {
 			continue
 		}
 		if f.setting == "STATUS_SOCKET" && each[0].Socket == each[0].Beside("edge.sock") {
-			// nobody set it: where it cannot be made the edge works without
+			// it is a default: where it cannot be made, the edge works without it
 		} else if err := f.check(); err != nil {
 			wrong = append(wrong, err)
 			continue
 		}
 		for _, other := range files[:i] {
-			if other.path != "" && f.meets(other) {
+			if other.path != "" && f.collidesWith(other) {
 				wrong = append(wrong, fmt.Errorf("%s is %q, which is %s: write another path", f.name(), f.path,
-					cmp.Or(other.owns(f.path), "replaced by way of the file of "+other.name())))
+					cmp.Or(other.roleOf(f.path), "replaced by way of the file of "+other.name())))
 				break
 			}
 		}
@@ -68,8 +68,8 @@ func checkFiles(each []Config) (wrong []error) {
 	return wrong
 }
 
-// check finds what is wrong with the file alone.
-func (f used) check() error {
+// check returns what is wrong with the file by itself.
+func (f settingFile) check() error {
 	if err := settings.CheckText(f.name(), f.path, false); err != nil {
 		return err
 	}
@@ -84,7 +84,7 @@ func (f used) check() error {
 	case err != nil && misplaced(err):
 		return fmt.Errorf("%s: %w", f.name(), err) // a file stands where a directory must
 	case err != nil:
-		return nil // it is made, or whoever reads it reports: the disk may be ill
+		return nil // it will be made, or its reader reports the error: the disk may be failing
 	case info.IsDir():
 		return fmt.Errorf("%s is %q: must be a file, and this is a directory", f.name(), f.path)
 	case f.setting == "STATUS_SOCKET" && info.Mode().Type() != os.ModeSocket:
@@ -95,13 +95,13 @@ func (f used) check() error {
 	return nil
 }
 
-// meets reports whether one of the two is written where the other is.
-func (f used) meets(other used) bool {
-	return (f.written || other.written) && (other.owns(f.path) != "" || f.owns(other.path) != "")
+// collidesWith reports whether one of the two files is written where the other is.
+func (f settingFile) collidesWith(other settingFile) bool {
+	return (f.written || other.written) && (other.roleOf(f.path) != "" || f.roleOf(other.path) != "")
 }
 
-// owns names what path is to the setting: its file or one that it makes beside it. It is "" for all others.
-func (f used) owns(path string) string {
+// roleOf returns what path is to the setting: its file, or one that is made beside it. It is "" for all others.
+func (f settingFile) roleOf(path string) string {
 	mine, theirs := realPath(f.path), realPath(path)
 	if mine == theirs || sameFile(mine, theirs) {
 		return "the file of " + f.name()
@@ -122,13 +122,13 @@ func sameFile(a, b string) bool {
 	return err1 == nil && err2 == nil && os.SameFile(one, two)
 }
 
-// realPath is where path leads: absolute, and without links as far as it exists.
+// realPath returns where path leads: absolute, and without links as far as it exists.
 func realPath(path string) string {
 	path, err := filepath.Abs(path)
 	if err != nil {
 		return filepath.Clean(path)
 	}
-	for range 40 { // links to links; a circle of them ends
+	for range 40 { // links to links; a loop of links ends, too
 		if real, err := filepath.EvalSymlinks(path); err == nil {
 			return real
 		}

@@ -16,7 +16,7 @@ import (
 	"sunspool/settings"
 )
 
-// proxyVariables are those by which uploads find a proxy, the one that is asked first before the other.
+// proxyVariables are those by which uploads find a proxy, in the order in which they are read.
 var proxyVariables = []string{"HTTPS_PROXY", "https_proxy"}
 
 // exemptVariables are those that name hosts for which no proxy is used, in the same order.
@@ -32,8 +32,8 @@ func firstSet(names []string) (name, value string) {
 	return "", ""
 }
 
-// checkProxy finds a proxy of the environment that no upload can go through, and exemptions that exempt nothing. The
-// HTTP client does without what it cannot parse, and connects directly or, in a network where only the proxy can be
+// checkProxy returns an error for a proxy of the environment that no upload can go through, and for exemptions that exempt
+// nothing. The HTTP client ignores what it cannot parse, and connects directly or, in a network where only the proxy can be
 // reached, never.
 func checkProxy() error {
 	var wrong []error
@@ -98,7 +98,7 @@ func wrongExemption(value string) string {
 	return ""
 }
 
-const maxEntry = 200 // bytes of an entry that are repeated
+const maxEntry = 200 // bytes of an entry that a message repeats
 
 func wrongExempt(entry string) string {
 	if _, err := netip.ParsePrefix(entry); err == nil {
@@ -130,8 +130,8 @@ func wrongExempt(entry string) string {
 	return ""
 }
 
-// Route describes how uploads get to the server of these settings as far as a proxy has a part in it, "" if there is no
-// word of one.
+// Route describes how uploads get to the server of these settings as far as a proxy is involved, "" if the settings name
+// none.
 func (c *Config) Route() string {
 	server, err := url.Parse(c.URL)
 	if err != nil {

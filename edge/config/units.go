@@ -16,15 +16,15 @@ import (
 	"sunspool/wire"
 )
 
-// A dongle may lead to several inverters, each with a unit id of its own. It bears one client, so one process reads them
-// all over one connection. Each has an Edge of its own, with its own spool and its own device on the server; the first
+// A dongle may lead to several inverters, each with a unit id of its own. It serves one client only, so one process reads
+// them all over one connection. Each has an Edge of its own, with its own spool and its own device on the server; the first
 // has the files of the settings, each further one has files named by its device id beside them:
 //
 //	SUNGROW_SLAVE_ID=1,2        spool.db      health.json           edge.sock
 //	DEVICE_ID=roof,garage       garage.db     garage.health.json    garage.edge.sock
 
-// PerInverter returns the settings of each inverter, as those of an edge that has no other. What is wrong with the lists
-// of the settings is in wrong; then there may be fewer.
+// PerInverter returns the settings of each inverter, as those of an edge that has no other. Errors in settings that are
+// lists are in wrong; then each may be shorter.
 func (c *Config) PerInverter() (each []Config, wrong []error) {
 	ids, err := c.unitIDs()
 	if err != nil {
@@ -82,7 +82,7 @@ func (c *Config) unitIDs() (ids []int, err error) {
 	return ids, nil
 }
 
-// inOrder cuts a setting into its values, one for each unit id. No two are the same; none but a serial number may be empty.
+// inOrder splits a setting into its values, one for each unit id. No two are the same; only a serial number may be empty.
 func inOrder(name, text string, ids []int) ([]string, error) {
 	values := strings.Split(text, ",")
 	if text == "" {
@@ -100,9 +100,9 @@ func inOrder(name, text string, ids []int) ([]string, error) {
 	return values, nil
 }
 
-// checkInverters finds what is wrong with the settings that each inverter has of its own.
+// checkInverters returns what is wrong with the settings that each inverter has of its own.
 func checkInverters(each []Config) (wrong []error) {
-	refuse := func(err error) { // what concerns all of them is said once
+	refuse := func(err error) { // an error of all of them is listed once
 		if !slices.ContainsFunc(wrong, func(e error) bool { return e.Error() == err.Error() }) {
 			wrong = append(wrong, err)
 		}
@@ -121,7 +121,7 @@ func checkInverters(each []Config) (wrong []error) {
 	return wrong
 }
 
-// TokenSource is where the token of the inverter comes from. Its file may come later, but a credential is there from the start.
+// TokenSource returns the source of the inverter's token. A file may come later, but a credential is there from the start.
 func (c *Config) TokenSource() (*token.Source, error) {
 	t, err := token.New(string(c.Token), c.TokenFile, c.Place)
 	if errors.Is(err, token.ErrNone) {
@@ -133,12 +133,12 @@ func (c *Config) TokenSource() (*token.Source, error) {
 	return t, err
 }
 
-// Beat is the time between two polls of the dongle, whichever inverters they read.
-func (c *Config) Beat() time.Duration {
+// DongleInterval returns the time between two polls of the dongle, whichever inverters they read.
+func (c *Config) DongleInterval() time.Duration {
 	return max(seconds(c.PollS)/time.Duration(max(c.Place.Of, 1)), min(seconds(c.PollS), pace.RestTime))
 }
 
-// OtherHealthFiles are the health files of the inverters that the same process reads.
+// OtherHealthFiles returns the health files of the other inverters that the same process reads.
 func OtherHealthFiles(each []Config, self int) (names []string) {
 	for i, c := range each {
 		if i != self {

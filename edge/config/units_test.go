@@ -96,9 +96,9 @@ func TestDongleIsPolledNoFasterForSeveralInverters(t *testing.T) {
 		{12, 2, 6 * time.Second, 12 * time.Second}, {5, 5, 5 * time.Second, 25 * time.Second}, {3600, 1, time.Hour, time.Hour},
 	} {
 		one := Config{PollS: c.pollS, Place: inverter.Place{Of: c.inverters}}
-		round := inverter.NewTurns(&inverter.Dongle{Pace: &pace.Pace{Interval: one.Beat()}}, c.inverters)
-		if one.Beat() != c.beat || round[0].Interval() != c.interval {
-			t.Errorf("%+v: %v, %v", c, one.Beat(), round[0].Interval())
+		round := inverter.NewTurns(&inverter.Dongle{Pace: &pace.Pace{Interval: one.DongleInterval()}}, c.inverters)
+		if one.DongleInterval() != c.beat || round[0].Interval() != c.interval {
+			t.Errorf("%+v: %v, %v", c, one.DongleInterval(), round[0].Interval())
 		}
 	}
 }

@@ -6,8 +6,9 @@ import (
 	"sync"
 )
 
-// board is the one line of a process that reads several inverters, for its service manager: the worst state comes first.
-type board struct {
+// Board is the one line of a process that reads several inverters, for its service manager: the worst state comes first. Its
+// methods may be called from any goroutine. Use NewBoard.
+type Board struct {
 	notify func(line string)
 
 	mu    sync.Mutex
@@ -17,9 +18,9 @@ type board struct {
 
 type boardLine struct{ device, status, line string }
 
-// NewBoard is for the devices, in their order, and gives each new line to tell.
-func NewBoard(devices []string, tell func(line string)) *board {
-	b := &board{notify: tell}
+// NewBoard returns a board for the devices, in their order, that calls notify with each new line.
+func NewBoard(devices []string, notify func(line string)) *Board {
+	b := &Board{notify: notify}
 	for _, device := range devices {
 		b.lines = append(b.lines, boardLine{device: device})
 	}
@@ -27,7 +28,7 @@ func NewBoard(devices []string, tell func(line string)) *board {
 }
 
 // Set replaces the line of a device.
-func (b *board) Set(device, status, line string) {
+func (b *Board) Set(device, status, line string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for i := range b.lines {
@@ -37,11 +38,11 @@ func (b *board) Set(device, status, line string) {
 	}
 	if all := joined(b.lines); all != b.last {
 		b.last = all
-		b.notify(all) // within the lock, so that the last one told is the newest
+		b.notify(all) // within the lock, so that the last line sent is the newest
 	}
 }
 
-// joined is what there is of lines in one, the worst first.
+// joined returns one line that has those of lines that are known, the worst first.
 func joined(lines []boardLine) string {
 	order := []string{StateOK, StateDegraded, StateBlocked}
 	lines = slices.Clone(lines)

@@ -22,7 +22,7 @@ import (
 //	freshFor, RestTime, AnswerTime to connect, RestTime, AnswerTime      in a poll whose connection is replaced
 //
 // and the gap between requests, 5 s at most. What is left, half a minute and more, is for the disk: a card that stalls,
-// a spool that is made small.
+// a spool that is compacted.
 //
 // A container is unhealthy at the first check that fails: of two in a row the second would come too late. So a container
 // whose edge has stopped polling is unhealthy within one interval of the check, the slack, the poll interval, and the
@@ -31,8 +31,8 @@ import (
 // between a poll and a check is unhealthy for one interval.
 const checkSlack = time.Minute
 
-// Check reads the health file at path, and those of other inverters that it names because the same process reads them,
-// and returns in one line how the edge is at the time now; it writes them with every poll. It is an error when they are
+// Check reads the health file at path, and those of other inverters that it names because the same process reads them, and
+// returns in one line how the edge is at the time now. The edge writes them with every poll. It is an error when they are
 // old, or when the edge is blocked. A degraded edge recovers by itself, so it is reported as healthy: a restart would not help.
 func Check(path string, poll time.Duration, now time.Time) (string, error) {
 	h, err := freshHealth(path, poll, now)
@@ -103,8 +103,8 @@ func loadHealth(path string) (h Health, err error) {
 	return h, nil
 }
 
-// FindHealth is where the edge of this machine tells how it is: where the settings say, else where a package's edge
-// does, else beside the spool.
+// FindHealth returns the path of the health file of this machine's edge: the one of the settings, else that of the packaged
+// unit if there is one, else the one beside the spool.
 func FindHealth(set, spool string) string {
 	if set != "" {
 		return set

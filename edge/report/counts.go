@@ -12,7 +12,7 @@ type count struct {
 // writtenBytes is the count from which the wear of the disk is estimated.
 const writtenBytes = "written_bytes_total"
 
-// counts are all of them.
+// counts are those of the process and those of an inverter.
 var counts = slices.Concat(processCounts, inverterCounts)
 
 // processCounts are those that all inverters behind a dongle have in common.
@@ -21,7 +21,7 @@ var processCounts = []count{
 	{"modbus_connects_total", "Connections tried to the inverter.", func(r *Report) int64 { return r.parts().Inverter.Dongle.Link.Connects.Load() }},
 	{"modbus_exceptions_total", "Modbus exceptions.", func(r *Report) int64 { return r.parts().Inverter.Dongle.Exceptions.Load() }},
 	{"modbus_retries_total", "Reads tried again after an exception.", func(r *Report) int64 { return r.parts().Inverter.Dongle.Retries.Load() }},
-	{"modbus_stale_total", "Answers to requests of somebody else.", func(r *Report) int64 { return r.parts().Inverter.Dongle.Link.Stale.Load() }},
+	{"modbus_stale_total", "Answers to requests of another client.", func(r *Report) int64 { return r.parts().Inverter.Dongle.Link.Stale.Load() }},
 	{writtenBytes, "Bytes that this process had written to disks.", func(*Report) int64 { return bytesWritten() }},
 }
 
@@ -50,7 +50,7 @@ var inverterCounts = []count{
 	{"last_sample_timestamp_seconds", "Unix time of the last sample.", func(r *Report) int64 { return max(r.lastSample().Unix(), 0) }},
 }
 
-// values returns what all counts are now.
+// values returns the present value of each count, by its name.
 func (r *Report) values() map[string]int64 {
 	all := make(map[string]int64, len(counts))
 	for _, c := range counts {

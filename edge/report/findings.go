@@ -9,7 +9,7 @@ import (
 )
 
 // findingsLog logs what is found out about the unit when it changes, and within bounds when it comes and goes with the
-// polls: what a kind of finding is now stays to be logged until it may be.
+// polls: a change that the bound does not let pass is logged as soon as it may be, if it is still there.
 type findingsLog struct {
 	logged  reading.Findings // what the log has
 	last    reading.Findings

@@ -14,9 +14,9 @@ import (
 // synced: what changes is one page, which the kernel writes out about every 30 s, and the time of the last change,
 // which goes with that of the spool.
 //
-// A reader sees the text of one write, old or new. To write in place is safe only while nobody reads, so the kernel is
-// asked for that, see reserve. While somebody has the file open, and where the kernel does not know that, the next text
-// is a new file again, and the reader keeps the old one.
+// A reader sees the text of one write, old or new. Writing in place is safe only while no process reads, so the kernel is
+// asked for that, see durable.Lease. While another process has the file open, and where the kernel cannot report that, the
+// next text is a new file again, and the reader keeps the old one.
 type healthFile struct {
 	path string // "" is no file
 
@@ -24,8 +24,8 @@ type healthFile struct {
 	shown os.FileInfo // the file that this process made; nil if there is none
 }
 
-// inPlace is the longest text that is written in place: a page, which is there whole or not at all even if the process is
-// killed meanwhile.
+// inPlace is the longest text that is written in place: a page, which is written whole or not at all even if the process is
+// killed during the write.
 const inPlace = 4096
 
 // write replaces the content of the file by text, with spaces behind it.
@@ -42,8 +42,8 @@ func (f *healthFile) write(text []byte) (err error) {
 	return err
 }
 
-// overwrite writes text in place, and reports whether it could. What was there and was longer is covered with spaces: to
-// cut a file costs more than to leave it as long as it is.
+// overwrite writes text in place, and reports whether it could. The rest of a longer text is overwritten with spaces:
+// truncating a file costs more than leaving its length.
 func (f *healthFile) overwrite(text []byte) bool {
 	if f.shown == nil || len(text) > inPlace {
 		return false

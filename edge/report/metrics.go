@@ -15,8 +15,8 @@ import (
 	"sunspool/internal/metrics"
 )
 
-// edgeMetrics are what the reports of a process show: the same numbers as health.json and a few more, those of an inverter with
-// the label device. They are read when they are asked for.
+// edgeMetrics are the metrics of the reports of a process: the same numbers as health.json and a few more, those of an
+// inverter with the label device. They are read when they are scraped.
 func edgeMetrics(reports ...*Report) *metrics.Set {
 	set := metrics.NewSet()
 	set.ShowProcess("edge", reports[0].version)
@@ -34,12 +34,12 @@ func edgeFamily(name, help string, labels ...string) metrics.Family {
 	return metrics.Family{Name: "sunspool_edge_" + name, Help: help, Labels: labels}
 }
 
-// inverterFamily is a family of one of several inverters.
+// inverterFamily returns a family that has values for each inverter.
 func inverterFamily(name, help string, labels ...string) metrics.Family {
 	return edgeFamily(name, help, append([]string{"device"}, labels...)...)
 }
 
-// showCounts has set show counts of an edge, those of an inverter by its device.
+// showCounts adds counts of an edge to set, those of an inverter by its device.
 func showCounts(set *metrics.Set, counts []count, r *Report, device ...string) {
 	var families []metrics.Family
 	for _, c := range counts {
@@ -53,17 +53,17 @@ func showCounts(set *metrics.Set, counts []count, r *Report, device ...string) {
 		for i, c := range counts {
 			n := c.value(r)
 			if n == 0 && strings.HasSuffix(c.name, "_timestamp_seconds") {
-				continue // it has not happened, which is no time
+				continue // it has not happened yet
 			}
 			v.Add(families[i], float64(n), device...)
 		}
 	}, families...)
 }
 
-// touchFamily is of what several inverters may be behind.
+// touchFamily is of the dongle, which several inverters may be behind.
 var touchFamily = edgeFamily("last_touch_timestamp_seconds", "Unix time when the dongle was last asked for a connection or for the first registers of a poll.")
 
-// What is known of one inverter beside its counts.
+// Of one inverter, beside its counts.
 var (
 	infoFamily        = inverterFamily("inverter_info", "Always 1: the model of the inverter, once it is known.", "model")
 	statusFamily      = inverterFamily("status", "1 for how the edge is: ok, degraded (it recovers by itself) or blocked (somebody must act); 0 for the others.", "status")
@@ -84,7 +84,7 @@ var (
 		intervalFamily, pollFamily, uploadFamily, oldestFamily, damagedFamily, diskFamily, certificateFamily}
 )
 
-// addMetrics gives the values of inverterFamilies.
+// addMetrics adds the values of inverterFamilies.
 func (r *Report) addMetrics(v *metrics.Values) {
 	add := func(f metrics.Family, value float64, labels ...string) {
 		v.Add(f, value, append([]string{r.device}, labels...)...)
@@ -130,19 +130,19 @@ func (r *Report) addMetrics(v *metrics.Values) {
 	}
 }
 
-// addTime gives a time, unless it is none.
+// addTime adds a time, unless it is zero.
 func addTime(v *metrics.Values, f metrics.Family, t time.Time, labels ...string) {
 	if !t.IsZero() {
 		v.Add(f, float64(t.UnixMilli())/1000, labels...)
 	}
 }
 
-// oldestAsk asks a spool for its oldest sample without waiting for a disk that hangs: one question is under way at most.
+// oldestAsk reads the time of a spool's oldest sample without waiting for a disk that hangs: at most one read is in progress.
 type oldestAsk struct{ asking atomic.Bool }
 
 const oldestWait = time.Second
 
-// of returns the time of the oldest sample that waits, zero if there is none or it is not known soon.
+// of returns the time of the oldest sample that waits, zero if there is none or the disk does not answer within oldestWait.
 func (o *oldestAsk) of(s *spool.Spool) time.Time {
 	if s.Ready() == 0 || !o.asking.CompareAndSwap(false, true) {
 		return time.Time{}
@@ -161,7 +161,7 @@ func (o *oldestAsk) of(s *spool.Spool) time.Time {
 	}
 }
 
-// resultOf names how an upload went for sunspool_edge_uploads_total: accepted is whether the server took anything.
+// resultOf returns the result of an upload for sunspool_edge_uploads_total: accepted is whether the server took anything.
 func resultOf(accepted bool, err error) string {
 	if f, ok := errors.AsType[*health.Fault](upload.Explain(err)); ok {
 		return f.Code

@@ -22,13 +22,13 @@ const (
 	metricsRetry       = time.Minute // while METRICS_ADDR cannot be listened on
 )
 
-// MetricsHandler answers with what the reports of a process show.
+// MetricsHandler serves the metrics of the reports of a process.
 func MetricsHandler(reports ...*Report) http.Handler {
 	return metrics.AtMost(metricsConnections, edgeMetrics(reports...))
 }
 
-// MetricsListener serves /metrics of the edges at Addr. An address that cannot be listened on is one line of the log and
-// tried again every minute: it may be that of a network that comes later. Nothing else of the edge waits for it.
+// MetricsListener serves /metrics of the edges at Addr. An address that cannot be listened on is logged once and tried
+// again every minute: it may be that of a network that comes later. Nothing else of the edge waits for it.
 type MetricsListener struct {
 	Addr    string
 	Reports []*Report
@@ -48,7 +48,7 @@ func (m *MetricsListener) Run(ctx context.Context) {
 	for logged := ""; ctx.Err() == nil; {
 		err := m.serve(ctx, server)
 		if ctx.Err() == nil && err.Error() != logged {
-			fault := unlistened(m.Addr, err)
+			fault := listenFault(m.Addr, err)
 			m.Log.Warn("no metrics", "error", fault.Error(), "code", fault.Code, "next", fault.Next)
 			logged = err.Error()
 		}
@@ -72,8 +72,8 @@ func (m *MetricsListener) serve(ctx context.Context, server *http.Server) error 
 	return server.Serve(limitListener(listener, metricsConnections))
 }
 
-// unlistened explains why there are no metrics.
-func unlistened(addr string, err error) *health.Fault {
+// listenFault returns the fault of an address that cannot be listened on.
+func listenFault(addr string, err error) *health.Fault {
 	f := &health.Fault{Code: "listen", What: "cannot listen on " + addr + " (METRICS_ADDR)", Err: err,
 		Next: "nothing, if the address is one of a network that comes later: it is tried every minute; else correct METRICS_ADDR"}
 	if errors.Is(err, syscall.EADDRINUSE) {

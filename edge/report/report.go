@@ -27,8 +27,8 @@ import (
 	"sunspool/wire"
 )
 
-// Report writes the health file after every poll, and shows the status and the metrics on a socket and a few words with each
-// upload. All of it comes from the same few facts. Its methods may be called from any goroutine.
+// Report writes the health file after every poll, serves the status and the metrics on a socket, and sends a few words with
+// each upload. All of it comes from the same few facts. Its methods may be called from any goroutine.
 type Report struct {
 	Chain  *health.Chain
 	Notify func(status string) // called with each new Status; may be nil
@@ -87,8 +87,7 @@ type Parts struct {
 // Watch makes r show the parts that parts returns.
 func (r *Report) Watch(parts func() Parts) { r.parts = parts }
 
-// Health is the content of health.json and of /status. The first four fields are those of the system that this one
-// replaces.
+// Health is the content of health.json and of /status. The first four fields are those of the Python edge.
 type Health struct {
 	LastPoll   *time.Time `json:"last_poll_ts"` // of the last poll that gave a sample
 	LastUpload *time.Time `json:"last_upload_ts"`
@@ -197,7 +196,7 @@ func (r *Report) Write() {
 const freshFor = 15 * time.Second
 
 // Refresh writes the health file when it gets old. It is called in the middle of a poll: a dongle may be so slow that
-// one poll takes minutes, and that is no standstill.
+// one poll takes minutes, and that is not a stall.
 func (r *Report) Refresh() {
 	r.mu.Lock()
 	old := now().Sub(r.written) >= freshFor
@@ -207,7 +206,7 @@ func (r *Report) Refresh() {
 	}
 }
 
-// Describe is what goes with each upload.
+// Describe returns what is sent with each upload.
 func (r *Report) Describe() *wire.Edge {
 	state, parts := shorten(r.State().Line()), r.parts()
 	r.mu.Lock()
@@ -233,7 +232,7 @@ func (r *Report) Polled(err error) {
 	r.gave = false
 }
 
-// notMade is the reason for which a poll that ended with err gave no sample.
+// notMade returns the reason why a poll that ended with err gave no sample.
 func notMade(err error) string {
 	if u, ok := errors.AsType[*reading.Unusable](err); ok {
 		return u.Code
@@ -252,7 +251,7 @@ func (r *Report) Skipped(why string) {
 	r.missing[why]++
 }
 
-// Measured notes that the present poll gave a sample, which may not be on the disk yet.
+// Measured records that the present poll gave a sample, which may not be on the disk yet.
 func (r *Report) Measured() {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -22,7 +22,7 @@ import (
 
 const quarantinePath = "/quarantine" // of the status socket
 
-// serveQuarantine answers on the status socket.
+// serveQuarantine serves one page of the quarantine on the status socket.
 func (r *Report) serveQuarantine(w http.ResponseWriter, req *http.Request) {
 	after, err := strconv.ParseUint(req.FormValue("after"), 10, 63)
 	if err != nil && req.FormValue("after") != "" {
@@ -39,8 +39,8 @@ func (r *Report) serveQuarantine(w http.ResponseWriter, req *http.Request) {
 }
 
 // EachQuarantined calls f with the samples in quarantine of the spool at path, some at a time, oldest first, and changes
-// nothing. An edge that has the spool open is asked by its status socket, the first of sockets that is of this spool. The
-// error is f's, or a *health.Fault.
+// nothing. If an edge has the spool open, they are read through its status socket, the first of sockets that belongs to this
+// spool. The error is f's, or a *health.Fault.
 func EachQuarantined(ctx context.Context, path string, sockets []string, f func([]spool.QuarantinedSample) error) error {
 	page := func(after uint64) (p spool.QuarantinePage, err error) {
 		return inspect.Quarantine(path, after)
@@ -73,7 +73,7 @@ func EachQuarantined(ctx context.Context, path string, sockets []string, f func(
 	}
 }
 
-// socketOf returns the first of sockets by which an edge answers that has the spool at path open.
+// socketOf returns the first of sockets on which an edge that has the spool at path open answers.
 func socketOf(ctx context.Context, path string, sockets []string) (string, bool) {
 	file, fileErr := os.Stat(path)
 	i := slices.IndexFunc(sockets, func(socket string) bool {
@@ -90,7 +90,7 @@ func socketOf(ctx context.Context, path string, sockets []string) (string, bool)
 	return sockets[i], true
 }
 
-// askQuarantine asks an edge for one page.
+// askQuarantine requests one page from an edge.
 func askQuarantine(ctx context.Context, socket string, after uint64) (page spool.QuarantinePage, err error) {
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
@@ -118,8 +118,8 @@ func askQuarantine(ctx context.Context, socket string, after uint64) (page spool
 	return page, nil
 }
 
-// StatusSockets are where an edge that has the spool at path open may answer: where the settings have it, beside the spool, and
-// where a packaged unit has it.
+// StatusSockets returns where an edge that has the spool at path open may answer: the socket of the settings, the one beside
+// the spool, and that of a packaged unit.
 func StatusSockets(path, set string) []string {
 	c := config.Config{SpoolPath: path}
 	beside := c.Beside("edge.sock")

@@ -11,7 +11,7 @@ import (
 	"sunspool/health"
 )
 
-// What the edge is, on the whole.
+// The states of an edge.
 const (
 	StateOK       = "ok"
 	StateDegraded = "degraded" // something is wrong; nothing is lost, and it may pass by itself
@@ -30,8 +30,8 @@ func (r *Report) conditions() []*health.Fault {
 	return append(u.Faults(), r.meterless(), r.contradicted(), u.ClockAhead())
 }
 
-// State is the one answer to how the edge is: health.json, the status of the service, the log and what goes with each
-// upload are made from it.
+// State is how the edge is: health.json, the status of the service, the log and what is sent with each upload are all made
+// from it.
 type State struct {
 	Status   string   // one of the above
 	Reasons  []string // codes; empty when ok
@@ -44,8 +44,8 @@ type reason struct{ code, sentence, next string }
 
 func (r reason) blocks() bool { return slices.Contains(blocking, r.code) }
 
-// assess finds the state. What blocks comes first, because it is what somebody has to do something about; then the
-// first broken link, which explains what is behind it; then conditions.
+// assess finds the state. What blocks comes first, because the operator has to act on it; then the first broken link, which
+// explains what is behind it; then conditions.
 func assess(links []health.Status, chain string, faults []*health.Fault) State {
 	var wrong []reason
 	for _, l := range links {
@@ -72,7 +72,7 @@ func assess(links []health.Status, chain string, faults []*health.Fault) State {
 	return s
 }
 
-// rankOf is the place of r among the reasons.
+// rankOf returns the place of r among the reasons.
 func rankOf(r reason) int {
 	if r.blocks() {
 		return 0
@@ -87,7 +87,7 @@ func orName(code, link string) string {
 	return code
 }
 
-// Line is the state for a place that has one line.
+// Line returns the state in one line.
 func (s State) Line() string {
 	line, _, _ := strings.Cut(s.Sentence, "\n")
 	if s.Status != StateOK {
@@ -107,7 +107,7 @@ func (r *Report) State() State {
 	return assess(r.Chain.Status(), r.Chain.Sentence(), faults)
 }
 
-// notify reports to the service manager how the edge is, when that is another line than before.
+// notify reports the status to the service manager, when it is another line than before.
 func (r *Report) notify(state State) {
 	if r.Notify == nil {
 		return
@@ -122,7 +122,7 @@ func (r *Report) notify(state State) {
 	}
 }
 
-// Status is one line for the service manager.
+// Status returns the state in one line, for the service manager.
 func (r *Report) Status() string { return r.line(r.State()) }
 
 func (r *Report) line(state State) string {
@@ -142,8 +142,8 @@ func (r *Report) line(state State) string {
 	return line
 }
 
-// stateLogger logs conditions when they come and go, and repeats a state that is not ok from time to time: never per attempt,
-// and within bounds when they come and go all the time.
+// stateLogger logs conditions when they come and go, and repeats a state that is not ok from time to time: never per
+// attempt, and within bounds when they come and go all the time.
 type stateLogger struct {
 	logger     *slog.Logger
 	lastLogged []string // the reasons that the log has

@@ -12,7 +12,7 @@ import (
 // the other, and powers change between them.
 const unknownAfter = 3
 
-// contradicted is an inverter whose registers have not agreed for some polls.
+// contradicted returns the fault of an inverter whose registers have not agreed for some polls, nil if they have.
 func (r *Report) contradicted() *health.Fault {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -29,7 +29,7 @@ func (r *Report) contradicted() *health.Fault {
 	return f
 }
 
-// meterless is an inverter that has lost its meter.
+// meterless returns the fault of an inverter that has lost its meter, nil if it has not.
 func (r *Report) meterless() *health.Fault {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -10,7 +10,7 @@ type wearMark struct {
 	written int64
 }
 
-// perDay notes what was written until now and returns the rate, 0 while it is not known.
+// perDay records what was written until now and returns the rate, 0 while it is not known.
 func (w *wear) perDay(now time.Time, written int64) int64 {
 	if n := len(w.marks); n == 0 || now.Sub(w.marks[n-1].at) >= wearStep {
 		w.marks = append(w.marks, wearMark{now, written})

@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// bytesWritten is what this process had written to disks since it started, as far as the kernel counts it: without the
-// journal of the filesystem.
+// bytesWritten returns what this process had written to disks since it started, as far as the kernel counts it: without
+// the journal of the filesystem.
 func bytesWritten() int64 {
 	b, err := os.ReadFile("/proc/self/io")
 	if err != nil {

@@ -12,9 +12,9 @@ import (
 // ackLater is how many acks may wait for the next sample.
 const ackLater = 100
 
-// acks are the numbers of samples that the server has and that are still in the file: they leave it with the next
-// commit, which costs a memory card a third less than a commit of their own. A crash before that sends them again, which
-// is normal. Only the goroutine that owns the file uses them; count may be read from any.
+// acks are the numbers of samples that the server has and that are still in the file: they are deleted with the next
+// commit, which costs a memory card a third less than a commit of their own. After a crash before that they are sent again,
+// which is normal. Only the goroutine that owns the file uses them; count may be read from any.
 type acks struct {
 	seqs  map[uint64]struct{}
 	count atomic.Int64
@@ -26,7 +26,7 @@ func (a *acks) has(seq uint64) bool {
 	return ok
 }
 
-// hold adds the numbers in stored that are in tx. It reports false, and adds none, if that would be too many or if space
+// hold adds the numbers in stored that are in tx. It returns false, and adds none, if that would be too many or if space
 // is needed now.
 func (a *acks) hold(tx *bolt.Tx, stored []uint64, full bool) bool {
 	if len(a.seqs)+len(stored) > ackLater || full {

@@ -29,7 +29,7 @@ import (
 // pages. Blocks beyond the end of the file are preallocated, so that a disk filled by others does not stop the drain.
 // Where the filesystem cannot do that, as ext3, NFS before 4.2 or any outside of Linux, a reserve file is deleted when its
 // space is needed: without it the acks of a batch of 1000 cannot be committed on a full disk, while those of 30 could in each
-// of six trials. On ext4 and tmpfs there is no such file, and preallocation is enough.
+// of six attempts. On ext4 and tmpfs there is no such file, and preallocation is enough.
 
 const (
 	preallocateStep = 16 << 20         // five days of samples, and little on the smallest card
@@ -65,7 +65,7 @@ const WordBits = strconv.IntSize
 // Capacity is how full the spool is, in bytes.
 type Capacity struct {
 	Used         int64 // by pages that hold something
-	Size         int64 // of the file, as far as it was ever used: Used and what can be used again
+	Size         int64 // of the file, as far as it was ever used: Used and what can be reused
 	Limit        int64
 	Refused      bool  // the last samples did not fit, though a few pages may be free
 	Preallocated int64 // from the start of the file; MaxInt64 if the filesystem cannot preallocate
@@ -83,14 +83,14 @@ func (r Capacity) Share() float64 {
 // scarce reports whether the spool is so full that the inverter is read less often.
 func (r Capacity) scarce() bool { return r.Share() >= ScarceFrom }
 
-// capacityState is what a Spool knows of its size. The goroutine that owns the file writes it; Capacity may be called
-// from any.
+// capacityState is the size of a Spool, and what is due to change it. The goroutine that owns the file writes it; Capacity
+// may be called from any.
 type capacityState struct {
 	limit           int64
 	preallocated    int64
 	nextPreallocate time.Time // no attempt to preallocate before
 	nextReserve     time.Time // no attempt to make a new one before
-	released        time.Time // when mapped pages were given back
+	released        time.Time // when mapped pages were released
 	reopenFirst     bool      // a commit failed for another reason than lack of space: reopen before the next
 	nameErr         error     // the name of the file is not durable, see compact
 	current         atomic.Pointer[Capacity]
@@ -174,7 +174,7 @@ func (s *Spool) commitAcks(f func(*bolt.Tx) error) error {
 	return err
 }
 
-// update commits f in a file of at most end bytes and measures what became of it.
+// update commits f in a file of at most end bytes, and measures the file.
 func (s *Spool) update(end int64, f func(*bolt.Tx) error) error {
 	if s.space.nameErr != nil {
 		if s.space.nameErr = durable.SyncDir(filepath.Dir(s.path)); s.space.nameErr != nil {
@@ -210,8 +210,8 @@ func (s *Spool) reopen() error {
 	return nil
 }
 
-// noteUncertain remembers the numbers of a commit that failed. If it failed after its last write the samples are in the
-// file all the same, and must not be there twice when the commit is repeated.
+// noteUncertain records the numbers of a commit that failed. If it failed after its last write the samples are in the file
+// all the same, and must not be there twice when the commit is repeated.
 func (s *Spool) noteUncertain(records []Record) {
 	for _, r := range records {
 		if !slices.Contains(s.uncertain, r.Seq) {

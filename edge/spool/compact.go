@@ -43,8 +43,8 @@ func (r Capacity) bloated(waiting int) bool {
 	return r.Size > compactLarge && r.Used < compactLittle || r.Used < r.Size/5
 }
 
-// Compact makes the file small if it is large and nearly empty, and reports how many bytes were gained. It costs nothing
-// to ask. Other methods wait while it works, about a second per 30 MiB that are in use.
+// Compact makes the file small if it is large and nearly empty, and returns how many bytes were gained. A call that has
+// nothing to do costs nothing. Other methods wait while it works, about a second per 30 MiB that are in use.
 func (s *Spool) Compact() (gained int64, err error) {
 	if !s.Capacity().bloated(s.Waiting()) {
 		return 0, nil
@@ -55,7 +55,7 @@ func (s *Spool) Compact() (gained int64, err error) {
 		}
 		s.compactNext = now().Add(compactAgain)
 		if s.Busy != nil {
-			s.Busy(health.Patience(s.Capacity().Used))
+			s.Busy(health.EstimateDuration(s.Capacity().Used))
 		}
 		before := s.Capacity().Size
 		if err := s.compact(); err != nil {

@@ -38,7 +38,7 @@ func newSpool(path string, busy func(most time.Duration)) *Spool {
 func createSpool(path string, last uint64) error {
 	fresh := path + ".new"
 	if err := format.WriteEmpty(fresh, last); err != nil {
-		remove(fresh) // on a disk that is full it would take what is left
+		remove(fresh) // it would take the last space of a disk that is full
 		return err
 	}
 	// A link, not a rename: another process may have made the spool in between, and its samples must not be lost.
@@ -71,7 +71,7 @@ func (s *Spool) load(tx *bolt.Tx) error {
 	if v := format.Number(meta, format.SchemaKey); v > format.Schema {
 		return fmt.Errorf("%w: schema %d, this program knows %d", format.ErrNewer, v, format.Schema)
 	}
-	s.acks.clear() // what the server has and the file still holds is sent again
+	s.acks.clear() // samples that the server has and that are still in the file are sent again
 	s.waiting.Store(int64(samples.Sequence() - format.Number(meta, format.SettledKey)))
 	s.quarantined.Store(int64(quarantine.Stats().KeyN))
 	return s.loadUndated(tx)

@@ -16,7 +16,7 @@ import (
 	"sunspool/internal/durable"
 )
 
-// spoolFault returns the fault of a spool that does not open, with what an operator can do.
+// spoolFault returns the fault of a spool that cannot be opened, with what an operator can do.
 func spoolFault(path string, err error) error {
 	f := &health.Fault{Code: "spool_unusable", What: "cannot open the spool " + path, Why: err.Error(), Err: err}
 	switch {
@@ -42,8 +42,8 @@ func spoolFault(path string, err error) error {
 	return f
 }
 
-// belongs names the owner of the file at path, or of the directory that it must be made in, where that is another user
-// than the one of this process.
+// belongs returns the owner of the file at path, or of the directory that it must be made in, if that is another user than
+// the one of this process.
 func belongs(path string) string {
 	for ; ; path = filepath.Dir(path) {
 		info, err := os.Stat(path)
@@ -74,7 +74,7 @@ func ReadFault(err error) *health.Fault {
 		Next: "check the disk: the spool is opened again by itself"}
 }
 
-// unopened is the fault of a spool that is not open: samples are in memory only.
+// unopened returns the fault of a spool that is not open: samples are in memory only.
 func unopened(e *closedError) *health.Fault {
 	f := spoolFault(e.path, e.err).(*health.Fault)
 	f.What, f.Exit = fmt.Sprintf("new samples are in memory only: the spool %s cannot be opened", e.path), 0

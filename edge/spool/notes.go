@@ -11,8 +11,8 @@ import (
 	bolt "go.etcd.io/bbolt"
 )
 
-// touchKey is when the dongle had been touched last when the newest sample was made: the number of the boot, 4 bytes, and
-// the nanoseconds since then, 8 bytes.
+// touchKey is when the dongle was last touched before the newest sample was made: the number of the boot, 4 bytes, and the
+// nanoseconds since then, 8 bytes.
 var touchKey = []byte("touch")
 
 // noteTouch stores the last touch in the commit of the sample, so that it costs no commit of its own.
@@ -26,7 +26,7 @@ func noteTouch(tx *bolt.Tx, w When) error {
 
 // LastTouch returns the last touch that was committed, if it was in the boot of that id, else 0.
 func (s *Spool) LastTouch(bootID string) (touched time.Duration) {
-	_ = s.exec(func() error { // without it the dongle is not polled for a little longer
+	_ = s.exec(func() error { // after an error the first poll only comes a little later
 		return s.db.View(func(tx *bolt.Tx) error {
 			value := tx.Bucket(format.MetaBucket).Get(touchKey)
 			if len(value) != 12 {
@@ -42,7 +42,7 @@ func (s *Spool) LastTouch(bootID string) (touched time.Duration) {
 	return touched
 }
 
-// A note is in the bucket meta: the CRC-32C of its JSON, and the JSON. Programs that do not know the key leave it alone.
+// A note is in the bucket meta: the CRC-32C of its JSON, and the JSON. Versions without the key leave it unchanged.
 
 // ReadNote decodes what is under key into v, which stays as it is if that is nothing, or is damaged.
 func (s *Spool) ReadNote(key string, v any) error {
@@ -50,7 +50,7 @@ func (s *Spool) ReadNote(key string, v any) error {
 		return s.db.View(func(tx *bolt.Tx) error {
 			value := tx.Bucket(format.MetaBucket).Get([]byte(key))
 			if len(value) >= 4 && crc32.Checksum(value[4:], format.Castagnoli) == binary.BigEndian.Uint32(value) {
-				json.Unmarshal(value[4:], v) // it has a checksum: what does not fit is of another program
+				json.Unmarshal(value[4:], v) // it has a checksum: what does not fit was written by another version
 			}
 			return nil
 		})

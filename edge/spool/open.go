@@ -34,7 +34,7 @@ type Opening struct {
 }
 
 const (
-	alarmHolds = time.Hour // how long a repair at the opening is shown in the health of the spool
+	alarmFor = time.Hour // how long a repair at the opening is shown in the health of the spool
 )
 
 // open opens the file, in whatever state it is, on the goroutine that owns it.
@@ -102,8 +102,8 @@ func (s *Spool) besideSpool(name string) bool {
 	return strings.HasPrefix(name, filepath.Base(s.path)) || strings.HasPrefix(name, "health.json") || name == "edge.sock"
 }
 
-// lockFile opens the file and takes its lock, so that no other process has it open. An empty file is removed and
-// does not exist: bbolt would make a spool in it that a power cut can break.
+// lockFile opens the file and takes its lock, so that no other process has it open. An empty file is removed, and treated as
+// missing: bbolt would make a spool in it that a power cut can break.
 func (s *Spool) lockFile(found *Opening) (*os.File, error) {
 	file, warn, err := durable.Open(s.path)
 	if err != nil {
@@ -135,7 +135,7 @@ func (s *Spool) lockFile(found *Opening) (*os.File, error) {
 	return file, nil
 }
 
-// attach gives file to bbolt if it is whole. The error is *salvage.Damaged if it is not.
+// attach opens file with bbolt if it is whole. The error is *salvage.Damaged if it is not.
 func (s *Spool) attach(file *os.File) error {
 	var found *salvage.Scan
 	info, err := file.Stat()
@@ -169,8 +169,8 @@ func (s *Spool) attach(file *os.File) error {
 	return err
 }
 
-// abandon gives up the handle. After a panic inside of bbolt its locks may be held indefinitely, so that it cannot
-// close: the file is closed below it, and its mapping stays until the process ends.
+// abandon closes the database. After a panic inside of bbolt its locks may be held indefinitely, so that it cannot close:
+// then the file is closed below it, and its mapping stays until the process ends.
 func (s *Spool) abandon(crashed bool) {
 	db, file := s.db, s.file
 	if s.db, s.file = nil, nil; db == nil {
@@ -197,7 +197,7 @@ func (s *Spool) Alarm(err error) error {
 	if closed := s.Closed(); err == nil && closed != nil {
 		return WriteFault(closed)
 	}
-	if err != nil || o.At.IsZero() || now().Sub(o.At) > alarmHolds {
+	if err != nil || o.At.IsZero() || now().Sub(o.At) > alarmFor {
 		return err
 	}
 	if o.Aside == "" {

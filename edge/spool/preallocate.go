@@ -13,8 +13,8 @@ import (
 	"sunspool/internal/durable"
 )
 
-// preallocate asks the disk for blocks beyond the end of the file, so that no other program gets them. A file that grows
-// into blocks it has is cheaper, too: growing is a commit of the filesystem's journal.
+// preallocate allocates blocks beyond the end of the file, so that no other program gets them. A file that grows into
+// blocks that it has is cheaper, too: growing is a commit of the filesystem's journal.
 func (s *Spool) preallocate() error {
 	if now().Before(s.space.nextPreallocate) || s.space.preallocated >= s.space.limit {
 		return syscall.ENOSPC

@@ -30,7 +30,7 @@ func (s *Spool) watched(r io.ReaderAt) io.ReaderAt {
 func (w *watchedReader) ReadAt(b []byte, at int64) (int, error) {
 	if t := now(); !t.Before(w.next) {
 		w.next = t.Add(busyStep)
-		w.busy(health.Patience(salvage.Window))
+		w.busy(health.EstimateDuration(salvage.Window))
 	}
 	return w.ReaderAt.ReadAt(b, at)
 }

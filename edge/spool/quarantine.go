@@ -12,8 +12,8 @@ import (
 	bolt "go.etcd.io/bbolt"
 )
 
-// quarantineCap is how many bytes the quarantine may take unless Spool.QuarantineCap says otherwise: a tenth of the
-// smallest limit that a spool has. When the quarantine is full, rejected samples stay in the spool and are retried
+// quarantineCap is how many bytes the quarantine may take if Spool.QuarantineCap is 0: a tenth of the smallest limit that a
+// spool has. When the quarantine is full, rejected samples stay in the spool and are retried
 // indefinitely.
 const quarantineCap = 50 << 20
 
@@ -70,10 +70,10 @@ func (s *Spool) Requeue(match func(Rejection) bool) (int, error) {
 	return moved, err
 }
 
-const keptVersions = 4 // of a part, that the spool knows
+const keptVersions = 4 // of a part, that the spool records
 
-// RequeueOnce requeues everything when the version of part is another than at the last call: what one version refuses
-// the next may take.
+// RequeueOnce requeues everything when the version of part is another than at the last call: the next version may accept
+// what the last one refused.
 func (s *Spool) RequeueOnce(part, version string) (int, error) {
 	moved := 0
 	err := s.exec(func() error {
@@ -176,7 +176,7 @@ func (s *Spool) requeue(match func(Rejection) bool, moved *int, also func(meta *
 	return err
 }
 
-// QuarantineFull reports whether the quarantine has taken its part of the file.
+// QuarantineFull reports whether the quarantine has reached its cap.
 func (s *Spool) QuarantineFull() (full bool, err error) {
 	err = s.exec(func() error {
 		return s.db.View(func(tx *bolt.Tx) error {

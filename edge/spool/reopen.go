@@ -28,7 +28,7 @@ type reopening struct {
 	attempts    int                   // openings since the last commit
 	ownFailures int                   // those of them that another process would not have had
 	lastAttempt time.Time             // when the last of them was
-	took        time.Duration         // how long the last opening took
+	took        time.Duration         // duration of the last opening
 	trouble     error                 // the error that made opening again necessary
 	closed      atomic.Pointer[error] // trouble, while the file is not open
 	lost        chan struct{}         // closed when opening again does not help
@@ -39,7 +39,7 @@ const (
 	reopenRest        = 10 * time.Second // between two openings after an error of the disk
 	ownErrorRest      = 20 * time.Second // between two openings after an error of this process: three of them restart it once a minute
 	mostAttempts      = 3                // of these in a row without a commit
-	longOpeningFactor = 5                // an opening is not repeated before so many times its own duration has passed
+	longOpeningFactor = 5                // an opening is repeated after so many times its own duration at the earliest
 )
 
 // errUnmounted is the error of a spool that was open and has vanished together with its watermark: an empty mount point
@@ -103,7 +103,7 @@ func isDiskError(err error) bool {
 	return !errors.Is(err, bolterrors.ErrInvalidMapping)
 }
 
-// Closed returns why the file is not open, nil while it is. It may be called from any goroutine, and does not wait.
+// Closed returns why the file is not open, nil while it is. It may be called from any goroutine, and does not block.
 func (s *Spool) Closed() error {
 	if err := s.closed.Load(); err != nil {
 		return *err
@@ -181,7 +181,7 @@ func needsReopen(err error) bool {
 		strings.Contains(text, "file resize error") || strings.Contains(text, "file sync error")
 }
 
-// tryReopen opens the file again after an error, at most once per interval, and gives up when that cannot help.
+// tryReopen opens the file again after an error, at most once per interval, and stops trying when that cannot help.
 func (s *Spool) tryReopen() error {
 	rest := ownErrorRest
 	if isDiskError(s.trouble) {

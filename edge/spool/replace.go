@@ -38,7 +38,7 @@ func (s *Spool) salvage(file *os.File, d *salvage.Damaged, m format.Watermark, f
 		*result = salvage.Result{}
 		err = try()
 	}
-	if err != nil && (durable.FromSystem(err) || durable.NothingWritten(err)) { // the disk: nothing is lost as long as nothing is changed
+	if err != nil && (durable.FromSystem(err) || durable.NothingWritten(err)) { // the disk failed: nothing is lost as long as nothing is changed
 		os.Remove(fresh)
 		return fmt.Errorf("salvage %s: %w", s.path, err)
 	} else if err != nil {
@@ -63,7 +63,7 @@ func (s *Spool) salvage(file *os.File, d *salvage.Damaged, m format.Watermark, f
 	if err := files.AdoptSalvaged(s.path); err != nil {
 		return err
 	}
-	file.Truncate(info.Size()) // gives back what was allocated beyond its end
+	file.Truncate(info.Size()) // releases what was allocated beyond its end
 	found.At, found.Damage, found.Aside = now(), lost.Damage, lost.Aside
 	found.Salvaged += result.Salvaged
 	found.Unreadable += result.Unreadable

@@ -7,8 +7,8 @@
 // server refuses it, which moves it to the quarantine in the same transaction.
 //
 // The parts: one goroutine that owns the file (worker, open, reopen), how large the file may become (capacity,
-// preallocate, compact), timestamps that are given later or never twice (undated, timestamps), and the
-// quarantine. The packages below it are format (what is in the file), files (what is beside it), salvage (what is left of
+// preallocate, compact), timestamps, which are assigned later where the time is unknown, and never twice (undated,
+// timestamps), and the quarantine. The packages below it are format (what is in the file), files (what is beside it), salvage (what is left of
 // a damaged one) and inspect (what commands read of a spool that no edge has open).
 package spool
 
@@ -42,7 +42,7 @@ type Spool struct {
 	once sync.Once
 
 	acks      acks
-	uncertain []uint64 // numbers of a commit that failed: they may be in the file all the same, and it is repeated
+	uncertain []uint64 // numbers of a commit that failed and is repeated: they may be in the file all the same
 	space     capacityState
 
 	compactNext time.Time         // no attempt before
@@ -146,7 +146,7 @@ func (s *Spool) AppendAll(group []Pending) error {
 	return nil
 }
 
-// put adds a sample to tx, to the undated ones or to those that can be sent.
+// put adds a sample to tx, in the undated bucket or in that of samples that can be sent.
 func (s *Spool) put(tx *bolt.Tx, p Pending, hold bool) (Record, error) {
 	to := tx.Bucket(format.SamplesBucket)
 	seq, err := to.NextSequence()

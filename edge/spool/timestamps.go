@@ -13,9 +13,9 @@ import (
 // The server keys samples by device and timestamp, and silently drops a second sample with the same timestamp. So the
 // spool never uses a timestamp twice. As long as time only grows, knowing the newest is enough. When a clock that was
 // ahead is corrected, the true times lie among timestamps that were used before. These are known from the samples in the
-// spool and, for those that left it, from a ring that Settle fills.
+// spool and, for those that left it, from a bounded list that Settle appends to.
 const (
-	clockSlack = 2 * time.Second // a clock that goes back by less has not stepped: the sample is moved after the last one
+	clockSlack = 2 * time.Second // a clock that goes back by less was not set: the sample is moved after the last one
 	MaxAhead   = wire.MaxAhead
 	usedSpan   = 96 * time.Hour
 	batchSize  = 500 // samples in one transaction that assigns or clears timestamps, 300 kB

@@ -87,7 +87,7 @@ func (s *Spool) AssignTimestamps(n uint32, a Anchor, up time.Duration) error {
 // firstDay is before the first day of this program: no sample is older.
 var firstDay = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 
-// bootSpan is the undated samples of one boot.
+// bootSpan describes the undated samples of one boot.
 type bootSpan struct {
 	boot        uint32
 	first, last time.Duration // since the boot
@@ -106,7 +106,7 @@ func (s *Spool) AnchorBoots(n uint32, a Anchor, up time.Duration) error {
 			}
 			spans := bootSpansOf(tx.Bucket(format.UndatedBucket))
 			earliest := max(int64(format.Number(meta, format.LastKey)), firstDay.UnixMilli())
-			lower := make([]time.Time, len(spans)) // what the boots before leave
+			lower := make([]time.Time, len(spans)) // the earliest time that the boots before leave to each
 			earliestStart := time.UnixMilli(earliest)
 			for i, span := range spans {
 				lower[i] = earliestStart

@@ -62,6 +62,6 @@ func (s *Spool) loop() {
 	}
 }
 
-// now is the only place of the spool that asks the host for the time. It measures how long things take, and when the
-// server refused a sample: the time of a sample never comes from it.
+// now is the only place of the package that reads the host's clock. It measures durations, and the time at which the server
+// refused a sample: the time of a sample never comes from it.
 func now() time.Time { return time.Now() }

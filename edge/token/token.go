@@ -1,4 +1,4 @@
-// Package token finds the token by which the server knows the device, and reads it again when its file changes.
+// Package token finds the token by which the server identifies the device, and reads it again when its file changes.
 package token
 
 import (
@@ -16,7 +16,7 @@ import (
 	"sunspool/wire"
 )
 
-// Credential is the name under which a service manager hands us the token (LoadCredential=).
+// Credential is the name under which a service manager passes the token to the edge (LoadCredential=).
 const Credential = "vps-device-token"
 
 // ErrNone is the error of a token that is set nowhere.
@@ -28,7 +28,7 @@ type Source struct {
 	Value string // the token that is used; the file wins when it changes
 	file  string
 	place inverter.Place // of the inverter whose token it is
-	read  time.Time      // modification time of what Value holds
+	read  time.Time      // modification time of the file when Value was read
 
 	trouble error // why a file that changed is not used
 	size    int64
@@ -60,8 +60,7 @@ func New(value, file string, place inverter.Place) (*Source, error) {
 	return t, err
 }
 
-// Get returns the token. A file that changed is read again; if it can no longer be read the token that we have goes on
-// being used.
+// Get returns the token. A file that changed is read again; if it can no longer be read, the last token stays in use.
 func (t *Source) Get() (string, error) {
 	if t.file == "" {
 		return t.Value, nil
@@ -97,7 +96,7 @@ func (t *Source) Get() (string, error) {
 	return t.Value, nil
 }
 
-// Setting names where the token comes from.
+// Setting returns the name of the setting, or of the credential, that the token comes from.
 func (t *Source) Setting() string {
 	switch {
 	case t.file == "":
@@ -108,7 +107,7 @@ func (t *Source) Setting() string {
 	return "VPS_DEVICE_TOKEN_FILE"
 }
 
-// own returns the token of this inverter out of text. One that stands alone is that of all.
+// own returns the token of this inverter out of text. A single one is that of all inverters.
 func (t *Source) own(text, between string) (string, error) {
 	if !t.place.Several() {
 		return text, nil
@@ -134,24 +133,24 @@ func (t *Source) Problem() error { return t.trouble }
 // Path is the file that the token is read from, "" if it is in a setting.
 func (t *Source) Path() string { return t.file }
 
-// IsCredential reports whether the token is in a file of the service manager's, which has a mode of its own and is
+// IsCredential reports whether the token is in a file of the service manager, which has a mode of its own and is
 // readable by no other user.
 func (t *Source) IsCredential() bool {
 	dir := os.Getenv("CREDENTIALS_DIRECTORY")
 	return dir != "" && filepath.Dir(t.file) == filepath.Clean(dir)
 }
 
-// blank reports whether a file has nothing in it: our units give a credential that nobody wrote like that.
+// blank reports whether a file has nothing in it: where no credential was written, our units pass an empty one.
 func blank(file string) bool {
 	b, err := os.ReadFile(file)
 	return err == nil && strings.TrimSpace(string(b)) == ""
 }
 
-// assignment is how a line of an environment file begins that sets a token.
+// assignment matches the beginning of a line of an environment file that sets a token.
 var assignment = regexp.MustCompile(`(?i)^[a-z_]*token[a-z_]*=[^=]`)
 
-// validToken refuses what cannot be in an Authorization header, what is no token but has one in it, and what can be
-// guessed. It does not repeat it.
+// validToken refuses what cannot be in an Authorization header, what is not a token but contains one, and what can be
+// guessed. The error does not repeat it.
 func validToken(s string) error {
 	switch {
 	case s == "":

@@ -1,5 +1,5 @@
-// Package transport carries HTTPS requests to the server: directly or through a forward proxy, to whichever address of its
-// name answers. What went wrong is explained as a health.Fault.
+// Package transport sends HTTPS requests to the server: directly or through a forward proxy, to the address of its name that
+// answers. Errors are explained as a health.Fault.
 //
 //	name ─ resolve ─> addresses ─ dial ─> connection ─ TLS, by roots ─> request ─> response
 //	                  (by turns)          (kept while the name has its address)
@@ -19,11 +19,11 @@ import (
 
 const (
 	requestTimeout = 30 * time.Second // of a request, from the look-up of the name to the end of the answer
-	idleTimeout    = 50 * time.Second // of a connection: shorter than those of servers and proxies, which are 60 s and more
+	idleTimeout    = 50 * time.Second // of a connection: shorter than that of servers and proxies, which is 60 s and more
 )
 
-// NewClient returns the HTTP client for uploads: it verifies the server's certificate always, by the roots of caFile
-// where one is given, and follows no redirect, which would hand the token and the samples to another server.
+// NewClient returns the HTTP client for uploads: it always verifies the server's certificate, by the roots of caFile where
+// one is given, and follows no redirect, which would send the token and the samples to another server.
 func NewClient(caFile string) (*http.Client, error) {
 	t := &Transport{
 		Dial:    (&net.Dialer{}).DialContext,
@@ -42,10 +42,10 @@ func NewClient(caFile string) (*http.Client, error) {
 	}, nil
 }
 
-// Transport carries requests to the server. Nothing that it has found out is kept for the life of the process:
+// Transport sends requests to the server. Nothing that it has learned is kept for the life of the process:
 //
 //	name ── resolved for each connection, and every nameEvery while one lives; a connection is replaced when the
-//	        name has moved away from it
+//	        name no longer has its address
 //	address ── all of the name are tried, the one that worked last first, see dial.go
 //	roots ── read again when their files change, and when a certificate is not accepted, see roots.go
 //
@@ -69,9 +69,9 @@ type Transport struct {
 	verified  certificate // of the last answer
 }
 
-// connected is what is known of the newest connection.
+// connected describes the newest connection.
 type connected struct {
-	host    string // that was resolved: of the server or of a proxy
+	host    string // name that was resolved: that of the server or of a proxy
 	addr    netip.AddrPort
 	proxied bool
 	since   time.Time
@@ -117,8 +117,8 @@ func (t *Transport) current() *http.Transport {
 	return t.transport
 }
 
-// renew makes the next request open a connection, with the present roots.
-func (t *Transport) renew() {
+// reconnect makes the next request open a connection, with the present roots.
+func (t *Transport) reconnect() {
 	t.mu.Lock()
 	old := t.transport
 	t.transport, t.connected = t.build(), connected{}
@@ -142,7 +142,7 @@ func (t *Transport) build() *http.Transport {
 		MaxIdleConnsPerHost:    1,
 		DisableCompression:     true,
 		ForceAttemptHTTP2:      true,
-		// A connection on which nothing came for 15 s is asked whether it is alive. With an upload every 10 s that is never.
+		// A connection on which nothing came for 15 s gets a ping. With an upload every 10 s that is never.
 		HTTP2: &http.HTTP2Config{SendPingTimeout: 15 * time.Second, PingTimeout: 10 * time.Second},
 	}
 }
@@ -162,7 +162,7 @@ func (t *Transport) verifyTime() time.Time {
 	return t.Time()
 }
 
-// handshake makes a connection one of TLS, to host.
+// handshake returns conn with TLS, to host.
 func (t *Transport) handshake(ctx context.Context, conn net.Conn, host string, protocols []string) (net.Conn, error) {
 	secured := tls.Client(conn, t.tlsConfig(host, protocols))
 	if err := secured.HandshakeContext(ctx); err != nil {
@@ -176,7 +176,7 @@ func (t *Transport) handshake(ctx context.Context, conn net.Conn, host string, p
 // the connection. A connection stays while its name cannot be resolved.
 func (t *Transport) refresh(ctx context.Context) {
 	if t.roots.changed() && t.roots.reload() {
-		t.renew()
+		t.reconnect()
 		return
 	}
 	t.mu.Lock()
@@ -187,14 +187,14 @@ func (t *Transport) refresh(ctx context.Context) {
 		return
 	}
 	if c.proxied { // the proxy resolves the server's name, once for each connection
-		t.renew()
+		t.reconnect()
 		return
 	}
 	ctx, cancel := context.WithTimeout(ctx, lookupAside)
 	defer cancel()
 	addrs, err := t.names.resolve(ctx, t.Lookup, c.host)
 	if err == nil && !hasAddr(addrs, c.addr.Addr()) {
-		t.renew()
+		t.reconnect()
 		return
 	}
 	if err != nil {
@@ -225,8 +225,8 @@ func (t *Transport) CertificateExpiry() time.Time {
 	return t.verified.cert.NotAfter
 }
 
-// failed returns the error of an exchange that came to nothing, and lets the next one avoid the address. A certificate
-// that was not accepted may be one of roots that are new on this host.
+// failed returns the error of an exchange that failed, and makes the next one avoid the address. A certificate that was
+// not accepted may be one of roots that are new on this host, so they are read again.
 func (t *Transport) failed(caller context.Context, e *exchange, err error) error {
 	if caller.Err() != nil {
 		return err
@@ -244,7 +244,7 @@ func (t *Transport) failed(caller context.Context, e *exchange, err error) error
 	}
 	if isCertificate(err) {
 		if t.roots.forced() && t.roots.reload() {
-			t.renew()
+			t.reconnect()
 		}
 		x.ownRoots, x.rootsTrouble = t.roots.file != "", t.roots.problem()
 	}

@@ -8,22 +8,22 @@ import (
 	"sync"
 )
 
-// Interrupted is a request that came to nothing after it had a connection. It may have reached the server, and it may
-// have been too large for the way there.
+// Interrupted is the error of a request that failed after it had a connection. It may have reached the server, and it may
+// have been too large for the path to it.
 type Interrupted struct{ Err error }
 
 func (e *Interrupted) Error() string { return e.Err.Error() }
 func (e *Interrupted) Unwrap() error { return e.Err }
 
-// Connection is the one that carries a request. The transport calls its methods from goroutines of its own, also after
-// the request is over.
+// Connection is the connection of a request. The transport calls its methods from goroutines of its own, also after the
+// request is over.
 type Connection struct {
 	mu      sync.Mutex
 	dialing bool
 	conn    net.Conn
 }
 
-// Trace returns a context for a request that is to be followed.
+// Trace returns a context for a request, by which its connection is recorded.
 func (c *Connection) Trace(ctx context.Context) context.Context {
 	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
 		GetConn: func(string) { c.set(nil, true) },

@@ -18,14 +18,14 @@ const (
 	nextConnect      = 300 * time.Millisecond // until the next address is tried beside one that has not connected (RFC 8305)
 	nextHandshake    = 3 * time.Second        // the same, beside one that has connected and is in the handshake
 	unreachableFor   = 5 * time.Minute        // an address that did not connect comes after the others
-	stalledFor       = time.Hour              // the same, for one that connects and then swallows large packets
+	stalledFor       = time.Hour              // the same, for one that connects and then loses large packets
 )
 
 // dialTLS connects to the first address of a server, or of a proxy, that completes the TLS handshake.
 func (t *Transport) dialTLS(ctx context.Context, network, address string) (net.Conn, error) {
 	protocols, next := t.current().TLSClientConfig.NextProtos, stageHandshake // to which net/http has added HTTP/2, if it is on
 	if e := exchangeOf(ctx); e != nil && e.proxy != "" {                      // it is one of https://
-		protocols, next = nil, stageProxy // CONNECT is a request of HTTP/1
+		protocols, next = nil, stageProxy // CONNECT is an HTTP/1 request
 	}
 	return t.dial(ctx, network, address, next, func(ctx context.Context, conn net.Conn, host string) (net.Conn, error) {
 		ctx, cancel := context.WithTimeout(ctx, handshakeTimeout)
@@ -34,7 +34,7 @@ func (t *Transport) dialTLS(ctx context.Context, network, address string) (net.C
 	})
 }
 
-// dialPlain connects to the first address of a proxy that takes the connection.
+// dialPlain connects to the first address of a proxy that accepts the connection.
 func (t *Transport) dialPlain(ctx context.Context, network, address string) (net.Conn, error) {
 	return t.dial(ctx, network, address, stageProxy, func(_ context.Context, conn net.Conn, _ string) (net.Conn, error) { return conn, nil })
 }
@@ -82,15 +82,15 @@ func (t *Transport) dial(ctx context.Context, network, address string, next stag
 type addressError struct {
 	addr  netip.AddrPort
 	stage stage
-	tried int // how many addresses the name has that were tried
+	tried int // how many addresses of the name were tried
 	err   error
 }
 
 func (e *addressError) Error() string { return fmt.Sprintf("%v: %v", e.addr, e.err) }
 func (e *addressError) Unwrap() error { return e.err }
 
-// race connects to addresses one beside the other: the next is begun when the one before fails or takes long. The
-// first that is ready is used.
+// race connects to addresses in parallel (RFC 8305): the next attempt begins when the one before fails or takes long. The
+// first connection that is ready is used.
 type race struct {
 	paths    *paths
 	port     uint16
@@ -102,7 +102,7 @@ type race struct {
 	steps   chan *attempt // connected
 }
 
-// attempt is one address in a race, as run sees it.
+// attempt is the state of one address in a race. Only run uses it.
 type attempt struct {
 	addr      netip.AddrPort
 	connected bool
@@ -111,7 +111,7 @@ type attempt struct {
 	err       error
 }
 
-// dialed is what became of an attempt.
+// dialed is the result of an attempt.
 type dialed struct {
 	attempt   *attempt
 	connected bool
@@ -185,8 +185,8 @@ func closeLosers(results <-chan dialed, running int) {
 	}
 }
 
-// markSlow records what the attempts that are not over show: an address that was slower than another, or than the time
-// of the request, is tried later than others from now on.
+// markSlow marks the addresses of attempts that are not over: an address that was slower than another, or than the time of
+// the request, is tried later than others from now on.
 func (r *race) markSlow(timedOut bool) {
 	for _, a := range r.all {
 		switch took := now().Sub(a.since); {
@@ -220,7 +220,7 @@ func (r *race) failure(rest error) error {
 	return worst
 }
 
-// paths is what is known of the ways to addresses. The zero value knows nothing.
+// paths records which addresses worked and which did not. The zero value is ready.
 type paths struct {
 	mu       sync.Mutex
 	last     netip.Addr              // that worked
@@ -286,7 +286,7 @@ func interleave(addrs []netip.Addr) []netip.Addr {
 	return mixed
 }
 
-// failed records what the error of an attempt shows about its address.
+// failed marks the address of an attempt by its error.
 func (p *paths) failed(a *attempt) {
 	switch {
 	case a.connected && timedOut(a.err):
@@ -306,8 +306,8 @@ func (p *paths) worked(addr netip.Addr) {
 // unreachable records that an address did not connect.
 func (p *paths) unreachable(addr netip.Addr) { p.mark(addr, unreachableFor) }
 
-// stalled records that an address connects, and that then a handshake or a request comes to nothing: large packets may
-// be lost, which is often so for a whole family.
+// stalled records that an address connects, and that then a handshake or a request fails: large packets may be lost, which
+// is often so for a whole family.
 func (p *paths) stalled(addr netip.Addr) {
 	p.mark(addr, stalledFor)
 	p.mu.Lock()

@@ -25,17 +25,17 @@ const (
 	stageDial      stage = iota // the name is resolved, addresses are connected
 	stageProxy                  // the proxy is asked for a connection to the server
 	stageHandshake              // TLS
-	stageRequest                // there is a connection: the request is sent, an answer awaited
+	stageRequest                // there is a connection: the request is sent, and the answer awaited
 	stageAnswer                 // an answer has begun
 )
 
-// exchange follows one request on its way, for the error that it may end with. The transport calls its methods from
-// goroutines of its own, also after the request is over.
+// exchange records how far one request came, for its error. The transport calls its methods from goroutines of its own,
+// also after the request is over.
 type exchange struct {
 	host        string   // of the server
 	proxy       string   // host:port of the proxy, "" for none
 	credentials bool     // for the proxy
-	secrets     []string // of the proxy: in no text
+	secrets     []string // of the proxy: no text may contain them
 
 	mu    sync.Mutex
 	stage stage
@@ -74,20 +74,20 @@ func (e *exchange) reach(s stage, addr netip.AddrPort) {
 	}
 }
 
-// exchangeError is why a request came to nothing.
+// exchangeError is why a request failed.
 type exchangeError struct {
 	stage       stage
 	host        string         // of the server
 	addr        netip.AddrPort // the address that this is about, if there was one
 	tried       int            // addresses of the name that were tried
 	proxy       string         // host:port of the proxy on the way, "" for none
-	atProxy     bool           // it is the proxy that could not be reached, or did not do its part
-	credentials bool           // there are some for the proxy
+	atProxy     bool           // the proxy could not be reached, or failed
+	credentials bool           // the settings have some for the proxy
 	secrets     []string
 
 	verified     certificate // of the server when it answered last
 	at           time.Time   // by which certificates are verified
-	ownRoots     bool        // are trusted, and not the system's
+	ownRoots     bool        // those of VPS_CA_FILE are trusted, and not the system's
 	rootsTrouble string      // why the newest roots are not used
 	err          error
 }
@@ -111,8 +111,8 @@ func (e *exchange) failure(err error) *exchangeError {
 		x.addr, x.tried, x.stage = of.addr, of.tried, of.stage
 	}
 	op, _ := errors.AsType[*net.OpError](err)
-	// What goes wrong before the proxy has answered CONNECT is between this host and the proxy; a handshake with a proxy
-	// of https:// is, too.
+	// An error before the proxy has answered CONNECT is one between this host and the proxy; so is one in the handshake with
+	// a proxy of https://.
 	x.atProxy = e.proxy != "" && (x.stage <= stageProxy || op != nil && op.Op == "proxyconnect" || isRefusal(err))
 	return x
 }
@@ -165,7 +165,7 @@ func checkProxyAnswer(ctx context.Context, _ *url.URL, _ *http.Request, resp *ht
 	return nil
 }
 
-// timedOut reports whether err is a time that passed without an answer, here or in the system.
+// timedOut reports whether err is a timeout, of this program or of the system.
 func timedOut(err error) bool {
 	if errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, context.DeadlineExceeded) {
 		return true
@@ -174,8 +174,8 @@ func timedOut(err error) bool {
 	return errors.As(err, &timeout) && timeout.Timeout()
 }
 
-// isStall reports whether err is a connection on which nothing came: the time of the request passed, or that of the
-// question whether an HTTP/2 connection is alive.
+// isStall reports whether err is that of a connection on which nothing came: the time of the request passed, or that of
+// the ping of an HTTP/2 connection.
 func isStall(err error) bool {
 	return timedOut(err) || strings.Contains(err.Error(), "client connection lost")
 }
@@ -186,13 +186,13 @@ func isCertificate(err error) bool {
 	return ok
 }
 
-// isNoTLS reports whether what came was no TLS at all.
+// isNoTLS reports whether err is that of an answer that is not TLS at all.
 func isNoTLS(err error) bool {
 	_, ok := errors.AsType[tls.RecordHeaderError](err)
 	return ok
 }
 
-// isTLS reports whether err comes from TLS itself, and not from what is below.
+// isTLS reports whether err comes from TLS itself, and not from a layer below.
 func isTLS(err error) bool {
 	if isNoTLS(err) || isCertificate(err) {
 		return true
@@ -201,7 +201,7 @@ func isTLS(err error) bool {
 	return ok && op.Op == "remote error" || strings.Contains(err.Error(), "tls: ")
 }
 
-// ProxyAddress is the host and port of a proxy: what may be shown of it.
+// ProxyAddress returns the host and port of a proxy, without its password, which must not be shown.
 func ProxyAddress(u *url.URL) string {
 	if u.Port() != "" {
 		return u.Host
@@ -213,7 +213,7 @@ func ProxyAddress(u *url.URL) string {
 	return net.JoinHostPort(u.Hostname(), port)
 }
 
-// secretsOf returns what must not come back in a text: the password of a proxy, in each form that it travels in.
+// secretsOf returns what no text may contain: the password of a proxy, in each form in which it is sent.
 func secretsOf(u *url.URL) []string {
 	password, ok := u.User.Password()
 	if !ok || password == "" {

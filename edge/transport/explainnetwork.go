@@ -12,8 +12,8 @@ import (
 	"sunspool/health"
 )
 
-// Explain turns what went wrong below HTTP into what the owner of an edge can do about it. f has the code of a
-// server that is away, which passes by itself.
+// Explain adds to f, by an error below HTTP, what the owner of an edge can do about it. f has the code of a server that is
+// away, which passes by itself.
 func Explain(f *health.Fault, err error) {
 	x, ok := errors.AsType[*exchangeError](err)
 	if !ok {
@@ -26,7 +26,7 @@ func Explain(f *health.Fault, err error) {
 	case explainTLS(f, x):
 	case explainName(f, x, x.host, "VPS_BASE_URL"):
 	case explainWay(f, x, x.place()):
-	case strings.Contains(x.err.Error(), "malformed HTTP"), strings.Contains(x.err.Error(), "readLoopPeekFail"): // it talks unasked
+	case strings.Contains(x.err.Error(), "malformed HTTP"), strings.Contains(x.err.Error(), "readLoopPeekFail"): // it sends before a request
 		f.Code, f.Why = "endpoint_identity", x.place()+" speaks TLS, but not HTTP"
 		f.Next = "check the port in VPS_BASE_URL"
 	}
@@ -35,7 +35,7 @@ func Explain(f *health.Fault, err error) {
 	}
 }
 
-// place names what was tried: the address, and the name if that is another. Behind a proxy only the name is known.
+// place returns what was tried: the address, and the name if that is another. Behind a proxy only the name is known.
 func (x *exchangeError) place() string {
 	switch {
 	case x.proxy != "" && !x.atProxy, !x.addr.IsValid():
@@ -75,7 +75,7 @@ func explainName(f *health.Fault, x *exchangeError, host, setting string) bool {
 	return true
 }
 
-// explainWay explains what happened to a connection with place, and reports whether there is a word for it.
+// explainWay explains what happened to a connection with place, and reports whether there is an explanation.
 func explainWay(f *health.Fault, x *exchangeError, place string) bool {
 	const away = "nothing, if it is away: the samples wait; "
 	has := func(errs ...error) bool {
@@ -112,8 +112,7 @@ var during = map[stage]string{
 	stageRequest: "without an answer", stageAnswer: "in the middle of an answer",
 }
 
-// explainSilence explains a connection on which nothing came. If it could be opened, small packets pass, and large ones
-// may not.
+// explainSilence explains a timeout. If the connection could be opened, small packets pass, and large ones may not.
 func explainSilence(f *health.Fault, x *exchangeError, place string) {
 	const large = "if it lasts while small packets pass, large ones may be lost on the way: check the MTU of this host's network and of its tunnels"
 	switch x.stage {
@@ -151,7 +150,7 @@ func plainText(text string, secrets []string) string {
 // quoteShort repeats a text that comes from outside.
 func quoteShort(text string) string { return strconv.QuoteToASCII(text[:min(len(text), maxName)]) }
 
-const maxName = 100 // bytes of a name in a certificate that are repeated
+const maxName = 100 // bytes of a name in a certificate that a text repeats
 
 func hideProxy(text string, secrets []string) string {
 	for _, secret := range secrets {

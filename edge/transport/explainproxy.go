@@ -10,8 +10,8 @@ import (
 	"sunspool/health"
 )
 
-// explainProxy explains what went wrong between this host and a forward proxy. The code is proxy for what does not pass
-// by itself, and proxy_unreachable for a proxy that is away.
+// explainProxy explains an error between this host and a forward proxy. The code is proxy for what does not pass by
+// itself, and proxy_unreachable for a proxy that is away.
 func explainProxy(f *health.Fault, x *exchangeError) {
 	host := "the proxy " + x.proxy
 	place := host
@@ -57,7 +57,7 @@ const setPassword = "set user and password in HTTPS_PROXY, http://user:password@
 // explainRefusal explains the answer of a proxy that does not open a connection to the server.
 func explainRefusal(f *health.Fault, x *exchangeError, refusal *proxyRefusal, host string) {
 	answer := quoteShort(hideProxy(refusal.text, x.secrets))
-	unauthorized := refusal.status == http.StatusProxyAuthRequired || refusal.status == http.StatusUnauthorized // tinyproxy, of a wrong password
+	unauthorized := refusal.status == http.StatusProxyAuthRequired || refusal.status == http.StatusUnauthorized // tinyproxy answers so to a wrong password
 	switch {
 	case unauthorized && x.credentials:
 		f.Code, f.Why = "proxy", host+" does not accept the user and the password in HTTPS_PROXY: status "+answer
@@ -74,7 +74,7 @@ func explainRefusal(f *health.Fault, x *exchangeError, refusal *proxyRefusal, ho
 	}
 }
 
-// explainSocks explains the answer of a SOCKS proxy, which net/http gives as text alone.
+// explainSocks explains the answer of a SOCKS proxy, which net/http returns as text only.
 func explainSocks(f *health.Fault, x *exchangeError, host string) {
 	text := plainText(x.err.Error(), x.secrets)
 	f.Why = host + ": " + text[strings.Index(text, "socks"):]

@@ -15,8 +15,8 @@ import (
 	"sunspool/health"
 )
 
-// explainTLS explains what went wrong with TLS, and reports whether that is what happened. It is nothing that passes by
-// itself, but for a server that has no certificate yet.
+// explainTLS explains an error of TLS, and reports whether it is one. It does not pass by itself, except where a server has
+// no certificate yet.
 func explainTLS(f *health.Fault, x *exchangeError) bool {
 	if isNoTLS(x.err) {
 		f.Code, f.Why = "tls", x.place()+" does not speak TLS on this port"
@@ -46,7 +46,7 @@ func explainTLS(f *health.Fault, x *exchangeError) bool {
 	return true
 }
 
-// explainCertificate explains why a certificate was not accepted, by whom it is and for what.
+// explainCertificate explains why a certificate was not accepted, and names its issuer and what it is for.
 func explainCertificate(f *health.Fault, x *exchangeError, bad *tls.CertificateVerificationError) {
 	leaf := bad.UnverifiedCertificates[0]
 	came := fmt.Sprintf("the certificate of %s is issued by %s for %s", quoteShort(x.host), issuerOf(leaf), subjectOf(leaf))
@@ -133,7 +133,7 @@ func (x *exchangeError) changed(leaf *x509.Certificate) bool {
 
 func issuerOf(c *x509.Certificate) string { return nameOf(c.Issuer) }
 
-// subjectOf is what a certificate is for: its first names, or else its subject.
+// subjectOf returns what a certificate is for: its first names, or else its subject.
 func subjectOf(c *x509.Certificate) string {
 	names := c.DNSNames
 	for _, ip := range c.IPAddresses {
@@ -166,7 +166,7 @@ func alertOf(err error) string {
 	return ""
 }
 
-// Alerts of RFC 8446 that there is a word for.
+// Alerts of RFC 8446 that have an explanation.
 const (
 	badCertificate        = tls.AlertError(42)
 	protocolVersion       = tls.AlertError(70)

@@ -12,7 +12,7 @@ import (
 
 const (
 	nameEvery     = 5 * time.Minute // between look-ups of the name of a connection that lives
-	nameAgain     = time.Minute     // the same, after one that came to nothing
+	nameAgain     = time.Minute     // the same, after one that failed
 	lookupTimeout = 10 * time.Second
 	lookupAside   = 5 * time.Second // of a look-up that a request with a good connection waits for
 	otherFamily   = 2 * time.Second // that the answer about one family waits for that about the other
@@ -46,8 +46,8 @@ func (n *names) find(ctx context.Context, look lookup, host string) ([]netip.Add
 	return nil, err
 }
 
-// resolve returns the addresses of host as the name servers give them now. Both families are looked up beside each
-// other, because there are name servers that never answer about one of them.
+// resolve returns the addresses of host as the name servers return them now. Both families are looked up in parallel,
+// because there are name servers that never answer about one of them.
 func (n *names) resolve(ctx context.Context, look lookup, host string) ([]netip.Addr, error) {
 	if addr, err := netip.ParseAddr(host); err == nil {
 		return []netip.Addr{addr.Unmap()}, nil
@@ -91,7 +91,7 @@ func (n *names) resolve(ctx context.Context, look lookup, host string) ([]netip.
 	if addrs := slices.Concat(found[:]...); len(addrs) > 0 {
 		return n.keep(host, addrs), nil
 	}
-	for _, err := range errs { // that there is no address of one family is no news if the other was not answered
+	for _, err := range errs { // that there is no address of one family shows nothing if the other was not answered
 		if !isNotFound(err) {
 			return nil, err
 		}

@@ -18,19 +18,19 @@ import (
 const rootsAgain = time.Minute // between two times that roots are read because a certificate was not accepted
 
 // roots are the certificate authorities that are trusted: those of a file, or those of the system. The system's are
-// read here, because crypto/x509 reads them once a process; where they are no files, on Windows and macOS, the system
+// read here, because crypto/x509 reads them once per process; where they are not files, on Windows and macOS, the system
 // verifies by itself. Where the system has none, those in the program are used.
 type roots struct {
 	file string // "" for the system's
 
 	mu      sync.Mutex
-	pool    *x509.CertPool // nil leaves it to crypto/x509
+	pool    *x509.CertPool // nil: crypto/x509 uses its own
 	stamps  []stamp        // of what pool was read from
 	forceAt time.Time
 	trouble string // why the newest state of the file is not used
 }
 
-// stamp is what differs between two states of a file.
+// stamp identifies a state of a file.
 type stamp struct {
 	path string
 	at   time.Time
@@ -79,7 +79,7 @@ func (r *roots) problem() string {
 
 // changed reports whether one of the files has changed since it was read.
 func (r *roots) changed() bool {
-	stamps := r.look()
+	stamps := r.stampsNow()
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return !slices.Equal(stamps, r.stamps)
@@ -96,8 +96,8 @@ func (r *roots) forced() bool {
 	return false
 }
 
-// reload reads the roots again and reports whether they are others than before. Roots that cannot be read leave the
-// ones before in use.
+// reload reads the roots again and reports whether they have changed. If they cannot be read, the previous ones stay in
+// use.
 func (r *roots) reload() bool {
 	pool, stamps, err := r.read()
 	r.mu.Lock()
@@ -112,8 +112,8 @@ func (r *roots) reload() bool {
 	return !same
 }
 
-// look returns the stamps of all that the roots are read from.
-func (r *roots) look() (stamps []stamp) {
+// stampsNow returns the stamps of all files and directories that the roots are read from.
+func (r *roots) stampsNow() (stamps []stamp) {
 	files, dirs := r.places()
 	for _, path := range slices.Concat(files, dirs) {
 		if info, err := os.Stat(path); err == nil {
@@ -145,7 +145,7 @@ var rootsAreFiles = !slices.Contains([]string{"windows", "darwin", "ios"}, runti
 
 // read reads the roots from their files. The stamps are older than what is read: a change while it is read is noticed.
 func (r *roots) read() (*x509.CertPool, []stamp, error) {
-	stamps := r.look()
+	stamps := r.stampsNow()
 	pool := x509.NewCertPool()
 	if r.file != "" {
 		pem, err := os.ReadFile(r.file)

@@ -60,11 +60,11 @@ func TestWatchdogMissesAServerThatDoesNotAnswerItself(t *testing.T) {
 				done := make(chan struct{})
 				go func() { s.SelfCheck(ctx, "here", c.answers, c.ownFile, pulses); close(done) }()
 				time.Sleep(time.Minute)
-				if loop, _ := pulses.Still(); loop != "" {
+				if loop, _ := pulses.Stalled(); loop != "" {
 					t.Errorf("%s is missed after a minute", loop)
 				}
 				time.Sleep(2 * time.Minute)
-				if loop, _ := pulses.Still(); loop != c.missed {
+				if loop, _ := pulses.Stalled(); loop != c.missed {
 					t.Errorf("%q is missed, want %q", loop, c.missed)
 				}
 				if line := s.status("here"); !strings.HasPrefix(line, c.status) {

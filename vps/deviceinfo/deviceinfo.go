@@ -14,11 +14,11 @@ import (
 
 const (
 	saveEvery = 5 * time.Minute  // at most, what changes with each batch is written to the store
-	infoHolds = 10 * time.Second // before another process may have received something newer
+	infoFresh = 10 * time.Second // after that another process may have received something newer
 )
 
-// infos are what each edge last reported of itself to this process. The store has them too: other processes read them
-// there, and this one after a restart.
+// infos has what each edge last reported of itself to this process. The store has it too: other processes read it there,
+// and this one after a restart.
 type infos struct {
 	mu sync.Mutex
 	of map[string]*deviceInfo // by device; as many as there are devices in the tokens and in the store
@@ -39,7 +39,7 @@ func (n *infos) get(device string, now time.Time) (about store.About, fresh bool
 	if known == nil {
 		return about, false
 	}
-	return known.About, !known.known.IsZero() && now.Sub(known.known) < infoHolds
+	return known.About, !known.known.IsZero() && now.Sub(known.known) < infoFresh
 }
 
 func (n *infos) known(device string) bool {
@@ -48,7 +48,7 @@ func (n *infos) known(device string) bool {
 	return n.of[device] != nil && !n.of[device].known.IsZero()
 }
 
-// loaded takes what the store has, unless something newer was received. Zones are those of the store even then: another
+// loaded records what the store has, unless something newer was received. Zones are those of the store even then: another
 // process may have received them.
 func (n *infos) loaded(device string, about store.About, now time.Time) store.About {
 	n.mu.Lock()
@@ -62,14 +62,14 @@ func (n *infos) loaded(device string, about store.About, now time.Time) store.Ab
 	return known.About
 }
 
-// zones takes the zones that the store has of device.
+// zones records the zones that the store has of device.
 func (n *infos) zones(device string, stored store.About) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.info(device).takeZones(stored)
 }
 
-// takeZones takes the zones that are stored, unless this process received one that is not stored yet.
+// takeZones records the zones that are stored, unless this process received one that is not stored yet.
 func (n *deviceInfo) takeZones(stored store.About) {
 	if n.SameZones(n.saved) {
 		n.Zone, n.Earlier = stored.Zone, stored.Earlier
@@ -77,7 +77,7 @@ func (n *deviceInfo) takeZones(stored store.About) {
 	}
 }
 
-// update takes what came with a batch of device, and reports whether the store is to be written now.
+// update records what came with a batch of device, and reports whether the store is to be written now.
 func (n *infos) update(device string, change ZoneChange, edge *wire.Edge, now time.Time) (save bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -92,7 +92,7 @@ func (n *infos) update(device string, change ZoneChange, edge *wire.Edge, now ti
 	return known.dirty(now)
 }
 
-// badZone remembers the zone that was named last if it does not exist, "" if it does, and reports whether it is another one
+// badZone records the zone that was named last if it does not exist, "" if it does, and reports whether it is another one
 // than before.
 func (n *infos) badZone(device, zone string) (new bool) {
 	n.mu.Lock()
@@ -119,7 +119,7 @@ func (n *infos) info(device string) *deviceInfo {
 	return n.of[device]
 }
 
-// dirty reports whether the store is to be written: for a change at once, for what always changes now and then.
+// dirty reports whether the store is to be written: at once for a change, and every saveEvery for what always changes.
 func (n *deviceInfo) dirty(now time.Time) bool {
 	if !n.SameZones(n.saved) || now.Sub(n.saved.Seen) >= saveEvery {
 		return true
@@ -194,7 +194,7 @@ func (d *Devices) load(c *request.Request, device string) (store.About, error) {
 		return about, err
 	}
 	if about.IsZero() && !slices.Contains(d.Tokens.Devices(), device) {
-		return about, nil // readers may ask for any name: one of no device is not remembered
+		return about, nil // readers may ask for any name: one of no device is not kept in memory
 	}
 	return d.infos.loaded(device, about, d.Now()), nil
 }

@@ -1,5 +1,5 @@
-// Package deviceinfo is what is known of devices beside their samples: what their edges report of themselves, in which zone
-// their days are cut, and whether one that is silent is asleep.
+// Package deviceinfo keeps what is known of devices beside their samples: what their edges report of themselves, in which
+// zone their days begin and end, and whether one that is silent is asleep.
 //
 //	upload ──> Devices.Update, ZoneChange ──> in memory ──> store.Describe, now and then
 //	question ──> Devices.About, ZoneAt, StateOf, Slept <── memory, or the store
@@ -25,7 +25,7 @@ type Devices struct {
 
 	infos    infos
 	zones    Zones
-	verdicts verdicts
+	sleeping sleepStates
 }
 
 // Extent returns the times of the first and the last sample in [from, to), zero when there is none.
@@ -43,8 +43,8 @@ func (d *Devices) Periods(c *request.Request, q store.Query) ([]energy.Period, e
 	return request.Ask(d.Gate, c, "periods", func(ctx context.Context) ([]energy.Period, error) { return d.Store.Periods(ctx, q) })
 }
 
-// Registered returns the devices of the store and those that have a token but never sent anything, by name; or only
-// those that are named, without a look at all the others.
+// Registered returns the devices of the store and those that have a token but never sent anything, by name; or only those
+// that are named, without reading all the others.
 func (d *Devices) Registered(c *request.Request, names []string) (all []store.Device, err error) {
 	for _, name := range names {
 		about, err := d.About(c, name)

@@ -14,14 +14,14 @@ import (
 )
 
 // A string inverter switches off in the dark and on again in the morning. Whether a silence is such a sleep is decided by
-// the unit's own nights: one sample that reads 0 is no night, and a unit that sends all night does not sleep.
+// the unit's own nights: one sample that reads 0 is not a night, and a unit that sends all night does not sleep.
 
 const (
 	DarkW        = 20
 	LongestNight = 18 * time.Hour   // where many people live
 	leastNight   = 90 * time.Minute // longer than the slowest poll
 	nightsLooked = 7                // days on either side that a silence is compared with
-	nightHolds   = 5 * time.Minute  // until a silence that lasts is compared again
+	nightFresh   = 5 * time.Minute  // until a silence that lasts is compared again
 
 	// How much earlier than on other days the dark may begin, and how much later the light: clouds, fog, the season.
 	duskSpread, dawnSpread = time.Hour, 2 * time.Hour
@@ -31,7 +31,7 @@ const (
 // it awake.
 func maySleep(s *wire.Sample) bool { return s.PVPowerW <= DarkW && !HasBattery(s) }
 
-// Nights is what is known of a device's silences around a time.
+// Nights has a device's silences around a time.
 type Nights struct {
 	hours []energy.Period // those with samples
 	long  []silence       // between them, of leastNight and more
@@ -94,8 +94,8 @@ func (n Nights) usual(x silence) (yes, known bool) {
 	return 2*silent >= days, days > 0
 }
 
-// silent reports whether the device was silent in x, but for what dusk and dawn may differ. It is not known where there
-// are no samples before and after, or where the silence is longer than any night.
+// silent reports whether the device was silent in x, except for the time by which dusk and dawn may differ. It is not known
+// where there are no samples before and after, or where the silence is longer than any night.
 func (n Nights) silent(x silence) (slept, known bool) {
 	end := query.Later(x.to, x.from.Add(2*duskSpread))
 	dusk, known := n.silentPart(silence{x.from, x.from.Add(2 * duskSpread)})

@@ -10,20 +10,20 @@ import (
 
 // StateOf returns the state of a device by its newest sample alone, and for how long it has been in it. Whether it really
 // sleeps is decided by its nights, see Devices.StateOf.
-func StateOf(newest *wire.Sample, age time.Duration, edge *wire.Edge) (state string, held time.Duration) {
-	state, held = Freshness(age, edge)
+func StateOf(newest *wire.Sample, age time.Duration, edge *wire.Edge) (state string, lasted time.Duration) {
+	state, lasted = Freshness(age, edge)
 	if (state == "stale" || state == "offline") && age <= LongestNight && maySleep(newest) {
 		return "asleep", age
 	}
-	return state, held
+	return state, lasted
 }
 
 // HasBattery reports whether a sample has anything of a battery.
 func HasBattery(s *wire.Sample) bool { return s.BatteryPowerW != nil || s.BatterySOCPct != nil }
 
-// Freshness names an age by how many polls it is long, and returns for how long that name has applied. An edge that did not
-// report how often it polls does so every 5 s.
-func Freshness(age time.Duration, edge *wire.Edge) (state string, held time.Duration) {
+// Freshness returns the state of a device by the age of its newest sample in polls, and for how long it has been in it. An
+// edge that did not report its poll interval polls every 5 s.
+func Freshness(age time.Duration, edge *wire.Edge) (state string, lasted time.Duration) {
 	poll := 5 * time.Second
 	if edge != nil {
 		poll = time.Duration(min(max(edge.PollIntervalS, 5), 3600) * float64(time.Second))
@@ -39,33 +39,33 @@ func Freshness(age time.Duration, edge *wire.Edge) (state string, held time.Dura
 	return "offline", age - 180*poll
 }
 
-// verdicts are silences that last, with what they were taken for.
-type verdicts struct {
+// sleepStates caches whether devices that are silent are asleep.
+type sleepStates struct {
 	mu sync.Mutex
-	of map[string]verdict // by device; as many as there are devices that may be asleep
+	of map[string]sleepState // by device; as many as there are devices that may be asleep
 }
 
-type verdict struct {
-	since, at time.Time
+type sleepState struct {
+	since, at time.Time // of the last sample, and when it was determined
 	asleep    bool
 }
 
 // StateOf returns the state of a device by its newest sample, and for how long it has been in it.
-func (d *Devices) StateOf(c *request.Request, device string, newest *wire.Sample, age time.Duration, edge *wire.Edge) (state string, held time.Duration) {
-	if state, held = StateOf(newest, age, edge); state == "asleep" && !d.asleep(c, device, newest.Time) {
+func (d *Devices) StateOf(c *request.Request, device string, newest *wire.Sample, age time.Duration, edge *wire.Edge) (state string, lasted time.Duration) {
+	if state, lasted = StateOf(newest, age, edge); state == "asleep" && !d.asleep(c, device, newest.Time) {
 		return Freshness(age, edge)
 	}
-	return state, held
+	return state, lasted
 }
 
-// asleep reports whether a silence that began in the dark and lasts is like the device's other nights. The store's trouble
-// is no reason to think otherwise.
+// asleep reports whether a silence that began in the dark and lasts is like the device's other nights. It returns true if the
+// store cannot be read.
 func (d *Devices) asleep(c *request.Request, device string, since time.Time) bool {
 	now := d.Now()
-	d.verdicts.mu.Lock()
-	last, ok := d.verdicts.of[device]
-	d.verdicts.mu.Unlock()
-	if ok && last.since.Equal(since) && now.Sub(last.at).Abs() < nightHolds {
+	d.sleeping.mu.Lock()
+	last, ok := d.sleeping.of[device]
+	d.sleeping.mu.Unlock()
+	if ok && last.since.Equal(since) && now.Sub(last.at).Abs() < nightFresh {
 		return last.asleep
 	}
 	n, err := d.NightsOf(c, device, since, now)
@@ -76,12 +76,12 @@ func (d *Devices) asleep(c *request.Request, device string, since time.Time) boo
 	if err != nil {
 		return true
 	}
-	v := verdict{since, now, sleeps}
-	d.verdicts.mu.Lock()
-	defer d.verdicts.mu.Unlock()
-	if d.verdicts.of == nil {
-		d.verdicts.of = map[string]verdict{}
+	s := sleepState{since, now, sleeps}
+	d.sleeping.mu.Lock()
+	defer d.sleeping.mu.Unlock()
+	if d.sleeping.of == nil {
+		d.sleeping.of = map[string]sleepState{}
 	}
-	d.verdicts.of[device] = v
-	return v.asleep
+	d.sleeping.of[device] = s
+	return s.asleep
 }

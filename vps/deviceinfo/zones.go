@@ -15,8 +15,8 @@ import (
 	"sunspool/wire"
 )
 
-// A device's zone has a time: it holds from the samples on that came with it, and what was there keeps its days. A
-// question is cut in the zone that held where its span begins. SITE_TZ is the zone of all times.
+// A device's zone applies from the first sample that came with it on; the days before that stay as they were. A span is cut
+// into periods by the zone that applied where it begins. SITE_TZ is the zone of all times.
 
 // ZoneOf returns where a device's days begin and end now: the site's zone if the operator gave one, else the one that
 // its edge named last, else UTC.
@@ -24,8 +24,8 @@ func (d *Devices) ZoneOf(c *request.Request, device string) (*time.Location, err
 	return d.ZoneAt(c, device, nil)
 }
 
-// ZoneAt returns the zone that held at the time that start returns for it, the one of now without start. Of two zones
-// for which that is true the earlier one: days that were there keep their beginning.
+// ZoneAt returns the zone that applied at the time that start returns for it, the present one without start. If that is true
+// of two zones it returns the earlier one: days that were there keep their beginning.
 func (d *Devices) ZoneAt(c *request.Request, device string, start func(*time.Location) time.Time) (*time.Location, error) {
 	if d.Zone != nil {
 		return d.Zone, nil
@@ -45,12 +45,12 @@ func (d *Devices) ZoneAt(c *request.Request, device string, start func(*time.Loc
 // ZoneChange is a zone that a batch names and that is not the device's so far. The zero value is none.
 type ZoneChange struct {
 	zone string
-	from time.Time // from which on it holds; zero: for everything
+	from time.Time // from which on it applies; zero: for everything
 }
 
 // ZoneChange returns what b changes about its device's zone. Call it before b is stored: only a batch that is newer
 // than all that is stored changes anything, from its first sample on. One of older samples comes from somewhere else: it
-// is an import, or what an edge had waiting. The first zone of all holds for everything.
+// is an import, or what an edge had waiting. The first zone of all applies to everything.
 func (d *Devices) ZoneChange(c *request.Request, b batch.Batch) (none ZoneChange) {
 	device := c.Caller.Device
 	if known, _ := d.infos.get(device, d.Now()); b.Zone == "" || known.Zone == b.Zone {

@@ -6,8 +6,8 @@ import (
 	"slices"
 )
 
-// A counter that is silent for longer than this rose at an unknown time; and a gap that is longer is worth a look at
-// the unit's other days.
+// A counter that is silent for longer than this rose at an unknown time, and for a gap that is longer the unit's other days
+// are read.
 const (
 	longGap   = 10 * minute
 	deepGap   = hourMS
@@ -56,7 +56,7 @@ func newBook(periods []*Period, k int, around Around) *book {
 	return b
 }
 
-// accepted returns the entries that are levels of the counter, and says where another one begins.
+// accepted returns the entries that are levels of the counter, and marks where another counter begins.
 func accepted(all []entry, watts float64) []entry {
 	stack, coarse := levels{watts: watts, sunk: func(l *Level) { sunk(all, l) }}, coarse(all)
 	for i := range all {
@@ -92,7 +92,7 @@ func sunk(all []entry, l *Level) {
 	l.Since, l.mark = min(l.Since, l.Last), min(l.mark, l.leave)
 }
 
-// settled drops the levels that are still in doubt and that do not fit what is beside them.
+// settled drops the levels that are still in doubt and that do not fit their neighbours.
 func (s *levels) settled() []Level {
 	levels, watts := s.all, s.watts
 	for i := 1; i < len(levels); i++ {
@@ -118,7 +118,7 @@ func (s *levels) settled() []Level {
 // walk finds the energy at each border.
 func (b *book) walk() {
 	first := &b.entries[0]
-	for ; b.walks < first.period; b.walks++ { // before the first reading the powers alone know
+	for ; b.walks < first.period; b.walks++ { // before the first reading only the powers are known
 		if b.silentBefore(first) {
 			b.borders[b.walks] = (b.before[b.walks+1] - first.enter) / kWh
 		}
@@ -133,7 +133,7 @@ func (b *book) walk() {
 	silent := b.silentAfter(last)
 	for ; b.walks < len(b.periods); b.walks++ {
 		b.borders[b.walks] = b.total
-		if b.step > digit { // of tenths of a kWh there is no waiting for the next
+		if b.step > digit { // with tenths of a kWh the next step need not be awaited
 			b.borders[b.walks] += b.uncounted(last.leave)
 		}
 		if silent {
@@ -162,10 +162,10 @@ func (b *book) silentAfter(last *entry) bool {
 	return false
 }
 
-// uncounted returns what the powers say that was made since the counter rose last, and that it does not show yet.
+// uncounted returns the energy since the counter rose last, by the powers, that the counter does not show yet.
 func (b *book) uncounted(now float64) float64 { return min(b.made(now), b.step) }
 
-// made returns what the powers integrate to since the counter rose last, kWh.
+// made returns the energy since the counter rose last, integrated from the powers, kWh.
 func (b *book) made(now float64) float64 { return max(now-b.since, 0) / kWh }
 
 // rise adds what the counter rose within an entry.
@@ -186,7 +186,7 @@ func (b *book) cross(i int) {
 		b.high, b.since, b.step = next.Low, next.enter, firstStep
 	case next.Low > b.high:
 		b.climb(&b.entries[i], next)
-	case next.Low < b.high: // while it shows less it does not show what it rises
+	case next.Low < b.high: // while it shows less, its rise cannot be read
 		b.step = max(b.step, b.back(i+1))
 		fallthrough
 	default:
@@ -201,9 +201,9 @@ func (b *book) stand(period int) {
 	}
 }
 
-// climb finds the borders between a and next, at which the counter is higher. The powers explain a part of what it rose;
-// the rest rose while nothing was received. If they made more than it rose, that is scaled, but not what the borders until
-// a have got of it.
+// climb finds the borders between a and next, at which the counter is higher. The powers explain a part of its rise; the
+// rest rose while nothing was received. If the powers integrate to more than the rise, that is scaled, but not the part of
+// it that is before the borders until a.
 func (b *book) climb(a, next *entry) {
 	rise := next.Low - b.high
 	given, seen, scale := b.made(a.leave), b.made(next.enter), 1.0
@@ -240,7 +240,7 @@ func (b *book) back(i int) float64 {
 	return 0
 }
 
-// gap is a time between two readings in which a counter rose by more than the powers know of.
+// gap is a time between two readings in which a counter rose by more than the powers explain.
 type gap struct {
 	*book
 	from, to int64
@@ -262,8 +262,8 @@ func (b *book) gap(a, next *entry, kwh float64) gap {
 	return h
 }
 
-// until returns which part of what rose in the gap rose before the end of a period. Little of it rose at its ends, as at
-// dusk and at dawn; more as the unit's other days went, or evenly.
+// until returns which part of the rise in the gap was before the end of a period. Little of it was at the gap's ends, as at
+// dusk and at dawn; the rest is distributed as on the unit's other days, or evenly.
 func (h *gap) until(period int) float64 {
 	t := h.periods[period].End.UnixMilli()
 	if t >= h.to {
@@ -278,7 +278,7 @@ func (h *gap) until(period int) float64 {
 	return float64(t-h.from) / float64(h.to-h.from)
 }
 
-// smooth keeps the borders between the first and the last that are asked for in their order: what is not counted yet may
+// smooth keeps the borders between the first and the last that are asked for in ascending order: what is not counted yet may
 // be a little more than what is counted then.
 func (b *book) smooth() {
 	n := len(b.borders) - 2 // the last is what comes after
@@ -287,7 +287,7 @@ func (b *book) smooth() {
 	}
 }
 
-// row returns what the counter says of a period.
+// row returns what the counter rose in a period.
 func (b *book) row(i int) Metered {
 	m := Metered{KWh: max(b.borders[i]-b.borders[i-1], 0), Spread: b.spread[i], known: true}
 	m.Spread = min(m.Spread, m.KWh)

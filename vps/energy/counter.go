@@ -33,7 +33,7 @@ func Meter(energy int) (counter int, ok bool) {
 	return 0, false
 }
 
-// read adds what the counters show in s. 0 is no reading: dongles give it for what they do not know.
+// read adds what the counters show in s. 0 is not a reading: dongles return it for values that they do not have.
 func (r *Rollup) read(s *wire.Sample, ms int64) {
 	for k, v := range [Counters]*float64{s.PVTotalKWh, s.ImportTotalKWh, s.ExportTotalKWh, s.ChargeTotalKWh, s.DischargeTotalKWh, s.DirectTotalKWh} {
 		if v == nil || *v <= 0 {
@@ -53,7 +53,7 @@ func (r *Rollup) read(s *wire.Sample, ms int64) {
 // Measured returns the energy that a counter counts.
 func Measured(counter int) int { return measured[counter] }
 
-// leastStanding is what the powers may integrate to, W·ms, while a counter stands, for that to be of no interest.
+// leastStanding is what the powers may integrate to, W·ms, while a counter stands, before that matters.
 const leastStanding = 0.001 * kWh
 
 // Stands reports whether a counter did not rise in all of r although something was made: it rose last before, and how much

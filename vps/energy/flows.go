@@ -25,10 +25,10 @@ func PowersOf(s *wire.Sample) Powers {
 	return Powers{PV: s.PVPowerW, Load: s.LoadPowerW, Battery: s.BatteryPowerW, Export: s.ExportPowerW, SOC: s.BatterySOCPct}
 }
 
-// noiseW is how far below 0 a load may be for reading its parts at different times.
+// noiseW is how far below 0 a load may be because its parts are read at different times.
 const noiseW = 50
 
-// house returns what the house takes; false when that is not known, as with another generator behind the meter, which
+// house returns what the house consumes; false when that is not known, as with another generator behind the meter, which
 // makes the load of the inverter less than 0.
 func (p *Powers) house() (watts float64, ok bool) {
 	if p.Load == nil || *p.Load < -noiseW {
@@ -38,9 +38,8 @@ func (p *Powers) house() (watts float64, ok bool) {
 }
 
 // Split divides the powers of one instant: solar serves the house first, then the battery, then the grid; the battery
-// serves the house, then the grid; the grid serves what is left. Without a load nothing can be said, and home is false;
-// without a meter nothing of the grid, and grid is false. A battery that is absent does nothing: a unit that has one
-// always reports it.
+// serves the house, then the grid; the grid serves what is left. Without a load no flow is known, and home is false; without
+// a meter none of the grid, and grid is false. An absent battery has no flow: a unit that has one always reports it.
 func (p *Powers) Split() (f Flows, home, grid bool) {
 	load, ok := p.house()
 	if !ok {

@@ -27,8 +27,8 @@ const (
 const (
 	minute = int64(60_000) // ms
 	kWh    = 3.6e9         // W·ms
-	digit  = 0.21          // kWh, by which the last digit of a counter may tremble, up and down
-	slack  = 0.2           // kWh, more than two counters of a tenth can be apart for reading them at different times
+	digit  = 0.21          // kWh, by which the last digit of a counter may jitter, up and down
+	slack  = 0.2           // kWh, more than two counters of a tenth can be apart because they are read at different times
 	ample  = 1.5           // times the greatest power that was seen
 	leastW = 1000          // of the greatest power: a new unit has shown little yet
 )
@@ -46,11 +46,11 @@ func (l *Level) passing(ms int64) bool {
 // usual returns how far apart the readings of l are, ms.
 func (l *Level) usual() int64 { return (l.Last - l.First) / max(l.N-1, 1) }
 
-// leads reports whether x can be what l went on to: it rose by no more than the unit can make in the time between, or
-// than what it did make since l rose last. Some counters have whole kWh, and some dongles show them minutes late. What x
-// showed first does not count where that was a dip or too high.
+// leads reports whether x can be the continuation of l: it rose by no more than the unit can make in the time between, or
+// than what it did make since l rose last. Some counters have whole kWh, and some dongles show them minutes late. The first
+// reading of x does not count where it was a dip or too high.
 func (l *Level) leads(x *Level, watts float64) bool {
-	if l.trembles(x.Low) {
+	if l.jitters(x.Low) {
 		return true
 	}
 	from, at := x.Low, x.First
@@ -66,7 +66,7 @@ func (l *Level) leads(x *Level, watts float64) bool {
 	allowed := slack + ample*made/kWh
 	switch {
 	case !whole(l.High) || !whole(from):
-	case l.wholes(): // and its last digit may tremble
+	case l.wholes(): // and its last digit may jitter
 		allowed += 2
 	default:
 		allowed++
@@ -77,15 +77,15 @@ func (l *Level) leads(x *Level, watts float64) bool {
 // dipped reports whether l began with a dip below the level before it: what it showed first did not stay.
 func (l *Level) dipped(before *Level) bool {
 	if l.Up == 0 {
-		return before.trembles(l.High)
+		return before.jitters(l.High)
 	}
 	if l.brief() && l.High-l.Low-(l.mark-l.enter)/kWh <= digit {
-		return false // it rose by what the powers made
+		return false // it rose by what the powers integrate to
 	}
-	return (l.Next >= before.High || before.trembles(l.Next)) && l.passing(l.Up-l.First)
+	return (l.Next >= before.High || before.jitters(l.Next)) && l.passing(l.Up-l.First)
 }
 
-// overshot reports whether the first reading of l was too high: what the powers made fits the rise from the level before
+// overshot reports whether the first reading of l was too high: the energy of the powers fits the rise from the level before
 // to the end of l, and not that from its beginning.
 func (l *Level) overshot(before *Level) bool {
 	rise, made := l.High-before.High, (l.mark-before.mark)/kWh
@@ -93,8 +93,8 @@ func (l *Level) overshot(before *Level) bool {
 	return rise >= 0 && rise <= slack+ample*made && math.Abs(rise-made)+digit < -own
 }
 
-// trembles reports whether a reading is l but for its last digit.
-func (l *Level) trembles(kwh float64) bool {
+// jitters reports whether a reading differs from l in its last digit only.
+func (l *Level) jitters(kwh float64) bool {
 	dip := l.High - kwh
 	return dip > 0 && (dip <= digit || dip <= 2 && l.wholes() && whole(kwh))
 }
@@ -161,18 +161,18 @@ func (l *Level) climb(x *Level) {
 // that, with what the powers made since.
 func (l *Level) refuted(x *Level) bool {
 	stood := l.Last - l.Since
-	if l.Step == 0 || x.Low >= l.High || l.trembles(x.Low) || !l.passing(stood) {
+	if l.Step == 0 || x.Low >= l.High || l.jitters(x.Low) || !l.passing(stood) {
 		return false
 	}
 	if l.N >= staysN && stood >= (staysN-1)*shortGap {
-		return false // its readings may seem to be further apart than they are, for a gap
+		return false // its readings may seem to be further apart than they are, because of a gap
 	}
 	rise, below, spare := x.Low-(l.High-l.Step), digit, digit/2
 	if l.wholes() && whole(x.Low) {
 		below, spare = 2, 1+digit/2
 	}
 	made := (x.enter - l.mark) / kWh
-	return rise+spare >= made || rise >= -below && made < digit/4 // next to nothing was made, and a digit trembles
+	return rise+spare >= made || rise >= -below && made < digit/4 // next to nothing was made, and a digit jitters
 }
 
 // sink takes back the last rise of l: its last right reading was before that.
@@ -189,7 +189,7 @@ func (l *Level) sink() {
 type levels struct {
 	all   []Level
 	watts float64      // the greatest power of the unit, as far as is known
-	sunk  func(*Level) // is told of a level that took back its last rise; may be nil
+	sunk  func(*Level) // called with a level whose last rise was taken back; may be nil
 }
 
 // push puts x on top, and joins and drops what is decided by it:
@@ -208,8 +208,8 @@ func (s *levels) push(x Level) {
 		case !x.brief() && s.refute(a, x):
 			a.extend(x) // what was possible up to the wrong reading is so up to less
 		case a.Step > digit && a.refuted(x):
-			return // x has to stay first
-		case x.Low == a.High || a.trembles(x.Low): // it stands
+			return // x has to stay before anything is decided
+		case x.Low == a.High || a.jitters(x.Low): // it stands
 			a.extend(x)
 		case n > 1 && a.brief() && !a.goesOn(&s.all[n-2], x, s.watts) && s.doubtful(&s.all[n-2], a, x):
 			s.all[n-1] = *x
@@ -222,12 +222,12 @@ func (s *levels) push(x Level) {
 	}
 }
 
-// goesOn reports whether x goes on with l: what the powers made fits that better than that l is a dip below b.
+// goesOn reports whether x continues l: the energy of the powers fits that better than that l is a dip below b.
 func (l *Level) goesOn(b, x *Level, watts float64) bool {
 	return x.Low >= l.High && l.leads(x, watts) && l.off(x)+digit < b.off(x)
 }
 
-// off returns by how much the rise from l to x is not what the powers made in the time between, kWh.
+// off returns by how much the rise from l to x differs from the energy of the powers in the time between, kWh.
 func (l *Level) off(x *Level) float64 { return math.Abs(x.Low - l.High - (x.enter-l.mark)/kWh) }
 
 // doubtful reports whether a, which is between b and x, is a dip or a wrong reading.
@@ -253,7 +253,7 @@ func (s *levels) refute(a, x *Level) bool {
 	return true
 }
 
-// mostLevels bounds what a rollup keeps of a counter that makes no sense.
+// mostLevels bounds how many levels a rollup keeps of a counter whose readings are inconsistent.
 const mostLevels = 6
 
 // bounded drops the shortest of too many levels, but not the ends: they may be long where they go on.

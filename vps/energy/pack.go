@@ -30,7 +30,7 @@ type codec struct {
 	next   int
 	writes bool
 	beside int64 // levels that follow
-	spoilt bool  // there is a word where there is none
+	spoilt bool  // there is a word that must not be there
 }
 
 func (c *codec) bits(v, usual uint64) uint64 {
@@ -118,7 +118,7 @@ func (c *codec) quarters(r *Rollup) {
 	}
 }
 
-// ends are the powers of the head and of the tail; which of them are known are bits beside them, for 0 W is another thing.
+// ends are the powers of the head and of the tail. Bits beside them are set for those that are known: 0 W is a known power.
 func (c *codec) ends(r *Rollup) {
 	var known int64
 	all := [...]**float64{&r.head.Load, &r.head.Battery, &r.head.Export, &r.head.SOC, &r.tail.Load, &r.tail.Battery, &r.tail.Export, &r.tail.SOC}
@@ -161,7 +161,7 @@ func (c *codec) ends(r *Rollup) {
 	}
 }
 
-// counter is the last level of counter k. 0 kWh is no reading, so one that shows it has none.
+// counter codes the last level of counter k. 0 kWh is not a reading, so a counter that shows it has none.
 func (c *codec) counter(r *Rollup, k int) {
 	l := &r.Counters[k].Level
 	c.number(&l.Low, 0)

@@ -6,8 +6,8 @@ import (
 	"math/bits"
 )
 
-// Version 1 of the packed form had no levels and no ends above five minutes, and averages by the count of samples. What
-// is read of it is as good as it was: it is counted again where its samples are left.
+// Version 1 of the packed form had no levels and no ends above five minutes, and averages by the count of samples. What is
+// read of it is as exact as it was then: it is counted again where its samples are left.
 const (
 	v1Knowledge = 5
 	v1Energies  = 14
@@ -40,7 +40,7 @@ func (r *Rollup) readVersion1(b []byte) bool {
 	return true
 }
 
-// v1Words are the words that are not taken yet.
+// v1Words are the words that are not read yet.
 type v1Words struct{ integers, numbers []uint64 }
 
 func (w *v1Words) integer() int64 {

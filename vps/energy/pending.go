@@ -3,8 +3,8 @@ package energy
 import "encoding/binary"
 
 // Pending is all that a store keeps of a rollup that it has not computed yet: the samples, or the rollups, that it is the
-// sum of are stored and are to be read instead. It stands in the place of the packed rollup. A program that does not know
-// it cannot read it and does the same.
+// sum of are stored and are to be read instead. It is stored in place of the packed rollup. An earlier program cannot read
+// it, and does the same.
 type Pending struct {
 	Rows        int64 // stored samples
 	First, Last int64 // times of samples, ms since 1970
@@ -18,7 +18,7 @@ const (
 // Pending returns r as one that has yet to be computed.
 func (r *Rollup) Pending() Pending { return Pending{r.Rows, r.First, r.Last} }
 
-// Add adds what another one knows.
+// Add adds the samples of another pending rollup.
 func (p *Pending) Add(o Pending) {
 	switch {
 	case o.Rows == 0:

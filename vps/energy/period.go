@@ -12,9 +12,9 @@ type Period struct {
 	Rollup
 }
 
-// Bucket returns p, which has a sample, as the Python server's readers see it: means are weighed by the samples' counts, where
-// these stand for time as for that server, 5 s each. Where they do not, as with a slower edge that became a faster one,
-// a mean is one over time.
+// Bucket returns p, which has a sample, in the form of the Python API: means are weighted by the samples' counts, where each
+// count represents 5 s, as in that API. Where they do not, as with a slower edge that became a faster one, a mean is one over
+// time.
 func (p *Period) Bucket() wire.Bucket {
 	counted, covered := float64(p.Count*2*aloneReach), float64(p.Covered[KnowsPV])
 	byCount := covered == 0 || covered > 0.7*counted && covered <= 1.005*counted
@@ -76,23 +76,24 @@ const (
 	mostTime    = 0.9
 )
 
-// SelfConsumption returns which part of the PV energy that went anywhere stayed in the house, 0 to 1; false when that
-// cannot be said. What went to the grid by way of the battery did not stay.
+// SelfConsumption returns which part of the PV energy whose use is known stayed in the house, 0 to 1; false when that is not
+// known. What went to the grid by way of the battery did not stay.
 func (r *Rollup) SelfConsumption() (float64, bool) {
 	e := r.sameTime()
 	sold := e[SolarGrid] + min(e[SolarBattery], e[BatteryGrid])
 	return r.without(sold, e[SolarHome]+e[SolarBattery]+e[SolarGrid])
 }
 
-// SelfSufficiency returns which part of the energy that reached the house was not bought, 0 to 1; false when that cannot
-// be said. What was bought is not one's own because it rested in the battery.
+// SelfSufficiency returns which part of the energy that reached the house was not imported, 0 to 1; false when that is not
+// known. Energy that was imported and stored in the battery counts as imported.
 func (r *Rollup) SelfSufficiency() (float64, bool) {
 	e := r.sameTime()
 	bought := e[GridHome] + min(e[GridBattery], e[BatteryHome])
 	return r.without(bought, e[SolarHome]+e[BatteryHome]+e[GridHome])
 }
 
-// sameTime returns the energies of the time for which all flows are known. A unit without a battery has no more to know.
+// sameTime returns the energies of the time for which all flows are known. For a unit without a battery that does not depend
+// on a battery's power.
 func (r *Rollup) sameTime() [Energies]float64 {
 	e := r.Energy
 	for i, flow := range partlyKnown {

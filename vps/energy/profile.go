@@ -1,6 +1,6 @@
 package energy
 
-// Profile is what a unit does at each hour of the day, of UTC.
+// Profile is the mean power of a unit at each hour of the day, of UTC.
 type Profile struct {
 	energy  [24][Energies]float64 // W·ms
 	covered [24]int64             // ms
@@ -15,7 +15,7 @@ func (p *Profile) Add(r *Period) {
 	}
 }
 
-// mean returns the mean power in an hour of the day; of one of which nothing is known, that of the whole day.
+// mean returns the mean power in an hour of the day; for an hour without data, that of the whole day.
 func (p *Profile) mean(energy, h int) float64 {
 	if p.covered[h] > 0 {
 		return p.energy[h][energy] / float64(p.covered[h])
@@ -28,7 +28,7 @@ func (p *Profile) mean(energy, h int) float64 {
 	return sum / float64(max(covered, 1))
 }
 
-// part returns which part of what is usual from one time to another is usual before t; false when that is nothing.
+// part returns which part of the usual energy from one time to another is usual before t; false when that is 0.
 func (p *Profile) part(energy int, from, to, t int64) (float64, bool) {
 	if p == nil {
 		return 0, false

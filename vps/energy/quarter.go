@@ -17,7 +17,7 @@ type Quarter struct {
 
 func quarterOf(ms int64) int64 { return ms - ms%quarterMS }
 
-// Mean returns the mean import, W; false when nothing is known of the grid.
+// Mean returns the mean import, W; false when it is not known.
 func (q *Quarter) Mean() (float64, bool) {
 	if q.Covered == 0 {
 		return 0, false
@@ -69,7 +69,7 @@ func (r *Rollup) quarter(q Quarter) {
 	}
 }
 
-// rival makes q the peak if it is the highest; of equal ones it is the first.
+// rival makes q the peak if it is the highest; of equal ones the first stays.
 func (r *Rollup) rival(q Quarter) {
 	mean, ok := q.Mean()
 	if best, known := r.peak.Mean(); ok && q.Measured() && (!known || mean > best || mean == best && q.Start < r.peak.Start) {

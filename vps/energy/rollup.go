@@ -1,5 +1,5 @@
-// Package energy computes what samples mean: rollups of spans of time, the energy in them and where it went. It is
-// arithmetic alone: no clock, no store.
+// Package energy computes energy from samples: rollups of spans of time, the energy in them and its flows. It is arithmetic
+// alone: no clock, no store.
 //
 //	samples ──Add──> Rollup of five minutes ──Sum──> hour ──Sum──> day       (kept by a store)
 //	                        └────────────────────────┴──────────────┴──Line──> any local periods ──Table──> kWh
@@ -18,7 +18,7 @@ import (
 // Base is the span of the shortest rollup. It divides the hours of every time zone on earth.
 const Base = 5 * time.Minute
 
-// Averages are the values of which the Python API has means, weighed by the samples' counts.
+// Averages are the values of which the Python API has means, weighted by the samples' counts.
 const (
 	AvgPV = iota
 	AvgBattery
@@ -44,7 +44,7 @@ const (
 	GridHome
 	GridBattery
 	Unaccounted
-	Other // of another generator behind the meter: what it gave beyond the load, so at least so much
+	Other // of another generator behind the meter: what it made beyond the load, so at least so much
 	Energies
 )
 
@@ -69,14 +69,14 @@ var Needs = [Energies]int{
 	Other: KnowsOther,
 }
 
-// Some flows are known although not all are: without a meter, and while the battery is not. What of them belongs to such
-// times is kept apart, for a ratio is of times in which all are known.
+// Some flows are known although not all are: without a meter, and while the battery is unknown. Their energy in such times is
+// kept apart, because a ratio is of times in which all are known.
 const partly = 6
 
 var partlyKnown = [partly]int{SolarHome, SolarBattery, BatteryHome, SolarHome, SolarGrid, GridHome}
 
-// Rollup is what is known of a span of time. The zero Rollup is that of a span without samples. Times are milliseconds
-// since 1970.
+// Rollup is the sum of the samples in a span of time. The zero Rollup is that of a span without samples. Times are
+// milliseconds since 1970.
 type Rollup struct {
 	Rows        int64 // stored samples
 	Count       int64 // raw samples, the sum of their counts
@@ -269,12 +269,12 @@ func (r *Rollup) Precede(earlier *Rollup) {
 	*r = sum.total
 }
 
-// KWh returns one of the energies; false when no sample of the span could know it.
+// KWh returns one of the energies; false when no sample of the span had what it is computed from.
 func (r *Rollup) KWh(i int) (float64, bool) {
 	return r.Energy[i] / 3.6e9, r.Covered[Needs[i]] > 0
 }
 
-// Mean returns the mean of a power over the time for which it is known, W; false when nothing is.
+// Mean returns the mean of a power over the time for which it is known, W; false when it is never known.
 func (r *Rollup) Mean(energy int) (float64, bool) {
 	covered := r.Covered[Needs[energy]]
 	if covered == 0 || ofBattery(energy) && r.Covered[KnowsBattery] == 0 {
@@ -291,7 +291,7 @@ func (r *Rollup) MeanSOC() (float64, bool) {
 	return finite(r.SOC / float64(r.Covered[KnowsSOC]))
 }
 
-// finite keeps out what a sum of absurd values is: no number for JSON.
+// finite reports whether v is a number that JSON can represent: a sum of absurd values may not be.
 func finite(v float64) (float64, bool) { return v, !math.IsNaN(v) && !math.IsInf(v, 0) }
 
 func ofBattery(energy int) bool {

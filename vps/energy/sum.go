@@ -90,7 +90,7 @@ func (l *Line) Add(r *Rollup) {
 	}
 }
 
-// End gives the rest to its account.
+// End adds the rest to its account.
 func (l *Line) End() {
 	if l.endHour(); l.parts != nil {
 		spareParts.Put(l.parts)
@@ -184,8 +184,8 @@ func (l *Line) join(p *Rollup) {
 	l.tail, l.last = p.tail, p.Last
 }
 
-// borrowReach gives a sample that is alone in its hour the reach of its neighbour, if that is not far away: how far apart they
-// usually are is known of that only.
+// borrowReach sets the reach of a sample that is alone in its hour to that of its neighbour, if that is not far away: only the
+// neighbour shows how far apart they usually are.
 func borrowReach(a, b *end, gap int64) {
 	if gap > longUsual {
 		return
@@ -240,7 +240,7 @@ func (s *Sum) Rollup() Rollup {
 	return s.total
 }
 
-// Reaches reports whether no sample of r has to have a neighbour within d: the next one may be still to come.
+// Reaches reports whether no sample of r needs a neighbour within d: the next one may still come.
 func (r *Rollup) Reaches(d time.Duration) bool {
 	return d.Milliseconds() <= 2*max(r.head.reach, r.tail.reach)
 }

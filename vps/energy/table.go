@@ -2,7 +2,7 @@ package energy
 
 import "math"
 
-// Row is a period and what the lifetime counters say of it.
+// Row is a period and what the lifetime counters rose in it.
 type Row struct {
 	Period
 	Metered [Counters]Metered
@@ -16,7 +16,7 @@ type Metered struct {
 	known  bool
 }
 
-// Around is what is beside periods, and what is known of their unit.
+// Around has the periods beside others, and the properties of their unit.
 type Around struct {
 	Before, After Period  // what ends where they begin, and begins where they end; the zero Period for none
 	GreatestW     float64 // that the unit has ever shown; 0 when it is not known
@@ -26,7 +26,7 @@ type Around struct {
 	Profile func(from, to int64) *Profile
 }
 
-// usualW is what a unit is taken to be able to make that has shown hardly any power.
+// usualW is the assumed greatest power of a unit that has shown hardly any power.
 const usualW = 5000
 
 // Table returns a row for each period. Periods must be consecutive, each beginning where the one before ends; one
@@ -49,7 +49,7 @@ func Table(periods []Period, around Around) []Row {
 	switch {
 	case around.GreatestW == 0: // not known
 		around.GreatestW = mostW
-	case around.GreatestW < leastW: // a unit of which nothing but counters is read, or that is new
+	case around.GreatestW < leastW: // a unit of which only counters are read, or that is new
 		around.GreatestW = usualW
 	}
 	for k := range Counters {
@@ -79,8 +79,8 @@ const (
 	Mixed             // some rows of a column are counted, the others integrated
 )
 
-// KWh returns one of the energies of the row. Where a counter was not read yet, or is not read any more, it is integrated
-// from the powers.
+// KWh returns one of the energies of the row. Where a counter was not read yet, or is no longer read, it is integrated from
+// the powers.
 func (r *Row) KWh(energy int) (kwh float64, from Source) {
 	covered := r.Covered[Needs[energy]]
 	if !r.HasData() {
@@ -116,7 +116,7 @@ func Column(rows []Row, energy int) (kwh []float64, total float64, from Source) 
 	return kwh, total, from
 }
 
-// With returns where the energy of rows comes from of which some have one source and some another.
+// With returns the source of the energy of rows, some of which have one source and some another.
 func (s Source) With(other Source) Source {
 	switch {
 	case s == Unknown, s == other:

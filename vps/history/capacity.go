@@ -12,7 +12,7 @@ import (
 	"sunspool/vps/store"
 )
 
-// CapacityAnswer is the answer of GET /v1/capacity/month/YYYY-MM: what the Belgian capacity tariff is computed from.
+// CapacityAnswer is the answer of GET /v1/capacity/month/YYYY-MM, from which the Belgian capacity tariff is computed.
 type CapacityAnswer struct {
 	DeviceID       string     `json:"device_id"`
 	Month          string     `json:"month"`
@@ -27,7 +27,7 @@ type peak struct {
 	Bucket    time.Time `json:"bucket"`
 	AvgPowerW int64     `json:"avg_power_w"`
 	Coverage  float64   `json:"coverage"`          // of the quarter-hour, as far as it is over
-	Partial   bool      `json:"partial,omitempty"` // measured for less than nine tenths: no peak of the month
+	Partial   bool      `json:"partial,omitempty"` // measured for less than nine tenths: it cannot be the peak of the month
 }
 
 func (h *History) Capacity(c *request.Request) (any, error) {

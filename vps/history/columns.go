@@ -47,7 +47,7 @@ func appendNumber(b []byte, v float64) []byte {
 
 var unknown = math.NaN()
 
-// known is v, or unknown.
+// known returns v, or NaN if it is not known.
 func known(v float64, ok bool) float64 {
 	if !ok {
 		return unknown
@@ -55,7 +55,7 @@ func known(v float64, ok bool) float64 {
 	return v
 }
 
-// round cuts digits that were not measured; it keeps NaN, and has no -0.
+// round cuts digits that were not measured; NaN stays, and -0 becomes 0.
 func round(v float64, digits int) float64 {
 	p := math.Pow10(digits)
 	return math.Round(v*p)/p + 0

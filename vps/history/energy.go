@@ -14,8 +14,8 @@ import (
 // maxEnergyRows is a little more than a year of hours.
 const maxEnergyRows = 10_000
 
-// firstCompared is the first year that a span is compared with. Of those before 2010 nothing is known, but a year's rows
-// are compared with as many.
+// firstCompared is the first year that a span is compared with. There is no data of those before 2010, but a year's rows are
+// compared with as many.
 const firstCompared = 1900
 
 // energyAnswer is the answer of GET /v1/energy.
@@ -43,7 +43,7 @@ type comparison struct {
 	energyTable
 }
 
-// source is where a column comes from, null when nothing is known.
+// source is where a column comes from, null when it is not known.
 type source energy.Source
 
 func (s source) MarshalJSON() ([]byte, error) {
@@ -98,7 +98,7 @@ func (h *History) Energy(c *request.Request) (any, error) {
 	sp = sp.AlignTo(calendar.row)
 	whole := sp
 	if _, end := calendar.row.Period(now, sp.Zone); sp.To.After(end) {
-		sp.To = end // what is yet to come has no row
+		sp.To = end // future periods have no row
 	}
 
 	answer := energyAnswer{DeviceID: device, Resolution: name, TZ: sp.Zone.String()}
@@ -149,14 +149,14 @@ func (h *History) energyTable(c *request.Request, device string, sp query.Span, 
 	return sum.table(), nil
 }
 
-// summary makes a table of rows that are given to it in their order.
+// summary makes a table of rows that are added in their order.
 type summary struct {
 	energyTable
 	span   query.Span
 	rollup energy.Rollup // of all
 	kwh    [energy.Energies]float64
 	from   [energy.Energies]energy.Source
-	spread [energy.Energies]struct { // how much of a counter's rise is not placed in time
+	spread [energy.Energies]struct { // how much of a counter's rise happened at an unknown time
 		column column
 		total  float64
 	}
@@ -239,7 +239,7 @@ var rowColumns = map[string]func(p *energy.Period, now time.Time) float64{
 	"flows_coverage":   coverage(energy.KnowsFlows, 4),
 }
 
-// coverage is the part of a period for which something is known.
+// coverage returns the part of a period that is measured.
 func coverage(knows, digits int) func(*energy.Period, time.Time) float64 {
 	return func(p *energy.Period, now time.Time) float64 { return round(p.Coverage(knows, now), digits) }
 }

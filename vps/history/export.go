@@ -23,10 +23,10 @@ import (
 
 const (
 	ExportPage  = 2000     // lines that are read at once
-	exportChunk = 16 << 10 // bytes that a reader must take in exportStall
+	exportChunk = 16 << 10 // bytes that a reader must read in exportStall
 
-	// What waits for a slow reader in the buffers of the system and of a proxy is megabytes, and a writer is only woken when a
-	// third of that is gone.
+	// The buffers of the system and of a proxy hold megabytes for a slow reader, and a writer is only woken when a third of
+	// that is read.
 	ExportStall = 2 * time.Minute
 )
 
@@ -40,8 +40,8 @@ type dialect struct {
 
 const layout = "2006-01-02T15:04:05.999"
 
-// Spreadsheets of countries with a decimal comma separate by semicolons, and take for a number or a time only what is
-// written as there: 4.1 is the fourth of January, a T or a zone makes a time a text.
+// Spreadsheets of countries with a decimal comma separate by semicolons, and read as a number or a time only what is
+// written as there: 4.1 is the fourth of January, and a time with a T or a zone is a text.
 var (
 	commas     = dialect{',', '.', layout + "Z07:00", layout + "-07:00"}
 	tabs       = dialect{'\t', '.', layout + "Z07:00", layout + "-07:00"}
@@ -54,10 +54,10 @@ var dialects = map[string]dialect{"": commas, ",": commas, "comma": commas, ";":
 // exportResolutions are those of GET /v1/export.csv, with how many days of periods are about a page.
 var exportResolutions = map[store.Resolution]int{store.FiveMinutes: 1, store.Quarter: 3, store.Hour: 12, store.Day: request.RowsAtOnce}
 
-// Export answers GET /v1/export.csv line by line: memory does not grow with the span. Every cell is a number or a time,
-// so that no spreadsheet takes one for a formula.
+// Export answers GET /v1/export.csv line by line: memory does not grow with the span. Every cell is a number or a time, so
+// that no spreadsheet reads one as a formula.
 func (h *History) Export(c *request.Request) (any, error) {
-	// A semicolon is what many want between columns, and what the standard library drops a parameter for.
+	// A semicolon is what many readers need between columns, and the standard library drops a parameter that has one.
 	c.HTTP.URL.RawQuery = strings.ReplaceAll(c.HTTP.URL.RawQuery, ";", "%3B")
 	params, device, err := request.Readable(c, "device_id")
 	if err != nil {
@@ -72,7 +72,7 @@ func (h *History) Export(c *request.Request) (any, error) {
 		return nil, errExports
 	}
 	defer slot.Release()
-	c.Release() // it takes as long as its reader, and has its own bounds
+	c.Release() // an export lasts as long as its reader, and has its own bounds
 	e.slot = slot
 	if c.HTTP.Method == http.MethodHead {
 		e.head()
@@ -89,7 +89,7 @@ func (h *History) Export(c *request.Request) (any, error) {
 	return nil, err
 }
 
-// export is an export on its way.
+// export is an export in progress.
 type export struct {
 	h          *History
 	c          *request.Request
@@ -163,7 +163,7 @@ func (e *export) samples() error {
 	}
 }
 
-// samplesFrom adds the lines of the next samples to the page. It returns from when the one after them is, and how many they are.
+// samplesFrom adds the lines of the next samples to the page. It returns the time of the sample after them, and how many they are.
 func (e *export) samplesFrom(from time.Time) (next time.Time, n int, err error) {
 	next = from
 	_, err = request.Ask(e.h.Gate, e.c, "each", func(ctx context.Context) (struct{}, error) {
@@ -193,13 +193,13 @@ var exportCells = []struct {
 	{"battery_w", means["battery_w"], false}, {"grid_w", means["grid_w"], false}, {"soc_pct", means["soc_pct"], false},
 }
 
-// exportCoverages come last: who counts columns finds the others where they were.
+// exportCoverages come last: programs that count columns find the others where they were.
 var exportCoverages = []string{"load_coverage", "grid_coverage", "battery_coverage", "flows_coverage"}
 
 // counterNames are those of the lifetime counters.
 var counterNames = [energy.Counters]string{"pv_total_kwh", "import_total_kwh", "export_total_kwh", "charge_total_kwh", "discharge_total_kwh", "direct_total_kwh"}
 
-// periods writes a line for each period of which something is known.
+// periods writes a line for each period that has data.
 func (e *export) periods() error {
 	e.begin()
 	for _, cell := range exportCells {
@@ -237,7 +237,7 @@ func (e *export) periods() error {
 	}
 }
 
-// period writes a line, unless nothing at all is known of the period.
+// period writes a line, unless the period has no data at all.
 func (e *export) period(row *energy.Row, now time.Time) {
 	var kwh [energy.Energies]float64
 	some := row.HasData()
@@ -264,7 +264,7 @@ func (e *export) period(row *energy.Row, now time.Time) {
 	}
 }
 
-// head sets the headers of an answer that is one.
+// head sets the headers of an answer that is an export.
 func (e *export) head() {
 	h := e.c.Header()
 	h.Set("Content-Type", "text/csv; charset=utf-8; header=present")
@@ -299,7 +299,7 @@ func (e *export) optional(v *float64) {
 
 func (e *export) number(v float64) {
 	e.page.WriteByte(e.dialect.separator)
-	if math.IsNaN(v) || math.IsInf(v, 0) { // a sum of absurd values is as unknown as none
+	if math.IsNaN(v) || math.IsInf(v, 0) { // a sum of absurd values is not known either
 		return
 	}
 	b := strconv.AppendFloat(e.page.AvailableBuffer(), v+0, 'f', -1, 64) // -0 + 0 = 0
@@ -309,8 +309,8 @@ func (e *export) number(v float64) {
 	e.page.Write(b)
 }
 
-// next begins a page. Each has its own time with the store: how long the reader takes for the one before is not the store's
-// affair. Only a token that is still good gets one.
+// next begins a page. Each has its own time limit for the store: the time that the reader takes for the one before does not
+// count. Only a token that is still valid gets one.
 func (e *export) next() error {
 	e.c.StoreSince = time.Time{}
 	if !e.h.StillAllowed(e.c) {
@@ -319,7 +319,7 @@ func (e *export) next() error {
 	return nil
 }
 
-// flush sends what was written so far, for as long as the reader takes some of it.
+// flush sends what was written so far, for as long as the reader reads some of it.
 func (e *export) flush() error {
 	if e.c.Status == 0 {
 		e.head()

@@ -11,15 +11,15 @@ import (
 
 var errRevoked = errors.New("the token was revoked")
 
-// errUnread is why the reader did not take what was written.
+// errUnread is the error of an export that the reader does not read.
 type errUnread struct{ error }
 
 func (e errUnread) Unwrap() error { return e.error }
 
 // Reasons of an export that is cut off after it has begun.
 const (
-	cutStalled  = "stalled"     // the reader took nothing for exportStall
-	cutLeft     = "reader_left" // or what is between broke the connection
+	cutStalled  = "stalled"     // the reader read nothing for exportStall
+	cutLeft     = "reader_left" // or something in between broke the connection
 	cutRevoked  = "token_revoked"
 	cutStopping = "stopping" // the process ended before it was whole
 	cutStore    = "store"
@@ -28,8 +28,8 @@ const (
 // ExportCuts are the reasons that History.ExportCut gets.
 var ExportCuts = []string{cutStalled, cutLeft, cutRevoked, cutStopping, cutStore}
 
-// cutOff logs and counts an export that ends before it is whole. Its status was 200, and the broken connection is seen by
-// the reader alone.
+// cutOff logs and counts an export that ends before it is whole. Its status was 200, and only the reader sees the broken
+// connection.
 func (h *History) cutOff(e *export, err error) {
 	reason := whyCut(e.c.HTTP.Context(), err)
 	h.ExportCut(reason)

@@ -19,7 +19,7 @@ import (
 const (
 	MinGap   = 10 * time.Minute // shorter ones are not listed: only one this long must leave five minutes empty
 	MaxGaps  = 1000             // in one answer
-	maxLooks = 20               // questions about a level below, of one level
+	maxLooks = 20               // queries of the level below, for one level
 )
 
 // GapsAnswer is the answer of GET /v1/continuity.
@@ -37,7 +37,7 @@ type GapsAnswer struct {
 	Complete  bool       `json:"complete"`  // there is no such gap
 }
 
-// Gap is a time of at least leastHole for which there is no sample.
+// Gap is a time of at least MinGap for which there is no sample.
 type Gap struct {
 	From    time.Time `json:"from"`
 	To      time.Time `json:"to"`
@@ -72,7 +72,7 @@ func (h *History) Gaps(c *request.Request) (any, error) {
 		return nil, problem.New(422, "too_long", "The span is too long: at most 400 days in one answer.").WithNext("ask for one year after the other")
 	}
 	answer := GapsAnswer{DeviceID: device, From: sp.From.UTC(), To: sp.To.UTC(), Gaps: []Gap{}}
-	if !sp.From.Before(sp.To) { // it is yet to come
+	if !sp.From.Before(sp.To) { // it is in the future
 		answer.To = answer.From
 		return answer, nil
 	}
@@ -84,15 +84,15 @@ func (h *History) Gaps(c *request.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	holes := search.ends(days, sp)
-	if err := search.explain(holes, now); err != nil {
+	gaps := search.ends(days, sp)
+	if err := search.explain(gaps, now); err != nil {
 		return nil, err
 	}
-	answer.count(days, holes, now)
+	answer.count(days, gaps, now)
 	return answer, nil
 }
 
-func (a *GapsAnswer) count(days []energy.Period, holes []Gap, now time.Time) {
+func (a *GapsAnswer) count(days []energy.Period, gaps []Gap, now time.Time) {
 	total := energy.Period{Start: a.From, End: a.To}
 	for i := range days {
 		total.Rows += days[i].Rows
@@ -104,14 +104,14 @@ func (a *GapsAnswer) count(days []energy.Period, holes []Gap, now time.Time) {
 		a.Last = new(time.UnixMilli(days[len(days)-1].Last).UTC())
 	}
 	a.Rows, a.Coverage = total.Rows, round(total.Coverage(energy.KnowsPV, now), 4)
-	a.GapsTotal, a.Complete = len(holes), true
-	for _, h := range holes {
+	a.GapsTotal, a.Complete = len(gaps), true
+	for _, h := range gaps {
 		if h.Reason != asleep && h.Reason != beforeFirst {
 			a.MissingS += h.Seconds
 			a.Complete = false
 		}
 	}
-	a.Gaps = append(a.Gaps, holes[max(0, len(holes)-MaxGaps):]...)
+	a.Gaps = append(a.Gaps, gaps[max(0, len(gaps)-MaxGaps):]...)
 }
 
 // gapSearch finds gaps by the rollups alone: days first, then the hours of days that may hide one, then the five
@@ -158,11 +158,11 @@ func (h *gapSearch) in(level int, from, to time.Time) ([]energy.Period, error) {
 	return all, nil
 }
 
-// look is periods [first, end) that are looked into by one question.
+// look is the periods [first, end) that one query reads.
 type look struct{ first, end int }
 
 // looksInto returns where there may be gaps inside of periods: those that may hide one, neighbours together. Of very many,
-// what lies between is looked into, too: a question costs as much as many rows.
+// the periods between are read, too: a query costs as much as many rows.
 func looksInto(periods []energy.Period) (looks []look) {
 	for i := range periods {
 		if !mayHide(&periods[i]) {
@@ -184,8 +184,8 @@ func looksInto(periods []energy.Period) (looks []look) {
 	return together
 }
 
-// mayHide reports whether there may be a gap between two samples of p. One leaves at least a third of it uncovered;
-// before its first sample and after its last one p may be covered by some that are of no help inside.
+// mayHide reports whether there may be a gap between two samples of p. A gap leaves at least a third of itself uncovered;
+// before its first sample and after its last one p may be covered by samples that cover nothing inside.
 func mayHide(p *energy.Period) bool {
 	if p.Last-p.First < MinGap.Milliseconds() {
 		return false
@@ -218,10 +218,10 @@ func (h *gapSearch) ends(days []energy.Period, sp query.Span) []Gap {
 	return h.found
 }
 
-// explain gives each gap a reason. Whether the device slept is determined only for those that are listed: it costs a look into
-// the samples for each.
-func (h *gapSearch) explain(holes []Gap, now time.Time) error {
-	if len(holes) == 0 {
+// explain sets the reason of each gap. Whether the device slept is determined only for those that are listed: it costs a
+// query of the samples for each.
+func (h *gapSearch) explain(gaps []Gap, now time.Time) error {
+	if len(gaps) == 0 {
 		return nil
 	}
 	first, end, err := h.history.Extent(h.c, h.device, time.Time{}, time.Time{})
@@ -232,23 +232,23 @@ func (h *gapSearch) explain(holes []Gap, now time.Time) error {
 	if err != nil {
 		return err
 	}
-	held := heldTime(about.Edge)
-	for i := len(holes) - 1; i >= 0; i-- {
-		x := &holes[i]
+	waits := waitingTime(about.Edge)
+	for i := len(gaps) - 1; i >= 0; i-- {
+		x := &gaps[i]
 		x.Open = !x.To.Before(now) && !end.After(x.From)
 		if first.IsZero() || !x.To.After(first) {
 			x.Reason, x.Says = beforeFirst, "nothing was ever received from before this gap's end"
 			continue
 		}
-		if held >= MinGap {
+		if waits >= MinGap {
 			x.Reason = waiting
 			x.Says = fmt.Sprintf("the edge reported at %s that it still holds %d samples: those of this gap may be among them",
 				about.Seen.UTC().Format(time.RFC3339), about.Edge.SpoolCount)
-			held -= x.To.Sub(x.From)
+			waits -= x.To.Sub(x.From)
 			continue
 		}
 		slept := false
-		if i >= len(holes)-MaxGaps {
+		if i >= len(gaps)-MaxGaps {
 			if slept, err = h.slept(x); err != nil {
 				return err
 			}
@@ -262,8 +262,8 @@ func (h *gapSearch) explain(holes []Gap, now time.Time) error {
 	return nil
 }
 
-// heldTime is for how long the samples last that an edge still holds.
-func heldTime(edge *wire.Edge) time.Duration {
+// waitingTime returns the time that is covered by the samples that still wait in the edge's spool.
+func waitingTime(edge *wire.Edge) time.Duration {
 	if edge == nil {
 		return 0
 	}

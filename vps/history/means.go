@@ -210,7 +210,7 @@ func newMeans(device string, sp query.Span, resolution string, n int) meansAnswe
 	return a
 }
 
-// fixedLength is how long each period of a resolution is; 0 for those that a clock that is changed makes longer.
+// fixedLength returns how long each period of a resolution is; 0 for those that are longer or shorter when clocks are changed.
 func fixedLength(r store.Resolution) time.Duration {
 	switch r {
 	case store.Minute, store.FiveMinutes, store.Quarter:
@@ -240,7 +240,7 @@ func (g *emptyFinder) add(periods []energy.Period) {
 		case p.Rows > 0:
 			g.until(time.UnixMilli(p.First))
 			g.since, g.before = time.UnixMilli(p.Last), *p
-		case p.HasData(): // by the samples beside it
+		case p.HasData(): // it is covered by the samples beside it
 		default:
 			if g.since.IsZero() {
 				g.since = p.Start

@@ -10,14 +10,14 @@ import (
 	"sunspool/vps/store"
 )
 
-// The unit's other days around a gap, by which is guessed when its energy was made.
+// The unit's other days around a gap, from which the time of its energy is estimated.
 const (
 	profileDays = 3  // on either side
 	maxProfiles = 20 // in one answer
 )
 
-// Rows returns the energy of all periods of sp, those without samples included. The last one ends with sp. Every answer
-// that has kWh takes them from here.
+// Rows returns the energy of all periods of sp, those without samples included. The last one ends with sp. Every answer that
+// has kWh gets them from here.
 func (h *History) Rows(c *request.Request, device string, sp query.Span, r store.Resolution) ([]energy.Row, error) {
 	starts, err := sp.PeriodStarts(r, maxEnergyRows)
 	if err != nil || len(starts) < 2 {
@@ -68,8 +68,8 @@ func (h *History) profile(c *request.Request, device string, from, to int64) (*e
 	return &p, nil
 }
 
-// consecutive returns the periods that begin at starts, of which the last one is the end of them all: those that were
-// found, and empty ones between them.
+// consecutive returns the periods that begin at starts, the last of which is the end of them all: those that were found, and
+// empty ones between them.
 func consecutive(starts []time.Time, found []energy.Period) []energy.Period {
 	all := make([]energy.Period, len(starts)-1)
 	for i := range all {

@@ -63,7 +63,7 @@ func (h *History) Series(c *request.Request) (any, error) {
 	return answer, nil
 }
 
-// frame is a span around now, all time if it has no name, and what it is cut into.
+// frame is a span around now, all time if it has no name, and the resolution of its buckets.
 type frame struct{ span, bucket store.Resolution }
 
 var frames = map[string]frame{

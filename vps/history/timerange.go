@@ -28,8 +28,8 @@ type History struct {
 }
 
 // parseRange reads the parameters from, to and tz. A date is a whole local day, also in to: from=2026-10-25&to=2026-10-25 is
-// that day. An RFC 3339 time is that instant, and to is not part of the span. Without from or to they are zero; frame is
-// what will then be filled in, see withDefaults.
+// that day. An RFC 3339 time is that instant, and to is not part of the span. A parameter that is missing is zero;
+// withDefaults then fills it in by frame.
 func (h *History) parseRange(c *request.Request, device string, params url.Values, frame store.Resolution) (sp query.Span, err error) {
 	if sp.Zone, err = h.zoneOfSpan(c, device, params, frame); err != nil {
 		return sp, err
@@ -63,7 +63,7 @@ func (h *History) withDefaults(c *request.Request, device string, sp query.Span,
 	if sp.To.IsZero() {
 		_, sp.To = cmp.Or(frame, store.Year).Period(now, sp.Zone)
 		if !sp.From.IsZero() && !sp.From.Before(sp.To) {
-			sp.To = sp.From // a span of the future
+			sp.To = sp.From // a span in the future
 		}
 	}
 	if !sp.From.IsZero() {
@@ -81,8 +81,8 @@ func (h *History) withDefaults(c *request.Request, device string, sp query.Span,
 	return sp, err
 }
 
-// zoneOfSpan returns the zone that a reader asked for, else the one that held where the span begins. Where the reader
-// leaves out from that is where the frame begins, but for the frame of today and for all time, which are cut as of now.
+// zoneOfSpan returns the zone that a reader asked for, else the one that applied where the span begins. Without from that is
+// where the frame begins; the frame of today and that of all time have the present zone.
 func (h *History) zoneOfSpan(c *request.Request, device string, params url.Values, frame store.Resolution) (*time.Location, error) {
 	from, to := query.Last(params, "from"), query.Last(params, "to")
 	if query.Last(params, "tz") != "" || from == "" && (frame == "" || frame == store.Day && to == "") {
@@ -90,7 +90,7 @@ func (h *History) zoneOfSpan(c *request.Request, device string, params url.Value
 	}
 	return h.ZoneAt(c, device, func(zone *time.Location) time.Time {
 		if from != "" {
-			begin, _ := query.Moment(params, "from", zone, 0) // what is wrong with it is answered when the span is read
+			begin, _ := query.Moment(params, "from", zone, 0) // an error in it is answered when the span is parsed
 			return begin
 		}
 		end := h.Now()

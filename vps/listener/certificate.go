@@ -11,9 +11,9 @@ import (
 	"sunspool/health"
 )
 
-const certificateCheck = 10 * time.Second // at most so often the files are looked at
+const certificateCheck = 10 * time.Second // between two checks whether the files have changed
 
-// Certificate is the server's own, read again when its files change: a renewal needs no restart.
+// Certificate is the server's certificate. It is read again when its files change: a renewal needs no restart.
 type Certificate struct {
 	certFile, keyFile string
 	log               *slog.Logger
@@ -21,7 +21,7 @@ type Certificate struct {
 	mu      sync.Mutex
 	now     *tls.Certificate
 	version string    // of the files that now was read from, or that could not be read last
-	checked time.Time // when the files were looked at
+	checked time.Time // when the files were last checked
 }
 
 // NewCertificate reads a certificate chain and its key, PEM. The error is a *health.Fault.
@@ -54,7 +54,7 @@ func CheckCertificate(certFile, keyFile string) error {
 	return usable(certFile, keyFile, err)
 }
 
-// usable makes a fault of an error of reading them.
+// usable returns the fault of err, which is that of reading the files; nil if it is nil.
 func usable(certFile, keyFile string, err error) error {
 	if err == nil {
 		return nil
@@ -71,7 +71,7 @@ func (c *Certificate) get(now time.Time) *tls.Certificate {
 	if now.Sub(c.checked) >= certificateCheck {
 		c.checked = now
 		if version := c.fileVersion(); version != c.version {
-			c.renew(version)
+			c.reload(version)
 		}
 	}
 	return c.now
@@ -80,16 +80,16 @@ func (c *Certificate) get(now time.Time) *tls.Certificate {
 // Expiry returns until when the certificate is valid that is served now.
 func (c *Certificate) Expiry() time.Time { return c.get(time.Now()).Leaf.NotAfter }
 
-// Reload reads the files whether they look changed or not.
+// Reload reads the files, whether they seem to have changed or not.
 func (c *Certificate) Reload() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.renew(c.fileVersion())
+	c.reload(c.fileVersion())
 }
 
-// renew reads the files. A pair that does not fit, as between the two writes of a renewal, leaves the old one in place
-// and is logged once.
-func (c *Certificate) renew(version string) {
+// reload reads the files. A pair that does not fit, as between the two writes of a renewal, is logged once, and the old one
+// stays in use.
+func (c *Certificate) reload(version string) {
 	c.version = version
 	pair, err := c.read()
 	if err != nil {

@@ -14,10 +14,10 @@ import (
 )
 
 // limiter is a listener that has at most max connections open. When all are in use, a new one replaces the oldest
-// unauthenticated one, of the address that has most of those: so slow callers, however many, block no other. Connections
-// with a good token never take the last quarter, and one token never more than a quarter. Beyond that a connection of the
-// token that has most is evicted: an idle one if there is any, which costs its client a new connection, else the one with
-// the oldest request. If all are active, Accept waits.
+// unauthenticated one, of the address that has most of those: so slow callers, however many, do not block others. Connections
+// with a good token never take the last quarter, and those of one token never more than a quarter. Beyond that a connection
+// of the token that has most is evicted: an idle one if there is any, which costs its client a new connection, else the one
+// with the oldest request. If all are active, Accept waits.
 type limiter struct {
 	net.Listener
 	max int
@@ -28,8 +28,8 @@ type limiter struct {
 	open    map[*Conn]struct{}
 	known   map[party]int // connections that are idle or active
 	closed  bool
-	evicted int       // since this was logged
-	logged  time.Time // when
+	evicted int       // since the last line of the log
+	logged  time.Time // time of that line
 }
 
 // activity is what a connection is used for.
@@ -42,7 +42,7 @@ const (
 )
 
 // party is the owner of a connection: the token of its last request, or, where that was not good, the network of its
-// client. That is the proxy's until a request shows for whom a trusted proxy asks.
+// client. That is the proxy's until a request shows the client of a trusted proxy.
 type party struct {
 	token   auth.TokenSum
 	network netip.Prefix
@@ -57,8 +57,8 @@ type Conn struct {
 	owner   party
 }
 
-// acceptGrace is how long a new connection is left alone, so that a request that is on its way is read: a server that is busy
-// reads it later than a flood of others arrives. With 512 connections 5,000 a second may come, and more wait in the system.
+// acceptGrace is how long a new connection is not evicted, so that a request that is on its way is read: a busy server reads
+// it only after many others have arrived. With 512 connections 5,000 a second may come, and more wait in the system.
 const acceptGrace = 100 * time.Millisecond
 
 func newLimiter(l net.Listener, max int, log *slog.Logger) *limiter {
@@ -126,7 +126,7 @@ func (l *limiter) oldestOfMost(counts map[party]int, except *Conn, which func(*C
 	return l.oldest(except, func(c *Conn) bool { return which(c) && counts[c.owner] == most })
 }
 
-// few is how many connections a token may have that no other token's request is worth.
+// few is how many connections a token may have that are not evicted for a request of another token.
 const few = 4
 
 // makeRoom closes another connection if that of c, which became active, is one too many of those with a good token.
@@ -262,12 +262,12 @@ func (c *Conn) SetActive(token auth.TokenSum) {
 	})
 }
 
-// SetUnauthenticated records that the request has no good token. Another such request makes the connection no younger.
+// SetUnauthenticated records that the request has no good token. Another such request does not change the connection's age.
 func (c *Conn) SetUnauthenticated(from netip.Prefix) {
 	c.change(func(l *limiter) { l.setState(c, unauthenticated, party{network: from}) })
 }
 
-// SetIdle records that no request of the connection is in flight. An unauthenticated connection stays that.
+// SetIdle records that no request of the connection is in flight. An unauthenticated connection stays unauthenticated.
 func (c *Conn) SetIdle() {
 	c.change(func(l *limiter) {
 		if c.state == active {

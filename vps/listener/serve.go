@@ -1,13 +1,13 @@
-// Package listener accepts connections and serves HTTP on them: how many may be open and of whom, how long each part of a
-// request may take, TLS with a certificate that is read again when it changes, and an end that answers what is in flight.
+// Package listener accepts connections and serves HTTP on them. It bounds how many may be open in all and for each client, and
+// how long each part of a request may take, reads a certificate again when it changes, and drains requests in flight at the end.
 //
-//	Listen ──> limiter.Accept ──> TLS ──> http.Server ──> handler ──> ConnOf(request): whose the connection is
+//	Listen ──> limiter.Accept ──> TLS ──> http.Server ──> handler ──> ConnOf(request): sets the owner of the connection
 //
 // The limiter matters where callers reach the server without a proxy: a proxy multiplexes its clients on few connections, 100
 // idle ones of clients on fewer than 5 (TestCaddyKeepsIdleConnectionsToItself). Without a proxy an idle connection costs 20 KB, so they
 // need a bound, and a bound alone, as of netutil.LimitListener, lets one client that opens all of them delay every new caller
 // by the timeouts of http.Server: 150 s again and again, where the limiter takes 2 to 85 ms
-// (TestHostileConnectionsLockOutNewCallersUnlessEvicted). net/http closes no idle connection because others wait.
+// (TestHostileConnectionsLockOutNewCallersUnlessEvicted). net/http does not close an idle connection because others wait.
 package listener
 
 import (
@@ -27,11 +27,11 @@ import (
 const (
 	maxConnections = 512
 	BodyLimit      = 15 * time.Second // for the body of a request
-	drainTime      = 20 * time.Second // that requests in flight get at the end
+	drainTime      = 20 * time.Second // for requests in flight at the end
 
-	// IdleTime is how long a connection may wait for its next request: longer than the proxies keep one that they would use
-	// again (nginx 60 s, Caddy 120 s), so that no request meets a connection that is being closed. When connections are
-	// short, idle ones are closed first, see limiter.
+	// IdleTime is how long a connection may wait for its next request: longer than proxies keep one that they would use
+	// again (nginx 60 s, Caddy 120 s), so that no request arrives on a connection that is being closed. When all connections
+	// are in use, idle ones are closed first, see limiter.
 	IdleTime = 150 * time.Second
 )
 
@@ -79,14 +79,14 @@ func serve(ctx context.Context, l net.Listener, https *tls.Config, h http.Handle
 	return <-drained
 }
 
-// A request is not cut off when the server is told to stop; one that would last indefinitely watches Stopping.
+// A request is not cut off when the server shuts down; one that would last indefinitely watches Stopping.
 type stoppingKey struct{}
 
 func withStopping(ctx context.Context, stopping <-chan struct{}) context.Context {
 	return context.WithValue(ctx, stoppingKey{}, stopping)
 }
 
-// Stopping returns a channel that is closed when the server of a request is told to stop; nil when it cannot be.
+// Stopping returns a channel that is closed when the server of a request shuts down; nil if the request has no such server.
 func Stopping(request context.Context) <-chan struct{} {
 	stopping, _ := request.Value(stoppingKey{}).(<-chan struct{})
 	return stopping

@@ -30,8 +30,8 @@ const LockWait = 2 * time.Second
 
 func LockPath(path string) string { return path + ".lock" }
 
-// LockNames takes the lock of the names of the spool at path and returns a function that releases it. On a full
-// disk there may be no such file: then the lock of the spool has to do.
+// LockNames takes the lock of the names of the spool at path and returns a function that releases it. On a full disk there
+// may be no such file: then the lock of the spool is the only one.
 func LockNames(path string) (unlockNames func(), err error) {
 	file, _, err := durable.Open(LockPath(path))
 	if errors.Is(err, fs.ErrNotExist) {
@@ -88,7 +88,7 @@ func LockWithin(file *os.File, most time.Duration) error {
 	}
 }
 
-// Holder names the process that has the spool open, or is about to.
+// Holder returns the process that has the spool open, or is about to open it, for messages.
 func Holder(path string) string {
 	return cmp.Or(durable.LockHolder(path), durable.LockHolder(LockPath(path)))
 }
@@ -113,8 +113,8 @@ func AdoptSalvaged(path string) error {
 	return errors.Join(os.Rename(SalvagedPath(path), path), durable.SyncDir(filepath.Dir(path)))
 }
 
-// RemoveLeftovers removes what a crash left beside a spool that is open and whole. A salvaged spool is kept: a crash of
-// ours leaves none beside a file that is whole, so its samples may be nowhere else.
+// RemoveLeftovers removes what a crash left beside a spool that is open and whole. A salvaged spool is kept: a crash of this
+// program leaves none beside a file that is whole, so its samples may be nowhere else.
 func RemoveLeftovers(path string) (warn string) {
 	os.Remove(CompactPath(path))
 	os.Remove(path + ".new")

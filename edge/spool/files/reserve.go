@@ -28,7 +28,7 @@ func Fill(path string, size int64) error {
 func CompactPath(path string) string { return path + ".compact" }
 
 // MakeRoom removes what is not needed beside a spool that is not open: the reserve, a copy that was not finished, and the
-// salvaged spool that did not fit. It reports whether there was anything but the last.
+// salvaged spool that did not fit. It reports whether it removed anything but the last.
 func MakeRoom(path string) (gained bool) {
 	os.Remove(path + ".new")
 	for _, name := range []string{ReservePath(path), CompactPath(path)} {

@@ -16,7 +16,7 @@ type Anchor struct {
 
 func (a Anchor) IsSet() bool { return a.Quality != Undated }
 
-// At is the time of day at an instant of the boot.
+// At returns the time of day at an instant of the boot.
 func (a Anchor) At(since time.Duration) time.Time {
 	return time.Unix(0, a.Start).Add(since).UTC().Truncate(time.Millisecond)
 }
@@ -26,7 +26,7 @@ func (a Anchor) Near(b Anchor, slack time.Duration) bool {
 	return time.Duration(a.Start-b.Start).Abs() <= slack
 }
 
-// Boot is what is known of one run of the host.
+// Boot is one run of the host, and what is known of its clock.
 type Boot struct {
 	ID     string `json:"id"`
 	First  Anchor `json:"first"`

@@ -23,8 +23,8 @@ var (
 	SamplesBucket    = []byte("samples")    // sequence number, big-endian ──> record
 	UndatedBucket    = []byte("undated")    // the same, of samples whose time is not known yet
 	QuarantineBucket = []byte("quarantine") // the same key ──> JSON of Entry
-	BootsBucket      = []byte("boots")      // number, big-endian ──> what is known of that boot's clock
-	MetaBucket       = []byte("meta")       // the keys below, 8 bytes each; small, so it rides in the page of the root
+	BootsBucket      = []byte("boots")      // number, big-endian ──> JSON of Boot
+	MetaBucket       = []byte("meta")       // the keys below, 8 bytes each; small, so it is stored in the page of the root
 
 	Buckets = [][]byte{SamplesBucket, UndatedBucket, QuarantineBucket, BootsBucket, usedBucket, MetaBucket}
 

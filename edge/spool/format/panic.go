@@ -10,8 +10,7 @@ type Panic struct{ text string }
 
 func (c *Panic) Error() string { return c.text }
 
-// Catch runs f and returns its panic as an error. A fault in a mapped file is a panic on the goroutine that owns the
-// spool.
+// Catch runs f and returns its panic as an error. A fault in a mapped file is a panic on the goroutine that owns the spool.
 func Catch(f func() error) (err error) {
 	defer func() {
 		if p := recover(); p != nil {

@@ -18,8 +18,8 @@ type Record struct {
 	When   When
 }
 
-// When is what the host knew of the time when a sample was made. It never changes; the sample's own time may become
-// known later.
+// When is the host's time information when a sample was made. It never changes; the sample's own time may become known
+// later.
 type When struct {
 	Boot    uint32        // number of the boot in the spool, 0 if unknown
 	Since   time.Duration // uptime of the host, suspended time included
@@ -48,8 +48,8 @@ func (q Quality) String() string {
 
 // A record is a version byte, the CRC-32C of all that follows it, the sequence number, the quality, the boot and the
 // time since then as varints, and the packed sample. bbolt checks only its own first pages, and a bit that flips
-// anywhere else must not change a measurement. The number is in the record too, so that records found in a damaged file
-// can be told apart.
+// anywhere else must not change a measurement. The number is in the record too, so that records found in a damaged file can
+// be identified.
 const (
 	Version       = 1
 	HeaderBytes   = 1 + 4 + 8 + 1
@@ -91,8 +91,8 @@ func Check(b []byte) (seq uint64, err error) {
 	return binary.BigEndian.Uint64(b[5:]), nil
 }
 
-// Find returns the record at the front of b, however long it is, and nil if there is none: it finds
-// what a file holds when the pages that refer to it are damaged.
+// Find returns the record at the front of b, however long it is, and nil if there is none: it finds records whose pages are
+// damaged.
 func Find(b []byte) []byte {
 	// Before the checksum is tried at every length: numbers do not grow beyond 2^40 in the life of an inverter.
 	if len(b) < HeaderBytes || b[0] != Version || b[5]|b[6]|b[7] != 0 || b[13] > byte(Believed) {

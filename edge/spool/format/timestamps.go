@@ -7,7 +7,7 @@ import (
 	bolt "go.etcd.io/bbolt"
 )
 
-// The timestamps of samples that left the spool are kept in a ring:
+// The timestamps of samples that left the spool are kept in a list of bounded length:
 //
 //	meta "given"  the last few, so that a commit writes no additional page for them
 //	given         number ──> some 190 times, moved here when they are full; the oldest is dropped

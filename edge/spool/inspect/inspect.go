@@ -18,7 +18,7 @@ import (
 	"sunspool/health"
 )
 
-// Unsent is what is in a spool that no edge has open.
+// Unsent counts what is in a spool that no edge has open.
 type Unsent struct {
 	Path        string `json:"path"`
 	Waiting     int    `json:"waiting"`     // samples that the server does not have

@@ -58,7 +58,7 @@ type item struct {
 	page       uint64
 }
 
-// openBoltFile finds the two metas of a file, newest first. A file with none of them gives none, and the usual page size.
+// openBoltFile finds the two metas of a file, newest first. For a file without any it returns none, and the usual page size.
 func openBoltFile(r io.ReaderAt, size int64) (p *boltFile, metas []meta) {
 	p = &boltFile{r: r, size: size, pageSize: 4096}
 	first, ok := p.meta(0)
@@ -207,7 +207,7 @@ func (p *boltFile) elements(b []byte, id uint64, low, high []byte, depth int, vi
 	}
 }
 
-// within is b[at+pos:][:size], nil if b ends before, and not nil if size is 0.
+// within returns b[at+pos:][:size], nil if b ends before, and not nil if size is 0.
 func within(b []byte, at int, pos, size uint32) []byte {
 	from := int64(at) + int64(pos)
 	if from+int64(size) > int64(len(b)) {

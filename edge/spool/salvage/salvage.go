@@ -20,8 +20,8 @@ import (
 	bolt "go.etcd.io/bbolt"
 )
 
-// A damaged spool is searched for records byte by byte: a record has its own length and checksum. bbolt never writes over the pages of its last commit, so a file also holds older copies of them: a record
-// that one page lost is often in another. But it also holds copies of samples that left the spool long ago. A record
+// A damaged spool is searched for records byte by byte: a record has its own length and checksum. bbolt never writes over
+// the pages of its last commit, so a file also holds older copies of them: a record that one page lost is often in another. But it also holds copies of samples that left the spool long ago. A record
 // counts as waiting unless there is evidence against it: sending a sample again is harmless, because the server has it
 // under the same timestamp, and losing one is not:
 //
@@ -33,7 +33,7 @@ import (
 //
 // Of several copies of a record, one with its time known is better than one without.
 
-// Result is what became of a damaged spool.
+// Result is how much of a damaged spool was salvaged.
 type Result struct {
 	Salvaged   int // samples found in it
 	Unreadable int // samples that were in it and could not be read, as far as that can be known
@@ -49,7 +49,7 @@ func Into(r io.ReaderAt, size int64, l *Scan, m format.Watermark, fresh string, 
 	if found.total > most {
 		parts, found.found = found.spans(most), nil
 	}
-	w := salvager{r: r, look: l, mark: m, entries: found.entries}
+	w := salvager{r: r, scan: l, watermark: m, entries: found.entries}
 	return format.Write(fresh, func(db *bolt.DB) error {
 		for _, part := range parts {
 			copies := found.found
@@ -66,10 +66,10 @@ func Into(r io.ReaderAt, size int64, l *Scan, m format.Watermark, fresh string, 
 
 // salvager puts what was found in a damaged file into a new spool, part by part, in the order of the numbers.
 type salvager struct {
-	r       io.ReaderAt
-	look    *Scan
-	mark    format.Watermark
-	entries map[uint64][]byte // of the quarantine, anywhere in the file
+	r         io.ReaderAt
+	scan      *Scan
+	watermark format.Watermark
+	entries   map[uint64][]byte // of the quarantine, anywhere in the file
 
 	last            uint64 // number of all
 	waiting, missed int    // samples that wait, and those that were seen to be damaged
@@ -78,9 +78,9 @@ type salvager struct {
 
 // put adds the best of the copies, which are those of part.
 func (w *salvager) put(db *bolt.DB, copies []candidate, part span) error {
-	waiting, last := choose(copies, w.mark)
+	waiting, last := choose(copies, w.watermark)
 	w.last = max(w.last, last)
-	if w.look.problem() != nil { // the pages in use may not be all
+	if w.scan.problem() != nil { // the pages in use may not be all
 		for seq, entry := range w.entries {
 			if seq < part.from || seq > part.to {
 				continue
@@ -88,14 +88,14 @@ func (w *salvager) put(db *bolt.DB, copies []candidate, part span) error {
 			at, ok := slices.BinarySearchFunc(waiting, seq, func(c candidate, seq uint64) int { return cmp.Compare(c.seq(), seq) })
 			if takenBack := ok && waiting[at].rank()&pageInUse != 0; takenBack {
 				delete(w.entries, seq)
-			} else if w.look.quarantine[seq] == nil {
-				w.look.quarantine[seq] = entry
+			} else if w.scan.quarantine[seq] == nil {
+				w.scan.quarantine[seq] = entry
 			}
 		}
 	}
-	waiting = slices.DeleteFunc(waiting, func(c candidate) bool { return w.look.quarantine[c.seq()] != nil })
+	waiting = slices.DeleteFunc(waiting, func(c candidate) bool { return w.scan.quarantine[c.seq()] != nil })
 	w.waiting += len(waiting)
-	w.missed += w.look.unreadableOf(waiting, part)
+	w.missed += w.scan.unreadableOf(waiting, part)
 	for group := range slices.Chunk(waiting, 20_000) {
 		if err := db.Update(func(tx *bolt.Tx) error { return putCandidates(tx, w.r, group, &w.newest) }); err != nil {
 			return err
@@ -104,9 +104,9 @@ func (w *salvager) put(db *bolt.DB, copies []candidate, part span) error {
 	return nil
 }
 
-// end adds what is no sample, and the numbers.
+// end adds everything that is not a sample, and the numbers.
 func (w *salvager) end(db *bolt.DB, result *Result) error {
-	l := w.look
+	l := w.scan
 	if l.problem() != nil {
 		for seq, entry := range w.entries { // also those without any other copy
 			if l.quarantine[seq] == nil {
@@ -119,10 +119,10 @@ func (w *salvager) end(db *bolt.DB, result *Result) error {
 		last = max(last, seq)
 	}
 	expected := int64(0)
-	if l.sequence <= max(w.mark.Reserved, last+format.WatermarkStep) { // else it is a flipped bit
+	if l.sequence <= max(w.watermark.Reserved, last+format.WatermarkStep) { // else it is a flipped bit
 		last, expected = max(last, l.sequence), int64(l.sequence-l.settled)
 	}
-	last = max(last, w.mark.Reserved)
+	last = max(last, w.watermark.Reserved)
 	result.Salvaged = w.waiting
 	result.Unreadable = max(int(min(expected, int64(last)))-w.waiting, w.missed)
 	return db.Update(func(tx *bolt.Tx) error {
@@ -131,7 +131,7 @@ func (w *salvager) end(db *bolt.DB, result *Result) error {
 		}
 		meta := tx.Bucket(format.MetaBucket)
 		for _, key := range [][]byte{format.LastKey, format.NewestKey} { // a time beyond the next days is a flipped bit
-			if said := int64(format.Number(meta, key)); w.newest > 0 && (said < w.newest || said > w.newest+48*3600*1000) {
+			if stored := int64(format.Number(meta, key)); w.newest > 0 && (stored < w.newest || stored > w.newest+48*3600*1000) {
 				if err := format.PutNumber(meta, key, uint64(w.newest)); err != nil {
 					return err
 				}
@@ -182,7 +182,7 @@ func (l *Scan) unreadableOf(waiting []candidate, part span) (n int) {
 	return n
 }
 
-// restore puts what is no sample into a new spool.
+// restore puts everything that is not a sample into a new spool.
 func (l *Scan) restore(tx *bolt.Tx) error {
 	for _, seq := range slices.Sorted(maps.Keys(l.quarantine)) {
 		if err := tx.Bucket(format.QuarantineBucket).Put(format.Key(seq), l.quarantine[seq]); err != nil {

@@ -53,8 +53,8 @@ func (l *Scan) fail(format string, args ...any) {
 	}
 }
 
-// Examine reads every page in use and checks that they form a tree, that each sample is whole, and that there are as many
-// samples as the counters say. The error is *Damaged, or the reason why the file must not be changed.
+// Examine reads every page in use and checks that they form a tree, that each sample is whole, and that the number of
+// samples is that of the counters. The error is *Damaged, or the reason why the file must not be changed.
 func Examine(r io.ReaderAt, size int64) (*Scan, error) {
 	var l *Scan
 	if err := format.Catch(func() error { l = scanFile(r, size); return nil }); err != nil {

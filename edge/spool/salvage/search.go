@@ -10,7 +10,7 @@ import (
 )
 
 // candidate is where a copy of a record is, and how good it is. It is small because there may be millions of them: with the
-// largest spool that is allowed without being asked for, these 16 bytes are most of the memory that the edge may use.
+// largest default size of a spool, these 16 bytes are most of the memory that the edge may use.
 type candidate struct {
 	record uint64 // the number of the sample, and below it 14 bits that are the length
 	place  uint64 // in the file, and below it two bits: its time is known, it is in a page in use
@@ -69,8 +69,8 @@ func (f candidates) spans(most int) (all []span) {
 
 var entryStart = []byte(`{"code":"`)
 
-// search finds every record and every entry of the quarantine in the file, wherever it is. What cannot be read is passed
-// over. It keeps the copies of within, or the first of them. expected is about how many records there are.
+// search finds every record and every entry of the quarantine in the file, wherever it is. What cannot be read is skipped.
+// It keeps the copies of within, or the first of them. expected is about how many records there are.
 func search(r io.ReaderAt, size int64, inUse func(at int64) bool, expected uint64, within span) candidates {
 	found := candidates{entries: make(map[uint64][]byte), blocks: make(map[uint64]int)}
 	found.found = make([]candidate, 0, min(expected, uint64(within.most))) // growing would need twice as much

@@ -12,7 +12,7 @@ import (
 // Noon is when the first sample of a test is made.
 var Noon = time.Date(2026, 6, 21, 12, 0, 0, 0, time.UTC)
 
-// SampleAt is a sample that can be told from every other by its time.
+// SampleAt returns a sample that differs from every other by its time.
 func SampleAt(t time.Time) wire.Sample {
 	v := float64(t.UnixMilli() % 10_000)
 	return wire.Sample{DeviceID: "roof", Time: t, PVPowerW: v, BatteryPowerW: new(0 - v), BatterySOCPct: new(62.5),

@@ -1,6 +1,8 @@
 // What the tests of the page share: a running program, a browser, and pages that note everything that must not be.
 import { chromium } from "playwright-core";
+import axe from "axe-core";
 import { spawn } from "node:child_process";
+import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { createServer } from "node:net";
 
@@ -31,6 +33,7 @@ export async function until(f) {
  */
 export async function startDemo(args = []) {
   const program = process.env.SUNSPOOL || fileURLToPath(new URL("../../../sunspool", import.meta.url));
+  if (!existsSync(program)) throw new Error(`there is no ${program}: go build -o sunspool . makes it, SUNSPOOL names another`);
   const port = await freePort();
   const children = [spawn(program, ["demo", "--listen", `127.0.0.1:${port}`, ...args], { stdio: "ignore" })];
   const api = `http://127.0.0.1:${port}`;
@@ -114,4 +117,11 @@ export function allText(page) {
 export async function settled(page) {
   await page.waitForFunction(() => document.querySelector("main .card, main .login, .navigator") && !document.querySelector("[aria-busy=true]"));
   await page.waitForFunction(() => [...document.querySelectorAll("sun-plot")].every((p) => p.querySelector("canvas")));
+}
+
+/** What axe finds, in words. */
+export async function violations(page) {
+  await page.evaluate(axe.source);
+  const found = await page.evaluate(() => globalThis.axe.run(document, { resultTypes: ["violations"] }));
+  return found.violations.map((v) => `${v.id}: ${v.nodes.map((n) => `${n.target} ${n.failureSummary}`).join(" | ").slice(0, 400)}`);
 }

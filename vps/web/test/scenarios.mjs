@@ -97,9 +97,11 @@ export const SCENARIOS = {
     });
     return j;
   }, "/v1/realtime": (j, url) => j.device_id ? j : { device_id: url.searchParams.get("device_id"), ts: iso(now() - 3), age_s: 3, state: "live", pv_power_w: 1000, pv_daily_kwh: 12.3, flows: null } }),
-  tariff: () => ({ ...aged(3, "live", {}, { tariff: { capacity: "be" }, currency: "EUR" }), "/v1/energy": (j) => {
+  tariff: () => ({ ...aged(3, "live", {}, { tariff: { capacity: "be", currency: "EUR" } }), "/v1/energy": (j) => {
     j.columns.saved = j.columns.pv_kwh.map((v) => (v || 0) * 0.21);
     j.totals.saved = (j.totals.pv_kwh || 0) * 0.21;
+    j.columns.cost = j.columns.import_kwh.map((v) => (v || 0) * 0.32);
+    j.totals.cost = (j.totals.import_kwh || 0) * 0.32;
     return j;
   } }),
 };

@@ -3,12 +3,12 @@ import { html, nothing, icon } from "./dom.js";
 import { t } from "./i18n.js";
 import { currentDevice, deviceZone, seconds, link, forDevice } from "./store.js";
 import { ask } from "./api.js";
-import { known, dateText, moment, money, energyText, powerText } from "./format.js";
+import { known, dateText, moment, energyText, powerText } from "./format.js";
 import { localDate } from "./dates.js";
 import { card, whenKnown, figure, columns } from "./widgets.js";
 import { barsPlot, areaPlot } from "./charts.js";
 import { energySentence, energyTable, greatest } from "./words.js";
-import { energyKpis, sourceBar, partsOf, todayDate } from "./now.js";
+import { energyKpis, sourceBar, moneyLine, partsOf, todayDate } from "./now.js";
 import { barLegend } from "./periods.js";
 
 /**
@@ -45,8 +45,7 @@ export function allView() {
   const months = ask(forDevice("/v1/energy", { resolution: "month", from, to: todayDate() }), 900);
   const days = ask(forDevice("/v1/energy", { resolution: "day", from, to: todayDate() }), 900);
   return html`<div class="navigator"><h2 class="period">${t("totals_since", { date: dateText(from, "full") })}</h2></div>${columns([
-    ["full", card("totals", t("totals"), whenKnown(days, (a) => html`${energyKpis(a.totals || {}, parts)}${sourceBar(a.totals || {}, parts)}${known((a.totals || {}).saved)
-      ? html`<p class="note">${t("saved")} <b>${money(a.totals.saved, ((d || {}).tariff || {}).currency || "EUR")}</b></p>` : nothing}`, "today"))],
+    ["full", card("totals", t("totals"), whenKnown(days, (a) => html`${energyKpis(a.totals || {}, parts)}${sourceBar(a.totals || {}, parts)}${moneyLine(a.totals || {})}`, "today"))],
     ["left", yearsCard(years, parts)],
     ["right", recordsCard(months, days, parts)],
     ["left", sumCard(months)],
@@ -68,7 +67,7 @@ function sumCard(months) {
     const labels = a.labels || [];
     const sums = runningSum((a.columns || {}).pv_kwh || []);
     const last = sums.length ? sums[sums.length - 1] : null;
-    return figure(areaPlot(sums, labels, { key: "sum", height: 190, text: (i) => dateText(labels[i], labels.length > 18 ? "monthYear" : "monthShort"),
+    return figure(areaPlot(sums, labels, { key: "sum", of: a, height: 190, text: (i) => dateText(labels[i], labels.length > 18 ? "monthYear" : "monthShort"),
       long: (i) => dateText(labels[i], "month") }), `${t("cumulative")}: ${energyText(last)}`);
   }, "bars"), { unit: "kWh" });
 }

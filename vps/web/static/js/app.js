@@ -52,14 +52,31 @@ INVERTER_HOST=192.0.2.10
 sunspool edge</pre><p class="note">${t("no_device_wait")}</p>`)}</div>`;
 }
 
-function draw() {
+/** Three parts, so that an age that grows does not draw the charts again. */
+const above = document.createElement("div");
+const middle = document.createElement("div");
+const under = document.createElement("div");
+let drawn = "";
+
+/** What the view shows of time itself: the state, and the minute. */
+function moment60() {
+  return `${stateNow()} ${Math.floor(serverNow() / 60)}`;
+}
+
+/** @param {boolean} all */
+function draw(all) {
   const root = document.getElementById("app");
   if (!root) return;
+  if (!above.isConnected) root.append(above, middle, under);
   chooseDevice();
-  const content = view();
-  document.body.classList.toggle("kiosk", state.kiosk);
-  render(html`<a class="skip" href="#main" @click=${skip}>${t("skip")}</a>${header()}${banner()}
-    <main id="main" tabindex="-1" class="view-${state.route.view}">${content}${zoneNote()}</main>${state.session ? tabs() : ""}${helpBox()}${announcement()}`, root);
+  if (all || drawn !== moment60()) {
+    const content = view();
+    drawn = moment60();
+    document.body.classList.toggle("kiosk", state.kiosk);
+    render(html`<main id="main" tabindex="-1" ?inert=${state.help} class="view-${state.route.view}">${content}${zoneNote()}</main>`, middle);
+  }
+  render(html`<a class="skip" href="#main" @click=${skip}>${t("skip")}</a>${header()}${banner()}`, above);
+  render(html`${state.session ? tabs() : ""}${helpBox()}${announcement()}`, under);
 }
 
 /** @param {Event} e */
@@ -163,7 +180,7 @@ function takeBoot() {
     if (now) state.ahead = now * 1000 - Date.now();
     state.devices = devices.devices;
   }
-  startApi(first, changed, leave);
+  startApi(first, () => changed(), leave);
 }
 
 async function takeWords() {
@@ -178,7 +195,7 @@ async function takeWords() {
 
 function listen() {
   addEventListener("hashchange", onHash);
-  addEventListener("later", changed);
+  addEventListener("later", () => changed());
   addEventListener("logout", () => void quit());
   addEventListener("live", (e) => {
     const open = /** @type {CustomEvent} */ (e).detail;
@@ -201,7 +218,7 @@ function listen() {
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => useTheme(state.settings.theme));
   watchVisibility();
   // Ages grow without anybody's doing.
-  setInterval(() => document.hidden || changed(), 1000);
+  setInterval(() => document.hidden || changed(true), 1000);
   setInterval(() => document.hidden || expireSome("/v1/energy", 290), 60000);
 }
 
@@ -233,7 +250,7 @@ async function start() {
   state.route = parseRoute(location.hash, state.settings.start || "now");
   chooseDevice();
   if (state.session && state.device) takeRealtime(ask(firstQuestions().realtime, 60).data);
-  draw();
+  draw(true);
 }
 
 // After all modules are evaluated, in whatever order they are joined.

@@ -102,18 +102,26 @@ function nowLine(u, at) {
   ctx.restore();
 }
 
+/** @param {number} from @param {number} to @param {number} every s */
+function minutes(from, to, every) {
+  const all = [];
+  for (let s = Math.ceil(from / every) * every; s <= to; s += every) all.push(s);
+  return all;
+}
+
 /** The x axis of a span of hours. @param {any} a @param {any} more */
 function hours(a, more) {
   const offsets = a.tz && a.tz.offsets;
   const label = (/** @type {number} */ s, /** @type {number} */ end) => {
-    if (s === end) return "24:00";
     const local = (((s + offsetAt(offsets, s)) % 86400) + 86400) % 86400;
+    if (s === end && local === 0) return "24:00";
     return `${String(Math.floor(local / 3600)).padStart(2, "0")}:${String(Math.floor((local % 3600) / 60)).padStart(2, "0")}`;
   };
   const [start, end] = spanOf(a);
   return axis({
     splits: (/** @type {any} */ u) => {
       const shown = u.scales.x.max - u.scales.x.min;
+      if (shown < 7200) return minutes(u.scales.x.min, u.scales.x.max, shown < 1200 ? 120 : 900);
       const every = shown > 30000 ? (u.width < 520 ? 6 : u.width < 700 ? 4 : 3) * Math.max(1, Math.round(shown / 90000)) : 1;
       return hourTicks(start, end, offsets, every).map(([s]) => s).filter((s) => s >= u.scales.x.min && s <= u.scales.x.max);
     },
@@ -171,7 +179,7 @@ export function dayPlot(a, o) {
       ...say(t("to_battery"), d.charge, "charge"), ...say(t("to_grid"), d.exported, "export"), ...say(t("home"), d.load, "home"),
       ...(d.soc[i] !== null ? [[t("soc"), percentText(d.soc[i]), "battery"]] : [])].slice(0, d.pv[i] === null && d.load[i] === null ? 0 : 9);
   };
-  return { data, height: o.height, key: `${o.key} ${unit} ${o.mode || ""}`, group: o.key, zoom: o.zoom, tip,
+  return { data, of: [a.columns, Math.floor(o.now / 60)], height: o.height, key: `${o.key} ${unit} ${o.mode || ""}`, group: o.key, zoom: o.zoom, tip,
     options: () => ({ padding: PADDING, scales: { x: { time: false, range: o.zoom ? undefined : [start, end], ...(o.zoom ? { min: start, max: end } : {}) },
       y: { range: powerRange } },
     axes: [hours(a, {}), powerAxis(unit, lines)],
@@ -186,7 +194,7 @@ export function dayPlot(a, o) {
 export function socPlot(a, o) {
   const d = dayColumns(a);
   const [start, end] = spanOf(a);
-  return { data: [d.x, d.soc], height: 72, key: `soc ${o.key}`, group: o.key, tip: () => [],
+  return { data: [d.x, d.soc], of: [a.columns], height: 72, key: `soc ${o.key}`, group: o.key, tip: () => [],
     options: () => ({ padding: [8, PADDING[1], 8, 0], scales: { x: { time: false, range: [start, end] }, y: { range: [0, 100] } },
       axes: [hours(a, { show: false, size: 0 }), axis({ size: 40, splits: () => [0, 50, 100],
         values: () => ["0", "50", "100%"] })],
@@ -196,7 +204,7 @@ export function socPlot(a, o) {
 /**
  * Mirrored bars, one per row of an answer of /v1/energy.
  * @param {any} rows columns of kWh @param {string[]} labels @param {{ key: string, height: number, text: (i: number) => string, long: (i: number) => string,
- *   tap?: (i: number) => void, ghost?: any, average?: boolean, gaps?: boolean, parts: any }} o
+ *   tap?: (i: number) => void, ghost?: any, of?: any, average?: boolean, gaps?: boolean, parts: any }} o
  * @returns {import("./plot.js").Plot}
  */
 export function barsPlot(rows, labels, o) {
@@ -225,8 +233,8 @@ export function barsPlot(rows, labels, o) {
       ...say("exported", "export_kwh", "export"), ...(o.parts.battery ? say("charged", "charge_kwh", "charge") : []),
       ...(o.ghost && known(c("pv_kwh", o.ghost)[i]) ? [[t("solar_last_year"), energyText(c("pv_kwh", o.ghost)[i])]] : [])];
   };
-  return { data, height: o.height, key: `${o.key} ${n} ${Boolean(o.ghost)}`, tip, tap: o.tap,
-    options: () => ({ padding: [10, 8, 0, 0],
+  return { data, of: [o.of || rows], height: o.height, key: `${o.key} ${n} ${Boolean(o.ghost)}`, tip, tap: o.tap,
+    options: () => ({ padding: [10, 16, 0, 0],
       scales: { x: { time: false, range: [-0.6, n - 0.4] }, y: { range: energyRange } },
       axes: barAxes(labels, o.text),
       series: [{}, bar("import"), bar("battery"), bar("solar"), bar("export"), bar("charge"), ...(o.ghost ? [ghost(), ghost()] : [])],
@@ -268,9 +276,9 @@ function energyTick(v) {
   return Math.abs(v) >= 10000 ? `${tick(v / 1000)}k` : tick(v);
 }
 
-/** Pixels that the longest label takes. @param {string[]} labels @param {(i: number) => string} text */
+/** Pixels that the longest label takes; the last one has room beside it. @param {string[]} labels @param {(i: number) => string} text */
 function longest(labels, text) {
-  return 14 + 7 * Math.max(1, ...labels.map((_, i) => text(i).length));
+  return 14 + 7 * Math.max(1, ...labels.slice(0, -1).map((_, i) => text(i).length));
 }
 
 /** Which of n bars have a label, if `room` labels fit; the last one always has. @param {number} n @param {number} room */
@@ -279,20 +287,20 @@ export function ticks(n, room) {
   return Array.from({ length: n }, (_, i) => i).filter((i) => (n - 1 - i) % every === 0);
 }
 
-/** Shares in %, one bar per row. @param {any} list @param {string[]} labels @param {{ key: string, text: (i: number) => string, long: (i: number) => string }} o @returns {import("./plot.js").Plot} */
+/** Shares in %, one bar per row. @param {any} list @param {string[]} labels @param {{ key: string, of?: any, text: (i: number) => string, long: (i: number) => string }} o @returns {import("./plot.js").Plot} */
 export function sharePlot(list, labels, o) {
   const n = labels.length;
   const shares = column(list, n);
-  return { data: [labels.map((_, i) => i), shares], height: 110, key: `${o.key} ${n}`, tip: (i) => [[o.long(i), ""], [t("self_sufficiency"), percentText(shares[i])]],
+  return { data: [labels.map((_, i) => i), shares], of: [o.of || list], height: 110, key: `${o.key} ${n}`, tip: (i) => [[o.long(i), ""], [t("self_sufficiency"), percentText(shares[i])]],
     options: () => ({ padding: [10, 8, 0, 0], scales: { x: { time: false, range: [-0.6, n - 0.4] }, y: { range: [0, 100] } },
       axes: barAxes(labels, o.text, { splits: () => [0, 50, 100], values: () => ["0", "50", "100%"] }),
       series: [{}, { fill: color("battery"), stroke: "transparent", width: 0, paths: (/** @type {any} */ (window).uPlot).paths.bars({ size: [0.66, 56] }), points: { show: false } }] }) };
 }
 
-/** A line that only rises. @param {number[]} sums @param {string[]} labels @param {{ key: string, height: number, text: (i: number) => string, long: (i: number) => string }} o @returns {import("./plot.js").Plot} */
+/** A line that only rises. @param {number[]} sums @param {string[]} labels @param {{ key: string, height: number, of: any, text: (i: number) => string, long: (i: number) => string }} o @returns {import("./plot.js").Plot} */
 export function areaPlot(sums, labels, o) {
   const n = labels.length;
-  return { data: [labels.map((_, i) => i), sums], height: o.height, key: `${o.key} ${n}`, tip: (i) => [[o.long(i), ""], [t("solar"), energyText(sums[i]), "solar"]],
+  return { data: [labels.map((_, i) => i), sums], of: [o.of], height: o.height, key: `${o.key} ${n}`, tip: (i) => [[o.long(i), ""], [t("solar"), energyText(sums[i]), "solar"]],
     options: () => ({ padding: [10, 14, 0, 0], scales: { x: { time: false, range: [-0.2, Math.max(0.8, n - 0.8)] }, y: { range: energyRange } },
       axes: barAxes(labels, o.text),
       series: [{}, { stroke: color("solar-ink"), width: 2, fill: color("soft"), points: { show: n < 2 } }] }) };

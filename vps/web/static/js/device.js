@@ -118,7 +118,7 @@ function registersCard(now, values) {
   const body = whenKnown(now, () => (Object.keys(values).length ? html`<input class="search" type="search" aria-label=${t("search")} placeholder=${t("search")} .value=${registerFilter} @input=${(/** @type {any} */ e) => {
     registerFilter = e.target.value;
     changed();
-  }}><dl class="facts registers">${names.map((n) => html`<div><dt>${n.replace(/_/g, " ")}</dt><dd>${known(values[n]) ? String(values[n]).replace("-", "−") : UNKNOWN}</dd></div>`)}</dl>
+  }}><div class="table" tabindex="0" role="group" aria-label=${t("registers")}><dl class="facts registers">${names.map((n) => html`<div><dt>${n.replace(/_/g, " ")}</dt><dd>${known(values[n]) ? String(values[n]).replace("-", "−") : UNKNOWN}</dd></div>`)}</dl></div>
   ${names.length ? nothing : html`<p class="note">${t("not_found")}</p>`}` : html`<p class="note">${t("chart_empty")}</p>`));
   return card("registers", t("registers"), body);
 }

@@ -57,7 +57,7 @@ export function heatMap(a, year, parts) {
   };
   const say = best < 0 ? t("chart_empty") : t("say_best", { day: dateText(a.labels[best], "short"), energy: text(list[best]) });
   const bounds = Array.from({ length: STEPS }, (_, i) => ((i + 1) / STEPS) * top);
-  return html`<div class="heat ${kind}" tabindex="0" role="region" aria-label="${t("calendar")}: ${t(`heat_${kind}`)}"><svg viewBox="0 0 778 118" role="img" aria-label="${t(`heat_${kind}`)}: ${say}" @click=${go}>
+  return html`<div class="heat ${kind}" tabindex="0" role="group" aria-label="${t("calendar")}: ${t(`heat_${kind}`)}"><svg viewBox="0 0 778 118" role="img" aria-label="${t(`heat_${kind}`)}: ${say}" @click=${go}>
     ${months}${[0, 2, 4].map((i) => svg`<text class="weekday" x="0" y=${28 + i * CELL}>${dateText(addDays("2024-01-01", i), "weekday")}</text>`)}${cells}</svg></div>
     ${top > 0 ? html`<ul class="legend scale ${kind}"><li class="key h0">0</li>${bounds.map((b, i) => html`<li class="key h${i + 1}">≤ ${text(b)}</li>`)}<li class="key none">${t("chart_empty")}</li></ul>` : ""}`;
 }

@@ -133,6 +133,7 @@ function received(event, data, id) {
   } else if (event === "sample" || event === "late") {
     state.samples = mergeSamples(state.samples, [data]);
     if (event === "sample" && state.told && state.told.state !== "live") expireSome("/v1/devices", 5);
+    return changed(!["now", "device"].includes(state.route.view));
   } else if (event === "today") {
     const before = state.today;
     state.today = data;

@@ -122,24 +122,34 @@ export function sourceBar(row, parts) {
     ${shares.map(([name, v]) => html`<li>${t(String(name))} <b>${percentText(/** @type {any} */ (v))}</b></li>`)}</ul>`;
 }
 
+/** What it cost, saved, and spared the air, where the server has prices. @param {any} row */
+export function moneyLine(row) {
+  const currency = ((currentDevice() || {}).tariff || {}).currency || "EUR";
+  const parts = [["saved", known(row.saved) && money(row.saved, currency)], ["cost", known(row.cost) && money(row.cost, currency)],
+    ["co2_avoided", known(row.co2_avoided_kg) && withUnit(quantity(row.co2_avoided_kg, row.co2_avoided_kg < 10 ? 1 : 0, "kg"))]].filter(([, v]) => v);
+  return parts.length ? html`<p class="note spread">${parts.map(([name, v]) => html`<span>${t(String(name))} <b>${v}</b></span>`)}</p>` : nothing;
+}
+
 /** @param {import("./api.js").Answer} days @param {ReturnType<typeof partsOf>} parts */
 function todayCard(days, parts) {
   const today = todayDate();
   const body = whenKnown(days, (a) => {
     const row = todayRow(a, today);
-    return html`${energyKpis(row, parts)}${sourceBar(row, parts)}${state.kiosk ? nothing : yesterday(row, today)}${known(row.saved)
-      ? html`<p class="note">${t("saved_today")} <b>${money(row.saved, ((currentDevice() || {}).tariff || {}).currency || "EUR")}</b></p>` : nothing}`;
+    return html`${energyKpis(row, parts)}${sourceBar(row, parts)}${state.kiosk ? nothing : yesterday(row, today)}${roomForStrip() ? moneyLine(row) : nothing}`;
   }, "today");
   return card("today", t("today"), body);
 }
 
+/** Reports whether the first view is drawn: what else is worth asking does not stand in its way. */
+function afterFirst() {
+  if (performance.now() >= 4000) return true;
+  setTimeout(() => dispatchEvent(new Event("later")), 4000);
+  return false;
+}
+
 /** @param {any} row @param {string} today */
 function yesterday(row, today) {
-  // It is asked for after the first view is drawn, so that it does not stand in its way.
-  if (performance.now() < 3000) {
-    setTimeout(() => dispatchEvent(new Event("later")), 3000);
-    return html`<p class="note">${NBSP}</p>`;
-  }
+  if (!afterFirst()) return html`<p class="note">${NBSP}</p>`;
   const a = ask(forDevice("/v1/energy", { resolution: "day", from: today, to: today, compare: "previous" }), 600);
   const was = a.data && a.data.compare && a.data.compare.totals;
   if (!was || !known(was.pv_kwh) || !known(row.pv_kwh)) return html`<p class="note">${NBSP}</p>`;
@@ -169,7 +179,7 @@ function weeksCard(days, parts) {
   const body = whenKnown(days, (a) => {
     const labels = a.labels || [];
     const plot = barsPlot(a.columns || {}, labels, { key: "weeks", height: 210, parts, gaps: true,
-      text: (i) => (labels[i] === today ? t("today").toLowerCase() : String(Number(labels[i].slice(8)))),
+      text: (i) => (labels[i] === today ? t("today_short") : String(Number(labels[i].slice(8)))),
       long: (i) => dateText(labels[i], "long"), tap: (i) => location.assign(link("day", labels[i])) });
     return figure(plot, energySentence(a, t("last_14_days")), "tappable");
   }, "bars");
@@ -203,15 +213,18 @@ function batteryCard() {
 /** The month's highest quarter-hour, where a tariff makes it cost money. @param {any} d */
 function peakCard(d) {
   const tariff = d && d.tariff;
-  if (!tariff || tariff.capacity !== "be") return nothing;
-  const zone = deviceZone();
-  const a = ask(forDevice(`/v1/capacity/month/${todayDate().slice(0, 7)}`, {}), 60);
-  return card("peak", t("month_peak"), whenKnown(a, (c) => {
-    const running = c.running_quarter && c.running_quarter.avg_power_w;
-    const peak = Math.max(c.monthly_peak_w || 0, 2500);
+  if (!tariff || tariff.capacity !== "be" || state.kiosk || !afterFirst()) return nothing;
+  const today = todayDate();
+  const quarter = Math.floor(serverNow() / 900) * 900;
+  const iso = (/** @type {number} */ s) => new Date(s * 1000).toISOString().slice(0, 19);
+  const a = ask(forDevice("/v1/energy", { resolution: "month", from: `${today.slice(0, 7)}-01`, to: today }), 300);
+  const q = ask(forDevice("/v1/series", { from: `${iso(quarter)}Z`, to: `${iso(quarter + 900)}Z`, resolution: "15m", columns: "import_w" }), 20).data;
+  return card("peak", t("month_peak"), whenKnown(a, (m) => {
+    const { import_peak15_w: w, import_peak15_at: at } = m.totals;
+    const running = q && q.columns.import_w ? q.columns.import_w[0] : null;
     return html`<dl class="kpis three">${kpi(t("this_quarter"), power(running, "kW"), "import")}
-      ${kpi(t("month_peak"), power(c.monthly_peak_w, "kW"), "", when(seconds(c.monthly_peak_ts), zone))}
-      ${kpi(t("head_room"), power(known(running) ? Math.max(0, peak - running) : null, "kW"), "")}</dl>`;
+      ${kpi(t("month_peak"), power(w, "kW"), "", known(at) ? when(at, deviceZone()) : "")}
+      ${kpi(t("head_room"), power(known(running) ? Math.max(0, Math.max(known(w) ? w : 0, 2500) - running) : null, "kW"), "")}</dl>`;
   }));
 }
 
@@ -226,11 +239,17 @@ function liveCard() {
     ${open ? livePart(list, unit, now) : nothing}</details>`;
 }
 
+/** How far the device's clocks are ahead of UTC, as answers have it. @param {number} s */
+function zoneOffset(s) {
+  const [h, m] = clock(s, deviceZone()).split(":").map(Number);
+  return [[s, Math.round((h * 3600 + m * 60 - (s % 86400)) / 900) * 900]];
+}
+
 /** @param {import("./store.js").Sample[]} list @param {string} unit @param {number} now */
 function livePart(list, unit, now) {
   const zone = deviceZone();
-  const a = { start: Math.floor(now / 60) * 60 - 600, to: new Date((Math.floor(now / 60) * 60 + 60) * 1000).toISOString(), t: list.map((s) => s.t),
+  const a = { start: Math.floor(now / 60) * 60 - 600, tz: { offsets: zoneOffset(now) }, to: new Date((Math.floor(now / 60) * 60 + 60) * 1000).toISOString(), t: list.map((s) => s.t),
     columns: { pv_w: list.map((s) => s.pv_w), load_w: list.map((s) => s.load_w), battery_w: list.map((s) => s.battery_w), grid_w: list.map((s) => s.grid_w) } };
-  return html`${figure(dayPlot(a, { parts: partsOf(currentDevice()), unit, now: 0, zone, key: "live", height: 180, mode: "lines" }), t("live_10"))}
+  return html`${figure(dayPlot(a, { parts: partsOf(currentDevice()), unit, now: 0, zone, key: `live ${Math.floor(now / 60)}`, height: 180, mode: "lines" }), t("live_10"))}
     ${legend([["solar line", t("solar")], ["battery line", t("battery")], ["import line", t("grid")], ["home line", t("home")]])}`;
 }

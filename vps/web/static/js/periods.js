@@ -8,7 +8,7 @@ import { addPeriod, firstDay, lastDay, localDate, isDate } from "./dates.js";
 import { card, whenKnown, legend, figure, columns } from "./widgets.js";
 import { dayPlot, socPlot, barsPlot, dayColumns, dayLegend, unitOf, sharePlot } from "./charts.js";
 import { daySentence, dayTable, energySentence, energyTable, periodText, greatest } from "./words.js";
-import { energyKpis, sourceBar, partsOf, todayDate } from "./now.js";
+import { energyKpis, sourceBar, moneyLine, partsOf, todayDate } from "./now.js";
 import { heatMap, heatChoice } from "./heat.js";
 import { when } from "./shell.js";
 
@@ -76,7 +76,7 @@ function totalsCard(a, parts, title, more) {
   const was = earlier(a.data);
   const names = was && was.labels ? was.labels : [];
   const text = was ? ` (${periodText(names[0], "full")}${names.length > 1 ? ` – ${periodText(names[names.length - 1], "full")}` : ""})` : "";
-  return card("totals", title, whenKnown(a, (d) => html`${energyKpis(totalsOf(d), parts, wholeTotals(was))}${sourceBar(totalsOf(d), parts)}
+  return card("totals", title, whenKnown(a, (d) => html`${energyKpis(totalsOf(d), parts, wholeTotals(was))}${sourceBar(totalsOf(d), parts)}${moneyLine(totalsOf(d))}
     ${more || nothing}${comparedWith(text)}`, "today"));
 }
 
@@ -200,7 +200,7 @@ export function monthView(month) {
   const a = ask(forDevice("/v1/energy", { resolution: "day", from: firstDay(month), to: lastDay(month), compare: comparison() }));
   const labels = monthDays(month);
   const was = earlier(a.data);
-  const bars = whenKnown(a, (d) => html`${figure(barsPlot(padded(d, labels), labels, { key: `month ${month} ${state.settings.compare}`, height: state.wide ? 330 : 260, parts,
+  const bars = whenKnown(a, (d) => html`${figure(barsPlot(padded(d, labels), labels, { key: `month ${month} ${state.settings.compare}`, of: d, height: state.wide ? 330 : 260, parts,
     text: (i) => String(i + 1), long: (i) => dateText(labels[i], "long"), average: true, gaps: true, ghost: wholeColumns(was),
     tap: (i) => labels[i] <= todayDate() && location.assign(link("day", labels[i])) }), energySentence(d, dateText(month, "month")), "tappable")}
     ${barLegend(parts, Boolean(was))}${bestLine(d)}
@@ -209,7 +209,7 @@ export function monthView(month) {
     ["full", totalsCard(a, parts, t("totals"))],
     ["full", card("bars", t("by_day"), bars, { unit: "kWh", table: a.data ? energyTable(a.data, "short", `sunspool-${month}`, parts) : null })],
     ["full", parts.load ? card("autarky", t("autarky_by_day"), whenKnown(a, (d) => figure(sharePlot(padded(d, labels).self_sufficiency_pct, labels,
-      { key: `share ${month}`, text: (i) => String(i + 1), long: (i) => dateText(labels[i], "long") }), t("autarky_by_day")))) : nothing],
+      { key: `share ${month}`, of: d, text: (i) => String(i + 1), long: (i) => dateText(labels[i], "long") }), t("autarky_by_day")))) : nothing],
   ])}`;
 }
 
@@ -241,7 +241,7 @@ export function yearView(year) {
   const days = ask(forDevice("/v1/energy", { resolution: "day", from: firstDay(year), to: lastDay(year) }), 900);
   const labels = Array.from({ length: 12 }, (_, i) => `${year}-${String(i + 1).padStart(2, "0")}`);
   const was = earlier(a.data);
-  const bars = whenKnown(a, (d) => html`${figure(barsPlot(padded(d, labels), labels, { key: `year ${year} ${state.settings.compare}`, height: state.wide ? 320 : 260, parts,
+  const bars = whenKnown(a, (d) => html`${figure(barsPlot(padded(d, labels), labels, { key: `year ${year} ${state.settings.compare}`, of: d, height: state.wide ? 320 : 260, parts,
     text: (i) => dateText(labels[i], "monthShort"), long: (i) => dateText(labels[i], "month"), ghost: wholeColumns(was),
     tap: (i) => labels[i] <= todayDate() && location.assign(link("month", labels[i])) }), energySentence(d, year), "tappable")}
     ${barLegend(parts, Boolean(was), false)}

@@ -2,8 +2,9 @@
 // cursor for mouse, finger and keys, and a tooltip. uPlot itself is a global of vendor/uPlot.iife.min.js.
 
 /**
- * @typedef {{ options: () => any, data: any[], height: number, key: string, tip: (i: number) => string[][],
- *   group?: string, zoom?: boolean, tap?: (i: number) => void }} Plot key: another key is another chart, else only new data
+ * @typedef {{ options: () => any, data: any[], height: number, key: string, of: any[], tip: (i: number) => string[][],
+ *   group?: string, zoom?: boolean, tap?: (i: number) => void }} Plot key: another one is another chart; of: what the
+ *   data are made of, drawn again only if that is something else
  */
 
 /** Colours of the theme, from the style sheet. @param {string} name */
@@ -42,7 +43,7 @@ export class PlotElement extends HTMLElement {
     this.style.height = `${plot.height}px`;
     if (!this.isConnected) return;
     if (!this.chart || !was || was.key !== plot.key || was.height !== plot.height) this.build();
-    else if (was.data !== plot.data) this.chart.setData(plot.data, !plot.zoom);
+    else if (plot.of.some((v, i) => v !== was.of[i])) this.chart.setData(plot.data, !plot.zoom);
   }
 
   connectedCallback() {

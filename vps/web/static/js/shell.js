@@ -51,7 +51,7 @@ export function header() {
     : html`<a class="brand" href=${link("now")}>${sun()}<h1>${name}</h1></a>`}
     ${state.kiosk ? html`<p class="wall"><b>${clock(serverNow(), deviceZone())}</b> ${dateText(localDate(serverNow(), deviceZone()), "long")}</p>` : nothing}
     <span class="right">${d ? pill() : nothing}
-    ${state.kiosk ? nothing : html`<button class="quiet" aria-expanded=${state.menu ? "true" : "false"} aria-controls="menu" aria-label=${t("menu")}
+    ${state.kiosk || !state.session ? nothing : html`<button class="quiet" aria-expanded=${state.menu ? "true" : "false"} aria-controls="menu" aria-label=${t("menu")}
       @click=${() => turn({ menu: !state.menu })}>${icon("menu")}</button>`}</span>
     ${state.menu ? menu(many) : nothing}</header>`;
 }
@@ -64,6 +64,12 @@ function sun() {
 function turn(change) {
   Object.assign(state, change);
   changed();
+  const id = change.help ? "help-close" : change.menu ? "menu" : "";
+  // After it is drawn.
+  if (id) setTimeout(() => {
+    const found = /** @type {HTMLElement | null} */ (document.querySelector(`#${id} a, button#${id}`));
+    if (found) found.focus();
+  }, 50);
 }
 
 /** @param {boolean} many */

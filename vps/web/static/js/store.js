@@ -43,22 +43,27 @@ export const state = {
   tables: new Set(),
 };
 
+/** @type {(all: boolean) => void} */
 let redraw = () => {};
 let waiting = false;
+let wholly = false;
 
-/** @param {() => void} f draws the page */
+/** @param {(all: boolean) => void} f draws the page, or only what is around the view */
 export function onChange(f) {
   redraw = f;
 }
 
-/** The page is drawn once, soon, however often this is called. */
-export function changed() {
+/** The page is drawn once, soon, however often this is called. @param {boolean} [headOnly] if the view shows nothing of it */
+export function changed(headOnly) {
+  wholly = wholly || headOnly !== true;
   if (waiting) return;
   waiting = true;
   const run = () => {
     if (!waiting) return;
     waiting = false;
-    redraw();
+    const all = wholly;
+    wholly = false;
+    redraw(all);
   };
   // A hidden page gets no animation frames, but is to be right when it is looked at.
   if (document.hidden) setTimeout(run, 0);

@@ -31,7 +31,7 @@ function flip(id) {
 
 /** @param {Table} table @param {string} title */
 export function tableOf(table, title) {
-  return html`<div class="table" tabindex="0" role="region" aria-label=${title}><table>
+  return html`<div class="table" tabindex="0" role="group" aria-label=${title}><table>
     <thead><tr>${table.head.map((h) => html`<th scope="col">${h}</th>`)}</tr></thead>
     <tbody>${table.rows.map((r) => html`<tr><th scope="row">${r[0]}</th>${r.slice(1).map((c) => html`<td>${c}</td>`)}</tr>`)}</tbody>
   </table></div>${table.file ? html`<button class="quiet wordy" @click=${() => saveTable(table)}>${icon("save")} CSV</button>` : nothing}`;

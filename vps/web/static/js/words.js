@@ -1,6 +1,6 @@
 // Charts in words: one sentence for a screen reader, and the table that says the same as the picture. Pure.
 import { t } from "./i18n.js";
-import { known, power, clock, dateText, UNKNOWN, NBSP, energyText, powerText, percentText } from "./format.js";
+import { known, power, clock, dateText, UNKNOWN, NBSP, energyText, powerText, percentText, decimal } from "./format.js";
 import { dayColumns } from "./charts.js";
 
 /** @typedef {import("./widgets.js").Table} Table */
@@ -48,7 +48,7 @@ export function dayTable(a, zone, unit, file, parts) {
       const list = c.slice(i, i + per).filter(known);
       return list.length ? list.reduce((x, y) => x + y, 0) / list.length : null;
     };
-    const cells = shown.map(([name, c]) => power(mean(c), unit, name === "grid" || name === "battery").text);
+    const cells = shown.map(([, c]) => power(mean(c), unit, true).text);
     if (cells.every((c) => c === UNKNOWN)) continue;
     rows.push([clock(a.start + i * d.length, zone), ...cells, ...(parts.battery ? [percentText(mean(d.soc))] : [])]);
   }
@@ -91,7 +91,7 @@ export function energyTable(a, style, file, parts) {
       return (known(v) && known(part) && part < 0.98 ? `≥${NBSP}` : "") + energyText(v);
     });
     return [periodText(label, style), ...cells, ...(share ? [percentText(c.self_sufficiency_pct[i])] : []),
-      ...(money ? [known(c.saved[i]) ? String(c.saved[i]) : UNKNOWN] : [])];
+      ...(money ? [known(c.saved[i]) ? decimal(c.saved[i], 2) : UNKNOWN] : [])];
   });
   return { head, rows, file };
 }

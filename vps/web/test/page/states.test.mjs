@@ -2,7 +2,7 @@
 // change; sessions; keys; what is live.
 import test, { before, after } from "node:test";
 import assert from "node:assert/strict";
-import { startDemo, startBrowser, open, settled, allText, until, NONSENSE } from "../harness.mjs";
+import { startDemo, startBrowser, open, settled, violations, allText, until, NONSENSE } from "../harness.mjs";
 import { SCENARIOS } from "../scenarios.mjs";
 import { energy, percent, withUnit, setLocale } from "../../static/js/format.js";
 
@@ -37,7 +37,7 @@ const SHOWN = {
   "widget-error": { text: [/The server is busy/, /Retry/, /4\.21\s*kW/] },
   "lost-server": { text: [/No connection to sunspool/, /Retry now/] },
   fleet: { hash: "fleet", text: [/All inverters 300|All inverters\s+300/, /edge has not uploaded/] },
-  tariff: { text: [/Saved today/, /Month's peak/, /Head-room/] },
+  tariff: { text: [/Saved/, /Cost/, /€/, /Month's peak/, /Head-room/] },
 };
 
 for (const [name, want] of Object.entries(SHOWN)) {
@@ -52,6 +52,7 @@ for (const [name, want] of Object.entries(SHOWN)) {
       const names = await page.evaluate(() => [...document.querySelectorAll(".flow .stream path:first-child")].map((p) => getComputedStyle(p).animationName));
       assert.ok(names.every((n) => (n === "run") === want.moving), names.join());
     }
+    assert.deepEqual(await violations(page), []);
     if (name === "fleet") assert.match(await page.locator(".fleet li").first().innerText(), /Offline/);
     assert.deepEqual(wrong, []);
     await close();
@@ -174,6 +175,8 @@ test("a token is asked for, refused with a reason, taken from a link and out of 
     b.answers = {};
   };
   const { page, close } = await open(demo.base, { width: 390, height: 844, answers, boot });
+  await page.waitForSelector("#token");
+  assert.deepEqual(await violations(page), []);
   await page.fill("#token", "wrong");
   await page.keyboard.press("Enter");
   await page.waitForSelector("#login-problem:not(:empty)");
@@ -207,7 +210,8 @@ test("all of it can be reached by keys", async () => {
   await page.keyboard.press("d");
   await page.waitForSelector("html[data-theme=light]");
   await page.keyboard.press("?");
-  await page.waitForSelector("[role=dialog]");
+  await page.waitForFunction(() => document.activeElement && document.activeElement.id === "help-close");
+  assert.deepEqual(await violations(page), []);
   await page.keyboard.press("Escape");
   await page.waitForSelector("[role=dialog]", { state: "detached" });
   await page.keyboard.press("Shift+ArrowRight");
@@ -235,6 +239,11 @@ test("all of it can be reached by keys", async () => {
 test("what is printed has its tables", async () => {
   const { page, close } = await open(demo.base, { hash: "day" });
   await settled(page);
+  await page.emulateMedia({ media: "print" });
+  await page.emulateMedia({ media: "screen" });
+  await page.locator("button[aria-pressed][title]").first().click();
+  assert.deepEqual(await violations(page), []);
+  await page.locator("button[aria-pressed][title]").first().click();
   await page.emulateMedia({ media: "print" });
   assert.ok(await page.locator(".for-print table").first().isVisible());
   assert.equal(await page.locator(".tabs").isVisible(), false);

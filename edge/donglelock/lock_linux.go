@@ -1,4 +1,4 @@
-package edge
+package donglelock
 
 import (
 	"errors"
@@ -11,13 +11,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// lockDongle makes this process the only one of the machine that has the lock of that name, until unlock is called or the
+// lock makes this process the only one of the machine that has the lock of that name, until unlock is called or the
 // process ends. If another has it, heldBy names it. The lock is an abstract unix socket: services whose sandboxes share
 // no directory see the same one. It answers each connection with text.
-func lockDongle(name, text string) (unlock func(), heldBy string, err error) {
+func lock(name, text string) (unlock func(), heldBy string, err error) {
 	listener, err := net.Listen("unix", "@"+name)
 	if errors.Is(err, syscall.EADDRINUSE) {
-		return nil, dongleHolder(name), nil
+		return nil, holderOf(name), nil
 	}
 	if err != nil {
 		return nil, "", err
@@ -28,7 +28,7 @@ func lockDongle(name, text string) (unlock func(), heldBy string, err error) {
 			if err != nil {
 				return
 			}
-			conn.SetDeadline(now().Add(time.Second))
+			conn.SetDeadline(deadline())
 			io.WriteString(conn, text)
 			conn.Close()
 		}
@@ -36,8 +36,11 @@ func lockDongle(name, text string) (unlock func(), heldBy string, err error) {
 	return func() { listener.Close() }, "", nil
 }
 
-// dongleHolder names the process that has the lock: its id, as the kernel knows it, and what it answers.
-func dongleHolder(name string) string {
+// deadline is when an exchange on such a connection must be over.
+func deadline() time.Time { return time.Now().Add(time.Second) }
+
+// holderOf names the process that has the lock: by its id, which is the kernel's, and by what it answers.
+func holderOf(name string) string {
 	holder := "another process"
 	conn, err := net.Dial("unix", "@"+name)
 	if err != nil {
@@ -52,7 +55,7 @@ func dongleHolder(name string) string {
 			}
 		})
 	}
-	conn.SetDeadline(now().Add(time.Second))
+	conn.SetDeadline(deadline())
 	text, _ := io.ReadAll(io.LimitReader(conn, 200))
 	return withDevices(holder, string(text))
 }

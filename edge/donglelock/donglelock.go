@@ -1,4 +1,8 @@
-package edge
+// Package donglelock makes a process the only edge of a machine that reads a dongle: of two clients a dongle serves one at
+// best. The lock is by the dongle's address, and ends with the process.
+//
+//	Claim ──> lock, by the name of the address ──> release, or the process that has it
+package donglelock
 
 import (
 	"crypto/sha256"
@@ -16,13 +20,12 @@ import (
 
 const claimWait = 2 * time.Second
 
-// claimDongle makes this process the only edge of the machine that reads the dongle, until release is called: of two
-// clients a dongle serves one at best. The error is a *health.Fault that names the other one. A machine on which no lock
-// can be had is no reason not to start.
-func claimDongle(host string, port int, devices []string, log *slog.Logger) (release func(), err error) {
-	name, holder := dongleLock(host, port), ""
+// Claim makes this process the only edge of the machine that reads the dongle, until release is called. The error is a
+// *health.Fault that names the other one. A machine on which no lock can be had is no reason not to start.
+func Claim(host string, port int, devices []string, log *slog.Logger) (release func(), err error) {
+	name, holder := lockName(host, port), ""
 	for waited := time.Duration(0); ; waited += claimWait / 10 { // one that is just ending
-		unlock, heldBy, err := lockDongle(name, strings.Join(devices, ","))
+		unlock, heldBy, err := lock(name, strings.Join(devices, ","))
 		switch {
 		case err != nil:
 			log.Warn("whether another edge reads the dongle cannot be found out", "error", err.Error())
@@ -45,9 +48,9 @@ func claimDongle(host string, port int, devices []string, log *slog.Logger) (rel
 	}
 }
 
-// dongleLock is the name of the lock of a dongle: the same however its address is written, as far as that can be known
+// lockName returns the name of the lock of a dongle: the same however its address is written, as far as that can be known
 // without looking up names.
-func dongleLock(host string, port int) string {
+func lockName(host string, port int) string {
 	host = strings.TrimSuffix(strings.ToLower(host), ".")
 	if ip, err := netip.ParseAddr(host); err == nil {
 		host = ip.Unmap().String()
@@ -60,8 +63,8 @@ func dongleLock(host string, port int) string {
 	return "sunspool-dongle-" + address
 }
 
-// withDevices is a process with the devices that it names. What does not look like these is left out: anybody may have
-// written it.
+// withDevices adds to a process the devices that its text names. A text that does not look like these is left out: any
+// program may have written it.
 func withDevices(holder, text string) string {
 	var devices []string
 	for device := range strings.SplitSeq(text, ",") {

@@ -1,6 +1,6 @@
 //go:build !linux
 
-package edge
+package donglelock
 
 import (
 	"io"
@@ -11,9 +11,9 @@ import (
 	"sunspool/internal/durable"
 )
 
-// lockDongle makes this process the only one of the machine that has the lock of that name, until unlock is called or the
+// lock makes this process the only one of the machine that has the lock of that name, until unlock is called or the
 // process ends. If another has it, heldBy names it. The lock is that of a file, which has text in it.
-func lockDongle(name, text string) (unlock func(), heldBy string, err error) {
+func lock(name, text string) (unlock func(), heldBy string, err error) {
 	path := filepath.Join(os.TempDir(), strings.NewReplacer(":", "-", "%", "-").Replace(name)+".lock")
 	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|durable.NoFollow, 0o644)
 	if err != nil {
