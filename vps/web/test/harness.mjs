@@ -94,8 +94,11 @@ export async function open(base, o = {}) {
       const body = change(null, url);
       return body === undefined ? route.abort() : route.fulfill(typeof body === "string" ? { status: 200, contentType: "text/event-stream", body } : { status: body.status, body: "" });
     }
-    const r = await route.fetch();
-    const changed = change(await r.json().catch(() => null), url, route.request());
+    const r = await route.fetch().catch(() => null);
+    if (!r) return; // the page was closed
+    const json = await r.json().catch(() => null);
+    if (!json && url.pathname !== "/v1/session") return route.fulfill({ response: r }).catch(() => {});
+    const changed = change(json, url, route.request());
     if (changed === undefined) return route.abort();
     if (changed && changed.status && changed.body !== undefined) return route.fulfill({ status: changed.status, json: changed.body });
     return route.fulfill({ status: 200, json: changed });

@@ -74,7 +74,7 @@ export function flowPicture(s, parts, unit, mode) {
     return known(w) && w >= DEAD_BAND_W;
   };
   const soc = shown && known(shown.soc_pct) ? Math.min(100, Math.max(0, shown.soc_pct)) / 100 : 0;
-  const height = parts.battery ? 464 : 306;
+  const height = parts.battery ? 464 : parts.grid || parts.load ? 306 : 130;
   return html`<svg class="flow ${mode}" viewBox="0 0 400 ${height}" role="img" aria-label=${flowSentence(shown, parts, unit)}>
     ${edges.map((e) => svg`<path class="edge" d=${e.path}></path>`)}
     ${edges.filter((e) => active(e.flow)).map((e) => svg`<g class="stream ${e.color}" data-flow=${e.flow}>

@@ -179,7 +179,7 @@ function weeksCard(days, parts) {
   const body = whenKnown(days, (a) => {
     const labels = a.labels || [];
     const plot = barsPlot(a.columns || {}, labels, { key: "weeks", height: 210, parts, gaps: true,
-      text: (i) => (labels[i] === today ? t("today_short") : String(Number(labels[i].slice(8)))),
+      text: (i) => (labels[i] === today ? t("today_short") : labels[i + 1] === today ? "" : String(Number(labels[i].slice(8)))),
       long: (i) => dateText(labels[i], "long"), tap: (i) => location.assign(link("day", labels[i])) });
     return figure(plot, energySentence(a, t("last_14_days")), "tappable");
   }, "bars");
@@ -201,13 +201,14 @@ function batteryCard() {
   const kwh = values.battery_capacity_fine || values.battery_capacity || ((device.capacity || {}).battery_wh || 0) / 1000;
   const age = ageNow();
   const fresh = s && known(age) && age < 60;
+  const recent = stateNow() !== "offline";
   const hours = fresh && known(s.soc_pct) && known(s.battery_w) ? batteryHours(s.soc_pct, s.battery_w, kwh) : null;
   const until = known(hours) ? t(s && (s.battery_w || 0) > 0 ? "full_at" : "empty_at", { time: clock(serverNow() + hours * 3600, deviceZone()) }) : "";
   const w = s ? s.battery_w : null;
-  const doing = known(w) ? t(Math.abs(w) < 25 ? "idle" : w > 0 ? "charging" : "discharging") : "";
-  return card("battery", t("battery"), html`<dl class="kpis three">${kpi(t("soc"), percent(s && s.soc_pct), "battery", until)}
+  const doing = fresh && known(w) ? t(Math.abs(w) < 25 ? "idle" : w > 0 ? "charging" : "discharging") : "";
+  return card("battery", t("battery"), html`<dl class="kpis three">${kpi(t("soc"), percent(recent && s ? s.soc_pct : null), "battery", until)}
     ${kpi(t("power"), power(fresh ? w : null, unitOf([[w]], state.settings.unit)), "", doing)}
-    ${kpi(t("temperature"), quantity(r.battery_temp_c, 1, "°C"), "", kwh > 0 ? `${decimal(kwh, 1)}${NBSP}kWh` : "")}</dl>`);
+    ${kpi(t("temperature"), quantity(recent ? r.battery_temp_c : null, 1, "°C"), "", kwh > 0 ? `${decimal(kwh, 1)}${NBSP}kWh` : "")}</dl>`);
 }
 
 /** The month's highest quarter-hour, where a tariff makes it cost money. @param {any} d */
