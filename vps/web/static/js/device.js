@@ -39,7 +39,7 @@ function chainCard(d) {
     ${h.since ? html`<small>${t("since", { time: when(seconds(h.since), zone) })}</small>` : nothing}
     ${known(h.spool) && h.spool > 0 ? html`<small>${t("samples_waiting")}: ${decimal(h.spool, 0)}</small>` : nothing}
     ${h.quarantined ? html`<small>${t("quarantined")}: ${decimal(h.quarantined, 0)}</small>` : nothing}
-    ${h.says && h.says !== "ok" ? html`<small>${h.says}</small>` : nothing}${h.version ? html`<small>${h.version}</small>` : nothing}</li>`)}</ol>`);
+    ${h.says && h.says !== "ok" ? html`<small>${h.says}</small>` : nothing}${h.version ? html`<small>${t("version_is", { version: h.version })}</small>` : nothing}</li>`)}</ol>`);
 }
 
 /** @param {any} d @param {any} now */

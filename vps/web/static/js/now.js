@@ -118,14 +118,14 @@ export function sourceBar(row, parts) {
   const share = (/** @type {any} */ v) => (known(v) ? (v / sum) * 100 : null);
   return html`${sum >= 0.05 ? html`<div class="bar" aria-hidden="true">${all.map(([tone, , v]) => (known(v) && v > 0
     ? html`<span class=${tone} .style=${`flex-grow:${v / sum}`}></span>` : nothing))}</div>` : nothing}
-    <ul class="legend">${sum >= 0.05 ? all.map(([tone, name, v]) => html`<li class="key ${tone}">${name} ${percentText(share(v))}</li>`) : nothing}
+    <ul class="legend">${sum >= 0.05 && !state.kiosk ? html`<li>${t("home_from")}</li>` : nothing}${sum >= 0.05 ? all.map(([tone, name, v]) => html`<li class="key ${tone}">${name} ${percentText(share(v))}</li>`) : nothing}
     ${shares.map(([name, v]) => html`<li>${t(String(name))} <b>${percentText(/** @type {any} */ (v))}</b></li>`)}</ul>`;
 }
 
 /** What it cost, saved, and spared the air, where the server has prices. @param {any} row */
 export function moneyLine(row) {
   const currency = ((currentDevice() || {}).tariff || {}).currency || "EUR";
-  const parts = [["saved", known(row.saved) && money(row.saved, currency)], ["cost", known(row.cost) && money(row.cost, currency)],
+  const parts = [["saved", known(row.saved) && money(row.saved, currency)], known(row.cost) && row.cost < 0 ? ["earned", money(-row.cost, currency)] : ["cost", known(row.cost) && money(row.cost, currency)],
     ["co2_avoided", known(row.co2_avoided_kg) && withUnit(quantity(row.co2_avoided_kg, row.co2_avoided_kg < 10 ? 1 : 0, "kg"))]].filter(([, v]) => v);
   return parts.length ? html`<p class="note spread">${parts.map(([name, v]) => html`<span>${t(String(name))} <b>${v}</b></span>`)}</p>` : nothing;
 }
