@@ -139,7 +139,7 @@ func (g *Gate) WithSlot(c *Request, who auth.Caller, h Handler) (any, error) {
 	answer, err := h(c)
 	if err == nil && c.Large != nil {
 		err = g.Turn(c, g.Reading, func() error {
-			answer = RawJSON(ToJSON(answer))
+			answer = c.encode(answer)
 			return nil
 		})
 	}

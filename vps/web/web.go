@@ -24,6 +24,8 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+
+	"sunspool/vps/compress"
 )
 
 //go:embed static/js static/css static/i18n static/icons static/vendor/*.js static/vendor/*.css
@@ -157,7 +159,7 @@ func (s *Site) Serve(w http.ResponseWriter, r *http.Request, hash, name string) 
 	body := f.body
 	if f.packed != nil {
 		h.Add("Vary", "Accept-Encoding")
-		if AcceptsGzip(r) {
+		if compress.Accepted(r) {
 			h.Set("Content-Encoding", "gzip")
 			body = f.packed
 		}
@@ -173,7 +175,7 @@ func Write(w http.ResponseWriter, r *http.Request, status int, kind string, body
 	h := w.Header()
 	h.Set("Content-Type", kind)
 	h.Add("Vary", "Accept-Encoding")
-	if AcceptsGzip(r) && len(body) > 1000 {
+	if compress.Accepted(r) && len(body) >= compress.Worth {
 		var b bytes.Buffer
 		z := gzip.NewWriter(&b)
 		_, _ = z.Write(body)
@@ -184,19 +186,6 @@ func Write(w http.ResponseWriter, r *http.Request, status int, kind string, body
 	h.Set("Content-Length", strconv.Itoa(len(body)))
 	w.WriteHeader(status)
 	_, _ = w.Write(body)
-}
-
-// AcceptsGzip reports whether r asks for gzip.
-func AcceptsGzip(r *http.Request) bool {
-	for part := range strings.SplitSeq(strings.Join(r.Header.Values("Accept-Encoding"), ","), ",") {
-		coding, params, _ := strings.Cut(part, ";")
-		if strings.EqualFold(strings.TrimSpace(coding), "gzip") {
-			name, q, _ := strings.Cut(strings.TrimSpace(params), "=")
-			weight, err := strconv.ParseFloat(q, 64)
-			return !strings.EqualFold(name, "q") || err == nil && weight > 0
-		}
-	}
-	return false
 }
 
 // Policy is the Content-Security-Policy of the page. Scripts and styles come from this server only, text becomes HTML only where
