@@ -96,14 +96,14 @@ func (l *Lite) HTML() []byte {
 	p.print("</dl>\n")
 	l.Curve.draw(p, w)
 	p.print("<table>\n<tr><td></td>")
-	for _, name := range []string{"solar", "used", "imported", "exported", "own"} {
+	for _, name := range liteColumns {
 		p.print("<th scope=\"col\">", text(w[name]), "</th>")
 	}
 	p.print("</tr>\n")
 	for _, r := range l.Rows {
 		p.print("<tr><th scope=\"row\">", text(w[r.Span]), "</th>")
-		for _, cell := range l.cells(r, f) {
-			p.print("<td>", text(cell), "</td>")
+		for i, cell := range l.cells(r, f) {
+			p.print("<td data-of=\"", text(w[liteColumns[i]]), "\">", text(cell), "</td>")
 		}
 		p.print("</tr>\n")
 	}
@@ -125,6 +125,9 @@ func (l *Lite) HTML() []byte {
 	p.print("<p><a href=\"./\">", text(w["full"]), "</a></p>\n</html>\n")
 	return p.Bytes()
 }
+
+// liteColumns are the names of cells.
+var liteColumns = []string{"solar", "used", "imported", "exported", "own"}
 
 // cells are the values of a row of the table.
 func (l *Lite) cells(r LiteRow, f format) []string {
@@ -149,7 +152,7 @@ func (l *Lite) Text() []byte {
 	}
 	if len(l.Rows) > 0 {
 		p.print("\n", padded("", 14))
-		for _, name := range []string{"solar", "used", "imported", "exported", "own"} {
+		for _, name := range liteColumns {
 			p.print(padded(w[name], 14))
 		}
 		p.print("\n")
@@ -207,11 +210,20 @@ svg { width: 100%; height: auto; }
 table { width: 100%; border-collapse: collapse; margin: 1em 0; }
 th, td { padding: 0.3em 0.5em 0.3em 0; border-bottom: 1px solid #DDE3EA; text-align: right; font-weight: 400; }
 th[scope=row] { text-align: left; }
+@media (max-width: 34em) {
+dl div { width: 50%; }
+dt { font-size: 0.9em; }
+tr, td, th { display: block; }
+tr:first-child { display: none; }
+th[scope=row] { padding-top: 1em; font-weight: 600; }
+td { padding-right: 0; }
+td:before { content: attr(data-of); float: left; color: #5A6472; }
+}
 button, select, input { font: inherit; min-height: 44px; }
 a { color: #3A3EC2; }
 @media (prefers-color-scheme: dark) {
 html { color: #E8EDF3; background: #0B0F14; }
-dt, dd small { color: #98A4B3; }
+dt, dd small, td:before { color: #98A4B3; }
 .stale, .offline, .delayed { color: #FF7B7F; }
 th, td { border-color: #26303B; }
 a { color: #93A6FF; }
