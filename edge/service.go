@@ -24,7 +24,7 @@ import (
 	"sunspool/systemd"
 )
 
-// New puts the edge of one inverter together from settings that Validate accepted. The spool is open when it returns.
+// New builds the edge of one inverter from settings that Validate accepted. The spool is open when it returns.
 func New(c config.Config, version string, log *slog.Logger) (*Edge, error) {
 	edges, err := newEdges([]config.Config{c}, version, log)
 	if err != nil {
@@ -33,7 +33,7 @@ func New(c config.Config, version string, log *slog.Logger) (*Edge, error) {
 	return edges[0], nil
 }
 
-// newEdges puts the edges of the inverters behind one dongle together. Their spools are open when it returns.
+// newEdges builds the edges of the inverters behind one dongle. Their spools are open when it returns.
 func newEdges(each []config.Config, version string, log *slog.Logger) (edges []*Edge, err error) {
 	first, host := each[0], clock.ThisHost()
 	dongle := &inverter.Dongle{
@@ -65,7 +65,7 @@ func newEdges(each []config.Config, version string, log *slog.Logger) (edges []*
 	return edges, nil
 }
 
-// newEdge puts the edge of one inverter together, whose turns at the dongle are turn.
+// newEdge builds the edge of one inverter, whose turns at the dongle are turn.
 func newEdge(c config.Config, dongle *inverter.Dongle, turn *inverter.Turn, host clock.Host, version string, log *slog.Logger) (*Edge, error) {
 	own, err := c.OwnRegisters()
 	if err = c.UnlessAwaited(err); err != nil {
@@ -126,21 +126,21 @@ func newEdge(c config.Config, dongle *inverter.Dongle, turn *inverter.Turn, host
 	e.Uploader.Describe = report.Describe
 	report.Watch(e.parts)
 	e.awaitFiles(c)
-	if err := e.takeOver(); err != nil { // the disk is ill: see resume
+	if err := e.takeOver(); err != nil { // the disk fails: see resume
 		e.unresumed.Store(&err)
 	}
 	return e, nil
 }
 
-// parts returns what the report shows. They may be changed until Run.
+// parts returns what the report shows. The fields of e may be changed until Run.
 func (e *Edge) parts() report.Parts {
 	return report.Parts{Inverter: e.Inverter, Pace: e.Pace, Spool: e.Spool, Clock: e.Clock, Uploader: e.Uploader,
 		InMemory: e.buffer.Len(), Interval: e.turn.Interval(), Slowed: e.interval()}
 }
 
-// Run is the edge as a service: it runs until ctx ends and leaves every spool closed and whole. The service manager, if
-// there is one, is told that it is ready when the spools are open, or when a disk that is ill is waited for: that, and
-// whether the inverters answer, is in its status.
+// Run runs the edge as a service until ctx ends, and leaves every spool closed and whole. It reports to the service manager,
+// if there is one, that it is ready when the spools are open, or when it waits for a disk that fails: that, and whether the
+// inverters answer, is in its status.
 func Run(ctx context.Context, c config.Config, version string, log *slog.Logger) error {
 	if err := c.Validate(); err != nil {
 		return err
@@ -201,13 +201,13 @@ func Run(ctx context.Context, c config.Config, version string, log *slog.Logger)
 	return runAll(ctx, edges)
 }
 
-// serveStatus answers on the status socket until stop is called. Where a disk does not let the socket be made, it is made
-// when that disk lets the spool be opened.
+// serveStatus serves the status socket until stop is called. If the disk does not allow the socket to be made, it is made
+// when the spool can be opened.
 func (e *Edge) serveStatus(path string) (stop func(context.Context)) {
 	var server *http.Server
 	serve := func() (err error) {
 		if server, err = e.Report.Serve(path); err != nil {
-			e.Log.Warn("no status socket", "path", path, "error", err.Error()) // a convenience, not the job
+			e.Log.Warn("no status socket", "path", path, "error", err.Error()) // a convenience: the edge works without it
 		}
 		return err
 	}
@@ -221,7 +221,7 @@ func (e *Edge) serveStatus(path string) (stop func(context.Context)) {
 	}
 }
 
-// runAll runs the edges until ctx ends, or one of them ends with an error: then it ends them all.
+// runAll runs the edges until ctx ends. If one of them ends with an error, it ends them all.
 func runAll(ctx context.Context, edges []*Edge) error {
 	all, ctx := errgroup.WithContext(ctx)
 	for _, e := range edges {

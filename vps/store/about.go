@@ -10,22 +10,22 @@ import (
 // About is what an edge reported of itself and of its inverter.
 type About struct {
 	Zone    string     `json:"zone,omitempty"`          // IANA name, where its days begin and end now; "" when unknown
-	Earlier []PastZone `json:"earlier_zones,omitempty"` // those that held before, ascending; the first one from the beginning on
+	Earlier []PastZone `json:"earlier_zones,omitempty"` // those that applied before, ascending; the first one from the beginning on
 	Edge    *wire.Edge `json:"edge,omitempty"`          // nil if it never reported anything
 	Seen    time.Time  `json:"seen,omitzero"`           // when it was reported
 }
 
-// PastZone is a zone that does not hold any more.
+// PastZone is a zone that no longer applies.
 type PastZone struct {
 	Zone  string    `json:"zone"`
 	Until time.Time `json:"until"` // the time of the first sample of the next zone
 }
 
-// maxZones is how many zones of a device are remembered, the present one included.
+// maxZones is how many zones of a device are stored, the present one included.
 const maxZones = 64
 
-// Rezoned returns a with a zone that holds from that time on; for everything if there was none before or from is zero.
-// Of too many zones the one that held for the shortest time is forgotten: that time then belongs to the zone before it.
+// Rezoned returns a with a zone that applies from that time on; to everything if there was none before or from is zero. Of
+// too many zones the one that applied for the shortest time is dropped: that time then belongs to the zone before it.
 func (a About) Rezoned(zone string, from time.Time) About {
 	if from.IsZero() || a.Zone == "" {
 		a.Zone, a.Earlier = zone, nil
@@ -40,13 +40,13 @@ func (a About) Rezoned(zone string, from time.Time) About {
 		a.Zone = zone
 	}
 	for len(a.Earlier) >= maxZones {
-		a.forgetShortest()
+		a.dropShortest()
 	}
 	return a
 }
 
-// forgetShortest forgets the zone that held for the shortest time. The first one has no beginning, the last one no end.
-func (a *About) forgetShortest() {
+// dropShortest drops the zone that applied for the shortest time. The first one has no beginning, the last one no end.
+func (a *About) dropShortest() {
 	shortest := 1
 	length := func(i int) time.Duration { return a.Earlier[i].Until.Sub(a.Earlier[i-1].Until) }
 	for i := range a.Earlier {
@@ -61,7 +61,7 @@ func (a *About) forgetShortest() {
 		if i+1 < len(a.Earlier) {
 			next = a.Earlier[i+1].Zone
 		}
-		if a.Earlier[i].Zone == next { // what lay between them is forgotten
+		if a.Earlier[i].Zone == next { // the zone between them was dropped
 			a.Earlier = slices.Delete(a.Earlier, i, i+1)
 		}
 	}

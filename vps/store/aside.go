@@ -12,17 +12,17 @@ const MaxAside = 10_000
 // ErrAsideFull is returned by SetAside when more than MaxAside samples of the device would be set aside.
 var ErrAsideFull = fmt.Errorf("%w: %d samples of the device are set aside", ErrRefused, MaxAside)
 
-// Aside is a sample that was taken without being stored: it has an impossible time, and its sender would not go on before
-// it is taken.
+// Aside is a sample that was accepted without being stored as one: it has an impossible time, and its sender does not
+// continue before it is accepted.
 type Aside struct {
 	Number   int64     `json:"number"` // of its device, in the order of arrival; given by the store
 	Received time.Time `json:"received"`
-	Code     string    `json:"code"` // why it is no sample, as in a verdict
+	Code     string    `json:"code"` // why it is not stored as a sample, as in the answer to an upload
 	JSON     []byte    `json:"-"`    // as it was sent
 }
 
-// AsideKey is what makes two samples that are set aside the same: with impossible times, a clock that starts again each time
-// among them, the time alone does not.
+// AsideKey identifies a sample that is set aside. With impossible times, such as those of a clock that starts again each
+// time, the time alone does not.
 type AsideKey [16]byte
 
 func keyOfAside(json []byte) AsideKey {

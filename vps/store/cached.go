@@ -11,7 +11,7 @@ import (
 // maxCached bounds the devices in a Cached: some 8 KiB each with all their register values.
 const maxCached = 10_000
 
-// Cached keeps the answers of Latest in memory in front of another store of this process.
+// Cached caches the answers of Latest in memory, in front of another store of this process.
 //
 // An Insert through it drops the device's answer before it returns, so Latest never gives an older sample than one that
 // a finished Insert stored. What reaches the store past this Cached, from another process, is seen after ttl at the
@@ -24,8 +24,8 @@ type Cached struct {
 	entries map[string]*entry // by device
 }
 
-// entry is an answer, or the place of one that is being read from the store. Whoever is late finds that the place is no
-// longer in the map and keeps its answer to itself.
+// entry is an answer, or the place of one that is being read from the store. If the place is no longer in the map when the
+// answer is there, an Insert came in between, and the answer is not cached.
 type entry struct {
 	sample  wire.Sample
 	expires time.Time // zero while it is being read
@@ -54,7 +54,7 @@ func (c *Cached) Latest(ctx context.Context, device string) (wire.Sample, error)
 	return s, err
 }
 
-// Close forgets everything and closes the store behind.
+// Close empties the cache and closes the store behind it.
 func (c *Cached) Close() error {
 	c.mu.Lock()
 	c.entries = nil

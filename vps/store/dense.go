@@ -4,9 +4,9 @@ import (
 	"fmt"
 )
 
-// MostInSpan is how many samples of a device are stored in any five minutes of the clock: 12:00 to 12:05, and so on. It is
-// what a device sends that is read ten times a second, fifty times as much as one that is read as fast as an edge does. All
-// that is done with a span at once is bounded by it. A span that has more from an earlier version keeps them.
+// MostInSpan is how many samples of a device are stored in any five minutes of the clock: 12:00 to 12:05, and so on. A
+// device that is read ten times a second sends as many, fifty times as much as at the fastest poll of an edge. It bounds all
+// work on one span. A span that has more from an earlier version keeps them.
 const MostInSpan = 3000
 
 // TooDense is why Insert stored nothing: with these samples of the call there would be more than MostInSpan in some five

@@ -32,7 +32,7 @@ func (r Resolution) Period(t time.Time, zone *time.Location) (start, end time.Ti
 		}
 		for at := NextChange(start); !at.IsZero() && at.Before(end); at = NextChange(at) {
 			switch {
-			case offsetAt(at) == offsetAt(at.Add(-1)): // only its name is another
+			case offsetAt(at) == offsetAt(at.Add(-1)): // only the name of the zone changes
 			case at.After(t):
 				return start, at
 			default:
@@ -80,8 +80,8 @@ func offsetAt(t time.Time) int {
 // nearChange is longer than a day, and than any clock was ever changed by.
 const nearChange = 26 * time.Hour
 
-// steady reports whether no clock is changed near t. Only the end that ZoneBounds returns is used: its start may be that of
-// a rule that did not hold yet, as in Ciudad Juárez in 2022.
+// steady reports whether no clock is changed near t. Only the end that ZoneBounds returns is used: its start may be that of a
+// rule that did not apply yet, as in Ciudad Juárez in 2022.
 func steady(t time.Time) bool {
 	before := t.Add(-nearChange)
 	_, until := before.ZoneBounds()

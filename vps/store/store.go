@@ -1,4 +1,4 @@
-// Package store is the contract of what keeps samples on the vps.
+// Package store is the contract of the stores of samples on the vps.
 //
 //	ingest ──> Insert ──> samples by device and time ──> rollups ──> Periods ──> charts, energy
 //	                              └──> Latest ──> cache ──> realtime
@@ -27,7 +27,7 @@ var ErrNone = errors.New("no sample")
 // is then answered 503 and the edge sends again, which is safe because inserting twice is normal.
 var ErrUnavailable = errors.New("store unavailable")
 
-// ErrRefused wraps what the store refuses of data, and always will: it is no outage, and the data of others are stored.
+// ErrRefused wraps what the store refuses of data, and always will: it is not an outage, and the data of others are stored.
 var ErrRefused = errors.New("refused by the store")
 
 // ErrUnfit wraps an error that no retry cures, and that is not the data's: a database that does not have what this
@@ -49,7 +49,7 @@ var ErrClosed = fmt.Errorf("%w: closed", ErrUnavailable)
 
 // Samples keeps samples by device and time.
 //
-// Insert stores the samples of one device, whatever their DeviceID says. The key is (device, time in whole
+// Insert stores the samples of one device, whatever their DeviceID is. The key is (device, time in whole
 // milliseconds); the first write wins and a sample whose key exists is skipped, also within one call, whatever its
 // values. It returns how many rows are really new. When it returns nil they are durable: a power cut right after does
 // not lose them. When it returns an error, none of them is stored, or some, or all (an unknown outcome); inserting them
@@ -158,8 +158,8 @@ func (q Query) Valid() (Query, error) {
 	return q, q.Resolution.validate()
 }
 
-// Validate keeps out what would spoil every later answer about a device: a number that is not finite, a time that no
-// working clock shows, a count that cannot be a weight. How far ahead a clock may be is the server's affair.
+// Validate rejects what would spoil every later answer about a device: a number that is not finite, a time that no working
+// clock shows, a count that cannot be a weight. How far ahead a clock may be is decided by the server.
 func Validate(device string, samples []wire.Sample) error {
 	for i, s := range samples {
 		s.DeviceID = device

@@ -98,7 +98,7 @@ func (d device) writeAside(w *asideWrite) error {
 		return nil
 	}
 	for i := range some {
-		number, err := rows.NextSequence() // never twice, also after what had it is deleted
+		number, err := rows.NextSequence() // never twice, also after the row that had it is deleted
 		if err != nil {
 			return err
 		}

@@ -53,10 +53,10 @@ type Store struct {
 	away error        // why db is nil
 
 	recounting sync.Mutex
-	recounted  string // the devices before this one are counted by today's rules
+	recounted  string // the devices before this one, by name, are counted by today's rules
 
 	opened   time.Time
-	released atomic.Int64 // how long after opened releasePages looked last
+	released atomic.Int64 // how long after opened releasePages last checked
 
 	repairs   *rollup.Repairs
 	repairing sync.WaitGroup // until the repairs have ended
@@ -64,7 +64,7 @@ type Store struct {
 	// Of the writer alone.
 	waiting      fairqueue.Queue[*write]
 	stillPending []rollup.SpanKey // base rows that the transaction left pending
-	suspect      bool             // the last commit failed: what the file seems to hold may not be on the disk
+	suspect      bool             // the last commit failed: what is read from the file may not be on the disk
 	stuck        bool             // a transaction could not be ended, bbolt's lock is never released
 }
 
@@ -257,7 +257,7 @@ func (b *Store) Close() error {
 	return nil
 }
 
-// do gives w to the writer and waits for its commit.
+// do queues w for the writer and waits for its commit.
 func (b *Store) do(ctx context.Context, w *write) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
@@ -298,14 +298,14 @@ func (b *Store) view(ctx context.Context, read func(*bbolt.Tx) error) (err error
 	return read(tx)
 }
 
-// What is mapped of the file counts as memory of this process, although the system has it in memory for all and takes it when
-// it needs it. An operator who watches or limits the memory sees no more of it than this.
+// Mapped pages of the file count as memory of this process, although they belong to the system's page cache, which shrinks
+// when memory is needed. An operator who watches or limits the memory sees no more of them than this.
 const (
 	mostMapped   = 28 << 20 // of them some 20 are the program
 	releaseEvery = time.Millisecond
 )
 
-// releasePages releases mapped pages if there are many. tx keeps the mapping where it is.
+// releasePages releases mapped pages if there are many. tx keeps the file mapped at its address.
 func (b *Store) releasePages(tx *bbolt.Tx) {
 	now, last := time.Since(b.opened), b.released.Load()
 	if now-time.Duration(last) >= releaseEvery && b.released.CompareAndSwap(last, int64(now)) && mapped() > mostMapped {

@@ -26,14 +26,14 @@ var (
 
 // device is the data of one device inside a transaction.
 type device struct {
-	store  *Store // counts the damage, and notes what is pending
+	store  *Store // for the counter of damage, and the list of repairs
 	name   string
 	root   *bbolt.Bucket
 	levels [rollup.Levels]*bbolt.Bucket
 	powers bool // rollups are read without their counters
 }
 
-// releasePages is that of the store, for transactions that read many pages.
+// releasePages calls that of the store, for transactions that read many pages.
 func (d device) releasePages() { d.store.releasePages(d.root.Tx()) }
 
 // device returns the data of the device of that name, false if it never had a sample.
@@ -71,7 +71,7 @@ func (b *Store) createDevice(tx *bbolt.Tx, name string) (d device, err error) {
 	return d, nil
 }
 
-// about returns what is remembered of a device; of what is damaged, nothing.
+// about returns the description of a device, the zero About if it is damaged.
 func (b *Store) about(tx *bbolt.Tx, name []byte) (a store.About) {
 	d := tx.Bucket(devicesBucket).Bucket(name)
 	if d == nil {
@@ -116,7 +116,7 @@ func (d device) rollup(level int, k, v []byte) (r energy.Rollup) {
 	return r
 }
 
-// read is rollup into r: a rollup is more than a kilobyte.
+// read is rollup, but stores the result in r: a rollup is more than a kilobyte.
 func (d device) read(r *energy.Rollup, level int, k, v []byte) {
 	read := r.Read
 	if d.powers {
@@ -223,7 +223,7 @@ func (d device) gatherScope(ctx context.Context, q store.Query, scope rollup.Sco
 }
 
 // pause makes a long scan end with its context, and yields the processor: other goroutines would wait for the many
-// milliseconds after which Go takes it away.
+// milliseconds after which Go preempts it.
 type pause struct {
 	ctx   context.Context
 	steps int
@@ -240,8 +240,7 @@ func (p *pause) over() bool {
 	return p.ctx.Err() != nil
 }
 
-// dayBeside returns where the n-th day with samples before t, or after it, begins: the last one that there is if there
-// are less.
+// dayBeside returns where the n-th day with samples before t, or after it, begins: the last such day if there are fewer.
 func (d device) dayBeside(t int64, back bool, n int) int64 {
 	c := d.levels[rollup.DayLevel].Cursor()
 	k, _ := c.Seek(key(t))
@@ -295,7 +294,7 @@ func unseal(k, v []byte) (payload []byte, ok bool) {
 	return v[:n], binary.BigEndian.Uint32(v[n:]) == checksum(k, v[:n])
 }
 
-// key is the key of a time in milliseconds since 1970; validate keeps out what is before.
+// key returns the key of a time in milliseconds since 1970; validate rejects earlier times.
 func key(ms int64) []byte { return binary.BigEndian.AppendUint64(nil, uint64(ms)) }
 
 func ms(k []byte) int64 { return int64(binary.BigEndian.Uint64(k)) }

@@ -48,12 +48,12 @@ func options() *bbolt.Options {
 	return o
 }
 
-// createFile makes an empty store at path if there is none. It appears there complete or not at all: bbolt's own first
-// writes are not safe against a power cut. Two processes at once are fine, one's file wins.
+// createFile makes an empty store at path if there is none. It appears there complete or not at all: bbolt's own first writes
+// are not safe against a power cut. If two processes do it at once, the file of the first one is used.
 func createFile(path string) error {
 	_, err := os.Stat(path)
 	if !errors.Is(err, fs.ErrNotExist) {
-		return nil // there, or openFile finds the same error
+		return nil // it exists, or openFile finds the same error
 	}
 	if err := makeFile(path); err != nil {
 		return &health.Fault{
@@ -107,7 +107,7 @@ func initFile(path string) error {
 	return errors.Join(err, db.Close())
 }
 
-// openFile opens the file that is at path and looks whether it is a whole store that this program can read.
+// openFile opens the file at path and checks that it is a whole store that this program can read.
 func openFile(path string) (db *bbolt.DB, err error) {
 	var file *os.File
 	defer func() {
@@ -124,7 +124,7 @@ func openFile(path string) (db *bbolt.DB, err error) {
 		return file, err
 	}
 	if info, err := os.Stat(path); err == nil && info.Size() == 0 {
-		return nil, damage(path, "the file is empty") // bbolt would take it for a new one
+		return nil, damage(path, "the file is empty") // bbolt would treat it as a new one
 	}
 	db, err = bbolt.Open(path, 0o600, o)
 	switch _, isPath := errors.AsType[*fs.PathError](err); {
@@ -180,8 +180,8 @@ func checkMeta(tx *bbolt.Tx, path string, file *os.File) error {
 	return nil
 }
 
-// damage is what every reader and writer of a file gets that cannot be what bbolt wrote. It counts as unavailable:
-// edges keep what they have until the operator has acted.
+// damage returns the error of every reader and writer of a file that cannot be what bbolt wrote. It counts as unavailable:
+// edges keep their samples until the operator has acted.
 func damage(path, why string) error {
 	return &health.Fault{
 		Code: damagedCode, What: path + " is damaged or no sunspool store", Why: why, Err: store.ErrUnavailable,

@@ -20,7 +20,7 @@ func (b *Store) GreatestW(ctx context.Context, device string) (watts float64, er
 	return watts, err
 }
 
-// greatestW returns the greatest power that the device's samples have shown so far.
+// greatestW returns the greatest power of the device's samples so far.
 func (d device) greatestW() float64 {
 	payload, ok := unseal(greatestKey, d.root.Get(greatestKey))
 	if !ok || len(payload) != 8 {
@@ -29,7 +29,7 @@ func (d device) greatestW() float64 {
 	return math.Float64frombits(binary.BigEndian.Uint64(payload))
 }
 
-// raiseGreatest remembers watts if the device has shown less so far.
+// raiseGreatest stores watts if the greatest power of the device was less so far.
 func (d device) raiseGreatest(watts float64) error {
 	if watts <= d.greatestW() {
 		return nil

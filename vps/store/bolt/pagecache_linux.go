@@ -12,7 +12,7 @@ import (
 )
 
 // dropPageCache makes the system read the file from the disk again. After a failed flush Linux marks pages as clean that
-// never reached the disk, and would go on to show them. Best effort: pages in use stay.
+// never reached the disk, and reads would continue to return them. Best effort: pages in use stay.
 func dropPageCache(path string) {
 	f, err := os.Open(path)
 	if err != nil {

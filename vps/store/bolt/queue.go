@@ -10,7 +10,7 @@ import (
 	"sunspool/vps/store/fairqueue"
 )
 
-// writer commits what waits, until Close.
+// writer commits the writes that wait, until Close.
 func (b *Store) writer() {
 	defer close(b.done)
 	for {
@@ -38,7 +38,7 @@ func (b *Store) writer() {
 	}
 }
 
-// wait puts w, if there is one, behind what waits of its device.
+// wait puts w, if it is not nil, behind the waiting writes of its device.
 func (b *Store) wait(w *write) {
 	if w == nil {
 		return

@@ -22,7 +22,7 @@ type changes map[int64]*change
 // above it are to be computed.
 type change struct {
 	rows      []row // new, in the order of arrival
-	recompute bool  // it is to be computed from all that is stored
+	recompute bool  // the rollup is to be computed from all stored samples
 }
 
 func (c changes) at(start int64) *change {
@@ -130,8 +130,8 @@ func (d device) deriveAll(all changes, room int64) error {
 	return d.sumUp(all)
 }
 
-// append adds the new rows to the rollup of their base row, if that can be. If it cannot, p is what a pending one has, or
-// zero if the rollup must be computed now because that is not known.
+// append adds the new rows to the rollup of their base row, if that is possible. If it is not, p is what a pending one has,
+// or zero if the rollup must be computed now because that is not known.
 func (d device) append(start int64, c *change) (p energy.Pending, taken bool, err error) {
 	k := key(start)
 	v := d.levels[rollup.BaseLevel].Get(k)
@@ -223,7 +223,7 @@ type repaired struct {
 	was, becomes []byte // in the store
 }
 
-// repair computes rollups of a device that are pending, without holding up the writer.
+// repair computes rollups of a device that are pending, without delaying the writer.
 func (b *Store) repair(name string, starts []int64) error {
 	w := newWrite(name)
 	err := b.view(context.Background(), func(tx *bbolt.Tx) error {
@@ -252,7 +252,7 @@ func (d device) putRepaired(w *write, all changes) error {
 	for _, r := range w.repaired {
 		k := key(r.start)
 		if !bytes.Equal(d.levels[rollup.BaseLevel].Get(k), r.was) {
-			continue // what changed it has noted it, if it is pending still
+			continue // the write that changed it has noted it, if it is still pending
 		}
 		if err := d.levels[rollup.BaseLevel].Put(k, r.becomes); err != nil {
 			return err

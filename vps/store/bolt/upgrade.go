@@ -13,12 +13,12 @@ import (
 	"sunspool/vps/store/rollup"
 )
 
-// upgradeFile brings a file of an older schema to the present one. Samples are never touched. Interrupted at any point it
-// begins again, and ends the same.
+// upgradeFile brings a file of an older schema to the present one. Samples are never changed. If it is interrupted at any
+// point, it begins again, with the same result.
 //
-// Schema 1 had rollups of quarter-hours and days, the zone of a device by itself, and a device of the name ~ready, to
-// whom the zone was written that showed whether the disk can be written to. Its rollups, of which no samples were ever
-// deleted, are made again here. Those of schema 2 stay: see Recount.
+// Schema 1 had rollups of quarter-hours and days, the zone of a device by itself, and a device of the name ~ready, whose zone
+// was written to check that the disk can be written to. Its rollups, of which no samples were ever deleted, are made again
+// here. Those of schema 2 stay: see Recount.
 func upgradeFile(db *bbolt.DB) error {
 	schema, names := 0, []string(nil)
 	err := db.View(func(tx *bbolt.Tx) (err error) {

@@ -27,8 +27,8 @@ type write struct {
 	rows   []row
 	about  *store.About
 	prune  int64            // delete samples before that time, ms
-	count  *rollup.DayCount // put it in the place of what an earlier version counted
-	check  bool             // only be durable
+	count  *rollup.DayCount // to replace what an earlier version counted
+	check  bool             // nothing but a durable commit
 	aside  *asideWrite
 	done   chan error // of capacity 1: the caller may be gone
 
@@ -231,7 +231,7 @@ func (d device) write(w *write, bases changes) error {
 }
 
 // put stores the rows of w whose keys are new and adds them to their base rows, which are to be derived; or none of them, if
-// some are too many.
+// some are more than a span may have.
 func (d device) put(w *write, bases changes) error {
 	if !w.began {
 		if dense := d.tooDense(w, bases); len(dense) > 0 {
@@ -297,8 +297,8 @@ func samePacked(stored, sent []byte) bool {
 	return bytes.Equal(a.AppendPacked(nil), b.AppendPacked(nil))
 }
 
-// reopen closes the file and opens it again. What the page cache has marked as written is dropped first, and the next
-// transaction flushes the disk even if it finds nothing new: a row that it finds is then really there.
+// reopen closes the file and opens it again. Pages that the page cache has marked as written are dropped first, and the next
+// transaction flushes the disk even if it adds nothing: a row that it finds is then really on the disk.
 func (b *Store) reopen() {
 	b.suspect = true
 	b.replace(func() (*bbolt.DB, error) {
@@ -311,7 +311,7 @@ func (b *Store) reopen() {
 	})
 }
 
-// replace closes the handle, unless it is stuck, and puts another one or the reason for having none in its place.
+// replace closes the handle, unless it is stuck, and replaces it by another one, or by the reason why there is none.
 func (b *Store) replace(open func() (*bbolt.DB, error)) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

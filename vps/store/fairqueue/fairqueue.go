@@ -10,20 +10,20 @@ import (
 	"sunspool/vps/store/rollup"
 )
 
-// What waits to be stored is taken by start-time fair queueing: a device that has had more of the writer's time lately comes
-// later, and of two that had as much the one with the smaller write comes first. So one that sends much does not hold up the
-// others. A heavy write has a transaction of its own, and between two of them what is light goes first.
+// Writes are taken by start-time fair queueing: a device that has used more of the writer's time lately comes later, and of
+// two that used as much the one with the smaller write comes first. So one that sends much does not delay the others. A
+// heavy write has a transaction of its own, and between two of them light writes go first.
 const (
 	GroupCost = 1024 // ends a group: what comes next waits for all of it
-	heavyCost = 512  // as much as this is heavy
+	heavyCost = 512  // a write of this cost is heavy
 	SpanCost  = 5    // the rollups of a base row cost as much as so many samples
 )
 
 // Queue are the writes that wait for their transaction. It belongs to one writer.
 type Queue[W any] struct {
-	turns []*turn[W] // of the devices that have any, in order; that of those with as much right is the order of arrival
+	turns []*turn[W] // of the devices that have any, in order; that of those that used as much is the order of arrival
 	of    map[string]*turn[W]
-	now   int  // what a device has had that comes now
+	now   int  // what a device that comes now is taken to have used
 	light bool // the last group was of light writes
 }
 
@@ -31,7 +31,7 @@ type Queue[W any] struct {
 type turn[W any] struct {
 	device string
 	writes []queued[W]
-	had    int // of the writer's time
+	used   int // of the writer's time
 }
 
 type queued[W any] struct {
@@ -42,7 +42,7 @@ type queued[W any] struct {
 func (t *turn[W]) heavy() bool { return t.writes[0].cost >= heavyCost }
 
 func (t *turn[W]) compare(o *turn[W]) int {
-	return cmp.Or(cmp.Compare(t.had, o.had), cmp.Compare(t.writes[0].cost, o.writes[0].cost))
+	return cmp.Or(cmp.Compare(t.used, o.used), cmp.Compare(t.writes[0].cost, o.writes[0].cost))
 }
 
 // Add puts a write of a device behind its others.
@@ -51,7 +51,7 @@ func (w *Queue[W]) Add(device string, cost int, write W) {
 		t.writes = append(t.writes, queued[W]{write, cost})
 		return
 	}
-	t := &turn[W]{device: device, writes: []queued[W]{{write, cost}}, had: w.now}
+	t := &turn[W]{device: device, writes: []queued[W]{{write, cost}}, used: w.now}
 	if w.of == nil {
 		w.of = map[string]*turn[W]{}
 	}
@@ -59,7 +59,7 @@ func (w *Queue[W]) Add(device string, cost int, write W) {
 	w.insert(t)
 }
 
-// PutBack puts what is left of a write that was taken before the others of its device.
+// PutBack puts the rest of a write that was taken before the others of its device.
 func (w *Queue[W]) PutBack(device string, cost int, rest W) {
 	t := w.of[device]
 	if t == nil {
@@ -68,11 +68,11 @@ func (w *Queue[W]) PutBack(device string, cost int, rest W) {
 	}
 	w.turns = slices.DeleteFunc(w.turns, func(o *turn[W]) bool { return o == t })
 	t.writes = slices.Insert(t.writes, 0, queued[W]{rest, cost})
-	t.had = max(w.now, t.had-cost) // it was counted with what was taken; a device that comes now has no more right
+	t.used = max(w.now, t.used-cost) // its cost was counted when it was taken; a device that comes now must not come first
 	w.insert(t)
 }
 
-// insert puts a device behind those with as much right.
+// insert puts a device behind those that used as much.
 func (w *Queue[W]) insert(t *turn[W]) {
 	i, _ := slices.BinarySearchFunc(w.turns, t, func(a, b *turn[W]) int { return cmp.Or(a.compare(b), -1) })
 	w.turns = slices.Insert(w.turns, i, t)
@@ -104,8 +104,8 @@ func (w *Queue[W]) next(i int) queued[W] {
 	t := w.turns[i]
 	w.turns = slices.Delete(w.turns, i, i+1)
 	first := t.writes[0]
-	w.now = max(w.now, t.had)
-	t.had += first.cost
+	w.now = max(w.now, t.used)
+	t.used += first.cost
 	if t.writes = t.writes[1:]; len(t.writes) > 0 {
 		w.insert(t)
 	} else {

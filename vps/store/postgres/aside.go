@@ -36,9 +36,9 @@ func (p *Store) SetAside(ctx context.Context, device string, samples []store.Asi
 	return added, err
 }
 
-// setAside numbers and inserts what is not there yet, or nothing if it is too much, under a lock of the device's row.
+// setAside numbers and inserts the samples that are not there yet, or none if they are too many, under a lock of the device's row.
 func setAside(ctx context.Context, tx database.Querier, device string, samples []store.Aside) (added []store.Aside, full bool, err error) {
-	if _, err := tx.Exec(ctx, knowDevice, device, energy.PackVersion); err != nil {
+	if _, err := tx.Exec(ctx, addDevice, device, energy.PackVersion); err != nil {
 		return nil, false, err
 	}
 	var last int64

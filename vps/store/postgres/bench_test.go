@@ -96,7 +96,7 @@ func barePool(b *testing.B, url string) *pgxpool.Pool {
 		b.Fatal(err)
 	}
 	for _, device := range []string{"a", "device-0", "device-1", "device-2", "device-3"} { // whose rows the insert reads
-		if _, err := p.Exec(b.Context(), knowDevice, device, energy.PackVersion); err != nil {
+		if _, err := p.Exec(b.Context(), addDevice, device, energy.PackVersion); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -34,8 +34,8 @@ func (g *group) tooDense(all []*insertion) (some bool) {
 	return some
 }
 
-// storedIn returns how many samples a base row had before. One of another version of this program is taken as empty once, and
-// is one of this version then.
+// storedIn returns how many samples a base row had before. One of another version of this program is taken as empty once: it
+// is then replaced by one of this version.
 func (g *group) storedIn(k groupKey) int64 {
 	if r := g.rollups[k]; r != nil {
 		return r.Rows
@@ -43,8 +43,8 @@ func (g *group) storedIn(k groupKey) int64 {
 	return 0
 }
 
-// findDense lists in each insertion those of its rows that are too many in the base rows that are full. One that has any is not
-// stored, so its others leave the room to the insertions that came after it.
+// findDense lists in each insertion those of its rows that are too many in the base rows that are full. An insertion that has
+// any is not stored, so its other rows take no room from the insertions that came after it.
 func (g *group) findDense(all []*insertion, full map[groupKey]bool) {
 	of := map[*insertion][]*sampleRow{}
 	for k := range full {
@@ -75,8 +75,7 @@ func (g *group) findDense(all []*insertion, full map[groupKey]bool) {
 	}
 }
 
-// answerDense answers the insertions that are too dense, of which nothing is stored nor of those beside them, and returns the
-// others.
+// answerDense answers the insertions that are too dense, and returns the others. Nothing of the transaction is stored yet.
 func answerDense(all []*insertion, err error) (rest []*insertion) {
 	for _, w := range all {
 		if err == nil && len(w.dense) > 0 {

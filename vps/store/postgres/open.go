@@ -15,8 +15,8 @@ const (
 	defaultReaders = 8
 )
 
-// Open opens the store in a database and brings its schema up to date. A database that is away is no error: the
-// store goes on trying, and its calls answer ErrUnavailable until then. What an operator must act on is a *health.Fault;
+// Open opens the store in a database and brings its schema up to date. A database that is away is not an error: the store
+// tries again, and its calls return ErrUnavailable until then. What an operator must act on is a *health.Fault;
 // if it occurs later, it is part of what the calls answer and of the log.
 func Open(o Options) (*Store, error) {
 	if o.CallTime == 0 {

@@ -33,21 +33,21 @@ func (p *Store) gather(ctx context.Context, q store.Query, around bool) (g *roll
 	}
 	err = p.db.Read(ctx, "periods", func(ctx context.Context, db database.Querier) error {
 		r := periodsReader{ctx: ctx, db: db, q: q, repaired: map[rollupKey]energy.Rollup{}, powers: !around,
-			met: func(start int64) { p.repairs.Note(rollup.SpanKey{Device: q.Device, Start: start}) }}
+			notePending: func(start int64) { p.repairs.Note(rollup.SpanKey{Device: q.Device, Start: start}) }}
 		g, err = r.gather(around)
 		return err
 	})
 	return g, err
 }
 
-// periodsReader answers one question about periods.
+// periodsReader answers one query of periods.
 type periodsReader struct {
-	ctx      context.Context
-	db       database.Querier
-	q        store.Query
-	repaired map[rollupKey]energy.Rollup // rows that are pending or of another version
-	powers   bool                        // rollups are read without their counters
-	met      func(start int64)           // is called with base rows that are pending
+	ctx         context.Context
+	db          database.Querier
+	q           store.Query
+	repaired    map[rollupKey]energy.Rollup // rows that are pending or of another version
+	powers      bool                        // rollups are read without their counters
+	notePending func(start int64)           // called with base rows that are pending
 }
 
 // rollupKey names a row of the rollups of one device.
@@ -91,14 +91,14 @@ func (r *periodsReader) inScope(s rollup.Scope) (*rollup.Gatherer, error) {
 			return g, nil
 		}
 		for _, k := range broken { // inserts replace them one by one
-			if r.repaired[k], err = derive(r.ctx, r.db, r.q.Device, k.level, k.start, r.met); err != nil {
+			if r.repaired[k], err = derive(r.ctx, r.db, r.q.Device, k.level, k.start, r.notePending); err != nil {
 				return nil, err
 			}
 		}
 	}
 }
 
-// rows gives the rows of the plan to g as they come. What must be repaired first it returns; then g is of no use.
+// rows adds the rows of the plan to g as they come. It returns those that must be repaired first; then g is not to be used.
 func (r *periodsReader) rows(all []rollup.Range, g *rollup.Gatherer) (broken []rollupKey, err error) {
 	for len(all) > 0 {
 		n := 1
@@ -124,7 +124,7 @@ func (r *periodsReader) rows(all []rollup.Range, g *rollup.Gatherer) (broken []r
 				if *row, whole = r.repaired[k]; !whole {
 					broken = append(broken, k)
 					if pending && k.level == rollup.BaseLevel {
-						r.met(start)
+						r.notePending(start)
 					}
 				}
 			}
@@ -143,7 +143,7 @@ const (
 		order by start limit $4) r`
 )
 
-// dayBeside is device.dayBeside.
+// dayBeside does what device.dayBeside of package bolt does.
 func (r *periodsReader) dayBeside(t int64, back bool, n int) (found int64, err error) {
 	beside := selectDayAfter
 	if back {

@@ -51,10 +51,10 @@ type Store struct {
 	conflicts atomic.Uint64
 
 	mu        sync.Mutex
-	toRecount []string // the devices that Recount has not been through; nil before it has read which there are
+	toRecount []string // the devices that Recount has not finished; nil before they are read
 }
 
-// Options are where the database is. The zero value of all but URL is good.
+// Options are where the database is, and how it is used. The zero value of all but URL is a default.
 type Options struct {
 	URL     string // postgres://user:password@host/database?option=value
 	Writers int    // transactions at once, 4
@@ -126,8 +126,8 @@ func (p *Store) Latest(ctx context.Context, device string) (s wire.Sample, err e
 	return s, err
 }
 
-// pageRows is how many samples Each reads at once: a transaction that lasts would keep the database from tidying up, and
-// a client that reads slowly would hold a connection.
+// pageRows is how many samples Each reads at once: a transaction that lasts would keep the database from vacuuming, and a
+// client that reads slowly would occupy a connection.
 const pageRows = 5000
 
 func (p *Store) Each(ctx context.Context, device string, from, to time.Time, yield func(wire.Sample) bool) error {
@@ -231,5 +231,5 @@ func (p *Store) Close() error {
 	return nil
 }
 
-// clamp keeps a time within what Postgres can hold; no sample is outside.
+// clamp limits a time to what Postgres can store; no sample is outside.
 func clamp(ms int64) int64 { return min(max(ms, 0), lastMS+1) }

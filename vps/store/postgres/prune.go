@@ -69,7 +69,7 @@ func pruneDevice(ctx context.Context, db database.Querier, device string, limit 
 	return gone.RowsAffected(), err
 }
 
-// lock is lockDevice for what is no insert.
+// lock is lockDevice for transactions that are not inserts.
 func lock(ctx context.Context, db database.Querier, device string) error {
 	got, err := db.Exec(ctx, lockDevice, device)
 	if err == nil && got.RowsAffected() == 0 {

@@ -23,8 +23,8 @@ type insertion struct {
 	done      chan error  // of capacity 1: the caller may be gone
 	abandoned atomic.Bool // the caller is gone, and nothing was done yet
 
-	new   int   // belongs to the writer until done
-	dense []int // so do the indexes of rows that are too many
+	new   int   // written by the writer alone until done
+	dense []int // likewise; the indexes of rows that are too many
 }
 
 // sampleRow is a sample on its way into the database. Its sample has the time of the key, in whole milliseconds.
@@ -70,7 +70,7 @@ func newInsertion(device string, samples []wire.Sample) (*insertion, error) {
 	return w, nil
 }
 
-// write commits what waits in a queue, until Close.
+// write commits the insertions of a queue, until Close.
 func (p *Store) write(queue <-chan *insertion) {
 	var waits fairqueue.Queue[*insertion]
 	for {
@@ -110,8 +110,8 @@ func takeGroup(waits *fairqueue.Queue[*insertion], queue <-chan *insertion) []*i
 	}
 }
 
-// transactions divides insertions that wait. Where Citus is, a transaction has one device, and so one shard: it needs no
-// commit in two phases, and a worker that is away stops its own devices alone.
+// transactions divides insertions that wait. With Citus a transaction has one device, and so one shard: it needs no commit in
+// two phases, and a worker that is away stops its own devices only.
 func (p *Store) transactions(all []*insertion) [][]*insertion {
 	if open := p.db.Pools(); open == nil || !open.Distributed {
 		return [][]*insertion{all}

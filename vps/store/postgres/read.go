@@ -26,8 +26,8 @@ func rangeArgs(device string, all []rollup.Range) []any {
 	return []any{device, levels, from, to}
 }
 
-// One question for all ranges of a device: each is one of the primary key. OFFSET 0 keeps the planner from turning
-// that into anything else. The device is a parameter of its own, so that Citus sends all of it to the one shard.
+// One query for all ranges of a device: each is a range of the primary key. OFFSET 0 keeps the planner from turning that into
+// anything else. The device is a parameter of its own, so that Citus sends all of it to the one shard.
 const ranges = `from unnest($2::smallint[], $3::timestamptz[], $4::timestamptz[])
 	with ordinality as s(at, low, high, n) cross join lateral `
 
@@ -41,7 +41,7 @@ const selectAbove = `select 0, start, packed from rollups where device_id = $1 a
 	union all select 1, start, packed from rollups where device_id = $1 and level = 2 and start >= $4 and start < $5
 	union all select 2, start, packed from rollups where device_id = $1 and level = 3 and start >= $6 and start < $7`
 
-// queueRollups queues the question for the rollups that spansAbove returned.
+// queueRollups queues the query of the rollups that spansAbove returned.
 func queueRollups(b *pgx.Batch, device string, spans []rollup.Range) *pgx.QueuedQuery {
 	if len(spans) != rollup.DayLevel-rollup.BaseLevel {
 		return b.Queue(selectRollups, rangeArgs(device, spans)...)
@@ -147,8 +147,8 @@ func extent(ctx context.Context, db database.Querier, device string) (first, las
 	return first, last, ok, err
 }
 
-// derive computes a row from the rows below it. It calls met, unless that is nil, with the base rows that are pending.
-func derive(ctx context.Context, db database.Querier, device string, level int, start int64, met func(start int64)) (r energy.Rollup, err error) {
+// derive computes a row from the rows below it. It calls notePending, unless that is nil, with the base rows that are pending.
+func derive(ctx context.Context, db database.Querier, device string, level int, start int64, notePending func(start int64)) (r energy.Rollup, err error) {
 	below := []rollup.Range{{Level: level - 1, From: start, To: start + rollup.Spans[level]}}
 	if level == rollup.BaseLevel {
 		err = readRanges(ctx, db, device, below, func(_ int, s *wire.Sample) { r.Add(s) })
@@ -173,10 +173,10 @@ func derive(ctx context.Context, db database.Querier, device string, level int, 
 	for i := range all {
 		row := &all[i]
 		if !row.whole {
-			if met != nil && level == rollup.HourLevel && row.Rows > 0 {
-				met(row.start)
+			if notePending != nil && level == rollup.HourLevel && row.Rows > 0 {
+				notePending(row.start)
 			}
-			if row.Rollup, err = derive(ctx, db, device, level-1, row.start, met); err != nil {
+			if row.Rollup, err = derive(ctx, db, device, level-1, row.start, notePending); err != nil {
 				return r, err
 			}
 		}
@@ -191,8 +191,8 @@ const selectDevices = `select d.device_id, d.about, coalesce(d.counted, 0) < $2,
 	left join lateral (select ts from samples s where s.device_id = d.device_id order by ts desc limit 1) l on true
 	order by d.device_id`
 
-// readDevices asks for one row of each device by its key. The first sample is what the first day's rollup says, because
-// the sample itself may be pruned; the newest is never. It also returns the names of those whose rollups must be counted again.
+// readDevices reads one row of each device by its key. The first sample is that of the first day's rollup, because the sample
+// itself may be pruned; the newest never is. It also returns the names of those whose rollups must be counted again.
 func readDevices(ctx context.Context, db database.Querier) (all []store.Device, uncounted []string, err error) {
 	rows, err := db.Query(ctx, selectDevices, rollup.DayLevel, energy.PackVersion)
 	if err != nil {

@@ -14,7 +14,7 @@ import (
 	"sunspool/vps/store/rollup"
 )
 
-// countTime is how long the samples of a day may take to be read: no request waits for it.
+// countTime is how long reading the samples of a day may take: no request waits for it.
 const countTime = time.Minute
 
 func (p *Store) Recount(ctx context.Context) (days int, err error) {
@@ -155,7 +155,7 @@ func putCount(ctx context.Context, db database.Querier, device string, c *rollup
 	return err
 }
 
-// replaceDay puts what was counted in the place of what is Old, and computes the rows above.
+// replaceDay replaces the rollups that are Old by what was counted, and computes the rows above.
 func replaceDay(ctx context.Context, db database.Querier, device string, c *rollup.DayCount) error {
 	g := &group{rollups: map[groupKey]*groupRollup{}, touched: map[groupKey][]*sampleRow{}}
 	var day []rollup.Range

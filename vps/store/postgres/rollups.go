@@ -53,7 +53,7 @@ func (g *group) scanRollups(rows pgx.Rows, device string, spans []rollup.Range) 
 	})
 }
 
-// takeHeld stores the rows that begin held back. A base row of a pruned device of which the first sample is gone has lost
+// takeHeld stores the rows that begin did not insert. A base row of a pruned device of which the first sample is gone has lost
 // some: then a row is only counted. All others are inserted like any.
 func (g *group) takeHeld(ctx context.Context, conn *pgx.Conn) error {
 	var held []sampleRow
@@ -92,7 +92,7 @@ func (g *group) takeHeld(ctx context.Context, conn *pgx.Conn) error {
 				rows[i].owner.dense = append(rows[i].owner.dense, rows[i].index)
 			}
 			rows[i].owner.new++
-			g.saw(rows[i])
+			g.raiseGreatest(rows[i])
 			into.changed = true
 		}
 		if into.changed {
@@ -150,7 +150,7 @@ func (g *group) lostSamples(ctx context.Context, conn *pgx.Conn, bases map[group
 // deriveAll computes every rollup that a new sample falls into. A base row whose new samples are all later than what it
 // has takes them as they are; of the others, those that recounts returns are computed again from what is stored.
 func (g *group) deriveAll(ctx context.Context, conn *pgx.Conn) error {
-	var anew, late []groupKey
+	var again, late []groupKey
 	for k, rows := range g.touched {
 		r := g.rollups[k]
 		switch {
@@ -160,7 +160,7 @@ func (g *group) deriveAll(ctx context.Context, conn *pgx.Conn) error {
 			r = &groupRollup{}
 			g.rollups[k] = r
 		case r.broken:
-			anew = append(anew, k)
+			again = append(again, k)
 			continue
 		case r.pending || r.Old || rows[0].ms <= r.Last:
 			late = append(late, k)
@@ -171,7 +171,7 @@ func (g *group) deriveAll(ctx context.Context, conn *pgx.Conn) error {
 			r.Add(row.sample)
 		}
 	}
-	if err := g.recount(ctx, conn, append(anew, g.recounts(late)...)); err != nil {
+	if err := g.recount(ctx, conn, append(again, g.recounts(late)...)); err != nil {
 		return err
 	}
 	if len(g.touched) == 0 {

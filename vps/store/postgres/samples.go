@@ -91,7 +91,7 @@ func rowTypes(of string) []string {
 	return types
 }
 
-// newSamples makes rows of the parameters that rowArgs returns.
+// newSamples turns the parameters that rowArgs returns into rows.
 var newSamples = `unnest(` + strings.Join(rowTypes("$%d::%s[]"), ", ") + `) as new (` + sampleColumns + `)`
 
 // newSamplesAtOnce is newSamples without a table in memory for each column, which costs as much to fill and to read as a fifth of
@@ -124,16 +124,16 @@ func insertFrom(rows string) string {
 		` from devices d cross join ` + rows + ` where d.device_id = $1`
 }
 
-// A device that is pruned may have lost the samples that a row repeats. What is before the time of pruning is therefore
-// held back, and looked at one by one; hardly ever is there any.
+// A device that is pruned may have lost the samples that a row repeats. Rows before the time of pruning are therefore held
+// back, and checked one by one; there is hardly ever any.
 var (
 	insertUnpruned = insertSamples + ` and new.ts >= coalesce(d.pruned, '-infinity') on conflict do nothing returning ts`
 	insertAll      = insertSamples + ` on conflict do nothing returning ts`
 )
 
 // insertUnprunedAtOnce is insertUnpruned for two thirds of the price. Because the device is locked, what is stored stays so: it is
-// enough to look before. Where the time from the first to the last row is empty, as it nearly always is, none is looked
-// up. Only a program that does not lock can store one of them now: that is a unique_violation, and nothing is stored.
+// enough to look first. Where the time from the first to the last row is empty, as it nearly always is, no key is looked up.
+// Only a program that does not lock can store one of them now: that is a unique_violation, and nothing is stored.
 var insertUnprunedAtOnce = func() string {
 	first := len(wire.Fields) + 6 // behind those of rowArgs
 	return insertFrom(newSamplesAtOnce) + fmt.Sprintf(` and new.ts >= coalesce(d.pruned, '-infinity')

@@ -21,8 +21,8 @@ var (
 	selectPage   = selectSamples + ` where device_id = $1 and ts >= $2 and ts < $3 order by ts limit $4`
 )
 
-// deviceStatements are all statements on tables that are distributed by device, but for insertUnprunedAtOnce, which Citus
-// is not given. Each but the list of devices has the device as its first parameter and reads no other.
+// deviceStatements returns all statements on tables that are distributed by device, except insertUnprunedAtOnce, which is not
+// used with Citus. Each but the list of devices has the device as its first parameter and reads no other.
 func deviceStatements() []database.Statement {
 	const device = "a device"
 	at := rollup.FromMS(0)
@@ -30,7 +30,7 @@ func deviceStatements() []database.Statement {
 	row := []sampleRow{{device: device, sample: &wire.Sample{Time: at}}}
 	packed := packedRollups{[]int16{rollup.BaseLevel}, []time.Time{at}, [][]byte{nil}}
 	return []database.Statement{
-		{Name: "know a device", SQL: knowDevice, Args: []any{device, energy.PackVersion}},
+		{Name: "add a device", SQL: addDevice, Args: []any{device, energy.PackVersion}},
 		{Name: "lock a device", SQL: lockDevice, Args: []any{device}},
 		{Name: "insert samples", SQL: insertUnpruned, Args: rowArgs(row)},
 		{Name: "insert one sample", SQL: insertOne, Args: oneRowArgs(&row[0])},

@@ -26,7 +26,7 @@ func (p *Store) commit(all []*insertion) {
 	if all = slices.DeleteFunc(all, func(w *insertion) bool { return w.abandoned.Load() }); len(all) == 0 {
 		return
 	}
-	ctx, cancel := database.Bounded(context.Background(), p.callTime) // not one caller's: it ends for none of the others
+	ctx, cancel := database.Bounded(context.Background(), p.callTime) // not that of a caller: the others must not end with it
 	defer cancel()
 	err := p.db.Call(ctx, "insert", func(ctx context.Context, open *database.Pools) error { return p.insert(ctx, open, all) })
 	if len(all) > 1 && (errors.Is(err, store.ErrRefused) || errors.Is(err, store.ErrUnfit)) {
@@ -96,7 +96,7 @@ func (p *Store) insert(ctx context.Context, open *database.Pools, all []*inserti
 // group is the work of one transaction.
 type group struct {
 	rows       []sampleRow // each key once, ascending
-	repeated   []sampleRow // what had the key of a row, stored before or in this group
+	repeated   []sampleRow // rows whose key was stored before, or is that of another row of this group
 	devices    []deviceRows
 	newDevices bool // some have no row yet
 	alone      bool // see queueInsert
@@ -172,14 +172,14 @@ func newGroup(all []*insertion) *group {
 }
 
 // A device that is new has no rollup that an earlier version counted.
-const knowDevice = `insert into devices (device_id, counted) values ($1, $2) on conflict do nothing`
+const addDevice = `insert into devices (device_id, counted) values ($1, $2) on conflict do nothing`
 
 // lockDevice keeps transactions that write samples or rollups of the device apart, of this process or another: each
 // starts with it, and what it reads afterwards is what the one before stored. A lock by number would hold on one node of a
 // cluster alone.
 const lockDevice = `select pruned, coalesce(greatest_w, 0) from devices where device_id = $1 for update`
 
-// errNoDevice is that a device has no row. Nothing is inserted without one.
+// errNoDevice is the error of a device without a row. Nothing is inserted without one.
 var errNoDevice = errors.New("the device has no row in the table devices")
 
 // begin sends in one round trip all that most transactions read: for each device, lock it against other processes,
@@ -194,7 +194,7 @@ func (g *group) begin(ctx context.Context, conn *pgx.Conn, settings []string) er
 	var missing error
 	for _, d := range g.devices {
 		if g.newDevices {
-			b.Queue(knowDevice, d.device, energy.PackVersion)
+			b.Queue(addDevice, d.device, energy.PackVersion)
 		}
 		b.Queue(lockDevice, d.device).QueryRow(func(row pgx.Row) error {
 			var pruned *time.Time
@@ -202,7 +202,7 @@ func (g *group) begin(ctx context.Context, conn *pgx.Conn, settings []string) er
 			err := row.Scan(&pruned, &greatestW)
 			if errors.Is(err, pgx.ErrNoRows) {
 				missing = fmt.Errorf("device %q: %w", d.device, errNoDevice)
-				return nil // the rest of the answers is of no interest
+				return nil // the other answers are not needed
 			}
 			g.known[d.device] = greatestW
 			if pruned != nil {
@@ -244,7 +244,7 @@ func sent(ctx context.Context, db database.Querier, b *pgx.Batch) error {
 // returns true.
 func (g *group) sort(inserted []sampleKey, skip func(*sampleRow) bool) {
 	var is map[sampleKey]bool
-	next := 0 // the keys come in the order of the rows, though nothing promises it
+	next := 0 // the keys come in the order of the rows, though PostgreSQL does not guarantee it
 	for i := range g.rows {
 		r := &g.rows[i]
 		if skip(r) {
@@ -270,8 +270,8 @@ func (g *group) sort(inserted []sampleKey, skip func(*sampleRow) bool) {
 	}
 }
 
-// saw remembers the power of a row that is new, if it is the greatest of its device.
-func (g *group) saw(r *sampleRow) {
+// raiseGreatest records the power of a row that is new, if it is the greatest of its device.
+func (g *group) raiseGreatest(r *sampleRow) {
 	if r.greatestW > max(g.known[r.device], g.greater[r.device]) {
 		g.greater[r.device] = r.greatestW
 	}
@@ -280,7 +280,7 @@ func (g *group) saw(r *sampleRow) {
 // stored counts a row that is new.
 func (g *group) stored(r *sampleRow) {
 	r.owner.new++
-	g.saw(r)
+	g.raiseGreatest(r)
 	k := groupKey{r.device, rollup.BaseLevel, rollup.StartOf(rollup.BaseLevel, r.ms)}
 	g.touched[k] = append(g.touched[k], r)
 }
@@ -331,7 +331,7 @@ func (g *group) commit(ctx context.Context, conn *pgx.Conn) (conflicts int, err 
 	if !strings.EqualFold(ended, end) {
 		return 0, database.OutcomeUnknown(fmt.Errorf("%s was answered with %s", end, ended))
 	}
-	if stored != len(repeated) { // nothing is acknowledged that is not there
+	if stored != len(repeated) { // only what is stored is acknowledged
 		return 0, database.OutcomeUnknown(fmt.Errorf("%d of %d samples were neither inserted nor stored before", len(repeated)-stored, len(repeated)))
 	}
 	return len(repeated) - same, nil

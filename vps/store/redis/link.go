@@ -19,11 +19,11 @@ import (
 
 const (
 	connectAtMost = 60 * time.Second // between two tries to connect, after 1, 2, 4 ...
-	probeAtMost   = 30 * time.Second // between two tries to use a Redis that failed, likewise
-	probeLimit    = 2 * time.Second  // for one of them, which may have to connect again
+	probeAtMost   = 30 * time.Second // the same, between two probes of a Redis that failed
+	probeLimit    = 2 * time.Second  // for a probe, which may have to connect again
 )
 
-// WrongURL returns what is wrong with address, without quoting it: it may hold a password. "" is nothing.
+// WrongURL returns what is wrong with address, without quoting it: it may hold a password. It returns "" if nothing is.
 func WrongURL(address string) string {
 	_, why := parseURL(address)
 	return why
@@ -140,7 +140,7 @@ func sleep(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// probe finds out whether Redis answers, stores, and is fast enough, and does the deletions that could not be sent.
+// probe checks whether Redis answers, stores, and is fast enough, and does the deletions that could not be sent.
 func (r *Cache) probe(ctx context.Context, client rueidis.Client) error {
 	limit, cancel := context.WithTimeout(ctx, probeLimit)
 	defer cancel()
@@ -199,7 +199,7 @@ func (r *Cache) report(err error) {
 		why = strings.ReplaceAll(why, r.option.Password, "***") // an old Redis quotes the login that it did not understand
 	}
 	fault := &health.Fault{Code: "redis_unavailable", What: "Redis cannot be used", Why: why,
-		Next: "nothing is lost, answers come from the database meanwhile; check that Redis runs and that REDIS_URL names it"}
+		Next: "nothing is lost, answers come from the database; check that Redis runs and that REDIS_URL names it"}
 	switch code, _, _ := strings.Cut(why, " "); code {
 	case "WRONGPASS", "NOAUTH", "NOPERM", "ERR":
 		fault.Code, fault.Next = "redis_refuses", "check the user, the password and the database in REDIS_URL, and what that user may do"

@@ -43,8 +43,8 @@ const (
 //
 // An Insert by any process deletes the device's answer before it returns, so Latest never gives an older sample than one
 // that a finished Insert of any process stored. A reader that is about to read from the store takes a lease on the device
-// first, and its answer is kept only if the lease is still there; an Insert takes the lease away together with the
-// answer. So a reader that is late cannot put back what was there before. The answer lives for what is left of the
+// first, and its answer is kept only if the lease is still there; an Insert deletes the lease together with the answer. So
+// a reader that is late cannot put back what was there before. The answer lives for what is left of the
 // lease: it is never older than ttl, whatever happened, also where the deletion could not be sent. Then this process
 // does not use Redis for the device until the deletion was done; another process, which cannot see that, gives the
 // old answer for the rest of ttl. So it does after an Insert whose outcome is unknown and that takes effect later.
@@ -54,11 +54,11 @@ type Cache struct {
 	option rueidis.ClientOption
 	link   *health.Link
 
-	use    atomic.Pointer[rueidis.Client] // nil while Redis is not to be used
-	failed chan error                     // why it is not, for keep
-	id     string                         // of this process, in its leases
-	leases atomic.Uint64
-	news   chan wire.Sample // to be published
+	use      atomic.Pointer[rueidis.Client] // nil while Redis is not to be used
+	failed   chan error                     // why it is not, for keep
+	id       string                         // of this process, in its leases
+	leases   atomic.Uint64
+	outgoing chan wire.Sample // to be published
 
 	decoded sync.Map // *decoded by device; as many as were read and have samples
 	mu      sync.Mutex
@@ -81,7 +81,7 @@ func New(samples store.Samples, address string, ttl time.Duration, link *health.
 	ctx, stop := context.WithCancel(context.Background())
 	r := &Cache{
 		Samples: samples, ttl: ttl, option: option, link: link,
-		failed: make(chan error, 1), id: rand.Text(), news: make(chan wire.Sample, outbox),
+		failed: make(chan error, 1), id: rand.Text(), outgoing: make(chan wire.Sample, outbox),
 		stale: map[string]uint64{}, stop: stop,
 	}
 	r.running.Go(func() { r.keep(ctx) })
@@ -111,7 +111,7 @@ func (r *Cache) Latest(ctx context.Context, device string) (wire.Sample, error) 
 	case lease == "":
 	case err == nil:
 		r.fill(ctx, &left, device, lease, &s)
-	case errors.Is(err, store.ErrNone): // it may be the name of no device: nothing of it stays
+	case errors.Is(err, store.ErrNone): // it may be the name of no device: nothing of it is kept
 		r.do(ctx, &left, func(ctx context.Context, c rueidis.Client) error {
 			return c.Do(ctx, c.B().Del().Key(leaseKey+device).Build()).Error()
 		})
@@ -138,14 +138,14 @@ func (r *Cache) do(ctx context.Context, left *time.Duration, send func(context.C
 	began := time.Now()
 	err := send(limit, *client)
 	*left -= time.Since(began)
-	if err != nil && ctx.Err() == nil { // a caller that went away is no fault of Redis
+	if err != nil && ctx.Err() == nil { // a caller that went away is not a fault of Redis
 		r.broke(client, err)
 	}
 	return err == nil
 }
 
 // get returns the answer that Redis has. What Redis holds may come from any program, so no more is read than an answer is
-// long, and what is not exactly one is none.
+// long, and only what is exactly an answer is accepted.
 func (r *Cache) get(ctx context.Context, left *time.Duration, device string) (s wire.Sample, hit bool) {
 	var value []byte
 	ok := r.do(ctx, left, func(ctx context.Context, c rueidis.Client) (err error) {
@@ -167,7 +167,7 @@ func (r *Cache) get(ctx context.Context, left *time.Duration, device string) (s 
 	return s, hit
 }
 
-// decoded is the last answer about a device that Redis had: while it stays the same to the byte, it means the same.
+// decoded is the last answer about a device that Redis had. While it stays the same to the byte it is not decoded again.
 type decoded struct {
 	value  []byte
 	sample wire.Sample
@@ -207,7 +207,7 @@ func (r *Cache) fill(ctx context.Context, left *time.Duration, device, lease str
 	})
 }
 
-// forget deletes the device's answer and lease, or remembers that this is still to be done.
+// forget deletes the device's answer and lease, or records that this is still to be done.
 func (r *Cache) forget(ctx context.Context, device string) {
 	r.mu.Lock()
 	r.marks++

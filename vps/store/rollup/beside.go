@@ -2,7 +2,7 @@ package rollup
 
 import "sunspool/vps/energy"
 
-// Where a counter is looked for that is not near: days with samples on one side.
+// How far a counter is looked for that is not near: days with samples on one side.
 const daysBeside = 10
 
 // Wider returns what to read instead, if a counter has to be looked for further away: one that is on one side of a border
@@ -32,7 +32,7 @@ func (g *Gatherer) missing() (before, after bool) {
 		before = before || !left && (inside || right) || left && g.Sides[0].Stands(k)
 		after = after || !right && (inside || left)
 	}
-	if len(g.Periods) == 0 { // a gap: whatever is beside it
+	if len(g.Periods) == 0 { // a gap: any counter beside it
 		before = before || g.Sides[0].Rows == 0
 		after = after || g.Sides[1].Rows == 0
 	}

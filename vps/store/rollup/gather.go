@@ -83,7 +83,7 @@ func NewGatherer(q store.Query, s Scope) *Gatherer {
 	return g
 }
 
-// account returns what the time at belongs to, and until when.
+// account returns the rollup that the time at belongs to, and until when.
 func (g *Gatherer) account(at int64) (r *energy.Rollup, until int64) {
 	switch {
 	case at < g.from:
@@ -104,7 +104,7 @@ func (g *Gatherer) account(at int64) (r *energy.Rollup, until int64) {
 	return r, until
 }
 
-// AddRow takes the rollup of a level.
+// AddRow adds the rollup of a row of a level.
 func (g *Gatherer) AddRow(level int, r *energy.Rollup) {
 	if r.Rows == 0 {
 		return
@@ -113,7 +113,7 @@ func (g *Gatherer) AddRow(level int, r *energy.Rollup) {
 	AddRow(&g.line, level, r)
 }
 
-// AddSample takes a sample.
+// AddSample adds a sample.
 func (g *Gatherer) AddSample(s *wire.Sample) {
 	ms := s.Time.UnixMilli()
 	if ms >= g.partEnd {

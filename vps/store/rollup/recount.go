@@ -8,8 +8,8 @@ import (
 // DayCount is what Recount found in the samples of one day of a device, to be put in the place of what an earlier version
 // of this program counted.
 //
-// It is counted without holding up inserts. One that comes in between counts its five minutes itself, by today's rules;
-// then they are not Old any more, and what is here of them is not used.
+// It is counted without delaying inserts. One that comes in between counts its five minutes itself, by today's rules; then
+// they are no longer Old, and what is here of them is not used.
 type DayCount struct {
 	Start     int64                    // of the day of UTC, ms; 0 when no day has samples any more
 	Bases     map[int64]*energy.Rollup // by their start

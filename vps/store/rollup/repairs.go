@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// Repairs are the base rows whose rollups are pending. It is kept in memory alone: what is forgotten, also by a restart, is
-// noted again by the next reader or writer that reads it, and answers are right until then, because all of them derive it.
+// Repairs are the base rows whose rollups are pending. They are in memory only: a row that is lost, also by a restart, is
+// noted again by the next reader or writer that reads it. Answers are right until then, because all of them derive it.
 type Repairs struct {
 	mu     sync.Mutex
 	all    map[SpanKey]bool
@@ -21,7 +21,7 @@ type SpanKey struct {
 }
 
 const (
-	mostRepairs   = 10_000 // that are remembered
+	mostRepairs   = 10_000 // that are kept
 	repairsAtOnce = 4      // base rows, of one device
 	repairRest    = 3      // times as long as the last repairs took, so that they take a quarter of a processor
 	repairPause   = time.Second
@@ -32,7 +32,7 @@ func NewRepairs() *Repairs {
 	return &Repairs{all: map[SpanKey]bool{}, notice: make(chan struct{}, 1)}
 }
 
-// Note remembers a base row, if there is room.
+// Note adds base rows, if there is room.
 func (r *Repairs) Note(keys ...SpanKey) {
 	r.mu.Lock()
 	for _, k := range keys {
@@ -67,7 +67,7 @@ func (r *Repairs) take() (device string, starts []int64) {
 	return device, starts
 }
 
-// Run calls repair with what is noted, some at once, until closing. What fails is tried again.
+// Run calls repair with the rows that were noted, some at once, until closing. A repair that fails is tried again.
 func (r *Repairs) Run(closing <-chan struct{}, repair func(device string, starts []int64) error) {
 	rest := time.NewTimer(0)
 	defer rest.Stop()

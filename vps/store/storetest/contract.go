@@ -85,7 +85,7 @@ func checkIsNoSample(t *testing.T, s store.Samples) {
 	}
 }
 
-// Calls is every method, for what all of them have in common.
+// Calls has every method, to test what all of them have in common.
 func Calls(s store.Samples) map[string]func(context.Context) error {
 	return map[string]func(context.Context) error{
 		"Insert": func(ctx context.Context) error {

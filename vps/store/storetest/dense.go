@@ -60,7 +60,7 @@ func fiveMinutesHaveRoomForSoMany(t *testing.T, s store.Samples) {
 	Insert(t, s, "b", 1, TenthPlus(5, 1))
 }
 
-// So have those whose samples are pruned: they are still counted.
+// So have those whose samples are pruned: these are still counted.
 func prunedFiveMinutesHaveRoomForSoMany(t *testing.T, s store.Samples) {
 	all := Tenths(20, store.MostInSpan)
 	for i := range 19 {

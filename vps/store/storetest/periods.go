@@ -188,7 +188,7 @@ func countersAreLookedForAround(t *testing.T, s store.Samples) {
 	}
 }
 
-// ExactlyOnce compares all that is stored of a device, and what the rollups say, with what was sent.
+// ExactlyOnce compares all that is stored of a device, and its rollups, with what was sent.
 func ExactlyOnce(t *testing.T, s store.Samples, device string, sent []wire.Sample) {
 	t.Helper()
 	sent = slices.Clone(sent)
@@ -223,7 +223,7 @@ func ExactlyOnce(t *testing.T, s store.Samples, device string, sent []wire.Sampl
 	}
 }
 
-// IsRecount compares all that is stored of a device, and what the rollups say, with the samples.
+// IsRecount compares all that is stored of a device, and its rollups, with the samples.
 func IsRecount(t *testing.T, s store.Samples, device string, samples []wire.Sample) {
 	t.Helper()
 	samples = slices.SortedFunc(slices.Values(samples), func(a, b wire.Sample) int { return a.Time.Compare(b.Time) })

@@ -98,8 +98,8 @@ func pruningKeepsWhatRollupsSay(t *testing.T, s store.Samples) {
 	}
 	first := rollup.FromMS(want[0].Rollup.First)
 	start, end := first.Truncate(energy.Base), first.Truncate(energy.Base).Add(energy.Base-1)
-	hole := Noon.Add(-40 * time.Hour)
-	late := []wire.Sample{At(start, 7), At(end, 7), At(hole, 7), At(hole.Add(time.Minute), 7)}
+	gap := Noon.Add(-40 * time.Hour)
+	late := []wire.Sample{At(start, 7), At(end, 7), At(gap, 7), At(gap.Add(time.Minute), 7)}
 	if start.Equal(first) {
 		t.Fatal("the first sample is at the very start")
 	}

@@ -141,7 +141,7 @@ func Recount(t *testing.T, of Recounted) {
 	for _, p := range fives(s, time.Time{}, time.Time{}) {
 		gone := p.Start.Before(pruned) || p.Start.Equal(lostAt)
 		if p.Old != gone {
-			t.Fatalf("what is told of %v is old: %v, want %v", p.Start, p.Old, gone)
+			t.Fatalf("the rollup of %v is old: %v, want %v", p.Start, p.Old, gone)
 		}
 		if !gone {
 			continue
@@ -151,12 +151,12 @@ func Recount(t *testing.T, of Recounted) {
 			t.Fatalf("of %v samples are forgotten", p.Start)
 		}
 		if beside := pruned.Add(-time.Hour); p.Start.Before(beside) && !bytes.Equal(p.Append(nil), before[was].Append(nil)) {
-			t.Fatalf("what is told of %v changed", p.Start)
+			t.Fatalf("the rollup of %v changed", p.Start)
 		}
 	}
 }
 
-// samePeriods compares what two stores say of a time, byte by byte.
+// samePeriods compares the periods of two stores, byte by byte.
 func samePeriods(t *testing.T, a, b store.Samples, from, to time.Time) {
 	t.Helper()
 	for _, name := range []string{"UTC", "Europe/Brussels"} {

@@ -8,8 +8,8 @@ import (
 	"sunspool/wire"
 )
 
-// rollupV1 is what version 1 of the packed form says of samples that know the power of the panels alone. It has other
-// energies than today's rules make of them: each sample has ten seconds.
+// rollupV1 is the rollup in version 1 of the packed form of samples that have the power of the panels only. Its energies
+// differ from those of today's rules: each sample counts for ten seconds.
 type rollupV1 struct {
 	rows, count, first, last, maxAt int64
 	max, sum                        float64

@@ -182,8 +182,8 @@ func hoursFollowTheLocalClock(t *testing.T, s store.Samples) {
 	}
 }
 
-// recount counts a series from samples in ascending order the slow and plain way: by what the clock on the wall shows at
-// each of them. It has no means.
+// recount counts a series from samples in ascending order the slow and plain way: by what the clock on the wall shows at each
+// of them. It has no means.
 func recount(samples []wire.Sample, q store.Query) (buckets []wire.Bucket) {
 	var shown string
 	for i := range samples {
@@ -203,7 +203,7 @@ func recount(samples []wire.Sample, q store.Query) (buckets []wire.Bucket) {
 	return buckets
 }
 
-// onTheWall returns what a clock that has only the digits of the resolution shows at t, and when it began to.
+// onTheWall returns what a clock that has only the digits of the resolution shows at t, and since when.
 func onTheWall(t time.Time, q store.Query) (digits string, since time.Time) {
 	layout := map[store.Resolution]string{store.Hour: "2006-01-02 15 -0700", store.Day: "2006-01-02", store.Month: "2006-01"}[q.Resolution]
 	show := func(t time.Time) string {

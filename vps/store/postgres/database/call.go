@@ -13,8 +13,8 @@ import (
 	"sunspool/wire"
 )
 
-// Call runs f with the connections within the time of a call, and once more if it failed such that nothing was stored and another
-// connection may do.
+// Call runs f with the connections within the time of a call, and once more if it failed such that nothing was stored and
+// another connection may succeed.
 func (d *DB) Call(ctx context.Context, what string, f func(context.Context, *Pools) error) error {
 	return d.Within(ctx, d.options.CallTime, what, f)
 }
@@ -47,7 +47,7 @@ func (d *DB) Within(ctx context.Context, limit time.Duration, what string, f fun
 	}
 	err = d.explain(ctx, what, open, err)
 	if _, answered := errors.AsType[*pgconn.PgError](err); open.Distributed && errors.Is(err, store.ErrUnavailable) && (answered || ctx.Err() != nil) {
-		err = fmt.Errorf("%w: %w", store.ErrPartly, err) // the coordinator is there, a worker may be not
+		err = fmt.Errorf("%w: %w", store.ErrPartly, err) // the coordinator answers, a worker may not
 	}
 	return err
 }
@@ -64,8 +64,8 @@ func (d *DB) Change(ctx context.Context, what string, f func(context.Context, Qu
 	})
 }
 
-// explain turns err into one of the contract of store.Samples. The caller's end, or ours, is the reason for whatever
-// happened after it.
+// explain turns err into one of the contract of store.Samples. If the caller's context or the call's time has ended, that is
+// the reason for what happened after it.
 func (d *DB) explain(ctx context.Context, what string, open *Pools, err error) error {
 	if err == nil || errors.Is(err, store.ErrNone) {
 		return err
@@ -93,7 +93,7 @@ func (d *DB) explain(ctx context.Context, what string, open *Pools, err error) e
 	return store.Unavailable(what, err)
 }
 
-// lost has the database prepared again: its tables are gone.
+// lost makes connect prepare the database again: its tables are gone.
 func (d *DB) lost(was *Pools, why error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()

@@ -15,8 +15,8 @@ import (
 
 const reconnectEvery = time.Second
 
-// DB is a database that may be away at any time, also when it is opened: it is prepared whenever there is none that is ours,
-// and calls answer ErrUnavailable until then.
+// DB is a database that may be away at any time, also when it is opened: it is prepared whenever there is none with our
+// tables, and calls return ErrUnavailable until then.
 type DB struct {
 	config  *pgxpool.Config
 	options Options
@@ -31,7 +31,7 @@ type DB struct {
 	gone  chan *Pools // what pools were, for connect to close and replace
 }
 
-// Open connects to the database of config, and goes on trying if it is away. What an operator must act on is a
+// Open connects to the database of config, and tries again if it is away. What an operator must act on is a
 // *health.Fault.
 func Open(config *pgxpool.Config, o Options) (*DB, error) {
 	ctx, stop := context.WithCancel(context.Background())
@@ -64,7 +64,7 @@ func (d *DB) Pools() *Pools {
 // Closing is closed by Stop.
 func (d *DB) Closing() <-chan struct{} { return d.closing }
 
-// Stop has every call answer ErrClosed from now on.
+// Stop makes every call return ErrClosed from now on.
 func (d *DB) Stop() { d.once.Do(func() { close(d.closing); d.stop() }) }
 
 // Close waits for the calls that run, and closes all connections.
@@ -85,8 +85,8 @@ func (d *DB) Close() {
 	}
 }
 
-// connect prepares the database as often as there is none that is ours, until ctx ends. While the database is opened it
-// sends each result to first; a fault then ends it.
+// connect prepares the database whenever there is none with our tables, until ctx ends. While the database is opened it sends
+// each result to first; a fault then ends it.
 func (d *DB) connect(ctx, opening context.Context, first chan<- error) {
 	said := ""
 	for {
@@ -114,7 +114,7 @@ func (d *DB) connect(ctx, opening context.Context, first chan<- error) {
 		}
 		if text := err.Error(); text != said {
 			said = text
-			next := "check that the PostgreSQL of DATABASE_URL runs and can be reached; edges keep their samples meanwhile"
+			next := "check that the PostgreSQL of DATABASE_URL runs and can be reached; edges keep their samples until then"
 			if f, ok := errors.AsType[*health.Fault](err); ok {
 				next = f.Next
 			}

@@ -63,8 +63,8 @@ func again(err error) bool {
 	return broken(err)
 }
 
-// broken reports whether err is the end of a connection that was there before. That there is none to be had is not: the
-// next attempt would fare the same.
+// broken reports whether err is the end of a connection that existed before. A connection that cannot be made is not: the
+// next attempt would fail, too.
 func broken(err error) bool {
 	if _, connecting := errors.AsType[*pgconn.ConnectError](err); connecting {
 		return false
@@ -76,12 +76,12 @@ func broken(err error) bool {
 	return network || pgconn.SafeToRetry(err) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed)
 }
 
-// permanent reports whether an error of that code comes again however often the statement is tried: the database is not
-// what this program is made for, or was changed.
+// permanent reports whether an error of that code comes again however often the statement is tried: the database is of a
+// kind that this program does not support, or was changed.
 func permanent(code string) bool {
 	switch code[:2] {
 	case "0A", // not supported
-		"23", // a constraint that is not ours: ours are never hurt
+		"23", // a constraint that is not ours: ours are never violated
 		"2B", "2F", "38", "39", "3F",
 		"42", // no such column, no right to it
 		"44", "54",
@@ -91,11 +91,11 @@ func permanent(code string) bool {
 	return code == "53400" // more than a setting of the server allows
 }
 
-// unfit is the error of a statement that the database will go on refusing.
+// unfit returns the error of a statement that the database will always refuse.
 func unfit(what string, err error) error {
 	f := &health.Fault{
 		Code: "database_unfit", What: "PostgreSQL refuses a statement of sunspool", Exit: health.ExitConfig, Err: err,
-		Next: "undo what was changed in sunspool's tables or their rights, and look up in docs/scale-out.md which databases work; no retry cures this, edges keep their samples meanwhile",
+		Next: "undo what was changed in sunspool's tables or their rights, and look up in docs/scale-out.md which databases work; no retry cures this, edges keep their samples until then",
 	}
 	if pg, ok := errors.AsType[*pgconn.PgError](err); ok {
 		f.Why = fmt.Sprintf("%s: %s (SQLSTATE %s)", what, pg.Message, pg.Code)
@@ -103,8 +103,7 @@ func unfit(what string, err error) error {
 	return fmt.Errorf("%w: %s: %w", store.ErrUnfit, what, f)
 }
 
-// refusal makes a *health.Fault of what an operator must act on, and ErrUnavailable of the rest. The password is in
-// none of them.
+// refusal returns a *health.Fault if an operator must act, else ErrUnavailable. Neither contains the password.
 func refusal(config *pgx.ConnConfig, err error) error {
 	if _, ok := errors.AsType[*health.Fault](err); ok {
 		return err

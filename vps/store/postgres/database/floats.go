@@ -52,7 +52,7 @@ func (floatsPlan) Encode(value any, b []byte) ([]byte, error) {
 	return b, nil
 }
 
-// registerFloats has a connection take Floats.
+// registerFloats makes a connection accept Floats.
 func registerFloats(m *pgtype.Map) {
 	if t, ok := m.TypeForOID(pgtype.Float8ArrayOID); ok {
 		m.RegisterType(&pgtype.Type{Name: t.Name, OID: t.OID, Codec: floatsCodec{t.Codec}})

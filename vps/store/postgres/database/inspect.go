@@ -14,8 +14,8 @@ import (
 
 const oldestPostgres = 150000 // as server_version_num
 
-// inspect looks at the database before anything is done to it, and refuses one that samples cannot be trusted to.
-// fsync=off is only a warning: it belongs to the whole server, which may be there for trials.
+// inspect checks the database before anything is changed in it, and refuses one that would lose samples. fsync=off is only a
+// warning: it is a setting of the whole server, which may be one for tests.
 func (s *server) inspect(ctx context.Context, config *pgx.ConnConfig, conn *pgx.Conn, log *slog.Logger) error {
 	limited, cancel := Bounded(ctx, CallTime)
 	defer cancel()
@@ -43,7 +43,7 @@ func (s *server) inspect(ctx context.Context, config *pgx.ConnConfig, conn *pgx.
 	return s.proveLocks(ctx, config, conn, `select pg_try_advisory_xact_lock($1)`, `select not pg_try_advisory_xact_lock($1)`, rand.Int64())
 }
 
-// inspectTables looks at the database again, now that it has our tables.
+// inspectTables checks the database again, now that it has our tables.
 func (s *server) inspectTables(ctx context.Context, config *pgx.ConnConfig, conn *pgx.Conn, statements []Statement, log *slog.Logger) error {
 	if err := s.proveLocks(ctx, config, conn, `select version > $1 from `+schemaTable+` for update`,
 		`select version < $1 from `+schemaTable+` for update skip locked`, 0); err != nil || !s.distributed {
@@ -68,8 +68,8 @@ func refuseWorker(ctx context.Context, config *pgx.ConnConfig, conn *pgx.Conn) e
 	}
 }
 
-// inspectWorkers finds out whether commits are durable on the workers of Citus, where samples are. One that does not
-// answer stops its own devices alone.
+// inspectWorkers checks whether commits are durable on the workers of Citus, where samples are. A worker that does not answer
+// stops its own devices only.
 func (s *server) inspectWorkers(ctx context.Context, conn *pgx.Conn, log *slog.Logger) error {
 	ctx, cancel := Bounded(ctx, CallTime)
 	defer cancel()
@@ -92,10 +92,9 @@ func (s *server) inspectWorkers(ctx context.Context, conn *pgx.Conn, log *slog.L
 	return err
 }
 
-// proveLocks refuses a database that grants the same lock to two transactions at once: what one of two servers counts
-// would be lost, without any error. Take is a statement that takes the lock, and held one that is true, or has no
-// row, while another transaction has it. What cannot be found out is no proof of anything: the second connection may not be to
-// be had.
+// proveLocks refuses a database that grants the same lock to two transactions at once: what one of two servers counts would be
+// lost, without any error. Take is a statement that takes the lock, and held one that is true, or has no row, while another
+// transaction has it. A check that fails is no reason to refuse: the second connection may not be available.
 func (s *server) proveLocks(ctx context.Context, config *pgx.ConnConfig, conn *pgx.Conn, take, held string, key int64) error {
 	ctx, cancel := Bounded(ctx, CallTime)
 	defer cancel()
@@ -119,13 +118,13 @@ func (s *server) proveLocks(ctx context.Context, config *pgx.ConnConfig, conn *p
 			Next: "use PostgreSQL itself, TimescaleDB or Citus: docs/scale-out.md lists what works",
 		}
 	})
-	if code(err) == readOnly { // a standby locks no rows, and takes no samples
+	if code(err) == readOnly { // a standby locks no rows, and stores no samples
 		return nil
 	}
 	return err
 }
 
-// inTrial runs f in a transaction that changes nothing. A pooler that ends transactions after each statement refuses to
+// inTrial runs f in a transaction that is rolled back. A pooler that ends transactions after each statement refuses to
 // begin one.
 func inTrial(ctx context.Context, conn *pgx.Conn, f func() error) error {
 	if _, err := conn.Exec(ctx, `begin`); err != nil {
@@ -162,7 +161,7 @@ func explainStatements(ctx context.Context, conn *pgx.Conn, statements []Stateme
 	return nil
 }
 
-// Statement is one that asks for rows of a device or changes them, with parameters that it may have.
+// Statement is one that reads rows of a device or changes them, with parameters that it may have.
 type Statement struct {
 	Name, SQL string
 	Args      []any

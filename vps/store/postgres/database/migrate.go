@@ -85,8 +85,8 @@ func schemaVersion(ctx context.Context, conn *pgx.Conn) (version int, err error)
 	return version, err
 }
 
-// migrateOnce does the next migration, in a transaction that holds the lock. What is there is asked again, because another
-// process may have been faster.
+// migrateOnce does the next migration, in a transaction that holds the lock. The version is read again, because another process
+// may have been faster.
 func migrateOnce(ctx context.Context, conn *pgx.Conn, all []migration, log *slog.Logger) error {
 	there, has := false, 0
 	err := conn.QueryRow(ctx, schemaThere).Scan(&there)

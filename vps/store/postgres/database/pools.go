@@ -14,8 +14,8 @@ import (
 	"sunspool/vps/store"
 )
 
-// Pools are the connections, and how transactions begin on them. A connection that was given up stays counted until the
-// database has let go of it; hence twice as many as work at once.
+// Pools are the connections, and how transactions begin on them. A connection that was abandoned stays counted until the
+// database has closed it; hence twice as many as work at once.
 type Pools struct {
 	Write, Read                           *pgxpool.Pool
 	Settings, ReadSettings, PruneSettings []string
@@ -24,7 +24,7 @@ type Pools struct {
 
 // Options are what pools are for.
 type Options struct {
-	Writers, Readers int           // transactions and questions at once
+	Writers, Readers int           // transactions and queries at once
 	CallTime         time.Duration // for each call
 	Statements       []Statement   // that the database must be able to run
 	Log              *slog.Logger

@@ -1,5 +1,5 @@
-// Package database connects to a PostgreSQL server and makes it ready for the store: it understands the URL, finds a pooler
-// or an extension, refuses what samples cannot be trusted to, migrates the schema, and classifies errors.
+// Package database connects to a PostgreSQL server and makes it ready for the store: it parses the URL, detects a pooler or
+// an extension, refuses a database that would lose samples, migrates the schema, and classifies errors.
 //
 //	URL ──ParseURL──> settings ──Open──> inspect ──> migrate ──> inspect the tables ──> Pools ──> transactions
 package database
@@ -22,7 +22,7 @@ func Migrate(ctx context.Context, pool *pgxpool.Config, statements []Statement, 
 	return err
 }
 
-// prepare looks at the database and migrates it.
+// prepare checks the database and migrates it.
 func prepare(ctx context.Context, pool *pgxpool.Config, statements []Statement, log *slog.Logger) (found server, err error) {
 	config := pool.ConnConfig.Copy()
 	delete(config.RuntimeParams, "statement_timeout") // a migration may take any time

@@ -12,7 +12,8 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// sessionSettings are what sessions begin with. The limits of time are for what a call left behind: each has its own.
+// sessionSettings are those with which sessions begin. The time limits are for what an abandoned call left behind: calls have
+// limits of their own.
 func sessionSettings(callTime time.Duration) map[string]string {
 	milliseconds := func(d time.Duration) string { return strconv.FormatInt(d.Milliseconds(), 10) }
 	return map[string]string{
@@ -27,7 +28,7 @@ func sessionSettings(callTime time.Duration) map[string]string {
 const syncCommit = `select set_config('synchronous_commit',
 	case s when 'off' then 'on' else s end, true) from current_setting('synchronous_commit') s`
 
-// syncWorkers has Citus do the same on the worker that commits.
+// syncWorkers makes Citus do the same on the worker that commits.
 var syncWorkers = []string{`set local citus.propagate_set_commands = 'local'`, `set local synchronous_commit = on`}
 
 // throughPooler changes what a pooler between us and the server, such as PgBouncer, does not accept: settings at the start
@@ -50,8 +51,8 @@ func throughPooler(c *pgx.ConnConfig) (set string) {
 	return `select ` + strings.Join(calls, ", ")
 }
 
-// isPooled reports whether there is a pooler in between: the session that it gives us is not the one that the server
-// has. One that is configured to ignore settings cannot be recognised otherwise.
+// isPooled reports whether there is a pooler in between: the session that it shows is not the one that the server has. A
+// pooler that is configured to ignore settings cannot be recognised otherwise.
 func isPooled(ctx context.Context, conn *pgx.Conn) (bool, error) {
 	ctx, cancel := Bounded(ctx, CallTime)
 	defer cancel()
@@ -61,14 +62,14 @@ func isPooled(ctx context.Context, conn *pgx.Conn) (bool, error) {
 }
 
 // planCacheMode: the statements of an insert find all by primary keys, whatever their parameters. To plan one costs five
-// times as much as to run it, and PostgreSQL would plan some of them each time, because it takes the arrays for long. Citus
-// needs the parameters to find the shard.
+// times as much as to run it, and PostgreSQL would plan some of them each time, because it assumes that the arrays are long.
+// Citus needs the parameters to find the shard.
 const (
 	planCacheMode = "plan_cache_mode"
 	planAnew      = `set local plan_cache_mode = force_custom_plan`
 )
 
-// server is what prepare found.
+// server is what prepare detected.
 type server struct {
 	pooled           bool // by a pooler in between
 	distributed      bool // by Citus

@@ -15,7 +15,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
-// PlainURL turns the form that SQLAlchemy needs into the one that every other program accepts.
+// PlainURL turns the form that SQLAlchemy uses into the one that every other program accepts.
 func PlainURL(text string) string {
 	if rest, ok := strings.CutPrefix(text, "postgresql+asyncpg://"); ok {
 		return "postgresql://" + strings.Replace(rest, "?ssl=", "?sslmode=", 1)
@@ -25,7 +25,7 @@ func PlainURL(text string) string {
 
 const connectTime = 5 * time.Second
 
-// ParseURL accepts what libpq accepts, and the URL of the program that this one replaces.
+// ParseURL accepts what libpq accepts, and the URL of the Python server.
 func ParseURL(text string, callTime time.Duration) (*pgxpool.Config, error) {
 	config, err := pgxpool.ParseConfig(PlainURL(text))
 	if err == nil && config.ConnConfig.Database == "" {
@@ -56,8 +56,8 @@ func ParseURL(text string, callTime time.Duration) (*pgxpool.Config, error) {
 	return config, nil
 }
 
-// WhyInvalid returns what is wrong with a URL. If it is not even one, the place that is wrong may be the password, which
-// the error quotes.
+// WhyInvalid returns what is wrong with a URL, without quoting it. If it cannot be parsed, the wrong part may be the password,
+// which the error of the parser quotes.
 func WhyInvalid(text string, err error) string {
 	if other := otherDatabase(text); other != "" {
 		return other
@@ -82,8 +82,8 @@ var databases = map[string]string{
 	"http": "a web server", "https": "a web server", "file": "a file",
 }
 
-// otherDatabase returns what text is the URL of if not of a PostgreSQL, "" if it may be of one. It quotes nothing of text
-// but known schemes.
+// otherDatabase returns what text is the URL of if it is not one of a PostgreSQL, "" if it may be one. Of text it quotes known
+// schemes only.
 func otherDatabase(text string) string {
 	scheme, _, isURL := strings.Cut(text, "://")
 	if !isURL {
