@@ -140,7 +140,7 @@ func (s *Spool) attach(file *os.File) error {
 	var found *salvage.Scan
 	info, err := file.Stat()
 	if err == nil {
-		found, err = salvage.Examine(s.watched(file), info.Size())
+		found, err = salvage.Examine(salvage.Watched(file, s.Busy), info.Size())
 	}
 	if err == nil {
 		err = format.Catch(func() error {

@@ -31,7 +31,7 @@ func (s *Spool) salvage(file *os.File, d *salvage.Damaged, m format.Watermark, f
 	kind := "damaged"
 	try := func() error {
 		return format.Catch(func() error {
-			return salvage.Into(s.watched(file), info.Size(), d.Scan, m, fresh, salvage.MostCopies, result)
+			return salvage.Into(salvage.Watched(file, s.Busy), info.Size(), d.Scan, m, fresh, salvage.MostCopies, result)
 		})
 	}
 	if err = try(); isErrno(err, syscall.ENOSPC) && files.MakeRoom(s.path) {

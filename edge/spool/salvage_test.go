@@ -98,7 +98,7 @@ func TestSalvageAsksForTimeAsItGoesOn(t *testing.T) {
 			began := time.Now()
 			var until time.Time
 			asked := 0
-			s := &Spool{Busy: func(most time.Duration) {
+			busy := func(most time.Duration) {
 				asked++
 				if late := time.Since(until); !until.IsZero() && late > 0 {
 					t.Errorf("with %v a read: it asked %v too late", takes, late)
@@ -107,8 +107,8 @@ func TestSalvageAsksForTimeAsItGoesOn(t *testing.T) {
 					t.Errorf("with %v a read: it asked for %v", takes, most)
 				}
 				until = time.Now().Add(most)
-			}}
-			disk := s.watched(slowDisk{bytes.NewReader(bad), takes})
+			}
+			disk := salvage.Watched(slowDisk{bytes.NewReader(bad), takes}, busy)
 			l, err := salvage.Examine(disk, int64(len(bad)))
 			if _, ok := errors.AsType[*salvage.Damaged](err); !ok {
 				t.Fatal(err)
@@ -118,7 +118,7 @@ func TestSalvageAsksForTimeAsItGoesOn(t *testing.T) {
 				t.Fatalf("%+v, %v", result, err)
 			}
 			took := time.Since(began)
-			if least := int(took/max(takes, busyStep)) / 2; asked < least || takes == 0 && asked > 0 {
+			if least := int(took/max(takes, salvage.BusyStep)) / 2; asked < least || takes == 0 && asked > 0 {
 				t.Errorf("with %v a read it takes %v and asks %d times", takes, took, asked)
 			}
 			if !until.IsZero() && time.Now().After(until) {

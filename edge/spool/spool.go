@@ -183,35 +183,6 @@ func holds(tx *bolt.Tx, records []Record) bool {
 // hidden reports whether a sample in the file must not be read: the server has it, or it will be written again.
 func (s *Spool) hidden(seq uint64) bool { return s.acks.has(seq) || slices.Contains(s.uncertain, seq) }
 
-// Peek returns up to n of the oldest samples, without those that skip accepts. A damaged record is moved to the
-// quarantine as it is.
-func (s *Spool) Peek(n int, skip func(seq uint64) bool) ([]Record, error) {
-	var records []Record
-	var damaged []Rejection
-	err := s.exec(func() error {
-		return s.db.View(func(tx *bolt.Tx) error {
-			c := tx.Bucket(format.SamplesBucket).Cursor()
-			for k, v := c.First(); k != nil && len(records) < n; k, v = c.Next() {
-				seq := binary.BigEndian.Uint64(k)
-				if s.hidden(seq) || skip != nil && skip(seq) {
-					continue
-				}
-				r, err := format.Decode(seq, v)
-				if err != nil {
-					damaged = append(damaged, Rejection{Seq: seq, Code: "record_damaged", Detail: err.Error(), First: now(), Last: now()})
-					continue
-				}
-				records = append(records, r)
-			}
-			return nil
-		})
-	})
-	if err == nil && len(damaged) > 0 {
-		err = s.Settle(nil, damaged)
-	}
-	return records, err
-}
-
 // Settle deletes the samples that the server has and moves those that it rejected to the quarantine, in one transaction.
 // Numbers that are not in the spool any more are ignored: settling twice is normal. It works in a full spool. A few
 // numbers that the server has are deleted with the next commit only, see acks.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"sunspool/edge/spool"
 	"sunspool/edge/transport"
 	"sunspool/wire"
 )
@@ -105,4 +106,32 @@ func (u *Uploader) adaptSize(ctx context.Context, n int, err error, took time.Du
 			u.size = u.sizeLimit.of(u.BatchSize)
 		}
 	}
+}
+
+// resize makes batches grow while there is a backlog, and small again when there is none.
+func (u *Uploader) resize(sent int, more bool) {
+	if (u.limit < wire.MaxSamples || u.limitBytes < wire.MaxBytes) && now().Sub(u.limitSince) > sizeFor {
+		u.limit = min(u.limit+u.limit/4+1, wire.MaxSamples)
+		u.limitBytes = min(u.limitBytes+u.limitBytes/4+1, wire.MaxBytes)
+		u.limitSince = now()
+	}
+	u.size = u.sizeAfter(sent, more)
+}
+
+// sizeAfter returns how many samples go in the batch after one of so many.
+func (u *Uploader) sizeAfter(sent int, more bool) int {
+	size := u.size
+	switch {
+	case !more:
+		size = u.BatchSize
+	case sent == u.size:
+		size *= 2
+	}
+	return max(1, u.sizeLimit.of(min(size, u.limit)))
+}
+
+// oneRequest returns the records that may go in one request.
+func (u *Uploader) oneRequest(records []spool.Record) []spool.Record {
+	records = ofOneDevice(records)
+	return records[:u.sizeLimit.of(len(records))]
 }

@@ -15,16 +15,28 @@ import (
 )
 
 // post sends as many of the records as fit in one request, and returns how many these were and how long their body was.
-// Of two answers, to the compressed and to the plain body, the better one counts.
-func (u *Uploader) post(ctx context.Context, records []spool.Record) (sent, size int, receipt wire.Receipt, err error) {
+// Of two answers, to the compressed and to the plain body, the better one counts. While the request is under way the next
+// batch is prepared, of up to next samples, see prepared.
+func (u *Uploader) post(ctx context.Context, records []spool.Record, next int) (sent, size int, receipt wire.Receipt, err error) {
 	id := rand.Text()
-	body, sent, err := u.encode(records, id)
+	p, err := u.take(records)
 	if err != nil {
-		return sent, 0, receipt, err
+		return 1, 0, receipt, err
 	}
+	end, err := u.end(id)
+	if err != nil {
+		return 0, 0, receipt, err
+	}
+	sent = p.n
 	compress := u.plain.compress()
-	receipt, err = u.try(ctx, body, compress, sent, id)
-	if !compress || err == nil || ctx.Err() != nil || !u.plain.try(err, sent, u.Backoff.Failures()) {
+	body, packed := u.finish(p, end, compress)
+	u.prepare(records, sent, next)
+	if !compress {
+		receipt, err = u.try(ctx, body, false, sent, id)
+		return sent, len(body), receipt, err
+	}
+	receipt, err = u.try(ctx, packed, true, sent, id)
+	if err == nil || ctx.Err() != nil || !u.plain.try(err, sent, u.Backoff.Failures()) {
 		return sent, len(body), receipt, err
 	}
 	known := u.identity.known
@@ -49,28 +61,34 @@ func isNetwork(err error) bool {
 // unsendable is a sample that JSON has no form for.
 type unsendable struct{ error }
 
-// encode writes the body of a batch. It holds at least one sample.
-func (u *Uploader) encode(records []spool.Record, id string) ([]byte, int, error) {
-	var b bytes.Buffer
+// encode writes the body of a batch up to its end, with as many of the records as fit. It holds at least one sample.
+func (u *Uploader) encode(records []spool.Record, most int) (*prepared, error) {
+	p := &prepared{records: records, most: most}
 	var sample []byte
+	b := &p.body
 	b.WriteString(`{"samples":[`)
-	most := max(u.limitBytes-envelope, u.limitBytes/2)
-	n := 0
 	for _, r := range records {
 		var err error
 		sample, err = u.json.Append(sample[:0], &r.Sample)
-		if err != nil && n == 0 {
-			return nil, 1, &unsendable{err}
+		if err != nil && p.n == 0 {
+			return nil, &unsendable{err}
 		}
-		if err != nil || n > 0 && b.Len()+len(sample) > most {
+		if err != nil || p.n > 0 && b.Len()+len(sample) > most {
 			break
 		}
-		if n > 0 {
+		if p.n == 0 {
+			b.Grow(min(most, len(records)*(len(sample)+1)) + envelope)
+		} else {
 			b.WriteByte(',')
 		}
 		b.Write(sample)
-		n++
+		p.n++
 	}
+	return p, nil
+}
+
+// end returns what follows the samples in a body: it is of the moment in which the body is sent.
+func (u *Uploader) end(id string) ([]byte, error) {
 	rest := struct {
 		ID   string     `json:"batch_id"`
 		Zone string     `json:"tz,omitempty"`
@@ -81,11 +99,9 @@ func (u *Uploader) encode(records []spool.Record, id string) ([]byte, int, error
 	}
 	end, err := json.Marshal(rest)
 	if err != nil {
-		return nil, 0, err
+		return nil, err
 	}
-	b.WriteString("],")
-	b.Write(end[1:]) // the rest of one object
-	return b.Bytes(), n, nil
+	return append([]byte("],"), end[1:]...), nil // the rest of one object
 }
 
 // try makes one request and judges its answer.
@@ -93,9 +109,6 @@ func (u *Uploader) try(ctx context.Context, body []byte, compress bool, n int, i
 	token, err := u.Token.Get()
 	if err != nil {
 		return wire.Receipt{}, &denied{why: err.Error()}
-	}
-	if compress {
-		body = u.zip(body)
 	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, u.URL, bytes.NewReader(body))
 	if err != nil {
@@ -137,16 +150,27 @@ func after(text, prefix string) string {
 	return ""
 }
 
-// zip compresses body. The compressor is kept: it is larger than most batches.
-func (u *Uploader) zip(body []byte) []byte {
-	var b bytes.Buffer
+// zip begins to compress the body of p. The compressor is kept: it is larger than most batches.
+func (u *Uploader) zip(p *prepared) {
 	if u.gzip == nil {
-		u.gzip = gzip.NewWriter(&b)
+		u.gzip = gzip.NewWriter(&p.packed)
 	}
-	u.gzip.Reset(&b)
-	u.gzip.Write(body) // writing to memory does not fail
-	u.gzip.Close()
-	return b.Bytes()
+	u.gzip.Reset(&p.packed)
+	u.gzip.Write(p.body.Bytes()) // writing to memory does not fail
+	p.zipped = true
+}
+
+// finish adds the end to the body of p, and returns it plain and, if it is to be compressed, compressed.
+func (u *Uploader) finish(p *prepared, end []byte, compress bool) (body, packed []byte) {
+	if compress {
+		if !p.zipped {
+			u.zip(p)
+		}
+		u.gzip.Write(end)
+		u.gzip.Close()
+	}
+	p.body.Write(end)
+	return p.body.Bytes(), p.packed.Bytes()
 }
 
 // clip bounds what a server may have us keep.

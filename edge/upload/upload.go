@@ -55,6 +55,7 @@ type Uploader struct {
 	plain        plain
 	json         wire.Encoder
 	gzip         *gzip.Writer
+	ahead        ahead
 	onWire       int       // bytes of the last request's body
 	provedAt     time.Time // the last answer by which the server took a batch, an empty one included
 	freshAt      time.Time // when the newest samples went last
@@ -90,7 +91,12 @@ func (u *Uploader) Deliver(ctx context.Context) (more bool, err error) {
 		}
 		u.limit, u.limitBytes, u.size = wire.MaxSamples, wire.MaxBytes, u.BatchSize
 	}
-	defer func() { u.refusals.Bisecting.Store(int64(u.refusals.bisection.size())) }()
+	defer func() {
+		u.refusals.Bisecting.Store(int64(u.refusals.bisection.size()))
+		if !more {
+			u.ahead.prepared = nil
+		}
+	}()
 	if wait := u.notBefore.Sub(now()); wait > 0 {
 		return false, &later{why: "the server asked for time", after: wait}
 	}
@@ -123,7 +129,7 @@ func (u *Uploader) Deliver(ctx context.Context) (more bool, err error) {
 // uploadNothing sends an empty batch: the name, the way, the certificate and the token are in order if it is taken, long before
 // the inverter gives a sample.
 func (u *Uploader) uploadNothing(ctx context.Context) error {
-	_, _, _, err := u.post(ctx, nil)
+	_, _, _, err := u.post(ctx, nil, 0)
 	if b, ok := err.(*intermediary); ok && b.tooLarge() && !u.oversize.bare() {
 		u.oversize.bareUntil = now().Add(plainFor)
 		b.atOnce = true
@@ -176,7 +182,7 @@ func (u *Uploader) next() (b batch, err error) {
 	if u.refusals.bisection.size() > wire.MaxSamples {
 		return batch{}, nil // the bisection holds up enough already
 	}
-	b.records, err = u.Spool.Peek(u.size, u.excluded)
+	b.records, err = u.Spool.PeekAgain(u.ahead.known(), u.size, u.excluded)
 	return b, err
 }
 
@@ -202,31 +208,20 @@ func (u *Uploader) Wait(err error) time.Duration {
 	return wait
 }
 
-// resize makes batches grow while there is a backlog, and small again when there is none.
-func (u *Uploader) resize(sent int, more bool) {
-	if (u.limit < wire.MaxSamples || u.limitBytes < wire.MaxBytes) && now().Sub(u.limitSince) > sizeFor {
-		u.limit = min(u.limit+u.limit/4+1, wire.MaxSamples)
-		u.limitBytes = min(u.limitBytes+u.limitBytes/4+1, wire.MaxBytes)
-		u.limitSince = now()
-	}
-	switch {
-	case !more:
-		u.size = u.BatchSize
-	case sent == u.size:
-		u.size *= 2
-	}
-	u.size = max(1, u.sizeLimit.of(min(u.size, u.limit)))
-}
-
 // send posts a batch and settles it by the answer: what the server has and what it will never take leaves the spool in
 // one transaction.
 func (u *Uploader) send(ctx context.Context, b batch) error {
-	records := ofOneDevice(b.records)
-	records = records[:u.sizeLimit.of(len(records))]
+	records := u.oneRequest(b.records)
+	next := u.sizeAfter(len(b.records), true)
+	if b.tokenProbe {
+		next = 0 // the others wait for what it shows
+	}
 	begun := now()
-	sent, bytes, receipt, err := u.post(ctx, records)
+	sent, bytes, receipt, err := u.post(ctx, records, next)
+	took := now().Sub(begun)
+	u.ahead.Wait()
 	records = records[:sent]
-	u.adaptSize(ctx, sent, err, now().Sub(begun))
+	u.adaptSize(ctx, sent, err, took)
 	u.delay(err)
 	switch e := err.(type) {
 	case nil:

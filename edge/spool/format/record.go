@@ -16,6 +16,7 @@ type Record struct {
 	Seq    uint64
 	Sample wire.Sample
 	When   When
+	Sum    uint32 // the checksum of what it was decoded from: two with the same number and sum are the same
 }
 
 // When is the host's time information when a sample was made. It never changes; the sample's own time may become known
@@ -85,10 +86,18 @@ func Check(b []byte) (seq uint64, err error) {
 		return 0, fmt.Errorf("record of %d bytes", len(b))
 	case b[0] != Version:
 		return 0, fmt.Errorf("record version %d, this program knows %d", b[0], Version)
-	case crc32.Checksum(b[5:], Castagnoli) != binary.BigEndian.Uint32(b[1:]):
+	case crc32.Checksum(b[5:], Castagnoli) != Sum(b):
 		return 0, errors.New("checksum does not match")
 	}
 	return binary.BigEndian.Uint64(b[5:]), nil
+}
+
+// Sum returns the checksum that is written in a record, 0 if b is too short for one.
+func Sum(b []byte) uint32 {
+	if len(b) < HeaderBytes {
+		return 0
+	}
+	return binary.BigEndian.Uint32(b[1:])
 }
 
 // Find returns the record at the front of b, however long it is, and nil if there is none: it finds records whose pages are
@@ -130,7 +139,7 @@ func decode(seq uint64, b []byte, unpack func(*wire.Sample, []byte) error) (Reco
 	if got != seq {
 		return Record{}, fmt.Errorf("record %d under number %d", got, seq)
 	}
-	r := Record{Seq: seq, When: When{Quality: Quality(b[13])}}
+	r := Record{Seq: seq, When: When{Quality: Quality(b[13])}, Sum: Sum(b)}
 	b = b[HeaderBytes:]
 	boot, n := binary.Uvarint(b)
 	since, m := binary.Uvarint(b[max(n, 0):])
