@@ -5,7 +5,9 @@ export function localDate(s, zone) {
   /** @type {Intl.DateTimeFormatOptions} */
   const o = { year: "numeric", month: "2-digit", day: "2-digit" };
   try {
-    return new Intl.DateTimeFormat("en-CA", { ...o, timeZone: zone }).format(s * 1000);
+    // By its parts: in which order a locale has them differs between browsers.
+    const parts = Object.fromEntries(new Intl.DateTimeFormat("en", { ...o, timeZone: zone }).formatToParts(s * 1000).map((p) => [p.type, p.value]));
+    return `${parts.year}-${parts.month}-${parts.day}`;
   } catch {
     return new Date(s * 1000).toISOString().slice(0, 10);
   }

@@ -62,6 +62,11 @@ test("every day of three years is visited once, forward and back", () => {
   assert.equal(d.weekday("2026-11-23"), 0);
 });
 
+test("a date is the same in browsers whose locales order it in another way", (t) => {
+  t.mock.getter(Intl.DateTimeFormat.prototype, "format", () => () => "11/30/2026"); // en-CA in WebKitGTK with ICU 72
+  assert.equal(d.localDate(Date.UTC(2026, 10, 30, 12) / 1000, "Europe/Brussels"), "2026-11-30");
+});
+
 test("days of 23, 24 and 25 hours have their hours, and end at 24", () => {
   const hours = (start, n, offsets) => d.hourTicks(start, start + n * 3600, offsets, 3).map(([, h]) => h);
   const day = [0, 3, 6, 9, 12, 15, 18, 21, 24];
