@@ -18,11 +18,16 @@ export function freePort() {
   });
 }
 
-/** Waits until f returns something. Not a limit of time: the runner has one. */
+// How long a condition may take to come true. It is only there to end a test that fails: a busy machine is no reason to.
+export const PATIENCE_MS = 1000 * Number(process.env.PATIENCE_S || 300);
+
+/** Waits until f returns something. */
 export async function until(f) {
-  for (;;) {
-    const v = await Promise.resolve().then(f).catch(() => null);
+  for (const end = Date.now() + PATIENCE_MS; ;) {
+    let last;
+    const v = await Promise.resolve().then(f).catch((e) => void (last = e));
     if (v) return v;
+    if (Date.now() > end) throw new Error(`never came true: ${f}`, { cause: last });
     await new Promise((r) => setTimeout(r, 200));
   }
 }
@@ -35,7 +40,15 @@ export async function startDemo(args = []) {
   const program = process.env.SUNSPOOL || fileURLToPath(new URL("../../../sunspool", import.meta.url));
   if (!existsSync(program)) throw new Error(`there is no ${program}: go build -o sunspool . makes it, SUNSPOOL names another`);
   const port = await freePort();
-  const children = [spawn(program, ["demo", "--listen", `127.0.0.1:${port}`, ...args], { stdio: "ignore" })];
+  const children = [];
+  const start = (...command) => {
+    const child = spawn(...command, { stdio: "ignore" });
+    child.unref(); // a test that could not even begin ends, too
+    children.push(child);
+  };
+  const stop = () => children.forEach((c) => c.kill());
+  process.once("exit", stop);
+  start(program, ["demo", "--listen", `127.0.0.1:${port}`, ...args]);
   const api = `http://127.0.0.1:${port}`;
   await until(async () => {
     const d = (await (await fetch(`${api}/v1/devices`)).json()).devices[0];
@@ -44,17 +57,17 @@ export async function startDemo(args = []) {
   let base = api;
   if (process.env.PAGE === "dev") {
     const p = await freePort();
-    children.push(spawn(process.execPath, [`${here}../dev/serve.mjs`, String(p), api], { stdio: "ignore" }));
+    start(process.execPath, [`${here}../dev/serve.mjs`, String(p), api]);
     base = `http://127.0.0.1:${p}`;
     await until(async () => (await fetch(base)).ok);
   }
-  return { base, api, stop: () => children.forEach((c) => c.kill()) };
+  return { base, api, stop };
 }
 
 let browser;
 
 export async function startBrowser() {
-  browser = await chromium.launch({ executablePath: process.env.CHROMIUM || "/usr/bin/chromium", args: ["--no-sandbox"] });
+  browser = await chromium.launch({ executablePath: process.env.CHROMIUM || "/usr/bin/chromium", args: ["--no-sandbox"], timeout: PATIENCE_MS });
   return browser;
 }
 
@@ -70,6 +83,7 @@ export async function open(base, o = {}) {
   const context = await browser.newContext({ viewport: { width: o.width || 1280, height: o.height || 800 }, colorScheme: o.theme || "light",
     timezoneId: o.zone || "Europe/Brussels", locale: o.lang || "en-GB", reducedMotion: o.reduced ? "reduce" : "no-preference", forcedColors: o.forced ? "active" : "none",
     deviceScaleFactor: o.width && o.width < 600 ? 2 : 1 });
+  context.setDefaultTimeout(PATIENCE_MS);
   const page = await context.newPage();
   const wrong = [];
   page.on("console", (m) => m.type() === "error" && !(o.answers && /Failed to load resource/.test(m.text())) && wrong.push(m.text()));
@@ -110,7 +124,7 @@ export async function open(base, o = {}) {
 /** Words that no number may become. */
 export const NONSENSE = /NaN|undefined|Infinity|\[object|\bnull\b/;
 
-/** All text and labels of a page. */
+/** All text and labels of a page, which is one of Playwright's or of another browser. */
 export function allText(page) {
   return page.evaluate(() => [document.body.innerText, ...[...document.querySelectorAll("[aria-label],[title]")].map((e) => `${e.getAttribute("aria-label")} ${e.getAttribute("title") || ""}`.replace(/^null /, "")),
     ...[...document.querySelectorAll("svg text, svg title")].map((e) => e.textContent)].join("\n"));

@@ -7,7 +7,7 @@ const out = process.env.OUT || "pictures";
 mkdirSync(out, { recursive: true });
 const demo = await startDemo((process.env.DEMO || "").split(" ").filter(Boolean)); // flags of sunspool demo
 const browser = await startBrowser();
-const year = new Date().getUTCFullYear();
+const before100Days = new Date(Date.now() - 100 * 864e5).toISOString().slice(0, 10);
 
 /** @param {string} name @param {object} o @param {boolean} [whole] */
 async function take(name, o, whole = true) {
@@ -19,8 +19,8 @@ async function take(name, o, whole = true) {
 
 for (const theme of ["light", "dark"]) {
   for (const [width, height] of [[360, 780], [768, 1024], [1280, 800]]) {
-    for (const view of ["now", "day", `day/${year}-05-02`, "month", "year", "all", "device", "settings"]) {
-      await take(`${view.replace(/\W/g, "-")}-${width}-${theme}`, { theme, width, height, hash: view });
+    for (const view of ["now", "day", `day/${before100Days}`, "month", "year", "all", "device", "settings"]) {
+      await take(`${view.replace(/\/.*/, "-before")}-${width}-${theme}`, { theme, width, height, hash: view });
     }
   }
   await take(`wall-1024-${theme}`, { theme, width: 1024, height: 600, query: "?kiosk=1" }, false);
