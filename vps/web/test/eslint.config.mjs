@@ -7,4 +7,4 @@ const browser = Object.fromEntries(["window", "document", "location", "history",
 export default [js.configs.recommended, { files: ["**/*.js", "**/*.mjs"], languageOptions: { ecmaVersion: 2020, sourceType: "module", globals: browser },
   rules: { eqeqeq: "error", "no-var": "error", "prefer-const": "error", "no-restricted-syntax": ["error",
     { selector: "MemberExpression[property.name=/^(innerHTML|outerHTML|insertAdjacentHTML)$/]", message: "Trusted Types forbid it: use html``." }] } },
-{ files: ["**/test/**", "**/dev/**"], languageOptions: { ecmaVersion: 2024 }, rules: { "no-restricted-syntax": "off" } }];
+{ files: ["**/test/**", "**/dev/**"], languageOptions: { ecmaVersion: 2024, globals: { Buffer: "readonly", WebSocket: "readonly" } }, rules: { "no-restricted-syntax": "off" } }];
