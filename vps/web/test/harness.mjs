@@ -52,7 +52,10 @@ export async function startDemo(args = []) {
   const api = `http://127.0.0.1:${port}`;
   await until(async () => {
     const d = (await (await fetch(`${api}/v1/devices`)).json()).devices[0];
-    return d && d.first_sample && Date.parse(d.last_sample) - Date.parse(d.first_sample) > 300 * 864e5;
+    if (!d || !d.first_sample || Date.parse(d.last_sample) - Date.parse(d.first_sample) < 300 * 864e5) return false;
+    // The newest days are summed last.
+    const from = new Date(Date.now() - 864e5).toISOString().slice(0, 10);
+    return (await (await fetch(`${api}/v1/energy?device_id=${d.id}&resolution=day&from=${from}`)).json()).totals.coverage > 0.95;
   });
   let base = api;
   if (process.env.PAGE === "dev") {
