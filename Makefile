@@ -10,7 +10,7 @@ export CGO_ENABLED ?= 0
 TAGS := nopgxregisterdefaulttypes
 export GOFLAGS ?= -trimpath -tags=$(TAGS)
 
-.PHONY: help test unit race lint build bench bench-vps fuzz demo simulate clock test-damage test-crash test-frames test-values test-energy test-leaks test-backlog test-hostile test-outages test-proxies test-export test-networks test-images test-compose test-appliance test-qemu test-packages test-timescale test-citus test-system test-system-all test-release deb build-armv7 stage release-snapshot test-32bit test-386 test-arm test-tokens
+.PHONY: help test unit race lint build bench bench-vps fuzz demo simulate clock test-damage test-crash test-frames test-values test-energy test-leaks test-backlog test-hostile test-outages test-proxies test-export test-networks test-images test-compose test-appliance test-qemu test-packages test-timescale test-citus test-system test-system-all test-release deb build-armv7 stage release-snapshot test-32bit test-386 test-arm test-tokens test-page test-page-browsers page-pictures page-budget build-page
 
 help:
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -18,7 +18,7 @@ help:
 # Unit tests measure time, so they have the machine for themselves. The rest is beside each other: what is installed, booted
 # and brought up mostly waits, and has the processors first when it does not.
 test: lint unit ## everything that must hold before a change lands
-	@$(MAKE) --no-print-directory -j4 --output-sync=target test-system test-images race test-qemu build test-packages test-386
+	@$(MAKE) --no-print-directory -j4 --output-sync=target test-system test-images race test-page test-qemu build test-packages test-386
 
 test-appliance: ## what is shipped, as its owners run it (root on Debian; else it says what it skips)
 	@$(MAKE) --no-print-directory -j4 --output-sync=target test-system test-images test-qemu test-packages test-386
@@ -156,6 +156,25 @@ test-system: ## the package on a Debian 12 with a real systemd: installed, set u
 
 test-system-all: ## the same on Debian 12 and 13
 	$(GO) test ./packaging -count 1 -v -timeout 30m -run '^TestSystem$$' -system bookworm,trixie
+
+# The page. Its scripts install what they need, once, or print what is skipped (vps/web/test/run).
+page := build/page
+test-page page-pictures page-budget test-page-browsers: export SUNSPOOL := $(abspath $(page)/sunspool)
+
+build-page:
+	@$(behind) $(GO) build -trimpath -tags $(TAGS) -ldflags "-s -w -X main.version=$(VERSION)" -o $(page)/sunspool .
+
+test-page: build-page ## the page: types, lint, units, then every view and state in Chromium against the program (Node 20, npm)
+	$(behind) vps/web/test/run types lint unit page
+
+test-page-browsers: build-page ## the first view, live and a day in Firefox ESR and in WebKitGTK (Node 20, npm)
+	$(behind) vps/web/test/run firefox webkit
+
+page-pictures: build-page ## pictures of every view and state: build/page/pictures
+	OUT="$(abspath $(page)/pictures)" $(behind) vps/web/test/run pictures
+
+page-budget: build-page ## bytes, requests and times of the first view, processor and memory while live: a table
+	@vps/web/test/run budget
 
 test-32bit: test-386 test-arm ## what depends on the size of a word, on 386 and on the oldest Raspberry Pi
 

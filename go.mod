@@ -2,6 +2,9 @@ module sunspool
 
 go 1.26.0
 
+// Some npm packages of the tests of the page have Go in them.
+ignore node_modules
+
 require (
 	github.com/VictoriaMetrics/metrics v1.45.0
 	github.com/coreos/go-systemd/v22 v22.7.0

@@ -327,9 +327,9 @@ func TestImageHoldsTheProgramAndNothingElse(t *testing.T) {
 		t.Errorf("the image is built with another Go than %s of go.mod", version)
 	}
 	ignored := string(must(os.ReadFile(".dockerignore")))
-	for _, secret := range []string{"**/.env", ".git", "**/*.db"} {
-		if !slices.Contains(strings.Split(ignored, "\n"), secret) {
-			t.Errorf("%s gets into the build", secret)
+	for _, unwanted := range []string{"**/.env", ".git", "**/*.db", "**/node_modules"} {
+		if !slices.Contains(strings.Split(ignored, "\n"), unwanted) {
+			t.Errorf("%s gets into the build", unwanted)
 		}
 	}
 }

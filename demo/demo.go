@@ -34,6 +34,7 @@ import (
 	"sunspool/vps/request"
 	"sunspool/vps/store"
 	"sunspool/vps/store/bolt"
+	"sunspool/vps/tariff"
 	"sunspool/wire"
 )
 
@@ -43,6 +44,7 @@ const Device = "demo"
 // Config is the flags of sunspool demo.
 type Config struct {
 	Listen   string  `placeholder:"HOST:PORT" help:"Where readers ask, on the loopback. Default: 127.0.0.1:8080, or the next free port."`
+	Open     bool    `help:"Open the page in a browser."`
 	Days     int     `default:"400" help:"Days of history to begin with."`
 	Model    string  `default:"SH10RT" enum:"SH10RT,SH4.0RS,SG5.0RS" help:"Inverter to simulate: ${enum}."`
 	Scenario string  `default:"mixed" enum:"mixed,no-battery,no-meter" help:"What the home has: ${enum}."`
@@ -76,6 +78,10 @@ func (c *Config) Validate() error {
 	}
 	return &health.Fault{Code: "usage", Exit: health.ExitUsage, What: errors.Join(wrong...).Error(), Next: "sunspool demo --help"}
 }
+
+// prices are made up, so that the page has all that it can show.
+var prices = &tariff.Tariff{Currency: "EUR", Capacity: "be", Prices: []tariff.Prices{
+	{From: "2010-01-01", Import: 0.32, Export: 0.04, CO2: new(150.0), Capacity: new(41.2)}}}
 
 // show is a running demo.
 type show struct {
@@ -122,6 +128,11 @@ func Run(ctx context.Context, c Config, version string, stdin *os.File, stdout i
 
 	p := newPanel(stdin, stdout, s)
 	p.greet(c, version)
+	if c.Open {
+		if err := openBrowser(ctx, s.page()); err != nil {
+			p.line("  --open: %v", err)
+		}
+	}
 	g.Go(func() error { return s.remember(ctx, c, p) })
 	g.Go(func() error { return p.run(ctx, quit) })
 	err = g.Wait()
@@ -173,7 +184,8 @@ func (s *show) start(ctx context.Context, g *errgroup.Group, c Config, dir, vers
 		return err
 	}
 	s.store = store.NewCached(disk, 5*time.Second)
-	s.server = &api.Server{Gate: request.Gate{Tokens: tokens, Log: log.With("role", "vps")}, Devices: deviceinfo.Devices{Store: s.store, Zone: zone}, Conflicts: disk.Conflicts}
+	s.server = &api.Server{Gate: request.Gate{Tokens: tokens, Log: log.With("role", "vps")}, Devices: deviceinfo.Devices{Store: s.store, Zone: zone}, Conflicts: disk.Conflicts,
+		Tariff: prices}
 	if s.edge, err = edge.New(config.Config{
 		Host: "127.0.0.1", Port: modbus.Addr().(*net.TCPAddr).Port, Unit: 1, PollS: 5, GapMS: 20,
 		URL: "https://" + s.addresses.api, Token: settings.Secret(secret.token), CAFile: secret.caFile, DeviceID: Device,
@@ -199,6 +211,9 @@ func (s *show) start(ctx context.Context, g *errgroup.Group, c Config, dir, vers
 	})
 	return nil
 }
+
+// page is where a browser sees the demo.
+func (s *show) page() string { return "http://" + s.addresses.readers + "/" }
 
 // remember puts the past into the store, as an edge would have delivered it in the days before: five minutes a sample.
 func (s *show) remember(ctx context.Context, c Config, p *panel) error {

@@ -44,6 +44,8 @@ func newPanel(in *os.File, out io.Writer, s *show) *panel {
 
 func (p *panel) greet(c Config, version string) {
 	a := p.show.addresses
+	p.line("Open %s", p.show.page())
+	p.line("")
 	p.line("sunspool %s demo: simulated %s, %d days of history", version, c.Model, c.Days)
 	p.line("  %s simulator   modbus tcp %s (unit 1)", p.tick, a.modbus)
 	p.line("  %s edge        polls every 5 s, spools, uploads", p.tick)

@@ -214,7 +214,7 @@ func (s *proxied) carriesWhatTheVPSTakes(t *testing.T) {
 func (s *proxied) hidesWhatIsForTheOperator(t *testing.T) {
 	t.Helper()
 	client := s.client("127.0.0.1")
-	for path, want := range map[string]int{"/": 200, "/health": 404, "/ready": 404, "/metrics": 404, "/v1/%2e%2e/health": 404, "//health": 404} {
+	for path, want := range map[string]int{"/": 200, "/lite": 401, "/a/0/none.js": 404, "/manifest.webmanifest": 200, "/robots.txt": 200, "/health": 404, "/ready": 404, "/metrics": 404, "/v1/%2e%2e/health": 404, "//health": 404} {
 		resp, err := client.Get("https://" + s.listen + path)
 		if err != nil {
 			t.Fatal(err)

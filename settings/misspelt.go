@@ -28,7 +28,7 @@ func (m Misspelling) String() string {
 // ours do, and those that differ from one in a letter or two. Other programs' variables are none of our business.
 func (l *Line) Misspelt() (all []Misspelling) {
 	known := l.variables()
-	for _, line := range os.Environ() {
+	for _, line := range slices.Sorted(slices.Values(os.Environ())) {
 		name, value, _ := strings.Cut(line, "=")
 		if value == "" || slices.Contains(known, name) || ofOthers(name) {
 			continue
@@ -37,7 +37,6 @@ func (l *Line) Misspelt() (all []Misspelling) {
 			all = append(all, Misspelling{name, meant})
 		}
 	}
-	slices.SortFunc(all, func(a, b Misspelling) int { return strings.Compare(a.Name, b.Name) })
 	return all
 }
 
@@ -52,7 +51,7 @@ func (l *Line) WarnMisspelt(log *slog.Logger) {
 // settings in config, or returns "".
 func Instead(name string, config any) string {
 	known := names(reflect.TypeOf(config))
-	for _, line := range os.Environ() {
+	for _, line := range slices.Sorted(slices.Values(os.Environ())) {
 		written, value, _ := strings.Cut(line, "=")
 		if value != "" && !slices.Contains(known, written) && !ofOthers(written) && nearest(written, known) == name {
 			return written

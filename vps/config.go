@@ -20,6 +20,7 @@ import (
 	"sunspool/vps/listener"
 	"sunspool/vps/store/postgres"
 	"sunspool/vps/store/redis"
+	"sunspool/vps/tariff"
 )
 
 // Config is the settings of the vps: one line each = variable, flag, default, help. A setting that is empty or 0 where
@@ -40,6 +41,11 @@ type Config struct {
 	ViewerTokensFile string          `name:"viewer-tokens-file" env:"VIEWER_TOKENS_FILE" placeholder:"FILE" help:"Entries of VIEWER_TOKENS in a file, as DEVICE_TOKENS_FILE. The systemd credential viewer-tokens is read too."`
 
 	TrustedProxies []string `name:"trusted-proxies" env:"TRUSTED_PROXIES" sep:"," placeholder:"NETWORK,..." help:"Networks of the proxies in front, such as 172.16.0.0/12: they are believed when they say in X-Forwarded-For for whom they ask. Nobody else is."`
+
+	WebAuth        string   `name:"web-auth" env:"WEB_AUTH" default:"token" placeholder:"MODE" help:"Who may read without a token: nobody (token), or the network at home (open-lan)."`
+	FrameAncestors []string `name:"frame-ancestors" env:"FRAME_ANCESTORS" sep:"," placeholder:"ORIGIN,..." help:"Sites that may show the page in a frame, such as https://ha.example.org for Home Assistant; self for pages of the same origin."`
+
+	TariffFile string `name:"tariff-file" env:"TARIFF_FILE" placeholder:"FILE" help:"Prices of energy and from when they hold, JSON: the page then shows money. Empty for none."`
 
 	MaxSamplesPerRequest int               `name:"max-samples-per-request" env:"MAX_SAMPLES_PER_REQUEST" default:"1000" help:"Samples that one request may hold."`
 	MaxRequestBytes      int64             `name:"max-request-bytes" env:"MAX_REQUEST_BYTES" default:"1048576" help:"Bytes that one request may hold, unpacked."`
@@ -118,6 +124,13 @@ func (c *Config) Validate() error {
 	if _, err := auth.ParseProxies(c.TrustedProxies); err != nil {
 		check(false, "TRUSTED_PROXIES: %v", err)
 	}
+	check(c.WebAuth == "" || c.WebAuth == "token" || c.WebAuth == "open-lan", "WEB_AUTH %q is neither token nor open-lan", c.WebAuth)
+	if _, err := c.tariff(); err != nil {
+		check(false, "TARIFF_FILE: %v", err)
+	}
+	for _, origin := range c.FrameAncestors {
+		check(origin == "self" || isOrigin(origin), "FRAME_ANCESTORS has %q, which is neither self nor one exact origin such as https://ha.example.org", origin)
+	}
 	for _, origin := range c.CORSAllowOrigins {
 		check(isOrigin(origin), "CORS_ALLOW_ORIGINS has %q, which is not one exact origin such as https://panel.example.org", origin)
 	}
@@ -140,7 +153,7 @@ func (c *Config) texts() []plainText {
 		{"DATABASE_URL", string(c.DatabaseURL), true}, {"REDIS_URL", string(c.RedisURL), true},
 		{"DATA_DIR", c.DataDir, false}, {"LISTEN_ADDR", c.ListenAddr, false}, {"INTERNAL_ADDR", c.InternalAddr, false},
 		{"TLS_CERT_FILE", c.TLSCertFile, false}, {"TLS_KEY_FILE", c.TLSKeyFile, false},
-		{"DEVICE_TOKENS_FILE", c.DeviceTokensFile, false}, {"VIEWER_TOKENS_FILE", c.ViewerTokensFile, false}, {"SITE_TZ", c.SiteTZ, false},
+		{"DEVICE_TOKENS_FILE", c.DeviceTokensFile, false}, {"VIEWER_TOKENS_FILE", c.ViewerTokensFile, false}, {"SITE_TZ", c.SiteTZ, false}, {"TARIFF_FILE", c.TariffFile, false},
 	}
 }
 
@@ -176,7 +189,7 @@ func isAddr(addr string) bool {
 
 func isOrigin(origin string) bool {
 	u, err := url.Parse(origin)
-	return err == nil && (u.Scheme == "https" || u.Scheme == "http") && u.Host != "" && u.User == nil &&
+	return err == nil && !strings.ContainsAny(origin, " ;,'\"") && (u.Scheme == "https" || u.Scheme == "http") && u.Host != "" && u.User == nil &&
 		u.Scheme+"://"+u.Host == origin && !strings.Contains(u.Host, "*")
 }
 
@@ -186,6 +199,14 @@ func (c *Config) zone() (*time.Location, error) {
 		return nil, nil
 	}
 	return new(deviceinfo.Zones).Load(c.SiteTZ)
+}
+
+// tariff returns nil without a file.
+func (c *Config) tariff() (*tariff.Tariff, error) {
+	if c.TariffFile == "" {
+		return nil, nil
+	}
+	return tariff.Read(c.TariffFile)
 }
 
 func (c *Config) cacheTTL() time.Duration {

@@ -67,13 +67,14 @@ func TestSecretsAreNeverPrintedNorTakenFromTheCommandLine(t *testing.T) {
 
 func TestEverythingWrongIsNamedAtOnce(t *testing.T) {
 	c := Config{DatabaseURL: "mysql://u:p@x/y", RedisURL: "redis://", ListenAddr: "8000", InternalAddr: "nowhere:99999", TLSCertFile: "/nowhere",
-		MaxSamplesPerRequest: -1, MaxRequestBytes: 1, CacheTTLS: -1, SiteTZ: "Mars/Base", CORSAllowOrigins: []string{"*"}}
+		MaxSamplesPerRequest: -1, MaxRequestBytes: 1, CacheTTLS: -1, SiteTZ: "Mars/Base", CORSAllowOrigins: []string{"*"},
+		WebAuth: "open", TariffFile: "/none", FrameAncestors: []string{"self", "https://a.example;script-src *"}}
 	fault, ok := errors.AsType[*health.Fault](c.Validate())
 	if !ok || fault.Exit != health.ExitConfig || fault.Next == "" {
 		t.Fatalf("%#v", c.Validate())
 	}
 	for _, name := range []string{"DATABASE_URL", "REDIS_URL", "LISTEN_ADDR", "INTERNAL_ADDR", "TLS_KEY_FILE", "DEVICE_TOKENS",
-		"MAX_SAMPLES_PER_REQUEST", "MAX_REQUEST_BYTES", "CACHE_TTL_S", "SITE_TZ", "CORS_ALLOW_ORIGINS"} {
+		"MAX_SAMPLES_PER_REQUEST", "MAX_REQUEST_BYTES", "CACHE_TTL_S", "SITE_TZ", "CORS_ALLOW_ORIGINS", "WEB_AUTH", "FRAME_ANCESTORS", "TARIFF_FILE"} {
 		if !strings.Contains(fault.Why, name) {
 			t.Errorf("%s is not named in: %s", name, fault.Why)
 		}

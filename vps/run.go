@@ -54,6 +54,10 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger) (err error) {
 	if err != nil {
 		return err
 	}
+	prices, err := cfg.tariff()
+	if err != nil {
+		return err
+	}
 	trusted, err := auth.ParseProxies(cfg.TrustedProxies)
 	if err != nil {
 		return err
@@ -71,10 +75,11 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger) (err error) {
 	defer func() { err = errors.Join(err, samples.Close()) }()
 
 	s := &api.Server{
-		Gate:       request.Gate{Tokens: tokens, Version: cfg.Version, Log: log, Origins: cfg.CORSAllowOrigins, Proxies: trusted},
+		Gate: request.Gate{Tokens: tokens, Version: cfg.Version, Log: log, Origins: cfg.CORSAllowOrigins, Proxies: trusted,
+			OpenLAN: cfg.WebAuth == "open-lan", Ancestors: cfg.FrameAncestors},
 		Devices:    deviceinfo.Devices{Store: samples, Zone: zone},
 		MaxSamples: cfg.MaxSamplesPerRequest, MaxBytes: cfg.MaxRequestBytes, Conflicts: rest.Conflicts,
-		StoreHint: cfg.storeHint(), Others: others, Chain: chain,
+		StoreHint: cfg.storeHint(), Others: others, Chain: chain, Tariff: prices,
 	}
 	if cfg.DatabaseURL == "" {
 		s.DataDir = cfg.DataDir

@@ -29,6 +29,9 @@ const (
 	MetricsPath    = "/metrics"
 	AsidePath      = "/aside"
 	OpenAPIPath    = "/openapi.yaml"
+	SessionPath    = "/v1/session"
+	FilesPath      = "/a/"   // of the page, and a hash of them
+	LitePath       = "/lite" // the page without scripts
 
 	DeviceMetricsPath = "/metrics/devices" // of the newest sample of each device
 )

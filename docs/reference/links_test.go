@@ -39,7 +39,7 @@ func TestLinksOfTheDocumentsLeadSomewhere(t *testing.T) {
 		switch {
 		case err != nil:
 			return err
-		case d.IsDir() && (d.Name() == ".git" || d.Name() == "build" || d.Name() == "dist"):
+		case d.IsDir() && (d.Name() == ".git" || d.Name() == "build" || d.Name() == "dist" || d.Name() == "node_modules"):
 			return fs.SkipDir
 		case !strings.HasSuffix(path, ".md"):
 			return nil

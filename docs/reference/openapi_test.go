@@ -15,7 +15,7 @@ import (
 
 // The pages of docs/api*.md with the operations of openapi.yaml that they describe.
 var apiPages = map[string][]string{
-	"api.md":        {"root", "openapi", "health", "ready"},
+	"api.md":        {"session", "login", "logout", "root", "openapi", "health", "ready"},
 	"api-write.md":  {"ingest"},
 	"api-now.md":    {"realtime", "stream", "devices"},
 	"api-series.md": {"series", "export"},

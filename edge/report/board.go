@@ -1,7 +1,6 @@
 package report
 
 import (
-	"slices"
 	"strings"
 	"sync"
 )
@@ -44,19 +43,15 @@ func (b *Board) Set(device, status, line string) {
 
 // joined returns one line that has those of lines that are known, the worst first.
 func joined(lines []boardLine) string {
-	order := []string{StateOK, StateDegraded, StateBlocked}
-	lines = slices.Clone(lines)
-	slices.SortStableFunc(lines, func(a, b boardLine) int {
-		return slices.Index(order, b.status) - slices.Index(order, a.status)
-	})
+	if len(lines) == 1 {
+		return lines[0].line
+	}
 	var texts []string
-	for _, l := range lines {
-		switch {
-		case l.line == "": // not known yet
-		case len(lines) == 1:
-			return l.line
-		default:
-			texts = append(texts, l.device+": "+l.line)
+	for _, status := range []string{StateBlocked, StateDegraded, StateOK} {
+		for _, l := range lines {
+			if l.status == status && l.line != "" { // "" is not known yet
+				texts = append(texts, l.device+": "+l.line)
+			}
 		}
 	}
 	return strings.Join(texts, " | ")

@@ -45,6 +45,32 @@ type deviceLine struct {
 	State         string        `json:"state"` // live, delayed, stale, offline, asleep or never
 	Capabilities  *capabilities `json:"capabilities"`
 	Chain         []hop         `json:"chain"`
+	Tariff        *prices       `json:"tariff,omitempty"` // absent without one
+}
+
+// prices are what energy costs today.
+type prices struct {
+	Currency string   `json:"currency"`
+	Import   *float64 `json:"import"` // per kWh; null before the first prices
+	Export   *float64 `json:"export"`
+	CO2      *float64 `json:"co2_g_per_kwh"`
+	Capacity *string  `json:"capacity"` // be where the months' peaks cost money
+	PerKW    *float64 `json:"capacity_per_kw_year"`
+}
+
+// pricesOn returns the prices of a local day, nil without a tariff.
+func (s *Server) pricesOn(day time.Time) *prices {
+	if s.Tariff == nil {
+		return nil
+	}
+	p := &prices{Currency: s.Tariff.Currency}
+	if s.Tariff.Capacity != "" {
+		p.Capacity = &s.Tariff.Capacity
+	}
+	if now := s.Tariff.On(day); now != nil {
+		p.Import, p.Export, p.CO2, p.PerKW = &now.Import, &now.Export, now.CO2, now.Capacity
+	}
+	return p
 }
 
 // capabilities are what the newest sample shows that the unit can measure.
@@ -118,7 +144,7 @@ func (s *Server) line(c *request.Request, d store.Device) (deviceLine, error) {
 		return deviceLine{}, err
 	}
 	about := d.About
-	line := deviceLine{ID: d.ID, TimeZone: zone.String(), State: "never"}
+	line := deviceLine{ID: d.ID, TimeZone: zone.String(), State: "never", Tariff: s.pricesOn(s.Now().In(zone))}
 	if e := about.Edge; e != nil {
 		if e.Model != "" {
 			line.Model = &e.Model

@@ -37,9 +37,10 @@ var guarded = map[string]struct {
 	"GET /v1/export.csv":             {semicolon: true},
 }
 
-// credential is an Authorization header, and what it allows.
+// credential is an Authorization header, or the cookie of a session, and what it allows.
 type credential struct {
 	header string
+	cookie string
 	known  bool
 	sends  string   // the device it may send for
 	reads  []string // the devices it may read; anyDevice for all
@@ -68,10 +69,14 @@ func TestNobodyReachesAnotherDevice(t *testing.T) {
 	const hashed, removed = "canary-hashed-0123456789abcdef", "canary-removed-0123456789abcde"
 	sum := sha256.Sum256([]byte(hashed))
 	digits := hex.EncodeToString(sum[:])
+	removedCookie := ""
 	settings := token1 + ":inv-1," + token1b + ":inv-1," + token2 + ":inv-2,sha256:" + digits + ":inv-1"
 	for _, s := range []string{settings + "," + removed + ":inv-1", settings} {
 		if err := b.Tokens.Replace(s, viewer1+":inv-1,"+viewerAll+":*"); err != nil {
 			t.Fatal(err)
+		}
+		if removedCookie == "" {
+			removedCookie = b.cookie(removed)
 		}
 	}
 
@@ -95,6 +100,13 @@ func TestNobodyReachesAnotherDevice(t *testing.T) {
 		"device 2":                 {header: "Bearer " + token2, known: true, sends: "inv-2", reads: two},
 		"viewer of device 1":       {header: "Bearer " + viewer1, known: true, reads: one},
 		"viewer of all":            {header: "Bearer " + viewerAll, known: true, reads: all},
+
+		"session of device 1":              {cookie: b.cookie(token1), known: true, reads: one},
+		"session of viewer of all":         {cookie: b.cookie(viewerAll), known: true, reads: all},
+		"session of a token removed":       {cookie: removedCookie},
+		"session that is garbage":          {cookie: tokenWrong},
+		"token of device 2, session of 1":  {header: "Bearer " + token2, cookie: b.cookie(token1), known: true, sends: "inv-2", reads: two},
+		"wrong token, session of device 1": {header: "Bearer " + tokenWrong, cookie: b.cookie(token1)},
 	}
 	namings := []naming{
 		{"", false, ""}, {"device_id=", true, ""}, {"device_id", true, ""}, {"Device_ID=inv-1", false, ""}, {"device_id[]=inv-1", false, ""},
@@ -110,6 +122,9 @@ func TestNobodyReachesAnotherDevice(t *testing.T) {
 	var said strings.Builder
 	seen, asked := map[string]bool{}, 0
 	for _, route := range routesOf(t, "../..") {
+		if route.Guard == "Page" || route.Path == wire.SessionPath {
+			continue // TestSessions and TestPages ask them
+		}
 		byMethod := route.Method + " " + route.Path
 		how, known := guarded[byMethod]
 		if known != strings.HasPrefix(route.Guard, "With") {
@@ -123,7 +138,7 @@ func TestNobodyReachesAnotherDevice(t *testing.T) {
 				for _, method := range methods {
 					asked++
 					query := strings.Trim(how.parameters+"&"+n.query, "&")
-					w := b.matrixAsk(method, route.Example()+"?"+query, cred.header, asked, bodyAbout(n, cred.sends))
+					w := b.matrixAsk(method, route.Example()+"?"+query, cred, asked, bodyAbout(n, cred.sends))
 					got[method] = w
 					fmt.Fprintln(&said, w.Code, w.Header(), w.Body)
 
@@ -200,7 +215,7 @@ func expected(route opening, method string, noDevice bool, cred credential, n na
 		return []int{405}
 	case route.Guard == "Public":
 		return []int{200}
-	case !cred.known:
+	case !cred.known, !reading && cred.header == "":
 		return []int{401}
 	case reading && noDevice && n.device == "":
 		return []int{200}
@@ -240,11 +255,14 @@ func bodyAbout(n naming, sends string) string {
 
 // matrixAsk sends a request from an address of its own, so that no guess is counted against another, and hangs up when
 // it has the head of an answer: one that would go on for ever ends.
-func (b *bench) matrixAsk(method, target, authorization string, from int, body string) *httptest.ResponseRecorder {
+func (b *bench) matrixAsk(method, target string, cred credential, from int, body string) *httptest.ResponseRecorder {
 	r := httptest.NewRequest(method, target, strings.NewReader(body))
 	r.RemoteAddr = fmt.Sprintf("10.%d.%d.%d:1", from>>16, from>>8&255, from&255)
-	if authorization != "" {
-		r.Header.Set("Authorization", authorization)
+	if cred.header != "" {
+		r.Header.Set("Authorization", cred.header)
+	}
+	if cred.cookie != "" {
+		r.Header.Set("Cookie", "sunspool_session="+cred.cookie)
 	}
 	ctx, hangUp := context.WithCancel(r.Context())
 	defer hangUp()

@@ -11,7 +11,7 @@ import (
 // kept returns how much the server remembers by device, by zone or by address.
 func (b *bench) kept() (n int) {
 	known := reflect.ValueOf(&b.Devices).Elem()
-	for _, name := range []string{"infos", "verdicts"} {
+	for _, name := range []string{"infos", "sleeping"} {
 		n += known.FieldByName(name).FieldByName("of").Len()
 	}
 	n += int(known.FieldByName("zones").FieldByName("count").FieldByName("v").Int())

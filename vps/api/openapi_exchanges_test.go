@@ -13,13 +13,15 @@ import (
 	"sunspool/vps/auth"
 	"sunspool/vps/history"
 	"sunspool/vps/store"
+	"sunspool/vps/tariff"
 	"sunspool/wire"
 )
 
 // exchange is a request, and how the server must answer it.
 type exchange struct {
 	name    string // also of the example that the document has of it, if it has one
-	target  string // GET
+	verb    string // default GET, or POST without a target
+	target  string
 	body    string // POST, in place of target to /v1/ingest; "example" is the document's of that name
 	token   string // default that of a viewer of all for GET, of roof for POST
 	status  int    // default 200
@@ -43,6 +45,28 @@ var exchanges = []exchange{
 	{name: "the store is away", target: "/ready", status: 503, change: later(away)},
 	{name: "the store is not what the server needs", target: "/ready", status: 503, change: later(unfit)},
 	{name: "a fault", target: "/ready", status: 500, change: later(broken)},
+
+	{name: "of a viewer of all", target: "/v1/session"},
+	{name: "of a device", target: "/v1/session", token: token1},
+	{name: "of nobody", target: "/v1/session", token: noToken, status: 401},
+	{name: "a viewer", verb: "POST", target: "/v1/session", token: noToken, body: `{"token":"` + viewer1 + `"}`},
+	{name: "a screen on a wall", verb: "POST", target: "/v1/session", token: noToken, body: `{"token":"` + viewerAll + `","kiosk":true}`},
+	{name: "a wrong token", verb: "POST", target: "/v1/session", token: noToken, body: `{"token":"` + tokenWrong + `"}`, status: 401},
+	{name: "a body that is none", verb: "POST", target: "/v1/session", token: noToken, body: `{"token":7}`, status: 422, refused: true},
+	{name: "a long body", verb: "POST", target: "/v1/session", token: noToken, body: `{"token":"` + strings.Repeat("x", 5000) + `"}`, status: 413, refused: true},
+	{name: "a page of another origin", verb: "POST", target: "/v1/session", token: noToken, body: `{"token":"` + viewer1 + `"}`, headers: []string{"Sec-Fetch-Site", "cross-site"}, status: 403},
+	{name: "too many wrong tokens", verb: "POST", target: "/v1/session", token: noToken, body: `{"token":"` + tokenWrong + `"}`, status: 429, change: func(b *bench) {
+		for range auth.MaxFailures {
+			b.get("/v1/realtime", tokenWrong)
+		}
+	}},
+	{name: "too many wrong tokens", target: "/v1/session", token: tokenWrong, status: 429, change: func(b *bench) {
+		for range auth.MaxFailures {
+			b.get("/v1/realtime", tokenWrong)
+		}
+	}},
+	{name: "a page of another origin logs out", verb: "DELETE", target: "/v1/session", token: noToken, headers: []string{"Sec-Fetch-Site", "cross-site"}, status: 403},
+	{name: "log out", verb: "DELETE", target: "/v1/session", token: noToken},
 
 	{name: "stored", body: "example"},
 	{name: "verdicts", body: "example", headers: []string{"Prefer", wire.Lenient}},
@@ -129,6 +153,8 @@ var exchanges = []exchange{
 	{name: "no data", target: "/v1/energy?device_id=shed&resolution=year"},
 	{name: "no data, compared", target: "/v1/energy?device_id=shed&compare=previous"},
 	{name: "a bad resolution", target: "/v1/energy?device_id=roof&resolution=1d", status: 422, refused: true},
+	{name: "with prices", target: "/v1/energy?device_id=roof&from=2026-06-20&to=2026-06-21&compare=last_year", change: func(b *bench) { priced(b, twoPrices) }},
+	{name: "with prices, no data", target: "/v1/energy?device_id=shed&from=2026-06-20&to=2026-06-21", change: func(b *bench) { priced(b, twoPrices) }},
 	{name: "a bad comparison", target: "/v1/energy?device_id=roof&compare=tomorrow", status: 422, refused: true},
 	{name: "another device", target: "/v1/energy?device_id=barn", token: viewer1, status: 403},
 
@@ -137,6 +163,14 @@ var exchanges = []exchange{
 	{name: "the only one of a device", target: "/v1/devices", token: token1},
 	{name: "an edge that is away", target: "/v1/devices?device_id=roof", change: func(b *bench) {
 		b.Now = func() time.Time { return testNow.Add(24 * time.Hour) }
+	}},
+	{name: "prices", target: "/v1/devices?device_id=roof", change: func(b *bench) {
+		all := *twoPrices
+		all.Prices = all.Prices[:1]
+		priced(b, &all)
+	}},
+	{name: "prices that are yet to come", target: "/v1/devices?device_id=roof", change: func(b *bench) {
+		priced(b, &tariff.Tariff{Currency: "EUR", Prices: []tariff.Prices{{From: "2027-01-01"}}})
 	}},
 	{name: "a bad limit", target: "/v1/devices?limit=1001", status: 422, refused: true},
 	{name: "another device", target: "/v1/devices?device_id=barn", token: viewer1, status: 403},
@@ -296,7 +330,7 @@ func (x *exchange) method() string {
 	if x.target == "" {
 		return "POST"
 	}
-	return "GET"
+	return cmp.Or(x.verb, "GET")
 }
 
 func (x *exchange) path() string {

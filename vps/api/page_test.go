@@ -1,10 +1,7 @@
 package api
 
 import (
-	"crypto/sha256"
-	"encoding/base64"
 	"net/http/httptest"
-	"regexp"
 	"strings"
 	"testing"
 
@@ -38,51 +35,6 @@ func TestABrowserGetsAPage(t *testing.T) {
 	}
 	if w := do(b.api, "GET", "/", "", nil, "Accept", "application/json", "Accept", "text/html;q=0.5"); w.Header().Get("Content-Type") != "application/json" {
 		t.Errorf("two headers: %v", w.Header())
-	}
-}
-
-// The page runs no script, fetches nothing, cannot be framed, and its own style is the only one that it may have.
-func TestThePageIsConfined(t *testing.T) {
-	w := do(newBench(t).api, "GET", "/", "", nil, "Accept", "text/html")
-	style := regexp.MustCompile(`(?s)<style>(.*?)</style>`).FindStringSubmatch(w.Body.String())
-	if style == nil {
-		t.Fatal("no style")
-	}
-	sum := sha256.Sum256([]byte(style[1]))
-	want := "default-src 'none'; style-src 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-	if got := w.Header()["Content-Security-Policy"]; len(got) != 1 || got[0] != want {
-		t.Errorf("the policy is %q, want %q", got, want)
-	}
-	for _, name := range []string{"X-Content-Type-Options", "Referrer-Policy", "Cache-Control"} {
-		if w.Header().Get(name) == "" {
-			t.Errorf("no %s", name)
-		}
-	}
-	tags := regexp.MustCompile(`<([a-z0-9!]+)([^>]*)>`).FindAllStringSubmatch(w.Body.String(), -1)
-	if len(tags) < 10 {
-		t.Fatalf("only %d tags are found", len(tags))
-	}
-	for _, tag := range tags {
-		if tag[1] == "script" || regexp.MustCompile(`\b(style|src|on[a-z]+)=|href="[^/]`).MatchString(tag[2]) {
-			t.Errorf("the page has %s", tag[0])
-		}
-	}
-}
-
-// Every path that the page names is one of the API, and every question of a reader is on the page.
-func TestThePageNamesThePathsOfTheAPI(t *testing.T) {
-	for _, route := range routesOf(t, "../..") {
-		if path, _, _ := strings.Cut(route.Path, "{"); route.Guard == "WithToken" && !strings.Contains(string(page), "<code>"+path) {
-			t.Errorf("the page does not name %s", route.Path)
-		}
-	}
-	for _, path := range regexp.MustCompile(`/v1/[a-zYM./-]+`).FindAllString(string(page), -1) {
-		if w := newBench(t).get(strings.Replace(path, "YYYY-MM", "2026-06", 1), ""); w.Code != 401 {
-			t.Errorf("%s is not there", path)
-		}
-	}
-	if !strings.Contains(string(page), `href="`+wire.OpenAPIPath+`"`) {
-		t.Error("the page does not lead to the API's description")
 	}
 }
 

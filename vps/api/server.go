@@ -3,6 +3,7 @@
 //	edge ── POST /v1/ingest ──> token ──> limits ──> decode ──> store.Insert ──> 200, durable
 //	reader ── GET /v1/... ────> token ──> history, or the newest sample ──> JSON
 //	reader ── GET /v1/stream ─> token ──> what is stored from then on ──> events
+//	browser ─ GET / ──────────> session ──> page, which asks as any reader does
 //
 // A handler returns its answer or an error; package request turns every error into a status.
 package api
@@ -17,8 +18,11 @@ import (
 	"sunspool/vps/deviceinfo"
 	"sunspool/vps/history"
 	"sunspool/vps/live"
+	"sunspool/vps/page"
 	"sunspool/vps/request"
 	"sunspool/vps/store/redis"
+	"sunspool/vps/tariff"
+	"sunspool/vps/web"
 	"sunspool/wire"
 )
 
@@ -38,6 +42,9 @@ type Server struct {
 	DataDir     string
 	Certificate func() time.Time
 
+	// Tariff is what energy costs; nil when it is not known. Answers then have no money.
+	Tariff *tariff.Tariff
+
 	MaxSamples int   // per request; default wire.MaxSamples
 	MaxBytes   int64 // per request, unpacked; default wire.MaxBytes
 
@@ -45,6 +52,7 @@ type Server struct {
 	Chain  *health.Chain // default one of its own
 
 	once    sync.Once
+	pages   page.Pages
 	history history.History
 	metrics *serverMetrics
 	stored  *health.Link
@@ -63,7 +71,7 @@ func (s *Server) init() {
 	s.once.Do(func() {
 		s.Gate.Open()
 		s.Devices.Gate = &s.Gate
-		s.history = history.History{Devices: &s.Devices, ExportCut: func(reason string) { s.metrics.exportsCut.With(reason).Inc() }}
+		s.history = history.History{Devices: &s.Devices, Tariff: s.Tariff, ExportCut: func(reason string) { s.metrics.exportsCut.With(reason).Inc() }}
 		if s.MaxSamples == 0 {
 			s.MaxSamples = wire.MaxSamples
 		}
@@ -76,6 +84,13 @@ func (s *Server) init() {
 		s.metrics = newMetrics(s)
 		s.Answered, s.Refused, s.StoreAsked = s.metrics.request, s.metrics.authFailure, s.metrics.store
 		s.stored = s.Chain.Link("store")
+		site, err := web.Default()
+		if err != nil {
+			panic(err) // the page that is in the program is whole, or its tests fail
+		}
+		s.pages = page.Pages{Gate: &s.Gate, Site: site, Zone: s.ZoneOf, Handlers: map[string]request.Handler{
+			wire.DevicesPath: s.devices, wire.RealtimePath: s.realtime, wire.EnergyPath: s.history.Energy, wire.SeriesPath: s.history.Series,
+		}}
 	})
 }
 
@@ -83,7 +98,16 @@ func (s *Server) init() {
 func (s *Server) Handler() http.Handler {
 	s.init()
 	mux := http.NewServeMux()
-	mux.Handle("GET /{$}", s.Public(s.root))
+	mux.Handle("GET /{$}", s.Public(s.pages.Root))
+	mux.Handle("GET "+wire.FilesPath+"{hash}/{file...}", s.Page(s.pages.File))
+	mux.Handle("GET "+wire.LitePath, s.Page(s.pages.Lite))
+	mux.Handle("POST "+wire.LitePath, s.Page(s.pages.LiteForm))
+	mux.Handle("GET /manifest.webmanifest", s.Page(s.pages.Manifest))
+	mux.Handle("GET /favicon.ico", s.Page(s.pages.Icon))
+	mux.Handle("GET /robots.txt", s.Page(s.pages.Robots))
+	mux.Handle("GET "+wire.SessionPath, s.Public(s.pages.Session))
+	mux.Handle("POST "+wire.SessionPath, s.Public(s.pages.LogIn))
+	mux.Handle("DELETE "+wire.SessionPath, s.Public(s.pages.LogOut))
 	mux.Handle("GET "+wire.OpenAPIPath, s.Public(s.openAPI))
 	mux.Handle("GET "+wire.HealthPath, s.Public(s.Near(s.health)))
 	mux.Handle("GET "+wire.ReadyPath, s.Public(s.Near(s.ready)))
@@ -118,7 +142,13 @@ func (s *Server) Readers(device string) http.Handler {
 	s.init()
 	anybody := func(h request.Handler) http.Handler { return s.As(auth.Caller{Device: device, Viewer: true}, h) }
 	mux := http.NewServeMux()
-	mux.Handle("GET /{$}", s.Public(s.root))
+	mux.Handle("GET /{$}", anybody(s.pages.Root))
+	mux.Handle("GET "+wire.FilesPath+"{hash}/{file...}", s.Page(s.pages.File))
+	mux.Handle("GET "+wire.LitePath, anybody(s.pages.Lite))
+	mux.Handle("GET /manifest.webmanifest", s.Page(s.pages.Manifest))
+	mux.Handle("GET /favicon.ico", s.Page(s.pages.Icon))
+	mux.Handle("GET /robots.txt", s.Page(s.pages.Robots))
+	mux.Handle("GET "+wire.SessionPath, anybody(s.pages.Session))
 	mux.Handle("GET "+wire.OpenAPIPath, s.Public(s.openAPI))
 	mux.Handle("GET "+wire.HealthPath, s.Public(s.health))
 	mux.Handle("GET "+wire.RealtimePath, anybody(s.realtime))

@@ -128,6 +128,10 @@ func (e *events) run(sub *live.Subscription) {
 				return
 			}
 		case <-ticks.C:
+			if !e.s.StillAllowed(e.c) { // a session ends without a signal
+				e.bye("token_revoked")
+				return
+			}
 			e.tick()
 		}
 	}

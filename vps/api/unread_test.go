@@ -22,7 +22,7 @@ func openToBodies(t *testing.T) *pipes {
 	s.init()
 	mux := http.NewServeMux()
 	mux.Handle("GET /fast", s.WithToken(func(*request.Request) (any, error) { return statusOK, nil }))
-	mux.Handle("GET /open", s.Public(s.root))
+	mux.Handle("GET /open", s.Public(s.pages.Root))
 	mux.Handle("POST /upload", s.WithUpload(func(c *request.Request) (any, error) {
 		c.ReadWithin(listener.BodyLimit)
 		_, err := io.Copy(io.Discard, c.HTTP.Body)

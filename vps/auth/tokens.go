@@ -3,6 +3,7 @@
 //
 //	Authorization: Bearer TOKEN ──> Tokens.Find ──> Caller: a device, or a viewer of some
 //	                                    └─ unknown ──> Failures.Add ──> wait, by network
+//	Cookie ──> Cookies.Of ──> Tokens.Session ──> Caller: a viewer
 //	connection, X-Forwarded-For ──> Proxies.Client ──> address
 package auth
 
@@ -50,6 +51,7 @@ func (c Caller) Devices() []string {
 
 type entry struct {
 	sum TokenSum // the token itself is not kept
+	id  [8]byte  // in the cookie of a session
 	Caller
 }
 
@@ -115,6 +117,7 @@ func (t *Tokens) Replace(devices, viewers string) error {
 				wrong = append(wrong, fmt.Sprintf("%s entry %d %s", from.setting, i+1, why))
 				continue
 			}
+			e.id = sessionID(e.sum)
 			all = append(all, e)
 		}
 		if !from.viewer && len(all) == 0 && wrong == nil {

@@ -125,11 +125,21 @@ func (h *History) energyTable(c *request.Request, device string, sp query.Span, 
 	}
 	n := max(0, len(starts)-1)
 	sum := newSummary(sp.Until(now), n)
+	if h.Tariff != nil {
+		for name := range moneyColumns {
+			sum.Columns[name], sum.Totals[name] = make(column, 0, n), Number(unknown)
+		}
+	}
 	for i := 0; i < n; i += request.RowsAtOnce {
 		end := min(i+request.RowsAtOnce, n)
 		err := h.Step(c, func() error {
 			rows, err := h.Rows(c, device, query.Span{From: starts[i], To: starts[end], Zone: sp.Zone}, r)
+			if err != nil {
+				return err
+			}
 			sum.add(rows, label)
+			money, err := h.money(c, device, rows, sp)
+			sum.addMoney(money)
 			return err
 		})
 		if err != nil {

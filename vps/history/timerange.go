@@ -16,6 +16,7 @@ import (
 	"sunspool/vps/query"
 	"sunspool/vps/request"
 	"sunspool/vps/store"
+	"sunspool/vps/tariff"
 )
 
 // History answers questions about what is stored of a device.
@@ -23,6 +24,7 @@ type History struct {
 	*deviceinfo.Devices
 
 	ExportCut func(reason string) // counts an export that ended before it was whole
+	Tariff    *tariff.Tariff      // nil: answers have no money
 }
 
 // parseRange reads the parameters from, to and tz. A date is a whole local day, also in to: from=2026-10-25&to=2026-10-25 is

@@ -19,7 +19,6 @@ import (
 	"sunspool/vps/auth"
 	"sunspool/vps/fair"
 	"sunspool/vps/problem"
-	"sunspool/wire"
 )
 
 // Gate admits requests: by their token, and by the share that a token may have of what is done at once. Set the fields
@@ -32,6 +31,8 @@ type Gate struct {
 	MaxAtOnce int              // reads served at once, and as many uploads; default 32
 	Origins   []string         // whose pages may read, see CORS
 	Proxies   auth.Proxies     // whose X-Forwarded-For is trusted
+	OpenLAN   bool             // callers from the network at home read without a token, see auth.Proxies.Home
+	Ancestors []string         // whose pages may frame ours: origins, or self
 
 	// Called to count what happens; required.
 	Answered   func(c *Request, took time.Duration)
@@ -91,64 +92,40 @@ func (g *Gate) Public(h Handler) http.Handler {
 	})
 }
 
-// WithToken serves h to callers with a good token, some at once.
-func (g *Gate) WithToken(h Handler) http.Handler {
-	return g.identified(func(c *Request, who auth.Caller) (any, error) { return g.withSlot(c, who, h) })
-}
+// Page serves h to every caller. It is no part of the API: browsers alone ask for it.
+func (g *Gate) Page(h Handler) http.Handler { return g.Public(h) }
 
-// identified serves h to callers with a good token.
-func (g *Gate) identified(h func(c *Request, who auth.Caller) (any, error)) http.Handler {
+// WithToken serves h to callers with a good token or session, some at once.
+func (g *Gate) WithToken(h Handler) http.Handler {
 	return g.Public(func(c *Request) (any, error) {
-		token := auth.Bearer(c.HTTP)
-		if token == "" {
-			c.conn().SetUnauthenticated(auth.NetworkOf(c.Remote))
-			return nil, g.rejected(errNoToken)
+		who, err := g.Identify(c)
+		if err != nil {
+			return nil, g.rejected(c, err)
 		}
-		who, known := g.Tokens.Find(token)
-		if !known {
-			c.conn().SetUnauthenticated(auth.NetworkOf(c.Remote))
-			if wait := g.failures.Add(c.Remote, g.Now()); wait > 0 {
-				tooMany := *errFailures
-				return nil, g.rejected(tooMany.WithRetry(wait))
-			}
-			return nil, g.rejected(errBadToken)
-		}
-		c.byToken, c.Token = true, auth.SumOf(token)
-		if g.Version != "" { // a refusal carries it too: it is this server's, not a proxy's
-			c.Header().Set("Server", "sunspool/"+g.Version)
-			c.Header().Set(wire.VersionHeader, g.Version)
-		}
-		c.conn().SetActive(c.Token)
-		return h(c, who)
+		return g.WithSlot(c, who, h)
 	})
 }
 
-// StillAllowed reports whether c would be admitted now as it was.
-func (g *Gate) StillAllowed(c *Request) bool {
-	if !c.byToken {
-		return true
+// rejected counts a refusal of Identify or bearer, unless it is one of a wrong token, which guessed has counted.
+func (g *Gate) rejected(c *Request, err error) error {
+	if r, ok := errors.AsType[*problem.Refusal](err); ok && auth.Bearer(c.HTTP) == "" {
+		g.Refused(r.Code)
 	}
-	who, known := g.Tokens.Find(auth.Bearer(c.HTTP))
-	return known && who == c.Caller
-}
-
-func (g *Gate) rejected(r *problem.Refusal) error {
-	g.Refused(r.Code)
-	return r
+	return err
 }
 
 // As serves h to every caller as if it were who.
 func (g *Gate) As(who auth.Caller, h Handler) http.Handler {
 	return g.Public(func(c *Request) (any, error) {
 		c.Token = auth.SumOf(auth.NetworkOf(c.Remote).String()) // which is the caller here
-		return g.withSlot(c, who, h)
+		return g.WithSlot(c, who, h)
 	})
 }
 
-// withSlot calls h with a slot of Reads. c has it until the answer is written, or until c releases it: a reader that takes
+// WithSlot calls h with a slot of Reads. c has it until the answer is written, or until c releases it: a reader that takes
 // its answer slowly occupies its own slots. If the slot is needed for another token, the caller is asked to retry, or cut off
 // if its answer is being written.
-func (g *Gate) withSlot(c *Request, who auth.Caller, h Handler) (any, error) {
+func (g *Gate) WithSlot(c *Request, who auth.Caller, h Handler) (any, error) {
 	c.Caller = who
 	if c.Slot = g.Reads.Take(c.HTTP.Context(), c.Token); c.Slot == nil {
 		return nil, ErrBusy
@@ -162,7 +139,7 @@ func (g *Gate) withSlot(c *Request, who auth.Caller, h Handler) (any, error) {
 	answer, err := h(c)
 	if err == nil && c.Large != nil {
 		err = g.Turn(c, g.Reading, func() error {
-			answer = RawJSON(ToJSON(answer))
+			answer = c.encode(answer)
 			return nil
 		})
 	}
@@ -176,7 +153,11 @@ func (g *Gate) withSlot(c *Request, who auth.Caller, h Handler) (any, error) {
 // WithUpload serves h to callers with a good token of a device. Uploads have slots of their own, so that no reader
 // blocks them. A token that has its share of them is refused at once: an edge sends one batch after the other.
 func (g *Gate) WithUpload(h Handler) http.Handler {
-	return g.identified(func(c *Request, who auth.Caller) (any, error) {
+	return g.Public(func(c *Request) (any, error) {
+		who, err := g.bearer(c)
+		if err != nil {
+			return nil, g.rejected(c, err)
+		}
 		c.Caller = who
 		if who.Viewer {
 			return nil, errReadOnly

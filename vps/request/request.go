@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"sunspool/vps/auth"
+	"sunspool/vps/compress"
 	"sunspool/vps/fair"
 	"sunspool/vps/listener"
 )
@@ -25,7 +26,9 @@ type Request struct {
 	Remote     string    // address of the client
 	StoreSince time.Time // when the store was asked first
 	Caller     auth.Caller
-	byToken    bool // the caller was identified by a token
+	byToken    bool          // the caller was identified by a token
+	cookie     string        // or by that of a session
+	Session    *auth.Session // nil without one
 	Token      auth.TokenSum
 	Slot       *fair.Slot // of Gate.Reads or Uploads, until it is released
 	Large      *fair.Slot // of Gate.Large, if it has one
@@ -58,15 +61,47 @@ func (c *Request) Write(p []byte) (int, error) {
 // RawJSON is an answer that is JSON already.
 type RawJSON []byte
 
+// encoded is an answer as it is sent.
+type encoded struct {
+	body   []byte
+	gzip   bool
+	varies bool // who asks with another Accept-Encoding may get it otherwise
+}
+
+// encode makes JSON of v, compressed if that is worth it and c's caller asks for it.
+func (c *Request) encode(v any) (e encoded) {
+	raw, done := v.(RawJSON)
+	if !done {
+		raw = ToJSON(v)
+	}
+	e.body, e.varies = raw, safe(c.HTTP.Method) && len(raw) >= compress.Worth
+	if e.varies && c.HTTP.Method == http.MethodGet && compress.Accepted(c.HTTP) {
+		if packed := compress.Gzip(raw); packed != nil {
+			e.body, e.gzip = packed, true
+		}
+	}
+	return e
+}
+
 // answer writes v as the whole answer.
 func (c *Request) answer(status int, v any) {
-	body, done := v.(RawJSON)
+	e, done := v.(encoded)
 	if !done {
-		body = ToJSON(v)
+		e = c.encode(v)
 	}
 	h := c.Header()
 	h.Set("Content-Type", "application/json")
-	h.Set("Content-Length", strconv.Itoa(len(body)))
+	if e.varies {
+		h.Add("Vary", "Accept-Encoding")
+	}
+	if e.gzip {
+		h.Set("Content-Encoding", "gzip")
+	}
+	if c.HTTP.Method == http.MethodHead && e.varies && compress.Accepted(c.HTTP) {
+		e.body = nil // what GET would send may be compressed: its length is not known
+	} else {
+		h.Set("Content-Length", strconv.Itoa(len(e.body)))
+	}
 	if c.Unread { // net/http reads the rest of it before it answers
 		c.ReadWithin(UnreadLimit)
 		c.conn().SetIdle()
@@ -74,7 +109,7 @@ func (c *Request) answer(status int, v any) {
 	c.Slot.SetCancel(c.CutOff)
 	c.Large.SetCancel(c.CutOff)
 	c.WriteHeader(status)
-	c.Write(body)
+	c.Write(e.body)
 }
 
 // UnreadLimit is for how long a body is read that no handler reads.
@@ -123,7 +158,11 @@ func (g *Gate) Middleware(mux *http.ServeMux) http.Handler {
 		if g.preflight(c) {
 			return
 		}
-		if err := routed(c, mux); err != nil {
+		err := routed(c, mux)
+		if err == nil {
+			err = crossOrigin(r)
+		}
+		if err != nil {
 			g.fail(c, err)
 			return
 		}

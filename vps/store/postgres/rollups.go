@@ -102,7 +102,7 @@ func (g *group) takeHeld(ctx context.Context, conn *pgx.Conn) error {
 	if len(held) == 0 {
 		return nil
 	}
-	slices.SortFunc(held, func(a, b sampleRow) int { return a.compare(&b) })
+	slices.SortStableFunc(held, func(a, b sampleRow) int { return a.compare(&b) })
 	var keys []sampleKey
 	for of := range byDevice(held) {
 		rows, err := conn.Query(ctx, insertAll, rowArgs(of)...)

@@ -1,0 +1,165 @@
+package web
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// link makes one script of the modules: each after those that it imports, all in the scope of one module. It understands what
+// our modules are written in, and no more:
+//
+//	import { a, b } from "./x.js";          of our own modules, without "as"
+//	import { a as b } from "../vendor/y.js";  stays, once for all
+//	export function, class, const or let    at the start of a line
+//
+// Comments of whole lines are left out, and so are types: they are for those who read the modules.
+//
+// Anything else at the start of a line that begins with import or export is an error, and so is a name that two modules have.
+func link(modules map[string]string, entry string) (string, error) {
+	l := &linker{modules: modules, state: map[string]int{}, owner: map[string]string{}, foreign: map[string][]string{}}
+	if err := l.add(entry, nil); err != nil {
+		return "", err
+	}
+	for name := range modules {
+		if l.state[name] == 0 {
+			return "", fmt.Errorf("%s is imported by no module", name)
+		}
+	}
+	var all strings.Builder
+	for _, from := range l.order {
+		fmt.Fprintf(&all, "import { %s } from \"%s\";\n", strings.Join(l.foreign[from], ", "), from)
+	}
+	all.WriteString(l.body.String())
+	return all.String(), nil
+}
+
+type linker struct {
+	modules map[string]string
+	state   map[string]int    // 0 not seen, 1 being added, 2 added
+	owner   map[string]string // of a name at the top level
+	foreign map[string][]string
+	order   []string // of foreign
+	body    strings.Builder
+}
+
+var (
+	importing = regexp.MustCompile(`(?m)^import\s*(?:\{([^}]*)\}\s*from\s*)?["']([^"']+)["'];?[ \t]*\n`)
+	moduleish = regexp.MustCompile(`(?m)^(?:import|export)\b.*$`)
+	exporting = regexp.MustCompile(`(?m)^export (async function|function|class|const|let)\b`)
+	declaring = regexp.MustCompile(`(?m)^(?:export )?(?:async function|function\*?|class|const|let|var)\b\s*\*?\s*(\{[^}=]*\}|\[[^\]=]*\]|[\w$]+)`)
+	// comments are those of whole lines, and types in front of what they are of.
+	comments = regexp.MustCompile(`(?m)^[ \t]*//.*\n|^[ \t]*/\*\*(?:[^*]|\*[^/])*\*/[ \t]*\n|/\*\* @(?:[^*\n]|\*[^/\n])*\*/ ?`)
+	naming   = regexp.MustCompile(`^[\w$]+$`)
+)
+
+// add writes a module behind those that it imports; way is how it was reached.
+func (l *linker) add(name string, way []string) error {
+	way = append(slices.Clone(way), name)
+	source, ok := l.modules[name]
+	switch {
+	case !ok:
+		return fmt.Errorf("%s: there is no such module", strings.Join(way, " imports "))
+	case l.state[name] == 1:
+		return fmt.Errorf("%s: a circle", strings.Join(way, " imports "))
+	case l.state[name] == 2:
+		return nil
+	}
+	l.state[name] = 1
+	source = strings.ReplaceAll(source, "\r\n", "\n") + "\n"
+	for _, found := range importing.FindAllStringSubmatch(source, -1) {
+		if own, ok := strings.CutPrefix(found[2], "./"); ok {
+			if strings.Contains(found[1], " as ") {
+				return fmt.Errorf("%s imports from %s by another name", name, own)
+			}
+			if err := l.add(own, way); err != nil {
+				return err
+			}
+			if err := l.exports(name, own, found[1]); err != nil {
+				return err
+			}
+			continue
+		}
+		if err := l.vendor(name, found[2], found[1]); err != nil {
+			return err
+		}
+	}
+	source = importing.ReplaceAllString(source, "")
+	for _, found := range declaring.FindAllStringSubmatch(source, -1) {
+		for _, declared := range names(found[1]) {
+			if err := l.own(declared, name); err != nil {
+				return err
+			}
+		}
+	}
+	source = exporting.ReplaceAllString(source, "$1")
+	if left := moduleish.FindString(source); left != "" {
+		return fmt.Errorf("%s: cannot link %q", name, left)
+	}
+	source = comments.ReplaceAllString(source, "")
+	fmt.Fprintf(&l.body, "// %s\n%s", name, strings.Trim(source, "\n")+"\n")
+	l.state[name] = 2
+	return nil
+}
+
+// exports checks that a module exports what another one imports of it.
+func (l *linker) exports(into, from, list string) error {
+	for _, name := range names(list) {
+		if !regexp.MustCompile(`(?m)^export (?:async function\*?|function\*?|class|const|let) ?` + regexp.QuoteMeta(name) + `\b`).MatchString(l.modules[from]) {
+			return fmt.Errorf("%s imports %s, which %s does not export", into, name, from)
+		}
+	}
+	return nil
+}
+
+// vendor notes an import of a file that is not ours, once for all modules.
+func (l *linker) vendor(name, from, list string) error {
+	path, ok := strings.CutPrefix(from, "../")
+	if !ok {
+		return fmt.Errorf("%s imports %q, which is neither ./ nor ../", name, from)
+	}
+	path = "./" + path
+	if _, seen := l.foreign[path]; !seen {
+		l.order, l.foreign[path] = append(l.order, path), nil
+	}
+	for part := range strings.SplitSeq(list, ",") {
+		if part = strings.TrimSpace(part); part == "" || slices.Contains(l.foreign[path], part) {
+			continue
+		}
+		_, here, renamed := strings.Cut(part, " as ")
+		if !renamed {
+			here = part
+		}
+		if !naming.MatchString(strings.TrimSpace(here)) {
+			return fmt.Errorf("%s imports %q of %s: only names, with or without as", name, part, from)
+		}
+		if err := l.own(strings.TrimSpace(here), path); err != nil {
+			return err
+		}
+		l.foreign[path] = append(l.foreign[path], part)
+	}
+	return nil
+}
+
+// own notes who has a name.
+func (l *linker) own(name, module string) error {
+	if other := l.owner[name]; other != "" {
+		return fmt.Errorf("%s and %s both have %s at the top level", other, module, name)
+	}
+	l.owner[name] = module
+	return nil
+}
+
+// names are those of a list, or of a pattern { a, b: c, ...d }.
+func names(list string) (all []string) {
+	for part := range strings.SplitSeq(strings.Trim(list, "{}[] "), ",") {
+		if _, renamed, ok := strings.Cut(part, ":"); ok {
+			part = renamed
+		}
+		if part = strings.TrimLeft(strings.TrimSpace(part), "."); part != "" {
+			all = append(all, part)
+		}
+	}
+	return all
+}

@@ -1,0 +1,236 @@
+package web
+
+import (
+	"crypto/sha256"
+	"encoding/base64"
+	"strings"
+	"time"
+)
+
+// Lite is what the page without scripts shows. What is not known is nil.
+type Lite struct {
+	Lang    string
+	Open    bool // there is nobody to log out
+	Devices []string
+	Device  string
+
+	State    string    // as of /v1/realtime, never without a sample, "" where the values cannot be read
+	At       time.Time // of the newest sample, in the zone of the device
+	PVW      *float64
+	LoadW    *float64
+	GridW    *float64 // > 0 from the grid
+	BatteryW *float64 // > 0 charging
+	SOCPct   *float64
+	Rows     []LiteRow // today, yesterday, month
+	Curve    Curve
+}
+
+// LiteRow is the energy of a span, kWh.
+type LiteRow struct {
+	Span                       string // today, yesterday or month
+	PV, Load, Import, Export   *float64
+	SelfSufficiency, PVMissing *float64 // %, and the part of the span of which PV is not known
+}
+
+// row returns the one of a span.
+func (l *Lite) row(span string) (r LiteRow) {
+	for _, row := range l.Rows {
+		if row.Span == span {
+			return row
+		}
+	}
+	return r
+}
+
+// number is one of the six.
+type number struct{ name, value, means string }
+
+// numbers are what a screen shows first. Those of a device that is offline are not shown: they are of some time ago.
+func (l *Lite) numbers() []number {
+	w, f := wordsOf(l.Lang), formatOf(l.Lang)
+	if l.State == "offline" || l.State == "never" || l.State == "" {
+		l = &Lite{Rows: l.Rows}
+	}
+	power := f.power(l.PVW, l.LoadW, l.GridW, l.BatteryW)
+	all := []number{{w["solar"], power(l.PVW), ""}, {w["home"], power(l.LoadW), ""}}
+	all = append(all, number{w["grid"], power(l.GridW), way(l.GridW, w["from_grid"], w["to_grid"], w["idle"])})
+	all = append(all, number{w["battery"], power(l.BatteryW), way(l.BatteryW, w["charging"], w["discharging"], w["idle"])})
+	return append(all, number{w["soc"], f.percent(l.SOCPct), ""}, number{w["solar_today"], f.energy(l.row("today").PV), ""})
+}
+
+// deadBand is the power below which nothing flows, W.
+const deadBand = 25
+
+func way(watts *float64, up, down, idle string) string {
+	switch {
+	case watts == nil:
+		return ""
+	case *watts >= deadBand:
+		return up
+	case *watts <= -deadBand:
+		return down
+	}
+	return idle
+}
+
+// freshness is the state in words, and of when the numbers are.
+func (l *Lite) freshness() string {
+	w := wordsOf(l.Lang)
+	switch l.State {
+	case "":
+		return w["unavailable"]
+	case "never":
+		return w["never"]
+	}
+	return w[l.State] + ", " + w["as_of"] + " " + l.At.Format("2006-01-02 15:04:05 MST")
+}
+
+// HTML returns the page.
+func (l *Lite) HTML() []byte {
+	w, f := wordsOf(l.Lang), formatOf(l.Lang)
+	p := liteHead(l.Lang, "<meta http-equiv=\"refresh\" content=\"30\">\n")
+	p.print("<p class=\"", text(l.State), "\" role=\"status\">", text(l.freshness()), "</p>\n<dl>\n")
+	for _, n := range l.numbers() {
+		p.print("<div><dt>", text(n.name), "</dt><dd>", text(n.value), "<small>", text(n.means), "</small></dd></div>\n")
+	}
+	p.print("</dl>\n")
+	l.Curve.draw(p, w)
+	p.print("<table>\n<tr><td></td>")
+	for _, name := range liteColumns {
+		p.print("<th scope=\"col\">", text(w[name]), "</th>")
+	}
+	p.print("</tr>\n")
+	for _, r := range l.Rows {
+		p.print("<tr><th scope=\"row\">", text(w[r.Span]), "</th>")
+		for i, cell := range l.cells(r, f) {
+			p.print("<td data-of=\"", text(w[liteColumns[i]]), "\">", text(cell), "</td>")
+		}
+		p.print("</tr>\n")
+	}
+	p.print("</table>\n")
+	if len(l.Devices) > 1 {
+		p.print("<form action=\"lite\"><select name=\"device_id\">")
+		for _, id := range l.Devices {
+			selected := ""
+			if id == l.Device {
+				selected = " selected"
+			}
+			p.print("<option", selected, ">", text(id), "</option>")
+		}
+		p.print("</select> <button>", text(w["show"]), "</button></form>\n")
+	}
+	if !l.Open {
+		p.print("<form method=\"post\" action=\"lite\"><button name=\"logout\" value=\"1\">", text(w["logout"]), "</button></form>\n")
+	}
+	p.print("<p><a href=\"./\">", text(w["full"]), "</a></p>\n</html>\n")
+	return p.Bytes()
+}
+
+// liteColumns are the names of cells.
+var liteColumns = []string{"solar", "used", "imported", "exported", "own"}
+
+// cells are the values of a row of the table.
+func (l *Lite) cells(r LiteRow, f format) []string {
+	pv := f.energy(r.PV)
+	if r.PVMissing != nil && *r.PVMissing > 0.02 && r.PV != nil {
+		pv = "≥ " + pv
+	}
+	return []string{pv, f.energy(r.Load), f.energy(r.Import), f.energy(r.Export), f.percent(r.SelfSufficiency)}
+}
+
+// Text returns the page for a terminal.
+func (l *Lite) Text() []byte {
+	w, f := wordsOf(l.Lang), formatOf(l.Lang)
+	p := new(printer)
+	p.print(l.Device, ": ", l.freshness(), "\n")
+	for _, n := range l.numbers() {
+		p.print(padded(n.name, 20), n.value)
+		if n.means != "" {
+			p.print(" ", n.means)
+		}
+		p.print("\n")
+	}
+	if len(l.Rows) > 0 {
+		p.print("\n", padded("", 14))
+		for _, name := range liteColumns {
+			p.print(padded(w[name], 14))
+		}
+		p.print("\n")
+	}
+	for _, r := range l.Rows {
+		p.print(padded(w[r.Span], 14))
+		for _, cell := range l.cells(r, f) {
+			p.print(padded(cell, 14))
+		}
+		p.print("\n")
+	}
+	lines := strings.Split(strings.ReplaceAll(string(p.Bytes()), nbsp, " "), "\n")
+	for i := range lines {
+		lines[i] = strings.TrimRight(lines[i], " ")
+	}
+	return []byte(strings.Join(lines, "\n"))
+}
+
+func padded(s string, width int) string {
+	return s + strings.Repeat(" ", max(1, width-len([]rune(s))))
+}
+
+// LiteLogin returns the page that asks for a token; problem is a key of words, or "".
+func LiteLogin(lang, problem string) []byte {
+	w := wordsOf(lang)
+	p := liteHead(lang, "")
+	if problem != "" {
+		p.print("<p role=\"alert\">", text(w[problem]), "</p>\n")
+	}
+	p.print("<form method=\"post\" action=\"lite\">\n<label>", text(w["token"]),
+		" <input name=\"token\" type=\"password\" autocomplete=\"off\" required autofocus></label>\n<button>", text(w["login"]), "</button>\n</form>\n</html>\n")
+	return p.Bytes()
+}
+
+func liteHead(lang, more string) *printer {
+	p := new(printer)
+	p.print("<!doctype html>\n<html lang=\"", text(lang), "\">\n<meta charset=\"utf-8\">\n",
+		"<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<meta name=\"robots\" content=\"noindex\">\n", more,
+		"<title>sunspool</title>\n<style>", liteStyle, "</style>\n<h1>sunspool</h1>\n")
+	return p
+}
+
+// liteStyle is understood by browsers of ten years ago.
+const liteStyle = `
+html { font: 1.1em/1.4 system-ui, -apple-system, sans-serif; color: #1B1F27; background: #FFFFFF; }
+body { max-width: 44em; margin: 1em auto; padding: 0 1em; }
+h1 { font-size: 1.2em; }
+dl { overflow: hidden; margin: 0; }
+dl div { float: left; width: 33%; min-width: 8em; margin: 0 0 1em; }
+dt { color: #5A6472; }
+dd { margin: 0; font-size: 1.5em; font-weight: 600; }
+dd small { display: block; min-height: 1.4em; font-size: 0.6em; font-weight: 400; color: #5A6472; }
+.stale, .offline, .delayed { font-weight: 600; color: #B3261A; }
+svg { width: 100%; height: auto; }
+table { width: 100%; border-collapse: collapse; margin: 1em 0; }
+th, td { padding: 0.3em 0.5em 0.3em 0; border-bottom: 1px solid #DDE3EA; text-align: right; font-weight: 400; }
+th[scope=row] { text-align: left; }
+@media (max-width: 34em) {
+dl div { width: 50%; }
+dt { font-size: 0.9em; }
+tr, td, th { display: block; }
+tr:first-child { display: none; }
+th[scope=row] { padding-top: 1em; font-weight: 600; }
+td { padding-right: 0; }
+td:before { content: attr(data-of); float: left; color: #5A6472; }
+}
+button, select, input { font: inherit; min-height: 44px; }
+a { color: #3A3EC2; }
+@media (prefers-color-scheme: dark) {
+html { color: #E8EDF3; background: #0B0F14; }
+dt, dd small, td:before { color: #98A4B3; }
+.stale, .offline, .delayed { color: #FF7B7F; }
+th, td { border-color: #26303B; }
+a { color: #93A6FF; }
+}
+`
+
+var liteStyleSum = func() string {
+	sum := sha256.Sum256([]byte(liteStyle))
+	return "sha256-" + base64.StdEncoding.EncodeToString(sum[:])
+}()

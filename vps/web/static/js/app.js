@@ -1,0 +1,257 @@
+// The page begins here: what came with it, which view the address names, what happens when something changes.
+import { html, render } from "./dom.js";
+import { t, loadWords, setWords, LANGUAGES } from "./i18n.js";
+import { state, onChange, changed, loadSettings, parseRoute, link, stateNow, seconds, serverNow, deviceZone } from "./store.js";
+import { startApi, ask, logIn, logOut, forgetAnswers, expireSome, ApiError } from "./api.js";
+import { setLocale } from "./format.js";
+import { addPeriod, localDate } from "./dates.js";
+import { definePlot } from "./plot.js";
+import { follow, stopFollowing, takeRealtime, watchVisibility, askDevices, fillSamples } from "./live.js";
+import { header, banner, tabs, zoneNote, helpBox, announcement, onKey, useTheme } from "./shell.js";
+import { nowView, firstQuestions } from "./now.js";
+import { dayView, monthView, yearView } from "./periods.js";
+import { allView } from "./all.js";
+import { deviceView } from "./device.js";
+import { fleetView } from "./fleet.js";
+import { loginView, settingsView } from "./entry.js";
+import { startKiosk, kioskOptions } from "./kiosk.js";
+import { card } from "./widgets.js";
+
+const SIZES = /** @type {Record<string, number>} */ ({ day: 10, month: 7, year: 4 });
+/** @type {any} */
+let boot = {};
+
+/** The period on the screen, that of today if the address has none. */
+function period() {
+  const size = SIZES[state.route.view];
+  return state.route.date || localDate(serverNow(), deviceZone()).slice(0, size);
+}
+
+function view() {
+  const v = state.route.view;
+  if (!state.session) return loginView(enter);
+  if (v === "settings") return settingsView(useLanguage);
+  const devices = askDevices(["live", "asleep"].includes(stateNow()));
+  if (devices.data && !state.devices.length) return noDevice();
+  if (!state.device) return html``;
+  follow(state.device, leave);
+  if (v === "fleet" && state.devices.length > 1) return fleetView();
+  if (v === "device") return deviceView();
+  if (v === "day") return dayView(period());
+  if (v === "month") return monthView(period());
+  if (v === "year") return yearView(period());
+  if (v === "all") return allView();
+  return nowView();
+}
+
+function noDevice() {
+  return html`<div class="column narrow">${card("empty", t("no_device"), html`<p>${t("no_device_text")}</p>
+    <pre tabindex="0">VPS_BASE_URL=${location.origin}
+VPS_DEVICE_TOKEN=…
+INVERTER_HOST=192.0.2.10
+sunspool edge</pre><p class="note">${t("no_device_wait")}</p>`)}</div>`;
+}
+
+/** Three parts, so that an age that grows does not draw the charts again. */
+const above = document.createElement("div");
+const middle = document.createElement("div");
+const under = document.createElement("div");
+let drawn = "";
+
+/** What the view shows of time itself: the state, and the minute. */
+function moment60() {
+  return `${stateNow()} ${Math.floor(serverNow() / 60)}`;
+}
+
+/** @param {boolean} all */
+function draw(all) {
+  const root = document.getElementById("app");
+  if (!root) return;
+  if (!above.isConnected) root.append(above, middle, under);
+  chooseDevice();
+  if (all || drawn !== moment60()) {
+    const content = view();
+    drawn = moment60();
+    document.body.classList.toggle("kiosk", state.kiosk);
+    render(html`<main id="main" tabindex="-1" ?inert=${state.help} class="view-${state.route.view}">${content}${zoneNote()}</main>`, middle);
+  }
+  render(html`<a class="skip" href="#main" @click=${skip}>${t("skip")}</a>${header()}${banner()}`, above);
+  render(html`${state.session ? tabs() : ""}${helpBox()}${announcement()}`, under);
+}
+
+/** @param {Event} e */
+function skip(e) {
+  e.preventDefault();
+  const main = document.getElementById("main");
+  if (main) main.focus();
+}
+
+function chooseDevice() {
+  const wanted = state.route.device;
+  if (wanted && state.devices.some((d) => d.id === wanted)) state.device = wanted;
+  if (!state.devices.some((d) => d.id === state.device)) state.device = state.devices.length ? state.devices[0].id : "";
+}
+
+/** @param {string} lang */
+async function useLanguage(lang) {
+  await loadWords(boot.assets || "", lang);
+  setLocale(lang);
+  document.documentElement.lang = lang;
+  dispatchEvent(new Event("themechange"));
+  changed();
+}
+
+/** @param {string} token @param {boolean} kiosk */
+async function enter(token, kiosk) {
+  try {
+    state.session = await logIn(token, kiosk);
+    state.loginError = null;
+    state.kiosk = state.kiosk || kiosk;
+    forgetAnswers();
+  } catch (e) {
+    const status = e instanceof ApiError ? e.status : 0;
+    state.loginError = { kind: String(status), text: t(status === 0 ? "error_unreachable" : status === 429 ? "login_too_many" : "login_wrong") };
+  }
+  changed();
+}
+
+/** The session is over: revoked, expired, or ended. */
+function leave() {
+  if (!state.session) return;
+  stopFollowing();
+  forgetAnswers();
+  Object.assign(state, { session: null, devices: [], device: "", samples: [], today: null, told: null, lost: 0 });
+  state.loginError = { kind: "over", text: t("session_over") };
+  changed();
+}
+
+async function quit() {
+  try {
+    await logOut();
+  } catch {
+    // It is over here in any case.
+  }
+  leave();
+  state.menu = false;
+  state.loginError = null;
+  changed();
+}
+
+/** A link with a token in its fragment, which no server and no log gets. */
+async function tokenInAddress() {
+  const found = /^#t=([^&?]+)/.exec(location.hash);
+  if (!found) return;
+  history.replaceState(null, "", location.pathname + location.search);
+  await enter(decodeURIComponent(found[1]), false);
+}
+
+/** @param {number} n */
+function move(n) {
+  const v = state.route.view;
+  if (!SIZES[v]) return;
+  const to = addPeriod(period(), n);
+  if (n < 0 || to <= localDate(serverNow(), deviceZone()).slice(0, SIZES[v])) {
+    location.hash = link(v, to);
+    onHash(); // the event comes later, a second key may come before it
+  }
+}
+
+function onHash() {
+  const before = state.route;
+  state.route = parseRoute(location.hash, state.settings.start || "now");
+  state.menu = false;
+  if (before.view !== state.route.view) scrollTo(0, 0);
+  changed();
+}
+
+function takeBoot() {
+  const node = document.getElementById("boot");
+  try {
+    boot = JSON.parse((node && node.textContent) || "{}");
+  } catch {
+    boot = {};
+  }
+  state.session = boot.session || null;
+  state.build = boot.build || "";
+  const first = boot.answers || {};
+  const devices = first["/v1/devices"];
+  if (devices && devices.devices) {
+    const now = seconds(devices.server && devices.server.time);
+    if (now) state.ahead = now * 1000 - Date.now();
+    state.devices = devices.devices;
+  }
+  startApi(first, () => changed(), leave);
+}
+
+async function takeWords() {
+  const asked = new URLSearchParams(location.search).get("lang") || state.settings.lang || boot.lang || document.documentElement.lang;
+  const lang = LANGUAGES[asked] ? asked : "en";
+  state.settings.lang = lang;
+  if (boot.words && lang === boot.lang) setWords(boot.words);
+  else await loadWords(boot.assets || "", lang);
+  setLocale(lang);
+  document.documentElement.lang = lang;
+}
+
+function listen() {
+  addEventListener("hashchange", onHash);
+  addEventListener("later", () => changed());
+  addEventListener("logout", () => void quit());
+  addEventListener("live", (e) => {
+    const open = /** @type {CustomEvent} */ (e).detail;
+    if (open) {
+      state.tables.add("live-open");
+      void fillSamples().catch(() => {});
+    } else state.tables.delete("live-open");
+    changed();
+  });
+  addEventListener("keydown", (e) => onKey(e, move, () => (location.hash = link(SIZES[state.route.view] ? state.route.view : "now"))));
+  const wide = matchMedia("(min-width: 900px)");
+  state.wide = wide.matches;
+  wide.addEventListener("change", () => {
+    state.wide = wide.matches;
+    changed();
+  });
+  addEventListener("beforeprint", () => useTheme("light"));
+  addEventListener("afterprint", () => useTheme(state.settings.theme));
+  swipe();
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => useTheme(state.settings.theme));
+  watchVisibility();
+  // Ages grow without anybody's doing.
+  setInterval(() => document.hidden || changed(true), 1000);
+  setInterval(() => document.hidden || expireSome("/v1/energy", 290), 60000);
+}
+
+/** A swipe over the name of the period is the previous or the next one. */
+function swipe() {
+  let x = 0;
+  const over = (/** @type {Event} */ e) => /** @type {HTMLElement} */ (e.target).closest(".navigator");
+  addEventListener("touchstart", (e) => (x = over(e) ? e.touches[0].clientX : 0), { passive: true });
+  addEventListener("touchend", (e) => {
+    const far = x ? e.changedTouches[0].clientX - x : 0;
+    if (Math.abs(far) > 60) move(far > 0 ? -1 : 1);
+  }, { passive: true });
+}
+
+async function start() {
+  loadSettings();
+  takeBoot();
+  const query = new URLSearchParams(location.search);
+  state.kiosk = query.get("kiosk") === "1";
+  startKiosk(kioskOptions(query));
+  state.lowPower = query.has("lowpower");
+  if (state.lowPower) document.documentElement.classList.add("lowpower");
+  await takeWords();
+  useTheme(state.settings.theme);
+  definePlot();
+  listen();
+  onChange(draw);
+  await tokenInAddress();
+  state.route = parseRoute(location.hash, state.settings.start || "now");
+  chooseDevice();
+  if (state.session && state.device) takeRealtime(ask(firstQuestions().realtime, 60).data);
+  draw(true);
+}
+
+// After all modules are evaluated, in whatever order they are joined.
+queueMicrotask(() => void start());

@@ -1,0 +1,24 @@
+// Words. A dictionary is static/i18n/<lang>.json; the one of the page's language comes with the page.
+
+/** @type {Record<string, string>} */
+export const LANGUAGES = { en: "English", de: "Deutsch", nl: "Nederlands", fr: "Français" };
+
+/** @type {Record<string, string>} */
+let words = {};
+
+/** @param {Record<string, string>} dictionary */
+export function setWords(dictionary) {
+  words = dictionary;
+}
+
+/** The text of a key, with {names} replaced. @param {string} key @param {Record<string, string | number>} [values] */
+export function t(key, values) {
+  const text = words[key] || key;
+  return values ? text.replace(/\{(\w+)\}/g, (all, name) => (name in values ? String(values[name]) : all)) : text;
+}
+
+/** @param {string} base where the page's files are @param {string} lang */
+export async function loadWords(base, lang) {
+  const response = await fetch(`${base}i18n/${lang}.json`);
+  setWords(await response.json());
+}

@@ -1,0 +1,73 @@
+// A display on the wall: no navigation, a clock, views in turn, dark at night, and nobody who would reload it.
+import { state, changed, newestSample, deviceZone, serverNow, link, VIEWS } from "./store.js";
+
+/**
+ * What the address asks for: ?kiosk=1&views=now,day&every=30&night=22-6. Pure.
+ * @param {URLSearchParams} query
+ */
+export function kioskOptions(query) {
+  const views = (query.get("views") || "now").split(",").filter((v) => VIEWS.includes(v));
+  const night = /^(\d{1,2})-(\d{1,2})$/.exec(query.get("night") || "");
+  return { views: views.length ? views : ["now"], every: Math.max(5, Number(query.get("every")) || 30),
+    night: night ? [Number(night[1]) % 24, Number(night[2]) % 24] : null };
+}
+
+/** Reports whether an hour is in a window that may cross midnight. Pure. @param {number} hour @param {number[] | null} night */
+export function inNight(hour, night) {
+  if (!night) return false;
+  const [from, to] = night;
+  return from <= to ? hour >= from && hour < to : hour >= from || hour < to;
+}
+
+function hourThere() {
+  return Number(new Intl.DateTimeFormat("en-GB", { hour: "2-digit", hourCycle: "h23", timeZone: deviceZone() }).format(serverNow() * 1000));
+}
+
+/** @param {ReturnType<typeof kioskOptions>} o */
+export function startKiosk(o) {
+  let turn = 0;
+  let moved = 0;
+  let heard = Date.now();
+  let newest = 0;
+  const began = Date.now();
+  let wantsReload = false;
+  addEventListener("newbuild", () => (wantsReload = true));
+  setInterval(() => {
+    if (!state.kiosk) return;
+    const s = newestSample();
+    if (s && s.t !== newest) {
+      newest = s.t;
+      heard = Date.now();
+    }
+    const hour = hourThere();
+    const dark = inNight(hour, o.night) || Boolean(s && s.pv_w !== null && s.pv_w <= 0 && (hour >= 21 || hour < 5));
+    document.body.classList.toggle("dimmed", dark);
+    const age = Date.now() - began;
+    // Only a server that answers can give the page again.
+    const reachable = !state.lost;
+    if (reachable && (wantsReload || (age > 86400000 && hour === 4) || (state.session && Date.now() - heard > 3600000))) location.reload();
+  }, 5000);
+  setInterval(() => {
+    if (!state.kiosk || o.views.length < 2) return;
+    turn = (turn + 1) % o.views.length;
+    location.hash = link(o.views[turn]);
+  }, o.every * 1000);
+  // The picture moves a little, so that it does not burn in.
+  setInterval(() => {
+    if (!state.kiosk) return;
+    moved = (moved + 1) % 4;
+    document.body.style.transform = moved ? `translate(${moved % 2 ? moved : 0}px, ${moved > 1 ? moved - 1 : 0}px)` : "";
+    changed();
+  }, 300000);
+}
+
+/** Heights of the charts of a display that must not scroll: what is left below everything else. @param {number} normal */
+export function chartHeight(normal) {
+  if (!state.kiosk) return normal;
+  return Math.max(120, state.wide ? innerHeight - (roomForStrip() ? 500 : 412) : innerHeight - 1020);
+}
+
+/** Reports whether a wall display is high enough for the state of charge below the curve. */
+export function roomForStrip() {
+  return !state.kiosk || innerHeight >= 700;
+}

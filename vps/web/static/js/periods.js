@@ -1,0 +1,268 @@
+// Day, month and year: where they begin and end is the device's calendar; what is not over is compared with the same part.
+import { html, nothing, icon } from "./dom.js";
+import { t } from "./i18n.js";
+import { state, changed, serverNow, currentDevice, deviceZone, link, seconds, saveSettings, forDevice } from "./store.js";
+import { ask } from "./api.js";
+import { known, clock, dateText, NBSP, energyText, powerText } from "./format.js";
+import { addPeriod, firstDay, lastDay, localDate, isDate } from "./dates.js";
+import { card, whenKnown, legend, figure, columns } from "./widgets.js";
+import { dayPlot, socPlot, barsPlot, dayColumns, dayLegend, unitOf, sharePlot } from "./charts.js";
+import { daySentence, dayTable, energySentence, energyTable, periodText, greatest } from "./words.js";
+import { energyKpis, sourceBar, moneyLine, partsOf, todayDate } from "./now.js";
+import { heatMap, heatChoice } from "./heat.js";
+import { when } from "./shell.js";
+
+/** @returns {string | undefined} what periods are compared with */
+function comparison() {
+  return state.settings.compare === "none" ? undefined : state.settings.compare;
+}
+
+/** The row of an answer with one row, or its totals. @param {any} a */
+function totalsOf(a) {
+  return (a && a.totals) || {};
+}
+
+/** @param {any} a @returns {any} what it is compared with, if there is anything */
+function earlier(a) {
+  const c = a && a.compare;
+  return c && c.totals && Object.values(c.totals).some((v) => known(v) && v > 0) ? c : null;
+}
+
+/** Its columns, without what was not measured whole. @param {any} was */
+function wholeColumns(was) {
+  if (!was) return null;
+  const whole = (was.columns || {}).coverage || [];
+  return Object.fromEntries(Object.entries(was.columns || {}).map(([name, list]) => [name, Array.isArray(list) ? list.map((v, i) => (whole[i] >= 0.95 ? v : null)) : []]));
+}
+
+/** Its totals, if it was measured whole: less than that compares with nothing. @param {any} was */
+function wholeTotals(was) {
+  return was && known(was.totals.coverage) && was.totals.coverage >= 0.95 ? was.totals : null;
+}
+
+/**
+ * Previous, the period itself, next.
+ * @param {string} view @param {string} period 2026-11-23, 2026-11 or 2026 @param {string} style
+ */
+export function navigator(view, period, style) {
+  const today = todayDate().slice(0, period.length);
+  const first = seconds((currentDevice() || {}).first_sample);
+  const start = known(first) ? localDate(first, deviceZone()).slice(0, period.length) : "";
+  const step = (/** @type {number} */ n, /** @type {string} */ label, /** @type {"left" | "right"} */ sign, /** @type {boolean} */ there) => (there
+    ? html`<a class="button" href=${link(view, addPeriod(period, n))} aria-label=${label}>${icon(sign)}</a>`
+    : html`<button disabled aria-label=${label}>${icon(sign)}</button>`);
+  const go = (/** @type {Event} */ e) => {
+    const v = /** @type {HTMLInputElement} */ (e.target).value;
+    if (isDate(v) && v <= today) location.hash = link(view, v);
+  };
+  const type = view === "day" ? "date" : "month";
+  const name = view === "year" ? period : dateText(period, style);
+  return html`<div class="navigator">${step(-1, t("previous"), "left", !start || period > start)}
+    <div class="period"><h2 aria-live="polite">${name}</h2>${view === "year" ? nothing
+    : html`<input type=${type} aria-label=${t("date")} .value=${period} min=${start} max=${today} @change=${go}>`}</div>
+    ${step(1, t("next"), "right", period < today)}
+    ${period === today ? nothing : html`<a class="button" href=${link(view)}>${t("today")}</a>`}</div>`;
+}
+
+/** What the small numbers compare with; pressed, it is something else. @param {string} text */
+function comparedWith(text) {
+  const next = { last_year: "previous", previous: "none", none: "last_year" };
+  const now = /** @type {keyof typeof next} */ (state.settings.compare);
+  return html`<button class="quiet wordy" @click=${() => saveSettings({ compare: next[now] || "last_year" })}>${t("compare")}: ${t(`compare_${now}`)}${text}</button>`;
+}
+
+/** @param {any} a @param {ReturnType<typeof partsOf>} parts @param {string} title @param {any} [more] */
+function totalsCard(a, parts, title, more) {
+  const was = earlier(a.data);
+  const names = was && was.labels ? was.labels : [];
+  const text = was ? ` (${periodText(names[0], "full")}${names.length > 1 ? ` – ${periodText(names[names.length - 1], "full")}` : ""})` : a.data && comparison() ? ` (${t("chart_empty")})` : "";
+  return card("totals", title, whenKnown(a, (d) => html`${energyKpis(totalsOf(d), parts, wholeTotals(was))}${sourceBar(totalsOf(d), parts)}${moneyLine(totalsOf(d))}
+    ${more || nothing}${comparedWith(text)}`, "today"));
+}
+
+/** @param {string} from @param {string} to @param {string} resolution */
+function exportLink(from, to, resolution) {
+  const href = forDevice("/v1/export.csv", { from, to, resolution }).slice(1);
+  return html`<a class="button quiet-button" href=${href} download>${icon("save")} CSV</a>`;
+}
+
+// ---- Day
+
+/** @param {string} date */
+export function dayView(date) {
+  const parts = partsOf(currentDevice());
+  const day = ask(forDevice("/v1/series", { from: date, to: date, resolution: "5m" }));
+  const total = ask(forDevice("/v1/energy", { resolution: "day", from: date, to: date, compare: comparison() }));
+  const hours = ask(forDevice("/v1/energy", { resolution: "hour", from: date, to: date }));
+  return html`${navigator("day", date, "day")}${columns([
+    ["full", totalsCard(total, parts, t("totals"), peakLine(total.data))],
+    ["full", dayCard(date, day, parts)],
+    ["right", hoursCard(date, hours, parts)],
+    ["left", gapsCard(day)],
+  ])}`;
+}
+
+/** @param {any} a */
+function peakLine(a) {
+  const total = totalsOf(a);
+  if (!known(total.pv_peak_w) || total.pv_peak_w < 25) return nothing;
+  return html`<p class="note">${t("max_pv")} <b>${powerText(total.pv_peak_w, unitOf([[total.pv_peak_w]], state.settings.unit))}</b>${known(total.pv_peak_at)
+    ? ` · ${clock(total.pv_peak_at, deviceZone())}` : ""}</p>`;
+}
+
+/** @param {string} date @param {import("./api.js").Answer} day @param {ReturnType<typeof partsOf>} parts */
+function dayCard(date, day, parts) {
+  const zone = deviceZone();
+  const a = day.data;
+  const d = a ? dayColumns(a) : null;
+  const unit = d ? unitOf([d.load, d.pv, d.battery, d.grid], state.settings.unit) : "kW";
+  const lines = state.tables.has("day-lines");
+  const empty = d && !d.pv.some(known) && !d.load.some(known);
+  const mode = (/** @type {boolean} */ on, /** @type {string} */ text) => html`<button aria-pressed=${lines === on ? "true" : "false"} @click=${() => {
+    if (on) state.tables.add("day-lines");
+    else state.tables.delete("day-lines");
+    changed();
+  }}>${text}</button>`;
+  const body = whenKnown(day, () => (empty ? html`<div class="hollow curve">${t("no_data_day")}</div>` : html`
+    <div class="switch" role="group" aria-label=${t("day_curve")}>${mode(false, t("balance"))}${mode(true, t("power_lines"))}</div>
+    ${figure(dayPlot(a, { parts, unit: state.settings.unit, now: serverNow(), zone, zoom: true, key: `day ${date}`, height: state.wide ? 380 : 270,
+      mode: lines ? "lines" : "" }), daySentence(a, zone, unit), "zooms")}
+    ${legend(lines ? [["solar line", t("solar")], ["battery line", t("battery")], ["import line", t("grid")], ["home line", t("home")]] : dayLegend(/** @type {any} */ (d), parts))}
+    ${parts.battery && d && d.soc.some(known) ? figure(socPlot(a, { key: `day ${date}`, now: serverNow() }), t("soc"), "strip") : nothing}
+    <div class="actions">${exportLink(date, date, "5m")}<button class="quiet-button" @click=${() => picture(date)}>${icon("save")} PNG</button></div>`), "curve");
+  return card("curve", t("day_curve"), body, { unit, table: a ? dayTable(a, zone, unit, `sunspool-${date}`, parts) : null });
+}
+
+/** Saves the chart as a picture, on the card's colour. @param {string} date */
+function picture(date) {
+  const source = /** @type {HTMLCanvasElement | null} */ (document.querySelector("#curve sun-plot canvas"));
+  if (!source) return;
+  const canvas = document.createElement("canvas");
+  canvas.width = source.width;
+  canvas.height = source.height;
+  const ctx = canvas.getContext("2d");
+  if (!ctx) return;
+  ctx.fillStyle = getComputedStyle(document.documentElement).getPropertyValue("--card");
+  ctx.fillRect(0, 0, canvas.width, canvas.height);
+  ctx.drawImage(source, 0, 0);
+  canvas.toBlob((blob) => {
+    if (!blob) return;
+    const a = document.createElement("a");
+    a.href = URL.createObjectURL(blob);
+    a.download = `sunspool-${date}.png`;
+    a.click();
+    setTimeout(() => URL.revokeObjectURL(a.href), 10000);
+  });
+}
+
+/** @param {string} date @param {import("./api.js").Answer} hours @param {ReturnType<typeof partsOf>} parts */
+function hoursCard(date, hours, parts) {
+  const body = whenKnown(hours, (a) => {
+    const labels = a.labels || [];
+    return figure(barsPlot(a.columns || {}, labels, { key: `hours ${date}`, height: 210, parts, gaps: true, text: (i) => labels[i].slice(11, 13),
+      long: (i) => labels[i].slice(11, 16) }), energySentence(a, t("hourly")));
+  }, "bars");
+  return card("hours", t("hourly"), body, { unit: "kWh", table: hours.data ? energyTable(hours.data, "short", `sunspool-${date}-hours`, parts) : null });
+}
+
+/** @param {import("./api.js").Answer} day */
+function gapsCard(day) {
+  const zone = deviceZone();
+  return card("gaps", t("gaps"), whenKnown(day, (a) => {
+    const gaps = (a.gaps || []).filter((/** @type {any} */ g) => g && known(g.from) && known(g.to));
+    if (!gaps.length) return html`<p class="note">${t("gaps_none")}</p>`;
+    return html`<ul class="gaps">${gaps.map((/** @type {any} */ g) => html`<li class="key gap">${t("gap", { from: when(g.from, zone), to: when(g.to, zone),
+      reason: t(`reason_${g.reason}`) })}</li>`)}</ul>`;
+  }));
+}
+
+// ---- Month
+
+/** @param {any} a @param {string[]} labels all of the period, also those that are not over: columns of that length */
+function padded(a, labels) {
+  /** @type {Record<string, any[]>} */
+  const out = {};
+  const at = new Map((a.labels || []).map((/** @type {string} */ l, /** @type {number} */ i) => [l, i]));
+  for (const [name, list] of Object.entries(a.columns || {})) {
+    out[name] = labels.map((l) => (at.has(l) ? /** @type {any[]} */ (list)[at.get(l)] : null));
+  }
+  return out;
+}
+
+/** @param {string} month */
+export function monthDays(month) {
+  return Array.from({ length: Number(lastDay(month).slice(8)) }, (_, i) => `${month}-${String(i + 1).padStart(2, "0")}`);
+}
+
+/** @param {string} month */
+export function monthView(month) {
+  const parts = partsOf(currentDevice());
+  const a = ask(forDevice("/v1/energy", { resolution: "day", from: firstDay(month), to: lastDay(month), compare: comparison() }));
+  const labels = monthDays(month);
+  const was = earlier(a.data);
+  const bars = whenKnown(a, (d) => html`${figure(barsPlot(padded(d, labels), labels, { key: `month ${month} ${state.settings.compare}`, of: d, height: state.wide ? 330 : 260, parts,
+    text: (i) => String(i + 1), long: (i) => dateText(labels[i], "long"), average: true, gaps: true, ghost: wholeColumns(was),
+    tap: (i) => labels[i] <= todayDate() && location.assign(link("day", labels[i])) }), energySentence(d, dateText(month, "month")), "tappable")}
+    ${barLegend(parts, Boolean(was))}${bestLine(d)}
+    <div class="actions">${exportLink(firstDay(month), lastDay(month), "1d")}</div>`, "bars");
+  return html`${navigator("month", month, "month")}${columns([
+    ["full", totalsCard(a, parts, t("totals"))],
+    ["full", card("bars", t("by_day"), bars, { unit: "kWh", table: a.data ? energyTable(a.data, "short", `sunspool-${month}`, parts) : null })],
+    ["full", parts.load ? card("autarky", t("autarky_by_day"), whenKnown(a, (d) => figure(sharePlot(padded(d, labels).self_sufficiency_pct, labels,
+      { key: `share ${month}`, of: d, text: (i) => String(i + 1), long: (i) => dateText(labels[i], "long") }), t("autarky_by_day")))) : nothing],
+  ])}`;
+}
+
+/** @param {ReturnType<typeof partsOf>} parts @param {boolean} ghost @param {boolean} [mean] */
+export function barLegend(parts, ghost, mean = true) {
+  return legend([["solar", t(parts.load ? "solar_used" : "solar")], ...(parts.battery ? [["battery", t("from_battery")]] : []),
+    ...(parts.grid ? [["import", t("from_grid")]] : []), ...(parts.battery ? [["charge", t("to_battery")]] : []), ...(parts.grid ? [["export", t("to_grid")]] : []),
+    ...(ghost ? [["ghost", t(`compare_${state.settings.compare}`)]] : []), ...(mean && parts.load ? [["home line", t("average")]] : [])]);
+}
+
+/** @param {any} a */
+function bestLine(a) {
+  const pv = (a.columns || {}).pv_kwh || [];
+  const today = todayDate();
+  const whole = pv.map((/** @type {any} */ v, /** @type {number} */ i) => (known(v) && a.labels[i] !== today ? v : null));
+  const best = greatest(whole);
+  const worst = greatest(whole.map((/** @type {any} */ v) => (v === null ? null : -v)));
+  if (best < 0 || best === worst) return nothing;
+  const say = (/** @type {string} */ name, /** @type {number} */ i) => html`<span>${t(name)} <a href=${link("day", a.labels[i])}><b>${dateText(a.labels[i], "short")}</b></a> ${energyText(pv[i])}</span>`;
+  return html`<p class="note spread">${say("best_day", best)} ${say("worst_day", worst)}</p>`;
+}
+
+// ---- Year
+
+/** @param {string} year */
+export function yearView(year) {
+  const parts = partsOf(currentDevice());
+  const a = ask(forDevice("/v1/energy", { resolution: "month", from: firstDay(year), to: lastDay(year), compare: comparison() }));
+  const days = ask(forDevice("/v1/energy", { resolution: "day", from: firstDay(year), to: lastDay(year) }), 900);
+  const labels = Array.from({ length: 12 }, (_, i) => `${year}-${String(i + 1).padStart(2, "0")}`);
+  const was = earlier(a.data);
+  const bars = whenKnown(a, (d) => html`${figure(barsPlot(padded(d, labels), labels, { key: `year ${year} ${state.settings.compare}`, of: d, height: state.wide ? 320 : 260, parts,
+    text: (i) => dateText(labels[i], "monthShort"), long: (i) => dateText(labels[i], "month"), ghost: wholeColumns(was),
+    tap: (i) => labels[i] <= todayDate() && location.assign(link("month", labels[i])) }), energySentence(d, year), "tappable")}
+    ${barLegend(parts, Boolean(was), false)}
+    <div class="actions">${exportLink(firstDay(year), lastDay(year), "1d")}</div>`, "bars");
+  const heat = whenKnown(days, (d) => heatMap(d, year, parts), "bars");
+  return html`${navigator("year", year, "year")}${columns([
+    ["full", totalsCard(a, parts, t("totals"))],
+    ["full", card("bars", t("months"), bars, { unit: "kWh", table: a.data ? energyTable(a.data, "short", `sunspool-${year}`, parts) : null })],
+    ["full", card("heat", t("calendar"), heat, { extra: heatChoice(parts) })],
+    ["full", peaksCard(a, labels, parts)],
+  ])}`;
+}
+
+/** @param {import("./api.js").Answer} a @param {string[]} labels @param {ReturnType<typeof partsOf>} parts */
+function peaksCard(a, labels, parts) {
+  if (!a.data || !parts.grid) return nothing;
+  const c = padded(a.data, labels);
+  const rows = labels.map((l, i) => ({ l, w: (c.import_peak15_w || [])[i], at: (c.import_peak15_at || [])[i] })).filter((r) => known(r.w));
+  if (!rows.length) return nothing;
+  const top = Math.max(...rows.map((r) => r.w));
+  return card("peaks", t("peaks_by_month"), html`<ul class="peaks">${rows.map((r) => html`<li><span>${dateText(r.l, "monthShort")}</span>
+    <span class="track"><span .style=${`width:${(100 * r.w) / Math.max(top, 1)}%`}></span></span>
+    <b>${powerText(r.w, unitOf([[r.w]], state.settings.unit), true)}</b><small>${known(r.at) ? when(r.at, deviceZone()) : NBSP}</small></li>`)}</ul>`);
+}

@@ -1,0 +1,176 @@
+// What is around every view: the header with the state, banners, the tabs, the help.
+import { html, nothing, icon } from "./dom.js";
+import { t } from "./i18n.js";
+import { state, changed, serverNow, currentDevice, deviceZone, stateNow, ageNow, seconds, brokenHop, newestSample, link, VIEWS, saveSettings } from "./store.js";
+import { known, clock, moment, dateText, decimal, NBSP } from "./format.js";
+import { localDate } from "./dates.js";
+import { reconnect } from "./live.js";
+
+/** A span of time in words: 3 s, 12 min, 5 h, 2 d. @param {number} s */
+export function span(s) {
+  if (s < 60) return `${Math.floor(s)}${NBSP}s`;
+  if (s < 3600) return `${Math.floor(s / 60)}${NBSP}min`;
+  if (s < 172800) return s < 36000 && s % 3600 >= 60 ? `${Math.floor(s / 3600)}${NBSP}h ${Math.floor((s % 3600) / 60)}${NBSP}min` : `${Math.floor(s / 3600)}${NBSP}h`;
+  return `${Math.floor(s / 86400)}${NBSP}d`;
+}
+
+/** @param {number | null} s @param {string} zone time of an instant, with its date if that is not today */
+export function when(s, zone) {
+  if (!known(s)) return "–";
+  const [date, today] = [localDate(s, zone), localDate(serverNow(), zone)];
+  return date === today ? clock(s, zone) : moment(s, zone, date.slice(0, 4) !== today.slice(0, 4));
+}
+
+/** @param {any} d */
+export function deviceName(d) {
+  return (d && (d.name || d.id)) || "sunspool";
+}
+
+function sinceOfState() {
+  const s = newestSample();
+  const d = currentDevice();
+  return s ? s.t : d ? seconds(d.last_sample) : null;
+}
+
+function pill() {
+  const mode = stateNow();
+  const age = ageNow();
+  const since = when(sinceOfState(), deviceZone());
+  const text = mode === "live" || mode === "delayed" ? t("ago", { time: span(age || 0) })
+    : mode === "stale" ? t("ago", { time: span(age || 0) }) : mode === "asleep" || mode === "offline" ? t("since", { time: since }) : "";
+  return html`<a class="pill ${mode}" href=${link("device")}><span class="dot" aria-hidden="true">${mode === "asleep" ? icon("moon") : nothing}</span>
+    <b>${t(`state_${mode}`)}</b>${text ? html`<span class="age"> · ${text}</span>` : nothing}</a>`;
+}
+
+export function header() {
+  const d = currentDevice();
+  const many = state.devices.length > 1;
+  const name = deviceName(d);
+  return html`<header>
+    ${many ? html`<a class="brand" href="#fleet" aria-label="${name}: ${t("all_inverters")}">${sun()}<h1>${name}</h1><span class="turn">${icon("right")}</span></a>`
+    : html`<a class="brand" href=${link("now")}>${sun()}<h1>${name}</h1></a>`}
+    ${state.kiosk ? html`<p class="wall"><b>${clock(serverNow(), deviceZone())}</b> ${dateText(localDate(serverNow(), deviceZone()), "long")}</p>` : nothing}
+    <span class="right">${d ? pill() : nothing}
+    ${state.kiosk || !state.session ? nothing : html`<button class="quiet" aria-expanded=${state.menu ? "true" : "false"} aria-controls="menu" aria-label=${t("menu")}
+      @click=${() => turn({ menu: !state.menu })}>${icon("menu")}</button>`}</span>
+    ${state.menu ? menu(many) : nothing}</header>`;
+}
+
+function sun() {
+  return html`<svg class="logo" viewBox="0 0 24 24" aria-hidden="true"><path d="M12 1.5v3M12 19.5v3M1.5 12h3M19.5 12h3M4.6 4.6l2 2M17.4 17.4l2 2M4.6 19.4l2-2M17.4 6.6l2-2"></path><circle cx="12" cy="12" r="5"></circle></svg>`;
+}
+
+/** @param {Partial<typeof state>} change */
+function turn(change) {
+  Object.assign(state, change);
+  changed();
+  const id = change.help ? "help-close" : change.menu ? "menu" : "";
+  // After it is drawn.
+  if (id) setTimeout(() => {
+    const found = /** @type {HTMLElement | null} */ (document.querySelector(`#${id} a, button#${id}`));
+    if (found) found.focus();
+  }, 50);
+}
+
+/** @param {boolean} many */
+function menu(many) {
+  const item = (/** @type {string} */ href, /** @type {string} */ text) => html`<li><a href=${href} @click=${() => turn({ menu: false })}>${text}</a></li>`;
+  return html`<nav id="menu" aria-label=${t("menu")}><ul>
+    ${many ? item("#fleet", t("all_inverters")) : nothing}${item(link("device"), t("device"))}${item("#settings", t("settings"))}
+    <li><button @click=${() => turn({ menu: false, help: true })}>${t("help")}</button></li>
+    ${item("lite", t("simple_page"))}
+    ${state.session && !state.session.open ? html`<li><button @click=${() => dispatchEvent(new Event("logout"))}>${t("log_out")}</button></li>` : nothing}</ul></nav>`;
+}
+
+/** What is wrong and what to do, one banner at most. */
+export function banner() {
+  const now = Date.now();
+  if (state.lost && now - state.lost > 10000) {
+    const wait = Math.max(0, Math.ceil((state.retryAt - now) / 1000));
+    return html`<div class="banner bad" role="status">${icon("warn")}<p>${t("lost_server")}${wait > 0 ? ` ${t("retry_in", { time: span(wait) })}` : ""}</p>
+      <button @click=${reconnect}>${t("retry_now")}</button></div>`;
+  }
+  const d = currentDevice();
+  if (!d) return nothing;
+  const mode = stateNow();
+  const edge = (d.chain || []).find((/** @type {any} */ h) => h && h.hop === "edge");
+  if (edge && edge.spool > 100) {
+    const minutes = edge.spool * (d.poll_interval_s || 5);
+    return html`<div class="banner" role="status">${icon("warn")}<p>${t("catching_up", { time: span(minutes), n: decimal(edge.spool, 0) })}</p></div>`;
+  }
+  if (mode !== "offline" && mode !== "stale") return nothing;
+  const hop = brokenHop(d);
+  const zone = deviceZone();
+  const time = when((hop && seconds(hop.since)) || sinceOfState(), zone);
+  const name = hop ? hop.hop : "edge";
+  return html`<div class="banner ${mode === "offline" ? "bad" : ""}" role="status">${icon("warn")}<p>${t(`broken_${name}`, { time })} ${t(`broken_${name}_do`)}</p></div>`;
+}
+
+export function tabs() {
+  if (state.kiosk) return nothing;
+  return html`<nav class="tabs" aria-label=${t("views")}>${VIEWS.map((v) => html`<a href=${link(v)} class=${state.route.view === v ? "here" : ""}
+    aria-current=${state.route.view === v ? "page" : "false"}>${t(`tab_${v}`)}</a>`)}</nav>`;
+}
+
+/** The note that times are not those of this browser. */
+export function zoneNote() {
+  const d = currentDevice();
+  if (!d || !d.time_zone) return nothing;
+  const mine = Intl.DateTimeFormat().resolvedOptions().timeZone;
+  const here = clock(0, mine) + clock(15552000, mine) + clock(serverNow(), mine);
+  const there = clock(0, d.time_zone) + clock(15552000, d.time_zone) + clock(serverNow(), d.time_zone);
+  return here === there ? nothing : html`<p class="zone">${t("times_in", { zone: d.time_zone })}</p>`;
+}
+
+const KEYS = [["1 … 5", "views"], ["← →", "key_period"], ["Shift ← →", "key_cursor"], ["T", "key_today"], ["C", "key_compare"], ["D", "key_theme"],
+  ["U", "key_unit"], ["F", "key_full"], ["K", "key_kiosk"], ["?", "help"], ["Esc", "key_close"]];
+
+export function helpBox() {
+  if (!state.help) return nothing;
+  return html`<div class="veil" @click=${() => turn({ help: false })}></div>
+    <div class="help card" role="dialog" aria-modal="true" aria-labelledby="help-title"><div class="card-head"><h2 id="help-title">${t("help")}</h2>
+      <button class="quiet" id="help-close" aria-label=${t("key_close")} @click=${() => turn({ help: false })}>${icon("down")}</button></div>
+    <dl class="keys">${KEYS.map(([key, name]) => html`<div><dt><kbd>${key}</kbd></dt><dd>${t(name)}</dd></div>`)}</dl>
+    <h3>${t("help_flows")}</h3><p>${t("help_flows_text")}</p><h3>${t("help_shares")}</h3><p>${t("help_shares_text")}</p>
+    <h3>${t("help_signs")}</h3><p>${t("help_signs_text")}</p></div>`;
+}
+
+/** Changes of the state for screen readers; not each number. */
+export function announcement() {
+  const mode = stateNow();
+  return html`<p class="unseen" role="status" aria-live="polite">${state.lost && Date.now() - state.lost > 10000 ? t("lost_server") : t(`state_${mode}`)}</p>`;
+}
+
+/** @param {string} theme auto, light or dark */
+export function useTheme(theme) {
+  const root = document.documentElement;
+  if (theme === "light" || theme === "dark") root.dataset.theme = theme;
+  else delete root.dataset.theme;
+  dispatchEvent(new Event("themechange"));
+}
+
+/** @param {KeyboardEvent} e @param {(n: number) => void} move @param {() => void} home of the period */
+export function onKey(e, move, home) {
+  const target = /** @type {HTMLElement} */ (e.target);
+  if (e.ctrlKey || e.metaKey || e.altKey || /^(INPUT|SELECT|TEXTAREA)$/.test(target.tagName)) return;
+  const key = e.key.length === 1 ? e.key.toLowerCase() : e.key;
+  const sideways = key === "ArrowLeft" ? -1 : key === "ArrowRight" ? 1 : 0;
+  if (sideways && e.shiftKey) {
+    const plot = /** @type {any} */ (document.querySelector("sun-plot"));
+    if (plot) plot.step(sideways);
+  } else if (sideways) move(sideways);
+  else if (key >= "1" && key <= "5") location.hash = link(VIEWS[Number(key) - 1]);
+  else if (key === "t") home();
+  else if (key === "c") saveSettings({ compare: state.settings.compare === "last_year" ? "previous" : state.settings.compare === "previous" ? "none" : "last_year" });
+  else if (key === "d") {
+    const dark = document.documentElement.dataset.theme === "dark" || (!document.documentElement.dataset.theme && matchMedia("(prefers-color-scheme: dark)").matches);
+    saveSettings({ theme: dark ? "light" : "dark" });
+    useTheme(state.settings.theme);
+  } else if (key === "u") saveSettings({ unit: state.settings.unit === "auto" ? "kW" : state.settings.unit === "kW" ? "W" : "auto" });
+  else if (key === "f") void (document.fullscreenElement ? document.exitFullscreen() : document.documentElement.requestFullscreen());
+  else if (key === "k") turn({ kiosk: !state.kiosk });
+  else if (key === "?") turn({ help: true });
+  else if (key === "Escape") turn({ help: false, menu: false });
+  else return;
+  e.preventDefault();
+}

@@ -1,0 +1,99 @@
+// What all views are made of: cards, answers with their errors, numbers, legends, tables.
+import { html, nothing, icon, download } from "./dom.js";
+import { t } from "./i18n.js";
+import { state, changed } from "./store.js";
+import { refresh } from "./api.js";
+import { UNKNOWN } from "./format.js";
+
+/**
+ * @typedef {{ head: string[], rows: string[][], file?: string }} Table the same as its chart says, cell by cell
+ * @typedef {{ unit?: string, table?: Table | null, wide?: boolean, extra?: any, cls?: string }} CardOptions
+ */
+
+/** @param {string} id @param {string} title @param {any} body @param {CardOptions} [o] */
+export function card(id, title, body, o = {}) {
+  const table = o.table && o.table.rows.length ? o.table : null;
+  const shown = table && state.tables.has(id);
+  return html`<section class="card ${o.cls || ""}" id=${id} aria-labelledby="${id}-title">
+    <div class="card-head"><h2 id="${id}-title">${title}${o.unit ? html` <small>${o.unit}</small>` : nothing}</h2>${o.extra || nothing}
+      ${table ? html`<button class="quiet" aria-pressed=${shown ? "true" : "false"} title=${t("show_table")} aria-label="${t("show_table")}: ${title}"
+        @click=${() => flip(id)}>${icon("table")}</button>` : nothing}</div>
+    ${shown && table ? tableOf(table, title) : body}
+    ${table && !shown ? html`<div class="for-print">${tableOf(table, title)}</div>` : nothing}
+  </section>`;
+}
+
+/** @param {string} id */
+function flip(id) {
+  if (!state.tables.delete(id)) state.tables.add(id);
+  changed();
+}
+
+/** @param {Table} table @param {string} title */
+export function tableOf(table, title) {
+  return html`<div class="table" tabindex="0" role="group" aria-label=${title}><table>
+    <thead><tr>${table.head.map((h) => html`<th scope="col">${h}</th>`)}</tr></thead>
+    <tbody>${table.rows.map((r) => html`<tr><th scope="row">${r[0]}</th>${r.slice(1).map((c) => html`<td>${c}</td>`)}</tr>`)}</tbody>
+  </table></div>${table.file ? html`<button class="quiet wordy" @click=${() => saveTable(table)}>${icon("save")} CSV</button>` : nothing}`;
+}
+
+/** @param {Table} table */
+function saveTable(table) {
+  const cell = (/** @type {string} */ c) => `"${String(c).replace(/"/g, '""')}"`;
+  const text = [table.head, ...table.rows].map((r) => r.map(cell).join(";")).join("\r\n");
+  download(`${table.file}.csv`, "text/csv", `\ufeff${text}\r\n`);
+}
+
+/**
+ * The body of a widget: from its answer if there is one, else why there is none. What is old stays, with a note.
+ * @param {import("./api.js").Answer} a @param {(data: any) => any} draw @param {string} [cls] of the place that is kept while it loads
+ */
+export function whenKnown(a, draw, cls = "") {
+  const problem = a.error ? html`<p class="problem">${icon("warn")} ${problemText(a.error)}
+    <button @click=${() => void refresh(a)}>${t("retry")}</button></p>` : nothing;
+  if (!a.data) return a.error ? html`<div class="hollow ${cls}">${problem}</div>` : html`<div class="hollow ${cls}" aria-busy="true">${UNKNOWN}</div>`;
+  try {
+    return html`${problem}${draw(a.data)}`;
+  } catch (e) {
+    // One widget that cannot be drawn takes no other with it.
+    console.warn(a.url, e);
+    return html`<div class="hollow ${cls}"><p class="problem">${icon("warn")} ${t("error_draw")}</p></div>`;
+  }
+}
+
+/** @param {import("./api.js").ApiError} e */
+export function problemText(e) {
+  if (e.status === 0) return t("error_unreachable");
+  if (e.status === 403) return t("error_forbidden");
+  if (e.status === 404) return t("error_no_data");
+  if (e.status === 429 || e.status === 503) return t("error_busy");
+  return e.message || t("error_server", { status: e.status });
+}
+
+/** A number in large. @param {string} label @param {import("./format.js").Shown} value @param {string} tone @param {any} [note] @param {string} [prefix] */
+export function kpi(label, value, tone, note, prefix) {
+  const unknown = value.text === UNKNOWN;
+  return html`<div class="kpi ${tone}"><dt>${label}</dt>
+    <dd><span aria-hidden=${unknown ? "true" : "false"}><b>${prefix || ""}${value.text}</b>${value.unit ? html` <i>${value.unit}</i>` : nothing}</span>
+    ${unknown ? html`<span class="unseen">${t("unknown")}</span>` : nothing}
+    ${note ? html`<small>${note}</small>` : nothing}</dd></div>`;
+}
+
+/** @param {string[][]} items tone and text */
+export function legend(items) {
+  return html`<ul class="legend">${items.map(([tone, text]) => html`<li class="key ${tone}">${text}</li>`)}</ul>`;
+}
+
+/** A chart with its sentence. @param {import("./plot.js").Plot} plot @param {string} sentence @param {string} [cls] */
+export function figure(plot, sentence, cls) {
+  return html`<sun-plot class=${cls || ""} role="img" aria-label=${sentence} .plot=${plot}></sun-plot>`;
+}
+
+/** Cards in one column, or, where there is room: full, then left and right, then foot. @param {Array<[string, any]>} cards */
+export function columns(cards) {
+  const drawn = cards.filter(([, c]) => c && c !== nothing);
+  if (!state.wide) return html`<div class="column">${drawn.map(([, c]) => c)}</div>`;
+  const side = (/** @type {string} */ s) => html`<div class="column">${drawn.filter(([at]) => at === s).map(([, c]) => c)}</div>`;
+  const row = (/** @type {string} */ s) => (drawn.some(([at]) => at === s) ? side(s) : nothing);
+  return html`${row("full")}<div class="pair">${side("left")}${side("right")}</div>${row("foot")}`;
+}

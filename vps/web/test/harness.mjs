@@ -1,0 +1,147 @@
+// What the tests of the page share: a running program, a browser, and pages that note everything that must not be.
+import { chromium } from "playwright-core";
+import axe from "axe-core";
+import { spawn } from "node:child_process";
+import { existsSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { createServer } from "node:net";
+
+const here = fileURLToPath(new URL(".", import.meta.url));
+
+/** A port that is free now. */
+export function freePort() {
+  return new Promise((resolve) => {
+    const s = createServer().listen(0, "127.0.0.1", () => {
+      const { port } = s.address();
+      s.close(() => resolve(port));
+    });
+  });
+}
+
+// How long a condition may take to come true. It is only there to end a test that fails: a busy machine is no reason to.
+export const PATIENCE_MS = 1000 * Number(process.env.PATIENCE_S || 300);
+
+/** Waits until f returns something. */
+export async function until(f) {
+  for (const end = Date.now() + PATIENCE_MS; ;) {
+    let last;
+    const v = await Promise.resolve().then(f).catch((e) => void (last = e));
+    if (v) return v;
+    if (Date.now() > end) throw new Error(`never came true: ${f}`, { cause: last });
+    await new Promise((r) => setTimeout(r, 200));
+  }
+}
+
+/**
+ * Starts `sunspool demo` (SUNSPOOL is the program), and the page: the program's own, or, with PAGE=dev, static/ as it is.
+ * @returns {Promise<{ base: string, api: string, stop: () => void }>}
+ */
+export async function startDemo(args = []) {
+  const program = process.env.SUNSPOOL || fileURLToPath(new URL("../../../sunspool", import.meta.url));
+  if (!existsSync(program)) throw new Error(`there is no ${program}: go build -o sunspool . makes it, SUNSPOOL names another`);
+  const port = await freePort();
+  const children = [];
+  const start = (...command) => {
+    const child = spawn(...command, { stdio: "ignore" });
+    child.unref(); // a test that could not even begin ends, too
+    children.push(child);
+  };
+  const stop = () => children.forEach((c) => c.kill());
+  process.once("exit", stop);
+  start(program, ["demo", "--listen", `127.0.0.1:${port}`, ...args]);
+  const api = `http://127.0.0.1:${port}`;
+  await until(async () => {
+    const d = (await (await fetch(`${api}/v1/devices`)).json()).devices[0];
+    if (!d || !d.first_sample || Date.parse(d.last_sample) - Date.parse(d.first_sample) < 300 * 864e5) return false;
+    // The newest days are summed last.
+    const from = new Date(Date.now() - 864e5).toISOString().slice(0, 10);
+    return (await (await fetch(`${api}/v1/energy?device_id=${d.id}&resolution=day&from=${from}`)).json()).totals.coverage > 0.95;
+  });
+  let base = api;
+  if (process.env.PAGE === "dev") {
+    const p = await freePort();
+    start(process.execPath, [`${here}../dev/serve.mjs`, String(p), api]);
+    base = `http://127.0.0.1:${p}`;
+    await until(async () => (await fetch(base)).ok);
+  }
+  return { base, api, stop };
+}
+
+let browser;
+
+export async function startBrowser() {
+  browser = await chromium.launch({ executablePath: process.env.CHROMIUM || "/usr/bin/chromium", args: ["--no-sandbox"], timeout: PATIENCE_MS });
+  return browser;
+}
+
+/**
+ * Opens a page. `answers` changes what the API answers: path without query to a function of its JSON; those that came with
+ * the page are taken away, so that everything is asked. A function may return undefined for an aborted request, or
+ * { status, body }.
+ * @param {string} base
+ * @param {{ width?: number, height?: number, theme?: "light" | "dark", query?: string, hash?: string, zone?: string,
+ *   lang?: string, reduced?: boolean, answers?: Record<string, (json: any, url: URL) => any>, boot?: (boot: any) => void, forced?: boolean, still?: boolean }} o
+ */
+export async function open(base, o = {}) {
+  const context = await browser.newContext({ viewport: { width: o.width || 1280, height: o.height || 800 }, colorScheme: o.theme || "light",
+    timezoneId: o.zone || "Europe/Brussels", locale: o.lang || "en-GB", reducedMotion: o.reduced ? "reduce" : "no-preference", forcedColors: o.forced ? "active" : "none",
+    deviceScaleFactor: o.width && o.width < 600 ? 2 : 1 });
+  context.setDefaultTimeout(PATIENCE_MS);
+  const page = await context.newPage();
+  const wrong = [];
+  page.on("console", (m) => m.type() === "error" && !(o.answers && /Failed to load resource/.test(m.text())) && wrong.push(m.text()));
+  page.on("pageerror", (e) => wrong.push(e.stack || String(e)));
+  page.on("request", (r) => !r.url().startsWith(base) && !/^(data|blob):/.test(r.url()) && wrong.push(`request to ${r.url()}`));
+  await page.addInitScript(() => addEventListener("securitypolicyviolation", (e) => console.error(`CSP ${e.violatedDirective} ${e.blockedURI}`)));
+  if (o.answers || o.boot) await page.route((u) => u.pathname === "/", async (route) => {
+    const r = await route.fetch();
+    const html = (await r.text()).replace(/(<script type="application\/json" id="boot">)(.*?)(<\/script>)/s, (_, a, json, z) => {
+      const boot = JSON.parse(json);
+      if (o.answers) boot.answers = {};
+      if (o.boot) o.boot(boot);
+      return a + JSON.stringify(boot).replace(/</g, "\\u003c") + z;
+    });
+    await route.fulfill({ response: r, body: html });
+  });
+  if (o.answers) await page.route((u) => u.pathname.startsWith("/v1/"), async (route) => {
+    const url = new URL(route.request().url());
+    const change = o.answers[url.pathname] || o.answers["*"];
+    if (!change) return route.continue();
+    if (url.pathname === "/v1/stream") {
+      const body = change(null, url);
+      return body === undefined ? route.abort() : route.fulfill(typeof body === "string" ? { status: 200, contentType: "text/event-stream", body } : { status: body.status, body: "" });
+    }
+    const r = await route.fetch().catch(() => null);
+    if (!r) return; // the page was closed
+    const json = await r.json().catch(() => null);
+    if (!json && url.pathname !== "/v1/session") return route.fulfill({ response: r }).catch(() => {});
+    const changed = change(json, url, route.request());
+    if (changed === undefined) return route.abort();
+    if (changed && changed.status && changed.body !== undefined) return route.fulfill({ status: changed.status, json: changed.body });
+    return route.fulfill({ status: 200, json: changed });
+  });
+  await page.goto(`${base}/${o.query || ""}${o.hash ? `#${o.hash}` : ""}`);
+  return { page, wrong, close: () => context.close() };
+}
+
+/** Words that no number may become. */
+export const NONSENSE = /NaN|undefined|Infinity|\[object|\bnull\b/;
+
+/** All text and labels of a page, which is one of Playwright's or of another browser. */
+export function allText(page) {
+  return page.evaluate(() => [document.body.innerText, ...[...document.querySelectorAll("[aria-label],[title]")].map((e) => `${e.getAttribute("aria-label")} ${e.getAttribute("title") || ""}`.replace(/^null /, "")),
+    ...[...document.querySelectorAll("svg text, svg title")].map((e) => e.textContent)].join("\n"));
+}
+
+/** Waits until all widgets have an answer and are drawn. */
+export async function settled(page) {
+  await page.waitForFunction(() => document.querySelector("main .card, main .login, .navigator") && !document.querySelector("[aria-busy=true]"));
+  await page.waitForFunction(() => [...document.querySelectorAll("sun-plot")].every((p) => p.querySelector("canvas")));
+}
+
+/** What axe finds, in words. */
+export async function violations(page) {
+  await page.evaluate(axe.source);
+  const found = await page.evaluate(() => globalThis.axe.run(document, { resultTypes: ["violations"] }));
+  return found.violations.map((v) => `${v.id}: ${v.nodes.map((n) => `${n.target} ${n.failureSummary}`).join(" | ").slice(0, 400)}`);
+}

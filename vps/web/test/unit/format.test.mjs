@@ -1,0 +1,76 @@
+import test from "node:test";
+import assert from "node:assert/strict";
+import * as f from "../../static/js/format.js";
+
+const N = f.NBSP;
+
+test("powers have the digits of their size, and no sign", () => {
+  f.setLocale("en");
+  for (const [w, unit, want] of [[4210, "kW", `4.21${N}kW`], [-4210, "kW", `4.21${N}kW`], [12345, "kW", `12.3${N}kW`], [9996, "kW", `10.0${N}kW`], [730, "W", `730${N}W`], [1234, "W", `1,234${N}W`],
+    [24.9, "W", `0${N}W`], [24.9, "kW", `0${N}W`], [-24, "W", `0${N}W`], [25, "W", `25${N}W`], [null, "kW", "–"], [undefined, "W", "–"], [NaN, "W", "–"], [Infinity, "kW", "–"], ["3", "W", "–"]]) {
+    assert.equal(f.withUnit(f.power(w, unit)), want, `${w} ${unit}`);
+  }
+  assert.equal(f.withUnit(f.power(-2015, "kW", true)), `−2.02${N}kW`);
+  assert.equal(f.withUnit(f.power(-8, "W", true)), `−8${N}W`);
+});
+
+test("energies have two digits below 10, one below 1,000, none below 10,000, then MWh", () => {
+  f.setLocale("en");
+  for (const [v, want] of [[0, "0.00 kWh"], [7.9, "7.90 kWh"], [9.994, "9.99 kWh"], [9.996, "10.0 kWh"], [18.44, "18.4 kWh"], [999.94, "999.9 kWh"], [999.96, "1,000 kWh"], [9842, "9,842 kWh"], [9999.6, "10.00 MWh"],
+    [39470, "39.47 MWh"], [-0.001, "0.00 kWh"], [-2.1, "−2.10 kWh"], [null, "–"]]) assert.equal(f.withUnit(f.energy(v)), want.replace(" ", N), String(v));
+});
+
+test("shares are whole, 100 % only if it is, and a little is not nothing", () => {
+  f.setLocale("en");
+  for (const [v, want] of [[0, "0 %"], [0.3, "< 1 %"], [0.999, "< 1 %"], [1, "1 %"], [86.4, "86 %"], [99.6, "99 %"], [99.94, "99 %"], [99.95, "100 %"], [100, "100 %"], [null, "–"]]) {
+    assert.equal(f.withUnit(f.percent(v)), want.replaceAll(" ", N), String(v));
+  }
+});
+
+test("a group has one unit, which does not flicker", () => {
+  let u = { unit: "W", low: 0 };
+  const at = (values, s) => (u = f.groupUnit(u, values, s * 1000)).unit;
+  assert.equal(at([999, 20], 1), "W");
+  assert.equal(at([1000, 20], 2), "kW");
+  assert.equal(at([950], 3), "kW");
+  assert.equal(at([850], 4), "kW");
+  assert.equal(at([850], 33), "kW");
+  assert.equal(at([920], 34), "kW"); // the 30 s begin again
+  assert.equal(at([850], 35), "kW");
+  assert.equal(at([850], 65), "W");
+  assert.equal(at([null, undefined], 66), "W");
+  assert.equal(f.groupUnit(u, [5], 0, "kW").unit, "kW");
+  assert.equal(f.groupUnit(u, [5000], 0, "W").unit, "W");
+});
+
+test("numbers are written as in the language", () => {
+  f.setLocale("de");
+  assert.equal(f.withUnit(f.energy(1234.5)), `1.235${N}kWh`);
+  assert.equal(f.withUnit(f.power(4210, "kW")), `4,21${N}kW`);
+  assert.match(f.money(3.5, "EUR"), /3,50/);
+  f.setLocale("fr");
+  assert.equal(f.withUnit(f.power(4210, "kW")), `4,21${N}kW`);
+  f.setLocale("nl");
+  assert.equal(f.withUnit(f.power(4210, "kW")), `4,21${N}kW`);
+  f.setLocale("xx");
+  assert.equal(f.withUnit(f.power(4210, "kW")), `4.21${N}kW`);
+});
+
+test("times are those of the device's zone, dates have none", () => {
+  f.setLocale("en");
+  const s = Date.UTC(2026, 9, 25, 0, 30) / 1000; // the hour that comes twice in Brussels
+  assert.equal(f.clock(s, "Europe/Brussels"), "02:30");
+  assert.equal(f.clock(s + 3600, "Europe/Brussels"), "02:30");
+  assert.equal(f.clock(s, "Asia/Kolkata"), "06:00");
+  assert.equal(f.clock(Date.UTC(2026, 0, 1) / 1000, "UTC"), "00:00");
+  assert.equal(f.clock(null, "UTC"), "–");
+  assert.equal(f.clock(s, "Nowhere/Atall"), "00:30");
+  assert.match(f.dateText("2026-11-23", "day"), /Mon.*23 Nov 2026/);
+  assert.equal(f.dateText("2026-11", "month"), "November 2026");
+  assert.equal(f.dateText("2026", "day"), "2026");
+});
+
+test("an axis has few digits, and no sign", () => {
+  f.setLocale("en");
+  assert.deepEqual([0, -2, 0.5, 1.25, 2500].map(f.tick), ["0", "2", "0.5", "1.25", "2,500"]);
+});
