@@ -2,6 +2,7 @@ package api
 
 import (
 	"compress/gzip"
+	"context"
 	"encoding/json"
 	"io"
 	"net/http"
@@ -292,5 +293,19 @@ func TestLoginWithoutScripts(t *testing.T) {
 	}
 	if strings.Contains(b.log.String(), "canary") {
 		t.Error("a token is in the log")
+	}
+}
+
+// Who left before /lite was written is no failure of the store.
+func TestLiteForACallerWhoLeft(t *testing.T) {
+	b := newBench(t)
+	b.ingested(sample(0))
+	ctx, leave := context.WithCancel(t.Context())
+	leave()
+	r := httptest.NewRequestWithContext(ctx, "GET", wire.LitePath, nil)
+	r.Header.Set("Authorization", "Bearer "+viewer1)
+	w := httptest.NewRecorder()
+	if b.api.ServeHTTP(w, r); w.Code != 499 {
+		t.Errorf("%d %.200s", w.Code, w.Body)
 	}
 }

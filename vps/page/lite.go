@@ -31,6 +31,9 @@ func (p *Pages) Lite(c *request.Request) (any, error) {
 	if r, refused := errors.AsType[*problem.Refusal](err); refused && r.Status == http.StatusForbidden {
 		return nil, err
 	}
+	if err != nil && c.HTTP.Context().Err() != nil {
+		return nil, err // the caller left: nothing is known of the store
+	}
 	status := http.StatusOK
 	if err != nil {
 		l.State, status = "", http.StatusServiceUnavailable
