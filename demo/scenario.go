@@ -118,8 +118,8 @@ func (c *Config) home(zone *time.Location, since time.Time) simulator.HomeOption
 	return simulator.HomeOptions{Model: c.Model, Seed: c.Seed, Zone: zone, Since: since, NoBattery: s.noBattery, NoMeter: s.noMeter}
 }
 
-// gaps returns the spans for which the history has no samples: 35 minutes of the day of end, and a whole day of the week
-// before.
+// gaps returns the spans for which the history has no samples, of the day of end and of a whole day of the week before. Between
+// the samples around that of today there are 35 minutes.
 func (s *scenario) gaps(end time.Time) []span {
 	if !s.outage {
 		return nil
@@ -127,7 +127,7 @@ func (s *scenario) gaps(end time.Time) []span {
 	y, m, d := end.Date()
 	midnight := func(days int) time.Time { return time.Date(y, m, d+days, 0, 0, 0, 0, end.Location()) }
 	today := time.Date(y, m, d, 11, 10, 0, 0, end.Location())
-	return []span{{midnight(-5), midnight(-4)}, {today, today.Add(35 * time.Minute)}}
+	return []span{{midnight(-5), midnight(-4)}, {today, today.Add(35*time.Minute - historyStep)}}
 }
 
 // span is the time from one instant up to another.
