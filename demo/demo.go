@@ -3,7 +3,7 @@
 //
 //	simulator ──Modbus TCP──> edge ──spool──TLS──> vps ──http──> reader
 //
-// It needs no configuration and no rights, listens on the loopback only, and leaves nothing behind. The end-to-end
+// It needs no configuration and no rights, listens on the loopback unless it is told otherwise, and leaves nothing behind. The end-to-end
 // tests are here too, because only this package sees both sides of the wire.
 package demo
 
@@ -18,24 +18,21 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 
-	"sunspool/edge"
-	"sunspool/edge/config"
 	"sunspool/edge/simulator"
 	"sunspool/health"
-	"sunspool/settings"
 	"sunspool/vps/api"
-	"sunspool/vps/auth"
 	"sunspool/vps/deviceinfo"
 	"sunspool/vps/listener"
 	"sunspool/vps/request"
 	"sunspool/vps/store"
 	"sunspool/vps/store/bolt"
 	"sunspool/vps/tariff"
-	"sunspool/wire"
 )
 
 // Device is the name of the demo's inverter.
@@ -44,12 +41,14 @@ const Device = "demo"
 // Config is the flags of sunspool demo.
 type Config struct {
 	Listen   string  `placeholder:"HOST:PORT" help:"Where readers ask, on the loopback. Default: 127.0.0.1:8080, or the next free port."`
+	LAN      bool    `name:"lan" help:"Listen on all addresses. Other hosts need the token of the link that is printed; it is a new one each time."`
 	Open     bool    `help:"Open the page in a browser."`
 	Days     int     `default:"400" help:"Days of history to begin with."`
 	Model    string  `default:"SH10RT" enum:"SH10RT,SH4.0RS,SG5.0RS" help:"Inverter to simulate: ${enum}."`
-	Scenario string  `default:"mixed" enum:"mixed,no-battery,no-meter" help:"What the home has: ${enum}."`
+	Scenario string  `default:"mixed" enum:"mixed,sunny,winter,outage,stale,dst,no-battery,no-meter,two-inverters,fleet" help:"What is shown: ${enum}. Some have a date or a time of day of their own."`
+	Date     string  `placeholder:"DATE" help:"The demo's today, 2026-06-21 or 2026-06-21T14:00: its history ends there, and its clocks go on from there."`
 	Seed     uint64  `default:"1" help:"Another seed is another weather and another family."`
-	Speed    float64 `default:"1" help:"How much faster the sun moves; samples carry this host's time all the same."`
+	Speed    float64 `default:"1" help:"How much faster the sun moves; samples carry the time of the demo's clock all the same."`
 	TZ       string  `name:"tz" default:"Europe/Brussels" placeholder:"ZONE" help:"Where the home is: its days begin there."`
 	Keep     string  `placeholder:"DIR" help:"Keep the files here instead of throwing them away."`
 	Log      string  `placeholder:"FILE" help:"Write the logs of edge and vps there."`
@@ -58,11 +57,11 @@ type Config struct {
 // Validate names what is wrong with the flags.
 func (c *Config) Validate() error {
 	var wrong []error
-	host, port, err := net.SplitHostPort(cmp.Or(c.Listen, defaultListen))
+	host, port, err := net.SplitHostPort(cmp.Or(c.Listen, c.defaultListen()))
 	if n, bad := strconv.ParseUint(port, 10, 16); err != nil || bad != nil || n == 0 && port != "0" {
 		wrong = append(wrong, fmt.Errorf("--listen %q is not host:port with a port up to 65535", c.Listen))
-	} else if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
-		wrong = append(wrong, fmt.Errorf("--listen %s: the demo asks for no token, so it listens on the loopback only", c.Listen))
+	} else if ip := net.ParseIP(host); !c.LAN && host != "localhost" && (ip == nil || !ip.IsLoopback()) {
+		wrong = append(wrong, fmt.Errorf("--listen %s: the demo asks for no token, so it listens on the loopback only; --lan is for other addresses", c.Listen))
 	}
 	if c.Days < 0 || c.Days > 3660 {
 		wrong = append(wrong, fmt.Errorf("--days %d: must be 0 to 3660", c.Days))
@@ -70,8 +69,12 @@ func (c *Config) Validate() error {
 	if c.Speed <= 0 || c.Speed > 3600 {
 		wrong = append(wrong, fmt.Errorf("--speed %v: must be more than 0, at most 3600", c.Speed))
 	}
-	if _, err := time.LoadLocation(c.TZ); err != nil {
+	if zone, err := time.LoadLocation(c.TZ); err != nil {
 		wrong = append(wrong, fmt.Errorf("--tz %q is not a time zone such as Europe/Brussels", c.TZ))
+	} else if len(wrong) == 0 {
+		if _, err := c.start(zone, time.Now()); err != nil {
+			wrong = append(wrong, err)
+		}
 	}
 	if len(wrong) == 0 {
 		return nil
@@ -85,15 +88,25 @@ var prices = &tariff.Tariff{Currency: "EUR", Capacity: "be", Prices: []tariff.Pr
 
 // show is a running demo.
 type show struct {
-	home      *simulator.Home
-	inverter  *simulator.Server
+	*plant    // of Device
+	others    []*plant
+	homes     map[string]*simulator.Home // of the other devices
+	tokens    map[string]string          // of all devices
+	viewer    string                     // token for other hosts; "" if none may read
+	with      scenario
+	version   string
+	secret    *secrets
+	public    net.Listener // for edges
+	asked     net.Listener // for readers
 	server    *api.Server
 	store     store.Samples
-	edge      *edge.Edge
-	cut       *uplink
-	started   time.Time
+	started   time.Time    // by the demo's clock
+	ahead     atomic.Int64 // ns by which that is ahead of the host's
 	addresses struct{ modbus, api, readers string }
 }
+
+// now is the demo's clock, which is that of its edges and its server.
+func (s *show) now() time.Time { return time.Now().Add(time.Duration(s.ahead.Load())) }
 
 // Run shows the demo until ctx ends or somebody presses q.
 func Run(ctx context.Context, c Config, version string, stdin *os.File, stdout io.Writer) (err error) {
@@ -117,14 +130,16 @@ func Run(ctx context.Context, c Config, version string, stdin *os.File, stdout i
 
 	ctx, quit := context.WithCancel(ctx)
 	defer quit()
-	s := &show{started: time.Now()}
+	s := new(show)
 	g, ctx := errgroup.WithContext(ctx)
 	if err := s.start(ctx, g, c, dir, version, log); err != nil {
 		quit()
 		return errors.Join(err, g.Wait())
 	}
 	defer s.store.Close()
-	defer s.edge.Spool.Close()
+	for _, p := range s.plants() {
+		defer p.edge.Spool.Close()
+	}
 
 	p := newPanel(stdin, stdout, s)
 	p.greet(c, version)
@@ -134,48 +149,70 @@ func Run(ctx context.Context, c Config, version string, stdin *os.File, stdout i
 		}
 	}
 	g.Go(func() error { return s.remember(ctx, c, p) })
+	g.Go(func() error { return s.showOthers(ctx, &c) })
+	if s.with.breaks {
+		g.Go(func() error { return s.breakInverter(ctx) })
+	}
 	g.Go(func() error { return p.run(ctx, quit) })
 	err = g.Wait()
 	p.farewell(c)
 	return err
 }
 
-// start brings everything up, from the reader to the inverter, so that each finds the next.
-func (s *show) start(ctx context.Context, g *errgroup.Group, c Config, dir, version string, log *slog.Logger) (err error) {
+// start opens everything and runs it until ctx ends.
+func (s *show) start(ctx context.Context, g *errgroup.Group, c Config, dir, version string, log *slog.Logger) error {
+	if err := s.open(ctx, c, dir, version, log); err != nil {
+		return err
+	}
+	// The servers outlive the edges, which deliver what they still have when they are told to stop.
+	serving, stop := context.WithCancel(context.WithoutCancel(ctx))
+	var edges sync.WaitGroup
+	for _, p := range s.plants() {
+		edges.Add(1)
+		g.Go(func() error { return p.serve(serving) })
+		g.Go(func() error {
+			defer edges.Done()
+			return p.edge.Run(ctx)
+		})
+	}
+	g.Go(func() error {
+		return listener.Serve(serving, s.public, s.secret.tls, s.dated(s.server.Handler()), log)
+	})
+	g.Go(func() error { return listener.Serve(serving, s.asked, nil, s.dated(s.readers()), log) })
+	g.Go(func() error {
+		edges.Wait()
+		stop()
+		return nil
+	})
+	return nil
+}
+
+// open makes everything, from the reader to the inverter, so that each finds the next. It listens already.
+func (s *show) open(ctx context.Context, c Config, dir, version string, log *slog.Logger) (err error) {
 	zone, err := time.LoadLocation(c.TZ)
 	if err != nil {
 		return err
 	}
-	readers, err := listen(c.Listen)
-	if err != nil {
+	host := time.Now()
+	if s.started, err = c.start(zone, host); err != nil {
 		return err
 	}
-	defer closeUnless(&err, readers)
-	public, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
+	s.ahead.Store(int64(s.started.Sub(host)))
+	s.with, s.version = scenarios[c.Scenario], version
+	if s.asked, err = c.listen(); err != nil {
 		return err
 	}
-	defer closeUnless(&err, public)
-	modbus, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
+	defer closeUnless(&err, s.asked)
+	if s.public, err = net.Listen("tcp", "127.0.0.1:0"); err != nil {
 		return err
 	}
-	defer closeUnless(&err, modbus)
-	s.addresses.modbus, s.addresses.api, s.addresses.readers = modbus.Addr().String(), public.Addr().String(), readers.Addr().String()
+	defer closeUnless(&err, s.public)
+	s.addresses.api, s.addresses.readers = s.public.Addr().String(), s.asked.Addr().String()
 
-	s.home, err = simulator.NewHome(simulator.HomeOptions{Model: c.Model, Seed: c.Seed, Zone: zone,
-		Since: simulator.Since(time.Now().AddDate(0, 0, -c.Days)), NoBattery: c.Scenario == "no-battery", NoMeter: c.Scenario == "no-meter"})
-	if err != nil {
+	if s.secret, err = newSecrets(dir); err != nil {
 		return err
 	}
-	if s.inverter, err = simulator.New(simulator.Options{Home: s.home, Speed: c.Speed, Seed: c.Seed}); err != nil {
-		return err
-	}
-	secret, err := newSecrets(dir)
-	if err != nil {
-		return err
-	}
-	tokens, err := auth.ParseTokens(secret.token+":"+Device, "")
+	tokens, err := s.makeTokens(c.LAN)
 	if err != nil {
 		return err
 	}
@@ -184,74 +221,26 @@ func (s *show) start(ctx context.Context, g *errgroup.Group, c Config, dir, vers
 		return err
 	}
 	s.store = store.NewCached(disk, 5*time.Second)
-	s.server = &api.Server{Gate: request.Gate{Tokens: tokens, Log: log.With("role", "vps")}, Devices: deviceinfo.Devices{Store: s.store, Zone: zone}, Conflicts: disk.Conflicts,
-		Tariff: prices}
-	if s.edge, err = edge.New(config.Config{
-		Host: "127.0.0.1", Port: modbus.Addr().(*net.TCPAddr).Port, Unit: 1, PollS: 5, GapMS: 20,
-		URL: "https://" + s.addresses.api, Token: settings.Secret(secret.token), CAFile: secret.caFile, DeviceID: Device,
-		BatchSize: 30, UploadS: 1, MaxBackoffS: 3, ClockTrust: "always",
-		SpoolPath: filepath.Join(dir, "spool.db"), HealthPath: filepath.Join(dir, "health.json"),
-	}, version, log.With("role", "edge")); err != nil {
-		s.store.Close()
+	defer closeUnless(&err, s.store)
+	s.server = &api.Server{Gate: request.Gate{Tokens: tokens, Log: log.With("role", "vps"), Now: s.now}, Devices: deviceinfo.Devices{Store: s.store, Zone: zone},
+		Conflicts: disk.Conflicts, Tariff: prices}
+
+	o := plantOptions{device: Device, token: s.secret.token, caFile: s.secret.caFile, url: "https://" + s.addresses.api, dir: dir,
+		home: c.home(zone, simulator.Since(s.started.AddDate(0, 0, -c.Days))), start: s.started, speed: c.Speed, now: s.now, version: version, log: log}
+	if s.plant, err = newPlant(o); err != nil {
 		return err
 	}
-	s.edge.Uploader.Zone = c.TZ
-	s.edge.Inverter.Dongle.Link.Settle = 50 * time.Millisecond // a simulated dongle needs no rest,
-	s.edge.Inverter.Dongle.Pauses = []time.Duration{time.Second, 2 * time.Second}
-	s.cut = cutter(s.edge.Uploader.Client)
-
-	// The servers outlive the edge, which delivers what it still has when it is told to stop.
-	serving, stop := context.WithCancel(context.WithoutCancel(ctx))
-	g.Go(func() error { return s.inverter.Serve(serving, modbus) })
-	g.Go(func() error { return listener.Serve(serving, public, secret.tls, s.server.Handler(), log) })
-	g.Go(func() error { return listener.Serve(serving, readers, nil, s.server.Readers(Device), log) })
-	g.Go(func() error {
-		defer stop()
-		return s.edge.Run(ctx)
-	})
-	return nil
-}
-
-// page is where a browser sees the demo.
-func (s *show) page() string { return "http://" + s.addresses.readers + "/" }
-
-// remember puts the past into the store, as an edge would have delivered it in the days before: five minutes a sample.
-func (s *show) remember(ctx context.Context, c Config, p *panel) error {
-	const step = 5 * time.Minute
-	begun, n := time.Now(), 0
-	end := s.started.Truncate(step)
-	var batch []wire.Sample
-	flush := func() error {
-		if _, err := s.store.Insert(ctx, Device, batch); err != nil {
-			return fmt.Errorf("history: %w", err)
-		}
-		n, batch = n+len(batch), batch[:0]
-		return nil
-	}
-	for plant := range s.home.History(end.AddDate(0, 0, -c.Days), end, step) {
-		sample := plant.Sample(Device)
-		sample.Count = int(step / (5 * time.Second))
-		if batch = append(batch, sample); len(batch) < 20*wire.MaxSamples {
-			continue
-		}
-		if err := flush(); err != nil {
-			return err
-		}
-		if ctx.Err() != nil {
-			return nil
-		}
-	}
-	if err := flush(); err != nil {
+	s.addresses.modbus = s.modbus.Addr().String()
+	if err := s.addOthers(&c, zone, o); err != nil {
 		return err
 	}
-	p.remembered(n, time.Since(begun))
-	return nil
+	return s.describeOthers(ctx, c.TZ)
 }
 
-// listen listens on address, or, if none is given, on the default one or the next free port after it.
-func listen(address string) (net.Listener, error) {
-	given := address != ""
-	address = cmp.Or(address, defaultListen)
+// listen listens where readers ask: where they were told, else on the default address or the next free port after it.
+func (c *Config) listen() (net.Listener, error) {
+	given := c.Listen != ""
+	address := cmp.Or(c.Listen, c.defaultListen())
 	l, err := net.Listen("tcp", address)
 	if err == nil || given {
 		if err != nil {
@@ -270,7 +259,12 @@ func listen(address string) (net.Listener, error) {
 	return net.Listen("tcp", net.JoinHostPort(host, "0"))
 }
 
-const defaultListen = "127.0.0.1:8080"
+func (c *Config) defaultListen() string {
+	if c.LAN {
+		return ":8080"
+	}
+	return "127.0.0.1:8080"
+}
 
 func closeUnless(err *error, c io.Closer) {
 	if *err != nil {

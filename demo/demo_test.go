@@ -24,7 +24,7 @@ func TestHistoryOfTheDemoIsWhole(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &show{home: home, store: disk, started: started}
+	s := &show{plant: &plant{home: home}, store: disk, started: started}
 	if err := s.remember(t.Context(), Config{Days: 3}, newPanel(nil, io.Discard, s)); err != nil {
 		t.Fatal(err)
 	}

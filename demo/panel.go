@@ -45,15 +45,18 @@ func newPanel(in *os.File, out io.Writer, s *show) *panel {
 func (p *panel) greet(c Config, version string) {
 	a := p.show.addresses
 	p.line("Open %s", p.show.page())
+	if p.show.viewer != "" {
+		p.line("Open %s on other devices", p.show.link())
+	}
 	p.line("")
-	p.line("sunspool %s demo: simulated %s, %d days of history", version, c.Model, c.Days)
+	p.line("sunspool %s demo: simulated %s, %d days of history%s", version, c.Model, c.Days, p.show.clock(c))
 	p.line("  %s simulator   modbus tcp %s (unit 1)", p.tick, a.modbus)
 	p.line("  %s edge        polls every 5 s, spools, uploads", p.tick)
 	p.line("  %s vps         https://%s with its own authority and token", p.tick, a.api)
-	p.line("  %s readers     http://%s", p.tick, a.readers)
+	p.line("  %s readers     http://%s", p.tick, p.show.local())
 	p.line("")
-	p.line("  curl -s 'http://%s/v1/realtime?device_id=%s'", a.readers, Device)
-	p.line("  curl -s 'http://%s/v1/series?device_id=%s&frame=year'", a.readers, Device)
+	p.line("  curl -s 'http://%s/v1/realtime?device_id=%s'", p.show.local(), Device)
+	p.line("  curl -s 'http://%s/v1/series?device_id=%s&frame=year'", p.show.local(), Device)
 	if p.tty {
 		p.line("  Break it: press o = inverter off/on, u = uplink off/on, q = quit")
 	}
@@ -65,8 +68,11 @@ func (p *panel) remembered(n int, took time.Duration) {
 }
 
 func (p *panel) farewell(c Config) {
-	e, waiting := p.show.edge, p.show.edge.Spool.Waiting()
-	p.line("%d samples read, %d delivered, %d waiting in the spool.", p.show.read(), e.Uploader.Uploaded.Load(), waiting)
+	read, delivered, waiting := 0, 0, 0
+	for _, x := range p.show.plants() {
+		read, delivered, waiting = read+x.read(), delivered+x.delivered(), waiting+x.waiting()
+	}
+	p.line("%d samples read, %d delivered, %d waiting in the spool.", read, delivered, waiting)
 	if c.Keep == "" {
 		p.line("Nothing was kept.")
 	} else {
@@ -126,7 +132,7 @@ func (p *panel) run(ctx context.Context, quit func()) error {
 			continue
 		}
 		if last.IsZero() {
-			p.line("  %s first sample read, spooled, delivered and stored %.1f s after the start", p.tick, time.Since(p.show.started).Seconds())
+			p.line("  %s first sample read, spooled, delivered and stored %.1f s after the start", p.tick, p.show.now().Sub(p.show.started).Seconds())
 		}
 		last = time.Now()
 		p.draw()
@@ -180,9 +186,12 @@ func (p *panel) status() string {
 	return line.String()
 }
 
-// read is the number of samples that the edge made.
-func (s *show) read() int {
-	return int(s.edge.Uploader.Uploaded.Load()+s.edge.Uploader.Rejected.Load()) + s.edge.Spool.Waiting()
+// clock is what the demo's clock shows, if it is not the host's.
+func (s *show) clock(c Config) string {
+	if s.ahead.Load() == 0 {
+		return ""
+	}
+	return s.started.Format(", and it is 2 January 2006, 15:04 ") + c.TZ
 }
 
 // keys acts on what is pressed. It ends with the process: a read of the terminal cannot be cancelled.

@@ -12,7 +12,10 @@ import (
 	"net"
 	"os"
 	"path/filepath"
-	"time"
+	"strings"
+
+	"sunspool/vps/auth"
+	"sunspool/wire"
 )
 
 // secrets are what edge and vps have between them: made at the start, good for this run.
@@ -23,12 +26,12 @@ type secrets struct {
 }
 
 // newSecrets makes a certificate authority, a server certificate of it for the loopback and other names, and a token. Only
-// the authority's certificate is written down, because the edge wants it as a file.
+// the authority's certificate is written down, because the edge wants it as a file. The certificates are valid on every day
+// that the demo's clock may show.
 func newSecrets(dir string, names ...string) (*secrets, error) {
-	now := time.Now()
 	ca := &x509.Certificate{
 		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "sunspool demo"},
-		NotBefore: now.Add(-time.Hour), NotAfter: now.AddDate(0, 1, 0),
+		NotBefore: wire.Oldest, NotAfter: latest.AddDate(1, 0, 0),
 		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
 	}
 	caKey, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -62,4 +65,24 @@ func newSecrets(dir string, names ...string) (*secrets, error) {
 		},
 	}
 	return s, os.WriteFile(s.caFile, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: caDER}), 0o600)
+}
+
+// makeTokens makes a token for each device beside the first, and one for viewers on other hosts if they may read.
+func (s *show) makeTokens(lan bool) (*auth.Tokens, error) {
+	s.tokens = map[string]string{}
+	var entries []string
+	for _, id := range s.devices() {
+		token := s.secret.token
+		if id != Device {
+			token = rand.Text()
+		}
+		s.tokens[id] = token
+		entries = append(entries, token+":"+id)
+	}
+	viewers := ""
+	if lan {
+		s.viewer = rand.Text()
+		viewers = s.viewer + ":" + strings.Join(s.devices(), "+")
+	}
+	return auth.ParseTokens(strings.Join(entries, ","), viewers)
 }

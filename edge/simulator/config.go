@@ -73,7 +73,7 @@ func (c Config) Server(now time.Time, log *slog.Logger) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("time zone: %w", err)
 	}
-	if o.Start, err = start(c.Date, now.In(zone)); err != nil {
+	if o.Start, err = StartAt(c.Date, now.In(zone)); err != nil {
 		return nil, err
 	}
 	home := HomeOptions{Model: c.Model, Seed: c.Seed, Zone: zone, Since: Since(o.Start), NoBattery: c.NoBattery, NoMeter: c.NoMeter}
@@ -113,8 +113,8 @@ func also(text string, home HomeOptions) (Unit, error) {
 	return u, err
 }
 
-// start is the time that date means.
-func start(date string, now time.Time) (time.Time, error) {
+// StartAt returns the time that date means: a date without a time has the time of day of now, an empty one is now.
+func StartAt(date string, now time.Time) (time.Time, error) {
 	if date == "" {
 		return now, nil
 	}

@@ -136,11 +136,11 @@ func (s *Server) Internal() http.Handler {
 	return s.Middleware(mux)
 }
 
-// Readers serves the reading half of the API for one device to every caller, without a token. It has no route that writes
+// Readers serves the reading half of the API for some devices to every caller, without a token. It has no route that writes
 // and no other device: a demo listens with it on the loopback.
-func (s *Server) Readers(device string) http.Handler {
+func (s *Server) Readers(devices ...string) http.Handler {
 	s.init()
-	anybody := func(h request.Handler) http.Handler { return s.As(auth.Caller{Device: device, Viewer: true}, h) }
+	anybody := func(h request.Handler) http.Handler { return s.As(auth.ViewerOf(devices...), h) }
 	mux := http.NewServeMux()
 	mux.Handle("GET /{$}", anybody(s.pages.Root))
 	mux.Handle("GET "+wire.FilesPath+"{hash}/{file...}", s.Page(s.pages.File))

@@ -37,6 +37,9 @@ type Caller struct {
 	Viewer bool
 }
 
+// ViewerOf returns a viewer of some devices.
+func ViewerOf(devices ...string) Caller { return Caller{viewed(strings.Join(devices, and)), true} }
+
 func (c Caller) MayRead(device string) bool {
 	return c.Device == AnyDevice || slices.Contains(c.Devices(), device)
 }
