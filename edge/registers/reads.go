@@ -40,7 +40,7 @@ func (m *Map) reads() []Block {
 	for name, registers := range byName {
 		plan = append(plan, blockOf(name, registers))
 	}
-	slices.SortFunc(plan, func(a, b Block) int {
+	slices.SortStableFunc(plan, func(a, b Block) int {
 		return cmp.Or(
 			cmp.Compare(a.Kind, b.Kind),
 			cmp.Compare(a.rank(), b.rank()),

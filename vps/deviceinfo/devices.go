@@ -65,7 +65,7 @@ func (d *Devices) Registered(c *request.Request, names []string) (all []store.De
 		return nil, err
 	}
 	all = slices.Clone(all)
-	slices.SortFunc(all, func(a, b store.Device) int { return ByID(a, b.ID) })
+	slices.SortStableFunc(all, func(a, b store.Device) int { return ByID(a, b.ID) })
 	for i := range all {
 		all[i].About = d.infos.loaded(all[i].ID, all[i].About, d.Now())
 	}

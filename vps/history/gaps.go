@@ -214,7 +214,7 @@ func (h *gapSearch) ends(days []energy.Period, sp query.Span) []Gap {
 			h.add(after, sp.To)
 		}
 	}
-	slices.SortFunc(h.found, func(a, b Gap) int { return a.From.Compare(b.From) })
+	slices.SortStableFunc(h.found, func(a, b Gap) int { return a.From.Compare(b.From) })
 	return h.found
 }
 

@@ -41,7 +41,7 @@ func List(path, kind string) (all []Numbered, err error) {
 			all = append(all, Numbered{filepath.Join(filepath.Dir(path), e.Name()), n, info.Size()})
 		}
 	}
-	slices.SortFunc(all, func(a, b Numbered) int { return cmp.Compare(b.N, a.N) })
+	slices.SortStableFunc(all, func(a, b Numbered) int { return cmp.Compare(b.N, a.N) })
 	return all, nil
 }
 

@@ -106,7 +106,7 @@ func (g *group) recounts(late []groupKey) (now []groupKey) {
 		p.Add(energy.Pending{Rows: int64(len(rows)), First: rows[0].ms, Last: rows[len(rows)-1].ms})
 		after[k] = p
 	}
-	slices.SortFunc(late, func(a, b groupKey) int {
+	slices.SortStableFunc(late, func(a, b groupKey) int {
 		return cmp.Or(cmp.Compare(after[a].Rows, after[b].Rows), cmp.Compare(a.start, b.start))
 	})
 	for _, k := range late {
