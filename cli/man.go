@@ -154,10 +154,10 @@ func tag(f *settings.Setting) string {
 // takes says in a word what a flag takes.
 func takes(f *settings.Setting) string {
 	switch {
-	case f.Enum != nil:
-		return strings.Join(f.Enum, "|")
 	case f.Placeholder != "":
 		return f.Placeholder
+	case f.Enum != nil:
+		return strings.Join(f.Enum, "|")
 	case isFile(f):
 		return "FILE"
 	case f.IsNumber():

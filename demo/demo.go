@@ -45,7 +45,7 @@ type Config struct {
 	Open     bool    `help:"Open the page in a browser."`
 	Days     int     `default:"400" help:"Days of history to begin with."`
 	Model    string  `default:"SH10RT" enum:"SH10RT,SH4.0RS,SG5.0RS" help:"Inverter to simulate: ${enum}."`
-	Scenario string  `default:"mixed" enum:"mixed,sunny,winter,outage,stale,dst,no-battery,no-meter,two-inverters,fleet" help:"What is shown: ${enum}. Some have a date or a time of day of their own."`
+	Scenario string  `default:"mixed" placeholder:"NAME" enum:"mixed,sunny,winter,outage,stale,dst,no-battery,no-meter,two-inverters,fleet" help:"What is shown: ${enum}. Some have a date or a time of day of their own."`
 	Date     string  `placeholder:"DATE" help:"The demo's today, 2026-06-21 or 2026-06-21T14:00: its history ends there, and its clocks go on from there."`
 	Seed     uint64  `default:"1" help:"Another seed is another weather and another family."`
 	Speed    float64 `default:"1" help:"How much faster the sun moves; samples carry the time of the demo's clock all the same."`

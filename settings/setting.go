@@ -43,7 +43,7 @@ func newSetting(field reflect.StructField, target reflect.Value) *Setting {
 	has := func(name string) bool { _, ok := tag.Lookup(name); return ok }
 	s := &Setting{
 		Name: tag.Get("name"), Short: tag.Get("short"), Env: tag.Get("env"), Default: tag.Get("default"), Placeholder: tag.Get("placeholder"),
-		Example: tag.Get("example"), Help: strings.ReplaceAll(tag.Get("help"), "${enum}", tag.Get("enum")),
+		Example: tag.Get("example"), Help: strings.ReplaceAll(tag.Get("help"), "${enum}", strings.ReplaceAll(tag.Get("enum"), ",", ", ")),
 		Hidden: has("hidden"), Argument: has("arg"), instead: has("instead"), rest: has("passthrough"), emptyIsValue: has("empty"),
 		separator: ",", target: target,
 	}
