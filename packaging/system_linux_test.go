@@ -541,9 +541,12 @@ func (a appliance) archive() {
 	a.write("/etc/sunspool/vps.env", "DEVICE_TOKENS="+canary+":roof\n", 0o600)
 	a.run("sunspool", "service", "start", "vps")
 	a.is(10*time.Second, "sunspool-vps", "ActiveState", "active")
-	if said := a.run("sunspool", "service", "status", "vps"); said != "running: ok: serving on 127.0.0.1:8000\n" {
-		a.t.Errorf("its status is %q", said)
-	}
+	a.eventually(10*time.Second, "its status is one line", func() error { // it is ready a moment before it has looked at itself
+		if said := a.run("sunspool", "service", "status", "vps"); said != "running: ok: serving on 127.0.0.1:8000\n" {
+			return fmt.Errorf("%q", said)
+		}
+		return nil
+	})
 	a.run("sunspool", "health", "vps")
 	if said := a.run("sunspool", "service", "uninstall", "vps"); !strings.Contains(said, "/var/lib/sunspool/vps") {
 		a.t.Errorf("it says %s", said)
