@@ -152,7 +152,8 @@ function move(n) {
   const to = addPeriod(period(), n);
   if (n < 0 || to <= localDate(serverNow(), deviceZone()).slice(0, SIZES[v])) {
     location.hash = link(v, to);
-    onHash(); // the event comes later, a second key may come before it
+    // The event comes later, a second key may come before it.
+    onHash();
   }
 }
 

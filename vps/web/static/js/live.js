@@ -3,7 +3,8 @@
 import { state, changed, mergeSamples, sampleOf, seconds, newestSample } from "./store.js";
 import { get, ask, readStream, expireAnswers, expireSome, ApiError } from "./api.js";
 
-const WATCHDOG_MS = 45000; // the server sends something at least every 15 s
+// The server sends something at least every 15 s.
+const WATCHDOG_MS = 45000;
 const HIDDEN_MS = 60000;
 const POLL_MS = 5000;
 
