@@ -292,3 +292,16 @@ func TestLanguageIsWhatTheBrowserLikesBest(t *testing.T) {
 		t.Errorf("lang=xx: %s", got)
 	}
 }
+
+// Whatever a page shows of a device, it shows as text, in an attribute too.
+func TestTextIsNoMarkup(t *testing.T) {
+	hostile := `"><script>alert('x')</script>&`
+	lite := Lite{Lang: "en", Devices: []string{hostile, "b"}, Device: hostile, State: hostile}
+	page := string(lite.HTML())
+	if strings.Contains(page, "<script") || strings.Contains(page, "'x'") {
+		t.Errorf("markup of a name is in the page:\n%s", page)
+	}
+	if !strings.Contains(page, "&#34;&gt;&lt;script&gt;alert(&#39;x&#39;)&lt;/script&gt;&amp;") {
+		t.Errorf("the name is not in the page:\n%s", page)
+	}
+}
