@@ -7,8 +7,9 @@ import (
 	"strings"
 )
 
-// link makes one script of the modules: each after those that it imports, all in the scope of one module. It understands what
-// our modules are written in, and no more:
+// link makes one script for each entry: of the modules that it needs and no earlier script has, each after those that it
+// imports, all in the scope of one module. A script imports what it needs of an earlier one, which exports it at its end; it
+// exports what its entry exports, for whoever loads it. link understands what our modules are written in, and no more:
 //
 //	import { a, b } from "./x.js";          of our own modules, without "as"
 //	import { a as b } from "../vendor/y.js";  stays, once for all
@@ -17,31 +18,70 @@ import (
 // Comments of whole lines are left out, and so are types: they are for those who read the modules.
 //
 // Anything else at the start of a line that begins with import or export is an error, and so is a name that two modules have.
-func link(modules map[string]string, entry string) (string, error) {
-	l := &linker{modules: modules, state: map[string]int{}, owner: map[string]string{}, foreign: map[string][]string{}}
-	if err := l.add(entry, nil); err != nil {
-		return "", err
+func link(modules map[string]string, entries ...string) (scripts []string, err error) {
+	l := &linker{modules: modules, state: map[string]int{}, owner: map[string]string{}, script: map[string]*script{}}
+	var all []*script
+	for i, entry := range entries {
+		l.now = &script{name: entry, names: map[string][]string{}}
+		all = append(all, l.now)
+		if err := l.add(entry, nil); err != nil {
+			return nil, err
+		}
+		if i > 0 {
+			for _, found := range exported.FindAllStringSubmatch(modules[entry], -1) {
+				l.now.exports = append(l.now.exports, found[1])
+			}
+		}
 	}
 	for name := range modules {
 		if l.state[name] == 0 {
-			return "", fmt.Errorf("%s is imported by no module", name)
+			return nil, fmt.Errorf("%s is imported by no module", name)
 		}
 	}
-	var all strings.Builder
-	for _, from := range l.order {
-		fmt.Fprintf(&all, "import { %s } from \"%s\";\n", strings.Join(l.foreign[from], ", "), from)
+	for _, s := range all {
+		scripts = append(scripts, s.text())
 	}
-	all.WriteString(l.body.String())
-	return all.String(), nil
+	return scripts, nil
 }
 
 type linker struct {
 	modules map[string]string
-	state   map[string]int    // 0 not seen, 1 being added, 2 added
-	owner   map[string]string // of a name at the top level
-	foreign map[string][]string
-	order   []string // of foreign
+	state   map[string]int     // 0 not seen, 1 being added, 2 added
+	owner   map[string]string  // of a name at the top level
+	script  map[string]*script // in which a module is
+	now     *script
+}
+
+// script is what becomes of an entry.
+type script struct {
+	name    string
+	order   []string            // of files that it imports
+	names   map[string][]string // of each of them
+	exports []string
 	body    strings.Builder
+}
+
+// imports notes an import of a name, written as in its braces, once.
+func (s *script) imports(from, name string) {
+	if s.names[from] == nil {
+		s.order = append(s.order, from)
+		s.names[from] = []string{}
+	}
+	if name != "" && !slices.Contains(s.names[from], name) {
+		s.names[from] = append(s.names[from], name)
+	}
+}
+
+func (s *script) text() string {
+	var all strings.Builder
+	for _, from := range s.order {
+		fmt.Fprintf(&all, "import { %s } from \"%s\";\n", strings.Join(s.names[from], ", "), from)
+	}
+	all.WriteString(s.body.String())
+	if len(s.exports) > 0 {
+		fmt.Fprintf(&all, "export { %s };\n", strings.Join(s.exports, ", "))
+	}
+	return all.String()
 }
 
 var (
@@ -52,6 +92,7 @@ var (
 	// comments are those of whole lines, and types in front of what they are of.
 	comments = regexp.MustCompile(`(?m)^[ \t]*//.*\n|^[ \t]*/\*\*(?:[^*]|\*[^/])*\*/[ \t]*\n|/\*\* @(?:[^*\n]|\*[^/\n])*\*/ ?`)
 	naming   = regexp.MustCompile(`^[\w$]+$`)
+	exported = regexp.MustCompile(`(?m)^export (?:async function\*?|function\*?|class|const|let) ?([\w$]+)`)
 )
 
 // add writes a module behind those that it imports; way is how it was reached.
@@ -66,7 +107,7 @@ func (l *linker) add(name string, way []string) error {
 	case l.state[name] == 2:
 		return nil
 	}
-	l.state[name] = 1
+	l.state[name], l.script[name] = 1, l.now
 	source = strings.ReplaceAll(source, "\r\n", "\n") + "\n"
 	for _, found := range importing.FindAllStringSubmatch(source, -1) {
 		if own, ok := strings.CutPrefix(found[2], "./"); ok {
@@ -98,16 +139,24 @@ func (l *linker) add(name string, way []string) error {
 		return fmt.Errorf("%s: cannot link %q", name, left)
 	}
 	source = comments.ReplaceAllString(source, "")
-	fmt.Fprintf(&l.body, "// %s\n%s", name, strings.Trim(source, "\n")+"\n")
+	fmt.Fprintf(&l.now.body, "// %s\n%s", name, strings.Trim(source, "\n")+"\n")
 	l.state[name] = 2
 	return nil
 }
 
-// exports checks that a module exports what another one imports of it.
+// exports checks that a module exports what another one imports of it, and lets it out of an earlier script.
 func (l *linker) exports(into, from, list string) error {
 	for _, name := range names(list) {
-		if !regexp.MustCompile(`(?m)^export (?:async function\*?|function\*?|class|const|let) ?` + regexp.QuoteMeta(name) + `\b`).MatchString(l.modules[from]) {
+		if !slices.ContainsFunc(exported.FindAllStringSubmatch(l.modules[from], -1), func(found []string) bool { return found[1] == name }) {
 			return fmt.Errorf("%s imports %s, which %s does not export", into, name, from)
+		}
+		earlier := l.script[from]
+		if earlier == l.now {
+			continue
+		}
+		l.now.imports("./"+earlier.name, name)
+		if !slices.Contains(earlier.exports, name) {
+			earlier.exports = append(earlier.exports, name)
 		}
 	}
 	return nil
@@ -120,11 +169,9 @@ func (l *linker) vendor(name, from, list string) error {
 		return fmt.Errorf("%s imports %q, which is neither ./ nor ../", name, from)
 	}
 	path = "./" + path
-	if _, seen := l.foreign[path]; !seen {
-		l.order, l.foreign[path] = append(l.order, path), nil
-	}
+	l.now.imports(path, "")
 	for part := range strings.SplitSeq(list, ",") {
-		if part = strings.TrimSpace(part); part == "" || slices.Contains(l.foreign[path], part) {
+		if part = strings.TrimSpace(part); part == "" || slices.Contains(l.now.names[path], part) {
 			continue
 		}
 		_, here, renamed := strings.Cut(part, " as ")
@@ -137,7 +184,7 @@ func (l *linker) vendor(name, from, list string) error {
 		if err := l.own(strings.TrimSpace(here), path); err != nil {
 			return err
 		}
-		l.foreign[path] = append(l.foreign[path], part)
+		l.now.imports(path, part)
 	}
 	return nil
 }

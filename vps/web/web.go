@@ -1,9 +1,9 @@
 // Package web is what a browser gets: the page, its files, and the page without scripts. It makes text of values, and asks
 // nobody: package api gives it the values.
 //
-//	static/js/*.js ──> link ──> app.js ─┐
-//	static/css/*.css ─────────> app.css ├──> Site: /a/HASH/..., kept for a year ──> browser
-//	static/vendor, i18n, icons ─────────┘      └──> Index, Lite: HTML that names them, asked for each time
+//	static/js/*.js ──> link ──> app.js, more.js ─┐
+//	static/css/*.css ─────────> app.css ─────────┼──> Site: /a/HASH/..., kept for a year ──> browser
+//	static/vendor, i18n, icons ──────────────────┘      └──> Index, Lite: HTML that names them, asked for each time
 //
 // HTML is made by functions. The templates of the standard library look methods up by name, so that the linker could not
 // leave any out (see binary_test.go).
@@ -62,6 +62,9 @@ var kinds = map[string]string{
 	".svg": "image/svg+xml", ".png": "image/png", ".ico": "image/x-icon", ".webp": "image/webp",
 }
 
+// later is the script that the first view does without. The page loads it by itself.
+const later = "more.js"
+
 // New makes a site of files: js, css, vendor, i18n and icons.
 func New(static fs.FS) (*Site, error) {
 	s := &Site{files: map[string]*file{}, words: map[string][]byte{}}
@@ -91,11 +94,17 @@ func New(static fs.FS) (*Site, error) {
 	if err != nil {
 		return nil, err
 	}
-	script, err := link(modules, "app.js")
+	entries := []string{"app.js"}
+	if modules[later] != "" {
+		entries = append(entries, later)
+	}
+	scripts, err := link(modules, entries...)
 	if err != nil {
 		return nil, err
 	}
-	s.files["app.js"] = &file{kind: kinds[".js"], body: []byte(script)}
+	for i, name := range entries {
+		s.files[name] = &file{kind: kinds[".js"], body: []byte(scripts[i])}
+	}
 	s.files["app.css"] = &file{kind: kinds[".css"], body: []byte(joined(sheets))}
 	for _, f := range s.files {
 		f.packed = packed(f.body)

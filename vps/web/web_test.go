@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"os/exec"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -33,7 +34,7 @@ func TestTheEmbeddedPageIsWhole(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{"app.js", "app.css", "vendor/lit-html.js", "vendor/uPlot.iife.min.js", "i18n/en.json", "icons/icon.svg"} {
+	for _, name := range []string{"app.js", "more.js", "app.css", "vendor/lit-html.js", "vendor/uPlot.iife.min.js", "i18n/en.json", "icons/icon.svg"} {
 		if s.files[name] == nil {
 			t.Errorf("there is no %s", name)
 		}
@@ -48,10 +49,12 @@ func TestTheEmbeddedPageIsWhole(t *testing.T) {
 	if err != nil {
 		t.Skip("no node to read the script")
 	}
-	read := exec.CommandContext(t.Context(), node, "--input-type=module", "--check")
-	read.Stdin = bytes.NewReader(s.files["app.js"].body)
-	if says, err := read.CombinedOutput(); err != nil {
-		t.Errorf("node: %v\n%.1000s", err, says)
+	for _, name := range []string{"app.js", "more.js"} {
+		read := exec.CommandContext(t.Context(), node, "--input-type=module", "--check")
+		read.Stdin = bytes.NewReader(s.files[name].body)
+		if says, err := read.CombinedOutput(); err != nil {
+			t.Errorf("node: %s: %v\n%.1000s", name, err, says)
+		}
 	}
 }
 
@@ -71,6 +74,10 @@ func TestTheFirstViewIsSmall(t *testing.T) {
 		t.Logf("%6d bytes %s", len(f.packed), found[1])
 		sum += len(f.packed)
 	}
+	if own := len(s.files["app.js"].packed); own > 30_000 {
+		t.Errorf("app.js has %d bytes, at most 30000: what the first view does without belongs into more.js", own)
+	}
+	t.Logf("%6d bytes more.js, later", len(s.files["more.js"].packed))
 	html := len(packed([]byte(page)))
 	t.Logf("%6d bytes HTML without values", html)
 	if sum += html; sum > 70_000 {
@@ -79,7 +86,7 @@ func TestTheFirstViewIsSmall(t *testing.T) {
 }
 
 func TestLinkedModulesAreInTheOrderOfTheirImports(t *testing.T) {
-	script, err := link(map[string]string{
+	scripts, err := link(map[string]string{
 		"app.js": "import { a } from \"./a.js\";\nimport {\n  b,\n} from './b.js'\nimport { html, render as draw } from \"../vendor/lit.js\";\nexport const app = a + b;\r\nconst text = `\n  import x\n`;",
 		"a.js":   "// A module.\nimport { b } from \"./b.js\";\n/**\n * Does nothing. @returns {void} */\nexport function a() {\n  // nothing\n}\nexport async function late() {}\nclass Inner {}\n",
 		"b.js":   "import { html } from \"../vendor/lit.js\";\nimport \"../vendor/other.js\";\nexport let b = 1, { c } = /** @type {any} */ ({}); // behind code\nexport class B {}\n",
@@ -97,8 +104,29 @@ class Inner {}
 // app.js
 const app = a + b;
 const text = ` + "`\n  import x\n`;\n"
-	if err != nil || script != want {
-		t.Errorf("%v\n%s", err, script)
+	if err != nil || scripts[0] != want {
+		t.Errorf("%v\n%s", err, scripts)
+	}
+}
+
+// A later script has what no earlier one has, and takes the rest from that.
+func TestLaterScriptsTakeFromEarlierOnes(t *testing.T) {
+	scripts, err := link(map[string]string{
+		"app.js":    "import { a } from \"./both.js\";\nexport const app = a;\n",
+		"both.js":   "import { html } from \"../vendor/lit.js\";\nexport const a = html;\nexport let b = 2;\n",
+		"more.js":   "import { b, a } from \"./both.js\";\nimport { only } from \"./only.js\";\nexport const all = [a, b, only];\nexport function last() {}\nconst inner = 1;\n",
+		"only.js":   "import { b } from \"./both.js\";\nimport { late } from \"./late.js\";\nexport const only = b + late;\n",
+		"late.js":   "import { svg } from \"../vendor/lit.js\";\nexport const late = svg;\n",
+		"latest.js": "import { only } from \"./only.js\";\nexport const latest = only;\n",
+	}, "app.js", "more.js", "latest.js")
+	want := []string{
+		"import { html } from \"./vendor/lit.js\";\n// both.js\nconst a = html;\nlet b = 2;\n// app.js\nconst app = a;\nexport { b, a };\n",
+		"import { b, a } from \"./app.js\";\nimport { svg } from \"./vendor/lit.js\";\n// late.js\nconst late = svg;\n// only.js\nconst only = b + late;\n" +
+			"// more.js\nconst all = [a, b, only];\nfunction last() {}\nconst inner = 1;\nexport { all, last, only };\n",
+		"import { only } from \"./more.js\";\n// latest.js\nconst latest = only;\nexport { latest };\n",
+	}
+	if err != nil || !slices.Equal(scripts, want) {
+		t.Errorf("%v\n%s", err, strings.Join(scripts, "---\n"))
 	}
 }
 
@@ -122,8 +150,8 @@ func TestWhatCannotBeLinkedIsAnError(t *testing.T) {
 		`"export * from `:  {"app.js": "export * from \"./x.js\";\n"},
 		"there is no such": {"a.js": ""},
 	} {
-		if script, err := link(modules, "app.js"); err == nil || !strings.Contains(err.Error(), says) {
-			t.Errorf("%v: %v, want %q\n%s", modules, err, says, script)
+		if scripts, err := link(modules, "app.js"); err == nil || !strings.Contains(err.Error(), says) {
+			t.Errorf("%v: %v, want %q\n%s", modules, err, says, scripts)
 		}
 	}
 }

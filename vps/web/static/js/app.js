@@ -7,15 +7,11 @@ import { setLocale } from "./format.js";
 import { addPeriod, localDate } from "./dates.js";
 import { definePlot } from "./plot.js";
 import { follow, stopFollowing, takeRealtime, watchVisibility, askDevices, fillSamples } from "./live.js";
-import { header, banner, tabs, zoneNote, helpBox, announcement, onKey, useTheme } from "./shell.js";
+import { header, banner, tabs, zoneNote, announcement, onKey, useTheme } from "./shell.js";
 import { nowView, firstQuestions } from "./now.js";
-import { dayView, monthView, yearView } from "./periods.js";
-import { allView } from "./all.js";
-import { deviceView } from "./device.js";
-import { fleetView } from "./fleet.js";
-import { loginView, settingsView } from "./entry.js";
-import { startKiosk, kioskOptions } from "./kiosk.js";
+import { loginView } from "./entry.js";
 import { card } from "./widgets.js";
+import { loadWhenIdle, otherView, helpBox } from "./later.js";
 
 const SIZES = /** @type {Record<string, number>} */ ({ day: 10, month: 7, year: 4 });
 /** @type {any} */
@@ -30,18 +26,13 @@ function period() {
 function view() {
   const v = state.route.view;
   if (!state.session) return loginView(enter);
-  if (v === "settings") return settingsView(useLanguage);
+  if (v === "settings") return otherView(v, "", useLanguage);
   const devices = askDevices(["live", "asleep"].includes(stateNow()));
   if (devices.data && !state.devices.length) return noDevice();
   if (!state.device) return html``;
   follow(state.device, leave);
-  if (v === "fleet" && state.devices.length > 1) return fleetView();
-  if (v === "device") return deviceView();
-  if (v === "day") return dayView(period());
-  if (v === "month") return monthView(period());
-  if (v === "year") return yearView(period());
-  if (v === "all") return allView();
-  return nowView();
+  const first = v === "now" || v === "login" || (v === "fleet" && state.devices.length < 2);
+  return first ? nowView() : otherView(v, period(), useLanguage);
 }
 
 function noDevice() {
@@ -76,7 +67,7 @@ function draw(all) {
     render(html`<main id="main" tabindex="-1" ?inert=${state.help} class="view-${state.route.view}">${content}${zoneNote()}</main>`, middle);
   }
   render(html`<a class="skip" href="#main" @click=${skip}>${t("skip")}</a>${header()}${banner()}`, above);
-  render(html`${state.session ? tabs() : ""}${helpBox()}${announcement()}`, under);
+  render(html`${state.session ? tabs() : ""}${state.help ? helpBox() : ""}${announcement()}`, under);
 }
 
 /** @param {Event} e */
@@ -239,7 +230,6 @@ async function start() {
   takeBoot();
   const query = new URLSearchParams(location.search);
   state.kiosk = query.get("kiosk") === "1";
-  startKiosk(kioskOptions(query));
   state.lowPower = query.has("lowpower");
   if (state.lowPower) document.documentElement.classList.add("lowpower");
   await takeWords();
@@ -252,6 +242,7 @@ async function start() {
   chooseDevice();
   if (state.session && state.device) takeRealtime(ask(firstQuestions().realtime, 60).data);
   draw(true);
+  loadWhenIdle();
 }
 
 // After all modules are evaluated, in whatever order they are joined.

@@ -60,14 +60,3 @@ export function startKiosk(o) {
     changed();
   }, 300000);
 }
-
-/** Heights of the charts of a display that must not scroll: what is left below everything else. @param {number} normal */
-export function chartHeight(normal) {
-  if (!state.kiosk) return normal;
-  return Math.max(120, state.wide ? innerHeight - (roomForStrip() ? 500 : 412) : innerHeight - 1020);
-}
-
-/** Reports whether a wall display is high enough for the state of charge below the curve. */
-export function roomForStrip() {
-  return !state.kiosk || innerHeight >= 700;
-}

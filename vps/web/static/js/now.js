@@ -6,10 +6,9 @@ import { ask } from "./api.js";
 import { known, energy, percent, power, quantity, withUnit, clock, dateText, money, groupUnit, decimal, NBSP, powerText, percentText } from "./format.js";
 import { localDate, addDays } from "./dates.js";
 import { flowPicture, unaccounted } from "./flow.js";
-import { card, whenKnown, kpi, legend, figure, columns } from "./widgets.js";
+import { card, whenKnown, kpi, legend, figure, columns, chartHeight, roomForStrip } from "./widgets.js";
 import { dayPlot, socPlot, barsPlot, dayColumns, dayLegend, unitOf } from "./charts.js";
 import { when } from "./shell.js";
-import { chartHeight, roomForStrip } from "./kiosk.js";
 import { daySentence, dayTable, energySentence, energyTable } from "./words.js";
 
 /** What the unit can measure; all of it until it is known. @param {any} d */

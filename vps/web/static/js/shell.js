@@ -61,7 +61,7 @@ function sun() {
 }
 
 /** @param {Partial<typeof state>} change */
-function turn(change) {
+export function turn(change) {
   Object.assign(state, change);
   changed();
   const id = change.help ? "help-close" : change.menu ? "menu" : "";
@@ -120,19 +120,6 @@ export function zoneNote() {
   const here = clock(0, mine) + clock(15552000, mine) + clock(serverNow(), mine);
   const there = clock(0, d.time_zone) + clock(15552000, d.time_zone) + clock(serverNow(), d.time_zone);
   return here === there ? nothing : html`<p class="zone">${t("times_in", { zone: d.time_zone })}</p>`;
-}
-
-const KEYS = [["1 … 5", "views"], ["← →", "key_period"], ["Shift ← →", "key_cursor"], ["T", "key_today"], ["C", "key_compare"], ["D", "key_theme"],
-  ["U", "key_unit"], ["F", "key_full"], ["K", "key_kiosk"], ["?", "help"], ["Esc", "key_close"]];
-
-export function helpBox() {
-  if (!state.help) return nothing;
-  return html`<div class="veil" @click=${() => turn({ help: false })}></div>
-    <div class="help card" role="dialog" aria-modal="true" aria-labelledby="help-title"><div class="card-head"><h2 id="help-title">${t("help")}</h2>
-      <button class="quiet" id="help-close" aria-label=${t("key_close")} @click=${() => turn({ help: false })}>${icon("down")}</button></div>
-    <dl class="keys">${KEYS.map(([key, name]) => html`<div><dt><kbd>${key}</kbd></dt><dd>${t(name)}</dd></div>`)}</dl>
-    <h3>${t("help_flows")}</h3><p>${t("help_flows_text")}</p><h3>${t("help_shares")}</h3><p>${t("help_shares_text")}</p>
-    <h3>${t("help_signs")}</h3><p>${t("help_signs_text")}</p></div>`;
 }
 
 /** Changes of the state for screen readers; not each number. */

@@ -1,0 +1,61 @@
+// What the first view does without, more.js: it is loaded when there is nothing else to do, or when it is needed.
+import { html, icon } from "./dom.js";
+import { t } from "./i18n.js";
+import { state, changed } from "./store.js";
+import { card } from "./widgets.js";
+
+/** @type {typeof import("./more.js") | null} */
+let more = null;
+/** @type {Promise<void> | null} */
+let loading = null;
+let missed = 0;
+
+function loadMore() {
+  loading = loading || load();
+  return loading;
+}
+
+/** Loads it when the first view is there, so that no other view has to wait. */
+export function loadWhenIdle() {
+  const idle = /** @type {any} */ (window).requestIdleCallback || setTimeout;
+  setTimeout(() => idle(() => missed || void loadMore()), 1500);
+}
+
+async function load() {
+  const url = new URL("./more.js", import.meta.url);
+  // Some browsers keep that an address could not be loaded.
+  if (missed) url.search = String(missed);
+  try {
+    more = await import(url.href);
+    if (more) more.watchWall(new URLSearchParams(location.search));
+  } catch {
+    loading = null;
+    missed++;
+    // Nobody presses a button of a display on the wall.
+    setTimeout(() => void (state.kiosk ? again() : loadMore()), 30000);
+  }
+  changed();
+}
+
+/** An updated server has other files, which a reload gets. It is asked first, because a page that cannot be reloaded is lost. */
+async function again() {
+  await loadMore();
+  if (more) return;
+  const page = await fetch(location.pathname).catch(() => null);
+  if (page && page.ok) location.reload();
+}
+
+/** A view other than the first, or its place. @param {string} view @param {string} period @param {(lang: string) => void} useLanguage */
+export function otherView(view, period, useLanguage) {
+  if (more) return more.viewOf(view, period, useLanguage);
+  if (!missed || loading) void loadMore();
+  const place = missed && !loading ? html`<div class="hollow curve"><p class="problem">${icon("warn")} ${t("error_unreachable")} <button @click=${again}>${t("retry")}</button></p></div>`
+    : html`<div class="hollow curve" aria-busy="true">–</div>`;
+  return html`<div class="column">${card("loading", t(view === "device" || view === "settings" ? view : view === "fleet" ? "all_inverters" : `tab_${view}`), place)}</div>`;
+}
+
+/** The help, when it is there. */
+export function helpBox() {
+  if (!more) void loadMore();
+  return more ? more.help() : "";
+}
