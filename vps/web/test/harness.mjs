@@ -4,6 +4,7 @@ import axe from "axe-core";
 import { spawn } from "node:child_process";
 import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
+import { join } from "node:path";
 import { createServer } from "node:net";
 
 const here = fileURLToPath(new URL(".", import.meta.url));
@@ -21,15 +22,23 @@ export function freePort() {
 // How long a condition may take to come true. It is only there to end a test that fails: a busy machine is no reason to.
 export const PATIENCE_MS = 1000 * Number(process.env.PATIENCE_S || 300);
 
-/** Waits until f returns something. */
-export async function until(f) {
+/** Waits until f returns something; not longer than until over() is true, after which it never will. */
+export async function until(f, over = () => false) {
   for (const end = Date.now() + PATIENCE_MS; ;) {
     let last;
+    const hopeless = over();
     const v = await Promise.resolve().then(f).catch((e) => void (last = e));
     if (v) return v;
-    if (Date.now() > end) throw new Error(`never came true: ${f}`, { cause: last });
+    if (hopeless || Date.now() > end) throw new Error(`never came true: ${f}`, { cause: last });
     await new Promise((r) => setTimeout(r, 200));
   }
+}
+
+/** The program that is tested. */
+export function program() {
+  const found = process.env.SUNSPOOL || fileURLToPath(new URL("../../../sunspool", import.meta.url));
+  if (!existsSync(found)) throw new Error(`there is no ${found}: go build -o sunspool . makes it, SUNSPOOL names another`);
+  return found;
 }
 
 /**
@@ -37,8 +46,6 @@ export async function until(f) {
  * @returns {Promise<{ base: string, api: string, stop: () => void }>}
  */
 export async function startDemo(args = []) {
-  const program = process.env.SUNSPOOL || fileURLToPath(new URL("../../../sunspool", import.meta.url));
-  if (!existsSync(program)) throw new Error(`there is no ${program}: go build -o sunspool . makes it, SUNSPOOL names another`);
   const port = await freePort();
   const children = [];
   const start = (...command) => {
@@ -48,7 +55,7 @@ export async function startDemo(args = []) {
   };
   const stop = () => children.forEach((c) => c.kill());
   process.once("exit", stop);
-  start(program, ["demo", "--listen", `127.0.0.1:${port}`, ...args]);
+  start(program(), ["demo", "--listen", `127.0.0.1:${port}`, ...args]);
   const api = `http://127.0.0.1:${port}`;
   await until(async () => {
     const d = (await (await fetch(`${api}/v1/devices`)).json()).devices[0];
@@ -69,10 +76,20 @@ export async function startDemo(args = []) {
 
 let browser;
 
-export async function startBrowser() {
-  browser = await chromium.launch({ executablePath: process.env.CHROMIUM || "/usr/bin/chromium", args: ["--no-sandbox"], timeout: PATIENCE_MS });
+export async function startBrowser(...args) {
+  browser = await chromium.launch({ executablePath: process.env.CHROMIUM || "/usr/bin/chromium", args: ["--no-sandbox", ...args], timeout: PATIENCE_MS });
   return browser;
 }
+
+// What a test that fails leaves open is kept as pictures (build/pages/failed, or FAILED), and closed.
+if (process.env.NODE_TEST_CONTEXT) (await import("node:test")).afterEach(async (test) => {
+  const dir = process.env.FAILED || fileURLToPath(new URL("../../../build/pages/failed/", import.meta.url));
+  for (const page of browser ? browser.contexts().flatMap((c) => c.pages()) : []) {
+    const name = `${test.name.replace(/[^\w]+/g, "-").slice(0, 80)}-${Date.now()}.png`;
+    await page.screenshot({ path: join(dir, name), timeout: 30000 }).then(() => console.log(`picture of ${page.url()}: ${join(dir, name)}`), (e) => console.log(`no picture: ${e}`));
+    await page.context().close().catch(() => {});
+  }
+});
 
 /**
  * Opens a page. `answers` changes what the API answers: path without query to a function of its JSON; those that came with
@@ -80,16 +97,18 @@ export async function startBrowser() {
  * { status, body }.
  * @param {string} base
  * @param {{ width?: number, height?: number, theme?: "light" | "dark", query?: string, hash?: string, zone?: string,
- *   lang?: string, reduced?: boolean, answers?: Record<string, (json: any, url: URL) => any>, boot?: (boot: any) => void, forced?: boolean, still?: boolean }} o
+ *   lang?: string, reduced?: boolean, answers?: Record<string, (json: any, url: URL) => any>, boot?: (boot: any) => void, forced?: boolean, refused?: boolean,
+ *   cookies?: any[], before?: (page: import("playwright-core").Page) => Promise<void> }} o refused: some answers will be 401 and the like; before: to be done with the page before it is opened
  */
 export async function open(base, o = {}) {
   const context = await browser.newContext({ viewport: { width: o.width || 1280, height: o.height || 800 }, colorScheme: o.theme || "light",
     timezoneId: o.zone || "Europe/Brussels", locale: o.lang || "en-GB", reducedMotion: o.reduced ? "reduce" : "no-preference", forcedColors: o.forced ? "active" : "none",
     deviceScaleFactor: o.width && o.width < 600 ? 2 : 1 });
   context.setDefaultTimeout(PATIENCE_MS);
+  if (o.cookies) await context.addCookies(o.cookies);
   const page = await context.newPage();
   const wrong = [];
-  page.on("console", (m) => m.type() === "error" && !(o.answers && /Failed to load resource/.test(m.text())) && wrong.push(m.text()));
+  page.on("console", (m) => m.type() === "error" && !((o.answers || o.refused) && /Failed to load resource/.test(m.text())) && wrong.push(m.text()));
   page.on("pageerror", (e) => wrong.push(e.stack || String(e)));
   page.on("request", (r) => !r.url().startsWith(base) && !/^(data|blob):/.test(r.url()) && wrong.push(`request to ${r.url()}`));
   await page.addInitScript(() => addEventListener("securitypolicyviolation", (e) => console.error(`CSP ${e.violatedDirective} ${e.blockedURI}`)));
@@ -120,6 +139,7 @@ export async function open(base, o = {}) {
     if (changed && changed.status && changed.body !== undefined) return route.fulfill({ status: changed.status, json: changed.body });
     return route.fulfill({ status: 200, json: changed });
   });
+  if (o.before) await o.before(page);
   await page.goto(`${base}/${o.query || ""}${o.hash ? `#${o.hash}` : ""}`);
   return { page, wrong, close: () => context.close() };
 }
