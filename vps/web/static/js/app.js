@@ -133,7 +133,7 @@ async function tokenInAddress() {
   const found = /^#t=([^&?]+)/.exec(location.hash);
   if (!found) return;
   history.replaceState(null, "", location.pathname + location.search);
-  await enter(decodeURIComponent(found[1]), false);
+  await enter(decodeURIComponent(found[1]), state.kiosk);
 }
 
 /** @param {number} n */

@@ -143,7 +143,7 @@ function received(event, data, id) {
     if (state.told && state.told.state !== data.state) expireSome("/v1/devices", 2);
     state.told = data;
   } else if (event === "bye" && data.reason === "token_revoked") {
-    onEnd();
+    expireSome("/v1/devices", 0); // or it may see others from now on
   } else if (event === "bye" && data.reason === "too_many_streams") {
     failures = 5;
   }

@@ -36,7 +36,7 @@ test("a sample is on the page as soon as it is stored, and the stream alone brin
   page.on("request", (r) => r.url().includes("/v1/stream") && streams.push(r.url()));
   await page.evaluate(() => {
     globalThis.seen = [];
-    new MutationObserver(() => {
+    new globalThis.MutationObserver(() => {
       const label = document.querySelector(".flow").getAttribute("aria-label");
       if (!globalThis.seen.some((s) => s.label === label)) globalThis.seen.push({ label, at: Date.now(), age: document.querySelector(".pill .age").textContent });
     }).observe(document.querySelector("#app"), { subtree: true, attributes: true, childList: true, characterData: true });
