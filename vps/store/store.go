@@ -14,6 +14,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sort"
 	"time"
 
 	"sunspool/vps/energy"
@@ -67,7 +68,7 @@ var ErrClosed = fmt.Errorf("%w: closed", ErrUnavailable)
 // Periods returns the periods of q that have a sample in [q.From, q.To), or are covered in part by one outside, in
 // ascending order, each with the rollup of what is in it, but without counters. One that From or To cuts has its whole
 // Start and End, and what is inside [From, To). Its cost depends on the length of time and on the resolution, not on the
-// number of samples, unless that is Minute.
+// number of samples, unless that is Minute or the query has cuts that no rollup begins at.
 //
 // Each calls yield with every stored sample in [from, to) in ascending order, until yield returns false. A zero from or
 // to is no limit. The samples are yield's to keep.
@@ -148,6 +149,20 @@ type Query struct {
 	From, To   time.Time // [From, To); a zero From means since the first sample, a zero To until the last, included
 	Resolution Resolution
 	Zone       *time.Location // nil is UTC
+	Cuts       []time.Time    // further borders of periods, ascending, such as where a price changes
+}
+
+// Period returns the period of q in which t lies.
+func (q Query) Period(t time.Time) (start, end time.Time) {
+	start, end = q.Resolution.Period(t, q.Zone)
+	i := sort.Search(len(q.Cuts), func(i int) bool { return q.Cuts[i].After(t) })
+	if i > 0 && q.Cuts[i-1].After(start) {
+		start = q.Cuts[i-1]
+	}
+	if i < len(q.Cuts) && q.Cuts[i].Before(end) {
+		end = q.Cuts[i]
+	}
+	return start, end
 }
 
 // Valid returns q with its zone, or why it cannot be answered.

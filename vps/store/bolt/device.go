@@ -205,7 +205,7 @@ func (d device) gather(ctx context.Context, q store.Query, around bool) (*rollup
 
 func (d device) gatherScope(ctx context.Context, q store.Query, scope rollup.Scope) (*rollup.Gatherer, error) {
 	g, p := rollup.NewGatherer(q, scope), pause{ctx: ctx}
-	for _, s := range scope.Plan(q.Resolution, q.Zone) {
+	for _, s := range scope.Plan(q) {
 		if p.over() {
 			break
 		}

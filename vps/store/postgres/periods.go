@@ -79,7 +79,7 @@ func (r *periodsReader) gather(around bool) (*rollup.Gatherer, error) {
 }
 
 func (r *periodsReader) inScope(s rollup.Scope) (*rollup.Gatherer, error) {
-	all := s.Plan(r.q.Resolution, r.q.Zone)
+	all := s.Plan(r.q)
 	for {
 		g := rollup.NewGatherer(r.q, s)
 		broken, err := r.rows(all, g)

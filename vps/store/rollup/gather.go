@@ -49,8 +49,7 @@ func AddLate(r *energy.Rollup, samples []*wire.Sample) (added []int) {
 // Gatherer makes periods of rows that come in ascending order.
 type Gatherer struct {
 	Scope
-	resolution store.Resolution
-	zone       *time.Location
+	q store.Query
 
 	line    energy.Line
 	Periods []energy.Period
@@ -73,7 +72,7 @@ var usualLength = map[store.Resolution]time.Duration{
 
 // NewGatherer returns a Gatherer of the periods of q, to which what s covers is added in ascending order.
 func NewGatherer(q store.Query, s Scope) *Gatherer {
-	g := &Gatherer{Scope: s, resolution: q.Resolution, zone: q.Zone}
+	g := &Gatherer{Scope: s, q: q}
 	if length := usualLength[q.Resolution]; s.from < s.to {
 		g.Periods = make([]energy.Period, 0, min((s.to-s.from)/length.Milliseconds()+2, mostPrepared))
 	}
@@ -92,7 +91,7 @@ func (g *Gatherer) account(at int64) (r *energy.Rollup, until int64) {
 		r, until = &g.Sides[1].Rollup, math.MaxInt64
 	default:
 		if at >= g.end {
-			start, end := g.resolution.Period(FromMS(at), g.zone)
+			start, end := g.q.Period(FromMS(at))
 			g.Periods = append(g.Periods, energy.Period{Start: start, End: end})
 			g.end = end.UnixMilli()
 		}
@@ -133,7 +132,7 @@ func (g *Gatherer) borderAfter(ms int64) int64 {
 	if ms < g.from || ms >= g.to {
 		return 0
 	}
-	_, end := g.resolution.Period(FromMS(ms), g.zone)
+	_, end := g.q.Period(FromMS(ms))
 	return end.UnixMilli()
 }
 

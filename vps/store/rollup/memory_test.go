@@ -73,7 +73,7 @@ func (m *memory) gather(q store.Query, around bool) *Gatherer {
 
 func (m *memory) gatherScope(q store.Query, s Scope) *Gatherer {
 	g := NewGatherer(q, s)
-	for _, s := range s.Plan(q.Resolution, q.Zone) {
+	for _, s := range s.Plan(q) {
 		if s.Level == SamplesLevel {
 			for i := m.sample(s.From); i < len(m.samples) && m.samples[i].Time.UnixMilli() < s.To; i++ {
 				g.AddSample(&m.samples[i])

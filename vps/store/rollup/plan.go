@@ -40,9 +40,9 @@ type Range struct {
 }
 
 // plan returns the fewest rows that, in ascending order, cover [from, to) and no period's end.
-func plan(from, to int64, r store.Resolution, zone *time.Location) (all []Range) {
+func plan(from, to int64, q store.Query) (all []Range) {
 	for from < to {
-		_, end := r.Period(FromMS(from), zone)
+		_, end := q.Period(FromMS(from))
 		all = cover(all, SamplesLevel, from, min(end.UnixMilli(), to))
 		from = end.UnixMilli()
 	}
@@ -95,12 +95,12 @@ func NewScope(q store.Query, first, last int64, around bool) Scope {
 	return s
 }
 
-// Plan returns which rows to read, in ascending order.
-func (s Scope) Plan(r store.Resolution, zone *time.Location) []Range {
+// Plan returns which rows to read for q, in ascending order.
+func (s Scope) Plan(q store.Query) []Range {
 	if s.from >= s.to {
 		return nil
 	}
-	all := plan(s.from, s.to, r, zone)
+	all := plan(s.from, s.to, q)
 	before, after := cover(nil, SamplesLevel, s.before, s.from), cover(nil, SamplesLevel, s.to, s.after)
 	if !s.around {
 		// One more row of an hour or longer is as good, and no range of its own.

@@ -37,6 +37,10 @@ func periodsAreARecount(t *testing.T, s store.Samples) {
 				q.From = Noon.Add(time.Duration(r.Int64N(int64(100 * time.Hour)))).Truncate(time.Millisecond)
 				q.To = q.From.Add(time.Duration(r.Int64N(int64(140 * time.Hour)))).Truncate(time.Millisecond)
 			}
+			for at := Noon.Add(-time.Hour); i%2 == 1 && at.Before(Noon.Add(250*time.Hour)); {
+				q.Cuts = append(q.Cuts, at)
+				at = at.Add(time.Duration(1+r.IntN(300)) * 5 * time.Minute)
+			}
 			got, err := s.Periods(t.Context(), q)
 			if err != nil {
 				t.Fatal(err)
@@ -71,7 +75,7 @@ func RecountPeriods(samples []wire.Sample, q store.Query) (periods []energy.Peri
 		case at >= to:
 			return &outside, math.MaxInt64
 		}
-		start, end := q.Resolution.Period(rollup.FromMS(at), q.Zone)
+		start, end := periodOf(rollup.FromMS(at), q)
 		if n := len(periods); n == 0 || !periods[n-1].Start.Equal(start) {
 			periods = append(periods, energy.Period{Start: start, End: end})
 		}
@@ -81,7 +85,7 @@ func RecountPeriods(samples []wire.Sample, q store.Query) (periods []energy.Peri
 		first := samples[0].Time.UnixMilli()
 		until := rollup.StartOf(rollup.BaseLevel, first) + rollup.Spans[rollup.BaseLevel]
 		if first >= from && first < to {
-			_, end := q.Resolution.Period(samples[0].Time, q.Zone)
+			_, end := periodOf(samples[0].Time, q)
 			until = min(end.UnixMilli(), until)
 		}
 		for _, border := range []int64{from, to} {
@@ -98,6 +102,20 @@ func RecountPeriods(samples []wire.Sample, q store.Query) (periods []energy.Peri
 	}
 	line.End()
 	return periods
+}
+
+// periodOf returns the period of q that t is in.
+func periodOf(t time.Time, q store.Query) (start, end time.Time) {
+	start, end = q.Resolution.Period(t, q.Zone)
+	for _, cut := range q.Cuts {
+		if !cut.After(t) && cut.After(start) {
+			start = cut
+		}
+		if cut.After(t) && cut.Before(end) {
+			end = cut
+		}
+	}
+	return start, end
 }
 
 // RollupDifference names a field in which two rollups differ by more than the rounding of sums.
