@@ -132,8 +132,8 @@ var exchanges = []exchange{
 	{name: "a frame of a unit without battery and meter", target: "/v1/series?device_id=barn&frame=all&partial=1"},
 	{name: "a frame without data", target: "/v1/series?device_id=shed&frame=year"},
 	{name: "a span", target: "/v1/series?device_id=roof&from=2026-06-21T07:00:00Z&to=2026-06-21T11:00:00Z&resolution=1h&columns=pv_w,battery_w,grid_w,grid_home_w"},
-	{name: "a span with holes", target: "/v1/series?device_id=roof&from=2026-06-20&to=2026-06-21&resolution=15m&columns=" + strings.Join(history.AllMeans, ",")},
-	{name: "a span of samples", target: "/v1/series?device_id=roof&resolution=raw&columns=" + strings.Join(history.AllMeans, ",")},
+	{name: "a span with holes", target: "/v1/series?device_id=roof&from=2026-06-20&to=2026-06-21&resolution=15m&columns=" + strings.Join(history.AllColumns, ",")},
+	{name: "a span of samples", target: "/v1/series?device_id=roof&resolution=raw&columns=" + strings.Join(history.AllColumns, ",")},
 	{name: "a span of a unit without battery and meter", target: "/v1/series?device_id=barn&from=2026-06-21"},
 	{name: "a span without data", target: "/v1/series?device_id=shed&resolution=1d"},
 	{name: "no frame", target: "/v1/series?device_id=roof", status: 422},
@@ -144,6 +144,7 @@ var exchanges = []exchange{
 	{name: "a bad resolution", target: "/v1/series?device_id=roof&resolution=2h", status: 422, refused: true},
 	{name: "a bad column", target: "/v1/series?device_id=roof&columns=pv_w,pv", status: 422, refused: true},
 	{name: "too many points", target: "/v1/series?device_id=roof&from=2020-01-01&resolution=5m", status: 422},
+	{name: "strings of a long span", target: "/v1/series?device_id=roof&from=2026-06-01&columns=mppt1_w", status: 422},
 	{name: "another device", target: "/v1/series?device_id=barn&frame=day", token: viewer1, status: 403},
 
 	{name: "two days", target: "/v1/energy?device_id=roof&from=2026-06-20&to=2026-06-21"},
@@ -277,7 +278,12 @@ func newVillage(t *testing.T) *bench {
 			Values: map[string]float64{"grid_frequency_hz": 50.01, "inverter_temp_c": 41.2}})
 	}
 	for at := testNow.Add(-18*time.Hour - 30*time.Minute); at.Before(testNow.Add(-17*time.Hour - 30*time.Minute)); at = at.Add(time.Minute) {
-		minute(at, 300, 1200, -400) // the evening before
+		minute(at, 300, 1200, -400) // the evening before, from a dozen strings
+		values := house.Samples[len(house.Samples)-1].Values
+		for _, name := range history.StringMeans {
+			input := strings.TrimSuffix(name, "_w")
+			values[input+"_voltage"], values[input+"_current"] = 250, 0.1
+		}
 	}
 	for name := range total {
 		total[name] += 0.3 // in the night, of which nothing was received

@@ -86,6 +86,7 @@ func balance(plus, minus int) func(*energy.Period, time.Time) float64 {
 
 var (
 	AllMeans     = slices.Sorted(maps.Keys(means))
+	AllColumns   = slices.Concat(AllMeans, StringMeans)
 	DefaultMeans = []string{"pv_w", "pv_max_w", "load_w", "battery_w", "grid_w", "soc_pct", "solar_home_w", "battery_home_w", "grid_home_w"}
 )
 
@@ -106,7 +107,7 @@ func (h *History) means(c *request.Request, device string, params url.Values) (a
 	if sp, err = h.withDefaults(c, device, sp, store.Day); err != nil {
 		return nil, err
 	}
-	names, err := query.Columns(query.Last(params, "columns"), AllMeans, DefaultMeans)
+	names, err := query.Columns(query.Last(params, "columns"), AllColumns, DefaultMeans)
 	if err != nil {
 		return nil, err
 	}
@@ -128,6 +129,15 @@ func (h *History) means(c *request.Request, device string, params url.Values) (a
 	if resolution == store.Minute && sp.To.Sub(sp.From) > maxMinutes {
 		return nil, query.TooLong("at most 48 hours", store.FiveMinutes)
 	}
+	inputs := slices.DeleteFunc(slices.Clone(names), func(name string) bool { return !isString(name) })
+	if len(inputs) > 0 {
+		if sp.To.Sub(sp.From) > maxStringHours {
+			return nil, errLongStrings
+		}
+		if err := h.Weigh(c, maxPoints); err != nil {
+			return nil, err
+		}
+	}
 	starts, err := h.periodStarts(c, sp, resolution, maxPoints)
 	if err != nil {
 		return nil, err
@@ -144,7 +154,7 @@ func (h *History) means(c *request.Request, device string, params url.Values) (a
 		}
 	}
 	for _, name := range names {
-		if isFlow(name) {
+		if isDerived(name) {
 			answer.Quality[name] = "derived"
 		}
 		answer.Columns[name] = make(column, 0, n)
@@ -153,7 +163,8 @@ func (h *History) means(c *request.Request, device string, params url.Values) (a
 	for i := 0; i < n; i += request.RowsAtOnce {
 		part := starts[i : min(i+request.RowsAtOnce, n)+1]
 		err := h.Step(c, func() error {
-			found, err := h.Periods(c, store.Query{Device: device, From: part[0], To: part[len(part)-1], Resolution: resolution, Zone: sp.Zone})
+			q := store.Query{Device: device, From: part[0], To: part[len(part)-1], Resolution: resolution, Zone: sp.Zone}
+			found, err := h.Periods(c, q)
 			if err != nil {
 				return err
 			}
@@ -161,9 +172,13 @@ func (h *History) means(c *request.Request, device string, params url.Values) (a
 				answer.PartialLast = found[last].End.After(now)
 			}
 			periods := consecutive(part, found)
-			answer.add(names, periods, now)
+			for _, name := range names {
+				if !isString(name) {
+					answer.add(name, name, periods, now)
+				}
+			}
 			gaps.add(periods)
-			return nil
+			return h.addStrings(c, &answer, inputs, q, part)
 		})
 		if err != nil {
 			return nil, err
@@ -176,22 +191,20 @@ func (h *History) means(c *request.Request, device string, params url.Values) (a
 	return answer, nil
 }
 
-// add appends the values of further periods.
-func (a *meansAnswer) add(names []string, periods []energy.Period, now time.Time) {
-	for _, name := range names {
-		for i := range periods {
-			v := unknown
-			if periods[i].HasData() || strings.HasSuffix(name, "coverage") {
-				v = means[name](&periods[i], now)
-			}
-			a.Columns[name] = append(a.Columns[name], v)
+// add appends to a column that mean of further periods.
+func (a *meansAnswer) add(column, mean string, periods []energy.Period, now time.Time) {
+	for i := range periods {
+		v := unknown
+		if periods[i].HasData() || strings.HasSuffix(mean, "coverage") {
+			v = means[mean](&periods[i], now)
 		}
+		a.Columns[column] = append(a.Columns[column], v)
 	}
 }
 
-// isFlow reports whether a column is computed from several measurements.
-func isFlow(name string) bool {
-	return strings.Count(name, "_") == 2 && strings.HasSuffix(name, "_w") && name != "pv_max_w" || name == "unaccounted_w"
+// isDerived reports whether a column is computed from several measurements.
+func isDerived(name string) bool {
+	return isString(name) || strings.Count(name, "_") == 2 && strings.HasSuffix(name, "_w") && name != "pv_max_w" || name == "unaccounted_w"
 }
 
 func newMeans(device string, sp query.Span, resolution string, n int) meansAnswer {
@@ -278,9 +291,16 @@ func (h *History) rawMeans(c *request.Request, device string, sp query.Span, nam
 		return nil, err
 	}
 	var samples []wire.Sample
+	inputs := columns{}
 	err := h.Step(c, func() error {
 		_, err := request.Ask(h.Gate, c, "each", func(ctx context.Context) (struct{}, error) {
 			return struct{}{}, h.Store.Each(ctx, device, sp.From, sp.To, func(sample wire.Sample) bool {
+				for _, name := range names {
+					if isString(name) {
+						watts, ok := ofStrings[name].watts(&sample)
+						inputs[name] = append(inputs[name], round(known(watts, ok), 1))
+					}
+				}
 				sample.Values = nil
 				samples = append(samples, sample)
 				return len(samples) <= maxPoints
@@ -298,12 +318,15 @@ func (h *History) rawMeans(c *request.Request, device string, sp query.Span, nam
 	answer.T = make([]float64, len(samples))
 	for _, name := range names {
 		answer.Columns[name] = make(column, len(samples))
+		copy(answer.Columns[name], inputs[name])
 	}
 	for i := range samples {
 		p := energy.Instant(&samples[i])
 		answer.T[i] = float64(samples[i].Time.UnixMilli()) / 1000
 		for _, name := range names {
-			answer.Columns[name][i] = means[name](&p, h.Now())
+			if mean := means[name]; mean != nil {
+				answer.Columns[name][i] = mean(&p, h.Now())
+			}
 		}
 	}
 	return answer, nil
