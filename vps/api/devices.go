@@ -20,6 +20,7 @@ import (
 const (
 	maxDevices     = 1000 // in one answer
 	defaultDevices = 200
+	rowsOfToday    = 10 // of a history, that today's energy of a device costs as much as
 )
 
 // devicesAnswer is the answer of GET /v1/devices.
@@ -46,6 +47,7 @@ type deviceLine struct {
 	Capabilities  *capabilities `json:"capabilities"`
 	Chain         []hop         `json:"chain"`
 	Tariff        *prices       `json:"tariff,omitempty"` // absent without one
+	Today         *today        `json:"today,omitempty"`  // if it is asked for
 }
 
 // prices are what energy costs today.
@@ -124,21 +126,30 @@ func (s *Server) devices(c *request.Request) (any, error) {
 	if found {
 		from++
 	}
+	withToday := query.Last(params, "today") == "1"
+	if withToday {
+		if err := s.Weigh(c, rowsOfToday*min(limit, len(all)-from)); err != nil {
+			return nil, err
+		}
+	}
 	for _, d := range all[from:] {
 		if len(answer.Devices) == limit {
 			answer.After = &answer.Devices[limit-1].ID
 			break
 		}
-		line, err := s.line(c, d)
+		err := s.Step(c, func() error {
+			line, err := s.line(c, d, withToday)
+			answer.Devices = append(answer.Devices, line)
+			return err
+		})
 		if err != nil {
 			return nil, err
 		}
-		answer.Devices = append(answer.Devices, line)
 	}
 	return answer, nil
 }
 
-func (s *Server) line(c *request.Request, d store.Device) (deviceLine, error) {
+func (s *Server) line(c *request.Request, d store.Device, withToday bool) (deviceLine, error) {
 	zone, err := s.ZoneOf(c, d.ID)
 	if err != nil {
 		return deviceLine{}, err
@@ -170,7 +181,10 @@ func (s *Server) line(c *request.Request, d store.Device) (deviceLine, error) {
 	line.Capabilities = &capabilities{Battery: deviceinfo.HasBattery(&newest), Grid: newest.ExportPowerW != nil, Load: newest.LoadPowerW != nil,
 		Counters: newest.PVTotalKWh != nil}
 	line.Chain = chainOf(&newest, about, line.State, s.Now())
-	return line, nil
+	if withToday {
+		line.Today, err = s.today(c, d.ID, s.Now(), zone)
+	}
+	return line, err
 }
 
 // chainOf returns the state of each link. Each batch is a sign of life of the edge, and its newest samples come first: an

@@ -161,6 +161,7 @@ var exchanges = []exchange{
 
 	{name: "all of a viewer", target: "/v1/devices"},
 	{name: "a page of them", target: "/v1/devices?limit=1&after=barn"},
+	{name: "with today's energy", target: "/v1/devices?today=1"},
 	{name: "the only one of a device", target: "/v1/devices", token: token1},
 	{name: "an edge that is away", target: "/v1/devices?device_id=roof", change: func(b *bench) {
 		b.Now = func() time.Time { return testNow.Add(24 * time.Hour) }

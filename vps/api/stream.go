@@ -4,14 +4,11 @@ import (
 	"bytes"
 	"fmt"
 	"io"
-	"math"
 	"net/http"
 	"time"
 
-	"sunspool/vps/energy"
 	"sunspool/vps/listener"
 	"sunspool/vps/live"
-	"sunspool/vps/query"
 	"sunspool/vps/request"
 	"sunspool/vps/store"
 	"sunspool/wire"
@@ -158,10 +155,8 @@ func (e *events) follow() error {
 	if err != nil {
 		return err
 	}
-	day := query.Span{Zone: zone}
-	day.From, day.To = store.Day.Period(now, zone)
-	if date := day.From.Format(time.DateOnly); date != e.today.date || e.today.outdated && now.Sub(e.today.sent) >= todayEvery {
-		energies, err := e.energies(day)
+	if date := dayOf(now, zone).From.Format(time.DateOnly); date != e.today.date || e.today.outdated && now.Sub(e.today.sent) >= todayEvery {
+		energies, err := e.s.today(e.c, e.device, now, zone)
 		if err != nil {
 			return err
 		}
@@ -188,22 +183,6 @@ func (e *events) stateSince(now time.Time, edge *wire.Edge) (state string, since
 	}
 	state, held := e.s.StateOf(e.c, e.device, e.newest, max(now.Sub(e.newest.Time), 0), edge)
 	return state, new(now.Add(-held).UTC().Truncate(time.Millisecond))
-}
-
-// energies returns the energy of a local day.
-func (e *events) energies(day query.Span) (todayEvent, error) {
-	answer := todayEvent{Date: day.From.Format(time.DateOnly), Zone: day.Zone.String()}
-	rows, err := e.s.history.Rows(e.c, e.device, day, store.Day)
-	if err != nil || len(rows) == 0 {
-		return answer, err
-	}
-	for i, to := range []**float64{energy.PV: &answer.PV, energy.Load: &answer.Load, energy.Import: &answer.Import,
-		energy.Export: &answer.Export, energy.Charge: &answer.Charge, energy.Discharge: &answer.Discharge} {
-		if kwh, from := rows[0].KWh(i); from != energy.Unknown {
-			*to = new(math.Round(kwh*1000) / 1000)
-		}
-	}
-	return answer, nil
 }
 
 func (e *events) bye(reason string) {
@@ -272,18 +251,6 @@ func powersOf(s *wire.Sample) sampleEvent {
 		e.GridW = new(0 - *s.ExportPowerW)
 	}
 	return e
-}
-
-// todayEvent is the energy since local midnight, kWh; null where no sample has it.
-type todayEvent struct {
-	Date      string   `json:"date"`
-	Zone      string   `json:"tz"`
-	PV        *float64 `json:"pv_kwh"`
-	Load      *float64 `json:"load_kwh"`
-	Import    *float64 `json:"import_kwh"`
-	Export    *float64 `json:"export_kwh"`
-	Charge    *float64 `json:"charge_kwh"`
-	Discharge *float64 `json:"discharge_kwh"`
 }
 
 type stateEvent struct {
