@@ -3,6 +3,7 @@ package auth
 import (
 	"net/http"
 	"net/netip"
+	"slices"
 	"strings"
 )
 
@@ -11,17 +12,26 @@ import (
 //
 // The address alone would not do: a page of any site, opened in a browser at home, can ask this server by a name of its own
 // that it has changed to our address (DNS rebinding), and would read the answers. But its name is then in the header Host. A
-// proxy that is not in the settings makes every client look near; so whoever comes through one is not at home.
+// proxy makes every client look near; so whoever comes through one that is not in the settings is not at home, nor a client
+// whom a proxy of the settings does not name.
 func (p Proxies) Home(r *http.Request) bool {
-	if !p.has(address(r.RemoteAddr)) {
-		for _, name := range []string{"X-Forwarded-For", "Forwarded", "X-Real-Ip", "Via", "Cf-Connecting-Ip"} {
-			if r.Header.Get(name) != "" {
-				return false
-			}
+	if !p.has(address(r.RemoteAddr)) && Proxied(r) {
+		return false
+	}
+	client, named := p.client(r)
+	ip, err := netip.ParseAddr(client)
+	return named && err == nil && private(ip) && homeName(r.Host)
+}
+
+// Proxied reports whether a proxy sent r, as far as that can be seen. An empty header is one, too: a client may send it so that
+// a proxy adds its own behind it. No browser speaks HTTP/1.0; nginx does, which by default adds no header.
+func Proxied(r *http.Request) bool {
+	for name := range r.Header {
+		if strings.HasPrefix(name, "X-Forwarded-") || slices.Contains([]string{"Forwarded", "X-Real-Ip", "Via", "Cf-Connecting-Ip"}, name) {
+			return true
 		}
 	}
-	ip, err := netip.ParseAddr(p.Client(r))
-	return err == nil && private(ip) && homeName(r.Host)
+	return !r.ProtoAtLeast(1, 1)
 }
 
 // private reports whether ip is one that a home network gives. Those of carriers are not: others are there, too.

@@ -34,19 +34,25 @@ func ParseProxies(list []string) (Proxies, error) {
 // X-Forwarded-For that is not one. Each proxy appends the address of its peer, so what precedes that hop is the peer's claim.
 // What cannot be read ends the search at the proxy that wrote it.
 func (p Proxies) Client(r *http.Request) string {
-	from := address(r.RemoteAddr)
+	from, _ := p.client(r)
+	return from
+}
+
+// client returns what Client does, and whether that is not a proxy that does not say for whom it asks.
+func (p Proxies) client(r *http.Request) (from string, named bool) {
+	from = address(r.RemoteAddr)
 	if !p.has(from) {
-		return from
+		return from, true
 	}
 	hops := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
 	for i := len(hops) - 1; i >= 0 && p.has(from); i-- {
 		hop, err := parseHop(strings.TrimSpace(hops[i]))
 		if err != nil {
-			break
+			return from, false
 		}
 		from = hop.String()
 	}
-	return from
+	return from, true
 }
 
 // parseHop reads an address with or without a port and brackets.

@@ -33,6 +33,7 @@ func TestClientIsTheLastHopThatIsNotOurProxy(t *testing.T) {
 		"IPv6 with a zone":                 {"[fd00::2]:1", []string{"fe80::1%eth0"}, "fe80::1"},
 		"IPv4 with a port":                 {"172.30.0.2:1", []string{"198.51.100.7:5000"}, "198.51.100.7"},
 		"IPv4 in IPv6":                     {"[::ffff:172.30.0.2]:1", []string{"::ffff:198.51.100.7"}, "198.51.100.7"},
+		"IPv4 in IPv6 with a port":         {"172.30.0.2:1", []string{"[::ffff:198.51.100.7]:443"}, "198.51.100.7"},
 		"nonsense":                         {"172.30.0.2:1", []string{"unknown"}, "172.30.0.2"},
 		"nonsense before":                  {"172.30.0.2:1", []string{"unknown, 198.51.100.7"}, "198.51.100.7"},
 		"nonsense behind what is not ours": {"172.30.0.2:1", []string{"198.51.100.7, unknown"}, "172.30.0.2"},
