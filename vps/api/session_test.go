@@ -102,7 +102,7 @@ func TestTheCookieOfASession(t *testing.T) {
 			return do(h, method, wire.SessionPath, "", strings.NewReader(body), append(headers, "X-Forwarded-Proto", c.proto)...)
 		}
 		w := ask("POST", `{"token":"`+viewer1+`"}`)
-		got := w.Header().Get("Set-Cookie")
+		got := lastCookie(w)
 		named, rest, _ := strings.Cut(got, ";")
 		cookieName, value, _ := strings.Cut(named, "=")
 		if w.Code != 200 || cookieName+"=V;"+rest != c.want {
@@ -115,9 +115,45 @@ func TestTheCookieOfASession(t *testing.T) {
 		if w := ask("GET", "", "Cookie", other+"="+value); w.Code != 401 {
 			t.Errorf("%s: by the other name: %d", name, w.Code)
 		}
-		gone := ask("DELETE", "", "Cookie", cookieName+"="+value).Header().Get("Set-Cookie")
-		if !strings.HasPrefix(gone, cookieName+"=; Path=/; Max-Age=0; HttpOnly") {
-			t.Errorf("%s: logged out: %s", name, gone)
+		if gone, want := lastCookie(ask("DELETE", "", "Cookie", cookieName+"="+value)), strings.Replace(c.want, "V; Path=/; Max-Age=2592000", "; Path=/; Max-Age=0", 1); gone != want {
+			t.Errorf("%s: logged out: %s, want %s", name, gone, want)
+		}
+	}
+}
+
+// lastCookie is the header Set-Cookie that counts.
+func lastCookie(w *httptest.ResponseRecorder) string {
+	all := w.Header().Values("Set-Cookie")
+	return all[len(all)-1]
+}
+
+// When frames are allowed, or not any more, a browser has the cookie of before beside the new one, and sends it first, for as long
+// as it lasts. That keeps nobody out, and ends with the logout.
+func TestASessionOutlivesTheSettingAboutFrames(t *testing.T) {
+	for _, ancestors := range [][]string{nil, {"self"}} {
+		b := newBench(t, func(s *Server) { s.Ancestors = ancestors })
+		h := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			r.TLS = new(tls.ConnectionState)
+			b.api.ServeHTTP(w, r)
+		})
+		w := do(h, "POST", wire.SessionPath, "", strings.NewReader(`{"token":"`+viewer1+`"}`))
+		set := w.Result().Cookies()
+		if len(set) != 2 || set[0].Value != "" || set[0].MaxAge != -1 || set[1].Value == "" || set[0].Partitioned == set[1].Partitioned || !set[0].Secure || !set[1].Secure {
+			t.Fatalf("login: %q", w.Header()["Set-Cookie"])
+		}
+		good := "__Host-sunspool_session=" + set[1].Value
+		for _, cookies := range [][]string{{"Cookie", "__Host-sunspool_session=stale; " + good}, {"Cookie", good + "; __Host-sunspool_session=stale"},
+			{"Cookie", "__Host-sunspool_session=" + strings.Repeat("; __Host-sunspool_session=x", 200) + "; " + good}, {"Cookie", "__Host-sunspool_session=stale", "Cookie", good}} {
+			if w := do(h, "GET", wire.SessionPath, "", nil, cookies...); w.Code != 200 {
+				t.Errorf("%.60q: %d %s", cookies, w.Code, w.Body)
+			}
+		}
+		if w := do(h, "GET", wire.SessionPath, "", nil, "Cookie", "__Host-sunspool_session=a; __Host-sunspool_session=b"); w.Code != 401 {
+			t.Errorf("two stale ones: %d", w.Code)
+		}
+		gone := do(h, "DELETE", wire.SessionPath, "", nil, "Cookie", good).Result().Cookies()
+		if len(gone) != 2 || gone[0].MaxAge != -1 || gone[1].MaxAge != -1 || gone[0].Partitioned == gone[1].Partitioned {
+			t.Errorf("logout: %v", gone)
 		}
 	}
 }

@@ -159,30 +159,35 @@ func (k Cookies) name(r *http.Request) string {
 	return cookiePlain
 }
 
-// Of returns the value of the cookie of r, "" without one.
-func (k Cookies) Of(r *http.Request) string {
-	if c, err := r.Cookie(k.name(r)); err == nil {
-		return c.Value
+// Of returns the values of the cookies of r by that name. There are two if the setting about frames has changed.
+func (k Cookies) Of(r *http.Request) (values []string) {
+	for _, c := range r.CookiesNamed(k.name(r)) {
+		values = append(values, c.Value)
 	}
-	return ""
+	return values
 }
 
-// Set returns the cookie that gives a browser s, in an answer to r; none takes it away.
-func (k Cookies) Set(r *http.Request, s *Session) *http.Cookie {
-	c := &http.Cookie{Name: k.name(r), Path: "/", MaxAge: -1, HttpOnly: true, SameSite: http.SameSiteLaxMode}
+// Set gives a browser s, in an answer w to r; nil takes it away. Over TLS there are two cookies of the name, one of which is for
+// frames: the other one is taken away in any case, or it would outlive the logout. It comes first, because some browsers know
+// one alone.
+func (k Cookies) Set(w http.ResponseWriter, r *http.Request, s *Session) {
+	c := http.Cookie{Name: k.name(r), Path: "/", MaxAge: -1, HttpOnly: true, SameSite: http.SameSiteLaxMode}
+	if c.Name == cookieSecure {
+		c.Secure = true
+		framed := c
+		framed.SameSite, framed.Partitioned = http.SameSiteNoneMode, true // a browser sends it from within a frame of another site only so, and apart for each such site
+		if k.Framed {
+			c, framed = framed, c
+		}
+		http.SetCookie(w, &framed)
+	}
 	if s != nil {
 		c.Value, c.MaxAge = s.Value(), int(SessionAge.Seconds())
 		if s.Kiosk {
 			c.MaxAge = int(kioskAge.Seconds())
 		}
 	}
-	if c.Name == cookieSecure {
-		c.Secure = true
-		if k.Framed { // a browser sends it from within a frame of another site only so, and apart for each such site
-			c.SameSite, c.Partitioned = http.SameSiteNoneMode, true
-		}
-	}
-	return c
+	http.SetCookie(w, &c)
 }
 
 // Secure reports whether the client of r speaks TLS: to this server, or to a trusted proxy, by its X-Forwarded-Proto.

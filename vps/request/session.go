@@ -14,11 +14,15 @@ func (g *Gate) Identify(c *Request) (auth.Caller, error) {
 	if auth.Bearer(c.HTTP) != "" {
 		return g.bearer(c)
 	}
-	cookie := ""
+	var cookies []string
 	if safe(c.HTTP.Method) {
-		cookie = g.cookies().Of(c.HTTP)
+		cookies = g.cookies().Of(c.HTTP)
 	}
-	if s, ok := g.Tokens.Session(cookie, g.Now()); ok {
+	for _, cookie := range cookies {
+		s, ok := g.Tokens.Session(cookie, g.Now())
+		if !ok {
+			continue
+		}
 		c.cookie, c.Session = cookie, &s
 		g.admitted(c, s.Token)
 		if g.Now().Sub(s.Issued) >= auth.RenewAfter {
@@ -30,7 +34,7 @@ func (g *Gate) Identify(c *Request) (auth.Caller, error) {
 		c.Token = auth.SumOf(auth.NetworkOf(c.Remote).String()) // which is the caller here
 		return auth.Caller{Device: auth.AnyDevice, Viewer: true}, nil
 	}
-	if cookie == "" {
+	if cookies == nil {
 		return g.bearer(c)
 	}
 	c.conn().SetUnauthenticated(auth.NetworkOf(c.Remote))
@@ -105,7 +109,7 @@ func (g *Gate) LogIn(c *Request, token string, kiosk bool) error {
 
 // SetSession gives a session to the browser that sent c; nil takes it away.
 func (g *Gate) SetSession(c *Request, s *auth.Session) {
-	http.SetCookie(c, g.cookies().Set(c.HTTP, s))
+	g.cookies().Set(c, c.HTTP, s)
 }
 
 func (g *Gate) cookies() auth.Cookies {
