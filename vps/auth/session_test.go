@@ -47,3 +47,44 @@ func TestSessionsCarryTheirToken(t *testing.T) {
 		t.Error("no token has a session")
 	}
 }
+
+// Whoever read the settings knows the hashes of tokens, and with them the key of each cookie: but not what must be inside.
+func TestAHashMakesNoSession(t *testing.T) {
+	tokens, err := ParseTokens(vpstest.Token1+":roof", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, _ := tokens.NewSession(vpstest.Token1, false, vpstest.Now)
+	for _, guess := range []string{"", vpstest.TokenWrong, string(s.Token[:])} {
+		s.token = guess
+		if got, ok := tokens.Session(s.Value(), vpstest.Now); ok {
+			t.Errorf("sealed with the hash and %q: %+v", guess, got)
+		}
+	}
+}
+
+// An update logs nobody out: this cookie was made by the first version that had any.
+func TestCookiesOfEarlierVersionsOpen(t *testing.T) {
+	tokens, err := ParseTokens(vpstest.Token1+":roof", vpstest.Viewer1+":roof")
+	if err != nil {
+		t.Fatal(err)
+	}
+	const cookie = "AcK1ADOxsTxwXJ3mbUzTNi5ibvApuI1urNrwQw6GB_yuyRYS0iGL87yoUh6oyaRTlZkuNy9Xm2KCEbTsOydASMBE2yzAYtr-SNal-r6o"
+	if s, ok := tokens.Session(cookie, vpstest.Now); !ok || s.Caller != (Caller{"roof", true}) || !s.Kiosk || !s.Issued.Equal(vpstest.Now) {
+		t.Errorf("%v %+v", ok, s)
+	}
+}
+
+// A session lasts until its last second, and one whose clock was ahead is not older than it says.
+func TestTheEndOfASession(t *testing.T) {
+	tokens, err := ParseTokens(vpstest.Token1+":roof", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, _ := tokens.NewSession(vpstest.Token1, false, vpstest.Now)
+	for at, want := range map[time.Time]bool{vpstest.Now: true, s.Expires().Add(-time.Second): true, *s.Expires(): false, s.Expires().Add(time.Second): false, vpstest.Now.Add(-time.Hour): true} {
+		if _, ok := tokens.Session(s.Value(), at); ok != want {
+			t.Errorf("at %v: %v", at, ok)
+		}
+	}
+}

@@ -16,18 +16,21 @@ import (
 // Worth is from how many bytes on an answer is compressed. Below, the headers weigh as much as what is saved.
 const Worth = 1000
 
+// How hard to try: what is asked for every few seconds is compressed quickly, pages are made small.
+const (
+	Fast  = gzip.BestSpeed
+	Small = 6
+)
+
 // A writer has about a megabyte of tables. As many as there are processors can work at once; more would only occupy memory.
 var (
 	working = make(chan struct{}, runtime.GOMAXPROCS(0))
-	writers = sync.Pool{New: func() any {
-		z, _ := gzip.NewWriterLevel(nil, gzip.BestSpeed)
-		return z
-	}}
+	writers [Small + 1]sync.Pool // by level
 )
 
 // Gzip returns body as gzip, or nil if it is to be sent as it is: it is short, it would not become smaller, or all processors
 // compress already. So compression delays no answer behind others, whatever readers ask for.
-func Gzip(body []byte) []byte {
+func Gzip(body []byte, level int) []byte {
 	if len(body) < Worth {
 		return nil
 	}
@@ -37,9 +40,12 @@ func Gzip(body []byte) []byte {
 	default:
 		return nil
 	}
+	z, _ := writers[level].Get().(*gzip.Writer)
+	if z == nil {
+		z, _ = gzip.NewWriterLevel(nil, level)
+	}
+	defer writers[level].Put(z)
 	var b bytes.Buffer
-	z := writers.Get().(*gzip.Writer)
-	defer writers.Put(z)
 	z.Reset(&b)
 	_, _ = z.Write(body) // a buffer takes everything
 	_ = z.Close()

@@ -13,8 +13,8 @@ import (
 func TestGzipKeepsEveryByte(t *testing.T) {
 	for _, size := range []int{Worth, 5000, 1 << 20} {
 		body := []byte(strings.Repeat(`{"pv_kwh":1.5},`, size/15+1))
-		for range 2 { // a writer is used again
-			z, err := gzip.NewReader(bytes.NewReader(Gzip(body)))
+		for _, level := range []int{Fast, Fast, Small, Small} { // a writer is used again
+			z, err := gzip.NewReader(bytes.NewReader(Gzip(body, level)))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -28,7 +28,7 @@ func TestGzipKeepsEveryByte(t *testing.T) {
 func TestWhatDoesNotShrinkIsSentAsItIs(t *testing.T) {
 	noise := make([]byte, 5000)
 	_, _ = rand.Read(noise)
-	if Gzip(noise) != nil || Gzip(make([]byte, Worth-1)) != nil {
+	if Gzip(noise, Fast) != nil || Gzip(make([]byte, Worth-1), Fast) != nil {
 		t.Error("compressed")
 	}
 }
@@ -38,13 +38,13 @@ func TestBusyWritersDelayNobody(t *testing.T) {
 	for range cap(working) {
 		working <- struct{}{}
 	}
-	if Gzip(make([]byte, 5000)) != nil {
+	if Gzip(make([]byte, 5000), Small) != nil {
 		t.Error("more writers than processors")
 	}
 	for range cap(working) {
 		<-working
 	}
-	if Gzip(make([]byte, 5000)) == nil {
+	if Gzip(make([]byte, 5000), Small) == nil {
 		t.Error("a writer is lost")
 	}
 }

@@ -76,7 +76,7 @@ func (c *Request) encode(v any) (e encoded) {
 	}
 	e.body, e.varies = raw, safe(c.HTTP.Method) && len(raw) >= compress.Worth
 	if e.varies && c.HTTP.Method == http.MethodGet && compress.Accepted(c.HTTP) {
-		if packed := compress.Gzip(raw); packed != nil {
+		if packed := compress.Gzip(raw, compress.Fast); packed != nil {
 			e.body, e.gzip = packed, true
 		}
 	}

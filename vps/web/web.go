@@ -184,13 +184,11 @@ func Write(w http.ResponseWriter, r *http.Request, status int, kind string, body
 	h := w.Header()
 	h.Set("Content-Type", kind)
 	h.Add("Vary", "Accept-Encoding")
-	if compress.Accepted(r) && len(body) >= compress.Worth {
-		var b bytes.Buffer
-		z := gzip.NewWriter(&b)
-		_, _ = z.Write(body)
-		_ = z.Close()
-		h.Set("Content-Encoding", "gzip")
-		body = b.Bytes()
+	if compress.Accepted(r) {
+		if packed := compress.Gzip(body, compress.Small); packed != nil {
+			h.Set("Content-Encoding", "gzip")
+			body = packed
+		}
 	}
 	h.Set("Content-Length", strconv.Itoa(len(body)))
 	w.WriteHeader(status)

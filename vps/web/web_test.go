@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"os/exec"
 	"regexp"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -331,5 +332,29 @@ func TestTextIsNoMarkup(t *testing.T) {
 	}
 	if !strings.Contains(page, "&#34;&gt;&lt;script&gt;alert(&#39;x&#39;)&lt;/script&gt;&amp;") {
 		t.Errorf("the name is not in the page:\n%s", page)
+	}
+}
+
+// Anybody may ask for a page, also without a token: to compress it costs no megabyte each time.
+func TestPagesAreCompressedWithoutGarbage(t *testing.T) {
+	body := []byte(strings.Repeat("<p>the same again</p>\n", 2000))
+	r := httptest.NewRequest("GET", "/", nil)
+	r.Header.Set("Accept-Encoding", "gzip")
+	write := func() {
+		w := httptest.NewRecorder()
+		if Write(w, r, 200, "text/html", body); w.Header().Get("Content-Encoding") != "gzip" || w.Body.Len() > len(body)/10 {
+			t.Fatalf("%v, %d bytes", w.Header(), w.Body.Len())
+		}
+	}
+	write()
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	const times = 100
+	for range times {
+		write()
+	}
+	runtime.ReadMemStats(&after)
+	if each := (after.TotalAlloc - before.TotalAlloc) / times; each > 400_000 {
+		t.Errorf("%d bytes for each page", each)
 	}
 }
