@@ -251,7 +251,15 @@ func TestLitePage(t *testing.T) {
 	if old := b.with(cookie, "GET", wire.LitePath, "Accept", "text/html").Body.String(); !strings.Contains(old, "Offline") || strings.Contains(old, "4.51") {
 		t.Errorf("ten hours later: %s", old)
 	}
+	for target, want := range map[string]int{"?device_id=%3Cx%3E": 422, "?device_id=roof%26frame%3Dday": 422, "?device_id=%00": 422, "?device_id=never-heard-of": 200} {
+		if w := b.with(b.cookie(viewerAll), "GET", wire.LitePath+target, "Accept", "text/html"); w.Code != want || w.Header().Get("Vary") != "Accept" && want != 200 {
+			t.Errorf("%s of who may read all: %d %v, want %d", target, w.Code, w.Header(), want)
+		}
+	}
 	away(b)
+	if text := b.with(cookie, "GET", wire.LitePath, "Accept", "text/plain").Body.String(); !strings.HasPrefix(text, "The values cannot be read now") {
+		t.Errorf("the store is away: %s", text)
+	}
 	if w := b.with(cookie, "GET", wire.LitePath, "Accept", "text/html"); w.Code != 503 || !strings.Contains(w.Body.String(), "cannot be read now") || !strings.Contains(w.Body.String(), "refresh") {
 		t.Errorf("the store is away: %d %s", w.Code, w.Body)
 	}
@@ -263,8 +271,8 @@ func TestLoginWithoutScripts(t *testing.T) {
 	form := func(body string, headers ...string) *httptest.ResponseRecorder {
 		return do(b.api, "POST", wire.LitePath, "", strings.NewReader(body), append(headers, "Accept", "text/html", "Content-Type", "application/x-www-form-urlencoded")...)
 	}
-	if w := do(b.api, "GET", wire.LitePath, "", nil, "Accept", "text/html"); w.Code != 401 || !strings.Contains(w.Body.String(), `<form method="post" action="lite">`) || !strings.Contains(w.Body.String(), `type="password"`) {
-		t.Errorf("%d %s", w.Code, w.Body)
+	if w := do(b.api, "GET", wire.LitePath, "", nil, "Accept", "text/html"); w.Code != 403 || w.Header().Get("WWW-Authenticate") != "" || !strings.Contains(w.Body.String(), `<form method="post" action="lite">`) || !strings.Contains(w.Body.String(), `type="password"`) {
+		t.Errorf("%d %v %s", w.Code, w.Header(), w.Body) // lynx shows no 401
 	}
 	if w := do(b.api, "GET", wire.LitePath, "", nil, "Accept", "text/plain"); w.Code != 401 || w.Header().Get("Content-Type") != "application/json" {
 		t.Errorf("a program: %d %v", w.Code, w.Header())
@@ -273,8 +281,11 @@ func TestLoginWithoutScripts(t *testing.T) {
 	if w.Code != 303 || w.Header().Get("Location") != "lite" || len(w.Result().Cookies()) != 1 {
 		t.Fatalf("%d %v", w.Code, w.Header())
 	}
-	if w := b.with(w.Result().Cookies()[0].Value, "GET", wire.LitePath, "Accept", "text/html"); w.Code != 200 {
-		t.Errorf("with the cookie: %d", w.Code)
+	if w := b.with(w.Result().Cookies()[0].Value, "GET", wire.LitePath, "Accept", "text/html"); w.Code != 200 || !strings.Contains(w.Body.String(), "Log out") {
+		t.Errorf("with the cookie: %d %s", w.Code, w.Body)
+	}
+	if w.Result().Cookies()[0].MaxAge != 30*24*3600 {
+		t.Errorf("a form makes a session of %v", w.Result().Cookies()[0])
 	}
 	if w := form("logout=1"); w.Code != 303 || !strings.Contains(w.Header().Get("Set-Cookie"), "Max-Age=0") {
 		t.Errorf("logout: %d %v", w.Code, w.Header())
@@ -283,11 +294,11 @@ func TestLoginWithoutScripts(t *testing.T) {
 		t.Errorf("a long body: %d", w.Code)
 	}
 	for i := range 12 {
-		w, want := form("token="+tokenWrong+"<script>"), 401
+		w, want := form("token="+tokenWrong+"<script>"), 403
 		if i >= 10 {
 			want = 429
 		}
-		if w.Code != want || strings.Contains(w.Body.String(), "canary") || !strings.Contains(w.Body.String(), `role="alert"`) || w.Header().Get("Set-Cookie") != "" {
+		if w.Code != want || (want == 429) != (w.Header().Get("Retry-After") == "60") || strings.Contains(w.Body.String(), "canary") || !strings.Contains(w.Body.String(), `role="alert"`) || w.Header().Get("Set-Cookie") != "" {
 			t.Errorf("guess %d: %d %v %s", i, w.Code, w.Header(), w.Body)
 		}
 	}

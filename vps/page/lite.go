@@ -28,8 +28,8 @@ func (p *Pages) Lite(c *request.Request) (any, error) {
 	l := &web.Lite{Lang: language(c.HTTP), Open: c.Anonymous()}
 	err := p.values(c, l)
 	c.Release()
-	if r, refused := errors.AsType[*problem.Refusal](err); refused && r.Status == http.StatusForbidden {
-		return nil, err
+	if r, refused := errors.AsType[*problem.Refusal](err); refused && r.Status < http.StatusInternalServerError {
+		return nil, err // another device, or none that can be
 	}
 	if err != nil && c.HTTP.Context().Err() != nil {
 		return nil, err // the caller left: nothing is known of the store
@@ -63,7 +63,8 @@ func (p *Pages) LiteForm(c *request.Request) (any, error) {
 	return nil, nil
 }
 
-// login writes the form for a token. A program gets the refusal.
+// login writes the form for a token. A program gets the refusal. A browser gets no 401: what knows no Bearer, such as lynx, would
+// not show the form.
 func (p *Pages) login(c *request.Request, err error, says string) error {
 	refused, ok := errors.AsType[*problem.Refusal](err)
 	if !ok || wantsText(c.HTTP) || !wantsHTML(c.HTTP) {
@@ -73,11 +74,12 @@ func (p *Pages) login(c *request.Request, err error, says string) error {
 		says = "wait"
 		c.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(refused.RetryAfter.Seconds()))))
 	}
-	if refused.Status == http.StatusUnauthorized {
-		c.Header().Set("WWW-Authenticate", "Bearer")
+	status := refused.Status
+	if status == http.StatusUnauthorized {
+		status = http.StatusForbidden
 	}
 	c.Code = refused.Code
-	p.html(c, refused.Status, web.LitePolicy(p.Gate.Ancestors), web.LiteLogin(language(c.HTTP), says))
+	p.html(c, status, web.LitePolicy(p.Gate.Ancestors), web.LiteLogin(language(c.HTTP), says))
 	return nil
 }
 

@@ -142,7 +142,7 @@ func (l *Lite) cells(r LiteRow, f format) []string {
 func (l *Lite) Text() []byte {
 	w, f := wordsOf(l.Lang), formatOf(l.Lang)
 	p := new(printer)
-	p.print(l.Device, ": ", l.freshness(), "\n")
+	p.print(strings.TrimPrefix(l.Device+": ", ": "), l.freshness(), "\n")
 	for _, n := range l.numbers() {
 		p.print(padded(n.name, 20), n.value)
 		if n.means != "" {
