@@ -6,13 +6,23 @@ import (
 	"net/netip"
 	"os"
 	"strings"
+
+	"sunspool/vps/auth"
 )
 
-// readers answers who asks on this host without a token, and everybody else as the server in earnest does.
+// readers answers who asks on this host without a token. Everybody else is answered as by the server in earnest with --lan, and
+// shown the way without it.
 func (s *show) readers() http.Handler {
 	open := s.server.Readers(s.devices()...)
 	if s.viewer == "" {
-		return open
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if ownHost(r.Host) {
+				open.ServeHTTP(w, r)
+			} else {
+				http.Error(w, "This demo has no other names than localhost, or a page of any site could read it: open "+s.page()+
+					"\nFor other hosts and names: sunspool demo --lan", http.StatusForbidden)
+			}
+		})
 	}
 	closed := s.server.Handler()
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -27,20 +37,18 @@ func (s *show) readers() http.Handler {
 // fromThisHost reports whether r comes from the loopback, by a name that nobody else can give to it, and not through a proxy.
 func fromThisHost(r *http.Request) bool {
 	from, err := netip.ParseAddrPort(r.RemoteAddr)
-	if err != nil || !from.Addr().Unmap().IsLoopback() {
-		return false
+	return err == nil && from.Addr().Unmap().IsLoopback() && !auth.Proxied(r) && ownHost(r.Host)
+}
+
+// ownHost reports whether the header Host is a name of the loopback. A page of another site that has changed its name to this
+// address (DNS rebinding) sends that name.
+func ownHost(host string) bool {
+	if name, _, err := net.SplitHostPort(host); err == nil {
+		host = name
 	}
-	for _, name := range []string{"X-Forwarded-For", "Forwarded", "X-Real-Ip", "Via"} {
-		if r.Header.Get(name) != "" {
-			return false
-		}
-	}
-	host, _, err := net.SplitHostPort(r.Host)
-	if err != nil {
-		host = strings.Trim(r.Host, "[]")
-	}
+	host = strings.TrimSuffix(strings.ToLower(strings.Trim(host, "[]")), ".")
 	ip := net.ParseIP(host)
-	return host == "localhost" || ip != nil && ip.IsLoopback()
+	return host == "localhost" || strings.HasSuffix(host, ".localhost") || ip != nil && ip.IsLoopback()
 }
 
 // link is what a browser on another host opens.

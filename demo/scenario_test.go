@@ -383,9 +383,22 @@ func TestLANAsksOtherHostsForTheToken(t *testing.T) {
 		"another host":                      {"192.168.1.7:5555", "192.168.1.5:8080", 401},
 		"another host that says localhost":  {"192.168.1.7:5555", "localhost:8080", 401},
 		"a page of another site, rebinding": {"127.0.0.1:5555", "evil.example.org:8080", 401},
+		"its name ends as ours":             {"127.0.0.1:5555", "localhost.evil.example.org", 401},
+		"the last of names":                 {"127.0.0.1:5555", "localhost.:8080", 200},
 	} {
 		if w := ask(t, s.readers(), from.address, from.host, path); w.Code != from.code {
 			t.Errorf("%s: %d %s", name, w.Code, w.Body)
+		}
+	}
+	for _, name := range []string{"X-Forwarded-For", "Forwarded", "X-Real-Ip", "Via"} {
+		for _, value := range []string{"", "127.0.0.1"} {
+			r := httptest.NewRequest("GET", "http://localhost:8080"+path, nil)
+			r.RemoteAddr = "127.0.0.1:5555"
+			r.Header.Set(name, value)
+			w := httptest.NewRecorder()
+			if s.readers().ServeHTTP(w, r); w.Code != 401 {
+				t.Errorf("through a proxy with %s: %d", name, w.Code)
+			}
 		}
 	}
 	_, token, ok := strings.Cut(s.link(), "/#t=")
@@ -412,6 +425,25 @@ func TestLANAsksOtherHostsForTheToken(t *testing.T) {
 	s.readers().ServeHTTP(w, post)
 	if w.Code != 403 {
 		t.Error(w.Code, w.Body)
+	}
+}
+
+// A demo asks nobody for a token, so it has the names of the loopback alone: a page of another site that has pointed its own name
+// here reads nothing, and a person is shown the way.
+func TestTheDemoHasNoOtherNames(t *testing.T) {
+	c := flags("mixed")
+	c.Days = 1
+	s := openShow(t, c)
+	for host, want := range map[string]int{
+		"127.0.0.1:8080": 200, "localhost:8080": 200, "LocalHost": 200, "localhost.": 200, "[::1]:8080": 200, "127.8.9.1": 200, "demo.localhost:1": 200,
+		"evil.example.org:8080": 403, "localhost.evil.example.org": 403, "evillocalhost": 403, "192.168.1.5:8080": 403, "solar.local": 403, "2130706433": 403, "0.0.0.0:8080": 403, "": 403,
+	} {
+		for _, path := range []string{"/", "/v1/devices", "/lite"} {
+			w := ask(t, s.readers(), "127.0.0.1:5555", host, path)
+			if w.Code != want || want == 403 && (!strings.Contains(w.Body.String(), "open http://") || !strings.Contains(w.Body.String(), "--lan") || strings.Contains(w.Body.String(), Device+`"`)) {
+				t.Errorf("%s of %q: %d %s", path, host, w.Code, w.Body)
+			}
+		}
 	}
 }
 
