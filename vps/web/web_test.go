@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"io"
 	"net/http/httptest"
+	"os"
 	"os/exec"
 	"regexp"
 	"runtime"
@@ -356,5 +357,28 @@ func TestPagesAreCompressedWithoutGarbage(t *testing.T) {
 	runtime.ReadMemStats(&after)
 	if each := (after.TotalAlloc - before.TotalAlloc) / times; each > 400_000 {
 		t.Errorf("%d bytes for each page", each)
+	}
+}
+
+// What the page shows a newcomer to type is what the program reads.
+func TestTheFirstCommandHasOnlySettings(t *testing.T) {
+	all, err := os.ReadFile("../../.env.example")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := Default()
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, command, _ := strings.Cut(string(s.files["app.js"].body), "<pre tabindex=\"0\">")
+	command, _, found := strings.Cut(command, "sunspool edge</pre>")
+	names := regexp.MustCompile(`(?m)^([A-Z_]+)=.*`).FindAllStringSubmatch(command, -1)
+	if !found || len(names) != 4 {
+		t.Fatalf("%q", command)
+	}
+	for _, n := range names {
+		if !strings.Contains(string(all), "\n#"+n[1]+"=") || !strings.HasSuffix(n[0], ` \\`) {
+			t.Errorf("%q is no setting, or its line does not go on", n[0])
+		}
 	}
 }

@@ -64,6 +64,13 @@ export const SCENARIOS = {
   unaccounted: () => aged(2, "live", { pv_w: 3000, load_w: 900, battery_w: 1000, grid_w: -800 }),
   backlog: () => aged(11400, "offline", {}, { chain: chain("ok", "ok", { spool: 2280 }) }),
   never: () => ({ "/v1/devices": (j) => ({ ...j, devices: [] }), "/v1/stream": () => ({ status: 404 }) }),
+  unheard: () => ({ "/v1/devices": (j) => {
+    Object.assign(j.devices[0], { first_sample: null, last_sample: null, age_s: null, state: "never", capabilities: null, chain: chain("unknown", "unknown") });
+    return j;
+  }, "/v1/realtime": () => ({ status: 404, body: { detail: "No data found for device_id 'demo'.", code: "no_data" } }),
+  "/v1/stream": () => events([["hello", { build: "", time: iso(now()), device: { id: "demo" }, backfill_s: 600 }], ["state", { state: "never", since: null }]]) }),
+  "store-away": () => ({ "*": () => ({ status: 503, body: { detail: "Storage is unavailable.", code: "store_unavailable" } }), "/v1/stream": () => ({ status: 503 }),
+    "/v1/session": (j) => j }),
   collecting: () => ({ ...aged(3, "live"), "/v1/devices": (j) => {
     Object.assign(j.devices[0], { first_sample: iso(now() - 1500), last_sample: iso(now() - 3), age_s: 3, state: "live" });
     return j;

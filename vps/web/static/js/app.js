@@ -10,7 +10,7 @@ import { follow, stopFollowing, takeRealtime, watchVisibility, askDevices, fillS
 import { header, banner, tabs, zoneNote, announcement, onKey, useTheme } from "./shell.js";
 import { nowView, firstQuestions } from "./now.js";
 import { loginView } from "./entry.js";
-import { card } from "./widgets.js";
+import { card, whenKnown } from "./widgets.js";
 import { loadWhenIdle, otherView, helpBox } from "./later.js";
 
 const SIZES = /** @type {Record<string, number>} */ ({ day: 10, month: 7, year: 4 });
@@ -28,19 +28,22 @@ function view() {
   if (!state.session) return loginView(enter);
   if (v === "settings") return otherView(v, "", useLanguage);
   const devices = askDevices(["live", "asleep"].includes(stateNow()));
-  if (devices.data && !state.devices.length) return noDevice();
-  if (!state.device) return html``;
+  chooseDevice();
+  if (!state.device) return html`<div class="column narrow">${whenKnown(devices, noDevice)}</div>`;
   follow(state.device, leave);
+  if (stateNow() === "never" && !["device", "fleet"].includes(v)) return html`<div class="column narrow">${noDevice()}</div>`;
   const first = v === "now" || v === "login" || (v === "fleet" && state.devices.length < 2);
   return first ? nowView() : otherView(v, period(), useLanguage);
 }
 
+/** What to do first. The edge takes https alone. */
 function noDevice() {
-  return html`<div class="column narrow">${card("empty", t("no_device"), html`<p>${t("no_device_text")}</p>
-    <pre tabindex="0">VPS_BASE_URL=${location.origin}
-VPS_DEVICE_TOKEN=…
-INVERTER_HOST=192.0.2.10
-sunspool edge</pre><p class="note">${t("no_device_wait")}</p>`)}</div>`;
+  return card("empty", t("no_device"), html`<p>${t("no_device_text")}</p>
+    <pre tabindex="0">SUNGROW_HOST=192.0.2.10 \\
+DEVICE_ID=${state.device || "roof"} \\
+VPS_BASE_URL=https://${location.host} \\
+VPS_DEVICE_TOKEN=… \\
+sunspool edge</pre><p class="note">${t("no_device_wait")}</p>`);
 }
 
 /** Three parts, so that an age that grows does not draw the charts again. */

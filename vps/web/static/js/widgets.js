@@ -64,6 +64,7 @@ export function whenKnown(a, draw, cls = "") {
 /** @param {import("./api.js").ApiError} e */
 export function problemText(e) {
   if (e.status === 0) return t("error_unreachable");
+  if (e.code === "store_unavailable") return t("error_store");
   if (e.status === 403) return t("error_forbidden");
   if (e.status === 404) return t("error_no_data");
   if (e.status === 429 || e.status === 503) return t("error_busy");

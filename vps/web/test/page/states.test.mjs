@@ -30,6 +30,8 @@ const SHOWN = {
   unaccounted: { text: [/±\s*0\.30\s*kW not accounted for/], flows: 3 },
   backlog: { text: [/Catching up: 3\s*h 10\s*min/, /2,280/] },
   never: { text: [/No inverter has reported yet/, /sunspool edge/] },
+  unheard: { text: [/No inverter has reported yet/, /SUNGROW_HOST=\S+ \\\s+DEVICE_ID=demo \\\s+VPS_BASE_URL=https:\S+ \\\s+VPS_DEVICE_TOKEN=\S+ \\\s+sunspool edge/], flows: 0 },
+  "store-away": { text: [/The server cannot read its data now/, /Retry/], flows: 0 },
   collecting: { text: [/Collecting since \d\d:\d\d/] },
   gap: { text: [/≥/, /95\s*% measured/] },
   "no-battery": { text: [/2\.60\s*kW/], not: [/Battery/, /charging/], flows: 2 },
