@@ -30,3 +30,16 @@ func TestFailuresOfManyNetworksAreBounded(t *testing.T) {
 		t.Errorf("%d addresses are remembered", n)
 	}
 }
+
+// One address, in whatever form, is one caller; so is the part of IPv6 from which a host takes as many as it likes.
+func TestNetworkOf(t *testing.T) {
+	for remote, want := range map[string]string{
+		"198.51.100.7:1": "198.51.100.7/32", "198.51.100.7": "198.51.100.7/32", "[::ffff:198.51.100.7]:1": "198.51.100.7/32", "::ffff:198.51.100.7": "198.51.100.7/32",
+		"[2001:db8:1:2:3:4:5:6]:1": "2001:db8:1:2::/64", "2001:db8:1:2::9": "2001:db8:1:2::/64", "[fe80::7%eth0]:1": "fe80::/64", "[::1]:80": "::/64",
+		"@": "invalid Prefix", "": "invalid Prefix", "host:1": "invalid Prefix",
+	} {
+		if got := NetworkOf(remote).String(); got != want {
+			t.Errorf("%q: %s, want %s", remote, got, want)
+		}
+	}
+}

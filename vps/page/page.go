@@ -45,8 +45,8 @@ func (p *Pages) Root(c *request.Request) (any, error) {
 			p.fill(c, &boot)
 			return nil, nil
 		})
-		c.Release() // to take the page slowly occupies nothing
 	}
+	c.Release() // to take the page slowly occupies nothing
 	if known(c) {
 		boot.Session = sessionOf(c)
 	}
