@@ -198,7 +198,7 @@ func TestComposeTakesAReleaseOrBuilds(t *testing.T) {
 func TestComposePassesTheServersSettings(t *testing.T) {
 	c := readCompose(t, "vps/docker-compose.yml")
 	for _, name := range []string{"DEVICE_TOKENS", "DEVICE_TOKENS_FILE", "VIEWER_TOKENS", "VIEWER_TOKENS_FILE", "INTERNAL_ADDR", "RAW_RETENTION_DAYS",
-		"CACHE_TTL_S", "MAX_SAMPLES_PER_REQUEST", "MAX_REQUEST_BYTES", "SITE_TZ", "CORS_ALLOW_ORIGINS", "LOG_LEVEL"} {
+		"CACHE_TTL_S", "MAX_SAMPLES_PER_REQUEST", "MAX_REQUEST_BYTES", "SITE_TZ", "CORS_ALLOW_ORIGINS", "WEB_AUTH", "FRAME_ANCESTORS", "TARIFF_FILE", "LOG_LEVEL"} {
 		if value := c.Services["api"].Environment[name]; !strings.HasPrefix(value, "${"+name+":") {
 			t.Errorf("%s is %q", name, value)
 		}

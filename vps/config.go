@@ -187,10 +187,12 @@ func isAddr(addr string) bool {
 	return err == nil
 }
 
+// isOrigin reports whether origin is one as a browser writes it, who compares it letter by letter. In a policy, another character
+// could begin something else.
 func isOrigin(origin string) bool {
 	u, err := url.Parse(origin)
-	return err == nil && !strings.ContainsAny(origin, " ;,'\"") && (u.Scheme == "https" || u.Scheme == "http") && u.Host != "" && u.User == nil &&
-		u.Scheme+"://"+u.Host == origin && !strings.Contains(u.Host, "*")
+	return err == nil && (u.Scheme == "https" || u.Scheme == "http") && u.Hostname() != "" && u.Scheme+"://"+u.Host == origin &&
+		strings.Trim(u.Host, "abcdefghijklmnopqrstuvwxyz0123456789.-_:[]") == ""
 }
 
 // zone returns nil when there is none for all devices.

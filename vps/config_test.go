@@ -79,9 +79,16 @@ func TestEverythingWrongIsNamedAtOnce(t *testing.T) {
 			t.Errorf("%s is not named in: %s", name, fault.Why)
 		}
 	}
-	for _, origin := range []string{"https://a.example/", "https://*.example", "a.example", "https://u@a.example", "ftp://a", "null", "https://"} {
+	for _, origin := range []string{"https://a.example/", "https://*.example", "*", "a.example", "https://u@a.example", "ftp://a", "null", "https://", "https://:443", "https://a.example:x", "//a.example",
+		"https://a.example;script-src", "https://a.example script-src", "https://a.example,b", "https://a'b", `https://a"b`, "https://<b>", "https://h\u00f6st.example", "https://a.example\u2028x",
+		"https://a.example%3b", "https://HA.example", "HTTPS://a.example", "https://a.example?x", "https://a.example#x", "https://a.example\r\nX: y", "data:x", "javascript:x", "'self'", "self"} {
 		if isOrigin(origin) {
 			t.Errorf("%q passes for an origin", origin)
+		}
+	}
+	for _, origin := range []string{"https://ha.example.org", "http://homeassistant.local:8123", "http://192.168.1.2:8123", "https://[fd00::1]:8443", "https://xn--hst-sna.example", "http://my_nas"} {
+		if !isOrigin(origin) {
+			t.Errorf("%q does not pass for an origin", origin)
 		}
 	}
 	for name, c := range map[string]Config{"--migrate-only": {MigrateOnly: true}, "DATA_DIR": {DeviceTokens: "t-0123456789abcdef:inv-1", ListenAddr: "127.0.0.1:8000"}} {
