@@ -11,7 +11,7 @@ import { header, banner, tabs, zoneNote, announcement, onKey, useTheme } from ".
 import { nowView, firstQuestions } from "./now.js";
 import { loginView } from "./entry.js";
 import { card, whenKnown } from "./widgets.js";
-import { loadWhenIdle, otherView, helpBox } from "./later.js";
+import { loadWhenIdle, otherView, helpBox, renewWhenIdle } from "./later.js";
 
 const SIZES = /** @type {Record<string, number>} */ ({ day: 10, month: 7, year: 4 });
 /** @type {any} */
@@ -212,6 +212,7 @@ function listen() {
   swipe();
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => useTheme(state.settings.theme));
   watchVisibility();
+  renewWhenIdle();
   // Ages grow without anybody's doing.
   setInterval(() => document.hidden || changed(true), 1000);
   setInterval(() => document.hidden || expireSome("/v1/energy", 290), 60000);

@@ -20,5 +20,7 @@ export function t(key, values) {
 /** @param {string} base where the page's files are @param {string} lang */
 export async function loadWords(base, lang) {
   const response = await fetch(`${base}i18n/${lang}.json`);
-  setWords(await response.json());
+  if (response.ok) setWords(await response.json());
+  // The server has another version by now, and its files; not again and again.
+  else if (performance.now() > 10000) location.reload();
 }

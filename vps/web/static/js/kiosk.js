@@ -1,5 +1,6 @@
 // A display on the wall: no navigation, a clock, views in turn, dark at night, and nobody who would reload it.
 import { state, changed, newestSample, deviceZone, serverNow, link, VIEWS } from "./store.js";
+import { loadAgain } from "./later.js";
 
 /**
  * What the address asks for: ?kiosk=1&views=now,day&every=30&night=22-6. Pure.
@@ -27,30 +28,21 @@ function hourThere() {
 export function startKiosk(o) {
   let turn = 0;
   let moved = 0;
-  let heard = Date.now();
-  let newest = 0;
   const began = Date.now();
-  let wantsReload = false;
-  addEventListener("newbuild", () => (wantsReload = true));
+  if (state.kiosk && !location.hash) location.replace(link(o.views[0]));
   setInterval(() => {
     if (!state.kiosk) return;
+    const now = Date.now();
     const s = newestSample();
-    if (s && s.t !== newest) {
-      newest = s.t;
-      heard = Date.now();
-    }
     const hour = hourThere();
     const dark = inNight(hour, o.night) || Boolean(s && s.pv_w !== null && s.pv_w <= 0 && (hour >= 21 || hour < 5));
     document.body.classList.toggle("dimmed", dark);
-    const age = Date.now() - began;
-    // Only a server that answers can give the page again.
-    const reachable = !state.lost;
-    if (reachable && (wantsReload || (age > 86400000 && hour === 4) || (state.session && Date.now() - heard > 3600000))) location.reload();
+    if ((hour === 4 && now - began > 3600000) || (state.device && now - Math.max(state.heard, began) > 300000)) void loadAgain();
   }, 5000);
   setInterval(() => {
     if (!state.kiosk || o.views.length < 2) return;
     turn = (turn + 1) % o.views.length;
-    location.hash = link(o.views[turn]);
+    location.replace(link(o.views[turn]));
   }, o.every * 1000);
   // The picture moves a little, so that it does not burn in.
   setInterval(() => {

@@ -31,18 +31,32 @@ async function load() {
   } catch {
     loading = null;
     missed++;
-    // Nobody presses a button of a display on the wall.
-    setTimeout(() => void (state.kiosk ? again() : loadMore()), 30000);
+    setTimeout(() => void loadMore(), 30000);
   }
   changed();
 }
 
-/** An updated server has other files, which a reload gets. It is asked first, because a page that cannot be reloaded is lost. */
+/** An updated server has other files, which a reload gets. */
 async function again() {
   await loadMore();
-  if (more) return;
+  if (!more) await loadAgain();
+}
+
+/** Loads the page again. The server is asked first, because a page that cannot be reloaded is lost. */
+export async function loadAgain() {
   const page = await fetch(location.pathname).catch(() => null);
   if (page && page.ok) location.reload();
+}
+
+/** A page that is not of the server's version makes room for one that is, when nobody uses it; a display on the wall does at once. */
+export function renewWhenIdle() {
+  let outdated = false;
+  let used = Date.now();
+  addEventListener("newbuild", () => (outdated = true));
+  for (const name of ["keydown", "pointerdown", "wheel", "touchmove"]) addEventListener(name, () => (used = Date.now()), { passive: true });
+  setInterval(() => {
+    if ((outdated || missed > 1) && (state.kiosk || document.hidden || Date.now() - used > 60000)) void loadAgain();
+  }, 5000);
 }
 
 /** A view other than the first, or its place. @param {string} view @param {string} period @param {(lang: string) => void} useLanguage */

@@ -73,7 +73,10 @@ async function connect() {
   try {
     await readStream(`/v1/stream?device_id=${encodeURIComponent(device)}`, lastId, mine.signal, (event, data, id) => {
       if (current === mine) received(event, data, id);
-    }, feed);
+    }, () => {
+      state.heard = Date.now();
+      feed();
+    });
   } catch (e) {
     if (e instanceof ApiError) status = e.status;
   }
@@ -114,7 +117,7 @@ async function pollNow() {
 export function takeRealtime(r) {
   const s = sampleOf(r);
   if (!s) return;
-  state.realtime = r;
+  state.heard = Date.now();
   if (typeof r.age_s === "number") setClock((s.t + r.age_s) * 1000);
   state.samples = mergeSamples(state.samples, [s]);
   state.told = { state: r.state, since: r.ts };

@@ -20,14 +20,14 @@ export const state = {
   /** Newest first is not assumed: in order of time, of the last 10 min. @type {Sample[]} */
   samples: [],
   /** @type {any} */
-  realtime: null,
-  /** @type {any} */
   today: null,
   /** State as the server reported it, and since when. @type {{ state: string, since: string | null } | null} */
   told: null,
   /** When the connection was lost and when it is tried again, ms; 0 if there is one. */
   lost: 0,
   retryAt: 0,
+  /** When the server was heard of last, ms. */
+  heard: 0,
   build: "",
   /** Clock of the server minus clock of this browser, ms. */
   ahead: 0,

@@ -3,9 +3,9 @@
 import test, { before, after } from "node:test";
 import assert from "node:assert/strict";
 import { createCipheriv, createHash, createHmac, randomBytes } from "node:crypto";
-import { createServer, request } from "node:http";
-import { startBrowser, open, settled, allText, violations, until, freePort } from "../harness.mjs";
+import { startBrowser, open, settled, allText, violations, until } from "../harness.mjs";
 import { startServer, samplesOf, sampleAt, DEVICE, VIEWER } from "../server.mjs";
+import { startProxy } from "../proxy.mjs";
 
 const OTHER = "another-token-0123456789";
 let browser;
@@ -151,29 +151,10 @@ function cookieOf(token, issued) {
   return Buffer.concat([head, nonce, cipher.update(Buffer.concat([facts, Buffer.from(token)])), cipher.final(), cipher.getAuthTag()]).toString("base64url");
 }
 
-/** A proxy that lets no cookie of the server through, so that a session is not renewed. */
-async function withoutCookies(t) {
-  const port = await freePort();
-  const proxy = createServer((req, res) => {
-    const onward = request(`${server.base}${req.url}`, { method: req.method, headers: { ...req.headers, host: `127.0.0.1:${port}` } }, (answer) => {
-      delete answer.headers["set-cookie"];
-      res.writeHead(answer.statusCode, answer.headers);
-      answer.pipe(res);
-    });
-    onward.on("error", () => res.destroy());
-    res.on("close", () => onward.destroy());
-    req.pipe(onward);
-  });
-  await new Promise((resolve) => proxy.listen(port, "127.0.0.1", resolve));
-  t.after(() => {
-    proxy.closeAllConnections();
-    proxy.close();
-  });
-  return `http://127.0.0.1:${port}`;
-}
-
 test("a session of 30 days that ends while the page is open", async (t) => {
-  const base = await withoutCookies(t);
+  // A proxy that lets no cookie of the server through, so that the session is not renewed.
+  const { base, stop } = await startProxy(server.base, { answered: (headers) => delete headers["set-cookie"] });
+  t.after(stop);
   const ends = Math.floor(Date.now() / 1000) + 20;
   const cookie = (issued) => [{ name: "sunspool_session", value: cookieOf(VIEWER, issued), url: base }];
   const { page, wrong, close } = await look({ base, cookies: cookie(ends - 30 * 86400) });
