@@ -1,11 +1,11 @@
 // All time: a bar per year, the sum of the sun, and the records.
 import { html, nothing, icon } from "./dom.js";
 import { t } from "./i18n.js";
-import { currentDevice, deviceZone, seconds, link, forDevice } from "./store.js";
+import { state, currentDevice, deviceZone, seconds, link, forDevice } from "./store.js";
 import { ask } from "./api.js";
 import { known, dateText, moment, energyText, powerText } from "./format.js";
 import { localDate } from "./dates.js";
-import { card, whenKnown, figure, columns } from "./widgets.js";
+import { card, whenKnown, figure, columns, chartHeight, roomForStrip } from "./widgets.js";
 import { barsPlot, areaPlot } from "./charts.js";
 import { energySentence, energyTable, greatest } from "./words.js";
 import { energyKpis, sourceBar, moneyLine, partsOf, todayDate } from "./now.js";
@@ -45,8 +45,8 @@ export function allView() {
   const months = ask(forDevice("/v1/energy", { resolution: "month", from, to: todayDate() }), 900);
   const days = ask(forDevice("/v1/energy", { resolution: "day", from, to: todayDate() }), 900);
   return html`<div class="navigator"><h2 class="period">${t("totals_since", { date: dateText(from, "full") })}</h2></div>${columns([
-    ["full", card("totals", t("totals"), whenKnown(days, (a) => html`${energyKpis(a.totals || {}, parts)}${sourceBar(a.totals || {}, parts)}${moneyLine(a.totals || {})}`, "today"))],
-    ["left", yearsCard(years, parts)],
+    ["full", card("totals", t("totals"), whenKnown(days, (a) => html`${energyKpis(a.totals || {}, parts)}${sourceBar(a.totals || {}, parts)}${roomForStrip() ? moneyLine(a.totals || {}) : nothing}`, "today"))],
+    [state.kiosk ? "full" : "left", yearsCard(years, parts)],
     ["right", recordsCard(months, days, parts)],
     ["left", sumCard(months)],
   ])}`;
@@ -56,7 +56,7 @@ export function allView() {
 function yearsCard(years, parts) {
   return card("bars", t("years"), whenKnown(years, (a) => {
     const labels = a.labels || [];
-    return html`${figure(barsPlot(a.columns || {}, labels, { key: "years", height: 240, parts, text: (i) => labels[i], long: (i) => labels[i],
+    return html`${figure(barsPlot(a.columns || {}, labels, { key: "years", height: chartHeight(240), parts, text: (i) => labels[i], long: (i) => labels[i],
       tap: (i) => location.assign(link("year", labels[i])) }), energySentence(a, t("years")), "tappable")}${barLegend(parts, false, false)}`;
   }, "bars"), { unit: "kWh", table: years.data ? energyTable(years.data, "short", "sunspool-years", parts) : null });
 }

@@ -10,7 +10,7 @@ import { follow, stopFollowing, takeRealtime, watchVisibility, askDevices, fillS
 import { header, banner, tabs, zoneNote, announcement, onKey, useTheme } from "./shell.js";
 import { nowView, firstQuestions } from "./now.js";
 import { loginView } from "./entry.js";
-import { card, whenKnown } from "./widgets.js";
+import { card, fitWall, whenKnown } from "./widgets.js";
 import { loadWhenIdle, otherView, helpBox, renewWhenIdle } from "./later.js";
 
 const SIZES = /** @type {Record<string, number>} */ ({ day: 10, month: 7, year: 4 });
@@ -71,6 +71,7 @@ function draw(all) {
   }
   render(html`<a class="skip" href="#main" @click=${skip}>${t("skip")}</a>${header()}${banner()}`, above);
   render(html`${state.session ? tabs() : ""}${state.help ? helpBox() : ""}${announcement()}`, under);
+  if (state.kiosk) fitWall();
 }
 
 /** @param {Event} e */

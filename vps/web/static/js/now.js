@@ -53,7 +53,7 @@ export function nowView() {
     ["right", parts.battery && !state.kiosk ? batteryCard() : nothing],
     ["right", peakCard(d)],
     ["right", state.kiosk ? nothing : liveCard()],
-  ]);
+  ], 9);
 }
 
 /** @param {ReturnType<typeof partsOf>} parts */

@@ -5,7 +5,7 @@ import { state, changed, serverNow, currentDevice, deviceZone, link, seconds, sa
 import { ask } from "./api.js";
 import { known, clock, dateText, NBSP, energyText, powerText } from "./format.js";
 import { addPeriod, firstDay, lastDay, localDate, isDate } from "./dates.js";
-import { card, whenKnown, legend, figure, columns } from "./widgets.js";
+import { card, whenKnown, legend, figure, columns, chartHeight, roomForStrip } from "./widgets.js";
 import { dayPlot, socPlot, barsPlot, dayColumns, dayLegend, unitOf, sharePlot } from "./charts.js";
 import { daySentence, dayTable, energySentence, energyTable, periodText, greatest } from "./words.js";
 import { energyKpis, sourceBar, moneyLine, partsOf, todayDate } from "./now.js";
@@ -76,8 +76,8 @@ function totalsCard(a, parts, title, more) {
   const was = earlier(a.data);
   const names = was && was.labels ? was.labels : [];
   const text = was ? ` (${periodText(names[0], "full")}${names.length > 1 ? ` – ${periodText(names[names.length - 1], "full")}` : ""})` : a.data && comparison() ? ` (${t("chart_empty")})` : "";
-  return card("totals", title, whenKnown(a, (d) => html`${energyKpis(totalsOf(d), parts, wholeTotals(was))}${sourceBar(totalsOf(d), parts)}${moneyLine(totalsOf(d))}
-    ${more || nothing}${comparedWith(text)}`, "today"));
+  return card("totals", title, whenKnown(a, (d) => html`${energyKpis(totalsOf(d), parts, wholeTotals(was))}${sourceBar(totalsOf(d), parts)}${roomForStrip() ? html`${moneyLine(totalsOf(d))}${more || nothing}` : nothing}
+    ${comparedWith(text)}`, "today"));
 }
 
 /** @param {string} from @param {string} to @param {string} resolution */
@@ -125,10 +125,10 @@ function dayCard(date, day, parts) {
   }}>${text}</button>`;
   const body = whenKnown(day, () => (empty ? html`<div class="hollow curve">${t("no_data_day")}</div>` : html`
     <div class="switch" role="group" aria-label=${t("day_curve")}>${mode(false, t("balance"))}${mode(true, t("power_lines"))}</div>
-    ${figure(dayPlot(a, { parts, unit: state.settings.unit, now: serverNow(), zone, zoom: true, key: `day ${date}`, height: state.wide ? 380 : 270,
+    ${figure(dayPlot(a, { parts, unit: state.settings.unit, now: serverNow(), zone, zoom: true, key: `day ${date}`, height: chartHeight(state.wide ? 380 : 270),
       mode: lines ? "lines" : "" }), daySentence(a, zone, unit), "zooms")}
     ${legend(lines ? [["solar line", t("solar")], ["battery line", t("battery")], ["import line", t("grid")], ["home line", t("home")]] : dayLegend(/** @type {any} */ (d), parts))}
-    ${parts.battery && d && d.soc.some(known) ? figure(socPlot(a, { key: `day ${date}`, now: serverNow() }), t("soc"), "strip") : nothing}
+    ${parts.battery && d && roomForStrip() && d.soc.some(known) ? figure(socPlot(a, { key: `day ${date}`, now: serverNow() }), t("soc"), "strip") : nothing}
     <div class="actions">${exportLink(date, date, "5m")}<button class="quiet-button" @click=${() => picture(date)}>${icon("save")} PNG</button></div>`), "curve");
   return card("curve", t("day_curve"), body, { unit, table: a ? dayTable(a, zone, unit, `sunspool-${date}`, parts) : null });
 }
@@ -200,7 +200,7 @@ export function monthView(month) {
   const a = ask(forDevice("/v1/energy", { resolution: "day", from: firstDay(month), to: lastDay(month), compare: comparison() }));
   const labels = monthDays(month);
   const was = earlier(a.data);
-  const bars = whenKnown(a, (d) => html`${figure(barsPlot(padded(d, labels), labels, { key: `month ${month} ${state.settings.compare}`, of: d, height: state.wide ? 330 : 260, parts,
+  const bars = whenKnown(a, (d) => html`${figure(barsPlot(padded(d, labels), labels, { key: `month ${month} ${state.settings.compare}`, of: d, height: chartHeight(state.wide ? 330 : 260), parts,
     text: (i) => String(i + 1), long: (i) => dateText(labels[i], "long"), average: true, gaps: true, ghost: wholeColumns(was),
     tap: (i) => labels[i] <= todayDate() && location.assign(link("day", labels[i])) }), energySentence(d, dateText(month, "month")), "tappable")}
     ${barLegend(parts, Boolean(was))}${bestLine(d)}
@@ -241,7 +241,7 @@ export function yearView(year) {
   const days = ask(forDevice("/v1/energy", { resolution: "day", from: firstDay(year), to: lastDay(year) }), 900);
   const labels = Array.from({ length: 12 }, (_, i) => `${year}-${String(i + 1).padStart(2, "0")}`);
   const was = earlier(a.data);
-  const bars = whenKnown(a, (d) => html`${figure(barsPlot(padded(d, labels), labels, { key: `year ${year} ${state.settings.compare}`, of: d, height: state.wide ? 320 : 260, parts,
+  const bars = whenKnown(a, (d) => html`${figure(barsPlot(padded(d, labels), labels, { key: `year ${year} ${state.settings.compare}`, of: d, height: chartHeight(state.wide ? 320 : 260), parts,
     text: (i) => dateText(labels[i], "monthShort"), long: (i) => dateText(labels[i], "month"), ghost: wholeColumns(was),
     tap: (i) => labels[i] <= todayDate() && location.assign(link("month", labels[i])) }), energySentence(d, year), "tappable")}
     ${barLegend(parts, Boolean(was), false)}

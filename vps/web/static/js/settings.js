@@ -1,7 +1,7 @@
 // Settings: what is kept in this browser, and nothing secret.
 import { html, nothing } from "./dom.js";
 import { t, LANGUAGES } from "./i18n.js";
-import { state, saveSettings, changed, currentDevice } from "./store.js";
+import { state, saveSettings, link, currentDevice } from "./store.js";
 import { card } from "./widgets.js";
 import { useTheme } from "./shell.js";
 
@@ -27,7 +27,7 @@ export function settingsView(useLanguage) {
     <p class="note">${t("settings_note")}</p>
     <button @click=${() => {
     state.kiosk = true;
-    changed();
+    location.hash = link("now");
   }}>${t("key_kiosk")}</button>`)}
   ${card("about", t("about"), html`<dl class="facts"><div><dt>sunspool</dt><dd>${state.build || "–"}</dd></div>
     ${d ? html`<div><dt>${t("time_zone")}</dt><dd>${d.time_zone || "–"}</dd></div>` : nothing}

@@ -90,22 +90,43 @@ export function figure(plot, sentence, cls) {
   return html`<sun-plot class=${cls || ""} role="img" aria-label=${sentence} .plot=${plot}></sun-plot>`;
 }
 
-/** Cards in one column, or, where there is room: full, then left and right, then foot. @param {Array<[string, any]>} cards */
-export function columns(cards) {
-  const drawn = cards.filter(([, c]) => c && c !== nothing);
+/**
+ * Cards in one column, or, where there is room: full, then left and right, then foot.
+ * @param {Array<[string, any]>} cards @param {number} [first] how many of them a display on the wall has room for
+ */
+export function columns(cards, first = 2) {
+  const drawn = cards.filter(([, c], i) => c && c !== nothing && (i < first || !state.kiosk));
   if (!state.wide) return html`<div class="column">${drawn.map(([, c]) => c)}</div>`;
   const side = (/** @type {string} */ s) => html`<div class="column">${drawn.filter(([at]) => at === s).map(([, c]) => c)}</div>`;
   const row = (/** @type {string} */ s) => (drawn.some(([at]) => at === s) ? side(s) : nothing);
   return html`${row("full")}<div class="pair">${side("left")}${side("right")}</div>${row("foot")}`;
 }
 
-/** Heights of the charts of a display that must not scroll: what is left below everything else. @param {number} normal */
+/** Heights of the charts of a display that must not scroll, by view. @type {Record<string, number>} */
+const heights = {};
+
+/** The height of the chart of a view: on the wall, what everything else leaves. @param {number} normal */
 export function chartHeight(normal) {
-  if (!state.kiosk) return normal;
-  return Math.max(120, state.wide ? innerHeight - (roomForStrip() ? 500 : 412) : innerHeight - 1020);
+  return state.kiosk ? heights[state.route.view] || 160 : normal;
 }
 
-/** Reports whether a wall display is high enough for the state of charge below the curve. */
+/** Pixels that a display has left below the last card of a column. @param {Element | null} last */
+const spare = (last) => (last ? Math.floor(innerHeight - 16 - last.getBoundingClientRect().bottom) : 0);
+
+/** Makes the pictures of a display as high as there is room: the flow by a limit, the chart, the last of its column, by drawing again. */
+export function fitWall() {
+  const flow = document.querySelector(".pair .flow");
+  if (flow) document.body.style.setProperty("--flow", `${Math.max(260, flow.getBoundingClientRect().height + spare(document.querySelector(".pair .column > :last-child")))}px`);
+  const box = document.querySelector("#curve, #bars");
+  if (!box || !box.querySelector("sun-plot")) return;
+  const was = chartHeight(0);
+  const fits = Math.min(620, Math.max(90, was + spare(box)));
+  if (Math.abs(fits - was) < 5) return;
+  heights[state.route.view] = fits;
+  changed();
+}
+
+/** Reports whether a wall display is high enough for more than the numbers and their chart. */
 export function roomForStrip() {
   return !state.kiosk || innerHeight >= 700;
 }
