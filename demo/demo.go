@@ -83,8 +83,9 @@ func (c *Config) Validate() error {
 }
 
 // prices are made up, so that the page has all that it can show.
-var prices = &tariff.Tariff{Currency: "EUR", Capacity: "be", Prices: []tariff.Prices{
-	{From: "2010-01-01", Import: 0.32, Export: 0.04, CO2: new(150.0), Capacity: new(41.2)}}}
+var prices = tariff.Fixed(&tariff.Tariff{Currency: "EUR", Capacity: "be", Prices: tariff.Schedule{
+	{From: "2010-01-01", Import: 0.28, Export: 0.04, CO2: new(150.0), Capacity: new(50.0), FeePerYear: 60,
+		Windows: []tariff.Window{{Days: tariff.Workdays, From: 7 * 60, To: 22 * 60, Import: new(0.34)}}}}})
 
 // show is a running demo.
 type show struct {

@@ -45,7 +45,7 @@ type Config struct {
 	WebAuth        string   `name:"web-auth" env:"WEB_AUTH" default:"token" placeholder:"MODE" help:"Who may read without a token: nobody (token), or the network at home (open-lan)."`
 	FrameAncestors []string `name:"frame-ancestors" env:"FRAME_ANCESTORS" sep:"," placeholder:"ORIGIN,..." help:"Sites that may show the page in a frame, such as https://ha.example.org for Home Assistant; self for pages of the same origin."`
 
-	TariffFile string `name:"tariff-file" env:"TARIFF_FILE" placeholder:"FILE" help:"Prices of energy and from when they hold, JSON: the page then shows money. Empty for none."`
+	TariffFile string `name:"tariff-file" env:"TARIFF_FILE" placeholder:"FILE" help:"Prices of energy and from when they hold, JSON: the page then shows money. Read again when it changes. Empty for none."`
 
 	MaxSamplesPerRequest int               `name:"max-samples-per-request" env:"MAX_SAMPLES_PER_REQUEST" default:"1000" help:"Samples that one request may hold."`
 	MaxRequestBytes      int64             `name:"max-request-bytes" env:"MAX_REQUEST_BYTES" default:"1048576" help:"Bytes that one request may hold, unpacked."`
@@ -127,6 +127,9 @@ func (c *Config) Validate() error {
 	check(c.WebAuth == "" || c.WebAuth == "token" || c.WebAuth == "open-lan", "WEB_AUTH %q is neither token nor open-lan", c.WebAuth)
 	if _, err := c.tariff(); err != nil {
 		check(false, "TARIFF_FILE: %v", err)
+		if f, ok := errors.AsType[*health.Fault](err); ok {
+			next = f.Next
+		}
 	}
 	for _, origin := range c.FrameAncestors {
 		check(origin == "self" || isOrigin(origin), "FRAME_ANCESTORS has %q, which is neither self nor one exact origin such as https://ha.example.org", origin)
@@ -204,11 +207,11 @@ func (c *Config) zone() (*time.Location, error) {
 }
 
 // tariff returns nil without a file.
-func (c *Config) tariff() (*tariff.Tariff, error) {
+func (c *Config) tariff() (*tariff.File, error) {
 	if c.TariffFile == "" {
 		return nil, nil
 	}
-	return tariff.Read(c.TariffFile)
+	return tariff.Open(c.TariffFile)
 }
 
 func (c *Config) cacheTTL() time.Duration {

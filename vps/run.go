@@ -30,6 +30,7 @@ import (
 	"sunspool/vps/store/bolt"
 	"sunspool/vps/store/postgres"
 	"sunspool/vps/store/redis"
+	"sunspool/vps/tariff"
 )
 
 const (
@@ -121,7 +122,7 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger) (err error) {
 	}
 	g.Go(func() error { recount(ctx, samples, log); return nil })
 	g.Go(func() error { spareMemory(ctx); return nil })
-	g.Go(func() error { reload(ctx, cfg, tokens, cert, log); return nil })
+	g.Go(func() error { reload(ctx, cfg, tokens, cert, prices, chain, log); return nil })
 	if others != nil {
 		g.Go(func() error { s.Listen(ctx); return nil })
 	}
@@ -213,13 +214,32 @@ func announce(cfg Config, log *slog.Logger, public, internal net.Listener) {
 	}
 }
 
-// reload reads the tokens and the certificate again whenever it is asked. What cannot be read leaves what was before.
-func reload(ctx context.Context, cfg Config, tokens *auth.Tokens, cert *listener.Certificate, log *slog.Logger) {
+const tariffCheck = 10 * time.Second // between two checks whether TARIFF_FILE has changed
+
+// reload reads the tokens, the certificate and the tariff again whenever it is asked, and the tariff also when its file has
+// changed. What cannot be read leaves what was before.
+func reload(ctx context.Context, cfg Config, tokens *auth.Tokens, cert *listener.Certificate, prices *tariff.File, chain *health.Chain, log *slog.Logger) {
+	var now <-chan time.Time
+	if prices != nil {
+		chain.Link("tariff").Report(nil)
+		ticker := time.NewTicker(tariffCheck)
+		defer ticker.Stop()
+		now = ticker.C
+	}
 	for {
+		asked := false
 		select {
 		case <-ctx.Done():
 			return
+		case <-now:
 		case <-cfg.Reload:
+			asked = true
+		}
+		if prices != nil {
+			reloadTariff(prices, asked, chain.Link("tariff"), log)
+		}
+		if !asked {
+			continue
 		}
 		if err := cfg.readTokens(tokens); err != nil {
 			log.Error("tokens not reloaded, the old ones stay", "error", cause(err))
@@ -230,6 +250,20 @@ func reload(ctx context.Context, cfg Config, tokens *auth.Tokens, cert *listener
 			cert.Reload()
 		}
 	}
+}
+
+// reloadTariff reads the tariff if its file has changed, or always.
+func reloadTariff(prices *tariff.File, always bool, link *health.Link, log *slog.Logger) {
+	read, err := prices.Refresh(always)
+	if !read {
+		return
+	}
+	if err != nil {
+		log.Error("tariff not reloaded, the old one stays", "error", cause(err))
+	} else {
+		log.Info("tariff reloaded")
+	}
+	link.Report(err)
 }
 
 // patience is how long the store may take to open: a file of an older version is rewritten then.

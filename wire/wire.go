@@ -21,6 +21,7 @@ const (
 	StreamPath     = "/v1/stream"
 	EnergyPath     = "/v1/energy"
 	DevicesPath    = "/v1/devices"
+	PeaksPath      = "/v1/capacity"
 	CapacityPath   = "/v1/capacity/month/" // and the month, YYYY-MM
 	ContinuityPath = "/v1/continuity"
 	ExportPath     = "/v1/export.csv"

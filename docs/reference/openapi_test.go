@@ -19,7 +19,7 @@ var apiPages = map[string][]string{
 	"api-write.md":  {"ingest"},
 	"api-now.md":    {"realtime", "stream", "devices"},
 	"api-series.md": {"series", "export"},
-	"api-energy.md": {"energy", "capacity", "continuity"},
+	"api-energy.md": {"energy", "peaks", "capacity", "continuity"},
 }
 
 // Paths, parameters, fields and refusals in docs/api*.md are those of openapi.yaml, which tests of the server compare with its

@@ -50,27 +50,30 @@ type deviceLine struct {
 	Today         *today        `json:"today,omitempty"`  // if it is asked for
 }
 
-// prices are what energy costs today.
+// prices are what energy costs now.
 type prices struct {
 	Currency string   `json:"currency"`
-	Import   *float64 `json:"import"` // per kWh; null before the first prices
+	From     *string  `json:"from"`   // the first day of these prices; null before the first ones
+	Import   *float64 `json:"import"` // per kWh
 	Export   *float64 `json:"export"`
 	CO2      *float64 `json:"co2_g_per_kwh"`
 	Capacity *string  `json:"capacity"` // be where the months' peaks cost money
 	PerKW    *float64 `json:"capacity_per_kw_year"`
 }
 
-// pricesOn returns the prices of a local day, nil without a tariff.
-func (s *Server) pricesOn(day time.Time) *prices {
-	if s.Tariff == nil {
+// pricesAt returns the prices of a device at a local time, nil without a tariff.
+func (s *Server) pricesAt(device string, at time.Time) *prices {
+	t := s.Tariff.Now()
+	if t == nil {
 		return nil
 	}
-	p := &prices{Currency: s.Tariff.Currency}
-	if s.Tariff.Capacity != "" {
-		p.Capacity = &s.Tariff.Capacity
+	p := &prices{Currency: t.Currency}
+	if t.Capacity != "" {
+		p.Capacity = &t.Capacity
 	}
-	if now := s.Tariff.On(day); now != nil {
-		p.Import, p.Export, p.CO2, p.PerKW = &now.Import, &now.Export, now.CO2, now.Capacity
+	if now := t.Of(device).On(at); now != nil {
+		imports, exports := now.At(at)
+		p.From, p.Import, p.Export, p.CO2, p.PerKW = &now.From, &imports, &exports, now.CO2, now.Capacity
 	}
 	return p
 }
@@ -155,7 +158,7 @@ func (s *Server) line(c *request.Request, d store.Device, withToday bool) (devic
 		return deviceLine{}, err
 	}
 	about := d.About
-	line := deviceLine{ID: d.ID, TimeZone: zone.String(), State: "never", Tariff: s.pricesOn(s.Now().In(zone))}
+	line := deviceLine{ID: d.ID, TimeZone: zone.String(), State: "never", Tariff: s.pricesAt(d.ID, s.Now().In(zone))}
 	if e := about.Edge; e != nil {
 		if e.Model != "" {
 			line.Model = &e.Model

@@ -32,6 +32,7 @@ var guarded = map[string]struct {
 	"GET /v1/stream":                 {},
 	"GET /v1/energy":                 {},
 	"GET /v1/devices":                {noDevice: true},
+	"GET /v1/capacity":               {},
 	"GET /v1/capacity/month/{month}": {},
 	"GET /v1/continuity":             {},
 	"GET /v1/export.csv":             {semicolon: true},

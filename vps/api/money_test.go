@@ -3,19 +3,31 @@ package api
 import (
 	"encoding/json"
 	"math"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
+	"sunspool/vps/history"
 	"sunspool/vps/tariff"
 	"sunspool/wire"
 )
 
-func priced(b *bench, t *tariff.Tariff) { b.Tariff, b.history.Tariff = t, t }
+func priced(b *bench, t *tariff.Tariff) {
+	b.Tariff = tariff.Fixed(t)
+	b.history.Tariff = b.Tariff
+}
 
 var twoPrices = &tariff.Tariff{Currency: "EUR", Capacity: "be", Prices: []tariff.Prices{
 	{From: "2026-05-01", Import: 0.30, Export: 0.05, CO2: new(100.0), Capacity: new(41.2)},
 	{From: "2026-06-15", Import: 0.50, Export: 0.10, CO2: new(100.0)}}}
+
+var onePrice = &tariff.Tariff{Currency: "EUR", Capacity: "be", Prices: twoPrices.Prices[:1]}
+
+func withFee(from string) *tariff.Tariff {
+	return &tariff.Tariff{Currency: "EUR", Prices: tariff.Schedule{{From: from, Import: 0.3, FeePerYear: 60}}}
+}
 
 type moneyAnswer struct {
 	Labels  []string
@@ -91,8 +103,123 @@ func TestMoneyIsAbsentWhereItIsNotKnown(t *testing.T) {
 	if err := json.Unmarshal(b.get("/v1/devices?device_id=roof", viewerAll).Body.Bytes(), &devices); err != nil {
 		t.Fatal(err)
 	}
-	const want = `{"currency":"EUR","import":0.5,"export":0.1,"co2_g_per_kwh":100,"capacity":"be","capacity_per_kw_year":null}`
+	const want = `{"currency":"EUR","from":"2026-06-15","import":0.5,"export":0.1,"co2_g_per_kwh":100,"capacity":"be","capacity_per_kw_year":null}`
 	if got := string(devices.Devices[0].Tariff); got != want {
 		t.Errorf("%s, want %s", got, want)
+	}
+}
+
+// The bill in docs/tariff.md is computed there by hand, with the prices of its example.
+func TestABillIsTheOneThatWasComputedByHand(t *testing.T) {
+	const path = "../../docs/tariff.md"
+	page, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, example, _ := strings.Cut(string(page), "```jsonc\n")
+	example, _, _ = strings.Cut(example, "```")
+	file := filepath.Join(t.TempDir(), "tariff.json")
+	if err := os.WriteFile(file, []byte(example), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	prices, err := tariff.Read(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	zone := brussels(t)
+	b := zoned(t, "Europe/Brussels", time.Date(2026, 2, 3, 12, 0, 0, 0, zone))
+	priced(b, prices)
+	var samples []wire.Sample
+	for at := time.Date(2025, 12, 1, 0, 0, 0, 0, zone); at.Before(time.Date(2026, 2, 1, 0, 0, 0, 0, zone)); at = at.Add(5 * time.Minute) {
+		export := -400.0
+		weekend := at.Weekday() == time.Saturday || at.Weekday() == time.Sunday
+		switch {
+		case at.Month() == 12:
+		case weekend && at.Hour() == 12:
+			export = 1000
+		case !weekend && at.Hour() == 18:
+			export = -3000
+		}
+		samples = append(samples, wire.Sample{Time: at.Add(150 * time.Second), Count: 60, Interval: 5 * time.Minute, ExportPowerW: &export,
+			PVPowerW: max(export, 0), LoadPowerW: new(max(-export, 0))})
+	}
+	b.put("inv-1", samples)
+
+	january := answered[moneyAnswer](b, "/v1/energy?device_id=inv-1&resolution=month&from=2026-01-01&to=2026-01-31").Totals
+	peaks := answered[history.PeaksAnswer](b, "/v1/capacity?device_id=inv-1&month=2026-01")
+	for _, v := range []struct {
+		name      string
+		got, want float64
+		written   string // in the page
+	}{
+		{"import", *january["import_kwh"], 268.4 + 9*9.2, "22 × 12.2 = 268.4"},
+		{"export", *january["export_kwh"], 9, "| 1 |"},
+		{"cost", *january["cost"], 109.508, "**109.508**"},
+		{"fee", *january["fee"], 5, "**5.00**"},
+		{"mean", float64(peaks.MeanW), 2750, "the mean is 2.75 kW"},
+		{"peaks", float64(peaks.Cost.Month), 11.4583, "**11.458**"},
+		{"together", *january["cost"] + *january["fee"] + float64(peaks.Cost.Month), 125.9663, "**125.97**"},
+		{"in a year", float64(peaks.Cost.Year), 137.5, ""},
+	} {
+		if math.Abs(v.got-v.want) > 0.0011 || !strings.Contains(string(page), v.written) {
+			t.Errorf("%s is %v, computed by hand it is %v; the page has %q: %v", v.name, v.got, v.want, v.written, strings.Contains(string(page), v.written))
+		}
+	}
+}
+
+// A counter that rises while nothing is received has its energy at the price of its hours, as well as that is known: where a
+// gap crosses a change of price the answer has how much of the cost is uncertain; and however the time is cut, it costs the same.
+// The load of the gap is not known, and is no loss: all of it was bought here, and nothing saved.
+func TestMoneyOfAGapIsCountedOnce(t *testing.T) {
+	zone := brussels(t)
+	b := zoned(t, "Europe/Brussels", time.Date(2026, 6, 14, 12, 0, 0, 0, zone))
+	all := &tariff.Tariff{Currency: "EUR", Prices: tariff.Schedule{{From: "2026-06-01", Import: 0.2, Export: 0.05, CO2: new(100.0),
+		Windows: []tariff.Window{{Days: tariff.Workdays, From: 7 * 60, To: 22 * 60, Import: new(0.4)}}}}}
+	priced(b, all)
+	var samples []wire.Sample
+	kwh := 1000.0
+	gap := func(at time.Time) bool {
+		day, minute := at.Day(), at.Hour()*60+at.Minute()
+		return day == 9 && minute >= 600 && minute < 720 || // of one price
+			day == 10 && minute >= 20*60 || day == 11 && minute < 60 // of two, and over midnight
+	}
+	for at := time.Date(2026, 6, 8, 0, 0, 0, 0, zone); at.Day() < 13; at = at.Add(time.Minute) {
+		if !gap(at) { // the reading is that of the middle of the minute
+			samples = append(samples, wire.Sample{Time: at.Add(30 * time.Second), Count: 12, Interval: time.Minute, PVPowerW: 0, LoadPowerW: new(1200.0),
+				ExportPowerW: new(-1200.0), ImportTotalKWh: new(kwh + 0.01), ExportTotalKWh: new(77.0)})
+		}
+		kwh += 0.02
+	}
+	b.put("inv-1", samples)
+	ask := func(resolution string) moneyAnswer {
+		return answered[moneyAnswer](b, "/v1/energy?device_id=inv-1&resolution="+resolution+"&from=2026-06-08&to=2026-06-12")
+	}
+	days := ask("day")
+	// A day: 15 h at 0.4 and 9 h at 0.2, of 1.2 kW.
+	const whole = 1.2 * (15*0.4 + 9*0.2)
+	for i, label := range days.Labels {
+		cost, saved, spread := *days.Columns["cost"][i], *days.Columns["saved"][i], *days.Columns["spread_cost"][i]
+		crossed := 0.0 // money of the gap across a border
+		switch label {
+		case "2026-06-10":
+			crossed = 2*1.2*0.4 + 2*1.2*0.2
+		case "2026-06-11":
+			crossed = 1.2 * 0.2
+		}
+		if math.Abs(cost-whole) > 0.02 || math.Abs(saved) > 0.02 || math.Abs(spread-crossed) > 0.02 {
+			t.Errorf("%s costs %v and saves %v, %v of it uncertain; want %v, 0, %v", label, cost, saved, spread, whole, crossed)
+		}
+	}
+	for _, resolution := range []string{"hour", "month", "year"} {
+		other := ask(resolution)
+		for _, name := range []string{"cost", "saved", "co2_avoided_kg"} {
+			if got, want := *other.Totals[name], *days.Totals[name]; math.Abs(got-want) > 0.002 {
+				t.Errorf("%s of the %ss is %v, of the days %v", name, resolution, got, want)
+			}
+		}
+	}
+	all.Prices[0].Windows = nil
+	if got := ask("month"); got.Columns["spread_cost"] != nil || got.Totals["cost"] == nil {
+		t.Errorf("of one price in one row nothing is uncertain: %v", got.Columns["spread_cost"])
 	}
 }

@@ -155,6 +155,8 @@ var exchanges = []exchange{
 	{name: "no data, compared", target: "/v1/energy?device_id=shed&compare=previous"},
 	{name: "a bad resolution", target: "/v1/energy?device_id=roof&resolution=1d", status: 422, refused: true},
 	{name: "with prices", target: "/v1/energy?device_id=roof&from=2026-06-20&to=2026-06-21&compare=last_year", change: func(b *bench) { priced(b, twoPrices) }},
+	{name: "with fees", target: "/v1/energy?device_id=roof&from=2026-06-20&to=2026-06-21", change: func(b *bench) { priced(b, withFee("2026-06-21")) }},
+	{name: "with fees to come", target: "/v1/energy?device_id=roof&from=2026-06-20&to=2026-06-21", change: func(b *bench) { priced(b, withFee("2027-01-01")) }},
 	{name: "with prices, no data", target: "/v1/energy?device_id=shed&from=2026-06-20&to=2026-06-21", change: func(b *bench) { priced(b, twoPrices) }},
 	{name: "a bad comparison", target: "/v1/energy?device_id=roof&compare=tomorrow", status: 422, refused: true},
 	{name: "another device", target: "/v1/energy?device_id=barn", token: viewer1, status: 403},
@@ -167,15 +169,25 @@ var exchanges = []exchange{
 		b.Now = func() time.Time { return testNow.Add(24 * time.Hour) }
 	}},
 	{name: "prices", target: "/v1/devices?device_id=roof", change: func(b *bench) {
-		all := *twoPrices
-		all.Prices = all.Prices[:1]
-		priced(b, &all)
+		priced(b, onePrice)
 	}},
 	{name: "prices that are yet to come", target: "/v1/devices?device_id=roof", change: func(b *bench) {
 		priced(b, &tariff.Tariff{Currency: "EUR", Prices: []tariff.Prices{{From: "2027-01-01"}}})
 	}},
 	{name: "a bad limit", target: "/v1/devices?limit=1001", status: 422, refused: true},
 	{name: "another device", target: "/v1/devices?device_id=barn", token: viewer1, status: 403},
+
+	{name: "this month", target: "/v1/capacity?device_id=roof", change: func(b *bench) { priced(b, onePrice) }},
+	{name: "a quarter-hour that has begun", target: "/v1/capacity?device_id=roof", change: func(b *bench) {
+		b.Now = func() time.Time { return testNow.Add(-30 * time.Second) }
+	}},
+	{name: "a month in the past", target: "/v1/capacity?device_id=roof&month=2026-05"},
+	{name: "a month whose price is not known", target: "/v1/capacity?device_id=roof&month=2026-03", change: func(b *bench) { priced(b, twoPrices) }},
+	{name: "this month of a unit without a meter", target: "/v1/capacity?device_id=barn"},
+	{name: "no data", target: "/v1/capacity?device_id=shed", change: func(b *bench) { priced(b, onePrice) }},
+	{name: "a bad month", target: "/v1/capacity?device_id=roof&month=2026-13", status: 400, refused: true},
+	{name: "no device", target: "/v1/capacity", status: 422, refused: true},
+	{name: "another device", target: "/v1/capacity?device_id=barn", token: viewer1, status: 403},
 
 	{name: "a month", target: "/v1/capacity/month/2026-06?device_id=roof"},
 	{name: "a quarter-hour that is not over", target: "/v1/capacity/month/2026-06?device_id=roof", change: func(b *bench) {

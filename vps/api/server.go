@@ -43,7 +43,7 @@ type Server struct {
 	Certificate func() time.Time
 
 	// Tariff is what energy costs; nil when it is not known. Answers then have no money.
-	Tariff *tariff.Tariff
+	Tariff *tariff.File
 
 	MaxSamples int   // per request; default wire.MaxSamples
 	MaxBytes   int64 // per request, unpacked; default wire.MaxBytes
@@ -117,6 +117,7 @@ func (s *Server) Handler() http.Handler {
 	mux.Handle("GET "+wire.StreamPath, s.WithToken(s.stream))
 	mux.Handle("GET "+wire.EnergyPath, s.WithToken(s.history.Energy))
 	mux.Handle("GET "+wire.DevicesPath, s.WithToken(s.devices))
+	mux.Handle("GET "+wire.PeaksPath, s.WithToken(s.history.Peaks))
 	mux.Handle("GET "+wire.CapacityPath+"{month}", s.WithToken(s.history.Capacity))
 	mux.Handle("GET "+wire.ContinuityPath, s.WithToken(s.history.Gaps))
 	mux.Handle("GET "+wire.ExportPath, s.WithToken(s.history.Export))
@@ -156,6 +157,7 @@ func (s *Server) Readers(devices ...string) http.Handler {
 	mux.Handle("GET "+wire.StreamPath, anybody(s.stream))
 	mux.Handle("GET "+wire.EnergyPath, anybody(s.history.Energy))
 	mux.Handle("GET "+wire.DevicesPath, anybody(s.devices))
+	mux.Handle("GET "+wire.PeaksPath, anybody(s.history.Peaks))
 	mux.Handle("GET "+wire.CapacityPath+"{month}", anybody(s.history.Capacity))
 	mux.Handle("GET "+wire.ContinuityPath, anybody(s.history.Gaps))
 	mux.Handle("GET "+wire.ExportPath, anybody(s.history.Export))

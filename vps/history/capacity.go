@@ -30,19 +30,25 @@ type peak struct {
 	Partial   bool      `json:"partial,omitempty"` // measured for less than nine tenths: it cannot be the peak of the month
 }
 
+// monthOf returns the month of a name, and the zone in which it began.
+func (h *History) monthOf(c *request.Request, device, name string) (month time.Time, zone *time.Location, err error) {
+	month, err = time.Parse("2006-01", name)
+	if err != nil || month.Year() < query.FirstYear || month.Year() > query.LastYear {
+		return month, nil, problem.New(400, "bad_month", fmt.Sprintf("Invalid month '%s'. Expected YYYY-MM.", request.Capped(name)))
+	}
+	zone, err = h.ZoneAt(c, device, func(zone *time.Location) time.Time {
+		return store.Midnight(month.Year(), month.Month(), 1, zone)
+	})
+	return month, zone, err
+}
+
 func (h *History) Capacity(c *request.Request) (any, error) {
 	_, device, err := request.Readable(c, "device_id")
 	if err != nil {
 		return nil, err
 	}
 	name := c.HTTP.PathValue("month")
-	month, err := time.Parse("2006-01", name)
-	if err != nil || month.Year() < query.FirstYear || month.Year() > query.LastYear {
-		return nil, problem.New(400, "bad_month", fmt.Sprintf("Invalid month '%s'. Expected YYYY-MM.", request.Capped(name)))
-	}
-	zone, err := h.ZoneAt(c, device, func(zone *time.Location) time.Time {
-		return store.Midnight(month.Year(), month.Month(), 1, zone)
-	})
+	month, zone, err := h.monthOf(c, device, name)
 	if err != nil {
 		return nil, err
 	}

@@ -45,7 +45,10 @@ func appendNumber(b []byte, v float64) []byte {
 	return strconv.AppendFloat(b, v, 'f', -1, 64)
 }
 
-var unknown = math.NaN()
+var (
+	unknown = math.NaN()
+	null    = Number(unknown)
+)
 
 // known returns v, or NaN if it is not known.
 func known(v float64, ok bool) float64 {
@@ -60,6 +63,9 @@ func round(v float64, digits int) float64 {
 	p := math.Pow10(digits)
 	return math.Round(v*p)/p + 0
 }
+
+// number returns v as an answer has it, rounded.
+func number(v float64, digits int) Number { return Number(round(v, digits)) }
 
 func rounded(all []float64, digits int) column {
 	for i := range all {

@@ -9,6 +9,7 @@ import (
 	"sunspool/vps/query"
 	"sunspool/vps/request"
 	"sunspool/vps/store"
+	"sunspool/vps/tariff"
 )
 
 // maxEnergyRows is a little more than a year of hours.
@@ -102,8 +103,9 @@ func (h *History) Energy(c *request.Request) (any, error) {
 	}
 
 	answer := energyAnswer{DeviceID: device, Resolution: name, TZ: sp.Zone.String()}
+	prices := h.Tariff.Now()
 	table := func(sp query.Span) (energyTable, error) {
-		return h.energyTable(c, device, sp, calendar.row, calendar.label, now)
+		return h.energyTable(c, device, sp, calendar.row, calendar.label, now, prices)
 	}
 	if answer.energyTable, err = table(sp); err != nil || mode == "" {
 		return answer, err
@@ -118,33 +120,34 @@ func (h *History) Energy(c *request.Request) (any, error) {
 }
 
 // energyTable returns the energies of the periods of sp, which are computed some at once.
-func (h *History) energyTable(c *request.Request, device string, sp query.Span, r store.Resolution, label string, now time.Time) (t energyTable, err error) {
+func (h *History) energyTable(c *request.Request, device string, sp query.Span, r store.Resolution, label string, now time.Time, prices *tariff.Tariff) (t energyTable, err error) {
 	starts, err := h.periodStarts(c, sp, r, maxEnergyRows)
 	if err != nil {
 		return t, err
 	}
 	n := max(0, len(starts)-1)
 	sum := newSummary(sp.Until(now), n)
-	if h.Tariff != nil {
-		for name := range moneyColumns {
-			sum.Columns[name], sum.Totals[name] = make(column, 0, n), Number(unknown)
-		}
-	}
+	var bills []bill
 	for i := 0; i < n; i += request.RowsAtOnce {
 		end := min(i+request.RowsAtOnce, n)
-		err := h.Step(c, func() error {
-			rows, err := h.Rows(c, device, query.Span{From: starts[i], To: starts[end], Zone: sp.Zone}, r)
-			if err != nil {
-				return err
+		var rows []energy.Row
+		err := h.Step(c, func() (err error) {
+			if rows, err = h.Rows(c, device, query.Span{From: starts[i], To: starts[end], Zone: sp.Zone}, r); err == nil {
+				sum.add(rows, label)
 			}
-			sum.add(rows, label)
-			money, err := h.money(c, device, rows, sp)
-			sum.addMoney(money)
 			return err
 		})
+		if err == nil && prices != nil {
+			var some []bill
+			some, err = h.bills(c, device, rows, sp, r, prices.Of(device), sum.span.To)
+			bills = append(bills, some...)
+		}
 		if err != nil {
 			return t, err
 		}
+	}
+	if prices != nil {
+		sum.addMoney(bills, prices.Of(device).HasFees())
 	}
 	return sum.table(), nil
 }

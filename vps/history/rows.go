@@ -23,7 +23,12 @@ func (h *History) Rows(c *request.Request, device string, sp query.Span, r store
 	if err != nil || len(starts) < 2 {
 		return nil, err
 	}
-	q := store.Query{Device: device, From: sp.From, To: sp.To, Resolution: r, Zone: sp.Zone}
+	return h.rowsAt(c, starts, store.Query{Device: device, Resolution: r, Zone: sp.Zone})
+}
+
+// rowsAt returns the rows of the periods of q that begin at starts, the last of which is the end of them all.
+func (h *History) rowsAt(c *request.Request, starts []time.Time, q store.Query) ([]energy.Row, error) {
+	q.From, q.To = starts[0], starts[len(starts)-1]
 	type surrounded struct {
 		periods []energy.Period
 		energy.Around
@@ -35,7 +40,7 @@ func (h *History) Rows(c *request.Request, device string, sp query.Span, r store
 	if err != nil {
 		return nil, err
 	}
-	if found.GreatestW, err = request.Ask(h.Gate, c, "greatest", func(ctx context.Context) (float64, error) { return h.Store.GreatestW(ctx, device) }); err != nil {
+	if found.GreatestW, err = request.Ask(h.Gate, c, "greatest", func(ctx context.Context) (float64, error) { return h.Store.GreatestW(ctx, q.Device) }); err != nil {
 		return nil, err
 	}
 	left := maxProfiles
@@ -44,7 +49,7 @@ func (h *History) Rows(c *request.Request, device string, sp query.Span, r store
 			return nil
 		}
 		var p *energy.Profile
-		p, err = h.profile(c, device, from, to)
+		p, err = h.profile(c, q.Device, from, to)
 		return p
 	}
 	rows := energy.Table(consecutive(starts, found.periods), found.Around)

@@ -24,7 +24,7 @@ type History struct {
 	*deviceinfo.Devices
 
 	ExportCut func(reason string) // counts an export that ended before it was whole
-	Tariff    *tariff.Tariff      // nil: answers have no money
+	Tariff    *tariff.File        // nil: answers have no money
 }
 
 // parseRange reads the parameters from, to and tz. A date is a whole local day, also in to: from=2026-10-25&to=2026-10-25 is
