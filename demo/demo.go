@@ -1,5 +1,5 @@
 // Package demo is the whole product in one process, with an inverter that is not there: what runs in it is what runs
-// In earnest.
+// in earnest.
 //
 //	simulator ──Modbus TCP──> edge ──spool──TLS──> vps ──http──> reader
 //

@@ -175,7 +175,7 @@ func (v *courier) upload(ctx context.Context, n *neighbor, now time.Time) error 
 	batch := wire.Batch{Zone: v.zone, Edge: n.about(v.version, len(rest))}
 	for _, t := range append([]time.Time{now}, waiting[len(rest):]...) {
 		plant := v.homes[n.id].At(t)
-		batch.Samples = append(batch.Samples, plant.Sample(n.id))
+		batch.Samples = append(batch.Samples, sampleOf(&plant, n.id))
 	}
 	body, err := json.Marshal(batch)
 	if err != nil {

@@ -44,7 +44,7 @@ func (s *show) insertHistory(ctx context.Context, device string, home *simulator
 		if slept || slices.ContainsFunc(gaps, func(g span) bool { return g.contains(plant.Time) }) {
 			continue
 		}
-		sample := plant.Sample(device)
+		sample := sampleOf(&plant, device)
 		sample.Count = int(historyStep / pollStep)
 		if batch = append(batch, sample); len(batch) < 20*wire.MaxSamples {
 			continue
@@ -54,4 +54,12 @@ func (s *show) insertHistory(ctx context.Context, device string, home *simulator
 		}
 	}
 	return n, flush()
+}
+
+// sampleOf returns what an edge reads of a plant, of the registers in Values only those of its strings.
+func sampleOf(p *simulator.Plant, device string) wire.Sample {
+	s := p.Sample(device)
+	s.Values = map[string]float64{"mppt1_voltage": p.Strings[0].Volts, "mppt1_current": p.Strings[0].Amps,
+		"mppt2_voltage": p.Strings[1].Volts, "mppt2_current": p.Strings[1].Amps}
+	return s
 }

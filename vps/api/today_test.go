@@ -59,6 +59,18 @@ func TestListOfDevicesHasTodaysEnergy(t *testing.T) {
 	}
 }
 
+// TestThePageOfManyDevicesBringsTheirListAlone, because it begins with that, and not with the first of them.
+func TestThePageOfManyDevicesBringsTheirListAlone(t *testing.T) {
+	b := newBench(t)
+	for i, want := range []int{4, 4, 4, 1} { // two devices have tokens
+		b.put(fmt.Sprintf("d%d", i), []wire.Sample{sample(time.Minute)})
+		boot := bootOf(t, b.with(b.cookie(viewerAll), "GET", "/", "Accept", "text/html"))
+		if len(boot.Answers) != want || boot.Answers["/v1/devices"] == nil {
+			t.Errorf("of %d devices: %d answers, want %d", i+3, len(boot.Answers), want)
+		}
+	}
+}
+
 func mustLoad(t *testing.T, name string) *time.Location {
 	t.Helper()
 	zone, err := time.LoadLocation(name)

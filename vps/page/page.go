@@ -68,6 +68,9 @@ func (p *Pages) fill(c *request.Request, boot *web.Boot) {
 	}
 }
 
+// fewDevices is with how many the page begins with the first one. With more it begins with their list.
+const fewDevices = 5
+
 // first returns the device that is shown at first, and its zone.
 func (p *Pages) first(c *request.Request, answers map[string]json.RawMessage) (device string, zone *time.Location, ok bool) {
 	answer, err := p.ask(c, web.DevicesQuestion)
@@ -77,6 +80,9 @@ func (p *Pages) first(c *request.Request, answers map[string]json.RawMessage) (d
 	answers[web.DevicesQuestion] = answer
 	var all struct{ Devices []struct{ ID string } }
 	if json.Unmarshal(answer, &all) != nil || len(all.Devices) == 0 {
+		return "", nil, false
+	}
+	if len(all.Devices) > fewDevices {
 		return "", nil, false
 	}
 	device = all.Devices[0].ID

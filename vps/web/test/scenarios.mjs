@@ -93,17 +93,22 @@ export const SCENARIOS = {
     "/v1/energy": (j) => without(Object.keys(j.columns).filter((n) => !/^(pv|coverage)/.test(n)), j), "/v1/series": (j) => without(Object.keys(j.columns).filter((n) => !n.startsWith("pv")), j) }),
   "widget-error": () => ({ ...aged(3, "live"), "/v1/energy": () => ({ status: 503, body: { detail: "too many requests at once", code: "busy" } }) }),
   "lost-server": () => ({ ...aged(12, "live"), "/v1/stream": () => undefined, "/v1/realtime": () => undefined }),
-  fleet: (count = 300) => ({ ...aged(3, "live"), "/v1/devices": (j) => {
-    const one = j.devices[0];
+  fleet: (count = 300, one = null) => ({ ...aged(3, "live"), "/v1/devices": (j, url) => {
+    one = one || j.devices[0];
     j.devices = Array.from({ length: count }, (_, i) => {
       const id = i ? `roof-${String(i).padStart(3, "0")}` : one.id;
       const bad = i % 37 === 36 ? "offline" : i % 53 === 52 ? "stale" : i % 71 === 70 ? "never" : i % 29 === 28 ? "delayed" : "live";
       const age = { offline: 8000 + i, stale: 300, never: null, delayed: 40, live: 3 }[bad];
       return { ...one, id, state: bad, age_s: age, last_sample: age === null ? null : iso(now() - age), chain: bad === "offline" ? chain("unknown", "down", { since: iso(now() - 8000) })
-        : bad === "stale" ? chain("down", "ok", { since: iso(now() - 300) }) : one.chain };
+        : bad === "stale" ? chain("down", "ok", { since: iso(now() - 300) }) : one.chain, ...(url.searchParams.get("today") && age !== null ? { today: { date: "2026-06-21", tz: "UTC", pv_kwh: i + 0.5 } } : {}) };
     });
+    // As the server does it: some at a time.
+    const from = j.devices.findIndex((d) => d.id === url.searchParams.get("after")) + 1;
+    const limit = Number(url.searchParams.get("limit")) || 200;
+    j.next_after = from + limit < count ? j.devices[from + limit - 1].id : null;
+    j.devices = j.devices.slice(from, from + limit);
     return j;
-  }, "/v1/realtime": (j, url) => j.device_id ? j : { device_id: url.searchParams.get("device_id"), ts: iso(now() - 3), age_s: 3, state: "live", pv_power_w: 1000, pv_daily_kwh: 12.3, flows: null } }),
+  } }),
   tariff: () => ({ ...aged(3, "live", {}, { tariff: { capacity: "be", currency: "EUR" } }), "/v1/energy": (j) => {
     j.columns.saved = j.columns.pv_kwh.map((v) => (v || 0) * 0.21);
     j.totals.saved = (j.totals.pv_kwh || 0) * 0.21;

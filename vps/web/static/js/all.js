@@ -69,7 +69,15 @@ function sumCard(months) {
     const last = sums.length ? sums[sums.length - 1] : null;
     return figure(areaPlot(sums, labels, { key: "sum", of: a, height: 190, text: (i) => dateText(labels[i], labels.length > 18 ? "monthYear" : "monthShort"),
       long: (i) => dateText(labels[i], "month") }), `${t("cumulative")}: ${energyText(last)}`);
-  }, "bars"), { unit: "kWh" });
+  }, "bars"), { unit: "kWh", table: months.data ? sumTable(months.data) : null });
+}
+
+/** @param {any} a answer of /v1/energy by month @returns {import("./table.js").Table} */
+function sumTable(a) {
+  const pv = (a.columns || {}).pv_kwh || [];
+  const sums = runningSum(pv);
+  return { file: "sunspool-sum", fields: ["solar", "cumulative"].map((name) => ({ name: t(name), unit: "kWh", text: energyText })),
+    rows: a.labels.map((/** @type {string} */ label, /** @type {number} */ i) => ({ label: dateText(label, "month"), local: label, at: (a.from || [])[i], v: [pv[i], sums[i]] })) };
 }
 
 /** @param {import("./api.js").Answer} months @param {import("./api.js").Answer} days @param {ReturnType<typeof partsOf>} parts */

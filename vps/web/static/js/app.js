@@ -1,7 +1,7 @@
 // The page begins here: what came with it, which view the address names, what happens when something changes.
 import { html, render } from "./dom.js";
 import { t, loadWords, setWords, LANGUAGES } from "./i18n.js";
-import { state, onChange, changed, loadSettings, parseRoute, link, stateNow, seconds, serverNow, deviceZone } from "./store.js";
+import { state, onChange, changed, loadSettings, parseRoute, startView, link, stateNow, seconds, serverNow, deviceZone } from "./store.js";
 import { startApi, ask, logIn, logOut, forgetAnswers, expireSome, ApiError } from "./api.js";
 import { setLocale } from "./format.js";
 import { addPeriod, localDate } from "./dates.js";
@@ -27,7 +27,7 @@ function view() {
   const v = state.route.view;
   if (!state.session) return loginView(enter);
   if (v === "settings") return otherView(v, "", useLanguage);
-  const devices = askDevices(["live", "asleep"].includes(stateNow()));
+  const devices = askDevices(["live", "asleep"].includes(stateNow()), v === "fleet");
   chooseDevice();
   if (!state.device) return html`<div class="column narrow">${whenKnown(devices, noDevice)}</div>`;
   follow(state.device, leave);
@@ -82,6 +82,8 @@ function skip(e) {
 }
 
 function chooseDevice() {
+  // Without an address the view depends on how many devices there are, which may not be known at first.
+  if (!location.hash) state.route = parseRoute("", startView());
   const wanted = state.route.device;
   if (wanted && state.devices.some((d) => d.id === wanted)) state.device = wanted;
   if (!state.devices.some((d) => d.id === state.device)) state.device = state.devices.length ? state.devices[0].id : "";
@@ -154,7 +156,7 @@ function move(n) {
 
 function onHash() {
   const before = state.route;
-  state.route = parseRoute(location.hash, state.settings.start || "now");
+  state.route = parseRoute(location.hash, startView());
   state.menu = false;
   if (before.view !== state.route.view) scrollTo(0, 0);
   changed();
@@ -243,7 +245,7 @@ async function start() {
   listen();
   onChange(draw);
   await tokenInAddress();
-  state.route = parseRoute(location.hash, state.settings.start || "now");
+  state.route = parseRoute(location.hash, startView());
   chooseDevice();
   if (state.session && state.device) takeRealtime(ask(firstQuestions().realtime, 60).data);
   draw(true);

@@ -50,6 +50,19 @@ export function dayColumns(a) {
     charge: whole ? part(battery, 1) : column(null, n), exported: whole ? part(grid, -1) : column(null, n), whole };
 }
 
+/** The power of a string of an answer of /v1/series. @param {any} a @param {number} n */
+export function stringColumn(a, n) {
+  return column(((a && a.columns) || {})[`mppt${n}_w`], (a && a.count) || 0);
+}
+
+/** A colour of each string; a second round of them is dashed. */
+const TONES = ["solar", "battery", "export", "import", "home", "charge"];
+
+/** @param {number[]} inputs @param {(n: number) => string} name */
+export function stringLegend(inputs, name) {
+  return inputs.map((n, i) => [`${TONES[i % 6]} line`, name(n)]);
+}
+
 /** @param {any} a @returns {[number, number]} first and last instant of an answer */
 export function spanOf(a) {
   const end = Date.parse((a && a.to) || "") / 1000;
@@ -152,19 +165,26 @@ export function dayLegend(d, parts) {
     ...(parts.battery ? [["charge", t("to_battery")]] : []), ["export", t("to_grid")], ["home line", t("home")]];
 }
 
+/** The same of lines, in the colour of each. @param {any} parts */
+export function lineLegend(parts) {
+  return [["solar line", t("solar")], ...(parts.battery ? [["battery line", t("battery")]] : []), ...(parts.grid ? [["import line", t("grid")]] : []),
+    ...(parts.load ? [["home line", t("home")]] : [])];
+}
+
 /**
  * The mirrored curve of a day.
  * @param {any} a answer of /v1/series @param {{ parts: any, unit: string, now: number, zone: string, zoom?: boolean, key: string,
- *   height: number, mode?: string }} o
+ *   height: number, mode?: string, inputs?: number[] }} o inputs: the strings that are drawn, in place of all else
  * @returns {import("./plot.js").Plot}
  */
 export function dayPlot(a, o) {
   const d = dayColumns(a);
-  const unit = unitOf([d.load, d.pv, d.battery, d.grid], o.unit);
+  const strings = (o.inputs || []).map((n) => stringColumn(a, n));
+  const unit = unitOf(o.inputs ? strings : [d.load, d.pv, d.battery, d.grid], o.unit);
   const lines = o.mode === "lines";
   const up2 = stack(d.solarHome, d.batteryHome);
   const up3 = stack(up2, d.gridHome);
-  const data = lines ? [d.x, d.pv, d.battery, d.grid, d.load]
+  const data = o.inputs ? [d.x, ...strings] : lines ? [d.x, d.pv, d.battery, d.grid, d.load]
     : [d.x, up3, up2, sparse(d.solarHome), below(stack(d.charge, d.exported)), below(d.charge), d.load];
   const [start, end] = spanOf(a);
   const area = (/** @type {string} */ name, /** @type {string} */ edge) => ({ fill: color(name), stroke: edge ? color(edge) : "transparent",
@@ -177,13 +197,14 @@ export function dayPlot(a, o) {
     return [[Array.isArray(a.t) ? clockSeconds(d.x[i], o.zone) : `${clock(from, o.zone)}–${clock(from + d.length, o.zone)}`, ""],
       ...say(t("solar"), d.pv, "solar"), ...say(t("from_battery"), d.batteryHome, "battery"), ...say(t("from_grid"), d.gridHome, "import"),
       ...say(t("to_battery"), d.charge, "charge"), ...say(t("to_grid"), d.exported, "export"), ...say(t("home"), d.load, "home"),
-      ...(d.soc[i] !== null ? [[t("soc"), percentText(d.soc[i]), "battery"]] : [])].slice(0, d.pv[i] === null && d.load[i] === null ? 0 : 9);
+      ...(d.soc[i] !== null ? [[t("soc"), percentText(d.soc[i]), "battery"]] : []),
+      ...strings.flatMap((c, n) => say(`${t("string")} ${(o.inputs || [])[n]}`, c, TONES[n % 6]))].slice(0, data.every((c) => c[i] === null || c === d.x) ? 0 : 14);
   };
   return { data, of: [a.columns, Math.floor(o.now / 60)], height: o.height, key: `${o.key} ${unit} ${o.mode || ""}`, group: o.key, zoom: o.zoom, tip,
     options: () => ({ padding: PADDING, scales: { x: { time: false, range: o.zoom ? undefined : [start, end], ...(o.zoom ? { min: start, max: end } : {}) },
       y: { range: powerRange } },
     axes: [hours(a, {}), powerAxis(unit, lines)],
-    series: lines ? [{}, stroke("solar"), stroke("battery"), stroke("import"), stroke("home")]
+    series: o.inputs ? [{}, ...strings.map((_, n) => ({ ...stroke(TONES[n % 6]), dash: n > 5 ? [6, 4] : undefined }))] : lines ? [{}, stroke("solar"), stroke("battery"), stroke("import"), stroke("home")]
       : [{}, area("import", ""), area("battery", ""), area("solar", "solar-ink"), area("export", ""), area("charge", ""), stroke("home")],
     hooks: { drawAxes: [(/** @type {any} */ u) => {
       for (const g of a.gaps || []) if (g && known(g.from) && known(g.to)) hatch(u, g.from, Math.min(g.to, o.now));

@@ -37,7 +37,7 @@ function chainCard(d) {
   return card("chain", t("chain"), html`<ol class="chain">${all.map((h) => html`<li class=${SIGNS[h.state] ? h.state : "unknown"}>${icon(SIGNS[h.state] || "warn")}
     <b>${t(`hop_${h.hop}`)}</b> <span>${t(`state_${SIGNS[h.state] ? h.state : "unknown"}`)}</span>
     ${h.since ? html`<small>${t("since", { time: when(seconds(h.since), zone) })}</small>` : nothing}
-    ${known(h.spool) && h.spool > 0 ? html`<small>${t("samples_waiting")}: ${decimal(h.spool, 0)}</small>` : nothing}
+    ${known(h.spool) ? html`<small>${t("samples_waiting")}: ${decimal(h.spool, 0)}</small>` : nothing}
     ${h.quarantined ? html`<small>${t("quarantined")}: ${decimal(h.quarantined, 0)}</small>` : nothing}
     ${h.says && h.says !== "ok" ? html`<small>${h.says}</small>` : nothing}${h.version ? html`<small>${t("version_is", { version: h.version })}</small>` : nothing}</li>`)}</ol>`);
 }
@@ -48,30 +48,33 @@ function factsCard(d, now) {
   const age = ageNow();
   const values = (now && now.values) || {};
   const skew = Math.abs(state.ahead) / 1000;
+  const hertz = values.grid_frequency ?? values.grid_frequency_fine_string ?? values.grid_frequency_coarse;
   const facts = [[t("model"), d.model || UNKNOWN], [t("inverter"), d.id], ...(d.serial ? [["S/N", d.serial]] : []),
     [t("state"), `${t(`state_${stateNow()}`)}${known(age) ? ` · ${t("ago", { time: span(age) })}` : ""}`],
     [t("first_sample"), when(seconds(d.first_sample), zone)], [t("last_sample"), when(seconds(d.last_sample), zone)], [t("time_zone"), d.time_zone || UNKNOWN],
     ...(known(values.inverter_temperature) ? [[t("temperature"), withUnit(quantity(values.inverter_temperature, 1, "°C"))]] : []),
-    ...(known(values.grid_frequency) ? [[t("grid"), withUnit(quantity(values.grid_frequency, 2, "Hz"))]] : []),
-    ...(skew > 2 ? [[t("clock_skew"), span(skew)]] : [])];
+    ...(now && known(now.battery_temp_c) ? [[`${t("battery")}, ${t("temperature")}`, withUnit(quantity(now.battery_temp_c, 1, "°C"))]] : []),
+    ...(known(hertz) ? [[t("grid"), withUnit(quantity(hertz, 2, "Hz"))]] : []), [t("clock_skew"), span(skew)]];
   return card("facts", t("device"), html`<dl class="facts">${facts.map(([name, v]) => html`<div><dt>${name}</dt><dd>${v}</dd></div>`)}</dl>`);
 }
 
 /** @param {import("./api.js").Answer} held @param {string} from */
 function availability(held, from) {
   const zone = deviceZone();
+  const rows = ((held.data && held.data.holes) || []).map((/** @type {any} */ h) => ({ label: when(seconds(h.from), zone), at: seconds(h.from) || undefined,
+    v: [when(seconds(h.to), zone), t(`reason_${h.reason}`)] }));
   return card("held", t("availability"), whenKnown(held, (a) => {
     const start = seconds(a.from) || seconds(`${from}Z`) || 0;
     const end = seconds(a.to) || serverNow();
     const whole = Math.max(1, end - start);
     const holes = (a.holes || []).filter((/** @type {any} */ h) => h && seconds(h.from) !== null && seconds(h.to) !== null);
     const at = (/** @type {any} */ s) => (100 * Math.min(Math.max((seconds(s) || 0) - start, 0), whole)) / whole;
-    return html`<div class="held" role="img" aria-label="${t("coverage")}: ${percentText(known(a.coverage) ? a.coverage * 100 : null)}">${holes.map((/** @type {any} */ h) => html`<span
+    return html`<div class="held" role="img" aria-label="${t("availability")}: ${t("coverage")} ${percentText(known(a.coverage) ? a.coverage * 100 : null)}, ${t("say_gaps", { n: holes.length })}.">${holes.map((/** @type {any} */ h) => html`<span
       class=${h.reason} .style=${`left:${at(h.from)}%;width:${Math.max(0.4, at(h.to) - at(h.from))}%`}></span>`)}</div>
       <p class="ends"><span>${when(start, zone)}</span><b>${t("coverage")} ${percentText(known(a.coverage) ? a.coverage * 100 : null)}</b><span>${when(end, zone)}</span></p>
       ${holes.length ? html`<ul class="gaps">${holes.slice(-8).map((/** @type {any} */ h) => html`<li class="key gap">${t("gap", { from: when(seconds(h.from), zone), to: when(seconds(h.to), zone),
         reason: t(`reason_${h.reason}`) })}</li>`)}</ul>` : nothing}`;
-  }));
+  }), { table: { file: "sunspool-gaps", fields: ["until", "gaps"].map((name) => ({ name: t(name), unit: "", text: String })), rows } });
 }
 
 /** @param {string} id @param {string} title @param {string[]} head @param {any[][]} rows */
@@ -83,7 +86,7 @@ function small(id, title, head, rows) {
 
 /** The DC inputs that the registers name. Pure. @param {Record<string, any>} values */
 export function stringRows(values) {
-  return [1, 2, 3, 4, 5, 6].map((n) => ({ n, v: values[`mppt${n}_voltage`], a: values[`mppt${n}_current`] })).filter((r) => known(r.v) || known(r.a))
+  return Array.from({ length: 12 }, (_, i) => i + 1).map((n) => ({ n, v: values[`mppt${n}_voltage`], a: values[`mppt${n}_current`] })).filter((r) => known(r.v) || known(r.a))
     .map((r) => ({ ...r, w: known(r.v) && known(r.a) ? r.v * r.a : null }));
 }
 
@@ -95,7 +98,8 @@ function stringsCard(values) {
 
 /** @param {Record<string, any>} values */
 function phasesCard(values) {
-  const rows = ["a", "b", "c"].map((p, i) => ({ name: `L${i + 1}`, v: values[`phase_${p}_voltage`], a: values[`phase_${p}_current`], w: values[`meter_phase_${p}_active_power`] }))
+  const rows = ["a", "b", "c"].map((p, i) => ({ name: `L${i + 1}`, v: values[`phase_${p}_voltage`], a: values[`phase_${p}_current`] ?? values[`phase_${p}_current_string`],
+    w: values[`meter_phase_${p}_active_power`] ?? values[`meter_phase_${p}_power_string`] }))
     .filter((r) => known(r.v) || known(r.a) || known(r.w));
   return small("phases", t("phases"), [t("phase"), "V", "A", `${t("grid")} W`], rows.map((r) => [r.name, quantity(r.v, 1, "").text, quantity(r.a, 1, "").text, quantity(r.w, 0, "").text]));
 }

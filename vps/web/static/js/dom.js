@@ -33,10 +33,10 @@ export function iconPath(name) {
   return ICONS[name];
 }
 
-/** Offers a text as a file. @param {string} name @param {string} type @param {string} text */
-export function download(name, type, text) {
+/** Offers a file. @param {string} name @param {Blob} blob */
+export function download(name, blob) {
   const a = document.createElement("a");
-  a.href = URL.createObjectURL(new Blob([text], { type }));
+  a.href = URL.createObjectURL(blob);
   a.download = name;
   a.click();
   setTimeout(() => URL.revokeObjectURL(a.href), 10000);

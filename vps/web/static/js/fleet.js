@@ -1,55 +1,74 @@
-// More than one device: in order of who needs help first.
-import { html, nothing } from "./dom.js";
+// More than one device: in order of who needs help first, with a sentence for each.
+import { html, nothing, icon } from "./dom.js";
 import { t } from "./i18n.js";
-import { state, changed, byNeed, brokenHop, seconds } from "./store.js";
-import { ask } from "./api.js";
-import { known, decimal, UNKNOWN, energyText } from "./format.js";
+import { state, changed, byNeed, needsHelp, brokenHop, edgeOf, seconds } from "./store.js";
+import { decimal, energyText } from "./format.js";
+import { csvButton } from "./table.js";
 import { deviceName, span, when } from "./shell.js";
 
-const PAGE = 50;
+const PAGE = 300;
 let filter = "";
+let helpOnly = false;
 let shownRows = PAGE;
 
-/** What is wrong with a device, in a sentence. @param {any} d */
-function sentence(d) {
+/** How a device is, in a sentence. @param {any} d */
+export function deviceSentence(d) {
+  const zone = d.time_zone || "UTC";
   const hop = d.state === "offline" || d.state === "stale" ? brokenHop(d) : null;
-  if (hop) return t(`broken_${hop.hop}`, { time: when(seconds(hop.since || d.last_sample), d.time_zone || "UTC") });
-  if (d.state === "never") return t("no_device");
-  const edge = (d.chain || []).find((/** @type {any} */ h) => h && h.hop === "edge") || {};
-  if (edge.quarantined) return `${t("quarantined")}: ${decimal(edge.quarantined, 0)}`;
-  if (edge.spool > 100) return `${t("samples_waiting")}: ${decimal(edge.spool, 0)}`;
-  return "";
+  const edge = edgeOf(d);
+  if (hop) return t(`broken_${hop.hop}`, { time: when(seconds(hop.since || d.last_sample), zone) });
+  if (d.state === "never") return t("fleet_never");
+  if (edge.quarantined) return `${t("quarantined")}: ${decimal(edge.quarantined, 0)}.`;
+  if (edge.spool > 100) return t("catching_up", { time: span(edge.spool * (d.poll_interval_s || 5)), n: decimal(edge.spool, 0) });
+  if (d.state === "live") return t("fleet_live");
+  return d.state === "asleep" ? t("fleet_asleep", { time: when(seconds(d.last_sample), zone) }) : t("fleet_late", { time: span(d.age_s || 0) });
 }
 
 export function fleetView() {
   const wanted = filter.toLowerCase();
-  const all = byNeed(state.devices).filter((d) => `${d.id} ${d.name || ""} ${d.model || ""}`.toLowerCase().includes(wanted));
+  const needy = state.devices.filter(needsHelp).length;
+  const all = byNeed(state.devices).filter((d) => (!helpOnly || needsHelp(d)) && `${d.id} ${d.name || ""} ${d.model || ""}`.toLowerCase().includes(wanted));
   const counts = new Map();
   for (const d of state.devices) counts.set(d.state, (counts.get(d.state) || 0) + 1);
   const order = ["offline", "never", "stale", "delayed", "asleep", "live"].filter((s) => counts.has(s));
   return html`<div class="column"><section class="card" aria-labelledby="fleet-title"><div class="card-head"><h2 id="fleet-title">${t("all_inverters")} <small>${decimal(state.devices.length, 0)}</small></h2></div>
-    <ul class="legend counts">${order.map((s) => html`<li class="pill ${s}"><span class="dot"></span><b>${counts.get(s)}</b> ${t(`state_${s}`)}</li>`)}</ul>
-    ${state.devices.length > 8 ? html`<input class="search" type="search" aria-label=${t("search")} placeholder=${t("search")} .value=${filter} @input=${(/** @type {any} */ e) => {
+    <ul class="legend counts">${order.map((s) => html`<li class="pill ${s}">${dot(s)}<b>${counts.get(s)}</b> ${t(`state_${s}`)}</li>`)}</ul>
+    <div class="find"><input class="search" type="search" aria-label=${t("search")} placeholder=${t("search")} .value=${filter} @input=${(/** @type {any} */ e) => {
     filter = e.target.value;
-    shownRows = PAGE;
     changed();
-  }}>` : nothing}
-    <ul class="fleet">${all.slice(0, shownRows).map((d, i) => fleetRow(d, i < 30))}</ul>
+  }}><button aria-pressed=${helpOnly ? "true" : "false"} @click=${() => {
+    helpOnly = !helpOnly;
+    changed();
+  }}>${t("needs_help")} (${decimal(needy, 0)})</button></div>
+    <ul class="fleet">${all.slice(0, shownRows).map(fleetRow)}</ul>
     ${all.length ? nothing : html`<p class="note">${t("not_found")}</p>`}
     ${all.length > shownRows ? html`<button class="wordy" @click=${() => {
-    shownRows += 100;
+    shownRows += PAGE;
     changed();
-  }}>${t("more")} (${decimal(all.length - shownRows, 0)})</button>` : nothing}</section></div>`;
+  }}>${t("more")} (${decimal(all.length - shownRows, 0)})</button>` : nothing}
+    <div class="actions">${csvButton(fleetTable(all))}</div></section></div>`;
 }
 
-/** @param {any} d @param {boolean} withEnergy */
-function fleetRow(d, withEnergy) {
-  const edge = (d.chain || []).find((/** @type {any} */ h) => h && h.hop === "edge") || {};
-  const r = withEnergy && d.state !== "never" ? ask(`/v1/realtime?device_id=${encodeURIComponent(d.id)}`, 120).data : null;
-  const today = r && d.state !== "offline" ? energyText(r.pv_daily_kwh) : UNKNOWN;
-  const what = sentence(d);
+/** @param {string} mode */
+function dot(mode) {
+  return html`<span class="dot" aria-hidden="true">${mode === "asleep" ? icon("moon") : nothing}</span>`;
+}
+
+/** @param {any} d @returns {number | null} */
+function todayOf(d) {
+  return d.today ? d.today.pv_kwh : null;
+}
+
+/** @param {any[]} list @returns {import("./table.js").Table} */
+function fleetTable(list) {
+  return { file: "sunspool-fleet", first: t("inverter"), fields: [[t("model"), ""], [t("state"), ""], [`${t("solar")}, ${t("today")}`, "kWh"], [t("hop_edge"), ""], [t("last_sample"), ""]].map(([name, unit]) => ({ name, unit })),
+    rows: list.map((d) => ({ label: deviceName(d), v: [d.model || "", t(`state_${d.state}`), todayOf(d), edgeOf(d).version || "", d.last_sample || ""] })) };
+}
+
+/** @param {any} d */
+function fleetRow(d) {
   return html`<li><a href="#now?d=${encodeURIComponent(d.id)}"><span class="name"><b>${deviceName(d)}</b><small>${d.model || ""}</small></span>
-    <span class="pill ${d.state}"><span class="dot" aria-hidden="true"></span><b>${t(`state_${d.state}`)}</b>${known(d.age_s) ? html` <span class="age">${span(d.age_s)}</span>` : nothing}</span>
-    <span class="kwh">${today}<small>${t("today")}</small></span><span class="edge"><small>${edge.version || ""}</small></span>
-    ${what ? html`<span class="what">${what}</span>` : nothing}</a></li>`;
+    <span class="pill ${d.state}">${dot(d.state)}<b>${t(`state_${d.state}`)}</b>${d.age_s ? html` <span class="age">${span(d.age_s)}</span>` : nothing}</span>
+    <span class="kwh">${energyText(todayOf(d))}<small>${t("today")}</small></span><span class="edge"><small>${edgeOf(d).version || ""}</small></span>
+    <span class="what">${deviceSentence(d)}</span></a></li>`;
 }

@@ -1,7 +1,7 @@
 // The power flow: four nodes, six edges, seven flows (grid and battery share an edge). Drawn in 400 x 464 units.
 import { html, svg, nothing, iconPath } from "./dom.js";
 import { t } from "./i18n.js";
-import { DEAD_BAND_W, known, power, withUnit, UNKNOWN, percentText } from "./format.js";
+import { DEAD_BAND_W, known, power, withUnit, UNKNOWN, percentText, powerText } from "./format.js";
 
 /** Edges in the direction of their flow: its path, its arrow (x, y, degrees), and the source whose colour it has. */
 const EDGES = [
@@ -51,6 +51,13 @@ export function flowSentence(s, parts, unit) {
     return `${name} ${value}${n.caption ? ` ${n.caption}` : ""}${soc}`;
   });
   return `${say.join("; ")}.`;
+}
+
+/** The flows as a table. Pure. @param {Sample | null} s @param {string} unit @returns {import("./table.js").Table} */
+export function flowTable(s, unit) {
+  const name = (/** @type {string} */ part) => t(part);
+  return { file: "sunspool-now", first: t("help_flows"), fields: [{ name: t("power"), unit: "W", text: (v) => powerText(v, unit) }],
+    rows: EDGES.map((e) => ({ label: e.flow.split("_").map(name).join(" → "), v: [s && s.flows ? s.flows[e.flow] : null] })).filter((r) => known(r.v[0])) };
 }
 
 /** What the meters do not explain, in W, if it is worth a line. Pure. @param {Sample | null} s */

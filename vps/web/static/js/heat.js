@@ -1,30 +1,31 @@
 // A year as a calendar: a column per week, a row per day of the week, six steps of colour with their numbers.
 import { html, svg } from "./dom.js";
 import { t } from "./i18n.js";
-import { state, changed, link } from "./store.js";
+import { link } from "./store.js";
 import { known, energy, percent, withUnit, dateText, UNKNOWN } from "./format.js";
 import { addDays, firstDay, lastDay, weekday } from "./dates.js";
-import { greatest } from "./words.js";
+import { greatest, bestSentence, energyTable } from "./words.js";
+import { chosen, switcher } from "./widgets.js";
 
 const KINDS = /** @type {const} */ (["solar", "import", "self"]);
 const COLUMNS = { solar: "pv_kwh", import: "import_kwh", self: "self_sufficiency_pct" };
 const STEPS = 5;
 const CELL = 14;
 
-/** @returns {typeof KINDS[number]} */
-function kindShown() {
-  return KINDS.find((k) => state.tables.has(`heat-${k}`)) || "solar";
+/** Which of its kinds is shown. @param {{ grid: boolean, load: boolean }} parts */
+function heatKinds(parts) {
+  return KINDS.filter((k) => k === "solar" || (k === "import" ? parts.grid : parts.load));
 }
 
 /** @param {{ grid: boolean, load: boolean }} parts */
 export function heatChoice(parts) {
-  const now = kindShown();
-  const kinds = KINDS.filter((k) => k === "solar" || (k === "import" ? parts.grid : parts.load));
-  return html`<div class="switch" role="group" aria-label=${t("calendar")}>${kinds.map((k) => html`<button aria-pressed=${k === now ? "true" : "false"} @click=${() => {
-    for (const other of KINDS) state.tables.delete(`heat-${other}`);
-    state.tables.add(`heat-${k}`);
-    changed();
-  }}>${t(`heat_${k}`)}</button>`)}</div>`;
+  return switcher("heat", t("calendar"), heatKinds(parts).map((k) => [k, t(`heat_${k}`)]));
+}
+
+/** @param {any} a answer of /v1/energy by day @param {string} year @param {any} parts */
+export function heatTable(a, year, parts) {
+  const kind = /** @type {typeof KINDS[number]} */ (chosen("heat", heatKinds(parts)));
+  return energyTable(a, "full", `sunspool-${year}-${kind}`, parts, { solar: "solar", import: "imported", self: "self_sufficiency" }[kind]);
 }
 
 /** Which of the steps 0 to 5 a value has; 0 is only for nothing. Pure. @param {number} v @param {number} top */
@@ -34,7 +35,7 @@ export function heatStep(v, top) {
 
 /** @param {any} a answer of /v1/energy by day @param {string} year @param {any} parts */
 export function heatMap(a, year, parts) {
-  const kind = parts.grid || kindShown() !== "import" ? kindShown() : "solar";
+  const kind = /** @type {typeof KINDS[number]} */ (chosen("heat", heatKinds(parts)));
   const list = (a.columns || {})[COLUMNS[kind]] || [];
   const text = (/** @type {any} */ v) => withUnit(kind === "self" ? percent(v) : energy(v));
   const at = new Map((a.labels || []).map((/** @type {string} */ l, /** @type {number} */ i) => [l, list[i]]));
@@ -55,9 +56,8 @@ export function heatMap(a, year, parts) {
     const date = /** @type {SVGElement} */ (e.target).dataset.date;
     if (date && at.has(date)) location.hash = link("day", date);
   };
-  const say = best < 0 ? t("chart_empty") : t("say_best", { day: dateText(a.labels[best], "short"), energy: text(list[best]) });
   const bounds = Array.from({ length: STEPS }, (_, i) => ((i + 1) / STEPS) * top);
-  return html`<div class="heat ${kind}" tabindex="0" role="group" aria-label="${t("calendar")}: ${t(`heat_${kind}`)}"><svg viewBox="0 0 778 118" role="img" aria-label="${t(`heat_${kind}`)}: ${say}" @click=${go}>
+  return html`<div class="heat ${kind}" tabindex="0" role="group" aria-label="${t("calendar")}: ${t(`heat_${kind}`)}"><svg viewBox="0 0 778 118" role="img" aria-label=${bestSentence(t(`heat_${kind}`), a.labels || [], list, text)} @click=${go}>
     ${months}${[0, 2, 4].map((i) => svg`<text class="weekday" x="0" y=${28 + i * CELL}>${dateText(addDays("2024-01-01", i), "weekday")}</text>`)}${cells}</svg></div>
     ${top > 0 ? html`<ul class="legend scale ${kind}"><li class="key h0">0</li>${bounds.map((b, i) => html`<li class="key h${i + 1}">≤ ${text(b)}</li>`)}<li class="key none">${t("chart_empty")}</li></ul>` : ""}`;
 }

@@ -190,18 +190,21 @@ export function watchVisibility() {
   addEventListener("online", () => state.lost && reconnect());
 }
 
-/** The devices, asked more often while something is wrong. @param {boolean} well */
-export function askDevices(well) {
-  const a = ask("/v1/devices", well ? 60 : 15);
+/** The devices, asked more often while something is wrong; for a list of them with today's energy. @param {boolean} well @param {boolean} fleet */
+export function askDevices(well, fleet) {
+  const of = fleet ? "today=1&limit=150&" : "";
+  // Without anything more it is the question that the page brought the answer of.
+  const a = ask(of ? `/v1/devices?${of.slice(0, -1)}` : "/v1/devices", well || fleet ? 60 : 15);
   if (a.data && Array.isArray(a.data.devices)) {
     let page = a.data;
     let all = page.devices;
-    // The server gives 200 at a time.
+    // The server gives some at a time.
     for (let n = 0; page && page.next_after && n < 20; n++) {
-      page = ask(`/v1/devices?after=${encodeURIComponent(page.next_after)}`, 60).data;
+      page = ask(`/v1/devices?${of}after=${encodeURIComponent(page.next_after)}`, 60).data;
       if (page) all = all.concat(page.devices || []);
     }
-    state.devices = all.filter((/** @type {any} */ d) => d && typeof d.id === "string");
+    all = all.filter((/** @type {any} */ d) => d && typeof d.id === "string");
+    if (page || all.length > state.devices.length) state.devices = all;
     state.session = state.session || { role: a.data.role };
   }
   return a;

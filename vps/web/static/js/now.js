@@ -5,11 +5,11 @@ import { state, serverNow, newestSample, currentDevice, deviceZone, stateNow, ag
 import { ask } from "./api.js";
 import { known, energy, percent, power, quantity, withUnit, clock, dateText, money, groupUnit, decimal, NBSP, powerText, percentText } from "./format.js";
 import { localDate, addDays } from "./dates.js";
-import { flowPicture, unaccounted } from "./flow.js";
-import { card, whenKnown, kpi, legend, figure, columns, chartHeight, roomForStrip } from "./widgets.js";
-import { dayPlot, socPlot, barsPlot, dayColumns, dayLegend, unitOf } from "./charts.js";
+import { flowPicture, flowTable, unaccounted } from "./flow.js";
+import { card, twin, twinButton, whenKnown, kpi, legend, figure, columns, chartHeight, roomForStrip } from "./widgets.js";
+import { dayPlot, socPlot, barsPlot, dayColumns, dayLegend, lineLegend, unitOf } from "./charts.js";
 import { when } from "./shell.js";
-import { daySentence, dayTable, energySentence, energyTable } from "./words.js";
+import { daySentence, socSentence, dayTable, energySentence, energyTable } from "./words.js";
 
 /** What the unit can measure; all of it until it is known. @param {any} d */
 export function partsOf(d) {
@@ -50,7 +50,7 @@ export function nowView() {
     ["right", todayCard(days, parts)],
     ["right", curveCard(day, parts)],
     ["left", state.kiosk && (!state.wide || innerHeight < 780) ? nothing : weeksCard(days, parts)],
-    ["right", parts.battery && !state.kiosk ? batteryCard() : nothing],
+    ["right", parts.battery && !state.kiosk ? batteryCard(day) : nothing],
     ["right", peakCard(d)],
     ["right", state.kiosk ? nothing : liveCard()],
   ], 9);
@@ -68,7 +68,7 @@ function flowCard(parts) {
   const note = mode === "offline" && s ? lastKnown(s, parts) : nothing;
   return card("power", t("power_now"), html`${flowPicture(shown, parts, state.unit.unit, mode)}
     ${known(rest) ? html`<p class="note">${t("unaccounted", { power: `±${NBSP}${powerText(rest, state.unit.unit)}` })}</p>` : nothing}${note}`,
-  { unit: old, cls: `flow-card ${mode}` });
+  { unit: old, cls: `flow-card ${mode}`, table: flowTable(mode === "offline" ? null : shown, state.unit.unit) });
 }
 
 /** @param {import("./store.js").Sample} s @param {ReturnType<typeof partsOf>} parts */
@@ -168,7 +168,7 @@ function curveCard(day, parts) {
     ${young ? html`<p class="note">${t("collecting", { time: clock(first, zone) })}</p>` : nothing}
     ${figure(dayPlot(a, { parts, unit: state.settings.unit, now: serverNow(), zone, key: "today", height: chartHeight(state.wide ? 310 : 250) }), daySentence(a, zone, unit))}
     ${legend(dayLegend(/** @type {any} */ (d), parts))}
-    ${parts.battery && d && roomForStrip() && d.soc.some((v) => v !== null) ? figure(socPlot(a, { key: "today", now: serverNow() }), t("soc"), "strip") : nothing}`, "curve");
+    ${parts.battery && d && roomForStrip() && d.soc.some((v) => v !== null) ? figure(socPlot(a, { key: "today", now: serverNow() }), socSentence(a, zone), "strip") : nothing}`, "curve");
   return card("curve", t("day_curve"), body, { unit, table: a ? dayTable(a, zone, unit, `sunspool-${todayDate()}`, parts) : null });
 }
 
@@ -192,7 +192,8 @@ export function batteryHours(soc, w, kwh) {
   return hours > 0.05 && hours < 48 ? hours : null;
 }
 
-function batteryCard() {
+/** @param {import("./api.js").Answer} day */
+function batteryCard(day) {
   const s = newestSample();
   const r = ask(firstQuestions().realtime, 60).data || {};
   const values = r.values || {};
@@ -207,7 +208,8 @@ function batteryCard() {
   const doing = fresh && known(w) ? t(Math.abs(w) < 25 ? "idle" : w > 0 ? "charging" : "discharging") : "";
   return card("battery", t("battery"), html`<dl class="kpis three">${kpi(t("soc"), percent(recent && s ? s.soc_pct : null), "battery", until)}
     ${kpi(t("power"), power(fresh ? w : null, unitOf([[w]], state.settings.unit)), "", doing)}
-    ${kpi(t("temperature"), quantity(recent ? r.battery_temp_c : null, 1, "°C"), "", kwh > 0 ? `${decimal(kwh, 1)}${NBSP}kWh` : "")}</dl>`);
+    ${kpi(t("temperature"), quantity(recent ? r.battery_temp_c : null, 1, "°C"), "", kwh > 0 ? `${decimal(kwh, 1)}${NBSP}kWh` : "")}</dl>`,
+  { table: day.data ? dayTable(day.data, deviceZone(), unitOf([dayColumns(day.data).battery], state.settings.unit), `sunspool-${todayDate()}-battery`, { battery: true, only: true }) : null });
 }
 
 /** The month's highest quarter-hour, where a tariff makes it cost money. @param {any} d */
@@ -249,7 +251,9 @@ function zoneOffset(s) {
 function livePart(list, unit, now) {
   const zone = deviceZone();
   const a = { start: Math.floor(now / 60) * 60 - 600, tz: { offsets: zoneOffset(now) }, to: new Date((Math.floor(now / 60) * 60 + 60) * 1000).toISOString(), t: list.map((s) => s.t),
-    columns: { pv_w: list.map((s) => s.pv_w), load_w: list.map((s) => s.load_w), battery_w: list.map((s) => s.battery_w), grid_w: list.map((s) => s.grid_w) } };
-  return html`${figure(dayPlot(a, { parts: partsOf(currentDevice()), unit, now: 0, zone, key: `live ${Math.floor(now / 60)}`, height: 180, mode: "lines" }), t("live_10"))}
-    ${legend([["solar line", t("solar")], ["battery line", t("battery")], ["import line", t("grid")], ["home line", t("home")]])}`;
+    columns: { pv_w: list.map((s) => s.pv_w), load_w: list.map((s) => s.load_w), battery_w: list.map((s) => s.battery_w), grid_w: list.map((s) => s.grid_w), soc_pct: list.map((s) => s.soc_pct) } };
+  const parts = partsOf(currentDevice());
+  const table = dayTable(a, zone, unit, "sunspool-live", parts, 0);
+  return html`<div class="side">${twinButton("live", t("live_10"), table)}</div>${twin("live", t("live_10"), html`${figure(dayPlot(a, { parts, unit, now: 0, zone, key: `live ${Math.floor(now / 60)}`, height: 180, mode: "lines" }), daySentence(a, zone, unit, t("live_10")))}
+    ${legend(lineLegend(parts))}`, table)}`;
 }

@@ -1,16 +1,18 @@
 // Day, month and year: where they begin and end is the device's calendar; what is not over is compared with the same part.
-import { html, nothing, icon } from "./dom.js";
+import { html, nothing, icon, download } from "./dom.js";
 import { t } from "./i18n.js";
-import { state, changed, serverNow, currentDevice, deviceZone, link, seconds, saveSettings, forDevice } from "./store.js";
+import { state, serverNow, currentDevice, deviceZone, link, seconds, saveSettings, forDevice } from "./store.js";
 import { ask } from "./api.js";
-import { known, clock, dateText, NBSP, energyText, powerText } from "./format.js";
+import { known, clock, dateText, NBSP, energyText, powerText, percentText } from "./format.js";
 import { addPeriod, firstDay, lastDay, localDate, isDate } from "./dates.js";
-import { card, whenKnown, legend, figure, columns, chartHeight, roomForStrip } from "./widgets.js";
-import { dayPlot, socPlot, barsPlot, dayColumns, dayLegend, unitOf, sharePlot } from "./charts.js";
-import { daySentence, dayTable, energySentence, energyTable, periodText, greatest } from "./words.js";
+import { card, whenKnown, legend, figure, columns, chosen, switcher, chartHeight, roomForStrip } from "./widgets.js";
+import { csvButton } from "./table.js";
+import { dayPlot, socPlot, barsPlot, dayColumns, dayLegend, lineLegend, stringLegend, stringColumn, unitOf, sharePlot } from "./charts.js";
+import { daySentence, socSentence, bestSentence, dayTable, energySentence, energyTable, periodText, greatest, stringName } from "./words.js";
+import { stringRows } from "./device.js";
 import { energyKpis, sourceBar, moneyLine, partsOf, todayDate } from "./now.js";
-import { heatMap, heatChoice } from "./heat.js";
-import { when } from "./shell.js";
+import { heatMap, heatChoice, heatTable } from "./heat.js";
+import { when, deviceName } from "./shell.js";
 
 /** @returns {string | undefined} what periods are compared with */
 function comparison() {
@@ -80,12 +82,6 @@ function totalsCard(a, parts, title, more) {
     ${comparedWith(text)}`, "today"));
 }
 
-/** @param {string} from @param {string} to @param {string} resolution */
-function exportLink(from, to, resolution) {
-  const href = forDevice("/v1/export.csv", { from, to, resolution }).slice(1);
-  return html`<a class="button quiet-button" href=${href} download>${icon("save")} CSV</a>`;
-}
-
 // ---- Day
 
 /** @param {string} date */
@@ -110,49 +106,67 @@ function peakLine(a) {
     ? ` · ${clock(total.pv_peak_at, deviceZone())}` : ""}</p>`;
 }
 
-/** @param {string} date @param {import("./api.js").Answer} day @param {ReturnType<typeof partsOf>} parts */
-function dayCard(date, day, parts) {
+/** @param {string} date @param {import("./api.js").Answer} whole @param {ReturnType<typeof partsOf>} parts */
+function dayCard(date, whole, parts) {
   const zone = deviceZone();
+  const now = ask(forDevice("/v1/realtime", {}), 300).data;
+  const found = stringRows((now && now.values) || {}).map((r) => r.n);
+  const modes = [["balance", t("balance")], ["lines", t("power_lines")], ...(found.length ? [["strings", t("mppt")]] : [])];
+  const mode = chosen("day", modes.map(([key]) => key));
+  const inputs = mode === "strings" ? found : undefined;
+  // The server computes the strings from the samples: they are asked for when they are looked at.
+  const day = inputs ? ask(forDevice("/v1/series", { from: date, to: date, resolution: "5m", columns: inputs.map((n) => `mppt${n}_w`).join(",") })) : whole;
   const a = day.data;
   const d = a ? dayColumns(a) : null;
-  const unit = d ? unitOf([d.load, d.pv, d.battery, d.grid], state.settings.unit) : "kW";
-  const lines = state.tables.has("day-lines");
-  const empty = d && !d.pv.some(known) && !d.load.some(known);
-  const mode = (/** @type {boolean} */ on, /** @type {string} */ text) => html`<button aria-pressed=${lines === on ? "true" : "false"} @click=${() => {
-    if (on) state.tables.add("day-lines");
-    else state.tables.delete("day-lines");
-    changed();
-  }}>${text}</button>`;
-  const body = whenKnown(day, () => (empty ? html`<div class="hollow curve">${t("no_data_day")}</div>` : html`
-    <div class="switch" role="group" aria-label=${t("day_curve")}>${mode(false, t("balance"))}${mode(true, t("power_lines"))}</div>
-    ${figure(dayPlot(a, { parts, unit: state.settings.unit, now: serverNow(), zone, zoom: true, key: `day ${date}`, height: chartHeight(state.wide ? 380 : 270),
-      mode: lines ? "lines" : "" }), daySentence(a, zone, unit), "zooms")}
-    ${legend(lines ? [["solar line", t("solar")], ["battery line", t("battery")], ["import line", t("grid")], ["home line", t("home")]] : dayLegend(/** @type {any} */ (d), parts))}
-    ${parts.battery && d && roomForStrip() && d.soc.some(known) ? figure(socPlot(a, { key: `day ${date}`, now: serverNow() }), t("soc"), "strip") : nothing}
-    <div class="actions">${exportLink(date, date, "5m")}<button class="quiet-button" @click=${() => picture(date)}>${icon("save")} PNG</button></div>`), "curve");
-  return card("curve", t("day_curve"), body, { unit, table: a ? dayTable(a, zone, unit, `sunspool-${date}`, parts) : null });
+  const unit = !d ? "kW" : unitOf(inputs ? inputs.map((n) => stringColumn(a, n)) : [d.load, d.pv, d.battery, d.grid], state.settings.unit);
+  const empty = d && !Object.values(a.columns).some((c) => c.some(known));
+  const file = `sunspool-${date}${inputs ? "-strings" : ""}`;
+  const body = html`${switcher("day", t("day_curve"), modes)}${whenKnown(day, () => (empty ? html`<div class="hollow curve">${t("no_data_day")}</div>` : html`
+    ${figure(dayPlot(a, { parts, unit: state.settings.unit, now: serverNow(), zone, zoom: true, key: `day ${date}`, height: chartHeight(state.wide ? 380 : 270), mode, inputs }),
+    daySentence(a, zone, unit, undefined, inputs), "zooms")}
+    ${legend(inputs ? stringLegend(inputs, stringName) : mode === "lines" ? lineLegend(parts) : dayLegend(/** @type {any} */ (d), parts))}
+    ${parts.battery && d && roomForStrip() && d.soc.some(known) ? figure(socPlot(a, { key: `day ${date}`, now: serverNow() }), socSentence(a, zone), "strip") : nothing}
+    <div class="actions">${csvButton(dayTable(a, zone, unit, file, parts, 0, inputs))}<button class="quiet-button" @click=${() => picture(file, `${deviceName(currentDevice())} · ${dateText(date, "day")} · ${unit}`)}>${icon("save")} PNG</button></div>`), "curve")}`;
+  return card("curve", t("day_curve"), body, { unit, table: a ? dayTable(a, zone, unit, file, parts, 3600, inputs) : null });
 }
 
-/** Saves the chart as a picture, on the card's colour. @param {string} date */
-function picture(date) {
-  const source = /** @type {HTMLCanvasElement | null} */ (document.querySelector("#curve sun-plot canvas"));
-  if (!source) return;
+/** Saves the day's charts as a picture, with their title and their legend. @param {string} file @param {string} title */
+function picture(file, title) {
+  const plots = /** @type {HTMLCanvasElement[]} */ ([...document.querySelectorAll("#curve sun-plot canvas")]);
   const canvas = document.createElement("canvas");
-  canvas.width = source.width;
-  canvas.height = source.height;
   const ctx = canvas.getContext("2d");
-  if (!ctx) return;
-  ctx.fillStyle = getComputedStyle(document.documentElement).getPropertyValue("--card");
-  ctx.fillRect(0, 0, canvas.width, canvas.height);
-  ctx.drawImage(source, 0, 0);
-  canvas.toBlob((blob) => {
-    if (!blob) return;
-    const a = document.createElement("a");
-    a.href = URL.createObjectURL(blob);
-    a.download = `sunspool-${date}.png`;
-    a.click();
-    setTimeout(() => URL.revokeObjectURL(a.href), 10000);
+  if (!plots.length || !ctx) return;
+  const px = devicePixelRatio;
+  const keys = /** @type {HTMLElement[]} */ ([...document.querySelectorAll("#curve .legend li")]);
+  const colour = (/** @type {Element} */ e, /** @type {string} */ name) => (ctx.fillStyle = getComputedStyle(e).getPropertyValue(name).trim());
+  const font = () => (ctx.font = `${13 * px}px system-ui, sans-serif`);
+  font();
+  // Where each entry of the legend begins: they are several lines on a phone.
+  let [x, y] = [12 * px, 40 * px + plots.reduce((sum, p) => sum + p.height, 0)];
+  const places = keys.map((li) => {
+    const width = ctx.measureText(li.innerText).width + 32 * px;
+    if (x + width > plots[0].width) [x, y] = [12 * px, y + 20 * px];
+    x += width;
+    return [x - width, y];
   });
+  canvas.width = plots[0].width;
+  canvas.height = y + 28 * px;
+  colour(document.body, "--card");
+  ctx.fillRect(0, 0, canvas.width, canvas.height);
+  colour(document.body, "--text");
+  font();
+  ctx.fillText(title, 12 * px, 22 * px);
+  keys.forEach((li, i) => ctx.fillText(li.innerText, places[i][0] + 15 * px, places[i][1] + 14 * px));
+  keys.forEach((li, i) => {
+    colour(li, "--tone");
+    ctx.fillRect(places[i][0], places[i][1] + 4 * px, 10 * px, 10 * px);
+  });
+  y = 34 * px;
+  for (const p of plots) {
+    ctx.drawImage(p, 0, y);
+    y += p.height;
+  }
+  canvas.toBlob((blob) => blob && download(`${file}.png`, blob));
 }
 
 /** @param {string} date @param {import("./api.js").Answer} hours @param {ReturnType<typeof partsOf>} parts */
@@ -200,16 +214,19 @@ export function monthView(month) {
   const a = ask(forDevice("/v1/energy", { resolution: "day", from: firstDay(month), to: lastDay(month), compare: comparison() }));
   const labels = monthDays(month);
   const was = earlier(a.data);
+  const table = (/** @type {any} */ d) => energyTable(d, "short", `sunspool-${month}`, parts);
   const bars = whenKnown(a, (d) => html`${figure(barsPlot(padded(d, labels), labels, { key: `month ${month} ${state.settings.compare}`, of: d, height: chartHeight(state.wide ? 330 : 260), parts,
     text: (i) => String(i + 1), long: (i) => dateText(labels[i], "long"), average: true, gaps: true, ghost: wholeColumns(was),
     tap: (i) => labels[i] <= todayDate() && location.assign(link("day", labels[i])) }), energySentence(d, dateText(month, "month")), "tappable")}
     ${barLegend(parts, Boolean(was))}${bestLine(d)}
-    <div class="actions">${exportLink(firstDay(month), lastDay(month), "1d")}</div>`, "bars");
+    <div class="actions">${csvButton(table(d))}</div>`, "bars");
   return html`${navigator("month", month, "month")}${columns([
     ["full", totalsCard(a, parts, t("totals"))],
-    ["full", card("bars", t("by_day"), bars, { unit: "kWh", table: a.data ? energyTable(a.data, "short", `sunspool-${month}`, parts) : null })],
+    ["full", card("bars", t("by_day"), bars, { unit: "kWh", table: a.data ? table(a.data) : null })],
     ["full", parts.load ? card("autarky", t("autarky_by_day"), whenKnown(a, (d) => figure(sharePlot(padded(d, labels).self_sufficiency_pct, labels,
-      { key: `share ${month}`, of: d, text: (i) => String(i + 1), long: (i) => dateText(labels[i], "long") }), t("autarky_by_day")))) : nothing],
+      { key: `share ${month}`, of: d, text: (i) => String(i + 1), long: (i) => dateText(labels[i], "long") }),
+    bestSentence(t("autarky_by_day"), d.labels, d.columns.self_sufficiency_pct || [], percentText))),
+    { unit: "%", table: a.data ? energyTable(a.data, "short", `sunspool-${month}-share`, parts, "self_sufficiency") : null }) : nothing],
   ])}`;
 }
 
@@ -241,16 +258,17 @@ export function yearView(year) {
   const days = ask(forDevice("/v1/energy", { resolution: "day", from: firstDay(year), to: lastDay(year) }), 900);
   const labels = Array.from({ length: 12 }, (_, i) => `${year}-${String(i + 1).padStart(2, "0")}`);
   const was = earlier(a.data);
+  const table = (/** @type {any} */ d) => energyTable(d, "short", `sunspool-${year}`, parts);
   const bars = whenKnown(a, (d) => html`${figure(barsPlot(padded(d, labels), labels, { key: `year ${year} ${state.settings.compare}`, of: d, height: chartHeight(state.wide ? 320 : 260), parts,
     text: (i) => dateText(labels[i], "monthShort"), long: (i) => dateText(labels[i], "month"), ghost: wholeColumns(was),
     tap: (i) => labels[i] <= todayDate() && location.assign(link("month", labels[i])) }), energySentence(d, year), "tappable")}
     ${barLegend(parts, Boolean(was), false)}
-    <div class="actions">${exportLink(firstDay(year), lastDay(year), "1d")}</div>`, "bars");
+    <div class="actions">${csvButton(table(d))}</div>`, "bars");
   const heat = whenKnown(days, (d) => heatMap(d, year, parts), "bars");
   return html`${navigator("year", year, "year")}${columns([
     ["full", totalsCard(a, parts, t("totals"))],
-    ["full", card("bars", t("months"), bars, { unit: "kWh", table: a.data ? energyTable(a.data, "short", `sunspool-${year}`, parts) : null })],
-    ["full", card("heat", t("calendar"), heat, { extra: heatChoice(parts) })],
+    ["full", card("bars", t("months"), bars, { unit: "kWh", table: a.data ? table(a.data) : null })],
+    ["full", card("heat", t("calendar"), heat, { extra: heatChoice(parts), table: days.data ? heatTable(days.data, year, parts) : null })],
     ["full", peaksCard(a, labels, parts)],
   ])}`;
 }
@@ -264,5 +282,7 @@ function peaksCard(a, labels, parts) {
   const top = Math.max(...rows.map((r) => r.w));
   return card("peaks", t("peaks_by_month"), html`<ul class="peaks">${rows.map((r) => html`<li><span>${dateText(r.l, "monthShort")}</span>
     <span class="track"><span .style=${`width:${(100 * r.w) / Math.max(top, 1)}%`}></span></span>
-    <b>${powerText(r.w, unitOf([[r.w]], state.settings.unit), true)}</b><small>${known(r.at) ? when(r.at, deviceZone()) : NBSP}</small></li>`)}</ul>`);
+    <b>${powerText(r.w, unitOf([[r.w]], state.settings.unit), true)}</b><small>${known(r.at) ? when(r.at, deviceZone()) : NBSP}</small></li>`)}</ul>`, { table: {
+    file: `sunspool-${labels[0].slice(0, 4)}-peaks`, fields: [{ name: t("peaks_by_month"), unit: "W", text: (v) => powerText(v, "kW") }, { name: t("time"), unit: "", text: String }],
+    rows: rows.map((r) => ({ label: dateText(r.l, "month"), v: [r.w, known(r.at) ? when(r.at, deviceZone()) : ""] })) } });
 }

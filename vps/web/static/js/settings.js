@@ -23,7 +23,7 @@ export function settingsView(useLanguage) {
     ${choice("theme", t("theme"), [["auto", t("auto")], ["light", t("light")], ["dark", t("dark")]], useTheme)}
     ${choice("unit", t("power_unit"), [["auto", t("auto")], ["W", "W"], ["kW", "kW"]])}
     ${choice("compare", t("compare"), [["none", t("compare_none")], ["previous", t("compare_previous")], ["last_year", t("compare_last_year")]])}
-    ${choice("start", t("start_view"), [["now", t("tab_now")], ["day", t("tab_day")], ["month", t("tab_month")], ["year", t("tab_year")], ["all", t("tab_all")]])}
+    ${choice("start", t("start_view"), [["auto", t("auto")], ["now", t("tab_now")], ["day", t("tab_day")], ["month", t("tab_month")], ["year", t("tab_year")], ["all", t("tab_all")]])}
     <p class="note">${t("settings_note")}</p>
     <button @click=${() => {
     state.kiosk = true;

@@ -1,7 +1,7 @@
 // What is around every view: the header with the state, banners, the tabs, the help.
 import { html, nothing, icon } from "./dom.js";
 import { t } from "./i18n.js";
-import { state, changed, serverNow, currentDevice, deviceZone, stateNow, ageNow, seconds, brokenHop, newestSample, link, VIEWS, saveSettings } from "./store.js";
+import { state, changed, serverNow, currentDevice, deviceZone, stateNow, ageNow, seconds, brokenHop, edgeOf, newestSample, link, VIEWS, saveSettings } from "./store.js";
 import { known, clock, moment, dateText, decimal, NBSP } from "./format.js";
 import { localDate } from "./dates.js";
 import { reconnect } from "./live.js";
@@ -43,9 +43,10 @@ function pill() {
 }
 
 export function header() {
-  const d = currentDevice();
   const many = state.devices.length > 1;
-  const name = deviceName(d);
+  const list = many && state.route.view === "fleet";
+  const d = list ? null : currentDevice();
+  const name = list ? t("all_inverters") : deviceName(d);
   return html`<header>
     ${many ? html`<a class="brand" href="#fleet" aria-label="${name}: ${t("all_inverters")}">${sun()}<h1>${name}</h1><span class="turn">${icon("right")}</span></a>`
     : html`<a class="brand" href=${link("now")}>${sun()}<h1>${name}</h1></a>`}
@@ -91,10 +92,10 @@ export function banner() {
       <button @click=${reconnect}>${t("retry_now")}</button></div>`;
   }
   const d = currentDevice();
-  if (!d) return nothing;
+  if (!d || state.route.view === "fleet") return nothing;
   const mode = stateNow();
-  const edge = (d.chain || []).find((/** @type {any} */ h) => h && h.hop === "edge");
-  if (edge && edge.spool > 100) {
+  const edge = edgeOf(d);
+  if (edge.spool > 100) {
     const minutes = edge.spool * (d.poll_interval_s || 5);
     return html`<div class="banner" role="status">${icon("warn")}<p>${t("catching_up", { time: span(minutes), n: decimal(edge.spool, 0) })}</p></div>`;
   }

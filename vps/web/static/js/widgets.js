@@ -1,26 +1,31 @@
 // What all views are made of: cards, answers with their errors, numbers, legends, tables.
-import { html, nothing, icon, download } from "./dom.js";
+import { html, nothing, icon } from "./dom.js";
 import { t } from "./i18n.js";
 import { state, changed } from "./store.js";
 import { refresh } from "./api.js";
 import { UNKNOWN } from "./format.js";
+import { tableOf } from "./table.js";
 
-/**
- * @typedef {{ head: string[], rows: string[][], file?: string }} Table the same as its chart says, cell by cell
- * @typedef {{ unit?: string, table?: Table | null, wide?: boolean, extra?: any, cls?: string }} CardOptions
- */
+/** @typedef {{ unit?: string, table?: import("./table.js").Table | null, extra?: any, cls?: string }} CardOptions */
 
 /** @param {string} id @param {string} title @param {any} body @param {CardOptions} [o] */
 export function card(id, title, body, o = {}) {
-  const table = o.table && o.table.rows.length ? o.table : null;
-  const shown = table && state.tables.has(id);
   return html`<section class="card ${o.cls || ""}" id=${id} aria-labelledby="${id}-title">
     <div class="card-head"><h2 id="${id}-title">${title}${o.unit ? html` <small>${o.unit}</small>` : nothing}</h2>${o.extra || nothing}
-      ${table ? html`<button class="quiet" aria-pressed=${shown ? "true" : "false"} title=${t("show_table")} aria-label="${t("show_table")}: ${title}"
-        @click=${() => flip(id)}>${icon("table")}</button>` : nothing}</div>
-    ${shown && table ? tableOf(table, title) : body}
-    ${table && !shown ? html`<div class="for-print">${tableOf(table, title)}</div>` : nothing}
+      ${twinButton(id, title, o.table)}</div>${twin(id, title, body, o.table)}
   </section>`;
+}
+
+/** @param {string} id @param {string} title @param {CardOptions["table"]} table */
+export function twinButton(id, title, table) {
+  return table && table.rows.length ? html`<button class="quiet" aria-pressed=${state.tables.has(id) ? "true" : "false"} title=${t("show_table")} aria-label="${t("show_table")}: ${title}"
+    @click=${() => flip(id)}>${icon("table")}</button>` : nothing;
+}
+
+/** The body, or the table that says the same; what is printed has both. @param {string} id @param {string} title @param {any} body @param {CardOptions["table"]} table */
+export function twin(id, title, body, table) {
+  if (!table || !table.rows.length) return body;
+  return state.tables.has(id) ? tableOf(table, title) : html`${body}<div class="for-print">${tableOf(table, title)}</div>`;
 }
 
 /** @param {string} id */
@@ -29,19 +34,19 @@ function flip(id) {
   changed();
 }
 
-/** @param {Table} table @param {string} title */
-export function tableOf(table, title) {
-  return html`<div class="table" tabindex="0" role="group" aria-label=${title}><table>
-    <thead><tr>${table.head.map((h) => html`<th scope="col">${h}</th>`)}</tr></thead>
-    <tbody>${table.rows.map((r) => html`<tr><th scope="row">${r[0]}</th>${r.slice(1).map((c) => html`<td>${c}</td>`)}</tr>`)}</tbody>
-  </table></div>${table.file ? html`<button class="quiet wordy" @click=${() => saveTable(table)}>${icon("save")} CSV</button>` : nothing}`;
+/** One of several ways to see a card, kept for this visit. @param {string} id @param {string[]} keys the first one is usual */
+export function chosen(id, keys) {
+  return keys.find((k) => state.tables.has(`${id}-${k}`)) || keys[0];
 }
 
-/** @param {Table} table */
-function saveTable(table) {
-  const cell = (/** @type {string} */ c) => `"${String(c).replace(/"/g, '""')}"`;
-  const text = [table.head, ...table.rows].map((r) => r.map(cell).join(";")).join("\r\n");
-  download(`${table.file}.csv`, "text/csv", `\ufeff${text}\r\n`);
+/** @param {string} id @param {string} title @param {string[][]} options key and text */
+export function switcher(id, title, options) {
+  const keys = options.map(([k]) => k);
+  return html`<div class="switch" role="group" aria-label=${title}>${options.map(([key, text]) => html`<button aria-pressed=${key === chosen(id, keys) ? "true" : "false"} @click=${() => {
+    for (const k of keys) state.tables.delete(`${id}-${k}`);
+    state.tables.add(`${id}-${key}`);
+    changed();
+  }}>${text}</button>`)}</div>`;
 }
 
 /**

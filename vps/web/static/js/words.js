@@ -1,9 +1,9 @@
 // Charts in words: one sentence for a screen reader, and the table that says the same as the picture. Pure.
 import { t } from "./i18n.js";
-import { known, power, clock, dateText, UNKNOWN, NBSP, energyText, powerText, percentText, decimal } from "./format.js";
-import { dayColumns } from "./charts.js";
+import { known, power, clock, clockSeconds, dateText, UNKNOWN, NBSP, energyText, powerText, percentText, decimal } from "./format.js";
+import { dayColumns, stringColumn } from "./charts.js";
 
-/** @typedef {import("./widgets.js").Table} Table */
+/** @typedef {import("./table.js").Table} Table */
 
 /** Index of the greatest number, -1 without one. @param {Array<number | null>} list */
 export function greatest(list) {
@@ -17,42 +17,63 @@ export function greatest(list) {
   return best;
 }
 
-/** @param {any} a answer of /v1/series @param {string} zone @param {string} unit */
-export function daySentence(a, zone, unit) {
-  const d = dayColumns(a);
-  const i = greatest(d.pvMax.some(known) ? d.pvMax : d.pv);
-  const j = greatest(d.load);
-  if (i < 0 && j < 0) return t("chart_empty");
-  const parts = [];
-  if (i >= 0) parts.push(t("say_pv_peak", { power: powerText(d.pvMax[i] === null ? d.pv[i] : d.pvMax[i], unit), time: clock(d.x[i], zone) }));
-  if (j >= 0) parts.push(t("say_load_peak", { power: powerText(d.load[j], unit), time: clock(d.x[j], zone) }));
-  const gaps = (a.gaps || []).length;
-  if (gaps) parts.push(t("say_gaps", { n: gaps }));
-  return `${t("day_curve")}: ${parts.join(", ")}.`;
+/** "Solar at most 4.2 kW at 13:05", of a column; nothing if it has no value. @param {string} name @param {any[]} list @param {number[]} x @param {string} zone @param {(v: any) => string} text */
+function peak(name, list, x, zone, text) {
+  const i = greatest(list);
+  return i < 0 ? [] : [t("say_peak", { name, value: text(list[i]), time: clock(x[i], zone) })];
 }
 
-/** Hour by hour: means of the powers. @param {any} a @param {string} zone @param {string} unit @param {string} file @param {any} parts @returns {Table} */
-export function dayTable(a, zone, unit, file, parts) {
+/** @param {string} title @param {string[]} parts */
+function sentence(title, parts) {
+  return `${title}: ${parts.length ? `${parts.join(", ")}.` : t("chart_empty")}`;
+}
+
+/** @param {any} a answer of /v1/series @param {string} zone @param {string} unit @param {string} [title] @param {number[]} [inputs] of the inverter, if these are drawn */
+export function daySentence(a, zone, unit, title = t("day_curve"), inputs) {
   const d = dayColumns(a);
-  /** @type {Array<[string, Array<number | null>]>} */
-  const shown = [["solar", d.pv], ...(parts.load ? [/** @type {[string, any]} */ (["used", d.load])] : []),
-    ...(parts.battery ? [/** @type {[string, any]} */ (["battery", d.battery])] : []), ...(parts.grid ? [/** @type {[string, any]} */ (["grid", d.grid])] : [])];
-  const derived = a.quality || {};
-  const columnNames = /** @type {Record<string, string>} */ ({ solar: "pv_w", used: "load_w", battery: "battery_w", grid: "grid_w" });
-  const head = [t("time"), ...shown.map(([name]) => `${derived[columnNames[name]] === "derived" ? `≈${NBSP}` : ""}${t(name)} (${unit})`),
-    ...(parts.battery ? [t("soc")] : [])];
-  const per = Math.max(1, Math.round(3600 / d.length));
+  const watts = (/** @type {any} */ v) => powerText(v, unit);
+  const gaps = (a.gaps || []).length;
+  return sentence(title, [...(inputs ? inputs.flatMap((n) => peak(stringName(n), stringColumn(a, n), d.x, zone, watts))
+    : [...peak(t("solar"), d.pvMax.some(known) ? d.pvMax : d.pv, d.x, zone, watts), ...peak(t("home"), d.load, d.x, zone, watts)]), ...(gaps ? [t("say_gaps", { n: gaps })] : [])]);
+}
+
+/** @param {any} a answer of /v1/series @param {string} zone */
+export function socSentence(a, zone) {
+  const d = dayColumns(a);
+  return sentence(t("battery"), peak(t("soc"), d.soc, d.x, zone, percentText));
+}
+
+/** The best of a list and the least. @param {string} title @param {string[]} labels @param {any[]} list @param {(v: any) => string} text */
+export function bestSentence(title, labels, list, text) {
+  const say = (/** @type {string} */ key, /** @type {number} */ i) => (i < 0 ? [] : [t(key, { day: periodText(labels[i], "short"), energy: text(list[i]) })]);
+  return sentence(title, [...say("say_best", greatest(list)), ...say("say_least", greatest(list.map((v) => (known(v) ? -v : null))))]);
+}
+
+/** Means of the powers, of each hour, or of each so many seconds. @param {any} a @param {string} zone @param {string} unit @param {string} file @param {any} parts @param {number} [every] @param {number[]} [inputs] @returns {Table} */
+export function dayTable(a, zone, unit, file, parts, every = 3600, inputs) {
+  const d = dayColumns(a);
+  const watts = (/** @type {string} */ name, /** @type {string} */ key, /** @type {any[]} */ c) => ({ name, unit: "W", c,
+    head: `${(a.quality || {})[key] === "derived" ? `≈${NBSP}` : ""}${name} (${unit})`, text: (/** @type {any} */ v) => power(v, unit, true).text });
+  const fields = inputs ? inputs.map((n) => watts(stringName(n), `mppt${n}_w`, stringColumn(a, n)))
+    : [...(parts.only ? [] : [watts(t("solar"), "pv_w", d.pv)]), ...(parts.load ? [watts(t("used"), "load_w", d.load)] : []),
+      ...(parts.battery ? [watts(t("battery"), "battery_w", d.battery)] : []), ...(parts.grid ? [watts(t("grid"), "grid_w", d.grid)] : []),
+      ...(parts.battery ? [{ name: t("soc"), unit: "%", c: d.soc, text: percentText }] : [])];
+  const per = Math.max(1, Math.round(every / d.length));
   const rows = [];
   for (let i = 0; i < d.n; i += per) {
-    const mean = (/** @type {Array<number | null>} */ c) => {
+    const v = fields.map(({ c }) => {
       const list = c.slice(i, i + per).filter(known);
-      return list.length ? list.reduce((x, y) => x + y, 0) / list.length : null;
-    };
-    const cells = shown.map(([, c]) => power(mean(c), unit, true).text);
-    if (cells.every((c) => c === UNKNOWN)) continue;
-    rows.push([clock(a.start + i * d.length, zone), ...cells, ...(parts.battery ? [percentText(mean(d.soc))] : [])]);
+      return list.length ? Math.round(list.reduce((x, y) => x + y, 0) / list.length * 10) / 10 : null;
+    });
+    const at = Array.isArray(a.t) ? d.x[i] : a.start + i * d.length;
+    if (v.some(known)) rows.push({ label: Array.isArray(a.t) ? clockSeconds(at, zone) : clock(at, zone), at, v });
   }
-  return { head, rows, file };
+  return { fields, rows, file };
+}
+
+/** @param {number} n */
+export function stringName(n) {
+  return `${t("string")} ${n}`;
 }
 
 /** @param {any} a answer of /v1/energy @param {string} title */
@@ -60,11 +81,9 @@ export function energySentence(a, title) {
   const c = (a && a.columns) || {};
   const total = (a && a.totals) || {};
   const i = greatest(c.pv_kwh || []);
-  if (i < 0) return `${title}: ${t("chart_empty")}`;
-  const say = [t("say_solar", { energy: energyText(total.pv_kwh) })];
-  if (known(total.load_kwh)) say.push(t("say_used", { energy: energyText(total.load_kwh) }));
-  say.push(t("say_best", { day: periodText(a.labels[i], "short"), energy: energyText(c.pv_kwh[i]) }));
-  return `${title}: ${say.join(", ")}.`;
+  if (i < 0) return sentence(title, []);
+  return sentence(title, [t("say_solar", { energy: energyText(total.pv_kwh) }), ...(known(total.load_kwh) ? [t("say_used", { energy: energyText(total.load_kwh) })] : []),
+    t("say_best", { day: periodText(a.labels[i], "short"), energy: energyText(c.pv_kwh[i]) })]);
 }
 
 /** The name of a row: an hour, a day, a month or a year. @param {string} label @param {string} style of a day */
@@ -75,23 +94,21 @@ export function periodText(label, style) {
   return label.slice(11, 16) || label;
 }
 
-/** @param {any} a answer of /v1/energy @param {string} style of days @param {string} file @param {any} parts @returns {Table} */
-export function energyTable(a, style, file, parts) {
+/** @param {any} a answer of /v1/energy @param {string} style of days @param {string} file @param {any} parts @param {string} [only] one of its columns @returns {Table} */
+export function energyTable(a, style, file, parts, only) {
   const c = (a && a.columns) || {};
-  const names = [["solar", "pv_kwh", "coverage"], ...(parts.load ? [["used", "load_kwh", "load_coverage"]] : []),
-    ...(parts.grid ? [["exported", "export_kwh", "grid_coverage"], ["imported", "import_kwh", "grid_coverage"]] : []),
-    ...(parts.battery ? [["charged", "charge_kwh", "battery_coverage"], ["discharged", "discharge_kwh", "battery_coverage"]] : [])];
-  const share = parts.load && (c.self_sufficiency_pct || []).some(known);
-  const money = (c.saved || []).some(known);
-  const head = [t("time"), ...names.map(([n]) => t(n)), ...(share ? [t("self_sufficiency")] : []), ...(money ? [t("saved")] : [])];
-  const rows = ((a && a.labels) || []).map((/** @type {string} */ label, /** @type {number} */ i) => {
-    const cells = names.map(([, name, coverage]) => {
-      const v = (c[name] || [])[i];
-      const part = (c[coverage] || [])[i];
-      return (known(v) && known(part) && part < 0.98 ? `≥${NBSP}` : "") + energyText(v);
-    });
-    return [periodText(label, style), ...cells, ...(share ? [percentText(c.self_sufficiency_pct[i])] : []),
-      ...(money ? [known(c.saved[i]) ? decimal(c.saved[i], 2) : UNKNOWN] : [])];
-  });
-  return { head, rows, file };
+  const kwh = (/** @type {string} */ key, /** @type {string} */ name, /** @type {string} */ coverage) => ({ key, name: t(key), unit: "kWh", c: c[name] || [],
+    text: (/** @type {any} */ v, /** @type {number} */ i) => (known(v) && (c[coverage] || [])[i] < 0.98 ? `≥${NBSP}` : "") + energyText(v) });
+  const share = (c.self_sufficiency_pct || []).some(known);
+  const fields = [kwh("solar", "pv_kwh", "coverage"), ...(parts.load ? [kwh("used", "load_kwh", "load_coverage")] : []),
+    ...(parts.grid ? [kwh("exported", "export_kwh", "grid_coverage"), kwh("imported", "import_kwh", "grid_coverage")] : []),
+    ...(parts.battery ? [kwh("charged", "charge_kwh", "battery_coverage"), kwh("discharged", "discharge_kwh", "battery_coverage")] : []),
+    ...(parts.load && share ? [{ key: "self_sufficiency", name: t("self_sufficiency"), unit: "%", c: c.self_sufficiency_pct, text: percentText }] : []),
+    ...((c.saved || []).some(known) ? [{ key: "saved", name: t("saved"), unit: "", c: c.saved, text: (/** @type {any} */ v) => (known(v) ? decimal(v, 2) : UNKNOWN) }] : []),
+  ].filter((f) => !only || f.key === only);
+  // How much was measured is in the file only: on the screen the numbers have a sign for it.
+  const whole = { name: t("coverage"), unit: "%", c: (c.coverage || []).map((/** @type {any} */ v) => (known(v) ? Math.round(v * 1000) / 10 : null)) };
+  const rows = ((a && a.labels) || []).map((/** @type {string} */ label, /** @type {number} */ i) => ({ label: periodText(label, style), local: label, at: (a.from || [])[i],
+    v: [...fields, whole].map((f) => f.c[i]) }));
+  return { fields: [...fields, whole], rows, file };
 }

@@ -38,7 +38,7 @@ const SHOWN = {
   "no-meter": { text: [/2\.60\s*kW/], not: [/Battery/, /Exported/, /Imported/, /Self-sufficiency/], flows: 0 },
   "widget-error": { text: [/The server is busy/, /Retry/, /4\.21\s*kW/] },
   "lost-server": { text: [/No connection to sunspool/, /Retry now/] },
-  fleet: { hash: "fleet", text: [/All inverters 300|All inverters\s+300/, /edge has not uploaded/] },
+  fleet: { hash: "fleet", text: [/All inverters 300|All inverters\s+300/, /edge has not uploaded/, /Needs help \(1\d\)/, /299\.5\s*kWh/] },
   tariff: { text: [/Saved/, /Cost/, /€/, /Month's peak/, /Head-room/] },
 };
 
