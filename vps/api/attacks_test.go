@@ -15,6 +15,7 @@ import (
 	"sunspool/vps/auth"
 	"sunspool/vps/listener"
 	"sunspool/vps/request"
+	"sunspool/vps/store"
 	"sunspool/wire"
 )
 
@@ -76,6 +77,30 @@ func TestAStreamEndsWhenItsSessionMayReadAnotherDevice(t *testing.T) {
 		synctest.Wait()
 		b.Tokens.Replace(token1+":inv-1", viewer1+":inv-2")
 		synctest.Wait()
+		if got := of("bye", events); len(got) != 1 || got[0].Data != `{"reason":"token_revoked"}` {
+			t.Errorf("%q", got)
+		}
+	})
+}
+
+// revoking is a store that is asked while the tokens are replaced.
+type revoking struct {
+	store.Samples
+	replace func()
+}
+
+func (s revoking) Latest(ctx context.Context, device string) (wire.Sample, error) {
+	s.replace()
+	return s.Samples.Latest(ctx, device)
+}
+
+// A token that is removed while its stream is about to begin opens none.
+func TestATokenRevokedAtTheLastMoment(t *testing.T) {
+	onAir(t, func(t *testing.T, b *bench, l *pipes, _ func() error) {
+		cookie := b.cookie(viewer1)
+		b.Store = revoking{b.bolt, func() { _ = b.Tokens.Replace(token1+":inv-1", "") }}
+		events := follow(t, l.Dial(), "inv-1", "", "Cookie", "sunspool_session="+cookie, "Authorization", "")
+		synctest.Wait() // no time passes
 		if got := of("bye", events); len(got) != 1 || got[0].Data != `{"reason":"token_revoked"}` {
 			t.Errorf("%q", got)
 		}

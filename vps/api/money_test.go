@@ -79,8 +79,35 @@ func TestMoneyFollowsThePricesOfTheDays(t *testing.T) {
 	if cost := month.Columns["cost"][0]; cost == nil || math.Abs(*cost-sum) > 0.06 || sum < 1 {
 		t.Errorf("the month costs %v, its days %v", cost, sum)
 	}
+	avoided, months := 0.0, *month.Columns["co2_avoided_kg"][0]
+	for _, kg := range days.Columns["co2_avoided_kg"] {
+		if kg != nil {
+			avoided += *kg
+		}
+	}
+	if saved := *month.Columns["saved"][0]; math.Abs(avoided-months) > 0.06 || avoided < 0.5 || math.Abs(saved-*days.Totals["saved"]) > 0.06 || saved < 0.5 {
+		t.Errorf("the month avoids %v kg and saves %v, its days %v and %v", months, saved, avoided, *days.Totals["saved"])
+	}
 	if before := answered[moneyAnswer](b, "/v1/energy?device_id=inv-1&resolution=day&from=2026-04-30&to=2026-04-30"); before.Columns["cost"][0] != nil || before.Totals["cost"] != nil {
 		t.Errorf("before the first price: %+v", before)
+	}
+}
+
+// A span without a sample in which prices change costs nothing that is known, and not 0.
+func TestNoSampleCostsNoMoney(t *testing.T) {
+	b := zoned(t, "Europe/Brussels", time.Date(2026, 8, 21, 12, 30, 0, 0, time.UTC))
+	priced(b, twoPrices)
+	one := sample(0)
+	one.Time = time.Date(2026, 8, 20, 12, 0, 0, 0, time.UTC)
+	b.put("inv-1", []wire.Sample{one})
+	june := answered[moneyAnswer](b, "/v1/energy?device_id=inv-1&resolution=month&from=2026-06-01&to=2026-06-30")
+	for name, column := range june.Columns {
+		if (name == "cost" || name == "saved" || name == "co2_avoided_kg") && (len(column) != 1 || column[0] != nil || june.Totals[name] != nil) {
+			t.Errorf("%s: %+v, total %v", name, *column[0], june.Totals[name])
+		}
+	}
+	if len(june.Columns["cost"]) != 1 {
+		t.Errorf("%+v", june)
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -265,6 +266,24 @@ func TestLitePage(t *testing.T) {
 	}
 	if w := b.with(cookie, "GET", wire.LitePath, "Accept", "text/html"); w.Code != 503 || !strings.Contains(w.Body.String(), "cannot be read now") || !strings.Contains(w.Body.String(), "refresh") {
 		t.Errorf("the store is away: %d %s", w.Code, w.Body)
+	}
+}
+
+// The page without scripts has the numbers of the API, of today, yesterday and this month, and names a sum that is not whole.
+func TestLiteHasTheNumbersOfTheAPI(t *testing.T) {
+	b := newVillage(t)
+	text := b.with(b.cookie(viewer1), "GET", wire.LitePath, "Accept", "text/plain").Body.String()
+	for span, question := range map[string]string{"Today": "day&from=2026-06-21&to=2026-06-21", "Yesterday": "day&from=2026-06-20&to=2026-06-20", "This month": "month&from=2026-06-01&to=2026-06-21"} {
+		energy := decodeJSON[struct{ Columns map[string][]*float64 }](t, b.get("/v1/energy?device_id=roof&resolution="+question, viewer1))
+		pv, exported, coverage := *energy.Columns["pv_kwh"][0], *energy.Columns["export_kwh"][0], *energy.Columns["coverage"][0]
+		if coverage > 0.9 || pv < 0.1 || exported > 0 && pv == exported {
+			t.Fatalf("%s: %v kWh, %v of it measured", span, pv, coverage)
+		}
+		digits := map[bool]int{true: 1, false: 2}
+		row := regexp.MustCompile(`(?m)^` + span + ` +≥ ` + strconv.FormatFloat(pv, 'f', digits[pv >= 9.995], 64) + ` kWh .* ` + strconv.FormatFloat(exported, 'f', digits[exported >= 9.995], 64) + ` kWh`)
+		if !row.MatchString(text) {
+			t.Errorf("%s is not as %s:\n%s", span, row, text)
+		}
 	}
 }
 

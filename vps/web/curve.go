@@ -100,9 +100,6 @@ func roundStep(most float64) float64 {
 		if step *= 2; most/step > 5 {
 			step *= 2.5
 		}
-		if step > 1e12 {
-			break
-		}
 	}
 	return step
 }
