@@ -217,7 +217,7 @@ func TestLitePage(t *testing.T) {
 	cookie := b.cookie(viewer1)
 	page := b.with(cookie, "GET", wire.LitePath, "Accept", "text/html")
 	text := b.with(cookie, "GET", wire.LitePath, "Accept", "text/plain").Body.String()
-	for _, want := range []string{"4.51\u00a0kW", "0.74\u00a0kW", "2.25\u00a0kW", "1.52\u00a0kW", "to the grid", "charging", "71\u00a0%", `fill="#EBB020"`, `stroke="#5A6472"`, ">5 kW</text>", `http-equiv="refresh" content="30"`,
+	for _, want := range []string{"4.51\u00a0kW", "0.74\u00a0kW", "2.25\u00a0kW", "1.52\u00a0kW", "to the grid", "charging", "71\u00a0%", `fill="#EBB020"`, `stroke="currentColor" stroke-width="2"`, "<b>■</b> Solar", "<i>━</i> Home", ".key b { color: #EBB020; }", ">5 kW</text>", `http-equiv="refresh" content="30"`,
 		"as of 2026-06-21 12:29:00 CEST", "Today", "Yesterday", "This month", "Log out"} {
 		if !strings.Contains(page.Body.String(), want) {
 			t.Errorf("the page does not have %s", want)
@@ -229,6 +229,13 @@ func TestLitePage(t *testing.T) {
 	for _, want := range []string{"roof: ", "Solar               4.51 kW\n", "Grid                2.25 kW to the grid\n", "Today         "} {
 		if !strings.Contains(text, want) {
 			t.Errorf("the text does not have %q:\n%s", want, text)
+		}
+	}
+	for accept, kind := range map[string]string{"": "text/plain", "*/*": "text/plain", "application/json": "text/plain", "text/plain, text/html;q=0.5": "text/plain",
+		"text/html": "text/html", "text/html,application/xhtml+xml,*/*;q=0.8": "text/html"} {
+		w := do(b.api, "GET", wire.LitePath, viewer1, nil, "Accept", accept)
+		if got := w.Header().Get("Content-Type"); w.Code != 200 || got != kind+"; charset=utf-8" || kind == "text/plain" && w.Body.String() != text {
+			t.Errorf("Accept %q: %d %s, want %s", accept, w.Code, got, kind)
 		}
 	}
 	for target, want := range map[string]int{"": 200, "?device_id=roof": 200, "?device_id=barn": 403, "?device_id=": 200, "?lang=de": 200} {

@@ -15,7 +15,7 @@ import (
 	"sunspool/vps/web"
 )
 
-// Lite answers with the page without scripts, as text if the caller likes that more. Who has no session gets a form.
+// Lite answers with the page without scripts, as text if the caller does not ask for HTML. Who has no session gets a form.
 func (p *Pages) Lite(c *request.Request) (any, error) {
 	c.Header().Add("Vary", "Accept")
 	if !known(c) {
@@ -38,7 +38,7 @@ func (p *Pages) Lite(c *request.Request) (any, error) {
 	if err != nil {
 		l.State, status = "", http.StatusServiceUnavailable
 	}
-	if wantsText(c.HTTP) {
+	if !wantsHTML(c.HTTP) || wantsText(c.HTTP) {
 		web.Write(c, c.HTTP, status, "text/plain; charset=utf-8", l.Text())
 		return nil, nil
 	}

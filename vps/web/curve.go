@@ -16,8 +16,8 @@ type Curve struct {
 }
 
 const (
-	curveWidth, curveHeight = 720, 240
-	curveLeft, curveBottom  = 44, 24
+	curveWidth, curveHeight = 480, 220 // small, so that its text is readable on a phone, too
+	curveLeft, curveBottom  = 68, 26
 )
 
 // draw writes the curve as a picture: PV as an area, the load as a line, and nothing where nothing is known.
@@ -41,16 +41,16 @@ func (c *Curve) draw(p *printer, w map[string]string) {
 	y := func(v float64) float64 { return 8 + (1-max(v, 0)/top)*(curveHeight-curveBottom-8) }
 
 	p.print("<svg viewBox=\"0 0 ", strconv.Itoa(curveWidth), " ", strconv.Itoa(curveHeight), "\" role=\"img\" aria-label=\"", text(w["curve"]),
-		"\" font-size=\"13\" fill=\"none\">\n<title>", text(w["curve"]), "</title>\n")
+		"\" font-size=\"16\" fill=\"none\">\n<title>", text(w["curve"]), "</title>\n")
 	for v := 0.0; v <= top+step/2; v += step {
-		p.print(fmt.Sprintf("<path d=\"M%d %.1fH%d\" stroke=\"#98A4B3\" stroke-opacity=\"0.4\"/><text x=\"0\" y=\"%.1f\" fill=\"#76808D\">%s</text>\n",
-			curveLeft, y(v), curveWidth-8, y(v)+4, strconv.FormatFloat(v/1000, 'f', -1, 64)+" kW"))
+		p.print(fmt.Sprintf("<path d=\"M%d %.1fH%d\" stroke=\"#98A4B3\" stroke-opacity=\"0.4\"/><text x=\"0\" y=\"%.1f\" fill=\"currentColor\">%s</text>\n",
+			curveLeft, y(v), curveWidth-8, y(v)+5, strconv.FormatFloat(v/1000, 'f', -1, 64)+" kW"))
 	}
 	start := time.Unix(c.From, 0).In(c.Zone)
 	for hour := 0; hour <= 24; hour += 6 {
 		t := time.Date(start.Year(), start.Month(), start.Day(), hour, 0, 0, 0, c.Zone).Unix()
-		p.print(fmt.Sprintf("<text x=\"%.1f\" y=\"%d\" text-anchor=\"middle\" fill=\"#76808D\">%02d:00</text>\n",
-			min(x(t), curveWidth-20), curveHeight-6, hour))
+		p.print(fmt.Sprintf("<text x=\"%.1f\" y=\"%d\" text-anchor=\"middle\" fill=\"currentColor\">%02d:00</text>\n",
+			min(x(t), curveWidth-24), curveHeight-6, hour))
 	}
 	c.runs(c.PV, func(from, to int) {
 		p.print(fmt.Sprintf("<path d=\"M%.1f %.1f", x(c.Times[from]), y(0)))
@@ -63,9 +63,9 @@ func (c *Curve) draw(p *printer, w map[string]string) {
 		for i := from; i < to; i++ {
 			p.print(fmt.Sprintf("%s%.1f %.1f", map[bool]string{true: "<path d=\"M", false: "L"}[i == from], x(c.Times[i]), y(*c.Load[i])))
 		}
-		p.print("\" stroke=\"#5A6472\" stroke-width=\"2\"/>\n")
+		p.print("\" stroke=\"currentColor\" stroke-width=\"2\"/>\n")
 	})
-	p.print("</svg>\n<p><small>", text("■ "+w["solar"]+"   ― "+w["home"]), "</small></p>\n")
+	p.print("</svg>\n<p class=\"key\"><b>■</b> ", text(w["solar"]), " &nbsp; <i>━</i> ", text(w["home"]), "</p>\n")
 }
 
 // runs calls f for each part of a column that is known.

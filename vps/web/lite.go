@@ -206,7 +206,10 @@ dt { color: #5A6472; }
 dd { margin: 0; font-size: 1.5em; font-weight: 600; }
 dd small { display: block; min-height: 1.4em; font-size: 0.6em; font-weight: 400; color: #5A6472; }
 .stale, .offline, .delayed { font-weight: 600; color: #B3261A; }
-svg { width: 100%; height: auto; }
+svg { width: 100%; max-width: 38em; height: auto; }
+.key { margin: 0; }
+.key b { color: #EBB020; }
+.key i { font-style: normal; }
 table { width: 100%; border-collapse: collapse; margin: 1em 0; }
 th, td { padding: 0.3em 0.5em 0.3em 0; border-bottom: 1px solid #DDE3EA; text-align: right; font-weight: 400; }
 th[scope=row] { text-align: left; }
