@@ -105,7 +105,7 @@ func (h *History) bills(c *request.Request, device string, rows []energy.Row, sp
 	for i := 0; i < n; i += request.RowsAtOnce {
 		part := starts[i : min(i+request.RowsAtOnce, n)+1]
 		err := h.Step(c, func() error {
-			parts, err := h.rowsAt(c, part, store.Query{Device: device, Resolution: r, Zone: sp.Zone, Cuts: part})
+			parts, err := h.rowsAt(c, part, store.Query{Device: device, Resolution: r, Zone: sp.Zone, Cuts: part[:len(part)-1]})
 			add(parts)
 			return err
 		})

@@ -14,6 +14,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sort"
 	"time"
 
@@ -165,10 +166,14 @@ func (q Query) Period(t time.Time) (start, end time.Time) {
 	return start, end
 }
 
-// Valid returns q with its zone, or why it cannot be answered.
+// Valid returns q with its zone and with cuts of whole milliseconds, as the keys of samples are, or why it cannot be answered.
 func (q Query) Valid() (Query, error) {
 	if q.Zone == nil {
 		q.Zone = time.UTC
+	}
+	q.Cuts = slices.Clone(q.Cuts)
+	for i, cut := range q.Cuts {
+		q.Cuts[i] = cut.Truncate(time.Millisecond)
 	}
 	return q, q.Resolution.validate()
 }
