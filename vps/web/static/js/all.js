@@ -29,10 +29,10 @@ export function longestRun(labels, list, least) {
   return best;
 }
 
-/** Sums up; what is not known adds nothing. Pure. @param {any[]} list */
+/** Sums up; what is not known adds nothing, and is not a sum. Pure. @param {any[]} list */
 export function runningSum(list) {
-  let sum = 0;
-  return list.map((v) => (sum += known(v) ? v : 0));
+  let sum = /** @type {number | null} */ (null);
+  return list.map((v) => (sum = known(v) ? (sum || 0) + v : sum));
 }
 
 export function allView() {

@@ -318,7 +318,7 @@ export function sharePlot(list, labels, o) {
       series: [{}, { fill: color("battery"), stroke: "transparent", width: 0, paths: (/** @type {any} */ (window).uPlot).paths.bars({ size: [0.66, 56] }), points: { show: false } }] }) };
 }
 
-/** A line that only rises. @param {number[]} sums @param {string[]} labels @param {{ key: string, height: number, of: any, text: (i: number) => string, long: (i: number) => string }} o @returns {import("./plot.js").Plot} */
+/** A line that only rises. @param {Column} sums @param {string[]} labels @param {{ key: string, height: number, of: any, text: (i: number) => string, long: (i: number) => string }} o @returns {import("./plot.js").Plot} */
 export function areaPlot(sums, labels, o) {
   const n = labels.length;
   return { data: [labels.map((_, i) => i), sums], of: [o.of], height: o.height, key: `${o.key} ${n}`, tip: (i) => [[o.long(i), ""], [t("solar"), energyText(sums[i]), "solar"]],

@@ -3,7 +3,7 @@ import { html, nothing, icon } from "./dom.js";
 import { t } from "./i18n.js";
 import { state, changed } from "./store.js";
 import { refresh } from "./api.js";
-import { UNKNOWN } from "./format.js";
+import { UNKNOWN, known } from "./format.js";
 import { tableOf } from "./table.js";
 
 /** @typedef {{ unit?: string, table?: import("./table.js").Table | null, extra?: any, cls?: string }} CardOptions */
@@ -90,8 +90,9 @@ export function legend(items) {
   return html`<ul class="legend">${items.map(([tone, text]) => html`<li class="key ${tone}">${text}</li>`)}</ul>`;
 }
 
-/** A chart with its sentence. @param {import("./plot.js").Plot} plot @param {string} sentence @param {string} [cls] */
+/** A chart with its sentence. Bars without a value are words; a day has its times and its gaps without one. @param {import("./plot.js").Plot} plot @param {string} sentence @param {string} [cls] */
 export function figure(plot, sentence, cls) {
+  if (!plot.group && !plot.data.slice(1).some((c) => c.some(known))) return html`<div class="hollow bars">${t("chart_empty")}</div>`;
   return html`<sun-plot class=${cls || ""} role="img" aria-label=${sentence} .plot=${plot}></sun-plot>`;
 }
 

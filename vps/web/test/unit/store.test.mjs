@@ -97,6 +97,7 @@ test("records, sums, steps and strings do not invent anything", () => {
   assert.deepEqual(longestRun(["a", "b", "c", "d", "e"], [96, null, 95, 99, 10], 95), { days: 2, from: "c", to: "d" });
   assert.equal(longestRun(["a"], [null], 95), null);
   assert.deepEqual(runningSum([1, null, 2]), [1, 1, 3]);
+  assert.deepEqual(runningSum([null, 2, null]), [null, 2, 2]);
   assert.deepEqual([0, 0.1, 20, 60, 100].map((v) => heatStep(v, 100)), [0, 1, 1, 3, 5]);
   assert.equal(heatStep(5, 0), 0);
   assert.deepEqual(stringRows({ mppt1_voltage: 300, mppt1_current: 2, mppt2_voltage: null }), [{ n: 1, v: 300, a: 2, w: 600 }]);
