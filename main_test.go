@@ -292,6 +292,15 @@ func TestCommandsAboutServicesAnswer(t *testing.T) {
 		!strings.Contains(out.String(), "note: DEVICE_TOKNES_FILE is not a setting of sunspool: DEVICE_TOKENS_FILE?") {
 		t.Errorf("good settings: exit %d, %q", exit, out.String())
 	}
+	prices := filepath.Join(t.TempDir(), "tariff.json")
+	if err := os.WriteFile(prices, []byte("{\n\"currency\": \"EUR\",\n\"prices\": [{\"from\": \"2026-01-01\"}]}"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("TARIFF_FILE", prices)
+	var errs bytes.Buffer
+	if exit := run(t.Context(), []string{"check", "vps"}, io.Discard, &errs); exit != health.ExitConfig || !strings.Contains(errs.String(), "line 3: import is missing") {
+		t.Errorf("a wrong tariff: exit %d, %q", exit, errs.String())
+	}
 }
 
 // What a HEALTHCHECK calls: 0 or 1, and one line that says why.

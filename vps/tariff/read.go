@@ -26,7 +26,7 @@ func Read(path string) (*Tariff, error) {
 	}
 	if err != nil {
 		return nil, &health.Fault{Code: "tariff_invalid", Exit: health.ExitConfig, What: fmt.Sprintf("the tariff file %s cannot be used", path),
-			Why: err.Error(), Next: "correct it by the example in docs/tariff.md, then: sunspool check vps"}
+			Why: err.Error(), Next: "correct it by the example in docs/tariff.md; `sunspool check vps` reads it again"}
 	}
 	return t, nil
 }
