@@ -26,6 +26,12 @@ func (h helpCommand) print(stdout io.Writer) error {
 	return cli.Help(stdout, sel.Line, sel.Command, width(stdout))
 }
 
+// isTerminal reports whether a person reads w.
+func isTerminal(w io.Writer) bool {
+	f, isFile := w.(*os.File)
+	return isFile && term.IsTerminal(int(f.Fd()))
+}
+
 // width is that of the terminal that w is, or as much as any has.
 func width(w io.Writer) int {
 	const least, usual = 40, 80

@@ -67,6 +67,7 @@ type vpsCommand struct {
 	Settings vpsSettings     `embed:""`
 	Run      struct{}        `cmd:"" default:"1" hidden:"" help:"Be the service."`
 	Aside    vps.AsideConfig `cmd:"" help:"List or delete samples with impossible times, which were taken from clients that would repeat them indefinitely."`
+	Link     vps.LinkConfig  `cmd:"" help:"Print the link that opens the page with a viewer token, also as a QR code for a phone."`
 	Import   importer.Config `cmd:"" help:"Copy the samples of the Python server's PostgreSQL database, table sungrow_samples, into this store."`
 }
 
@@ -213,6 +214,8 @@ func (c *commands) do(ctx context.Context, sel *settings.Selection, stdout, stde
 		return vps.Run(ctx, vps.Config(c.VPS.Settings), log)
 	case "vps import":
 		return vps.Import(ctx, vps.Config(c.VPS.Settings), c.VPS.Import, stdout)
+	case "vps link":
+		return vps.Link(vps.Config(c.VPS.Settings), c.VPS.Link, stdout, isTerminal(stdout))
 	case "vps aside list":
 		return vps.ListAside(ctx, vps.Config(c.VPS.Settings), c.VPS.Aside.List, stdout)
 	case "vps aside delete":

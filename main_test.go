@@ -166,6 +166,7 @@ func TestModulesHaveOneDoor(t *testing.T) {
 		"github.com/spf13/pflag":                 {"settings/"},
 		"golang.org/x/crypto/x509roots/fallback": {"internal/fallbackroots/"},
 		"github.com/schollz/progressbar":         {"vps/importer/"},
+		"rsc.io/qr":                              {"internal/qrcode/"},
 		"golang.org/x/term":                      {"demo/panel.go", "vps/importer/", "help.go"},
 		"github.com/redis/rueidis":               {"vps/store/redis/"},
 		"github.com/coreos/go-systemd":           {"systemd/"},

@@ -15,6 +15,7 @@ import (
 
 	"sunspool/edge/simulator"
 	"sunspool/health"
+	"sunspool/internal/qrcode"
 )
 
 // panel is what a person sees and presses: one status line that is redrawn on a terminal, and one a minute elsewhere.
@@ -47,6 +48,9 @@ func (p *panel) greet(c Config, version string) {
 	p.line("Open %s", p.show.page())
 	if p.show.viewer != "" {
 		p.line("Open %s on other devices", p.show.link())
+		if code, err := qrcode.Of(p.show.link(), true); p.tty && err == nil {
+			p.line("\n%s", code)
+		}
 	}
 	p.line("")
 	p.line("sunspool %s demo: simulated %s, %d days of history%s", version, c.Model, c.Days, p.show.clock(c))

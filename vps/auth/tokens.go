@@ -143,6 +143,23 @@ func (t *Tokens) Replace(devices, viewers string) error {
 	return nil
 }
 
+// KnownViewer is a viewer whose token is written as it is.
+type KnownViewer struct {
+	Token string
+	Caller
+}
+
+// KnownViewers returns those of the setting VIEWER_TOKENS, in its order. Of the others only a sum is known.
+func KnownViewers(viewers string) (all []KnownViewer) {
+	for _, text := range split(viewers) {
+		e, why := parseEntry(text, true)
+		if token, _, _ := strings.Cut(text, ":"); why == "" && !strings.HasPrefix(text, hashPrefix) {
+			all = append(all, KnownViewer{strings.TrimSpace(token), e.Caller})
+		}
+	}
+	return all
+}
+
 // split cuts a setting into entries at commas and ends of line; a line that begins with # is a comment.
 func split(text string) []string {
 	var entries []string
