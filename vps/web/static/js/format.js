@@ -118,7 +118,8 @@ export function quantity(v, digits, unit) {
 /** @param {number | null | undefined} v @param {string} currency */
 export function money(v, currency) {
   if (!known(v)) return UNKNOWN;
-  return new Intl.NumberFormat(locale, { style: "currency", currency }).format(v).replace("-", "−");
+  const text = new Intl.NumberFormat(locale, { style: "currency", currency }).format(v).replace("-", "−");
+  return /[1-9]/.test(text) ? text : text.replace("−", "");
 }
 
 /**

@@ -9,12 +9,12 @@ import { flowPicture, flowTable, unaccounted } from "./flow.js";
 import { card, twin, twinButton, whenKnown, kpi, legend, figure, columns, chartHeight, roomForStrip } from "./widgets.js";
 import { dayPlot, socPlot, barsPlot, dayColumns, dayLegend, lineLegend, unitOf } from "./charts.js";
 import { when } from "./shell.js";
-import { daySentence, socSentence, dayTable, energySentence, energyTable } from "./words.js";
+import { daySentence, socSentence, dayTable, energySentence, energyTable, moneySign } from "./words.js";
 
 /** What the unit can measure; all of it until it is known. @param {any} d */
 export function partsOf(d) {
   const c = (d && d.capabilities) || {};
-  return { battery: c.battery !== false, grid: c.grid !== false, load: c.load !== false };
+  return { battery: c.battery !== false, grid: c.grid !== false, load: c.load !== false, currency: ((d && d.tariff) || {}).currency || "EUR" };
 }
 
 export function todayDate() {
@@ -121,12 +121,14 @@ export function sourceBar(row, parts) {
     ${shares.map(([name, v]) => html`<li>${t(String(name))} <b>${percentText(/** @type {any} */ (v))}</b></li>`)}</ul>`;
 }
 
-/** What it cost, saved, and spared the air, where the server has prices. @param {any} row */
-export function moneyLine(row) {
-  const currency = ((currentDevice() || {}).tariff || {}).currency || "EUR";
-  const parts = [["saved", known(row.saved) && money(row.saved, currency)], known(row.cost) && row.cost < 0 ? ["earned", money(-row.cost, currency)] : ["cost", known(row.cost) && money(row.cost, currency)],
-    ["co2_avoided", known(row.co2_avoided_kg) && withUnit(quantity(row.co2_avoided_kg, row.co2_avoided_kg < 10 ? 1 : 0, "kg"))]].filter(([, v]) => v);
-  return parts.length ? html`<p class="note spread">${parts.map(([name, v]) => html`<span>${t(String(name))} <b>${v}</b></span>`)}</p>` : nothing;
+/** What it cost, saved, and spared the air, where the server has prices. @param {any} row @param {any} [source] of its columns */
+export function moneyLine(row, source) {
+  const { currency } = partsOf(currentDevice());
+  const say = (/** @type {string} */ key, /** @type {any} */ v, text = (/** @type {number} */ x) => money(x, currency)) => (known(v)
+    ? [html`<span>${t(key)} <b>${moneySign(key, (n) => row[n], source)}${text(v)}</b></span>`] : []);
+  const parts = [...say("saved", row.saved), ...(row.cost < 0 ? say("earned", -row.cost) : say("cost", row.cost)), ...(known(row.cost) ? say("fee", row.fee) : []),
+    ...say("co2_avoided", row.co2_avoided_kg, (v) => withUnit(quantity(v, v < 10 ? 1 : 0, "kg")))];
+  return parts.length ? html`<p class="note spread">${parts}</p>` : nothing;
 }
 
 /** @param {import("./api.js").Answer} days @param {ReturnType<typeof partsOf>} parts */
@@ -134,7 +136,7 @@ function todayCard(days, parts) {
   const today = todayDate();
   const body = whenKnown(days, (a) => {
     const row = todayRow(a, today);
-    return html`${energyKpis(row, parts)}${sourceBar(row, parts)}${state.kiosk ? nothing : yesterday(row, today)}${roomForStrip() ? moneyLine(row) : nothing}`;
+    return html`${energyKpis(row, parts)}${sourceBar(row, parts)}${state.kiosk ? nothing : yesterday(row, today)}${roomForStrip() ? moneyLine(row, a.source) : nothing}`;
   }, "today");
   return card("today", t("today"), body);
 }
@@ -214,20 +216,28 @@ function batteryCard(day) {
 
 /** The month's highest quarter-hour, where a tariff makes it cost money. @param {any} d */
 function peakCard(d) {
-  const tariff = d && d.tariff;
-  if (!tariff || tariff.capacity !== "be" || state.kiosk || !afterFirst()) return nothing;
-  const today = todayDate();
-  const quarter = Math.floor(serverNow() / 900) * 900;
-  const iso = (/** @type {number} */ s) => new Date(s * 1000).toISOString().slice(0, 19);
-  const a = ask(forDevice("/v1/energy", { resolution: "month", from: `${today.slice(0, 7)}-01`, to: today }), 300);
-  const q = ask(forDevice("/v1/series", { from: `${iso(quarter)}Z`, to: `${iso(quarter + 900)}Z`, resolution: "15m", columns: "import_w" }), 20).data;
-  return card("peak", t("month_peak"), whenKnown(a, (m) => {
-    const { import_peak15_w: w, import_peak15_at: at } = m.totals;
-    const running = q && q.columns.import_w ? q.columns.import_w[0] : null;
-    return html`<dl class="kpis three">${kpi(t("this_quarter"), power(running, "kW"), "import")}
-      ${kpi(t("month_peak"), power(w, "kW"), "", known(at) ? when(at, deviceZone()) : "")}
-      ${kpi(t("head_room"), power(known(running) ? Math.max(0, Math.max(known(w) ? w : 0, 2500) - running) : null, "kW"), "")}</dl>`;
+  if (!d || (d.tariff || {}).capacity !== "be" || state.kiosk || !afterFirst()) return nothing;
+  return card("peak", t("month_peak"), whenKnown(ask(forDevice("/v1/capacity", {}), 20), (c) => {
+    const q = c.quarter || {};
+    const m = c.months[c.months.length - 1];
+    const at = seconds(m.peak_ts);
+    const time = clock(seconds(q.to), deviceZone());
+    const far = q.head_room_w > 1e5;
+    const more = (c.cost || {}).forecast_year - (c.cost || {}).year;
+    return html`<dl class="kpis three">${kpi(t("this_quarter"), power(q.so_far_w, "kW"), "import", known(q.forecast_w)
+      ? t("becomes", { power: powerText(q.forecast_w, "kW"), time }) : t("measured_part", { percent: percentText(100 * q.coverage) }))}
+      ${kpi(t("month_peak"), power(m.peak_w, "kW"), "", known(at) ? when(at, deviceZone()) : "", m.coverage < 0.98 && known(m.peak_w) ? `≥${NBSP}` : "")}
+      ${kpi(t("head_room"), power(far ? 1e5 : q.head_room_w, "kW"), "", known(q.head_room_w) ? t("until", { time }) : "", far ? `>${NBSP}` : "")}</dl>
+      ${capacityLine(c)}${more >= 0.005 ? html`<p class="note"><b>${t("raises", { cost: money(more, c.cost.currency) })}</b></p>` : nothing}`;
   }));
+}
+
+/** The mean of the months' peaks, and what it costs. @param {any} c answer of /v1/capacity */
+export function capacityLine(c) {
+  if (!c.cost || !known(c.cost.year)) return nothing;
+  const cost = (/** @type {number} */ v) => money(v, c.cost.currency);
+  return html`<p class="note spread"><span>${t("mean_peak", { n: c.months.filter((/** @type {any} */ m) => known(m.counted_w)).length })} <b>${powerText(c.mean_w, "kW")}</b></span>
+    <span>${t("cost")} <b>${t("cost_of", { month: cost(c.cost.month), year: cost(c.cost.year) })}</b></span></p>`;
 }
 
 /** The last 10 min as they were measured. */

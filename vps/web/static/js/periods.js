@@ -10,7 +10,7 @@ import { csvButton } from "./table.js";
 import { dayPlot, socPlot, barsPlot, dayColumns, dayLegend, lineLegend, stringLegend, stringColumn, unitOf, sharePlot } from "./charts.js";
 import { daySentence, socSentence, bestSentence, dayTable, energySentence, energyTable, periodText, greatest, stringName } from "./words.js";
 import { stringRows } from "./device.js";
-import { energyKpis, sourceBar, moneyLine, partsOf, todayDate } from "./now.js";
+import { energyKpis, sourceBar, moneyLine, capacityLine, partsOf, todayDate } from "./now.js";
 import { heatMap, heatChoice, heatTable } from "./heat.js";
 import { when, deviceName } from "./shell.js";
 
@@ -78,7 +78,7 @@ function totalsCard(a, parts, title, more) {
   const was = earlier(a.data);
   const names = was && was.labels ? was.labels : [];
   const text = was ? ` (${periodText(names[0], "full")}${names.length > 1 ? ` – ${periodText(names[names.length - 1], "full")}` : ""})` : a.data && comparison() ? ` (${t("chart_empty")})` : "";
-  return card("totals", title, whenKnown(a, (d) => html`${energyKpis(totalsOf(d), parts, wholeTotals(was))}${sourceBar(totalsOf(d), parts)}${roomForStrip() ? html`${moneyLine(totalsOf(d))}${more || nothing}` : nothing}
+  return card("totals", title, whenKnown(a, (d) => html`${energyKpis(totalsOf(d), parts, wholeTotals(was))}${sourceBar(totalsOf(d), parts)}${roomForStrip() ? html`${moneyLine(totalsOf(d), d.source)}${more || nothing}` : nothing}
     ${comparedWith(text)}`, "today"));
 }
 
@@ -280,7 +280,9 @@ function peaksCard(a, labels, parts) {
   const rows = labels.map((l, i) => ({ l, w: (c.import_peak15_w || [])[i], at: (c.import_peak15_at || [])[i] })).filter((r) => known(r.w));
   if (!rows.length) return nothing;
   const top = Math.max(...rows.map((r) => r.w));
-  return card("peaks", t("peaks_by_month"), html`<ul class="peaks">${rows.map((r) => html`<li><span>${dateText(r.l, "monthShort")}</span>
+  const month = labels.filter((l) => l <= todayDate().slice(0, 7)).pop();
+  const priced = ((currentDevice() || {}).tariff || {}).capacity === "be";
+  return card("peaks", t("peaks_by_month"), html`${priced ? whenKnown(ask(forDevice("/v1/capacity", { month }), 900), capacityLine) : nothing}<ul class="peaks">${rows.map((r) => html`<li><span>${dateText(r.l, "monthShort")}</span>
     <span class="track"><span .style=${`width:${(100 * r.w) / Math.max(top, 1)}%`}></span></span>
     <b>${powerText(r.w, unitOf([[r.w]], state.settings.unit), true)}</b><small>${known(r.at) ? when(r.at, deviceZone()) : NBSP}</small></li>`)}</ul>`, { table: {
     file: `sunspool-${labels[0].slice(0, 4)}-peaks`, fields: [{ name: t("peaks_by_month"), unit: "W", text: (v) => powerText(v, "kW") }, { name: t("time"), unit: "", text: String }],

@@ -94,17 +94,26 @@ export function periodText(label, style) {
   return label.slice(11, 16) || label;
 }
 
+/** "≥" before what was saved while not all was measured, "≈" before a cost of which a part is an estimate. @param {string} key @param {(name: string) => any} of its row @param {any} source */
+export function moneySign(key, of, source) {
+  if (key === "fee") return "";
+  if (key !== "cost" && key !== "earned") return of("load_coverage") < 0.98 ? `≥${NBSP}` : "";
+  return of("spread_cost") > 0.05 * Math.abs(of("cost")) || ((source || {}).import_kwh !== "counter" && of("grid_coverage") < 0.98) ? `≈${NBSP}` : "";
+}
+
 /** @param {any} a answer of /v1/energy @param {string} style of days @param {string} file @param {any} parts @param {string} [only] one of its columns @returns {Table} */
 export function energyTable(a, style, file, parts, only) {
   const c = (a && a.columns) || {};
   const kwh = (/** @type {string} */ key, /** @type {string} */ name, /** @type {string} */ coverage) => ({ key, name: t(key), unit: "kWh", c: c[name] || [],
     text: (/** @type {any} */ v, /** @type {number} */ i) => (known(v) && (c[coverage] || [])[i] < 0.98 ? `≥${NBSP}` : "") + energyText(v) });
+  const priced = (/** @type {string} */ key, /** @type {string} */ name, /** @type {string} */ unit) => ((c[name] || []).some(known) ? [{ key, name: t(key), unit, head: `${t(key)} (${unit})`, c: c[name],
+    text: (/** @type {any} */ v, /** @type {number} */ i) => (known(v) ? moneySign(key, (n) => (c[n] || [])[i], a.source) + decimal(v, 2) : UNKNOWN) }] : []);
   const share = (c.self_sufficiency_pct || []).some(known);
   const fields = [kwh("solar", "pv_kwh", "coverage"), ...(parts.load ? [kwh("used", "load_kwh", "load_coverage")] : []),
     ...(parts.grid ? [kwh("exported", "export_kwh", "grid_coverage"), kwh("imported", "import_kwh", "grid_coverage")] : []),
     ...(parts.battery ? [kwh("charged", "charge_kwh", "battery_coverage"), kwh("discharged", "discharge_kwh", "battery_coverage")] : []),
     ...(parts.load && share ? [{ key: "self_sufficiency", name: t("self_sufficiency"), unit: "%", c: c.self_sufficiency_pct, text: percentText }] : []),
-    ...((c.saved || []).some(known) ? [{ key: "saved", name: t("saved"), unit: "", c: c.saved, text: (/** @type {any} */ v) => (known(v) ? decimal(v, 2) : UNKNOWN) }] : []),
+    ...priced("cost", "cost", parts.currency), ...priced("saved", "saved", parts.currency), ...priced("co2_avoided", "co2_avoided_kg", "kg"),
   ].filter((f) => !only || f.key === only);
   // How much was measured is in the file only: on the screen the numbers have a sign for it.
   const whole = { name: t("coverage"), unit: "%", c: (c.coverage || []).map((/** @type {any} */ v) => (known(v) ? Math.round(v * 1000) / 10 : null)) };
