@@ -10,17 +10,22 @@ import (
 
 // FuzzSession opens what nobody sealed.
 func FuzzSession(f *testing.F) {
-	tokens, err := ParseTokens(vpstest.Token1+":roof", vpstest.Viewer1+":*")
+	const token = vpstest.Viewer1 + "x" // so that the last character has bits behind the last byte
+	tokens, err := ParseTokens(vpstest.Token1+":roof", token+":*")
 	if err != nil {
 		f.Fatal(err)
 	}
-	s, _ := tokens.NewSession(vpstest.Viewer1, true, vpstest.Now)
+	s, ok := tokens.NewSession(token, true, vpstest.Now)
 	good := s.Value()
-	for _, last := range "AEIMQUYcgkosw048" { // bits behind the last byte mean nothing, and are not accepted
-		f.Add(good[:len(good)-1] + string(last))
-		f.Add(good[:len(good)-1] + string(last+1))
+	if _, opened := tokens.Session(good, vpstest.Now); !ok || !opened || strings.IndexByte("AQgw", good[len(good)-1]) < 0 {
+		f.Fatal(good)
 	}
-	for _, text := range []string{"", "A", good, good[:40], good[:len(good)-1], strings.ToLower(good), vpstest.Viewer1} {
+	for _, bits := range []string{"ABCD", "QRST", "ghij", "wxyz"} {
+		for _, last := range bits {
+			f.Add(good[:len(good)-1] + string(last))
+		}
+	}
+	for _, text := range []string{"", "A", good, good[:40], good[:len(good)-1], strings.ToLower(good), token} {
 		f.Add(text)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
