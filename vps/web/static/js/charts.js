@@ -37,7 +37,7 @@ function below(c) {
 export function dayColumns(a) {
   const c = (a && a.columns) || {};
   const times = a && Array.isArray(a.t) ? a.t : null;
-  const n = times ? times.length : (a && a.count) || 0;
+  const n = times ? times.length : (a && known(a.start) && a.count) || 0;
   const length = (a && a.resolution_s) || 300;
   const x = Array.from({ length: n }, (_, i) => (times ? times[i] : a.start + i * length + length / 2));
   const pv = column(c.pv_w, n);
@@ -65,8 +65,9 @@ export function stringLegend(inputs, name) {
 
 /** @param {any} a @returns {[number, number]} first and last instant of an answer */
 export function spanOf(a) {
-  const end = Date.parse((a && a.to) || "") / 1000;
-  return [a.start, known(end) ? end : a.start + (a.count || 0) * (a.resolution_s || 300)];
+  const [from, to] = [a.from, a.to].map((text) => Date.parse(text || "") / 1000);
+  const start = known(a.start) ? a.start : known(from) ? from : (known(to) ? to : 86400) - 86400;
+  return [start, known(to) ? to : start + (a.count || 288) * (a.resolution_s || 300)];
 }
 
 /** @param {Column[]} columns */

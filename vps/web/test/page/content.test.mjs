@@ -66,7 +66,7 @@ test("files have what is on the screen: units in the header, numbers with a poin
       assert.match(name, /^sunspool-[\d-]+\.csv$/);
       assert.equal(lines[0][1], '"UTC"');
       assert.match(lines[0][0], /Europe\/Brussels/);
-      for (const head of lines[0].slice(2)) assert.match(head, /^"[^"]+ \((W|kWh|%)\)"$|^"(Saved|Gespart)"$/, head);
+      for (const head of lines[0].slice(2)) assert.match(head, /^"[^"]+ \((W|kWh|%|EUR|kg)\)"$|^"(Saved|Gespart)"$/, head);
       assert.ok(lines.length > rows, `${view}: ${lines.length} lines`);
       for (const [local, utc, ...cells] of lines.slice(1)) {
         assert.match(local, /^"\d{4}-\d\d(-\d\d( \d\d:\d\d)?)?"$/);

@@ -101,3 +101,14 @@ test("the flow says in words what it shows", () => {
   assert.equal(unaccounted({ ...s, flows: { unaccounted: 300 } }), 300);
   assert.equal(unaccounted({ ...s, load_w: null, flows: { unaccounted: 300 } }), null);
 });
+
+test("an axis has a beginning and an end, whatever an answer lacks", () => {
+  const whole = { from: "2026-06-21T00:00:00+02:00", to: "2026-06-22T00:00:00+02:00", start: 1781992800, count: 288, resolution_s: 300 };
+  for (const without of [[], ["start"], ["to"], ["from", "start"]]) {
+    const a = { ...whole, ...Object.fromEntries(without.map((name) => [name, null])) };
+    assert.deepEqual(spanOf(a), [1781992800, 1782079200], String(without));
+  }
+  const [from, to] = spanOf({ columns: {}, start: null, from: null, to: null });
+  assert.ok(to > from);
+  assert.equal(dayColumns({ columns: { pv_w: [1, 2] }, start: null, count: 2 }).n, 0);
+});
