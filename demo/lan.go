@@ -3,9 +3,7 @@ package demo
 import (
 	"net"
 	"net/http"
-	"net/netip"
 	"os"
-	"strings"
 
 	"sunspool/vps/auth"
 )
@@ -16,7 +14,7 @@ func (s *show) readers() http.Handler {
 	open := s.server.Readers(s.devices()...)
 	if s.viewer == "" {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			if ownHost(r.Host) {
+			if auth.LoopbackName(r.Host) {
 				open.ServeHTTP(w, r)
 			} else {
 				http.Error(w, "This demo has no other names than localhost, or a page of any site could read it: open "+s.page()+
@@ -26,29 +24,12 @@ func (s *show) readers() http.Handler {
 	}
 	closed := s.server.Handler()
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if fromThisHost(r) {
+		if auth.Local(r) {
 			open.ServeHTTP(w, r)
 		} else {
 			closed.ServeHTTP(w, r)
 		}
 	})
-}
-
-// fromThisHost reports whether r comes from the loopback, by a name that nobody else can give to it, and not through a proxy.
-func fromThisHost(r *http.Request) bool {
-	from, err := netip.ParseAddrPort(r.RemoteAddr)
-	return err == nil && from.Addr().Unmap().IsLoopback() && !auth.Proxied(r) && ownHost(r.Host)
-}
-
-// ownHost reports whether the header Host is a name of the loopback. A page of another site that has changed its name to this
-// address (DNS rebinding) sends that name.
-func ownHost(host string) bool {
-	if name, _, err := net.SplitHostPort(host); err == nil {
-		host = name
-	}
-	host = strings.TrimSuffix(strings.ToLower(strings.Trim(host, "[]")), ".")
-	ip := net.ParseIP(host)
-	return host == "localhost" || strings.HasSuffix(host, ".localhost") || ip != nil && ip.IsLoopback()
 }
 
 // link is what a browser on another host opens.

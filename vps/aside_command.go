@@ -190,6 +190,7 @@ func (a asideClient) do(ctx context.Context, method, query string, into any) err
 	if err != nil {
 		return errors.Join(errNoServer, err)
 	}
+	r.Host = "localhost" // the address may be written as another name of this machine
 	answer, err := (&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}).Do(r)
 	if err != nil {
 		return errors.Join(errNoServer, err)

@@ -6,10 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"net/netip"
 	"strconv"
 	"time"
 
+	"sunspool/vps/auth"
 	"sunspool/vps/batch"
 	"sunspool/vps/problem"
 	"sunspool/vps/query"
@@ -138,7 +138,7 @@ func (s *Server) deleteAside(c *request.Request) (any, error) {
 // asideDevice returns the device of a request that came from this machine. Metrics may be for more than one machine; what
 // somebody measured, and the right to delete it, is not.
 func asideDevice(c *request.Request) (string, error) {
-	if from, err := netip.ParseAddrPort(c.HTTP.RemoteAddr); err != nil || !from.Addr().Unmap().IsLoopback() {
+	if !auth.Local(c.HTTP) {
 		return "", errNotHere
 	}
 	device := query.Last(c.HTTP.URL.Query(), "device_id")

@@ -18,7 +18,7 @@ import (
 // asked sends a request to the internal listener from an address.
 func (b *bench) asked(method, target, from string) *httptest.ResponseRecorder {
 	r := httptest.NewRequest(method, target, nil)
-	r.RemoteAddr = from
+	r.RemoteAddr, r.Host = from, "localhost:9090"
 	w := httptest.NewRecorder()
 	b.Internal().ServeHTTP(w, r)
 	return w
@@ -164,6 +164,35 @@ func TestNoMoreIsSetAsideThanMayBe(t *testing.T) {
 	for _, ts := range []string{"0001-01-01T00:00:00Z", "2009-12-31T23:59:59Z", "9999-12-31T23:59:59-14:00"} {
 		if w := b.post(token1, bodyOf(with(fields(0), "ts", ts))); w.Code != 200 || w.Body.String() != `{"inserted":0,"set_aside":1}` {
 			t.Errorf("%s: %d %s", ts, w.Code, w.Body)
+		}
+	}
+}
+
+// A page of another site that has given its name to this machine asks from the loopback, too, but by that name; and a proxy
+// asks for somebody else.
+func TestOnlyThisMachineSeesWhatIsSetAside(t *testing.T) {
+	b := newBench(t)
+	for _, c := range []struct {
+		from, host, via string
+		code            int
+	}{
+		{"127.0.0.1:40000", "localhost", "", 200},
+		{"[::1]:40000", "[::1]:9090", "", 200},
+		{"127.0.0.1:40000", "127.0.0.1:9090", "", 200},
+		{"127.0.0.1:40000", "rebound.example.com:9090", "", 403},
+		{"127.0.0.1:40000", "", "", 403},
+		{"127.0.0.1:40000", "localhost", "192.0.2.1", 403},
+		{"192.0.2.1:40000", "localhost", "", 403},
+	} {
+		r := httptest.NewRequest("GET", wire.AsidePath+"?device_id=inv-1", nil)
+		r.RemoteAddr, r.Host = c.from, c.host
+		if c.via != "" {
+			r.Header.Set("X-Forwarded-For", c.via)
+		}
+		w := httptest.NewRecorder()
+		b.Internal().ServeHTTP(w, r)
+		if w.Code != c.code {
+			t.Errorf("%+v: %d %s", c, w.Code, w.Body)
 		}
 	}
 }

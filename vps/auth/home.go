@@ -23,6 +23,21 @@ func (p Proxies) Home(r *http.Request) bool {
 	return named && err == nil && private(ip) && homeName(r.Host)
 }
 
+// Local reports whether r comes from a program on this machine, by a name that nobody else can give to it, and not through a
+// proxy.
+func Local(r *http.Request) bool {
+	from, err := netip.ParseAddrPort(r.RemoteAddr)
+	return err == nil && from.Addr().Unmap().IsLoopback() && !Proxied(r) && LoopbackName(r.Host)
+}
+
+// LoopbackName reports whether the header Host is a name of the loopback. A page of another site that has changed its name to
+// this address (DNS rebinding) sends that name.
+func LoopbackName(host string) bool {
+	name := strings.TrimSuffix(strings.ToLower(hostOnly(host)), ".")
+	ip, err := netip.ParseAddr(name)
+	return name == "localhost" || strings.HasSuffix(name, ".localhost") || err == nil && ip.Unmap().IsLoopback()
+}
+
 // Proxied reports whether a proxy sent r, as far as that can be seen. An empty header is one, too: a client may send it so that
 // a proxy adds its own behind it. No browser speaks HTTP/1.0; nginx does, which by default adds no header.
 func Proxied(r *http.Request) bool {

@@ -81,8 +81,8 @@ const KINDS = {
 const NAMES = Object.keys(KINDS);
 
 const MADE_UP = /(?<![\d.,:+−≤])0(?:[.,]0+)?\s(?:W|kW|kWh|MWh|%|kg|V|A|Hz|°C)(?![\w/])|€\s?0[.,]00/;
-// The head-room below a month's peak is 0 where there is none; a scale begins with 0.
-const COMPUTED = "#peak, .scale";
+// The head-room below a month's peak is 0 where there is none; a scale begins with 0; a flow that is not there is 0.
+const COMPUTED = "#peak, .scale, #power .for-print";
 
 /** Axes without labels, or with what is no number; charts without anything in them. */
 const badCharts = (page) => page.evaluate(() => [...document.querySelectorAll("sun-plot")].filter((p) => p.getClientRects().length).flatMap((p) => {
