@@ -32,12 +32,13 @@ export function startApi(first, changed, refused) {
 }
 
 /** Fields that are lists, and those that are objects, wherever they are: views rely on it. */
-const LISTS = /^(labels|gaps|devices|holes|chain|peaks)$/;
+const LISTS = /^(gaps|devices|holes|chain|peaks)$/;
 const OBJECTS = /^(columns|totals|values|capabilities|server|tz)$/;
 
 /** An answer with the shapes that views rely on, whatever a proxy or another version made of it. Pure. @param {any} v @param {string} [key] @returns {any} */
 export function shaped(v, key = "") {
-  if (LISTS.test(key)) return Array.isArray(v) ? v.filter((x) => x !== null && x !== undefined).map((x) => shaped(x)) : [];
+  if (key === "labels") return Array.isArray(v) ? v.map((x) => (typeof x === "string" ? x : "")) : [];
+  if (LISTS.test(key)) return Array.isArray(v) ? v.filter((x) => x && typeof x === "object").map((x) => shaped(x)) : [];
   if (OBJECTS.test(key) && (!v || typeof v !== "object" || Array.isArray(v))) return {};
   if (!v || typeof v !== "object" || Array.isArray(v)) return v;
   const out = /** @type {any} */ ({});

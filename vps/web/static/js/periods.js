@@ -77,7 +77,7 @@ function comparedWith(text) {
 function totalsCard(a, parts, title, more) {
   const was = earlier(a.data);
   const names = was && was.labels ? was.labels : [];
-  const text = was ? ` (${periodText(names[0], "full")}${names.length > 1 ? ` – ${periodText(names[names.length - 1], "full")}` : ""})` : a.data && comparison() ? ` (${t("chart_empty")})` : "";
+  const text = names.length ? ` (${periodText(names[0], "full")}${names.length > 1 ? ` – ${periodText(names[names.length - 1], "full")}` : ""})` : a.data && comparison() ? ` (${t("chart_empty")})` : "";
   return card("totals", title, whenKnown(a, (d) => html`${energyKpis(totalsOf(d), parts, wholeTotals(was))}${sourceBar(totalsOf(d), parts)}${roomForStrip() ? html`${moneyLine(totalsOf(d), d.source)}${more || nothing}` : nothing}
     ${comparedWith(text)}`, "today"));
 }
