@@ -59,7 +59,7 @@ func TestTheCurveHasItsGaps(t *testing.T) {
 	}
 	c := Curve{Zone: time.UTC, From: 0, To: 86400, Times: []int64{0, 300, 600, 900, 1200}, PV: []*float64{new(1.0), new(2.0), nil, new(3.0), new(-4.0)}, Load: []*float64{nil, new(1.0), nil, nil}}
 	svg := draw(c)
-	if areas, lines := strings.Count(svg, `fill="#EBB020"`), strings.Count(svg, `stroke="#5A6472"`); areas != 2 || lines != 1 {
+	if areas, lines := strings.Count(svg, `fill="#EBB020"`), strings.Count(svg, `stroke="currentColor"`); areas != 2 || lines != 1 {
 		t.Errorf("%d areas and %d lines:\n%s", areas, lines, svg)
 	}
 	if !strings.Contains(svg, "<title>Power &lt;today&gt;</title>") {
