@@ -45,7 +45,7 @@ const SHOWN = {
 for (const [name, want] of Object.entries(SHOWN)) {
   test(`state: ${name}`, async () => {
     const { page, wrong, close } = await open(demo.base, { width: 390, height: 844, hash: want.hash || "now", answers: SCENARIOS[name]() });
-    for (const pattern of want.text) await page.waitForFunction(([source]) => new RegExp(source).test(document.querySelector("#app").innerText + [...document.querySelectorAll("svg text")].map((t) => t.textContent).join(" ")), [pattern.source]);
+    for (const pattern of want.text) await page.waitForFunction(([source]) => new RegExp(source).test(document.querySelector("#app").innerText + [...document.querySelectorAll("svg text, .fleet li")].map((t) => t.textContent).join(" ")), [pattern.source]);
     const text = await allText(page);
     assert.doesNotMatch(text, NONSENSE);
     for (const pattern of want.not || []) assert.doesNotMatch(await page.evaluate(() => document.querySelector("main").innerText), pattern);
