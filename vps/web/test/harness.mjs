@@ -153,10 +153,29 @@ export function allText(page) {
     ...[...document.querySelectorAll("svg text, svg title")].map((e) => e.textContent)].join("\n"));
 }
 
+/** Follows an address within the page, until that is drawn; what is asked for then, settled() waits for. */
+async function go(page, hash) {
+  await page.evaluate((h) => new Promise((resolve) => {
+    if (location.hash === `#${h}`) return resolve();
+    addEventListener("hashchange", () => requestAnimationFrame(() => requestAnimationFrame(resolve)), { once: true });
+    location.hash = h;
+  }), hash);
+}
+
 /** Waits until all widgets have an answer and are drawn. */
 export async function settled(page) {
-  await page.waitForFunction(() => document.querySelector("main .card, main .login, .navigator") && !document.querySelector("[aria-busy=true]"));
+  await page.waitForFunction(() => document.querySelector("main .card, main .login, .navigator") && !document.querySelector("[aria-busy=true]")).catch(async (e) => {
+    const busy = await page.evaluate(() => [...document.querySelectorAll("[aria-busy=true]")].map((b) => (b.closest(".card") || b).id || b.outerHTML.slice(0, 100)));
+    throw new Error(`still busy: ${busy}`, { cause: e });
+  });
   await page.waitForFunction(() => [...document.querySelectorAll("sun-plot")].every((p) => p.querySelector("canvas")));
+}
+
+/** Follows an address within the page, until everything of it is there. */
+export async function show(page, hash) {
+  await go(page, hash);
+  await page.waitForSelector(`main.view-${hash.split("/")[0]}`);
+  await settled(page);
 }
 
 /** What axe finds, in words. */

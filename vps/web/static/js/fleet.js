@@ -62,13 +62,13 @@ function todayOf(d) {
 /** @param {any[]} list @returns {import("./table.js").Table} */
 function fleetTable(list) {
   return { file: "sunspool-fleet", first: t("inverter"), fields: [[t("model"), ""], [t("state"), ""], [`${t("solar")}, ${t("today")}`, "kWh"], [t("hop_edge"), ""], [t("last_sample"), ""]].map(([name, unit]) => ({ name, unit })),
-    rows: list.map((d) => ({ label: deviceName(d), v: [d.model || "", t(`state_${d.state}`), todayOf(d), edgeOf(d).version || "", d.last_sample || ""] })) };
+    rows: list.map((d) => ({ label: deviceName(d), v: [d.model || "", stateText(d), todayOf(d), edgeOf(d).version || "", d.last_sample || ""] })) };
 }
 
 /** @param {any} d */
 function fleetRow(d) {
   return html`<li><a href="#now?d=${encodeURIComponent(d.id)}"><span class="name"><b>${deviceName(d)}</b><small>${d.model || ""}</small></span>
-    <span class="pill ${d.state}">${dot(d.state)}<b>${t(`state_${d.state}`)}</b>${d.age_s ? html` <span class="age">${span(d.age_s)}</span>` : nothing}</span>
+    <span class="pill ${d.state}">${dot(d.state)}<b>${stateText(d)}</b>${d.age_s ? html` <span class="age">${span(d.age_s)}</span>` : nothing}</span>
     <span class="kwh">${energyText(todayOf(d))}<small>${t("today")}</small></span><span class="edge"><small>${edgeOf(d).version || ""}</small></span>
     <span class="what">${deviceSentence(d)}</span></a></li>`;
 }

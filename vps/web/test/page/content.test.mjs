@@ -2,7 +2,7 @@
 import test, { before, after } from "node:test";
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
-import { startDemo, startBrowser, open, settled, violations, until } from "../harness.mjs";
+import { startDemo, startBrowser, open, show, settled, violations, until } from "../harness.mjs";
 import { SCENARIOS } from "../scenarios.mjs";
 
 let demo;
@@ -17,12 +17,6 @@ after(async () => {
 });
 
 const DATE = new Date(Date.now() - 2 * 864e5).toISOString().slice(0, 10);
-const go = async (page, view) => {
-  await page.evaluate((v) => (location.hash = v), view);
-  await page.waitForSelector(`main.view-${view.split("/")[0]}`);
-  await settled(page);
-};
-
 /** Presses a button, and returns the file that it gives: its name and its bytes. */
 async function saved(page, button) {
   const [download] = await Promise.all([page.waitForEvent("download"), button.click()]);
@@ -32,7 +26,7 @@ async function saved(page, button) {
 test("each chart has a sentence and a table, which is also what is printed", async () => {
   const { page, wrong, close } = await open(demo.base, { height: 900 });
   for (const view of ["now", `day/${DATE}`, "month", "year", "all"]) {
-    await go(page, view);
+    await show(page, view);
     if (view === "now") {
       await page.locator("details summary").click();
       await page.waitForSelector("details sun-plot canvas");
@@ -60,7 +54,7 @@ test("files have what is on the screen: units in the header, numbers with a poin
   for (const [lang, separator] of [["en", ","], ["de", ";"]]) {
     const { page, wrong, close } = await open(demo.base, { query: `?lang=${lang}`, lang });
     for (const [view, card, rows] of [[`day/${DATE}`, "#curve", 288], [`month/${DATE.slice(0, 7)}`, "#bars", 1], ["year", "#bars", 1]]) {
-      await go(page, view);
+      await show(page, view);
       const { name, bytes } = await saved(page, page.locator(`${card} .actions button`).first());
       const lines = bytes.toString("utf8").replace("\ufeff", "").trim().split("\r\n").map((l) => l.split(separator));
       assert.match(name, /^sunspool-[\d-]+\.csv$/);
@@ -76,7 +70,7 @@ test("files have what is on the screen: units in the header, numbers with a poin
       }
       assert.ok(lines.slice(1).some((l) => Number(l[2]) > 0), view);
     }
-    await go(page, `day/${DATE}`);
+    await show(page, `day/${DATE}`);
     const picture = await saved(page, page.locator("#curve .actions button").nth(1));
     assert.equal(picture.name, `sunspool-${DATE}.png`);
     assert.equal(picture.bytes.subarray(1, 4).toString(), "PNG");

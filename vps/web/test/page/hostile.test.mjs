@@ -3,7 +3,7 @@
 // in its name.
 import test, { before, after } from "node:test";
 import assert from "node:assert/strict";
-import { startDemo, startBrowser, open, allText, NONSENSE } from "../harness.mjs";
+import { startDemo, startBrowser, open, show, allText, NONSENSE } from "../harness.mjs";
 
 const FIRST = Number(process.env.FUZZ_SEED || 1);
 const COUNT = Number(process.env.FUZZ_N || 9);
@@ -111,9 +111,7 @@ for (let seed = FIRST; seed < FIRST + COUNT; seed++) {
         boot: (b) => (b.answers = seed % 2 ? {} : damaged(b.answers)) });
       for (const view of views) {
         const where = `seed ${seed}: ${view} ${query}`;
-        await page.evaluate((v) => (location.hash = v), view);
-        await page.waitForSelector(`main.view-${view.split("/")[0]}`);
-        await page.waitForFunction(() => !document.querySelector("[aria-busy=true]"));
+        await show(page, view);
         const text = await allText(page);
         for (const [what, pattern] of [["nonsense", NONSENSE], ["a 0 that no answer has", MADE_UP]]) {
           let read = text;

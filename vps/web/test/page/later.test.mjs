@@ -4,7 +4,7 @@ import test, { before, after } from "node:test";
 import assert from "node:assert/strict";
 import { readFileSync, readdirSync } from "node:fs";
 import { Linter } from "eslint";
-import { startDemo, startBrowser, open, settled, violations, until, PATIENCE_MS } from "../harness.mjs";
+import { startDemo, startBrowser, open, show, settled, violations, until, PATIENCE_MS } from "../harness.mjs";
 
 let demo;
 let browser;
@@ -26,9 +26,7 @@ test("the rest is loaded after the first view, once, and another view does not w
   await settled(page);
   await until(() => asked.some((u) => RELATED.test(u)));
   for (const view of ["month", "all", "device", "now", "day"]) {
-    await page.evaluate((v) => (location.hash = v), view);
-    await page.waitForSelector(`main.view-${view}`);
-    await settled(page);
+    await show(page, view);
   }
   assert.equal(asked.filter((u) => RELATED.test(u)).length, 1);
   assert.deepEqual(wrong, []);

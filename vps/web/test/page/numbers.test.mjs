@@ -2,7 +2,7 @@
 // is read as a person reads it, not by the code that wrote it. A real server, and a house whose history does not change meanwhile.
 import test, { before, after } from "node:test";
 import assert from "node:assert/strict";
-import { startBrowser, open, settled } from "../harness.mjs";
+import { startBrowser, open, show } from "../harness.mjs";
 import { startServer, DEVICE, VIEWER } from "../server.mjs";
 import { houseSamples, slowEdge, shown, isShown } from "../house.mjs";
 
@@ -40,12 +40,6 @@ const withPage = (name, f) => test(name, async () => {
   assert.deepEqual(opened.wrong, []);
   await opened.close();
 });
-
-async function show(view) {
-  await page.evaluate((v) => (location.hash = v), view);
-  await page.waitForSelector(`main.view-${view.split("/")[0]}`);
-  await settled(page);
-}
 
 /** The cells of a card's table, with its head; what has no button to show it is one already. */
 async function table(id) {
@@ -119,7 +113,7 @@ for (const n of [holed, 5]) {
     const day = await ask("energy", { resolution: "day", from: date, to: date });
     const hours = await ask("energy", { resolution: "hour", from: date, to: date });
     const series = await ask("series", { resolution: "5m", from: date, to: date });
-    await show(`day/${date}`);
+    await show(page, `day/${date}`);
     await sameTotals("totals", day.totals);
     addUp(await sameTable("hours", hours), day.totals, date);
     assert.match(await page.locator("#totals").innerText(), new RegExp(`Highest solar power ${(day.totals.pv_peak_w / 1000).toFixed(2)}\\skW`));
@@ -153,7 +147,7 @@ withPage("a month: totals and days", async () => {
   const month = daysAgo(40).slice(0, 7);
   const last = new Date(Date.UTC(Number(month.slice(0, 4)), Number(month.slice(5)), 0)).toISOString().slice(0, 10);
   const days = await ask("energy", { resolution: "day", from: `${month}-01`, to: last });
-  await show(`month/${month}`);
+  await show(page, `month/${month}`);
   await sameTotals("totals", days.totals);
   addUp(await sameTable("bars", days), days.totals, month);
 });
@@ -161,7 +155,7 @@ withPage("a month: totals and days", async () => {
 withPage("a year: totals, months, and the highest quarter-hours", async () => {
   const year = daysAgo(0).slice(0, 4);
   const months = await ask("energy", { resolution: "month", from: `${year}-01-01`, to: `${year}-12-31` });
-  await show(`year/${year}`);
+  await show(page, `year/${year}`);
   await sameTotals("totals", months.totals);
   addUp(await sameTable("bars", months), months.totals, year);
   const peaks = await page.evaluate(() => [...document.querySelectorAll("#peaks li b")].map((b) => b.innerText));
@@ -174,7 +168,7 @@ withPage("all: totals, years, and the records", async () => {
   const first = dateOf(Date.parse((await server.get("/v1/devices")).devices[0].first_sample) / 1000);
   const question = { from: first, to: daysAgo(0) };
   const [years, days] = [await ask("energy", { resolution: "year", ...question }), await ask("energy", { resolution: "day", ...question })];
-  await show("all");
+  await show(page, "all");
   await sameTotals("totals", days.totals);
   addUp(await sameTable("bars", years), days.totals, "all");
   const records = Object.fromEntries(await page.evaluate(() => [...document.querySelectorAll("#records .records > div")].map((d) => [d.querySelector("dt").innerText, d.querySelector("b").innerText])));
@@ -184,7 +178,7 @@ withPage("all: totals, years, and the records", async () => {
 });
 
 withPage("now: the power flow, today, and the last 14 days", async () => {
-  await show("now");
+  await show(page, "now");
   const now = await ask("realtime", {});
   const flow = await page.evaluate(() => Object.fromEntries([...document.querySelectorAll(".flow .node")].map((n) => [n.classList[1], n.querySelector(".value").textContent.trim()])));
   const watts = { solar: now.pv_power_w, home: now.load_power_w, grid: Math.abs(now.grid_power_w), battery: Math.abs(now.battery_power_w) };
@@ -200,7 +194,7 @@ withPage("now: the power flow, today, and the last 14 days", async () => {
 
 withPage("the device: counters, strings and phases", async () => {
   const now = await ask("realtime", {});
-  await show("device");
+  await show(page, "device");
   const facts = Object.fromEntries(await page.evaluate(() => [...document.querySelectorAll("#counters .facts div")].map((d) => [d.querySelector("dt").innerText, d.querySelector("dd").innerText])));
   for (const [name, field] of [["Solar", "pv_total_kwh"], ["Imported", "import_total_kwh"], ["Exported", "export_total_kwh"], ["Charged", "charge_total_kwh"], ["Discharged", "discharge_total_kwh"]]) {
     assert.ok(isShown(facts[name], now[field]), `${name}: ${facts[name]} is not ${now[field]}`);

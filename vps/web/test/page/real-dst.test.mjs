@@ -2,7 +2,7 @@
 // of the device, each is there once, they add up, and nothing is drawn across what is missing.
 import test, { before, after } from "node:test";
 import assert from "node:assert/strict";
-import { startBrowser, open, settled, allText, NONSENSE } from "../harness.mjs";
+import { startBrowser, open, show, settled, allText, NONSENSE } from "../harness.mjs";
 import { startServer, DEVICE, VIEWER } from "../server.mjs";
 import { houseSamples, slowEdge, shown, isShown } from "../house.mjs";
 
@@ -62,9 +62,7 @@ for (const [zone, elsewhere] of [["Europe/Brussels", "America/New_York"], ["Aust
       assert.equal(rows.tz, zone);
       assert.equal(series.count, slots, `${date}: slots`);
       assert.equal(rows.labels.length, hours, `${date}: hours`);
-      await page.evaluate((d) => (location.hash = `day/${d}`), date);
-      await page.waitForSelector("main.view-day");
-      await settled(page);
+      await show(page, `day/${date}`);
       // The day and its zone are those of the device.
       assert.match(await page.locator(".period h2").innerText(), new RegExp(`\\b${Number(date.slice(8))} `));
       assert.match(await page.locator(".zone").innerText(), new RegExp(zone));
@@ -119,9 +117,7 @@ for (const [zone, elsewhere] of [["Europe/Brussels", "America/New_York"], ["Aust
     }
     // A month that has such a day: every day of it once, with the energy of its own.
     const month = days[0][0].slice(0, 7);
-    await page.evaluate((m) => (location.hash = `month/${m}`), month);
-    await page.waitForSelector("main.view-month");
-    await settled(page);
+    await show(page, `month/${month}`);
     const last = new Date(Date.UTC(Number(month.slice(0, 4)), Number(month.slice(5)), 0)).toISOString().slice(0, 10);
     const whole = await server.get(`/v1/energy?device_id=${DEVICE}&resolution=day&from=${month}-01&to=${last}`);
     await page.locator("#bars button[aria-pressed=false]").click();

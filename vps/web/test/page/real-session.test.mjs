@@ -3,7 +3,7 @@
 import test, { before, after } from "node:test";
 import assert from "node:assert/strict";
 import { createCipheriv, createHash, createHmac, randomBytes } from "node:crypto";
-import { startBrowser, open, settled, allText, violations, until } from "../harness.mjs";
+import { startBrowser, open, show, settled, allText, violations, until } from "../harness.mjs";
 import { startServer, samplesOf, sampleAt, DEVICE, VIEWER } from "../server.mjs";
 import { startProxy } from "../proxy.mjs";
 
@@ -95,8 +95,7 @@ for (const view of ["now", "day", "device"]) {
     server.reload();
     const { page, wrong, close } = await look({ hash: `t=${OTHER}` });
     await page.waitForSelector(".flow");
-    await page.evaluate((v) => (location.hash = v), view);
-    await settled(page);
+    await show(page, view);
     server.setViewers([VIEWER]);
     server.reload();
     await loggedOut(page, /session is over/);

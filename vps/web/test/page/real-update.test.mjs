@@ -5,7 +5,7 @@ import assert from "node:assert/strict";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { startBrowser, open, settled, until } from "../harness.mjs";
+import { startBrowser, open, show, until } from "../harness.mjs";
 import { startServer, samplesOf, VIEWER } from "../server.mjs";
 import { buildNext, NEXT, WORD } from "../next.mjs";
 
@@ -75,9 +75,7 @@ test("a page of an old version becomes one of the new version as soon as nobody 
 test("a page of an old version works with the new server until then: all views, and another language", async () => {
   const { page, wrong, close } = await updated();
   for (const view of ["now", "day", "month", "year", "all", "device"]) {
-    await page.evaluate((v) => (location.hash = v), view);
-    await page.waitForSelector(`main.view-${view}`);
-    await settled(page);
+    await show(page, view);
     assert.equal(await page.locator(".problem").count(), 0, view);
   }
   assert.equal(await isOld(page), true);

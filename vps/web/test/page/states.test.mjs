@@ -2,7 +2,7 @@
 // change; sessions; keys; what is live.
 import test, { before, after } from "node:test";
 import assert from "node:assert/strict";
-import { startDemo, startBrowser, open, settled, violations, allText, until, NONSENSE } from "../harness.mjs";
+import { startDemo, startBrowser, open, show, settled, violations, allText, until, NONSENSE } from "../harness.mjs";
 import { SCENARIOS } from "../scenarios.mjs";
 import { energy, percent, withUnit, setLocale } from "../../static/js/format.js";
 
@@ -78,8 +78,7 @@ for (const seed of [1, 2, 3, 4, 5, 6]) {
   test(`an API that answers nonsense, seed ${seed}`, async () => {
     const { page, wrong, close } = await open(demo.base, { width: 390, height: 844, answers: { "*": damage(seed * 7919), "/v1/stream": () => undefined } });
     for (const view of ["now", "day", "month", "year", "all", "device"]) {
-      await page.evaluate((v) => (location.hash = v), view);
-      await page.waitForSelector(`main.view-${view}`);
+      await show(page, view);
       await page.waitForFunction(() => !document.querySelector("[aria-busy=true]"));
       const text = await allText(page);
       const at = NONSENSE.exec(text);

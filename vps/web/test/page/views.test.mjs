@@ -2,7 +2,7 @@
 // nonsense, no horizontal scrolling.
 import test, { before, after } from "node:test";
 import assert from "node:assert/strict";
-import { startDemo, startBrowser, open, settled, violations, allText, NONSENSE, PATIENCE_MS } from "../harness.mjs";
+import { startDemo, startBrowser, open, show, settled, violations, allText, NONSENSE, PATIENCE_MS } from "../harness.mjs";
 
 let demo;
 let browser;
@@ -24,9 +24,7 @@ for (const theme of ["light", "dark"]) {
     test(`all views at ${width} px, ${theme}`, async () => {
       const { page, wrong, close } = await open(demo.base, { theme, width, height });
       for (const view of VIEWS()) {
-        await page.evaluate((v) => (location.hash = v), view);
-        await page.waitForSelector(`main.view-${view.split("/")[0]}`);
-        await settled(page);
+        await show(page, view);
         assert.deepEqual(await violations(page), [], view);
         assert.doesNotMatch(await allText(page), NONSENSE, view);
         assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), `${view} scrolls sideways`);
@@ -56,8 +54,7 @@ test("the page works at 320 px, at 200 %, with forced colours and without motion
   for (const o of [{ width: 320, height: 640 }, { width: 640, height: 400 }, { width: 390, height: 844, forced: true }, { width: 390, height: 844, reduced: true }]) {
     const { page, wrong, close } = await open(demo.base, o);
     for (const view of VIEWS()) {
-      await page.evaluate((v) => (location.hash = v), view);
-      await settled(page);
+      await show(page, view);
       assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), `${view} scrolls sideways at ${o.width}`);
     }
     assert.deepEqual(wrong, []);
@@ -69,8 +66,7 @@ test("each language has its words on every view", async () => {
   for (const lang of ["de", "nl", "fr"]) {
     const { page, wrong, close } = await open(demo.base, { query: `?lang=${lang}`, width: 360, height: 780, lang });
     for (const view of VIEWS()) {
-      await page.evaluate((v) => (location.hash = v), view);
-      await settled(page);
+      await show(page, view);
       assert.doesNotMatch(await allText(page), NONSENSE, view);
       assert.doesNotMatch(await allText(page), /\b(tab|state|key|say|error|reason|hop|heat|broken|compare)_[a-z]/, `${view}: a key in place of a word`);
       assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), `${view} scrolls sideways in ${lang}`);

@@ -1,7 +1,7 @@
 // A display on the wall cannot be scrolled: each of its views fits, at every size, in every language, with a banner, too.
 import test, { before, after } from "node:test";
 import assert from "node:assert/strict";
-import { startDemo, startBrowser, open, settled } from "../harness.mjs";
+import { startDemo, startBrowser, open, show, settled } from "../harness.mjs";
 import { SCENARIOS } from "../scenarios.mjs";
 
 let demo;
@@ -38,8 +38,7 @@ for (const [width, height] of SIZES) {
     for (const lang of height === 600 ? ["en", "de", "nl", "fr"] : ["de"]) { // the smallest has the least room for long words
       const { page, wrong, close } = await open(demo.base, { width, height, query: `?kiosk=1&lang=${lang}` });
       for (const view of VIEWS) {
-        await page.evaluate((v) => (location.hash = v), view);
-        await page.waitForSelector(`main.view-${view}`);
+        await show(page, view);
         await fits(page, `${view} ${lang}`);
       }
       assert.deepEqual(wrong, []);
