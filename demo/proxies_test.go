@@ -96,7 +96,7 @@ ErrorLog /dev/stderr
 User www-data
 Group www-data
 Listen 127.0.0.1:PORT
-` + apacheModules("mpm_event", "authz_core", "socache_shmcb", "ssl", "http2", "proxy", "proxy_http", "headers") + "%s",
+` + apacheModules("mpm_event", "authz_core", "socache_shmcb", "ssl", "http2", "proxy", "proxy_http", "headers", "alias") + "%s",
 	},
 	{
 		name: "caddy", pkg: "caddy", program: "caddy", reload: restarts,

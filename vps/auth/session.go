@@ -9,6 +9,7 @@ import (
 	"crypto/subtle"
 	"encoding/base64"
 	"encoding/binary"
+	"encoding/hex"
 	"net/http"
 	"strings"
 	"time"
@@ -140,39 +141,75 @@ func derived(sum TokenSum, purpose string) []byte {
 
 // Cookies is how a server sets and reads the cookie of a session.
 type Cookies struct {
+	Tokens  *Tokens
 	Proxies Proxies
 	Framed  bool // pages of other sites may frame ours
 }
 
 // Names of the cookie. A browser takes the second one only over TLS and from this very host, so nothing on the way and no
 // other host of the domain can set it.
+//
+// Behind the name is the id of the token: servers at several paths of one host, which a browser takes for one, keep a session
+// each. A path in the cookie would do the same, but the server does not know the one that its proxy takes away, and __Host-
+// allows none.
 const (
 	cookiePlain  = "sunspool_session"
 	cookieSecure = "__Host-sunspool_session"
 )
 
-// name is the name of the cookie in requests like r.
-func (k Cookies) name(r *http.Request) string {
+// base is how the names of the cookies in requests like r begin.
+func (k Cookies) base(r *http.Request) string {
 	if k.Proxies.Secure(r) {
 		return cookieSecure
 	}
 	return cookiePlain
 }
 
-// Of returns the values of the cookies of r by that name. There are two if the setting about frames has changed.
+// all returns the cookies of r that may be sessions: of this server, of another one at the same host, or, without an id in
+// their name, of earlier versions.
+func (k Cookies) all(r *http.Request) (all []*http.Cookie) {
+	base := k.base(r)
+	for _, c := range r.Cookies() {
+		if c.Name == base || strings.HasPrefix(c.Name, base+"-") {
+			all = append(all, c)
+		}
+	}
+	return all
+}
+
+// Of returns the values of the cookies of r that may be sessions.
 func (k Cookies) Of(r *http.Request) (values []string) {
-	for _, c := range r.CookiesNamed(k.name(r)) {
+	for _, c := range k.all(r) {
 		values = append(values, c.Value)
 	}
 	return values
 }
 
-// Set gives a browser s, in an answer w to r; nil takes it away. Over TLS there are two cookies of the name, one of which is for
-// frames: the other one is taken away in any case, or it would outlive the logout. It comes first, because some browsers know
-// one alone.
-func (k Cookies) Set(w http.ResponseWriter, r *http.Request, s *Session) {
-	c := http.Cookie{Name: k.name(r), Path: "/", MaxAge: -1, HttpOnly: true, SameSite: http.SameSiteLaxMode}
-	if c.Name == cookieSecure {
+// Set gives a browser s, in an answer w to r; nil gives it none. Every other session of this server that r carries is taken
+// away; those of other servers stay.
+func (k Cookies) Set(w http.ResponseWriter, r *http.Request, s *Session, now time.Time) {
+	name := ""
+	if s != nil {
+		id := sessionID(s.Token)
+		name = k.base(r) + "-" + hex.EncodeToString(id[:])
+	}
+	taken := map[string]bool{name: true}
+	for _, c := range k.all(r) {
+		if _, ours := k.Tokens.Session(c.Value, now); ours && !taken[c.Name] {
+			taken[c.Name] = true
+			k.write(w, c.Name, nil)
+		}
+	}
+	if s != nil {
+		k.write(w, name, s)
+	}
+}
+
+// write sets a cookie; nil takes it away. Over TLS there are two cookies of the name, one of which is for frames: the other one
+// is taken away in any case, or it would outlive the logout. It comes first, because some browsers know one alone.
+func (k Cookies) write(w http.ResponseWriter, name string, s *Session) {
+	c := http.Cookie{Name: name, Path: "/", MaxAge: -1, HttpOnly: true, SameSite: http.SameSiteLaxMode}
+	if strings.HasPrefix(name, cookieSecure) {
 		c.Secure = true
 		framed := c
 		framed.SameSite, framed.Partitioned = http.SameSiteNoneMode, true // a browser sends it from within a frame of another site only so, and apart for each such site

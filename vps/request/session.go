@@ -107,13 +107,13 @@ func (g *Gate) LogIn(c *Request, token string, kiosk bool) error {
 	return nil
 }
 
-// SetSession gives a session to the browser that sent c; nil takes it away.
+// SetSession gives a session to the browser that sent c, in place of the one that it has; nil takes that away.
 func (g *Gate) SetSession(c *Request, s *auth.Session) {
-	g.cookies().Set(c, c.HTTP, s)
+	g.cookies().Set(c, c.HTTP, s, g.Now())
 }
 
 func (g *Gate) cookies() auth.Cookies {
-	return auth.Cookies{Proxies: g.Proxies, Framed: len(g.Ancestors) > 0}
+	return auth.Cookies{Tokens: g.Tokens, Proxies: g.Proxies, Framed: len(g.Ancestors) > 0}
 }
 
 func safe(method string) bool { return method == http.MethodGet || method == http.MethodHead }

@@ -117,7 +117,8 @@ func (s *Site) findIcons() (all []icon) {
 	return all
 }
 
-// Manifest returns what a phone needs to install the page.
+// Manifest returns what a phone needs to install the page. Its addresses are relative to its own; it has no id, because one is
+// relative to the host: of two servers at two paths a phone would install one alone.
 func (s *Site) Manifest() []byte {
 	type entry struct {
 		Source  string `json:"src"`
@@ -137,7 +138,7 @@ func (s *Site) Manifest() []byte {
 		icons = append(icons, e)
 	}
 	b, err := json.Marshal(map[string]any{
-		"id": "/", "name": "sunspool", "short_name": "sunspool", "start_url": "./", "scope": "./", "display": "standalone",
+		"name": "sunspool", "short_name": "sunspool", "start_url": "./", "scope": "./", "display": "standalone",
 		"background_color": lightPage, "theme_color": lightPage, "icons": icons,
 	})
 	if err != nil {
