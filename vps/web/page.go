@@ -63,7 +63,7 @@ func (s *Site) Index(b Boot) []byte {
 	}
 	p.print("<link rel=\"stylesheet\" href=\"", text(b.Assets), "app.css\">\n")
 	for _, name := range s.vendored() {
-		if strings.HasSuffix(name, ".iife.min.js") {
+		if strings.HasSuffix(name, classic) {
 			p.print("<script defer src=\"", text(b.Assets+name), "\"></script>\n")
 		} else {
 			p.print("<link rel=\"modulepreload\" href=\"", text(b.Assets+name), "\">\n")

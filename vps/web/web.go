@@ -65,6 +65,14 @@ var kinds = map[string]string{
 // later is the script that the first view does without. The page loads it by itself.
 const later = "more.js"
 
+// classic is how the names of scripts of others end that are no modules.
+const classic = ".iife.min.js"
+
+// rightLanguage stands before such a script, which asks Intl for the language of the browser while it is loaded. Some browsers
+// have one that Intl rejects (WebKitGTK with LANG=C: "c"): then it is that of the page.
+const rightLanguage = `try{new Intl.NumberFormat(navigator.language)}catch(e){Object.defineProperty(navigator,"language",{value:document.documentElement.lang})}
+`
+
 // New makes a site of files: js, css, vendor, i18n and icons.
 func New(static fs.FS) (*Site, error) {
 	s := &Site{files: map[string]*file{}, words: map[string][]byte{}}
@@ -87,6 +95,9 @@ func New(static fs.FS) (*Site, error) {
 			return nil
 		case dir == "i18n":
 			s.words[strings.TrimSuffix(path.Base(name), ".json")] = body
+		}
+		if strings.HasSuffix(name, classic) {
+			body = append([]byte(rightLanguage), body...)
 		}
 		s.files[name] = &file{kind: kind, body: body}
 		return nil

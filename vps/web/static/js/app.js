@@ -1,9 +1,9 @@
 // The page begins here: what came with it, which view the address names, what happens when something changes.
 import { html, render } from "./dom.js";
-import { t, loadWords, setWords, LANGUAGES } from "./i18n.js";
+import { t, loadWords, setWords } from "./i18n.js";
 import { state, onChange, changed, loadSettings, parseRoute, startView, link, stateNow, seconds, serverNow, deviceZone } from "./store.js";
 import { startApi, ask, logIn, logOut, forgetAnswers, expireSome, ApiError } from "./api.js";
-import { setLocale } from "./format.js";
+import { setLocale, languageOf } from "./format.js";
 import { addPeriod, localDate } from "./dates.js";
 import { definePlot } from "./plot.js";
 import { follow, stopFollowing, takeRealtime, watchVisibility, askDevices, fillSamples } from "./live.js";
@@ -182,8 +182,7 @@ function takeBoot() {
 }
 
 async function takeWords() {
-  const asked = new URLSearchParams(location.search).get("lang") || state.settings.lang || boot.lang || document.documentElement.lang;
-  const lang = LANGUAGES[asked] ? asked : "en";
+  const lang = languageOf(new URLSearchParams(location.search).get("lang"), state.settings.lang, boot.lang, document.documentElement.lang) || "en";
   state.settings.lang = lang;
   if (boot.words && lang === boot.lang) setWords(boot.words);
   else await loadWords(boot.assets || "", lang);

@@ -6,15 +6,37 @@ export const UNKNOWN = "–";
 /** Below this many watts a flow is measurement noise. */
 export const DEAD_BAND_W = 25;
 
-/** en is written as in Britain: 24 h, day before month. @type {Record<string, string>} */
-const LOCALES = { en: "en-GB", de: "de-DE", nl: "nl-BE", fr: "fr-BE" };
+/** en is written as in Britain: 24 h, day before month. @type {Map<string, string>} */
+const LOCALES = new Map([["en", "en-GB"], ["de", "de-DE"], ["nl", "nl-BE"], ["fr", "fr-BE"]]);
+/** @type {string | undefined} */
 let locale = "en-GB";
 /** @type {Map<string, Intl.NumberFormat | Intl.DateTimeFormat>} */
 const formatters = new Map();
 
+/** The first of some names of languages that is one of ours, as we name it: "de" of "de_AT.UTF-8"; "" for "c". @param {unknown[]} names */
+export function languageOf(...names) {
+  for (const name of names) {
+    const [primary] = String(name).toLowerCase().split(/[-_.@]/);
+    if (LOCALES.has(primary)) return primary;
+  }
+  return "";
+}
+
+/** The first of some locales that Intl takes; undefined, which is its own choice, if it takes none. @param {Array<string | undefined>} names */
+export function localeOf(...names) {
+  for (const name of names) {
+    try {
+      if (name && new Intl.NumberFormat(name)) return name;
+    } catch {
+      // It is the name of none, as "c" and "en-US@posix" are, which some systems have.
+    }
+  }
+  return undefined;
+}
+
 /** @param {string} lang */
 export function setLocale(lang) {
-  locale = LOCALES[lang] || LOCALES.en;
+  locale = localeOf(LOCALES.get(languageOf(lang)), lang, LOCALES.get("en"));
   formatters.clear();
 }
 
@@ -118,7 +140,12 @@ export function quantity(v, digits, unit) {
 /** @param {number | null | undefined} v @param {string} currency */
 export function money(v, currency) {
   if (!known(v)) return UNKNOWN;
-  const text = new Intl.NumberFormat(locale, { style: "currency", currency }).format(v).replace("-", "−");
+  let text = decimal(v, 2) + (typeof currency === "string" && currency ? NBSP + currency : "");
+  try {
+    text = new Intl.NumberFormat(locale, { style: "currency", currency }).format(v).replace("-", "−");
+  } catch {
+    // Nothing that Intl knows as a currency.
+  }
   return /[1-9]/.test(text) ? text : text.replace("−", "");
 }
 

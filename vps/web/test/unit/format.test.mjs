@@ -56,6 +56,28 @@ test("numbers are written as in the language", () => {
   assert.equal(f.withUnit(f.power(4210, "kW")), `4.21${N}kW`);
 });
 
+test("a locale that Intl rejects is never given to it: the language of the page is", () => {
+  for (const bad of ["c", "C", "", "POSIX", "en-US@posix", "en_US.UTF-8", "constructor", "__proto__", "*", "x", "de-DE-u-nu-latn-x", undefined, null, 7]) {
+    f.setLocale(bad);
+    assert.match(f.withUnit(f.power(4210, "kW")), /^4[.,]21\u00a0kW$/, String(bad));
+    assert.match(f.clock(0, "UTC"), /^00:00$/, String(bad));
+    assert.match(f.money(3.5, "EUR"), /3[.,]50/, String(bad));
+    assert.ok(f.dateText("2026-11-23", "day").includes("2026"), String(bad));
+  }
+  assert.throws(() => new Intl.NumberFormat("en-US@posix"), RangeError, "Intl takes all of them: this shows nothing");
+  assert.equal(f.localeOf("c", "", undefined, "en-US@posix", "nl-BE", "de-DE"), "nl-BE");
+  assert.equal(f.localeOf("c"), undefined);
+  for (const [names, want] of [[["de_AT.UTF-8", "fr"], "de"], [["C", "en-US@posix", "fr"], "en"], [[null, "", "c", "nl"], "nl"], [["constructor", "FR-be"], "fr"], [["zh", undefined], ""]]) {
+    assert.equal(f.languageOf(...names), want, String(names));
+  }
+});
+
+test("money in what is no currency is a number with its name", () => {
+  f.setLocale("en");
+  for (const currency of ["euro", "E1R"]) assert.equal(f.money(-3.456, currency), `−3.46${N}${currency}`);
+  for (const none of ["", undefined, null, {}]) assert.equal(f.money(3.456, none), "3.46");
+});
+
 test("times are those of the device's zone, dates have none", () => {
   f.setLocale("en");
   const s = Date.UTC(2026, 9, 25, 0, 30) / 1000; // the hour that comes twice in Brussels
