@@ -31,20 +31,40 @@ export function startApi(first, changed, refused) {
   onRefused = refused;
 }
 
-/** Fields that are lists, and those that are objects, wherever they are: views rely on it. */
-const LISTS = /^(gaps|devices|holes|chain|peaks)$/;
-const OBJECTS = /^(columns|totals|values|capabilities|server|tz)$/;
+/** Rows of energy: a list of texts, lists, an object. */
+const ROWS = { labels: "texts", columns: "lists", totals: {} };
 
-/** An answer with the shapes that views rely on, whatever a proxy or another version made of it. Pure. @param {any} v @param {string} [key] @returns {any} */
-export function shaped(v, key = "") {
-  if (key === "labels") return Array.isArray(v) ? v.map((x) => (typeof x === "string" ? x : "")) : [];
-  if (LISTS.test(key)) return Array.isArray(v) ? v.filter((x) => x && typeof x === "object").map((x) => shaped(x)) : [];
-  if (OBJECTS.test(key) && (!v || typeof v !== "object" || Array.isArray(v))) return {};
-  if (!v || typeof v !== "object" || Array.isArray(v)) return v;
-  const out = /** @type {any} */ ({});
-  for (const [name, x] of Object.entries(v)) out[name] = shaped(x, name);
-  if (key === "columns") for (const name of Object.keys(out)) if (!Array.isArray(out[name])) out[name] = [];
+/**
+ * What views rely on of an answer, by path, as docs/api.md has it: {} is an object with what is named in it, [{}] a list of such. What is
+ * not named, and what may be absent or null, is for the views to look at.
+ * @type {Record<string, any>}
+ */
+const SHAPES = {
+  "/v1/devices": { server: {}, devices: [{ chain: [{}] }] },
+  "/v1/realtime": { values: {} },
+  "/v1/energy": { ...ROWS, compare: ROWS },
+  "/v1/series": { columns: "lists", tz: {}, gaps: [{}] },
+  "/v1/continuity": { holes: [{}] },
+  "/v1/capacity": { months: [{}] },
+};
+
+/** @param {any} v */
+const isObject = (v) => Boolean(v) && typeof v === "object" && !Array.isArray(v);
+
+/** @param {any} v @param {any} shape @returns {any} */
+function fitted(v, shape) {
+  if (Array.isArray(shape)) return Array.isArray(v) ? v.filter(isObject).map((x) => fitted(x, shape[0])) : [];
+  if (shape === "texts") return Array.isArray(v) ? v.map((x) => (typeof x === "string" ? x : "")) : [];
+  const out = isObject(v) ? { ...v } : {};
+  if (shape === "lists") for (const name of Object.keys(out)) out[name] = Array.isArray(out[name]) ? out[name] : [];
+  else for (const name of Object.keys(shape)) if (name in out) out[name] = fitted(out[name], shape[name]);
   return out;
+}
+
+/** An answer to a question with what views rely on, whatever a proxy or another version made of it; one that is as documented stays as it is. Pure. @param {string} url @param {any} v @returns {any} */
+export function shaped(url, v) {
+  const shape = SHAPES[url.split("?")[0]];
+  return shape && isObject(v) ? fitted(v, shape) : v;
 }
 
 /** Fetches JSON, or throws an ApiError. Paths are relative to the page, which a proxy may serve below another. @param {string} url @param {RequestInit} [init] */
@@ -66,7 +86,7 @@ export async function get(url, init) {
   } catch {
     // An empty body, or one of a proxy.
   }
-  if (response.ok) return shaped(body);
+  if (response.ok) return shaped(url, body);
   const detail = body && body.detail;
   const text = Array.isArray(detail) ? detail.map((d) => d && d.msg).join("; ") : detail;
   throw new ApiError(response.status, (body && body.code) || "", typeof text === "string" ? text : "");
