@@ -89,7 +89,12 @@ func (p *Pages) values(c *request.Request, l *web.Lite) error {
 		_, err := p.Gate.WithSlot(c, c.Caller, func(c *request.Request) (any, error) { return nil, p.values(c, l) })
 		return err
 	}
-	var devices struct{ Devices []struct{ ID string } }
+	var devices struct {
+		Devices []struct {
+			ID     string
+			Tariff struct{ Currency string }
+		}
+	}
 	if err := p.get(c, web.DevicesQuestion, &devices); err != nil {
 		return err
 	}
@@ -102,6 +107,9 @@ func (p *Pages) values(c *request.Request, l *web.Lite) error {
 			return nil
 		}
 		l.Device = l.Devices[0]
+	}
+	if i := slices.Index(l.Devices, l.Device); i >= 0 {
+		l.Currency = devices.Devices[i].Tariff.Currency
 	}
 	var now struct {
 		Time    time.Time `json:"ts"`
@@ -168,6 +176,7 @@ func (p *Pages) history(c *request.Request, l *web.Lite, id string, now time.Tim
 type table struct {
 	Labels  []string
 	Columns map[string][]*float64
+	Source  map[string]*string
 }
 
 func (t *table) row(span string, i int) web.LiteRow {
@@ -178,7 +187,15 @@ func (t *table) row(span string, i int) web.LiteRow {
 		return nil
 	}
 	r := web.LiteRow{Span: span, PV: of("pv_kwh"), Load: of("load_kwh"), Import: of("import_kwh"), Export: of("export_kwh"),
-		SelfSufficiency: of("self_sufficiency_pct")}
+		SelfSufficiency: of("self_sufficiency_pct"), Cost: of("cost"), Saved: of("saved"), Fee: of("fee")}
+	less := func(coverage *float64) bool { return coverage != nil && *coverage < 0.98 }
+	r.SavedAbove = less(of("load_coverage"))
+	if spread := of("spread_cost"); spread != nil && r.Cost != nil {
+		r.CostEstimated = *spread > 0.05*math.Abs(*r.Cost)
+	}
+	if source := t.Source["import_kwh"]; source == nil || *source != "counter" {
+		r.CostEstimated = r.CostEstimated || less(of("grid_coverage"))
+	}
 	if coverage := of("coverage"); coverage != nil {
 		r.PVMissing = new(1 - *coverage)
 	}

@@ -78,3 +78,15 @@ func (f format) percent(v *float64) string {
 	}
 	return f.number(math.Round(*v), 0) + nbsp + "%"
 }
+
+// money has two digits and no currency: that is in the head of its column.
+func (f format) money(v *float64) string {
+	if v == nil {
+		return unknown
+	}
+	digits := f.number(math.Abs(*v), 2)
+	if *v < 0 && strings.Trim(digits, "0.,") != "" {
+		return "−" + digits
+	}
+	return digits
+}

@@ -3,6 +3,7 @@ package web
 import (
 	"crypto/sha256"
 	"encoding/base64"
+	"slices"
 	"strings"
 	"time"
 )
@@ -22,6 +23,7 @@ type Lite struct {
 	BatteryW *float64 // > 0 charging
 	SOCPct   *float64
 	Rows     []LiteRow // today, yesterday, month
+	Currency string    // of their money; "" without prices
 	Curve    Curve
 }
 
@@ -30,6 +32,9 @@ type LiteRow struct {
 	Span                       string // today, yesterday or month
 	PV, Load, Import, Export   *float64
 	SelfSufficiency, PVMissing *float64 // %, and the part of the span of which PV is not known
+
+	Cost, Saved, Fee          *float64
+	CostEstimated, SavedAbove bool // a part of the cost is an estimate; at least so much was saved
 }
 
 // row returns the one of a span.
@@ -96,14 +101,15 @@ func (l *Lite) HTML() []byte {
 	p.print("</dl>\n")
 	l.Curve.draw(p, w)
 	p.print("<table>\n<tr><td></td>")
-	for _, name := range liteColumns {
-		p.print("<th scope=\"col\">", text(w[name]), "</th>")
+	columns := l.columns(w, f)
+	for _, c := range columns {
+		p.print("<th scope=\"col\">", text(c.name), "</th>")
 	}
 	p.print("</tr>\n")
 	for _, r := range l.Rows {
 		p.print("<tr><th scope=\"row\">", text(w[r.Span]), "</th>")
-		for i, cell := range l.cells(r, f) {
-			p.print("<td data-of=\"", text(w[liteColumns[i]]), "\">", text(cell), "</td>")
+		for _, c := range columns {
+			p.print("<td data-of=\"", text(c.name), "\">", text(c.cell(r)), "</td>")
 		}
 		p.print("</tr>\n")
 	}
@@ -126,22 +132,54 @@ func (l *Lite) HTML() []byte {
 	return p.Bytes()
 }
 
-// liteColumns are the names of cells.
-var liteColumns = []string{"solar", "used", "imported", "exported", "own"}
+// column is one of the table: its cell of a row.
+type column struct {
+	name string
+	cell func(LiteRow) string
+}
 
-// cells are the values of a row of the table.
-func (l *Lite) cells(r LiteRow, f format) []string {
-	pv := f.energy(r.PV)
-	if r.PVMissing != nil && *r.PVMissing > 0.02 && r.PV != nil {
-		pv = "≥ " + pv
+// columns are those of the table; money where there are prices.
+func (l *Lite) columns(w map[string]string, f format) []column {
+	all := []column{
+		{w["solar"], func(r LiteRow) string {
+			return certain("≥ ", r.PV != nil && r.PVMissing != nil && *r.PVMissing > 0.02, f.energy(r.PV))
+		}},
+		{w["used"], func(r LiteRow) string { return f.energy(r.Load) }},
+		{w["imported"], func(r LiteRow) string { return f.energy(r.Import) }},
+		{w["exported"], func(r LiteRow) string { return f.energy(r.Export) }},
+		{w["own"], func(r LiteRow) string { return f.percent(r.SelfSufficiency) }},
 	}
-	return []string{pv, f.energy(r.Load), f.energy(r.Import), f.energy(r.Export), f.percent(r.SelfSufficiency)}
+	if l.Currency == "" {
+		return all
+	}
+	money := func(name string, of func(LiteRow) *float64, cell func(LiteRow) string) {
+		if slices.ContainsFunc(l.Rows, func(r LiteRow) bool { return of(r) != nil }) {
+			all = append(all, column{w[name] + " (" + l.Currency + ")", cell})
+		}
+	}
+	money("cost", func(r LiteRow) *float64 { return r.Cost }, func(r LiteRow) string {
+		return certain("≈ ", r.Cost != nil && r.CostEstimated, f.money(r.Cost))
+	})
+	money("saved", func(r LiteRow) *float64 { return r.Saved }, func(r LiteRow) string {
+		return certain("≥ ", r.Saved != nil && r.SavedAbove, f.money(r.Saved))
+	})
+	money("fee", func(r LiteRow) *float64 { return r.Fee }, func(r LiteRow) string { return f.money(r.Fee) })
+	return all
+}
+
+// certain is a value, behind sign if that is true of it.
+func certain(sign string, is bool, value string) string {
+	if is {
+		return sign + value
+	}
+	return value
 }
 
 // Text returns the page for a terminal.
 func (l *Lite) Text() []byte {
 	w, f := wordsOf(l.Lang), formatOf(l.Lang)
 	p := new(printer)
+	columns := l.columns(w, f)
 	p.print(strings.TrimPrefix(l.Device+": ", ": "), l.freshness(), "\n")
 	for _, n := range l.numbers() {
 		p.print(padded(n.name, 20), n.value)
@@ -152,15 +190,15 @@ func (l *Lite) Text() []byte {
 	}
 	if len(l.Rows) > 0 {
 		p.print("\n", padded("", 14))
-		for _, name := range liteColumns {
-			p.print(padded(w[name], 14))
+		for _, c := range columns {
+			p.print(padded(c.name, c.width()))
 		}
 		p.print("\n")
 	}
 	for _, r := range l.Rows {
 		p.print(padded(w[r.Span], 14))
-		for _, cell := range l.cells(r, f) {
-			p.print(padded(cell, 14))
+		for _, c := range columns {
+			p.print(padded(c.cell(r), c.width()))
 		}
 		p.print("\n")
 	}
@@ -170,6 +208,9 @@ func (l *Lite) Text() []byte {
 	}
 	return []byte(strings.Join(lines, "\n"))
 }
+
+// width is how many characters a column has in a terminal.
+func (c column) width() int { return max(14, len([]rune(c.name))+2) }
 
 func padded(s string, width int) string {
 	return s + strings.Repeat(" ", max(1, width-len([]rune(s))))

@@ -82,6 +82,9 @@ used | Used | Verbraucht | Verbruikt | Consommé
 imported | Imported | Bezogen | Afgenomen | Prélevé
 exported | Exported | Eingespeist | Geïnjecteerd | Injecté
 own | Self-sufficiency | Autarkie | Zelfvoorziening | Autonomie
+cost | Cost | Kosten | Kosten | Coût
+saved | Saved | Gespart | Bespaard | Économisé
+fee | Fixed fee | Grundpreis | Vaste vergoeding | Abonnement
 live | Live | Live | Live | En direct
 delayed | Delayed | Verzögert | Vertraagd | En retard
 stale | Out of date | Veraltet | Verouderd | Périmé
