@@ -84,7 +84,8 @@ bench-vps: ## the server on PostgreSQL and Redis with DAYS=365 of a device, in r
 	$(GO) test ./vps -run '^$$' -bench Fleet -benchtime 1x -fleet-days $(or $(DAYS),365) -timeout 2h 2>/dev/null
 
 .PHONY: docs
-docs: ## write what docs/errors.md, docs/metrics.md and docs/api*.md have of the program; make test compares it
+docs: ## write what docs/errors.md, docs/metrics.md and docs/api*.md have of the program, and what it carries as gzip; make test compares it
+	$(GO) test -count 1 ./docs/reference -run 'PackedFiles' -update-docs
 	$(GO) test -p 1 -count 1 ./edge/report ./vps/api ./docs/... -run 'Reference' -update-docs
 
 fuzz: ## every fuzz target for FUZZTIME (30s)

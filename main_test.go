@@ -115,7 +115,7 @@ func TestServerIsLayers(t *testing.T) {
 		"tariff":     {},
 		"web":        {"compress"},
 		"page":       {"auth", "problem", "request", "web"},
-		"api":        {"auth", "batch", "deviceinfo", "fair", "history", "listener", "live", "page", "problem", "query", "request", "tariff", "web"},
+		"api":        {"auth", "batch", "compress", "deviceinfo", "fair", "history", "listener", "live", "page", "problem", "query", "request", "tariff", "web"},
 	}
 	for _, p := range packages(t) {
 		allowed, layer := below[strings.TrimPrefix(p.ImportPath, "sunspool/vps/")]

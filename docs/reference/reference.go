@@ -5,6 +5,7 @@
 //	sets of metrics ────────── families ──────────> docs/metrics.md
 //	openapi.yaml ───────────── operations ────────> docs/api*.md: tables
 //	curl commands in a page ── request, answer ───> docs/api*.md: answers
+//	openapi.yaml, images.json ── gzip ────────────> FILE.gz, which the program carries
 package reference
 
 import (

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"encoding/json"
@@ -9,6 +10,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -19,13 +21,14 @@ import (
 
 	"sunspool/internal/race"
 	"sunspool/vps/auth"
+	"sunspool/vps/compress"
 	"sunspool/vps/live"
 	"sunspool/wire"
 )
 
 func openAPIDocument(t testing.TB) *openapi3.T {
 	t.Helper()
-	document, err := openapi3.NewLoader().LoadFromData(openAPIPage)
+	document, err := openapi3.NewLoader().LoadFromData(openAPIPage())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -43,8 +46,12 @@ func TestOpenAPIIsServedToAnybody(t *testing.T) {
 	race.Skip(t, "it reads a document")
 	b := newBench(t)
 	for name, h := range map[string]http.Handler{"the API": b.api, "readers of one device": b.Readers("inv-1")} {
-		if w := do(h, "GET", wire.OpenAPIPath, "", nil); w.Code != 200 || w.Header().Get("Content-Type") != "application/yaml" || w.Body.String() != string(openAPIPage) {
+		if w := do(h, "GET", wire.OpenAPIPath, "", nil); w.Code != 200 || w.Header().Get("Content-Type") != "application/yaml" || w.Body.String() != string(openAPIPage()) || w.Header().Get("Content-Encoding") != "" || w.Header().Get("Content-Length") != strconv.Itoa(w.Body.Len()) {
 			t.Errorf("%s: %d %v", name, w.Code, w.Header())
+		}
+		w := do(h, "GET", wire.OpenAPIPath, "", nil, "Accept-Encoding", "gzip")
+		if w.Code != 200 || w.Header().Get("Content-Encoding") != "gzip" || !slices.Contains(w.Header().Values("Vary"), "Accept-Encoding") || !bytes.Equal(compress.Unpacked(w.Body.Bytes()), openAPIPage()) {
+			t.Errorf("%s, as gzip: %d %v", name, w.Code, w.Header())
 		}
 	}
 }

@@ -6,6 +6,7 @@ package compress
 import (
 	"bytes"
 	"compress/gzip"
+	"io"
 	"net/http"
 	"runtime"
 	"strconv"
@@ -53,6 +54,34 @@ func Gzip(body []byte, level int) []byte {
 		return nil
 	}
 	return b.Bytes()
+}
+
+// Serve answers r with what is kept as gzip: packed, or, to a client that does not take it, what plain returns.
+func Serve(w http.ResponseWriter, r *http.Request, packed []byte, plain func() []byte) {
+	h := w.Header()
+	h.Add("Vary", "Accept-Encoding")
+	body := packed
+	if Accepted(r) {
+		h.Set("Content-Encoding", "gzip")
+	} else {
+		body = plain()
+	}
+	h.Set("Content-Length", strconv.Itoa(len(body)))
+	w.WriteHeader(http.StatusOK)
+	_, _ = w.Write(body)
+}
+
+// Unpacked returns what is in packed, which is a part of the program.
+func Unpacked(packed []byte) []byte {
+	z, err := gzip.NewReader(bytes.NewReader(packed))
+	if err != nil {
+		panic(err)
+	}
+	all, err := io.ReadAll(z)
+	if err != nil {
+		panic(err)
+	}
+	return all
 }
 
 // Accepted reports whether r asks for gzip.

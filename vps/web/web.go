@@ -176,17 +176,13 @@ func (s *Site) Serve(w http.ResponseWriter, r *http.Request, hash, name string) 
 	h := w.Header()
 	h.Set("Cache-Control", "public, max-age=31536000, immutable")
 	h.Set("Content-Type", f.kind)
-	body := f.body
 	if f.packed != nil {
-		h.Add("Vary", "Accept-Encoding")
-		if compress.Accepted(r) {
-			h.Set("Content-Encoding", "gzip")
-			body = f.packed
-		}
+		compress.Serve(w, r, f.packed, func() []byte { return f.body })
+		return true
 	}
-	h.Set("Content-Length", strconv.Itoa(len(body)))
+	h.Set("Content-Length", strconv.Itoa(len(f.body)))
 	w.WriteHeader(http.StatusOK)
-	_, _ = w.Write(body)
+	_, _ = w.Write(f.body)
 	return true
 }
 
