@@ -102,3 +102,9 @@ test("text has a contrast of 4.5 on cards and on the page, in light and dark", (
     }
   }
 });
+
+test("docs/testing.md has a row for each test of the page", () => {
+  const text = readFileSync(new URL("../../../../docs/testing.md", import.meta.url), "utf8");
+  const rows = new Set([...text.matchAll(/^\| `([\w-]+)` \| /gm)].map((m) => m[1]));
+  for (const name of readdirSync(new URL("../page/", import.meta.url))) assert.ok(rows.has(name.replace(".test.mjs", "")), name);
+});
