@@ -21,6 +21,7 @@ func TestLinkOpensThePageWithAViewersToken(t *testing.T) {
 		ViewerTokens: settings.Secret("sha256:" + strings.Repeat("0a", 32) + ":roof, roof-token-0123456789:roof+garage")}
 	for _, c := range []struct{ url, device, want, reads string }{
 		{"https://solar.example.org", "", "https://solar.example.org/#t=roof-token-0123456789\n", "garage and roof"},
+		{"https://example.org/solar", "", "https://example.org/solar/#t=roof-token-0123456789\n", "garage and roof"},
 		{"https://solar.example.org/", "garage", "https://solar.example.org/#t=roof-token-0123456789\n", "garage and roof"},
 		{"http://192.168.1.20:8000/sun/", "barn", "http://192.168.1.20:8000/sun/#t=file-token-0123456789\n", "barn"},
 	} {

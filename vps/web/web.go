@@ -69,7 +69,7 @@ const later = "more.js"
 const classic = ".iife.min.js"
 
 // rightLanguage stands before such a script, which asks Intl for the language of the browser while it is loaded. Some browsers
-// have one that Intl rejects (WebKitGTK with LANG=C: "c"): then it is that of the page.
+// have one that Intl rejects (WebKitGTK with LANG=C.UTF-8: "C"): then it is that of the page.
 const rightLanguage = `try{new Intl.NumberFormat(navigator.language)}catch(e){Object.defineProperty(navigator,"language",{value:document.documentElement.lang})}
 `
 

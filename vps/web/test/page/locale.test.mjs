@@ -1,4 +1,4 @@
-// Browsers whose language Intl rejects, as WebKitGTK with LANG=C: the page is in the language that the server chose for it, and draws
+// Browsers whose language Intl rejects, as WebKitGTK with LANG=C.UTF-8: the page is in the language that the server chose for it, and draws
 // all that it draws elsewhere.
 import test, { before, after } from "node:test";
 import assert from "node:assert/strict";
@@ -18,7 +18,7 @@ after(async () => {
   await server?.stop();
 });
 
-for (const [language, lang] of [["c", "de"], ["", "fr"], ["en-US@posix", "nl"], ["en_US.UTF-8", "en"]]) {
+for (const [language, lang] of [["C", "de"], ["", "fr"], ["en-US@posix", "nl"], ["en_US.UTF-8", "en"]]) {
   test(`a browser whose language is "${language}"`, async () => {
     const { page, wrong, close } = await open(server.base, { hash: `t=${VIEWER}`, lang: `${lang}-BE`, refused: true, before: (p) => p.addInitScript((name) => {
       for (const [key, value] of [["language", name], ["languages", [name]]]) Object.defineProperty(globalThis.Navigator.prototype, key, { get: () => value, configurable: true });
