@@ -141,7 +141,7 @@ func (s *proxied) servesBelow(t *testing.T) {
 	solar.want(401, "GET", "/v1/session", "")
 	resp, text := solar.ask("POST", "/v1/session", `{"token":"v1ewer-of-solar-0123456789"}`, "Origin", "https://"+s.listen)
 	cookies := resp.Header.Values("Set-Cookie")
-	if resp.StatusCode != 200 || len(cookies) == 0 || !strings.HasPrefix(cookies[len(cookies)-1], "__Host-sunspool_session-") || !strings.Contains(cookies[len(cookies)-1], "; Path=/; ") {
+	if resp.StatusCode != 200 || len(cookies) == 0 || !strings.HasPrefix(cookies[len(cookies)-1], "__Host-sunspool_session=") || !strings.Contains(cookies[len(cookies)-1], "; Path=/; ") {
 		t.Fatalf("login: %s %s %q", resp.Status, text, cookies)
 	}
 	barn.want(401, "GET", "/v1/session", "")

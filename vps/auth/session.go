@@ -10,7 +10,9 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"encoding/hex"
+	"maps"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 )
@@ -149,9 +151,9 @@ type Cookies struct {
 // Names of the cookie. A browser takes the second one only over TLS and from this very host, so nothing on the way and no
 // other host of the domain can set it.
 //
-// Behind the name is the id of the token: servers at several paths of one host, which a browser takes for one, keep a session
-// each. A path in the cookie would do the same, but the server does not know the one that its proxy takes away, and __Host-
-// allows none.
+// A browser takes servers at several paths of one host for one. Where it has a cookie of that name already, of another server,
+// the id of the token stands behind the name: each keeps its session. A path in the cookie would do the same, but a server does
+// not know the one that its proxy takes away, and __Host- allows none.
 const (
 	cookiePlain  = "sunspool_session"
 	cookieSecure = "__Host-sunspool_session"
@@ -165,8 +167,7 @@ func (k Cookies) base(r *http.Request) string {
 	return cookiePlain
 }
 
-// all returns the cookies of r that may be sessions: of this server, of another one at the same host, or, without an id in
-// their name, of earlier versions.
+// all returns the cookies of r that may be sessions, of this server or of another one at the same host.
 func (k Cookies) all(r *http.Request) (all []*http.Cookie) {
 	base := k.base(r)
 	for _, c := range r.Cookies() {
@@ -188,17 +189,20 @@ func (k Cookies) Of(r *http.Request) (values []string) {
 // Set gives a browser s, in an answer w to r; nil gives it none. Every other session of this server that r carries is taken
 // away; those of other servers stay.
 func (k Cookies) Set(w http.ResponseWriter, r *http.Request, s *Session, now time.Time) {
-	name := ""
-	if s != nil {
-		id := sessionID(s.Token)
-		name = k.base(r) + "-" + hex.EncodeToString(id[:])
-	}
-	taken := map[string]bool{name: true}
+	name, ours := k.base(r), map[string]bool{}
 	for _, c := range k.all(r) {
-		if _, ours := k.Tokens.Session(c.Value, now); ours && !taken[c.Name] {
-			taken[c.Name] = true
-			k.write(w, c.Name, nil)
+		if opened, _ := k.Tokens.Session(c.Value, now); opened.token != "" { // also one that is too old
+			ours[c.Name] = true
+		} else if s != nil && c.Name == k.base(r) {
+			id := sessionID(s.Token)
+			name = k.base(r) + "-" + hex.EncodeToString(id[:])
 		}
+	}
+	if s != nil {
+		delete(ours, name)
+	}
+	for _, other := range slices.Sorted(maps.Keys(ours)) {
+		k.write(w, other, nil)
 	}
 	if s != nil {
 		k.write(w, name, s)
