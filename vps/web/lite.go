@@ -100,20 +100,24 @@ func (l *Lite) HTML() []byte {
 	}
 	p.print("</dl>\n")
 	l.Curve.draw(p, w)
-	p.print("<table>\n<tr><td></td>")
-	columns := l.columns(w, f)
-	for _, c := range columns {
-		p.print("<th scope=\"col\">", text(c.name), "</th>")
-	}
-	p.print("</tr>\n")
-	for _, r := range l.Rows {
-		p.print("<tr><th scope=\"row\">", text(w[r.Span]), "</th>")
+	for _, columns := range [][]column{energyColumns(w, f), l.moneyColumns(w, f)} {
+		if len(columns) == 0 {
+			continue
+		}
+		p.print("<table>\n<tr><td></td>")
 		for _, c := range columns {
-			p.print("<td data-of=\"", text(c.name), "\">", text(c.cell(r)), "</td>")
+			p.print("<th scope=\"col\">", text(c.name), "</th>")
 		}
 		p.print("</tr>\n")
+		for _, r := range l.Rows {
+			p.print("<tr><th scope=\"row\">", text(w[r.Span]), "</th>")
+			for _, c := range columns {
+				p.print("<td data-of=\"", text(c.name), "\">", text(c.cell(r)), "</td>")
+			}
+			p.print("</tr>\n")
+		}
+		p.print("</table>\n")
 	}
-	p.print("</table>\n")
 	if len(l.Devices) > 1 {
 		p.print("<form action=\"lite\"><select name=\"device_id\">")
 		for _, id := range l.Devices {
@@ -132,15 +136,14 @@ func (l *Lite) HTML() []byte {
 	return p.Bytes()
 }
 
-// column is one of the table: its cell of a row.
+// column is one of a table: its cell of a row.
 type column struct {
 	name string
 	cell func(LiteRow) string
 }
 
-// columns are those of the table; money where there are prices.
-func (l *Lite) columns(w map[string]string, f format) []column {
-	all := []column{
+func energyColumns(w map[string]string, f format) []column {
+	return []column{
 		{w["solar"], func(r LiteRow) string {
 			return certain("≥ ", r.PV != nil && r.PVMissing != nil && *r.PVMissing > 0.02, f.energy(r.PV))
 		}},
@@ -149,8 +152,12 @@ func (l *Lite) columns(w map[string]string, f format) []column {
 		{w["exported"], func(r LiteRow) string { return f.energy(r.Export) }},
 		{w["own"], func(r LiteRow) string { return f.percent(r.SelfSufficiency) }},
 	}
+}
+
+// moneyColumns are those that have something; none without prices.
+func (l *Lite) moneyColumns(w map[string]string, f format) (all []column) {
 	if l.Currency == "" {
-		return all
+		return nil
 	}
 	money := func(name string, of func(LiteRow) *float64, cell func(LiteRow) string) {
 		if slices.ContainsFunc(l.Rows, func(r LiteRow) bool { return of(r) != nil }) {
@@ -179,7 +186,6 @@ func certain(sign string, is bool, value string) string {
 func (l *Lite) Text() []byte {
 	w, f := wordsOf(l.Lang), formatOf(l.Lang)
 	p := new(printer)
-	columns := l.columns(w, f)
 	p.print(strings.TrimPrefix(l.Device+": ", ": "), l.freshness(), "\n")
 	for _, n := range l.numbers() {
 		p.print(padded(n.name, 20), n.value)
@@ -188,19 +194,22 @@ func (l *Lite) Text() []byte {
 		}
 		p.print("\n")
 	}
-	if len(l.Rows) > 0 {
+	for _, columns := range [][]column{energyColumns(w, f), l.moneyColumns(w, f)} {
+		if len(l.Rows) == 0 || len(columns) == 0 {
+			continue
+		}
 		p.print("\n", padded("", 14))
 		for _, c := range columns {
 			p.print(padded(c.name, c.width()))
 		}
 		p.print("\n")
-	}
-	for _, r := range l.Rows {
-		p.print(padded(w[r.Span], 14))
-		for _, c := range columns {
-			p.print(padded(c.cell(r), c.width()))
+		for _, r := range l.Rows {
+			p.print(padded(w[r.Span], 14))
+			for _, c := range columns {
+				p.print(padded(c.cell(r), c.width()))
+			}
+			p.print("\n")
 		}
-		p.print("\n")
 	}
 	lines := strings.Split(strings.ReplaceAll(string(p.Bytes()), nbsp, " "), "\n")
 	for i := range lines {

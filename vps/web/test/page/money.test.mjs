@@ -14,7 +14,7 @@ const EVERY = 300;
 const dir = mkdtempSync(join(tmpdir(), "sunspool-money-"));
 const file = join(dir, "tariff.json");
 const end = Math.floor(Date.now() / 1000 / EVERY) * EVERY;
-const dateOf = (s) => new Date(s * 1000).toISOString().slice(0, 10);
+const dateOf = (s) => new Intl.DateTimeFormat("sv-SE", { timeZone: ZONE }).format(s * 1000);
 const daysAgo = (n) => dateOf(end - n * 86400);
 // A month that is over and was measured whole, but for six hours; prices change in its middle.
 const month = daysAgo(40).slice(0, 7);
@@ -152,6 +152,22 @@ withPage("a month in which prices change, its year, and all years: days and mont
   const first = dateOf(Date.parse((await server.get("/v1/devices")).devices[0].first_sample) / 1000);
   await show("all");
   await sameMoney("totals", (await ask("energy", { resolution: "day", from: first, to: daysAgo(0) })).totals, 0.01);
+});
+
+withPage("the simple page has the same money, and its tables fit in every language", async () => {
+  const today = await ask("energy", { resolution: "day", from: daysAgo(0), to: daysAgo(0) });
+  for (const lang of ["en", "de", "nl", "fr"]) {
+    for (const width of [320, 768, 1280]) {
+      await page.setViewportSize({ width, height: 800 });
+      await page.goto(`${server.base}/lite?lang=${lang}`);
+      assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), `${lang} ${width}`);
+    }
+    const [cost, saved] = await page.locator("table").nth(1).locator("tr").nth(1).locator("td").allInnerTexts();
+    for (const [text, name] of [[cost, "cost"], [saved, "saved"]]) {
+      const v = Number(text.replace(/^[≥≈]\s/, "").replace("−", "-").replace(",", "."));
+      assert.ok(Math.abs(v - today.columns[name].at(-1)) <= 0.0051, `${lang} ${name}: ${text} is not ${today.columns[name]}`);
+    }
+  }
 });
 
 /** The mean of the months' peaks and its cost in a card are those of an answer. */
