@@ -11,6 +11,11 @@ let filter = "";
 let helpOnly = false;
 let shownRows = PAGE;
 
+const STATES = ["offline", "never", "stale", "delayed", "asleep", "live"];
+
+/** @param {any} d */
+const stateText = (d) => t(`state_${STATES.includes(d.state) ? d.state : "unknown"}`);
+
 /** How a device is, in a sentence. @param {any} d */
 export function deviceSentence(d) {
   const zone = d.time_zone || "UTC";
@@ -30,7 +35,7 @@ export function fleetView() {
   const all = byNeed(state.devices).filter((d) => (!helpOnly || needsHelp(d)) && `${d.id} ${d.name || ""} ${d.model || ""}`.toLowerCase().includes(wanted));
   const counts = new Map();
   for (const d of state.devices) counts.set(d.state, (counts.get(d.state) || 0) + 1);
-  const order = ["offline", "never", "stale", "delayed", "asleep", "live"].filter((s) => counts.has(s));
+  const order = STATES.filter((s) => counts.has(s));
   return html`<div class="column"><section class="card" aria-labelledby="fleet-title"><div class="card-head"><h2 id="fleet-title">${t("all_inverters")} <small>${decimal(state.devices.length, 0)}</small></h2></div>
     <ul class="legend counts">${order.map((s) => html`<li class="pill ${s}">${dot(s)}<b>${counts.get(s)}</b> ${t(`state_${s}`)}</li>`)}</ul>
     <div class="find"><input class="search" type="search" aria-label=${t("search")} placeholder=${t("search")} .value=${filter} @input=${(/** @type {any} */ e) => {
