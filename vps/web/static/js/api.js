@@ -35,14 +35,14 @@ export function startApi(first, changed, refused) {
 const ROWS = { labels: "texts", columns: "lists", totals: {} };
 
 /**
- * What views rely on of an answer, by path, as docs/api.md has it: {} is an object with what is named in it, [{}] a list of such. What is
- * not named, and what may be absent or null, is for the views to look at.
+ * What views rely on of an answer, by path, as docs/api.md has it: {} is an object with what is named in it, [{}] a list of such, ? what is
+ * not always there. What is not named, and what may be null, is for the views to look at.
  * @type {Record<string, any>}
  */
 const SHAPES = {
   "/v1/devices": { server: {}, devices: [{ chain: [{}] }] },
   "/v1/realtime": { values: {} },
-  "/v1/energy": { ...ROWS, compare: ROWS },
+  "/v1/energy": { ...ROWS, "compare?": ROWS },
   "/v1/series": { columns: "lists", tz: {}, gaps: [{}] },
   "/v1/continuity": { holes: [{}] },
   "/v1/capacity": { months: [{}] },
@@ -57,7 +57,10 @@ function fitted(v, shape) {
   if (shape === "texts") return Array.isArray(v) ? v.map((x) => (typeof x === "string" ? x : "")) : [];
   const out = isObject(v) ? { ...v } : {};
   if (shape === "lists") for (const name of Object.keys(out)) out[name] = Array.isArray(out[name]) ? out[name] : [];
-  else for (const name of Object.keys(shape)) if (name in out) out[name] = fitted(out[name], shape[name]);
+  else for (const key of Object.keys(shape)) {
+    const name = key.replace("?", "");
+    if (name === key || name in out) out[name] = fitted(out[name], shape[key]);
+  }
   return out;
 }
 
@@ -70,7 +73,7 @@ export function shaped(url, v) {
 /** Fetches JSON, or throws an ApiError. Paths are relative to the page, which a proxy may serve below another. @param {string} url @param {RequestInit} [init] */
 export async function get(url, init) {
   if (Object.prototype.hasOwnProperty.call(carried, url)) {
-    const data = carried[url];
+    const data = shaped(url, carried[url]);
     delete carried[url];
     return data;
   }
@@ -104,7 +107,7 @@ export function ask(url, maxAge = 300) {
     answers.set(url, a);
     forgetOldest();
     if (Object.prototype.hasOwnProperty.call(carried, url)) {
-      a.data = carried[url];
+      a.data = shaped(url, carried[url]);
       a.at = Date.now();
       delete carried[url];
     }
