@@ -62,14 +62,11 @@ func (s *Site) Index(b Boot) []byte {
 		}
 	}
 	p.print("<link rel=\"stylesheet\" href=\"", text(b.Assets), "app.css\">\n")
+	p.print("<script type=\"module\" src=\"", text(b.Assets), "app.js\"></script>\n")
 	for _, name := range s.vendored() {
-		if strings.HasSuffix(name, classic) {
-			p.print("<script defer src=\"", text(b.Assets+name), "\"></script>\n")
-		} else {
-			p.print("<link rel=\"modulepreload\" href=\"", text(b.Assets+name), "\">\n")
-		}
+		p.print("<link rel=\"modulepreload\" href=\"", text(b.Assets+name), "\">\n")
 	}
-	p.print("<script type=\"module\" src=\"", text(b.Assets), "app.js\"></script>\n</head>\n<body>\n",
+	p.print("</head>\n<body>\n",
 		"<div id=\"app\"></div>\n<p class=\"loading\">", text(w["loading"]), " <a href=\"lite\">", text(w["simple"]), "</a></p>\n",
 		"<noscript><p>", text(w["noscript"]), " <a href=\"lite\">", text(w["simple"]), "</a></p></noscript>\n",
 		"<script type=\"application/json\" id=\"boot\">", string(boot), "</script>\n</body>\n</html>\n")

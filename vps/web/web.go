@@ -65,7 +65,8 @@ var kinds = map[string]string{
 // later is the script that the first view does without. The page loads it by itself.
 const later = "more.js"
 
-// classic is how the names of scripts of others end that are no modules.
+// classic is how the names of scripts of others end that are no modules: they make one global name, with which their own begins.
+// It is exported, so that they can be imported.
 const classic = ".iife.min.js"
 
 // rightLanguage stands before such a script, which asks Intl for the language of the browser while it is loaded. Some browsers
@@ -95,9 +96,8 @@ func New(static fs.FS) (*Site, error) {
 			return nil
 		case dir == "i18n":
 			s.words[strings.TrimSuffix(path.Base(name), ".json")] = body
-		}
-		if strings.HasSuffix(name, classic) {
-			body = append([]byte(rightLanguage), body...)
+		case strings.HasSuffix(name, classic):
+			body = fmt.Appendf(nil, "%s%s\nexport { %s };\n", rightLanguage, body, strings.TrimSuffix(path.Base(name), classic))
 		}
 		s.files[name] = &file{kind: kind, body: body}
 		return nil

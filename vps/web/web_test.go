@@ -51,7 +51,10 @@ func TestTheEmbeddedPageIsWhole(t *testing.T) {
 	if err != nil {
 		t.Skip("no node to read the script")
 	}
-	for _, name := range []string{"app.js", "more.js"} {
+	if !bytes.HasSuffix(s.files["vendor/uPlot.iife.min.js"].body, []byte("\nexport { uPlot };\n")) {
+		t.Error("uPlot cannot be imported")
+	}
+	for _, name := range []string{"app.js", "more.js", "vendor/uPlot.iife.min.js"} {
 		read := exec.CommandContext(t.Context(), node, "--input-type=module", "--check")
 		read.Stdin = bytes.NewReader(s.files[name].body)
 		if says, err := read.CombinedOutput(); err != nil {

@@ -32,7 +32,7 @@ async function page(lang) {
   const boot = { build: "dev", lang, assets: "", session: { role: "viewer", open: true }, words, answers };
   return `<!doctype html><html lang="${lang}"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1, viewport-fit=cover">
 <title>sunspool</title><link rel="icon" href="icons/icon.svg"><link rel="stylesheet" href="vendor/uPlot.min.css"><link rel="stylesheet" href="css/10-base.css"><link rel="stylesheet" href="css/20-widgets.css">
-<link rel="stylesheet" href="css/30-views.css"><script defer src="vendor/uPlot.iife.min.js"></script><script type="module" src="js/app.js"></script></head>
+<link rel="stylesheet" href="css/30-views.css"><link rel="modulepreload" href="vendor/uPlot.iife.min.js"><script type="module" src="js/app.js"></script></head>
 <body><div id="app"></div><script type="application/json" id="boot">${JSON.stringify(boot).replace(/</g, "\\u003c")}</script></body></html>`;
 }
 
@@ -61,7 +61,10 @@ createServer(async (req, res) => {
       res.end(await page(/^(en|de|nl|fr)$/.test(lang) ? lang : "en"));
       return;
     }
-    const body = await readFile(join(root, normalize(url.pathname)));
+    let body = await readFile(join(root, normalize(url.pathname)), extname(url.pathname) === ".js" ? "utf8" : null);
+    // As the program has it: a script that makes one global name is a module that exports it.
+    const made = /(\w+)\.iife\.min\.js$/.exec(url.pathname);
+    if (made) body += `\nexport { ${made[1]} };\n`;
     res.writeHead(200, { "content-type": kinds[extname(url.pathname)] || "application/octet-stream", "cache-control": "no-cache" });
     res.end(body);
   } catch (e) {

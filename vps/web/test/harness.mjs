@@ -162,13 +162,13 @@ async function go(page, hash) {
   }), hash);
 }
 
-/** Waits until all widgets have an answer and are drawn. */
+/** Waits until all widgets have an answer and are drawn, and their charts have their sentences. */
 export async function settled(page) {
   await page.waitForFunction(() => document.querySelector("main .card, main .login, .navigator") && !document.querySelector("[aria-busy=true]")).catch(async (e) => {
     const busy = await page.evaluate(() => [...document.querySelectorAll("[aria-busy=true]")].map((b) => (b.closest(".card") || b).id || b.outerHTML.slice(0, 100)));
     throw new Error(`still busy: ${busy}`, { cause: e });
   });
-  await page.waitForFunction(() => [...document.querySelectorAll("sun-plot")].every((p) => p.querySelector("canvas")));
+  await page.waitForFunction(() => [...document.querySelectorAll("sun-plot")].every((p) => p.querySelector("canvas") && p.getAttribute("aria-label")));
 }
 
 /** Follows an address within the page, until everything of it is there. */

@@ -5,8 +5,9 @@ import { state, currentDevice, deviceZone, seconds, link, forDevice } from "./st
 import { ask } from "./api.js";
 import { known, dateText, moment, energyText, powerText } from "./format.js";
 import { localDate } from "./dates.js";
-import { card, whenKnown, figure, columns, chartHeight, roomForStrip } from "./widgets.js";
-import { barsPlot, areaPlot } from "./charts.js";
+import { card, whenKnown, tableFor, figure, columns, chartHeight, roomForStrip } from "./widgets.js";
+import { barsPlot, barAxes, energyRange } from "./charts.js";
+import { color } from "./plot.js";
 import { energySentence, energyTable, greatest } from "./words.js";
 import { energyKpis, sourceBar, moneyLine, partsOf, todayDate } from "./now.js";
 import { barLegend } from "./periods.js";
@@ -57,8 +58,8 @@ function yearsCard(years, parts) {
   return card("bars", t("years"), whenKnown(years, (a) => {
     const labels = a.labels || [];
     return html`${figure(barsPlot(a.columns || {}, labels, { key: "years", height: chartHeight(240), parts, text: (i) => labels[i], long: (i) => labels[i],
-      tap: (i) => location.assign(link("year", labels[i])) }), energySentence(a, t("years")), "tappable")}${barLegend(parts, false, false)}`;
-  }, "bars"), { unit: "kWh", table: years.data ? energyTable(years.data, "short", "sunspool-years", parts) : null });
+      tap: (i) => location.assign(link("year", labels[i])) }), () => energySentence(a, t("years")), "tappable")}${barLegend(parts, false, false)}`;
+  }, "bars"), { unit: "kWh", table: tableFor(years, (a) => energyTable(a, "short", "sunspool-years", parts)) });
 }
 
 /** @param {import("./api.js").Answer} months */
@@ -68,8 +69,17 @@ function sumCard(months) {
     const sums = runningSum((a.columns || {}).pv_kwh || []);
     const last = sums.length ? sums[sums.length - 1] : null;
     return figure(areaPlot(sums, labels, { key: "sum", of: a, height: 190, text: (i) => dateText(labels[i], labels.length > 18 ? "monthYear" : "monthShort"),
-      long: (i) => dateText(labels[i], "month") }), `${t("cumulative")}: ${energyText(last)}`);
-  }, "bars"), { unit: "kWh", table: months.data ? sumTable(months.data) : null });
+      long: (i) => dateText(labels[i], "month") }), () => `${t("cumulative")}: ${energyText(last)}`);
+  }, "bars"), { unit: "kWh", table: tableFor(months, sumTable) });
+}
+
+/** A line that only rises. @param {import("./charts.js").Column} sums @param {string[]} labels @param {{ key: string, height: number, of: any, text: (i: number) => string, long: (i: number) => string }} o @returns {import("./plot.js").Plot} */
+function areaPlot(sums, labels, o) {
+  const n = labels.length;
+  return { data: [labels.map((_, i) => i), sums], of: [o.of], height: o.height, key: `${o.key} ${n}`, tip: (i) => [[o.long(i), ""], [t("solar"), energyText(sums[i]), "solar"]],
+    options: () => ({ padding: [10, 14, 0, 0], scales: { x: { time: false, range: [-0.2, Math.max(0.8, n - 0.8)] }, y: { range: energyRange } },
+      axes: barAxes(labels, o.text),
+      series: [{}, { stroke: color("solar-ink"), width: 2, fill: color("soft"), points: { show: n < 2 } }] }) };
 }
 
 /** @param {any} a answer of /v1/energy by month @returns {import("./table.js").Table} */

@@ -4,8 +4,8 @@ import { t, loadWords, setWords } from "./i18n.js";
 import { state, onChange, changed, loadSettings, parseRoute, startView, link, stateNow, seconds, serverNow, deviceZone } from "./store.js";
 import { startApi, ask, logIn, logOut, forgetAnswers, expireSome, ApiError } from "./api.js";
 import { setLocale, languageOf } from "./format.js";
-import { addPeriod, localDate } from "./dates.js";
-import { definePlot } from "./plot.js";
+import { addPeriod, localDate, noteZone } from "./dates.js";
+import { definePlot, loadPlots, afterPaint } from "./plot.js";
 import { follow, stopFollowing, takeRealtime, watchVisibility, askDevices, fillSamples } from "./live.js";
 import { header, banner, tabs, zoneNote, announcement, onKey, useTheme } from "./shell.js";
 import { nowView, firstQuestions } from "./now.js";
@@ -172,6 +172,7 @@ function takeBoot() {
   state.session = boot.session || null;
   state.build = boot.build || "";
   const first = boot.answers || {};
+  for (const a of Object.values(first)) noteZone(a);
   const devices = first["/v1/devices"];
   if (devices && devices.devices) {
     const now = seconds(devices.server && devices.server.time);
@@ -209,8 +210,8 @@ function listen() {
     state.wide = wide.matches;
     changed();
   });
-  addEventListener("beforeprint", () => useTheme("light"));
-  addEventListener("afterprint", () => useTheme(state.settings.theme));
+  addEventListener("beforeprint", () => drawForPrint(true));
+  addEventListener("afterprint", () => drawForPrint(false));
   swipe();
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => useTheme(state.settings.theme));
   watchVisibility();
@@ -218,6 +219,13 @@ function listen() {
   // Ages grow without anybody's doing.
   setInterval(() => document.hidden || changed(true), 1000);
   setInterval(() => document.hidden || expireSome("/v1/energy", 290), 60000);
+}
+
+/** What is printed is drawn before this returns, with its tables, on white. @param {boolean} now */
+function drawForPrint(now) {
+  state.printing = now;
+  useTheme(now ? "light" : state.settings.theme);
+  draw(true);
 }
 
 /** A swipe over the name of the period is the previous or the next one. */
@@ -248,7 +256,11 @@ async function start() {
   chooseDevice();
   if (state.session && state.device) takeRealtime(ask(firstQuestions().realtime, 60).data);
   draw(true);
-  loadWhenIdle();
+  afterPaint(() => void loadPlots(() => {
+    state.ready = true;
+    changed();
+    loadWhenIdle();
+  }));
 }
 
 // After all modules are evaluated, in whatever order they are joined.

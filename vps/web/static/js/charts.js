@@ -1,6 +1,6 @@
 // The charts: pure functions from an answer to what sun-plot draws. Above zero is where the home's energy came from, below
 // zero where the rest of the sun's went. Gaps stay gaps.
-import { axis, color } from "./plot.js";
+import { axis, color, barPaths } from "./plot.js";
 import { t } from "./i18n.js";
 import { offsetAt, hourTicks } from "./dates.js";
 import { known, clock, clockSeconds, tick, energyText, powerText, percentText } from "./format.js";
@@ -33,8 +33,18 @@ function below(c) {
   return c.map((v) => (v === null ? null : -v));
 }
 
-/** The columns of a day, whatever is absent. Pure. @param {any} a answer of /v1/series */
+/** @type {WeakMap<any, ReturnType<typeof columnsOf>>} */
+const columnsOfAnswers = new WeakMap();
+
+/** The columns of a day, whatever is absent; made once of an answer. @param {any} a answer of /v1/series */
 export function dayColumns(a) {
+  const made = columnsOfAnswers.get(a) || columnsOf(a);
+  if (a && typeof a === "object") columnsOfAnswers.set(a, made);
+  return made;
+}
+
+/** @param {any} a */
+function columnsOf(a) {
   const c = (a && a.columns) || {};
   const times = a && Array.isArray(a.t) ? a.t : null;
   const n = times ? times.length : (a && known(a.start) && a.count) || 0;
@@ -241,7 +251,7 @@ export function barsPlot(rows, labels, o) {
   const data = [x, up3, up2, solar, below(stack(c("export_kwh").map((v, i) => (v === null && c("charge_kwh")[i] !== null ? 0 : v)), c("charge_kwh"))),
     below(c("charge_kwh"))];
   if (o.ghost) data.push(c("load_kwh", o.ghost), below(stack(c("export_kwh", o.ghost), c("charge_kwh", o.ghost))));
-  const bars = () => (/** @type {any} */ (window).uPlot.paths.bars({ size: [0.66, 56], gap: 0 }));
+  const bars = () => barPaths({ size: [0.66, 56], gap: 0 });
   const bar = (/** @type {string} */ name) => ({ fill: color(name), stroke: "transparent", width: 0, paths: bars(), points: { show: false } });
   const ghost = () => ({ stroke: color("ghost"), width: 1.5, fill: "transparent", paths: bars(), points: { show: false } });
   const load = c("load_kwh").filter(known);
@@ -265,7 +275,7 @@ export function barsPlot(rows, labels, o) {
 }
 
 /** @param {string[]} labels @param {(i: number) => string} text @param {any} [y] another axis of values */
-function barAxes(labels, text, y) {
+export function barAxes(labels, text, y) {
   return [axis({ size: 26, gap: 4, grid: { show: false }, splits: (/** @type {any} */ u) => ticks(labels.length, (u.width - 50) / longest(labels, text)),
     values: (/** @type {any} */ _, /** @type {number[]} */ list) => list.map(text) }),
   axis({ size: 48, values: (/** @type {any} */ _, /** @type {number[]} */ list) => list.map(energyTick), ...y })];
@@ -286,7 +296,7 @@ function averageLine(u, at) {
 }
 
 /** @param {any} _ @param {number | null} low @param {number | null} high */
-function energyRange(_, low, high) {
+export function energyRange(_, low, high) {
   const top = Math.max(0, high || 0);
   const bottom = Math.min(0, low || 0);
   const room = Math.max(0.5, top - bottom) * 0.05;
@@ -307,23 +317,4 @@ function longest(labels, text) {
 export function ticks(n, room) {
   const every = Math.max(1, Math.ceil(n / Math.max(1, Math.floor(room))));
   return Array.from({ length: n }, (_, i) => i).filter((i) => (n - 1 - i) % every === 0);
-}
-
-/** Shares in %, one bar per row. @param {any} list @param {string[]} labels @param {{ key: string, of?: any, text: (i: number) => string, long: (i: number) => string }} o @returns {import("./plot.js").Plot} */
-export function sharePlot(list, labels, o) {
-  const n = labels.length;
-  const shares = column(list, n);
-  return { data: [labels.map((_, i) => i), shares], of: [o.of || list], height: 110, key: `${o.key} ${n}`, tip: (i) => [[o.long(i), ""], [t("self_sufficiency"), percentText(shares[i])]],
-    options: () => ({ padding: [10, 8, 0, 0], scales: { x: { time: false, range: [-0.6, n - 0.4] }, y: { range: [0, 100] } },
-      axes: barAxes(labels, o.text, { splits: () => [0, 50, 100], values: () => ["0", "50", "100%"] }),
-      series: [{}, { fill: color("battery"), stroke: "transparent", width: 0, paths: (/** @type {any} */ (window).uPlot).paths.bars({ size: [0.66, 56] }), points: { show: false } }] }) };
-}
-
-/** A line that only rises. @param {Column} sums @param {string[]} labels @param {{ key: string, height: number, of: any, text: (i: number) => string, long: (i: number) => string }} o @returns {import("./plot.js").Plot} */
-export function areaPlot(sums, labels, o) {
-  const n = labels.length;
-  return { data: [labels.map((_, i) => i), sums], of: [o.of], height: o.height, key: `${o.key} ${n}`, tip: (i) => [[o.long(i), ""], [t("solar"), energyText(sums[i]), "solar"]],
-    options: () => ({ padding: [10, 14, 0, 0], scales: { x: { time: false, range: [-0.2, Math.max(0.8, n - 0.8)] }, y: { range: energyRange } },
-      axes: barAxes(labels, o.text),
-      series: [{}, { stroke: color("solar-ink"), width: 2, fill: color("soft"), points: { show: n < 2 } }] }) };
 }

@@ -1,16 +1,45 @@
-// Calendar dates of the device, as text: 2026-11-23, 2026-11 or 2026. Pure. The zone of the browser is never used.
+// Calendar dates of the device, as text: 2026-11-23, 2026-11 or 2026. The zone of the browser is never used.
+
+/** What answers had of a zone: from which instant to which, and its offsets then. @type {Map<string, { from: number, to: number, offsets: number[][] }>} */
+const zones = new Map();
+/** @type {Map<string, Intl.DateTimeFormat | null>} */
+const calendars = new Map();
+
+/**
+ * Notes the offsets of an answer's zone. The first use of Intl takes a slow phone 60 ms, in which it could draw what it knows.
+ * @param {any} a answer of /v1/series
+ */
+export function noteZone(a) {
+  const [from, to] = [a && a.from, a && a.to].map((text) => Date.parse(text || "") / 1000);
+  const offsets = (a && a.tz && a.tz.offsets) || [];
+  const right = Array.isArray(offsets) && offsets.length && offsets.every((o) => Array.isArray(o) && Number.isFinite(o[0]) && Math.abs(o[1]) < 86400);
+  if (right && from < to) zones.set(String(a.tz.name), { from, to, offsets });
+}
+
+/** How far the clocks of a zone are ahead of UTC at an instant, s; null if no answer had it. @param {number} s @param {string} zone */
+export function aheadOf(s, zone) {
+  if (zone === "UTC") return 0;
+  const z = zones.get(zone);
+  return z && s >= z.from && s < z.to ? offsetAt(z.offsets, s) : null;
+}
 
 /** The local date of an instant in a zone. @param {number} s since 1970 @param {string} zone */
 export function localDate(s, zone) {
-  /** @type {Intl.DateTimeFormatOptions} */
-  const o = { year: "numeric", month: "2-digit", day: "2-digit" };
-  try {
-    // By its parts: in which order a locale has them differs between browsers.
-    const parts = Object.fromEntries(new Intl.DateTimeFormat("en", { ...o, timeZone: zone }).formatToParts(s * 1000).map((p) => [p.type, p.value]));
-    return `${parts.year}-${parts.month}-${parts.day}`;
-  } catch {
-    return new Date(s * 1000).toISOString().slice(0, 10);
+  const ahead = aheadOf(s, zone);
+  if (ahead !== null) return new Date((s + ahead) * 1000).toISOString().slice(0, 10);
+  let calendar = calendars.get(zone);
+  if (calendar === undefined) {
+    try {
+      calendar = new Intl.DateTimeFormat("en", { year: "numeric", month: "2-digit", day: "2-digit", timeZone: zone });
+    } catch {
+      calendar = null;
+    }
+    calendars.set(zone, calendar);
   }
+  if (!calendar) return new Date(s * 1000).toISOString().slice(0, 10);
+  // By its parts: in which order a locale has them differs between browsers.
+  const parts = Object.fromEntries(calendar.formatToParts(s * 1000).map((p) => [p.type, p.value]));
+  return `${parts.year}-${parts.month}-${parts.day}`;
 }
 
 /** @param {string} date @param {number} n days */

@@ -74,7 +74,7 @@ function availability(held, from) {
       <p class="ends"><span>${when(start, zone)}</span><b>${t("coverage")} ${percentText(known(a.coverage) ? a.coverage * 100 : null)}</b><span>${when(end, zone)}</span></p>
       ${holes.length ? html`<ul class="gaps">${holes.slice(-8).map((/** @type {any} */ h) => html`<li class="key gap">${t("gap", { from: when(seconds(h.from), zone), to: when(seconds(h.to), zone),
         reason: t(`reason_${h.reason}`) })}</li>`)}</ul>` : nothing}`;
-  }), { table: { file: "sunspool-gaps", fields: ["until", "gaps"].map((name) => ({ name: t(name), unit: "", text: String })), rows } });
+  }), { table: rows.length ? () => ({ file: "sunspool-gaps", fields: ["until", "gaps"].map((name) => ({ name: t(name), unit: "", text: String })), rows }) : null });
 }
 
 /** @param {string} id @param {string} title @param {string[]} head @param {any[][]} rows */

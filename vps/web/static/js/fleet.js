@@ -51,7 +51,7 @@ export function fleetView() {
     shownRows += PAGE;
     changed();
   }}>${t("more")} (${decimal(all.length - shownRows, 0)})</button>` : nothing}
-    <div class="actions">${csvButton(fleetTable(all))}</div></section></div>`;
+    <div class="actions">${csvButton(() => fleetTable(all))}</div></section></div>`;
 }
 
 /** @param {string} mode */

@@ -53,6 +53,11 @@ export function flowSentence(s, parts, unit) {
   return `${say.join("; ")}.`;
 }
 
+/** Reports whether one of the flows is known. @param {Sample | null} s */
+export function hasFlows(s) {
+  return EDGES.some((e) => known(s && s.flows && s.flows[e.flow]));
+}
+
 /** The flows as a table. Pure. @param {Sample | null} s @param {string} unit @returns {import("./table.js").Table} */
 export function flowTable(s, unit) {
   const name = (/** @type {string} */ part) => t(part);

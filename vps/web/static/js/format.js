@@ -1,4 +1,5 @@
-// Numbers and times as people read them. Pure; what is not known is "–", never 0 and never NaN.
+// Numbers and times as people read them. What is not known is "–", never 0 and never NaN.
+import { aheadOf } from "./dates.js";
 
 export const NBSP = "\u00a0";
 export const UNKNOWN = "–";
@@ -8,6 +9,9 @@ export const DEAD_BAND_W = 25;
 
 /** en is written as in Britain: 24 h, day before month. @type {Map<string, string>} */
 const LOCALES = new Map([["en", "en-GB"], ["de", "de-DE"], ["nl", "nl-BE"], ["fr", "fr-BE"]]);
+/** What these have between thousands, before decimals, and around an amount in euro: as Intl has it, whose first use takes a slow phone 60 ms. @type {Map<string | undefined, string[]>} */
+const WRITTEN = new Map([["en-GB", [",", ".", "-€%"]], ["de-DE", [".", ",", "-%\u00a0€"]], ["nl-BE", [".", ",", "€\u00a0-%"]], ["fr-BE", ["\u202f", ",", "-%\u00a0€"]]]);
+let written = [",", ".", "-€%"];
 /** @type {string | undefined} */
 let locale = "en-GB";
 /** @type {Map<string, Intl.NumberFormat | Intl.DateTimeFormat>} */
@@ -36,7 +40,9 @@ export function localeOf(...names) {
 
 /** @param {string} lang */
 export function setLocale(lang) {
-  locale = localeOf(LOCALES.get(languageOf(lang)), lang, LOCALES.get("en"));
+  // Intl takes ours; it is not asked, see above.
+  locale = LOCALES.get(languageOf(lang)) || localeOf(lang, LOCALES.get("en"));
+  written = WRITTEN.get(locale) || written;
   formatters.clear();
 }
 
@@ -45,16 +51,21 @@ export function known(v) {
   return typeof v === "number" && Number.isFinite(v);
 }
 
+/** A number without its sign. @param {number} size @param {number} digits */
+function digitsOf(size, digits) {
+  if (size >= 1e15) return new Intl.NumberFormat(locale, { minimumFractionDigits: digits, maximumFractionDigits: digits }).format(size);
+  // Rounded as it is written: 1.005 is 1.01, although its double is a little less.
+  const rounded = size < 1e-6 ? 0 : Math.round(Number(`${size}e${digits}`)) / 10 ** digits;
+  const [whole, rest] = rounded.toFixed(digits).split(".");
+  const [thousands, point] = written;
+  const grouped = whole.length > 3 ? whole.replace(/\B(?=(\d{3})+$)/g, thousands) : whole;
+  return rest ? grouped + point + rest : grouped;
+}
+
 /** @param {number} v @param {number} digits */
 export function decimal(v, digits) {
-  const key = `n${digits}`;
-  let f = /** @type {Intl.NumberFormat | undefined} */ (formatters.get(key));
-  if (!f) {
-    f = new Intl.NumberFormat(locale, { minimumFractionDigits: digits, maximumFractionDigits: digits });
-    formatters.set(key, f);
-  }
-  const text = f.format(v).replace("-", "−");
-  return /[1-9]/.test(text) ? text : text.replace("−", "");
+  const text = digitsOf(Math.abs(v), digits);
+  return v < 0 && /[1-9]/.test(text) ? `−${text}` : text;
 }
 
 /** A number at an axis: without its sign, with as few digits as it has. @param {number} v */
@@ -140,13 +151,18 @@ export function quantity(v, digits, unit) {
 /** @param {number | null | undefined} v @param {string} currency */
 export function money(v, currency) {
   if (!known(v)) return UNKNOWN;
-  let text = decimal(v, 2) + (typeof currency === "string" && currency ? NBSP + currency : "");
+  const sign = (/** @type {string} */ text) => (v < 0 && /[1-9]/.test(text) ? "−" : "");
+  if (currency === "EUR") {
+    const text = written[2].replace("%", digitsOf(Math.abs(v), 2));
+    return text.replace("-", sign(text));
+  }
   try {
-    text = new Intl.NumberFormat(locale, { style: "currency", currency }).format(v).replace("-", "−");
+    const text = new Intl.NumberFormat(locale, { style: "currency", currency }).format(-Math.abs(v));
+    return text.replace("-", sign(text));
   } catch {
     // Nothing that Intl knows as a currency.
+    return decimal(v, 2) + (typeof currency === "string" && currency ? NBSP + currency : "");
   }
-  return /[1-9]/.test(text) ? text : text.replace("−", "");
 }
 
 /**
@@ -169,7 +185,10 @@ function dateFormat(name, zone, options) {
 
 /** Time of day of an instant in a zone: 14:32. @param {number | null | undefined} s since 1970 @param {string} zone */
 export function clock(s, zone) {
-  return known(s) ? dateFormat("hm", zone, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" }).format(s * 1000) : UNKNOWN;
+  if (!known(s)) return UNKNOWN;
+  const ahead = aheadOf(s, zone);
+  if (ahead !== null) return new Date((s + ahead) * 1000).toISOString().slice(11, 16);
+  return dateFormat("hm", zone, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" }).format(s * 1000);
 }
 
 /** Date and time of an instant: 23 Nov, 14:32; with its year if asked. @param {number | null | undefined} s @param {string} zone @param {boolean} [year] */

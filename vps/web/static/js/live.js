@@ -33,13 +33,12 @@ export function backOff(n) {
 export function follow(id, ended) {
   onEnd = ended;
   if (device === id && (current || retry)) return;
+  // What the page brought of the first device stays.
+  if (device) Object.assign(state, { samples: [], today: null, told: null });
   stopFollowing();
   device = id;
   lastId = "";
   failures = 0;
-  state.samples = [];
-  state.today = null;
-  state.told = null;
   void connect();
 }
 

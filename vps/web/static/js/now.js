@@ -5,8 +5,8 @@ import { state, serverNow, newestSample, currentDevice, deviceZone, stateNow, ag
 import { ask } from "./api.js";
 import { known, energy, percent, power, quantity, withUnit, clock, dateText, money, groupUnit, decimal, NBSP, powerText, percentText } from "./format.js";
 import { localDate, addDays } from "./dates.js";
-import { flowPicture, flowTable, unaccounted } from "./flow.js";
-import { card, twin, twinButton, whenKnown, kpi, legend, figure, columns, chartHeight, roomForStrip } from "./widgets.js";
+import { flowPicture, flowTable, hasFlows, unaccounted } from "./flow.js";
+import { card, twin, twinButton, whenKnown, tableFor, kpi, legend, figure, columns, chartHeight, roomForStrip } from "./widgets.js";
 import { dayPlot, socPlot, barsPlot, dayColumns, dayLegend, lineLegend, unitOf } from "./charts.js";
 import { when } from "./shell.js";
 import { daySentence, socSentence, dayTable, energySentence, energyTable, moneySign } from "./words.js";
@@ -68,7 +68,7 @@ function flowCard(parts) {
   const note = mode === "offline" && s ? lastKnown(s, parts) : nothing;
   return card("power", t("power_now"), html`${flowPicture(shown, parts, state.unit.unit, mode)}
     ${known(rest) ? html`<p class="note">${t("unaccounted", { power: `±${NBSP}${powerText(rest, state.unit.unit)}` })}</p>` : nothing}${note}`,
-  { unit: old, cls: `flow-card ${mode}`, table: flowTable(mode === "offline" ? null : shown, state.unit.unit) });
+  { unit: old, cls: `flow-card ${mode}`, table: mode !== "offline" && hasFlows(shown) ? () => flowTable(shown, state.unit.unit) : null });
 }
 
 /** @param {import("./store.js").Sample} s @param {ReturnType<typeof partsOf>} parts */
@@ -158,6 +158,11 @@ function yesterday(row, today) {
   return html`<p class="note">${t("vs_yesterday", { time: until })} <b>${difference(a.data.totals.pv_kwh - was.pv_kwh)}</b></p>`;
 }
 
+/** Reports whether a column has a value. @param {import("./charts.js").Column[]} columns */
+function measured(...columns) {
+  return columns.some((c) => c.some(known));
+}
+
 /** @param {import("./api.js").Answer} day @param {ReturnType<typeof partsOf>} parts */
 function curveCard(day, parts) {
   const zone = deviceZone();
@@ -168,10 +173,10 @@ function curveCard(day, parts) {
   const young = known(first) && serverNow() - first < 3600;
   const body = whenKnown(day, () => html`
     ${young ? html`<p class="note">${t("collecting", { time: clock(first, zone) })}</p>` : nothing}
-    ${figure(dayPlot(a, { parts, unit: state.settings.unit, now: serverNow(), zone, key: "today", height: chartHeight(state.wide ? 310 : 250) }), daySentence(a, zone, unit))}
+    ${figure(dayPlot(a, { parts, unit: state.settings.unit, now: serverNow(), zone, key: "today", height: chartHeight(state.wide ? 310 : 250) }), () => daySentence(a, zone, unit))}
     ${legend(dayLegend(/** @type {any} */ (d), parts))}
-    ${parts.battery && d && roomForStrip() && d.soc.some((v) => v !== null) ? figure(socPlot(a, { key: "today", now: serverNow() }), socSentence(a, zone), "strip") : nothing}`, "curve");
-  return card("curve", t("day_curve"), body, { unit, table: a ? dayTable(a, zone, unit, `sunspool-${todayDate()}`, parts) : null });
+    ${parts.battery && d && roomForStrip() && d.soc.some((v) => v !== null) ? figure(socPlot(a, { key: "today", now: serverNow() }), () => socSentence(a, zone), "strip") : nothing}`, "curve");
+  return card("curve", t("day_curve"), body, { unit, table: d && measured(d.pv, d.load, d.battery, d.grid, d.soc) ? () => dayTable(a, zone, unit, `sunspool-${todayDate()}`, parts) : null });
 }
 
 /** @param {import("./api.js").Answer} days @param {ReturnType<typeof partsOf>} parts */
@@ -182,9 +187,9 @@ function weeksCard(days, parts) {
     const plot = barsPlot(a.columns || {}, labels, { key: "weeks", height: 210, parts, gaps: true,
       text: (i) => (labels[i] === today ? t("today_short") : labels[i + 1] === today ? "" : String(Number(labels[i].slice(8)))),
       long: (i) => dateText(labels[i], "long"), tap: (i) => location.assign(link("day", labels[i])) });
-    return figure(plot, energySentence(a, t("last_14_days")), "tappable");
+    return figure(plot, () => energySentence(a, t("last_14_days")), "tappable");
   }, "bars");
-  return card("weeks", t("last_14_days"), body, { unit: "kWh", table: days.data ? energyTable(days.data, "short", "sunspool-14", parts) : null });
+  return card("weeks", t("last_14_days"), body, { unit: "kWh", table: tableFor(days, (a) => energyTable(a, "short", "sunspool-14", parts)) });
 }
 
 /** When the battery is full or empty if it goes on like this. Pure. @param {number} soc @param {number} w @param {number} kwh */
@@ -196,6 +201,8 @@ export function batteryHours(soc, w, kwh) {
 
 /** @param {import("./api.js").Answer} day */
 function batteryCard(day) {
+  const a = day.data;
+  const d = a ? dayColumns(a) : null;
   const s = newestSample();
   const r = ask(firstQuestions().realtime, 60).data || {};
   const values = r.values || {};
@@ -211,7 +218,7 @@ function batteryCard(day) {
   return card("battery", t("battery"), html`<dl class="kpis three">${kpi(t("soc"), percent(recent && s ? s.soc_pct : null), "battery", until)}
     ${kpi(t("power"), power(fresh ? w : null, unitOf([[w]], state.settings.unit)), "", doing)}
     ${kpi(t("temperature"), quantity(recent ? r.battery_temp_c : null, 1, "°C"), "", kwh > 0 ? `${decimal(kwh, 1)}${NBSP}kWh` : "")}</dl>`,
-  { table: day.data ? dayTable(day.data, deviceZone(), unitOf([dayColumns(day.data).battery], state.settings.unit), `sunspool-${todayDate()}-battery`, { battery: true, only: true }) : null });
+  { table: d && measured(d.battery, d.soc) ? () => dayTable(a, deviceZone(), unitOf([d.battery], state.settings.unit), `sunspool-${todayDate()}-battery`, { battery: true, only: true }) : null });
 }
 
 /** The month's highest quarter-hour, where a tariff makes it cost money. @param {any} d */
@@ -263,7 +270,7 @@ function livePart(list, unit, now) {
   const a = { start: Math.floor(now / 60) * 60 - 600, tz: { offsets: zoneOffset(now) }, to: new Date((Math.floor(now / 60) * 60 + 60) * 1000).toISOString(), t: list.map((s) => s.t),
     columns: { pv_w: list.map((s) => s.pv_w), load_w: list.map((s) => s.load_w), battery_w: list.map((s) => s.battery_w), grid_w: list.map((s) => s.grid_w), soc_pct: list.map((s) => s.soc_pct) } };
   const parts = partsOf(currentDevice());
-  const table = dayTable(a, zone, unit, "sunspool-live", parts, 0);
-  return html`<div class="side">${twinButton("live", t("live_10"), table)}</div>${twin("live", t("live_10"), html`${figure(dayPlot(a, { parts, unit, now: 0, zone, key: `live ${Math.floor(now / 60)}`, height: 180, mode: "lines" }), daySentence(a, zone, unit, t("live_10")))}
+  const table = list.length ? () => dayTable(a, zone, unit, "sunspool-live", parts, 0) : null;
+  return html`<div class="side">${twinButton("live", t("live_10"), table)}</div>${twin("live", t("live_10"), html`${figure(dayPlot(a, { parts, unit, now: 0, zone, key: `live ${Math.floor(now / 60)}`, height: 180, mode: "lines" }), () => daySentence(a, zone, unit, t("live_10")))}
     ${legend(lineLegend(parts))}`, table)}`;
 }

@@ -5,9 +5,10 @@ import { state, serverNow, currentDevice, deviceZone, link, seconds, saveSetting
 import { ask } from "./api.js";
 import { known, clock, dateText, NBSP, energyText, powerText, percentText } from "./format.js";
 import { addPeriod, firstDay, lastDay, localDate, isDate } from "./dates.js";
-import { card, whenKnown, legend, figure, columns, chosen, switcher, chartHeight, roomForStrip } from "./widgets.js";
+import { card, whenKnown, tableFor, legend, figure, columns, chosen, switcher, chartHeight, roomForStrip } from "./widgets.js";
 import { csvButton } from "./table.js";
-import { dayPlot, socPlot, barsPlot, dayColumns, dayLegend, lineLegend, stringLegend, stringColumn, unitOf, sharePlot } from "./charts.js";
+import { dayPlot, socPlot, barsPlot, dayColumns, dayLegend, lineLegend, stringLegend, stringColumn, unitOf, column, barAxes } from "./charts.js";
+import { color, barPaths } from "./plot.js";
 import { daySentence, socSentence, bestSentence, dayTable, energySentence, energyTable, periodText, greatest, stringName } from "./words.js";
 import { stringRows } from "./device.js";
 import { energyKpis, sourceBar, moneyLine, capacityLine, partsOf, todayDate } from "./now.js";
@@ -123,11 +124,11 @@ function dayCard(date, whole, parts) {
   const file = `sunspool-${date}${inputs ? "-strings" : ""}`;
   const body = html`${switcher("day", t("day_curve"), modes)}${whenKnown(day, () => (empty ? html`<div class="hollow curve">${t("no_data_day")}</div>` : html`
     ${figure(dayPlot(a, { parts, unit: state.settings.unit, now: serverNow(), zone, zoom: true, key: `day ${date}`, height: chartHeight(state.wide ? 380 : 270), mode, inputs }),
-    daySentence(a, zone, unit, undefined, inputs), "zooms")}
+    () => daySentence(a, zone, unit, undefined, inputs), "zooms")}
     ${legend(inputs ? stringLegend(inputs, stringName) : mode === "lines" ? lineLegend(parts) : dayLegend(/** @type {any} */ (d), parts))}
-    ${parts.battery && d && roomForStrip() && d.soc.some(known) ? figure(socPlot(a, { key: `day ${date}`, now: serverNow() }), socSentence(a, zone), "strip") : nothing}
-    <div class="actions">${csvButton(dayTable(a, zone, unit, file, parts, 0, inputs))}<button class="quiet-button" @click=${() => picture(file, `${deviceName(currentDevice())} · ${dateText(date, "day")} · ${unit}`)}>${icon("save")} PNG</button></div>`), "curve")}`;
-  return card("curve", t("day_curve"), body, { unit, table: a ? dayTable(a, zone, unit, file, parts, 3600, inputs) : null });
+    ${parts.battery && d && roomForStrip() && d.soc.some(known) ? figure(socPlot(a, { key: `day ${date}`, now: serverNow() }), () => socSentence(a, zone), "strip") : nothing}
+    <div class="actions">${csvButton(() => dayTable(a, zone, unit, file, parts, 0, inputs))}<button class="quiet-button" @click=${() => picture(file, `${deviceName(currentDevice())} · ${dateText(date, "day")} · ${unit}`)}>${icon("save")} PNG</button></div>`), "curve")}`;
+  return card("curve", t("day_curve"), body, { unit, table: a && !empty ? () => dayTable(a, zone, unit, file, parts, 3600, inputs) : null });
 }
 
 /** Saves the day's charts as a picture, with their title and their legend. @param {string} file @param {string} title */
@@ -174,9 +175,9 @@ function hoursCard(date, hours, parts) {
   const body = whenKnown(hours, (a) => {
     const labels = a.labels || [];
     return figure(barsPlot(a.columns || {}, labels, { key: `hours ${date}`, height: 210, parts, gaps: true, text: (i) => labels[i].slice(11, 13),
-      long: (i) => labels[i].slice(11, 16) }), energySentence(a, t("hourly")));
+      long: (i) => labels[i].slice(11, 16) }), () => energySentence(a, t("hourly")));
   }, "bars");
-  return card("hours", t("hourly"), body, { unit: "kWh", table: hours.data ? energyTable(hours.data, "short", `sunspool-${date}-hours`, parts) : null });
+  return card("hours", t("hourly"), body, { unit: "kWh", table: tableFor(hours, (a) => energyTable(a, "short", `sunspool-${date}-hours`, parts)) });
 }
 
 /** @param {import("./api.js").Answer} day */
@@ -217,17 +218,27 @@ export function monthView(month) {
   const table = (/** @type {any} */ d) => energyTable(d, "short", `sunspool-${month}`, parts);
   const bars = whenKnown(a, (d) => html`${figure(barsPlot(padded(d, labels), labels, { key: `month ${month} ${state.settings.compare}`, of: d, height: chartHeight(state.wide ? 330 : 260), parts,
     text: (i) => String(i + 1), long: (i) => dateText(labels[i], "long"), average: true, gaps: true, ghost: wholeColumns(was),
-    tap: (i) => labels[i] <= todayDate() && location.assign(link("day", labels[i])) }), energySentence(d, dateText(month, "month")), "tappable")}
+    tap: (i) => labels[i] <= todayDate() && location.assign(link("day", labels[i])) }), () => energySentence(d, dateText(month, "month")), "tappable")}
     ${barLegend(parts, Boolean(was))}${bestLine(d)}
-    <div class="actions">${csvButton(table(d))}</div>`, "bars");
+    <div class="actions">${csvButton(() => table(d))}</div>`, "bars");
   return html`${navigator("month", month, "month")}${columns([
     ["full", totalsCard(a, parts, t("totals"))],
-    ["full", card("bars", t("by_day"), bars, { unit: "kWh", table: a.data ? table(a.data) : null })],
+    ["full", card("bars", t("by_day"), bars, { unit: "kWh", table: tableFor(a, table) })],
     ["full", parts.load ? card("autarky", t("autarky_by_day"), whenKnown(a, (d) => figure(sharePlot(padded(d, labels).self_sufficiency_pct, labels,
       { key: `share ${month}`, of: d, text: (i) => String(i + 1), long: (i) => dateText(labels[i], "long") }),
-    bestSentence(t("autarky_by_day"), d.labels, d.columns.self_sufficiency_pct || [], percentText))),
-    { unit: "%", table: a.data ? energyTable(a.data, "short", `sunspool-${month}-share`, parts, "self_sufficiency") : null }) : nothing],
+    () => bestSentence(t("autarky_by_day"), d.labels, d.columns.self_sufficiency_pct || [], percentText))),
+    { unit: "%", table: tableFor(a, (d) => energyTable(d, "short", `sunspool-${month}-share`, parts, "self_sufficiency")) }) : nothing],
   ])}`;
+}
+
+/** Shares in %, one bar per row. @param {any} list @param {string[]} labels @param {{ key: string, of?: any, text: (i: number) => string, long: (i: number) => string }} o @returns {import("./plot.js").Plot} */
+function sharePlot(list, labels, o) {
+  const n = labels.length;
+  const shares = column(list, n);
+  return { data: [labels.map((_, i) => i), shares], of: [o.of || list], height: 110, key: `${o.key} ${n}`, tip: (i) => [[o.long(i), ""], [t("self_sufficiency"), percentText(shares[i])]],
+    options: () => ({ padding: [10, 8, 0, 0], scales: { x: { time: false, range: [-0.6, n - 0.4] }, y: { range: [0, 100] } },
+      axes: barAxes(labels, o.text, { splits: () => [0, 50, 100], values: () => ["0", "50", "100%"] }),
+      series: [{}, { fill: color("battery"), stroke: "transparent", width: 0, paths: barPaths({ size: [0.66, 56] }), points: { show: false } }] }) };
 }
 
 /** @param {ReturnType<typeof partsOf>} parts @param {boolean} ghost @param {boolean} [mean] */
@@ -261,14 +272,14 @@ export function yearView(year) {
   const table = (/** @type {any} */ d) => energyTable(d, "short", `sunspool-${year}`, parts);
   const bars = whenKnown(a, (d) => html`${figure(barsPlot(padded(d, labels), labels, { key: `year ${year} ${state.settings.compare}`, of: d, height: chartHeight(state.wide ? 320 : 260), parts,
     text: (i) => dateText(labels[i], "monthShort"), long: (i) => dateText(labels[i], "month"), ghost: wholeColumns(was),
-    tap: (i) => labels[i] <= todayDate() && location.assign(link("month", labels[i])) }), energySentence(d, year), "tappable")}
+    tap: (i) => labels[i] <= todayDate() && location.assign(link("month", labels[i])) }), () => energySentence(d, year), "tappable")}
     ${barLegend(parts, Boolean(was), false)}
-    <div class="actions">${csvButton(table(d))}</div>`, "bars");
+    <div class="actions">${csvButton(() => table(d))}</div>`, "bars");
   const heat = whenKnown(days, (d) => heatMap(d, year, parts), "bars");
   return html`${navigator("year", year, "year")}${columns([
     ["full", totalsCard(a, parts, t("totals"))],
-    ["full", card("bars", t("months"), bars, { unit: "kWh", table: a.data ? table(a.data) : null })],
-    ["full", card("heat", t("calendar"), heat, { extra: heatChoice(parts), table: days.data ? heatTable(days.data, year, parts) : null })],
+    ["full", card("bars", t("months"), bars, { unit: "kWh", table: tableFor(a, table) })],
+    ["full", card("heat", t("calendar"), heat, { extra: heatChoice(parts), table: tableFor(days, (d) => heatTable(d, year, parts)) })],
     ["full", peaksCard(a, labels, parts)],
   ])}`;
 }
@@ -284,7 +295,7 @@ function peaksCard(a, labels, parts) {
   const priced = ((currentDevice() || {}).tariff || {}).capacity === "be";
   return card("peaks", t("peaks_by_month"), html`${priced ? whenKnown(ask(forDevice("/v1/capacity", { month }), 900), capacityLine) : nothing}<ul class="peaks">${rows.map((r) => html`<li><span>${dateText(r.l, "monthShort")}</span>
     <span class="track"><span .style=${`width:${(100 * r.w) / Math.max(top, 1)}%`}></span></span>
-    <b>${powerText(r.w, unitOf([[r.w]], state.settings.unit), true)}</b><small>${known(r.at) ? when(r.at, deviceZone()) : NBSP}</small></li>`)}</ul>`, { table: {
+    <b>${powerText(r.w, unitOf([[r.w]], state.settings.unit), true)}</b><small>${known(r.at) ? when(r.at, deviceZone()) : NBSP}</small></li>`)}</ul>`, { table: () => ({
     file: `sunspool-${labels[0].slice(0, 4)}-peaks`, fields: [{ name: t("peaks_by_month"), unit: "W", text: (v) => powerText(v, "kW") }, { name: t("time"), unit: "", text: String }],
-    rows: rows.map((r) => ({ label: dateText(r.l, "month"), v: [r.w, known(r.at) ? when(r.at, deviceZone()) : ""] })) } });
+    rows: rows.map((r) => ({ label: dateText(r.l, "month"), v: [r.w, known(r.at) ? when(r.at, deviceZone()) : ""] })) }) });
 }

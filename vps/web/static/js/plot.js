@@ -1,11 +1,59 @@
 // uPlot in an element: <sun-plot .plot=${...}>. It draws when its data change, follows its width and the theme, has a
-// cursor for mouse, finger and keys, and a tooltip. uPlot itself is a global of vendor/uPlot.iife.min.js.
+// cursor for mouse, finger and keys, and a tooltip. uPlot is loaded when the first view is there: it takes a slow phone 80 ms.
 
 /**
  * @typedef {{ options: () => any, data: any[], height: number, key: string, of: any[], tip: (i: number) => string[][],
- *   group?: string, zoom?: boolean, tap?: (i: number) => void }} Plot key: another one is another chart; of: what the
- *   data are made of, drawn again only if that is something else
+ *   group?: string, zoom?: boolean, tap?: (i: number) => void, says?: () => string }} Plot key: another one is another chart;
+ *   of: what the data are made of, drawn again only if that is something else; says: the same in a sentence
  */
+
+/** @type {any} */
+let uPlot = null;
+let attempts = 0;
+let beginning = true;
+/** Charts whose sentence is not that of their data yet. @type {Set<PlotElement>} */
+const unsaid = new Set();
+
+/** @param {{ size: number[], gap?: number }} o */
+export function barPaths(o) {
+  return uPlot.paths.bars(o);
+}
+
+/** Calls f when what is drawn now has been painted. @param {() => void} f */
+export function afterPaint(f) {
+  // A hidden page gets no animation frames.
+  if (document.hidden) setTimeout(f, 0);
+  else requestAnimationFrame(() => setTimeout(f, 0));
+}
+
+/** Loads uPlot and draws all charts, what is on the screen before the rest, and then their sentences. @param {() => void} done is called then */
+export async function loadPlots(done) {
+  const url = new URL(/** @type {HTMLLinkElement} */ (document.querySelector("link[href*=uPlot][rel=modulepreload]")).href);
+  // Some browsers keep that an address could not be loaded.
+  if (attempts) url.search = String(attempts);
+  try {
+    uPlot = (await import(url.href)).uPlot;
+  } catch {
+    attempts++;
+    setTimeout(() => void loadPlots(done), 30000);
+  }
+  const all = /** @type {PlotElement[]} */ ([...document.querySelectorAll("sun-plot")]);
+  const shown = all.filter((e) => e.getBoundingClientRect().top < innerHeight);
+  const draw = (/** @type {PlotElement[]} */ list) => list.forEach((e) => e.chart || e.build());
+  draw(shown);
+  if (shown.length && shown.length < all.length) await new Promise((resolve) => afterPaint(() => resolve(0)));
+  draw(all);
+  beginning = false;
+  afterPaint(() => {
+    sayAll();
+    done();
+  });
+}
+
+function sayAll() {
+  for (const e of unsaid) if (e.now && e.now.says) e.setAttribute("aria-label", e.now.says());
+  unsaid.clear();
+}
 
 /** Colours of the theme, from the style sheet. @param {string} name */
 export function color(name) {
@@ -43,7 +91,10 @@ export class PlotElement extends HTMLElement {
     this.style.height = `${plot.height}px`;
     if (!this.isConnected) return;
     if (!this.chart || !was || was.key !== plot.key || was.height !== plot.height) this.build();
-    else if (plot.of.some((v, i) => v !== was.of[i])) this.chart.setData(plot.data, !plot.zoom);
+    else if (plot.of.some((v, i) => v !== was.of[i])) {
+      this.chart.setData(plot.data, !plot.zoom);
+      this.sayLater();
+    }
   }
 
   connectedCallback() {
@@ -66,10 +117,18 @@ export class PlotElement extends HTMLElement {
     else if (!this.chart && width) this.build();
   }
 
+  /** A sentence is text of numbers and times, for which no picture waits. */
+  sayLater() {
+    if (!unsaid.size && !beginning) afterPaint(sayAll);
+    unsaid.add(this);
+  }
+
   build() {
-    const width = Math.floor(this.clientWidth);
     const p = this.now;
-    if (!p || !width) return;
+    if (!p || !(uPlot || attempts)) return;
+    this.sayLater();
+    const width = Math.floor(this.clientWidth);
+    if (!uPlot || !width) return;
     if (this.chart) this.chart.destroy();
     const o = p.options();
     o.width = width;
@@ -79,7 +138,7 @@ export class PlotElement extends HTMLElement {
       ...(p.group ? { sync: { key: p.group } } : {}), ...o.cursor };
     o.hooks = { ...o.hooks, setCursor: [() => this.showTip()] };
     try {
-      this.chart = new (/** @type {any} */ (window).uPlot)(o, p.data, this);
+      this.chart = new uPlot(o, p.data, this);
     } catch (e) {
       console.warn(p.key, e);
       this.chart = null;

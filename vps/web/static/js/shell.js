@@ -35,9 +35,8 @@ function sinceOfState() {
 function pill() {
   const mode = stateNow();
   const age = ageNow();
-  const since = when(sinceOfState(), deviceZone());
-  const text = mode === "live" || mode === "delayed" ? t("ago", { time: span(age || 0) })
-    : mode === "stale" ? t("ago", { time: span(age || 0) }) : mode === "asleep" || mode === "offline" ? t("since", { time: since }) : "";
+  const since = () => t("since", { time: when(sinceOfState(), deviceZone()) });
+  const text = ["live", "delayed", "stale"].includes(mode) ? t("ago", { time: span(age || 0) }) : mode === "asleep" || mode === "offline" ? since() : "";
   return html`<a class="pill ${mode}" href=${link("device")}><span class="dot" aria-hidden="true">${mode === "asleep" ? icon("moon") : nothing}</span>
     <b>${t(`state_${mode}`)}</b>${text ? html`<span class="age"> · ${text}</span>` : nothing}</a>`;
 }
@@ -116,7 +115,7 @@ export function tabs() {
 /** The note that times are not those of this browser. */
 export function zoneNote() {
   const d = currentDevice();
-  if (!d || !d.time_zone) return nothing;
+  if (!d || !d.time_zone || !state.ready) return nothing;
   const mine = Intl.DateTimeFormat().resolvedOptions().timeZone;
   const here = clock(0, mine) + clock(15552000, mine) + clock(serverNow(), mine);
   const there = clock(0, d.time_zone) + clock(15552000, d.time_zone) + clock(serverNow(), d.time_zone);

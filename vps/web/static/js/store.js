@@ -37,6 +37,9 @@ export const state = {
   lowPower: false,
   help: false,
   menu: false,
+  /** Whether the charts of the first view are drawn, and whether this is being printed. */
+  ready: false,
+  printing: false,
   /** @type {{ kind: string, text: string } | null} */
   loginError: null,
   /** Charts that are shown as a table. @type {Set<string>} */

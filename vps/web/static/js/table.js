@@ -18,12 +18,15 @@ export function tableOf(table, title) {
   return html`<div class="table" tabindex="0" role="group" aria-label=${title}><table>
     <thead><tr><th scope="col">${table.first || t("time")}</th>${shown.map((f) => html`<th scope="col">${f.head || f.name}</th>`)}</tr></thead>
     <tbody>${table.rows.map((r, i) => html`<tr><th scope="row">${r.label}</th>${shown.map((f, n) => html`<td>${f.text && f.text(r.v[n], i)}</td>`)}</tr>`)}</tbody>
-  </table></div>${csvButton(table)}`;
+  </table></div>${csvButton(() => table)}`;
 }
 
-/** @param {Table} table */
-export function csvButton(table) {
-  return html`<button class="quiet-button" @click=${() => download(`${table.file}.csv`, new Blob([csv(table, deviceZone(), document.documentElement.lang)], { type: "text/csv" }))}>${icon("save")} CSV</button>`;
+/** @param {() => Table} make */
+export function csvButton(make) {
+  return html`<button class="quiet-button" @click=${() => {
+    const table = make();
+    download(`${table.file}.csv`, new Blob([csv(table, deviceZone(), document.documentElement.lang)], { type: "text/csv" }));
+  }}>${icon("save")} CSV</button>`;
 }
 
 /** Units are in the header, numbers have a decimal point; what separates cells is what the language's spreadsheets expect. @param {Table} table @param {string} zone of its times @param {string} lang */

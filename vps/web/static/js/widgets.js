@@ -6,7 +6,7 @@ import { refresh } from "./api.js";
 import { UNKNOWN, known } from "./format.js";
 import { tableOf } from "./table.js";
 
-/** @typedef {{ unit?: string, table?: import("./table.js").Table | null, extra?: any, cls?: string }} CardOptions */
+/** @typedef {{ unit?: string, table?: (() => import("./table.js").Table) | null, extra?: any, cls?: string }} CardOptions table: made when it is shown or printed; null without rows */
 
 /** @param {string} id @param {string} title @param {any} body @param {CardOptions} [o] */
 export function card(id, title, body, o = {}) {
@@ -18,14 +18,20 @@ export function card(id, title, body, o = {}) {
 
 /** @param {string} id @param {string} title @param {CardOptions["table"]} table */
 export function twinButton(id, title, table) {
-  return table && table.rows.length ? html`<button class="quiet" aria-pressed=${state.tables.has(id) ? "true" : "false"} title=${t("show_table")} aria-label="${t("show_table")}: ${title}"
+  return table ? html`<button class="quiet" aria-pressed=${state.tables.has(id) ? "true" : "false"} title=${t("show_table")} aria-label="${t("show_table")}: ${title}"
     @click=${() => flip(id)}>${icon("table")}</button>` : nothing;
 }
 
 /** The body, or the table that says the same; what is printed has both. @param {string} id @param {string} title @param {any} body @param {CardOptions["table"]} table */
 export function twin(id, title, body, table) {
-  if (!table || !table.rows.length) return body;
-  return state.tables.has(id) ? tableOf(table, title) : html`${body}<div class="for-print">${tableOf(table, title)}</div>`;
+  if (!table) return body;
+  if (state.tables.has(id)) return tableOf(table(), title);
+  return html`${body}${state.printing ? html`<div class="for-print">${tableOf(table(), title)}</div>` : nothing}`;
+}
+
+/** The table of an answer of /v1/energy, if it has rows. @param {import("./api.js").Answer} a @param {(data: any) => import("./table.js").Table} make @returns {CardOptions["table"]} */
+export function tableFor(a, make) {
+  return a.data && (a.data.labels || []).length ? () => make(a.data) : null;
 }
 
 /** @param {string} id */
@@ -90,10 +96,10 @@ export function legend(items) {
   return html`<ul class="legend">${items.map(([tone, text]) => html`<li class="key ${tone}">${text}</li>`)}</ul>`;
 }
 
-/** A chart with its sentence. Bars without a value are words; a day has its times and its gaps without one. @param {import("./plot.js").Plot} plot @param {string} sentence @param {string} [cls] */
-export function figure(plot, sentence, cls) {
+/** A chart with its sentence. Bars without a value are words; a day has its times and its gaps without one. @param {import("./plot.js").Plot} plot @param {() => string} says @param {string} [cls] */
+export function figure(plot, says, cls) {
   if (!plot.group && !plot.data.slice(1).some((c) => c.some(known))) return html`<div class="hollow bars">${t("chart_empty")}</div>`;
-  return html`<sun-plot class=${cls || ""} role="img" aria-label=${sentence} .plot=${plot}></sun-plot>`;
+  return html`<sun-plot class=${cls || ""} role="img" .plot=${{ ...plot, says }}></sun-plot>`;
 }
 
 /**

@@ -17,6 +17,10 @@ after(async () => {
 });
 
 const DATE = new Date(Date.now() - 2 * 864e5).toISOString().slice(0, 10);
+
+/** What a browser does before it prints, and after. @param {any} page @param {boolean} now */
+const printing = (page, now) => page.evaluate((name) => dispatchEvent(new Event(name)), now ? "beforeprint" : "afterprint");
+
 /** Presses a button, and returns the file that it gives: its name and its bytes. */
 async function saved(page, button) {
   const [download] = await Promise.all([page.waitForEvent("download"), button.click()]);
@@ -30,7 +34,9 @@ test("each chart has a sentence and a table, which is also what is printed", asy
     if (view === "now") {
       await page.locator("details summary").click();
       await page.waitForSelector("details sun-plot canvas");
+      await settled(page);
     }
+    await printing(page, true);
     const charts = await page.evaluate(() => [...document.querySelectorAll("main sun-plot, main .flow, main .heat svg")].map((e) => ({ says: e.getAttribute("aria-label"), of: (e.closest(".card").querySelector("h2") || {}).innerText,
       buttons: e.closest(".card").querySelectorAll("button[aria-pressed] .icon").length, prints: e.closest(".card").querySelectorAll(".for-print table tbody tr").length })));
     assert.ok(charts.length >= 2, `${view}: ${charts.length} charts`);
@@ -38,12 +44,14 @@ test("each chart has a sentence and a table, which is also what is printed", asy
       assert.match(c.says, /\d.*|–/, `${view}: ${c.of}`);
       assert.ok(c.says.length > 20 && c.buttons === 1 && c.prints > 0, `${view}: ${JSON.stringify(c)}`);
     }
+    await printing(page, false);
     const count = await page.locator("main button[aria-pressed] .icon").count();
     for (let i = 0; i < count; i++) await page.locator("main button[aria-pressed] .icon").nth(i).click();
-    await page.waitForFunction((n) => document.querySelectorAll("main .table table").length >= n && !document.querySelector("main .for-print"), count);
+    await page.waitForFunction((n) => document.querySelectorAll("main .table table").length >= n, count);
     assert.deepEqual(await violations(page), [], view);
-    for (let i = 0; i < count; i++) await page.locator("main button[aria-pressed=true] .icon").first().click();
+    for (let i = 0; i < count; i++) await page.locator("main button[aria-pressed] .icon").nth(i).click();
   }
+  await printing(page, true);
   await page.emulateMedia({ media: "print" });
   assert.ok(await page.evaluate(() => [...document.querySelectorAll(".for-print")].length > 0 && [...document.querySelectorAll(".for-print")].every((e) => e.offsetHeight > 20)));
   assert.deepEqual(wrong, []);
@@ -99,6 +107,7 @@ test("the strings of a day are those of the samples, and absent where the device
   pv.forEach((v, i) => assert.ok(v === null ? one[i] === null : Math.abs(one[i] + two[i] - v) < Math.max(60, v * 0.02), `${i}: ${one[i]} + ${two[i]}, not ${v}`));
   assert.deepEqual(await page.locator("#curve .legend li").allInnerTexts(), ["String 1", "String 2"]);
   await page.locator("#curve button[aria-pressed] .icon").click();
+  await page.waitForSelector("#curve thead th");
   assert.deepEqual(await page.locator("#curve thead th").allInnerTexts(), ["Time", "≈\u00a0String 1 (kW)", "≈\u00a0String 2 (kW)"]);
   assert.deepEqual(await violations(page), []);
   assert.deepEqual(wrong, []);

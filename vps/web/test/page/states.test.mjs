@@ -133,6 +133,7 @@ test("days on which clocks change have 23 and 25 hours, wherever the browser is"
       const { page, wrong, close } = await open(demo.base, { zone, hash: `day/${date}` });
       await settled(page);
       await page.locator("#hours button[aria-pressed]").click();
+      await page.waitForSelector("#hours tbody th");
       const rows = await page.locator("#hours tbody th").allInnerTexts();
       assert.equal(rows.length, Number(hours), date);
       assert.equal(rows.filter((r) => r === "02:00").length, hours === "25" ? 2 : 0);
@@ -239,11 +240,19 @@ test("all of it can be reached by keys", async () => {
 test("what is printed has its tables", async () => {
   const { page, close } = await open(demo.base, { hash: "day" });
   await settled(page);
-  await page.emulateMedia({ media: "print" });
-  await page.emulateMedia({ media: "screen" });
+  await page.evaluate(() => {
+    globalThis.printed = [];
+    for (const when of ["beforeprint", "afterprint"]) addEventListener(when, () => globalThis.printed.push(document.querySelectorAll(".for-print tbody tr").length));
+  });
+  await page.pdf();
+  const [during, later] = await page.evaluate(() => globalThis.printed);
+  assert.ok(during > 0, "what is printed has rows");
+  assert.equal(later, 0, "and the page that is looked at has not");
   await page.locator("button[aria-pressed][title]").first().click();
   assert.deepEqual(await violations(page), []);
   await page.locator("button[aria-pressed][title]").first().click();
+  await page.evaluate(() => dispatchEvent(new Event("beforeprint")));
+  assert.equal(await page.locator(".for-print table").first().isVisible(), false);
   await page.emulateMedia({ media: "print" });
   assert.ok(await page.locator(".for-print table").first().isVisible());
   assert.equal(await page.locator(".tabs").isVisible(), false);

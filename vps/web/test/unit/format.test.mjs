@@ -1,6 +1,7 @@
 import test from "node:test";
 import assert from "node:assert/strict";
 import * as f from "../../static/js/format.js";
+import * as d from "../../static/js/dates.js";
 
 const N = f.NBSP;
 
@@ -95,4 +96,39 @@ test("times are those of the device's zone, dates have none", () => {
 test("an axis has few digits, and no sign", () => {
   f.setLocale("en");
   assert.deepEqual([0, -2, 0.5, 1.25, 2500].map(f.tick), ["0", "2", "0.5", "1.25", "2,500"]);
+});
+
+test("numbers and euros are those of Intl, which the first view does without", () => {
+  const list = [0, 1.005, 0.005, 1.115, 9.995, 999.5, 999.995, 1234567.891, 1e-7, 3e-7, 0.5, 1.5, 2.5, 123456789012.345, 9e14, 1e16, 1e21];
+  for (let i = 1; i < 3000; i++) list.push((i * 7919) / 1000, 1.37 ** (i % 120) / 1e4);
+  for (const [lang, locale] of [["en", "en-GB"], ["de", "de-DE"], ["nl", "nl-BE"], ["fr", "fr-BE"]]) {
+    f.setLocale(lang);
+    const minus = (text) => (/[1-9]/.test(text) ? text.replace("-", "−") : text.replace("-", ""));
+    for (const digits of [0, 1, 2]) {
+      const intl = new Intl.NumberFormat(locale, { minimumFractionDigits: digits, maximumFractionDigits: digits });
+      for (const size of list) for (const v of [size, -size]) assert.equal(f.decimal(v, digits), minus(intl.format(v)), `${locale} ${v} ${digits}`);
+    }
+    const money = new Intl.NumberFormat(locale, { style: "currency", currency: "EUR" });
+    for (const size of list) for (const v of [size, -size]) assert.equal(f.money(v, "EUR"), minus(money.format(v)), `${locale} ${v}`);
+    assert.equal(f.money(-3.5, "CHF"), new Intl.NumberFormat(locale, { style: "currency", currency: "CHF" }).format(-3.5).replace("-", "−"));
+  }
+  f.setLocale("en");
+});
+
+test("with the offsets of an answer, times and dates are those of Intl, and beyond it they are Intl's", () => {
+  const zone = "Europe/Brussels";
+  const [from, to] = ["2026-10-25T00:00:00+02:00", "2026-10-26T00:00:00+01:00"];
+  const change = Date.UTC(2026, 9, 25, 1) / 1000;
+  const instants = Array.from({ length: 200 }, (_, i) => Date.parse(from) / 1000 - 36000 + i * 900.5);
+  const seen = () => instants.map((s) => [d.aheadOf(s, zone) === null, d.localDate(s, zone), f.clock(s, zone)]);
+  const before = seen();
+  assert.ok(before.every(([unknown]) => unknown));
+  d.noteZone({ from, to, tz: { name: zone, offsets: [[change - 3600]] } });
+  d.noteZone({ from, to, tz: { name: zone, offsets: [[change - 3600, 1e9]] } });
+  d.noteZone({ from, to, tz: { name: zone, offsets: "7200" } });
+  d.noteZone(null);
+  assert.deepEqual(seen(), before, "nonsense is no offset");
+  d.noteZone({ from, to, tz: { name: zone, offsets: [[Date.parse(from) / 1000, 7200], [change, 3600]] } });
+  assert.deepEqual(seen().map(([, ...texts]) => texts), before.map(([, ...texts]) => texts));
+  assert.equal(seen().filter(([unknown]) => !unknown).length, instants.filter((s) => s * 1000 >= Date.parse(from) && s * 1000 < Date.parse(to)).length);
 });
