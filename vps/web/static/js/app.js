@@ -6,6 +6,7 @@ import { startApi, ask, logIn, logOut, forgetAnswers, expireSome, ApiError } fro
 import { setLocale, languageOf } from "./format.js";
 import { addPeriod, localDate, noteZone } from "./dates.js";
 import { definePlot, loadPlots, afterPaint } from "./plot.js";
+import { moveStreams } from "./flow.js";
 import { follow, stopFollowing, takeRealtime, watchVisibility, askDevices, fillSamples } from "./live.js";
 import { header, banner, tabs, zoneNote, announcement, onKey, useTheme } from "./shell.js";
 import { nowView, firstQuestions } from "./now.js";
@@ -261,6 +262,7 @@ async function start() {
     changed();
     loadWhenIdle();
   }));
+  moveStreams();
 }
 
 // After all modules are evaluated, in whatever order they are joined.

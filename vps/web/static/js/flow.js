@@ -1,6 +1,7 @@
 // The power flow: four nodes, six edges, seven flows (grid and battery share an edge). Drawn in 400 x 464 units.
 import { html, svg, nothing, iconPath } from "./dom.js";
 import { t } from "./i18n.js";
+import { state } from "./store.js";
 import { DEAD_BAND_W, known, power, withUnit, UNKNOWN, percentText, powerText } from "./format.js";
 
 /** Edges in the direction of their flow: its path, its arrow (x, y, degrees), and the source whose colour it has. */
@@ -63,6 +64,21 @@ export function flowTable(s, unit) {
   const name = (/** @type {string} */ part) => t(part);
   return { file: "sunspool-now", first: t("help_flows"), fields: [{ name: t("power"), unit: "W", text: (v) => powerText(v, unit) }],
     rows: EDGES.map((e) => ({ label: e.flow.split("_").map(name).join(" → "), v: [s && s.flows ? s.flows[e.flow] : null] })).filter((r) => known(r.v[0])) };
+}
+
+/**
+ * Moves the streams, while they are on the screen, by a quarter of their pattern eight times a second. A CSS animation makes
+ * sixty frames a second, also one in steps.
+ */
+export function moveStreams() {
+  const still = matchMedia("(prefers-reduced-motion: reduce)");
+  let n = 0;
+  setInterval(() => {
+    const flow = document.hidden || still.matches || state.lowPower ? null : document.querySelector(".flow.live");
+    if (!flow || flow.getBoundingClientRect().bottom <= 0) return;
+    n = (n + 1) % 4;
+    for (const s of /** @type {NodeListOf<SVGElement>} */ (flow.querySelectorAll(".stream"))) s.style.strokeDashoffset = String(-11 * n / 4);
+  }, 125);
 }
 
 /** What the meters do not explain, in W, if it is worth a line. Pure. @param {Sample | null} s */

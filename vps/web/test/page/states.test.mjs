@@ -51,7 +51,16 @@ for (const [name, want] of Object.entries(SHOWN)) {
     for (const pattern of want.not || []) assert.doesNotMatch(await page.evaluate(() => document.querySelector("main").innerText), pattern);
     if (want.flows !== undefined) await page.waitForFunction((n) => document.querySelectorAll(".flow .stream").length === n, want.flows);
     if (want.moving !== undefined) {
-      await page.waitForFunction((moving) => [...document.querySelectorAll(".flow .stream path:first-child")].every((p) => (getComputedStyle(p).animationName === "run") === moving), want.moving);
+      const place = () => page.evaluate(() => {
+        const stream = document.querySelector(".flow .stream path");
+        return stream ? getComputedStyle(stream).strokeDashoffset : "";
+      });
+      const before = await place();
+      if (want.moving) await until(async () => (await place()) !== before);
+      else {
+        await page.waitForTimeout(500); // four steps of a stream that moves
+        assert.equal(await place(), before);
+      }
     }
     assert.deepEqual(await violations(page), []);
     if (name === "fleet") assert.match(await page.locator(".fleet li").first().innerText(), /Offline/);
