@@ -93,7 +93,9 @@ function sumTable(a) {
 /** @param {import("./api.js").Answer} months @param {import("./api.js").Answer} days @param {ReturnType<typeof partsOf>} parts */
 function recordsCard(months, days, parts) {
   const row = (/** @type {string} */ name, /** @type {any} */ value, /** @type {any} */ at) => html`<div><dt>${t(name)}</dt><dd><b>${value}</b><small>${at}</small></dd></div>`;
-  const body = whenKnown(days, (a) => {
+  // Both, so that a row that comes later moves nothing.
+  const body = whenKnown(days.data && !months.error ? months : days, () => {
+    const a = days.data;
     const c = a.columns || {};
     const day = greatest(c.pv_kwh || []);
     const peak = greatest(c.pv_peak_w || []);

@@ -3,7 +3,7 @@ import { html, nothing } from "./dom.js";
 import { t } from "./i18n.js";
 import { state, serverNow, newestSample, currentDevice, deviceZone, stateNow, ageNow, seconds, link, forDevice } from "./store.js";
 import { ask } from "./api.js";
-import { known, energy, percent, power, quantity, withUnit, clock, dateText, money, groupUnit, decimal, NBSP, powerText, percentText } from "./format.js";
+import { known, UNKNOWN, energy, percent, power, quantity, withUnit, clock, dateText, money, groupUnit, decimal, NBSP, powerText, percentText } from "./format.js";
 import { localDate, addDays } from "./dates.js";
 import { flowPicture, flowTable, hasFlows, unaccounted } from "./flow.js";
 import { card, twin, twinButton, whenKnown, tableFor, kpi, legend, figure, columns, chartHeight, roomForStrip } from "./widgets.js";
@@ -67,7 +67,7 @@ function flowCard(parts) {
   const old = mode === "stale" || mode === "offline" ? t("as_of", { time: clock(s && s.t, deviceZone()) }) : "";
   const note = mode === "offline" && s ? lastKnown(s, parts) : nothing;
   return card("power", t("power_now"), html`${flowPicture(shown, parts, state.unit.unit, mode)}
-    ${known(rest) ? html`<p class="note">${t("unaccounted", { power: `±${NBSP}${powerText(rest, state.unit.unit)}` })}</p>` : nothing}${note}`,
+    ${known(rest) ? html`<p class="note rest">${t("unaccounted", { power: `±${NBSP}${powerText(rest, state.unit.unit)}` })}</p>` : nothing}${note}`,
   { unit: old, cls: `flow-card ${mode}`, table: mode !== "offline" && hasFlows(shown) ? () => flowTable(shown, state.unit.unit) : null });
 }
 
@@ -223,8 +223,8 @@ function batteryCard(day) {
 
 /** The month's highest quarter-hour, where a tariff makes it cost money. @param {any} d */
 function peakCard(d) {
-  if (!d || (d.tariff || {}).capacity !== "be" || state.kiosk || !afterFirst()) return nothing;
-  return card("peak", t("month_peak"), whenKnown(ask(forDevice("/v1/capacity", {}), 20), (c) => {
+  if (!d || (d.tariff || {}).capacity !== "be" || state.kiosk) return nothing;
+  return card("peak", t("month_peak"), !afterFirst() ? html`<div class="hollow peak">${UNKNOWN}</div>` : whenKnown(ask(forDevice("/v1/capacity", {}), 20), (c) => {
     const q = c.quarter || {};
     const m = c.months[c.months.length - 1];
     const at = seconds(m.peak_ts);
@@ -236,7 +236,7 @@ function peakCard(d) {
       ${kpi(t("month_peak"), power(m.peak_w, "kW"), "", known(at) ? when(at, deviceZone()) : "", m.coverage < 0.98 && known(m.peak_w) ? `≥${NBSP}` : "")}
       ${kpi(t("head_room"), power(far ? 1e5 : q.head_room_w, "kW"), "", known(q.head_room_w) ? t("until", { time }) : "", far ? `>${NBSP}` : "")}</dl>
       ${capacityLine(c)}${more >= 0.005 ? html`<p class="note"><b>${t("raises", { cost: money(more, c.cost.currency) })}</b></p>` : nothing}`;
-  }));
+  }, "peak"));
 }
 
 /** The mean of the months' peaks, and what it costs. @param {any} c answer of /v1/capacity */
