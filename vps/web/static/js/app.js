@@ -8,11 +8,11 @@ import { addPeriod, localDate, noteZone } from "./dates.js";
 import { definePlot, loadPlots, afterPaint } from "./plot.js";
 import { moveStreams } from "./flow.js";
 import { follow, stopFollowing, takeRealtime, watchVisibility, askDevices, fillSamples } from "./live.js";
-import { header, banner, tabs, zoneNote, announcement, onKey, useTheme } from "./shell.js";
+import { header, banner, tabs, zoneNote, announcement, useTheme } from "./shell.js";
 import { nowView, firstQuestions } from "./now.js";
 import { loginView } from "./entry.js";
 import { card, fitWall, whenKnown } from "./widgets.js";
-import { loadWhenIdle, otherView, helpBox, renewWhenIdle } from "./later.js";
+import { loadWhenIdle, otherView, helpBox, renewWhenIdle, onKeyDown } from "./later.js";
 
 const SIZES = /** @type {Record<string, number>} */ ({ day: 10, month: 7, year: 4 });
 /** @type {any} */
@@ -204,7 +204,7 @@ function listen() {
     } else state.tables.delete("live-open");
     changed();
   });
-  addEventListener("keydown", (e) => onKey(e, move, () => (location.hash = link(SIZES[state.route.view] ? state.route.view : "now"))));
+  addEventListener("keydown", (e) => void onKeyDown(e, move, () => (location.hash = link(SIZES[state.route.view] ? state.route.view : "now"))));
   const wide = matchMedia("(min-width: 900px)");
   state.wide = wide.matches;
   wide.addEventListener("change", () => {

@@ -1,7 +1,7 @@
 // More than one device: in order of who needs help first, with a sentence for each.
 import { html, nothing, icon } from "./dom.js";
 import { t } from "./i18n.js";
-import { state, changed, byNeed, needsHelp, brokenHop, edgeOf, seconds } from "./store.js";
+import { state, changed, brokenHop, edgeOf, seconds } from "./store.js";
 import { decimal, energyText } from "./format.js";
 import { csvButton } from "./table.js";
 import { deviceName, span, when } from "./shell.js";
@@ -15,6 +15,20 @@ const STATES = ["offline", "never", "stale", "delayed", "asleep", "live"];
 
 /** @param {any} d */
 const stateText = (d) => t(`state_${STATES.includes(d.state) ? d.state : "unknown"}`);
+
+/** Whether somebody must look after a device: it sends nothing, or what it sent is refused or waits. @param {any} d */
+export function needsHelp(d) {
+  return !["live", "asleep", "delayed"].includes(d.state) || edgeOf(d).quarantined > 0 || edgeOf(d).spool > 100;
+}
+
+/** Devices in order of who needs help first. @param {any[]} devices */
+export function byNeed(devices) {
+  const rank = (/** @type {any} */ d) => {
+    const n = STATES.indexOf(d.state);
+    return n < 0 ? 0 : needsHelp(d) ? Math.min(n, 2.5) : n;
+  };
+  return [...devices].sort((a, b) => rank(a) - rank(b) || (b.age_s || 0) - (a.age_s || 0) || String(a.id).localeCompare(String(b.id)));
+}
 
 /** How a device is, in a sentence. @param {any} d */
 export function deviceSentence(d) {

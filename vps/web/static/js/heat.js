@@ -5,7 +5,7 @@ import { link } from "./store.js";
 import { known, energy, percent, withUnit, dateText, UNKNOWN } from "./format.js";
 import { addDays, firstDay, lastDay, weekday } from "./dates.js";
 import { greatest, bestSentence, energyTable } from "./words.js";
-import { chosen, switcher } from "./widgets.js";
+import { chosen, switcher } from "./choice.js";
 
 const KINDS = /** @type {const} */ (["solar", "import", "self"]);
 const COLUMNS = { solar: "pv_kwh", import: "import_kwh", self: "self_sufficiency_pct" };

@@ -68,6 +68,12 @@ export function otherView(view, period, useLanguage) {
   return html`<div class="column">${card("loading", t(view === "device" || view === "settings" ? view : view === "fleet" ? "all_inverters" : `tab_${view}`), place)}</div>`;
 }
 
+/** A key of somebody who does not wait is taken when there is what it is for. @param {KeyboardEvent} e @param {(n: number) => void} move @param {() => void} home */
+export async function onKeyDown(e, move, home) {
+  if (!more) await loadMore();
+  if (more) more.takeKey(e, move, home);
+}
+
 /** The help, when it is there. */
 export function helpBox() {
   if (!more) void loadMore();

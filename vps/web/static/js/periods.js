@@ -5,7 +5,8 @@ import { state, serverNow, currentDevice, deviceZone, link, seconds, saveSetting
 import { ask } from "./api.js";
 import { known, clock, dateText, NBSP, energyText, powerText, percentText } from "./format.js";
 import { addPeriod, firstDay, lastDay, localDate, isDate } from "./dates.js";
-import { card, whenKnown, tableFor, legend, figure, columns, chosen, switcher, chartHeight, roomForStrip } from "./widgets.js";
+import { card, whenKnown, tableFor, legend, figure, columns, chartHeight, roomForStrip } from "./widgets.js";
+import { chosen, switcher } from "./choice.js";
 import { csvButton } from "./table.js";
 import { dayPlot, socPlot, barsPlot, dayColumns, dayLegend, lineLegend, stringLegend, stringColumn, unitOf, column, barAxes } from "./charts.js";
 import { color, barPaths } from "./plot.js";

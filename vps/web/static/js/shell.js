@@ -1,7 +1,7 @@
 // What is around every view: the header with the state, banners, the tabs, the help.
 import { html, nothing, icon } from "./dom.js";
 import { t } from "./i18n.js";
-import { state, changed, serverNow, currentDevice, deviceZone, stateNow, ageNow, seconds, brokenHop, edgeOf, newestSample, link, VIEWS, saveSettings } from "./store.js";
+import { state, changed, serverNow, currentDevice, deviceZone, stateNow, ageNow, seconds, brokenHop, edgeOf, newestSample, link, VIEWS } from "./store.js";
 import { known, clock, moment, dateText, decimal, NBSP } from "./format.js";
 import { localDate } from "./dates.js";
 import { reconnect } from "./live.js";
@@ -134,30 +134,4 @@ export function useTheme(theme) {
   if (theme === "light" || theme === "dark") root.dataset.theme = theme;
   else delete root.dataset.theme;
   dispatchEvent(new Event("themechange"));
-}
-
-/** @param {KeyboardEvent} e @param {(n: number) => void} move @param {() => void} home of the period */
-export function onKey(e, move, home) {
-  const target = /** @type {HTMLElement} */ (e.target);
-  if (e.ctrlKey || e.metaKey || e.altKey || /^(INPUT|SELECT|TEXTAREA)$/.test(target.tagName)) return;
-  const key = e.key.length === 1 ? e.key.toLowerCase() : e.key;
-  const sideways = key === "ArrowLeft" ? -1 : key === "ArrowRight" ? 1 : 0;
-  if (sideways && e.shiftKey) {
-    const plot = /** @type {any} */ (document.querySelector("sun-plot"));
-    if (plot) plot.step(sideways);
-  } else if (sideways) move(sideways);
-  else if (key >= "1" && key <= "5") location.hash = link(VIEWS[Number(key) - 1]);
-  else if (key === "t") home();
-  else if (key === "c") saveSettings({ compare: state.settings.compare === "last_year" ? "previous" : state.settings.compare === "previous" ? "none" : "last_year" });
-  else if (key === "d") {
-    const dark = document.documentElement.dataset.theme === "dark" || (!document.documentElement.dataset.theme && matchMedia("(prefers-color-scheme: dark)").matches);
-    saveSettings({ theme: dark ? "light" : "dark" });
-    useTheme(state.settings.theme);
-  } else if (key === "u") saveSettings({ unit: state.settings.unit === "auto" ? "kW" : state.settings.unit === "kW" ? "W" : "auto" });
-  else if (key === "f") void (document.fullscreenElement ? document.exitFullscreen() : document.documentElement.requestFullscreen());
-  else if (key === "k") turn({ kiosk: !state.kiosk });
-  else if (key === "?") turn({ help: true });
-  else if (key === "Escape") turn({ help: false, menu: false });
-  else return;
-  e.preventDefault();
 }

@@ -158,30 +158,14 @@ export function forDevice(path, query) {
   return url;
 }
 
-const NEED = ["offline", "never", "stale", "delayed", "asleep", "live"];
-
 /** What the server knows of a device's edge. @param {any} d @returns {any} */
 export function edgeOf(d) {
   return d.chain ? d.chain.find((/** @type {any} */ h) => h && h.hop === "edge") || {} : {};
 }
 
-/** Whether somebody must look after a device: it sends nothing, or what it sent is refused or waits. @param {any} d */
-export function needsHelp(d) {
-  return !["live", "asleep", "delayed"].includes(d.state) || edgeOf(d).quarantined > 0 || edgeOf(d).spool > 100;
-}
-
 /** The view without an address: of many devices it is the list. */
 export function startView() {
   return state.settings.start !== "auto" ? state.settings.start : state.devices.length > 5 && !state.kiosk ? "fleet" : "now";
-}
-
-/** Devices in order of who needs help first. @param {any[]} devices */
-export function byNeed(devices) {
-  const rank = (/** @type {any} */ d) => {
-    const n = NEED.indexOf(d.state);
-    return n < 0 ? 0 : needsHelp(d) ? Math.min(n, 2.5) : n;
-  };
-  return [...devices].sort((a, b) => rank(a) - rank(b) || (b.age_s || 0) - (a.age_s || 0) || String(a.id).localeCompare(String(b.id)));
 }
 
 export const VIEWS = ["now", "day", "month", "year", "all"];

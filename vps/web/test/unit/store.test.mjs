@@ -1,6 +1,7 @@
 import test from "node:test";
 import assert from "node:assert/strict";
 import * as s from "../../static/js/store.js";
+import { byNeed } from "../../static/js/fleet.js";
 import * as d from "../../static/js/dates.js";
 import { backOff } from "../../static/js/live.js";
 import { kioskOptions, inNight } from "../../static/js/kiosk.js";
@@ -39,7 +40,7 @@ test("an address names a view, a real date and a device, or the first view", () 
 
 test("devices are in order of who needs help first", () => {
   const list = ["live", "offline", "asleep", "never", "stale", "something new", "delayed"].map((state) => ({ id: state, state, age_s: 1 }));
-  assert.deepEqual(s.byNeed(list).map((x) => x.state), ["offline", "something new", "never", "stale", "delayed", "asleep", "live"]);
+  assert.deepEqual(byNeed(list).map((x) => x.state), ["offline", "something new", "never", "stale", "delayed", "asleep", "live"]);
   assert.equal(s.brokenHop({ chain: [{ hop: "inverter", state: "unknown" }, { hop: "edge", state: "down" }] }).hop, "edge");
   assert.equal(s.brokenHop({}), null);
   assert.equal(s.brokenHop(null), null);
