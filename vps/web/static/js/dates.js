@@ -48,6 +48,11 @@ export function addDays(date, n) {
   return new Date(Date.UTC(y, m - 1, d + n)).toISOString().slice(0, 10);
 }
 
+/** @param {string} from a date @param {string} to */
+export function daysBetween(from, to) {
+  return Math.round((Date.parse(to) - Date.parse(from)) / 864e5);
+}
+
 /** Moves a date, a month or a year by n of its own length. @param {string} date @param {number} n */
 export function addPeriod(date, n) {
   const [y, m, d] = date.split("-").map(Number);

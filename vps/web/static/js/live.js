@@ -112,6 +112,11 @@ async function pollNow() {
   if (device && !poll) poll = window.setTimeout(pollNow, POLL_MS);
 }
 
+/** Whether the view has something of a new sample. */
+function showsLive() {
+  return ["now", "device"].includes(state.route.view);
+}
+
 /** @param {any} r answer of /v1/realtime */
 export function takeRealtime(r) {
   const s = sampleOf(r);
@@ -136,11 +141,12 @@ function received(event, data, id) {
   } else if (event === "sample" || event === "late") {
     state.samples = mergeSamples(state.samples, [data]);
     if (event === "sample" && state.told && state.told.state !== "live") expireSome("/v1/devices", 5);
-    return changed(!["now", "device"].includes(state.route.view));
+    return changed(!showsLive());
   } else if (event === "today") {
     const before = state.today;
     state.today = data;
     if (before && before.date !== data.date) expireAnswers();
+    else return changed(!showsLive());
   } else if (event === "state") {
     if (state.told && state.told.state !== data.state) expireSome("/v1/devices", 2);
     state.told = data;

@@ -169,3 +169,30 @@ test("the device shows what waits, the clocks, temperatures, phases and strings"
   assert.deepEqual(wrong, []);
   await close();
 });
+
+test("a cell of the calendar has its date and its number, and leads to its day", async () => {
+  const year = Number(DATE.slice(0, 4));
+  const { page, wrong, close } = await open(demo.base, { hash: `year/${year}` });
+  await settled(page);
+  const cells = page.locator("#heat rect");
+  assert.equal(await cells.count(), new Date(year, 1, 29).getMonth() === 1 ? 366 : 365);
+  const cell = page.locator(`#heat rect[data-date="${DATE}"]`);
+  await cell.hover();
+  const { labels, columns } = await (await fetch(`${demo.api}/v1/energy?device_id=demo&resolution=day&from=${DATE}&to=${DATE}`)).json();
+  assert.deepEqual(labels, [DATE]);
+  const title = await cell.locator("title").textContent();
+  assert.match(title, new RegExp(`^${Number(DATE.slice(8))} \\w+ ${DATE.slice(0, 4)}: \\d`));
+  assert.ok(Math.abs(Number(/: ([\d.]+)/.exec(title)[1]) - columns.pv_kwh[0]) < 0.06, `${title}, not ${columns.pv_kwh[0]}`);
+  // Another kind has other cells, and the first one comes back.
+  const colours = () => page.evaluate(() => [...document.querySelectorAll("#heat rect")].map((r) => r.getAttribute("class")).join());
+  const solar = await colours();
+  await page.locator("#heat .switch button").nth(1).click();
+  await until(async () => (await colours()) !== solar);
+  await page.locator("#heat .switch button").first().click();
+  await until(async () => (await colours()) === solar);
+  await cell.click();
+  await page.waitForSelector("main.view-day");
+  assert.match(page.url(), new RegExp(`#day/${DATE}$`));
+  assert.deepEqual(wrong, []);
+  await close();
+});
