@@ -11,7 +11,7 @@ import { follow, stopFollowing, takeRealtime, watchVisibility, askDevices, fillS
 import { header, banner, tabs, zoneNote, announcement, useTheme } from "./shell.js";
 import { nowView, firstQuestions } from "./now.js";
 import { loginView } from "./entry.js";
-import { card, fitWall, whenKnown } from "./widgets.js";
+import { card, fitWall, holdBack, whenKnown } from "./widgets.js";
 import { loadWhenIdle, otherView, helpBox, renewWhenIdle, onKeyDown } from "./later.js";
 
 const SIZES = /** @type {Record<string, number>} */ ({ day: 10, month: 7, year: 4 });
@@ -69,6 +69,7 @@ function draw(all) {
     drawn = moment60();
     document.body.classList.toggle("kiosk", state.kiosk);
     render(html`<main id="main" tabindex="-1" ?inert=${state.help} class="view-${state.route.view}">${content}${zoneNote()}</main>`, middle);
+    holdBack(middle);
   }
   render(html`<a class="skip" href="#main" @click=${skip}>${t("skip")}</a>${header()}${banner()}`, above);
   render(html`${state.session ? tabs() : ""}${state.help ? helpBox() : ""}${announcement()}`, under);
