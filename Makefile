@@ -174,7 +174,7 @@ test-page-browsers: build-page ## the first view, live and a day in Firefox ESR 
 page-pictures: build-page ## pictures of every view and state: build/page/pictures
 	OUT="$(abspath $(page)/pictures)" $(behind) vps/web/test/run pictures
 
-page-budget: build-page ## bytes, requests and times of the first view, processor and memory while live: a table
+page-budget: build-page ## the page's budget as a table: bytes, requests, times, processor, memory, what moves; fails on what can be counted
 	@vps/web/test/run budget
 
 test-32bit: test-386 test-arm ## what depends on the size of a word, on 386 and on the oldest Raspberry Pi
