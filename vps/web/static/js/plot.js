@@ -51,8 +51,15 @@ export async function loadPlots(done) {
 }
 
 function sayAll() {
-  for (const e of unsaid) if (e.now && e.now.says) e.setAttribute("aria-label", e.now.says());
+  const all = [...unsaid];
   unsaid.clear();
+  for (const e of all) {
+    try {
+      if (e.now && e.now.says) e.setAttribute("aria-label", e.now.says());
+    } catch (problem) {
+      console.warn(e.now && e.now.key, problem);
+    }
+  }
 }
 
 /** Colours of the theme, from the style sheet. @param {string} name */

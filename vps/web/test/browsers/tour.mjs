@@ -21,7 +21,7 @@ test(`the first view, live and a day in ${which}`, async (t) => {
   await page.size(390, 844);
 
   const settled = () => until(() => page.evaluate(() => document.querySelector("main .card") && !document.querySelector("[aria-busy=true]")
-    && [...document.querySelectorAll("sun-plot")].every((p) => p.querySelector("canvas"))));
+    && [...document.querySelectorAll("sun-plot")].every((p) => p.querySelector("canvas") && p.getAttribute("aria-label"))));
   /** What holds for every view. */
   const good = async (view) => {
     await settled();
@@ -46,7 +46,10 @@ test(`the first view, live and a day in ${which}`, async (t) => {
   // Three days ago: a day that is over, as the server names it.
   const date = await page.evaluate(async () => (await (await fetch(`v1/energy?device_id=demo&resolution=day&from=${new Date(Date.now() - 3 * 864e5).toISOString().slice(0, 10)}`)).json()).labels[0]);
   await page.evaluate((d) => void (location.hash = `day/${d}`), date);
-  await until(() => page.evaluate(() => document.querySelector("main.view-day #hours button[aria-pressed]")?.click() ?? document.querySelector("#hours tbody") !== null));
+  await until(() => page.evaluate(() => {
+    document.querySelector("main.view-day #hours button[aria-pressed=false]")?.click();
+    return document.querySelector("#hours tbody") !== null;
+  }));
   await good("day");
   const labels = await page.evaluate(async (d) => (await (await fetch(`v1/energy?device_id=demo&resolution=hour&from=${d}&to=${d}`)).json()).labels, date);
   assert.equal(await page.evaluate(() => document.querySelectorAll("#hours tbody tr").length), labels.length);

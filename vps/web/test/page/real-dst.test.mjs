@@ -68,6 +68,7 @@ for (const [zone, elsewhere] of [["Europe/Brussels", "America/New_York"], ["Aust
       assert.match(await page.locator(".zone").innerText(), new RegExp(zone));
       // The hours, as the server labels them.
       await page.locator("#hours button[aria-pressed=false]").click();
+      await page.waitForSelector("#hours tbody");
       const table = await page.evaluate(() => [...document.querySelectorAll("#hours tr")].map((r) => [...r.children].map((c) => c.innerText)));
       assert.deepEqual(table.slice(1).map((r) => r[0]), rows.labels.map((l) => l.slice(11, 16)));
       assert.equal(table[1][0], "00:00");
@@ -84,6 +85,7 @@ for (const [zone, elsewhere] of [["Europe/Brussels", "America/New_York"], ["Aust
         assert.ok(Math.abs(sum - day.totals[name]) <= half + 0.01, `${date}: the hours of ${name} are ${sum} ± ${half}, the day ${day.totals[name]}`);
       }
       await page.locator("#hours button[aria-pressed=true]").click();
+      await page.waitForSelector("#hours sun-plot");
       await settled(page);
       // The curve goes from midnight to midnight of the device, and has a hole where nothing is known.
       const chart = await page.evaluate(() => {
@@ -121,6 +123,7 @@ for (const [zone, elsewhere] of [["Europe/Brussels", "America/New_York"], ["Aust
     const last = new Date(Date.UTC(Number(month.slice(0, 4)), Number(month.slice(5)), 0)).toISOString().slice(0, 10);
     const whole = await server.get(`/v1/energy?device_id=${DEVICE}&resolution=day&from=${month}-01&to=${last}`);
     await page.locator("#bars button[aria-pressed=false]").click();
+    await page.waitForSelector("#bars tbody");
     const cells = await page.evaluate(() => [...document.querySelectorAll("#bars tbody tr")].map((r) => [...r.children].map((c) => c.innerText)));
     assert.equal(cells.length, whole.labels.length);
     cells.forEach((r, n) => {
