@@ -113,6 +113,7 @@ test("numbers are those of the API, to the last digit", async () => {
   };
   await same();
   await page.locator("#bars button[aria-pressed]").first().click();
+  await page.waitForSelector("#bars tbody tr");
   const day = answers.get("day");
   const rows = await page.locator("#bars tbody tr").allInnerTexts();
   assert.equal(rows.length, day.labels.length);
