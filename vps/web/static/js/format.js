@@ -10,8 +10,9 @@ export const DEAD_BAND_W = 25;
 /** en is written as in Britain: 24 h, day before month. @type {Map<string, string>} */
 const LOCALES = new Map([["en", "en-GB"], ["de", "de-DE"], ["nl", "nl-BE"], ["fr", "fr-BE"]]);
 /** What these have between thousands, before decimals, and around an amount in euro: as Intl has it, whose first use takes a slow phone 60 ms. @type {Map<string | undefined, string[]>} */
-const WRITTEN = new Map([["en-GB", [",", ".", "-€%"]], ["de-DE", [".", ",", "-%\u00a0€"]], ["nl-BE", [".", ",", "€\u00a0-%"]], ["fr-BE", ["\u202f", ",", "-%\u00a0€"]]]);
-let written = [",", ".", "-€%"];
+const WRITTEN = new Map([["de-DE", [".", ",", "-%\u00a0€"]], ["nl-BE", [".", ",", "€\u00a0-%"]], ["fr-BE", ["\u202f", ",", "-%\u00a0€"]]]);
+const BRITISH = [",", ".", "-€%"];
+let written = BRITISH;
 /** @type {string | undefined} */
 let locale = "en-GB";
 /** @type {Map<string, Intl.NumberFormat | Intl.DateTimeFormat>} */
@@ -42,7 +43,7 @@ export function localeOf(...names) {
 export function setLocale(lang) {
   // Intl takes ours; it is not asked, see above.
   locale = LOCALES.get(languageOf(lang)) || localeOf(lang, LOCALES.get("en"));
-  written = WRITTEN.get(locale) || written;
+  written = WRITTEN.get(locale) || BRITISH;
   formatters.clear();
 }
 
