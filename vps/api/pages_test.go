@@ -316,7 +316,7 @@ func TestLoginWithoutScripts(t *testing.T) {
 	if w.Result().Cookies()[0].MaxAge != 30*24*3600 {
 		t.Errorf("a form makes a session of %v", w.Result().Cookies()[0])
 	}
-	if w := form("logout=1"); w.Code != 303 || !strings.Contains(w.Header().Get("Set-Cookie"), "Max-Age=0") {
+	if w := form("logout=1", "Cookie", "sunspool_session="+w.Result().Cookies()[0].Value); w.Code != 303 || !strings.Contains(w.Header().Get("Set-Cookie"), "Max-Age=0") {
 		t.Errorf("logout: %d %v", w.Code, w.Header())
 	}
 	if w := form("token=" + strings.Repeat("x", 5000)); w.Code != 413 {
