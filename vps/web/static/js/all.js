@@ -46,10 +46,10 @@ export function allView() {
   const months = ask(forDevice("/v1/energy", { resolution: "month", from, to: todayDate() }), 900);
   const days = ask(forDevice("/v1/energy", { resolution: "day", from, to: todayDate() }), 900);
   return html`<div class="navigator"><h2 class="period">${t("totals_since", { date: dateText(from, "full") })}</h2></div>${columns([
-    ["full", card("totals", t("totals"), whenKnown(days, (a) => html`${energyKpis(a.totals || {}, parts)}${sourceBar(a.totals || {}, parts)}${roomForStrip() ? moneyLine(a.totals || {}, a.source) : nothing}`, "today"))],
-    [state.kiosk ? "full" : "left", yearsCard(years, parts)],
-    ["right", recordsCard(months, days, parts)],
-    ["left", sumCard(months)],
+    ["full", () => card("totals", t("totals"), whenKnown(days, (a) => html`${energyKpis(a.totals || {}, parts)}${sourceBar(a.totals || {}, parts)}${roomForStrip() ? moneyLine(a.totals || {}, a.source) : nothing}`, "today"))],
+    [state.kiosk ? "full" : "left", () => yearsCard(years, parts)],
+    ["right", () => recordsCard(months, days, parts)],
+    ["left", () => sumCard(months)],
   ])}`;
 }
 

@@ -11,7 +11,7 @@ import { follow, stopFollowing, takeRealtime, watchVisibility, askDevices, fillS
 import { header, banner, tabs, zoneNote, announcement, useTheme } from "./shell.js";
 import { nowView, firstQuestions } from "./now.js";
 import { loginView } from "./entry.js";
-import { card, fitWall, holdBack, whenKnown } from "./widgets.js";
+import { attempt, card, fitWall, holdBack, whenKnown } from "./widgets.js";
 import { loadWhenIdle, otherView, helpBox, renewWhenIdle, onKeyDown } from "./later.js";
 
 const SIZES = /** @type {Record<string, number>} */ ({ day: 10, month: 7, year: 4 });
@@ -65,7 +65,7 @@ function draw(all) {
   if (!above.isConnected) root.append(above, middle, under);
   chooseDevice();
   if (all || drawn !== moment60()) {
-    const content = view();
+    const content = attempt(view, (broken) => html`<div class="column narrow">${card("broken", "sunspool", broken)}</div>`);
     drawn = moment60();
     document.body.classList.toggle("kiosk", state.kiosk);
     render(html`<main id="main" tabindex="-1" ?inert=${state.help} class="view-${state.route.view}">${content}${zoneNote()}</main>`, middle);

@@ -18,13 +18,13 @@ export function deviceView() {
   const held = ask(forDevice("/v1/continuity", { from: `${from}Z` }), 300);
   const values = (now.data && now.data.values) || {};
   return columns([
-    ["full", chainCard(d)],
-    ["left", factsCard(d, now.data)],
-    ["right", availability(held, from)],
-    ["right", stringsCard(values)],
-    ["right", phasesCard(values)],
-    ["left", countersCard(now)],
-    ["foot", registersCard(now, values)],
+    ["full", () => chainCard(d)],
+    ["left", () => factsCard(d, now.data)],
+    ["right", () => availability(held, from)],
+    ["right", () => stringsCard(values)],
+    ["right", () => phasesCard(values)],
+    ["left", () => countersCard(now)],
+    ["foot", () => registersCard(now, values)],
   ]);
 }
 

@@ -46,13 +46,13 @@ export function nowView() {
   const d = currentDevice();
   const parts = partsOf(d);
   return columns([
-    ["left", flowCard(parts)],
-    ["right", todayCard(days, parts)],
-    ["right", curveCard(day, parts)],
-    ["left", state.kiosk && (!state.wide || innerHeight < 780) ? nothing : weeksCard(days, parts)],
-    ["right", parts.battery && !state.kiosk ? batteryCard(day) : nothing],
-    ["right", peakCard(d)],
-    ["right", state.kiosk ? nothing : liveCard()],
+    ["left", () => flowCard(parts)],
+    ["right", () => todayCard(days, parts)],
+    ["right", () => curveCard(day, parts)],
+    ["left", () => state.kiosk && (!state.wide || innerHeight < 780) ? nothing : weeksCard(days, parts)],
+    ["right", () => parts.battery && !state.kiosk ? batteryCard(day) : nothing],
+    ["right", () => peakCard(d)],
+    ["right", () => state.kiosk ? nothing : liveCard()],
   ], 9);
 }
 

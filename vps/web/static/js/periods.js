@@ -93,10 +93,10 @@ export function dayView(date) {
   const total = ask(forDevice("/v1/energy", { resolution: "day", from: date, to: date, compare: comparison() }));
   const hours = ask(forDevice("/v1/energy", { resolution: "hour", from: date, to: date }));
   return html`${navigator("day", date, "day")}${columns([
-    ["full", totalsCard(total, parts, t("totals"), peakLine(total.data))],
-    ["full", dayCard(date, day, parts)],
-    ["right", hoursCard(date, hours, parts)],
-    ["left", gapsCard(day)],
+    ["full", () => totalsCard(total, parts, t("totals"), peakLine(total.data))],
+    ["full", () => dayCard(date, day, parts)],
+    ["right", () => hoursCard(date, hours, parts)],
+    ["left", () => gapsCard(day)],
   ])}`;
 }
 
@@ -223,9 +223,9 @@ export function monthView(month) {
     ${barLegend(parts, Boolean(was))}${bestLine(d)}
     <div class="actions">${csvButton(() => table(d))}</div>`, "bars");
   return html`${navigator("month", month, "month")}${columns([
-    ["full", totalsCard(a, parts, t("totals"))],
-    ["full", card("bars", t("by_day"), bars, { unit: "kWh", table: tableFor(a, table) })],
-    ["full", parts.load ? card("autarky", t("autarky_by_day"), whenKnown(a, (d) => figure(sharePlot(padded(d, labels).self_sufficiency_pct, labels,
+    ["full", () => totalsCard(a, parts, t("totals"))],
+    ["full", () => card("bars", t("by_day"), bars, { unit: "kWh", table: tableFor(a, table) })],
+    ["full", () => parts.load ? card("autarky", t("autarky_by_day"), whenKnown(a, (d) => figure(sharePlot(padded(d, labels).self_sufficiency_pct, labels,
       { key: `share ${month}`, of: d, text: (i) => String(i + 1), long: (i) => dateText(labels[i], "long") }),
     () => bestSentence(t("autarky_by_day"), d.labels, d.columns.self_sufficiency_pct || [], percentText))),
     { unit: "%", table: tableFor(a, (d) => energyTable(d, "short", `sunspool-${month}-share`, parts, "self_sufficiency")) }) : nothing],
@@ -278,10 +278,10 @@ export function yearView(year) {
     <div class="actions">${csvButton(() => table(d))}</div>`, "bars");
   const heat = whenKnown(days, (d) => heatMap(d, year, parts), "bars");
   return html`${navigator("year", year, "year")}${columns([
-    ["full", totalsCard(a, parts, t("totals"))],
-    ["full", card("bars", t("months"), bars, { unit: "kWh", table: tableFor(a, table) })],
-    ["full", card("heat", t("calendar"), heat, { extra: heatChoice(parts), table: tableFor(days, (d) => heatTable(d, year, parts)) })],
-    ["full", peaksCard(a, labels, parts)],
+    ["full", () => totalsCard(a, parts, t("totals"))],
+    ["full", () => card("bars", t("months"), bars, { unit: "kWh", table: tableFor(a, table) })],
+    ["full", () => card("heat", t("calendar"), heat, { extra: heatChoice(parts), table: tableFor(days, (d) => heatTable(d, year, parts)) })],
+    ["full", () => peaksCard(a, labels, parts)],
   ])}`;
 }
 

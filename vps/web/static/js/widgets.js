@@ -48,12 +48,16 @@ export function whenKnown(a, draw, cls = "") {
   const problem = a.error ? html`<p class="problem">${icon("warn")} ${problemText(a.error)}
     <button @click=${() => void refresh(a)}>${t("retry")}</button></p>` : nothing;
   if (!a.data) return a.error ? html`<div class="hollow ${cls}">${problem}</div>` : html`<div class="hollow ${cls}" aria-busy="true">${UNKNOWN}</div>`;
+  return attempt(() => html`${problem}${draw(a.data)}`, (broken) => html`<div class="hollow ${cls}">${broken}</div>`);
+}
+
+/** What make returns. What cannot be drawn takes nothing else with it: then its place says so. @param {() => any} make @param {(broken: any) => any} place */
+export function attempt(make, place) {
   try {
-    return html`${problem}${draw(a.data)}`;
+    return make();
   } catch (e) {
-    // One widget that cannot be drawn takes no other with it.
-    console.warn(a.url, e);
-    return html`<div class="hollow ${cls}"><p class="problem">${icon("warn")} ${t("error_draw")}</p></div>`;
+    console.warn(e);
+    return place(html`<p class="problem">${icon("warn")} ${t("error_draw")}</p>`);
   }
 }
 
@@ -89,10 +93,11 @@ export function figure(plot, says, cls) {
 
 /**
  * Cards in one column, or, where there is room: full, then left and right, then foot.
- * @param {Array<[string, any]>} cards @param {number} [first] how many of them a display on the wall has room for
+ * @param {Array<[string, () => any]>} cards @param {number} [first] how many of them a display on the wall has room for
  */
 export function columns(cards, first = 2) {
-  const drawn = cards.filter(([, c], i) => c && c !== nothing && (i < first || !state.kiosk));
+  const drawn = cards.filter((_, i) => i < first || !state.kiosk)
+    .map(([at, make]) => [at, attempt(make, (broken) => html`<section class="card">${broken}</section>`)]).filter(([, c]) => c && c !== nothing);
   if (!state.wide) return html`<div class="column">${drawn.map(([, c]) => c)}</div>`;
   const side = (/** @type {string} */ s) => html`<div class="column">${drawn.filter(([at]) => at === s).map(([, c]) => c)}</div>`;
   const row = (/** @type {string} */ s) => (drawn.some(([at]) => at === s) ? side(s) : nothing);
