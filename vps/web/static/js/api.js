@@ -31,7 +31,7 @@ export function startApi(first, changed, refused) {
   onRefused = refused;
 }
 
-/** Rows of energy: a list of texts, lists, an object. */
+/** Rows of energy: a list of texts, lists of that length, an object. */
 const ROWS = { labels: "texts", columns: "lists", totals: {} };
 
 /**
@@ -61,6 +61,8 @@ function fitted(v, shape) {
     const name = key.replace("?", "");
     if (name === key || name in out) out[name] = fitted(out[name], shape[key]);
   }
+  // A value without a label is of no time that anybody knows.
+  if (shape.labels) for (const name of Object.keys(out.columns)) out.columns[name] = out.columns[name].slice(0, out.labels.length);
   return out;
 }
 

@@ -1,5 +1,5 @@
 // The page begins here: what came with it, which view the address names, what happens when something changes.
-import { html, render } from "./dom.js";
+import { html, render, attempt } from "./dom.js";
 import { t, loadWords, setWords } from "./i18n.js";
 import { state, onChange, changed, loadSettings, parseRoute, startView, link, stateNow, seconds, serverNow, deviceZone } from "./store.js";
 import { startApi, ask, logIn, logOut, forgetAnswers, expireSome, ApiError } from "./api.js";
@@ -11,7 +11,7 @@ import { follow, stopFollowing, takeRealtime, watchVisibility, askDevices, fillS
 import { header, banner, tabs, zoneNote, announcement, useTheme } from "./shell.js";
 import { nowView, firstQuestions } from "./now.js";
 import { loginView } from "./entry.js";
-import { attempt, card, fitWall, holdBack, whenKnown } from "./widgets.js";
+import { broken, card, fitWall, holdBack, whenKnown } from "./widgets.js";
 import { loadWhenIdle, otherView, helpBox, renewWhenIdle, onKeyDown } from "./later.js";
 
 const SIZES = /** @type {Record<string, number>} */ ({ day: 10, month: 7, year: 4 });
@@ -65,7 +65,7 @@ function draw(all) {
   if (!above.isConnected) root.append(above, middle, under);
   chooseDevice();
   if (all || drawn !== moment60()) {
-    const content = attempt(view, (broken) => html`<div class="column narrow">${card("broken", "sunspool", broken)}</div>`);
+    const content = attempt(view, () => html`<div class="column narrow">${card("broken", "sunspool", broken())}</div>`);
     drawn = moment60();
     document.body.classList.toggle("kiosk", state.kiosk);
     render(html`<main id="main" tabindex="-1" ?inert=${state.help} class="view-${state.route.view}">${content}${zoneNote()}</main>`, middle);

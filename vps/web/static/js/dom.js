@@ -33,6 +33,16 @@ export function iconPath(name) {
   return ICONS[name];
 }
 
+/** What make returns, or, if it cannot, what stands in its place: what cannot be drawn takes nothing else with it. @template T @param {() => T} make @param {() => T} place @returns {T} */
+export function attempt(make, place) {
+  try {
+    return make();
+  } catch (e) {
+    console.warn(e);
+    return place();
+  }
+}
+
 /** Offers a file. @param {string} name @param {Blob} blob */
 export function download(name, blob) {
   const a = document.createElement("a");

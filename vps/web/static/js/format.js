@@ -224,6 +224,6 @@ const DATE_STYLES = {
  */
 export function dateText(date, style) {
   const [y, m, d] = date.split("-").map(Number);
-  if (!m) return String(date);
+  if (!m) return date || UNKNOWN;
   return dateFormat(style, "UTC", DATE_STYLES[style]).format(Date.UTC(y, m - 1, d || 1));
 }

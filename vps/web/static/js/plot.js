@@ -1,5 +1,7 @@
 // uPlot in an element: <sun-plot .plot=${...}>. It draws when its data change, follows its width and the theme, has a
 // cursor for mouse, finger and keys, and a tooltip. uPlot is loaded when the first view is there: it takes a slow phone 80 ms.
+import { t } from "./i18n.js";
+import { attempt } from "./dom.js";
 
 /**
  * @typedef {{ options: () => any, data: any[], height: number, key: string, of: any[], tip: (i: number) => string[][],
@@ -54,11 +56,8 @@ function sayAll() {
   const all = [...unsaid];
   unsaid.clear();
   for (const e of all) {
-    try {
-      if (e.now && e.now.says) e.setAttribute("aria-label", e.now.says());
-    } catch (problem) {
-      console.warn(e.now && e.now.key, problem);
-    }
+    const p = e.now;
+    if (p && p.says) e.setAttribute("aria-label", attempt(p.says, () => t("error_draw")));
   }
 }
 

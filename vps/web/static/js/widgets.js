@@ -1,5 +1,5 @@
 // What all views are made of: cards, answers with their errors, numbers, legends, tables.
-import { html, nothing, icon } from "./dom.js";
+import { html, nothing, icon, attempt } from "./dom.js";
 import { t } from "./i18n.js";
 import { state, changed } from "./store.js";
 import { refresh } from "./api.js";
@@ -48,17 +48,12 @@ export function whenKnown(a, draw, cls = "") {
   const problem = a.error ? html`<p class="problem">${icon("warn")} ${problemText(a.error)}
     <button @click=${() => void refresh(a)}>${t("retry")}</button></p>` : nothing;
   if (!a.data) return a.error ? html`<div class="hollow ${cls}">${problem}</div>` : html`<div class="hollow ${cls}" aria-busy="true">${UNKNOWN}</div>`;
-  return attempt(() => html`${problem}${draw(a.data)}`, (broken) => html`<div class="hollow ${cls}">${broken}</div>`);
+  return attempt(() => html`${problem}${draw(a.data)}`, () => html`<div class="hollow ${cls}">${broken()}</div>`);
 }
 
-/** What make returns. What cannot be drawn takes nothing else with it: then its place says so. @param {() => any} make @param {(broken: any) => any} place */
-export function attempt(make, place) {
-  try {
-    return make();
-  } catch (e) {
-    console.warn(e);
-    return place(html`<p class="problem">${icon("warn")} ${t("error_draw")}</p>`);
-  }
+/** In place of what cannot be drawn. */
+export function broken() {
+  return html`<p class="problem">${icon("warn")} ${t("error_draw")}</p>`;
 }
 
 /** @param {import("./api.js").ApiError} e */
@@ -97,7 +92,7 @@ export function figure(plot, says, cls) {
  */
 export function columns(cards, first = 2) {
   const drawn = cards.filter((_, i) => i < first || !state.kiosk)
-    .map(([at, make]) => [at, attempt(make, (broken) => html`<section class="card">${broken}</section>`)]).filter(([, c]) => c && c !== nothing);
+    .map(([at, make]) => [at, attempt(make, () => html`<section class="card">${broken()}</section>`)]).filter(([, c]) => c && c !== nothing);
   if (!state.wide) return html`<div class="column">${drawn.map(([, c]) => c)}</div>`;
   const side = (/** @type {string} */ s) => html`<div class="column">${drawn.filter(([at]) => at === s).map(([, c]) => c)}</div>`;
   const row = (/** @type {string} */ s) => (drawn.some(([at]) => at === s) ? side(s) : nothing);

@@ -30,8 +30,8 @@ test("an answer of another form has what views rely on, and keeps the rest", () 
   for (const nonsense of [null, "text", 7, true, [[]]]) {
     assert.deepEqual(shaped("/v1/energy?x=1", { tz: "Europe/Brussels", labels: nonsense, columns: nonsense, totals: nonsense }),
       { tz: "Europe/Brussels", labels: Array.isArray(nonsense) ? [""] : [], columns: {}, totals: {} });
-    assert.deepEqual(shaped("/v1/energy", { columns: { pv_kwh: nonsense, load_kwh: [1, null] }, compare: { columns: { pv_kwh: "x" } } }),
-      { columns: { pv_kwh: Array.isArray(nonsense) ? nonsense : [], load_kwh: [1, null] }, labels: [], totals: {}, compare: { columns: { pv_kwh: [] }, labels: [], totals: {} } });
+    assert.deepEqual(shaped("/v1/energy", { columns: { pv_kwh: nonsense, load_kwh: [1, null] }, labels: ["a", "b"], compare: { columns: { pv_kwh: "x" } } }),
+      { columns: { pv_kwh: Array.isArray(nonsense) ? nonsense : [], load_kwh: [1, null] }, labels: ["a", "b"], totals: {}, compare: { columns: { pv_kwh: [] }, labels: [], totals: {} } });
     assert.deepEqual(shaped("/v1/series", { tz: nonsense, gaps: nonsense, columns: nonsense }), { tz: {}, gaps: [], columns: {} });
     assert.deepEqual(shaped("/v1/devices", { server: nonsense, devices: [nonsense, { id: "roof", chain: nonsense }] }), { server: {}, devices: [{ id: "roof", chain: [] }] });
     assert.deepEqual(shaped("/v1/devices", { devices: nonsense }), { server: {}, devices: [] });
@@ -40,5 +40,7 @@ test("an answer of another form has what views rely on, and keeps the rest", () 
     assert.deepEqual(shaped("/v1/realtime", { values: nonsense }), { values: {} });
   }
   assert.deepEqual(shaped("/v1/energy", { tz: "UTC" }), { tz: "UTC", labels: [], columns: {}, totals: {} });
+  // What has no label is of no known time.
+  assert.deepEqual(shaped("/v1/energy", { labels: ["2026-06-01"], columns: { pv_kwh: [1, 2], load_kwh: [] }, totals: {} }).columns, { pv_kwh: [1], load_kwh: [] });
   for (const other of [null, "text", 7, []]) assert.deepEqual(shaped("/v1/energy", other), other);
 });
