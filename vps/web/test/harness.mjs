@@ -99,13 +99,13 @@ if (process.env.NODE_TEST_CONTEXT) (await import("node:test")).afterEach(async (
  * { status, body }.
  * @param {string} base
  * @param {{ width?: number, height?: number, theme?: "light" | "dark", query?: string, hash?: string, zone?: string,
- *   lang?: string, reduced?: boolean, answers?: Record<string, (json: any, url: URL) => any>, boot?: (boot: any) => void, forced?: boolean, refused?: boolean,
+ *   lang?: string, reduced?: boolean, answers?: Record<string, (json: any, url: URL) => any>, boot?: (boot: any) => void, forced?: boolean, refused?: boolean, touch?: boolean,
  *   cookies?: any[], before?: (page: import("playwright-core").Page) => Promise<void> }} o refused: some answers will be 401 and the like; before: to be done with the page before it is opened
  */
 export async function open(base, o = {}) {
   const context = await browser.newContext({ viewport: { width: o.width || 1280, height: o.height || 800 }, colorScheme: o.theme || "light",
     timezoneId: o.zone || "Europe/Brussels", locale: o.lang || "en-GB", reducedMotion: o.reduced ? "reduce" : "no-preference", forcedColors: o.forced ? "active" : "none",
-    deviceScaleFactor: o.width && o.width < 600 ? 2 : 1 });
+    deviceScaleFactor: o.width && o.width < 600 ? 2 : 1, hasTouch: Boolean(o.touch) });
   context.setDefaultTimeout(PATIENCE_MS);
   if (o.cookies) await context.addCookies(o.cookies);
   const page = await context.newPage();
@@ -144,6 +144,18 @@ export async function open(base, o = {}) {
   if (o.before) await o.before(page);
   await page.goto(`${base}/${o.query || ""}${o.hash ? `#${o.hash}` : ""}`);
   return { page, wrong, close: () => context.close() };
+}
+
+/** Fingers on a page that was opened with touch: each step is where they are, a finger less is one that was lifted. */
+export async function touch(page, ...steps) {
+  const session = await page.context().newCDPSession(page);
+  let down = 0;
+  for (const points of steps) {
+    const type = points.length > down ? "touchStart" : points.length < down ? "touchEnd" : "touchMove";
+    await session.send("Input.dispatchTouchEvent", { type, touchPoints: points.map(([x, y], id) => ({ x, y, id })) });
+    down = points.length;
+  }
+  await session.detach();
 }
 
 /** Words that no number may become. */

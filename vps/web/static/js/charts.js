@@ -133,6 +133,9 @@ function minutes(from, to, every) {
   return all;
 }
 
+/** Between labels of less than a day, s. */
+const LABELS_S = [120, 300, 900, 1800, 3600, 7200, 10800];
+
 /** The x axis of a span of hours. @param {any} a @param {any} more */
 function hours(a, more) {
   const offsets = a.tz && a.tz.offsets;
@@ -145,8 +148,9 @@ function hours(a, more) {
   return axis({
     splits: (/** @type {any} */ u) => {
       const shown = u.scales.x.max - u.scales.x.min;
-      if (shown < 7200) return minutes(u.scales.x.min, u.scales.x.max, shown < 1200 ? 120 : 900);
-      const every = shown > 30000 ? (u.width < 520 ? 6 : u.width < 700 ? 4 : 3) * Math.max(1, Math.round(shown / 90000)) : 1;
+      const every = shown > 80000 ? (u.width < 520 ? 6 : u.width < 700 ? 4 : 3) * Math.max(1, Math.round(shown / 90000))
+        : (LABELS_S.find((s) => shown / s < u.width / 56) || 21600) / 3600;
+      if (every < 1) return minutes(u.scales.x.min, u.scales.x.max, every * 3600);
       return hourTicks(start, end, offsets, every).map(([s]) => s).filter((s) => s >= u.scales.x.min && s <= u.scales.x.max);
     },
     values: (/** @type {any} */ _, /** @type {number[]} */ list) => list.map((s) => label(s, end)),
@@ -184,7 +188,7 @@ export function lineLegend(parts) {
 
 /**
  * The mirrored curve of a day.
- * @param {any} a answer of /v1/series @param {{ parts: any, unit: string, now: number, zone: string, zoom?: boolean, key: string,
+ * @param {any} a answer of /v1/series @param {{ parts: any, unit: string, now: number, zone: string, key: string,
  *   height: number, mode?: string, inputs?: number[] }} o inputs: the strings that are drawn, in place of all else
  * @returns {import("./plot.js").Plot}
  */
@@ -211,8 +215,8 @@ export function dayPlot(a, o) {
       ...(d.soc[i] !== null ? [[t("soc"), percentText(d.soc[i]), "battery"]] : []),
       ...strings.flatMap((c, n) => say(`${t("string")} ${(o.inputs || [])[n]}`, c, TONES[n % 6]))].slice(0, data.every((c) => c[i] === null || c === d.x) ? 0 : 14);
   };
-  return { data, of: [a.columns, Math.floor(o.now / 60)], height: o.height, key: `${o.key} ${unit} ${o.mode || ""}`, group: o.key, zoom: o.zoom, tip,
-    options: () => ({ padding: PADDING, scales: { x: { time: false, range: o.zoom ? undefined : [start, end], ...(o.zoom ? { min: start, max: end } : {}) },
+  return { data, of: [a.columns, Math.floor(o.now / 60)], height: o.height, key: `${o.key} ${unit} ${o.mode || ""}`, group: o.key, tip,
+    options: () => ({ padding: PADDING, scales: { x: { time: false, range: [start, end] },
       y: { range: powerRange } },
     axes: [hours(a, {}), powerAxis(unit, lines)],
     series: o.inputs ? [{}, ...strings.map((_, n) => ({ ...stroke(TONES[n % 6]), dash: n > 5 ? [6, 4] : undefined }))] : lines ? [{}, stroke("solar"), stroke("battery"), stroke("import"), stroke("home")]

@@ -1,6 +1,7 @@
 // What keys do.
 import { state, link, VIEWS, saveSettings } from "./store.js";
 import { turn, useTheme } from "./shell.js";
+import { zoomKey } from "./zoom.js";
 
 /** @param {KeyboardEvent} e @param {(n: number) => void} move @param {() => void} home of the period */
 export function onKey(e, move, home) {
@@ -9,7 +10,7 @@ export function onKey(e, move, home) {
   const key = e.key.length === 1 ? e.key.toLowerCase() : e.key;
   const sideways = key === "ArrowLeft" ? -1 : key === "ArrowRight" ? 1 : 0;
   if (sideways && e.shiftKey) {
-    const plot = /** @type {any} */ (document.querySelector("sun-plot"));
+    const plot = /** @type {any} */ (document.querySelector("#curve sun-plot") || document.querySelector("sun-plot"));
     if (plot) plot.step(sideways);
   } else if (sideways) move(sideways);
   else if (key >= "1" && key <= "5") location.hash = link(VIEWS[Number(key) - 1]);
@@ -24,6 +25,6 @@ export function onKey(e, move, home) {
   else if (key === "k") turn({ kiosk: !state.kiosk });
   else if (key === "?") turn({ help: true });
   else if (key === "Escape") turn({ help: false, menu: false });
-  else return;
+  else if (!zoomKey(key)) return;
   e.preventDefault();
 }

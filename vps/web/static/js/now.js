@@ -21,6 +21,12 @@ export function todayDate() {
   return localDate(serverNow(), deviceZone());
 }
 
+/** The day of the first sample; "" if that is not known. */
+export function firstDate() {
+  const first = seconds((currentDevice() || {}).first_sample);
+  return known(first) ? localDate(first, deviceZone()) : "";
+}
+
 /** The questions of the first view; the server answers them with the page. */
 export function firstQuestions() {
   const today = todayDate();

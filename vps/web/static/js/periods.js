@@ -1,18 +1,19 @@
 // Day, month and year: where they begin and end is the device's calendar; what is not over is compared with the same part.
 import { html, nothing, icon, download } from "./dom.js";
 import { t } from "./i18n.js";
-import { state, serverNow, currentDevice, deviceZone, link, seconds, saveSettings, forDevice } from "./store.js";
+import { state, serverNow, currentDevice, deviceZone, link, saveSettings, forDevice } from "./store.js";
 import { ask } from "./api.js";
 import { known, clock, dateText, NBSP, energyText, powerText, percentText } from "./format.js";
-import { addPeriod, firstDay, lastDay, localDate, isDate } from "./dates.js";
+import { addPeriod, firstDay, lastDay, isDate } from "./dates.js";
 import { card, whenKnown, tableFor, legend, figure, columns, chartHeight, roomForStrip } from "./widgets.js";
 import { chosen, switcher } from "./choice.js";
 import { csvButton } from "./table.js";
-import { dayPlot, socPlot, barsPlot, dayColumns, dayLegend, lineLegend, stringLegend, stringColumn, unitOf, column, barAxes } from "./charts.js";
+import { dayPlot, socPlot, spanOf, barsPlot, dayColumns, dayLegend, lineLegend, stringLegend, stringColumn, unitOf, column, barAxes } from "./charts.js";
 import { color, barPaths } from "./plot.js";
 import { daySentence, socSentence, bestSentence, dayTable, energySentence, energyTable, periodText, greatest, stringName } from "./words.js";
 import { stringRows } from "./device.js";
-import { energyKpis, sourceBar, moneyLine, capacityLine, partsOf, todayDate } from "./now.js";
+import { zoomable, zoomArea, zoomButton, zoomSpan } from "./zoom.js";
+import { energyKpis, sourceBar, moneyLine, capacityLine, partsOf, todayDate, firstDate } from "./now.js";
 import { heatMap, heatChoice, heatTable } from "./heat.js";
 import { when, deviceName } from "./shell.js";
 
@@ -50,8 +51,7 @@ function wholeTotals(was) {
  */
 export function navigator(view, period, style) {
   const today = todayDate().slice(0, period.length);
-  const first = seconds((currentDevice() || {}).first_sample);
-  const start = known(first) ? localDate(first, deviceZone()).slice(0, period.length) : "";
+  const start = firstDate().slice(0, period.length);
   const step = (/** @type {number} */ n, /** @type {string} */ label, /** @type {"left" | "right"} */ sign, /** @type {boolean} */ there) => (there
     ? html`<a class="button" href=${link(view, addPeriod(period, n))} aria-label=${label}>${icon(sign)}</a>`
     : html`<button disabled aria-label=${label}>${icon(sign)}</button>`);
@@ -123,13 +123,21 @@ function dayCard(date, whole, parts) {
   const unit = !d ? "kW" : unitOf(inputs ? inputs.map((n) => stringColumn(a, n)) : [d.load, d.pv, d.battery, d.grid], state.settings.unit);
   const empty = d && !Object.values(a.columns).some((c) => c.some(known));
   const file = `sunspool-${date}${inputs ? "-strings" : ""}`;
+  const shown = { key: `${state.device} ${date}`, now: serverNow(), from: 0, to: 0 };
+  if (a) [shown.from, shown.to] = spanOf(a);
   const body = html`${switcher("day", t("day_curve"), modes)}${whenKnown(day, () => (empty ? html`<div class="hollow curve">${t("no_data_day")}</div>` : html`
-    ${figure(dayPlot(a, { parts, unit: state.settings.unit, now: serverNow(), zone, zoom: true, key: `day ${date}`, height: chartHeight(state.wide ? 380 : 270), mode, inputs }),
-    () => daySentence(a, zone, unit, undefined, inputs), "zooms")}
+    ${zoomArea(html`${figure(zoomable(dayPlot(a, { parts, unit: state.settings.unit, now: serverNow(), zone, key: `day ${date}`, height: chartHeight(state.wide ? 380 : 270), mode, inputs }), shown),
+    () => daySentence(a, zone, unit, undefined, inputs))}
     ${legend(inputs ? stringLegend(inputs, stringName) : mode === "lines" ? lineLegend(parts) : dayLegend(/** @type {any} */ (d), parts))}
-    ${parts.battery && d && roomForStrip() && d.soc.some(known) ? figure(socPlot(a, { key: `day ${date}`, now: serverNow() }), () => socSentence(a, zone), "strip") : nothing}
-    <div class="actions">${csvButton(() => dayTable(a, zone, unit, file, parts, 0, inputs))}<button class="quiet-button" @click=${() => picture(file, `${deviceName(currentDevice())} · ${dateText(date, "day")} · ${unit}`)}>${icon("save")} PNG</button></div>`), "curve")}`;
-  return card("curve", t("day_curve"), body, { unit, table: a && !empty ? () => dayTable(a, zone, unit, file, parts, 3600, inputs) : null });
+    ${parts.battery && d && roomForStrip() && d.soc.some(known) ? figure(zoomable(socPlot(a, { key: `day ${date}`, now: serverNow() }), shown), () => socSentence(a, zone), "strip") : nothing}`)}
+    <div class="actions">${csvButton(() => dayTable(a, zone, unit, file, parts, 0, inputs))}<button class="quiet-button" @click=${() => picture(file, `${deviceName(currentDevice())} · ${dateText(date, "day")}${zoomText(zone)} · ${unit}`)}>${icon("save")} PNG</button></div>`), "curve")}`;
+  return card("curve", t("day_curve"), body, { unit, extra: zoomButton(), table: a && !empty ? () => dayTable(a, zone, unit, file, parts, 3600, inputs) : null });
+}
+
+/** The span that is shown in place of the day. @param {string} zone */
+function zoomText(zone) {
+  const span = zoomSpan();
+  return span ? `, ${clock(span[0], zone)}–${clock(span[1], zone)}` : "";
 }
 
 /** Saves the day's charts as a picture, with their title and their legend. @param {string} file @param {string} title */

@@ -5,8 +5,9 @@ import { attempt } from "./dom.js";
 
 /**
  * @typedef {{ options: () => any, data: any[], height: number, key: string, of: any[], tip: (i: number) => string[][],
- *   group?: string, zoom?: boolean, tap?: (i: number) => void, says?: () => string }} Plot key: another one is another chart;
- *   of: what the data are made of, drawn again only if that is something else; says: the same in a sentence
+ *   group?: string, show?: (x: number) => void, tap?: (i: number) => void, says?: () => string }} Plot key: another one is another
+ *   chart; of: what the data are made of, drawn again only if that is something else; show: to be called before the cursor goes to x;
+ *   says: the same in a sentence
  */
 
 /** @type {any} */
@@ -98,7 +99,7 @@ export class PlotElement extends HTMLElement {
     if (!this.isConnected) return;
     if (!this.chart || !was || was.key !== plot.key || was.height !== plot.height) this.build();
     else if (plot.of.some((v, i) => v !== was.of[i])) {
-      this.chart.setData(plot.data, !plot.zoom);
+      this.chart.setData(plot.data);
       this.sayLater();
     }
   }
@@ -140,7 +141,7 @@ export class PlotElement extends HTMLElement {
     o.width = width;
     o.height = p.height;
     o.legend = { show: false };
-    o.cursor = { points: { show: false }, y: false, drag: { x: Boolean(p.zoom), y: false, setScale: Boolean(p.zoom) },
+    o.cursor = { points: { show: false }, y: false, drag: { x: false, y: false },
       ...(p.group ? { sync: { key: p.group } } : {}), ...o.cursor };
     o.hooks = { ...o.hooks, setCursor: [() => this.showTip()] };
     try {
@@ -157,8 +158,14 @@ export class PlotElement extends HTMLElement {
 
   /** @param {HTMLElement} over */
   listen(over) {
+    /** @type {PointerEvent | null} */
+    let from = null;
+    over.addEventListener("pointerdown", (e) => (from = e));
     over.addEventListener("pointermove", (e) => {
-      if (e.pointerType !== "touch") return;
+      if (e.pointerType !== "touch" || !e.isPrimary) return;
+      // A finger that scrolls leaves the cursor where it is.
+      if (from && Math.abs(e.clientY - from.clientY) > Math.abs(e.clientX - from.clientX)) return;
+      from = null;
       const box = over.getBoundingClientRect();
       this.chart.setCursor({ left: e.clientX - box.left, top: e.clientY - box.top });
     });
@@ -173,10 +180,13 @@ export class PlotElement extends HTMLElement {
 
   /** Moves the cursor by n points, for keys. @param {number} n */
   step(n) {
-    if (!this.chart) return;
-    const x = this.chart.data[0];
-    const i = Math.min(x.length - 1, Math.max(0, (typeof this.chart.cursor.idx === "number" ? this.chart.cursor.idx : n > 0 ? -1 : x.length) + n));
-    this.chart.setCursor({ left: this.chart.valToPos(x[i], "x"), top: 10 });
+    const u = this.chart;
+    if (!u || !this.now) return;
+    const x = u.data[0];
+    const [first, last] = u.series[0].idxs;
+    const i = Math.min(x.length - 1, Math.max(0, (typeof u.cursor.idx === "number" ? u.cursor.idx : n > 0 ? first - 1 : last + 1) + n));
+    if (this.now.show) this.now.show(x[i]);
+    u.setCursor({ left: u.valToPos(x[i], "x"), top: 10 });
   }
 
   showTip() {

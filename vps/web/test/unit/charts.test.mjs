@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { dayColumns, stack, part, ticks, unitOf, column, spanOf } from "../../static/js/charts.js";
 import { daySentence, socSentence, bestSentence, dayTable, energyTable, greatest } from "../../static/js/words.js";
 import { csv } from "../../static/js/table.js";
+import { within } from "../../static/js/zoom.js";
 import { heatTable } from "../../static/js/heat.js";
 import { setWords } from "../../static/js/i18n.js";
 import { readFileSync } from "node:fs";
@@ -111,4 +112,15 @@ test("an axis has a beginning and an end, whatever an answer lacks", () => {
   const [from, to] = spanOf({ columns: {}, start: null, from: null, to: null });
   assert.ok(to > from);
   assert.equal(dayColumns({ columns: { pv_w: [1, 2] }, start: null, count: 2 }).n, 0);
+});
+
+test("the zoom of a day stays in it, is at least half an hour, and has something that was", () => {
+  const d = { from: 0, to: 86400, now: 50000 };
+  assert.deepEqual(within(3600, 7200, d), [3600, 7200]);
+  assert.deepEqual(within(3600, 3700, d), [2750, 4550]);
+  assert.deepEqual(within(-500, 3100, d), [0, 3600]);
+  assert.deepEqual(within(-500, 90000, d), [0, 86400]);
+  assert.deepEqual(within(80000, 86000, d), [49100, 55100]);
+  assert.deepEqual(within(80000, 90000, { ...d, now: 1e9 }), [76400, 86400]);
+  assert.deepEqual(within(40000, 50000, { ...d, now: 60 }), [0, 10000]);
 });
