@@ -1,15 +1,15 @@
 // The page begins here: what came with it, which view the address names, what happens when something changes.
 import { html, render, attempt } from "./dom.js";
 import { t, loadWords, setWords } from "./i18n.js";
-import { state, onChange, changed, loadSettings, parseRoute, startView, link, stateNow, seconds, serverNow, deviceZone } from "./store.js";
+import { state, onChange, changed, loadSettings, parseRoute, startView, link, stateNow, seconds, serverNow } from "./store.js";
 import { startApi, ask, logIn, logOut, forgetAnswers, expireSome, ApiError } from "./api.js";
 import { setLocale, languageOf } from "./format.js";
-import { addPeriod, localDate, noteZone } from "./dates.js";
+import { addPeriod, noteZone } from "./dates.js";
 import { definePlot, loadPlots, afterPaint } from "./plot.js";
 import { moveStreams } from "./flow.js";
 import { follow, stopFollowing, takeRealtime, watchVisibility, askDevices, fillSamples } from "./live.js";
 import { header, banner, tabs, zoneNote, announcement, useTheme } from "./shell.js";
-import { nowView, firstQuestions } from "./now.js";
+import { nowView, firstQuestions, firstDate, todayDate } from "./now.js";
 import { loginView } from "./entry.js";
 import { broken, card, fitWall, holdBack, whenKnown } from "./widgets.js";
 import { loadWhenIdle, otherView, helpBox, renewWhenIdle, onKeyDown } from "./later.js";
@@ -21,7 +21,7 @@ let boot = {};
 /** The period on the screen, that of today if the address has none. */
 function period() {
   const size = SIZES[state.route.view];
-  return state.route.date || localDate(serverNow(), deviceZone()).slice(0, size);
+  return state.route.date || todayDate().slice(0, size);
 }
 
 function view() {
@@ -71,8 +71,9 @@ function draw(all) {
     render(html`<main id="main" tabindex="-1" ?inert=${state.help} class="view-${state.route.view}">${content}${zoneNote()}</main>`, middle);
     holdBack(middle);
   }
+  above.toggleAttribute("inert", state.help);
   render(html`<a class="skip" href="#main" @click=${skip}>${t("skip")}</a>${header()}${banner()}`, above);
-  render(html`${state.session ? tabs() : ""}${state.help ? helpBox() : ""}${announcement()}`, under);
+  render(html`${state.wide ? "" : tabs()}${state.help ? helpBox() : ""}${announcement()}`, under);
   if (state.kiosk) fitWall();
 }
 
@@ -149,7 +150,7 @@ function move(n) {
   const v = state.route.view;
   if (!SIZES[v]) return;
   const to = addPeriod(period(), n);
-  if (n < 0 || to <= localDate(serverNow(), deviceZone()).slice(0, SIZES[v])) {
+  if (to >= firstDate().slice(0, SIZES[v]) && to <= todayDate().slice(0, SIZES[v])) {
     location.hash = link(v, to);
     // The event comes later, a second key may come before it.
     onHash();
@@ -232,12 +233,16 @@ function drawForPrint(now) {
 
 /** A swipe over the name of the period is the previous or the next one. */
 function swipe() {
-  let x = 0;
-  const over = (/** @type {Event} */ e) => /** @type {HTMLElement} */ (e.target).closest(".navigator");
-  addEventListener("touchstart", (e) => (x = over(e) ? e.touches[0].clientX : 0), { passive: true });
+  /** @type {Touch | null} */
+  let from = null;
+  addEventListener("touchstart", (e) => {
+    from = e.touches.length === 1 && /** @type {HTMLElement} */ (e.target).closest(".navigator") ? e.touches[0] : null;
+  }, { passive: true });
   addEventListener("touchend", (e) => {
-    const far = x ? e.changedTouches[0].clientX - x : 0;
-    if (Math.abs(far) > 60) move(far > 0 ? -1 : 1);
+    const to = e.changedTouches[0];
+    const far = from ? to.clientX - from.clientX : 0;
+    if (from && Math.abs(far) > 60 && Math.abs(far) > 2 * Math.abs(to.clientY - from.clientY)) move(far > 0 ? -1 : 1);
+    from = null;
   }, { passive: true });
 }
 

@@ -50,6 +50,7 @@ export function header() {
     ${many ? html`<a class="brand" href="#fleet" aria-label="${name}: ${t("all_inverters")}">${sun()}<h1>${name}</h1><span class="turn">${icon("right")}</span></a>`
     : html`<a class="brand" href=${link("now")}>${sun()}<h1>${name}</h1></a>`}
     ${state.kiosk ? html`<p class="wall"><b>${clock(serverNow(), deviceZone())}</b> ${dateText(localDate(serverNow(), deviceZone()), "long")}</p>` : nothing}
+    ${state.wide ? tabs() : nothing}
     <span class="right">${d ? pill() : nothing}
     ${state.kiosk || !state.session ? nothing : html`<button class="quiet" aria-expanded=${state.menu ? "true" : "false"} aria-controls="menu" aria-label=${t("menu")}
       @click=${() => turn({ menu: !state.menu })}>${icon("menu")}</button>`}</span>
@@ -106,9 +107,10 @@ export function banner() {
   return html`<div class="banner ${mode === "offline" ? "bad" : ""}" role="status">${icon("warn")}<p>${t(`broken_${name}`, { time })} ${t(`broken_${name}_do`)}</p></div>`;
 }
 
+/** The bar of the views: in the header where there is room, else at the foot of the screen. */
 export function tabs() {
-  if (state.kiosk) return nothing;
-  return html`<nav class="tabs" aria-label=${t("views")}>${VIEWS.map((v) => html`<a href=${link(v)} class=${state.route.view === v ? "here" : ""}
+  if (state.kiosk || !state.session) return nothing;
+  return html`<nav class="tabs" ?inert=${state.help} aria-label=${t("views")}>${VIEWS.map((v) => html`<a href=${link(v)} class=${state.route.view === v ? "here" : ""}
     aria-current=${state.route.view === v ? "page" : "false"}>${t(`tab_${v}`)}</a>`)}</nav>`;
 }
 
