@@ -102,6 +102,7 @@ type show struct {
 	server    *api.Server
 	store     store.Samples
 	started   time.Time    // by the demo's clock
+	recent    int          // samples of the last days, which are stored first
 	ahead     atomic.Int64 // ns by which that is ahead of the host's
 	addresses struct{ modbus, api, readers string }
 }
@@ -149,8 +150,8 @@ func Run(ctx context.Context, c Config, version string, stdin *os.File, stdout i
 			p.line("  --open: %v", err)
 		}
 	}
-	g.Go(func() error { return s.remember(ctx, c, p) })
-	g.Go(func() error { return s.showOthers(ctx, &c) })
+	g.Go(func() error { return s.remember(ctx, &c, p) })
+	g.Go(func() error { return s.carry(ctx, &c) })
 	if s.with.breaks {
 		g.Go(func() error { return s.breakInverter(ctx) })
 	}
@@ -188,7 +189,8 @@ func (s *show) start(ctx context.Context, g *errgroup.Group, c Config, dir, vers
 	return nil
 }
 
-// open makes everything, from the reader to the inverter, so that each finds the next. It listens already.
+// open makes everything, from the reader to the inverter, so that each finds the next, with the last days of the past. It
+// listens already.
 func (s *show) open(ctx context.Context, c Config, dir, version string, log *slog.Logger) (err error) {
 	zone, err := time.LoadLocation(c.TZ)
 	if err != nil {
@@ -223,7 +225,7 @@ func (s *show) open(ctx context.Context, c Config, dir, version string, log *slo
 	}
 	s.store = store.NewCached(disk, 5*time.Second)
 	defer closeUnless(&err, s.store)
-	s.server = &api.Server{Gate: request.Gate{Tokens: tokens, Log: log.With("role", "vps"), Now: s.now}, Devices: deviceinfo.Devices{Store: s.store, Zone: zone},
+	s.server = &api.Server{Gate: request.Gate{Tokens: tokens, Version: version, Log: log.With("role", "vps"), Now: s.now}, Devices: deviceinfo.Devices{Store: s.store, Zone: zone},
 		Conflicts: disk.Conflicts, Tariff: prices}
 
 	o := plantOptions{device: Device, token: s.secret.token, caFile: s.secret.caFile, url: "https://" + s.addresses.api, dir: dir,
@@ -235,7 +237,11 @@ func (s *show) open(ctx context.Context, c Config, dir, version string, log *slo
 	if err := s.addOthers(&c, zone, o); err != nil {
 		return err
 	}
-	return s.describeOthers(ctx, c.TZ)
+	if err := s.describeOthers(ctx, c.TZ); err != nil {
+		return err
+	}
+	s.recent, err = s.rememberRecent(ctx, &c)
+	return err
 }
 
 // listen listens where readers ask: where they were told, else on the default address or the next free port after it.

@@ -20,17 +20,21 @@ func TestHistoryOfTheDemoIsWhole(t *testing.T) {
 	}
 	defer disk.Close()
 	started := time.Date(2026, 6, 23, 12, 0, 0, 0, time.UTC)
-	home, err := simulator.NewHome(simulator.HomeOptions{Model: "SH10RT", Seed: 1, Since: simulator.Since(started.AddDate(0, 0, -3))})
+	home, err := simulator.NewHome(simulator.HomeOptions{Model: "SH10RT", Seed: 1, Since: simulator.Since(started.AddDate(0, 0, -recentDays-3))})
 	if err != nil {
 		t.Fatal(err)
 	}
 	s := &show{plant: &plant{home: home}, store: disk, started: started}
-	if err := s.remember(t.Context(), Config{Days: 3}, newPanel(nil, io.Discard, s)); err != nil {
+	c := Config{Days: recentDays + 3}
+	if s.recent, err = s.rememberRecent(t.Context(), &c); err != nil {
 		t.Fatal(err)
 	}
-	days, _, err := disk.Surrounded(t.Context(), store.Query{Device: Device, From: started.AddDate(0, 0, -2).Truncate(24 * time.Hour),
+	if err := s.remember(t.Context(), &c, newPanel(nil, io.Discard, s)); err != nil {
+		t.Fatal(err)
+	}
+	days, _, err := disk.Surrounded(t.Context(), store.Query{Device: Device, From: started.AddDate(0, 0, -recentDays-2).Truncate(24 * time.Hour),
 		To: started.Truncate(24 * time.Hour), Resolution: store.Day})
-	if err != nil || len(days) != 2 {
+	if err != nil || len(days) != recentDays+2 {
 		t.Fatal(days, err)
 	}
 	for _, d := range days {

@@ -84,20 +84,6 @@ func (s *show) describeOthers(ctx context.Context, zone string) error {
 	return nil
 }
 
-// rememberNeighbor stores the history of n.
-func (s *show) rememberNeighbor(ctx context.Context, c *Config, n *neighbor) error {
-	if n.never {
-		return nil
-	}
-	days := c.Days
-	if !n.simulated {
-		days = min(days, fleetDays)
-	}
-	end := s.started.Truncate(historyStep).Add(-n.silent - n.backlog)
-	_, err := s.insertHistory(ctx, n.id, s.homes[n.id], span{end.AddDate(0, 0, -days), end}, n.sleeps)
-	return err
-}
-
 // courier uploads what neighbors without a plant measure, as their edges would.
 type courier struct {
 	client  *http.Client
@@ -127,25 +113,12 @@ func newCourier(s *show, c *Config) (*courier, error) {
 	return v, nil
 }
 
-// showOthers stores the history of the devices beside the first, and uploads what those without a plant measure from then on.
-func (s *show) showOthers(ctx context.Context, c *Config) error {
-	for i := range s.with.others {
-		if err := s.rememberNeighbor(ctx, c, &s.with.others[i]); err != nil {
-			if ctx.Err() != nil {
-				return nil
-			}
-			return err
-		}
-	}
-	if !slices.ContainsFunc(s.with.others, neighbor.uploads) {
-		return nil
-	}
-	return s.carry(ctx, c)
-}
-
 // carry uploads for all neighbors without a plant every pollStep until ctx ends. What cannot be uploaded is left out: the next
 // sample shows the same device.
 func (s *show) carry(ctx context.Context, c *Config) error {
+	if !slices.ContainsFunc(s.with.others, neighbor.uploads) {
+		return nil
+	}
 	v, err := newCourier(s, c)
 	if err != nil {
 		return err

@@ -45,13 +45,8 @@ func openShow(t *testing.T, c Config) *show {
 		s.asked.Close()
 		s.store.Close()
 	})
-	if err := s.remember(t.Context(), c, newPanel(nil, io.Discard, s)); err != nil {
+	if err := s.remember(t.Context(), &c, newPanel(nil, io.Discard, s)); err != nil {
 		t.Fatal(err)
-	}
-	for i := range s.with.others {
-		if err := s.rememberNeighbor(t.Context(), &c, &s.with.others[i]); err != nil {
-			t.Fatal(err)
-		}
 	}
 	return s
 }
@@ -79,8 +74,8 @@ func runShow(t *testing.T, c Config) (*show, context.Context) {
 		}
 		s.store.Close()
 	})
-	g.Go(func() error { return s.remember(ctx, c, newPanel(nil, io.Discard, s)) })
-	g.Go(func() error { return s.showOthers(ctx, &c) })
+	g.Go(func() error { return s.remember(ctx, &c, newPanel(nil, io.Discard, s)) })
+	g.Go(func() error { return s.carry(ctx, &c) })
 	if s.with.breaks {
 		g.Go(func() error { return s.breakInverter(ctx) })
 	}

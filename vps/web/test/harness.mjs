@@ -62,8 +62,8 @@ export async function startDemo(args = []) {
     if (!d || !d.first_sample || Date.parse(d.last_sample) - Date.parse(d.first_sample) < 300 * 864e5) return false;
     // The first sample of its edge may lack what two registers do not agree about yet.
     if (!d.capabilities.grid || !d.capabilities.load) return false;
-    // The newest days are summed last.
-    const from = new Date(Date.now() - 864e5).toISOString().slice(0, 10);
+    // The days of a year ago are stored first, and those up to two weeks ago last.
+    const from = d.first_sample.slice(0, 10);
     return (await (await fetch(`${api}/v1/energy?device_id=${d.id}&resolution=day&from=${from}`)).json()).totals.coverage > 0.95;
   });
   let base = api;
