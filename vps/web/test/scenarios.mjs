@@ -52,6 +52,7 @@ const without = (names, j) => {
 
 export const SCENARIOS = {
   live: () => aged(3, "live"),
+  ahead: () => aged(-40, "live"),
   delayed: () => aged(40, "delayed"),
   stale: () => aged(200, "stale", {}, { chain: chain("down", "ok", { since: iso(now() - 200) }) }),
   offline: () => aged(4000, "offline", {}, { chain: chain("unknown", "down", { since: iso(now() - 4000) }) }),

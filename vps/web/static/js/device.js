@@ -1,7 +1,7 @@
 // The device for whoever looks after it: which hop works, what its registers read, and what is missing.
 import { html, nothing, icon } from "./dom.js";
 import { t } from "./i18n.js";
-import { state, changed, serverNow, currentDevice, deviceZone, stateNow, ageNow, seconds, forDevice } from "./store.js";
+import { state, changed, serverNow, currentDevice, deviceZone, stateNow, ageNow, newestSample, seconds, forDevice } from "./store.js";
 import { ask } from "./api.js";
 import { known, decimal, quantity, withUnit, UNKNOWN, NBSP, energyText, percentText } from "./format.js";
 import { card, whenKnown, columns } from "./widgets.js";
@@ -33,12 +33,16 @@ function chainCard(d) {
   const zone = deviceZone();
   const hops = (d.chain || []).filter((/** @type {any} */ h) => h && h.hop);
   const lost = state.lost && Date.now() - state.lost > 10000;
+  const newest = newestSample();
+  // A sample of the future is by a clock that is ahead, at least so far. Of one that is behind nothing is known.
+  const skews = /** @type {Record<string, number>} */ ({ edge: newest ? newest.t - serverNow() : 0, browser: Math.abs(state.ahead) / 1000 });
   const all = [...hops, { hop: "browser", state: lost ? "down" : "ok", since: lost ? new Date(state.lost + state.ahead).toISOString() : undefined }];
   return card("chain", t("chain"), html`<ol class="chain">${all.map((h) => html`<li class=${SIGNS[h.state] ? h.state : "unknown"}>${icon(SIGNS[h.state] || "warn")}
     <b>${t(`hop_${h.hop}`)}</b> <span>${t(`state_${SIGNS[h.state] ? h.state : "unknown"}`)}</span>
     ${h.since ? html`<small>${t("since", { time: when(seconds(h.since), zone) })}</small>` : nothing}
     ${known(h.spool) ? html`<small>${t("samples_waiting")}: ${decimal(h.spool, 0)}</small>` : nothing}
     ${h.quarantined ? html`<small>${t("quarantined")}: ${decimal(h.quarantined, 0)}</small>` : nothing}
+    ${skews[h.hop] >= 2 ? html`<small>${t("clock_skew")} ${h.hop === "edge" ? `≥${NBSP}` : ""}${span(skews[h.hop])}</small>` : nothing}
     ${h.says && h.says !== "ok" ? html`<small>${h.says}</small>` : nothing}${h.version ? html`<small>${t("version_is", { version: h.version })}</small>` : nothing}</li>`)}</ol>`);
 }
 
@@ -47,14 +51,13 @@ function factsCard(d, now) {
   const zone = deviceZone();
   const age = ageNow();
   const values = (now && now.values) || {};
-  const skew = Math.abs(state.ahead) / 1000;
   const hertz = values.grid_frequency ?? values.grid_frequency_fine_string ?? values.grid_frequency_coarse;
-  const facts = [[t("model"), d.model || UNKNOWN], [t("inverter"), d.id], ...(d.serial ? [["S/N", d.serial]] : []),
+  const facts = [[t("model"), d.model || UNKNOWN], [t("inverter"), d.id],
     [t("state"), `${t(`state_${stateNow()}`)}${known(age) ? ` · ${t("ago", { time: span(age) })}` : ""}`],
     [t("first_sample"), when(seconds(d.first_sample), zone)], [t("last_sample"), when(seconds(d.last_sample), zone)], [t("time_zone"), d.time_zone || UNKNOWN],
     ...(known(values.inverter_temperature) ? [[t("temperature"), withUnit(quantity(values.inverter_temperature, 1, "°C"))]] : []),
     ...(now && known(now.battery_temp_c) ? [[`${t("battery")}, ${t("temperature")}`, withUnit(quantity(now.battery_temp_c, 1, "°C"))]] : []),
-    ...(known(hertz) ? [[t("grid"), withUnit(quantity(hertz, 2, "Hz"))]] : []), [t("clock_skew"), span(skew)]];
+    ...(known(hertz) ? [[t("grid"), withUnit(quantity(hertz, 2, "Hz"))]] : [])];
   return card("facts", t("device"), html`<dl class="facts">${facts.map(([name, v]) => html`<div><dt>${name}</dt><dd>${v}</dd></div>`)}</dl>`);
 }
 

@@ -168,9 +168,29 @@ test("the device shows what waits, the clocks, temperatures, phases and strings"
   const { page, wrong, close } = await open(demo.base, { hash: "device" });
   await settled(page);
   const text = await page.locator("main").innerText();
-  for (const want of [/Samples waiting: \d/, /Clock differs by\s+\d+\s*s/, /Battery, Temperature\s+-?−?\d/, /(49|50)\.\d\d\s*Hz/, /L3/, /String 2/, /Measured\s+(100|99)\s*%/]) assert.match(text, want);
+  for (const want of [/Samples waiting: \d/, /Battery, Temperature\s+-?−?\d/, /(49|50)\.\d\d\s*Hz/, /L3/, /String 2/, /Measured\s+(100|99)\s*%/]) assert.match(text, want);
+  // Nothing is said of clocks that agree, nor of what the API does not have.
+  assert.doesNotMatch(text, /Clock differs|S\/N|firmware/i);
   assert.deepEqual(wrong, []);
   await close();
+});
+
+test("a clock that differs is named at its link: that of this browser, and that of an edge that is ahead", async () => {
+  const hop = (page, n) => page.locator("#chain li").nth(n).innerText();
+  const slow = await open(demo.base, { hash: "device", before: (p) => p.addInitScript(() => {
+    const now = Date.now;
+    Date.now = () => now() - 200000;
+  }) });
+  await settled(slow.page);
+  await until(async () => /Clock differs by\s+3\s*min/.test(await hop(slow.page, 3)));
+  assert.doesNotMatch(await hop(slow.page, 1), /Clock/);
+  assert.deepEqual(slow.wrong, []);
+  await slow.close();
+  const ahead = await open(demo.base, { hash: "device", answers: SCENARIOS.ahead() });
+  await settled(ahead.page);
+  await until(async () => /Clock differs by\s+≥\s*\d+\s*s/.test(await hop(ahead.page, 1)));
+  assert.doesNotMatch(await hop(ahead.page, 3), /Clock/);
+  await ahead.close();
 });
 
 test("a cell of the calendar has its date and its number, and leads to its day", async () => {

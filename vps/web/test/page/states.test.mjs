@@ -21,6 +21,7 @@ after(async () => {
 /** What each state must show, and must not. */
 const SHOWN = {
   live: { text: [/Live/, /4\.21\s*kW/, /2\.00\s*kW/, /exporting/, /0\.73\s*kW/, /1\.48\s*kW/, /charging/, /62\s*%/, /full at about \d\d:\d\d/], flows: 3, moving: true },
+  ahead: { text: [/Live\s*· 0\s*s ago/], flows: 3, moving: true },
   delayed: { text: [/Delayed/, /4\.21\s*kW/], flows: 3, moving: false },
   stale: { text: [/Stale/, /as of \d\d:\d\d/, /inverter has not answered/], flows: 3, moving: false },
   offline: { text: [/Offline/, /edge has not uploaded since/, /Last known/], not: [/exporting/], flows: 0 },
