@@ -3,10 +3,10 @@ import { html, nothing, icon } from "./dom.js";
 import { t } from "./i18n.js";
 import { state, currentDevice, deviceZone, seconds, link, forDevice } from "./store.js";
 import { ask } from "./api.js";
-import { known, dateText, moment, energyText, powerText } from "./format.js";
+import { known, UNKNOWN, dateText, moment, energyText, powerText } from "./format.js";
 import { localDate } from "./dates.js";
 import { card, whenKnown, tableFor, figure, columns, chartHeight, roomForStrip } from "./widgets.js";
-import { barsPlot, barAxes, energyRange } from "./charts.js";
+import { barsPlot, column, barAxes, energyRange } from "./charts.js";
 import { color } from "./plot.js";
 import { energySentence, energyTable, greatest } from "./words.js";
 import { energyKpis, sourceBar, moneyLine, partsOf, todayDate } from "./now.js";
@@ -57,7 +57,7 @@ export function allView() {
 function yearsCard(years, parts) {
   return card("bars", t("years"), whenKnown(years, (a) => {
     const labels = a.labels || [];
-    return html`${figure(barsPlot(a.columns || {}, labels, { key: "years", height: chartHeight(240), parts, text: (i) => labels[i], long: (i) => labels[i],
+    return html`${figure(barsPlot(a.columns || {}, labels, { key: "years", height: chartHeight(240), parts, text: (i) => labels[i] || UNKNOWN, long: (i) => labels[i] || UNKNOWN,
       tap: (i) => location.assign(link("year", labels[i])) }), () => energySentence(a, t("years")), "tappable")}${barLegend(parts, false, false)}`;
   }, "bars"), { unit: "kWh", table: tableFor(years, (a) => energyTable(a, "short", "sunspool-years", parts)) });
 }
@@ -73,9 +73,10 @@ function sumCard(months) {
   }, "bars"), { unit: "kWh", table: tableFor(months, sumTable) });
 }
 
-/** A line that only rises. @param {import("./charts.js").Column} sums @param {string[]} labels @param {{ key: string, height: number, of: any, text: (i: number) => string, long: (i: number) => string }} o @returns {import("./plot.js").Plot} */
-function areaPlot(sums, labels, o) {
+/** A line that only rises. @param {import("./charts.js").Column} list @param {string[]} labels @param {{ key: string, height: number, of: any, text: (i: number) => string, long: (i: number) => string }} o @returns {import("./plot.js").Plot} */
+function areaPlot(list, labels, o) {
   const n = labels.length;
+  const sums = column(list, n);
   return { data: [labels.map((_, i) => i), sums], of: [o.of], height: o.height, key: `${o.key} ${n}`, tip: (i) => [[o.long(i), ""], [t("solar"), energyText(sums[i]), "solar"]],
     options: () => ({ padding: [10, 14, 0, 0], scales: { x: { time: false, range: [-0.2, Math.max(0.8, n - 0.8)] }, y: { range: energyRange } },
       axes: barAxes(labels, o.text),

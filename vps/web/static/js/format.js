@@ -52,6 +52,11 @@ export function known(v) {
   return typeof v === "number" && Number.isFinite(v);
 }
 
+/** Reports whether s is an instant that has a date. @param {unknown} s since 1970 @returns {s is number} */
+export function isInstant(s) {
+  return known(s) && Math.abs(s) < 8.64e12;
+}
+
 /** A number without its sign. @param {number} size @param {number} digits */
 function digitsOf(size, digits) {
   if (size >= 1e15) return new Intl.NumberFormat(locale, { minimumFractionDigits: digits, maximumFractionDigits: digits }).format(size);
@@ -186,7 +191,7 @@ function dateFormat(name, zone, options) {
 
 /** Time of day of an instant in a zone: 14:32. @param {number | null | undefined} s since 1970 @param {string} zone */
 export function clock(s, zone) {
-  if (!known(s)) return UNKNOWN;
+  if (!isInstant(s)) return UNKNOWN;
   const ahead = aheadOf(s, zone);
   if (ahead !== null) return new Date((s + ahead) * 1000).toISOString().slice(11, 16);
   return dateFormat("hm", zone, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" }).format(s * 1000);
@@ -194,7 +199,7 @@ export function clock(s, zone) {
 
 /** Date and time of an instant: 23 Nov, 14:32; with its year if asked. @param {number | null | undefined} s @param {string} zone @param {boolean} [year] */
 export function moment(s, zone, year) {
-  if (!known(s)) return UNKNOWN;
+  if (!isInstant(s)) return UNKNOWN;
   /** @type {Intl.DateTimeFormatOptions} */
   const o = { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit", hourCycle: "h23", ...(year ? { year: "numeric" } : {}) };
   return dateFormat(year ? "moy" : "mo", zone, o).format(s * 1000);
@@ -203,7 +208,7 @@ export function moment(s, zone, year) {
 /** Time with seconds. @param {number} s @param {string} zone */
 export function clockSeconds(s, zone) {
   const o = /** @type {const} */ ({ hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" });
-  return dateFormat("hms", zone, o).format(s * 1000);
+  return isInstant(s) ? dateFormat("hms", zone, o).format(s * 1000) : UNKNOWN;
 }
 
 /** @type {Record<string, Intl.DateTimeFormatOptions>} */

@@ -21,7 +21,7 @@ let onEnd = () => {};
 
 /** @param {number} serverMs the server's clock */
 function setClock(serverMs) {
-  if (Number.isFinite(serverMs)) state.ahead = serverMs - Date.now();
+  if (serverMs > 0 && serverMs < 8e15) state.ahead = serverMs - Date.now();
 }
 
 /** Seconds until the next attempt, without the random part. Pure. @param {number} n failures so far */

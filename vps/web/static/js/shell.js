@@ -2,7 +2,7 @@
 import { html, nothing, icon } from "./dom.js";
 import { t } from "./i18n.js";
 import { state, changed, serverNow, currentDevice, deviceZone, stateNow, ageNow, seconds, brokenHop, edgeOf, newestSample, link, VIEWS } from "./store.js";
-import { known, clock, moment, dateText, decimal, NBSP } from "./format.js";
+import { isInstant, UNKNOWN, clock, moment, dateText, decimal, NBSP } from "./format.js";
 import { localDate } from "./dates.js";
 import { reconnect } from "./live.js";
 
@@ -16,7 +16,7 @@ export function span(s) {
 
 /** @param {number | null} s @param {string} zone time of an instant, with its date if that is not today */
 export function when(s, zone) {
-  if (!known(s)) return "–";
+  if (!isInstant(s)) return UNKNOWN;
   const [date, today] = [localDate(s, zone), localDate(serverNow(), zone)];
   return date === today ? clock(s, zone) : moment(s, zone, date.slice(0, 4) !== today.slice(0, 4));
 }

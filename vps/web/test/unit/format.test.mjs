@@ -98,6 +98,11 @@ test("an axis has few digits, and no sign", () => {
   assert.deepEqual([0, -2, 0.5, 1.25, 2500].map(f.tick), ["0", "2", "0.5", "1.25", "2,500"]);
 });
 
+test("what is no instant has no date, and breaks nothing", () => {
+  for (const s of [-1e15, 1e13, NaN, Infinity, null, undefined]) for (const text of [f.clock, f.moment, f.clockSeconds]) assert.equal(text(s, "Europe/Brussels"), "–");
+  assert.equal(f.clock(0, "UTC"), "00:00");
+});
+
 test("numbers and euros are those of Intl, which the first view does without", () => {
   const list = [0, 1.005, 0.005, 1.115, 9.995, 999.5, 999.995, 1234567.891, 1e-7, 3e-7, 0.5, 1.5, 2.5, 123456789012.345, 9e14, 1e16, 1e21];
   for (let i = 1; i < 3000; i++) list.push((i * 7919) / 1000, 1.37 ** (i % 120) / 1e4);
