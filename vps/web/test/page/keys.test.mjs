@@ -115,14 +115,15 @@ onPage("each key does what the help says", {}, async (page) => {
   // Theme and unit, and back.
   await changes(page, "d", background);
   await changes(page, "d", background);
-  for (const view of ["day", "now"]) {
+  for (const view of [`day/${daysAgo(2)}`, "now"]) {
     await show(page, view);
-    const seen = view === "day" ? unit : (p) => p.locator(".flow .unit").allInnerTexts();
-    const was = await page.evaluate(() => JSON.parse(localStorage.getItem("sunspool")).unit);
-    await changes(page, "u", () => page.evaluate(() => JSON.parse(localStorage.getItem("sunspool")).unit));
-    if (view === "day") assert.equal(await seen(page), "W");
-    await changes(page, "u", () => page.evaluate(() => JSON.parse(localStorage.getItem("sunspool")).unit));
-    assert.equal(await page.evaluate(() => JSON.parse(localStorage.getItem("sunspool")).unit), was);
+    const set = () => page.evaluate(() => JSON.parse(localStorage.getItem("sunspool")).unit);
+    const was = await set();
+    await changes(page, "u", set);
+    if (view !== "now") await until(async () => (await unit(page)) === "W");
+    await changes(page, "u", set);
+    assert.equal(await set(), was);
+    if (view !== "now") await until(async () => (await unit(page)) === "kW");
   }
   await changes(page, "f", isFull);
   await changes(page, "f", isFull);
