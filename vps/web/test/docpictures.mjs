@@ -13,13 +13,6 @@ const kept = mkdtempSync(`${tmpdir()}/sunspool-pictures-`);
 chmodSync(kept, 0o700);
 const TOKEN = "viewer-token-of-the-pictures-0123456789abcdef";
 const demo = await startDemo(["--keep", kept, ...(process.env.DEMO || "").split(" ").filter(Boolean)]);
-// The history comes oldest first: its end is there last.
-await until(async () => {
-  const d = (await (await fetch(`${demo.api}/v1/devices`)).json()).devices[0];
-  const day = d.last_sample.slice(0, 10);
-  const { columns } = await (await fetch(`${demo.api}/v1/energy?device_id=${d.id}&resolution=day&from=${day}&to=${day}`)).json();
-  return columns.coverage[0] > 0.95;
-});
 const browser = await startBrowser();
 // The program's clock may be another than the browser's: pictures show its day.
 const ahead = Date.parse((await fetch(`${demo.api}/v1/devices`)).headers.get("date") || "") - Date.now();
