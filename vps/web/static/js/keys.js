@@ -3,6 +3,18 @@ import { state, link, VIEWS, saveSettings } from "./store.js";
 import { turn, useTheme } from "./shell.js";
 import { zoomKey } from "./zoom.js";
 
+/** Moves the cursor of a chart to the next point that has something to show. @param {import("./plot.js").PlotElement} plot @param {-1 | 1} n to the left or right */
+function step({ chart: u, now }, n) {
+  if (!u || !now) return;
+  const x = u.data[0];
+  const [first, last] = u.series[0].idxs;
+  let i = typeof u.cursor.idx === "number" ? u.cursor.idx : n > 0 ? first - 1 : last + 1;
+  do i += n; while (i in x && !now.tip(i).length);
+  if (!(i in x)) return;
+  if (now.show) now.show(x[i]);
+  u.setCursor({ left: u.valToPos(x[i], "x"), top: 10 });
+}
+
 /** @param {KeyboardEvent} e @param {(n: number) => void} move @param {() => void} home of the period */
 export function onKey(e, move, home) {
   const target = /** @type {HTMLElement} */ (e.target);
@@ -12,8 +24,8 @@ export function onKey(e, move, home) {
   // What is wider than the screen moves by its own.
   if (sideways && target.closest(".table, .heat, pre")) return;
   if (sideways && e.shiftKey) {
-    const plot = /** @type {any} */ (document.querySelector("#curve sun-plot") || document.querySelector("sun-plot"));
-    if (plot) plot.step(sideways);
+    const plot = document.querySelector("#curve sun-plot") || document.querySelector("sun-plot");
+    if (plot) step(/** @type {import("./plot.js").PlotElement} */ (plot), sideways);
   } else if (sideways) move(sideways);
   else if (key >= "1" && key <= "5") location.hash = link(VIEWS[Number(key) - 1]);
   else if (key === "t") home();

@@ -178,19 +178,6 @@ export class PlotElement extends HTMLElement {
     });
   }
 
-  /** Moves the cursor to the next point that has something to show, for keys. @param {1 | -1} n to the right or left */
-  step(n) {
-    const u = this.chart;
-    if (!u || !this.now) return;
-    const x = u.data[0];
-    const [first, last] = u.series[0].idxs;
-    let i = typeof u.cursor.idx === "number" ? u.cursor.idx : n > 0 ? first - 1 : last + 1;
-    do i += n; while (i in x && !this.now.tip(i).length);
-    if (!(i in x)) return;
-    if (this.now.show) this.now.show(x[i]);
-    u.setCursor({ left: u.valToPos(x[i], "x"), top: 10 });
-  }
-
   showTip() {
     const u = this.chart;
     const i = u && u.cursor.idx;

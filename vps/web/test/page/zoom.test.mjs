@@ -100,8 +100,19 @@ async function drag(page, from, to) {
 
 onPage("the mouse selects a span, a double click or the button shows the day again", {}, async (page) => {
   await isWhole(page);
-  const words = () => page.evaluate(() => [document.querySelector("#curve sun-plot").getAttribute("aria-label"), document.querySelector("#curve .for-print").textContent, document.querySelector("#totals").textContent]);
-  const before = await words();
+  // The sentence comes after the picture.
+  const words = () => until(() => page.evaluate(() => {
+    const sentence = document.querySelector("#curve sun-plot").getAttribute("aria-label");
+    return sentence && [sentence, document.querySelector("#totals").innerText];
+  }));
+  const table = async () => {
+    await page.locator("#curve .card-head button[aria-pressed=false]").click();
+    const text = await page.locator("#curve table").innerText();
+    await page.locator("#curve .card-head button[aria-pressed=true]").click();
+    await settled(page);
+    return text;
+  };
+  const [before, rows] = [await words(), await table()];
   const [from, to] = [whole.from + 14 * HOUR, whole.from + 18 * HOUR];
   const s = 2 * (await pixel(page));
   await drag(page, from, to);
@@ -109,6 +120,8 @@ onPage("the mouse selects a span, a double click or the button shows the day aga
   close(shown[0], from, s, "from");
   close(shown[1], to, s, "to");
   assert.deepEqual(await words(), before, "what is in words is of the day");
+  assert.equal(await table(), rows, "the table is of the day");
+  assert.deepEqual(await span(page), shown, "the span is kept");
   assert.equal(await page.locator(".u-select:visible").evaluateAll((all) => all.filter((e) => e.offsetWidth).length), 0, "the selection is over");
   // The tooltip is that of the five minutes below the mouse, with the numbers of the API.
   const t = from + 2 * HOUR + 150;
