@@ -1,20 +1,19 @@
 // The page begins here: what came with it, which view the address names, what happens when something changes.
 import { html, render, attempt } from "./dom.js";
 import { t, loadWords, setWords } from "./i18n.js";
-import { state, onChange, changed, loadSettings, parseRoute, startView, link, stateNow, seconds, serverNow } from "./store.js";
+import { state, onChange, changed, loadSettings, parseRoute, startView, SIZES, stateNow, seconds, serverNow } from "./store.js";
 import { startApi, ask, logIn, logOut, forgetAnswers, expireSome, ApiError } from "./api.js";
 import { setLocale, languageOf } from "./format.js";
-import { addPeriod, noteZone } from "./dates.js";
+import { noteZone } from "./dates.js";
 import { definePlot, loadPlots, afterPaint } from "./plot.js";
 import { moveStreams } from "./flow.js";
 import { follow, stopFollowing, takeRealtime, watchVisibility, askDevices, fillSamples } from "./live.js";
 import { header, banner, tabs, zoneNote, announcement, useTheme } from "./shell.js";
-import { nowView, firstQuestions, firstDate, todayDate } from "./now.js";
+import { nowView, firstQuestions, todayDate } from "./now.js";
 import { loginView } from "./entry.js";
 import { broken, card, fitWall, holdBack, whenKnown } from "./widgets.js";
 import { loadWhenIdle, otherView, helpBox, renewWhenIdle, onKeyDown } from "./later.js";
 
-const SIZES = /** @type {Record<string, number>} */ ({ day: 10, month: 7, year: 4 });
 /** @type {any} */
 let boot = {};
 
@@ -145,18 +144,6 @@ async function tokenInAddress() {
   await enter(decodeURIComponent(found[1]), state.kiosk);
 }
 
-/** @param {number} n */
-function move(n) {
-  const v = state.route.view;
-  if (!SIZES[v]) return;
-  const to = addPeriod(period(), n);
-  if (to >= firstDate().slice(0, SIZES[v]) && to <= todayDate().slice(0, SIZES[v])) {
-    location.hash = link(v, to);
-    // The event comes later, a second key may come before it.
-    onHash();
-  }
-}
-
 function onHash() {
   const before = state.route;
   state.route = parseRoute(location.hash, startView());
@@ -206,7 +193,7 @@ function listen() {
     } else state.tables.delete("live-open");
     changed();
   });
-  addEventListener("keydown", (e) => void onKeyDown(e, move, () => (location.hash = link(SIZES[state.route.view] ? state.route.view : "now"))));
+  addEventListener("keydown", (e) => void onKeyDown(e));
   const wide = matchMedia("(min-width: 900px)");
   state.wide = wide.matches;
   wide.addEventListener("change", () => {
@@ -215,7 +202,6 @@ function listen() {
   });
   addEventListener("beforeprint", () => drawForPrint(true));
   addEventListener("afterprint", () => drawForPrint(false));
-  swipe();
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => useTheme(state.settings.theme));
   watchVisibility();
   renewWhenIdle();
@@ -229,21 +215,6 @@ function drawForPrint(now) {
   state.printing = now;
   useTheme(now ? "light" : state.settings.theme);
   draw(true);
-}
-
-/** A swipe over the name of the period is the previous or the next one. */
-function swipe() {
-  /** @type {Touch | null} */
-  let from = null;
-  addEventListener("touchstart", (e) => {
-    from = e.touches.length === 1 && /** @type {HTMLElement} */ (e.target).closest(".navigator") ? e.touches[0] : null;
-  }, { passive: true });
-  addEventListener("touchend", (e) => {
-    const to = e.changedTouches[0];
-    const far = from ? to.clientX - from.clientX : 0;
-    if (from && Math.abs(far) > 60 && Math.abs(far) > 2 * Math.abs(to.clientY - from.clientY)) move(far > 0 ? -1 : 1);
-    from = null;
-  }, { passive: true });
 }
 
 async function start() {

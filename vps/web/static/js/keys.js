@@ -1,5 +1,7 @@
-// What keys do.
-import { state, link, VIEWS, saveSettings } from "./store.js";
+// What keys do, and a swipe.
+import { state, link, parseRoute, SIZES, VIEWS, saveSettings } from "./store.js";
+import { addPeriod } from "./dates.js";
+import { firstDate, todayDate } from "./now.js";
 import { turn, useTheme } from "./shell.js";
 import { zoomKey } from "./zoom.js";
 
@@ -15,8 +17,32 @@ function step({ chart: u, now }, n) {
   u.setCursor({ left: u.valToPos(x[i], "x"), top: 10 });
 }
 
-/** @param {KeyboardEvent} e @param {(n: number) => void} move @param {() => void} home of the period */
-export function onKey(e, move, home) {
+/** To another period. The address has the newest one: what is drawn comes later. @param {number} n */
+function move(n) {
+  const { view, date } = parseRoute(location.hash, state.route.view);
+  const size = SIZES[view];
+  if (!size) return;
+  const to = addPeriod(date || todayDate().slice(0, size), n);
+  if (to >= firstDate().slice(0, size) && to <= todayDate().slice(0, size)) location.hash = link(view, to);
+}
+
+/** A swipe over the name of the period is the previous or the next one. */
+export function watchSwipes() {
+  /** @type {Touch | null} */
+  let from = null;
+  addEventListener("touchstart", (e) => {
+    from = e.touches.length === 1 && /** @type {HTMLElement} */ (e.target).closest(".navigator") ? e.touches[0] : null;
+  }, { passive: true });
+  addEventListener("touchend", (e) => {
+    const to = e.changedTouches[0];
+    const far = from ? to.clientX - from.clientX : 0;
+    if (from && Math.abs(far) > 60 && Math.abs(far) > 2 * Math.abs(to.clientY - from.clientY)) move(far > 0 ? -1 : 1);
+    from = null;
+  }, { passive: true });
+}
+
+/** @param {KeyboardEvent} e */
+export function onKey(e) {
   const target = /** @type {HTMLElement} */ (e.target);
   if (e.ctrlKey || e.metaKey || e.altKey || /^(INPUT|SELECT|TEXTAREA)$/.test(target.tagName) || (state.help && e.key !== "Escape")) return;
   const key = e.key.length === 1 ? e.key.toLowerCase() : e.key;
@@ -28,7 +54,7 @@ export function onKey(e, move, home) {
     if (plot) step(/** @type {import("./plot.js").PlotElement} */ (plot), sideways);
   } else if (sideways) move(sideways);
   else if (key >= "1" && key <= "5") location.hash = link(VIEWS[Number(key) - 1]);
-  else if (key === "t") home();
+  else if (key === "t") location.hash = link(SIZES[state.route.view] ? state.route.view : "now");
   else if (key === "c") saveSettings({ compare: state.settings.compare === "last_year" ? "previous" : state.settings.compare === "previous" ? "none" : "last_year" });
   else if (key === "d") {
     const dark = document.documentElement.dataset.theme === "dark" || (!document.documentElement.dataset.theme && matchMedia("(prefers-color-scheme: dark)").matches);

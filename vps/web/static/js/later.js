@@ -27,7 +27,7 @@ async function load() {
   if (missed) url.search = String(missed);
   try {
     more = await import(url.href);
-    if (more) more.watchWall(new URLSearchParams(location.search));
+    if (more) more.begin(new URLSearchParams(location.search));
   } catch {
     loading = null;
     missed++;
@@ -68,10 +68,10 @@ export function otherView(view, period, useLanguage) {
   return html`<div class="column">${card("loading", t(view === "device" || view === "settings" ? view : view === "fleet" ? "all_inverters" : `tab_${view}`), place)}</div>`;
 }
 
-/** A key of somebody who does not wait is taken when there is what it is for. @param {KeyboardEvent} e @param {(n: number) => void} move @param {() => void} home */
-export async function onKeyDown(e, move, home) {
+/** A key of somebody who does not wait is taken when there is what it is for. @param {KeyboardEvent} e */
+export async function onKeyDown(e) {
   if (!more) await loadMore();
-  if (more) more.takeKey(e, move, home);
+  if (more) more.takeKey(e);
 }
 
 /** The help, when it is there. */

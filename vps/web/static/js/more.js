@@ -7,7 +7,7 @@ import { fleetView } from "./fleet.js";
 import { settingsView } from "./settings.js";
 import { helpCard } from "./help.js";
 import { startKiosk, kioskOptions } from "./kiosk.js";
-import { onKey } from "./keys.js";
+import { onKey, watchSwipes } from "./keys.js";
 
 /** @param {string} name @param {string} period @param {(lang: string) => void} useLanguage */
 export function viewOf(name, period, useLanguage) {
@@ -23,12 +23,13 @@ export function help() {
   return helpCard();
 }
 
-/** @param {KeyboardEvent} e @param {(n: number) => void} move to another period @param {() => void} home of the period */
-export function takeKey(e, move, home) {
-  onKey(e, move, home);
+/** @param {KeyboardEvent} e */
+export function takeKey(e) {
+  onKey(e);
 }
 
 /** @param {URLSearchParams} query of the address */
-export function watchWall(query) {
+export function begin(query) {
+  watchSwipes();
   startKiosk(kioskOptions(query));
 }

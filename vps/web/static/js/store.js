@@ -171,13 +171,15 @@ export function startView() {
 export const VIEWS = ["now", "day", "month", "year", "all"];
 const OTHERS = ["device", "settings", "fleet", "login"];
 
+/** The length of the date of a view, if it is of a period. */
+export const SIZES = /** @type {Record<string, number>} */ ({ day: 10, month: 7, year: 4 });
+
 /** @param {string} hash such as #day/2026-11-23?d=roof @param {string} start the view without a hash @returns {Route} */
 export function parseRoute(hash, start) {
   const [path, query] = hash.replace(/^#/, "").split("?");
   const [name, date] = path.split("/");
   const view = VIEWS.includes(name) || OTHERS.includes(name) ? name : start;
-  const sizes = /** @type {Record<string, number>} */ ({ day: 10, month: 7, year: 4 });
-  const right = date && date.length === sizes[view] && isDate(date) ? date : "";
+  const right = date && date.length === SIZES[view] && isDate(date) ? date : "";
   let device = "";
   for (const part of (query || "").split("&")) if (part.startsWith("d=")) device = decodeURIComponent(part.slice(2));
   return { view, date: right, device };
