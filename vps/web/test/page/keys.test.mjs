@@ -1,7 +1,7 @@
 // Every key, the swipe, and the bar of the views in a real browser: each is pressed, and what it does is seen.
 import test, { before, after } from "node:test";
 import assert from "node:assert/strict";
-import { startBrowser, open, settled, touch, until } from "../harness.mjs";
+import { startBrowser, open, show, settled, touch, until } from "../harness.mjs";
 import { startServer, VIEWER } from "../server.mjs";
 import { houseSamples, slowEdge } from "../house.mjs";
 
@@ -33,12 +33,6 @@ const onPage = (name, o, f) => test(name, async () => {
   assert.deepEqual(opened.wrong, []);
   await opened.close();
 });
-
-async function show(page, view) {
-  await page.evaluate((v) => (location.hash = v), view);
-  await page.waitForSelector(`main.view-${view.split("/")[0]}`);
-  await settled(page);
-}
 
 const address = (page) => page.evaluate(() => location.hash);
 const unit = (page) => page.locator("#curve h2 small").innerText();

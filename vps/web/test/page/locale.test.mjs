@@ -2,7 +2,7 @@
 // all that it draws elsewhere.
 import test, { before, after } from "node:test";
 import assert from "node:assert/strict";
-import { startBrowser, open, settled, allText, NONSENSE } from "../harness.mjs";
+import { startBrowser, open, show, allText, NONSENSE } from "../harness.mjs";
 import { startServer, samplesOf, VIEWER } from "../server.mjs";
 
 let browser;
@@ -26,9 +26,7 @@ for (const [language, lang] of [["C", "de"], ["", "fr"], ["en-US@posix", "nl"], 
     await page.waitForSelector(".flow");
     assert.equal(await page.evaluate(() => document.documentElement.lang), lang);
     for (const view of ["now", "day", "month", "year", "all", "device", "settings"]) {
-      await page.evaluate((v) => (location.hash = v), view);
-      await page.waitForSelector(`main.view-${view} .card`);
-      await settled(page);
+      await show(page, view);
       assert.doesNotMatch(await allText(page), NONSENSE, view);
     }
     await page.evaluate(() => (location.hash = "day"));

@@ -5,7 +5,7 @@ import assert from "node:assert/strict";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { startBrowser, open, settled, until, allText, NONSENSE } from "../harness.mjs";
+import { startBrowser, open, show, until, allText, NONSENSE } from "../harness.mjs";
 import { startServer, sampleAt, DEVICE, VIEWER } from "../server.mjs";
 import { houseSamples, slowEdge } from "../house.mjs";
 
@@ -54,12 +54,6 @@ const withPage = (name, f) => test(name, async () => {
   assert.deepEqual(opened.wrong, []);
   await opened.close();
 });
-
-async function show(view) {
-  await page.evaluate((v) => (location.hash = v), view);
-  await page.waitForSelector(`main.view-${view.split("/")[0]}`);
-  await settled(page);
-}
 
 /** Reports whether a text such as "≥ −€1,234.56" is v, to its last digit. */
 function isAmount(text, v, slack = 0) {
@@ -116,7 +110,7 @@ async function costByHand(date) {
 for (const [name, date] of [["before the change of prices", `${month}-14`], ["of the change, at prices by the hour, some below 0", change], ["with a gap", holed]]) {
   withPage(`a day ${name}`, async () => {
     const day = await ask("energy", { resolution: "day", from: date, to: date });
-    await show(`day/${date}`);
+    await show(page, `day/${date}`);
     await sameMoney("totals", day.totals);
     await sameColumns("hours", await ask("energy", { resolution: "hour", from: date, to: date }));
     if (date !== holed) assert.ok(Math.abs(await costByHand(date) - day.totals.cost) < 0.02, `${await costByHand(date)} by hand, ${day.totals.cost} by the API`);
@@ -129,7 +123,7 @@ withPage("days on which was earned, and days on which was paid", async () => {
   for (const earned of [true, false]) {
     const i = days.columns.cost.findIndex((v) => v < 0 === earned);
     assert.ok(i >= 0, `no such day: ${days.columns.cost}`);
-    await show(`day/${days.labels[i]}`);
+    await show(page, `day/${days.labels[i]}`);
     await page.waitForFunction((word) => document.querySelector("#totals .spread").innerText.includes(word), earned ? "Earned" : "Cost");
     await sameMoney("totals", rowOf(days, i));
   }
@@ -138,7 +132,7 @@ withPage("days on which was earned, and days on which was paid", async () => {
 withPage("a month in which prices change, its year, and all years: days and months add up", async () => {
   const last = new Date(Date.UTC(Number(month.slice(0, 4)), Number(month.slice(5)), 0)).toISOString().slice(0, 10);
   const days = await ask("energy", { resolution: "day", from: `${month}-01`, to: last });
-  await show(`month/${month}`);
+  await show(page, `month/${month}`);
   await sameMoney("totals", days.totals);
   await sameColumns("bars", days);
   const days1 = Number(last.slice(8));
@@ -146,11 +140,11 @@ withPage("a month in which prices change, its year, and all years: days and mont
   assert.ok(Math.abs(days.totals.fee - feeByHand) < 0.02, `${feeByHand} by hand, ${days.totals.fee} by the API`);
   const year = month.slice(0, 4);
   const months = await ask("energy", { resolution: "month", from: `${year}-01-01`, to: `${year}-12-31` });
-  await show(`year/${year}`);
+  await show(page, `year/${year}`);
   await sameMoney("totals", months.totals, 0.01);
   await sameColumns("bars", months);
   const first = dateOf(Date.parse((await server.get("/v1/devices")).devices[0].first_sample) / 1000);
-  await show("all");
+  await show(page, "all");
   await sameMoney("totals", (await ask("energy", { resolution: "day", from: first, to: daysAgo(0) })).totals, 0.01);
 });
 
@@ -185,7 +179,7 @@ withPage("the capacity tariff: what the peaks cost, and what this quarter-hour a
   page.on("response", async (r) => {
     if (/\/v1\/capacity\?/.test(r.url()) && r.ok()) c = await r.json().catch(() => c);
   });
-  await show("now");
+  await show(page, "now");
   await page.waitForSelector("#peak .spread");
   await sameMoney("today", await ask("energy", { resolution: "day", from: daysAgo(0), to: daysAgo(0) }).then((a) => rowOf(a, a.labels.length - 1)), 0.01);
   await sameCapacity("peak", c);
@@ -200,7 +194,7 @@ withPage("the capacity tariff: what the peaks cost, and what this quarter-hour a
     const found = /this quarter costs (\S+) more a year/.exec(text);
     return found && now === c && isAmount(found[1], c.cost.forecast_year - c.cost.year);
   });
-  await show(`year/${daysAgo(0).slice(0, 4)}`);
+  await show(page, `year/${daysAgo(0).slice(0, 4)}`);
   await page.waitForSelector("#peaks .spread");
   await sameCapacity("peaks", c);
 });
@@ -221,7 +215,7 @@ withPage("prices that are changed: an export that costs more than the sun saves"
   const days = await ask("energy", { resolution: "day", from: `${month}-01`, to: `${month}-28` });
   const i = days.columns.saved.findIndex((v) => v < -0.01);
   assert.ok(i >= 0, String(days.columns.saved));
-  await show(`day/${days.labels[i]}`);
+  await show(page, `day/${days.labels[i]}`);
   await page.waitForSelector("#totals .spread");
   const shown = await page.locator("#totals .spread").innerText();
   const [saved, cost] = ["Saved", "Cost"].map((word) => new RegExp(`${word} (\\S+)`).exec(shown.replace(/[≥≈]\s/g, ""))[1]);
@@ -237,9 +231,7 @@ test("without prices there is no money anywhere", async (t) => {
   await p.waitForSelector(".flow");
   const MONEY = /€|\bEUR\b|\bcosts?\b|\bsaved\b|\bearned\b|\bfee\b|CO₂|\bprices?\b|\bmoney\b/i;
   for (const view of ["now", "day", `day/${daysAgo(1)}`, "month", "year", "all", "device", "settings"]) {
-    await p.evaluate((v) => (location.hash = v), view);
-    await p.waitForSelector(`main.view-${view.split("/")[0]}`);
-    await settled(p);
+    await show(p, view);
     for (const button of await p.locator("main .card button[aria-pressed=false][title]").all()) await button.click().catch(() => {});
     const text = await allText(p);
     assert.doesNotMatch(text, MONEY, view);

@@ -3,7 +3,7 @@
 import test, { before, after } from "node:test";
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
-import { startBrowser, open, settled, until } from "../harness.mjs";
+import { startBrowser, open, show, settled, until } from "../harness.mjs";
 import { startServer, samplesOf, sampleAt, VIEWER } from "../server.mjs";
 import { startProxy } from "../proxy.mjs";
 
@@ -40,9 +40,7 @@ test("below a path of a proxy: every view, a new sample, a file, the simple page
     return (await page.locator(".flow").getAttribute("aria-label")).includes("6.66");
   });
   for (const view of ["day", "month", "year", "all", "device", "settings", "now"]) {
-    await page.evaluate((v) => (location.hash = v), view);
-    await page.waitForSelector(`main.view-${view} .card`);
-    await settled(page);
+    await show(page, view);
     assert.equal(await page.locator(".problem").count(), 0, view);
     if (view !== "all") continue;
     const waiting = page.waitForEvent("download");

@@ -2,7 +2,7 @@
 // meant, on both charts, and everything in words stays that of the day.
 import test, { before, after } from "node:test";
 import assert from "node:assert/strict";
-import { startBrowser, open, settled, touch, until } from "../harness.mjs";
+import { startBrowser, open, show, settled, touch, until } from "../harness.mjs";
 import { startServer, DEVICE, VIEWER } from "../server.mjs";
 import { houseSamples, slowEdge } from "../house.mjs";
 
@@ -29,16 +29,14 @@ after(async () => {
 const onPage = (name, o, f) => test(name, async () => {
   const opened = await open(server.base, { hash: `t=${VIEWER}`, refused: true, ...o });
   await opened.page.waitForSelector(".flow");
-  await show(opened.page, o.view || `day/${date}`);
+  await look(opened.page, o.view || `day/${date}`);
   await f(opened.page);
   assert.deepEqual(opened.wrong, []);
   await opened.close();
 });
 
-async function show(page, view) {
-  await page.evaluate((v) => (location.hash = v), view);
-  await page.waitForSelector(`main.view-${view.split("/")[0]}`);
-  await settled(page);
+async function look(page, view) {
+  await show(page, view);
   await page.evaluate(() => document.querySelector("sun-plot").scrollIntoView({ block: "center" }));
 }
 
@@ -109,6 +107,7 @@ onPage("the mouse selects a span, a double click or the button shows the day aga
     await page.locator("#curve .card-head button[aria-pressed=false]").click();
     const text = await page.locator("#curve table").innerText();
     await page.locator("#curve .card-head button[aria-pressed=true]").click();
+    await page.waitForSelector("#curve sun-plot canvas");
     await settled(page);
     return text;
   };
@@ -262,16 +261,19 @@ onPage("keys zoom around the cursor, step along it, and show the day again", {},
   await tips(page, /^16:00–16:05/);
 });
 
-/** Reports for each of these instants whether the canvas has anything at its upper edge. */
-const marked = (page, ...times) => page.evaluate((list) => {
+/** Reports for each of these instants whether the canvas has anything at its upper edge that is darker than that. */
+const painted = (red) => (page, ...times) => page.evaluate(([list, most]) => {
   const u = document.querySelector("#curve sun-plot").chart;
   const rows = Math.round(u.bbox.height * 0.03);
   return list.map((t) => {
     const x = Math.round(u.valToPos(t, "x", true));
     const { data } = u.ctx.getImageData(x - 1, Math.round(u.bbox.top) + 2, 3, rows);
-    return data.some((v, i) => i % 4 === 3 && v > 0);
+    return data.some((v, i) => i % 4 === 3 && v > 0 && data[i - 3] < most);
   });
-}, times);
+}, [times, red]);
+const marked = painted(256);
+// The grid is light.
+const dark = painted(200);
 
 /** The labels of both axes. */
 const labels = (page) => page.evaluate(() => document.querySelector("#curve sun-plot").chart.axes.map((a) => a._values.filter(Boolean)));
@@ -324,7 +326,7 @@ onPage("today: now is where it is, and what is yet to come is never alone", { vi
   const p = await pixel(page);
   const seen = await page.evaluate(() => Date.now() / 1000);
   const found = [];
-  for (let t = seen + 4 * p; t > seen - 70; t -= p) if ((await marked(page, t))[0]) found.push(t);
+  for (let t = seen + 4 * p; t > seen - 70; t -= p) if ((await dark(page, t))[0]) found.push(t);
   assert.ok(found.length > 0, "the line of now");
   assert.ok(found.every((t) => t > now - 65 - 3 * p && t < seen + 3 * p), `${found} is not from ${now} to ${seen}`);
   await page.keyboard.press("0");
@@ -334,7 +336,7 @@ onPage("today: now is where it is, and what is yet to come is never alone", { vi
 
 onPage("only the day zooms", { touch: true }, async (page) => {
   for (const view of ["now", "month", "year"]) {
-    await show(page, view);
+    await look(page, view);
     const id = view === "now" ? "#curve" : "#bars";
     const scale = () => page.evaluate((i) => Object.values(document.querySelector(`${i} sun-plot`).chart.scales.x).filter((v) => typeof v === "number"), id);
     const before = await scale();
