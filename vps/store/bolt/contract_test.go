@@ -10,3 +10,7 @@ import (
 func TestBolt(t *testing.T) {
 	storetest.Run(t, func(t *testing.T, dir string) store.Samples { return open(t, dir) })
 }
+
+func TestBoltTokens(t *testing.T) {
+	storetest.RunTokens(t, func(t *testing.T, dir string) storetest.TokenStore { return open(t, dir) })
+}

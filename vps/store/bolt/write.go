@@ -30,6 +30,7 @@ type write struct {
 	count  *rollup.DayCount // to replace what an earlier version counted
 	check  bool             // nothing but a durable commit
 	aside  *asideWrite
+	tokens func(*bbolt.Bucket) (changed bool, err error)
 	done   chan error // of capacity 1: the caller may be gone
 
 	repaired  []repaired
@@ -177,11 +178,12 @@ func (b *Store) apply(tx *bbolt.Tx, group []*write) (changed bool, err error) {
 		if w.rest = i > 0 && spent(tx); w.rest {
 			continue
 		}
-		if w.check {
-			changed = true
-			if err := tx.Bucket(metaBucket).Put(checkKey, []byte(time.Now().UTC().Format(time.RFC3339))); err != nil {
+		if w.check || w.tokens != nil {
+			some, err := w.besideDevices(tx)
+			if err != nil {
 				return false, err
 			}
+			changed = changed || some
 			continue
 		}
 		d, err := b.createDevice(tx, w.device)

@@ -29,6 +29,11 @@ func TestPostgres(t *testing.T) {
 	storetest.Run(t, func(t *testing.T, dir string) store.Samples { return open(t, dir) })
 }
 
+func TestPostgresTokens(t *testing.T) {
+	open := opensPostgres(t)
+	storetest.RunTokens(t, func(t *testing.T, dir string) storetest.TokenStore { return open(t, dir) })
+}
+
 func TestCachedPostgres(t *testing.T) {
 	open := opensPostgres(t)
 	storetest.Run(t, func(t *testing.T, dir string) store.Samples {

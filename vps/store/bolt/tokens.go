@@ -1,0 +1,139 @@
+package bolt
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"slices"
+	"time"
+
+	"go.etcd.io/bbolt"
+
+	"sunspool/vps/store"
+)
+
+var tokensBucket = []byte("tokens") // id -> JSON, checksum; its sequence is the version
+
+func (b *Store) Tokens(ctx context.Context) (all []store.Token, version int64, err error) {
+	err = b.view(ctx, func(tx *bbolt.Tx) error {
+		if tokens := tx.Bucket(tokensBucket); tokens != nil {
+			version = int64(tokens.Sequence())
+			all = b.readTokens(tokens)
+		}
+		return nil
+	})
+	return all, version, err
+}
+
+func (b *Store) TokensVersion(ctx context.Context) (version int64, err error) {
+	err = b.view(ctx, func(tx *bbolt.Tx) error {
+		if tokens := tx.Bucket(tokensBucket); tokens != nil {
+			version = int64(tokens.Sequence())
+		}
+		return nil
+	})
+	return version, err
+}
+
+// readTokens returns the tokens in order of their creation. One whose row is damaged is not a token any more.
+func (b *Store) readTokens(tokens *bbolt.Bucket) (all []store.Token) {
+	c := tokens.Cursor()
+	for k, v := c.First(); k != nil; k, v = c.Next() {
+		var t store.Token
+		text, whole := unseal(k, v)
+		if !whole || json.Unmarshal(text, &t) != nil {
+			b.damaged.Add(1)
+			continue
+		}
+		all = append(all, t)
+	}
+	slices.SortFunc(all, func(a, b store.Token) int { return cmp.Or(a.Created.Compare(b.Created), cmp.Compare(a.ID, b.ID)) })
+	return all
+}
+
+func (b *Store) AddToken(ctx context.Context, t store.Token) error {
+	t = t.Rounded()
+	return b.changeTokens(ctx, func(tokens *bbolt.Bucket) (changed bool, err error) {
+		outdated, err := t.Beside(b.readTokens(tokens))
+		if err != nil {
+			return false, err
+		}
+		for _, id := range outdated {
+			if err := tokens.Delete([]byte(id)); err != nil {
+				return false, err
+			}
+		}
+		return true, putToken(tokens, &t)
+	})
+}
+
+func (b *Store) RevokeToken(ctx context.Context, id string, at time.Time) (t store.Token, err error) {
+	err = b.changeTokens(ctx, func(tokens *bbolt.Bucket) (changed bool, err error) {
+		all := b.readTokens(tokens)
+		i := slices.IndexFunc(all, func(t store.Token) bool { return t.ID == id })
+		if i < 0 {
+			return false, store.ErrNoToken
+		}
+		if t = all[i]; !t.Revoked.IsZero() {
+			return false, nil
+		}
+		t.Revoked = at
+		t = t.Rounded()
+		return true, putToken(tokens, &t)
+	})
+	return t, err
+}
+
+func (b *Store) UseTokens(ctx context.Context, used map[string]time.Time) error {
+	return b.changeTokens(ctx, func(tokens *bbolt.Bucket) (changed bool, err error) {
+		version := tokens.Sequence()
+		for _, t := range b.readTokens(tokens) {
+			at, some := used[t.ID]
+			if at = at.UTC().Truncate(time.Millisecond); !some || !at.After(t.Used) {
+				continue
+			}
+			t.Used = at
+			if err := putToken(tokens, &t); err != nil {
+				return false, err
+			}
+			changed = true
+		}
+		return changed, tokens.SetSequence(version)
+	})
+}
+
+// putToken stores t and raises the version.
+func putToken(tokens *bbolt.Bucket, t *store.Token) error {
+	text, err := json.Marshal(t)
+	if err != nil {
+		return err
+	}
+	if _, err := tokens.NextSequence(); err != nil {
+		return err
+	}
+	k := []byte(t.ID)
+	return tokens.Put(k, seal(k, text))
+}
+
+// changeTokens calls change in a transaction of the writer, which may be repeated, and waits for its commit.
+func (b *Store) changeTokens(ctx context.Context, change func(*bbolt.Bucket) (changed bool, err error)) error {
+	w := newWrite("")
+	w.tokens = change
+	return b.do(ctx, w)
+}
+
+// besideDevices does a write that is of no device. What is wrong with its data is said to its caller alone, and changes nothing.
+func (w *write) besideDevices(tx *bbolt.Tx) (changed bool, err error) {
+	if w.check {
+		return true, tx.Bucket(metaBucket).Put(checkKey, []byte(time.Now().UTC().Format(time.RFC3339)))
+	}
+	tokens, err := tx.CreateBucketIfNotExists(tokensBucket)
+	if err != nil {
+		return false, err
+	}
+	changed, err = w.tokens(tokens)
+	if store.RefusedToken(err) {
+		w.refused, err = err, nil
+	}
+	return changed, err
+}
