@@ -45,6 +45,7 @@ type commands struct {
 	Demo     demo.Config      `cmd:"" help:"Show it all at work: a simulated inverter, edge and vps in one process."`
 	Edge     config.Config    `cmd:"" help:"Read an inverter and deliver to a server (a service)."`
 	VPS      vpsCommand       `cmd:"" name:"vps" help:"Store what edges deliver and answer readers (a service)."`
+	Token    vps.TokenConfig  `cmd:"" help:"Create, list and revoke tokens of the vps that runs on this machine."`
 	Simulate simulator.Config `cmd:"" help:"Simulate an inverter: a Modbus TCP server with a plausible day."`
 	Check    checkCommand     `cmd:"" help:"Check the settings of the edge or vps: exit status 0, or 3 with all that is wrong."`
 	Service  serviceCommand   `cmd:"" help:"Install, remove, start or stop the edge or vps as a service, on a machine without the package."`
@@ -220,6 +221,12 @@ func (c *commands) do(ctx context.Context, sel *settings.Selection, stdout, stde
 		return vps.ListAside(ctx, vps.Config(c.VPS.Settings), c.VPS.Aside.List, stdout)
 	case "vps aside delete":
 		return vps.DeleteAside(ctx, vps.Config(c.VPS.Settings), c.VPS.Aside.Delete, stdout)
+	case "token create":
+		return vps.CreateToken(ctx, c.Token.Server, c.Token.Create, os.Stdin, stdout, isTerminal(stdout))
+	case "token list":
+		return vps.ListTokens(ctx, c.Token.Server, c.Token.List, stdout)
+	case "token revoke":
+		return vps.RevokeToken(ctx, c.Token.Server, c.Token.Revoke, stdout)
 	case "simulate":
 		return simulator.Run(ctx, c.Simulate, stdout, settings.LogLevel{}.Logger(stderr))
 	case "check":

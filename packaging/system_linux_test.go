@@ -248,6 +248,7 @@ func (a appliance) modes() {
 		"/run/sunspool/edge":              "755 sunspool:sunspool",
 		"/run/sunspool/edge/health.json":  "644 sunspool:sunspool",
 		"/run/sunspool/edge/edge.sock":    "660 sunspool:sunspool",
+		"/run/sunspool/vps/vps.sock":      "600 sunspool:sunspool",
 		"/var/lib/sunspool/edge":          "700 sunspool:sunspool",
 		"/var/lib/sunspool/edge/spool.db": "600 sunspool:sunspool",
 		"/var/lib/sunspool/vps":           "700 sunspool:sunspool",

@@ -32,10 +32,11 @@ type Config struct {
 
 	ListenAddr   string `name:"listen" env:"LISTEN_ADDR" default:"127.0.0.1:8000" placeholder:"HOST:PORT" help:"Where the API listens."`
 	InternalAddr string `name:"internal" env:"INTERNAL_ADDR" empty:"off" default:"127.0.0.1:8001" placeholder:"HOST:PORT" help:"Where /metrics listens, beside /health and /ready; empty for nowhere."`
+	AdminSocket  string `name:"admin-socket" env:"ADMIN_SOCKET" placeholder:"FILE" help:"Unix socket for sunspool token, for root and the user of the server alone. Default: vps.sock in DATA_DIR."`
 	TLSCertFile  string `name:"tls-cert-file" env:"TLS_CERT_FILE" placeholder:"FILE" help:"Certificate chain, PEM, to serve https without a proxy; read again when it changes."`
 	TLSKeyFile   string `name:"tls-key-file" env:"TLS_KEY_FILE" placeholder:"FILE" help:"Private key of the certificate, PEM."`
 
-	DeviceTokens     settings.Secret `name:"device-tokens" hidden:"" env:"DEVICE_TOKENS" placeholder:"TOKEN:DEVICE,..." help:"Who may send and read: token:device or sha256:HEX:device, several per device if you like; a token has at least 16 characters. Environment only."`
+	DeviceTokens     settings.Secret `name:"device-tokens" hidden:"" env:"DEVICE_TOKENS" placeholder:"TOKEN:DEVICE,..." help:"Who may send and read: token:device or sha256:HEX:device, several per device if you like; a token has at least 16 characters. Or store, if sunspool token makes them all. Environment only."`
 	DeviceTokensFile string          `name:"device-tokens-file" env:"DEVICE_TOKENS_FILE" placeholder:"FILE" help:"Entries of DEVICE_TOKENS in a file, one a line; read again on SIGHUP. Its mode is 0600, or below /run/secrets also that of a secret of Docker or Kubernetes. The systemd credential device-tokens is read too."`
 	ViewerTokens     settings.Secret `name:"viewer-tokens" hidden:"" env:"VIEWER_TOKENS" placeholder:"TOKEN:DEVICE,..." help:"Who may only read: token:device, token:device+device for several, or token:* for every device. Environment only."`
 	ViewerTokensFile string          `name:"viewer-tokens-file" env:"VIEWER_TOKENS_FILE" placeholder:"FILE" help:"Entries of VIEWER_TOKENS in a file, as DEVICE_TOKENS_FILE. The systemd credential viewer-tokens is read too."`
@@ -154,7 +155,7 @@ type plainText struct {
 func (c *Config) texts() []plainText {
 	return []plainText{
 		{"DATABASE_URL", string(c.DatabaseURL), true}, {"REDIS_URL", string(c.RedisURL), true},
-		{"DATA_DIR", c.DataDir, false}, {"LISTEN_ADDR", c.ListenAddr, false}, {"INTERNAL_ADDR", c.InternalAddr, false},
+		{"DATA_DIR", c.DataDir, false}, {"LISTEN_ADDR", c.ListenAddr, false}, {"INTERNAL_ADDR", c.InternalAddr, false}, {"ADMIN_SOCKET", c.AdminSocket, false},
 		{"TLS_CERT_FILE", c.TLSCertFile, false}, {"TLS_KEY_FILE", c.TLSKeyFile, false},
 		{"DEVICE_TOKENS_FILE", c.DeviceTokensFile, false}, {"VIEWER_TOKENS_FILE", c.ViewerTokensFile, false}, {"SITE_TZ", c.SiteTZ, false}, {"TARIFF_FILE", c.TariffFile, false},
 	}

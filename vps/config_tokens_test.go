@@ -24,7 +24,7 @@ func TestTokenFilesOfOthersAreRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, token := range []string{"from-env-0123456789", "from-file-0123456789", "from-credential-0123456789"} {
-		if _, known := tokens.Find(token); !known {
+		if _, known := tokens.Find(token, testNow); !known {
 			t.Errorf("%s is not known", token)
 		}
 	}
@@ -59,7 +59,7 @@ func TestViewersMayStandInAFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	for token, want := range map[string]auth.Caller{"kitchen-0123456789abcdef": {Device: "barn+roof", Viewer: true}, "credential-0123456789": {Device: "*", Viewer: true}, viewer1: {Device: "roof", Viewer: true}, token1: {Device: "roof", Viewer: false}} {
-		if who, known := tokens.Find(token); !known || who != want {
+		if who, known := tokens.Find(token, testNow); !known || who != want {
 			t.Errorf("%s is %v %v, want %v", token, who, known, want)
 		}
 	}
@@ -67,7 +67,7 @@ func TestViewersMayStandInAFile(t *testing.T) {
 	if err := c.readTokens(tokens); err != nil {
 		t.Fatal(err)
 	}
-	if _, known := tokens.Find("kitchen-0123456789abcdef"); known {
+	if _, known := tokens.Find("kitchen-0123456789abcdef", testNow); known {
 		t.Error("a viewer that was removed may still read")
 	}
 
@@ -122,7 +122,7 @@ func TestTokensMayBeSecretsOfAContainer(t *testing.T) {
 		if err != nil {
 			continue
 		}
-		if _, known := tokens.Find(viewer1); !known {
+		if _, known := tokens.Find(viewer1, testNow); !known {
 			t.Errorf("mode %v: the viewer is not known", mode)
 		}
 	}

@@ -21,10 +21,9 @@ type LinkConfig struct {
 // Link prints the link that opens the page with a viewer token, and the same for a camera. The token is in the fragment, which
 // a browser sends to no server.
 func Link(cfg Config, link LinkConfig, out io.Writer, terminal bool) error {
-	page, err := url.Parse(link.URL)
-	if err != nil || page.Scheme != "https" && page.Scheme != "http" || page.Host == "" || page.User != nil || page.RawQuery != "" || page.Fragment != "" {
-		return &health.Fault{Code: "usage", Exit: health.ExitUsage, What: fmt.Sprintf("%q is not the address of a page", link.URL),
-			Next: "sunspool vps link https://solar.example.org"}
+	page, err := pageAddress(link.URL)
+	if err != nil {
+		return err
 	}
 	if _, err := cfg.tokens(); err != nil {
 		return err
@@ -37,17 +36,40 @@ func Link(cfg Config, link LinkConfig, out io.Writer, terminal bool) error {
 		if link.Device != "" && !v.MayRead(link.Device) {
 			continue
 		}
-		text := strings.TrimSuffix(page.String(), "/") + "/#t=" + v.Token
-		code, err := qrcode.Of(text, terminal)
-		if err != nil {
-			return fmt.Errorf("draw the link: %w", err)
+		if err := printLink(out, page, v.Token, true, terminal); err != nil {
+			return err
 		}
-		_, err = fmt.Fprintf(out, "%s\n\n%s\nWhoever has this link can read %s, until its token is removed from VIEWER_TOKENS.\n", text, code, read(v.Devices()))
+		_, err = fmt.Fprintf(out, "Whoever has this link can read %s, until its token is removed from VIEWER_TOKENS.\n", read(v.Devices()))
 		return err
 	}
 	return &health.Fault{Code: "no_viewer_token", Exit: health.ExitConfig, What: "there is no viewer token to make a link of",
 		Why:  "VIEWER_TOKENS has none that shows " + cmp.Or(link.Device, "a device") + " and is written as it is: of one written as sha256:HEX only the sum is known",
 		Next: "add TOKEN:* or TOKEN:DEVICE to VIEWER_TOKENS; openssl rand -hex 20 makes a token"}
+}
+
+// pageAddress reads the address of the page.
+func pageAddress(text string) (*url.URL, error) {
+	page, err := url.Parse(text)
+	if err != nil || page.Scheme != "https" && page.Scheme != "http" || page.Host == "" || page.User != nil || page.RawQuery != "" || page.Fragment != "" {
+		return nil, &health.Fault{Code: "usage", Exit: health.ExitUsage, What: fmt.Sprintf("%q is not the address of a page", text),
+			Next: "write it as https://solar.example.org"}
+	}
+	return page, nil
+}
+
+// printLink prints the link that logs in with a token, and the same for a camera if it is wanted.
+func printLink(out io.Writer, page *url.URL, token string, camera, colours bool) error {
+	text := strings.TrimSuffix(page.String(), "/") + "/#t=" + token
+	if !camera {
+		_, err := fmt.Fprintln(out, text)
+		return err
+	}
+	code, err := qrcode.Of(text, colours)
+	if err != nil {
+		return fmt.Errorf("draw the link: %w", err)
+	}
+	_, err = fmt.Fprintf(out, "%s\n\n%s\n", text, code)
+	return err
 }
 
 // read names what a token shows.

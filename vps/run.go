@@ -75,12 +75,18 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger) (err error) {
 	}
 	defer func() { err = errors.Join(err, samples.Close()) }()
 
+	tokens.ExpectStored()
+	issuer := &auth.Issuer{Store: rest, Tokens: tokens, Log: log}
+	if err := issuer.Read(ctx); err != nil && cfg.DatabaseURL == "" {
+		log.Warn("tokens of the store cannot be read yet", "error", err.Error())
+	}
+
 	s := &api.Server{
 		Gate: request.Gate{Tokens: tokens, Version: cfg.Version, Log: log, Origins: cfg.CORSAllowOrigins, Proxies: trusted,
 			OpenLAN: cfg.WebAuth == "open-lan", Ancestors: cfg.FrameAncestors},
 		Devices:    deviceinfo.Devices{Store: samples, Zone: zone},
 		MaxSamples: cfg.MaxSamplesPerRequest, MaxBytes: cfg.MaxRequestBytes, Conflicts: rest.Conflicts,
-		StoreHint: cfg.storeHint(), Others: others, Chain: chain, Tariff: prices,
+		StoreHint: cfg.storeHint(), Others: others, Chain: chain, Tariff: prices, Issuer: issuer,
 	}
 	if cfg.DatabaseURL == "" {
 		s.DataDir = cfg.DataDir
@@ -107,6 +113,7 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger) (err error) {
 		}
 		defer internal.Close()
 	}
+	machine := cfg.listenMachine(log)
 	announce(cfg, log, public, internal)
 
 	pulses := new(health.Pulses)
@@ -117,6 +124,10 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger) (err error) {
 	if internal != nil {
 		g.Go(func() error { return listener.Serve(ctx, internal, nil, s.Internal(), log) })
 	}
+	if machine != nil {
+		g.Go(func() error { return listener.Serve(ctx, machine, nil, s.Machine(), log) })
+	}
+	g.Go(func() error { issuer.Run(ctx); return nil })
 	if days := cfg.RawRetentionDays; days > 0 {
 		g.Go(func() error { retain(ctx, samples, time.Duration(days)*24*time.Hour, log); return nil })
 	}
@@ -157,6 +168,7 @@ func Import(ctx context.Context, cfg Config, im importer.Config, out io.Writer) 
 // backend is where samples rest, in front of which there may be a cache.
 type backend interface {
 	store.Samples
+	store.Tokens
 	Conflicts() uint64
 }
 

@@ -31,8 +31,9 @@ const (
 	AsidePath      = "/aside"
 	OpenAPIPath    = "/openapi.yaml"
 	SessionPath    = "/v1/session"
-	FilesPath      = "/a/"   // of the page, and a hash of them
-	LitePath       = "/lite" // the page without scripts
+	TokensPath     = "/v1/tokens" // and the id of one
+	FilesPath      = "/a/"        // of the page, and a hash of them
+	LitePath       = "/lite"      // the page without scripts
 
 	DeviceMetricsPath = "/metrics/devices" // of the newest sample of each device
 )

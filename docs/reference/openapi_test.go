@@ -19,6 +19,7 @@ var apiPages = map[string][]string{
 	"api-write.md":  {"ingest"},
 	"api-now.md":    {"realtime", "stream", "devices"},
 	"api-series.md": {"series", "export"},
+	"api-tokens.md": {"tokens", "create_token", "revoke_token"},
 	"api-energy.md": {"energy", "peaks", "capacity", "continuity"},
 }
 
@@ -68,7 +69,7 @@ func exemplified(t *testing.T, page string, o operation) bool {
 	}
 	path, _, _ := strings.Cut(o.path, "{")
 	for _, shown := range example.FindAllStringSubmatch(string(whole), -1) {
-		if c, err := parseCurl(shown[1], map[string]string{"VIEWER_TOKEN": "", "DEVICE_TOKEN": ""}); err == nil && c.method == o.method {
+		if c, err := parseCurl(shown[1], map[string]string{"VIEWER_TOKEN": "", "DEVICE_TOKEN": "", "ADMIN_TOKEN": ""}); err == nil && c.method == o.method {
 			if u, err := url.Parse(c.url); err == nil && (u.Path == o.path || path != o.path && strings.HasPrefix(u.Path, path)) {
 				return true
 			}
@@ -130,7 +131,7 @@ func (d document) operations() (all []operation) {
 		}
 	}
 	order := slices.Concat(apiPages["api-write.md"], apiPages["api-now.md"], apiPages["api-series.md"],
-		apiPages["api-energy.md"], apiPages["api.md"])
+		apiPages["api-energy.md"], apiPages["api-tokens.md"], apiPages["api.md"])
 	slices.SortFunc(all, func(a, b operation) int {
 		return slices.Index(order, a.OperationID) - slices.Index(order, b.OperationID)
 	})

@@ -25,7 +25,7 @@ func BenchmarkIngest(b *testing.B) {
 		began := time.Now()
 		d.Body.Reset()
 		d.Body.Write(body)
-		if _, err := d.Decode("inv-1", testNow, wire.MaxSamples); err != nil {
+		if _, err := d.Decode([]string{"inv-1"}, testNow, wire.MaxSamples); err != nil {
 			b.Fatal(err)
 		}
 		decoded := time.Now()

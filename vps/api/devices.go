@@ -120,11 +120,8 @@ func (s *Server) devices(c *request.Request) (any, error) {
 		return nil, err
 	}
 
-	answer := devicesAnswer{Role: "device", Devices: []deviceLine{}}
+	answer := devicesAnswer{Role: c.Caller.Role(), Devices: []deviceLine{}}
 	answer.Server.Version, answer.Server.Time = s.Version, s.Now().UTC().Truncate(time.Millisecond)
-	if c.Caller.Viewer {
-		answer.Role = "viewer"
-	}
 	from, found := slices.BinarySearchFunc(all, query.Last(params, "after"), deviceinfo.ByID)
 	if found {
 		from++

@@ -20,6 +20,7 @@ import (
 	"sunspool/docs/reference"
 	"sunspool/vps/api"
 	"sunspool/vps/auth"
+	"sunspool/vps/store"
 	"sunspool/vps/store/bolt"
 	"sunspool/wire"
 )
@@ -32,12 +33,13 @@ const (
 	exampleDevice = "example-device-0123456789abcdef"
 	exampleViewer = "example-viewer-0123456789abcdef"
 	exampleGarage = "example-garage-0123456789abcdef"
+	exampleAdmin  = "example-admin-0123456789abcdef"
 )
 
 // TestAPIReferenceExamples sends each request of docs/api*.md to a server with the same history, and compares its answer with
 // the one in the page.
 func TestAPIReferenceExamples(t *testing.T) {
-	environment := map[string]string{"DEVICE_TOKEN": exampleDevice, "VIEWER_TOKEN": exampleViewer}
+	environment := map[string]string{"DEVICE_TOKEN": exampleDevice, "VIEWER_TOKEN": exampleViewer, "ADMIN_TOKEN": exampleAdmin}
 	reference.Examples(t, "api*.md", environment, func(t *testing.T, r *http.Request) *http.Response {
 		return newExampleServer(t).send(r)
 	})
@@ -64,6 +66,8 @@ func newExampleServer(t *testing.T) *exampleServer {
 	s := &api.Server{}
 	s.Store, s.Tokens, s.Version, s.Now = samples, tokens, "1.0.0", func() time.Time { return exampleNow }
 	s.Log = slog.New(slog.DiscardHandler)
+	s.Issuer = &auth.Issuer{Store: samples, Tokens: tokens, Log: s.Log, Now: s.Now}
+	exampleTokens(t, samples, s.Issuer)
 	e := &exampleServer{t: t, tokens: tokens, public: httptest.NewServer(s.Handler()), internal: httptest.NewServer(s.Internal())}
 	t.Cleanup(e.public.Close)
 	t.Cleanup(e.internal.Close)
@@ -75,6 +79,22 @@ func newExampleServer(t *testing.T) *exampleServer {
 		Edge: &wire.Edge{Version: "1.0.0", Model: "SG5.0RT", PollIntervalS: 60, SpoolCount: 12, State: "ok"}})
 	e.put(exampleDevice, wire.Batch{Samples: []wire.Sample{{DeviceID: "roof", Time: time.Unix(60, 0).UTC(), Count: 1}}}) // a clock that was not set yet
 	return e
+}
+
+// exampleTokens are an admin and a family.
+func exampleTokens(t *testing.T, to store.Tokens, issuer *auth.Issuer) {
+	admin, family := auth.SumOf(exampleAdmin), auth.SumOf("example-family-0123456789abcdef")
+	for _, token := range []store.Token{
+		{ID: "0b7e63d18a25", Sum: admin[:], Name: "Installer", Role: store.RoleAdmin, Created: exampleNow.AddDate(0, -2, 0), Used: exampleNow.Add(-time.Minute)},
+		{ID: "5d1c0a9be2f4", Sum: family[:], Name: "Family", Role: store.RoleViewer, Devices: []string{"garage", "roof"}, Created: exampleNow.AddDate(0, -1, 0), Expires: exampleNow.AddDate(1, 0, 0)},
+	} {
+		if err := to.AddToken(t.Context(), token); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := issuer.Read(t.Context()); err != nil {
+		t.Fatal(err)
+	}
 }
 
 func (e *exampleServer) put(token string, batch wire.Batch) {

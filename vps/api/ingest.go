@@ -36,29 +36,13 @@ func (s *Server) ingest(c *request.Request) (any, error) {
 	if err := admit(b, lenient); err != nil {
 		return nil, err
 	}
-	if err := s.setAside(c, b.Untimely); err != nil {
-		return nil, err
-	}
-
-	if every := b.Interval(); every > 0 {
-		for i := range b.Good {
-			b.Good[i].Interval = every
+	inserted := 0
+	if b.Device != "" {
+		c.Caller.Device = b.Device // of those that the token is for
+		if inserted, err = s.keep(c, &b, lenient); err != nil {
+			return nil, err
 		}
 	}
-	b.Zone = s.ExistingZone(c.Caller.Device, b.Zone)
-	change := s.ZoneChange(c, b)
-	inserted, err := s.insertSparse(c, &b, lenient)
-	if lenient && store.Refused(err) {
-		inserted, err = s.insertSound(c, &b)
-	}
-	if err != nil {
-		return nil, err
-	}
-	if inserted > 0 {
-		s.broadcast(b.Good)
-	}
-	s.Update(c, b, change)
-	s.metrics.samples(inserted, len(b.Good)-inserted)
 
 	receipt := wire.Receipt{Inserted: inserted, SetAside: len(b.Untimely), BatchID: b.ID}
 	if lenient {
@@ -68,6 +52,33 @@ func (s *Server) ingest(c *request.Request) (any, error) {
 		receipt.Version = s.Version // an edge tries again with a new version what an old one refused
 	}
 	return receipt, nil
+}
+
+// keep stores what can be stored of a batch, and what its edge reports of itself.
+func (s *Server) keep(c *request.Request, b *batch.Batch, lenient bool) (inserted int, err error) {
+	if err := s.setAside(c, b.Untimely); err != nil {
+		return 0, err
+	}
+	if every := b.Interval(); every > 0 {
+		for i := range b.Good {
+			b.Good[i].Interval = every
+		}
+	}
+	b.Zone = s.ExistingZone(b.Device, b.Zone)
+	change := s.ZoneChange(c, *b)
+	inserted, err = s.insertSparse(c, b, lenient)
+	if lenient && store.Refused(err) {
+		inserted, err = s.insertSound(c, b)
+	}
+	if err != nil {
+		return 0, err
+	}
+	if inserted > 0 {
+		s.broadcast(b.Good)
+	}
+	s.Update(c, *b, change)
+	s.metrics.samples(inserted, len(b.Good)-inserted)
+	return inserted, nil
 }
 
 // admit returns why nothing of the batch may be stored, or nil. A sample of another device refuses all even when verdicts

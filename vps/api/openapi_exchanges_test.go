@@ -68,6 +68,25 @@ var exchanges = []exchange{
 	{name: "a page of another origin logs out", verb: "DELETE", target: "/v1/session", token: noToken, headers: []string{"Sec-Fetch-Site", "cross-site"}, status: 403},
 	{name: "log out", verb: "DELETE", target: "/v1/session", token: noToken},
 
+	{name: "none yet", target: "/v1/tokens", token: adminToken, change: (*bench).admin},
+	{name: "all of them", target: "/v1/tokens", token: adminToken, change: withTokens},
+	{name: "a viewer asks", target: "/v1/tokens", status: 403},
+	{name: "of a viewer", verb: "POST", target: "/v1/tokens", token: adminToken, body: someWish, change: (*bench).admin},
+	{name: "of everything", verb: "POST", target: "/v1/tokens", token: adminToken, body: `{"role":"viewer","name":"All","devices":["*"],"expires":"2027-01-01T00:00:00Z","secret":"given-0123456789abcdef"}`, change: (*bench).admin},
+	{name: "a viewer asks", verb: "POST", target: "/v1/tokens", body: someWish, status: 403},
+	{name: "the same name", verb: "POST", target: "/v1/tokens", token: adminToken, body: `{"role":"admin","name":"Admin"}`, status: 409, change: (*bench).admin},
+	{name: "the same secret", verb: "POST", target: "/v1/tokens", token: adminToken, body: `{"role":"admin","name":"Other","secret":"` + viewer1 + `"}`, status: 409, change: (*bench).admin},
+	{name: "too many", verb: "POST", target: "/v1/tokens", token: adminToken, body: someWish, status: 409, change: func(b *bench) {
+		b.admin()
+		b.Issuer.Store = brokenTokens{b.bolt, store.ErrTokensFull}
+	}},
+	{name: "a long body", verb: "POST", target: "/v1/tokens", token: adminToken, body: `{"role":"admin","name":"` + strings.Repeat("x", 100_000) + `"}`, status: 413, refused: true, change: (*bench).admin},
+	{name: "no object", verb: "POST", target: "/v1/tokens", token: adminToken, body: `[]`, status: 422, refused: true, change: (*bench).admin},
+	{name: "a device token for all", verb: "POST", target: "/v1/tokens", token: adminToken, body: `{"role":"device","name":"x","devices":["*"]}`, status: 422, change: (*bench).admin},
+	{name: "revoked", verb: "DELETE", target: "/v1/tokens/ID", token: adminToken, change: withTokens},
+	{name: "a viewer asks", verb: "DELETE", target: "/v1/tokens/ID", status: 403},
+	{name: "an unknown one", verb: "DELETE", target: "/v1/tokens/unknown", token: adminToken, status: 404, change: (*bench).admin},
+
 	{name: "stored", body: "example"},
 	{name: "verdicts", body: "example", headers: []string{"Prefer", wire.Lenient}},
 	{name: "a unit without battery and meter", body: "example", token: token2},
@@ -220,15 +239,37 @@ var exchanges = []exchange{
 	}},
 }
 
+const someWish = `{"role":"viewer","name":"Family","devices":["roof","barn"]}`
+
+// withTokens is a bench with an admin and two tokens: of the ID ID, and one that was used and revoked.
+func withTokens(b *bench) {
+	b.admin()
+	ctx := b.t.Context()
+	for id, name := range map[string]string{"ID": "Family", "old": "Guest"} {
+		if err := b.bolt.AddToken(ctx, store.Token{ID: id, Sum: []byte(id), Name: name, Role: store.RoleViewer, Devices: []string{"roof"}, Created: testNow, Expires: testNow.AddDate(1, 0, 0)}); err != nil {
+			b.t.Fatal(err)
+		}
+	}
+	if err := b.bolt.UseTokens(ctx, map[string]time.Time{"old": testNow}); err != nil {
+		b.t.Fatal(err)
+	}
+	if _, err := b.bolt.RevokeToken(ctx, "old", testNow); err != nil {
+		b.t.Fatal(err)
+	}
+}
+
 // roofs is a batch of one sample of roof, with more members of the sample.
 func roofs(more string) string {
 	return strings.Replace(`{"samples":[{"device_id":"roof","ts":"2026-06-21T10:30:00Z","pv_power_w":4510,"battery_power_w":1520,`+
 		`"battery_soc_pct":71,"load_power_w":740,"export_power_w":2250,`+more+`}]}`, ",}", "}", 1)
 }
 
-func away(b *bench)   { b.Store = brokenStore{b.bolt, errDisk} }
-func unfit(b *bench)  { b.Store = brokenStore{b.bolt, store.ErrUnfit} }
-func broken(b *bench) { b.Store = nil }
+func away(b *bench)   { storeFails(b, errDisk) }
+func unfit(b *bench)  { storeFails(b, store.ErrUnfit) }
+func broken(b *bench) { b.Store, b.Issuer.Store = nil, nil }
+func storeFails(b *bench, err error) {
+	b.Store, b.Issuer.Store = brokenStore{b.bolt, err}, brokenTokens{b.bolt, err}
+}
 func filled(b *bench) {
 	var all []wire.Sample
 	for i := range store.MostInSpan {
@@ -326,7 +367,13 @@ func commonRefusals(t *testing.T) (all []exchange) {
 			continue
 		}
 		x := exchange{target: route.Example() + "?device_id=shed&frame=day"}
-		if route.Method == "POST" {
+		switch {
+		case route.Guard == "WithAdmin":
+			x = exchange{verb: route.Method, target: route.Example(), token: adminToken}
+			if route.Method == "POST" {
+				x.body = someWish
+			}
+		case route.Method == "POST":
 			x = exchange{body: roofs("")}
 		}
 		for _, r := range []exchange{
@@ -338,7 +385,15 @@ func commonRefusals(t *testing.T) (all []exchange) {
 			{name: "the store is not what the server needs", status: 503, change: unfit},
 			{name: "too much at once", status: 503, change: crowd},
 		} {
-			r.target, r.body = x.target, x.body
+			r.verb, r.target, r.body, r.token = x.verb, x.target, x.body, cmp.Or(r.token, x.token)
+			if change := r.change; x.token == adminToken {
+				r.change = func(b *bench) {
+					b.admin()
+					if change != nil {
+						change(b)
+					}
+				}
+			}
 			all = append(all, r)
 		}
 	}

@@ -31,6 +31,9 @@ type Server struct {
 	request.Gate       // Tokens is required
 	deviceinfo.Devices // Store is required, and closed by its owner, after the last request
 
+	// Issuer creates and revokes tokens; without one there are those of the settings alone, none of which is an admin's.
+	Issuer *auth.Issuer
+
 	// StoreHint is where an operator looks when samples cannot be stored.
 	StoreHint string
 
@@ -121,6 +124,20 @@ func (s *Server) Handler() http.Handler {
 	mux.Handle("GET "+wire.CapacityPath+"{month}", s.WithToken(s.history.Capacity))
 	mux.Handle("GET "+wire.ContinuityPath, s.WithToken(s.history.Gaps))
 	mux.Handle("GET "+wire.ExportPath, s.WithToken(s.history.Export))
+	mux.Handle("GET "+wire.TokensPath, s.WithAdmin(s.listTokens))
+	mux.Handle("POST "+wire.TokensPath, s.WithAdmin(s.createToken))
+	mux.Handle("DELETE "+wire.TokensPath+"/{id}", s.WithAdmin(s.revokeToken))
+	return s.Middleware(mux)
+}
+
+// Machine serves who is on the machine of the server and may open its socket: the operator.
+func (s *Server) Machine() http.Handler {
+	s.init()
+	operator := func(h request.Handler) http.Handler { return s.As(auth.Operator, h) }
+	mux := http.NewServeMux()
+	mux.Handle("GET "+wire.TokensPath, operator(s.listTokens))
+	mux.Handle("POST "+wire.TokensPath, operator(s.createToken))
+	mux.Handle("DELETE "+wire.TokensPath+"/{id}", operator(s.revokeToken))
 	return s.Middleware(mux)
 }
 

@@ -47,10 +47,18 @@ func newBench(t testing.TB, change ...func(*Server)) *bench {
 	log := new(logBuffer)
 	s := &Server{Gate: request.Gate{Tokens: tokens, Now: func() time.Time { return testNow },
 		Log: slog.New(slog.NewJSONHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug}))}, Devices: deviceinfo.Devices{Store: bolt}}
+	s.Issuer = &auth.Issuer{Store: bolt, Tokens: tokens, Log: s.Log, Now: func() time.Time { return s.Now() }}
 	for _, f := range change {
 		f(s)
 	}
 	return &bench{Server: s, t: t, api: s.Handler(), log: log, bolt: bolt}
+}
+
+// admin creates a token of an admin, which is adminToken.
+func (b *bench) admin() {
+	if _, _, err := b.Issuer.Create(b.t.Context(), auth.Wish{Role: store.RoleAdmin, Name: "Admin", Secret: adminToken}); err != nil {
+		b.t.Fatal(err)
+	}
 }
 
 func (b *bench) get(target, token string) *httptest.ResponseRecorder {
@@ -93,6 +101,20 @@ func decodeJSON[T any](t testing.TB, w *httptest.ResponseRecorder) (v T) {
 		t.Fatalf("%v: %s", err, w.Body)
 	}
 	return v
+}
+
+// brokenTokens fails every call about tokens.
+type brokenTokens struct {
+	tokenStore
+	err error
+}
+
+type tokenStore = store.Tokens
+
+func (b brokenTokens) Tokens(context.Context) ([]store.Token, int64, error) { return nil, 0, b.err }
+func (b brokenTokens) AddToken(context.Context, store.Token) error          { return b.err }
+func (b brokenTokens) RevokeToken(context.Context, string, time.Time) (store.Token, error) {
+	return store.Token{}, b.err
 }
 
 // brokenStore fails every call, as a disk that went away does.

@@ -28,7 +28,7 @@ func (s *Server) receive(c *request.Request, d *batch.Decoder) (b batch.Batch, e
 	c.Slot.SetCancel(nil)
 	c.Bulky.SetCancel(nil)
 	decode := func() error {
-		b, err = d.Decode(c.Caller.Device, s.Now(), s.MaxSamples)
+		b, err = d.Decode(c.Caller.Devices(), s.Now(), s.MaxSamples)
 		return err
 	}
 	if c.Bulky != nil {

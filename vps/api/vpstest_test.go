@@ -9,6 +9,7 @@ const (
 	viewer1    = vpstest.Viewer1
 	viewerAll  = vpstest.ViewerAll
 	tokenWrong = vpstest.TokenWrong
+	adminToken = "admin-0123456789abcdef"
 )
 
 var (

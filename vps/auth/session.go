@@ -56,7 +56,7 @@ const (
 
 // NewSession returns the session of a token, if the token is one.
 func (t *Tokens) NewSession(token string, kiosk bool, now time.Time) (Session, bool) {
-	who, known := t.Find(token)
+	who, known := t.Find(token, now)
 	if !known || len(token) > longestToken {
 		return Session{}, false
 	}
@@ -70,7 +70,12 @@ func (t *Tokens) Session(cookie string, now time.Time) (s Session, ok bool) {
 	if err != nil || len(raw) < sessionHead || raw[0] != sessionVersion {
 		return Session{}, false
 	}
-	for _, e := range *t.entries.Load() {
+	entries := *t.entries.Load()
+	for i := range entries {
+		e := &entries[i]
+		if e.expired(now) {
+			continue
+		}
 		if subtle.ConstantTimeCompare(raw[1:9], e.id[:]) != 1 {
 			continue
 		}
@@ -82,7 +87,10 @@ func (t *Tokens) Session(cookie string, now time.Time) (s Session, ok bool) {
 		s.Issued, s.Kiosk = time.Unix(int64(binary.BigEndian.Uint64(facts)), 0).UTC(), facts[8] == 1
 		s.Viewer = true
 		sum := SumOf(s.token)
-		return s, subtle.ConstantTimeCompare(sum[:], e.sum[:]) == 1 && (s.Kiosk || now.Sub(s.Issued) < SessionAge)
+		if ok = subtle.ConstantTimeCompare(sum[:], e.sum[:]) == 1 && (s.Kiosk || now.Sub(s.Issued) < SessionAge); ok {
+			e.use(now)
+		}
+		return s, ok
 	}
 	return Session{}, false
 }

@@ -79,7 +79,7 @@ func TestCookiesOfEarlierVersionsOpen(t *testing.T) {
 		t.Fatal(err)
 	}
 	const cookie = "AcK1ADOxsTxwXJ3mbUzTNi5ibvApuI1urNrwQw6GB_yuyRYS0iGL87yoUh6oyaRTlZkuNy9Xm2KCEbTsOydASMBE2yzAYtr-SNal-r6o"
-	if s, ok := tokens.Session(cookie, vpstest.Now); !ok || s.Caller != (Caller{"roof", true}) || !s.Kiosk || !s.Issued.Equal(vpstest.Now) {
+	if s, ok := tokens.Session(cookie, vpstest.Now); !ok || s.Caller != (Caller{Device: "roof", Viewer: true}) || !s.Kiosk || !s.Issued.Equal(vpstest.Now) {
 		t.Errorf("%v %+v", ok, s)
 	}
 }

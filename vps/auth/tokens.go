@@ -1,7 +1,9 @@
 // Package auth decides who is calling: whose a token is, how long who guesses tokens has to wait, and which address a client
 // behind proxies has.
 //
-//	Authorization: Bearer TOKEN ──> Tokens.Find ──> Caller: a device, or a viewer of some
+//	settings ──> Tokens.Replace ─┐
+//	store ──> Issuer ────────────┴> Tokens
+//	Authorization: Bearer TOKEN ──> Tokens.Find ──> Caller: a device, a viewer of some, or an admin
 //	                                    └─ unknown ──> Failures.Add ──> wait, by network
 //	Cookie ──> Cookies.Of ──> Tokens.Session ──> Caller: a viewer
 //	connection, X-Forwarded-For ──> Proxies.Client ──> address
@@ -12,11 +14,11 @@ import (
 	"crypto/subtle"
 	"encoding/hex"
 	"fmt"
-	"net/http"
 	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"sunspool/health"
 	"sunspool/wire"
@@ -25,49 +27,40 @@ import (
 // hashPrefix marks an entry that has the SHA-256 of a token in place of the token.
 const hashPrefix = "sha256:"
 
-// AnyDevice in place of a device lets a viewer read every device; and separates the names of several.
-const (
-	AnyDevice = "*"
-	and       = "+" // no device has it in its name
-)
-
-// Caller is whom a token names: a device that may send its samples and read them, or a viewer that may only read.
-type Caller struct {
-	Device string // of a viewer also several, see devices, or anyDevice
-	Viewer bool
-}
-
-// ViewerOf returns a viewer of some devices.
-func ViewerOf(devices ...string) Caller { return Caller{viewed(strings.Join(devices, and)), true} }
-
-func (c Caller) MayRead(device string) bool {
-	return c.Device == AnyDevice || slices.Contains(c.Devices(), device)
-}
-
-// Devices returns the devices of c by name, nil when it may read every one.
-func (c Caller) Devices() []string {
-	if c.Device == AnyDevice {
-		return nil
-	}
-	return strings.Split(c.Device, and)
-}
+// inStore is an entry of DEVICE_TOKENS where the tokens of devices are in the store.
+const inStore = "store"
 
 type entry struct {
 	sum TokenSum // the token itself is not kept
 	id  [8]byte  // in the cookie of a session
 	Caller
+
+	expires time.Time // zero for never
+	used    *lastUse  // nil for one of the settings
 }
 
-// Tokens maps tokens to callers. They may be replaced while requests are served.
+func (e *entry) expired(now time.Time) bool { return !e.expires.IsZero() && !now.Before(e.expires) }
+
+func (e *entry) use(now time.Time) {
+	if e.used != nil {
+		e.used.at.Store(now.UnixMilli())
+	}
+}
+
+// Tokens maps tokens to callers: those of the settings, and those of a store. They may be replaced while requests are served.
 type Tokens struct {
 	// Misspelt returns the variable of the environment that was probably meant to be DEVICE_TOKENS, "" if there is none. It is
 	// asked when no device has a token; nil is for where there is no environment to look into.
 	Misspelt func() string
 
-	entries atomic.Pointer[[]entry]
+	entries atomic.Pointer[[]entry] // those of the settings first
+	unread  atomic.Bool             // there are tokens in a store, which was not read yet
 
 	mu      sync.Mutex
-	changed chan struct{} // closed by the next Replace; nil while nothing waits for it
+	set     []entry // of the settings
+	stored  []entry
+	used    map[string]*lastUse // of the stored ones, by their ids
+	changed chan struct{}       // closed by the next Replace; nil while nothing waits for it
 }
 
 // Replaced returns a channel that is closed when the tokens are replaced the next time.
@@ -80,9 +73,12 @@ func (t *Tokens) Replaced() <-chan struct{} {
 	return t.changed
 }
 
-func (t *Tokens) signalReplaced() {
+// replace changes set or stored.
+func (t *Tokens) replace(change func()) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	change()
+	t.entries.Store(new(slices.Concat(t.set, t.stored)))
 	if t.changed != nil {
 		close(t.changed)
 		t.changed = nil
@@ -90,7 +86,8 @@ func (t *Tokens) signalReplaced() {
 }
 
 // ParseTokens reads the settings DEVICE_TOKENS and VIEWER_TOKENS: entries token:device, separated by commas or lines;
-// a token may be written as sha256:HEX, the device of a viewer as device+device. The error is a *health.Fault that names each
+// a token may be written as sha256:HEX, the device of a viewer as device+device. DEVICE_TOKENS may be the word store, where the
+// tokens of all devices are in the store. The error is a *health.Fault that names each
 // bad entry by its number, never by its text.
 func ParseTokens(devices, viewers string) (*Tokens, error) {
 	t := new(Tokens)
@@ -100,7 +97,7 @@ func ParseTokens(devices, viewers string) (*Tokens, error) {
 	return t, nil
 }
 
-// Replace swaps all tokens for the given ones at once. On an error, as of ParseTokens, the old ones stay.
+// Replace swaps all tokens of the settings for the given ones at once. On an error, as of ParseTokens, the old ones stay.
 func (t *Tokens) Replace(devices, viewers string) error {
 	var all []entry
 	var wrong []string
@@ -108,7 +105,12 @@ func (t *Tokens) Replace(devices, viewers string) error {
 		setting, text string
 		viewer        bool
 	}{{"DEVICE_TOKENS", devices, false}, {"VIEWER_TOKENS", viewers, true}} {
+		elsewhere := false
 		for i, text := range split(from.text) {
+			if text == inStore && !from.viewer {
+				elsewhere = true
+				continue
+			}
 			e, why := parseEntry(text, from.viewer)
 			switch {
 			case turnedRound(text, from.viewer):
@@ -123,7 +125,7 @@ func (t *Tokens) Replace(devices, viewers string) error {
 			e.id = sessionID(e.sum)
 			all = append(all, e)
 		}
-		if !from.viewer && len(all) == 0 && wrong == nil {
+		if !from.viewer && len(all) == 0 && wrong == nil && !elsewhere {
 			why := "DEVICE_TOKENS has no entry, so no edge could send anything"
 			if t.Misspelt != nil {
 				if written := t.Misspelt(); written != "" {
@@ -136,10 +138,9 @@ func (t *Tokens) Replace(devices, viewers string) error {
 	if wrong != nil {
 		return &health.Fault{Code: "config_invalid", Exit: health.ExitConfig,
 			What: "the tokens cannot be used", Why: strings.Join(wrong, "; "),
-			Next: "write each entry as TOKEN:DEVICE, or sha256:HEX:DEVICE"}
+			Next: "write each entry as TOKEN:DEVICE, or sha256:HEX:DEVICE; or DEVICE_TOKENS=store, if all are to be made by `sunspool token create --help`"}
 	}
-	t.entries.Store(&all)
-	t.signalReplaced()
+	t.replace(func() { t.set = all })
 	return nil
 }
 
@@ -188,7 +189,7 @@ func parseEntry(text string, viewer bool) (e entry, why string) {
 		return e, "is not token:device"
 	}
 	token, device := strings.TrimSpace(text[:colon]), strings.TrimSpace(text[colon+1:])
-	e.Caller = Caller{device, viewer}
+	e.Caller = Caller{Device: device, Viewer: viewer}
 	switch {
 	case token == "":
 		return e, "has an empty token"
@@ -202,12 +203,8 @@ func parseEntry(text string, viewer bool) (e entry, why string) {
 	digits, hashed := strings.CutPrefix(token, hashPrefix)
 	switch {
 	case hashed:
-	case strings.Trim(token, "\"'`") != token:
-		return e, "has a token with quotes around it, which an environment file of Docker does not take away"
-	case strings.ContainsFunc(token, func(r rune) bool { return r <= ' ' || r > '~' }):
-		return e, "has a token with a character that is not printable ASCII, which no request can carry"
-	case len(token) < wire.ShortestToken:
-		return e, fmt.Sprintf("has a token of %d characters, at least %d are needed (openssl rand -hex 32 makes a good one)", len(token), wire.ShortestToken)
+	case unusable(token) != "":
+		return e, "has a token " + unusable(token)
 	default:
 		e.sum = SumOf(token)
 		return e, ""
@@ -218,6 +215,19 @@ func parseEntry(text string, viewer bool) (e entry, why string) {
 	}
 	e.sum = TokenSum(sum)
 	return e, ""
+}
+
+// unusable returns what is wrong with a token, "" if nothing is.
+func unusable(token string) string {
+	switch {
+	case strings.Trim(token, "\"'`") != token:
+		return "with quotes around it, which an environment file of Docker does not take away"
+	case strings.ContainsFunc(token, func(r rune) bool { return r <= ' ' || r > '~' }):
+		return "with a character that is not printable ASCII, which no request can carry"
+	case len(token) < wire.ShortestToken:
+		return fmt.Sprintf("of %d characters, at least %d are needed (openssl rand -hex 32 makes a good one)", len(token), wire.ShortestToken)
+	}
+	return ""
 }
 
 // validViewed reports whether text names what a viewer may read.
@@ -264,12 +274,16 @@ func clash(all []entry, e entry) string {
 	return ""
 }
 
-// Find returns the caller of a token. It compares with every entry, so that its time reveals nothing about any of them.
-func (t *Tokens) Find(token string) (who Caller, known bool) {
+// Find returns the caller of a token that is valid at the time now. It compares with every entry, so that its time reveals
+// nothing about any of them.
+func (t *Tokens) Find(token string, now time.Time) (who Caller, known bool) {
 	sum := SumOf(token)
-	for _, e := range *t.entries.Load() {
-		if subtle.ConstantTimeCompare(sum[:], e.sum[:]) == 1 {
+	entries := *t.entries.Load()
+	for i := range entries {
+		e := &entries[i]
+		if subtle.ConstantTimeCompare(sum[:], e.sum[:]) == 1 && !known && !e.expired(now) {
 			who, known = e.Caller, true
+			e.use(now)
 		}
 	}
 	return who, known
@@ -279,25 +293,8 @@ func (t *Tokens) Find(token string) (who Caller, known bool) {
 func (t *Tokens) Devices() (all []string) {
 	for _, e := range *t.entries.Load() {
 		if !e.Viewer {
-			all = append(all, e.Device)
+			all = append(all, e.Caller.Devices()...)
 		}
 	}
 	return all
 }
-
-// Bearer returns the token of a request, "" when it has none.
-func Bearer(r *http.Request) string {
-	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
-	if !strings.EqualFold(scheme, "Bearer") {
-		return ""
-	}
-	return strings.TrimSpace(token)
-}
-
-// TokenSum is the SHA-256 of a token, by which slots, connections and streams are shared. Two tokens of one device count as
-// two, because each belongs to a program of its own, and a stolen one must not block the other. The zero value is a caller
-// without a token, where those are served.
-type TokenSum [sha256.Size]byte
-
-// SumOf returns the sum of a token.
-func SumOf(token string) TokenSum { return sha256.Sum256([]byte(token)) }

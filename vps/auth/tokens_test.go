@@ -22,10 +22,10 @@ func TestTokensAreParsedAndNeverQuoted(t *testing.T) {
 	}
 	for token, want := range map[string]Caller{
 		plain: {Device: "inv-1"}, "hashed-secret": {Device: "inv-2"},
-		view: {"inv-1", true}, all: {"*", true},
+		view: {Device: "inv-1", Viewer: true}, all: {Device: "*", Viewer: true},
 		"": {}, hashed: {}, "# comment": {}, "a": {},
 	} {
-		if who, known := tokens.Find(token); who != want || known != (want != Caller{}) {
+		if who, known := tokens.Find(token, vpstest.Now); who != want || known != (want != Caller{}) {
 			t.Errorf("%q is %v %v, want %v", token, who, known, want)
 		}
 	}
@@ -63,7 +63,7 @@ func TestTokensAreParsedAndNeverQuoted(t *testing.T) {
 		if err := tokens.Replace(settings[0], settings[1]); err == nil {
 			t.Errorf("%s: replaced", name)
 		}
-		if _, known := tokens.Find(plain); !known {
+		if _, known := tokens.Find(plain, vpstest.Now); !known {
 			t.Fatalf("%s: a bad reload threw the good tokens away", name)
 		}
 	}
@@ -113,6 +113,23 @@ func TestEntriesThatAreTurnedRoundAreNamed(t *testing.T) {
 	} {
 		if _, err := ParseTokens(good, ""); err != nil {
 			t.Errorf("%s: %v", good, err)
+		}
+	}
+}
+
+// A server whose tokens are all in the store says so; that is no token, and no viewer's.
+func TestDeviceTokensMayBeInTheStore(t *testing.T) {
+	for _, devices := range []string{"store", " store ,\n", "store," + vpstest.Token1 + ":roof"} {
+		tokens, err := ParseTokens(devices, "")
+		if err != nil {
+			t.Errorf("%q: %v", devices, err)
+		} else if _, known := tokens.Find("store", vpstest.Now); known {
+			t.Error("the word is a token")
+		}
+	}
+	for _, bad := range [][2]string{{"", "store"}, {"stored", ""}, {vpstest.Token1 + ":roof", "store"}, {"", ""}} {
+		if _, err := ParseTokens(bad[0], bad[1]); err == nil {
+			t.Errorf("%q is taken", bad)
 		}
 	}
 }

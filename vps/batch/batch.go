@@ -33,7 +33,8 @@ type Batch struct {
 	Indexes  []int         // their indexes in the body
 	Problems []Problem     // of the other samples, by ascending index; a sample may have several
 	Untimely []Untimely    // those of them with one problem alone, an impossible time
-	Foreign  bool          // a sample names another device than the caller
+	Device   string        // whose samples they are; "" if the caller may send those of several, and no sample names one
+	Foreign  bool          // a sample names another device
 	ID, Zone string
 	Edge     *wire.Edge
 }

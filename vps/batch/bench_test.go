@@ -23,7 +23,7 @@ func BenchmarkDecode(b *testing.B) {
 		defer decoders.Put(d)
 		d.Body.Reset()
 		d.Body.Write(body)
-		got, err := d.Decode("inv-1", vpstest.Now, wire.MaxSamples)
+		got, err := d.Decode([]string{"inv-1"}, vpstest.Now, wire.MaxSamples)
 		if err != nil || len(got.Good) != 1000 {
 			b.Fatal(len(got.Good), got.Problems, err)
 		}

@@ -41,12 +41,12 @@ type Decoder struct {
 	object uint32                // how many objects of values this body had
 	width  int                   // how many names the last sample had: a guess for the next
 	text   []byte                // the last string that had escapes
+	among  []string              // the devices that the batch may be of
 	floats []float64             // room for optional fields: a pointer each into a small shared block
 
-	device string
-	now    time.Time
-	max    int
-	whole  []byte // the body
+	now   time.Time
+	max   int
+	whole []byte // the body
 	Batch
 }
 
@@ -73,7 +73,7 @@ func (d *Decoder) Release() {
 		largeBuffers.Put(new(d.Body))
 		d.Body = bytes.Buffer{}
 	}
-	d.whole, d.Batch, d.floats = nil, Batch{}, nil
+	d.whole, d.among, d.Batch, d.floats = nil, nil, Batch{}, nil
 	decoders.Put(d)
 }
 
@@ -98,10 +98,14 @@ var sampleNames, requiredFields = func() (map[string]int, uint32) {
 	return places, required
 }()
 
-// Decode reads d.body as a batch that device sends at the time now. The error is a refusal of the whole.
-func (d *Decoder) Decode(device string, now time.Time, maxSamples int) (Batch, error) {
-	d.device, d.now, d.max = device, now, maxSamples
+// Decode reads d.body as a batch of one of some devices, that the first sample names, sent at the time now. The error is a
+// refusal of the whole.
+func (d *Decoder) Decode(among []string, now time.Time, maxSamples int) (Batch, error) {
+	d.among, d.now, d.max = among, now, maxSamples
 	d.Batch, d.floats = Batch{}, nil
+	if len(among) == 1 {
+		d.Device = among[0]
+	}
 	d.whole = d.Body.Bytes() // json takes it out of the buffer
 	clear(d.names)
 	d.object = 0

@@ -15,7 +15,7 @@ func TestZeroHasNoSign(t *testing.T) {
 	text := strings.NewReplacer("4210.5", "-0", "730", "-0.0e5").Replace(d.Body.String())
 	d.Body.Reset()
 	d.Body.WriteString(text)
-	b, err := d.Decode("inv-1", vpstest.Now, 1)
+	b, err := d.Decode([]string{"inv-1"}, vpstest.Now, 1)
 	if err != nil || len(b.Good) != 1 {
 		t.Fatal(err, b.Problems)
 	}
@@ -30,7 +30,7 @@ func TestBatchesDoNotShareMemory(t *testing.T) {
 	decode := func(body string) Batch {
 		d.Body.Reset()
 		d.Body.WriteString(body)
-		b, err := d.Decode("inv-1", vpstest.Now, 10)
+		b, err := d.Decode([]string{"inv-1"}, vpstest.Now, 10)
 		if err != nil || len(b.Problems) > 0 {
 			t.Fatal(err, b.Problems)
 		}

@@ -42,7 +42,7 @@ func TestNameThatComesTwiceRefusesTheBody(t *testing.T) {
 		valid := jsontext.Value(body).IsValid()
 		d := NewDecoder()
 		d.Body.WriteString(body)
-		_, err := d.Decode("a", vpstest.Now, wire.MaxSamples)
+		_, err := d.Decode([]string{"a"}, vpstest.Now, wire.MaxSamples)
 		d.Release()
 		why, _ := errors.AsType[*problem.Refusal](err)
 		if invalid := why != nil && why.Problem.Code == "json_invalid"; invalid && valid || !valid && err == nil {

@@ -3,6 +3,7 @@ package batch
 import (
 	"bytes"
 	"math"
+	"slices"
 	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -18,8 +19,11 @@ func (d *Decoder) readDevice(index int, s *wire.Sample) error {
 		return err
 	case !isText:
 		d.refuse(index, "device_id", "string_type", "Input should be a valid string")
-	case string(id) == d.device:
-		s.DeviceID = d.device
+	case d.Device != "" && string(id) == d.Device:
+		s.DeviceID = d.Device
+	case d.Device == "" && slices.Contains(d.among, string(id)):
+		d.Device = string(id)
+		s.DeviceID = d.Device
 	default:
 		s.DeviceID = string(id[:min(len(id), 2*MaxName)]) // enough to be refused
 		d.Foreign = d.Foreign || wire.ValidDeviceID(s.DeviceID)

@@ -48,7 +48,7 @@ func (p *Pages) Lite(c *request.Request) (any, error) {
 
 // LiteForm takes the forms of the page without scripts: a token to log in, or the wish to log out.
 func (p *Pages) LiteForm(c *request.Request) (any, error) {
-	body, err := readLogin(c)
+	body, err := c.ReadSmall(maxLogin)
 	if err != nil {
 		return nil, err
 	}

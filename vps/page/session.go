@@ -2,23 +2,17 @@ package page
 
 import (
 	"encoding/json"
-	"io"
-	"net/http"
 	"time"
 
 	"sunspool/vps/problem"
 	"sunspool/vps/request"
 )
 
-// maxLogin is more than any token needs, loginTime more than a slow line.
-const (
-	maxLogin  = 4 << 10
-	loginTime = 5 * time.Second
-)
+const maxLogin = 4 << 10 // more than any token needs
 
 // session is the answer of /v1/session.
 type session struct {
-	Role    string     `json:"role"`    // device or viewer
+	Role    string     `json:"role"`    // device, viewer or admin
 	Devices []string   `json:"devices"` // that may be read; null for all
 	Expires *time.Time `json:"expires"` // null for never
 	Open    bool       `json:"open"`    // without a token
@@ -26,10 +20,7 @@ type session struct {
 
 // sessionOf returns the answer about a caller that is known.
 func sessionOf(c *request.Request) session {
-	s := session{Role: "viewer", Devices: c.Caller.Devices(), Open: c.Anonymous()}
-	if !c.Caller.Viewer {
-		s.Role = "device"
-	}
+	s := session{Role: c.Caller.Role(), Devices: c.Caller.Devices(), Open: c.Anonymous()}
 	if c.Session != nil {
 		s.Expires = c.Session.Expires()
 	}
@@ -51,7 +42,7 @@ func (p *Pages) Session(c *request.Request) (any, error) {
 
 // LogIn begins a session: a cookie in place of the token of the body.
 func (p *Pages) LogIn(c *request.Request) (any, error) {
-	body, err := readLogin(c)
+	body, err := c.ReadSmall(maxLogin)
 	if err != nil {
 		return nil, err
 	}
@@ -72,19 +63,4 @@ func (p *Pages) LogIn(c *request.Request) (any, error) {
 func (p *Pages) LogOut(c *request.Request) (any, error) {
 	p.Gate.SetSession(c, nil)
 	return statusOK, nil
-}
-
-// readLogin reads a body whose sender may be anybody.
-func readLogin(c *request.Request) ([]byte, error) {
-	c.ReadWithin(loginTime)
-	body, err := io.ReadAll(http.MaxBytesReader(nil, c.HTTP.Body, maxLogin))
-	c.BytesIn = int64(len(body))
-	if _, long := err.(*http.MaxBytesError); long {
-		return nil, request.ErrTooLarge
-	}
-	if err != nil {
-		return nil, request.ErrBadBody
-	}
-	c.Unread = false
-	return body, nil
 }

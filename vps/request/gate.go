@@ -106,7 +106,22 @@ func (g *Gate) WithToken(h Handler) http.Handler {
 	})
 }
 
-// rejected counts a refusal of Identify or bearer, unless it is one of a wrong token, which guessed has counted.
+// WithAdmin serves h to callers with a good token of an admin, or a session of one, whatever the method: crossOrigin has refused
+// what a page of another site made the browser send.
+func (g *Gate) WithAdmin(h Handler) http.Handler {
+	return g.Public(func(c *Request) (any, error) {
+		who, err := g.identify(c, true)
+		if err != nil {
+			return nil, g.rejected(c, err)
+		}
+		if !who.Admin {
+			return nil, errNotAdmin
+		}
+		return g.WithSlot(c, who, h)
+	})
+}
+
+// rejected counts a refusal of Identify or bearer, unless it is one of a wrong token, which unknown has counted.
 func (g *Gate) rejected(c *Request, err error) error {
 	if r, ok := errors.AsType[*problem.Refusal](err); ok && auth.Bearer(c.HTTP) == "" {
 		g.Refused(r.Code)

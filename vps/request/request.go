@@ -3,6 +3,7 @@ package request
 import (
 	"context"
 	"encoding/json"
+	"io"
 	"log/slog"
 	"net/http"
 	"path"
@@ -114,6 +115,23 @@ func (c *Request) answer(status int, v any) {
 
 // UnreadLimit is for how long a body is read that no handler reads.
 const UnreadLimit = time.Second
+
+const smallBodyLimit = 5 * time.Second // for a body of ReadSmall, more than a slow line needs
+
+// ReadSmall reads a body of at most so many bytes. Its sender may be anybody.
+func (c *Request) ReadSmall(most int64) ([]byte, error) {
+	c.ReadWithin(smallBodyLimit)
+	body, err := io.ReadAll(http.MaxBytesReader(nil, c.HTTP.Body, most))
+	c.BytesIn = int64(len(body))
+	if _, long := err.(*http.MaxBytesError); long {
+		return nil, ErrTooLarge
+	}
+	if err != nil {
+		return nil, ErrBadBody
+	}
+	c.Unread = false
+	return body, nil
+}
 
 // ReadWithin limits the time for the body.
 func (c *Request) ReadWithin(limit time.Duration) {

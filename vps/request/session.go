@@ -10,12 +10,15 @@ import (
 // Identify returns who sends c: by its token, else by the session that its cookie has, else, in mode open-lan, by where it
 // comes from. Only what reads may be asked with a cookie, which a browser sends by itself. Wrong tokens are counted; that there
 // is none is not.
-func (g *Gate) Identify(c *Request) (auth.Caller, error) {
+func (g *Gate) Identify(c *Request) (auth.Caller, error) { return g.identify(c, safe(c.HTTP.Method)) }
+
+// identify is Identify where cookie decides whether a session counts.
+func (g *Gate) identify(c *Request, cookie bool) (auth.Caller, error) {
 	if auth.Bearer(c.HTTP) != "" {
 		return g.bearer(c)
 	}
 	var cookies []string
-	if safe(c.HTTP.Method) {
+	if cookie {
 		cookies = g.cookies().Of(c.HTTP)
 	}
 	for _, cookie := range cookies {
@@ -38,6 +41,9 @@ func (g *Gate) Identify(c *Request) (auth.Caller, error) {
 		return g.bearer(c)
 	}
 	c.conn().SetUnauthenticated(auth.NetworkOf(c.Remote))
+	if g.Tokens.Unread() {
+		return auth.Caller{}, errUnavailable
+	}
 	return auth.Caller{}, errBadToken
 }
 
@@ -48,18 +54,22 @@ func (g *Gate) bearer(c *Request) (auth.Caller, error) {
 		c.conn().SetUnauthenticated(auth.NetworkOf(c.Remote))
 		return auth.Caller{}, errNoToken
 	}
-	who, known := g.Tokens.Find(token)
+	who, known := g.Tokens.Find(token, g.Now())
 	if !known {
-		return auth.Caller{}, g.guessed(c)
+		return auth.Caller{}, g.unknown(c)
 	}
 	c.byToken = true
 	g.admitted(c, auth.SumOf(token))
 	return who, nil
 }
 
-// guessed counts a wrong token of c, and returns the refusal.
-func (g *Gate) guessed(c *Request) error {
+// unknown counts a wrong token of c, and returns the refusal. Before the tokens of the store were read, none is wrong: an edge
+// that has one of them is asked to come again.
+func (g *Gate) unknown(c *Request) error {
 	c.conn().SetUnauthenticated(auth.NetworkOf(c.Remote))
+	if g.Tokens.Unread() {
+		return errUnavailable
+	}
 	refusal := errBadToken
 	if wait := g.failures.Add(c.Remote, g.Now()); wait > 0 {
 		tooMany := *errFailures
@@ -83,7 +93,7 @@ func (g *Gate) admitted(c *Request, token auth.TokenSum) {
 func (g *Gate) StillAllowed(c *Request) bool {
 	switch {
 	case c.byToken:
-		who, known := g.Tokens.Find(auth.Bearer(c.HTTP))
+		who, known := g.Tokens.Find(auth.Bearer(c.HTTP), g.Now())
 		return known && who == c.Caller
 	case c.cookie != "":
 		s, ok := g.Tokens.Session(c.cookie, g.Now())
@@ -99,7 +109,7 @@ func (c *Request) Anonymous() bool { return !c.byToken && c.Session == nil }
 func (g *Gate) LogIn(c *Request, token string, kiosk bool) error {
 	s, known := g.Tokens.NewSession(token, kiosk, g.Now())
 	if !known {
-		return g.guessed(c)
+		return g.unknown(c)
 	}
 	c.Caller, c.Session = s.Caller, &s
 	g.admitted(c, s.Token)

@@ -1,10 +1,10 @@
 package store
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 )
 
@@ -69,19 +69,19 @@ type Tokens interface {
 	UseTokens(ctx context.Context, used map[string]time.Time) error
 }
 
-// Beside returns why t cannot be kept beside all, or nil, and the ids of those that are to be deleted.
-func (t *Token) Beside(all []Token) (outdated []string, err error) {
+// Beside returns why t cannot be kept beside all, or nil, and those that are to be deleted.
+func (t *Token) Beside(all []Token) (outdated []Token, err error) {
 	kept := 0
 	for _, other := range all {
 		switch {
-		case other.ID == t.ID || slices.Equal(other.Sum, t.Sum):
+		case other.ID == t.ID || bytes.Equal(other.Sum, t.Sum):
 			return nil, ErrTokenTaken
 		case other.Revoked.IsZero() && other.Name == t.Name:
 			return nil, ErrTokenName
 		case other.Revoked.IsZero():
 			kept++
 		case t.Created.Sub(other.Revoked) >= KeepRevoked:
-			outdated = append(outdated, other.ID)
+			outdated = append(outdated, other)
 		}
 	}
 	if kept >= MaxTokens {
@@ -100,5 +100,5 @@ func (t Token) Rounded() Token {
 
 // RefusedToken reports whether err says that a token cannot be kept or is not there.
 func RefusedToken(err error) bool {
-	return slices.ContainsFunc([]error{ErrNoToken, ErrTokenName, ErrTokenTaken, ErrTokensFull}, func(e error) bool { return errors.Is(err, e) })
+	return errors.Is(err, ErrNoToken) || errors.Is(err, ErrTokenName) || errors.Is(err, ErrTokenTaken) || errors.Is(err, ErrTokensFull)
 }

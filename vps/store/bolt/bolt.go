@@ -34,7 +34,7 @@ import (
 //	                   pruned      time in ms before which samples were deleted
 //	                   greatest_w  the greatest power of the samples, W
 //	                   counted     version of the rules by which the rollups are counted; counting: how far, until then
-//	tokens             id                      -> token, its secret as a sum alone, checksum
+//	tokens             creation in ms, id      -> token, its secret as a sum alone, checksum
 //	meta / kind, schema, check
 //
 // Keys of time are big-endian, so bbolt's order is the order of time. One goroutine writes: it takes all Inserts that

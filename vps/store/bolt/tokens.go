@@ -1,10 +1,8 @@
 package bolt
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
-	"slices"
 	"time"
 
 	"go.etcd.io/bbolt"
@@ -12,7 +10,9 @@ import (
 	"sunspool/vps/store"
 )
 
-var tokensBucket = []byte("tokens") // id -> JSON, checksum; its sequence is the version
+var tokensBucket = []byte("tokens") // creation and id -> JSON, checksum; its sequence is the version
+
+func tokenKey(t *store.Token) []byte { return append(key(t.Created.UnixMilli()), t.ID...) }
 
 func (b *Store) Tokens(ctx context.Context) (all []store.Token, version int64, err error) {
 	err = b.view(ctx, func(tx *bbolt.Tx) error {
@@ -47,7 +47,6 @@ func (b *Store) readTokens(tokens *bbolt.Bucket) (all []store.Token) {
 		}
 		all = append(all, t)
 	}
-	slices.SortFunc(all, func(a, b store.Token) int { return cmp.Or(a.Created.Compare(b.Created), cmp.Compare(a.ID, b.ID)) })
 	return all
 }
 
@@ -58,8 +57,8 @@ func (b *Store) AddToken(ctx context.Context, t store.Token) error {
 		if err != nil {
 			return false, err
 		}
-		for _, id := range outdated {
-			if err := tokens.Delete([]byte(id)); err != nil {
+		for _, old := range outdated {
+			if err := tokens.Delete(tokenKey(&old)); err != nil {
 				return false, err
 			}
 		}
@@ -69,17 +68,18 @@ func (b *Store) AddToken(ctx context.Context, t store.Token) error {
 
 func (b *Store) RevokeToken(ctx context.Context, id string, at time.Time) (t store.Token, err error) {
 	err = b.changeTokens(ctx, func(tokens *bbolt.Bucket) (changed bool, err error) {
-		all := b.readTokens(tokens)
-		i := slices.IndexFunc(all, func(t store.Token) bool { return t.ID == id })
-		if i < 0 {
-			return false, store.ErrNoToken
+		for _, t = range b.readTokens(tokens) {
+			if t.ID != id {
+				continue
+			}
+			if !t.Revoked.IsZero() {
+				return false, nil
+			}
+			t.Revoked = at
+			t = t.Rounded()
+			return true, putToken(tokens, &t)
 		}
-		if t = all[i]; !t.Revoked.IsZero() {
-			return false, nil
-		}
-		t.Revoked = at
-		t = t.Rounded()
-		return true, putToken(tokens, &t)
+		return false, store.ErrNoToken
 	})
 	return t, err
 }
@@ -111,7 +111,7 @@ func putToken(tokens *bbolt.Bucket, t *store.Token) error {
 	if _, err := tokens.NextSequence(); err != nil {
 		return err
 	}
-	k := []byte(t.ID)
+	k := tokenKey(t)
 	return tokens.Put(k, seal(k, text))
 }
 

@@ -18,7 +18,7 @@ const (
 	tokenColumns        = `id, sum, name, role, devices, created, used, expires, revoked`
 	selectTokens        = `select ` + tokenColumns + ` from tokens order by created, id`
 	insertToken         = `insert into tokens (` + tokenColumns + `) values ($1, $2, $3, $4, $5, $6, $7, $8, $9)`
-	deleteTokens        = `delete from tokens where id = any($1)`
+	deleteToken         = `delete from tokens where id = $1`
 	lockToken           = `select revoked is not null from tokens where id = $1 for update`
 	revokeToken         = `update tokens set revoked = $2 where id = $1`
 	selectToken         = `select ` + tokenColumns + ` from tokens where id = $1`
@@ -58,18 +58,30 @@ func readTokens(ctx context.Context, db database.Querier) ([]store.Token, error)
 	if err != nil {
 		return nil, err
 	}
-	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (store.Token, error) { return scanToken(row) })
+	defer rows.Close()
+	var all []store.Token
+	for rows.Next() {
+		t, err := scanToken(rows)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, t)
+	}
+	return all, rows.Err()
 }
 
 func scanToken(row pgx.Row) (t store.Token, err error) {
 	var used, expires, revoked *time.Time
 	err = row.Scan(&t.ID, &t.Sum, &t.Name, &t.Role, &t.Devices, &t.Created, &used, &expires, &revoked)
-	for at, from := range map[*time.Time]*time.Time{&t.Used: used, &t.Expires: expires, &t.Revoked: revoked} {
-		if from != nil {
-			*at = *from
-		}
-	}
+	t.Used, t.Expires, t.Revoked = orZero(used), orZero(expires), orZero(revoked)
 	return t.Rounded(), err
+}
+
+func orZero(t *time.Time) time.Time {
+	if t == nil {
+		return time.Time{}
+	}
+	return *t
 }
 
 // orNull is a time as a column has it.
@@ -91,8 +103,8 @@ func (p *Store) AddToken(ctx context.Context, t store.Token) error {
 		if err != nil {
 			return err
 		}
-		if outdated != nil {
-			if _, err := db.Exec(ctx, deleteTokens, outdated); err != nil {
+		for _, old := range outdated {
+			if _, err := db.Exec(ctx, deleteToken, old.ID); err != nil {
 				return err
 			}
 		}

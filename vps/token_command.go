@@ -1,0 +1,298 @@
+package vps
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net"
+	"net/http"
+	"net/url"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"sunspool/health"
+	"sunspool/vps/api"
+	"sunspool/vps/auth"
+	"sunspool/vps/request"
+	"sunspool/vps/store"
+	"sunspool/wire"
+)
+
+// TokenConfig is the command line of `sunspool token`.
+type TokenConfig struct {
+	Server MachineConfig     `embed:""`
+	Create TokenCreateConfig `cmd:"" help:"Make a token for an edge, a reader or an admin. It is printed this once."`
+	List   TokenListConfig   `cmd:"" help:"List the tokens that were made, without their secrets."`
+	Revoke TokenRevokeConfig `cmd:"" help:"End a token: it is refused at once, its sessions and streams end."`
+}
+
+// MachineConfig is where the vps of this machine has its socket.
+type MachineConfig struct {
+	DataDir     string `name:"data-dir" env:"DATA_DIR" default:"/data" placeholder:"DIR" help:"DATA_DIR of the vps, which has the socket unless ADMIN_SOCKET names another."`
+	AdminSocket string `name:"admin-socket" env:"ADMIN_SOCKET" placeholder:"FILE" help:"Socket of the vps. Default: vps.sock in DATA_DIR, else that of the package's vps."`
+}
+
+// TokenCreateConfig is the command line of `sunspool token create`.
+type TokenCreateConfig struct {
+	Role    string   `name:"role" enum:"device,viewer,admin" required:"" help:"device sends samples of its devices and reads them, viewer reads, admin reads and manages tokens: ${enum}."`
+	Devices []string `name:"device" sep:"," placeholder:"NAME,..." help:"Devices that it is for; * in a token that only reads for all."`
+	Name    string   `name:"name" required:"" placeholder:"TEXT" help:"Whose it is, such as Family: the list shows it, and revoke takes it."`
+	Expires string   `name:"expires" placeholder:"SPAN" help:"When it ends: a span such as 30d or 12h, or the first day on which it does not work, such as 2027-01-01 (UTC). Default: never."`
+	Secret  bool     `name:"from-stdin" help:"Take the secret from standard input, at least 16 characters, instead of making one."`
+	URL     string   `name:"url" env:"PUBLIC_URL" placeholder:"URL" help:"Address of the page, such as https://solar.example.org: a viewer's token is then printed as a link, and in a terminal for the camera of a phone."`
+	JSON    bool     `name:"json" help:"One JSON object, as the API answers it."`
+}
+
+// TokenListConfig is the command line of `sunspool token list`.
+type TokenListConfig struct {
+	JSON bool `name:"json" help:"One JSON object a line for each token."`
+}
+
+// TokenRevokeConfig is the command line of `sunspool token revoke`.
+type TokenRevokeConfig struct {
+	Token string `arg:"" name:"token" help:"The ID of the token, or its name."`
+}
+
+// CreateToken has the server make a token, and prints it.
+func CreateToken(ctx context.Context, server MachineConfig, create TokenCreateConfig, in io.Reader, out io.Writer, terminal bool) error {
+	wish := api.TokenWish{Role: create.Role, Name: create.Name, Devices: create.Devices}
+	now := time.Now()
+	if create.Expires != "" {
+		at, ok := expiry(create.Expires, now)
+		if !ok {
+			return &health.Fault{Code: "usage", Exit: health.ExitUsage, What: fmt.Sprintf("--expires %q is neither a span nor a day", create.Expires), Next: "--expires 30d, 12h, or " + now.AddDate(0, 1, 0).UTC().Format(time.DateOnly)}
+		}
+		wish.Expires = &at
+	}
+	var page *url.URL
+	if create.URL != "" {
+		var err error
+		if page, err = pageAddress(create.URL); err != nil {
+			return err
+		}
+	}
+	if create.Secret {
+		text, err := io.ReadAll(io.LimitReader(in, 4<<10))
+		if err != nil {
+			return fmt.Errorf("read the secret: %w", err)
+		}
+		if wish.Secret = strings.TrimSpace(string(text)); wish.Secret == "" {
+			return &health.Fault{Code: "usage", Exit: health.ExitUsage, What: "standard input has no secret", Next: "sunspool token create --help"}
+		}
+	}
+	var made api.NewToken
+	if err := server.ask(ctx, http.MethodPost, "", wish, &made); err != nil {
+		return err
+	}
+	if create.JSON {
+		return json.NewEncoder(out).Encode(made)
+	}
+	if _, err := fmt.Fprintln(out, made.Secret); err != nil {
+		return err
+	}
+	if page != nil && made.Token.Role != store.RoleDevice {
+		if err := printLink(out, page, made.Secret, terminal, terminal); err != nil {
+			return err
+		}
+	}
+	_, err := fmt.Fprintf(out, "This is shown once. %s can %s%s; sunspool token revoke %s ends it.\n", made.Token.Name, does(made.Token), until(made.Token), made.Token.ID)
+	return err
+}
+
+// does is what a token is for, in words.
+func does(t api.Token) string {
+	switch {
+	case t.Role == store.RoleDevice:
+		return "send and read " + read(t.Devices)
+	case t.Role == store.RoleAdmin:
+		return "read " + read(t.Devices) + ", and create and revoke tokens"
+	}
+	return "read " + read(t.Devices)
+}
+
+func until(t api.Token) string {
+	if t.Expires == nil {
+		return ""
+	}
+	return " until " + t.Expires.UTC().Format(time.RFC3339)
+}
+
+// expiry reads a span with a unit, also days, or a date.
+func expiry(text string, now time.Time) (at time.Time, ok bool) {
+	if day, err := time.Parse(time.DateOnly, text); err == nil {
+		return day, true
+	}
+	if digits, isDays := strings.CutSuffix(text, "d"); isDays {
+		days, err := strconv.ParseUint(digits, 10, 16)
+		return now.AddDate(0, 0, int(days)), err == nil && days > 0
+	}
+	span, err := time.ParseDuration(text)
+	return now.Add(span), err == nil && span > 0
+}
+
+// ListTokens prints the tokens, the oldest first.
+func ListTokens(ctx context.Context, server MachineConfig, list TokenListConfig, out io.Writer) error {
+	var all api.TokenList
+	if err := server.ask(ctx, http.MethodGet, "", nil, &all); err != nil {
+		return err
+	}
+	if list.JSON {
+		lines := json.NewEncoder(out)
+		for _, t := range all.Tokens {
+			if err := lines.Encode(t); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	if len(all.Tokens) == 0 {
+		_, err := fmt.Fprintln(out, "no token was made; those of DEVICE_TOKENS and VIEWER_TOKENS are not in this list")
+		return err
+	}
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "ID\tNAME\tROLE\tDEVICES\tCREATED\tLAST USED\tSTATE")
+	for _, t := range all.Tokens {
+		used := "never"
+		if t.Used != nil {
+			used = t.Used.UTC().Format("2006-01-02 15:04")
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", t.ID, t.Name, t.Role, deviceList(t.Devices), t.Created.UTC().Format(time.DateOnly), used, tokenState(t, time.Now()))
+	}
+	return w.Flush()
+}
+
+func deviceList(devices []string) string {
+	if devices == nil {
+		return auth.AnyDevice
+	}
+	return strings.Join(devices, ",")
+}
+
+func tokenState(t api.Token, now time.Time) string {
+	switch {
+	case t.Revoked != nil:
+		return "revoked " + t.Revoked.UTC().Format(time.DateOnly)
+	case t.Expires == nil:
+		return "valid"
+	case !now.Before(*t.Expires):
+		return "expired " + t.Expires.UTC().Format(time.DateOnly)
+	}
+	return "until " + t.Expires.UTC().Format("2006-01-02 15:04")
+}
+
+// RevokeToken ends the token of an ID, or else the one of a name that is not revoked yet.
+func RevokeToken(ctx context.Context, server MachineConfig, revoke TokenRevokeConfig, out io.Writer) error {
+	var all api.TokenList
+	if err := server.ask(ctx, http.MethodGet, "", nil, &all); err != nil {
+		return err
+	}
+	id := ""
+	for _, t := range all.Tokens {
+		if t.ID == revoke.Token {
+			id = t.ID
+			break
+		}
+		if t.Name == revoke.Token && (id == "" || t.Revoked == nil) {
+			id = t.ID
+		}
+	}
+	if id == "" {
+		return &health.Fault{Code: "no_such_token", What: fmt.Sprintf("there is no token %q", revoke.Token), Why: "it is neither an ID nor a name of the list; those of DEVICE_TOKENS and VIEWER_TOKENS are removed there", Next: "sunspool token list"}
+	}
+	var t api.Token
+	if err := server.ask(ctx, http.MethodDelete, "/"+url.PathEscape(id), nil, &t); err != nil {
+		return err
+	}
+	_, err := fmt.Fprintf(out, "%s (%s) is revoked: it is refused from now on, within 5 s by every server of the same database\n", t.Name, t.ID)
+	return err
+}
+
+// sockets are where the vps of this machine may have its socket.
+func (m MachineConfig) sockets() []string {
+	if m.AdminSocket != "" {
+		return []string{m.AdminSocket}
+	}
+	return []string{filepath.Join(m.DataDir, socketFile), packageSocket}
+}
+
+// ask asks the vps that answers at the first of the sockets about tokens.
+func (m MachineConfig) ask(ctx context.Context, method, path string, body, into any) error {
+	ctx, cancel := context.WithTimeout(ctx, 2*request.StoreTimeout)
+	defer cancel()
+	var conn net.Conn
+	var why []string
+	denied := false
+	for _, socket := range m.sockets() {
+		c, err := new(net.Dialer).DialContext(ctx, "unix", socket)
+		if err == nil {
+			conn = c
+			break
+		}
+		denied = denied || errors.Is(err, fs.ErrPermission)
+		why = append(why, err.Error())
+	}
+	if conn == nil {
+		return noServer(strings.Join(why, "; "), denied)
+	}
+	defer conn.Close()
+	var text io.Reader
+	if body != nil {
+		text = bytes.NewReader(request.ToJSON(body))
+	}
+	r, err := http.NewRequestWithContext(ctx, method, "http://localhost"+wire.TokensPath+path, text)
+	if err != nil {
+		return err
+	}
+	answer, err := (&http.Client{Transport: &http.Transport{DisableKeepAlives: true,
+		DialContext: func(context.Context, string, string) (net.Conn, error) { return conn, nil }}}).Do(r)
+	if err != nil {
+		return noServer("it hung up without an answer, as it does to other users than root and its own: "+err.Error(), true)
+	}
+	defer answer.Body.Close()
+	if answer.StatusCode != http.StatusOK {
+		return refusedBy(answer)
+	}
+	if err := json.NewDecoder(answer.Body).Decode(into); err != nil {
+		return fmt.Errorf("read the answer of the vps: %w", err)
+	}
+	return nil
+}
+
+func noServer(why string, denied bool) error {
+	fault := &health.Fault{Code: "no_server", Exit: health.ExitUnreachable, What: "no vps of this machine answers", Why: why,
+		Next: "start the vps, or name its socket: ADMIN_SOCKET, or DATA_DIR as the vps has it"}
+	if denied {
+		fault.Next = "do it as root, or as the user of the vps"
+	}
+	return fault
+}
+
+// refusedBy is what the vps answered.
+func refusedBy(answer *http.Response) error {
+	var p struct {
+		Detail any
+		Next   string
+	}
+	_ = json.NewDecoder(answer.Body).Decode(&p) // without one the status is all there is
+	fault := &health.Fault{Code: "token_refused", What: "the vps did not do it", Why: answer.Status, Next: p.Next}
+	switch detail := p.Detail.(type) {
+	case string:
+		fault.Why = detail
+	case []any:
+		if first, ok := detail[0].(map[string]any); ok {
+			fault.Why = strings.Trim(strings.TrimPrefix(fmt.Sprint(first["loc"]), "[body"), " ]") + " " + fmt.Sprint(first["msg"])
+		}
+		fault.Exit, fault.Next = health.ExitUsage, "sunspool token create --help"
+	}
+	if answer.StatusCode == http.StatusServiceUnavailable {
+		fault.Next = "see the log of the vps, and try again when /ready is 200"
+	}
+	return fault
+}
