@@ -273,6 +273,12 @@ func (a appliance) modes() {
 	if said := a.run("curl", "-sS", "--unix-socket", "/run/sunspool/edge/edge.sock", "http://edge/status"); !strings.Contains(said, `"status":"ok"`) {
 		a.t.Errorf("the socket says %s", said)
 	}
+	if said := a.run("sunspool", "token", "list"); !strings.Contains(said, "no token was made") {
+		a.t.Errorf("root asks the vps for its tokens: %s", said)
+	}
+	if said, err := a.try("runuser", "-u", "nobody", "--", "sunspool", "token", "list"); err == nil || !strings.Contains(said+err.Error(), "no vps of this machine answers") {
+		a.t.Errorf("nobody asks the vps for its tokens: %v, %s", err, said)
+	}
 	if got := a.show("sunspool-edge", "WatchdogUSec"); got != "2min" {
 		a.t.Errorf("the watchdog of the edge waits %s", got)
 	}

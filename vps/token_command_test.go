@@ -189,17 +189,18 @@ func TestTokenCommand(t *testing.T) {
 	if err := r2.stop(); err != nil {
 		t.Fatal(err)
 	}
-	said := list + r.log.String() + r2.log.String()
+	var said strings.Builder
+	said.WriteString(list + r.log.String() + r2.log.String())
 	files, _ := filepath.Glob(filepath.Join(dir, "*"))
 	for _, file := range files {
 		text, _ := os.ReadFile(file)
-		said += string(text)
+		said.Write(text)
 	}
-	if !strings.Contains(said, "Boss") || len(said) < 10_000 {
+	if !strings.Contains(said.String(), "Boss") || said.Len() < 10_000 {
 		t.Fatal("nothing is searched")
 	}
 	for _, s := range []string{given, secret[4:]} {
-		if strings.Contains(said, s) {
+		if strings.Contains(said.String(), s) {
 			t.Errorf("the secret %.8s… is kept", s)
 		}
 	}

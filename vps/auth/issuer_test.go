@@ -251,6 +251,7 @@ func TestTheChangesOfOthersAreSeen(t *testing.T) {
 			t.Fatal(err)
 		}
 		time.Sleep(5 * time.Second)
+		synctest.Wait()
 		if known(secret) {
 			t.Error("a token that another process revoked is valid")
 		}
