@@ -3,7 +3,6 @@ package store
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"time"
 )
@@ -96,9 +95,4 @@ func (t Token) Rounded() Token {
 		*at = at.UTC().Truncate(time.Millisecond)
 	}
 	return t
-}
-
-// RefusedToken reports whether err says that a token cannot be kept or is not there.
-func RefusedToken(err error) bool {
-	return errors.Is(err, ErrNoToken) || errors.Is(err, ErrTokenName) || errors.Is(err, ErrTokenTaken) || errors.Is(err, ErrTokensFull)
 }

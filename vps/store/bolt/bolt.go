@@ -35,6 +35,7 @@ import (
 //	                   greatest_w  the greatest power of the samples, W
 //	                   counted     version of the rules by which the rollups are counted; counting: how far, until then
 //	tokens             creation in ms, id      -> token, its secret as a sum alone, checksum
+//	sites              name                    -> its devices, checksum
 //	meta / kind, schema, check
 //
 // Keys of time are big-endian, so bbolt's order is the order of time. One goroutine writes: it takes all Inserts that

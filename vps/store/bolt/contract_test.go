@@ -14,3 +14,7 @@ func TestBolt(t *testing.T) {
 func TestBoltTokens(t *testing.T) {
 	storetest.RunTokens(t, func(t *testing.T, dir string) storetest.TokenStore { return open(t, dir) })
 }
+
+func TestBoltSites(t *testing.T) {
+	storetest.RunSites(t, func(t *testing.T, dir string) storetest.SiteStore { return open(t, dir) })
+}

@@ -3,6 +3,7 @@ package bolt
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"time"
 
 	"go.etcd.io/bbolt"
@@ -117,22 +118,27 @@ func putToken(tokens *bbolt.Bucket, t *store.Token) error {
 
 // changeTokens calls change in a transaction of the writer, which may be repeated, and waits for its commit.
 func (b *Store) changeTokens(ctx context.Context, change func(*bbolt.Bucket) (changed bool, err error)) error {
+	return b.changeBeside(ctx, tokensBucket, change)
+}
+
+// changeBeside calls change with a bucket beside the devices.
+func (b *Store) changeBeside(ctx context.Context, bucket []byte, change func(*bbolt.Bucket) (changed bool, err error)) error {
 	w := newWrite("")
-	w.tokens = change
+	w.beside, w.change = bucket, change
 	return b.do(ctx, w)
 }
 
-// besideDevices does a write that is of no device. What is wrong with its data is said to its caller alone, and changes nothing.
+// besideDevices does a write that is of no device. What is refused of it is said to its caller alone, and changes nothing.
 func (w *write) besideDevices(tx *bbolt.Tx) (changed bool, err error) {
 	if w.check {
 		return true, tx.Bucket(metaBucket).Put(checkKey, []byte(time.Now().UTC().Format(time.RFC3339)))
 	}
-	tokens, err := tx.CreateBucketIfNotExists(tokensBucket)
+	bucket, err := tx.CreateBucketIfNotExists(w.beside)
 	if err != nil {
 		return false, err
 	}
-	changed, err = w.tokens(tokens)
-	if store.RefusedToken(err) {
+	changed, err = w.change(bucket)
+	if errors.Is(err, store.ErrRefused) {
 		w.refused, err = err, nil
 	}
 	return changed, err

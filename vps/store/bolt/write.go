@@ -30,7 +30,8 @@ type write struct {
 	count  *rollup.DayCount // to replace what an earlier version counted
 	check  bool             // nothing but a durable commit
 	aside  *asideWrite
-	tokens func(*bbolt.Bucket) (changed bool, err error)
+	beside []byte // the bucket that change changes
+	change func(*bbolt.Bucket) (changed bool, err error)
 	done   chan error // of capacity 1: the caller may be gone
 
 	repaired  []repaired
@@ -178,7 +179,7 @@ func (b *Store) apply(tx *bbolt.Tx, group []*write) (changed bool, err error) {
 		if w.rest = i > 0 && spent(tx); w.rest {
 			continue
 		}
-		if w.check || w.tokens != nil {
+		if w.check || w.change != nil {
 			some, err := w.besideDevices(tx)
 			if err != nil {
 				return false, err

@@ -184,7 +184,7 @@ func TestStoreOpensBeforeItsDatabase(t *testing.T) {
 	storetest.Insert(t, p, "b", 1, storetest.At(storetest.Noon, 1))
 
 	// Somebody drops the tables, or restores an empty backup: they come back without a restart.
-	pg.Exec(`drop table samples, rollups, devices, meta, set_aside, tokens, ` + versionTable)
+	pg.Exec(`drop table samples, rollups, devices, meta, set_aside, tokens, sites, ` + versionTable)
 	if err := p.Check(t.Context()); !errors.Is(err, store.ErrUnavailable) {
 		t.Errorf("without tables: %v", err)
 	}

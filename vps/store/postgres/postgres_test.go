@@ -34,6 +34,11 @@ func TestPostgresTokens(t *testing.T) {
 	storetest.RunTokens(t, func(t *testing.T, dir string) storetest.TokenStore { return open(t, dir) })
 }
 
+func TestPostgresSites(t *testing.T) {
+	open := opensPostgres(t)
+	storetest.RunSites(t, func(t *testing.T, dir string) storetest.SiteStore { return open(t, dir) })
+}
+
 func TestCachedPostgres(t *testing.T) {
 	open := opensPostgres(t)
 	storetest.Run(t, func(t *testing.T, dir string) store.Samples {

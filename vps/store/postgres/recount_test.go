@@ -65,7 +65,7 @@ func postgresAsV1(t *testing.T, url string, rollups map[storetest.KeyV1][]byte, 
 	b := &pgx.Batch{}
 	b.Queue(`alter table samples drop column poll_s`)
 	b.Queue(`alter table devices drop column greatest_w, drop column counted, drop column counting, drop column counted_from, drop column aside`)
-	b.Queue(`drop table set_aside, tokens`)
+	b.Queue(`drop table set_aside, tokens, sites`)
 	b.Queue(`update ` + versionTable + ` set version = 2`)
 	b.Queue(`delete from samples where device_id = 'a' and ts = $1`, lost)
 	var old packedRollups

@@ -150,7 +150,7 @@ func (p *Store) changeTokens(ctx context.Context, what string, change func(conte
 			return err
 		}
 		err := change(ctx, db)
-		if refused = nil; store.RefusedToken(err) {
+		if refused = nil; errors.Is(err, store.ErrRefused) {
 			refused = err
 		}
 		return err
