@@ -46,6 +46,7 @@ type commands struct {
 	Edge     config.Config    `cmd:"" help:"Read an inverter and deliver to a server (a service)."`
 	VPS      vpsCommand       `cmd:"" name:"vps" help:"Store what edges deliver and answer readers (a service)."`
 	Token    vps.TokenConfig  `cmd:"" help:"Create, list and revoke tokens of the vps that runs on this machine."`
+	Site     vps.SiteConfig   `cmd:"" help:"Set, list and remove sites of the vps that runs on this machine: several devices of one household."`
 	Simulate simulator.Config `cmd:"" help:"Simulate an inverter: a Modbus TCP server with a plausible day."`
 	Check    checkCommand     `cmd:"" help:"Check the settings of the edge or vps: exit status 0, or 3 with all that is wrong."`
 	Service  serviceCommand   `cmd:"" help:"Install, remove, start or stop the edge or vps as a service, on a machine without the package."`
@@ -221,12 +222,8 @@ func (c *commands) do(ctx context.Context, sel *settings.Selection, stdout, stde
 		return vps.ListAside(ctx, vps.Config(c.VPS.Settings), c.VPS.Aside.List, stdout)
 	case "vps aside delete":
 		return vps.DeleteAside(ctx, vps.Config(c.VPS.Settings), c.VPS.Aside.Delete, stdout)
-	case "token create":
-		return vps.CreateToken(ctx, c.Token.Server, c.Token.Create, os.Stdin, stdout, isTerminal(stdout))
-	case "token list":
-		return vps.ListTokens(ctx, c.Token.Server, c.Token.List, stdout)
-	case "token revoke":
-		return vps.RevokeToken(ctx, c.Token.Server, c.Token.Revoke, stdout)
+	case "token create", "token list", "token revoke", "site set", "site list", "site remove":
+		return c.operate(ctx, command, stdout)
 	case "simulate":
 		return simulator.Run(ctx, c.Simulate, stdout, settings.LogLevel{}.Logger(stderr))
 	case "check":

@@ -1,13 +1,25 @@
 package vps
 
 import (
+	"bytes"
 	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
 	"log/slog"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 
+	"sunspool/health"
 	"sunspool/internal/localsocket"
+	"sunspool/vps/request"
+	"sunspool/wire"
 )
 
 const (
@@ -33,4 +45,105 @@ func (c *Config) listenMachine(log *slog.Logger) net.Listener {
 		return nil
 	}
 	return localsocket.OwnUser(l)
+}
+
+// MachineConfig is where the vps of this machine has its socket.
+type MachineConfig struct {
+	DataDir     string `name:"data-dir" env:"DATA_DIR" default:"/data" placeholder:"DIR" help:"DATA_DIR of the vps, which has the socket unless ADMIN_SOCKET names another."`
+	AdminSocket string `name:"admin-socket" env:"ADMIN_SOCKET" placeholder:"FILE" help:"Socket of the vps. Default: vps.sock in DATA_DIR, else that of the package's vps."`
+}
+
+// sockets are where the vps of this machine may have its socket.
+func (m MachineConfig) sockets() []string {
+	if m.AdminSocket != "" {
+		return []string{m.AdminSocket}
+	}
+	return []string{filepath.Join(m.DataDir, socketFile), packageSocket}
+}
+
+// ask asks the vps that answers at the first of the sockets about what only the operator may.
+func (m MachineConfig) ask(ctx context.Context, method, path string, body, into any) error {
+	ctx, cancel := context.WithTimeout(ctx, 2*request.StoreTimeout)
+	defer cancel()
+	var conn net.Conn
+	var why []string
+	denied := false
+	for _, socket := range m.sockets() {
+		c, err := new(net.Dialer).DialContext(ctx, "unix", socket)
+		if err == nil {
+			conn = c
+			break
+		}
+		denied = denied || errors.Is(err, fs.ErrPermission)
+		why = append(why, err.Error())
+	}
+	if conn == nil {
+		return noServer(strings.Join(why, "; "), denied)
+	}
+	defer conn.Close()
+	var text io.Reader
+	if body != nil {
+		text = bytes.NewReader(request.ToJSON(body))
+	}
+	r, err := http.NewRequestWithContext(ctx, method, "http://localhost"+path, text)
+	if err != nil {
+		return err
+	}
+	answer, err := (&http.Client{Transport: &http.Transport{DisableKeepAlives: true,
+		DialContext: func(context.Context, string, string) (net.Conn, error) { return conn, nil }}}).Do(r)
+	if err != nil {
+		return noServer("it hung up without an answer, as it does to other users than root and its own: "+err.Error(), true)
+	}
+	defer answer.Body.Close()
+	if answer.StatusCode != http.StatusOK {
+		return refusedBy(answer, path)
+	}
+	if err := json.NewDecoder(answer.Body).Decode(into); err != nil {
+		return fmt.Errorf("read the answer of the vps: %w", err)
+	}
+	return nil
+}
+
+func noServer(why string, denied bool) error {
+	fault := &health.Fault{Code: "no_server", Exit: health.ExitUnreachable, What: "no vps of this machine answers", Why: why,
+		Next: "start the vps, or name its socket: ADMIN_SOCKET, or DATA_DIR as the vps has it"}
+	if denied {
+		fault.Next = "do it as root, or as the user of the vps"
+	}
+	return fault
+}
+
+// refusedBy is what the vps answered.
+func refusedBy(answer *http.Response, path string) error {
+	help := "sunspool token create --help"
+	if strings.HasPrefix(path, wire.SitesPath) {
+		help = "sunspool site set --help"
+	}
+	var p struct {
+		Detail any
+		Next   string
+	}
+	_ = json.NewDecoder(answer.Body).Decode(&p) // without one the status is all there is
+	fault := &health.Fault{Code: "vps_refused", What: "the vps did not do it", Why: answer.Status, Next: p.Next}
+	switch detail := p.Detail.(type) {
+	case string:
+		fault.Why = detail
+	case []any:
+		if first, ok := detail[0].(map[string]any); ok {
+			fault.Why = placeOf(first["loc"]) + " " + fmt.Sprint(first["msg"])
+		}
+		fault.Exit, fault.Next = health.ExitUsage, help
+	}
+	if answer.StatusCode == http.StatusServiceUnavailable {
+		fault.Next = "see the log of the vps, and try again when /ready is 200"
+	}
+	return fault
+}
+
+// placeOf is the last part of where something is wrong.
+func placeOf(loc any) string {
+	if parts, ok := loc.([]any); ok && len(parts) > 1 {
+		return fmt.Sprint(parts[len(parts)-1])
+	}
+	return "the request"
 }

@@ -86,7 +86,7 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger) (err error) {
 			OpenLAN: cfg.WebAuth == "open-lan", Ancestors: cfg.FrameAncestors},
 		Devices:    deviceinfo.Devices{Store: samples, Zone: zone},
 		MaxSamples: cfg.MaxSamplesPerRequest, MaxBytes: cfg.MaxRequestBytes, Conflicts: rest.Conflicts,
-		StoreHint: cfg.storeHint(), Others: others, Chain: chain, Tariff: prices, Issuer: issuer,
+		StoreHint: cfg.storeHint(), Others: others, Chain: chain, Tariff: prices, Issuer: issuer, Sites: rest,
 	}
 	if cfg.DatabaseURL == "" {
 		s.DataDir = cfg.DataDir
@@ -169,6 +169,7 @@ func Import(ctx context.Context, cfg Config, im importer.Config, out io.Writer) 
 type backend interface {
 	store.Samples
 	store.Tokens
+	store.Sites
 	Conflicts() uint64
 }
 

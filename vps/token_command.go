@@ -1,17 +1,12 @@
 package vps
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
-	"io/fs"
-	"net"
 	"net/http"
 	"net/url"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"text/tabwriter"
@@ -20,7 +15,6 @@ import (
 	"sunspool/health"
 	"sunspool/vps/api"
 	"sunspool/vps/auth"
-	"sunspool/vps/request"
 	"sunspool/vps/store"
 	"sunspool/wire"
 )
@@ -31,12 +25,6 @@ type TokenConfig struct {
 	Create TokenCreateConfig `cmd:"" help:"Make a token for an edge, a reader or an admin. It is printed this once."`
 	List   TokenListConfig   `cmd:"" help:"List the tokens that were made, without their secrets."`
 	Revoke TokenRevokeConfig `cmd:"" help:"End a token: it is refused at once, its sessions and streams end."`
-}
-
-// MachineConfig is where the vps of this machine has its socket.
-type MachineConfig struct {
-	DataDir     string `name:"data-dir" env:"DATA_DIR" default:"/data" placeholder:"DIR" help:"DATA_DIR of the vps, which has the socket unless ADMIN_SOCKET names another."`
-	AdminSocket string `name:"admin-socket" env:"ADMIN_SOCKET" placeholder:"FILE" help:"Socket of the vps. Default: vps.sock in DATA_DIR, else that of the package's vps."`
 }
 
 // TokenCreateConfig is the command line of `sunspool token create`.
@@ -88,7 +76,7 @@ func CreateToken(ctx context.Context, server MachineConfig, create TokenCreateCo
 		}
 	}
 	var made api.NewToken
-	if err := server.ask(ctx, http.MethodPost, "", wish, &made); err != nil {
+	if err := server.ask(ctx, http.MethodPost, wire.TokensPath, wish, &made); err != nil {
 		return err
 	}
 	if create.JSON {
@@ -140,7 +128,7 @@ func expiry(text string, now time.Time) (at time.Time, ok bool) {
 // ListTokens prints the tokens, the oldest first.
 func ListTokens(ctx context.Context, server MachineConfig, list TokenListConfig, out io.Writer) error {
 	var all api.TokenList
-	if err := server.ask(ctx, http.MethodGet, "", nil, &all); err != nil {
+	if err := server.ask(ctx, http.MethodGet, wire.TokensPath, nil, &all); err != nil {
 		return err
 	}
 	if list.JSON {
@@ -190,7 +178,7 @@ func tokenState(t api.Token, now time.Time) string {
 // RevokeToken ends the token of an ID, or else the one of a name that is not revoked yet.
 func RevokeToken(ctx context.Context, server MachineConfig, revoke TokenRevokeConfig, out io.Writer) error {
 	var all api.TokenList
-	if err := server.ask(ctx, http.MethodGet, "", nil, &all); err != nil {
+	if err := server.ask(ctx, http.MethodGet, wire.TokensPath, nil, &all); err != nil {
 		return err
 	}
 	id := ""
@@ -207,92 +195,9 @@ func RevokeToken(ctx context.Context, server MachineConfig, revoke TokenRevokeCo
 		return &health.Fault{Code: "no_such_token", What: fmt.Sprintf("there is no token %q", revoke.Token), Why: "it is neither an ID nor a name of the list; those of DEVICE_TOKENS and VIEWER_TOKENS are removed there", Next: "sunspool token list"}
 	}
 	var t api.Token
-	if err := server.ask(ctx, http.MethodDelete, "/"+url.PathEscape(id), nil, &t); err != nil {
+	if err := server.ask(ctx, http.MethodDelete, wire.TokensPath+"/"+url.PathEscape(id), nil, &t); err != nil {
 		return err
 	}
 	_, err := fmt.Fprintf(out, "%s (%s) is revoked: it is refused from now on, within 5 s by every server of the same database\n", t.Name, t.ID)
 	return err
-}
-
-// sockets are where the vps of this machine may have its socket.
-func (m MachineConfig) sockets() []string {
-	if m.AdminSocket != "" {
-		return []string{m.AdminSocket}
-	}
-	return []string{filepath.Join(m.DataDir, socketFile), packageSocket}
-}
-
-// ask asks the vps that answers at the first of the sockets about tokens.
-func (m MachineConfig) ask(ctx context.Context, method, path string, body, into any) error {
-	ctx, cancel := context.WithTimeout(ctx, 2*request.StoreTimeout)
-	defer cancel()
-	var conn net.Conn
-	var why []string
-	denied := false
-	for _, socket := range m.sockets() {
-		c, err := new(net.Dialer).DialContext(ctx, "unix", socket)
-		if err == nil {
-			conn = c
-			break
-		}
-		denied = denied || errors.Is(err, fs.ErrPermission)
-		why = append(why, err.Error())
-	}
-	if conn == nil {
-		return noServer(strings.Join(why, "; "), denied)
-	}
-	defer conn.Close()
-	var text io.Reader
-	if body != nil {
-		text = bytes.NewReader(request.ToJSON(body))
-	}
-	r, err := http.NewRequestWithContext(ctx, method, "http://localhost"+wire.TokensPath+path, text)
-	if err != nil {
-		return err
-	}
-	answer, err := (&http.Client{Transport: &http.Transport{DisableKeepAlives: true,
-		DialContext: func(context.Context, string, string) (net.Conn, error) { return conn, nil }}}).Do(r)
-	if err != nil {
-		return noServer("it hung up without an answer, as it does to other users than root and its own: "+err.Error(), true)
-	}
-	defer answer.Body.Close()
-	if answer.StatusCode != http.StatusOK {
-		return refusedBy(answer)
-	}
-	if err := json.NewDecoder(answer.Body).Decode(into); err != nil {
-		return fmt.Errorf("read the answer of the vps: %w", err)
-	}
-	return nil
-}
-
-func noServer(why string, denied bool) error {
-	fault := &health.Fault{Code: "no_server", Exit: health.ExitUnreachable, What: "no vps of this machine answers", Why: why,
-		Next: "start the vps, or name its socket: ADMIN_SOCKET, or DATA_DIR as the vps has it"}
-	if denied {
-		fault.Next = "do it as root, or as the user of the vps"
-	}
-	return fault
-}
-
-// refusedBy is what the vps answered.
-func refusedBy(answer *http.Response) error {
-	var p struct {
-		Detail any
-		Next   string
-	}
-	_ = json.NewDecoder(answer.Body).Decode(&p) // without one the status is all there is
-	fault := &health.Fault{Code: "token_refused", What: "the vps did not do it", Why: answer.Status, Next: p.Next}
-	switch detail := p.Detail.(type) {
-	case string:
-		fault.Why = detail
-	case []any:
-		if first, ok := detail[0].(map[string]any); ok {
-			fault.Why = strings.Trim(strings.TrimPrefix(fmt.Sprint(first["loc"]), "[body"), " ]") + " " + fmt.Sprint(first["msg"])
-		}
-		fault.Exit, fault.Next = health.ExitUsage, "sunspool token create --help"
-	}
-	if answer.StatusCode == http.StatusServiceUnavailable {
-		fault.Next = "see the log of the vps, and try again when /ready is 200"
-	}
-	return fault
 }

@@ -224,12 +224,12 @@ func TestTokenCommandSaysWhatIsWrong(t *testing.T) {
 		code, why string
 		exit      int
 	}{
-		{attempt(dir, TokenCreateConfig{Devices: []string{"a"}}), "token_refused", "has this name", 0},
-		{attempt(dir, TokenCreateConfig{}), "token_refused", "devices are missing", health.ExitUsage},
-		{attempt(dir, TokenCreateConfig{Devices: []string{"ro of"}}), "token_refused", "devices have one", health.ExitUsage},
+		{attempt(dir, TokenCreateConfig{Devices: []string{"a"}}), "vps_refused", "has this name", 0},
+		{attempt(dir, TokenCreateConfig{}), "vps_refused", "devices are missing", health.ExitUsage},
+		{attempt(dir, TokenCreateConfig{Devices: []string{"ro of"}}), "vps_refused", "devices have one", health.ExitUsage},
 		{attempt(dir, TokenCreateConfig{Expires: "soon"}), "usage", "", health.ExitUsage},
 		{attempt(dir, TokenCreateConfig{Expires: "-1h"}), "usage", "", health.ExitUsage},
-		{attempt(dir, TokenCreateConfig{Expires: "2020-01-01", Devices: []string{"a"}}), "token_refused", "expires is not in the future", health.ExitUsage},
+		{attempt(dir, TokenCreateConfig{Expires: "2020-01-01", Devices: []string{"a"}}), "vps_refused", "expires is not in the future", health.ExitUsage},
 		{attempt(dir, TokenCreateConfig{URL: "solar.example.org"}), "usage", "", health.ExitUsage},
 		{attempt(dir, TokenCreateConfig{Secret: true}), "usage", "", health.ExitUsage},
 		{attempt(t.TempDir(), TokenCreateConfig{Devices: []string{"a"}}), "no_server", "no such file", health.ExitUnreachable},

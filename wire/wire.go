@@ -32,6 +32,7 @@ const (
 	OpenAPIPath    = "/openapi.yaml"
 	SessionPath    = "/v1/session"
 	TokensPath     = "/v1/tokens" // and the id of one
+	SitesPath      = "/v1/sites"  // and the name of one
 	FilesPath      = "/a/"        // of the page, and a hash of them
 	LitePath       = "/lite"      // the page without scripts
 

@@ -17,7 +17,7 @@ import (
 var apiPages = map[string][]string{
 	"api.md":        {"session", "login", "logout", "root", "openapi", "health", "ready"},
 	"api-write.md":  {"ingest"},
-	"api-now.md":    {"realtime", "stream", "devices"},
+	"api-now.md":    {"realtime", "stream", "devices", "sites"},
 	"api-series.md": {"series", "export"},
 	"api-tokens.md": {"tokens", "create_token", "revoke_token"},
 	"api-energy.md": {"energy", "peaks", "capacity", "continuity"},

@@ -68,6 +68,10 @@ func newExampleServer(t *testing.T) *exampleServer {
 	s.Log = slog.New(slog.DiscardHandler)
 	s.Issuer = &auth.Issuer{Store: samples, Tokens: tokens, Log: s.Log, Now: s.Now}
 	exampleTokens(t, samples, s.Issuer)
+	s.Sites = samples
+	if err := samples.SetSite(t.Context(), store.Site{Name: "home", Devices: []string{"garage", "roof"}}); err != nil {
+		t.Fatal(err)
+	}
 	e := &exampleServer{t: t, tokens: tokens, public: httptest.NewServer(s.Handler()), internal: httptest.NewServer(s.Internal())}
 	t.Cleanup(e.public.Close)
 	t.Cleanup(e.internal.Close)

@@ -68,6 +68,13 @@ var exchanges = []exchange{
 	{name: "a page of another origin logs out", verb: "DELETE", target: "/v1/session", token: noToken, headers: []string{"Sec-Fetch-Site", "cross-site"}, status: 403},
 	{name: "log out", verb: "DELETE", target: "/v1/session", token: noToken},
 
+	{name: "no site", target: "/v1/sites"},
+	{name: "a site", target: "/v1/sites", change: func(b *bench) {
+		if err := b.bolt.SetSite(b.t.Context(), store.Site{Name: "home", Devices: []string{"barn", "roof"}}); err != nil {
+			b.t.Fatal(err)
+		}
+	}},
+
 	{name: "none yet", target: "/v1/tokens", token: adminToken, change: (*bench).admin},
 	{name: "all of them", target: "/v1/tokens", token: adminToken, change: withTokens},
 	{name: "a viewer asks", target: "/v1/tokens", status: 403},
@@ -266,10 +273,11 @@ func roofs(more string) string {
 
 func away(b *bench)   { storeFails(b, errDisk) }
 func unfit(b *bench)  { storeFails(b, store.ErrUnfit) }
-func broken(b *bench) { b.Store, b.Issuer.Store = nil, nil }
+func broken(b *bench) { b.Store, b.Issuer.Store, b.Sites = nil, nil, (*brokenSites)(nil) }
 func storeFails(b *bench, err error) {
-	b.Store, b.Issuer.Store = brokenStore{b.bolt, err}, brokenTokens{b.bolt, err}
+	b.Store, b.Issuer.Store, b.Sites = brokenStore{b.bolt, err}, brokenTokens{b.bolt, err}, brokenSites{err}
 }
+
 func filled(b *bench) {
 	var all []wire.Sample
 	for i := range store.MostInSpan {

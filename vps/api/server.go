@@ -20,6 +20,7 @@ import (
 	"sunspool/vps/live"
 	"sunspool/vps/page"
 	"sunspool/vps/request"
+	"sunspool/vps/store"
 	"sunspool/vps/store/redis"
 	"sunspool/vps/tariff"
 	"sunspool/vps/web"
@@ -33,6 +34,9 @@ type Server struct {
 
 	// Issuer creates and revokes tokens; without one there are those of the settings alone, none of which is an admin's.
 	Issuer *auth.Issuer
+
+	// Sites keeps which devices belong together; without it there are none.
+	Sites store.Sites
 
 	// StoreHint is where an operator looks when samples cannot be stored.
 	StoreHint string
@@ -124,6 +128,7 @@ func (s *Server) Handler() http.Handler {
 	mux.Handle("GET "+wire.CapacityPath+"{month}", s.WithToken(s.history.Capacity))
 	mux.Handle("GET "+wire.ContinuityPath, s.WithToken(s.history.Gaps))
 	mux.Handle("GET "+wire.ExportPath, s.WithToken(s.history.Export))
+	mux.Handle("GET "+wire.SitesPath, s.WithToken(s.sites))
 	mux.Handle("GET "+wire.TokensPath, s.WithAdmin(s.listTokens))
 	mux.Handle("POST "+wire.TokensPath, s.WithAdmin(s.createToken))
 	mux.Handle("DELETE "+wire.TokensPath+"/{id}", s.WithAdmin(s.revokeToken))
@@ -138,6 +143,9 @@ func (s *Server) Machine() http.Handler {
 	mux.Handle("GET "+wire.TokensPath, operator(s.listTokens))
 	mux.Handle("POST "+wire.TokensPath, operator(s.createToken))
 	mux.Handle("DELETE "+wire.TokensPath+"/{id}", operator(s.revokeToken))
+	mux.Handle("GET "+wire.SitesPath, operator(s.sites))
+	mux.Handle("PUT "+wire.SitesPath+"/{name}", operator(s.setSite))
+	mux.Handle("DELETE "+wire.SitesPath+"/{name}", operator(s.removeSite))
 	return s.Middleware(mux)
 }
 

@@ -47,6 +47,7 @@ func newBench(t testing.TB, change ...func(*Server)) *bench {
 	log := new(logBuffer)
 	s := &Server{Gate: request.Gate{Tokens: tokens, Now: func() time.Time { return testNow },
 		Log: slog.New(slog.NewJSONHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug}))}, Devices: deviceinfo.Devices{Store: bolt}}
+	s.Sites = bolt
 	s.Issuer = &auth.Issuer{Store: bolt, Tokens: tokens, Log: s.Log, Now: func() time.Time { return s.Now() }}
 	for _, f := range change {
 		f(s)
@@ -116,6 +117,13 @@ func (b brokenTokens) AddToken(context.Context, store.Token) error          { re
 func (b brokenTokens) RevokeToken(context.Context, string, time.Time) (store.Token, error) {
 	return store.Token{}, b.err
 }
+
+// brokenSites fails every call about sites.
+type brokenSites struct{ err error }
+
+func (b brokenSites) Sites(context.Context) ([]store.Site, error) { return nil, b.err }
+func (b brokenSites) SetSite(context.Context, store.Site) error   { return b.err }
+func (b brokenSites) RemoveSite(context.Context, string) error    { return b.err }
 
 // brokenStore fails every call, as a disk that went away does.
 type brokenStore struct {
