@@ -41,7 +41,7 @@ func (c *Config) listenMachine(log *slog.Logger) net.Listener {
 		l, err = localsocket.Listen(path, 0o600)
 	}
 	if err != nil {
-		log.Warn("no socket for `sunspool token`: set ADMIN_SOCKET to a file that can be made", "path", path, "error", err.Error())
+		log.Warn("no socket for `sunspool token` and `sunspool site`: set ADMIN_SOCKET to a file that can be made", "path", path, "error", err.Error())
 		return nil
 	}
 	return localsocket.OwnUser(l)
@@ -129,8 +129,10 @@ func refusedBy(answer *http.Response, path string) error {
 	case string:
 		fault.Why = detail
 	case []any:
-		if first, ok := detail[0].(map[string]any); ok {
-			fault.Why = placeOf(first["loc"]) + " " + fmt.Sprint(first["msg"])
+		for _, one := range detail[:min(len(detail), 1)] {
+			if first, ok := one.(map[string]any); ok {
+				fault.Why = placeOf(first["loc"]) + " " + fmt.Sprint(first["msg"])
+			}
 		}
 		fault.Exit, fault.Next = health.ExitUsage, help
 	}

@@ -29,7 +29,8 @@ const (
 	longestToken = 1024 // that a cookie holds: browsers drop one of more than 4096 bytes
 )
 
-// Session is a caller whose browser has a cookie in place of a token. It may read what the token may read, and nothing else.
+// Session is a caller whose browser has a cookie in place of a token. It may read what the token may read, and nothing else,
+// except that one of an admin may manage tokens.
 //
 // The cookie is
 //
