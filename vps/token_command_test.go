@@ -57,6 +57,7 @@ func revokeToken(t *testing.T, dir, name string) {
 // A token that one process makes is one in the other, and when one revokes it, both refuse it and its streams end. No secret is
 // in the database, in a list or in a log.
 func TestTokensAreThoseOfEveryProcess(t *testing.T) {
+	t.Parallel() // it waits most of the time
 	pg := testservices.SharedPostgres(t)
 	start := func(dir string) running {
 		return start(t, Config{DataDir: dir, DatabaseURL: settings.Secret(pg.URL()), DeviceTokens: "store", CacheTTLS: 5})

@@ -44,13 +44,15 @@ func TestCitus(t *testing.T) {
 		if n := pg.Query(`select count(distinct nodeport || nodename) from citus_shards where table_name = 'samples'::regclass`); n < "2" {
 			t.Errorf("the shards of samples are on %s nodes", n)
 		}
-		if n := pg.Query(`select count(*) from pg_dist_partition where logicalrelid in ('meta'::regclass, 'sunspool_schema'::regclass)`); n != "0" {
+		if n := pg.Query(`select count(*) from pg_dist_partition where logicalrelid in ('meta'::regclass, 'tokens'::regclass, 'sites'::regclass, 'sunspool_schema'::regclass)`); n != "0" {
 			t.Errorf("%s tables that belong to no device are on more than one node: Check would need all of them", n)
 		}
 	})
 	t.Run("Contract", func(t *testing.T) {
-		open := opensOn(t, pg)
+		open := opensOn(t, pg, "")
 		storetest.Run(t, func(t *testing.T, dir string) store.Samples { return open(t, dir) })
+		storetest.RunTokens(t, func(t *testing.T, dir string) storetest.TokenStore { return open(t, dir) })
+		storetest.RunSites(t, func(t *testing.T, dir string) storetest.SiteStore { return open(t, dir) })
 	})
 	for _, s := range suite {
 		t.Run(s.claim, func(t *testing.T) { s.test(t, testservices.Citus(t)) })

@@ -29,14 +29,16 @@ func TestPostgres(t *testing.T) {
 	storetest.Run(t, func(t *testing.T, dir string) store.Samples { return open(t, dir) })
 }
 
-func TestPostgresTokens(t *testing.T) {
-	open := opensPostgres(t)
-	storetest.RunTokens(t, func(t *testing.T, dir string) storetest.TokenStore { return open(t, dir) })
-}
-
-func TestPostgresSites(t *testing.T) {
-	open := opensPostgres(t)
-	storetest.RunSites(t, func(t *testing.T, dir string) storetest.SiteStore { return open(t, dir) })
+// With statements that are prepared, and with those through a pooler, which are not.
+func TestPostgresTokensAndSites(t *testing.T) {
+	for _, mode := range []string{"cache_statement", "exec"} {
+		t.Run(mode, func(t *testing.T) {
+			t.Parallel()
+			open := opensOn(t, testservices.SharedPostgres(t), mode)
+			storetest.RunTokens(t, func(t *testing.T, dir string) storetest.TokenStore { return open(t, dir) })
+			storetest.RunSites(t, func(t *testing.T, dir string) storetest.SiteStore { return open(t, dir) })
+		})
+	}
 }
 
 func TestCachedPostgres(t *testing.T) {
@@ -49,10 +51,11 @@ func TestCachedPostgres(t *testing.T) {
 
 // opensPostgres returns a function that opens the store of a folder: a database of its own in one server.
 func opensPostgres(t *testing.T) func(t *testing.T, dir string) *Store {
-	return opensOn(t, testservices.SharedPostgres(t))
+	return opensOn(t, testservices.SharedPostgres(t), "")
 }
 
-func opensOn(t *testing.T, pg *testservices.PostgresServer) func(t *testing.T, dir string) *Store {
+// opensOn is opensPostgres on a server; mode is how statements are sent, "" for as in service.
+func opensOn(t *testing.T, pg *testservices.PostgresServer, mode string) func(t *testing.T, dir string) *Store {
 	var mu sync.Mutex
 	databases := map[string]string{}
 	return func(tt *testing.T, dir string) *Store {
@@ -60,6 +63,9 @@ func opensOn(t *testing.T, pg *testservices.PostgresServer) func(t *testing.T, d
 		url := databases[dir]
 		if url == "" {
 			url = pg.NewDatabase(t) // lives longer than the test of the folder: stores close before
+			if mode != "" {
+				url = with(url, "default_query_exec_mode", mode)
+			}
 			databases[dir] = url
 		}
 		mu.Unlock()

@@ -17,7 +17,7 @@ func TestTimescale(t *testing.T) {
 	}
 	pg := testservices.Timescale(t)
 	t.Run("Contract", func(t *testing.T) {
-		open := opensOn(t, pg)
+		open := opensOn(t, pg, "")
 		storetest.Run(t, func(t *testing.T, dir string) store.Samples { return open(t, dir) })
 	})
 	for _, s := range append(suite, suiteTest{"SamplesAreAHypertable", samplesAreAHypertable}) {
