@@ -218,7 +218,8 @@ function batteryCard(day) {
   const fresh = s && known(age) && age < 60;
   const recent = stateNow() !== "offline";
   const hours = fresh && known(s.soc_pct) && known(s.battery_w) ? batteryHours(s.soc_pct, s.battery_w, kwh) : null;
-  const until = known(hours) ? t(s && (s.battery_w || 0) > 0 ? "full_at" : "empty_at", { time: clock(serverNow() + hours * 3600, deviceZone()) }) : "";
+  // Often a time of tomorrow, whose offset no answer has yet: it is text of Intl.
+  const until = known(hours) && state.ready ? t(s && (s.battery_w || 0) > 0 ? "full_at" : "empty_at", { time: clock(serverNow() + hours * 3600, deviceZone()) }) : "";
   const w = s ? s.battery_w : null;
   const doing = fresh && known(w) ? t(Math.abs(w) < 25 ? "idle" : w > 0 ? "charging" : "discharging") : "";
   return card("battery", t("battery"), html`<dl class="kpis three">${kpi(t("soc"), percent(recent && s ? s.soc_pct : null), "battery", until)}
