@@ -48,35 +48,12 @@ export function addDays(date, n) {
   return new Date(Date.UTC(y, m - 1, d + n)).toISOString().slice(0, 10);
 }
 
-/** @param {string} from a date @param {string} to */
-export function daysBetween(from, to) {
-  return Math.round((Date.parse(to) - Date.parse(from)) / 864e5);
-}
-
 /** Moves a date, a month or a year by n of its own length. @param {string} date @param {number} n */
 export function addPeriod(date, n) {
   const [y, m, d] = date.split("-").map(Number);
   if (d) return addDays(date, n);
   if (m) return new Date(Date.UTC(y, m - 1 + n, 1)).toISOString().slice(0, 7);
   return String(y + n);
-}
-
-/** The last date of a month or year. @param {string} period */
-export function lastDay(period) {
-  const [y, m, d] = period.split("-").map(Number);
-  if (d) return period;
-  return m ? new Date(Date.UTC(y, m, 0)).toISOString().slice(0, 10) : `${period}-12-31`;
-}
-
-/** The first date of a month or year. @param {string} period */
-export function firstDay(period) {
-  return period.length === 4 ? `${period}-01-01` : period.length === 7 ? `${period}-01` : period;
-}
-
-/** Day of the week, Monday 0. @param {string} date */
-export function weekday(date) {
-  const [y, m, d] = date.split("-").map(Number);
-  return (new Date(Date.UTC(y, m - 1, d)).getUTCDay() + 6) % 7;
 }
 
 /** Reports whether text is a real calendar date, month or year. @param {string} text */

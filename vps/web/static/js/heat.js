@@ -3,8 +3,9 @@ import { html, svg } from "./dom.js";
 import { t } from "./i18n.js";
 import { link } from "./store.js";
 import { known, energy, percent, withUnit, dateText, UNKNOWN } from "./format.js";
-import { addDays, daysBetween, firstDay, lastDay, weekday } from "./dates.js";
-import { greatest, bestSentence, energyTable } from "./words.js";
+import { addDays } from "./dates.js";
+import { bestSentence, daysBetween, firstDay, lastDay, weekday } from "./calendar.js";
+import { greatest, energyTable } from "./words.js";
 import { chosen, switcher } from "./choice.js";
 
 const KINDS = /** @type {const} */ (["solar", "import", "self"]);

@@ -24,7 +24,7 @@ function peak(name, list, x, zone, text) {
 }
 
 /** @param {string} title @param {string[]} parts */
-function sentence(title, parts) {
+export function sentence(title, parts) {
   return `${title}: ${parts.length ? `${parts.join(", ")}.` : t("chart_empty")}`;
 }
 
@@ -41,12 +41,6 @@ export function daySentence(a, zone, unit, title = t("day_curve"), inputs) {
 export function socSentence(a, zone) {
   const d = dayColumns(a);
   return sentence(t("battery"), peak(t("soc"), d.soc, d.x, zone, percentText));
-}
-
-/** The best of a list and the least. @param {string} title @param {string[]} labels @param {any[]} list @param {(v: any) => string} text */
-export function bestSentence(title, labels, list, text) {
-  const say = (/** @type {string} */ key, /** @type {number} */ i) => (i < 0 ? [] : [t(key, { day: periodText(labels[i], "short"), energy: text(list[i]) })]);
-  return sentence(title, [...say("say_best", greatest(list)), ...say("say_least", greatest(list.map((v) => (known(v) ? -v : null))))]);
 }
 
 /** Means of the powers, of each hour, or of each so many seconds. @param {any} a @param {string} zone @param {string} unit @param {string} file @param {any} parts @param {number} [every] @param {number[]} [inputs] @returns {Table} */

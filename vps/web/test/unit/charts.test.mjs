@@ -1,7 +1,8 @@
 import test from "node:test";
 import assert from "node:assert/strict";
 import { dayColumns, stack, part, ticks, unitOf, column, spanOf } from "../../static/js/charts.js";
-import { daySentence, socSentence, bestSentence, dayTable, energyTable, greatest } from "../../static/js/words.js";
+import { daySentence, socSentence, dayTable, energyTable, greatest } from "../../static/js/words.js";
+import { bestSentence } from "../../static/js/calendar.js";
 import { csv } from "../../static/js/table.js";
 import { within } from "../../static/js/zoom.js";
 import { heatTable } from "../../static/js/heat.js";
