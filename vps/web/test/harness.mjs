@@ -178,7 +178,7 @@ async function go(page, hash) {
 
 /** Waits until all widgets have an answer and are drawn, and their charts have their sentences. */
 export async function settled(page) {
-  await page.waitForFunction(() => document.querySelector("main .card, main .login, .navigator") && !document.querySelector("[aria-busy=true]")).catch(async (e) => {
+  await page.waitForFunction(() => document.querySelector("main .card, main .login, main .problem, .navigator") && !document.querySelector("[aria-busy=true]")).catch(async (e) => {
     const busy = await page.evaluate(() => [...document.querySelectorAll("[aria-busy=true]")].map((b) => (b.closest(".card") || b).id || b.outerHTML.slice(0, 100)));
     throw new Error(`still busy: ${busy}`, { cause: e });
   });
