@@ -13,6 +13,7 @@ const before100Days = new Date(Date.now() - 100 * 864e5).toISOString().slice(0, 
 async function take(name, o, whole = true) {
   const { page, close } = await open(demo.base, o);
   await settled(page);
+  await page.waitForFunction(() => !document.querySelector("#peak .hollow")); // it is asked for after the first view
   await page.screenshot({ path: `${out}/${name}.png`, fullPage: whole });
   await close();
 }

@@ -149,8 +149,8 @@ function todayCard(days, parts) {
 
 /** Reports whether the first view is drawn: what else is worth asking does not stand in its way. */
 function afterFirst() {
-  if (performance.now() >= 4000) return true;
-  setTimeout(() => dispatchEvent(new Event("later")), 4000);
+  if (state.ready && performance.now() >= 2000) return true;
+  setTimeout(() => dispatchEvent(new Event("later")), 2000);
   return false;
 }
 
@@ -224,8 +224,8 @@ function batteryCard(day) {
   const doing = fresh && known(w) ? t(Math.abs(w) < 25 ? "idle" : w > 0 ? "charging" : "discharging") : "";
   return card("battery", t("battery"), html`<dl class="kpis three">${kpi(t("soc"), percent(recent && s ? s.soc_pct : null), "battery", until)}
     ${kpi(t("power"), power(fresh ? w : null, unitOf([[w]], state.settings.unit)), "", doing)}
-    ${kpi(t("temperature"), quantity(recent ? r.battery_temp_c : null, 1, "°C"), "", kwh > 0 ? `${decimal(kwh, 1)}${NBSP}kWh` : "")}</dl>`,
-  { table: d && measured(d.battery, d.soc) ? () => dayTable(a, deviceZone(), unitOf([d.battery], state.settings.unit), `sunspool-${todayDate()}-battery`, { battery: true, only: true }) : null });
+    ${kpi(t("temperature"), quantity(recent ? r.battery_temp_c : null, 1, "°C"), "")}</dl>`,
+  { unit: kwh > 0 ? `${decimal(kwh, 1)}${NBSP}kWh` : "", table: d && measured(d.battery, d.soc) ? () => dayTable(a, deviceZone(), unitOf([d.battery], state.settings.unit), `sunspool-${todayDate()}-battery`, { battery: true, only: true }) : null });
 }
 
 /** The month's highest quarter-hour, where a tariff makes it cost money. @param {any} d */
