@@ -29,7 +29,7 @@ function view() {
   if (v === "settings") return otherView(v, "", useLanguage);
   const devices = askDevices(["live", "asleep"].includes(stateNow()), v === "fleet");
   chooseDevice();
-  if (!state.device) return html`<div class="column narrow">${whenKnown(devices, noDevice)}</div>`;
+  if (!state.device) return html`<div class="column narrow">${devices.data ? noDevice() : card("empty", "sunspool", whenKnown(devices, () => ""))}</div>`;
   follow(state.device, leave);
   if (stateNow() === "never" && !["device", "fleet"].includes(v)) return html`<div class="column narrow">${noDevice()}</div>`;
   const first = v === "now" || v === "login" || (v === "fleet" && state.devices.length < 2);
