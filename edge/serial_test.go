@@ -60,7 +60,7 @@ func TestSerialNumberIsInNoLogAndNoStatus(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				state += string(text) + fmt.Sprintln(e.Report.Status(), e.Report.State())
+				state += string(text) + fmt.Sprintln(e.Report.Status(), e.Report.State(), *e.Report.Describe())
 			}
 		}
 		live(5 * time.Minute)

@@ -118,6 +118,8 @@ type Batch struct {
 type Edge struct {
 	Version       string  `json:"version"`
 	Model         string  `json:"model,omitempty"`
+	Serial        string  `json:"serial,omitempty"`   // of the inverter, shortened
+	Firmware      string  `json:"firmware,omitempty"` // of the inverter
 	PollIntervalS float64 `json:"poll_interval_s,omitempty"`
 	SpoolCount    int     `json:"spool_count"`
 	Quarantined   int     `json:"quarantined,omitempty"`

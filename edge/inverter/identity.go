@@ -3,6 +3,7 @@ package inverter
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"sunspool/edge/registers"
@@ -12,6 +13,8 @@ import (
 var (
 	deviceType   = register("device_type_code")
 	serialNumber = register("serial_number")
+	armSoftware  = register("arm_software_version")
+	dspSoftware  = register("dsp_software_version")
 	blockD       = newPlan(registers.Hybrid(), true).find("D").block
 )
 
@@ -101,7 +104,7 @@ func (in *Inverter) verify(r Reading) error {
 		return &otherInverter{who: serial, want: want}
 	}
 	if serial != "" {
-		in.serial = serial
+		in.serial, in.firmware = serial, firmwareOf(r.Words)
 	}
 	in.identified, in.about = in.Dongle.connection, make(registers.Words)
 	for a, w := range r.Words {
@@ -111,4 +114,16 @@ func (in *Inverter) verify(r Reading) error {
 	}
 	in.setKnown(Identity{Serial: in.serial, Type: in.model.Code})
 	return nil
+}
+
+// firmwareOf returns the versions of the software of both processors, as far as the identity block has them: some units answer
+// zeros there. The packages of firmware, which an inverter shows on its own, are not read: some firmware hangs at their registers.
+func firmwareOf(words registers.Words) string {
+	var versions []string
+	for _, r := range []registers.Register{armSoftware, dspSoftware} {
+		if version, _ := r.Text(words); version != "" {
+			versions = append(versions, version)
+		}
+	}
+	return strings.Join(versions, ", ")
 }

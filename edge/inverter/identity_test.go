@@ -249,3 +249,19 @@ func TestHomeManagerIsNamed(t *testing.T) {
 		b.Polite()
 	})
 }
+
+func TestFirmwareIsWhatTheIdentityBlockHasOfIt(t *testing.T) {
+	for image, want := range map[string]string{
+		"real-sh8rt20-lan-standby-no-meter": "ARM_SAPPHIRE-H_V11_V01_B, MDSP_SAPPHIRE-H_V11_V01_B",
+		"real-sh15t-evening-discharging":    "", // zeros
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			b := newBed(t, invertertest.OfImage(t, image))
+			for i := range 3 { // it is read once
+				if r := b.MustPoll(); r.Firmware != want || r.Serial == "" {
+					t.Errorf("%s, poll %d: firmware %q of %q, want %q", image, i, r.Firmware, r.Serial, want)
+				}
+			}
+		})
+	}
+}

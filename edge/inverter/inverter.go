@@ -22,13 +22,14 @@ import (
 
 // Reading is the result of one poll of an inverter, not interpreted yet.
 type Reading struct {
-	At     time.Time // when the powers were read
-	Model  registers.Model
-	Serial string // "" if the inverter does not report it
-	Map    *registers.Map
-	Words  registers.Words  // input registers; absent ones were refused, or not answered in this poll
-	Set    registers.Words  // holding registers of a user's own map, when they were due
-	Lost   map[string]error // why a block is missing or incomplete, by its name
+	At       time.Time // when the powers were read
+	Model    registers.Model
+	Serial   string // "" if the inverter does not report it
+	Firmware string // of its processors, "" if it does not report it
+	Map      *registers.Map
+	Words    registers.Words  // input registers; absent ones were refused, or not answered in this poll
+	Set      registers.Words  // holding registers of a user's own map, when they were due
+	Lost     map[string]error // why a block is missing or incomplete, by its name
 }
 
 // Anonymous returns the words of r without those that identify the unit and its parts: the identity block, and all texts.
@@ -77,6 +78,7 @@ type Inverter struct {
 	refusedD  int         // refusals of it in a row
 	zerosAtD  time.Time   // when it was first answered with zeros
 	serial    string
+	firmware  string
 	about     registers.Words // words of the identity block, which is read once per connection
 	plan      plan
 	head      *planned // block A, while the model is not known
@@ -172,7 +174,7 @@ func (in *Inverter) readPlan(ctx context.Context) (Reading, error) {
 	}
 	in.plan.learn()
 	maps.Copy(r.Words, in.about)
-	r.Model, r.Serial, r.Map = in.model, in.serial, in.mapping
+	r.Model, r.Serial, r.Firmware, r.Map = in.model, in.serial, in.firmware, in.mapping
 	if in.family == familyUnknown {
 		common(r.Words)
 	}

@@ -46,6 +46,7 @@ type Report struct {
 	lastUpload  time.Time
 	model       string
 	serial      string
+	firmware    string
 	facts       reading.Findings
 	off         int // polls in a row whose registers do not agree
 	findings    findingsLog
@@ -212,7 +213,7 @@ func (r *Report) Describe() *wire.Edge {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return &wire.Edge{
-		Version: r.version, Model: r.model, PollIntervalS: parts.Slowed.Seconds(),
+		Version: r.version, Model: r.model, Serial: inverter.MaskSerial(r.serial), Firmware: r.firmware, PollIntervalS: parts.Slowed.Seconds(),
 		SpoolCount: parts.Spool.Waiting(), Quarantined: parts.Spool.InQuarantine(), State: state,
 	}
 }
@@ -268,7 +269,7 @@ func (r *Report) HasSample() bool {
 func (r *Report) Read(reading inverter.Reading) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.model, r.serial = reading.Model.Name, reading.Serial
+	r.model, r.serial, r.firmware = reading.Model.Name, reading.Serial, reading.Firmware
 }
 
 // Found logs what is new about the unit.

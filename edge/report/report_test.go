@@ -34,3 +34,14 @@ func testReport(t *testing.T) (r *Report, p *Parts, log *bytes.Buffer, file stri
 	r.Chain.Link("spool").Report(nil)
 	return r, p, log, file
 }
+
+func TestServerGetsWhatTheInverterIsWithItsSerialNumberShortened(t *testing.T) {
+	r, _, _, _ := testReport(t)
+	if e := r.Describe(); e.Serial != "" || e.Firmware != "" {
+		t.Errorf("before any reading: %+v", e)
+	}
+	r.Read(inverter.Reading{Serial: "A2300000001", Firmware: "ARM_V11"})
+	if e := r.Describe(); e.Serial != "A23…001" || e.Serial != r.Now().Serial || e.Firmware != "ARM_V11" {
+		t.Errorf("%+v", e)
+	}
+}

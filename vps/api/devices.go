@@ -38,6 +38,8 @@ type devicesAnswer struct {
 type deviceLine struct {
 	ID            string        `json:"id"`
 	Model         *string       `json:"model"`
+	Serial        string        `json:"serial,omitempty"` // as its edge sent it: shortened
+	Firmware      string        `json:"firmware,omitempty"`
 	TimeZone      string        `json:"time_zone"`
 	PollIntervalS *float64      `json:"poll_interval_s"`
 	FirstSample   *time.Time    `json:"first_sample"`
@@ -160,6 +162,7 @@ func (s *Server) line(c *request.Request, d store.Device, withToday bool) (devic
 		if e.Model != "" {
 			line.Model = &e.Model
 		}
+		line.Serial, line.Firmware = e.Serial, e.Firmware
 		if e.PollIntervalS > 0 {
 			line.PollIntervalS = &e.PollIntervalS
 		}

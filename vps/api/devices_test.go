@@ -37,13 +37,13 @@ func TestDeviceLineSaysWhatIsKnown(t *testing.T) {
 	s := sample(3 * time.Second)
 	s.PVTotalKWh = new(100.0)
 	body, _ := json.Marshal(wire.Batch{Samples: []wire.Sample{sample(24 * time.Hour), s}, Zone: "Europe/Brussels",
-		Edge: &wire.Edge{Version: "1.2", Model: "SH10RT", PollIntervalS: 10, SpoolCount: 7, Quarantined: 2, State: "ok"}})
+		Edge: &wire.Edge{Version: "1.2", Model: "SH10RT", Serial: "A23…001", Firmware: "ARM_V11, MDSP_V11", PollIntervalS: 10, SpoolCount: 7, Quarantined: 2, State: "ok"}})
 	if w := b.post(token1, string(body)); w.Code != 200 {
 		t.Fatal(w.Body)
 	}
 	got := decodeJSON[devicesAnswer](t, b.get("/v1/devices", token1))
 	d := got.Devices[0]
-	if got.Server.Version != "1.2.3" || !got.Server.Time.Equal(testNow) || *d.Model != "SH10RT" || d.TimeZone != "Europe/Brussels" || *d.PollIntervalS != 10 ||
+	if got.Server.Version != "1.2.3" || !got.Server.Time.Equal(testNow) || *d.Model != "SH10RT" || d.Serial != "A23…001" || d.Firmware != "ARM_V11, MDSP_V11" || d.TimeZone != "Europe/Brussels" || *d.PollIntervalS != 10 ||
 		!d.FirstSample.Equal(testNow.Add(-24*time.Hour)) || !d.LastSample.Equal(s.Time) || *d.AgeS != 3 || d.State != "live" ||
 		*d.Capabilities != (capabilities{true, true, true, true}) {
 		t.Errorf("%+v", d)

@@ -150,6 +150,10 @@ func (d *Decoder) readEdge() error {
 			return text(&d.Edge.Version)
 		case "model":
 			return text(&d.Edge.Model)
+		case "serial":
+			return text(&d.Edge.Serial)
+		case "firmware":
+			return text(&d.Edge.Firmware)
 		case "state":
 			return text(&d.Edge.State)
 		case "poll_interval_s":
