@@ -52,7 +52,7 @@ function factsCard(d, now) {
   const age = ageNow();
   const values = (now && now.values) || {};
   const hertz = values.grid_frequency ?? values.grid_frequency_fine_string ?? values.grid_frequency_coarse;
-  const facts = [[t("model"), d.model || UNKNOWN], [t("inverter"), d.id],
+  const facts = [[t("model"), d.model || UNKNOWN], ...(d.serial ? [[t("serial"), d.serial]] : []), ...(d.firmware ? [[t("firmware"), d.firmware]] : []), [t("inverter"), d.id],
     [t("state"), `${t(`state_${stateNow()}`)}${known(age) ? ` · ${t("ago", { time: span(age) })}` : ""}`],
     [t("first_sample"), when(seconds(d.first_sample), zone)], [t("last_sample"), when(seconds(d.last_sample), zone)], [t("time_zone"), d.time_zone || UNKNOWN],
     ...(known(values.inverter_temperature) ? [[t("temperature"), withUnit(quantity(values.inverter_temperature, 1, "°C"))]] : []),
