@@ -116,14 +116,15 @@ type Batch struct {
 
 // Edge is what the edge says of itself with each batch.
 type Edge struct {
-	Version       string  `json:"version"`
-	Model         string  `json:"model,omitempty"`
-	Serial        string  `json:"serial,omitempty"`   // of the inverter, shortened
-	Firmware      string  `json:"firmware,omitempty"` // of the inverter
-	PollIntervalS float64 `json:"poll_interval_s,omitempty"`
-	SpoolCount    int     `json:"spool_count"`
-	Quarantined   int     `json:"quarantined,omitempty"`
-	State         string  `json:"state,omitempty"` // one sentence, as in health.json
+	Version       string    `json:"version"`
+	Time          time.Time `json:"time,omitzero"` // when the batch was sent, by the clock that dates samples; zero while that is not known
+	Model         string    `json:"model,omitempty"`
+	Serial        string    `json:"serial,omitempty"`   // of the inverter, shortened
+	Firmware      string    `json:"firmware,omitempty"` // of the inverter
+	PollIntervalS float64   `json:"poll_interval_s,omitempty"`
+	SpoolCount    int       `json:"spool_count"`
+	Quarantined   int       `json:"quarantined,omitempty"`
+	State         string    `json:"state,omitempty"` // one sentence, as in health.json
 }
 
 // Receipt is the answer 200 to an ingest. The Python server returns only Inserted; a lenient answer has all fields, and then

@@ -205,6 +205,19 @@ func (c *Clock) Date(age time.Duration) (time.Time, spool.When) {
 	return wall.Add(since - up).UTC().Truncate(time.Millisecond), when
 }
 
+// Now returns the time that a sample made now has; ok is false while that is not known. Any goroutine may call it.
+func (c *Clock) Now() (t time.Time, ok bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case c.Trust:
+		return c.Host.Wall().UTC().Truncate(time.Millisecond), true
+	case c.dated():
+		return c.anchor.At(c.Host.Up()), true
+	}
+	return time.Time{}, false
+}
+
 // dated reports whether the samples of this boot can have a time. The caller is the goroutine of Check, or holds the lock.
 func (c *Clock) dated() bool { return c.anchor.IsSet() && !c.doubtful.IsSet() }
 

@@ -229,6 +229,30 @@ func TestServerDatesAHostThatNoTimeServerReaches(t *testing.T) {
 	}
 }
 
+func TestNowIsTheTimeThatASampleMadeNowHas(t *testing.T) {
+	w := newWorld(t)
+	check := func(what string, dated bool) {
+		t.Helper()
+		w.poll()
+		want, when := w.clock.Date(0)
+		now, ok := w.clock.Now()
+		if ok != dated || ok != (when.Quality != spool.Undated) || ok && !now.Equal(want) || !ok && !now.IsZero() {
+			t.Errorf("%s: now is %v, %v; a sample is of %v, %v", what, now, ok, want, when.Quality)
+		}
+	}
+	check("by a time server", true)
+	w.boot(-year, false)
+	check("not set", false)
+	w.clock.Trust = true
+	check("believed", true)
+	w.boot(-year, false)
+	w.polls(125)
+	w.hear(0, 300*time.Millisecond)
+	check("by our server", true)
+	w.boot(-time.Hour, true)
+	check("doubted", false)
+}
+
 func TestDateOfAnUnverifiedServerIsNotBelieved(t *testing.T) {
 	for name, change := range map[string]func(*http.Response){
 		"no TLS":           func(r *http.Response) { r.TLS = nil },

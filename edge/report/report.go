@@ -210,10 +210,11 @@ func (r *Report) Refresh() {
 // Describe returns what is sent with each upload.
 func (r *Report) Describe() *wire.Edge {
 	state, parts := shorten(r.State().Line()), r.parts()
+	sent, _ := parts.Clock.Now()
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return &wire.Edge{
-		Version: r.version, Model: r.model, Serial: inverter.MaskSerial(r.serial), Firmware: r.firmware, PollIntervalS: parts.Slowed.Seconds(),
+		Version: r.version, Time: sent, Model: r.model, Serial: inverter.MaskSerial(r.serial), Firmware: r.firmware, PollIntervalS: parts.Slowed.Seconds(),
 		SpoolCount: parts.Spool.Waiting(), Quarantined: parts.Spool.InQuarantine(), State: state,
 	}
 }

@@ -2,9 +2,11 @@ package report
 
 import (
 	"bytes"
+	"encoding/json"
 	"log/slog"
 	"net/http"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -43,5 +45,19 @@ func TestServerGetsWhatTheInverterIsWithItsSerialNumberShortened(t *testing.T) {
 	r.Read(inverter.Reading{Serial: "A2300000001", Firmware: "ARM_V11"})
 	if e := r.Describe(); e.Serial != "A23…001" || e.Serial != r.Now().Serial || e.Firmware != "ARM_V11" {
 		t.Errorf("%+v", e)
+	}
+}
+
+func TestServerGetsTheTimeByWhichSamplesAreDated(t *testing.T) {
+	r, p, _, _ := testReport(t)
+	wall := noon.Add(123456 * time.Microsecond)
+	p.Clock.Host.Wall = func() time.Time { return wall }
+	body, err := json.Marshal(r.Describe())
+	if err != nil || !strings.Contains(string(body), `"time":"`+noon.Format("2006-01-02T15:04:05")+`.123Z"`) {
+		t.Errorf("%s, %v", body, err)
+	}
+	p.Clock.Trust = false // and no time server has set it
+	if body, err = json.Marshal(r.Describe()); err != nil || strings.Contains(string(body), `"time"`) {
+		t.Errorf("a time that is not known: %s, %v", body, err)
 	}
 }

@@ -96,8 +96,9 @@ type hop struct {
 	Since       *time.Time `json:"since,omitempty"`
 	Says        string     `json:"says,omitempty"` // the edge of itself
 	Version     string     `json:"version,omitempty"`
-	Spool       *int       `json:"spool,omitempty"`       // samples that wait on the edge
-	Quarantined *int       `json:"quarantined,omitempty"` // samples that the server refused and the edge keeps
+	ClockSkewS  *float64   `json:"clock_skew_s,omitempty"` // s that the clock of the edge is behind ours, less than 0 ahead
+	Spool       *int       `json:"spool,omitempty"`        // samples that wait on the edge
+	Quarantined *int       `json:"quarantined,omitempty"`  // samples that the server refused and the edge keeps
 }
 
 func (s *Server) devices(c *request.Request) (any, error) {
@@ -200,6 +201,7 @@ func chainOf(newest *wire.Sample, about store.About, state string, now time.Time
 	}
 	if e := about.Edge; e != nil {
 		edge.Says, edge.Version, edge.Spool, edge.Quarantined = e.State, e.Version, &e.SpoolCount, &e.Quarantined
+		edge.ClockSkewS = about.SkewS
 	}
 	if !heard.IsZero() {
 		fresh, _ := deviceinfo.Freshness(now.Sub(heard), about.Edge)

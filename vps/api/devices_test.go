@@ -58,6 +58,46 @@ func TestDeviceLineSaysWhatIsKnown(t *testing.T) {
 	}
 }
 
+func TestClockOfAnEdgeIsComparedAndChangesNoSample(t *testing.T) {
+	b := newBench(t)
+	send := func(at time.Duration, edge wire.Edge) []hop {
+		t.Helper()
+		body, _ := json.Marshal(wire.Batch{Samples: []wire.Sample{sample(at)}, Edge: &edge})
+		if w := b.post(token1, string(body)); w.Code != 200 {
+			t.Fatal(w.Body)
+		}
+		return decodeJSON[devicesAnswer](t, b.get("/v1/devices", token1)).Devices[0].Chain
+	}
+	for i, c := range []struct {
+		sent time.Duration // before it arrives
+		want string
+	}{
+		{52 * time.Second, "52"}, {41300 * time.Millisecond, "41.3"}, {time.Minute, "41.3"}, // behind, on a slow line
+		{400 * time.Millisecond, "0.4"}, // set right
+		{0, "none"},                     // an older edge
+		{-15 * time.Second, "-15"},      // ahead
+	} {
+		at, edge := time.Duration(10-i)*time.Minute, wire.Edge{Version: "1.2"}
+		if c.sent != 0 {
+			edge.Time = testNow.Add(-c.sent)
+		}
+		chain, got := send(at, edge), "none"
+		if skew := chain[1].ClockSkewS; skew != nil {
+			got = fmt.Sprint(*skew)
+		}
+		if got != c.want || chain[0].ClockSkewS != nil || chain[2].ClockSkewS != nil {
+			t.Errorf("batch %d, sent %v before it arrives: %s, want %s", i, c.sent, got, c.want)
+		}
+		if newest := b.realtimeOf("inv-1"); !newest.Time.Equal(testNow.Add(-at)) {
+			t.Errorf("batch %d: its sample is of %v", i, newest.Time)
+		}
+	}
+	about, err := b.Store.About(t.Context(), "inv-1")
+	if err != nil || about.SkewS == nil || !about.Edge.Time.IsZero() {
+		t.Errorf("stored: %+v %+v, %v", about, about.Edge, err)
+	}
+}
+
 func TestDevicesCome200AtATime(t *testing.T) {
 	b := newBench(t)
 	for i := range 7 {

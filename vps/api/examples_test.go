@@ -77,7 +77,7 @@ func newExampleServer(t *testing.T) *exampleServer {
 	t.Cleanup(e.internal.Close)
 	for part := range slices.Chunk(exampleHouse(), wire.MaxSamples) {
 		e.put(exampleDevice, wire.Batch{Zone: "Europe/Brussels", Samples: part,
-			Edge: &wire.Edge{Version: "1.0.0", Model: "SH10RT", Serial: "A23…001", Firmware: "ARM_SAPPHIRE-H_V11_V01_B", PollIntervalS: 60, State: "ok"}})
+			Edge: &wire.Edge{Version: "1.0.0", Time: exampleNow.Add(-400 * time.Millisecond), Model: "SH10RT", Serial: "A23…001", Firmware: "ARM_SAPPHIRE-H_V11_V01_B", PollIntervalS: 60, State: "ok"}})
 	}
 	e.put(exampleGarage, wire.Batch{Zone: "Europe/Brussels", Samples: exampleGarageSamples(),
 		Edge: &wire.Edge{Version: "1.0.0", Model: "SG5.0RT", PollIntervalS: 60, SpoolCount: 12, State: "ok"}})

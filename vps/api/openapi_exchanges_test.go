@@ -324,7 +324,7 @@ func newVillage(t *testing.T) *bench {
 			t.Fatal(w.Body)
 		}
 	}
-	house := wire.Batch{Zone: "Europe/Brussels", Edge: &wire.Edge{Version: "1.0.0", Model: "SH10RT", Serial: "A23…001", Firmware: "ARM_SAPPHIRE-H_V11_V01_B", PollIntervalS: 60, SpoolCount: 2, State: "ok"}}
+	house := wire.Batch{Zone: "Europe/Brussels", Edge: &wire.Edge{Version: "1.0.0", Time: testNow.Add(-400 * time.Millisecond), Model: "SH10RT", Serial: "A23…001", Firmware: "ARM_SAPPHIRE-H_V11_V01_B", PollIntervalS: 60, SpoolCount: 2, State: "ok"}}
 	total := map[string]float64{"pv": 20_400, "import": 3_120, "export": 9_028, "charge": 4_098, "discharge": 3_815, "direct": 7_274}
 	minute := func(at time.Time, pv, load, battery float64) {
 		export := pv - load - battery

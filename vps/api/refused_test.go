@@ -67,13 +67,13 @@ func TestWhatNoStoreHoldsIsRefused(t *testing.T) {
 		}
 		// What an edge says of itself never refuses its samples: what cannot be kept is left out.
 		long := strings.Repeat("x", batch.MaxText-1) + "é"
-		w := b.post(token1, `{"samples":[],"batch_id":"\u0000","tz":"Europe/\u0000Brussels","edge":{"version":"1\u0000","model":"`+long+`","state":"\u0000","spool_count":1e400}}`)
+		w := b.post(token1, `{"samples":[],"batch_id":"\u0000","tz":"Europe/\u0000Brussels","edge":{"version":"1\u0000","time":"2026-06-21 10:30","model":"`+long+`","state":"\u0000","spool_count":1e400}}`)
 		if w.Code != 200 {
 			t.Errorf("texts of the edge: %d %s", w.Code, w.Body)
 		}
 		b.stillSound("texts of the edge")
 		about, err := b.Store.About(t.Context(), "inv-1")
-		if err != nil || about.Edge == nil || *about.Edge != (wire.Edge{Model: long[:batch.MaxText-1]}) || about.Zone != "" {
+		if err != nil || about.Edge == nil || *about.Edge != (wire.Edge{Model: long[:batch.MaxText-1]}) || about.Zone != "" || about.SkewS != nil {
 			t.Errorf("known is %+v %+v, %v", about, about.Edge, err)
 		}
 		if n := strings.Count(b.log.String(), "not stored"); n != 0 {

@@ -148,6 +148,12 @@ func (d *Decoder) readEdge() error {
 		switch string(name) {
 		case "version":
 			return text(&d.Edge.Version)
+		case "time":
+			raw, isText, err := d.readText()
+			if isText && strictTime(raw) && d.Edge.Time.UnmarshalText(raw) == nil {
+				d.Edge.Time = d.Edge.Time.UTC()
+			}
+			return err
 		case "model":
 			return text(&d.Edge.Model)
 		case "serial":

@@ -28,6 +28,7 @@ type deviceInfo struct {
 	store.About
 	known   time.Time   // when this was read or received, by our clock
 	saved   store.About // what the store has, as far as is known
+	skews   skews       // of what this process received
 	badZone string      // named last although it does not exist
 }
 
@@ -77,14 +78,17 @@ func (n *deviceInfo) takeZones(stored store.About) {
 	}
 }
 
-// update records what came with a batch of device, and reports whether the store is to be written now.
-func (n *infos) update(device string, change ZoneChange, edge *wire.Edge, now time.Time) (save bool) {
+// update records what came with a batch of device that arrived then, and reports whether the store is to be written now.
+func (n *infos) update(device string, change ZoneChange, edge *wire.Edge, arrived, now time.Time) (save bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	known := n.info(device)
 	known.known, known.Seen = now, now
 	if edge != nil {
+		known.skews = known.skews.add(edge.Time, arrived)
+		known.SkewS = known.skews.seconds()
 		known.Edge = new(*edge)
+		known.Edge.Time = time.Time{} // what is known of it is the skew
 	}
 	if change.zone != "" && change.zone != known.Zone {
 		known.About = known.Rezoned(change.zone, change.from)
@@ -142,7 +146,7 @@ func (d *Devices) Update(c *request.Request, b batch.Batch, change ZoneChange) {
 		d.Log.Warn("what is known of the edge could not be read", "device", device, "error", err.Error())
 		return // a part of it must not replace the whole; the next batch tries again
 	}
-	if !d.infos.update(device, change, b.Edge, d.Now()) {
+	if !d.infos.update(device, change, b.Edge, c.Began, d.Now()) {
 		return
 	}
 	if err := d.save(c, device, change.zone == ""); err != nil { // the next batch tries again

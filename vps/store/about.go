@@ -13,6 +13,7 @@ type About struct {
 	Earlier []PastZone `json:"earlier_zones,omitempty"` // those that applied before, ascending; the first one from the beginning on
 	Edge    *wire.Edge `json:"edge,omitempty"`          // nil if it never reported anything
 	Seen    time.Time  `json:"seen,omitzero"`           // when it was reported
+	SkewS   *float64   `json:"clock_skew_s,omitempty"`  // s that its clock was behind ours, less than 0 ahead; nil if not known
 }
 
 // PastZone is a zone that no longer applies.
@@ -76,7 +77,8 @@ func (a About) SameZones(b About) bool {
 
 // Equal reports whether a and b are the same description.
 func (a About) Equal(b About) bool {
-	return a.SameZones(b) && a.Seen.Equal(b.Seen) && (a.Edge == nil) == (b.Edge == nil) && (a.Edge == nil || *a.Edge == *b.Edge)
+	return a.SameZones(b) && a.Seen.Equal(b.Seen) && (a.Edge == nil) == (b.Edge == nil) && (a.Edge == nil || *a.Edge == *b.Edge) &&
+		(a.SkewS == nil) == (b.SkewS == nil) && (a.SkewS == nil || *a.SkewS == *b.SkewS)
 }
 
 // IsZero reports whether nothing is known.

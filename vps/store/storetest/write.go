@@ -143,7 +143,7 @@ func descriptionIsRemembered(t *testing.T, s store.Samples) {
 	Insert(t, s, "b", 1, At(Noon.Add(-time.Hour), 1))
 	for _, about := range []store.About{
 		{}, {Zone: "Europe/Brussels"}, {Zone: "Europe/Brussels"}, {Zone: "Asia/Kathmandu", Seen: Noon},
-		{Edge: &wire.Edge{Version: "1.2", Model: "SH10RT", Serial: "A23…001", Firmware: "ARM_V11", PollIntervalS: 5, SpoolCount: 7, State: "all is well"}, Seen: Noon.Add(time.Minute)},
+		{Edge: &wire.Edge{Version: "1.2", Model: "SH10RT", Serial: "A23…001", Firmware: "ARM_V11", PollIntervalS: 5, SpoolCount: 7, State: "all is well"}, Seen: Noon.Add(time.Minute), SkewS: new(-0.4)},
 		{Zone: "UTC"}, {Zone: "UTC", Earlier: []store.PastZone{{Zone: "Asia/Kathmandu", Until: Noon}, {Zone: "Europe/Brussels", Until: Noon.Add(time.Millisecond)}}},
 		{Zone: "UTC", Earlier: []store.PastZone{{Zone: "Asia/Kathmandu", Until: Noon.Add(time.Hour)}}}, {},
 	} {
