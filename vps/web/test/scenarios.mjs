@@ -40,7 +40,7 @@ function aged(age, state, sample = {}, device = {}) {
 }
 
 const chain = (inverter, edge, more = {}) => [{ hop: "inverter", state: inverter, ...(inverter === "down" ? more : {}) },
-  { hop: "edge", state: edge, ...(edge === "down" ? more : {}), spool: more.spool || 0, quarantined: 0 }, { hop: "server", state: "ok" }];
+  { hop: "edge", state: edge, ...(edge === "down" ? more : {}), spool: more.spool || 0, quarantined: 0, clock_skew_s: more.skew }, { hop: "server", state: "ok" }];
 
 const without = (names, j) => {
   for (const set of [j.columns, j.totals, j]) if (set) for (const n of names) {
@@ -52,7 +52,8 @@ const without = (names, j) => {
 
 export const SCENARIOS = {
   live: () => aged(3, "live"),
-  ahead: () => aged(-40, "live"),
+  ahead: () => aged(-40, "live", {}, { chain: chain("ok", "ok") }),
+  skewed: (s = 200) => aged(3, "live", {}, { chain: chain("ok", "ok", { skew: s }) }),
   delayed: () => aged(40, "delayed"),
   stale: () => aged(200, "stale", {}, { chain: chain("down", "ok", { since: iso(now() - 200) }) }),
   offline: () => aged(4000, "offline", {}, { chain: chain("unknown", "down", { since: iso(now() - 4000) }) }),

@@ -28,21 +28,33 @@ export function deviceView() {
   ]);
 }
 
+const TRUSTED_S = 10; // a batch may have been under way for so long
+
+/**
+ * How far the clock of the edge is off, in s. By edges that do not send their time, a sample of the future is by a clock that is
+ * ahead, at least so far; of one that is behind nothing is known then.
+ * @param {any} edge its hop
+ */
+function edgeSkew(edge) {
+  if (edge && known(edge.clock_skew_s)) return { mark: `≈${NBSP}`, s: Math.abs(edge.clock_skew_s) > TRUSTED_S ? Math.abs(edge.clock_skew_s) : 0 };
+  const newest = newestSample();
+  return { mark: `≥${NBSP}`, s: newest ? newest.t - serverNow() : 0 };
+}
+
 /** @param {any} d */
 function chainCard(d) {
   const zone = deviceZone();
   const hops = (d.chain || []).filter((/** @type {any} */ h) => h && h.hop);
   const lost = state.lost && Date.now() - state.lost > 10000;
-  const newest = newestSample();
-  // A sample of the future is by a clock that is ahead, at least so far. Of one that is behind nothing is known.
-  const skews = /** @type {Record<string, number>} */ ({ edge: newest ? newest.t - serverNow() : 0, browser: Math.abs(state.ahead) / 1000 });
+  const skews = /** @type {Record<string, { mark: string, s: number }>} */ ({ edge: edgeSkew(hops.find((/** @type {any} */ h) => h.hop === "edge")),
+    browser: { mark: "", s: Math.abs(state.ahead) / 1000 } });
   const all = [...hops, { hop: "browser", state: lost ? "down" : "ok", since: lost ? new Date(state.lost + state.ahead).toISOString() : undefined }];
   return card("chain", t("chain"), html`<ol class="chain">${all.map((h) => html`<li class=${SIGNS[h.state] ? h.state : "unknown"}>${icon(SIGNS[h.state] || "warn")}
     <b>${t(`hop_${h.hop}`)}</b> <span>${t(`state_${SIGNS[h.state] ? h.state : "unknown"}`)}</span>
     ${h.since ? html`<small>${t("since", { time: when(seconds(h.since), zone) })}</small>` : nothing}
     ${known(h.spool) ? html`<small>${t("samples_waiting")}: ${decimal(h.spool, 0)}</small>` : nothing}
     ${h.quarantined ? html`<small>${t("quarantined")}: ${decimal(h.quarantined, 0)}</small>` : nothing}
-    ${skews[h.hop] >= 2 ? html`<small>${t("clock_skew")} ${h.hop === "edge" ? `≥${NBSP}` : ""}${span(skews[h.hop])}</small>` : nothing}
+    ${skews[h.hop] && skews[h.hop].s >= 2 ? html`<small>${t("clock_skew")} ${skews[h.hop].mark}${span(skews[h.hop].s)}</small>` : nothing}
     ${h.says && h.says !== "ok" ? html`<small>${h.says}</small>` : nothing}${h.version ? html`<small>${t("version_is", { version: h.version })}</small>` : nothing}</li>`)}</ol>`);
 }
 

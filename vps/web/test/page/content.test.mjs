@@ -209,6 +209,18 @@ test("a clock that differs is named at its link: that of this browser, and that 
   await ahead.close();
 });
 
+test("the clock of an edge that sends its time is named if it is off by more than a slow line explains, behind or ahead", async () => {
+  for (const [skew, want] of [[200, /Clock differs by\s+≈\s*3\s*min/], [-40, /Clock differs by\s+≈\s*40\s*s/], [9.5, null]]) {
+    const { page, wrong, close } = await open(demo.base, { hash: "device", answers: SCENARIOS.skewed(skew) });
+    await settled(page);
+    const text = await page.locator("#chain").innerText();
+    if (want) assert.match(text, want);
+    else assert.doesNotMatch(text, /Clock/);
+    assert.deepEqual(wrong, []);
+    await close();
+  }
+});
+
 test("a cell of the calendar has its date and its number, and leads to its day", async () => {
   const year = Number(DATE.slice(0, 4));
   const { page, wrong, close } = await open(demo.base, { hash: `year/${year}` });
