@@ -2,13 +2,11 @@ package vps
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
 	"net/url"
 	"strings"
-	"text/tabwriter"
 
 	"sunspool/vps/api"
 	"sunspool/vps/store"
@@ -50,30 +48,18 @@ func SetSite(ctx context.Context, server MachineConfig, set SiteSetConfig, out i
 }
 
 // ListSites prints the sites, by name.
-func ListSites(ctx context.Context, server MachineConfig, list SiteListConfig, out io.Writer) error {
+func ListSites(ctx context.Context, server MachineConfig, config SiteListConfig, out io.Writer) error {
 	var all api.SiteList
 	if err := server.ask(ctx, http.MethodGet, wire.SitesPath, nil, &all); err != nil {
 		return err
 	}
-	if list.JSON {
-		lines := json.NewEncoder(out)
-		for _, s := range all.Sites {
-			if err := lines.Encode(s); err != nil {
-				return err
-			}
-		}
-		return nil
-	}
-	if len(all.Sites) == 0 {
-		_, err := fmt.Fprintln(out, "there is no site")
-		return err
-	}
-	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "SITE\tDEVICES")
-	for _, s := range all.Sites {
-		fmt.Fprintf(w, "%s\t%s\n", s.Name, strings.Join(s.Devices, ","))
-	}
-	return w.Flush()
+	return siteList.print(out, all.Sites, config.JSON)
+}
+
+var siteList = list[store.Site]{
+	none: "there is no site",
+	head: []string{"SITE", "DEVICES"},
+	row:  func(s store.Site) []string { return []string{s.Name, strings.Join(s.Devices, ",")} },
 }
 
 // RemoveSite has the server forget a site.

@@ -9,7 +9,6 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"sunspool/health"
@@ -126,34 +125,24 @@ func expiry(text string, now time.Time) (at time.Time, ok bool) {
 }
 
 // ListTokens prints the tokens, the oldest first.
-func ListTokens(ctx context.Context, server MachineConfig, list TokenListConfig, out io.Writer) error {
+func ListTokens(ctx context.Context, server MachineConfig, config TokenListConfig, out io.Writer) error {
 	var all api.TokenList
 	if err := server.ask(ctx, http.MethodGet, wire.TokensPath, nil, &all); err != nil {
 		return err
 	}
-	if list.JSON {
-		lines := json.NewEncoder(out)
-		for _, t := range all.Tokens {
-			if err := lines.Encode(t); err != nil {
-				return err
-			}
-		}
-		return nil
-	}
-	if len(all.Tokens) == 0 {
-		_, err := fmt.Fprintln(out, "no token was made; those of DEVICE_TOKENS and VIEWER_TOKENS are not in this list")
-		return err
-	}
-	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "ID\tNAME\tROLE\tDEVICES\tCREATED\tLAST USED\tSTATE")
-	for _, t := range all.Tokens {
+	return tokenList.print(out, all.Tokens, config.JSON)
+}
+
+var tokenList = list[api.Token]{
+	none: "no token was made; those of DEVICE_TOKENS and VIEWER_TOKENS are not in this list",
+	head: []string{"ID", "NAME", "ROLE", "DEVICES", "CREATED", "LAST USED", "STATE"},
+	row: func(t api.Token) []string {
 		used := "never"
 		if t.Used != nil {
 			used = t.Used.UTC().Format("2006-01-02 15:04")
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", t.ID, t.Name, t.Role, deviceList(t.Devices), t.Created.UTC().Format(time.DateOnly), used, tokenState(t, time.Now()))
-	}
-	return w.Flush()
+		return []string{t.ID, t.Name, t.Role, deviceList(t.Devices), t.Created.UTC().Format(time.DateOnly), used, tokenState(t, time.Now())}
+	},
 }
 
 func deviceList(devices []string) string {
