@@ -33,13 +33,9 @@ func TestDocumentedProxiesDeliver(t *testing.T) {
 	}
 	t.Parallel() // it mostly waits
 	waiting := newBacklog(t, 3000)
-	var wg sync.WaitGroup
-	for _, program := range proxyPrograms {
-		wg.Go(func() {
-			t.Run(program.name, func(t *testing.T) { documentedProxyDelivers(t, behind(t, program, [2]string{}), waiting) })
-		})
-	}
-	wg.Wait() // all at once, on any number of cores: most of the time is spent waiting
+	eachProxy(t, func(t *testing.T, program proxyProgram) {
+		documentedProxyDelivers(t, behind(t, program, [2]string{}), waiting)
+	})
 }
 
 func documentedProxyDelivers(t *testing.T, s *proxied, waiting spooledBacklog) {
@@ -279,19 +275,16 @@ func TestDocumentedProxiesBehindACDN(t *testing.T) {
 		t.Skip("SKIPPED, NOTHING IS SHOWN: starts processes")
 	}
 	t.Parallel() // it mostly waits
-	for _, program := range proxyPrograms {
-		t.Run(program.name, func(t *testing.T) {
-			t.Parallel()
-			s := behind(t, program, program.cdn, cdn)
-			s.guess(t, s.client(cdn), "198.51.100.9, 203.0.113.7") // the CDN appends its client to what that claimed
-			s.guess(t, s.client("127.0.0.3"), "203.0.113.8")
-			for remote, want := range map[string]bool{"203.0.113.7": true, "127.0.0.3": true, cdn: false, "198.51.100.9": false, "203.0.113.8": false} {
-				if s.logged(t, `"remote":"`+remote+`"`) != want {
-					t.Errorf("the vps logs %s as a client: %v, want %v", remote, !want, want)
-				}
+	eachProxy(t, func(t *testing.T, program proxyProgram) {
+		s := behind(t, program, program.cdn, cdn)
+		s.guess(t, s.client(cdn), "198.51.100.9, 203.0.113.7") // the CDN appends its client to what that claimed
+		s.guess(t, s.client("127.0.0.3"), "203.0.113.8")
+		for remote, want := range map[string]bool{"203.0.113.7": true, "127.0.0.3": true, cdn: false, "198.51.100.9": false, "203.0.113.8": false} {
+			if s.logged(t, `"remote":"`+remote+`"`) != want {
+				t.Errorf("the vps logs %s as a client: %v, want %v", remote, !want, want)
 			}
-		})
-	}
+		}
+	})
 }
 
 // The blocks of programs that are not run here can be read.

@@ -22,30 +22,27 @@ func TestDocumentedProxiesServeBelowAPath(t *testing.T) {
 		t.Skip("SKIPPED, NOTHING IS SHOWN: starts processes")
 	}
 	t.Parallel() // it mostly waits
-	for _, program := range proxyPrograms {
-		t.Run(program.name, func(t *testing.T) {
-			t.Parallel()
-			solar, barn := fmt.Sprint("127.0.0.1:", testservices.FreePort(t)), fmt.Sprint("127.0.0.1:", testservices.FreePort(t))
-			block := documented(t, program.name)[1]
-			s := behind(t, program, within(t, program, strings.ReplaceAll(block, "127.0.0.1:8000", solar),
-				strings.NewReplacer("127.0.0.1:8000", barn, "solar", "barn").Replace(block)))
-			for backend, viewer := range map[string]string{solar: "v1ewer-of-solar-0123456789", barn: "v1ewer-of-barn-0123456789"} {
-				s.start("path"+viewer+".log", []string{
-					"DATA_DIR=" + t.TempDir(), "LISTEN_ADDR=" + backend, "INTERNAL_ADDR=", "TRUSTED_PROXIES=" + s.trusted,
-					"DEVICE_TOKENS=" + probeToken + ":probe", "VIEWER_TOKENS=" + viewer + ":*",
-				}, "vps")
-				testservices.Await(t, "the vps of a path answers", func() bool {
-					resp, err := http.Get("http://" + backend + "/health")
-					if err != nil {
-						return false
-					}
-					resp.Body.Close()
-					return resp.StatusCode == http.StatusOK
-				})
-			}
-			s.servesBelow(t)
-		})
-	}
+	eachProxy(t, func(t *testing.T, program proxyProgram) {
+		solar, barn := fmt.Sprint("127.0.0.1:", testservices.FreePort(t)), fmt.Sprint("127.0.0.1:", testservices.FreePort(t))
+		block := documented(t, program.name)[1]
+		s := behind(t, program, within(t, program, strings.ReplaceAll(block, "127.0.0.1:8000", solar),
+			strings.NewReplacer("127.0.0.1:8000", barn, "solar", "barn").Replace(block)))
+		for backend, viewer := range map[string]string{solar: "v1ewer-of-solar-0123456789", barn: "v1ewer-of-barn-0123456789"} {
+			s.start("path"+viewer+".log", []string{
+				"DATA_DIR=" + t.TempDir(), "LISTEN_ADDR=" + backend, "INTERNAL_ADDR=", "TRUSTED_PROXIES=" + s.trusted,
+				"DEVICE_TOKENS=" + probeToken + ":probe", "VIEWER_TOKENS=" + viewer + ":*",
+			}, "vps")
+			testservices.Await(t, "the vps of a path answers", func() bool {
+				resp, err := http.Get("http://" + backend + "/health")
+				if err != nil {
+					return false
+				}
+				resp.Body.Close()
+				return resp.StatusCode == http.StatusOK
+			})
+		}
+		s.servesBelow(t)
+	})
 }
 
 // within returns what is replaced in the block of a site so that it has blocks for paths.

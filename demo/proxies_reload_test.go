@@ -28,13 +28,9 @@ func TestReloadedProxiesDeliverOnce(t *testing.T) {
 		protocols = protocols[:1] // TestDocumentedProxiesDeliver has the other
 	}
 	for _, protocol := range protocols {
-		var wg sync.WaitGroup
-		for _, program := range proxyPrograms {
-			wg.Go(func() {
-				t.Run(program.name+" "+protocol, func(t *testing.T) { reloadedProxyDeliversOnce(t, program, protocol, waiting) })
-			})
-		}
-		wg.Wait()
+		t.Run(protocol, func(t *testing.T) {
+			eachProxy(t, func(t *testing.T, program proxyProgram) { reloadedProxyDeliversOnce(t, program, protocol, waiting) })
+		})
 	}
 }
 

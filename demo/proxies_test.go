@@ -13,6 +13,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 
@@ -103,6 +104,16 @@ Listen 127.0.0.1:PORT
 		http1: [2]string{"\tservers {\n", "\tservers {\n\t\tprotocols h1\n"}, cdn: [2]string{"(to_api) {\n", "(to_api) {\n\ttrusted_proxies " + cdn + "\n"},
 		argv: []string{"run", "--config", "DIR/conf", "--adapter", "caddyfile"}, around: "%s",
 	},
+}
+
+// eachProxy runs f with every proxy, all at once on any number of cores: most of the time is spent waiting.
+func eachProxy(t *testing.T, f func(*testing.T, proxyProgram)) {
+	t.Helper()
+	var all sync.WaitGroup
+	for _, program := range proxyPrograms {
+		all.Go(func() { t.Run(program.name, func(t *testing.T) { f(t, program) }) })
+	}
+	all.Wait()
 }
 
 func apacheModules(names ...string) (lines string) {
