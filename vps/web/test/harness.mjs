@@ -83,6 +83,24 @@ export async function startBrowser(...args) {
   return browser;
 }
 
+/**
+ * The demo and a browser of the tests of a file, while these run.
+ * @param {typeof import("node:test")} test @param {string[]} [args] of sunspool demo
+ * @returns {Awaited<ReturnType<typeof startDemo>> & { browser: import("playwright-core").Browser }}
+ */
+export function demoAndBrowser(test, args = []) {
+  const shared = /** @type {any} */ ({});
+  test.before(async () => {
+    Object.assign(shared, await startDemo(args));
+    shared.browser = await startBrowser();
+  });
+  test.after(async () => {
+    await shared.browser?.close();
+    shared.stop?.();
+  });
+  return shared;
+}
+
 // What a test that fails leaves open is kept as pictures (build/pages/failed, or FAILED), and closed.
 if (process.env.NODE_TEST_CONTEXT) (await import("node:test")).afterEach(async (test) => {
   const dir = process.env.FAILED || fileURLToPath(new URL("../../../build/pages/failed/", import.meta.url));

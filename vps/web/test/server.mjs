@@ -4,7 +4,8 @@ import { spawn } from "node:child_process";
 import { mkdtempSync, openSync, closeSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { freePort, program, until } from "./harness.mjs";
+import assert from "node:assert/strict";
+import { freePort, open, program, until } from "./harness.mjs";
 
 export const DEVICE = "roof";
 const DEVICE_TOKEN = "device-token-0123456789";
@@ -79,8 +80,20 @@ export async function startServer(o = {}) {
     if (!answer.ok) throw new Error(`${url}: ${answer.status} ${await answer.text()}`);
     return answer.json();
   };
+  /** The same of its device. @param {string} path @param {Record<string, any>} query */
+  const ask = (path, query) => get(`/v1/${path}?device_id=${DEVICE}${Object.entries(query).map(([k, v]) => `&${k}=${v}`).join("")}`);
   await start("");
-  return { base, port, env, start, kill, stop, ingest, get, setViewers, reload: () => child && child.kill("SIGHUP"), log: () => readFileSync(log, "utf8") };
+  return { base, port, env, start, kill, stop, ingest, get, ask, setViewers, reload: () => child && child.kill("SIGHUP"), log: () => readFileSync(log, "utf8") };
+}
+
+/** Runs f with a page of the viewer, which must have no error then. @param {string} base of the server @param {(page: import("playwright-core").Page) => Promise<void>} f */
+export async function withPage(base, f) {
+  // Comparisons would be numbers beside the numbers.
+  const { page, wrong, close } = await open(base, { hash: `t=${VIEWER}`, refused: true, before: (p) => p.addInitScript(() => localStorage.setItem("sunspool", '{"compare":"none"}')) });
+  await page.waitForSelector(".flow");
+  await f(page);
+  assert.deepEqual(wrong, []);
+  await close();
 }
 
 /** Samples of a span, `every` s apart. @param {number} from s @param {number} to @param {number} every @param {(t: number) => any} [of] powers of an instant */

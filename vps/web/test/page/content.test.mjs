@@ -1,20 +1,11 @@
 // What a view has beside its charts: the same as words, table, file and picture; the strings; the list of many.
-import test, { before, after } from "node:test";
+import test from "node:test";
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
-import { startDemo, startBrowser, open, show, settled, violations, until } from "../harness.mjs";
+import { demoAndBrowser, open, show, settled, violations, until } from "../harness.mjs";
 import { SCENARIOS } from "../scenarios.mjs";
 
-let demo;
-let browser;
-before(async () => {
-  demo = await startDemo(["--tz", "Europe/Brussels"]);
-  browser = await startBrowser();
-});
-after(async () => {
-  await browser?.close();
-  demo?.stop();
-});
+const demo = demoAndBrowser(test, ["--tz", "Europe/Brussels"]);
 
 const DATE = new Date(Date.now() - 2 * 864e5).toISOString().slice(0, 10);
 

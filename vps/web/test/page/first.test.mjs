@@ -1,18 +1,9 @@
 // In which order the first view comes: the values that came with the page wait for nothing, charts for uPlot, sentences for charts.
-import test, { before, after } from "node:test";
+import test from "node:test";
 import assert from "node:assert/strict";
-import { startDemo, startBrowser, open, settled, until } from "../harness.mjs";
+import { demoAndBrowser, open, settled, until } from "../harness.mjs";
 
-let demo;
-let browser;
-before(async () => {
-  demo = await startDemo(["--tz", "Europe/Brussels"]);
-  browser = await startBrowser();
-});
-after(async () => {
-  await browser?.close();
-  demo?.stop();
-});
+const demo = demoAndBrowser(test, ["--tz", "Europe/Brussels"]);
 
 const UPLOT = /\/uPlot\.iife\.min\.js(\?\d+)?$/;
 const drawn = (page) => page.evaluate(() => [...document.querySelectorAll("sun-plot")].map((p) => [p.querySelector("canvas") !== null, p.getAttribute("aria-label") || ""]));

@@ -1,24 +1,15 @@
 // Answers that are damaged at random, on every view and on the wall: nulls anywhere, empty, one row, huge, negative, absent and of the
 // wrong kind. What is not known is never made up, and nothing breaks. FUZZ_SEED and FUZZ_N are which and how many; each test has its seed
 // in its name.
-import test, { before, after } from "node:test";
+import test from "node:test";
 import assert from "node:assert/strict";
-import { startDemo, startBrowser, open, show, allText, NONSENSE } from "../harness.mjs";
+import { demoAndBrowser, open, show, allText, NONSENSE } from "../harness.mjs";
 
 const FIRST = Number(process.env.FUZZ_SEED || 1);
 const COUNT = Number(process.env.FUZZ_N || 9);
 console.log(`FUZZ_SEED=${FIRST} FUZZ_N=${COUNT}`);
 
-let demo;
-let browser;
-before(async () => {
-  demo = await startDemo(["--scenario", "two-inverters", "--tz", "Europe/Brussels"]);
-  browser = await startBrowser();
-});
-after(async () => {
-  await browser?.close();
-  demo?.stop();
-});
+const demo = demoAndBrowser(test, ["--scenario", "two-inverters", "--tz", "Europe/Brussels"]);
 
 /** Numbers in [0, 1), the same for a seed. */
 function randomOf(seed) {

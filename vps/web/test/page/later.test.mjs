@@ -1,21 +1,12 @@
 // What the first view does without comes later: by itself when there is nothing else to do, at once when it is needed, and
 // again when it did not come.
-import test, { before, after } from "node:test";
+import test from "node:test";
 import assert from "node:assert/strict";
 import { readFileSync, readdirSync } from "node:fs";
 import { Linter } from "eslint";
-import { startDemo, startBrowser, open, show, settled, violations, until, PATIENCE_MS } from "../harness.mjs";
+import { demoAndBrowser, open, show, settled, violations, until, PATIENCE_MS } from "../harness.mjs";
 
-let demo;
-let browser;
-before(async () => {
-  demo = await startDemo();
-  browser = await startBrowser();
-});
-after(async () => {
-  await browser?.close();
-  demo?.stop();
-});
+const demo = demoAndBrowser(test);
 
 const RELATED = /\/more\.js(\?\d+)?$/;
 
@@ -34,7 +25,7 @@ test("the rest is loaded after the first view, once, and another view does not w
 });
 
 test("a view that has to wait keeps its place, shows why it cannot come, and comes when it is asked for again", async () => {
-  const context = await browser.newContext({ viewport: { width: 390, height: 844 } });
+  const context = await demo.browser.newContext({ viewport: { width: 390, height: 844 } });
   context.setDefaultTimeout(PATIENCE_MS);
   const page = await context.newPage();
   const wrong = [];

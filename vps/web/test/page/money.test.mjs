@@ -6,7 +6,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { startBrowser, open, show, until, allText, NONSENSE } from "../harness.mjs";
-import { startServer, sampleAt, DEVICE, VIEWER } from "../server.mjs";
+import { startServer, withPage, sampleAt, VIEWER } from "../server.mjs";
 import { houseSamples, slowEdge } from "../house.mjs";
 
 const ZONE = "Europe/Brussels";
@@ -42,18 +42,13 @@ after(async () => {
   rmSync(dir, { recursive: true });
 });
 
-const ask = (path, query) => server.get(`/v1/${path}?device_id=${DEVICE}${Object.entries(query).map(([k, v]) => `&${k}=${v}`).join("")}`);
 const rowOf = (a, i) => Object.fromEntries(Object.entries(a.columns).map(([name, c]) => [name, c[i]]));
 
 /** A test with a page of its own. */
-const withPage = (name, f) => test(name, async () => {
-  const opened = await open(server.base, { hash: `t=${VIEWER}`, refused: true, before: (p) => p.addInitScript(() => localStorage.setItem("sunspool", '{"compare":"none"}')) });
-  page = opened.page;
-  await page.waitForSelector(".flow");
-  await f();
-  assert.deepEqual(opened.wrong, []);
-  await opened.close();
-});
+const pageTest = (name, f) => test(name, () => withPage(server.base, (opened) => {
+  page = opened;
+  return f();
+}));
 
 /** Reports whether a text such as "≥ −€1,234.56" is v, to its last digit. */
 function isAmount(text, v, slack = 0) {
@@ -98,7 +93,7 @@ async function sameColumns(id, a) {
 
 /** What a day cost, by its hours and the prices above. */
 async function costByHand(date) {
-  const hours = await ask("energy", { resolution: "hour", from: date, to: date });
+  const hours = await server.ask("energy", { resolution: "hour", from: date, to: date });
   const weekday = ![0, 6].includes(new Date(`${date}T12:00:00Z`).getUTCDay());
   return hours.labels.reduce((sum, label, i) => {
     const hour = Number(label.slice(11, 13));
@@ -108,18 +103,18 @@ async function costByHand(date) {
 }
 
 for (const [name, date] of [["before the change of prices", `${month}-14`], ["of the change, at prices by the hour, some below 0", change], ["with a gap", holed]]) {
-  withPage(`a day ${name}`, async () => {
-    const day = await ask("energy", { resolution: "day", from: date, to: date });
+  pageTest(`a day ${name}`, async () => {
+    const day = await server.ask("energy", { resolution: "day", from: date, to: date });
     await show(page, `day/${date}`);
     await sameMoney("totals", day.totals);
-    await sameColumns("hours", await ask("energy", { resolution: "hour", from: date, to: date }));
+    await sameColumns("hours", await server.ask("energy", { resolution: "hour", from: date, to: date }));
     if (date !== holed) assert.ok(Math.abs(await costByHand(date) - day.totals.cost) < 0.02, `${await costByHand(date)} by hand, ${day.totals.cost} by the API`);
     assert.equal(day.totals.load_coverage < 0.98, date === holed);
   });
 }
 
-withPage("days on which was earned, and days on which was paid", async () => {
-  const days = await ask("energy", { resolution: "day", from: `${month}-01`, to: `${month}-28` });
+pageTest("days on which was earned, and days on which was paid", async () => {
+  const days = await server.ask("energy", { resolution: "day", from: `${month}-01`, to: `${month}-28` });
   for (const earned of [true, false]) {
     const i = days.columns.cost.findIndex((v) => v < 0 === earned);
     assert.ok(i >= 0, `no such day: ${days.columns.cost}`);
@@ -129,9 +124,9 @@ withPage("days on which was earned, and days on which was paid", async () => {
   }
 });
 
-withPage("a month in which prices change, its year, and all years: days and months add up", async () => {
+pageTest("a month in which prices change, its year, and all years: days and months add up", async () => {
   const last = new Date(Date.UTC(Number(month.slice(0, 4)), Number(month.slice(5)), 0)).toISOString().slice(0, 10);
-  const days = await ask("energy", { resolution: "day", from: `${month}-01`, to: last });
+  const days = await server.ask("energy", { resolution: "day", from: `${month}-01`, to: last });
   await show(page, `month/${month}`);
   await sameMoney("totals", days.totals);
   await sameColumns("bars", days);
@@ -139,17 +134,17 @@ withPage("a month in which prices change, its year, and all years: days and mont
   const feeByHand = (14 * 6) / days1 + ((days1 - 14) * 60) / (Number(month.slice(0, 4)) % 4 ? 365 : 366);
   assert.ok(Math.abs(days.totals.fee - feeByHand) < 0.02, `${feeByHand} by hand, ${days.totals.fee} by the API`);
   const year = month.slice(0, 4);
-  const months = await ask("energy", { resolution: "month", from: `${year}-01-01`, to: `${year}-12-31` });
+  const months = await server.ask("energy", { resolution: "month", from: `${year}-01-01`, to: `${year}-12-31` });
   await show(page, `year/${year}`);
   await sameMoney("totals", months.totals, 0.01);
   await sameColumns("bars", months);
   const first = dateOf(Date.parse((await server.get("/v1/devices")).devices[0].first_sample) / 1000);
   await show(page, "all");
-  await sameMoney("totals", (await ask("energy", { resolution: "day", from: first, to: daysAgo(0) })).totals, 0.01);
+  await sameMoney("totals", (await server.ask("energy", { resolution: "day", from: first, to: daysAgo(0) })).totals, 0.01);
 });
 
-withPage("the simple page has the same money, and its tables fit in every language", async () => {
-  const today = await ask("energy", { resolution: "day", from: daysAgo(0), to: daysAgo(0) });
+pageTest("the simple page has the same money, and its tables fit in every language", async () => {
+  const today = await server.ask("energy", { resolution: "day", from: daysAgo(0), to: daysAgo(0) });
   for (const lang of ["en", "de", "nl", "fr"]) {
     for (const width of [320, 768, 1280]) {
       await page.setViewportSize({ width, height: 800 });
@@ -174,14 +169,14 @@ async function sameCapacity(id, c) {
   assert.ok(Math.abs(c.cost.year / 50 - c.mean_w / 1000) < 0.01, "what a kW costs, by hand");
 }
 
-withPage("the capacity tariff: what the peaks cost, and what this quarter-hour adds if import stays as it is", async () => {
+pageTest("the capacity tariff: what the peaks cost, and what this quarter-hour adds if import stays as it is", async () => {
   let c;
   page.on("response", async (r) => {
     if (/\/v1\/capacity\?/.test(r.url()) && r.ok()) c = await r.json().catch(() => c);
   });
   await show(page, "now");
   await page.waitForSelector("#peak .spread");
-  await sameMoney("today", await ask("energy", { resolution: "day", from: daysAgo(0), to: daysAgo(0) }).then((a) => rowOf(a, a.labels.length - 1)), 0.01);
+  await sameMoney("today", await server.ask("energy", { resolution: "day", from: daysAgo(0), to: daysAgo(0) }).then((a) => rowOf(a, a.labels.length - 1)), 0.01);
   await sameCapacity("peak", c);
   // The whole house is switched on.
   await until(async () => {
@@ -199,7 +194,7 @@ withPage("the capacity tariff: what the peaks cost, and what this quarter-hour a
   await sameCapacity("peaks", c);
 });
 
-withPage("the help explains money, where there are prices", async () => {
+pageTest("the help explains money, where there are prices", async () => {
   await page.keyboard.press("?");
   await page.waitForSelector(".help h3");
   const text = await page.locator(".help").innerText();
@@ -207,12 +202,12 @@ withPage("the help explains money, where there are prices", async () => {
   assert.match(text, /at least 2\.5 kW/);
 });
 
-withPage("prices that are changed: an export that costs more than the sun saves", async () => {
+pageTest("prices that are changed: an export that costs more than the sun saves", async () => {
   setPrices([{ from: "2020-01-01", import: 0.02, export: -0.5 }]);
   server.reload();
   await until(async () => (await server.get("/v1/devices")).devices[0].tariff.import === 0.02);
   await page.reload();
-  const days = await ask("energy", { resolution: "day", from: `${month}-01`, to: `${month}-28` });
+  const days = await server.ask("energy", { resolution: "day", from: `${month}-01`, to: `${month}-28` });
   const i = days.columns.saved.findIndex((v) => v < -0.01);
   assert.ok(i >= 0, String(days.columns.saved));
   await show(page, `day/${days.labels[i]}`);

@@ -2,8 +2,8 @@
 // is read as a person reads it, not by the code that wrote it. A real server, and a house whose history does not change meanwhile.
 import test, { before, after } from "node:test";
 import assert from "node:assert/strict";
-import { startBrowser, open, show } from "../harness.mjs";
-import { startServer, DEVICE, VIEWER } from "../server.mjs";
+import { startBrowser, show } from "../harness.mjs";
+import { startServer, withPage } from "../server.mjs";
 import { houseSamples, slowEdge, shown, isShown } from "../house.mjs";
 
 const ZONE = "Europe/Brussels";
@@ -28,18 +28,12 @@ after(async () => {
   await server?.stop();
 });
 
-const ask = (path, query) => server.get(`/v1/${path}?device_id=${DEVICE}${Object.entries(query).map(([k, v]) => `&${k}=${v}`).join("")}`);
 
 /** A test with a page of its own. */
-const withPage = (name, f) => test(name, async () => {
-  // Comparisons would be numbers beside the numbers.
-  const opened = await open(server.base, { hash: `t=${VIEWER}`, refused: true, before: (p) => p.addInitScript(() => localStorage.setItem("sunspool", '{"compare":"none"}')) });
-  page = opened.page;
-  await page.waitForSelector(".flow");
-  await f();
-  assert.deepEqual(opened.wrong, []);
-  await opened.close();
-});
+const pageTest = (name, f) => test(name, () => withPage(server.base, (opened) => {
+  page = opened;
+  return f();
+}));
 
 /** The cells of a card's table, with its head; what has no button to show it is one already. */
 async function table(id) {
@@ -108,11 +102,11 @@ function addUp(sums, total, what) {
 }
 
 for (const n of [holed, 5]) {
-  withPage(`a day${n === holed ? " with a gap" : ""}: totals, hours, and the curve as a table`, async () => {
+  pageTest(`a day${n === holed ? " with a gap" : ""}: totals, hours, and the curve as a table`, async () => {
     const date = daysAgo(n);
-    const day = await ask("energy", { resolution: "day", from: date, to: date });
-    const hours = await ask("energy", { resolution: "hour", from: date, to: date });
-    const series = await ask("series", { resolution: "5m", from: date, to: date });
+    const day = await server.ask("energy", { resolution: "day", from: date, to: date });
+    const hours = await server.ask("energy", { resolution: "hour", from: date, to: date });
+    const series = await server.ask("series", { resolution: "5m", from: date, to: date });
     await show(page, `day/${date}`);
     await sameTotals("totals", day.totals);
     addUp(await sameTable("hours", hours), day.totals, date);
@@ -143,18 +137,18 @@ for (const n of [holed, 5]) {
   });
 }
 
-withPage("a month: totals and days", async () => {
+pageTest("a month: totals and days", async () => {
   const month = daysAgo(40).slice(0, 7);
   const last = new Date(Date.UTC(Number(month.slice(0, 4)), Number(month.slice(5)), 0)).toISOString().slice(0, 10);
-  const days = await ask("energy", { resolution: "day", from: `${month}-01`, to: last });
+  const days = await server.ask("energy", { resolution: "day", from: `${month}-01`, to: last });
   await show(page, `month/${month}`);
   await sameTotals("totals", days.totals);
   addUp(await sameTable("bars", days), days.totals, month);
 });
 
-withPage("a year: totals, months, and the highest quarter-hours", async () => {
+pageTest("a year: totals, months, and the highest quarter-hours", async () => {
   const year = daysAgo(0).slice(0, 4);
-  const months = await ask("energy", { resolution: "month", from: `${year}-01-01`, to: `${year}-12-31` });
+  const months = await server.ask("energy", { resolution: "month", from: `${year}-01-01`, to: `${year}-12-31` });
   await show(page, `year/${year}`);
   await sameTotals("totals", months.totals);
   addUp(await sameTable("bars", months), months.totals, year);
@@ -164,10 +158,10 @@ withPage("a year: totals, months, and the highest quarter-hours", async () => {
   peaks.forEach((text, i) => assert.ok(isShown(text, wanted[i]), `${text} is not ${wanted[i]}`));
 });
 
-withPage("all: totals, years, and the records", async () => {
+pageTest("all: totals, years, and the records", async () => {
   const first = dateOf(Date.parse((await server.get("/v1/devices")).devices[0].first_sample) / 1000);
   const question = { from: first, to: daysAgo(0) };
-  const [years, days] = [await ask("energy", { resolution: "year", ...question }), await ask("energy", { resolution: "day", ...question })];
+  const [years, days] = [await server.ask("energy", { resolution: "year", ...question }), await server.ask("energy", { resolution: "day", ...question })];
   await show(page, "all");
   await sameTotals("totals", days.totals);
   addUp(await sameTable("bars", years), days.totals, "all");
@@ -177,23 +171,23 @@ withPage("all: totals, years, and the records", async () => {
   assert.ok(isShown(records["Highest quarter-hour of import"], Math.max(...days.columns.import_peak15_w)), JSON.stringify(records));
 });
 
-withPage("now: the power flow, today, and the last 14 days", async () => {
+pageTest("now: the power flow, today, and the last 14 days", async () => {
   await show(page, "now");
-  const now = await ask("realtime", {});
+  const now = await server.ask("realtime", {});
   const flow = await page.evaluate(() => Object.fromEntries([...document.querySelectorAll(".flow .node")].map((n) => [n.classList[1], n.querySelector(".value").textContent.trim()])));
   const watts = { solar: now.pv_power_w, home: now.load_power_w, grid: Math.abs(now.grid_power_w), battery: Math.abs(now.battery_power_w) };
   for (const [node, w] of Object.entries(watts)) {
     const text = flow[node].replace(/(\d)(k?W)$/, "$1 $2");
     assert.ok(w < 25 ? /^0 W$/.test(text) : isShown(text, w), `${node}: ${text} is not ${w}`);
   }
-  const days = await ask("energy", { resolution: "day", from: daysAgo(13), to: daysAgo(0) });
+  const days = await server.ask("energy", { resolution: "day", from: daysAgo(13), to: daysAgo(0) });
   const i = days.labels.length - 1;
   await sameTotals("today", Object.fromEntries(Object.entries(days.columns).map(([name, c]) => [name, c[i]])));
   addUp(await sameTable("weeks", days), days.totals, "14 days");
 });
 
-withPage("the device: counters, strings and phases", async () => {
-  const now = await ask("realtime", {});
+pageTest("the device: counters, strings and phases", async () => {
+  const now = await server.ask("realtime", {});
   await show(page, "device");
   const facts = Object.fromEntries(await page.evaluate(() => [...document.querySelectorAll("#counters .facts div")].map((d) => [d.querySelector("dt").innerText, d.querySelector("dd").innerText])));
   for (const [name, field] of [["Solar", "pv_total_kwh"], ["Imported", "import_total_kwh"], ["Exported", "export_total_kwh"], ["Charged", "charge_total_kwh"], ["Discharged", "discharge_total_kwh"]]) {

@@ -1,22 +1,13 @@
 // Every state that a device, a link or a widget can be in, each drawn as what it is; a hostile API; both days on which clocks
 // change; sessions; keys; what is live.
-import test, { before, after } from "node:test";
+import test from "node:test";
 import assert from "node:assert/strict";
-import { startDemo, startBrowser, open, show, settled, violations, allText, until, NONSENSE } from "../harness.mjs";
+import { demoAndBrowser, open, show, settled, violations, allText, until, NONSENSE } from "../harness.mjs";
 import { SCENARIOS } from "../scenarios.mjs";
 import { energy, percent, withUnit, setLocale } from "../../static/js/format.js";
 
-let demo;
-let browser;
-before(async () => {
-  setLocale("en");
-  demo = await startDemo(["--tz", "Europe/Brussels"]);
-  browser = await startBrowser();
-});
-after(async () => {
-  await browser?.close();
-  demo?.stop();
-});
+setLocale("en");
+const demo = demoAndBrowser(test, ["--tz", "Europe/Brussels"]);
 
 /** What each state must show, and must not. */
 const SHOWN = {

@@ -1,19 +1,10 @@
 // Every view in both themes at every width: no error, no report of the policy, no other host, nothing for axe to find, no
 // nonsense, no horizontal scrolling.
-import test, { before, after } from "node:test";
+import test from "node:test";
 import assert from "node:assert/strict";
-import { startDemo, startBrowser, open, show, settled, violations, allText, NONSENSE, PATIENCE_MS } from "../harness.mjs";
+import { demoAndBrowser, open, show, settled, violations, allText, NONSENSE, PATIENCE_MS } from "../harness.mjs";
 
-let demo;
-let browser;
-before(async () => {
-  demo = await startDemo();
-  browser = await startBrowser();
-});
-after(async () => {
-  await browser?.close();
-  demo?.stop();
-});
+const demo = demoAndBrowser(test);
 
 const before100Days = new Date(Date.now() - 100 * 864e5).toISOString().slice(0, 10);
 const VIEWS = () => ["now", "day", `day/${before100Days}`, "month", "year", "all", "device", "settings"];
@@ -78,7 +69,7 @@ test("each language has its words on every view", async () => {
 });
 
 test("the first view asks for nothing that came with it, and is small", async () => {
-  const context = await browser.newContext({ viewport: { width: 390, height: 844 } });
+  const context = await demo.browser.newContext({ viewport: { width: 390, height: 844 } });
   context.setDefaultTimeout(PATIENCE_MS);
   const p = await context.newPage();
   const session = await context.newCDPSession(p);

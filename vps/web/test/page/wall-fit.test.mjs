@@ -1,19 +1,10 @@
 // A display on the wall cannot be scrolled: each of its views fits, at every size, in every language, with a banner, too.
-import test, { before, after } from "node:test";
+import test from "node:test";
 import assert from "node:assert/strict";
-import { startDemo, startBrowser, open, show, settled } from "../harness.mjs";
+import { demoAndBrowser, open, show, settled } from "../harness.mjs";
 import { SCENARIOS } from "../scenarios.mjs";
 
-let demo;
-let browser;
-before(async () => {
-  demo = await startDemo();
-  browser = await startBrowser();
-});
-after(async () => {
-  await browser?.close();
-  demo?.stop();
-});
+const demo = demoAndBrowser(test);
 
 const VIEWS = ["now", "day", "month", "year", "all"];
 const SIZES = [[1024, 600], [1280, 800], [800, 1280], [1920, 1080]];
