@@ -54,6 +54,7 @@ for (const [name, want] of Object.entries(SHOWN)) {
         assert.equal(await place(), before);
       }
     }
+    await settled(page); // axe looks for the sentences of charts, too
     assert.deepEqual(await violations(page), []);
     if (name === "fleet") assert.match(await page.locator(".fleet li").first().innerText(), /Offline/);
     assert.deepEqual(wrong, []);
