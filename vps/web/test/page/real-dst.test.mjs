@@ -111,7 +111,7 @@ for (const [zone, elsewhere] of [["Europe/Brussels", "America/New_York"], ["Aust
       for (const [key, n] of [["ArrowLeft", -1], ["ArrowRight", 0], ["ArrowRight", 1]]) {
         await page.keyboard.press(key);
         const want = new Date(Date.parse(date) + n * 864e5).toISOString().slice(0, 10);
-        await page.waitForFunction((d) => location.hash.includes(d), want);
+        await page.waitForFunction((day) => document.querySelector(".period h2").innerText.includes(` ${day} `), Number(want.slice(8)));
         await settled(page);
         seen.push(await page.locator(".period h2").innerText());
       }
