@@ -84,9 +84,9 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger) (err error) {
 	s := &api.Server{
 		Gate: request.Gate{Tokens: tokens, Version: cfg.Version, Log: log, Origins: cfg.CORSAllowOrigins, Proxies: trusted,
 			OpenLAN: cfg.WebAuth == "open-lan", Ancestors: cfg.FrameAncestors},
-		Devices:    deviceinfo.Devices{Store: samples, Zone: zone},
+		Devices:    deviceinfo.Devices{Store: samples, Zone: zone, Sites: rest},
 		MaxSamples: cfg.MaxSamplesPerRequest, MaxBytes: cfg.MaxRequestBytes, Conflicts: rest.Conflicts,
-		StoreHint: cfg.storeHint(), Others: others, Chain: chain, Tariff: prices, Issuer: issuer, Sites: rest,
+		StoreHint: cfg.storeHint(), Others: others, Chain: chain, Tariff: prices, Issuer: issuer,
 	}
 	if cfg.DatabaseURL == "" {
 		s.DataDir = cfg.DataDir

@@ -267,7 +267,7 @@ func TestOpenAPIDefaultsAreThoseOfTheHandlers(t *testing.T) {
 				continue
 			}
 			query := url.Values{"from": {"2026-06-21T08:00:00Z"}, "to": {"2026-06-21T10:00:00Z"}}
-			if device := item.Get.Parameters.GetByInAndName("query", "device_id"); device != nil && device.Required {
+			if device := item.Get.Parameters.GetByInAndName("query", "device_id"); device != nil && (device.Required || item.Get.Parameters.GetByInAndName("query", "site") != nil) {
 				query.Set("device_id", "roof")
 			}
 			if p.Name == "partial" {

@@ -69,11 +69,7 @@ var exchanges = []exchange{
 	{name: "log out", verb: "DELETE", target: "/v1/session", token: noToken},
 
 	{name: "no site", target: "/v1/sites"},
-	{name: "a site", target: "/v1/sites", change: func(b *bench) {
-		if err := b.bolt.SetSite(b.t.Context(), store.Site{Name: "home", Devices: []string{"barn", "roof"}}); err != nil {
-			b.t.Fatal(err)
-		}
-	}},
+	{name: "a site", target: "/v1/sites", change: withSite},
 
 	{name: "none yet", target: "/v1/tokens", token: adminToken, change: (*bench).admin},
 	{name: "all of them", target: "/v1/tokens", token: adminToken, change: withTokens},
@@ -179,6 +175,9 @@ var exchanges = []exchange{
 	{name: "a unit without battery and meter", target: "/v1/energy?device_id=barn&resolution=month&compare=last_year"},
 	{name: "no data", target: "/v1/energy?device_id=shed&resolution=year"},
 	{name: "no data, compared", target: "/v1/energy?device_id=shed&compare=previous"},
+	{name: "a site", target: "/v1/energy?site=home&resolution=hour&compare=previous", change: withSite},
+	{name: "another site", target: "/v1/energy?site=home", token: viewer1, status: 403, change: withSite},
+	{name: "a site and a device", target: "/v1/energy?site=home&device_id=roof", status: 422, change: withSite},
 	{name: "a bad resolution", target: "/v1/energy?device_id=roof&resolution=1d", status: 422, refused: true},
 	{name: "with prices", target: "/v1/energy?device_id=roof&from=2026-06-20&to=2026-06-21&compare=last_year", change: func(b *bench) { priced(b, twoPrices) }},
 	{name: "with fees", target: "/v1/energy?device_id=roof&from=2026-06-20&to=2026-06-21", change: func(b *bench) { priced(b, withFee("2026-06-21")) }},
@@ -249,6 +248,12 @@ var exchanges = []exchange{
 const someWish = `{"role":"viewer","name":"Family","devices":["roof","barn"]}`
 
 // withTokens is a bench with an admin and two tokens: of the ID ID, and one that was used and revoked.
+func withSite(b *bench) {
+	if err := b.bolt.SetSite(b.t.Context(), store.Site{Name: "home", Devices: []string{"barn", "roof"}}); err != nil {
+		b.t.Fatal(err)
+	}
+}
+
 func withTokens(b *bench) {
 	b.admin()
 	ctx := b.t.Context()

@@ -20,7 +20,6 @@ import (
 	"sunspool/vps/live"
 	"sunspool/vps/page"
 	"sunspool/vps/request"
-	"sunspool/vps/store"
 	"sunspool/vps/store/redis"
 	"sunspool/vps/tariff"
 	"sunspool/vps/web"
@@ -34,9 +33,6 @@ type Server struct {
 
 	// Issuer creates and revokes tokens; without one there are those of the settings alone, none of which is an admin's.
 	Issuer *auth.Issuer
-
-	// Sites keeps which devices belong together; without it there are none.
-	Sites store.Sites
 
 	// StoreHint is where an operator looks when samples cannot be stored.
 	StoreHint string

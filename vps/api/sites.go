@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 
+	"sunspool/vps/deviceinfo"
 	"sunspool/vps/problem"
 	"sunspool/vps/request"
 	"sunspool/vps/store"
@@ -41,7 +42,7 @@ func (s *Server) sites(c *request.Request) (any, error) {
 		return nil, err
 	}
 	for _, site := range all {
-		if !slices.ContainsFunc(site.Devices, func(id string) bool { return !c.Caller.MayRead(id) }) {
+		if deviceinfo.MayReadAll(c, site) {
 			list.Sites = append(list.Sites, site)
 		}
 	}

@@ -23,6 +23,9 @@ type Devices struct {
 	Store store.Samples
 	Zone  *time.Location // of every device; default the one that its edge names
 
+	// Sites keeps which devices belong together; without it there are none.
+	Sites store.Sites
+
 	infos    infos
 	zones    Zones
 	sleeping sleepStates

@@ -61,6 +61,30 @@ func (d *Devices) NightsOf(c *request.Request, device string, from, to time.Time
 	return n, err
 }
 
+// Sleep is a time in which a device slept, from its last sample to the next one, or to now.
+type Sleep struct{ From, To time.Time }
+
+// Sleeps returns when a device slept in [from, to), ascending.
+func (d *Devices) Sleeps(c *request.Request, device string, from, to time.Time) (all []Sleep, err error) {
+	n, err := d.NightsOf(c, device, from, to)
+	if err != nil || len(n.hours) == 0 {
+		return nil, err
+	}
+	for _, x := range append(n.long[:len(n.long):len(n.long)], silence{time.UnixMilli(n.hours[len(n.hours)-1].Last), n.now}) {
+		if x.length() < leastNight || !x.to.After(from) || !x.from.Before(to) {
+			continue
+		}
+		slept, err := d.Slept(c, device, n, x.from, x.to)
+		if err != nil {
+			return nil, err
+		}
+		if slept {
+			all = append(all, Sleep{x.from, x.to})
+		}
+	}
+	return all, nil
+}
+
 // whole returns the silence that [from, to) is in, from the sample before it, zero if there is none, to the one after it or
 // to now.
 func (n Nights) whole(from, to time.Time) silence {

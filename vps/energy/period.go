@@ -79,17 +79,27 @@ const (
 // SelfConsumption returns which part of the PV energy whose use is known stayed in the house, 0 to 1; false when that is not
 // known. What went to the grid by way of the battery did not stay.
 func (r *Rollup) SelfConsumption() (float64, bool) {
-	e := r.sameTime()
-	sold := e[SolarGrid] + min(e[SolarBattery], e[BatteryGrid])
-	return r.without(sold, e[SolarHome]+e[SolarBattery]+e[SolarGrid])
+	return SelfConsumption(r)
+}
+
+// SelfConsumption is that of several devices that share nothing; false when that of one is not known.
+func SelfConsumption(all ...*Rollup) (float64, bool) {
+	return without(all, func(e *[Energies]float64) (sold, whole float64) {
+		return e[SolarGrid] + min(e[SolarBattery], e[BatteryGrid]), e[SolarHome] + e[SolarBattery] + e[SolarGrid]
+	})
 }
 
 // SelfSufficiency returns which part of the energy that reached the house was not imported, 0 to 1; false when that is not
 // known. Energy that was imported and stored in the battery counts as imported.
 func (r *Rollup) SelfSufficiency() (float64, bool) {
-	e := r.sameTime()
-	bought := e[GridHome] + min(e[GridBattery], e[BatteryHome])
-	return r.without(bought, e[SolarHome]+e[BatteryHome]+e[GridHome])
+	return SelfSufficiency(r)
+}
+
+// SelfSufficiency is that of several devices that share nothing; false when that of one is not known.
+func SelfSufficiency(all ...*Rollup) (float64, bool) {
+	return without(all, func(e *[Energies]float64) (bought, whole float64) {
+		return e[GridHome] + min(e[GridBattery], e[BatteryHome]), e[SolarHome] + e[BatteryHome] + e[GridHome]
+	})
 }
 
 // sameTime returns the energies of the time for which all flows are known. For a unit without a battery that does not depend
@@ -106,12 +116,21 @@ func (r *Rollup) sameTime() [Energies]float64 {
 
 func (r *Rollup) hasBattery() bool { return r.Covered[KnowsBattery] > 0 }
 
-func (r *Rollup) without(part, whole float64) (float64, bool) {
-	known := r.Covered[KnowsFlows]
-	if r.hasBattery() {
-		known -= r.Covered[KnowsBlind]
+func without(all []*Rollup, share func(*[Energies]float64) (part, whole float64)) (float64, bool) {
+	var part, whole float64
+	for _, r := range all {
+		known := r.Covered[KnowsFlows]
+		if r.hasBattery() {
+			known -= r.Covered[KnowsBlind]
+		}
+		if float64(known) < mostTime*float64(r.Covered[KnowsPV]) {
+			return 0, false
+		}
+		e := r.sameTime()
+		p, w := share(&e)
+		part, whole = part+p, whole+w
 	}
-	if whole < leastShared || float64(known) < mostTime*float64(r.Covered[KnowsPV]) {
+	if whole < leastShared {
 		return 0, false
 	}
 	return finite(1 - part/whole)

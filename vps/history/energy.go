@@ -21,7 +21,8 @@ const firstCompared = 1900
 
 // energyAnswer is the answer of GET /v1/energy.
 type energyAnswer struct {
-	DeviceID   string `json:"device_id"`
+	DeviceID   string `json:"device_id,omitempty"` // or the site
+	Site       string `json:"site,omitempty"`
 	Resolution string `json:"resolution"`
 	TZ         string `json:"tz"`
 	energyTable
@@ -36,6 +37,9 @@ type energyTable struct {
 	Source  map[string]source `json:"source"`
 	Totals  map[string]Number `json:"totals"`
 	Until   int64             `json:"until"` // unix seconds; now, when the last period is running
+
+	// Incomplete are, of a site, the columns that are null in a row because a device does not know its part.
+	Incomplete incomplete `json:"incomplete,omitzero"`
 }
 
 type comparison struct {
@@ -48,7 +52,7 @@ type comparison struct {
 type source energy.Source
 
 func (s source) MarshalJSON() ([]byte, error) {
-	return []byte([]string{`null`, `"counter"`, `"integrated"`, `"mixed"`}[s]), nil
+	return []byte([]string{`null`, `"counter"`, `"integrated"`, `"mixed"`, `"derived"`}[s]), nil
 }
 
 // EnergyColumns name the energies.
@@ -75,9 +79,13 @@ var calendars = map[string]struct {
 }
 
 func (h *History) Energy(c *request.Request) (any, error) {
-	params, device, err := request.Readable(c, "device_id")
+	params, device, site, err := h.Asked(c)
 	if err != nil {
 		return nil, err
+	}
+	devices := []string{device}
+	if site != nil {
+		devices = site.IDs()
 	}
 	name := cmp.Or(query.Last(params, "resolution"), "day")
 	calendar, ok := calendars[name]
@@ -88,11 +96,11 @@ func (h *History) Energy(c *request.Request) (any, error) {
 	if mode != "" && mode != "previous" && mode != "last_year" {
 		return nil, problem.Invalid("bad_compare", "Input should be previous or last_year", "query", "compare")
 	}
-	sp, err := h.parseRange(c, device, params, calendar.frame)
+	sp, err := h.parseRange(c, devices[0], params, calendar.frame)
 	if err != nil {
 		return nil, err
 	}
-	if sp, err = h.withDefaults(c, device, sp, calendar.frame); err != nil {
+	if sp, err = h.withDefaults(c, sp, calendar.frame, devices...); err != nil {
 		return nil, err
 	}
 	now := h.Now()
@@ -103,8 +111,14 @@ func (h *History) Energy(c *request.Request) (any, error) {
 	}
 
 	answer := energyAnswer{DeviceID: device, Resolution: name, TZ: sp.Zone.String()}
+	if site != nil {
+		answer.Site = site.Name
+	}
 	prices := h.Tariff.Now()
 	table := func(sp query.Span) (energyTable, error) {
+		if site != nil {
+			return h.siteTable(c, site, sp, calendar.row, calendar.label, now)
+		}
 		return h.energyTable(c, device, sp, calendar.row, calendar.label, now, prices)
 	}
 	if answer.energyTable, err = table(sp); err != nil || mode == "" {

@@ -117,7 +117,7 @@ func (h *History) newExport(c *request.Request, device string, params url.Values
 	if e.span, err = h.parseRange(c, device, params, store.Day); err != nil {
 		return nil, err
 	}
-	if e.span, err = h.withDefaults(c, device, e.span, store.Day); err != nil {
+	if e.span, err = h.withDefaults(c, e.span, store.Day, device); err != nil {
 		return nil, err
 	}
 	if e.resolution != "raw" {

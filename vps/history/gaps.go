@@ -64,7 +64,7 @@ func (h *History) Gaps(c *request.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if sp, err = h.withDefaults(c, device, sp, store.Day); err != nil {
+	if sp, err = h.withDefaults(c, sp, store.Day, device); err != nil {
 		return nil, err
 	}
 	now := h.Now().Truncate(time.Millisecond)

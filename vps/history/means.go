@@ -104,7 +104,7 @@ func (h *History) means(c *request.Request, device string, params url.Values) (a
 	if err != nil {
 		return nil, err
 	}
-	if sp, err = h.withDefaults(c, device, sp, store.Day); err != nil {
+	if sp, err = h.withDefaults(c, sp, store.Day, device); err != nil {
 		return nil, err
 	}
 	names, err := query.Columns(query.Last(params, "columns"), AllColumns, DefaultMeans)

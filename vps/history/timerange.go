@@ -57,8 +57,8 @@ func (h *History) periodStarts(c *request.Request, sp query.Span, r store.Resolu
 }
 
 // withDefaults fills in what the reader left out: to is the end of the frame that is running, from the start of the one that
-// to ends. Without a frame it is the device's first sample.
-func (h *History) withDefaults(c *request.Request, device string, sp query.Span, frame store.Resolution) (query.Span, error) {
+// to ends. Without a frame it is the first sample of the devices.
+func (h *History) withDefaults(c *request.Request, sp query.Span, frame store.Resolution, devices ...string) (query.Span, error) {
 	now := h.Now().In(sp.Zone)
 	if sp.To.IsZero() {
 		_, sp.To = cmp.Or(frame, store.Year).Period(now, sp.Zone)
@@ -73,12 +73,18 @@ func (h *History) withDefaults(c *request.Request, device string, sp query.Span,
 		sp.From, _ = frame.Period(sp.To.Add(-1), sp.Zone)
 		return sp, nil
 	}
-	first, _, err := h.Extent(c, device, time.Time{}, sp.To)
-	sp.From = first
-	if first.IsZero() {
-		sp.From = sp.To
+	begin := sp.To
+	for _, device := range devices {
+		first, _, err := h.Extent(c, device, time.Time{}, sp.To)
+		if err != nil {
+			return sp, err
+		}
+		if !first.IsZero() {
+			begin = query.Earlier(begin, first)
+		}
 	}
-	return sp, err
+	sp.From = begin
+	return sp, nil
 }
 
 // zoneOfSpan returns the zone that a reader asked for, else the one that applied where the span begins. Without from that is

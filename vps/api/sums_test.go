@@ -1,0 +1,268 @@
+package api
+
+import (
+	"fmt"
+	"maps"
+	"math"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"sunspool/vps/history"
+	"sunspool/vps/store"
+	"sunspool/wire"
+)
+
+// household is a bench with a site of some devices, each with a zone of its own.
+func household(t testing.TB, now time.Time, devices map[string][]wire.Sample) *bench {
+	t.Helper()
+	b := newBench(t, func(s *Server) { s.Now = func() time.Time { return now } })
+	zones := []string{"Europe/Brussels", "America/St_Johns", "Asia/Kathmandu"}
+	ids := slices.Sorted(maps.Keys(devices))
+	for i, id := range ids {
+		b.put(id, devices[id])
+		if err := b.bolt.Describe(t.Context(), id, store.About{Zone: zones[i%len(zones)], Seen: now}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := b.bolt.SetSite(t.Context(), store.Site{Name: "home", Devices: ids}); err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+// inverter returns the samples of a device with or without a battery, with a meter of its own, at so many seconds, some hours
+// of which are lost.
+func inverter(r *rand.Rand, from, to time.Time, every time.Duration, battery bool, step float64) (samples []wire.Sample) {
+	var total [5]float64
+	lost, until := time.Duration(0), from
+	var pv, load, charge float64
+	for at := from; at.Before(to); at = at.Add(every) {
+		if at.After(until) {
+			pv, load, charge, until = max(0, 6000*r.Float64()-1500), 3000*r.Float64(), 3000*r.Float64()-1500, at.Add(time.Duration(5+r.IntN(50))*time.Minute)
+			if lost = 0; r.IntN(6) == 0 {
+				lost, until = 1, at.Add(time.Duration(r.IntN(300))*time.Minute)
+			}
+		}
+		if !battery {
+			charge = 0
+		}
+		export := pv - load - charge
+		for i, w := range []float64{pv, -export, export, charge, -charge} {
+			total[i] += max(w, 0) / 1000 * every.Hours()
+		}
+		counter := func(i int) *float64 { return new(math.Floor((100+total[i])/step) * step) }
+		s := wire.Sample{Time: at, Count: 1, Interval: every, PVPowerW: pv, LoadPowerW: new(load), ExportPowerW: new(export),
+			PVTotalKWh: counter(0), ImportTotalKWh: counter(1), ExportTotalKWh: counter(2)}
+		if battery {
+			s.BatteryPowerW, s.BatterySOCPct, s.ChargeTotalKWh, s.DischargeTotalKWh = new(charge), new(50+charge/100), counter(3), counter(4)
+		}
+		if lost == 0 {
+			samples = append(samples, s)
+		}
+	}
+	return samples
+}
+
+type siteEnergy struct {
+	energyTest
+	Incomplete map[string][]string
+}
+
+// Each column of a site is the sum of those of its devices, whose zones, intervals, gaps and counters differ; null where one
+// of them does not know its part, which the answer names. A device without a battery has no part in what batteries do.
+func TestASiteIsTheSumOfItsDevices(t *testing.T) {
+	now := time.Date(2026, 10, 27, 9, 41, 0, 0, time.UTC)
+	from := time.Date(2026, 10, 23, 3, 0, 0, 0, time.UTC)
+	r := rand.New(rand.NewPCG(1, 2))
+	ids := []string{"barn", "garage", "roof"}
+	b := household(t, now, map[string][]wire.Sample{
+		"roof":   inverter(r, from, now, time.Minute, true, 0.1),
+		"garage": inverter(r, from.Add(30*time.Hour), now, 2*time.Minute, false, 1),
+		"barn":   inverter(r, from, now.Add(-9*time.Hour), 10*time.Minute, true, 0.1),
+	})
+	nulls, sums := 0, 0
+	for _, query := range []string{"resolution=hour&from=2026-10-24&to=2026-10-27", "resolution=day", "resolution=month", "resolution=year", "resolution=day&compare=previous&from=2026-10-26",
+		"resolution=day&tz=Asia/Kathmandu"} {
+		site := answered[siteEnergy](b, "/v1/energy?site=home&"+query)
+		tz := "tz=Europe/Brussels&" // of barn, the first
+		devices := map[string]energyTest{}
+		for _, id := range ids {
+			devices[id] = answered[energyTest](b, "/v1/energy?device_id="+id+"&"+tz+query)
+		}
+		check := func(name string, where string, got history.Number, of func(energyTest) history.Number) {
+			sum, lacking, any := 0.0, []string{}, false
+			for _, id := range ids {
+				v := float64(of(devices[id]))
+				switch {
+				case v == v:
+					sum, any = sum+v, true
+				case id == "garage" && ofBattery(name):
+				default:
+					lacking = append(lacking, id)
+				}
+			}
+			if len(lacking) > 0 || !any {
+				if nulls++; got == got {
+					t.Errorf("%s %s %s: %v, but %v does not know", query, name, where, got, lacking)
+				}
+				for _, id := range lacking {
+					if any && !slices.Contains(site.Incomplete[id], name) {
+						t.Errorf("%s %s %s: null because of %s, of which the answer says %v", query, name, where, id, site.Incomplete[id])
+					}
+				}
+				return
+			}
+			if sums++; math.Abs(sum-float64(got)) > 0.0021 {
+				t.Errorf("%s %s %s: %v, the devices have %.3f", query, name, where, got, sum)
+			}
+		}
+		for _, name := range history.EnergyColumns {
+			for i := range site.Labels {
+				check(name, site.Labels[i], site.Columns[name][i], func(d energyTest) history.Number { return d.Columns[name][i] })
+			}
+			if site.Compare != nil {
+				for i := range site.Compare.Labels {
+					check(name, "compared "+site.Compare.Labels[i], site.Compare.Columns[name][i], func(d energyTest) history.Number { return d.Compare.Columns[name][i] })
+				}
+			}
+			total := 0.0
+			for _, v := range site.Columns[name] {
+				if v == v {
+					total += float64(v)
+				}
+			}
+			if got := float64(site.Totals[name]); got == got && math.Abs(got-total) > 0.05 {
+				t.Errorf("%s %s: the total is %v, the rows have %v", query, name, got, total)
+			}
+		}
+	}
+	if nulls < 100 || sums < 500 {
+		t.Errorf("only %d sums and %d nulls", sums, nulls)
+	}
+}
+
+func ofBattery(name string) bool {
+	return strings.Contains(name, "battery") || strings.Contains(name, "charge")
+}
+
+// Two inverters behind one meter are one house: a site of them answers as one inverter would that has both of their panels.
+func TestInvertersBehindOneMeterAreOneHouse(t *testing.T) {
+	now := time.Date(2026, 6, 21, 18, 0, 0, 0, time.UTC)
+	r := rand.New(rand.NewPCG(3, 4))
+	var master, slave, whole []wire.Sample
+	var pv, more, load, charge float64
+	for at := now.Add(-40 * time.Hour); at.Before(now); at = at.Add(time.Minute) {
+		if at.Minute() == 0 && at.Hour()%2 == 0 {
+			pv, more, load, charge = 5000*r.Float64(), 4000*r.Float64(), 6000*r.Float64(), 4000*r.Float64()-2000
+		}
+		export := pv + more - load - charge
+		own := load - more // what the hybrid inverter takes for the load of the house
+		one := wire.Sample{Time: at, Count: 1, Interval: time.Minute, PVPowerW: pv, LoadPowerW: &own, BatteryPowerW: new(charge), BatterySOCPct: new(60.0), ExportPowerW: &export}
+		master = append(master, one)
+		slave = append(slave, wire.Sample{Time: at.Add(-7 * time.Second), Count: 1, Interval: time.Minute, PVPowerW: more})
+		one.PVPowerW, one.LoadPowerW = pv+more, new(load)
+		whole = append(whole, one)
+	}
+	b := household(t, now, map[string][]wire.Sample{"garage": slave, "roof": master})
+	b.put("both", whole)
+	for _, query := range []string{"resolution=hour&from=2026-06-20&to=2026-06-21", "resolution=day&from=2026-06-20&to=2026-06-21", "resolution=month"} {
+		site := answered[siteEnergy](b, "/v1/energy?tz=Europe/Brussels&site=home&"+query)
+		want := answered[energyTest](b, "/v1/energy?tz=Europe/Brussels&device_id=both&"+query)
+		for name, column := range want.Columns {
+			near := func(where string, got, want history.Number) {
+				margin := 0.01*math.Abs(float64(want)) + 0.05
+				switch { // means of five minutes are not those of samples where the powers change
+				case strings.HasPrefix(name, "pv_peak") && strings.Contains(query, "hour"):
+					return
+				case strings.HasSuffix(name, "_at"):
+					margin = 300
+				case strings.HasSuffix(name, "_pct"):
+					margin = 4
+				case strings.HasSuffix(name, "_w"):
+					margin = 20
+				}
+				if got != got && want != want {
+					return
+				}
+				if !(math.Abs(float64(got-want)) <= margin) {
+					t.Errorf("%s %s %s: %v, want %v", query, name, where, got, want)
+				}
+			}
+			for i := range column {
+				near(site.Labels[i], site.Columns[name][i], column[i])
+			}
+			near("in all", site.Totals[name], want.Totals[name])
+		}
+		if got := fmt.Sprint(*site.Source["load_kwh"], " ", *site.Source["import_kwh"], site.Incomplete); got != "derived integratedmap[]" {
+			t.Errorf("%s: load, import and what is incomplete: %s", query, got)
+		}
+	}
+}
+
+// A site is no way to a device that the token may not read, and no news of its existence.
+func TestASiteIsReadByWhoMayReadAllOfIt(t *testing.T) {
+	b := newVillage(t)
+	if err := b.bolt.SetSite(t.Context(), store.Site{Name: "farm", Devices: []string{"barn", "roof"}}); err != nil {
+		t.Fatal(err)
+	}
+	_, both := b.made(store.RoleViewer, time.Time{}, "roof", "barn")
+	for _, path := range []string{"/v1/energy?"} {
+		for _, token := range []string{both, viewerAll} {
+			if w := b.get(path+"site=farm", token); w.Code != 200 {
+				t.Errorf("%s: %d %s", path, w.Code, w.Body)
+			}
+		}
+		unknown := b.get(path+"site=other", viewer1)
+		for _, name := range []string{"farm", "", "no%20name"} {
+			if w := b.get(path+"site="+name, viewer1); w.Code != 403 || w.Body.String() != unknown.Body.String() {
+				t.Errorf("%s of %q: %d %s, of an unknown one %d %s", path, name, w.Code, w.Body, unknown.Code, unknown.Body)
+			}
+		}
+		if w := b.get(path+"site=farm&device_id=roof", viewerAll); w.Code != 422 || !strings.Contains(w.Body.String(), "site_and_device") {
+			t.Errorf("%s of both: %d %s", path, w.Code, w.Body)
+		}
+	}
+}
+
+// An inverter without a battery sleeps at night, and makes nothing then: what the others know of the night is known.
+func TestAnInverterThatSleepsMakesNothing(t *testing.T) {
+	now := time.Date(2026, 6, 21, 12, 0, 0, 0, time.UTC)
+	var hybrid, plain []wire.Sample
+	for at := now.Add(-10 * 24 * time.Hour); at.Before(now); at = at.Add(time.Minute) {
+		pv := 0.0
+		if h := at.Hour(); h >= 6 && h < 18 {
+			pv = float64(min(h-5, 18-h)) * 500
+			plain = append(plain, wire.Sample{Time: at, Count: 1, Interval: time.Minute, PVPowerW: pv})
+		} else if h == 18 && at.Minute() < 20 {
+			plain = append(plain, wire.Sample{Time: at, Count: 1, Interval: time.Minute})
+		}
+		hybrid = append(hybrid, wire.Sample{Time: at, Count: 1, Interval: time.Minute, PVPowerW: 0, LoadPowerW: new(1000 - pv), BatteryPowerW: new(0.0), ExportPowerW: new(pv - 1000)})
+	}
+	b := household(t, now, map[string][]wire.Sample{"garage": plain, "roof": hybrid})
+	hours := answered[siteEnergy](b, "/v1/energy?site=home&tz=UTC&resolution=hour&from=2026-06-19&to=2026-06-20")
+	for i, label := range hours.Labels {
+		h := i % 24
+		want := 0.0
+		if h >= 6 && h < 18 {
+			want = float64(min(h-5, 18-h)) * 0.5
+		}
+		for name, want := range map[string]float64{"pv_kwh": want, "load_kwh": 1, "grid_home_kwh": max(0, 1-want), "coverage": 1} {
+			if got := float64(hours.Columns[name][i]); !(math.Abs(got-want) < 0.03) {
+				t.Errorf("%s of %s is %v, want %v", name, label, got, want)
+			}
+		}
+	}
+	if len(hours.Incomplete) > 0 {
+		t.Errorf("incomplete: %v", hours.Incomplete)
+	}
+	if got := float64(hours.Totals["self_sufficiency_pct"]); !(math.Abs(got-45.8) < 0.3) { // of 24 hours, not of the day alone
+		t.Errorf("self-sufficiency is %v %%", got)
+	}
+	w := b.get("/v1/energy?device_id=garage&tz=UTC&resolution=hour&from=2026-06-19&to=2026-06-20", viewerAll)
+	if got := decodeJSON[energyTest](t, w).Columns["pv_kwh"][2]; got == got {
+		t.Errorf("the device alone has %v kWh at night", got)
+	}
+}

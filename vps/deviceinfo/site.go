@@ -1,0 +1,133 @@
+package deviceinfo
+
+import (
+	"context"
+	"errors"
+	"net/url"
+	"slices"
+
+	"sunspool/vps/problem"
+	"sunspool/vps/query"
+	"sunspool/vps/request"
+	"sunspool/vps/store"
+	"sunspool/wire"
+)
+
+var (
+	errForeignSite   = problem.New(403, "foreign_site", "There is no such site of which this token may read every device.").WithNext("ask for a site of this token: GET /v1/sites lists them")
+	errSiteAndDevice = problem.Invalid("site_and_device", "Input should be either site or device_id, not both", "query", "site")
+)
+
+// Site is several devices whose answers are added up.
+type Site struct {
+	Name    string
+	Members []Member // at least one, in order of their names
+}
+
+// Member is a device of a site, and what it has by its newest sample. One that has never sent anything has nothing.
+type Member struct {
+	ID                   string
+	Newest               *wire.Sample // nil for none
+	Meter, Load, Battery bool
+}
+
+// Asked returns the parameters of a reader's request, and what it is about: a device, or a site in its place.
+func (d *Devices) Asked(c *request.Request, required ...string) (params url.Values, device string, site *Site, err error) {
+	if params = c.HTTP.URL.Query(); !params.Has("site") {
+		params, device, err = request.Readable(c, append([]string{"device_id"}, required...)...)
+		return params, device, nil, err
+	}
+	if params.Has("device_id") {
+		return nil, "", nil, errSiteAndDevice
+	}
+	site, err = d.site(c, query.Last(params, "site"))
+	return params, "", site, err
+}
+
+// site returns the site of a name, if the caller may read every device of it.
+func (d *Devices) site(c *request.Request, name string) (*Site, error) {
+	if d.Sites == nil || !wire.ValidDeviceID(name) {
+		return nil, errForeignSite
+	}
+	all, err := request.Ask(d.Gate, c, "sites", d.Sites.Sites)
+	if err != nil {
+		return nil, err
+	}
+	i := slices.IndexFunc(all, func(s store.Site) bool { return s.Name == name })
+	if i < 0 || !MayReadAll(c, all[i]) {
+		return nil, errForeignSite
+	}
+	site := &Site{Name: name}
+	for _, id := range all[i].Devices {
+		m := Member{ID: id}
+		newest, err := request.Ask(d.Gate, c, "latest", func(ctx context.Context) (wire.Sample, error) { return d.Store.Latest(ctx, id) })
+		if err != nil && !errors.Is(err, store.ErrNone) {
+			return nil, err
+		}
+		if err == nil {
+			m.Newest, m.Meter, m.Load, m.Battery = &newest, newest.ExportPowerW != nil, newest.LoadPowerW != nil, HasBattery(&newest)
+		}
+		site.Members = append(site.Members, m)
+	}
+	return site, nil
+}
+
+// MayReadAll reports whether the caller may read every device of a site: to all others it does not exist.
+func MayReadAll(c *request.Request, site store.Site) bool {
+	return !slices.ContainsFunc(site.Devices, func(id string) bool { return !c.Caller.MayRead(id) })
+}
+
+// IDs are the names of its devices.
+func (s *Site) IDs() (all []string) {
+	for _, m := range s.Members {
+		all = append(all, m.ID)
+	}
+	return all
+}
+
+// Shared reports whether devices without a meter are behind the meter of another one. The load that such a meter's device
+// computes is not that of the house, which is then what remains of the sums. Devices that all have a meter have a connection
+// each, and where their energy goes adds up.
+func (s *Site) Shared() bool {
+	meters := len(s.Meters())
+	return meters > 0 && meters < len(s.Members)
+}
+
+// Meters are the members that have one.
+func (s *Site) Meters() []Member { return s.having(func(m Member) bool { return m.Meter }) }
+
+func (s *Site) having(has func(Member) bool) (some []Member) {
+	for _, m := range s.Members {
+		if has(m) {
+			some = append(some, m)
+		}
+	}
+	return some
+}
+
+const capacityName = "battery_capacity" // kWh, of the registers that edges send
+
+// SOC returns the state of charge of all batteries together, %, of those of the members that have one: by their capacities,
+// if there are several. It is nil if one is not known.
+func (s *Site) SOC(of func(i int) (pct float64, ok bool)) *float64 {
+	var sum, kwh float64
+	batteries := len(s.having(func(m Member) bool { return m.Battery }))
+	for i, m := range s.Members {
+		if !m.Battery {
+			continue
+		}
+		pct, ok := of(i)
+		capacity := m.Newest.Values[capacityName]
+		if batteries == 1 {
+			capacity = 1
+		}
+		if !ok || capacity <= 0 {
+			return nil
+		}
+		sum, kwh = sum+pct*capacity, kwh+capacity
+	}
+	if kwh == 0 {
+		return nil
+	}
+	return new(sum / kwh)
+}
