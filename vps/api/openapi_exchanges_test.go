@@ -139,7 +139,13 @@ var exchanges = []exchange{
 		b.Store = onlyLatest{brokenStore{b.bolt, errDisk}}
 	}},
 	{name: "no data", target: "/v1/realtime?device_id=shed", status: 404},
-	{name: "no device", target: "/v1/realtime", status: 422, refused: true},
+	{name: "no device", target: "/v1/realtime", status: 422},
+	{name: "a site", target: "/v1/realtime?site=home", change: withSite},
+	{name: "a site with a device that never sent anything", target: "/v1/realtime?site=home", change: func(b *bench) {
+		if err := b.bolt.SetSite(b.t.Context(), store.Site{Name: "home", Devices: []string{"barn", "shed"}}); err != nil {
+			b.t.Fatal(err)
+		}
+	}},
 	{name: "another device", target: "/v1/realtime?device_id=barn", token: viewer1, status: 403},
 
 	{name: "a house", target: "/v1/stream?device_id=roof"},

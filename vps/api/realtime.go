@@ -38,9 +38,12 @@ type computed struct {
 }
 
 func (s *Server) realtime(c *request.Request) (any, error) {
-	_, device, err := request.Readable(c, "device_id")
+	_, device, site, err := s.Asked(c)
 	if err != nil {
 		return nil, err
+	}
+	if site != nil {
+		return s.siteRealtime(c, site)
 	}
 	sample, err := request.Ask(&s.Gate, c, "latest", func(ctx context.Context) (wire.Sample, error) {
 		return s.Store.Latest(ctx, device)

@@ -209,7 +209,7 @@ func TestASiteIsReadByWhoMayReadAllOfIt(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, both := b.made(store.RoleViewer, time.Time{}, "roof", "barn")
-	for _, path := range []string{"/v1/energy?"} {
+	for _, path := range []string{"/v1/energy?", "/v1/realtime?"} {
 		for _, token := range []string{both, viewerAll} {
 			if w := b.get(path+"site=farm", token); w.Code != 200 {
 				t.Errorf("%s: %d %s", path, w.Code, w.Body)
@@ -264,5 +264,66 @@ func TestAnInverterThatSleepsMakesNothing(t *testing.T) {
 	w := b.get("/v1/energy?device_id=garage&tz=UTC&resolution=hour&from=2026-06-19&to=2026-06-20", viewerAll)
 	if got := decodeJSON[energyTest](t, w).Columns["pv_kwh"][2]; got == got {
 		t.Errorf("the device alone has %v kWh at night", got)
+	}
+}
+
+// The powers of a site are the sums of the newest samples, of one house behind one meter, and its state is that of the worst.
+func TestNowOfASiteIsTheSumOfItsDevices(t *testing.T) {
+	now := time.Date(2026, 6, 21, 12, 0, 0, 0, time.UTC)
+	at := func(ago time.Duration, pv float64, rest ...float64) wire.Sample { // load, battery, soc, export, capacity
+		s := wire.Sample{Time: now.Add(-ago), Count: 1, PVPowerW: pv, Values: map[string]float64{}}
+		for i, v := range rest {
+			if v != v {
+				continue
+			}
+			switch i {
+			case 0:
+				s.LoadPowerW = &v
+			case 1:
+				s.BatteryPowerW = &v
+			case 2:
+				s.BatterySOCPct = &v
+			case 3:
+				s.ExportPowerW = &v
+			case 4:
+				s.Values["battery_capacity"] = v
+			}
+		}
+		return s
+	}
+	no := math.NaN()
+	for _, c := range []struct {
+		name         string
+		garage, roof wire.Sample
+		want         string // pv, load, battery, soc, grid; age, state, quality, what is incomplete; solar to home, battery, grid, grid to home
+	}{
+		{"a connection each", at(5*time.Second, 1000, 400, no, no, 600), at(10*time.Second, 500, 800, -100, 40, -200),
+			"1500 1200 -100 40 -400; 10 live map[] map[]; 900 0 600 200"},
+		{"one meter", at(5*time.Second, 1000), at(time.Minute, 500, -200, 300, 40, 400), // the house takes 800
+			"1500 800 300 40 -400; 60 delayed map[load_power_w:derived] map[]; 800 300 400 0"},
+		{"batteries of known sizes", at(0, 0, 100, -100, 20, 0, 5), at(0, 0, 100, -100, 60, 0, 15), "0 200 -200 50 0; 0 live map[] map[]; 0 0 0 0"},
+		{"batteries of unknown sizes", at(0, 0, 100, -100, 20, 0), at(0, 0, 100, -100, 60, 0, 15), "0 200 -200 - 0; 0 live map[] map[]; 0 0 0 0"},
+		{"a battery that is not read", at(0, 1000), at(0, 500, -200, no, 40, 400), "1500 - - 40 -400; 0 live map[] map[roof:[load_power_w]]; - - - -"},
+		{"a load that is not known", at(0, 1000, no, no, no, 100), at(0, 500, 200, no, no, 300), "1500 - - - -400; 0 live map[] map[garage:[load_power_w]]; - - - -"},
+		{"one is silent", at(2*time.Hour, 1000, 400, no, no, 600), at(0, 500, 200, no, no, 300), "1500 600 - - -900; 7200 offline map[] map[]; 600 0 900 0"},
+	} {
+		b := household(t, now, map[string][]wire.Sample{"garage": {c.garage}, "roof": {c.roof}})
+		a := answered[siteRealtime](b, "/v1/realtime?site=home")
+		show := func(all ...*float64) string {
+			var texts []string
+			for _, v := range all {
+				text := "-"
+				if v != nil {
+					text = fmt.Sprint(*v)
+				}
+				texts = append(texts, text)
+			}
+			return strings.Join(texts, " ")
+		}
+		got := fmt.Sprintf("%s; %v %s %v %v; %s", show(a.PVPowerW, a.LoadPowerW, a.BatteryPowerW, a.BatterySOCPct, a.GridPowerW), a.AgeS, a.State,
+			a.Quality, a.Incomplete, show(a.Flows.SolarHome, a.Flows.SolarBattery, a.Flows.SolarGrid, a.Flows.GridHome))
+		if got != c.want {
+			t.Errorf("%s:\n%s, want\n%s", c.name, got, c.want)
+		}
 	}
 }
