@@ -71,18 +71,22 @@ type siteEnergy struct {
 	Incomplete map[string][]string
 }
 
-// Each column of a site is the sum of those of its devices, whose zones, intervals, gaps and counters differ; null where one
-// of them does not know its part, which the answer names. A device without a battery has no part in what batteries do.
-func TestASiteIsTheSumOfItsDevices(t *testing.T) {
+// threeInverters are a site whose devices all have a meter.
+func threeInverters(t *testing.T) (b *bench, ids []string) {
 	now := time.Date(2026, 10, 27, 9, 41, 0, 0, time.UTC)
 	from := time.Date(2026, 10, 23, 3, 0, 0, 0, time.UTC)
 	r := rand.New(rand.NewPCG(1, 2))
-	ids := []string{"barn", "garage", "roof"}
-	b := household(t, now, map[string][]wire.Sample{
+	return household(t, now, map[string][]wire.Sample{
 		"roof":   inverter(r, from, now, time.Minute, true, 0.1),
 		"garage": inverter(r, from.Add(30*time.Hour), now, 2*time.Minute, false, 1),
 		"barn":   inverter(r, from, now.Add(-9*time.Hour), 10*time.Minute, true, 0.1),
-	})
+	}), []string{"barn", "garage", "roof"}
+}
+
+// Each column of a site is the sum of those of its devices, whose zones, intervals, gaps and counters differ; null where one
+// of them does not know its part, which the answer names. A device without a battery has no part in what batteries do.
+func TestASiteIsTheSumOfItsDevices(t *testing.T) {
+	b, ids := threeInverters(t)
 	nulls, sums := 0, 0
 	for _, query := range []string{"resolution=hour&from=2026-10-24&to=2026-10-27", "resolution=day", "resolution=month", "resolution=year", "resolution=day&compare=previous&from=2026-10-26",
 		"resolution=day&tz=Asia/Kathmandu"} {
@@ -148,8 +152,8 @@ func ofBattery(name string) bool {
 	return strings.Contains(name, "battery") || strings.Contains(name, "charge")
 }
 
-// Two inverters behind one meter are one house: a site of them answers as one inverter would that has both of their panels.
-func TestInvertersBehindOneMeterAreOneHouse(t *testing.T) {
+// oneMeter is a site of two inverters with one meter, and a device that has the panels of both.
+func oneMeter(t *testing.T) *bench {
 	now := time.Date(2026, 6, 21, 18, 0, 0, 0, time.UTC)
 	r := rand.New(rand.NewPCG(3, 4))
 	var master, slave, whole []wire.Sample
@@ -168,6 +172,12 @@ func TestInvertersBehindOneMeterAreOneHouse(t *testing.T) {
 	}
 	b := household(t, now, map[string][]wire.Sample{"garage": slave, "roof": master})
 	b.put("both", whole)
+	return b
+}
+
+// Two inverters behind one meter are one house: a site of them answers as one inverter would that has both of their panels.
+func TestInvertersBehindOneMeterAreOneHouse(t *testing.T) {
+	b := oneMeter(t)
 	for _, query := range []string{"resolution=hour&from=2026-06-20&to=2026-06-21", "resolution=day&from=2026-06-20&to=2026-06-21", "resolution=month"} {
 		site := answered[siteEnergy](b, "/v1/energy?tz=Europe/Brussels&site=home&"+query)
 		want := answered[energyTest](b, "/v1/energy?tz=Europe/Brussels&device_id=both&"+query)
@@ -209,7 +219,7 @@ func TestASiteIsReadByWhoMayReadAllOfIt(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, both := b.made(store.RoleViewer, time.Time{}, "roof", "barn")
-	for _, path := range []string{"/v1/energy?", "/v1/realtime?"} {
+	for _, path := range []string{"/v1/energy?", "/v1/realtime?", "/v1/series?resolution=1h&"} {
 		for _, token := range []string{both, viewerAll} {
 			if w := b.get(path+"site=farm", token); w.Code != 200 {
 				t.Errorf("%s: %d %s", path, w.Code, w.Body)
@@ -324,6 +334,97 @@ func TestNowOfASiteIsTheSumOfItsDevices(t *testing.T) {
 			a.Quality, a.Incomplete, show(a.Flows.SolarHome, a.Flows.SolarBattery, a.Flows.SolarGrid, a.Flows.GridHome))
 		if got != c.want {
 			t.Errorf("%s:\n%s, want\n%s", c.name, got, c.want)
+		}
+	}
+}
+
+type sitePowers struct {
+	powersTest
+	Incomplete map[string][]string
+}
+
+// So are the powers of a site, in each resolution.
+func TestPowersOfASiteAreTheSumOfItsDevices(t *testing.T) {
+	b, ids := threeInverters(t)
+	nulls, sums := 0, 0
+	for _, query := range []string{"resolution=1m&from=2026-10-25T20:00:00Z&to=2026-10-26T20:00:00Z", "resolution=5m&from=2026-10-24", "resolution=15m&from=2026-10-24", "resolution=1h&from=2026-10-22", "resolution=1d&from=2026-10-20"} {
+		query += "&tz=Asia/Kathmandu&columns=" + strings.Join(history.AllMeans, ",")
+		site := answered[sitePowers](b, "/v1/series?site=home&"+query)
+		var devices []powersTest
+		for _, id := range ids {
+			devices = append(devices, answered[powersTest](b, "/v1/series?device_id="+id+"&"+query))
+		}
+		for _, name := range history.AllMeans {
+			if name == "soc_pct" || name == "pv_max_w" || strings.HasSuffix(name, "coverage") {
+				continue
+			}
+			for i := range site.Count {
+				sum, unknown, any := 0.0, "", false
+				for k, d := range devices {
+					v := float64(d.Columns[name][i])
+					if v == v {
+						sum, any = sum+v, true
+					} else if ids[k] != "garage" || !ofBattery(name) {
+						unknown = ids[k]
+					}
+				}
+				switch got := float64(site.Columns[name][i]); {
+				case unknown == "" && any:
+					if sums++; !(math.Abs(sum-got) < 0.06) {
+						t.Errorf("%s %s %d: %v, the devices have %v", query, name, i, got, sum)
+					}
+				case got == got:
+					t.Errorf("%s %s %d: %v, but %s does not know", query, name, i, got, unknown)
+				default:
+					if nulls++; any && !slices.Contains(site.Incomplete[unknown], name) {
+						t.Errorf("%s %s %d: null because of %s, of which the answer says %v", query, name, i, unknown, site.Incomplete[unknown])
+					}
+				}
+			}
+		}
+		gaps := 0
+		for i, d := range devices {
+			gaps += len(d.Gaps)
+			for _, gap := range d.Gaps {
+				if gap.Device = ids[i]; !slices.Contains(site.Gaps, gap) {
+					t.Errorf("%s: the gap %v is not the site's", query, gap)
+				}
+			}
+		}
+		if len(site.Gaps) != gaps {
+			t.Errorf("%s: %d gaps, the devices have %d", query, len(site.Gaps), gaps)
+		}
+	}
+	if nulls < 1000 || sums < 1000 {
+		t.Errorf("only %d sums and %d nulls", sums, nulls)
+	}
+}
+
+// So are the powers of one house.
+func TestPowersBehindOneMeterAreThoseOfOneHouse(t *testing.T) {
+	b := oneMeter(t)
+	for _, resolution := range []string{"1m", "5m", "15m", "1h", "1d"} {
+		query := "&from=2026-06-20T04:00:00Z&to=2026-06-21T17:00:00Z&tz=UTC&columns=" + strings.Join(history.AllMeans, ",") + "&resolution=" + resolution
+		site, want := answered[sitePowers](b, "/v1/series?site=home"+query), answered[powersTest](b, "/v1/series?device_id=both"+query)
+		for name, column := range want.Columns {
+			differ := 0
+			for i, v := range column {
+				got, want := float64(site.Columns[name][i]), float64(v)
+				margin := 0.02*math.Abs(want) + 40
+				if name == "pv_max_w" {
+					margin = 600 // the mean of five minutes has some of the hour before
+				}
+				if !(math.Abs(got-want) <= margin) && !(got != got && want != want) {
+					differ++
+				}
+			}
+			// Where the powers change in the middle of a minute, or of five, the means of both sides are one.
+			if differ > len(column)/20+1 {
+				t.Errorf("%s in %s: %d of %d differ: %v, want %v", name, resolution, differ, len(column), site.Columns[name], column)
+			}
+		}
+		if len(site.Incomplete) > 0 || site.Quality["load_w"] != "derived" {
+			t.Errorf("%s: incomplete %v, quality %v", resolution, site.Incomplete, site.Quality)
 		}
 	}
 }

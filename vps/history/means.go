@@ -23,11 +23,14 @@ const (
 	maxPoints  = 20_000         // periods in one answer
 	maxMinutes = 48 * time.Hour // of a series by minutes, which is computed from samples
 	maxRaw     = 6 * time.Hour  // of a series of samples
+
+	rawResolution = "raw"
 )
 
 // meansAnswer is the answer of GET /v1/series with from, to or resolution.
 type meansAnswer struct {
-	DeviceID    string    `json:"device_id"`
+	DeviceID    string    `json:"device_id,omitempty"` // or the site
+	Site        string    `json:"site,omitempty"`
 	From        time.Time `json:"from"` // in the zone, of whole periods
 	To          time.Time `json:"to"`
 	Resolution  string    `json:"resolution"`
@@ -43,13 +46,7 @@ type meansAnswer struct {
 	Quality     map[string]string `json:"quality"`
 	Gaps        []EmptySpan       `json:"gaps"`
 	PartialLast bool              `json:"partial_last"` // the last period with samples is not over
-}
-
-// EmptySpan is a time in which at least two periods have no sample.
-type EmptySpan struct {
-	From   int64  `json:"from"`
-	To     int64  `json:"to"`
-	Reason string `json:"reason"`
+	Incomplete  incomplete        `json:"incomplete,omitzero"`
 }
 
 // means are the columns of such a series: means over the time for which there are samples, W.
@@ -99,35 +96,44 @@ var automatic = []struct {
 	{100 * 24 * time.Hour, store.Hour}, {2000 * 24 * time.Hour, store.Day}, {math.MaxInt64, store.Month},
 }
 
-func (h *History) means(c *request.Request, device string, params url.Values) (any, error) {
-	sp, err := h.parseRange(c, device, params, store.Day)
-	if err != nil {
-		return nil, err
+// askedMeans returns the span, the columns and the resolution of a question about devices.
+func (h *History) askedMeans(c *request.Request, params url.Values, devices ...string) (sp query.Span, names []string, r store.Resolution, err error) {
+	if sp, err = h.parseRange(c, devices[0], params, store.Day); err != nil {
+		return sp, nil, "", err
 	}
-	if sp, err = h.withDefaults(c, sp, store.Day, device); err != nil {
-		return nil, err
+	if sp, err = h.withDefaults(c, sp, store.Day, devices...); err != nil {
+		return sp, nil, "", err
 	}
-	names, err := query.Columns(query.Last(params, "columns"), AllColumns, DefaultMeans)
-	if err != nil {
-		return nil, err
+	if names, err = query.Columns(query.Last(params, "columns"), AllColumns, DefaultMeans); err != nil {
+		return sp, nil, "", err
 	}
-	resolution := store.Resolution(query.Last(params, "resolution"))
-	if resolution == "" || resolution == "auto" {
+	r = store.Resolution(query.Last(params, "resolution"))
+	if r == "" || r == "auto" {
 		for _, a := range automatic {
-			if resolution = a.resolution; sp.To.Sub(sp.From) <= a.upTo {
+			if r = a.resolution; sp.To.Sub(sp.From) <= a.upTo {
 				break
 			}
 		}
 	}
-	if resolution == "raw" {
+	if r == rawResolution {
+		return sp, names, r, nil
+	}
+	if !slices.Contains(query.Resolutions, r) {
+		return sp, nil, "", problem.Invalid("bad_resolution", "Input should be auto, raw, 1m, 5m, 15m, 1h, 1d, 1M or 1y", "query", "resolution")
+	}
+	if sp = sp.AlignTo(r); r == store.Minute && sp.To.Sub(sp.From) > maxMinutes {
+		return sp, nil, "", query.TooLong("at most 48 hours", store.FiveMinutes)
+	}
+	return sp, names, r, nil
+}
+
+func (h *History) means(c *request.Request, device string, params url.Values) (any, error) {
+	sp, names, resolution, err := h.askedMeans(c, params, device)
+	if err != nil {
+		return nil, err
+	}
+	if resolution == rawResolution {
 		return h.rawMeans(c, device, sp, names)
-	}
-	if !slices.Contains(query.Resolutions, resolution) {
-		return nil, problem.Invalid("bad_resolution", "Input should be auto, raw, 1m, 5m, 15m, 1h, 1d, 1M or 1y", "query", "resolution")
-	}
-	sp = sp.AlignTo(resolution)
-	if resolution == store.Minute && sp.To.Sub(sp.From) > maxMinutes {
-		return nil, query.TooLong("at most 48 hours", store.FiveMinutes)
 	}
 	inputs := slices.DeleteFunc(slices.Clone(names), func(name string) bool { return !isString(name) })
 	if len(inputs) > 0 {
@@ -145,14 +151,9 @@ func (h *History) means(c *request.Request, device string, params url.Values) (a
 	n := max(0, len(starts)-1)
 
 	now := h.Now()
-	answer := newMeans(device, sp, string(resolution), n)
-	if length := fixedLength(resolution); length > 0 {
-		answer.ResolutionS = int64(length.Seconds())
-	} else {
-		for _, start := range starts[:n] {
-			answer.T = append(answer.T, float64(start.Unix()))
-		}
-	}
+	answer := newMeans(sp, string(resolution), n)
+	answer.DeviceID = device
+	answer.place(resolution, starts[:n])
 	for _, name := range names {
 		if isDerived(name) {
 			answer.Quality[name] = "derived"
@@ -191,6 +192,17 @@ func (h *History) means(c *request.Request, device string, params url.Values) (a
 	return answer, nil
 }
 
+// place sets where the periods begin.
+func (a *meansAnswer) place(r store.Resolution, starts []time.Time) {
+	if length := fixedLength(r); length > 0 {
+		a.ResolutionS = int64(length.Seconds())
+		return
+	}
+	for _, start := range starts {
+		a.T = append(a.T, float64(start.Unix()))
+	}
+}
+
 // add appends to a column that mean of further periods.
 func (a *meansAnswer) add(column, mean string, periods []energy.Period, now time.Time) {
 	for i := range periods {
@@ -207,8 +219,8 @@ func isDerived(name string) bool {
 	return isString(name) || strings.Count(name, "_") == 2 && strings.HasSuffix(name, "_w") && name != "pv_max_w" || name == "unaccounted_w"
 }
 
-func newMeans(device string, sp query.Span, resolution string, n int) meansAnswer {
-	a := meansAnswer{DeviceID: device, From: sp.From, To: sp.To, Resolution: resolution, Start: sp.From.Unix(), Count: n,
+func newMeans(sp query.Span, resolution string, n int) meansAnswer {
+	a := meansAnswer{From: sp.From, To: sp.To, Resolution: resolution, Start: sp.From.Unix(), Count: n,
 		Columns: columns{}, Quality: map[string]string{}, Gaps: []EmptySpan{}}
 	a.TZ.Name = sp.Zone.String()
 	for t := sp.From; ; {
@@ -230,52 +242,6 @@ func fixedLength(r store.Resolution) time.Duration {
 		return query.LongestPeriod(r)
 	}
 	return 0
-}
-
-// emptyFinder finds where at least two periods before end have no sample, from the sample before to the one after them.
-type emptyFinder struct {
-	end    time.Time
-	gaps   []EmptySpan
-	empty  int // periods since the last sample
-	since  time.Time
-	before energy.Period // that has the last sample
-	over   bool
-}
-
-// add takes the periods that follow.
-func (g *emptyFinder) add(periods []energy.Period) {
-	for i := range periods {
-		p := &periods[i]
-		if g.over = g.over || !p.Start.Before(g.end); g.over {
-			return
-		}
-		switch {
-		case p.Rows > 0:
-			g.until(time.UnixMilli(p.First))
-			g.since, g.before = time.UnixMilli(p.Last), *p
-		case p.HasData(): // it is covered by the samples beside it
-		default:
-			if g.since.IsZero() {
-				g.since = p.Start
-			}
-			g.empty++
-		}
-	}
-}
-
-func (g *emptyFinder) until(t time.Time) {
-	if g.empty >= 2 {
-		g.gaps = append(g.gaps, EmptySpan{g.since.Unix(), t.Unix(), notReceived})
-	}
-	g.empty = 0
-}
-
-// all returns the gaps, after the last period.
-func (g *emptyFinder) all() []EmptySpan {
-	if g.before.Rows == 0 || !g.before.Reaches(g.end.Sub(g.since)) {
-		g.until(g.end)
-	}
-	return g.gaps
 }
 
 // rawMeans returns the samples themselves.
@@ -314,7 +280,8 @@ func (h *History) rawMeans(c *request.Request, device string, sp query.Span, nam
 	if len(samples) > maxPoints {
 		return nil, query.TooLong("at most 20000 samples", store.Minute)
 	}
-	answer := newMeans(device, sp, "raw", len(samples))
+	answer := newMeans(sp, rawResolution, len(samples))
+	answer.DeviceID = device
 	answer.T = make([]float64, len(samples))
 	for _, name := range names {
 		answer.Columns[name] = make(column, len(samples))

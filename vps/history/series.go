@@ -16,15 +16,21 @@ import (
 // Series answers GET /v1/series: the buckets of a frame, in ascending order, those without data left out; or, when a
 // span is given in place of a frame, the mean powers in it.
 func (h *History) Series(c *request.Request) (any, error) {
-	required := []string{"device_id", "frame"}
+	required := []string{"frame"}
 	asked := c.HTTP.URL.Query()
 	spanned := !asked.Has("frame") && (asked.Has("from") || asked.Has("to") || asked.Has("resolution") || asked.Has("columns"))
 	if spanned {
-		required = required[:1]
+		required = nil
 	}
-	params, device, err := request.Readable(c, required...)
+	params, device, site, err := h.Asked(c, required...)
 	if err != nil {
 		return nil, err
+	}
+	if site != nil {
+		if asked.Has("frame") {
+			return nil, errFrameOfSite
+		}
+		return h.siteMeans(c, site, params)
 	}
 	if spanned {
 		return h.means(c, device, params)

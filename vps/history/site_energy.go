@@ -31,8 +31,11 @@ func (h *History) siteTable(c *request.Request, site *deviceinfo.Site, sp query.
 	if err != nil {
 		return t, err
 	}
-	joint, err := h.joint(c, site, starts, asleep, now)
+	joint, err := h.joint(c, site, starts, store.FiveMinutes, asleep, now)
 	if err != nil {
+		return t, err
+	}
+	if err := h.jointQuarters(c, site.Meters(), joint, now); err != nil {
 		return t, err
 	}
 	atOnce := max(1, request.RowsAtOnce/len(site.Members))
@@ -104,8 +107,8 @@ func (s *siteSummary) add(parts []*energy.Row, joint *energy.Row, label string) 
 			}
 		}
 	}
-	for name := range rowColumns {
-		s.Columns[name] = append(s.Columns[name], row.beside(name, s.span.To))
+	for name, f := range rowColumns {
+		s.Columns[name] = append(s.Columns[name], row.beside(name, f, s.span.To))
 	}
 	s.rollup.Gather([]energy.Row{*joint})
 }
@@ -119,8 +122,8 @@ func (s *siteSummary) table() energyTable {
 	for i := range s.rollups {
 		total.parts = append(total.parts, whole(s.rollups[i]))
 	}
-	for name := range rowColumns {
-		t.Totals[name] = Number(total.beside(name, s.span.To))
+	for name, f := range rowColumns {
+		t.Totals[name] = Number(total.beside(name, f, s.span.To))
 	}
 	return t
 }
@@ -230,9 +233,8 @@ func (r *siteRow) spread(e, counter int) float64 {
 	return known(sum, any)
 }
 
-// beside returns one of rowColumns of all devices together.
-func (r *siteRow) beside(name string, now time.Time) float64 {
-	f := rowColumns[name]
+// beside returns a column that does not add up, f of a device, of all devices together.
+func (r *siteRow) beside(name string, f func(*energy.Period, time.Time) float64, now time.Time) float64 {
 	of := r.parts
 	switch name {
 	case "self_consumption_pct", "self_sufficiency_pct":
@@ -240,7 +242,7 @@ func (r *siteRow) beside(name string, now time.Time) float64 {
 			return f(&r.joint.Period, now)
 		}
 		return r.share(name)
-	case "pv_peak_w", "pv_peak_at":
+	case "pv_peak_w", "pv_peak_at", "pv_max_w":
 		if len(r.parts) > 1 {
 			return f(&r.joint.Period, now)
 		}

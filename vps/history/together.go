@@ -11,11 +11,8 @@ import (
 	"sunspool/vps/store"
 )
 
-// What depends on the powers of several devices at one time is computed from means of five minutes.
-const (
-	slot     = store.FiveMinutes
-	maxSlots = 320_000 // of all devices in one answer: a year of three
-)
+// maxSlots is how many short periods of all devices one answer is computed from: a year of three in five minutes.
+const maxSlots = 320_000
 
 // each calls f for every period of sp of which one of the members has data, with those of the members, nil for those without.
 // Periods are ascending.
@@ -97,8 +94,8 @@ func (all sleeps) darken(member int, p *energy.Period) {
 }
 
 // joint returns of the periods that begin at starts, the last of which is the end of them all, what the members of a site
-// have together at the same time; nil if that is too much.
-func (h *History) joint(c *request.Request, site *deviceinfo.Site, starts []time.Time, asleep sleeps, now time.Time) ([]energy.Period, error) {
+// have together at the same time, by the mean powers of slots; nil if those are too many.
+func (h *History) joint(c *request.Request, site *deviceinfo.Site, starts []time.Time, slot store.Resolution, asleep sleeps, now time.Time) ([]energy.Period, error) {
 	sp := query.Span{From: starts[0], To: starts[len(starts)-1], Zone: starts[0].Location()}.Until(now)
 	slots := sp.AtLeast(slot) * int64(len(site.Members))
 	if slots > maxSlots {
@@ -107,21 +104,15 @@ func (h *History) joint(c *request.Request, site *deviceinfo.Site, starts []time
 	if err := h.Weigh(c, int(slots)/10); err != nil { // each is less than a tenth of a row
 		return nil, err
 	}
-	all := consecutive(starts, nil)
-	row := 0
-	rowOf := func(at time.Time) *energy.Rollup {
-		for !at.Before(all[row].End) {
-			row++
-		}
-		return &all[row].Rollup
-	}
-	sp.To = sp.To.Truncate(energy.Base).Add(energy.Base) // the running one as well
+	_, sp.To = slot.Period(sp.To, sp.Zone) // the running one as well
 	sp.To = query.Earlier(sp.To, starts[len(starts)-1])
+	all := consecutive(starts, nil)
+	rows := rowFinder{all: all}
 	err := h.each(c, site.Members, sp, slot, func(at time.Time, found []*energy.Period) {
 		parts := make([]energy.Part, len(found))
 		for i, p := range found {
 			if p == nil {
-				p = &energy.Period{Start: at, End: at.Add(energy.Base)}
+				p = &energy.Period{Start: at, End: at.Add(query.LongestPeriod(slot))}
 			}
 			asleep.darken(i, p)
 			if !p.HasData() {
@@ -129,14 +120,19 @@ func (h *History) joint(c *request.Request, site *deviceinfo.Site, starts []time
 			}
 			parts[i] = energy.Part{Period: p, Meter: site.Members[i].Meter, Battery: site.Members[i].Battery}
 		}
-		rowOf(at).AddTogether(parts)
+		rows.at(at).AddTogether(parts)
 	})
-	meters := site.Meters()
-	if err != nil || len(meters) < 2 {
-		return all, err
+	return all, err
+}
+
+// jointQuarters adds to joint periods the quarter-hours of several meters together.
+func (h *History) jointQuarters(c *request.Request, meters []deviceinfo.Member, joint []energy.Period, now time.Time) error {
+	if len(meters) < 2 || len(joint) == 0 {
+		return nil
 	}
-	row = 0
-	err = h.each(c, meters, sp, store.Quarter, func(at time.Time, found []*energy.Period) {
+	sp := query.Span{From: joint[0].Start, To: joint[len(joint)-1].End, Zone: joint[0].Start.Location()}.Until(now)
+	rows := rowFinder{all: joint}
+	return h.each(c, meters, sp, store.Quarter, func(at time.Time, found []*energy.Period) {
 		parts := make([]energy.Quarter, len(found))
 		for i, p := range found {
 			if p == nil {
@@ -144,7 +140,19 @@ func (h *History) joint(c *request.Request, site *deviceinfo.Site, starts []time
 			}
 			parts[i] = p.FirstQuarter()
 		}
-		rowOf(at).AddQuarters(parts)
+		rows.at(at).AddQuarters(parts)
 	})
-	return all, err
+}
+
+// rowFinder finds the rows that times are in, which are ascending.
+type rowFinder struct {
+	all []energy.Period
+	i   int
+}
+
+func (f *rowFinder) at(t time.Time) *energy.Rollup {
+	for !t.Before(f.all[f.i].End) {
+		f.i++
+	}
+	return &f.all[f.i].Rollup
 }
