@@ -3,7 +3,6 @@ package api
 import (
 	"math"
 
-	"sunspool/vps/deviceinfo"
 	"sunspool/vps/energy"
 	"sunspool/wire"
 )
@@ -21,45 +20,17 @@ type flows struct {
 	Unaccounted  *float64 `json:"unaccounted"`
 }
 
-func flowsOf(s *wire.Sample) flows { return split(energy.PowersOf(s)) }
-
-func split(powers energy.Powers) (f flows) {
-	parts, home, grid := powers.Split()
+func flowsOf(s *wire.Sample) (f flows) {
+	powers := energy.PowersOf(s)
+	split, home, grid := powers.Split()
 	if home {
-		f.SolarHome, f.SolarBattery, f.BatteryHome = watts(parts.SolarHome), watts(parts.SolarBattery), watts(parts.BatteryHome)
+		f.SolarHome, f.SolarBattery, f.BatteryHome = watts(split.SolarHome), watts(split.SolarBattery), watts(split.BatteryHome)
 	}
 	if grid {
-		f.SolarGrid, f.BatteryGrid = watts(parts.SolarGrid), watts(parts.BatteryGrid)
-		f.GridHome, f.GridBattery, f.Unaccounted = watts(parts.GridHome), watts(parts.GridBattery), watts(parts.Unaccounted)
+		f.SolarGrid, f.BatteryGrid = watts(split.SolarGrid), watts(split.BatteryGrid)
+		f.GridHome, f.GridBattery, f.Unaccounted = watts(split.GridHome), watts(split.GridBattery), watts(split.Unaccounted)
 	}
 	return f
-}
-
-// flowsTogether are the sums of the flows of devices that have a connection each.
-func flowsTogether(site *deviceinfo.Site) (sum flows) {
-	for i, m := range site.Members {
-		var f flows
-		if m.Newest != nil {
-			f = flowsOf(m.Newest)
-		}
-		if i == 0 {
-			sum = f
-			continue
-		}
-		to, of := sum.all(), f.all()
-		for k := range to {
-			if *to[k] == nil || *of[k] == nil {
-				*to[k] = nil
-			} else {
-				*to[k] = watts(**to[k] + **of[k])
-			}
-		}
-	}
-	return sum
-}
-
-func (f *flows) all() []**float64 {
-	return []**float64{&f.SolarHome, &f.SolarBattery, &f.SolarGrid, &f.BatteryHome, &f.BatteryGrid, &f.GridHome, &f.GridBattery, &f.Unaccounted}
 }
 
 // watts cuts what binary fractions leave of a sum: 0.3999999999996362 is 0.4.

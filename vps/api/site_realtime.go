@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"sunspool/vps/deviceinfo"
-	"sunspool/vps/energy"
+	"sunspool/vps/history"
 	"sunspool/vps/problem"
 	"sunspool/vps/request"
 	"sunspool/wire"
@@ -26,10 +26,8 @@ type siteRealtime struct {
 	GridPowerW    *float64  `json:"grid_power_w"`
 	Flows         flows     `json:"flows"`
 
-	PowerW          *int64   `json:"power_w"`
-	ImportPowerW    *float64 `json:"import_power_w"`
-	EnergyImportKWh *float64 `json:"energy_import_kwh"`
-	EnergyExportKWh *float64 `json:"energy_export_kwh"`
+	PowerW       *int64   `json:"power_w"`
+	ImportPowerW *float64 `json:"import_power_w"`
 
 	AgeS       float64             `json:"age_s"` // since ts
 	State      string              `json:"state"` // the worst of them
@@ -50,10 +48,9 @@ type siteDevice struct {
 var worst = []string{"asleep", "live", "delayed", "stale", "offline", "never"}
 
 func (s *Server) siteRealtime(c *request.Request, site *deviceinfo.Site) (any, error) {
-	answer := siteRealtime{Site: site.Name, Quality: map[string]string{}, Incomplete: map[string][]string{}}
+	answer := siteRealtime{Site: site.Name, Quality: map[string]string{}}
 	now := s.Now()
-	asleep := make([]bool, len(site.Members))
-	for i, m := range site.Members {
+	for _, m := range site.Members {
 		d := siteDevice{ID: m.ID, State: "never"}
 		if m.Newest != nil {
 			about, err := s.About(c, m.ID)
@@ -63,14 +60,13 @@ func (s *Server) siteRealtime(c *request.Request, site *deviceinfo.Site) (any, e
 			age := max(now.Sub(m.Newest.Time), 0)
 			d.State, _ = s.StateOf(c, m.ID, m.Newest, age, about.Edge)
 			d.Time, d.AgeS = &m.Newest.Time, new(math.Round(age.Seconds()*10)/10)
-			asleep[i] = d.State == "asleep"
 		}
 		answer.Devices = append(answer.Devices, d)
 	}
 	if !answer.worst() {
 		return nil, problem.New(404, "no_data", fmt.Sprintf("No data found for site '%s'.", site.Name)).WithNext("wait for the first sample of one of its devices: GET /v1/sites lists them")
 	}
-	if err := s.addNow(c, site, asleep, &answer); err != nil {
+	if err := s.addNow(c, site, &answer); err != nil {
 		return nil, err
 	}
 	return answer, nil
@@ -91,110 +87,61 @@ func (a *siteRealtime) worst() (any bool) {
 	return any
 }
 
-// sum adds up a value of the devices that have it, nil if one of them does not know it, which is recorded by its name.
-func (a *siteRealtime) sum(site *deviceinfo.Site, name string, has func(m *deviceinfo.Member) bool, of func(i int, newest *wire.Sample) *float64) *float64 {
-	var sum *float64
-	var lacking []string
-	for i := range site.Members {
-		m := &site.Members[i]
-		if m.Newest != nil && !has(m) {
-			continue
-		}
-		var v *float64
-		if m.Newest != nil {
-			v = of(i, m.Newest)
-		}
-		switch {
-		case v == nil:
-			lacking = append(lacking, m.ID)
-		case sum == nil:
-			sum = new(*v)
-		default:
-			*sum += *v
-		}
-	}
-	if sum == nil {
-		return nil
-	}
-	if lacking == nil {
-		return watts(*sum)
-	}
-	for _, id := range lacking {
-		a.Incomplete[id] = append(a.Incomplete[id], name)
-	}
-	return nil
-}
+// flowMeans are the flows, those of batteries last.
+var flowMeans = [...]string{"solar_home_w", "solar_grid_w", "grid_home_w", "unaccounted_w", "solar_battery_w", "battery_home_w", "battery_grid_w", "grid_battery_w"}
 
 // addNow adds up the newest samples. A device that sleeps makes nothing, whatever it made last.
-func (s *Server) addNow(c *request.Request, site *deviceinfo.Site, asleep []bool, a *siteRealtime) error {
-	all := func(*deviceinfo.Member) bool { return true }
-	meter := func(m *deviceinfo.Member) bool { return m.Meter }
-	battery := func(m *deviceinfo.Member) bool { return m.Battery }
-	add := func(name string, has func(*deviceinfo.Member) bool, of func(*wire.Sample) *float64) *float64 {
-		return a.sum(site, name, has, func(_ int, newest *wire.Sample) *float64 { return of(newest) })
+func (s *Server) addNow(c *request.Request, site *deviceinfo.Site, a *siteRealtime) error {
+	samples := make([]*wire.Sample, len(site.Members))
+	for i, m := range site.Members {
+		if samples[i] = m.Newest; a.Devices[i].State == "asleep" {
+			samples[i] = &wire.Sample{Time: m.Newest.Time, Count: 1}
+		}
 	}
-	today, err := s.pvOfSite(c, site, asleep)
+	now := history.NowOf(site, samples)
+	a.PVPowerW = now.Watts("pv_power_w", "pv_w")
+	a.BatteryPowerW = now.Watts("battery_power_w", "battery_w")
+	a.BatterySOCPct = now.Watts("battery_soc_pct", "soc_pct")
+	a.LoadPowerW = now.Watts("load_power_w", "load_w")
+	a.GridPowerW = now.Watts("grid_power_w", "grid_w")
+	f := &a.Flows
+	for i, to := range [...]**float64{&f.SolarHome, &f.SolarGrid, &f.GridHome, &f.Unaccounted, &f.SolarBattery, &f.BatteryHome, &f.BatteryGrid, &f.GridBattery} {
+		if *to = now.Watts("flows", flowMeans[i]); i > 3 && *to == nil && f.GridHome != nil && !site.HasBattery() {
+			*to = new(0.0) // a battery that is absent has no flow
+		}
+	}
+	if a.Incomplete = now.Incomplete; site.Shared() && a.LoadPowerW != nil {
+		a.Quality["load_power_w"] = "derived"
+	}
+	if a.GridPowerW != nil {
+		grid := *a.GridPowerW
+		a.ExportPowerW, a.PowerW, a.ImportPowerW = new(0-grid), new(int64(math.Round(grid))), new(max(grid, 0))
+	}
+	return s.pvOfSite(c, site, a)
+}
+
+// pvOfSite adds up the PV energy of the local day of the site.
+func (s *Server) pvOfSite(c *request.Request, site *deviceinfo.Site, a *siteRealtime) error {
+	zone, err := s.ZoneOf(c, site.Members[0].ID)
 	if err != nil {
 		return err
 	}
-	a.PVPowerW = a.sum(site, "pv_power_w", all, func(i int, newest *wire.Sample) *float64 {
-		if asleep[i] {
-			return new(0.0)
-		}
-		return &newest.PVPowerW
-	})
-	a.PVDailyKWh = a.sum(site, "pv_daily_kwh", all, func(i int, _ *wire.Sample) *float64 { return today[i] })
-	a.BatteryPowerW = add("battery_power_w", battery, func(n *wire.Sample) *float64 { return n.BatteryPowerW })
-	a.BatterySOCPct = site.SOC(func(i int) (float64, bool) {
-		soc := site.Members[i].Newest.BatterySOCPct
-		if soc == nil {
-			return 0, false
-		}
-		return *soc, true
-	})
-	a.ExportPowerW = add("export_power_w", meter, func(n *wire.Sample) *float64 { return n.ExportPowerW })
-	a.EnergyImportKWh = add("energy_import_kwh", meter, func(n *wire.Sample) *float64 { return n.ImportTotalKWh })
-	a.EnergyExportKWh = add("energy_export_kwh", meter, func(n *wire.Sample) *float64 { return n.ExportTotalKWh })
-	if site.Shared() {
-		complete := true
-		for _, m := range site.Members {
-			if m.Newest == nil || m.Battery && m.Newest.BatteryPowerW == nil {
-				complete = false
-				a.Incomplete[m.ID] = append(a.Incomplete[m.ID], "load_power_w")
-			}
-		}
-		if complete {
-			sum := energy.Powers{PV: *a.PVPowerW, Battery: a.BatteryPowerW, Export: a.ExportPowerW}
-			sum.SetRest()
-			a.LoadPowerW, a.Flows = sum.Load, split(sum)
-			a.Quality["load_power_w"] = "derived"
-		}
-	} else {
-		a.LoadPowerW = add("load_power_w", all, func(n *wire.Sample) *float64 { return n.LoadPowerW })
-		a.Flows = flowsTogether(site)
-	}
-	if a.ExportPowerW != nil {
-		grid := 0 - *a.ExportPowerW
-		a.GridPowerW, a.PowerW, a.ImportPowerW = &grid, new(int64(math.Round(grid))), new(max(grid, 0))
-	}
-	return nil
-}
-
-// pvOfSite returns the PV energy of each device in the local day of the site, kWh.
-func (s *Server) pvOfSite(c *request.Request, site *deviceinfo.Site, asleep []bool) ([]*float64, error) {
-	zone, err := s.ZoneOf(c, site.Members[0].ID)
-	if err != nil {
-		return nil, err
-	}
-	all := make([]*float64, len(site.Members))
+	sum, known := 0.0, true
 	for i, m := range site.Members {
 		day, err := s.today(c, m.ID, s.Now(), zone)
 		if err != nil {
-			return nil, err
+			return err
 		}
-		if all[i] = day.PV; all[i] == nil && asleep[i] {
-			all[i] = new(0.0) // since before midnight
+		switch {
+		case day.PV != nil:
+			sum += *day.PV
+		case a.Devices[i].State != "asleep": // if it is, since before midnight
+			known = false
+			a.Incomplete[m.ID] = append(a.Incomplete[m.ID], "pv_daily_kwh")
 		}
 	}
-	return all, nil
+	if known {
+		a.PVDailyKWh = watts(sum)
+	}
+	return nil
 }

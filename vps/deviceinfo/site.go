@@ -3,6 +3,7 @@ package deviceinfo
 import (
 	"context"
 	"errors"
+	"math"
 	"net/url"
 	"slices"
 
@@ -94,40 +95,43 @@ func (s *Site) Shared() bool {
 }
 
 // Meters are the members that have one.
-func (s *Site) Meters() []Member { return s.having(func(m Member) bool { return m.Meter }) }
-
-func (s *Site) having(has func(Member) bool) (some []Member) {
+func (s *Site) Meters() (some []Member) {
 	for _, m := range s.Members {
-		if has(m) {
+		if m.Meter {
 			some = append(some, m)
 		}
 	}
 	return some
 }
 
+// HasBattery reports whether one of the devices has a battery.
+func (s *Site) HasBattery() bool {
+	return slices.ContainsFunc(s.Members, func(m Member) bool { return m.Battery })
+}
+
 const capacityName = "battery_capacity" // kWh, of the registers that edges send
 
 // SOC returns the state of charge of all batteries together, %, of those of the members that have one: by their capacities,
-// if there are several. It is nil if one is not known.
-func (s *Site) SOC(of func(i int) (pct float64, ok bool)) *float64 {
-	var sum, kwh float64
-	batteries := len(s.having(func(m Member) bool { return m.Battery }))
-	for i, m := range s.Members {
-		if !m.Battery {
-			continue
+// if there are several. It is NaN if one is not known.
+func (s *Site) SOC(of func(i int) (pct float64, ok bool)) float64 {
+	var sum, kwh, only float64
+	batteries := 0
+	for i := range s.Members {
+		if m := &s.Members[i]; m.Battery {
+			pct, ok := of(i)
+			if !ok {
+				return math.NaN()
+			}
+			batteries, only = batteries+1, pct
+			capacity := m.Newest.Values[capacityName]
+			if capacity <= 0 {
+				capacity = math.NaN()
+			}
+			sum, kwh = sum+pct*capacity, kwh+capacity
 		}
-		pct, ok := of(i)
-		capacity := m.Newest.Values[capacityName]
-		if batteries == 1 {
-			capacity = 1
-		}
-		if !ok || capacity <= 0 {
-			return nil
-		}
-		sum, kwh = sum+pct*capacity, kwh+capacity
 	}
-	if kwh == 0 {
-		return nil
+	if batteries == 1 {
+		return only
 	}
-	return new(sum / kwh)
+	return sum / kwh // NaN of none
 }

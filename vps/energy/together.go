@@ -28,12 +28,6 @@ func (s *sums) value() *float64 {
 	return &s.watts
 }
 
-// SetRest sets the load to what remains of the other powers, of which the grid is known; a battery that is absent does nothing.
-func (p *Powers) SetRest() {
-	charge, discharge := p.battery()
-	p.Load = new(p.PV + discharge - charge - *p.Export)
-}
-
 // AddTogether adds a short time to r, in which all parts have data: the sums of their mean powers, over as much of it as is
 // covered by all of them. Times are ascending. The parts have one house, whose load is what remains of the sums.
 func (r *Rollup) AddTogether(parts []Part) {
@@ -60,7 +54,7 @@ func (r *Rollup) AddTogether(parts []Part) {
 	}
 	sum.Battery, sum.Export = battery.value(), export.value()
 	if sum.Export != nil && !battery.unknown {
-		sum.SetRest()
+		sum.Load = new(sum.PV - battery.watts - export.watts)
 	}
 	if r.Rows == 0 || sum.PV > r.PVMax {
 		r.PVMax, r.PVMaxAt = sum.PV, at

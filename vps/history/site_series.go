@@ -1,7 +1,6 @@
 package history
 
 import (
-	"cmp"
 	"net/url"
 	"slices"
 	"strings"
@@ -12,6 +11,7 @@ import (
 	"sunspool/vps/problem"
 	"sunspool/vps/request"
 	"sunspool/vps/store"
+	"sunspool/wire"
 )
 
 var (
@@ -45,62 +45,38 @@ func (h *History) siteMeans(c *request.Request, site *deviceinfo.Site, params ur
 		}
 		answer.Columns[name] = make(column, 0, n)
 	}
-	if n == 0 {
-		return answer, nil
-	}
-	if err := h.Weigh(c, n*len(site.Members)); err != nil {
-		return nil, err
-	}
-	asleep, err := h.sleeps(c, site, sp.Until(now))
-	if err != nil {
-		return nil, err
+	gaps := make([]emptyFinder, len(site.Members))
+	for i := range gaps {
+		gaps[i].end = sp.Until(now).To
 	}
 	slot := store.FiveMinutes
 	if resolution == store.Minute {
 		slot = store.Minute
 	}
-	joint, err := h.joint(c, site, starts, slot, asleep, now)
-	if err != nil {
-		return nil, err
-	}
-	if joint == nil {
-		joint = consecutive(starts, nil)
-	}
-	gaps := make([]emptyFinder, len(site.Members))
-	for i := range gaps {
-		gaps[i].end = sp.Until(now).To
-	}
-	atOnce := max(1, request.RowsAtOnce/len(site.Members))
-	for i := 0; i < n; i += atOnce {
-		part := starts[i : min(i+atOnce, n)+1]
-		err := h.Step(c, func() error {
-			all := make([][]energy.Period, len(site.Members))
-			for m, member := range site.Members {
-				found, err := h.Periods(c, store.Query{Device: member.ID, From: part[0], To: part[len(part)-1], Resolution: resolution, Zone: sp.Zone})
-				if err != nil {
-					return err
-				}
-				if last := len(found) - 1; last >= 0 {
-					answer.PartialLast = answer.PartialLast || found[last].End.After(now)
-				}
-				all[m] = consecutive(part, found)
-				gaps[m].add(all[m])
-			}
-			for k := range len(part) - 1 {
-				row := siteRow{site: site, joint: &energy.Row{Period: joint[i+k]}}
-				for m := range all {
-					asleep.darken(m, &all[m][k])
-					row.parts = append(row.parts, &energy.Row{Period: all[m][k]})
-				}
-				for _, name := range names {
-					answer.addOfSite(&row, name, now)
-				}
-			}
-			return nil
-		})
+	err = h.eachRow(c, site, starts, slot, siteRow{site: site, value: watts, noise: 1000 * noiseKW}, now, func(m int, part []time.Time) ([]energy.Row, error) {
+		found, err := h.Periods(c, store.Query{Device: site.Members[m].ID, From: part[0], To: part[len(part)-1], Resolution: resolution, Zone: sp.Zone})
 		if err != nil {
 			return nil, err
 		}
+		if last := len(found) - 1; last >= 0 {
+			answer.PartialLast = answer.PartialLast || found[last].End.After(now)
+		}
+		periods := consecutive(part, found)
+		gaps[m].add(periods)
+		rows := make([]energy.Row, len(periods))
+		for i := range periods {
+			rows[i].Period = periods[i]
+		}
+		return rows, nil
+	}, func(row *siteRow) {
+		for _, name := range names {
+			v, lacking := row.mean(name, now)
+			answer.Incomplete.add(row, name, lacking)
+			answer.Columns[name] = append(answer.Columns[name], v)
+		}
+	})
+	if err != nil {
+		return nil, err
 	}
 	for m, member := range site.Members {
 		some := gaps[m].all()
@@ -112,80 +88,71 @@ func (h *History) siteMeans(c *request.Request, site *deviceinfo.Site, params ur
 			answer.Gaps = append(answer.Gaps, gap)
 		}
 	}
-	slices.SortStableFunc(answer.Gaps, func(a, b EmptySpan) int { return cmp.Compare(a.From, b.From) })
 	return answer, nil
 }
 
-// addOfSite appends to a column the value of a row.
-func (a *meansAnswer) addOfSite(r *siteRow, name string, now time.Time) {
-	v, lacking := r.mean(name, now)
-	if v != v {
-		a.Incomplete.add(r.site, name, lacking, func(i int) bool { return r.parts[i].HasData() })
+// watts returns a mean power of a row.
+func watts(r *energy.Row, e int) (float64, energy.Source) {
+	if v, ok := r.Mean(e); ok && r.HasData() {
+		return v, energy.Integrated
 	}
-	a.Columns[name] = append(a.Columns[name], v)
+	return 0, energy.Unknown
 }
 
 // mean returns a mean power of all devices together, NaN if it is not known, and which devices do not know their part.
-func (r *siteRow) mean(name string, now time.Time) (v float64, lacking []int) {
-	shared := r.site.Shared()
+func (r *siteRow) mean(name string, now time.Time) (float64, []int) {
 	switch {
 	case name == "pv_max_w" || strings.HasSuffix(name, "coverage"):
 		return r.beside(name, means[name], now), nil
 	case name == "soc_pct":
-		soc := r.site.SOC(func(i int) (float64, bool) { return r.parts[i].MeanSOC() })
-		if soc == nil {
-			return unknown, nil
-		}
-		return round(*soc, 1), nil
-	case shared && name == "load_w":
-		return r.meanRest(now)
-	case shared && isDerived(name):
-		if v = unknown; r.joint.HasData() {
-			v = means[name](&r.joint.Period, now)
-		}
-		if v != v {
-			_, lacking = r.meanRest(now)
-		}
-		return v, lacking
+		return round(r.site.SOC(func(i int) (float64, bool) { return r.parts[i].MeanSOC() }), 1), nil
+	case name == "grid_w":
+		return r.difference(energy.Import, energy.Export)
+	case name == "battery_w":
+		return r.difference(energy.Charge, energy.Discharge)
 	}
-	return r.sumOfMeans(name, now)
+	v, from, lacking := r.of(slices.Index(EnergyColumns[:], strings.TrimSuffix(name, "w")+"kwh"))
+	return round(known(v, from != energy.Unknown), 1), lacking
 }
 
-// meansOfGrid and meansOfBatteries are columns in which a device without a meter or a battery has no part.
-var (
-	meansOfGrid      = []string{"grid_w", "import_w", "export_w"}
-	meansOfBatteries = []string{"battery_w", "solar_battery_w", "battery_home_w", "battery_grid_w", "grid_battery_w"}
-)
-
-// sumOfMeans returns the sum of a mean power of the devices that have it.
-func (r *siteRow) sumOfMeans(name string, now time.Time) (v float64, lacking []int) {
-	any := false
-	for i, m := range r.site.Members {
-		part := unknown
-		if r.parts[i].HasData() {
-			part = means[name](&r.parts[i].Period, now)
-		}
-		switch {
-		case !m.Meter && slices.Contains(meansOfGrid, name):
-		case part == part:
-			v, any = v+part, true
-		case m.Battery || !slices.Contains(meansOfBatteries, name):
-			lacking = append(lacking, i)
-		}
-	}
-	return round(known(v, any && lacking == nil), 1), lacking
+// difference returns a power less its opposite, which are known at the same time.
+func (r *siteRow) difference(plus, minus int) (float64, []int) {
+	a, from, lacking := r.of(plus)
+	b, _, _ := r.of(minus)
+	return round(known(a-b, from != energy.Unknown), 1), lacking
 }
 
-// meanRest returns the load that remains of the other powers.
-func (r *siteRow) meanRest(now time.Time) (v float64, lacking []int) {
-	pv, some := r.sumOfMeans("pv_w", now)
-	grid, others := r.sumOfMeans("grid_w", now)
-	battery, more := r.sumOfMeans("battery_w", now)
-	if battery != battery && more == nil {
-		battery = 0 // there is none
+// SiteNow is what a site's devices have together by one sample of each.
+type SiteNow struct {
+	row        siteRow
+	Incomplete map[string][]string // as columns of a series lack the parts of devices, by the names that Watts was given
+}
+
+// NowOf returns what the devices of a site have by these samples, nil for those that have none.
+func NowOf(site *deviceinfo.Site, samples []*wire.Sample) *SiteNow {
+	n := SiteNow{row: siteRow{site: site, value: watts, noise: 1000 * noiseKW, joint: new(energy.Row)}, Incomplete: incomplete{}}
+	var all []energy.Part
+	for i, m := range site.Members {
+		row := new(energy.Row)
+		if samples[i] != nil {
+			row.Period = energy.Instant(samples[i])
+			all = append(all, energy.Part{Period: &row.Period, Meter: m.Meter, Battery: m.Battery})
+		}
+		n.row.parts = append(n.row.parts, row)
 	}
-	if v = pv + grid - battery; v < -1000*noiseKW {
-		v = unknown
+	if len(all) == len(samples) {
+		n.row.joint.Start, n.row.joint.End = all[0].Start, all[0].End
+		n.row.joint.AddTogether(all)
 	}
-	return round(max(v, 0), 1), slices.Concat(some, others, more)
+	return &n
+}
+
+// Watts returns a column of a series, which is called name in the answer; nil if it is not known.
+func (n *SiteNow) Watts(name, column string) *float64 {
+	v, lacking := n.row.mean(column, time.Time{})
+	incomplete(n.Incomplete).add(&n.row, name, lacking)
+	if v != v {
+		return nil
+	}
+	return &v
 }

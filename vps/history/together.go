@@ -94,54 +94,96 @@ func (all sleeps) darken(member int, p *energy.Period) {
 }
 
 // joint returns of the periods that begin at starts, the last of which is the end of them all, what the members of a site
-// have together at the same time, by the mean powers of slots; nil if those are too many.
+// have together at the same time, by the mean powers of slots; nothing if those are too many.
 func (h *History) joint(c *request.Request, site *deviceinfo.Site, starts []time.Time, slot store.Resolution, asleep sleeps, now time.Time) ([]energy.Period, error) {
+	all := consecutive(starts, nil)
 	sp := query.Span{From: starts[0], To: starts[len(starts)-1], Zone: starts[0].Location()}.Until(now)
 	slots := sp.AtLeast(slot) * int64(len(site.Members))
 	if slots > maxSlots {
-		return nil, nil
+		return all, nil
 	}
 	if err := h.Weigh(c, int(slots)/10); err != nil { // each is less than a tenth of a row
 		return nil, err
 	}
 	_, sp.To = slot.Period(sp.To, sp.Zone) // the running one as well
 	sp.To = query.Earlier(sp.To, starts[len(starts)-1])
-	all := consecutive(starts, nil)
 	rows := rowFinder{all: all}
+	parts := make([]energy.Part, len(site.Members))
 	err := h.each(c, site.Members, sp, slot, func(at time.Time, found []*energy.Period) {
-		parts := make([]energy.Part, len(found))
 		for i, p := range found {
 			if p == nil {
 				p = &energy.Period{Start: at, End: at.Add(query.LongestPeriod(slot))}
 			}
-			asleep.darken(i, p)
-			if !p.HasData() {
+			if asleep.darken(i, p); !p.HasData() {
 				return
 			}
 			parts[i] = energy.Part{Period: p, Meter: site.Members[i].Meter, Battery: site.Members[i].Battery}
 		}
 		rows.at(at).AddTogether(parts)
 	})
-	return all, err
-}
-
-// jointQuarters adds to joint periods the quarter-hours of several meters together.
-func (h *History) jointQuarters(c *request.Request, meters []deviceinfo.Member, joint []energy.Period, now time.Time) error {
-	if len(meters) < 2 || len(joint) == 0 {
-		return nil
+	meters := site.Meters()
+	if err != nil || len(meters) < 2 || slot == store.Minute {
+		return all, err
 	}
-	sp := query.Span{From: joint[0].Start, To: joint[len(joint)-1].End, Zone: joint[0].Start.Location()}.Until(now)
-	rows := rowFinder{all: joint}
-	return h.each(c, meters, sp, store.Quarter, func(at time.Time, found []*energy.Period) {
-		parts := make([]energy.Quarter, len(found))
+	rows.i = 0
+	quarters := make([]energy.Quarter, len(meters))
+	err = h.each(c, meters, sp, store.Quarter, func(at time.Time, found []*energy.Period) {
 		for i, p := range found {
 			if p == nil {
 				return
 			}
-			parts[i] = p.FirstQuarter()
+			quarters[i] = p.FirstQuarter()
 		}
-		rows.at(at).AddQuarters(parts)
+		rows.at(at).AddQuarters(quarters)
 	})
+	return all, err
+}
+
+// eachRow calls f with each of the periods that begin at starts, as the members of a site have it: rowsOf returns those of
+// one of them.
+func (h *History) eachRow(c *request.Request, site *deviceinfo.Site, starts []time.Time, slot store.Resolution, row siteRow, now time.Time,
+	rowsOf func(member int, starts []time.Time) ([]energy.Row, error), f func(*siteRow)) error {
+	n := len(starts) - 1
+	if n < 1 {
+		return nil
+	}
+	if err := h.Weigh(c, n*len(site.Members)); err != nil {
+		return err
+	}
+	asleep, err := h.sleeps(c, site, query.Span{From: starts[0], To: starts[n]}.Until(now))
+	if err != nil {
+		return err
+	}
+	joint, err := h.joint(c, site, starts, slot, asleep, now)
+	if err != nil {
+		return err
+	}
+	row.parts = make([]*energy.Row, len(site.Members))
+	all := make([][]energy.Row, len(site.Members))
+	atOnce := max(1, request.RowsAtOnce/len(site.Members))
+	for i := 0; i < n; i += atOnce {
+		end := min(i+atOnce, n)
+		err := h.Step(c, func() error {
+			for m := range all {
+				if all[m], err = rowsOf(m, starts[i:end+1]); err != nil {
+					return err
+				}
+			}
+			for k := range end - i {
+				for m := range all {
+					row.parts[m] = &all[m][k]
+					asleep.darken(m, &all[m][k].Period)
+				}
+				row.joint = &energy.Row{Period: joint[i+k]}
+				f(&row)
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // rowFinder finds the rows that times are in, which are ascending.
