@@ -428,3 +428,42 @@ func TestPowersBehindOneMeterAreThoseOfOneHouse(t *testing.T) {
 		}
 	}
 }
+
+// A site of one device is that device.
+func TestASiteOfOneIsItsDevice(t *testing.T) {
+	b := oneMeter(t)
+	if err := b.bolt.SetSite(t.Context(), store.Site{Name: "alone", Devices: []string{"both"}}); err != nil {
+		t.Fatal(err)
+	}
+	for _, question := range []string{"/v1/energy?resolution=hour&compare=previous&", "/v1/energy?resolution=month&", "/v1/series?from=2026-06-20&", "/v1/series?from=2026-06-20&resolution=1h&columns=" + strings.Join(history.AllMeans, ",") + "&"} {
+		site, device := b.get(question+"site=alone", viewerAll).Body.String(), b.get(question+"device_id=both", viewerAll).Body.String()
+		site = strings.NewReplacer(`"site":"alone"`, `"device_id":"both"`, `,"incomplete":{}`, "", `,"device_id":"both"}`, "}").Replace(site)
+		if site != device || len(site) < 500 {
+			t.Errorf("%s: the site has\n%s\nthe device\n%s", question, site, device)
+		}
+	}
+}
+
+// The peaks of a site are those of the sums, not the sums of peaks at different times.
+func TestPeaksOfASiteAreThoseOfTheSums(t *testing.T) {
+	now := time.Date(2026, 6, 21, 15, 0, 0, 0, time.UTC)
+	peaking := func(hour int, watts float64, every time.Duration) (samples []wire.Sample) {
+		for at := now.Add(-8 * time.Hour); at.Before(now); at = at.Add(every) {
+			power := 1000.0
+			if at.Hour() == hour && at.Minute() < 15 {
+				power = watts
+			}
+			samples = append(samples, wire.Sample{Time: at, Count: 1, Interval: every, PVPowerW: power, LoadPowerW: new(2 * power), ExportPowerW: new(-power)})
+		}
+		return samples
+	}
+	b := household(t, now, map[string][]wire.Sample{"garage": peaking(10, 3000, time.Minute), "roof": peaking(11, 2500, 30*time.Second)})
+	for _, resolution := range []string{"hour", "day"} {
+		site := answered[siteEnergy](b, "/v1/energy?site=home&tz=UTC&from=2026-06-21&to=2026-06-21&resolution="+resolution)
+		for name, want := range map[string]float64{"import_peak15_w": 4000, "pv_peak_w": 4000, "import_peak15_at": 1782036000, "pv_peak_at": 1782036000} {
+			if got := float64(site.Totals[name]); !(math.Abs(got-want) <= 70) && !(name == "pv_peak_at" && math.Abs(got-want) < 900) {
+				t.Errorf("%s: %s is %v, want %v", resolution, name, got, want)
+			}
+		}
+	}
+}

@@ -11,8 +11,10 @@ import (
 	"sunspool/vps/store"
 )
 
-// maxSlots is how many short periods of all devices one answer is computed from: a year of three in five minutes.
-const maxSlots = 320_000
+const (
+	maxSlots     = 320_000             // short periods of all devices that one answer is computed from: a year of three in five minutes
+	nightsAtOnce = 30 * 24 * time.Hour // whose hours are in memory
+)
 
 // each calls f for every period of sp of which one of the members has data, with those of the members, nil for those without.
 // Periods are ascending.
@@ -71,15 +73,21 @@ type sleeps [][]deviceinfo.Sleep
 func (h *History) sleeps(c *request.Request, site *deviceinfo.Site, sp query.Span) (sleeps, error) {
 	all := make(sleeps, len(site.Members))
 	for i, m := range site.Members {
-		if m.Battery || m.Meter || !sp.From.Before(sp.To) {
+		if m.Battery || m.Meter {
 			continue
 		}
-		err := h.Step(c, func() (err error) {
-			all[i], err = h.Sleeps(c, m.ID, sp.From, sp.To)
-			return err
-		})
-		if err != nil {
-			return nil, err
+		for from := sp.From; from.Before(sp.To); from = from.Add(nightsAtOnce) {
+			err := h.Step(c, func() error {
+				some, err := h.Sleeps(c, m.ID, from, query.Earlier(from.Add(nightsAtOnce), sp.To))
+				if last := len(all[i]) - 1; last >= 0 && len(some) > 0 && !some[0].From.After(all[i][last].From) {
+					some = some[1:] // it began before
+				}
+				all[i] = append(all[i], some...)
+				return err
+			})
+			if err != nil {
+				return nil, err
+			}
 		}
 	}
 	return all, nil
@@ -93,20 +101,13 @@ func (all sleeps) darken(member int, p *energy.Period) {
 	}
 }
 
-// joint returns of the periods that begin at starts, the last of which is the end of them all, what the members of a site
-// have together at the same time, by the mean powers of slots; nothing if those are too many.
-func (h *History) joint(c *request.Request, site *deviceinfo.Site, starts []time.Time, slot store.Resolution, asleep sleeps, now time.Time) ([]energy.Period, error) {
-	all := consecutive(starts, nil)
-	sp := query.Span{From: starts[0], To: starts[len(starts)-1], Zone: starts[0].Location()}.Until(now)
-	slots := sp.AtLeast(slot) * int64(len(site.Members))
-	if slots > maxSlots {
-		return all, nil
-	}
-	if err := h.Weigh(c, int(slots)/10); err != nil { // each is less than a tenth of a row
-		return nil, err
+// joint adds to consecutive periods what the members of a site have together at the same time in sp, by the mean powers of slots.
+func (h *History) joint(c *request.Request, site *deviceinfo.Site, sp query.Span, slot store.Resolution, asleep sleeps, all []energy.Period) error {
+	if len(site.Members) == 1 {
+		return nil
 	}
 	_, sp.To = slot.Period(sp.To, sp.Zone) // the running one as well
-	sp.To = query.Earlier(sp.To, starts[len(starts)-1])
+	sp.To = query.Earlier(sp.To, all[len(all)-1].End)
 	rows := rowFinder{all: all}
 	parts := make([]energy.Part, len(site.Members))
 	err := h.each(c, site.Members, sp, slot, func(at time.Time, found []*energy.Period) {
@@ -123,11 +124,11 @@ func (h *History) joint(c *request.Request, site *deviceinfo.Site, starts []time
 	})
 	meters := site.Meters()
 	if err != nil || len(meters) < 2 || slot == store.Minute {
-		return all, err
+		return err
 	}
 	rows.i = 0
 	quarters := make([]energy.Quarter, len(meters))
-	err = h.each(c, meters, sp, store.Quarter, func(at time.Time, found []*energy.Period) {
+	return h.each(c, meters, sp, store.Quarter, func(at time.Time, found []*energy.Period) {
 		for i, p := range found {
 			if p == nil {
 				return
@@ -136,7 +137,6 @@ func (h *History) joint(c *request.Request, site *deviceinfo.Site, starts []time
 		}
 		rows.at(at).AddQuarters(quarters)
 	})
-	return all, err
 }
 
 // eachRow calls f with each of the periods that begin at starts, as the members of a site have it: rowsOf returns those of
@@ -150,20 +150,26 @@ func (h *History) eachRow(c *request.Request, site *deviceinfo.Site, starts []ti
 	if err := h.Weigh(c, n*len(site.Members)); err != nil {
 		return err
 	}
-	asleep, err := h.sleeps(c, site, query.Span{From: starts[0], To: starts[n]}.Until(now))
-	if err != nil {
-		return err
-	}
-	joint, err := h.joint(c, site, starts, slot, asleep, now)
-	if err != nil {
-		return err
+	asleep, joint := make(sleeps, len(site.Members)), consecutive(starts, nil)
+	sp := query.Span{From: starts[0], To: starts[n], Zone: starts[0].Location()}.Until(now)
+	if slots := sp.AtLeast(slot) * int64(len(site.Members)); slots <= maxSlots {
+		err := h.Weigh(c, int(slots)/10) // each is less than a tenth of a row
+		if err == nil {
+			asleep, err = h.sleeps(c, site, sp)
+		}
+		if err == nil {
+			err = h.joint(c, site, sp, slot, asleep, joint)
+		}
+		if err != nil {
+			return err
+		}
 	}
 	row.parts = make([]*energy.Row, len(site.Members))
 	all := make([][]energy.Row, len(site.Members))
 	atOnce := max(1, request.RowsAtOnce/len(site.Members))
 	for i := 0; i < n; i += atOnce {
 		end := min(i+atOnce, n)
-		err := h.Step(c, func() error {
+		err := h.Step(c, func() (err error) {
 			for m := range all {
 				if all[m], err = rowsOf(m, starts[i:end+1]); err != nil {
 					return err
