@@ -1,7 +1,6 @@
 package api
 
 import (
-	"fmt"
 	"math"
 	"slices"
 	"time"
@@ -12,6 +11,8 @@ import (
 	"sunspool/vps/request"
 	"sunspool/wire"
 )
+
+var errEmptySite = problem.New(404, "no_data", "No device of the site has data.").WithNext("wait for the first sample of one of its devices: GET /v1/sites lists them")
 
 // siteRealtime is the answer of GET /v1/realtime about a site: the newest samples of its devices, added up.
 type siteRealtime struct {
@@ -64,7 +65,7 @@ func (s *Server) siteRealtime(c *request.Request, site *deviceinfo.Site) (any, e
 		answer.Devices = append(answer.Devices, d)
 	}
 	if !answer.worst() {
-		return nil, problem.New(404, "no_data", fmt.Sprintf("No data found for site '%s'.", site.Name)).WithNext("wait for the first sample of one of its devices: GET /v1/sites lists them")
+		return nil, errEmptySite
 	}
 	if err := s.addNow(c, site, &answer); err != nil {
 		return nil, err

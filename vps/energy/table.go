@@ -134,6 +134,9 @@ func (r *Rollup) Gather(rows []Row) {
 	}
 }
 
+// GatherRow adds the sums of one row.
+func (r *Rollup) GatherRow(row *Row) { r.gather(&row.Rollup) }
+
 // gather adds the sums of o, and nothing of its ends and its counters.
 func (r *Rollup) gather(o *Rollup) {
 	if o.Rows > 0 {

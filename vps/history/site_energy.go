@@ -61,19 +61,24 @@ func (s *siteSummary) add(row *siteRow, label string) {
 		s.Columns[name] = append(s.Columns[name], row.beside(name, f, s.span.To))
 	}
 	for i, p := range row.parts {
-		s.rollups[i].Gather([]energy.Row{*p})
+		s.rollups[i].GatherRow(p)
 	}
-	s.rollup.Gather([]energy.Row{*row.joint})
+	s.rollup.GatherRow(row.joint)
 }
 
 func (s *siteSummary) table(total *siteRow) energyTable {
 	t := s.summary.table()
 	total.parts = nil
-	for _, r := range append(s.rollups, s.rollup) {
-		total.joint = &energy.Row{Period: energy.Period{Start: s.span.From, End: s.span.To, Rollup: r}}
-		total.parts = append(total.parts, total.joint)
+	whole := func(r *energy.Rollup) *energy.Row {
+		row := new(energy.Row)
+		row.Start, row.End = s.span.From, s.span.To
+		row.Rollup = *r
+		return row
 	}
-	total.parts = total.parts[:len(s.rollups)]
+	for i := range s.rollups {
+		total.parts = append(total.parts, whole(&s.rollups[i]))
+	}
+	total.joint = whole(&s.rollup)
 	for name, f := range rowColumns {
 		t.Totals[name] = Number(total.beside(name, f, s.span.To))
 	}

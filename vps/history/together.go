@@ -164,7 +164,7 @@ func (h *History) eachRow(c *request.Request, site *deviceinfo.Site, starts []ti
 			return err
 		}
 	}
-	row.parts = make([]*energy.Row, len(site.Members))
+	row.parts, row.joint = make([]*energy.Row, len(site.Members)), new(energy.Row)
 	all := make([][]energy.Row, len(site.Members))
 	atOnce := max(1, request.RowsAtOnce/len(site.Members))
 	for i := 0; i < n; i += atOnce {
@@ -180,7 +180,7 @@ func (h *History) eachRow(c *request.Request, site *deviceinfo.Site, starts []ti
 					row.parts[m] = &all[m][k]
 					asleep.darken(m, &all[m][k].Period)
 				}
-				row.joint = &energy.Row{Period: joint[i+k]}
+				row.joint.Period = joint[i+k]
 				f(&row)
 			}
 			return nil
