@@ -121,14 +121,24 @@ func (s *Server) addNow(c *request.Request, site *deviceinfo.Site, a *siteRealti
 	return s.pvOfSite(c, site, a)
 }
 
-// pvOfSite adds up the PV energy of the local day of the site.
+// pvOfSite adds up the PV energy of the local day of the site: what the devices say of it, else what /v1/energy has.
 func (s *Server) pvOfSite(c *request.Request, site *deviceinfo.Site, a *siteRealtime) error {
 	zone, err := s.ZoneOf(c, site.Members[0].ID)
 	if err != nil {
 		return err
 	}
 	sum, known := 0.0, true
+	today := dayOf(s.Now(), zone)
 	for i, m := range site.Members {
+		its, err := s.ZoneOf(c, m.ID)
+		if err != nil {
+			return err
+		}
+		// A day of another zone is another day.
+		if m.Newest != nil && m.Newest.PVDailyKWh != nil && its.String() == zone.String() && !m.Newest.Time.Before(today.From) {
+			sum += *m.Newest.PVDailyKWh
+			continue
+		}
 		day, err := s.today(c, m.ID, s.Now(), zone)
 		if err != nil {
 			return err

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"encoding/json"
 	"fmt"
 	"maps"
 	"math"
@@ -334,6 +335,33 @@ func TestNowOfASiteIsTheSumOfItsDevices(t *testing.T) {
 			a.Quality, a.Incomplete, show(a.Flows.SolarHome, a.Flows.SolarBattery, a.Flows.SolarGrid, a.Flows.GridHome))
 		if got != c.want {
 			t.Errorf("%s:\n%s, want\n%s", c.name, got, c.want)
+		}
+	}
+}
+
+// What inverters count of the day is added up where their days are the same one; yesterday's is not today's.
+func TestPVOfTheDayOfASiteIsWhatItsDevicesCount(t *testing.T) {
+	now := time.Date(2026, 6, 21, 10, 30, 0, 0, time.UTC)
+	counted := func(ago time.Duration, kwh float64) []wire.Sample {
+		return []wire.Sample{{Time: now.Add(-ago), Count: 1, PVPowerW: 1000, PVDailyKWh: &kwh}}
+	}
+	for _, c := range []struct {
+		garage    []wire.Sample
+		zone      string // of the roof
+		want      string
+		isMissing bool
+	}{
+		{counted(10*time.Second, 3.25), "Europe/Brussels", "7.75", false},
+		{counted(24*time.Hour, 30), "Europe/Brussels", "null", true},
+		{counted(10*time.Second, 3.25), "Asia/Kathmandu", "3.251", false}, // its day is another one: what it made in that of the site, of one sample
+	} {
+		b := household(t, now, map[string][]wire.Sample{"garage": c.garage, "roof": counted(0, 4.5)})
+		if err := b.bolt.Describe(t.Context(), "roof", store.About{Zone: c.zone, Seen: now}); err != nil {
+			t.Fatal(err)
+		}
+		a := answered[siteRealtime](b, "/v1/realtime?site=home")
+		if got, _ := json.Marshal(a.PVDailyKWh); string(got) != c.want || c.isMissing != slices.Contains(a.Incomplete["garage"], "pv_daily_kwh") {
+			t.Errorf("%v, roof in %s: %s, want %s; incomplete %v", c.garage[0].Time, c.zone, got, c.want, a.Incomplete)
 		}
 	}
 }
