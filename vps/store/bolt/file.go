@@ -107,8 +107,29 @@ func initFile(path string) error {
 	return errors.Join(err, db.Close())
 }
 
-// openFile opens the file at path and checks that it is a whole store that this program can read.
-func openFile(path string) (db *bbolt.DB, err error) {
+// openFile opens the file at path and checks that it is a whole store that this program can read. One of an earlier version is
+// brought to this one.
+func openFile(path string) (*bbolt.DB, error) {
+	db, err := openWith(path, options())
+	if err != nil {
+		return nil, err
+	}
+	db.AllocSize = allocSize
+	if err := upgraded(db); err != nil {
+		db.Close()
+		return nil, err
+	}
+	return db, nil
+}
+
+// upgraded is upgradeFile of a file that may be damaged.
+func upgraded(db *bbolt.DB) (err error) {
+	defer recoverDamage(db.Path(), &err)()
+	return upgradeFile(db)
+}
+
+// openWith opens the file at path and checks that it is a whole store that this program can read.
+func openWith(path string, o *bbolt.Options) (db *bbolt.DB, err error) {
 	var file *os.File
 	defer func() {
 		if err != nil && file != nil {
@@ -117,7 +138,6 @@ func openFile(path string) (db *bbolt.DB, err error) {
 	}()
 	defer recoverDamage(path, &err)()
 
-	o := options()
 	o.OpenFile = func(name string, flag int, mode os.FileMode) (*os.File, error) {
 		var err error
 		file, err = os.OpenFile(name, flag&^os.O_CREATE, mode)
@@ -142,12 +162,7 @@ func openFile(path string) (db *bbolt.DB, err error) {
 	case err != nil:
 		return nil, damage(path, err.Error())
 	}
-	db.AllocSize = allocSize
-	err = db.View(func(tx *bbolt.Tx) error { return checkMeta(tx, path, file) })
-	if err == nil {
-		err = upgradeFile(db)
-	}
-	if err != nil {
+	if err = db.View(func(tx *bbolt.Tx) error { return checkMeta(tx, path, file) }); err != nil {
 		db.Close()
 		return nil, err
 	}

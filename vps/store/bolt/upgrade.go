@@ -13,6 +13,8 @@ import (
 	"sunspool/vps/store/rollup"
 )
 
+const readyBucket = "~ready" // of schema 1, among the devices
+
 // upgradeFile brings a file of an older schema to the present one. Samples are never changed. If it is interrupted at any
 // point, it begins again, with the same result.
 //
@@ -50,7 +52,7 @@ func upgradeFile(db *bbolt.DB) error {
 func (b *Store) upgradeDevice(name string) error {
 	err := b.db.Update(func(tx *bbolt.Tx) error {
 		all := tx.Bucket(devicesBucket)
-		if name == "~ready" {
+		if name == readyBucket {
 			return all.DeleteBucket([]byte(name))
 		}
 		d := all.Bucket([]byte(name))
