@@ -73,5 +73,7 @@ func isService(args []string) bool {
 	if len(args) == 0 {
 		return false
 	}
-	return args[0] == "edge" || args[0] == "simulate" || args[0] == "vps" && !slices.Contains(args, "import")
+	return args[0] == "edge" || args[0] == "simulate" || args[0] == "vps" && !slices.ContainsFunc(args, func(arg string) bool {
+		return arg == "import" || arg == "backup" || arg == "verify" || arg == "restore"
+	})
 }

@@ -66,11 +66,14 @@ type commands struct {
 
 // vpsCommand is the service, and what else is done with its store. Its settings are those of all of them.
 type vpsCommand struct {
-	Settings vpsSettings     `embed:""`
-	Run      struct{}        `cmd:"" default:"1" hidden:"" help:"Be the service."`
-	Aside    vps.AsideConfig `cmd:"" help:"List or delete samples with impossible times, which were taken from clients that would repeat them indefinitely."`
-	Link     vps.LinkConfig  `cmd:"" help:"Print the link that opens the page with a viewer token, also as a QR code for a phone."`
-	Import   importer.Config `cmd:"" help:"Copy the samples of the Python server's PostgreSQL database, table sungrow_samples, into this store."`
+	Settings vpsSettings       `embed:""`
+	Run      struct{}          `cmd:"" default:"1" hidden:"" help:"Be the service."`
+	Aside    vps.AsideConfig   `cmd:"" help:"List or delete samples with impossible times, which were taken from clients that would repeat them indefinitely."`
+	Link     vps.LinkConfig    `cmd:"" help:"Print the link that opens the page with a viewer token, also as a QR code for a phone."`
+	Backup   vps.BackupConfig  `cmd:"" help:"Copy the embedded store to a file, also while the vps runs."`
+	Verify   vps.VerifyConfig  `cmd:"" help:"Read a backup from its beginning to its end: exit status 0 if it is whole, else 1."`
+	Restore  vps.RestoreConfig `cmd:"" help:"Put a backup in the place of the embedded store, while the vps is stopped."`
+	Import   importer.Config   `cmd:"" help:"Copy the samples of the Python server's PostgreSQL database, table sungrow_samples, into this store."`
 }
 
 // vpsSettings has no Validate, which would be called for an import, too. vps.Run does.
@@ -222,7 +225,7 @@ func (c *commands) do(ctx context.Context, sel *settings.Selection, stdout, stde
 		return vps.ListAside(ctx, vps.Config(c.VPS.Settings), c.VPS.Aside.List, stdout)
 	case "vps aside delete":
 		return vps.DeleteAside(ctx, vps.Config(c.VPS.Settings), c.VPS.Aside.Delete, stdout)
-	case "token create", "token list", "token revoke", "site set", "site list", "site remove":
+	case "vps backup", "vps verify", "vps restore", "token create", "token list", "token revoke", "site set", "site list", "site remove":
 		return c.operate(ctx, command, stdout)
 	case "simulate":
 		return simulator.Run(ctx, c.Simulate, stdout, settings.LogLevel{}.Logger(stderr))

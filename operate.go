@@ -9,9 +9,15 @@ import (
 	"sunspool/vps"
 )
 
-// operate does what the operator asks of the vps that runs on this machine.
+// operate does what the operator asks of the vps of this machine.
 func (c *commands) operate(ctx context.Context, command string, stdout io.Writer) error {
 	switch command {
+	case "vps backup":
+		return vps.Backup(ctx, vps.Config(c.VPS.Settings), c.VPS.Backup, stdout, isTerminal(stdout))
+	case "vps verify":
+		return vps.Verify(ctx, c.VPS.Verify, stdout)
+	case "vps restore":
+		return vps.Restore(ctx, vps.Config(c.VPS.Settings), c.VPS.Restore, stdout)
 	case "token create":
 		return vps.CreateToken(ctx, c.Token.Server, c.Token.Create, os.Stdin, stdout, isTerminal(stdout))
 	case "token list":

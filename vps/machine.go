@@ -65,43 +65,56 @@ func (m MachineConfig) sockets() []string {
 func (m MachineConfig) ask(ctx context.Context, method, path string, body, into any) error {
 	ctx, cancel := context.WithTimeout(ctx, 2*request.StoreTimeout)
 	defer cancel()
-	var conn net.Conn
-	var why []string
-	denied := false
-	for _, socket := range m.sockets() {
-		c, err := new(net.Dialer).DialContext(ctx, "unix", socket)
-		if err == nil {
-			conn = c
-			break
-		}
-		denied = denied || errors.Is(err, fs.ErrPermission)
-		why = append(why, err.Error())
-	}
-	if conn == nil {
-		return noServer(strings.Join(why, "; "), denied)
-	}
-	defer conn.Close()
 	var text io.Reader
 	if body != nil {
 		text = bytes.NewReader(request.ToJSON(body))
 	}
-	r, err := http.NewRequestWithContext(ctx, method, "http://localhost"+path, text)
+	answer, err := m.begin(ctx, method, path, text)
 	if err != nil {
 		return err
 	}
-	answer, err := (&http.Client{Transport: &http.Transport{DisableKeepAlives: true,
-		DialContext: func(context.Context, string, string) (net.Conn, error) { return conn, nil }}}).Do(r)
-	if err != nil {
-		return noServer("it hung up without an answer, as it does to other users than root and its own: "+err.Error(), true)
-	}
 	defer answer.Body.Close()
-	if answer.StatusCode != http.StatusOK {
-		return refusedBy(answer, path)
-	}
 	if err := json.NewDecoder(answer.Body).Decode(into); err != nil {
 		return fmt.Errorf("read the answer of the vps: %w", err)
 	}
 	return nil
+}
+
+// begin is ask that leaves it to its caller to read the answer, which is a 200.
+func (m MachineConfig) begin(ctx context.Context, method, path string, body io.Reader) (*http.Response, error) {
+	conn, err := m.connect(ctx)
+	if err != nil {
+		return nil, err
+	}
+	r, err := http.NewRequestWithContext(ctx, method, "http://localhost"+path, body)
+	if err != nil {
+		return nil, errors.Join(err, conn.Close())
+	}
+	answer, err := (&http.Client{Transport: &http.Transport{DisableKeepAlives: true,
+		DialContext: func(context.Context, string, string) (net.Conn, error) { return conn, nil }}}).Do(r)
+	if err != nil {
+		conn.Close()
+		return nil, noServer("it hung up without an answer, as it does to other users than root and its own: "+err.Error(), true)
+	}
+	if answer.StatusCode != http.StatusOK {
+		defer answer.Body.Close()
+		return nil, refusedBy(answer, path)
+	}
+	return answer, nil
+}
+
+func (m MachineConfig) connect(ctx context.Context) (net.Conn, error) {
+	var why []string
+	denied := false
+	for _, socket := range m.sockets() {
+		conn, err := new(net.Dialer).DialContext(ctx, "unix", socket)
+		if err == nil {
+			return conn, nil
+		}
+		denied = denied || errors.Is(err, fs.ErrPermission)
+		why = append(why, err.Error())
+	}
+	return nil, noServer(strings.Join(why, "; "), denied)
 }
 
 func noServer(why string, denied bool) error {
@@ -136,7 +149,7 @@ func refusedBy(answer *http.Response, path string) error {
 		}
 		fault.Exit, fault.Next = health.ExitUsage, help
 	}
-	if answer.StatusCode == http.StatusServiceUnavailable {
+	if answer.StatusCode == http.StatusServiceUnavailable && p.Next == "" {
 		fault.Next = "see the log of the vps, and try again when /ready is 200"
 	}
 	return fault

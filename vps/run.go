@@ -88,8 +88,8 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger) (err error) {
 		MaxSamples: cfg.MaxSamplesPerRequest, MaxBytes: cfg.MaxRequestBytes, Conflicts: rest.Conflicts,
 		StoreHint: cfg.storeHint(), Others: others, Chain: chain, Tariff: prices, Issuer: issuer,
 	}
-	if cfg.DatabaseURL == "" {
-		s.DataDir = cfg.DataDir
+	if file, ok := rest.(store.File); ok {
+		s.File, s.DataDir = file, cfg.DataDir
 	}
 	var cert *listener.Certificate
 	var https *tls.Config

@@ -29,6 +29,7 @@ const (
 	ReadyPath      = "/ready"
 	MetricsPath    = "/metrics"
 	AsidePath      = "/aside"
+	BackupPath     = "/backup"
 	OpenAPIPath    = "/openapi.yaml"
 	SessionPath    = "/v1/session"
 	TokensPath     = "/v1/tokens" // and the id of one

@@ -20,6 +20,7 @@ import (
 	"sunspool/vps/live"
 	"sunspool/vps/page"
 	"sunspool/vps/request"
+	"sunspool/vps/store"
 	"sunspool/vps/store/redis"
 	"sunspool/vps/tariff"
 	"sunspool/vps/web"
@@ -33,6 +34,9 @@ type Server struct {
 
 	// Issuer creates and revokes tokens; without one there are those of the settings alone, none of which is an admin's.
 	Issuer *auth.Issuer
+
+	// File is the store if it is one file, of which the operator can take a backup; else nil.
+	File store.File
 
 	// StoreHint is where an operator looks when samples cannot be stored.
 	StoreHint string
@@ -63,6 +67,7 @@ type Server struct {
 	newest  newest
 	crowded sync.Map // devices of which no more can be set aside; as many as have tokens
 
+	copying     sync.Mutex // held while a backup is taken
 	lastWrite   lastWrite
 	probing     sync.Mutex // guards those below
 	probed      time.Time
@@ -142,6 +147,7 @@ func (s *Server) Machine() http.Handler {
 	mux.Handle("GET "+wire.SitesPath, operator(s.sites))
 	mux.Handle("PUT "+wire.SitesPath+"/{name}", operator(s.setSite))
 	mux.Handle("DELETE "+wire.SitesPath+"/{name}", operator(s.removeSite))
+	mux.Handle("GET "+wire.BackupPath, operator(s.backup))
 	return s.Middleware(mux)
 }
 

@@ -12,9 +12,6 @@ import (
 	"sunspool/vps/store"
 )
 
-// ErrCopyInWay is why a copy is given up: it holds up the server.
-var ErrCopyInWay = errors.New("the file has to grow, for which every reader of it must end")
-
 const (
 	copyLooks = 100 * time.Millisecond
 	copyYield = time.Second // how long others wait for a copy
@@ -22,7 +19,7 @@ const (
 
 // Copy writes the store as it is now, while it is written to, to what begin returns for the number of its bytes. The copy is
 // one transaction that reads. While it lasts no page is used again, so the file grows; and once it has grown beyond what is
-// mapped of it, all writers and readers wait for the copy, which is then given up: ErrCopyInWay.
+// mapped of it, all writers and readers wait for the copy, which is then given up: store.ErrCopyInWay.
 func (b *Store) Copy(ctx context.Context, begin func(size int64) io.Writer) error {
 	db, tx, err := b.beginCopy()
 	if err != nil {
@@ -66,7 +63,7 @@ func (b *Store) lookWhetherOthersWait(ctx context.Context, db *bbolt.DB, giveUp 
 			return
 		case <-time.After(copyLooks):
 		}
-		waits := time.AfterFunc(copyYield, func() { giveUp(ErrCopyInWay) })
+		waits := time.AfterFunc(copyYield, func() { giveUp(store.ErrCopyInWay) })
 		if tx, err := db.Begin(false); err == nil {
 			tx.Rollback()
 		}

@@ -144,7 +144,7 @@ func TestSlowCopyIsGivenUpWhenTheFileHasToGrow(t *testing.T) {
 		}()
 		return to
 	})
-	if !errors.Is(err, ErrCopyInWay) {
+	if !errors.Is(err, store.ErrCopyInWay) {
 		t.Errorf("%v", err)
 	}
 	if err := <-stored; err != nil {
