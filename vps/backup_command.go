@@ -18,8 +18,10 @@ import (
 	"sunspool/wire"
 )
 
-// packageDir is DATA_DIR of the package's unit, which who types a command need not name.
-const packageDir = "/var/lib/sunspool/vps"
+const (
+	defaultDir = "/data"                 // DATA_DIR of the image, and where it is not set
+	packageDir = "/var/lib/sunspool/vps" // of the package's unit, which who types a command need not name
+)
 
 // BackupConfig is the command line of `sunspool vps backup`. The settings of the vps decide where its store is.
 type BackupConfig struct {
@@ -117,23 +119,24 @@ func inPostgres(program string) error {
 		Next: "use " + program + ", see docs/backup.md"}
 }
 
-// storePath is the file of the embedded store: that of the settings, or that of the package where those have none.
+// storePath is the file of the embedded store: that of the package on a machine where DATA_DIR is left to its default, and
+// that is not there.
 func (c *Config) storePath() string {
-	path, packaged := filepath.Join(c.DataDir, storeFile), filepath.Join(packageDir, storeFile)
-	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
-		if _, err := os.Stat(packaged); err == nil {
-			return packaged
+	if _, err := os.Stat(c.DataDir); c.DataDir == defaultDir && errors.Is(err, fs.ErrNotExist) {
+		if _, err := os.Stat(packageDir); err == nil {
+			return filepath.Join(packageDir, storeFile)
 		}
 	}
-	return path
+	return filepath.Join(c.DataDir, storeFile)
 }
 
 // copyStore writes the store to what begin returns for its size.
 func (c *Config) copyStore(ctx context.Context, begin func(size int64) io.Writer) error {
 	path := c.storePath()
-	beside := MachineConfig{DataDir: filepath.Dir(path), AdminSocket: c.AdminSocket}
+	dir := filepath.Dir(path)
+	beside := MachineConfig{AdminSocket: c.AdminSocket}
 	if c.AdminSocket == "" {
-		beside.AdminSocket = filepath.Join(beside.DataDir, socketFile) // the package's may be that of another store
+		beside.AdminSocket = filepath.Join(dir, socketFile)
 	}
 	err := beside.copyServed(ctx, begin)
 	if fault, ok := errors.AsType[*health.Fault](err); !ok || fault.Code != "no_server" {
@@ -141,11 +144,16 @@ func (c *Config) copyStore(ctx context.Context, begin func(size int64) io.Writer
 	}
 	if _, missing := os.Stat(path); missing == nil {
 		err = bolt.CopyClosed(ctx, path, begin)
-		if fault, ok := errors.AsType[*health.Fault](err); !ok || fault.Code != "store_locked" {
+		fault, ok := errors.AsType[*health.Fault](err)
+		if !ok || fault.Code != "store_locked" {
 			return err
 		}
+		fault.Next = "name the socket of that vps, ADMIN_SOCKET, or do it as its user or root"
 	}
-	return MachineConfig{DataDir: beside.DataDir}.copyServed(ctx, begin)
+	if dir != defaultDir && dir != packageDir { // of a store that is named, no other will do
+		return err
+	}
+	return MachineConfig{AdminSocket: packageSocket}.copyServed(ctx, begin)
 }
 
 // serverPatience is how long a server may take for the next bytes of its store.

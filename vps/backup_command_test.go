@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"sunspool/health"
+	"sunspool/internal/durable"
 	"sunspool/vps/api"
 	"sunspool/vps/store/bolt"
 	"sunspool/wire"
@@ -167,8 +168,22 @@ func TestBackupRestoreAndSendAgain(t *testing.T) {
 	if err := Restore(t.Context(), elsewhere, RestoreConfig{File: with}, &out); err != nil || !strings.Contains(out.String(), "`sunspool token list`") {
 		t.Errorf("%v, %s", err, &out)
 	}
+	owner := os.Geteuid()
+	if owner == 0 { // who restores for the user of a service
+		owner = 65534
+		if err := os.Chown(elsewhere.DataDir, owner, owner); err != nil {
+			t.Fatal(err)
+		}
+	}
 	if err := Restore(t.Context(), elsewhere, RestoreConfig{File: with}, &out); err != nil {
 		t.Errorf("the same again: %v", err)
+	}
+	info, err := os.Stat(filepath.Join(elsewhere.DataDir, storeFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, _ := durable.OwnerOf(info); got != owner || info.Mode().Perm() != 0o600 {
+		t.Errorf("it belongs to %d, mode %v", got, info.Mode())
 	}
 }
 
@@ -204,6 +219,15 @@ func TestBackupIsRefused(t *testing.T) {
 	}
 	if err := take(cfg, BackupConfig{File: stored, Force: true}); faultCode(err) != "usage" {
 		t.Errorf("the store in its own place: %v", err)
+	}
+	inUse := t.TempDir()
+	open, err := bolt.Open(filepath.Join(inUse, "vps.db")) // by a server without a socket
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer open.Close()
+	if err := take(Config{DataDir: inUse}, BackupConfig{File: filepath.Join(t.TempDir(), "x")}); faultCode(err) != "store_locked" {
+		t.Errorf("of a store that is in use: %v", err)
 	}
 	if err := take(cfg, BackupConfig{File: filepath.Join(file, "x")}); faultCode(err) != "file_not_written" {
 		t.Errorf("below a file: %v", err)
