@@ -109,7 +109,7 @@ func TestServerIsLayers(t *testing.T) {
 		"fair": {"auth"}, "live": {"auth"}, "listener": {"auth"},
 		"batch": {"problem"}, "query": {"problem"},
 		"request":    {"auth", "compress", "fair", "listener", "problem", "query"},
-		"deviceinfo": {"auth", "batch", "query", "request"},
+		"deviceinfo": {"auth", "batch", "problem", "query", "request"},
 		"history":    {"deviceinfo", "fair", "listener", "problem", "query", "request", "tariff"},
 		"importer":   {},
 		"tariff":     {},
