@@ -248,7 +248,12 @@ func (p *progress) end() {
 	}
 }
 
-func mebibytes(n int64) string { return fmt.Sprintf("%.1f MiB", float64(n)/(1<<20)) }
+func mebibytes(n int64) string {
+	if n < 1<<20 {
+		return fmt.Sprintf("%d KiB", n>>10)
+	}
+	return fmt.Sprintf("%.1f MiB", float64(n)/(1<<20))
+}
 
 // printContent prints what a file has.
 func printContent(out io.Writer, path string, c *bolt.Content) error {
@@ -268,7 +273,7 @@ func printContent(out io.Writer, path string, c *bolt.Content) error {
 	if err := w.Flush(); err != nil {
 		return err
 	}
-	_, err := fmt.Fprintf(out, "%s: %s, %d samples of %d devices, %d tokens\n", path, mebibytes(c.Bytes), samples, len(c.Devices), c.Tokens)
+	_, err := fmt.Fprintf(out, "%s: %s, samples: %d, devices: %d, tokens: %d\n", path, mebibytes(c.Bytes), samples, len(c.Devices), c.Tokens)
 	if c.DamagedRows > 0 && err == nil {
 		_, err = fmt.Fprintf(out, "%d rows are damaged, as they are in the store; the first is %s. The server skips them.\n", c.DamagedRows, c.Damaged)
 	}

@@ -113,7 +113,7 @@ func TestBackupRestoreAndSendAgain(t *testing.T) {
 		if n < before || n > int(sent.Load())+1 {
 			t.Errorf("%d samples, there were %d to %d", n, before, sent.Load())
 		}
-		if want := fmt.Sprintf("%d samples of 1 devices, 0 tokens\n", n); !strings.HasSuffix(said, want) || !strings.Contains(said, "2026-06-01T00:00:00Z") {
+		if want := fmt.Sprintf("samples: %d, devices: 1, tokens: 0\n", n); !strings.HasSuffix(said, want) || !strings.Contains(said, "2026-06-01T00:00:00Z") {
 			t.Errorf("%s, want %s", said, want)
 		}
 	}
