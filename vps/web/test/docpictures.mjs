@@ -57,7 +57,7 @@ async function take(page, name) {
 async function show(page, url, name, to) {
   await page.goto(url);
   await settled(page);
-  if (to) await page.evaluate((id) => scrollTo(0, /** @type {HTMLElement} */ (document.getElementById(id)).offsetTop - 70), to);
+  if (to) await page.evaluate((id) => globalThis.scrollBy(0, /** @type {HTMLElement} */ (document.getElementById(id)).getBoundingClientRect().top - 70), to);
   await page.waitForTimeout(700); // of the stream's first events
   await take(page, name);
 }
