@@ -88,6 +88,19 @@ const badCharts = (page) => page.evaluate(() => [...document.querySelectorAll("s
   return bad;
 }));
 
+test("a state that the page does not know is unknown", async () => {
+  const { page, wrong, close } = await open(demo.base, { hash: "fleet", answers: { "/v1/devices": (j) => {
+    j.devices[0].state = "hibernating";
+    return j;
+  } } });
+  await page.waitForSelector("main.view-fleet .pill");
+  const text = await allText(page);
+  assert.match(text, /\bunknown\b/);
+  assert.doesNotMatch(text, /state_|hibernating/);
+  assert.deepEqual(wrong, []);
+  await close();
+});
+
 for (let seed = FIRST; seed < FIRST + COUNT; seed++) {
   const kind = NAMES[seed % NAMES.length];
   test(`${kind}, seed ${seed}`, async () => {
