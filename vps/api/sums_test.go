@@ -317,6 +317,11 @@ func TestNowOfASiteIsTheSumOfItsDevices(t *testing.T) {
 		{"a battery that is not read", at(0, 1000), at(0, 500, -200, no, 40, 400), "1500 - - 40 -400; 0 live map[] map[roof:[battery_power_w load_power_w flows]]; - - - -"},
 		{"a load that is not known", at(0, 1000, no, no, no, 100), at(0, 500, 200, no, no, 300), "1500 - - - -400; 0 live map[] map[garage:[load_power_w flows]]; - - - -"},
 		{"one is silent", at(2*time.Hour, 1000, 400, no, no, 600), at(0, 500, 200, no, no, 300), "1500 600 - - -900; 7200 offline map[] map[]; 600 0 900 0"},
+		{"a meter that is lost", func() wire.Sample {
+			s := at(0, 1000)
+			s.ImportTotalKWh = new(12.5)
+			return s
+		}(), at(0, 500, 200, no, no, 300), "1500 - - - -; 0 live map[] map[garage:[load_power_w grid_power_w flows]]; - - - -"},
 	} {
 		b := household(t, now, map[string][]wire.Sample{"garage": {c.garage}, "roof": {c.roof}})
 		a := answered[siteRealtime](b, "/v1/realtime?site=home")

@@ -66,11 +66,17 @@ func (d *Devices) site(c *request.Request, name string) (*Site, error) {
 			return nil, err
 		}
 		if err == nil {
-			m.Newest, m.Meter, m.Load, m.Battery = &newest, newest.ExportPowerW != nil, newest.LoadPowerW != nil, HasBattery(&newest)
+			m.Newest, m.Meter, m.Load, m.Battery = &newest, hasMeter(&newest), newest.LoadPowerW != nil, HasBattery(&newest)
 		}
 		site.Members = append(site.Members, m)
 	}
 	return site, nil
+}
+
+// hasMeter reports whether a device has a meter. One that is lost for a while is still there by its counters: else the others
+// would be taken for the whole house.
+func hasMeter(s *wire.Sample) bool {
+	return s.ExportPowerW != nil || s.ImportTotalKWh != nil || s.ExportTotalKWh != nil
 }
 
 // MayReadAll reports whether the caller may read every device of a site: to all others it does not exist.
