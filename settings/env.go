@@ -45,3 +45,25 @@ func wrap(prefix, text string, width int) string {
 	b.WriteString(strings.TrimRight(line, " ") + "\n")
 	return b.String()
 }
+
+// Documented is a setting for programs.
+type Documented struct {
+	Service string   `json:"service"` // edge or vps
+	Env     string   `json:"env"`
+	Default string   `json:"default"`
+	Help    string   `json:"help"`
+	Values  []string `json:"values,omitempty"` // that there are, if others are wrong
+	Secret  bool     `json:"secret,omitempty"`
+}
+
+// Documented returns every setting of the commands that is a variable.
+func (l *Line) Documented(commands ...*cobra.Command) (all []Documented) {
+	for _, cmd := range commands {
+		for _, s := range l.Flags(cmd) {
+			if s.Env != "" {
+				all = append(all, Documented{cmd.Name(), s.Env, s.Default, s.Help, s.Enum, s.IsSecret()})
+			}
+		}
+	}
+	return all
+}

@@ -151,6 +151,18 @@ func letters(name string) int {
 	}
 }
 
+// Nearest returns the name from which a word differs in the fewest letters, at most so many and never in half of them; "" if none
+// comes so near.
+func Nearest(word string, names []string, most int) (best string) {
+	least := min(most, (len(word)-1)/2) + 1
+	for _, name := range names {
+		if d := distance(word, name); d < least {
+			best, least = name, d
+		}
+	}
+	return best
+}
+
 // distance is the number of letters to insert, remove, replace or exchange with the next to make b of a.
 func distance(a, b string) int {
 	rows := make([][]int, len(a)+1)

@@ -135,7 +135,11 @@ func (s *Selection) arguments(words []string) error {
 			names = append(names, c.Name())
 		}
 	}
-	return fmt.Errorf("unexpected argument %s%s", words[0], didYouMean(words[0], names))
+	what := "unexpected argument"
+	if names != nil && s.Line.parts[s.Command].arguments == nil {
+		what = "unknown command"
+	}
+	return fmt.Errorf("%s %s%s", what, words[0], didYouMean(words[0], names))
 }
 
 // complete returns an error when a value is none of those that there are, or something is missing.

@@ -2,6 +2,7 @@ package settings
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -86,8 +87,8 @@ func TestSelectionIsTheCommandThatWasTyped(t *testing.T) {
 func TestMistakesAreSaidInOurWords(t *testing.T) {
 	for args, want := range map[string]string{
 		"":                       `expected one of "run", "store"`,
-		"rum":                    `unexpected argument rum, did you mean "run"?`,
-		"store cpy":              `unexpected argument cpy, did you mean "copy"?`,
+		"rum":                    `unknown command rum, did you mean "run"?`,
+		"store cpy":              `unknown command cpy, did you mean "copy"?`,
 		"run nope":               `unexpected argument nope`,
 		"run --lst=x":            `unknown flag --lst, did you mean "--list"?`,
 		"run -x":                 `unknown flag -x, did you mean one of "-h", "-v"?`,
@@ -99,14 +100,23 @@ func TestMistakesAreSaidInOurWords(t *testing.T) {
 		"run --max-wait=5s":      `--max-wait: expected a number but got "5s"`,
 		"run --quiet=maybe":      `--quiet: must be true or false but got "maybe"`,
 		"run --level=loud":       `--level: LOG_LEVEL is "loud": must be debug, info, warn or error`,
-		"run --of=c":             `--of must be one of "a","b" but got "c"`,
+		"run --of=c":             `--of must be one of "a", "b" but got "c"`,
 		"store copy all":         `missing flags: --from=STRING`,
 		"store copy --from=x":    `expected "<what>"`,
-		"store copy --from=x no": `<what> must be one of "all","some" but got "no"`,
+		"store copy --from=x no": `<what> must be one of "all", "some" but got "no"`,
 	} {
 		var e everything
 		if _, err := NewLine("test", "", &e).Parse(strings.Fields(args)); err == nil || err.Error() != want {
 			t.Errorf("%s: %v, want %s", args, err, want)
 		}
+	}
+}
+
+// A list is typed as people write one, with spaces behind its commas.
+func TestSpacesAroundTheValuesOfAListAreNotPartOfThem(t *testing.T) {
+	t.Setenv("TEST_LIST", "")
+	var e everything
+	if _, err := NewLine("test", "", &e).Parse([]string{"run", "--list= a , b c,\td, ", "--repeat= e"}); err != nil || !slices.Equal(e.Run.Lists, []string{"a", "b c", "d"}) || !slices.Equal(e.Run.Repeat, []string{" e"}) {
+		t.Errorf("%q, %q, %v", e.Run.Lists, e.Run.Repeat, err)
 	}
 }

@@ -122,7 +122,8 @@ func (s *Setting) Type() string {
 	return "value"
 }
 
-// parse reads text into target, a value of the setting's type. A list gets the values of text behind those that it has.
+// parse reads text into target, a value of the setting's type. A list gets the values of text behind those that it has; spaces
+// around its separators are not part of them.
 func (s *Setting) parse(text string, target reflect.Value) error {
 	if s.isList() {
 		values := []string{text}
@@ -130,6 +131,9 @@ func (s *Setting) parse(text string, target reflect.Value) error {
 			values = strings.Split(strings.TrimSuffix(text, s.separator), s.separator)
 		}
 		for _, value := range values {
+			if s.separator != "" {
+				value = strings.TrimSpace(value)
+			}
 			element := reflect.New(target.Type().Elem()).Elem()
 			if err := parseOne(value, element); err != nil {
 				return err
@@ -240,7 +244,7 @@ func (s *Setting) among() error {
 	if !s.Argument {
 		name = "--" + s.Name
 	}
-	return fmt.Errorf("%s must be one of %s but got %q", name, strings.Join(quoted, ","), value)
+	return fmt.Errorf("%s must be one of %s but got %q", name, strings.Join(quoted, ", "), value)
 }
 
 // Summary is how a setting is typed: --name=VALUE, <argument>, [<argument>].
@@ -274,6 +278,8 @@ func (s *Setting) Shown() string {
 		return fmt.Sprintf("%q", s.Default) + tail
 	case s.Default != "":
 		return s.Default + tail
+	case s.Enum != nil:
+		return strings.Join(s.Enum, "|") + tail
 	}
 	kind := s.target.Type()
 	if s.isList() {

@@ -13,7 +13,6 @@ import (
 	"runtime"
 	"strings"
 
-	"github.com/hashicorp/go-envparse"
 	"github.com/kardianos/service"
 
 	"sunspool/health"
@@ -220,16 +219,13 @@ func (s Service) Run(work func(ctx context.Context) (exit int)) error {
 
 // loadSettings puts the settings of a file into the environment, where those that are there already stay.
 func (s Service) loadSettings(file string) error {
-	f, err := os.Open(file)
-	if err != nil {
+	set, err := ReadSettings(file)
+	if _, wrong := errors.AsType[*health.Fault](err); err != nil && !wrong {
 		return &health.Fault{Code: "config_missing", Exit: health.ExitConfig, What: "there are no settings", Err: err,
 			Next: "sudo sunspool service install " + s.Role + "   # writes a file to fill in"}
 	}
-	defer f.Close()
-	set, err := envparse.Parse(f)
 	if err != nil {
-		return &health.Fault{Code: "config_invalid", Exit: health.ExitConfig, What: "the settings in " + f.Name() + " cannot be read", Err: err,
-			Next: "each line is NAME=value or a comment that begins with #"}
+		return err
 	}
 	defaults := map[string]string{"SPOOL_PATH": filepath.Join(s.stateDir(), "spool.db"), "DATA_DIR": s.stateDir()}
 	for _, from := range []map[string]string{set, defaults} {
@@ -240,6 +236,24 @@ func (s Service) loadSettings(file string) error {
 		}
 	}
 	return nil
+}
+
+// ReadSettings reads a settings file of a service. The error is a *health.Fault unless the file cannot be read.
+func ReadSettings(file string) (map[string]string, error) {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	all, err := ParseSettings(string(text))
+	if err != nil {
+		return nil, &health.Fault{Code: "config_invalid", Exit: health.ExitConfig, What: "the settings in " + file + " cannot be read", Err: err,
+			Next: "each line is NAME=value or a comment that begins with #"}
+	}
+	set := map[string]string{}
+	for _, one := range all {
+		set[one.Name] = one.Value
+	}
+	return set, nil
 }
 
 // running is a service at work.

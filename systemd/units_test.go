@@ -3,6 +3,7 @@ package systemd
 import (
 	"flag"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -79,6 +80,29 @@ func TestProgramMustBeWhereItsSandboxSeesIt(t *testing.T) {
 	} {
 		if why := unfit(path); (why == "") != fit {
 			t.Errorf("%s: %q", path, why)
+		}
+	}
+}
+
+// The edge asks the network for names that end in .local: it may list interfaces, and reach what is not a host, 224.0.0.251 and
+// ff02::fb.
+func TestEdgeMayAskItsNetwork(t *testing.T) {
+	for _, role := range []string{"edge", "edge@"} {
+		text, err := unit(role, packaged)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, families, _ := strings.Cut(text, "\nRestrictAddressFamilies=")
+		families, _, _ = strings.Cut(families, "\n")
+		for _, want := range []string{"AF_INET", "AF_INET6", "AF_NETLINK"} {
+			if !slices.Contains(strings.Fields(families), want) {
+				t.Errorf("the unit of %s allows %s, without %s", role, families, want)
+			}
+		}
+		for _, forbidden := range []string{"\nIPAddressDeny=", "\nPrivateNetwork=", "\nRestrictNetworkInterfaces="} {
+			if strings.Contains(text, forbidden) {
+				t.Errorf("the unit of %s has %s", role, strings.TrimSpace(forbidden))
+			}
 		}
 	}
 }

@@ -16,6 +16,7 @@ import (
 // Paths of the API. The edge appends them to VPS_BASE_URL.
 const (
 	IngestPath     = "/v1/ingest"
+	PairPath       = "/v1/pair"
 	RealtimePath   = "/v1/realtime"
 	SeriesPath     = "/v1/series"
 	StreamPath     = "/v1/stream"
@@ -34,13 +35,28 @@ const (
 	SessionPath    = "/v1/session"
 	TokensPath     = "/v1/tokens" // and the id of one
 	SitesPath      = "/v1/sites"  // and the name of one
-	FilesPath      = "/a/"        // of the page, and a hash of them
-	LitePath       = "/lite"      // the page without scripts
+	LastBackupPath = "/v1/backup"
+	FilesPath      = "/a/"   // of the page, and a hash of them
+	LitePath       = "/lite" // the page without scripts
 
 	DeviceMetricsPath = "/metrics/devices" // of the newest sample of each device
 )
 
 // What a server of this API accepts in one request unless its operator says otherwise.
+// Pairing is the body of POST /v1/pair, and Paired its answer: what an edge needs beside the address of the server.
+type (
+	Pairing struct {
+		Code string `json:"code"` // its first 16 characters; the rest is for the edge
+	}
+	Paired struct {
+		DeviceID string `json:"device_id"`
+		Token    string `json:"token"`
+	}
+)
+
+// SelfName is what a server with an authority of its own is called in its certificate, whatever its address.
+const SelfName = "vps.sunspool.internal"
+
 const (
 	MaxSamples = 1000    // samples per request
 	MaxBytes   = 1 << 20 // bytes per request, after decompression
@@ -113,7 +129,18 @@ type Batch struct {
 	ID      string   `json:"batch_id,omitempty"` // opaque, echoed in the receipt
 	Zone    string   `json:"tz,omitempty"`       // IANA name, where the inverter's days begin and end
 	Edge    *Edge    `json:"edge,omitempty"`
+	Kept    *Kept    `json:"kept,omitempty"` // only to a server that asked for it, see Receipt.Compare
 }
+
+// Kept is what an edge keeps of the samples that it has delivered of a device: pairs of where an hour of UTC begins, in
+// milliseconds since 1970, and how many samples it has of that hour, ascending. They are at most MaxKeptHours apart.
+type Kept struct {
+	DeviceID string     `json:"device_id"`
+	Hours    [][2]int64 `json:"hours"`
+}
+
+// MaxKeptHours is how many hours a Kept may span.
+const MaxKeptHours = 32 * 24
 
 // Edge is what the edge says of itself with each batch.
 type Edge struct {
@@ -138,6 +165,8 @@ type Receipt struct {
 	Rejected   []Rejection `json:"rejected,omitempty"`
 	BatchID    string      `json:"batch_id,omitempty"`
 	Version    string      `json:"server_version,omitempty"` // of the server, as in VersionHeader
+	Compare    bool        `json:"compare,omitempty"`        // the edge may send a Kept with a next batch
+	Missing    [][2]int64  `json:"missing,omitempty"`        // of a Kept: spans [from, to) of whole hours of which the server has fewer samples
 }
 
 // Rejection is the verdict on one sample of a lenient batch that was not stored.

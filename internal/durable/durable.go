@@ -15,6 +15,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strings"
 )
 
 // State files are 0600 in a 0700 directory, regardless of the umask. Another user who may write into the directory could
@@ -84,6 +85,9 @@ func Replace(path string, b []byte, mode os.FileMode, sync bool) error {
 
 // ReplaceInfo is Replace, and returns the file info of the new file.
 func ReplaceInfo(path string, b []byte, mode os.FileMode, sync bool) (info fs.FileInfo, err error) {
+	if isDevice(path) {
+		return nil, fmt.Errorf("%s is a device or a pipe, and no file that can be replaced", path)
+	}
 	f, err := Create(path+".new", mode)
 	if err != nil {
 		return nil, err
@@ -102,6 +106,53 @@ func ReplaceInfo(path string, b []byte, mode os.FileMode, sync bool) (info fs.Fi
 		return info, err
 	}
 	return info, SyncDir(filepath.Dir(path))
+}
+
+// IsStream reports whether path is a device or a pipe, or a link to one, or a link of the system to what is open, such as
+// /dev/stdout: a file in its place would break every other program.
+func IsStream(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && !info.Mode().IsRegular() && !info.IsDir() || isDevice(path)
+}
+
+// isDevice is IsStream without following a link: what somebody put into a directory of ours is replaced.
+func isDevice(path string) bool {
+	info, err := os.Lstat(path)
+	full, wrong := filepath.Abs(path)
+	switch {
+	case err != nil || wrong != nil || info.Mode().IsRegular() || info.IsDir():
+		return false
+	case info.Mode()&fs.ModeSymlink != 0:
+		return strings.HasPrefix(full, "/dev/") || strings.HasPrefix(full, "/proc/")
+	}
+	return true
+}
+
+// WriteWhole writes a file at path, whole or not at all: what write writes goes to another name beside it first. After an error
+// there is the file that was there before, or none. A device or a pipe is written to as it is.
+func WriteWhole(path string, mode os.FileMode, write func(*os.File) error) error {
+	if IsStream(path) {
+		f, err := os.OpenFile(path, os.O_WRONLY, 0)
+		if err != nil {
+			return err
+		}
+		return errors.Join(write(f), f.Close())
+	}
+	f, err := Create(path+".new", mode)
+	if err != nil {
+		return err
+	}
+	if err = write(f); err == nil {
+		err = f.Sync()
+	}
+	if err = errors.Join(err, f.Close()); err == nil {
+		err = os.Rename(f.Name(), path)
+	}
+	if err != nil {
+		os.Remove(f.Name())
+		return err
+	}
+	return SyncDir(filepath.Dir(path))
 }
 
 // SyncDir makes the names in dir durable.

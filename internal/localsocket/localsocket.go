@@ -44,9 +44,15 @@ func (o ownUser) Accept() (net.Conn, error) {
 		if err != nil {
 			return nil, err
 		}
-		if uid, known := peer(c); known && (uid == 0 || uid == os.Geteuid()) {
+		if ByOwner(c) {
 			return c, nil
 		}
 		c.Close()
 	}
+}
+
+// ByOwner reports whether root or the user of this process opened c.
+func ByOwner(c net.Conn) bool {
+	uid, known := peer(c)
+	return known && (uid == 0 || uid == os.Geteuid())
 }

@@ -1,7 +1,9 @@
-// Package qrcode draws a text in a terminal, for a camera. It is the only door to rsc.io/qr.
+// Package qrcode draws a text in a terminal or as a path of SVG, for a camera. It is the only door to rsc.io/qr.
 package qrcode
 
 import (
+	"fmt"
+	"os"
 	"strings"
 
 	"rsc.io/qr/coding"
@@ -12,20 +14,14 @@ import (
 const quiet = 2
 
 // Of returns text as lines of half blocks, two modules one above the other in each character. With colours it is black on
-// white whatever the terminal is; without, its light modules are what a dark terminal shows as light.
+// white whatever the terminal is; without, or where NO_COLOR asks for none, its light modules are what a dark terminal shows
+// as light.
 func Of(text string, colours bool) (string, error) {
-	version := coding.Version(coding.MinVersion)
-	for version < coding.MaxVersion && coding.String(text).Bits(version) > version.DataBytes(coding.L)*8 {
-		version++
-	}
-	plan, err := coding.NewPlan(version, coding.L, 0)
+	code, err := encode(text)
 	if err != nil {
 		return "", err
 	}
-	code, err := plan.Encode(coding.String(text))
-	if err != nil {
-		return "", err
-	}
+	colours = colours && os.Getenv("NO_COLOR") == ""
 	var b strings.Builder
 	light := func(x, y int) bool { return !code.Black(x, y) } // beside the code, too
 	for y := -quiet; y < code.Size+quiet; y += 2 {
@@ -50,4 +46,45 @@ func Of(text string, colours bool) (string, error) {
 		b.WriteString("\n")
 	}
 	return b.String(), nil
+}
+
+// Path is a code for a page: a square of Size modules, the light border included, and the path of what is dark in it, which SVG
+// fills.
+type Path struct {
+	Size int    `json:"size"`
+	D    string `json:"path"`
+}
+
+// PathOf returns text as a path.
+func PathOf(text string) (Path, error) {
+	code, err := encode(text)
+	if err != nil {
+		return Path{}, err
+	}
+	var b strings.Builder
+	for y := range code.Size {
+		for x := 0; x < code.Size; x++ {
+			from := x
+			for x < code.Size && code.Black(x, y) {
+				x++
+			}
+			if x > from {
+				fmt.Fprintf(&b, "M%d %dh%dv1H%dz", from+quiet, y+quiet, x-from, from+quiet)
+			}
+		}
+	}
+	return Path{code.Size + 2*quiet, b.String()}, nil
+}
+
+// encode returns the smallest code that has text.
+func encode(text string) (*coding.Code, error) {
+	version := coding.Version(coding.MinVersion)
+	for version < coding.MaxVersion && coding.String(text).Bits(version) > version.DataBytes(coding.L)*8 {
+		version++
+	}
+	plan, err := coding.NewPlan(version, coding.L, 0)
+	if err != nil {
+		return nil, err
+	}
+	return plan.Encode(coding.String(text))
 }

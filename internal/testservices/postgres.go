@@ -16,7 +16,6 @@ import (
 	"sync"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 )
@@ -193,7 +192,7 @@ func run(database *url.URL, sql string, args ...any) error {
 }
 
 func connected(database *url.URL, f func(context.Context, *pgx.Conn) error) error {
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second) // a cleanup has no test's context any more
+	ctx, cancel := context.WithTimeout(context.Background(), Patience) // a cleanup has no test's context any more
 	defer cancel()
 	c, err := pgx.Connect(ctx, database.String())
 	if err != nil {

@@ -17,11 +17,6 @@ import (
 	"time"
 )
 
-const (
-	startTime = 30 * time.Second // that a server may take to answer
-	stopTime  = 30 * time.Second // that it may take to end
-)
-
 // process is a server that can be started again. Its methods are for one goroutine at a time; they report a failure as
 // the test's error and go on, so that any goroutine may call them.
 type process struct {
@@ -85,7 +80,7 @@ func (p *process) start() error {
 	ended := p.ended
 	go func() { cmd.Wait(); close(ended) }()
 
-	timeout := time.After(startTime)
+	timeout := time.After(Patience)
 	for {
 		err := p.answers()
 		if err == nil {
@@ -96,7 +91,7 @@ func (p *process) start() error {
 			return fmt.Errorf("%s ended at its start: %v", p.name, cmd.ProcessState)
 		case <-timeout:
 			p.Kill()
-			return fmt.Errorf("%s does not answer after %v: %w", p.name, startTime, err)
+			return fmt.Errorf("%s does not answer after %v: %w", p.name, Patience, err)
 		case <-time.After(20 * time.Millisecond):
 		}
 	}
@@ -112,8 +107,8 @@ func (p *process) Stop() {
 	p.cmd.Process.Signal(p.quit)
 	select {
 	case <-p.ended:
-	case <-time.After(stopTime):
-		p.t.Errorf("%s does not stop within %v\n%s", p.name, stopTime, p.tail())
+	case <-time.After(Patience):
+		p.t.Errorf("%s does not stop within %v\n%s", p.name, Patience, p.tail())
 		p.Kill()
 	}
 }
@@ -132,7 +127,7 @@ func (p *process) Kill() {
 	p.paused = false
 	for _, pid := range pids[1:] {
 		for began := time.Now(); parent(pid) != 0; time.Sleep(5 * time.Millisecond) {
-			if time.Since(began) > stopTime {
+			if time.Since(began) > Patience {
 				p.t.Errorf("%s: its process %d survives kill -9", p.name, pid)
 				return
 			}

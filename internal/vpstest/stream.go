@@ -16,7 +16,13 @@ type Event struct{ ID, Name, Data string }
 // Follow opens a stream on conn and returns its events; the channel is closed when the stream ends.
 func Follow(t testing.TB, conn net.Conn, device, token string, headers ...string) <-chan Event {
 	t.Helper()
-	r, _ := http.NewRequest("GET", "http://x"+wire.StreamPath+"?device_id="+device, nil)
+	return FollowQuery(t, conn, "device_id="+device, token, headers...)
+}
+
+// FollowQuery is Follow of what a query asks for.
+func FollowQuery(t testing.TB, conn net.Conn, query, token string, headers ...string) <-chan Event {
+	t.Helper()
+	r, _ := http.NewRequest("GET", "http://x"+wire.StreamPath+"?"+query, nil)
 	r.Header.Set("Authorization", "Bearer "+token)
 	for i := 0; i < len(headers); i += 2 {
 		r.Header.Set(headers[i], headers[i+1])
