@@ -66,9 +66,9 @@ func (e *Edge) awaitFiles(c config.Config) {
 			return err
 		})
 	}
-	if _, err := transport.NewClient(c.CAFile); config.Absent(err) {
+	if _, err := transport.NewClient(transport.Trust{CAFile: c.CAFile}); config.Absent(err) {
 		e.ca = await("VPS_CA_FILE", c.CAFile, "the server cannot be verified without it, so nothing is uploaded; samples are kept", func() error {
-			client, err := transport.NewClient(c.CAFile)
+			client, err := transport.NewClient(transport.Trust{CAFile: c.CAFile})
 			if err == nil {
 				verifyBy(client, e.Clock)
 				e.Uploader.Client = client

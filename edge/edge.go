@@ -30,7 +30,10 @@ import (
 	"sunspool/wire"
 )
 
-const flushTime = 10 * time.Second // for the last upload before the end
+const (
+	flushTime   = 10 * time.Second // for the last upload before the end
+	refillPause = time.Second      // between two batches of samples that the server lost
+)
 
 // Edge is one inverter's way to one server. New makes one from settings; a test or the demo may change its parts before
 // Run.
@@ -116,6 +119,7 @@ func (e *Edge) Run(ctx context.Context) error {
 		}
 	})
 	e.flush(last)
+	protect(func() error { e.Uploader.Copies.Flush(); return nil })
 	cancel()
 	loops.Wait()
 	e.Report.Write()
@@ -219,10 +223,29 @@ func (e *Edge) deliver(ctx context.Context) {
 			wait = e.Uploader.Wait(err)
 		case more:
 			wait = 0
+		default:
+			wait = e.refill(ctx, wait)
 		}
+		protect(func() error { e.Uploader.Copies.Tidy(err != nil); return nil })
 		e.delivering.Beat(wait)
 		if pace.Sleep(ctx, wait) != nil {
 			return
+		}
+	}
+}
+
+// refill sends again what the server lacks, while there is nothing else to deliver, and returns how long to wait then.
+func (e *Edge) refill(ctx context.Context, wait time.Duration) time.Duration {
+	for until := now().Add(wait); ; {
+		more := false
+		protect(func() error { more = e.Uploader.Refill(ctx); return nil })
+		left := max(until.Sub(now()), 0)
+		if !more || left <= refillPause {
+			return left
+		}
+		e.delivering.Beat(refillPause)
+		if pace.Sleep(ctx, refillPause) != nil {
+			return 0
 		}
 	}
 }

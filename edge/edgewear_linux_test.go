@@ -62,9 +62,11 @@ func BenchmarkEdgeWear(b *testing.B) {
 	writers := []writer{
 		{"append", func(ctx context.Context, b *testing.B, dir string) { appendAtPace(ctx, b, dir, appended.of(dir)) }, appended.load},
 		{"spool", func(ctx context.Context, b *testing.B, dir string) { spoolAtPace(ctx, b, dir, spooled.of(dir)) }, spooled.load},
-		edgeWriter("package", config.Config{URL: server.URL, CAFile: ca}, inMemory),
-		edgeWriter("package-60s", config.Config{URL: server.URL, CAFile: ca, CommitS: 60}, inMemory),
-		edgeWriter("container", config.Config{URL: server.URL, CAFile: ca}, func(dir string) string { return dir }),
+		edgeWriter("package", config.Config{URL: server.URL, CAFile: ca, KeepDays: 7}, inMemory),
+		edgeWriter("package-keeps-none", config.Config{URL: server.URL, CAFile: ca}, inMemory),
+		edgeWriter("package-60s", config.Config{URL: server.URL, CAFile: ca, CommitS: 60, KeepDays: 7}, inMemory),
+		edgeWriter("package-60s-keeps-none", config.Config{URL: server.URL, CAFile: ca, CommitS: 60}, inMemory),
+		edgeWriter("container", config.Config{URL: server.URL, CAFile: ca, KeepDays: 7}, func(dir string) string { return dir }),
 	}
 	for b.Loop() {
 		tolls := make([]testhost.Toll, len(writers))

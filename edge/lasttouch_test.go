@@ -9,12 +9,14 @@ import (
 	"time"
 
 	"sunspool/edge/pace"
+	"sunspool/internal/race"
 	"sunspool/internal/testhost"
 )
 
 // An edge that is killed every few seconds, often before its first poll, polls on, and never too soon. Without the touches
 // in the spool it would make 29 polls.
 func TestKilledEdgeKeepsThePace(t *testing.T) {
+	race.Skip(t, "lives of one edge, one after the other; the others of this package have its goroutines")
 	dir := testhost.MemoryDir(t)
 	file := filepath.Join(dir, "spool.db.last-poll")
 	synctest.Test(t, func(t *testing.T) {

@@ -32,7 +32,7 @@ import (
 
 var (
 	leakDays = flag.Int("leak-days", 7, "virtual days that TestAWeekOfFaultsLeaksNothing plays")
-	leakPoll = flag.Float64("leak-poll", 60, "seconds between its polls; 5 is as in life, and takes two minutes")
+	leakPoll = flag.Float64("leak-poll", 150, "seconds between its polls; 5 is as in life, and takes two minutes")
 )
 
 // week is the way of one edge to one server in virtual time, with everything real that could leak: connections, the

@@ -14,6 +14,7 @@ import (
 
 	"sunspool/edge/config"
 	"sunspool/health"
+	"sunspool/internal/testservices"
 )
 
 // Two edges on one dongle take its connection from each other. The second one does not start, and names the first.
@@ -68,5 +69,40 @@ func TestSecondEdgeOfADongleDoesNotStart(t *testing.T) {
 	}
 	if err := Run(ended, second, "test", slog.New(slog.DiscardHandler)); err != nil {
 		t.Errorf("after the first has ended: %v", err)
+	}
+}
+
+// An edge that knows a dongle by its name and one that knows it by its address are kept apart as well: when the name leads there, the
+// second reads nothing, and its health has who does.
+func TestSecondEdgeByTheNameOfADongleReadsNothing(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("there are no locks that we know of")
+	}
+	dongle, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer dongle.Close()
+	ctx, cancel := context.WithCancel(t.Context())
+	run := func(host, device string) (config.Config, chan error) {
+		c := goodSettings(t)
+		c.Host, c.Port, c.DeviceID, c.URL = host, dongle.Addr().(*net.TCPAddr).Port, device, "https://127.0.0.1:1"
+		done := make(chan error, 1)
+		go func() { done <- Run(ctx, c, "test", slog.New(slog.DiscardHandler)) }()
+		return c, done
+	}
+	health := func(c config.Config) string { return filepath.Join(filepath.Dir(c.SpoolPath), "health.json") }
+	first, firstDone := run("127.0.0.1", "roof")
+	testservices.Await(t, "the first edge", func() bool { _, err := os.Stat(health(first)); return err == nil })
+	second, secondDone := run("localhost", "garage")
+	testservices.Await(t, "the second edge to find the dongle busy", func() bool {
+		text, _ := os.ReadFile(health(second))
+		return strings.Contains(string(text), "dongle_busy") && strings.Contains(string(text), "device roof")
+	})
+	cancel()
+	for _, done := range []chan error{firstDone, secondDone} {
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
 	}
 }

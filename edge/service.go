@@ -3,7 +3,6 @@ package edge
 import (
 	"context"
 	"log/slog"
-	"net"
 	"net/http"
 	"sync"
 	"time"
@@ -12,14 +11,17 @@ import (
 
 	"sunspool/edge/clock"
 	"sunspool/edge/config"
+	"sunspool/edge/delivered"
 	"sunspool/edge/donglelock"
 	"sunspool/edge/inverter"
+	"sunspool/edge/mdns"
 	"sunspool/edge/night"
 	"sunspool/edge/pace"
 	"sunspool/edge/reading"
 	"sunspool/edge/report"
 	"sunspool/edge/spool"
 	"sunspool/edge/upload"
+	"sunspool/edge/zone"
 	"sunspool/health"
 	"sunspool/systemd"
 )
@@ -40,7 +42,7 @@ func newEdges(each []config.Config, version string, log *slog.Logger) (edges []*
 		Pace: &pace.Pace{Interval: first.DongleInterval(), File: first.SpoolPath + ".last-poll", Up: host.Up, BootID: host.BootID},
 		Link: inverter.Transport{
 			Address: first.Address(),
-			Dial:    (&net.Dialer{}).DialContext,
+			Dial:    new(mdns.Names).DialContext,
 			Timeout: inverter.AnswerTime,
 			Gap:     time.Duration(first.GapMS) * time.Millisecond,
 			Settle:  inverter.SettleTime,
@@ -109,12 +111,12 @@ func newEdge(c config.Config, dongle *inverter.Dongle, turn *inverter.Turn, host
 		},
 		Uploader: &upload.Uploader{
 			Spool: spool, Client: client, Clock: clock, URL: c.IngestURL(), Token: token,
-			Agent: "sunspool/" + version, Zone: hostZone(), BatchSize: c.BatchSize, Fresh: seconds(c.UploadS),
+			Agent: "sunspool/" + version, Zone: zone.OfProcess(), BatchSize: c.BatchSize, Fresh: seconds(c.UploadS),
 			Backoff: pace.Backoff{Min: time.Second, Max: seconds(c.MaxBackoffS)},
 		},
 	}
-	if zone := hostZone(); zone != "" {
-		e.normal.Zone, _ = time.LoadLocation(zone)
+	if name := zone.OfProcess(); name != "" {
+		e.normal.Zone, _ = time.LoadLocation(name)
 		e.night.Zone = night.SunZone(e.normal.Zone)
 	}
 	e.night.File = c.SpoolPath + ".night"
@@ -123,13 +125,24 @@ func newEdge(c config.Config, dongle *inverter.Dongle, turn *inverter.Turn, host
 	if c.RawDebug {
 		e.RawEach = c.RawDebugEach
 	}
-	e.Uploader.Describe = report.Describe
+	e.Uploader.Describe, e.Uploader.Copies = report.Describe, copiesOf(c, spool, log)
 	report.Watch(e.parts)
 	e.awaitFiles(c)
 	if err := e.takeOver(); err != nil { // the disk fails: see resume
 		e.unresumed.Store(&err)
 	}
 	return e, nil
+}
+
+// copiesOf returns the copies of delivered samples of a spool, nil if none are to be kept.
+func copiesOf(c config.Config, spool *spool.Spool, log *slog.Logger) *delivered.Copies {
+	dir := delivered.DirOf(c.SpoolPath)
+	if c.KeepDays == 0 {
+		delivered.Remove(dir)
+		return nil
+	}
+	return &delivered.Copies{Dir: dir, Device: c.DeviceID, Keep: time.Duration(c.KeepDays) * 24 * time.Hour, Log: log,
+		Room: func() int64 { r := spool.Capacity(); return r.Limit - r.Size }}
 }
 
 // parts returns what the report shows. The fields of e may be changed until Run.
@@ -166,6 +179,9 @@ func Run(ctx context.Context, c config.Config, version string, log *slog.Logger)
 	if err != nil {
 		return err
 	}
+	addresses := donglelock.NewAddresses(c.Host, c.Port, devices)
+	defer addresses.Release()
+	edges[0].Inverter.Dongle.Link.Dial = (&mdns.Names{Dial: addresses.DialContext}).DialContext // of all of them
 	board := report.NewBoard(devices, systemd.Status)
 	for i, e := range edges {
 		defer e.Spool.Close()

@@ -52,3 +52,6 @@ var built = sync.OnceValue(func() time.Time {
 	}
 	return oldest
 })
+
+// Built returns when this program was built, or the first day of its kind: a clock that shows an earlier time is wrong.
+func Built() time.Time { return built() }

@@ -39,7 +39,7 @@ func (c *Config) UnlessAwaited(err error) error {
 
 // Client returns the HTTP client for uploads. While the file of the authority is awaited it makes no request.
 func (c *Config) Client() (*http.Client, error) {
-	client, err := transport.NewClient(c.CAFile)
+	client, err := transport.NewClient(c.trust())
 	if err != nil && c.UnlessAwaited(err) == nil {
 		return &http.Client{Transport: noTransport{err}}, nil
 	}
@@ -50,3 +50,8 @@ func (c *Config) Client() (*http.Client, error) {
 type noTransport struct{ why error }
 
 func (n noTransport) RoundTrip(*http.Request) (*http.Response, error) { return nil, n.why }
+
+// trust is by what the server is known.
+func (c *Config) trust() transport.Trust {
+	return transport.Trust{CAFile: c.CAFile, Fingerprint: c.Fingerprint}
+}

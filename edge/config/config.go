@@ -38,6 +38,7 @@ type Config struct {
 	Token        settings.Secret   `name:"vps-device-token" env:"VPS_DEVICE_TOKEN" hidden:"" help:"Token of this device, at least 16 characters; of several inverters one each, in their order with commas. Required, here, in VPS_DEVICE_TOKEN_FILE, or as the systemd credential vps-device-token."`
 	TokenFile    string            `name:"vps-device-token-file" env:"VPS_DEVICE_TOKEN_FILE" help:"File that holds the token, readable by its owner only, or a secret of Docker or Kubernetes below /run/secrets; of several inverters one each, in their order, one a line. Read again when it changes."`
 	CAFile       string            `name:"vps-ca-file" env:"VPS_CA_FILE" help:"PEM file of the certificate authority, for a server with a private one. Read again when it changes."`
+	Fingerprint  string            `name:"vps-fingerprint" env:"VPS_FINGERPRINT" placeholder:"sha256:HEX" help:"Of the certificate authority of a server that made its own (TLS_SELF), as sunspool vps fingerprint prints it there. Only that server is trusted then, under whatever address."`
 	HTTPSProxy   settings.Secret   `name:"https-proxy" env:"HTTPS_PROXY" placeholder:"URL" hidden:"" help:"Forward proxy for uploads: http://host:port or http://user:password@host:port, with special characters as %XX; also https:// and socks5://. Environment only."`
 	NoProxy      string            `name:"no-proxy" env:"NO_PROXY" placeholder:"HOST,..." hidden:"" help:"Names, .domains, addresses and networks that HTTPS_PROXY is not used for. Environment only."`
 	DeviceID     string            `name:"device-id" env:"DEVICE_ID" help:"Name of the inverter on the server; of several one each, such as roof,garage. Default, of one alone: SUNGROW_HOST, with - for : of an IPv6 address."`
@@ -54,6 +55,7 @@ type Config struct {
 	LogLevel     settings.LogLevel `name:"log-level" env:"LOG_LEVEL" default:"info" help:"debug, info, warn or error."`
 	ClockTrust   string            `name:"clock-trust" env:"CLOCK_TRUST" default:"auto" enum:"auto,always" help:"auto keeps samples until a time server or our own server confirms the time; always trusts this host's clock."`
 	SpoolMaxMB   int               `name:"spool-max-mb" env:"SPOOL_MAX_MB" help:"The most that the spool of each inverter may use, MiB, from 16. From 70 % on the inverter is read less often, nothing is deleted. Default: 1024, or 512 on a 32-bit system."`
+	KeepDays     int               `name:"keep-delivered-days" env:"KEEP_DELIVERED_DAYS" default:"7" help:"Days for which copies of delivered samples are kept, beside the spool and in what it leaves of its limit, up to 31: a server that was restored from a backup gets them again. 0 keeps none."`
 	CommitS      float64           `name:"spool-commit-interval-s" env:"SPOOL_COMMIT_INTERVAL_S" default:"0" help:"Seconds for which samples are collected in memory before they are written, up to 300: spares a memory card, but a power cut loses as many seconds. 0 writes each poll; a normal stop loses nothing."`
 
 	// Of the settings of one inverter of several, see PerInverter: its unit id, while Units is empty, and which it is.
@@ -76,6 +78,7 @@ const (
 	ClockAlways = "always"
 	minSpoolMB  = 16
 	maxCommitS  = 300
+	maxKeepDays = 31 // which wire.MaxKeptHours covers
 )
 
 // Validate completes the defaults that depend on other settings and names everything that is wrong, in one *health.Fault.
@@ -123,6 +126,7 @@ func (c *Config) Validate() error {
 	}
 	must(c.SpoolPath != "", "SPOOL_PATH is empty")
 	must(c.SpoolMaxMB == 0 || c.SpoolMaxMB >= minSpoolMB && c.SpoolMaxMB <= spool.MaxMB(spool.WordBits), "SPOOL_MAX_MB is %d: must be %d to %d", c.SpoolMaxMB, minSpoolMB, spool.MaxMB(spool.WordBits))
+	between("KEEP_DELIVERED_DAYS", float64(c.KeepDays), 0, maxKeepDays)
 	between("SPOOL_COMMIT_INTERVAL_S", c.CommitS, 0, maxCommitS)
 	each, errs := c.PerInverter()
 	refuse(errs...)
@@ -131,7 +135,8 @@ func (c *Config) Validate() error {
 	refuse(checkURL(c.URL), checkProxy())
 	_, exempt := firstSet(exemptVariables)
 	must(c.NoProxy == "" || c.NoProxy == exempt, "NO_PROXY is not taken from the command line: set it in the environment")
-	_, err := transport.NewClient(c.CAFile)
+	must(c.CAFile == "" || c.Fingerprint == "", "VPS_CA_FILE and VPS_FINGERPRINT are both set: a server is known by one of them")
+	_, err := transport.NewClient(c.trust())
 	refuse(c.UnlessAwaited(err))
 	_, err = c.OwnRegisters()
 	refuse(c.UnlessAwaited(err))

@@ -1,7 +1,8 @@
 // Package donglelock makes a process the only edge of a machine that reads a dongle: of two clients a dongle serves one at
-// best. The lock is by the dongle's address, and ends with the process.
+// best. The locks are those of the name or address that is set, and of the address that was dialled, and end with the process.
 //
-//	Claim ──> lock, by the name of the address ──> release, or the process that has it
+//	Claim ──────────────────> lock, by the name that is set ──┬──> release, or the process that has it
+//	Addresses.DialContext ──> lock, by where it leads ────────┘
 package donglelock
 
 import (
@@ -14,11 +15,13 @@ import (
 	"strings"
 	"time"
 
-	"sunspool/health"
 	"sunspool/wire"
 )
 
-const claimWait = 2 * time.Second
+const (
+	claimWait = 2 * time.Second
+	prefix    = "sunspool-dongle-" // of the names of locks
+)
 
 // Claim makes this process the only edge of the machine that reads the dongle, until release is called. The error is a
 // *health.Fault that names the other one. A machine on which no lock can be had is no reason not to start.
@@ -40,12 +43,7 @@ func Claim(host string, port int, devices []string, log *slog.Logger) (release f
 		}
 		time.Sleep(claimWait / 10)
 	}
-	return nil, &health.Fault{
-		Code: "dongle_busy", Exit: health.ExitBusy,
-		What: "another edge of this machine reads " + net.JoinHostPort(host, strconv.Itoa(port)),
-		Why:  holder + ", has the one connection that a dongle bears",
-		Next: "stop one of the two; for several inverters behind one dongle set SUNGROW_SLAVE_ID=1,2 and DEVICE_ID=roof,garage in one edge",
-	}
+	return nil, busy(net.JoinHostPort(host, strconv.Itoa(port)), holder)
 }
 
 // lockName returns the name of the lock of a dongle: the same however its address is written, as far as that can be known
@@ -60,7 +58,7 @@ func lockName(host string, port int) string {
 		sum := sha256.Sum256([]byte(address))
 		address = hex.EncodeToString(sum[:])
 	}
-	return "sunspool-dongle-" + address
+	return prefix + address
 }
 
 // withDevices adds to a process the devices that its text names. A text that does not look like these is left out: any

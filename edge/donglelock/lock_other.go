@@ -11,6 +11,9 @@ import (
 	"sunspool/internal/durable"
 )
 
+// Held returns nothing: here the locks of other processes are not listed.
+func Held() (addresses []string, hidden bool) { return nil, false }
+
 // lock makes this process the only one of the machine that has the lock of that name, until unlock is called or the
 // process ends. If another has it, heldBy names it. The lock is that of a file, which has text in it.
 func lock(name, text string) (unlock func(), heldBy string, err error) {

@@ -14,23 +14,14 @@ import (
 
 // explain returns err, of an inverter, with what its owner can do about it.
 func explain(address string, unit byte, err error) *health.Fault {
+	if busy, ok := errors.AsType[*health.Fault](err); ok {
+		return busy // another process of this machine reads it
+	}
 	f := &health.Fault{Code: "inverter_unreachable", What: "inverter " + address, Exit: health.ExitUnreachable, Err: err}
-	var dns *net.DNSError
 	var exc *exception
 	var other *otherInverter
 	switch {
-	case errors.As(err, &dns):
-		f.Why = "the name cannot be resolved: " + dns.Err
-		f.Next = "set SUNGROW_HOST to the IP address (.local names are not resolved) and reserve it in your router"
-	case errors.Is(err, syscall.ECONNREFUSED):
-		f.Why = "the host is up but refuses connections on this port"
-		f.Next = "enable Modbus TCP in the WiNet-S web page, or use the inverter's LAN port"
-	case errors.Is(err, syscall.EHOSTUNREACH), errors.Is(err, syscall.ENETUNREACH):
-		f.Why = "no route to the host"
-		f.Next = "check the address, the cable and the Wi-Fi of the dongle"
-	case isTimeout(err) && isDial(err):
-		f.Why = "the host does not answer"
-		f.Next = "check the address and that the dongle has power and network"
+	case ExplainDial(f, err):
 	case isTimeout(err):
 		f.Code = "inverter_silent"
 		f.Why = "connected, but it does not answer"
@@ -60,6 +51,29 @@ func explain(address string, unit byte, err error) *health.Fault {
 		}
 	}
 	return f
+}
+
+// ExplainDial reports whether err is that of a connection to an inverter that was not made; then f has why, and what its owner
+// can do about it.
+func ExplainDial(f *health.Fault, err error) bool {
+	dns, unresolved := errors.AsType[*net.DNSError](err)
+	switch {
+	case unresolved:
+		f.Why = "the name cannot be resolved: " + dns.Err
+		f.Next = "`sunspool probe` finds a dongle that announces itself; set SUNGROW_HOST to its IP address, and reserve that in your router"
+	case errors.Is(err, syscall.ECONNREFUSED):
+		f.Why = "the host is up but refuses connections on this port"
+		f.Next = "enable Modbus TCP in the WiNet-S web page, or use the inverter's LAN port"
+	case errors.Is(err, syscall.EHOSTUNREACH), errors.Is(err, syscall.ENETUNREACH):
+		f.Why = "no route to the host"
+		f.Next = "check the address, the cable and the Wi-Fi of the dongle"
+	case isTimeout(err) && isDial(err):
+		f.Why = "the host does not answer"
+		f.Next = "check the address and that the dongle has power and network; a string inverter answers by daylight only"
+	default:
+		return false
+	}
+	return true
 }
 
 const (
@@ -97,6 +111,9 @@ func unitHint(code, unit byte) string {
 	}
 	return fmt.Sprintf("no inverter answers as unit %d: check SUNGROW_SLAVE_ID (1, or 2 for the second of a pair)", unit)
 }
+
+// Refused reports whether a block is missing because the inverter does not have its registers.
+func Refused(err error) bool { return errors.Is(err, errRefused) }
 
 func isDial(err error) bool {
 	op, ok := errors.AsType[*net.OpError](err)

@@ -63,7 +63,7 @@ func freshHealth(path string, poll time.Duration, now time.Time) (h Health, err 
 	poll = max(poll, seconds(h.PollS))
 	switch age := now.Sub(h.Written); {
 	case age > poll+checkSlack:
-		return h, fmt.Errorf("the edge wrote %s %v ago and does so every %v while it runs", path, age.Round(time.Second), poll)
+		return h, fmt.Errorf("the edge wrote %s %s ago and does so every %v while it runs", path, health.Span(age), poll)
 	case age < -checkSlack:
 		return h, fmt.Errorf("%s is from a time that has not come yet, %v: another clock wrote it", path, h.Written)
 	}

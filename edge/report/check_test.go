@@ -33,7 +33,7 @@ func TestCheckBelievesOnlyAFreshAndHonestHealthFile(t *testing.T) {
 			"heals by itself": {written(5*time.Second, StateDegraded), "degraded: all links answer"},
 			"blocked":         {written(5*time.Second, StateBlocked), "!blocked: all links answer"},
 			"just in time":    {written(65*time.Second, StateOK), "all links answer"},
-			"stale":           {written(66*time.Second, StateOK), "!1m6s ago"},
+			"stale":           {written(66*time.Second, StateOK), "!1 min 6 s ago"},
 			"from the future": {written(-2*time.Minute, StateOK), "!has not come yet"},
 			"other JSON":      {`{"status":""}`, "!not a health file"},
 			"half a file":     {`{"status":"o`, "!not a health file"},
@@ -81,7 +81,7 @@ func TestCheckCoversAllInvertersOfTheProcess(t *testing.T) {
 			"degraded":     {func(h *Health) { h.Status = StateDegraded }, "garage: degraded: all well | roof: all well"},
 			"blocked":      {func(h *Health) { h.Status = StateBlocked }, "!garage: blocked: all well | roof: all well"},
 			"just in time": {func(h *Health) { h.Written = h.Written.Add(-70 * time.Second) }, "roof: all well | garage: all well"},
-			"stale":        {func(h *Health) { h.Written = h.Written.Add(-71 * time.Second) }, "!garage.health.json 1m11s ago"},
+			"stale":        {func(h *Health) { h.Written = h.Written.Add(-71 * time.Second) }, "!garage.health.json 1 min 11 s ago"},
 			"not there":    {nil, "!garage.health.json"},
 		} {
 			other := garage

@@ -1,6 +1,10 @@
 package report
 
-import "slices"
+import (
+	"slices"
+
+	"sunspool/edge/delivered"
+)
 
 // count is a number that the edge reports of itself: in health.json under counts, and as a metric sunspool_edge_NAME. A
 // name that ends in _total only grows while the process runs.
@@ -36,6 +40,8 @@ var inverterCounts = []count{
 	{"uploaded_samples_total", "Samples that the server has.", func(r *Report) int64 { return r.parts().Uploader.Uploaded.Load() }},
 	{"duplicate_samples_total", "Samples that the server had already.", func(r *Report) int64 { return r.parts().Uploader.Duplicates.Load() }},
 	{"rejected_samples_total", "Samples that the server will not take.", func(r *Report) int64 { return r.parts().Uploader.Rejected.Load() }},
+	{"refilled_samples_total", "Samples that the server had lost and has again.", func(r *Report) int64 { return r.parts().Uploader.Refilled.Load() }},
+	{"refill_rejected_samples_total", "Samples sent again that the server rejected.", func(r *Report) int64 { return r.parts().Uploader.RefillRejected.Load() }},
 	{"suspect_samples", "Samples that the server refused and that are tried again.", func(r *Report) int64 { return r.parts().Uploader.SuspectSamples() }},
 	{"schema_mismatch", "1 while so much is refused that nothing is given up.", func(r *Report) int64 { return r.parts().Uploader.SchemaMismatch() }},
 	{"spool_samples", "Samples that the server does not have yet.", func(r *Report) int64 { return int64(r.parts().Spool.Waiting()) }},
@@ -45,9 +51,21 @@ var inverterCounts = []count{
 	{"spool_bytes", "Size of the spool file.", func(r *Report) int64 { return r.parts().Spool.Bytes() }},
 	{"spool_used_bytes", "Bytes of the spool file that hold something.", func(r *Report) int64 { return r.parts().Spool.Capacity().Used }},
 	{"spool_limit_bytes", "The most that the spool may use.", func(r *Report) int64 { return r.parts().Spool.Capacity().Limit }},
+	{"kept_samples", "Copies of delivered samples that are kept.", func(r *Report) int64 { return r.kept(func(c *delivered.Copies) int64 { return c.Samples.Load() }) }},
+	{"kept_bytes", "Bytes of the files of these copies.", func(r *Report) int64 { return r.kept(func(c *delivered.Copies) int64 { return c.Bytes.Load() }) }},
+	{"kept_errors_total", "Errors of writing or deleting copies, and copies that were not kept because of them.", func(r *Report) int64 { return r.kept(func(c *delivered.Copies) int64 { return c.Errors.Load() }) }},
+	{"kept_since_timestamp_seconds", "Unix time from which on copies are kept.", func(r *Report) int64 { return r.kept(func(c *delivered.Copies) int64 { return c.Since.Load() }) / 1000 }},
 	{"ram_only_samples", "Samples that are not on the disk yet.", func(r *Report) int64 { return int64(r.parts().InMemory) }},
 	{"salvaged_samples", "Samples found in a spool that was damaged, since the start.", func(r *Report) int64 { return int64(r.parts().Spool.Opening().Salvaged) }},
 	{"last_sample_timestamp_seconds", "Unix time of the last sample.", func(r *Report) int64 { return max(r.lastSample().Unix(), 0) }},
+}
+
+// kept returns a number of the copies of delivered samples, 0 if none are kept.
+func (r *Report) kept(number func(*delivered.Copies) int64) int64 {
+	if c := r.parts().Uploader.Copies; c != nil {
+		return number(c)
+	}
+	return 0
 }
 
 // values returns the present value of each count, by its name.

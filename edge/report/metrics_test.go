@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"sunspool/docs/reference"
+	"sunspool/edge/delivered"
 	"sunspool/edge/spool"
 	"sunspool/edge/token"
 	"sunspool/edge/upload"
@@ -49,6 +50,8 @@ func busyReport(t *testing.T) (*Report, *Parts) {
 	r.model = "SH10RT"
 	r.Chain.Link("vps").Report(&health.Fault{Code: "tls", What: "no TLS"})
 	p.Uploader.Client.Transport = certified{now().Add(time.Hour)}
+	p.Uploader.Copies = new(delivered.Copies)
+	p.Uploader.Copies.Since.Store(now().UnixMilli())
 	return r, p
 }
 

@@ -14,6 +14,7 @@ import (
 	"sunspool/edge/pace"
 	"sunspool/health"
 	"sunspool/internal/metrics"
+	"sunspool/internal/portholder"
 	"sunspool/wire"
 )
 
@@ -78,8 +79,12 @@ func listenFault(addr string, err error) *health.Fault {
 		Next: "nothing, if the address is one of a network that comes later: it is tried every minute; else correct METRICS_ADDR"}
 	if errors.Is(err, syscall.EADDRINUSE) {
 		_, port, _ := net.SplitHostPort(addr)
-		f.Code, f.Why = "port_in_use", "another process listens there"
-		f.Next = fmt.Sprintf("stop it (ss -ltnp 'sport = :%s' names it), or set METRICS_ADDR to another port; it is tried every minute", port)
+		holder, _ := portholder.Of("", addr)
+		f.Code, f.Why = "port_in_use", holder+" listens there"
+		f.Next = "stop it, or set METRICS_ADDR to another port; it is tried every minute"
+		if holder == portholder.Unknown {
+			f.Next = fmt.Sprintf("stop it (`sudo ss -ltnp 'sport = :%s'` names it), or set METRICS_ADDR to another port; it is tried every minute", port)
+		}
 	}
 	return f
 }

@@ -41,7 +41,7 @@ func TestCheckDoesNotWaitForAStalledWriter(t *testing.T) {
 	if line := check(written.Add(60 * time.Second)); !strings.Contains(line, "waits for the disk") || strings.HasPrefix(line, "!") {
 		t.Errorf("while the disk stalls: %q", line)
 	}
-	if line := check(written.Add(80 * time.Second)); !strings.HasPrefix(line, "!") || !strings.Contains(line, "1m20s ago") {
+	if line := check(written.Add(80 * time.Second)); !strings.HasPrefix(line, "!") || !strings.Contains(line, "1 min 20 s ago") {
 		t.Errorf("after a stall of 80 s: %q", line)
 	}
 	writer.Close()

@@ -4,15 +4,12 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
-	"net"
 	"net/http"
 	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
-	"time"
 
 	"sunspool/edge/config"
 	"sunspool/edge/spool"
@@ -92,30 +89,14 @@ func socketOf(ctx context.Context, path string, sockets []string) (string, bool)
 
 // askQuarantine requests one page from an edge.
 func askQuarantine(ctx context.Context, socket string, after uint64) (page spool.QuarantinePage, err error) {
-	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
-	defer cancel()
-	var dialer net.Dialer
-	transport := &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-		return dialer.DialContext(ctx, "unix", socket)
-	}}
-	defer transport.CloseIdleConnections()
 	query := url.Values{"after": {strconv.FormatUint(after, 10)}}
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://edge"+quarantinePath+"?"+query.Encode(), nil)
-	if err != nil {
-		return page, err
-	}
-	resp, err := transport.RoundTrip(req)
-	if err == nil {
-		defer resp.Body.Close()
-		if err = json.NewDecoder(resp.Body).Decode(&page); resp.StatusCode != http.StatusOK {
-			err = fmt.Errorf("status %d: is it an older version?", resp.StatusCode)
-		}
-	}
-	if err != nil {
-		return page, &health.Fault{Code: "edge_silent", Exit: health.ExitUnreachable, What: "the edge does not list its quarantine", Why: socket + ": " + err.Error(),
-			Next: "systemctl status sunspool-edge"}
-	}
-	return page, nil
+	return page, askSpool(ctx, socket, http.MethodGet, quarantinePath+"?"+query.Encode(), nil, &page)
+}
+
+// ReadsSpool reports whether the edge that answers at a status socket can read its spool.
+func ReadsSpool(ctx context.Context, socket string) bool {
+	_, err := askQuarantine(ctx, socket, 0)
+	return err == nil
 }
 
 // StatusSockets returns where an edge that has the spool at path open may answer: the socket of the settings, the one beside

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -198,4 +199,29 @@ func listFault(err error) string {
 		return f.Code
 	}
 	return ""
+}
+
+// Only root and the user of the edge change what is in its spool.
+func TestOthersChangeNothing(t *testing.T) {
+	s := quarantined(t, filepath.Join(t.TempDir(), "spool.db"), 3)
+	mux := http.NewServeMux()
+	r := &Report{parts: func() Parts { return Parts{Spool: s} }, Log: slog.New(slog.DiscardHandler)}
+	r.serveSpool(mux)
+	for path, method := range map[string]string{requeuePath: http.MethodPost, dropPath: http.MethodPost, verifyPath: http.MethodGet} {
+		for own, want := range map[bool]int{false: http.StatusForbidden, true: http.StatusOK} {
+			ctx := context.WithValue(t.Context(), ownerKey{}, own)
+			req, err := http.NewRequestWithContext(ctx, method, "http://edge"+path, strings.NewReader(`{"numbers":[99]}`))
+			if err != nil {
+				t.Fatal(err)
+			}
+			w := &statusOnly{header: http.Header{}, status: 200}
+			mux.ServeHTTP(w, req)
+			if w.status != want {
+				t.Errorf("%s, own %v: status %d", path, own, w.status)
+			}
+		}
+	}
+	if s.InQuarantine() != 3 || s.Waiting() != 10 {
+		t.Errorf("%d in quarantine, %d wait", s.InQuarantine(), s.Waiting())
+	}
 }

@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"sunspool/edge/delivered"
 	"sunspool/edge/reading"
 	"sunspool/health"
 )
@@ -161,7 +162,9 @@ func TestProxyThatRefusesBlocks(t *testing.T) {
 
 // Every count is in health.json and among the metrics.
 func TestCountsAreTheSameEverywhere(t *testing.T) {
-	r, _, _, _ := testReport(t)
+	r, p, _, _ := testReport(t)
+	p.Uploader.Copies = new(delivered.Copies)
+	p.Uploader.Copies.Since.Store(now().UnixMilli())
 	r.Write()
 	h := r.Now()
 	r.Sampled(sampleAt(now()))

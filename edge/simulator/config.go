@@ -11,9 +11,11 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"sunspool/health"
+	"sunspool/internal/portholder"
 )
 
 // Config is the flags of sunspool simulate: one line = flag, default, help.
@@ -50,8 +52,12 @@ func Run(ctx context.Context, c Config, stdout io.Writer, log *slog.Logger) erro
 	var listen net.ListenConfig
 	l, err := listen.Listen(ctx, "tcp", c.Listen)
 	if err != nil {
-		return &health.Fault{Code: "listen", Exit: health.ExitBusy, What: "cannot listen on " + c.Listen, Err: err,
-			Next: "choose another address with --listen; port 0 is any free one"}
+		if errors.Is(err, syscall.EADDRINUSE) {
+			holder, _ := portholder.Of("", c.Listen)
+			return &health.Fault{Code: "port_in_use", Exit: health.ExitBusy, What: "cannot listen on " + c.Listen, Why: holder + " listens there", Err: err,
+				Next: "choose another address with --listen; port 0 is any free one"}
+		}
+		return &health.Fault{Code: "listen", What: "cannot listen on " + c.Listen, Err: err, Next: "choose another address with --listen; port 0 is any free one"}
 	}
 	units := strings.Join(append([]string{fmt.Sprint("unit ", c.Unit)}, c.Also...), ", and ")
 	if _, err := fmt.Fprintf(stdout, "simulated %s on %v (%s)\n", server.Name(), l.Addr(), units); err != nil {

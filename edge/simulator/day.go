@@ -145,7 +145,7 @@ func (h *Home) clock(d *day, last int) func(int) int {
 	wall := func(t time.Time) int { return t.Hour()*60 + t.Minute() }
 	first := wall(d.start)
 	change, after := last+1, 0
-	if _, end := d.start.ZoneBounds(); !end.IsZero() && end.Before(d.start.Add(time.Duration(last)*time.Minute)) {
+	if _, end := d.start.ZoneBounds(); end.After(d.start) && end.Before(d.start.Add(time.Duration(last)*time.Minute)) {
 		change = int(end.Sub(d.start) / time.Minute)
 		after = wall(end) - change
 	}

@@ -243,15 +243,20 @@ func TestDaysOfOddZones(t *testing.T) {
 
 // People live by the clock on the wall, also on the days of 23 and 25 hours.
 func TestHouseholdFollowsTheWallClock(t *testing.T) {
-	h := newHome(t, HomeOptions{})
+	newYork, err := time.LoadLocation("America/New_York")
+	if err != nil {
+		t.Fatal(err)
+	}
 	for _, noon := range []time.Time{
 		time.Date(2026, 3, 29, 12, 0, 0, 0, brussels),
 		time.Date(2026, 10, 25, 12, 0, 0, 0, brussels),
 		time.Date(2026, 7, 1, 12, 0, 0, 0, brussels),
+		time.Date(2040, 12, 31, 12, 0, 0, 0, newYork), // ZoneBounds has an end that is over
 	} {
+		h := newHome(t, HomeOptions{Zone: noon.Location()})
 		d := h.day(civil(noon), nil)
 		for i := range len(d.minutes) - 1 {
-			wall := d.start.Add(time.Duration(i) * time.Minute).In(brussels)
+			wall := d.start.Add(time.Duration(i) * time.Minute).In(noon.Location())
 			if want := d.load[wall.Hour()*60+wall.Minute()]; d.minutes[i].load != want {
 				t.Fatalf("%v: the house draws %v W, want %v", wall, d.minutes[i].load, want)
 			}

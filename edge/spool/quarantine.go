@@ -3,11 +3,11 @@ package spool
 import (
 	"cmp"
 	"encoding/binary"
-	"encoding/json"
 	"hash/fnv"
 	"slices"
 	"sunspool/edge/spool/files"
 	"sunspool/edge/spool/format"
+	"time"
 
 	bolt "go.etcd.io/bbolt"
 )
@@ -65,7 +65,7 @@ func (s *Spool) Get(seqs []uint64) ([]Record, error) {
 func (s *Spool) Requeue(match func(Rejection) bool) (int, error) {
 	moved := 0
 	err := s.exec(func() error {
-		return s.requeue(match, &moved, nil)
+		return s.requeue(func(r Rejection, _ time.Time) bool { return match(r) }, &moved, nil)
 	})
 	return moved, err
 }
@@ -94,7 +94,7 @@ func (s *Spool) RequeueOnce(part, version string) (int, error) {
 		for _, mark := range known[:min(len(known), keptVersions)] {
 			b = binary.BigEndian.AppendUint64(b, mark)
 		}
-		return s.requeue(func(Rejection) bool { return true }, &moved, func(meta *bolt.Bucket) error { return meta.Put(versionKey(part), b) })
+		return s.requeue(func(Rejection, time.Time) bool { return true }, &moved, func(meta *bolt.Bucket) error { return meta.Put(versionKey(part), b) })
 	})
 	return moved, err
 }
@@ -133,40 +133,13 @@ func versionMark(version string) uint64 {
 }
 
 // requeue is one transaction. It runs on the goroutine that owns the file.
-func (s *Spool) requeue(match func(Rejection) bool, moved *int, also func(meta *bolt.Bucket) error) error {
+func (s *Spool) requeue(match func(Rejection, time.Time) bool, moved *int, also func(meta *bolt.Bucket) error) error {
 	n := 0
-	err := s.commitAcks(func(tx *bolt.Tx) error {
-		meta, samples, quarantine := tx.Bucket(format.MetaBucket), tx.Bucket(format.SamplesBucket), tx.Bucket(format.QuarantineBucket)
-		back := make(map[uint64][]byte)
-		err := quarantine.ForEach(func(k, v []byte) error {
-			var e format.Entry
-			if json.Unmarshal(v, &e) != nil || !match(e.Rejection) {
-				return nil
-			}
-			seq := binary.BigEndian.Uint64(k)
-			if _, err := format.Decode(seq, e.Record); err == nil {
-				back[seq] = e.Record
-			}
-			return nil
-		})
-		if err != nil {
+	err := s.commitAcks(func(tx *bolt.Tx) (err error) {
+		if n, err = format.Requeue(tx, match); err != nil || also == nil {
 			return err
 		}
-		for seq, record := range back {
-			if err := samples.Put(format.Key(seq), record); err != nil {
-				return err
-			}
-			if err := quarantine.Delete(format.Key(seq)); err != nil {
-				return err
-			}
-		}
-		n = len(back)
-		if also != nil {
-			if err := also(meta); err != nil {
-				return err
-			}
-		}
-		return format.PutNumber(meta, format.SettledKey, format.Number(meta, format.SettledKey)-uint64(n))
+		return also(tx.Bucket(format.MetaBucket))
 	})
 	if err == nil {
 		*moved = n

@@ -46,7 +46,7 @@ func entriesOf(t *testing.T, path string) (all []string) {
 func TestSalvageInPartsIsTheSame(t *testing.T) {
 	parts := 0
 	for _, r := range ruins(t) {
-		for seed := range 40 {
+		for seed := range 15 {
 			what, b := r.damage(seed)
 			dir := testhost.MemoryDir(t)
 			file := bytes.NewReader(b)

@@ -70,6 +70,10 @@ type (
 	Rejection         = format.Rejection
 	QuarantinedSample = format.QuarantinedSample
 	QuarantinePage    = format.QuarantinePage
+	Info              = format.Info
+	Page              = format.Page
+	Stored            = format.Stored
+	Choice            = format.Choice
 )
 
 // Where a sample's time comes from.

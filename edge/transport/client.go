@@ -7,8 +7,11 @@
 package transport
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
+	"errors"
+	"fmt"
 	"net"
 	"net/http"
 	"net/netip"
@@ -22,15 +25,28 @@ const (
 	idleTimeout    = 50 * time.Second // of a connection: shorter than that of servers and proxies, which is 60 s and more
 )
 
-// NewClient returns the HTTP client for uploads: it always verifies the server's certificate, by the roots of caFile where
-// one is given, and follows no redirect, which would send the token and the samples to another server.
-func NewClient(caFile string) (*http.Client, error) {
+// NewClient returns the HTTP client for uploads: it always verifies the server's certificate, by what trust names if it names
+// something, and follows no redirect, which would send the token and the samples to another server.
+func NewClient(trust Trust) (*http.Client, error) {
 	t := &Transport{
 		Dial:    (&net.Dialer{}).DialContext,
 		Lookup:  net.DefaultResolver.LookupNetIP,
 		Proxy:   http.ProxyFromEnvironment,
 		Timeout: requestTimeout,
-		roots:   roots{file: caFile},
+		roots:   roots{file: trust.CAFile},
+	}
+	if trust.Fingerprint != "" {
+		sum, err := ParseFingerprint(trust.Fingerprint)
+		if err != nil {
+			return nil, fmt.Errorf("VPS_FINGERPRINT: %w", err)
+		}
+		t.roots.pin = sum[:]
+	}
+	if trust.Pin != nil {
+		if len(trust.Pin) < leastPin {
+			return nil, errors.New("the pin of the server's authority is too short")
+		}
+		t.roots.pin = trust.Pin
 	}
 	t.Handshake, t.nameEvery = t.handshake, nameEvery
 	if err := t.roots.load(); err != nil {
@@ -149,7 +165,7 @@ func (t *Transport) build() *http.Transport {
 
 func (t *Transport) tlsConfig(host string, protocols []string) *tls.Config {
 	return &tls.Config{
-		MinVersion: tls.VersionTLS12, RootCAs: t.roots.get(), ServerName: host, NextProtos: protocols,
+		MinVersion: tls.VersionTLS12, RootCAs: t.roots.get(), ServerName: cmp.Or(t.roots.name(), host), NextProtos: protocols,
 		Time: t.verifyTime,
 	}
 }
@@ -162,11 +178,25 @@ func (t *Transport) verifyTime() time.Time {
 	return t.Time()
 }
 
-// handshake returns conn with TLS, to host.
+// handshake returns conn with TLS, to host. An authority that is known by its fingerprint alone is first seen in a handshake
+// that fails, for lack of roots; the next one is verified by it.
 func (t *Transport) handshake(ctx context.Context, conn net.Conn, host string, protocols []string) (net.Conn, error) {
 	secured := tls.Client(conn, t.tlsConfig(host, protocols))
+	err := secured.HandshakeContext(ctx)
+	if err == nil {
+		return secured, nil
+	}
+	conn.Close()
+	if !t.roots.learn(err) {
+		return nil, err
+	}
+	again, err := t.Dial(ctx, conn.RemoteAddr().Network(), conn.RemoteAddr().String())
+	if err != nil {
+		return nil, err
+	}
+	secured = tls.Client(again, t.tlsConfig(host, protocols))
 	if err := secured.HandshakeContext(ctx); err != nil {
-		conn.Close()
+		again.Close()
 		return nil, err
 	}
 	return secured, nil
@@ -243,9 +273,10 @@ func (t *Transport) failed(caller context.Context, e *exchange, err error) error
 		t.paths.stalled(x.addr.Addr())
 	}
 	if isCertificate(err) {
-		if t.roots.forced() && t.roots.reload() {
+		if t.roots.learn(err) || t.roots.forced() && t.roots.reload() {
 			t.reconnect()
 		}
+		x.pinned = t.roots.pin != nil
 		x.ownRoots, x.rootsTrouble = t.roots.file != "", t.roots.problem()
 	}
 	return x

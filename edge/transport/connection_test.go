@@ -39,7 +39,7 @@ func uploaderOver(t *testing.T, p *uploadtest.Pipes, n int, protocols ...string)
 	}
 	var served sync.WaitGroup
 	served.Go(func() { server.ServeTLS(p, "", "") })
-	client, err := transport.NewClient(ca.File)
+	client, err := transport.NewClient(transport.Trust{CAFile: ca.File})
 	if err != nil {
 		t.Fatal(err)
 	}

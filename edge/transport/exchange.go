@@ -87,6 +87,7 @@ type exchangeError struct {
 
 	verified     certificate // of the server when it answered last
 	at           time.Time   // by which certificates are verified
+	pinned       bool        // only the authority of VPS_FINGERPRINT is trusted
 	ownRoots     bool        // those of VPS_CA_FILE are trusted, and not the system's
 	rootsTrouble string      // why the newest roots are not used
 	err          error

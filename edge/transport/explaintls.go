@@ -3,6 +3,7 @@ package transport
 import (
 	"bytes"
 	"cmp"
+	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
@@ -93,6 +94,11 @@ func date(t time.Time) string { return t.UTC().Format("2006-01-02 15:04") + " UT
 func explainIssuer(f *health.Fault, x *exchangeError, chain []*x509.Certificate, came string) {
 	leaf := chain[0]
 	f.Why = came + ", and that authority is not trusted here"
+	if x.pinned && !x.atProxy {
+		f.Why = fmt.Sprintf("%s, and no certificate that came has the fingerprint of VPS_FINGERPRINT; the last one has %s", came, fingerprintOf(chain[len(chain)-1]))
+		f.Next = "compare it with what `sudo sunspool vps fingerprint` prints on the server. If that is another one, somebody is in between; if the server has a new authority, pair this edge again, or set VPS_FINGERPRINT"
+		return
+	}
 	own := "if the server's certificate authority is a private one, name its file in VPS_CA_FILE"
 	if x.ownRoots {
 		own = "if the server has a new certificate authority, add it to the file in VPS_CA_FILE"
@@ -115,6 +121,9 @@ func explainIssuer(f *health.Fault, x *exchangeError, chain []*x509.Certificate,
 		f.Next = own + "; or is somebody in between, such as a proxy that inspects TLS?"
 	}
 }
+
+// fingerprintOf returns the fingerprint of a certificate as VPS_FINGERPRINT has it.
+func fingerprintOf(c *x509.Certificate) string { return fmt.Sprintf("sha256:%x", sha256.Sum256(c.Raw)) }
 
 // issuerSent reports whether the issuer of the first certificate is among those that came with it.
 func issuerSent(chain []*x509.Certificate) bool {

@@ -179,7 +179,7 @@ func (n *internet) served(addr string) int {
 // uploader returns one with samples, whose client has this network under it.
 func (n *internet) uploader() *upload.Uploader {
 	n.t.Helper()
-	client, err := transport.NewClient(uploadtest.NewAuthority(n.t).File)
+	client, err := transport.NewClient(transport.Trust{CAFile: uploadtest.NewAuthority(n.t).File})
 	if err != nil {
 		n.t.Fatal(err)
 	}

@@ -302,6 +302,9 @@ func TestRealProxiesThatWantAPassword(t *testing.T) {
 	if testing.Short() {
 		t.Skip("SKIPPED, NOTHING IS SHOWN: real networks make it wait")
 	}
+	for _, program := range []string{"openssl", "squid", "tinyproxy"} {
+		testservices.Need(t, program, program) // here: in the namespace there is no network to install it from
+	}
 	n := inNamespace(t)
 	if n == nil {
 		return

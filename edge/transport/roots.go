@@ -22,11 +22,13 @@ const rootsAgain = time.Minute // between two times that roots are read because 
 // verifies by itself. Where the system has none, those in the program are used.
 type roots struct {
 	file string // "" for the system's
+	pin  []byte // the beginning of the fingerprint of the one authority that is trusted, see pin.go; nil for those of file
 
 	mu      sync.Mutex
 	pool    *x509.CertPool // nil: crypto/x509 uses its own
 	stamps  []stamp        // of what pool was read from
 	forceAt time.Time
+	seen    string // fingerprint of the authority of pin, once a server has shown it
 	trouble string // why the newest state of the file is not used
 }
 
@@ -125,6 +127,9 @@ func (r *roots) stampsNow() (stamps []stamp) {
 
 // places returns the files, of which the first one that there is counts, and the directories that roots are read from.
 func (r *roots) places() (files, dirs []string) {
+	if r.pin != nil {
+		return nil, nil
+	}
 	if r.file != "" {
 		return []string{r.file}, nil
 	}
@@ -146,6 +151,9 @@ var rootsAreFiles = !slices.Contains([]string{"windows", "darwin", "ios"}, runti
 // read reads the roots from their files. The stamps are older than what is read: a change while it is read is noticed.
 func (r *roots) read() (*x509.CertPool, []stamp, error) {
 	stamps := r.stampsNow()
+	if r.pin != nil {
+		return r.pinned(), stamps, nil
+	}
 	pool := x509.NewCertPool()
 	if r.file != "" {
 		pem, err := os.ReadFile(r.file)

@@ -46,7 +46,7 @@ func write(t *testing.T, path string, text []byte) {
 // clientTo returns an uploader to url that trusts the roots of caFile, "" for the system's.
 func clientTo(t *testing.T, url, caFile string) *upload.Uploader {
 	t.Helper()
-	client, err := transport.NewClient(caFile)
+	client, err := transport.NewClient(transport.Trust{CAFile: caFile})
 	if err != nil {
 		t.Fatal(err)
 	}

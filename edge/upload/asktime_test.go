@@ -87,7 +87,7 @@ func TestCertificateIsVerifiedInSpiteOfAWrongClock(t *testing.T) {
 			if err := kept.Append(&sample, spool.When{Quality: spool.Synced}); err != nil {
 				t.Fatal(err)
 			}
-			client, err := transport.NewClient(ca.File)
+			client, err := transport.NewClient(transport.Trust{CAFile: ca.File})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -17,7 +17,7 @@ import (
 
 func uploadTo(t *testing.T, url, caFile string) error {
 	t.Helper()
-	client, err := transport.NewClient(caFile)
+	client, err := transport.NewClient(transport.Trust{CAFile: caFile})
 	if err != nil {
 		t.Fatal(err)
 	}

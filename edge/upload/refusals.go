@@ -242,6 +242,15 @@ func (u *Uploader) classify(poisoned []spool.Rejection, taken int) (now []spool.
 	return now, nil
 }
 
+// beginQuarantine tries once what an earlier version refused, and looks at what is left of it for the report.
+func (u *Uploader) beginQuarantine() error {
+	if _, err := u.Spool.RequeueOnce("edge", u.Agent); err != nil {
+		return err
+	}
+	_, err := u.quarantineFull()
+	return err
+}
+
 // quarantineFull reports whether the quarantine takes no more, and stores it for the report.
 func (u *Uploader) quarantineFull() (bool, error) {
 	full, err := u.Spool.QuarantineFull()

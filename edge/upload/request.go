@@ -137,6 +137,7 @@ func (u *Uploader) try(ctx context.Context, body []byte, compress bool, n int, i
 		between.recent = u.identity.recent
 	}
 	if err == nil {
+		u.refill.note(&receipt)
 		u.version = cmp.Or(resp.Header.Get(wire.VersionHeader), receipt.Version, after(resp.Header.Get("Server"), "sunspool/"), u.version)
 	}
 	return receipt, err

@@ -97,7 +97,9 @@ func parseResponse(status int, header http.Header, body []byte, n int, id string
 func receipt(header http.Header, body []byte, n int, id string) (got wire.Receipt, why string) {
 	var r struct {
 		wire.Receipt
-		Inserted *int `json:"inserted"`
+		Inserted *int            `json:"inserted"`
+		Compare  json.RawMessage `json:"compare"` // of another form they are another server's, and no reason to doubt the rest
+		Missing  json.RawMessage `json:"missing"`
 	}
 	switch {
 	case !isJSON(header):
@@ -109,6 +111,10 @@ func receipt(header http.Header, body []byte, n int, id string) (got wire.Receip
 	}
 	got = r.Receipt
 	got.Inserted = *r.Inserted
+	if json.Unmarshal(r.Missing, &got.Missing) != nil {
+		got.Missing = nil
+	}
+	json.Unmarshal(r.Compare, &got.Compare)
 	if got.Inserted < 0 || got.Inserted > n {
 		return got, fmt.Sprintf("%d inserted of %d sent", got.Inserted, n)
 	}

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"sunspool/edge/clock"
+	"sunspool/edge/delivered"
 	"sunspool/edge/pace"
 	"sunspool/edge/spool"
 	"sunspool/edge/token"
@@ -37,8 +38,9 @@ var errClockAhead = errors.New("the server finds the samples too far in the futu
 type Uploader struct {
 	Spool     *spool.Spool
 	Client    *http.Client
-	Clock     *clock.Clock // gets the Date of each response; may be nil
-	URL       string       // of the ingest
+	Clock     *clock.Clock      // gets the Date of each response; may be nil
+	Copies    *delivered.Copies // of what the server has; nil keeps none
+	URL       string            // of the ingest
 	Token     *token.Source
 	Agent     string // User-Agent; names our version
 	Zone      string // of the inverter's days
@@ -70,8 +72,9 @@ type Uploader struct {
 	deviceChange deviceChange
 	refusals     refusals
 	oversize     oversize
+	refill       refill
 
-	Requests, Uploaded, Duplicates, Rejected atomic.Int64
+	Requests, Uploaded, Duplicates, Rejected, Refilled, RefillRejected atomic.Int64
 }
 
 // batch is what one request carries, and why.
@@ -86,7 +89,7 @@ type batch struct {
 // can be sent at once.
 func (u *Uploader) Deliver(ctx context.Context) (more bool, err error) {
 	if u.limit == 0 {
-		if _, err := u.Spool.RequeueOnce("edge", u.Agent); err != nil {
+		if err := u.beginQuarantine(); err != nil {
 			return false, err
 		}
 		u.limit, u.limitBytes, u.size = wire.MaxSamples, wire.MaxBytes, u.BatchSize
@@ -273,11 +276,12 @@ func (u *Uploader) settle(records []spool.Record, receipt wire.Receipt) error {
 	var ahead []spool.Record
 	var newest time.Time
 	var poisoned []spool.Rejection
+	var copies []*wire.Sample
 	for i, r := range records {
 		rejected, bad := verdict[i]
 		switch {
 		case !bad:
-			stored = append(stored, r.Seq)
+			stored, copies = append(stored, r.Seq), append(copies, &records[i].Sample)
 			if r.Sample.Time.After(newest) {
 				newest = r.Sample.Time
 			}
@@ -297,6 +301,9 @@ func (u *Uploader) settle(records []spool.Record, receipt wire.Receipt) error {
 	}
 	if err := u.Spool.Settle(stored, kept); err != nil {
 		return err
+	}
+	for _, s := range copies {
+		u.Copies.Add(s)
 	}
 	u.refusals.forget(stored)
 	for _, p := range kept {

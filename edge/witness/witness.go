@@ -141,7 +141,10 @@ func Decide(in Poll, past *Past) Result {
 	return decide(in, past, append(old, still...))
 }
 
-func decide(in Poll, past *Past, without []string) Result {
+func decide(in Poll, past *Past, without []string) Result { return decided(in, past, without).out }
+
+// decided is a poll with its result.
+func decided(in Poll, past *Past, without []string) *poll {
 	p := &poll{Poll: in, past: past, family: stringInverter, withheld: make(map[string]bool)}
 	if in.Hybrid {
 		p.family = hybrid
@@ -161,7 +164,7 @@ func decide(in Poll, past *Past, without []string) Result {
 	p.out.Balance = p.balance()
 	p.dropUnsupported()
 	p.out.Withheld, p.out.Words = p.list(), p.Words
-	return p.out
+	return p
 }
 
 // value decodes a register of the unit's map.

@@ -1,5 +1,5 @@
-// Package inspect reads spools that no edge has open, for commands: how many samples are unsent, and what is in the
-// quarantine. It changes nothing.
+// Package inspect is for commands about spools that no edge has open: how many samples are unsent, what is in them and in their
+// quarantine, and also in a damaged file that was set aside. It changes nothing but the quarantine, see Requeue and Drop.
 package inspect
 
 import (
@@ -17,6 +17,9 @@ import (
 	"sunspool/edge/spool/format"
 	"sunspool/health"
 )
+
+// Wait is how long a command waits for an edge that is about to end.
+const Wait = files.LockWait
 
 // Unsent counts what is in a spool that no edge has open.
 type Unsent struct {

@@ -4,6 +4,7 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
@@ -19,6 +20,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"sunspool/wire"
 )
 
 // Authority signs certificates for tests.
@@ -64,6 +67,25 @@ func (a *Authority) Issue(change func(*x509.Certificate)) tls.Certificate {
 		a.t.Fatal(err)
 	}
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
+}
+
+// Own issues a certificate as a server with an authority of its own has it: for its fixed name, with the authority behind it. It
+// also returns the fingerprint of that.
+func (a *Authority) Own(change func(*x509.Certificate)) (tls.Certificate, [sha256.Size]byte) {
+	a.t.Helper()
+	leaf := a.Issue(func(c *x509.Certificate) {
+		c.DNSNames, c.IPAddresses = []string{wire.SelfName}, nil
+		if change != nil {
+			change(c)
+		}
+	})
+	text, err := os.ReadFile(a.File)
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	block, _ := pem.Decode(text)
+	leaf.Certificate = append(leaf.Certificate, block.Bytes)
+	return leaf, sha256.Sum256(block.Bytes)
 }
 
 // Serve answers every request by h over TLS and counts those that bring a token.

@@ -24,11 +24,12 @@ type Server struct {
 	NoGzip  int  // status for a compressed body, 0 to accept it
 	Limit   int  // samples per request, more is 413
 	Bad     func(wire.Sample) string
-	Refuse  func(n int) *http.Response // an answer in place of everything else, nil for none
-	Lose    func() bool                // the answer is lost after the rows are stored
-	Foreign func(device string) bool   // the token is not for it
-	Version string                     // that it tells
-	Took    time.Duration              // that an answer takes
+	Refuse  func(n int) *http.Response      // an answer in place of everything else, nil for none
+	Lose    func() bool                     // the answer is lost after the rows are stored
+	Foreign func(device string) bool        // the token is not for it
+	Version string                          // that it tells
+	Took    time.Duration                   // that an answer takes
+	Amend   func(wire.Batch, *wire.Receipt) // changes a receipt with verdicts; may be nil
 
 	Stored   map[int64]wire.Sample
 	Sizes    []int
@@ -100,7 +101,11 @@ func (s *Server) RoundTrip(r *http.Request) (*http.Response, error) {
 	if !s.Lenient {
 		return Answer(200, fmt.Sprintf(`{"inserted":%d}`, fresh)), nil
 	}
-	text, _ := json.Marshal(wire.Receipt{Inserted: fresh, Accepted: new(fresh), Duplicates: new(known), Rejected: rejected, BatchID: b.ID})
+	receipt := wire.Receipt{Inserted: fresh, Accepted: new(fresh), Duplicates: new(known), Rejected: rejected, BatchID: b.ID}
+	if s.Amend != nil {
+		s.Amend(b, &receipt)
+	}
+	text, _ := json.Marshal(receipt)
 	a := Answer(200, string(text))
 	if s.Version != "" {
 		a.Header.Set("Server", s.Version)
