@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"sunspool/health"
+	"sunspool/internal/answer"
 	"sunspool/vps/api"
 	"sunspool/vps/request"
 	"sunspool/vps/store"
@@ -28,8 +29,8 @@ import (
 
 // AsideConfig is the command line of `sunspool vps aside`. The settings of the vps decide where samples are.
 type AsideConfig struct {
-	List   AsideListConfig   `cmd:"" help:"List them."`
-	Delete AsideDeleteConfig `cmd:"" help:"Delete them."`
+	List   AsideListConfig   `cmd:"" help:"List what was set aside of a device."`
+	Delete AsideDeleteConfig `cmd:"" help:"Delete what was set aside of a device."`
 }
 
 // AsideListConfig is the command line of `sunspool vps aside list`.
@@ -42,6 +43,7 @@ type AsideListConfig struct {
 type AsideDeleteConfig struct {
 	Device string `arg:"" help:"The device."`
 	To     int64  `name:"to" placeholder:"NUMBER" help:"The last one to delete, by its number in the list; without it all."`
+	JSON   bool   `name:"json" help:"One JSON document."`
 }
 
 // ListAside lists what is set aside of a device, the oldest first.
@@ -107,7 +109,7 @@ func DeleteAside(ctx context.Context, cfg Config, d AsideDeleteConfig, out io.Wr
 	return cfg.withAside(ctx, d.Device, func(k asideKeeper) error {
 		deleted, err := k.DeleteAside(ctx, d.Device, to)
 		if err == nil {
-			_, err = fmt.Fprintf(out, "%s: %d samples deleted\n", d.Device, deleted)
+			err = answer.Print(out, d.JSON, map[string]any{"device_id": d.Device, "deleted": deleted}, fmt.Sprintf("%s: %d samples deleted", d.Device, deleted))
 		}
 		return err
 	})

@@ -2,6 +2,7 @@ package vps
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -27,11 +28,13 @@ const (
 type BackupConfig struct {
 	File  string `arg:"" help:"The backup, which appears when it is whole; - for standard output."`
 	Force bool   `name:"force" help:"Replace a file that is there."`
+	JSON  bool   `name:"json" help:"One JSON document: what the backup has."`
 }
 
 // VerifyConfig is the command line of `sunspool vps verify`.
 type VerifyConfig struct {
 	File string `arg:"" help:"The backup."`
+	JSON bool   `name:"json" help:"One JSON document: what the backup has."`
 }
 
 // Backup copies the embedded store to a file, by the server that has it open, or from its file when none has.
@@ -39,6 +42,9 @@ func Backup(ctx context.Context, cfg Config, b BackupConfig, out io.Writer, term
 	defer interrupted(ctx, &err)
 	if cfg.DatabaseURL != "" {
 		return inPostgres("pg_dump")
+	}
+	if b.File == "-" && b.JSON {
+		return &health.Fault{Code: "usage", Exit: health.ExitUsage, What: "--json and the backup cannot both be on standard output", Next: "name a file for the backup"}
 	}
 	if b.File == "-" {
 		return cfg.copyStore(ctx, func(int64) io.Writer { return out })
@@ -49,7 +55,7 @@ func Backup(ctx context.Context, cfg Config, b BackupConfig, out io.Writer, term
 	var content bolt.Content
 	err = replaceWhole(b.File, func(to *os.File) error {
 		bar := &progress{to: to}
-		if terminal {
+		if terminal && !b.JSON {
 			bar.out = out
 		}
 		err := cfg.copyStore(ctx, func(size int64) io.Writer { bar.size = size; return bar })
@@ -65,10 +71,21 @@ func Backup(ctx context.Context, cfg Config, b BackupConfig, out io.Writer, term
 	if err != nil {
 		return err
 	}
-	return printContent(out, b.File, &content)
+	return printContent(out, b.JSON, b.File, "", &content)
 }
 
+// mayReplace returns why a backup may not take the place of what has its name, or nil.
 func (b *BackupConfig) mayReplace(store string) error {
+	if b.File == "" {
+		return &health.Fault{Code: "usage", Exit: health.ExitUsage, What: "the name of the backup is empty", Next: "name a file"}
+	}
+	if target, err := os.Readlink(b.File); err == nil { // which may lead to the disk that backups are meant for
+		if !filepath.IsAbs(target) {
+			target = filepath.Join(filepath.Dir(b.File), target)
+		}
+		return &health.Fault{Code: "file_exists", Exit: health.ExitUsage, What: b.File + " is a link to " + target,
+			Why: "the backup would replace the link, not what it leads to", Next: "name the file itself"}
+	}
 	info, err := os.Stat(b.File)
 	if err != nil {
 		return nil // what else is wrong, the first write finds
@@ -76,10 +93,16 @@ func (b *BackupConfig) mayReplace(store string) error {
 	if running, err := os.Stat(store); err == nil && os.SameFile(info, running) {
 		return &health.Fault{Code: "usage", Exit: health.ExitUsage, What: b.File + " is the store itself", Next: "name another file"}
 	}
-	if b.Force && info.Mode().IsRegular() {
-		return nil
+	switch {
+	case info.IsDir():
+		return &health.Fault{Code: "file_exists", Exit: health.ExitUsage, What: b.File + " is a directory",
+			Next: "name a file in it, such as " + health.Quote(filepath.Join(b.File, storeFile))}
+	case !info.Mode().IsRegular():
+		return &health.Fault{Code: "file_exists", Exit: health.ExitUsage, What: b.File + " is no file that can be replaced", Next: "name another file, or - for standard output"}
+	case !b.Force:
+		return &health.Fault{Code: "file_exists", Exit: health.ExitUsage, What: b.File + " is there already", Next: "name another file, or replace this one with --force"}
 	}
-	return &health.Fault{Code: "file_exists", Exit: health.ExitUsage, What: b.File + " is there already", Next: "name another file, or replace this one with --force"}
+	return nil
 }
 
 // Verify reads a backup and prints what it has.
@@ -89,7 +112,7 @@ func Verify(ctx context.Context, v VerifyConfig, out io.Writer) (err error) {
 	if err != nil {
 		return asBackup(err, v.File, "take another backup; restore one that can be verified")
 	}
-	return errors.Join(printContent(out, v.File, &content), content.ErrOf(v.File))
+	return errors.Join(printContent(out, v.JSON, v.File, "", &content), content.ErrOf(v.File))
 }
 
 // interrupted replaces an error that comes of the end of ctx.
@@ -189,23 +212,7 @@ func (m MachineConfig) copyServed(ctx context.Context, begin func(size int64) io
 
 // replaceWhole has write make a file that then is at path, on the disk, and before that not at all.
 func replaceWhole(path string, write func(*os.File) error) error {
-	file, err := durable.Create(path+".new", 0o600)
-	if err != nil {
-		return notWritten(path, err)
-	}
-	err = write(file)
-	if err == nil {
-		err = file.Sync()
-	}
-	err = errors.Join(err, file.Close())
-	if err == nil {
-		err = os.Rename(file.Name(), path)
-	}
-	if err != nil {
-		os.Remove(file.Name())
-		return notWritten(path, err)
-	}
-	return notWritten(path, durable.SyncDir(filepath.Dir(path)))
+	return notWritten(path, durable.WriteWhole(path, 0o600, write))
 }
 
 // notWritten is what the operator can do about an error of writing a file. Any other error it returns as it is.
@@ -255,8 +262,35 @@ func mebibytes(n int64) string {
 	return fmt.Sprintf("%.1f MiB", float64(n)/(1<<20))
 }
 
-// printContent prints what a file has.
-func printContent(out io.Writer, path string, c *bolt.Content) error {
+// contents are what a file has, for programs.
+type contents struct {
+	File        string    `json:"file"`
+	Bytes       int64     `json:"bytes"`
+	Devices     []holding `json:"devices"`
+	Samples     int       `json:"samples"`
+	Tokens      int       `json:"tokens"`
+	DamagedRows int       `json:"damaged_rows"`
+	Kept        string    `json:"kept,omitempty"` // the store that a restored one replaced
+}
+
+type holding struct {
+	Device  string    `json:"device_id"`
+	Samples int       `json:"samples"`
+	First   time.Time `json:"first,omitzero"`
+	Last    time.Time `json:"last,omitzero"`
+	Aside   int       `json:"set_aside"`
+}
+
+// printContent prints what a file has. kept is what it replaced.
+func printContent(out io.Writer, asJSON bool, path, kept string, c *bolt.Content) error {
+	if asJSON {
+		all := contents{File: path, Bytes: c.Bytes, Devices: []holding{}, Tokens: c.Tokens, DamagedRows: c.DamagedRows, Kept: kept}
+		for _, d := range c.Devices {
+			all.Samples += d.Samples
+			all.Devices = append(all.Devices, holding{d.Device, d.Samples, d.First, d.Last, d.Aside})
+		}
+		return json.NewEncoder(out).Encode(all)
+	}
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	if len(c.Devices) > 0 {
 		fmt.Fprintln(w, "DEVICE\tSAMPLES\tFROM\tTO\tSET ASIDE")

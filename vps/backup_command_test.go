@@ -23,6 +23,7 @@ import (
 	"sunspool/internal/durable"
 	"sunspool/vps/api"
 	"sunspool/vps/store/bolt"
+	"sunspool/vps/store/storetest"
 	"sunspool/wire"
 )
 
@@ -149,8 +150,17 @@ func TestBackupRestoreAndSendAgain(t *testing.T) {
 	if !strings.Contains(out.String(), "What was there is now "+filepath.Join(cfg.DataDir, "vps.db.before-restore-2")) || strings.Contains(out.String(), "token list") {
 		t.Errorf("said %s", &out)
 	}
-	if got := inDir(t, cfg.DataDir); len(got) != 2 {
+	if got := inDir(t, cfg.DataDir); len(got) != 3 { // with the note
 		t.Errorf("DATA_DIR has %v", got)
+	}
+	restored, err := bolt.Open(filepath.Join(cfg.DataDir, storeFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	noted := restored.Backups()
+	restored.Close()
+	if noted.Restored == nil || int(*noted.Restored.Samples) != verified(t, file) || noted.Last == nil || *noted.Last.Samples < *noted.Restored.Samples {
+		t.Errorf("noted %+v, %+v", noted.Last, noted.Restored)
 	}
 	r = start(t, cfg)
 	uploaded(t, r, 0, int(sent.Load()))
@@ -357,5 +367,74 @@ func TestOneBackupAtATime(t *testing.T) {
 	}
 	if err := r.stop(); err != nil {
 		t.Error(err)
+	}
+}
+
+// What cannot be replaced by a backup is left as it is, and the next step that is named can be done: --force is named only where it
+// helps. A link may lead to the disk that backups are meant for: a backup in its place would not be there.
+func TestABackupReplacesFilesAlone(t *testing.T) {
+	dir := t.TempDir()
+	s := openedStore(t, Config{DataDir: dir})
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	place := t.TempDir()
+	at := func(name string) string { return filepath.Join(place, name) }
+	if err := errors.Join(os.WriteFile(at("old.db"), []byte("old"), 0o600), os.Symlink("old.db", at("link.db")), os.Symlink(at("away/new.db"), at("dangling.db")), os.Mkdir(at("folder"), 0o700)); err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct{ what, next string }{
+		at("link.db"):     {"is a link to " + at("old.db"), "name the file itself"},
+		at("dangling.db"): {"is a link to " + at("away/new.db"), "name the file itself"},
+		at("folder"):      {"is a directory", "name a file in it, such as " + at("folder/vps.db")},
+		"/dev/null":       {"is no file that can be replaced", "- for standard output"},
+		"":                {"is empty", "name a file"},
+	} {
+		for _, force := range []bool{false, true} {
+			err := Backup(t.Context(), Config{DataDir: dir}, BackupConfig{File: name, Force: force}, io.Discard, false)
+			f, ok := errors.AsType[*health.Fault](err)
+			if !ok || f.Exit != health.ExitUsage || !strings.Contains(f.What, c.what) || !strings.Contains(f.Next, c.next) || strings.Contains(f.Next, "--force") {
+				t.Errorf("%q, %v: %+v", name, force, err)
+			}
+		}
+	}
+	if text, err := os.ReadFile(at("old.db")); err != nil || string(text) != "old" {
+		t.Errorf("%q, %v", text, err)
+	}
+	if names, err := filepath.Glob(at("*")); err != nil || len(names) != 4 {
+		t.Errorf("%v, %v", names, err)
+	}
+}
+
+// A backup with a damaged row may be the only one: the command names how it is restored all the same, and that works.
+func TestABackupWithADamagedRowCanBeRestored(t *testing.T) {
+	dir := t.TempDir()
+	s := openedStore(t, Config{DataDir: dir})
+	marked := storetest.At(copyStart.Add(time.Hour), 7)
+	marked.Values = map[string]float64{"a register to be found": 1}
+	storetest.Fill(t, s, "a", append(storetest.Houses(copyStart, time.Minute, 0, 50), marked))
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), "backup.db")
+	text, err := os.ReadFile(filepath.Join(dir, storeFile))
+	if err != nil || !bytes.Contains(text, []byte("a register to be found")) {
+		t.Fatal(err)
+	}
+	text = bytes.ReplaceAll(text, []byte("a register"), []byte("b register"))
+	if err := os.WriteFile(file, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	into := Config{DataDir: t.TempDir()}
+	err = Restore(t.Context(), into, RestoreConfig{File: file}, io.Discard)
+	f, ok := errors.AsType[*health.Fault](err)
+	if !ok || f.Code != "store_rows_damaged" || !strings.Contains(f.Next, "with --force") {
+		t.Fatalf("%#v", err)
+	}
+	if err := Restore(t.Context(), into, RestoreConfig{File: file, Force: true}, io.Discard); err != nil {
+		t.Fatal(err)
+	}
+	if c, err := bolt.Verify(t.Context(), filepath.Join(into.DataDir, storeFile)); err != nil || c.Devices[0].Samples != 50 {
+		t.Errorf("%+v, %v", c, err)
 	}
 }

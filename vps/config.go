@@ -35,6 +35,7 @@ type Config struct {
 	AdminSocket  string `name:"admin-socket" env:"ADMIN_SOCKET" placeholder:"FILE" help:"Unix socket for sunspool token, for root and the user of the server alone. Default: vps.sock in DATA_DIR."`
 	TLSCertFile  string `name:"tls-cert-file" env:"TLS_CERT_FILE" placeholder:"FILE" help:"Certificate chain, PEM, to serve https without a proxy; read again when it changes."`
 	TLSKeyFile   string `name:"tls-key-file" env:"TLS_KEY_FILE" placeholder:"FILE" help:"Private key of the certificate, PEM."`
+	TLSSelf      bool   `name:"tls-self" env:"TLS_SELF" help:"Serve https without a domain: an authority and a certificate of this server's own, in DATA_DIR, renewed by itself. Edges know it by VPS_FINGERPRINT."`
 
 	DeviceTokens     settings.Secret `name:"device-tokens" hidden:"" env:"DEVICE_TOKENS" placeholder:"TOKEN:DEVICE,..." help:"Who may send and read: token:device or sha256:HEX:device, several per device if you like; a token has at least 16 characters. Or store, if sunspool token makes them all. Environment only."`
 	DeviceTokensFile string          `name:"device-tokens-file" env:"DEVICE_TOKENS_FILE" placeholder:"FILE" help:"Entries of DEVICE_TOKENS in a file, one a line; read again on SIGHUP. Its mode is 0600, or below /run/secrets also that of a secret of Docker or Kubernetes. The systemd credential device-tokens is read too."`
@@ -104,6 +105,8 @@ func (c *Config) Validate() error {
 	check(c.InternalAddr == "" || isAddr(c.InternalAddr), "INTERNAL_ADDR %q is not host:port", c.InternalAddr)
 	check(c.InternalAddr != c.ListenAddr || strings.HasSuffix(c.ListenAddr, ":0"), "INTERNAL_ADDR is the same as LISTEN_ADDR: /metrics is not for the public")
 	check((c.TLSCertFile == "") == (c.TLSKeyFile == ""), "TLS_CERT_FILE and TLS_KEY_FILE need each other")
+	check(!c.TLSSelf || c.TLSCertFile == "", "TLS_SELF and TLS_CERT_FILE are both set: a server has one certificate")
+	check(!c.TLSSelf || c.DataDir != "", "TLS_SELF needs a DATA_DIR for its authority")
 	if c.TLSCertFile != "" && c.TLSKeyFile != "" {
 		err := listener.CheckCertificate(c.TLSCertFile, c.TLSKeyFile)
 		check(err == nil, "TLS_CERT_FILE and TLS_KEY_FILE: %v", err)

@@ -2,20 +2,23 @@ package vps
 
 import (
 	"cmp"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net/url"
 	"strings"
 
 	"sunspool/health"
+	"sunspool/internal/checklist"
 	"sunspool/internal/qrcode"
 	"sunspool/vps/auth"
 )
 
 // LinkConfig is the command line of `sunspool vps link`. The settings of the vps have the tokens.
 type LinkConfig struct {
-	URL    string `arg:"" help:"Address of the page, such as https://solar.example.org."`
+	URL    string `arg:"" name:"url" help:"Address of the page, such as https://solar.example.org."`
 	Device string `name:"device" placeholder:"NAME" help:"A device that the link is to show. Default: whatever the first viewer token shows."`
+	JSON   bool   `name:"json" help:"One JSON document: link, and the devices that it shows; null is every device."`
 }
 
 // Link prints the link that opens the page with a viewer token, and the same for a camera. The token is in the fragment, which
@@ -36,6 +39,12 @@ func Link(cfg Config, link LinkConfig, out io.Writer, terminal bool) error {
 		if link.Device != "" && !v.MayRead(link.Device) {
 			continue
 		}
+		if link.JSON {
+			return json.NewEncoder(out).Encode(struct {
+				Link    string   `json:"link"`
+				Devices []string `json:"devices"`
+			}{auth.LoginLink(page, v.Token), v.Devices()})
+		}
 		if err := printLink(out, page, v.Token, true, terminal); err != nil {
 			return err
 		}
@@ -49,18 +58,18 @@ func Link(cfg Config, link LinkConfig, out io.Writer, terminal bool) error {
 
 // pageAddress reads the address of the page.
 func pageAddress(text string) (*url.URL, error) {
-	page, err := url.Parse(text)
-	if err != nil || page.Scheme != "https" && page.Scheme != "http" || page.Host == "" || page.User != nil || page.RawQuery != "" || page.Fragment != "" {
+	page, ok := auth.PageAddress(text)
+	if !ok {
 		return nil, &health.Fault{Code: "usage", Exit: health.ExitUsage, What: fmt.Sprintf("%q is not the address of a page", text),
 			Next: "write it as https://solar.example.org"}
 	}
 	return page, nil
 }
 
-// printLink prints the link that logs in with a token, and the same for a camera if it is wanted.
+// printLink prints the link that logs in with a token, and the same for a camera if it is wanted and can be drawn.
 func printLink(out io.Writer, page *url.URL, token string, camera, colours bool) error {
-	text := strings.TrimSuffix(page.String(), "/") + "/#t=" + token
-	if !camera {
+	text := auth.LoginLink(page, token)
+	if !camera || checklist.PlainLocale() {
 		_, err := fmt.Fprintln(out, text)
 		return err
 	}

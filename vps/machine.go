@@ -80,6 +80,11 @@ func (m MachineConfig) ask(ctx context.Context, method, path string, body, into 
 	return nil
 }
 
+// Get asks the vps of this machine. The answer is a 200, and its body is to be closed; the error is a *health.Fault.
+func (m MachineConfig) Get(ctx context.Context, path string) (*http.Response, error) {
+	return m.begin(ctx, http.MethodGet, path, nil)
+}
+
 // begin is ask that leaves it to its caller to read the answer, which is a 200.
 func (m MachineConfig) begin(ctx context.Context, method, path string, body io.Reader) (*http.Response, error) {
 	conn, err := m.connect(ctx)
@@ -98,7 +103,7 @@ func (m MachineConfig) begin(ctx context.Context, method, path string, body io.R
 	}
 	if answer.StatusCode != http.StatusOK {
 		defer answer.Body.Close()
-		return nil, refusedBy(answer, path)
+		return nil, RefusedBy(answer, path)
 	}
 	return answer, nil
 }
@@ -126,11 +131,14 @@ func noServer(why string, denied bool) error {
 	return fault
 }
 
-// refusedBy is what the vps answered.
-func refusedBy(answer *http.Response, path string) error {
+// RefusedBy is what a vps answered that is not a 200.
+func RefusedBy(answer *http.Response, path string) *health.Fault {
 	help := "sunspool token create --help"
-	if strings.HasPrefix(path, wire.SitesPath) {
+	switch {
+	case strings.HasPrefix(path, wire.SitesPath):
 		help = "sunspool site set --help"
+	case strings.HasPrefix(path, wire.ExportPath), strings.HasPrefix(path, wire.EnergyPath):
+		help = "sunspool export --help"
 	}
 	var p struct {
 		Detail any
@@ -153,6 +161,14 @@ func refusedBy(answer *http.Response, path string) error {
 		fault.Next = "see the log of the vps, and try again when /ready is 200"
 	}
 	return fault
+}
+
+// asRefused returns the fault of a vps that answers and does not do it, nil if err is another.
+func asRefused(err error) *health.Fault {
+	if f, ok := errors.AsType[*health.Fault](err); ok && f.Code == "vps_refused" {
+		return f
+	}
+	return nil
 }
 
 // placeOf is the last part of where something is wrong.

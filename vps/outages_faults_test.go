@@ -22,7 +22,8 @@ type target int
 const (
 	onPostgres target = 1 << iota
 	onRedis
-	onVPS // the second server, which is a process of its own
+	onVPS   // the second server, which is a process of its own
+	byTurns // what it hits is well in between, again and again
 )
 
 // fault is a way in which a service fails. play begins it, waits, and ends it: when it returns the service is as before.
@@ -42,13 +43,13 @@ var faults = []fault{
 	{"redis killed", onRedis, func(s *site, d time.Duration) { s.redis.Kill(); time.Sleep(d); s.redis.Start() }},
 	{"disk of postgres full", onPostgres, fullDisk},
 	{"redis full", onRedis, fullRedis},
-	{"connections to postgres cut", onPostgres, cutPostgres},
+	{"connections to postgres cut", onPostgres | byTurns, cutPostgres},
 	{"connections to redis cut", onRedis, repeatedly("CLIENT", "KILL", "TYPE", "normal")},
-	{"a backend of postgres killed", onPostgres, killBackends},
+	{"a backend of postgres killed", onPostgres | byTurns, killBackends},
 	{"redis poisoned", onRedis, poisonRedis},
 	{"postgres read-only", onPostgres, readOnlyPostgres},
 	{"redis flushed", onRedis, repeatedly("FLUSHALL")},
-	{"no connection to postgres left", onPostgres, crowdPostgres},
+	{"no connection to postgres left", onPostgres | byTurns, crowdPostgres},
 	{"both hung", onPostgres | onRedis, func(s *site, d time.Duration) {
 		s.pg.Pause()
 		s.redis.Pause()

@@ -16,6 +16,7 @@ import (
 	"strings"
 	"time"
 
+	"sunspool/internal/race"
 	"sunspool/vps/energy"
 	"sunspool/vps/store"
 	"sunspool/vps/store/bolt"
@@ -56,8 +57,8 @@ func (q *sequence) hit(a *attempt, on target) bool {
 	return false
 }
 
-// inFlight is how long before a server is told to end it has surely begun with a request. A later one may meet a
-// connection that nobody accepts any more.
+// inFlight is how long before a server is told to end it has surely begun with a request, on a machine that is late for nothing.
+// A later one may meet a connection that nobody accepts any more.
 const inFlight = 50 * time.Millisecond
 
 // unconnected reports whether a request never had a connection: it was not in flight, however long it took to be refused.
@@ -77,7 +78,7 @@ func (q *sequence) judgeAnswers() {
 				q.wrongf("no answer: %v", a)
 			}
 			for _, told := range q.site.told {
-				if !unconnected(a.err) && a.began.Before(told.Add(-inFlight)) && a.ended.After(told) {
+				if !unconnected(a.err) && a.began.Before(told.Add(-inFlight-20*q.stalled)) && a.ended.After(told) {
 					q.wrongf("in flight when the vps was told to end, and not answered: %v", a)
 				}
 			}
@@ -117,10 +118,14 @@ func (q *sequence) took(is func(*attempt) bool) (all []time.Duration) {
 	return all
 }
 
-// judgeRedisOnly: a Redis that fails delays nobody. On a machine that is slow by itself it may add its own limit, 150 ms.
+// judgeRedisOnly: a Redis that fails delays nobody. On a machine that is slow by itself it may add its own limit, 150 ms,
+// and what many turns of several processes are late by there. The race detector makes it slow by another reason.
 func (q *sequence) judgeRedisOnly() {
+	if race.Enabled {
+		return
+	}
 	calm := q.took(func(a *attempt) bool { return a.began.After(q.began) && a.ended.Before(q.episodes[0].began) })
-	limit := max(redisP99, 2*percentile(calm, 95)+150*time.Millisecond)
+	limit := max(redisP99, 2*percentile(calm, 95)+150*time.Millisecond) + 20*q.stalled
 	if all := q.redisOnly(); len(all) >= 100 && percentile(all, 99) > limit {
 		q.wrongf("while Redis failed the p99 of %d requests was %v, not below %v", len(all), percentile(all, 99), limit)
 	}
@@ -145,26 +150,38 @@ func (q *sequence) judgeReady() {
 			if a.vps != vps || a.what != "ready" || a.err != nil || a.began.Before(q.warm) {
 				continue
 			}
-			if want, known := expected(inserts, a); known && want != a.status && !(vps == 1 && q.hit(a, onVPS)) {
+			want, known := expected(inserts, a)
+			if want == http.StatusServiceUnavailable && q.hit(a, byTurns) {
+				continue // the database may have been well when it was asked
+			}
+			if known && want != a.status && !(vps == 1 && q.hit(a, onVPS)) {
 				q.wrongf("/ready said %d when inserts said %d: %v", a.status, want, a)
 			}
 		}
 	}
 }
 
+// flicker is how long a database may take to be well and ill again: refused inserts that are further apart prove nothing of
+// the time between them.
+const flicker = 300 * time.Millisecond
+
 // expected returns what /ready must say: what the inserts said that ended before, while and next after it was asked, if
 // they agree.
 func expected(inserts []attempt, ready *attempt) (status int, known bool) {
 	from, to := ready.began.Add(-sighting), ready.ended.Add(sighting)
+	var last time.Time
 	for _, a := range inserts {
 		switch {
 		case a.ended.Before(from):
 			status, known = a.status, a.err == nil // nobody knows what became of one without an answer
 		case a.status != status:
 			return 0, false
+		case status == http.StatusServiceUnavailable && a.ended.Sub(last) > 2*sighting+flicker:
+			return 0, false
 		case a.ended.After(to):
 			return status, known
 		}
+		last = a.ended
 	}
 	return 0, false
 }

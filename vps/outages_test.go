@@ -99,7 +99,7 @@ func schedule(seed uint64) (all []*episode) {
 		}
 		all = append(all, &episode{fault: f, lasts: lasts})
 	}
-	slices.SortStableFunc(all, func(a, b *episode) int { return cmp.Compare(a.on&^onRedis, b.on&^onRedis) })
+	slices.SortStableFunc(all, func(a, b *episode) int { return cmp.Compare(a.on&^(onRedis|byTurns), b.on&^(onRedis|byTurns)) })
 	return all
 }
 
@@ -109,9 +109,10 @@ type sequence struct {
 	site     *site
 	log      *buffer
 	episodes []*episode
-	began    time.Time // of the load
-	warm     time.Time // from here on nothing fails but by a fault
-	ended    time.Time // when all was delivered
+	began    time.Time     // of the load
+	warm     time.Time     // from here on nothing fails but by a fault
+	ended    time.Time     // when all was delivered
+	stalled  time.Duration // p99 of how late the machine let run who wanted to
 }
 
 // servers starts the servers of a sequence and returns their URLs.
@@ -124,6 +125,7 @@ func play(t *testing.T, s *site, seed uint64, episodes []*episode, start servers
 	random := rand.New(rand.NewPCG(seed, 21))
 	q.load = newLoad(random, houses, start(q)...)
 	q.began = time.Now()
+	stalls := testservices.Stalls(t)
 	stop := q.load.start(random)
 	q.awaitStored(q.began)
 	s.awaitRedis(len(q.bases))
@@ -138,6 +140,7 @@ func play(t *testing.T, s *site, seed uint64, episodes []*episode, start servers
 	}
 	stop()
 	q.ended = time.Now()
+	q.stalled, _ = stalls()
 	return q
 }
 

@@ -179,9 +179,21 @@ func TestProcessesShareWhatIsNew(t *testing.T) {
 		}
 		break
 	}
-	pv++
-	both[1].ingest(t, pv)
-	time.Sleep(1500 * time.Millisecond) // the first listens a second after it connected
+	testservices.Await(t, "the first process hears the other", func() bool { // it listens a second after it connected
+		pv++
+		both[1].ingest(t, pv)
+		want := fmt.Sprintf(`"pv_w":%d,`, pv)
+		for limit := time.After(200 * time.Millisecond); ; {
+			select {
+			case e := <-streams[0]:
+				if e.Name == "sample" && strings.Contains(e.Data, want) {
+					return true
+				}
+			case <-limit:
+				return false
+			}
+		}
+	})
 	names(streams[0])
 	names(streams[1])
 
@@ -204,6 +216,10 @@ func TestProcessesShareWhatIsNew(t *testing.T) {
 		}
 	}
 
+	var before []int // a busy machine may have let Redis be late
+	for _, p := range both {
+		before = append(before, strings.Count(p.log.String(), "link broken"))
+	}
 	server.Kill() // each has its own streams still
 	pv++
 	both[0].ingest(t, pv)
@@ -213,8 +229,8 @@ func TestProcessesShareWhatIsNew(t *testing.T) {
 	if got := both[1].realtimePV(t); got != pv {
 		t.Errorf("without Redis: %d W, %d W were stored", got, pv)
 	}
-	for _, p := range both {
-		if text := p.log.String(); strings.Count(text, "link broken") > 1 || strings.Contains(text, "panic") {
+	for i, p := range both {
+		if text := p.log.String(); strings.Count(text, "link broken") > before[i]+1 || strings.Contains(text, "panic") {
 			t.Error(text)
 		}
 	}

@@ -13,11 +13,11 @@ import (
 	"sunspool/internal/testservices"
 )
 
-// TestRestartsUnderLoadLoseNothing ends the program by SIGTERM and starts it again, 50 times, while edges send to it. At
+// TestRestartsUnderLoadLoseNothing ends the program by SIGTERM and starts it again, 25 times, while edges send to it. At
 // some of them the database makes requests wait, so that many are in flight: each of those must be answered.
 func TestRestartsUnderLoadLoseNothing(t *testing.T) {
 	t.Parallel()
-	restarts := 50
+	restarts := 25
 	if testing.Short() {
 		restarts = 10
 	}

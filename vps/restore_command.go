@@ -19,6 +19,7 @@ import (
 type RestoreConfig struct {
 	File  string `arg:"" help:"The backup."`
 	Force bool   `name:"force" help:"Also in the place of a store with newer samples, and a backup with damaged rows, which the server skips."`
+	JSON  bool   `name:"json" help:"One JSON document: what the store has now."`
 }
 
 // Restore puts a backup in the place of the embedded store, while no server runs. What was there is kept beside.
@@ -30,6 +31,9 @@ func Restore(ctx context.Context, cfg Config, r RestoreConfig, out io.Writer) (e
 	backup, err := bolt.Verify(ctx, r.File)
 	if err == nil && !r.Force {
 		err = backup.ErrOf(r.File)
+		if fault, ok := errors.AsType[*health.Fault](err); ok {
+			fault.Next = "restore another backup, or this one with --force: a server skips such rows, and edges send again what they still keep"
+		}
 	}
 	if err != nil {
 		return asBackup(err, r.File, "restore another backup: `sunspool vps verify` says which are whole")
@@ -59,7 +63,17 @@ func Restore(ctx context.Context, cfg Config, r RestoreConfig, out io.Writer) (e
 	if err != nil {
 		return err
 	}
-	err = printContent(out, path, &backup)
+	said := out
+	if r.JSON {
+		said = os.Stderr
+	}
+	if err := bolt.NoteRestored(path, &backup, time.Now()); err != nil {
+		fmt.Fprintf(said, "The store is restored, but that could not be noted beside it: %v\n", err)
+	}
+	err = printContent(out, r.JSON, path, kept, &backup)
+	if r.JSON {
+		return err
+	}
 	if kept != "" {
 		fmt.Fprintln(out, "What was there is now", kept)
 	}
@@ -94,7 +108,7 @@ func (r *RestoreConfig) replaceable(ctx context.Context, path string, backup *bo
 	case err == nil && !r.Force:
 		if device := newer(&there, backup); device != "" {
 			return nil, &health.Fault{Code: "store_has_newer", Exit: health.ExitUsage, What: path + " has newer samples than the backup", Why: "of device " + device,
-				Next: "do it with --force, which keeps that store beside the restored one; edges send only what they still hold"}
+				Next: "do it with --force, which keeps that store beside the restored one; edges send again what they delivered in the last days, see KEEP_DELIVERED_DAYS"}
 		}
 	}
 	file, err := os.OpenFile(path, os.O_RDWR, 0)

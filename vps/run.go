@@ -33,10 +33,7 @@ import (
 	"sunspool/vps/tariff"
 )
 
-const (
-	storeFile = "vps.db" // in DATA_DIR
-
-)
+const storeFile = bolt.FileName // in DATA_DIR
 
 // Run serves until ctx ends, answers what is in flight, closes the store, and returns nil. An error that an operator
 // must act on is a *health.Fault. The service manager, if there is one, is notified once it listens.
@@ -91,6 +88,10 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger) (err error) {
 	if file, ok := rest.(store.File); ok {
 		s.File, s.DataDir = file, cfg.DataDir
 	}
+	self, err := cfg.selfSigned(log)
+	if err != nil {
+		return err
+	}
 	var cert *listener.Certificate
 	var https *tls.Config
 	if cfg.TLSCertFile != "" {
@@ -106,6 +107,7 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger) (err error) {
 		return err
 	}
 	defer public.Close()
+	s.Pin, s.HomeURL = homeOf(self, public.Addr())
 	var internal net.Listener
 	if cfg.InternalAddr != "" {
 		if internal, err = listener.Listen("INTERNAL_ADDR", cfg.InternalAddr); err != nil {
@@ -128,6 +130,9 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger) (err error) {
 		g.Go(func() error { return listener.Serve(ctx, machine, nil, s.Machine(), log) })
 	}
 	g.Go(func() error { issuer.Run(ctx); return nil })
+	if self != nil {
+		g.Go(func() error { self.Run(ctx); return nil })
+	}
 	if days := cfg.RawRetentionDays; days > 0 {
 		g.Go(func() error { retain(ctx, samples, time.Duration(days)*24*time.Hour, log); return nil })
 	}
@@ -219,7 +224,7 @@ func announce(cfg Config, log *slog.Logger, public, internal net.Listener) {
 	}
 	log.Info("vps started", facts...)
 	if ip, ok := public.Addr().(*net.TCPAddr); ok && !ip.IP.IsLoopback() && scheme == "http" {
-		log.Warn("the API is served without TLS beyond this host: put a proxy with TLS in front, or set TLS_CERT_FILE",
+		log.Warn("the API is served without TLS beyond this host: put a proxy with TLS in front, or set TLS_SELF or TLS_CERT_FILE",
 			"listen", public.Addr().String())
 	}
 	if cfg.Listening != nil {

@@ -2,12 +2,12 @@ package vps
 
 import (
 	"context"
-	"fmt"
 	"io"
 	"net/http"
 	"net/url"
 	"strings"
 
+	"sunspool/internal/answer"
 	"sunspool/vps/api"
 	"sunspool/vps/store"
 	"sunspool/wire"
@@ -25,6 +25,7 @@ type SiteConfig struct {
 type SiteSetConfig struct {
 	Name    string   `arg:"" help:"The site."`
 	Devices []string `name:"device" sep:"," required:"" placeholder:"NAME,..." help:"Its devices."`
+	JSON    bool     `name:"json" help:"One JSON document: the site."`
 }
 
 // SiteListConfig is the command line of `sunspool site list`.
@@ -35,6 +36,7 @@ type SiteListConfig struct {
 // SiteRemoveConfig is the command line of `sunspool site remove`.
 type SiteRemoveConfig struct {
 	Name string `arg:"" help:"The site."`
+	JSON bool   `name:"json" help:"One JSON document."`
 }
 
 // SetSite has the server keep a site.
@@ -43,8 +45,7 @@ func SetSite(ctx context.Context, server MachineConfig, set SiteSetConfig, out i
 	if err := server.ask(ctx, http.MethodPut, wire.SitesPath+"/"+url.PathEscape(set.Name), api.SiteWish{Devices: set.Devices}, &site); err != nil {
 		return err
 	}
-	_, err := fmt.Fprintf(out, "%s is %s\n", site.Name, read(site.Devices))
-	return err
+	return answer.Print(out, set.JSON, site, site.Name+" is "+read(site.Devices))
 }
 
 // ListSites prints the sites, by name.
@@ -64,10 +65,9 @@ var siteList = list[store.Site]{
 
 // RemoveSite has the server forget a site.
 func RemoveSite(ctx context.Context, server MachineConfig, remove SiteRemoveConfig, out io.Writer) error {
-	var answer struct{}
-	if err := server.ask(ctx, http.MethodDelete, wire.SitesPath+"/"+url.PathEscape(remove.Name), nil, &answer); err != nil {
+	var nothing struct{}
+	if err := server.ask(ctx, http.MethodDelete, wire.SitesPath+"/"+url.PathEscape(remove.Name), nil, &nothing); err != nil {
 		return err
 	}
-	_, err := fmt.Fprintf(out, "%s is removed\n", remove.Name)
-	return err
+	return answer.Print(out, remove.JSON, map[string]string{"removed": remove.Name}, remove.Name+" is removed")
 }

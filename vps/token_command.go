@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"sunspool/health"
+	"sunspool/internal/answer"
 	"sunspool/vps/api"
 	"sunspool/vps/auth"
 	"sunspool/vps/store"
@@ -34,7 +35,8 @@ type TokenCreateConfig struct {
 	Expires string   `name:"expires" placeholder:"SPAN" help:"When it ends: a span such as 30d or 12h, or the first day on which it does not work, such as 2027-01-01 (UTC). Default: never."`
 	Secret  bool     `name:"from-stdin" help:"Take the secret from standard input, at least 16 characters, instead of making one."`
 	URL     string   `name:"url" env:"PUBLIC_URL" placeholder:"URL" help:"Address of the page, such as https://solar.example.org: a viewer's token is then printed as a link, and in a terminal for the camera of a phone."`
-	JSON    bool     `name:"json" help:"One JSON object, as the API answers it."`
+	QR      bool     `name:"qr" help:"Print the link as a QR code for the camera of a phone as well, also where there is no terminal. It needs --url."`
+	JSON    bool     `name:"json" help:"One JSON object, as the API answers it, and the link of --url."`
 }
 
 // TokenListConfig is the command line of `sunspool token list`.
@@ -45,11 +47,15 @@ type TokenListConfig struct {
 // TokenRevokeConfig is the command line of `sunspool token revoke`.
 type TokenRevokeConfig struct {
 	Token string `arg:"" name:"token" help:"The ID of the token, or its name."`
+	JSON  bool   `name:"json" help:"One JSON document: the token, as the API answers it."`
 }
 
 // CreateToken has the server make a token, and prints it.
 func CreateToken(ctx context.Context, server MachineConfig, create TokenCreateConfig, in io.Reader, out io.Writer, terminal bool) error {
 	wish := api.TokenWish{Role: create.Role, Name: create.Name, Devices: create.Devices}
+	if create.JSON {
+		wish.Page = create.URL // the answer then has the link
+	}
 	now := time.Now()
 	if create.Expires != "" {
 		at, ok := expiry(create.Expires, now)
@@ -59,6 +65,10 @@ func CreateToken(ctx context.Context, server MachineConfig, create TokenCreateCo
 		wish.Expires = &at
 	}
 	var page *url.URL
+	if create.QR && (create.URL == "" || create.Role == store.RoleDevice) {
+		return &health.Fault{Code: "usage", Exit: health.ExitUsage, What: "there is no link to draw", Why: "--qr draws the link that opens the page: of a token that reads, with the address of the page",
+			Next: "sunspool token create --role viewer --device '*' --name NAME --url https://solar.example.org --qr"}
+	}
 	if create.URL != "" {
 		var err error
 		if page, err = pageAddress(create.URL); err != nil {
@@ -78,18 +88,19 @@ func CreateToken(ctx context.Context, server MachineConfig, create TokenCreateCo
 	if err := server.ask(ctx, http.MethodPost, wire.TokensPath, wish, &made); err != nil {
 		return err
 	}
+	reads := page != nil && made.Token.Role != store.RoleDevice
 	if create.JSON {
 		return json.NewEncoder(out).Encode(made)
 	}
 	if _, err := fmt.Fprintln(out, made.Secret); err != nil {
 		return err
 	}
-	if page != nil && made.Token.Role != store.RoleDevice {
-		if err := printLink(out, page, made.Secret, terminal, terminal); err != nil {
+	if reads {
+		if err := printLink(out, page, made.Secret, terminal || create.QR, terminal); err != nil {
 			return err
 		}
 	}
-	_, err := fmt.Fprintf(out, "This is shown once. %s can %s%s; sunspool token revoke %s ends it.\n", made.Token.Name, does(made.Token), until(made.Token), made.Token.ID)
+	_, err := fmt.Fprintf(out, "This is shown once. %s can %s%s.\nTo end it: sudo sunspool token revoke %s\n", made.Token.Name, does(made.Token), until(made.Token), made.Token.ID)
 	return err
 }
 
@@ -170,23 +181,25 @@ func RevokeToken(ctx context.Context, server MachineConfig, revoke TokenRevokeCo
 	if err := server.ask(ctx, http.MethodGet, wire.TokensPath, nil, &all); err != nil {
 		return err
 	}
-	id := ""
+	var meant api.Token
 	for _, t := range all.Tokens {
 		if t.ID == revoke.Token {
-			id = t.ID
+			meant = t
 			break
 		}
-		if t.Name == revoke.Token && (id == "" || t.Revoked == nil) {
-			id = t.ID
+		if t.Name == revoke.Token && (meant.ID == "" || t.Revoked == nil) {
+			meant = t
 		}
 	}
-	if id == "" {
+	if meant.ID == "" {
 		return &health.Fault{Code: "no_such_token", What: fmt.Sprintf("there is no token %q", revoke.Token), Why: "it is neither an ID nor a name of the list; those of DEVICE_TOKENS and VIEWER_TOKENS are removed there", Next: "sunspool token list"}
 	}
 	var t api.Token
-	if err := server.ask(ctx, http.MethodDelete, wire.TokensPath+"/"+url.PathEscape(id), nil, &t); err != nil {
+	if err := server.ask(ctx, http.MethodDelete, wire.TokensPath+"/"+url.PathEscape(meant.ID), nil, &t); err != nil {
 		return err
 	}
-	_, err := fmt.Fprintf(out, "%s (%s) is revoked: it is refused from now on, within 5 s by every server of the same database\n", t.Name, t.ID)
-	return err
+	if meant.Revoked != nil {
+		return answer.Print(out, revoke.JSON, t, fmt.Sprintf("%s (%s) was revoked on %s already", t.Name, t.ID, meant.Revoked.UTC().Format(time.DateOnly)))
+	}
+	return answer.Print(out, revoke.JSON, t, fmt.Sprintf("%s (%s) is revoked: it is refused from now on, within 5 s by every server of the same database", t.Name, t.ID))
 }

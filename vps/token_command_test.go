@@ -4,6 +4,8 @@ package vps
 
 import (
 	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"io/fs"
@@ -136,6 +138,7 @@ func TestTokensAreThoseOfEveryProcess(t *testing.T) {
 
 // Beside one file: made, listed, used after a restart, revoked, and its secret in nothing that is on the disk.
 func TestTokenCommand(t *testing.T) {
+	t.Setenv("LC_ALL", "C.UTF-8") // without which there is no code for a camera
 	dir := t.TempDir()
 	cfg := Config{DataDir: dir, DeviceTokens: "t1-0123456789abcdef:inv-1"}
 	r := start(t, cfg)
@@ -156,7 +159,7 @@ func TestTokenCommand(t *testing.T) {
 	const given = "canary-0123456789abcdef"
 	family := create(TokenCreateConfig{Role: "viewer", Name: "Family", Devices: []string{"*"}, URL: "https://solar.example.org/"}, "", true)
 	secret, rest, _ := strings.Cut(family, "\n")
-	if !strings.HasPrefix(secret, "ssv_") || !strings.HasPrefix(rest, "https://solar.example.org/#t="+secret+"\n") || !strings.Contains(family, "█") || !strings.Contains(family, "Family can read every device; ") {
+	if !strings.HasPrefix(secret, "ssv_") || !strings.HasPrefix(rest, "https://solar.example.org/#t="+secret+"\n") || !strings.Contains(family, "█") || !strings.Contains(family, "Family can read every device.\n") {
 		t.Errorf("in a terminal:\n%s", family)
 	}
 	admin := create(TokenCreateConfig{Role: "admin", Name: "Boss", Secret: true, Expires: "12h", URL: "https://solar.example.org"}, given+"\n", false)
@@ -164,7 +167,7 @@ func TestTokenCommand(t *testing.T) {
 		t.Errorf("in a file:\n%s", admin)
 	}
 	edge := create(TokenCreateConfig{Role: "device", Name: "Edge", Devices: []string{"roof", "barn"}, URL: "https://solar.example.org"}, "", false)
-	if strings.Contains(edge, "https:") || !strings.Contains(edge, "Edge can send and read barn and roof; ") {
+	if strings.Contains(edge, "https:") || !strings.Contains(edge, "Edge can send and read barn and roof.\n") {
 		t.Errorf("of an edge:\n%s", edge)
 	}
 	if err := r.stop(); err != nil {
@@ -178,6 +181,10 @@ func TestTokenCommand(t *testing.T) {
 		t.Errorf("after a restart: %d, %d, and a token of the settings %d", ask(secret), ask(given), ask("t1-0123456789abcdef"))
 	}
 	revokeToken(t, dir, "Family")
+	var again bytes.Buffer
+	if err := RevokeToken(t.Context(), MachineConfig{DataDir: dir}, TokenRevokeConfig{Token: "Family"}, &again); err != nil || !strings.Contains(again.String(), "was revoked on 20") {
+		t.Errorf("a second time: %v, %s", err, &again)
+	}
 	if ask(secret) != 401 || ask(given) != 200 {
 		t.Errorf("revoked: %d, the other %d", ask(secret), ask(given))
 	}
@@ -187,9 +194,18 @@ func TestTokenCommand(t *testing.T) {
 			t.Errorf("the list does not have %q:\n%s", want, list)
 		}
 	}
+	list += listTokens(t, dir, true)
+	session, err := http.Post("http://"+r2.public+wire.SessionPath, "application/json", strings.NewReader(`{"token":"`+given+`"}`))
+	if err != nil || session.StatusCode != 200 || len(session.Cookies()) != 1 {
+		t.Fatal(err, session)
+	}
+	session.Body.Close()
+	cookie := session.Cookies()[0].Value
+	backedUp(t, cfg, BackupConfig{File: filepath.Join(dir, "while it runs.backup")})
 	if err := r2.stop(); err != nil {
 		t.Fatal(err)
 	}
+	backedUp(t, cfg, BackupConfig{File: filepath.Join(dir, "while it is stopped.backup")})
 	var said strings.Builder
 	said.WriteString(list + r.log.String() + r2.log.String())
 	files, _ := filepath.Glob(filepath.Join(dir, "*"))
@@ -200,9 +216,17 @@ func TestTokenCommand(t *testing.T) {
 	if !strings.Contains(said.String(), "Boss") || said.Len() < 10_000 {
 		t.Fatal("nothing is searched")
 	}
-	for _, s := range []string{given, secret[4:]} {
+	if n := strings.Count(said.String(), "Boss"); n < 3+2+2 || len(files) < 3 { // the store, its backups, lists, logs
+		t.Errorf("in %d files and in what was said there are %d tokens", len(files), n)
+	}
+	edgeSecret, _, _ := strings.Cut(edge, "\n")
+	for _, s := range []string{given, secret[4:], edgeSecret[4:], "t1-0123456789abcdef", cookie} {
 		if strings.Contains(said.String(), s) {
 			t.Errorf("the secret %.8s… is kept", s)
+		}
+		sum := sha256.Sum256([]byte(s))
+		if strings.Contains(list+r.log.String()+r2.log.String(), hex.EncodeToString(sum[:])) {
+			t.Errorf("the sum of %.8s… is in a list or a log", s)
 		}
 	}
 }

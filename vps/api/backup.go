@@ -16,6 +16,9 @@ import (
 // what it would use again.
 const backupStall = 10 * time.Second
 
+// backupWait is how long a backup waits for the end of another one.
+const backupWait = time.Second
+
 var (
 	errNoFile      = problem.New(409, "no_store_file", "The samples of this server are in PostgreSQL, which has backups of its own.").WithNext("use pg_dump")
 	errBackupTaken = problem.New(503, "backup_under_way", "Another backup is being taken.").WithRetry(time.Minute).WithNext("do it again when that one is over")
@@ -28,8 +31,11 @@ func (s *Server) backup(c *request.Request) (any, error) {
 	if s.File == nil {
 		return nil, errNoFile
 	}
-	if !s.copying.TryLock() {
-		return nil, errBackupTaken
+	for began := time.Now(); !s.copying.TryLock(); {
+		if time.Since(began) > backupWait || c.HTTP.Context().Err() != nil {
+			return nil, errBackupTaken
+		}
+		time.Sleep(50 * time.Millisecond) // one whose reader has all of it already is counted and noted
 	}
 	defer s.copying.Unlock()
 	c.Release() // it lasts, and is alone
@@ -63,4 +69,21 @@ func (p *prompt) Write(b []byte) (int, error) {
 		return 0, err
 	}
 	return p.to.Write(b)
+}
+
+// BackupState is the answer of GET /v1/backup: what is known of backups, and how one is made.
+type BackupState struct {
+	Store    string        `json:"store"`    // file, or postgres
+	Last     *store.Backup `json:"last"`     // that was taken of the running server; null if none is known
+	Restored *store.Backup `json:"restored"` // from which the store was restored last; null if it was not
+	Command  string        `json:"command"`  // that makes one
+}
+
+// lastBackup answers GET /v1/backup.
+func (s *Server) lastBackup(*request.Request) (any, error) {
+	if s.File == nil {
+		return BackupState{Store: "postgres", Command: "pg_dump --format=custom"}, nil
+	}
+	noted := s.File.Backups()
+	return BackupState{Store: "file", Last: noted.Last, Restored: noted.Restored, Command: "sudo sunspool vps backup FILE"}, nil
 }

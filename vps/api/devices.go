@@ -129,19 +129,15 @@ func (s *Server) devices(c *request.Request) (any, error) {
 	if found {
 		from++
 	}
-	withToday := query.Last(params, "today") == "1"
-	if withToday {
-		if err := s.Weigh(c, rowsOfToday*min(limit, len(all)-from)); err != nil {
-			return nil, err
-		}
+	all = all[from:]
+	listed := all[:min(limit, len(all))]
+	digests, err := s.digestsOfToday(c, listed, query.Last(params, "today") == "1")
+	if err != nil {
+		return nil, err
 	}
-	for _, d := range all[from:] {
-		if len(answer.Devices) == limit {
-			answer.After = &answer.Devices[limit-1].ID
-			break
-		}
+	for i, d := range listed {
 		err := s.Step(c, func() error {
-			line, err := s.line(c, d, withToday)
+			line, err := s.line(c, d, digests[i])
 			answer.Devices = append(answer.Devices, line)
 			return err
 		})
@@ -149,10 +145,14 @@ func (s *Server) devices(c *request.Request) (any, error) {
 			return nil, err
 		}
 	}
+	if len(all) > limit {
+		answer.After = &answer.Devices[limit-1].ID
+	}
 	return answer, nil
 }
 
-func (s *Server) line(c *request.Request, d store.Device, withToday bool) (deviceLine, error) {
+// line returns what is known of a device; with a digest of it also the energy of today.
+func (s *Server) line(c *request.Request, d store.Device, digest *store.Digest) (deviceLine, error) {
 	zone, err := s.ZoneOf(c, d.ID)
 	if err != nil {
 		return deviceLine{}, err
@@ -185,8 +185,8 @@ func (s *Server) line(c *request.Request, d store.Device, withToday bool) (devic
 	line.Capabilities = &capabilities{Battery: deviceinfo.HasBattery(&newest), Grid: newest.ExportPowerW != nil, Load: newest.LoadPowerW != nil,
 		Counters: newest.PVTotalKWh != nil}
 	line.Chain = chainOf(&newest, about, line.State, s.Now())
-	if withToday {
-		line.Today, err = s.today(c, d.ID, s.Now(), zone)
+	if digest != nil {
+		line.Today, err = s.today(c, d.ID, s.Now(), zone, digest)
 	}
 	return line, err
 }

@@ -50,6 +50,9 @@ func (s *Server) ingest(c *request.Request) (any, error) {
 		receipt.Accepted, receipt.Duplicates = new(inserted), new(len(b.Good)-inserted)
 		receipt.Rejected = s.verdicts(b.Problems)
 		receipt.Version = s.Version // an edge tries again with a new version what an old one refused
+		if err := s.compare(c, &b, &receipt); err != nil {
+			return nil, err
+		}
 	}
 	return receipt, nil
 }

@@ -10,7 +10,7 @@ import (
 
 func TestWhatWaitsForASlowReaderIsBounded(t *testing.T) {
 	b := newBench(t)
-	sub := b.live.Subscribe("inv-1", auth.TokenSum{})
+	sub := b.live.Subscribe(auth.TokenSum{}, "inv-1")
 	for i := range 3 * live.MaxWaiting {
 		b.ingested(sample(time.Duration(3*live.MaxWaiting-1-i) * time.Second))
 	}

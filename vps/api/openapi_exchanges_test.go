@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"io"
 	"math"
 	"strconv"
 	"strings"
@@ -76,6 +77,8 @@ var exchanges = []exchange{
 	{name: "a viewer asks", target: "/v1/tokens", status: 403},
 	{name: "of a viewer", verb: "POST", target: "/v1/tokens", token: adminToken, body: someWish, change: (*bench).admin},
 	{name: "of everything", verb: "POST", target: "/v1/tokens", token: adminToken, body: `{"role":"viewer","name":"All","devices":["*"],"expires":"2027-01-01T00:00:00Z","secret":"given-0123456789abcdef"}`, change: (*bench).admin},
+	{name: "with a link", verb: "POST", target: "/v1/tokens", token: adminToken, body: `{"role":"viewer","name":"All","devices":["*"],"page":"https://solar.example.org/house/"}`, change: (*bench).admin},
+	{name: "a page that is none", verb: "POST", target: "/v1/tokens", token: adminToken, body: `{"role":"viewer","name":"All","devices":["*"],"page":"javascript:alert(1)"}`, status: 422, change: (*bench).admin},
 	{name: "a viewer asks", verb: "POST", target: "/v1/tokens", body: someWish, status: 403},
 	{name: "the same name", verb: "POST", target: "/v1/tokens", token: adminToken, body: `{"role":"admin","name":"Admin"}`, status: 409, change: (*bench).admin},
 	{name: "the same secret", verb: "POST", target: "/v1/tokens", token: adminToken, body: `{"role":"admin","name":"Other","secret":"` + viewer1 + `"}`, status: 409, change: (*bench).admin},
@@ -122,6 +125,8 @@ var exchanges = []exchange{
 	{name: "a long batch id", body: `{"samples":[],"batch_id":"` + strings.Repeat("x", 129) + `"}`, status: 422, refused: true},
 	{name: "null for what every unit knows", body: strings.Replace(roofs(""), "4510", "null", 1), status: 422, refused: true},
 	{name: "a number that is none", body: strings.Replace(roofs(""), "4510", "1e400", 1), status: 422, refused: true},
+	{name: "what the edge keeps", body: `{"samples":[],"kept":{"device_id":"roof","hours":[[1782032400000,720],[1782036000000,360]]}}`, headers: []string{"Prefer", wire.Lenient}},
+	{name: "what the edge keeps is none", body: `{"samples":[],"kept":{"device_id":"roof","hours":[[-1,720]]}}`, headers: []string{"Prefer", wire.Lenient}, status: 422, refused: true},
 	{name: "an age ago", body: strings.Replace(roofs(""), "2026", "1970", 1), headers: []string{"Prefer", wire.Lenient}},
 	{name: "text for a number", body: strings.Replace(roofs(""), "4510", `"4510"`, 1), status: 422, refused: true},
 	{name: "a number without end", body: strings.Replace(roofs(""), "4510", "1e16", 1), status: 422, refused: true},
@@ -152,7 +157,9 @@ var exchanges = []exchange{
 	{name: "what was missed", target: "/v1/stream?device_id=roof", headers: []string{"Last-Event-ID", "1782037500000"}},
 	{name: "a unit without battery and meter", target: "/v1/stream?device_id=barn"},
 	{name: "a unit that never said anything", target: "/v1/stream?device_id=shed"},
-	{name: "no device", target: "/v1/stream", status: 422, refused: true},
+	{name: "a site", target: "/v1/stream?site=home", change: withSite},
+	{name: "another site", target: "/v1/stream?site=home", token: viewer1, status: 403, change: withSite},
+	{name: "no device", target: "/v1/stream", status: 422},
 	{name: "another device", target: "/v1/stream?device_id=barn", token: viewer1, status: 403},
 
 	{name: "a frame", target: "/v1/series?device_id=roof&frame=day"},
@@ -237,6 +244,31 @@ var exchanges = []exchange{
 	{name: "no device", target: "/v1/capacity/month/2026-06", status: 422, refused: true},
 	{name: "another device", target: "/v1/capacity/month/2026-06?device_id=barn", token: viewer1, status: 403},
 
+	{name: "a code", verb: "POST", target: "/v1/pair", token: noToken, body: someCode, change: withPairing},
+	{name: "a wrong code", verb: "POST", target: "/v1/pair", token: noToken, body: someCode, status: 401},
+	{name: "a long body", verb: "POST", target: "/v1/pair", token: noToken, body: `{"code":"` + strings.Repeat("x", 5000) + `"}`, status: 413, refused: true},
+	{name: "no object", verb: "POST", target: "/v1/pair", token: noToken, body: `[]`, status: 422, refused: true},
+	{name: "too many wrong codes", verb: "POST", target: "/v1/pair", token: noToken, body: someCode, status: 429, change: func(b *bench) {
+		for range auth.MaxFailures {
+			b.get("/v1/realtime", tokenWrong)
+		}
+	}},
+	{name: "a fault", verb: "POST", target: "/v1/pair", token: noToken, body: someCode, status: 500, change: func(b *bench) { withPairing(b); broken(b) }},
+	{name: "the store is away", verb: "POST", target: "/v1/pair", token: noToken, body: someCode, status: 503, change: func(b *bench) { withPairing(b); away(b) }},
+
+	{name: "in PostgreSQL", target: "/v1/backup", token: adminToken, change: (*bench).admin},
+	{name: "none yet", target: "/v1/backup", token: adminToken, change: func(b *bench) { b.admin(); b.File = b.bolt }},
+	{name: "one", target: "/v1/backup", token: adminToken, change: withBackup},
+	{name: "one without samples, and a restore", target: "/v1/backup", token: adminToken, change: func(b *bench) {
+		b.admin()
+		b.File = notedFile{store.Backups{Last: &store.Backup{At: testNow}, Restored: &store.Backup{At: testNow}}}
+	}},
+	{name: "a restore", target: "/v1/backup", token: adminToken, change: func(b *bench) {
+		b.admin()
+		b.File = notedFile{store.Backups{Restored: &store.Backup{At: testNow, Devices: new(1), Samples: new(int64(5)), Newest: new(testNow)}}}
+	}},
+	{name: "a viewer asks", target: "/v1/backup", status: 403},
+
 	{name: "two days", target: "/v1/continuity?device_id=roof&from=2026-06-20&to=2026-06-21"},
 	{name: "a unit that sleeps", target: "/v1/continuity?device_id=barn"},
 	{name: "no data", target: "/v1/continuity?device_id=shed"},
@@ -247,6 +279,9 @@ var exchanges = []exchange{
 	{name: "semicolons", target: "/v1/export.csv?device_id=roof&resolution=raw&sep=semicolon&from=2026-06-21T07:00:00Z&to=2026-06-21T07:02:00Z"},
 	{name: "samples", target: "/v1/export.csv?device_id=barn&resolution=raw&sep=semicolon"},
 	{name: "no data", target: "/v1/export.csv?device_id=shed&sep=%09"},
+	{name: "a site", target: "/v1/export.csv?site=home&resolution=1h", change: withSite},
+	{name: "samples of a site", target: "/v1/export.csv?site=home&resolution=raw", status: 422, change: withSite},
+	{name: "another site", target: "/v1/export.csv?site=home", token: viewer1, status: 403, change: withSite},
 	{name: "a bad separator", target: "/v1/export.csv?device_id=roof&sep=space", status: 422, refused: true},
 	{name: "a bad resolution", target: "/v1/export.csv?device_id=roof&resolution=auto", status: 422, refused: true},
 	{name: "another device", target: "/v1/export.csv?device_id=barn", token: viewer1, status: 403},
@@ -261,6 +296,34 @@ const someWish = `{"role":"viewer","name":"Family","devices":["roof","barn"]}`
 // withTokens is a bench with an admin and two tokens: of the ID ID, and one that was used and revoked.
 func withSite(b *bench) {
 	if err := b.bolt.SetSite(b.t.Context(), store.Site{Name: "home", Devices: []string{"barn", "roof"}}); err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+// notedFile is a store of which only the notes are looked at.
+type notedFile struct{ noted store.Backups }
+
+func (f notedFile) Backups() store.Backups                               { return f.noted }
+func (notedFile) Copy(context.Context, func(size int64) io.Writer) error { return nil }
+
+func withBackup(b *bench) {
+	b.admin()
+	b.File = b.bolt
+	if err := b.bolt.Copy(b.t.Context(), func(int64) io.Writer { return io.Discard }); err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+const someCode = `{"code":"K7F3-9Q2D-5TXA-M1WE"}`
+
+func withPairing(b *bench) {
+	sum := auth.SumOf("K7F39Q2D5TXAM1WE")
+	err := b.bolt.AddToken(context.Background(), store.Token{ID: "77a0c3d1e5f6", Sum: sum[:], Name: "pairing of garage", Role: store.RolePairing,
+		Devices: []string{"garage"}, Created: testNow, Expires: testNow.Add(auth.PairingTime)})
+	if err == nil {
+		err = b.Issuer.Read(context.Background())
+	}
+	if err != nil {
 		b.t.Fatal(err)
 	}
 }
@@ -409,6 +472,9 @@ func commonRefusals(t *testing.T) (all []exchange) {
 			{name: "the store is not what the server needs", status: 503, change: unfit},
 			{name: "too much at once", status: 503, change: crowd},
 		} {
+			if x.target == wire.LastBackupPath && (r.status == 500 || r.name != "too much at once" && r.status == 503) {
+				continue // it does not ask the store
+			}
 			r.verb, r.target, r.body, r.token = x.verb, x.target, x.body, cmp.Or(r.token, x.token)
 			if change := r.change; x.token == adminToken {
 				r.change = func(b *bench) {

@@ -197,7 +197,7 @@ func (w crowding) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 func (w crowding) WriteHeader(status int) {
 	w.ResponseWriter.WriteHeader(status)
 	for range live.MaxStreams / 4 * w.b.live.Count() {
-		w.b.live.Subscribe("nobody", w.token)
+		w.b.live.Subscribe(w.token, "nobody")
 	}
 }
 

@@ -55,17 +55,20 @@ type Server struct {
 	MaxSamples int   // per request; default wire.MaxSamples
 	MaxBytes   int64 // per request, unpacked; default wire.MaxBytes
 
-	Others *redis.Cache  // carries new samples between processes that serve the same devices; nil for one alone
-	Chain  *health.Chain // default one of its own
+	Others  *redis.Cache  // carries new samples between processes that serve the same devices; nil for one alone
+	Pin     []byte        // of the server's own certificate authority, for pairing codes; nil without one
+	HomeURL string        // where edges at home reach the server, "" if that is not known
+	Chain   *health.Chain // default one of its own
 
-	once    sync.Once
-	pages   page.Pages
-	history history.History
-	metrics *serverMetrics
-	stored  *health.Link
-	live    live.Hub
-	newest  newest
-	crowded sync.Map // devices of which no more can be set aside; as many as have tokens
+	once     sync.Once
+	pages    page.Pages
+	history  history.History
+	metrics  *serverMetrics
+	stored   *health.Link
+	live     live.Hub
+	newest   newest
+	compares comparisons
+	crowded  sync.Map // devices of which no more can be set aside; as many as have tokens
 
 	copying     sync.Mutex // held while a backup is taken
 	lastWrite   lastWrite
@@ -97,7 +100,7 @@ func (s *Server) init() {
 			panic(err) // the page that is in the program is whole, or its tests fail
 		}
 		s.pages = page.Pages{Gate: &s.Gate, Site: site, Zone: s.ZoneOf, Handlers: map[string]request.Handler{
-			wire.DevicesPath: s.devices, wire.RealtimePath: s.realtime, wire.EnergyPath: s.history.Energy, wire.SeriesPath: s.history.Series,
+			wire.DevicesPath: s.devices, wire.SitesPath: s.sites, wire.RealtimePath: s.realtime, wire.EnergyPath: s.history.Energy, wire.SeriesPath: s.history.Series,
 		}}
 	})
 }
@@ -133,6 +136,8 @@ func (s *Server) Handler() http.Handler {
 	mux.Handle("GET "+wire.TokensPath, s.WithAdmin(s.listTokens))
 	mux.Handle("POST "+wire.TokensPath, s.WithAdmin(s.createToken))
 	mux.Handle("DELETE "+wire.TokensPath+"/{id}", s.WithAdmin(s.revokeToken))
+	mux.Handle("GET "+wire.LastBackupPath, s.WithAdmin(s.lastBackup))
+	mux.Handle("POST "+wire.PairPath, s.Public(s.pair))
 	return s.Middleware(mux)
 }
 
@@ -144,10 +149,16 @@ func (s *Server) Machine() http.Handler {
 	mux.Handle("GET "+wire.TokensPath, operator(s.listTokens))
 	mux.Handle("POST "+wire.TokensPath, operator(s.createToken))
 	mux.Handle("DELETE "+wire.TokensPath+"/{id}", operator(s.revokeToken))
+	mux.Handle("GET "+wire.PairPath, operator(s.home))
+	mux.Handle("POST "+wire.PairPath, operator(s.offer))
 	mux.Handle("GET "+wire.SitesPath, operator(s.sites))
 	mux.Handle("PUT "+wire.SitesPath+"/{name}", operator(s.setSite))
 	mux.Handle("DELETE "+wire.SitesPath+"/{name}", operator(s.removeSite))
 	mux.Handle("GET "+wire.BackupPath, operator(s.backup))
+	mux.Handle("GET "+wire.DevicesPath, operator(s.devices))
+	mux.Handle("GET "+wire.ExportPath, operator(s.history.Export))
+	mux.Handle("GET "+wire.EnergyPath, operator(s.history.Energy))
+	mux.Handle("GET "+wire.ReadyPath, s.Public(s.ready))
 	return s.Middleware(mux)
 }
 
@@ -188,6 +199,7 @@ func (s *Server) Readers(devices ...string) http.Handler {
 	mux.Handle("GET "+wire.CapacityPath+"{month}", anybody(s.history.Capacity))
 	mux.Handle("GET "+wire.ContinuityPath, anybody(s.history.Gaps))
 	mux.Handle("GET "+wire.ExportPath, anybody(s.history.Export))
+	mux.Handle("GET "+wire.SitesPath, anybody(s.sites))
 	return s.Middleware(mux)
 }
 

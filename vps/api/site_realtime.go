@@ -9,6 +9,7 @@ import (
 	"sunspool/vps/history"
 	"sunspool/vps/problem"
 	"sunspool/vps/request"
+	"sunspool/vps/store"
 	"sunspool/wire"
 )
 
@@ -48,8 +49,8 @@ type siteDevice struct {
 // worst are the states of devices, the best first.
 var worst = []string{"asleep", "live", "delayed", "stale", "offline", "never"}
 
-func (s *Server) siteRealtime(c *request.Request, site *deviceinfo.Site) (any, error) {
-	answer := siteRealtime{Site: site.Name, Quality: map[string]string{}}
+func (s *Server) siteRealtime(c *request.Request, site *deviceinfo.Site) (*siteRealtime, error) {
+	answer := &siteRealtime{Site: site.Name, Quality: map[string]string{}}
 	now := s.Now()
 	for _, m := range site.Members {
 		d := siteDevice{ID: m.ID, State: "never"}
@@ -67,10 +68,20 @@ func (s *Server) siteRealtime(c *request.Request, site *deviceinfo.Site) (any, e
 	if !answer.worst() {
 		return nil, errEmptySite
 	}
-	if err := s.addNow(c, site, &answer); err != nil {
+	if err := s.addNow(c, site, answer); err != nil {
 		return nil, err
 	}
 	return answer, nil
+}
+
+// withoutAges returns what does not change with the time alone.
+func (a *siteRealtime) withoutAges() *siteRealtime {
+	copied := *a
+	copied.AgeS, copied.Devices = 0, slices.Clone(a.Devices)
+	for i := range copied.Devices {
+		copied.Devices[i].AgeS = nil
+	}
+	return &copied
 }
 
 // worst sets the state and the time of the answer to the worst of the devices that do not sleep. It returns false if none of
@@ -129,6 +140,7 @@ func (s *Server) pvOfSite(c *request.Request, site *deviceinfo.Site, a *siteReal
 	}
 	sum, known := 0.0, true
 	today := dayOf(s.Now(), zone)
+	var digests []store.Digest
 	for i, m := range site.Members {
 		its, err := s.ZoneOf(c, m.ID)
 		if err != nil {
@@ -139,7 +151,12 @@ func (s *Server) pvOfSite(c *request.Request, site *deviceinfo.Site, a *siteReal
 			sum += *m.Newest.PVDailyKWh
 			continue
 		}
-		day, err := s.today(c, m.ID, s.Now(), zone)
+		if digests == nil {
+			if digests, err = s.history.TodayDigests(c, site.IDs(), s.Now()); err != nil {
+				return err
+			}
+		}
+		day, err := s.today(c, m.ID, s.Now(), zone, &digests[i])
 		if err != nil {
 			return err
 		}

@@ -250,7 +250,7 @@ func TestStreamIsRefusedAsOtherReadsAre(t *testing.T) {
 // What streams hear is theirs: a reader is not handed what a later ingest decodes into.
 func TestStreamsShareNothingWithLaterBatches(t *testing.T) {
 	b := newBench(t, func(s *Server) { s.Log = slog.New(slog.DiscardHandler) })
-	sub := b.live.Subscribe("inv-1", auth.TokenSum{})
+	sub := b.live.Subscribe(auth.TokenSum{}, "inv-1")
 	for i := range 50 {
 		s := sample(time.Duration(50-i) * time.Second)
 		s.PVPowerW, s.LoadPowerW, s.Values = float64(i), new(float64(i)), map[string]float64{"i": float64(i)}
@@ -266,7 +266,8 @@ func TestStreamsShareNothingWithLaterBatches(t *testing.T) {
 // TestTodayIsTheDayThatIsNotOver: a clock that went back a minute after midnight showed the next date for that minute.
 func TestTodayIsTheDayThatIsNotOver(t *testing.T) {
 	b := zoned(t, "America/St_Johns", time.Date(2010, 11, 7, 2, 30, 30, 0, time.UTC))
-	e := &events{s: b.Server, c: &request.Request{HTTP: httptest.NewRequest("GET", wire.StreamPath, nil)}, device: "inv-1"}
+	c := &request.Request{HTTP: httptest.NewRequest("GET", wire.StreamPath, nil)}
+	e := &events{connection: &connection{s: b.Server, c: c}, device: "inv-1"}
 	if err := e.follow(); err != nil || !strings.Contains(e.ready.String(), `"date":"2010-11-06"`) {
 		t.Errorf("%v: %s", err, e.ready.String())
 	}

@@ -88,7 +88,8 @@ func threeInverters(t *testing.T) (b *bench, ids []string) {
 // of them does not know its part, which the answer names. A device without a battery has no part in what batteries do.
 func TestASiteIsTheSumOfItsDevices(t *testing.T) {
 	b, ids := threeInverters(t)
-	nulls, sums := 0, 0
+	priced(b, villagePrices)
+	nulls, sums, money := 0, 0, 0
 	for _, query := range []string{"resolution=hour&from=2026-10-24&to=2026-10-27", "resolution=day", "resolution=month", "resolution=year", "resolution=day&compare=previous&from=2026-10-26",
 		"resolution=day&tz=Asia/Kathmandu"} {
 		site := answered[siteEnergy](b, "/v1/energy?site=home&"+query)
@@ -124,7 +125,23 @@ func TestASiteIsTheSumOfItsDevices(t *testing.T) {
 				t.Errorf("%s %s %s: %v, the devices have %.3f", query, name, where, got, sum)
 			}
 		}
-		for _, name := range history.EnergyColumns {
+		for _, name := range append(history.EnergyColumns[:], "cost", "saved", "co2_avoided_kg", "fee", "spread_cost") {
+			for id, d := range devices {
+				if d.Columns[name] == nil { // no fee, or nothing that is spread
+					devices[id].Columns[name] = make([]history.Number, len(d.Labels))
+				}
+				if d.Compare != nil && d.Compare.Columns[name] == nil {
+					devices[id].Compare.Columns[name] = make([]history.Number, len(d.Compare.Labels))
+				}
+			}
+			if name == "cost" {
+				money = sums
+			} else if site.Columns[name] == nil || site.Compare != nil && site.Compare.Columns[name] == nil {
+				if name != "spread_cost" {
+					t.Errorf("%s: no %s", query, name)
+				}
+				continue
+			}
 			for i := range site.Labels {
 				check(name, site.Labels[i], site.Columns[name][i], func(d energyTest) history.Number { return d.Columns[name][i] })
 			}
@@ -144,8 +161,8 @@ func TestASiteIsTheSumOfItsDevices(t *testing.T) {
 			}
 		}
 	}
-	if nulls < 100 || sums < 500 {
-		t.Errorf("only %d sums and %d nulls", sums, nulls)
+	if nulls < 100 || sums < 500 || money == sums {
+		t.Errorf("only %d sums, %d of them of energy, and %d nulls", sums, money, nulls)
 	}
 }
 
@@ -179,6 +196,7 @@ func oneMeter(t *testing.T) *bench {
 // Two inverters behind one meter are one house: a site of them answers as one inverter would that has both of their panels.
 func TestInvertersBehindOneMeterAreOneHouse(t *testing.T) {
 	b := oneMeter(t)
+	priced(b, villagePrices)
 	for _, query := range []string{"resolution=hour&from=2026-06-20&to=2026-06-21", "resolution=day&from=2026-06-20&to=2026-06-21", "resolution=month"} {
 		site := answered[siteEnergy](b, "/v1/energy?tz=Europe/Brussels&site=home&"+query)
 		want := answered[energyTest](b, "/v1/energy?tz=Europe/Brussels&device_id=both&"+query)
@@ -468,7 +486,8 @@ func TestASiteOfOneIsItsDevice(t *testing.T) {
 	if err := b.bolt.SetSite(t.Context(), store.Site{Name: "alone", Devices: []string{"both"}}); err != nil {
 		t.Fatal(err)
 	}
-	for _, question := range []string{"/v1/energy?resolution=hour&compare=previous&", "/v1/energy?resolution=month&", "/v1/series?from=2026-06-20&", "/v1/series?from=2026-06-20&resolution=1h&columns=" + strings.Join(history.AllMeans, ",") + "&"} {
+	priced(b, villagePrices)
+	for _, question := range []string{"/v1/energy?resolution=hour&compare=previous&", "/v1/energy?resolution=day&from=2026-06-18&", "/v1/energy?resolution=month&", "/v1/series?from=2026-06-20&", "/v1/series?from=2026-06-20&resolution=1h&columns=" + strings.Join(history.AllMeans, ",") + "&"} {
 		site, device := b.get(question+"site=alone", viewerAll).Body.String(), b.get(question+"device_id=both", viewerAll).Body.String()
 		site = strings.NewReplacer(`"site":"alone"`, `"device_id":"both"`, `,"incomplete":{}`, "", `,"device_id":"both"}`, "}").Replace(site)
 		if site != device || len(site) < 500 {
@@ -497,6 +516,34 @@ func TestPeaksOfASiteAreThoseOfTheSums(t *testing.T) {
 			if got := float64(site.Totals[name]); !(math.Abs(got-want) <= 70) && !(name == "pv_peak_at" && math.Abs(got-want) < 900) {
 				t.Errorf("%s: %s is %v, want %v", resolution, name, got, want)
 			}
+		}
+	}
+}
+
+// A meter and a battery that are not heard of for a while are there still: what they would show is not known then, and the
+// answer says so. After thirty days they were taken away.
+func TestAMeterAndABatteryThatAreSilentAreNotAbsent(t *testing.T) {
+	now := time.Date(2026, 10, 27, 9, 41, 0, 0, time.UTC)
+	r := rand.New(rand.NewPCG(8, 9))
+	from := now.Add(-50 * time.Hour)
+	for days, has := range map[int]bool{0: true, 20: true, 40: false} {
+		roof := inverter(r, from, now.Add(-2*time.Hour), time.Minute, true, 0.1)
+		for i := range roof {
+			roof[i].Time = roof[i].Time.AddDate(0, 0, -days)
+		}
+		for at := now.Add(-time.Hour); at.Before(now); at = at.Add(time.Minute) {
+			roof = append(roof, wire.Sample{Time: at, Count: 1, Interval: time.Minute, PVPowerW: 1000})
+		}
+		garage := pvOnly(inverter(r, from, now, time.Minute, false, 0.1))
+		b := household(t, now, map[string][]wire.Sample{"garage": append(garage, wire.Sample{Time: now, Count: 1, PVPowerW: 500}), "roof": roof})
+		site := answered[siteRealtime](b, "/v1/realtime?site=home")
+		if *site.PVPowerW != 1500 || slices.Contains(site.Incomplete["roof"], "grid_power_w") != has || slices.Contains(site.Incomplete["roof"], "battery_power_w") != has {
+			t.Errorf("%d days: %v W, incomplete %v", days, *site.PVPowerW, site.Incomplete)
+		}
+		energies := answered[siteEnergy](b, "/v1/energy?site=home&resolution=hour&from="+now.Format(time.DateOnly))
+		last := len(energies.Labels) - 1
+		if slices.Contains(energies.Incomplete["roof"], "charge_kwh") != has || float64(energies.Columns["charge_kwh"][last]) == 0 {
+			t.Errorf("%d days: charge %v, incomplete %v", days, energies.Columns["charge_kwh"], energies.Incomplete)
 		}
 	}
 }

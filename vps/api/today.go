@@ -29,19 +29,43 @@ func dayOf(now time.Time, zone *time.Location) query.Span {
 	return day
 }
 
-// today returns the energy of a device in its local day.
-func (s *Server) today(c *request.Request, device string, now time.Time, zone *time.Location) (*today, error) {
+// today returns the energy of a device in its local day. Its digest may be nil.
+func (s *Server) today(c *request.Request, device string, now time.Time, zone *time.Location, digest *store.Digest) (*today, error) {
 	day := dayOf(now, zone)
-	answer := &today{Date: day.From.Format(time.DateOnly), Zone: zone.String()}
-	rows, err := s.history.Rows(c, device, day, store.Day)
-	if err != nil || len(rows) == 0 {
-		return answer, err
+	kwh, err := s.history.Day(c, device, day, digest)
+	return energiesOf(day, kwh), err
+}
+
+// digestsOfToday returns what today's energies of devices are computed from, nil for each if that is not asked for.
+func (s *Server) digestsOfToday(c *request.Request, devices []store.Device, asked bool) ([]*store.Digest, error) {
+	all := make([]*store.Digest, len(devices))
+	if !asked || len(devices) == 0 {
+		return all, nil
 	}
+	if err := s.Weigh(c, rowsOfToday*len(devices)); err != nil {
+		return nil, err
+	}
+	ids := make([]string, len(devices))
+	for i, d := range devices {
+		ids[i] = d.ID
+	}
+	return all, s.Step(c, func() error {
+		digests, err := s.history.TodayDigests(c, ids, s.Now())
+		for i := range digests {
+			all[i] = &digests[i]
+		}
+		return err
+	})
+}
+
+// energiesOf returns those of a day, nil for one that is not known.
+func energiesOf(day query.Span, kwh [energy.Energies]*float64) *today {
+	answer := &today{Date: day.From.Format(time.DateOnly), Zone: day.Zone.String()}
 	for i, to := range []**float64{energy.PV: &answer.PV, energy.Load: &answer.Load, energy.Import: &answer.Import,
 		energy.Export: &answer.Export, energy.Charge: &answer.Charge, energy.Discharge: &answer.Discharge} {
-		if kwh, from := rows[0].KWh(i); from != energy.Unknown {
-			*to = new(math.Round(kwh*1000) / 1000)
+		if v := kwh[i]; v != nil {
+			*to = new(math.Round(*v*1000) / 1000)
 		}
 	}
-	return answer, nil
+	return answer
 }

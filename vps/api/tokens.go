@@ -1,19 +1,24 @@
 package api
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
 
+	"sunspool/internal/qrcode"
 	"sunspool/vps/auth"
 	"sunspool/vps/problem"
 	"sunspool/vps/request"
 	"sunspool/vps/store"
 )
 
-const maxWish = 96 << 10 // bytes: a token may name 1000 devices
+const (
+	maxWish     = 96 << 10 // bytes: a token may name 1000 devices
+	longestPage = 500
+)
 
 var (
 	errNoSuchToken = problem.New(404, "no_such_token", "There is no token of this ID.").WithNext("GET /v1/tokens lists them with their IDs")
@@ -32,6 +37,8 @@ type Token struct {
 	Used    *time.Time `json:"used"`    // last; null for never
 	Expires *time.Time `json:"expires"` // null for never
 	Revoked *time.Time `json:"revoked"` // null if it is not
+
+	Own bool `json:"own,omitempty"` // the caller's
 }
 
 // TokenList is the answer of GET /v1/tokens.
@@ -43,6 +50,13 @@ type TokenList struct {
 type NewToken struct {
 	Secret string `json:"secret"`
 	Token  Token  `json:"token"`
+	Login  *Login `json:"login,omitempty"` // of a reader, if the address of the page was given
+}
+
+// Login opens the page with a token.
+type Login struct {
+	Link string      `json:"link"`
+	QR   qrcode.Path `json:"qr"` // of the link
 }
 
 // TokenWish is the body of POST /v1/tokens.
@@ -52,10 +66,11 @@ type TokenWish struct {
 	Devices []string   `json:"devices,omitempty"`
 	Expires *time.Time `json:"expires,omitempty"`
 	Secret  string     `json:"secret,omitempty"`
+	Page    string     `json:"page,omitempty"` // address of the page, of which a link is made
 }
 
 func tokenShown(t store.Token) Token {
-	return Token{t.ID, t.Name, t.Role, t.Devices, t.Created, orNull(t.Used), orNull(t.Expires), orNull(t.Revoked)}
+	return Token{t.ID, t.Name, t.Role, t.Devices, t.Created, orNull(t.Used), orNull(t.Expires), orNull(t.Revoked), false}
 }
 
 func orNull(at time.Time) *time.Time {
@@ -71,9 +86,14 @@ func (s *Server) listTokens(c *request.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	list := TokenList{Tokens: make([]Token, len(all))}
-	for i, t := range all {
-		list.Tokens[i] = tokenShown(t)
+	list := TokenList{Tokens: make([]Token, 0, len(all))}
+	for _, t := range all {
+		if t.Role == store.RolePairing { // it opens nothing
+			continue
+		}
+		shown := tokenShown(t)
+		shown.Own = bytes.Equal(t.Sum, c.Token[:])
+		list.Tokens = append(list.Tokens, shown)
 	}
 	return list, nil
 }
@@ -81,6 +101,9 @@ func (s *Server) listTokens(c *request.Request) (any, error) {
 // createToken answers POST /v1/tokens.
 func (s *Server) createToken(c *request.Request) (any, error) {
 	body, err := c.ReadSmall(maxWish)
+	if err == nil {
+		err = s.StillMay(c)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -92,11 +115,30 @@ func (s *Server) createToken(c *request.Request) (any, error) {
 	if wish.Expires != nil {
 		w.Expires = *wish.Expires
 	}
+	page, fit := auth.PageAddress(wish.Page)
+	if wish.Page != "" && (!fit || len(wish.Page) > longestPage) {
+		return nil, problem.Invalid("token_invalid", fmt.Sprintf("is not the address of a page of at most %d bytes, such as https://solar.example.org", longestPage), "body", "page")
+	}
 	made, err := request.Ask(&s.Gate, c, "create_token", func(ctx context.Context) (NewToken, error) {
 		t, secret, err := s.Issuer.Create(ctx, w)
-		return NewToken{secret, tokenShown(t)}, err
+		return NewToken{Secret: secret, Token: tokenShown(t)}, err
 	})
-	return made, tokenRefusal(err)
+	if err != nil {
+		return nil, tokenRefusal(err)
+	}
+	if fit && made.Token.Role != store.RoleDevice {
+		made.Login = loginOf(auth.LoginLink(page, made.Secret))
+	}
+	return made, nil
+}
+
+// loginOf draws a link; nil if it is too long for that: the token is made, and its secret must not be lost for a picture.
+func loginOf(link string) *Login {
+	qr, err := qrcode.PathOf(link)
+	if err != nil {
+		return nil
+	}
+	return &Login{link, qr}
 }
 
 // revokeToken answers DELETE /v1/tokens/{id}.

@@ -36,6 +36,9 @@ func (s *Server) receive(c *request.Request, d *batch.Decoder) (b batch.Batch, e
 	} else {
 		err = decode()
 	}
+	if err == nil {
+		err = s.StillMay(c)
+	}
 	return b, err
 }
 

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"sunspool/internal/race"
 	"sunspool/internal/testservices"
 	"sunspool/vps/store/bolt"
 	"sunspool/vps/store/postgres"
@@ -30,6 +31,7 @@ func onBothStores(t *testing.T, test func(t *testing.T, b *bench), change ...fun
 
 // Every way to write a year that is far away, at both ends of the span, of every question, in zones at both ends of the day.
 func TestEveryYearIsAnsweredOrRefused(t *testing.T) {
+	race.Skip(t, "one request after the other")
 	years := []string{"", "0000-01-01T00:00:00Z", "0000-01-01T00:00:00+14:00", "0000-01-01", "0001-01-01T00:00:00Z", "0001-01-01T00:00:01Z",
 		"1900-02-28", "1969-12-31T23:59:59Z", "2009-01-01", "2009-12-31", "2010-01-01", "2010-01-01T00:00:00Z", "2010-01-01T00:00:00+14:00", "2026-06-21",
 		"2262-04-12T00:00:00Z", "9990-12-31", "9990-12-31T23:59:59-14:00", "9991-01-01", "9999-12-31", "9999-12-31T23:59:59-14:00"}

@@ -24,10 +24,14 @@ func (t *Tokens) setStored(all []store.Token, now time.Time) {
 				used[id] = u
 			}
 		}
-		t.stored = nil
+		t.stored, t.offers = nil, map[TokenSum]store.Token{}
 		for i := range all {
 			one := &all[i]
 			if len(one.Sum) != len(TokenSum{}) || !one.Valid(now) {
+				continue
+			}
+			if one.Role == store.RolePairing {
+				t.offers[TokenSum(one.Sum)] = *one
 				continue
 			}
 			e := entry{sum: TokenSum(one.Sum), Caller: callerOf(one), expires: one.Expires, used: t.used[one.ID]}

@@ -21,6 +21,7 @@ import (
 	"time"
 
 	"sunspool/health"
+	"sunspool/vps/store"
 	"sunspool/wire"
 )
 
@@ -60,7 +61,8 @@ type Tokens struct {
 	set     []entry // of the settings
 	stored  []entry
 	used    map[string]*lastUse // of the stored ones, by their ids
-	changed chan struct{}       // closed by the next Replace; nil while nothing waits for it
+	offers  map[TokenSum]store.Token
+	changed chan struct{} // closed by the next Replace; nil while nothing waits for it
 }
 
 // Replaced returns a channel that is closed when the tokens are replaced the next time.

@@ -37,6 +37,7 @@ type Batch struct {
 	Foreign  bool          // a sample names another device
 	ID, Zone string
 	Edge     *wire.Edge
+	Kept     *wire.Kept // what its edge keeps of what it delivered, if the server asked for that
 }
 
 // Problem is one reason not to store the sample at index.

@@ -138,6 +138,8 @@ func (d *Decoder) root() error {
 			return d.shortText("tz", &d.Zone)
 		case "edge":
 			return d.readEdge()
+		case "kept":
+			return d.readKept()
 		}
 		return d.skip()
 	})

@@ -26,9 +26,11 @@ type Devices struct {
 	// Sites keeps which devices belong together; without it there are none.
 	Sites store.Sites
 
-	infos    infos
-	zones    Zones
-	sleeping sleepStates
+	infos     infos
+	zones     Zones
+	sleeping  sleepStates
+	equipment equipment
+	days      store.Kept[[]hour]
 }
 
 // Extent returns the times of the first and the last sample in [from, to), zero when there is none.

@@ -2,7 +2,6 @@ package deviceinfo
 
 import (
 	"context"
-	"slices"
 	"sort"
 	"time"
 
@@ -33,27 +32,36 @@ func maySleep(s *wire.Sample) bool { return s.PVPowerW <= DarkW && !HasBattery(s
 
 // Nights has a device's silences around a time.
 type Nights struct {
-	hours []energy.Period // those with samples
-	long  []silence       // between them, of leastNight and more
+	hours []hour     // those of UTC with samples
+	span  query.Span // that they are of
+	long  []silence  // between them, of leastNight and more
 	now   time.Time
 	zone  *time.Location
+}
+
+// hour is what is needed of an hour with samples.
+type hour struct {
+	first, last int64 // of its samples, ms
+	dark        bool  // all the time, and no sample has a battery
 }
 
 type silence struct{ from, to time.Time }
 
 func (s silence) length() time.Duration { return s.to.Sub(s.from) }
 
-// NightsOf returns what the silences in [from, to] are compared with.
-func (d *Devices) NightsOf(c *request.Request, device string, from, to time.Time) (n Nights, err error) {
-	const around = (nightsLooked + 1) * 24 * time.Hour
+// NightsAround is how far the silences are from a time that its silences are compared with.
+const NightsAround = (nightsLooked + 1) * 24 * time.Hour
+
+// NightsOf returns what the silences in [from, to] are compared with. Its digest, of all this time, may be nil.
+func (d *Devices) NightsOf(c *request.Request, device string, from, to time.Time, digest *store.Digest) (n Nights, err error) {
 	n.now = d.Now()
 	if n.zone, err = d.ZoneAt(c, device, func(*time.Location) time.Time { return from }); err != nil {
 		return n, err
 	}
-	n.hours, err = d.Periods(c, store.Query{Device: device, From: from.Add(-around), To: query.Earlier(to.Add(around), n.now.Add(time.Minute)), Resolution: store.Hour})
-	n.hours = slices.DeleteFunc(n.hours, func(p energy.Period) bool { return p.Rows == 0 })
+	n.span = query.Span{From: from.Add(-NightsAround), To: query.Earlier(to.Add(NightsAround), n.now.Add(time.Minute))}
+	n.hours, err = d.hours(c, device, n.span, digest)
 	for i := range max(0, len(n.hours)-1) {
-		x := silence{time.UnixMilli(n.hours[i].Last), time.UnixMilli(n.hours[i+1].First)}
+		x := silence{time.UnixMilli(n.hours[i].last), time.UnixMilli(n.hours[i+1].first)}
 		if x.length() >= leastNight {
 			n.long = append(n.long, x)
 		}
@@ -64,13 +72,13 @@ func (d *Devices) NightsOf(c *request.Request, device string, from, to time.Time
 // Sleep is a time in which a device slept, from its last sample to the next one, or to now.
 type Sleep struct{ From, To time.Time }
 
-// Sleeps returns when a device slept in [from, to), ascending.
-func (d *Devices) Sleeps(c *request.Request, device string, from, to time.Time) (all []Sleep, err error) {
-	n, err := d.NightsOf(c, device, from, to)
+// Sleeps returns when a device slept in [from, to), ascending. Its digest is that of NightsOf.
+func (d *Devices) Sleeps(c *request.Request, device string, from, to time.Time, digest *store.Digest) (all []Sleep, err error) {
+	n, err := d.NightsOf(c, device, from, to, digest)
 	if err != nil || len(n.hours) == 0 {
 		return nil, err
 	}
-	for _, x := range append(n.long[:len(n.long):len(n.long)], silence{time.UnixMilli(n.hours[len(n.hours)-1].Last), n.now}) {
+	for _, x := range append(n.long[:len(n.long):len(n.long)], silence{time.UnixMilli(n.hours[len(n.hours)-1].last), n.now}) {
 		if x.length() < leastNight || !x.to.After(from) || !x.from.Before(to) {
 			continue
 		}
@@ -90,11 +98,11 @@ func (d *Devices) Sleeps(c *request.Request, device string, from, to time.Time) 
 func (n Nights) whole(from, to time.Time) silence {
 	x := silence{to: query.Later(n.now, to)}
 	// from may be cut to its second.
-	if i := sort.Search(len(n.hours), func(i int) bool { return n.hours[i].First >= from.Add(time.Second).UnixMilli() }); i > 0 {
-		x.from = query.Earlier(time.UnixMilli(n.hours[i-1].Last), from)
+	if i := sort.Search(len(n.hours), func(i int) bool { return n.hours[i].first >= from.Add(time.Second).UnixMilli() }); i > 0 {
+		x.from = query.Earlier(time.UnixMilli(n.hours[i-1].last), from)
 	}
-	if i := sort.Search(len(n.hours), func(i int) bool { return n.hours[i].Last >= to.UnixMilli() }); i < len(n.hours) {
-		x.to = query.Later(time.UnixMilli(n.hours[i].First), to)
+	if i := sort.Search(len(n.hours), func(i int) bool { return n.hours[i].last >= to.UnixMilli() }); i < len(n.hours) {
+		x.to = query.Later(time.UnixMilli(n.hours[i].first), to)
 	}
 	return x
 }
@@ -132,7 +140,7 @@ func (n Nights) silent(x silence) (slept, known bool) {
 
 // silentPart returns which part of x lies in silences of the length of a night.
 func (n Nights) silentPart(x silence) (part float64, known bool) {
-	if len(n.hours) == 0 || x.from.UnixMilli() < n.hours[0].First || x.to.UnixMilli() > n.hours[len(n.hours)-1].Last {
+	if len(n.hours) == 0 || x.from.UnixMilli() < n.hours[0].first || x.to.UnixMilli() > n.hours[len(n.hours)-1].last {
 		return 0, false
 	}
 	var all time.Duration
@@ -152,23 +160,28 @@ func (d *Devices) sleeps(c *request.Request, device string, n Nights, x silence)
 	if yes, known := n.usual(x); known {
 		return yes, nil
 	}
+	last := x.from.Truncate(time.Hour)
+	hours, err := d.Periods(c, store.Query{Device: device, From: query.Later(n.span.From, last.Add(-26*time.Hour)), To: query.Earlier(n.span.To, last.Add(time.Hour)), Resolution: store.Hour})
+	if err != nil {
+		return false, err
+	}
 	minutes, err := d.Periods(c, store.Query{Device: device, From: x.from.Add(-time.Hour), To: x.from.Add(time.Second), Resolution: store.FiveMinutes})
-	return !n.inLight(x.from, minutes[max(0, len(minutes)-2):]), err
+	return !n.inLight(x.from, hours, minutes[max(0, len(minutes)-2):]), err
 }
 
-// inLight reports whether t, before which there were these five minutes, is in the middle of the light: there had just been
-// much, and either it is about noon or there had not yet been a day of it.
-func (n Nights) inLight(t time.Time, before []energy.Period) bool {
+// inLight reports whether t, before which there were these hours and five minutes, is in the middle of the light: there had
+// just been much, and either it is about noon or there had not yet been a day of it.
+func (n Nights) inLight(t time.Time, hours, before []energy.Period) bool {
 	const aDay, muchOf, morning, afternoon = 9, 4, 9, 15
 	lit, brightest, brightHour, lastHour, just := 0, 0.0, 0.0, 0.0, 0.0
 	for i := range before {
 		pv, _ := before[i].Mean(energy.PV)
 		just = max(just, pv)
 	}
-	for i := range n.hours {
-		h := &n.hours[i]
+	for i := range hours {
+		h := &hours[i]
 		pv, ok := h.Mean(energy.PV)
-		if !ok || h.Start.After(t) || t.Sub(h.End) > 24*time.Hour {
+		if h.Rows == 0 || !ok || h.Start.After(t) || t.Sub(h.End) > 24*time.Hour {
 			continue
 		}
 		if pv > DarkW {
@@ -187,12 +200,8 @@ func (n Nights) inLight(t time.Time, before []energy.Period) bool {
 // dark reports whether the hour before t, with the last sample before it, was dark all the time and no sample of it has
 // a battery. The sample need not be read then.
 func (n Nights) dark(t time.Time) bool {
-	i := sort.Search(len(n.hours), func(i int) bool { return n.hours[i].First > t.UnixMilli() }) - 1
-	if i < 0 {
-		return false
-	}
-	h := &n.hours[i]
-	return h.PVMax <= DarkW && h.Weights[energy.AvgBattery] == 0 && h.Weights[energy.AvgSOC] == 0
+	i := sort.Search(len(n.hours), func(i int) bool { return n.hours[i].first > t.UnixMilli() }) - 1
+	return i >= 0 && n.hours[i].dark
 }
 
 // Slept reports whether the device slept in a silence, or in a part of it.

@@ -15,7 +15,8 @@ import (
 )
 
 var (
-	errForeignSite   = problem.New(403, "foreign_site", "There is no such site of which this token may read every device.").WithNext("ask for a site of this token: GET /v1/sites lists them")
+	// ErrForeignSite is answered about a site of which the caller may not read every device, whether there is one or not.
+	ErrForeignSite   = problem.New(403, "foreign_site", "There is no such site of which this token may read every device.").WithNext("ask for a site of this token: GET /v1/sites lists them")
 	errSiteAndDevice = problem.Invalid("site_and_device", "Input should be either site or device_id, not both", "query", "site")
 )
 
@@ -25,11 +26,12 @@ type Site struct {
 	Members []Member // at least one, in order of their names
 }
 
-// Member is a device of a site, and what it has by its newest sample. One that has never sent anything has nothing.
+// Member is a device of a site, and what it has by its newest sample and its days before. One that has never sent anything has
+// nothing.
 type Member struct {
-	ID                   string
-	Newest               *wire.Sample // nil for none
-	Meter, Load, Battery bool
+	ID             string
+	Newest         *wire.Sample // nil for none
+	Meter, Battery bool
 }
 
 // Asked returns the parameters of a reader's request, and what it is about: a device, or a site in its place.
@@ -41,14 +43,14 @@ func (d *Devices) Asked(c *request.Request, required ...string) (params url.Valu
 	if params.Has("device_id") {
 		return nil, "", nil, errSiteAndDevice
 	}
-	site, err = d.site(c, query.Last(params, "site"))
+	site, err = d.Site(c, query.Last(params, "site"))
 	return params, "", site, err
 }
 
-// site returns the site of a name, if the caller may read every device of it.
-func (d *Devices) site(c *request.Request, name string) (*Site, error) {
+// Site returns the site of a name, if the caller may read every device of it.
+func (d *Devices) Site(c *request.Request, name string) (*Site, error) {
 	if d.Sites == nil || !wire.ValidDeviceID(name) {
-		return nil, errForeignSite
+		return nil, ErrForeignSite
 	}
 	all, err := request.Ask(d.Gate, c, "sites", d.Sites.Sites)
 	if err != nil {
@@ -56,7 +58,7 @@ func (d *Devices) site(c *request.Request, name string) (*Site, error) {
 	}
 	i := slices.IndexFunc(all, func(s store.Site) bool { return s.Name == name })
 	if i < 0 || !MayReadAll(c, all[i]) {
-		return nil, errForeignSite
+		return nil, ErrForeignSite
 	}
 	site := &Site{Name: name}
 	for _, id := range all[i].Devices {
@@ -66,15 +68,17 @@ func (d *Devices) site(c *request.Request, name string) (*Site, error) {
 			return nil, err
 		}
 		if err == nil {
-			m.Newest, m.Meter, m.Load, m.Battery = &newest, hasMeter(&newest), newest.LoadPowerW != nil, HasBattery(&newest)
+			m.Newest, m.Meter, m.Battery = &newest, hasMeter(&newest), HasBattery(&newest)
+			if err := d.addKnown(c, &m); err != nil {
+				return nil, err
+			}
 		}
 		site.Members = append(site.Members, m)
 	}
 	return site, nil
 }
 
-// hasMeter reports whether a device has a meter. One that is lost for a while is still there by its counters: else the others
-// would be taken for the whole house.
+// hasMeter reports whether a sample has anything of a meter.
 func hasMeter(s *wire.Sample) bool {
 	return s.ExportPowerW != nil || s.ImportTotalKWh != nil || s.ExportTotalKWh != nil
 }

@@ -68,7 +68,7 @@ func (d *Devices) asleep(c *request.Request, device string, since time.Time) boo
 	if ok && last.since.Equal(since) && now.Sub(last.at).Abs() < nightFresh {
 		return last.asleep
 	}
-	n, err := d.NightsOf(c, device, since, now)
+	n, err := d.NightsOf(c, device, since, now, nil)
 	if err != nil {
 		return true
 	}

@@ -278,6 +278,11 @@ func (r *Rollup) readPowers(b []byte, c *codec) (rest []byte, ok bool) {
 	return rest, int64(len(rest)) == c.beside*levelSize
 }
 
+// Settled reports whether b is a packed rollup of today's rules: computed, and to be counted again only with another sample.
+func Settled(b []byte) bool {
+	return len(b) >= 1+maskSize && b[0] == PackVersion && b[1]&1 == 0 // the first word is Old
+}
+
 // word is one of the words of a level.
 type word struct {
 	integer *int64

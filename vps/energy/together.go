@@ -28,42 +28,52 @@ func (s *sums) value() *float64 {
 	return &s.watts
 }
 
-// AddTogether adds a short time to r, in which all parts have data: the sums of their mean powers, over as much of it as is
-// covered by all of them. Times are ascending. The parts have one house, whose load is what remains of the sums.
-func (r *Rollup) AddTogether(parts []Part) {
-	var sum Powers
-	var battery, export sums
-	at, ms := parts[0].Start.UnixMilli(), parts[0].End.Sub(parts[0].Start).Milliseconds()
-	covers := func(p *Period, knows int) {
+// Together is a short time of several devices, whose parts come one after the other. They have one house, whose load is what
+// remains of the sums of their mean powers, over as much of the time as is covered by all of them.
+type Together struct {
+	Parts           int // that were added
+	at, ms          int64
+	pv              float64
+	battery, export sums
+}
+
+// Add adds what a device has.
+func (s *Together) Add(p Part) {
+	if s.Parts++; s.Parts == 1 {
+		s.at, s.ms = p.Start.UnixMilli(), p.End.Sub(p.Start).Milliseconds()
+	}
+	covers := func(knows int) {
 		if p.Covered[knows] > 0 {
-			ms = min(ms, p.Covered[knows])
+			s.ms = min(s.ms, p.Covered[knows])
 		}
 	}
-	for _, p := range parts {
-		pv, _ := p.Mean(PV)
-		sum.PV += pv
-		covers(p.Period, KnowsPV)
-		w, ok := p.Balance(Charge, Discharge)
-		if battery.add(p.Battery, w, ok); p.Battery {
-			covers(p.Period, KnowsBattery)
-		}
-		w, ok = p.Balance(Export, Import)
-		if export.add(p.Meter, w, ok); p.Meter {
-			covers(p.Period, KnowsGrid)
-		}
+	pv, _ := p.Mean(PV)
+	s.pv += pv
+	covers(KnowsPV)
+	w, ok := p.Balance(Charge, Discharge)
+	if s.battery.add(p.Battery, w, ok); p.Battery {
+		covers(KnowsBattery)
 	}
-	sum.Battery, sum.Export = battery.value(), export.value()
-	if sum.Export != nil && !battery.unknown {
-		sum.Load = new(sum.PV - battery.watts - export.watts)
+	w, ok = p.Balance(Export, Import)
+	if s.export.add(p.Meter, w, ok); p.Meter {
+		covers(KnowsGrid)
+	}
+}
+
+// AddTogether adds a short time of several devices to r. Times are ascending.
+func (r *Rollup) AddTogether(s *Together) {
+	sum := Powers{PV: s.pv, Battery: s.battery.value(), Export: s.export.value()}
+	if sum.Export != nil && !s.battery.unknown {
+		sum.Load = new(sum.PV - s.battery.watts - s.export.watts)
 	}
 	if r.Rows == 0 || sum.PV > r.PVMax {
-		r.PVMax, r.PVMaxAt = sum.PV, at
+		r.PVMax, r.PVMaxAt = sum.PV, s.at
 	}
 	if r.Rows == 0 {
-		r.First = at
+		r.First = s.at
 	}
-	r.Rows, r.Last = r.Rows+1, at
-	r.cover(&sum, ms)
+	r.Rows, r.Last = r.Rows+1, s.at
+	r.cover(&sum, s.ms)
 }
 
 // AddDark adds a time in which there is no PV, as far as it is in p.
@@ -74,18 +84,27 @@ func (p *Period) AddDark(from, to time.Time) {
 	}
 }
 
-// AddQuarters adds a quarter-hour to r, the sum of those of several meters; nothing if one does not know it. They come in
-// ascending order.
-func (r *Rollup) AddQuarters(parts []Quarter) {
-	sum := Quarter{Start: parts[0].Start, Covered: parts[0].Covered}
-	watts := 0.0
-	for i := range parts {
-		mean, ok := parts[i].Mean()
-		if !ok || parts[i].Start != sum.Start {
-			return
-		}
-		watts, sum.Covered = watts+mean, min(sum.Covered, parts[i].Covered)
+// Quarters is a quarter-hour of several meters, whose parts come one after the other.
+type Quarters struct {
+	Parts int // that were added, of which each knows the quarter-hour
+	sum   Quarter
+	watts float64
+}
+
+// Add adds that of a meter, if it knows it.
+func (s *Quarters) Add(q Quarter) {
+	mean, ok := q.Mean()
+	if !ok || s.Parts > 0 && q.Start != s.sum.Start {
+		return
 	}
-	sum.Energy = watts * float64(sum.Covered)
-	r.quarter(sum)
+	if s.Parts++; s.Parts == 1 {
+		s.sum = Quarter{Start: q.Start, Covered: q.Covered}
+	}
+	s.watts, s.sum.Covered = s.watts+mean, min(s.sum.Covered, q.Covered)
+}
+
+// AddQuarters adds a quarter-hour of several meters to r. They come in ascending order.
+func (r *Rollup) AddQuarters(s *Quarters) {
+	s.sum.Energy = s.watts * float64(s.sum.Covered)
+	r.quarter(s.sum)
 }

@@ -2,6 +2,7 @@ package history
 
 import (
 	"cmp"
+	"slices"
 	"time"
 
 	"sunspool/vps/energy"
@@ -117,7 +118,7 @@ func (h *History) Energy(c *request.Request) (any, error) {
 	prices := h.Tariff.Now()
 	table := func(sp query.Span) (energyTable, error) {
 		if site != nil {
-			return h.siteTable(c, site, sp, calendar.row, calendar.label, now)
+			return h.siteTable(c, site, sp, calendar.row, calendar.label, now, prices)
 		}
 		return h.energyTable(c, device, sp, calendar.row, calendar.label, now, prices)
 	}
@@ -161,7 +162,8 @@ func (h *History) energyTable(c *request.Request, device string, sp query.Span, 
 		}
 	}
 	if prices != nil {
-		sum.addMoney(bills, prices.Of(device).HasFees())
+		spread := slices.ContainsFunc(bills, func(b bill) bool { return b.spread > 0 })
+		sum.addMoney(len(bills), prices.Of(device).HasFees(), spread, func(row int, name string) float64 { return moneyColumns[name](&bills[row]) })
 	}
 	return sum.table(), nil
 }

@@ -4,14 +4,12 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
-	"math"
 	"net/http"
 	"net/url"
-	"strconv"
 	"strings"
 	"time"
 
+	"sunspool/vps/deviceinfo"
 	"sunspool/vps/energy"
 	"sunspool/vps/fair"
 	"sunspool/vps/problem"
@@ -32,25 +30,6 @@ const (
 
 var errExports = problem.New(503, "busy", "Too many exports at once.").WithRetry(30 * time.Second)
 
-// dialect is how cells are written.
-type dialect struct {
-	separator, decimal byte
-	utc, local         string // layouts of times
-}
-
-const layout = "2006-01-02T15:04:05.999"
-
-// Spreadsheets of countries with a decimal comma separate by semicolons, and read as a number or a time only what is
-// written as there: 4.1 is the fourth of January, and a time with a T or a zone is a text.
-var (
-	commas     = dialect{',', '.', layout + "Z07:00", layout + "-07:00"}
-	tabs       = dialect{'\t', '.', layout + "Z07:00", layout + "-07:00"}
-	semicolons = dialect{';', ',', "2006-01-02 15:04:05,999", "2006-01-02 15:04:05,999"}
-)
-
-// dialects by what a reader may write for their separators.
-var dialects = map[string]dialect{"": commas, ",": commas, "comma": commas, ";": semicolons, "semicolon": semicolons, "\t": tabs, "tab": tabs}
-
 // exportResolutions are those of GET /v1/export.csv, with how many days of periods are about a page.
 var exportResolutions = map[store.Resolution]int{store.FiveMinutes: 1, store.Quarter: 3, store.Hour: 12, store.Day: request.RowsAtOnce}
 
@@ -59,11 +38,11 @@ var exportResolutions = map[store.Resolution]int{store.FiveMinutes: 1, store.Qua
 func (h *History) Export(c *request.Request) (any, error) {
 	// A semicolon is what many readers need between columns, and the standard library drops a parameter that has one.
 	c.HTTP.URL.RawQuery = strings.ReplaceAll(c.HTTP.URL.RawQuery, ";", "%3B")
-	params, device, err := request.Readable(c, "device_id")
+	params, device, site, err := h.Asked(c)
 	if err != nil {
 		return nil, err
 	}
-	e, err := h.newExport(c, device, params)
+	e, err := h.newExport(c, device, site, params)
 	if err != nil {
 		return nil, err
 	}
@@ -80,7 +59,9 @@ func (h *History) Export(c *request.Request) (any, error) {
 		return nil, nil
 	}
 	lines := e.periods
-	if e.resolution == "raw" {
+	if site != nil {
+		c.Turns, lines = true, e.site
+	} else if e.resolution == rawResolution {
 		lines = e.samples
 	}
 	if err = lines(); err != nil && c.Status != 0 {
@@ -93,7 +74,9 @@ func (h *History) Export(c *request.Request) (any, error) {
 type export struct {
 	h          *History
 	c          *request.Request
-	device     string
+	name       string           // of the device or the site
+	devices    []string         // the device, or those of the site
+	members    *deviceinfo.Site // nil for a device
 	span       query.Span
 	resolution store.Resolution // or raw
 	dialect    dialect
@@ -101,12 +84,18 @@ type export struct {
 	slot       *fair.Slot
 }
 
-func (h *History) newExport(c *request.Request, device string, params url.Values) (*export, error) {
-	e := &export{h: h, c: c, device: device, resolution: store.FiveMinutes}
+func (h *History) newExport(c *request.Request, device string, site *deviceinfo.Site, params url.Values) (*export, error) {
+	e := &export{h: h, c: c, name: device, devices: []string{device}, members: site, resolution: store.FiveMinutes}
+	if site != nil {
+		e.name, e.devices = site.Name, site.IDs()
+	}
 	if asked := query.Last(params, "resolution"); asked != "" {
 		e.resolution = store.Resolution(asked)
 	}
-	if _, ok := exportResolutions[e.resolution]; !ok && e.resolution != "raw" {
+	if site != nil && e.resolution == rawResolution {
+		return nil, errRawExport
+	}
+	if _, ok := exportResolutions[e.resolution]; !ok && e.resolution != rawResolution {
 		return nil, problem.Invalid("bad_resolution", "Input should be raw, 5m, 15m, 1h or 1d", "query", "resolution")
 	}
 	var ok bool
@@ -114,16 +103,16 @@ func (h *History) newExport(c *request.Request, device string, params url.Values
 		return nil, problem.Invalid("bad_separator", "Input should be comma, semicolon or tab", "query", "sep")
 	}
 	var err error
-	if e.span, err = h.parseRange(c, device, params, store.Day); err != nil {
+	if e.span, err = h.parseRange(c, e.devices[0], params, store.Day); err != nil {
 		return nil, err
 	}
-	if e.span, err = h.withDefaults(c, e.span, store.Day, device); err != nil {
+	if e.span, err = h.withDefaults(c, e.span, store.Day, e.devices...); err != nil {
 		return nil, err
 	}
-	if e.resolution != "raw" {
+	if e.resolution != rawResolution {
 		e.span = e.span.AlignTo(e.resolution)
 	}
-	first, end, err := h.Extent(c, device, e.span.From, e.span.To)
+	first, end, err := h.extentOf(c, e.devices, e.span)
 	if err != nil {
 		return nil, err
 	}
@@ -132,10 +121,28 @@ func (h *History) newExport(c *request.Request, device string, params url.Values
 		return e, nil
 	}
 	e.span.From, e.span.To = query.Later(e.span.From, first.In(e.span.Zone)), query.Earlier(e.span.To, end.Add(time.Millisecond))
-	if e.resolution != "raw" {
+	if e.resolution != rawResolution {
 		e.span = e.span.AlignTo(e.resolution)
 	}
 	return e, nil
+}
+
+// extentOf returns the times of the first and the last sample of all devices in sp, zero when there is none.
+func (h *History) extentOf(c *request.Request, devices []string, sp query.Span) (first, end time.Time, err error) {
+	for _, device := range devices {
+		one, last, err := h.Extent(c, device, sp.From, sp.To)
+		if err != nil {
+			return first, end, err
+		}
+		if one.IsZero() {
+			continue
+		}
+		if first.IsZero() || one.Before(first) {
+			first = one
+		}
+		end = query.Later(end, last)
+	}
+	return first, end, nil
 }
 
 // samples writes a line for each sample.
@@ -167,7 +174,7 @@ func (e *export) samples() error {
 func (e *export) samplesFrom(from time.Time) (next time.Time, n int, err error) {
 	next = from
 	_, err = request.Ask(e.h.Gate, e.c, "each", func(ctx context.Context) (struct{}, error) {
-		return struct{}{}, e.h.Store.Each(ctx, e.device, from, e.span.To, func(s wire.Sample) bool {
+		return struct{}{}, e.h.Store.Each(ctx, e.name, from, e.span.To, func(s wire.Sample) bool {
 			e.times(s.Time)
 			for i := range wire.Fields {
 				e.optional(wire.Fields[i].Get(&s))
@@ -215,18 +222,25 @@ func (e *export) periods() error {
 		e.cell(name)
 	}
 	now := e.h.Now()
-	for from := e.span.From; ; {
-		if err := e.next(); err != nil {
-			return err
-		}
-		to := query.Earlier(store.Midnight(from.Year(), from.Month(), from.Day()+exportResolutions[e.resolution], from.Location()), e.span.To)
-		err := e.h.Turn(e.c, e.h.Reading, func() error {
-			rows, err := e.h.Rows(e.c, e.device, query.Span{From: from, To: to, Zone: e.span.Zone}, e.resolution)
+	return e.pages(exportResolutions[e.resolution], func(page query.Span) error {
+		return e.h.Turn(e.c, e.h.Reading, func() error {
+			rows, err := e.h.Rows(e.c, e.name, page, e.resolution)
 			for i := range rows {
 				e.period(&rows[i], now)
 			}
 			return err
 		})
+	})
+}
+
+// pages calls lines for the days of the span, so many at once, and sends what that wrote.
+func (e *export) pages(days int, lines func(page query.Span) error) error {
+	for from := e.span.From; ; {
+		if err := e.next(); err != nil {
+			return err
+		}
+		to := query.Earlier(store.Midnight(from.Year(), from.Month(), from.Day()+days, from.Location()), e.span.To)
+		err := lines(query.Span{From: from, To: to, Zone: e.span.Zone})
 		if err == nil {
 			err = e.flush()
 		}
@@ -262,51 +276,6 @@ func (e *export) period(row *energy.Row, now time.Time) {
 	for _, name := range exportCoverages {
 		e.number(rowColumns[name](&row.Period, now))
 	}
-}
-
-// head sets the headers of an answer that is an export.
-func (e *export) head() {
-	h := e.c.Header()
-	h.Set("Content-Type", "text/csv; charset=utf-8; header=present")
-	h.Set("Content-Disposition", fmt.Sprintf(`attachment; filename="%s_%s_%s.csv"`, e.device, e.span.From.Format(time.DateOnly), e.resolution))
-}
-
-// begin writes the names of the first two columns.
-func (e *export) begin() {
-	e.page.WriteString("ts_utc")
-	e.cell("ts_local")
-}
-
-func (e *export) times(t time.Time) {
-	e.page.WriteByte('\n')
-	b := t.UTC().AppendFormat(e.page.AvailableBuffer(), e.dialect.utc)
-	b = append(b, e.dialect.separator)
-	e.page.Write(t.In(e.span.Zone).AppendFormat(b, e.dialect.local))
-}
-
-func (e *export) cell(text string) {
-	e.page.WriteByte(e.dialect.separator)
-	e.page.WriteString(text)
-}
-
-func (e *export) optional(v *float64) {
-	if v == nil {
-		e.page.WriteByte(e.dialect.separator)
-		return
-	}
-	e.number(*v)
-}
-
-func (e *export) number(v float64) {
-	e.page.WriteByte(e.dialect.separator)
-	if math.IsNaN(v) || math.IsInf(v, 0) { // a sum of absurd values is not known either
-		return
-	}
-	b := strconv.AppendFloat(e.page.AvailableBuffer(), v+0, 'f', -1, 64) // -0 + 0 = 0
-	if point := bytes.IndexByte(b, '.'); point >= 0 {
-		b[point] = e.dialect.decimal
-	}
-	e.page.Write(b)
 }
 
 // next begins a page. Each has its own time limit for the store: the time that the reader takes for the one before does not

@@ -33,7 +33,11 @@ var ExportCuts = []string{cutStalled, cutLeft, cutRevoked, cutStopping, cutStore
 func (h *History) cutOff(e *export, err error) {
 	reason := whyCut(e.c.HTTP.Context(), err)
 	h.ExportCut(reason)
-	h.Log.Warn("export cut off", "device", e.device, "caller", e.c.Caller.Device, "viewer", e.c.Caller.Viewer, "remote", request.Capped(e.c.Remote),
+	of := "device"
+	if e.members != nil {
+		of = "site"
+	}
+	h.Log.Warn("export cut off", of, e.name, "caller", e.c.Caller.Device, "viewer", e.c.Caller.Viewer, "remote", request.Capped(e.c.Remote),
 		"resolution", string(e.resolution), "bytes_out", e.c.BytesOut, "duration_s", int(h.Now().Sub(e.c.Began).Seconds()), "reason", reason, "error", err.Error())
 }
 

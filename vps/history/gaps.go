@@ -277,7 +277,7 @@ func (h *gapSearch) slept(x *Gap) (slept bool, err error) {
 		return false, nil
 	}
 	if h.nights == nil {
-		n, err := h.history.NightsOf(h.c, h.device, h.found[max(0, len(h.found)-MaxGaps)].From, h.found[len(h.found)-1].To)
+		n, err := h.history.NightsOf(h.c, h.device, h.found[max(0, len(h.found)-MaxGaps)].From, h.found[len(h.found)-1].To, nil)
 		if err != nil {
 			return false, err
 		}
@@ -295,7 +295,7 @@ func (h *History) explain(c *request.Request, device string, gaps []EmptySpan) e
 			continue
 		}
 		if known == nil {
-			n, err := h.NightsOf(c, device, from, time.Unix(gaps[len(gaps)-1].To, 0))
+			n, err := h.NightsOf(c, device, from, time.Unix(gaps[len(gaps)-1].To, 0), nil)
 			if err != nil {
 				return err
 			}

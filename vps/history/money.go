@@ -1,7 +1,6 @@
 package history
 
 import (
-	"slices"
 	"time"
 
 	"sunspool/vps/energy"
@@ -55,14 +54,24 @@ func (b *bill) add(part *energy.Row, p *tariff.Prices, at time.Time) {
 		}
 	}
 	b.noPrice = b.noPrice || anything && p == nil
-	if p == nil || part.Covered[energy.KnowsLoad] == 0 || part.Covered[energy.KnowsGrid] == 0 {
+	b.addOwn(part, p, at)
+}
+
+// addOwn adds what a part in which p holds saved, and what it spared the grid.
+func (b *bill) addOwn(part *energy.Row, p *tariff.Prices, at time.Time) {
+	if part.Covered[energy.KnowsLoad] == 0 || part.Covered[energy.KnowsGrid] == 0 {
 		return
 	}
+	if p == nil {
+		b.noPrice = true
+		return
+	}
+	price, brings := p.At(at)
 	own, _ := part.Rollup.KWh(energy.Load)
 	bought, _ := part.Rollup.KWh(energy.Import)
 	sold, _ := part.Rollup.KWh(energy.Export)
 	own -= bought
-	b.used, b.saved = true, b.saved+own*price[0]+sold*price[1]
+	b.used, b.saved = true, b.saved+own*price+sold*brings
 	if b.noCO2 = b.noCO2 || p.CO2 == nil; !b.noCO2 {
 		b.kg += (own + sold) * *p.CO2 / 1000
 	}
@@ -130,18 +139,17 @@ func fees(prices tariff.Schedule, from, to time.Time) (sum float64) {
 	return sum
 }
 
-// addMoney adds the money of rows to a table, and shows fees and what is uncertain only where there is any. A total is that of
-// the rows that are known.
-func (s *summary) addMoney(bills []bill, fees bool) {
-	spread := slices.ContainsFunc(bills, func(b bill) bool { return b.spread > 0 })
-	for name, f := range moneyColumns {
+// addMoney adds the money of n rows to a table, and shows fees and what is uncertain only where there is any. A total is that
+// of the rows that are known.
+func (s *summary) addMoney(n int, fees, spread bool, value func(row int, name string) float64) {
+	for name := range moneyColumns {
 		if name == "fee" && !fees || name == "spread_cost" && !spread {
 			continue
 		}
 		total, any := 0.0, false
-		column := make(column, len(bills))
-		for i := range bills {
-			v := f(&bills[i])
+		column := make(column, n)
+		for i := range column {
+			v := value(i, name)
 			column[i] = round(v, 4)
 			if v == v {
 				total, any = total+v, true

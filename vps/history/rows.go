@@ -28,6 +28,12 @@ func (h *History) Rows(c *request.Request, device string, sp query.Span, r store
 
 // rowsAt returns the rows of the periods of q that begin at starts, the last of which is the end of them all.
 func (h *History) rowsAt(c *request.Request, starts []time.Time, q store.Query) ([]energy.Row, error) {
+	rows, _, err := h.rowsRead(c, starts, q)
+	return rows, err
+}
+
+// rowsRead is rowsAt, and returns of which time rollups were read for that; zero if those of other days were as well.
+func (h *History) rowsRead(c *request.Request, starts []time.Time, q store.Query) (all []energy.Row, read query.Span, err error) {
 	q.From, q.To = starts[0], starts[len(starts)-1]
 	type surrounded struct {
 		periods []energy.Period
@@ -38,13 +44,15 @@ func (h *History) rowsAt(c *request.Request, starts []time.Time, q store.Query) 
 		return all, err
 	})
 	if err != nil {
-		return nil, err
+		return nil, read, err
 	}
 	if found.GreatestW, err = request.Ask(h.Gate, c, "greatest", func(ctx context.Context) (float64, error) { return h.Store.GreatestW(ctx, q.Device) }); err != nil {
-		return nil, err
+		return nil, read, err
 	}
 	left := maxProfiles
+	read = query.Span{From: found.Before.Start, To: found.After.End}
 	found.Profile = func(from, to int64) *energy.Profile {
+		read = query.Span{}
 		if left--; left < 0 || err != nil {
 			return nil
 		}
@@ -52,8 +60,8 @@ func (h *History) rowsAt(c *request.Request, starts []time.Time, q store.Query) 
 		p, err = h.profile(c, q.Device, from, to)
 		return p
 	}
-	rows := energy.Table(consecutive(starts, found.periods), found.Around)
-	return rows, err
+	all = energy.Table(consecutive(starts, found.periods), found.Around)
+	return all, read, err
 }
 
 // profile returns the unit's usual day around a gap.

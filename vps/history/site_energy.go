@@ -8,11 +8,11 @@ import (
 	"sunspool/vps/query"
 	"sunspool/vps/request"
 	"sunspool/vps/store"
+	"sunspool/vps/tariff"
 )
 
-// siteTable returns the energies of the periods of sp, of all devices of a site together. It has no money: the devices may
-// have different prices.
-func (h *History) siteTable(c *request.Request, site *deviceinfo.Site, sp query.Span, r store.Resolution, label string, now time.Time) (t energyTable, err error) {
+// siteTable returns the energies of the periods of sp, of all devices of a site together, and what they cost.
+func (h *History) siteTable(c *request.Request, site *deviceinfo.Site, sp query.Span, r store.Resolution, label string, now time.Time, prices *tariff.Tariff) (t energyTable, err error) {
 	starts, err := h.periodStarts(c, sp, r, max(1, maxEnergyRows/len(site.Members)))
 	if err != nil {
 		return t, err
@@ -20,13 +20,47 @@ func (h *History) siteTable(c *request.Request, site *deviceinfo.Site, sp query.
 	s := siteSummary{summary: newSummary(sp.Until(now), max(0, len(starts)-1)), rollups: make([]energy.Rollup, len(site.Members))}
 	s.Incomplete = incomplete{}
 	row := siteRow{site: site, value: (*energy.Row).KWh}
-	err = h.eachRow(c, site, starts, store.FiveMinutes, row, now, func(m int, part []time.Time) ([]energy.Row, error) {
-		return h.rowsAt(c, part, store.Query{Device: site.Members[m].ID, Resolution: r, Zone: sp.Zone})
-	}, func(row *siteRow) {
-		row.noise = noiseKWh + noiseKW*row.joint.End.Sub(row.joint.Start).Hours()
-		s.add(row, label)
+	var money *siteMoney
+	if prices != nil && len(starts) > 1 {
+		money = newSiteMoney(site, prices, starts, query.Span{To: s.span.To, Zone: sp.Zone})
+	}
+	err = h.eachRow(c, site, starts, store.FiveMinutes, row, now, h.energiesOfMembers(c, site, r, sp.Zone), func(row *siteRow) {
+		row.noise = noiseOf(row)
+		if s.add(row, label); money != nil {
+			money.add(len(s.Labels)-1, row)
+		}
 	})
+	if err == nil && money != nil {
+		if err = h.siteBills(c, money, r, s.span.To); err == nil {
+			s.addSiteMoney(money)
+		}
+	}
 	return s.table(&row), err
+}
+
+// SiteDay returns the energies of a day that add up, and the load, of all devices of a site together; nil for those that one of
+// them does not know.
+func (h *History) SiteDay(c *request.Request, site *deviceinfo.Site, day query.Span) (kwh [energy.Energies]*float64, err error) {
+	row := siteRow{site: site, value: (*energy.Row).KWh}
+	err = h.eachRow(c, site, []time.Time{day.From, day.To}, "", row, h.Now(), h.energiesOfMembers(c, site, store.Day, day.Zone), func(row *siteRow) {
+		row.noise = noiseOf(row)
+		for e := range kwh {
+			if e != energy.Load && inBalance[e] == 0 {
+				continue
+			}
+			if v, from, _ := row.of(e); from != energy.Unknown {
+				kwh[e] = &v
+			}
+		}
+	})
+	return kwh, err
+}
+
+// energiesOfMembers returns what reads rows of a device of a site.
+func (h *History) energiesOfMembers(c *request.Request, site *deviceinfo.Site, r store.Resolution, zone *time.Location) func(int, []time.Time, *store.Digest) ([]energy.Row, error) {
+	return func(m int, starts []time.Time, _ *store.Digest) ([]energy.Row, error) {
+		return h.rowsAt(c, starts, store.Query{Device: site.Members[m].ID, Resolution: r, Zone: zone})
+	}
 }
 
 // What a load that remains of sums may be below 0, because counters rise by steps and powers are read at different times. One
@@ -35,6 +69,10 @@ const (
 	noiseKWh = 0.2
 	noiseKW  = 0.05
 )
+
+func noiseOf(row *siteRow) float64 {
+	return noiseKWh + noiseKW*row.joint.End.Sub(row.joint.Start).Hours()
+}
 
 // siteSummary makes a table of the rows of several devices.
 type siteSummary struct {

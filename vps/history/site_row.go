@@ -145,15 +145,20 @@ func (r *siteRow) share(name string) float64 {
 // incomplete are the columns that are null somewhere because a device does not know its part, by device.
 type incomplete map[string][]string
 
-// add adds a column that lacks the parts of some devices, if another one has data: a time of which nothing is known is empty,
-// not incomplete.
+// add adds a column that lacks the parts of some devices in a row.
 func (all incomplete) add(r *siteRow, column string, lacking []int) {
+	all.note(r.site, column, lacking, func(i int) bool { return r.parts[i].HasData() })
+}
+
+// note adds a column that lacks the parts of some devices, if another one has data: a time of which nothing is known is empty,
+// not incomplete.
+func (all incomplete) note(site *deviceinfo.Site, column string, lacking []int, hasData func(member int) bool) {
 	another := false
-	for i, p := range r.parts {
-		another = another || !slices.Contains(lacking, i) && p.HasData()
+	for i := range site.Members {
+		another = another || !slices.Contains(lacking, i) && hasData(i)
 	}
 	for _, i := range lacking {
-		if id := r.site.Members[i].ID; another && !slices.Contains(all[id], column) {
+		if id := site.Members[i].ID; another && !slices.Contains(all[id], column) {
 			all[id] = append(all[id], column)
 		}
 	}

@@ -53,15 +53,13 @@ func (h *History) siteMeans(c *request.Request, site *deviceinfo.Site, params ur
 	if resolution == store.Minute {
 		slot = store.Minute
 	}
-	err = h.eachRow(c, site, starts, slot, siteRow{site: site, value: watts, noise: 1000 * noiseKW}, now, func(m int, part []time.Time) ([]energy.Row, error) {
-		found, err := h.Periods(c, store.Query{Device: site.Members[m].ID, From: part[0], To: part[len(part)-1], Resolution: resolution, Zone: sp.Zone})
+	err = h.eachRow(c, site, starts, slot, siteRow{site: site, value: watts, noise: 1000 * noiseKW}, now, func(m int, part []time.Time, digest *store.Digest) ([]energy.Row, error) {
+		q := store.Query{Device: site.Members[m].ID, Resolution: resolution, Zone: sp.Zone}
+		periods, partial, err := h.closedPeriods(c, q, part, now, digest)
 		if err != nil {
 			return nil, err
 		}
-		if last := len(found) - 1; last >= 0 {
-			answer.PartialLast = answer.PartialLast || found[last].End.After(now)
-		}
-		periods := consecutive(part, found)
+		answer.PartialLast = answer.PartialLast || partial
 		gaps[m].add(periods)
 		rows := make([]energy.Row, len(periods))
 		for i := range periods {
@@ -131,18 +129,18 @@ type SiteNow struct {
 // NowOf returns what the devices of a site have by these samples, nil for those that have none.
 func NowOf(site *deviceinfo.Site, samples []*wire.Sample) *SiteNow {
 	n := SiteNow{row: siteRow{site: site, value: watts, noise: 1000 * noiseKW, joint: new(energy.Row)}, Incomplete: incomplete{}}
-	var all []energy.Part
+	var all energy.Together
 	for i, m := range site.Members {
 		row := new(energy.Row)
 		if samples[i] != nil {
 			row.Period = energy.Instant(samples[i])
-			all = append(all, energy.Part{Period: &row.Period, Meter: m.Meter, Battery: m.Battery})
+			all.Add(energy.Part{Period: &row.Period, Meter: m.Meter, Battery: m.Battery})
+			n.row.joint.Start, n.row.joint.End = row.Start, row.End
 		}
 		n.row.parts = append(n.row.parts, row)
 	}
-	if len(all) == len(samples) {
-		n.row.joint.Start, n.row.joint.End = all[0].Start, all[0].End
-		n.row.joint.AddTogether(all)
+	if all.Parts == len(samples) {
+		n.row.joint.AddTogether(&all)
 	}
 	return &n
 }

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"sunspool/vps/deviceinfo"
+	"sunspool/vps/energy"
 	"sunspool/vps/problem"
 	"sunspool/vps/query"
 	"sunspool/vps/request"
@@ -25,6 +26,10 @@ type History struct {
 
 	ExportCut func(reason string) // counts an export that ended before it was whole
 	Tariff    *tariff.File        // nil: answers have no money
+
+	periods store.Kept[energy.Rollup] // of devices, those of a day and longer that are over
+	joints  store.Kept[energy.Rollup] // what the members of a site have together in a period
+	days    store.Kept[dayEnergies]   // of devices
 }
 
 // parseRange reads the parameters from, to and tz. A date is a whole local day, also in to: from=2026-10-25&to=2026-10-25 is

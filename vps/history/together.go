@@ -1,6 +1,7 @@
 package history
 
 import (
+	"context"
 	"sort"
 	"time"
 
@@ -12,65 +13,66 @@ import (
 )
 
 const (
-	maxSlots     = 320_000             // short periods of all devices that one answer is computed from: a year of three in five minutes
+	// Short periods of all devices that one answer is computed from: three years of three in five minutes, which PostgreSQL
+	// reads in some seconds. Beyond slotsInTime each step has the time that a request has with the store for itself.
+	maxSlots    = 1_000_000
+	slotsInTime = 100_000
+
 	nightsAtOnce = 30 * 24 * time.Hour // whose hours are in memory
+	slotsAtOnce  = 4 * 24 * 12         // of one device, in memory
+	leastAtOnce  = 31                  // rows of each device, however many there are
 )
 
-// each calls f for every period of sp of which one of the members has data, with those of the members, nil for those without.
-// Periods are ascending.
-func (h *History) each(c *request.Request, members []deviceinfo.Member, sp query.Span, r store.Resolution, f func(at time.Time, parts []*energy.Period)) error {
-	atOnce := time.Duration(max(1, request.RowsAtOnce/len(members)))
-	for from := sp.From; from.Before(sp.To); {
-		to := query.Earlier(from.Add(atOnce*query.LongestPeriod(r)), sp.To)
-		err := h.Step(c, func() error {
-			all := make([][]energy.Period, len(members))
-			for i, m := range members {
-				found, err := h.Periods(c, store.Query{Device: m.ID, From: from, To: to, Resolution: r, Zone: sp.Zone})
-				if err != nil {
-					return err
-				}
-				all[i] = found
-			}
-			for {
-				at, parts := next(all)
-				if parts == nil {
-					return nil
-				}
-				f(at, parts)
-			}
-		})
-		if err != nil {
+// chunks calls f for parts of sp with so many periods of a short resolution each, at most: the first one of them begins at base.
+func chunks(sp query.Span, r store.Resolution, f func(base time.Time, n int, part query.Span) error) error {
+	length := query.LongestPeriod(r)
+	base, _ := r.Period(sp.From, sp.Zone)
+	for from := sp.From; from.Before(sp.To); from = base {
+		part := query.Span{From: from, To: query.Earlier(base.Add(slotsAtOnce*length), sp.To), Zone: sp.Zone}
+		if err := f(base, int((part.To.Sub(base)+length-1)/length), part); err != nil {
 			return err
 		}
-		from = to
+		base = base.Add(slotsAtOnce * length)
 	}
 	return nil
 }
 
-// next takes the periods that begin first.
-func next(all [][]energy.Period) (at time.Time, parts []*energy.Period) {
-	for _, some := range all {
-		if len(some) > 0 && (at.IsZero() || some[0].Start.Before(at)) {
-			at = some[0].Start
+// each calls f for every one of n short periods from base, with what a device has of it, nil for nothing. The store is asked once:
+// what is asked of a hundred devices an hour at a time takes longer than any request may.
+func (h *History) each(c *request.Request, device string, base time.Time, n int, part query.Span, r store.Resolution, f func(k int, at time.Time, p *energy.Period)) error {
+	return h.Step(c, func() error {
+		found, err := h.Periods(c, store.Query{Device: device, From: part.From, To: part.To, Resolution: r, Zone: part.Zone})
+		if err != nil {
+			return err
 		}
-	}
-	if at.IsZero() {
-		return at, nil
-	}
-	parts = make([]*energy.Period, len(all))
-	for i, some := range all {
-		if len(some) > 0 && some[0].Start.Equal(at) {
-			parts[i], all[i] = &some[0], some[1:]
+		for k := range n {
+			at := base.Add(time.Duration(k) * query.LongestPeriod(r))
+			var p *energy.Period
+			if len(found) > 0 && !found[0].Start.After(at) {
+				p, found = &found[0], found[1:]
+			}
+			f(k, at, p)
 		}
-	}
-	return at, parts
+		return nil
+	})
+}
+
+// digests returns digests of what the members of a site have in sp, and of the days that its nights are compared with.
+func (h *History) digests(c *request.Request, site *deviceinfo.Site, sp query.Span) (all []store.Digest, err error) {
+	err = h.Step(c, func() error {
+		all, err = request.Ask(h.Gate, c, "digests", func(ctx context.Context) ([]store.Digest, error) {
+			return h.Store.Digests(ctx, site.IDs(), sp.From.Add(-deviceinfo.NightsAround), sp.To.Add(deviceinfo.NightsAround))
+		})
+		return err
+	})
+	return all, err
 }
 
 // sleeps has for each member of a site when it slept: a device without a battery that is behind the meter of another one makes
 // nothing then, and takes nothing that its house does not take.
 type sleeps [][]deviceinfo.Sleep
 
-func (h *History) sleeps(c *request.Request, site *deviceinfo.Site, sp query.Span) (sleeps, error) {
+func (h *History) sleeps(c *request.Request, site *deviceinfo.Site, sp query.Span, digests []store.Digest) (sleeps, error) {
 	all := make(sleeps, len(site.Members))
 	for i, m := range site.Members {
 		if m.Battery || m.Meter {
@@ -78,7 +80,7 @@ func (h *History) sleeps(c *request.Request, site *deviceinfo.Site, sp query.Spa
 		}
 		for from := sp.From; from.Before(sp.To); from = from.Add(nightsAtOnce) {
 			err := h.Step(c, func() error {
-				some, err := h.Sleeps(c, m.ID, from, query.Earlier(from.Add(nightsAtOnce), sp.To))
+				some, err := h.Sleeps(c, m.ID, from, query.Earlier(from.Add(nightsAtOnce), sp.To), &digests[i])
 				if last := len(all[i]) - 1; last >= 0 && len(some) > 0 && !some[0].From.After(all[i][last].From) {
 					some = some[1:] // it began before
 				}
@@ -101,48 +103,65 @@ func (all sleeps) darken(member int, p *energy.Period) {
 	}
 }
 
-// joint adds to consecutive periods what the members of a site have together at the same time in sp, by the mean powers of slots.
-func (h *History) joint(c *request.Request, site *deviceinfo.Site, sp query.Span, slot store.Resolution, asleep sleeps, all []energy.Period) error {
-	if len(site.Members) == 1 {
-		return nil
-	}
-	_, sp.To = slot.Period(sp.To, sp.Zone) // the running one as well
-	sp.To = query.Earlier(sp.To, all[len(all)-1].End)
+// joinSlots adds to consecutive periods what the members have together in each slot of sp.
+func (h *History) joinSlots(c *request.Request, site *deviceinfo.Site, sp query.Span, slot store.Resolution, asleep sleeps, all []energy.Period) error {
 	rows := rowFinder{all: all}
-	parts := make([]energy.Part, len(site.Members))
-	err := h.each(c, site.Members, sp, slot, func(at time.Time, found []*energy.Period) {
-		for i, p := range found {
-			if p == nil {
-				p = &energy.Period{Start: at, End: at.Add(query.LongestPeriod(slot))}
+	err := chunks(sp, slot, func(base time.Time, n int, part query.Span) error {
+		sums := make([]struct {
+			energy.Together
+			any bool
+		}, n)
+		for i, m := range site.Members {
+			err := h.each(c, m.ID, base, n, part, slot, func(k int, at time.Time, p *energy.Period) {
+				sums[k].any = sums[k].any || p != nil
+				if p == nil {
+					p = &energy.Period{Start: at, End: at.Add(query.LongestPeriod(slot))}
+				}
+				if asleep.darken(i, p); p.HasData() {
+					sums[k].Add(energy.Part{Period: p, Meter: m.Meter, Battery: m.Battery})
+				}
+			})
+			if err != nil {
+				return err
 			}
-			if asleep.darken(i, p); !p.HasData() {
-				return
-			}
-			parts[i] = energy.Part{Period: p, Meter: site.Members[i].Meter, Battery: site.Members[i].Battery}
 		}
-		rows.at(at).AddTogether(parts)
+		for k := range sums {
+			if s := &sums[k]; s.any && s.Parts == len(site.Members) {
+				rows.at(base.Add(time.Duration(k) * query.LongestPeriod(slot))).AddTogether(&s.Together)
+			}
+		}
+		return nil
 	})
 	meters := site.Meters()
 	if err != nil || len(meters) < 2 || slot == store.Minute {
 		return err
 	}
 	rows.i = 0
-	quarters := make([]energy.Quarter, len(meters))
-	return h.each(c, meters, sp, store.Quarter, func(at time.Time, found []*energy.Period) {
-		for i, p := range found {
-			if p == nil {
-				return
+	return chunks(sp, store.Quarter, func(base time.Time, n int, part query.Span) error {
+		sums := make([]energy.Quarters, n)
+		for _, m := range meters {
+			err := h.each(c, m.ID, base, n, part, store.Quarter, func(k int, _ time.Time, p *energy.Period) {
+				if p != nil {
+					sums[k].Add(p.FirstQuarter())
+				}
+			})
+			if err != nil {
+				return err
 			}
-			quarters[i] = p.FirstQuarter()
 		}
-		rows.at(at).AddQuarters(quarters)
+		for k := range sums {
+			if s := &sums[k]; s.Parts == len(meters) {
+				rows.at(query.Later(base.Add(time.Duration(k)*query.LongestPeriod(store.Quarter)), sp.From)).AddQuarters(s)
+			}
+		}
+		return nil
 	})
 }
 
 // eachRow calls f with each of the periods that begin at starts, as the members of a site have it: rowsOf returns those of
-// one of them.
+// one of them. Without a slot only what adds up of them is to be asked of a row, and the load.
 func (h *History) eachRow(c *request.Request, site *deviceinfo.Site, starts []time.Time, slot store.Resolution, row siteRow, now time.Time,
-	rowsOf func(member int, starts []time.Time) ([]energy.Row, error), f func(*siteRow)) error {
+	rowsOf func(member int, starts []time.Time, digest *store.Digest) ([]energy.Row, error), f func(*siteRow)) error {
 	n := len(starts) - 1
 	if n < 1 {
 		return nil
@@ -152,13 +171,22 @@ func (h *History) eachRow(c *request.Request, site *deviceinfo.Site, starts []ti
 	}
 	asleep, joint := make(sleeps, len(site.Members)), consecutive(starts, nil)
 	sp := query.Span{From: starts[0], To: starts[n], Zone: starts[0].Location()}.Until(now)
-	if slots := sp.AtLeast(slot) * int64(len(site.Members)); slots <= maxSlots {
+	var slots int64
+	var digests []store.Digest
+	if slot != "" {
+		slots = sp.AtLeast(slot) * int64(len(site.Members))
+	}
+	if slots <= maxSlots {
 		err := h.Weigh(c, int(slots)/10) // each is less than a tenth of a row
+		c.Turns = c.Turns || slots > slotsInTime
 		if err == nil {
-			asleep, err = h.sleeps(c, site, sp)
+			digests, err = h.digests(c, site, sp)
 		}
 		if err == nil {
-			err = h.joint(c, site, sp, slot, asleep, joint)
+			asleep, err = h.sleeps(c, site, sp, digests)
+		}
+		if err == nil && slot != "" {
+			err = h.joint(c, site, sp, slot, asleep, digests, joint)
 		}
 		if err != nil {
 			return err
@@ -166,12 +194,12 @@ func (h *History) eachRow(c *request.Request, site *deviceinfo.Site, starts []ti
 	}
 	row.parts, row.joint = make([]*energy.Row, len(site.Members)), new(energy.Row)
 	all := make([][]energy.Row, len(site.Members))
-	atOnce := max(1, request.RowsAtOnce/len(site.Members))
+	atOnce := max(leastAtOnce, request.RowsAtOnce/len(site.Members))
 	for i := 0; i < n; i += atOnce {
 		end := min(i+atOnce, n)
 		err := h.Step(c, func() (err error) {
 			for m := range all {
-				if all[m], err = rowsOf(m, starts[i:end+1]); err != nil {
+				if all[m], err = rowsOf(m, starts[i:end+1], digestOf(digests, m)); err != nil {
 					return err
 				}
 			}

@@ -1,9 +1,6 @@
 // Package importer copies the samples of the Python server's PostgreSQL database into a store of ours, and compares both.
 //
 //	sungrow_samples ──> a day of a device ──> what is not there yet ──> store.Insert ──> compare, day by day
-//
-// The bar of its progress is a library's, which fits it into the terminal and estimates what is left for 213 KB of the
-// program (1.1 %) and three modules. mpb takes 246 KB and six; cheggaaa/pb takes 12.4 MB, because it uses text/template.
 package importer
 
 import (
@@ -11,15 +8,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"slices"
 	"time"
 
-	"github.com/schollz/progressbar/v3"
-	"golang.org/x/term"
-
 	"sunspool/health"
 	"sunspool/vps/energy"
+	"sunspool/vps/progress"
 	"sunspool/vps/store"
 	"sunspool/wire"
 )
@@ -118,7 +112,7 @@ func (c *copying) copyAll(ctx context.Context, days []OriginalDay) error {
 	for _, d := range days {
 		total += d.Rows
 	}
-	done := c.progress(total)
+	done := progress.Samples(c.out, total)
 	for _, d := range days {
 		if err := c.copyDay(ctx, d); err != nil {
 			fmt.Fprintln(c.out)
@@ -131,28 +125,8 @@ func (c *copying) copyAll(ctx context.Context, days []OriginalDay) error {
 	return nil
 }
 
-// progress returns what to call with the rows that are done: it draws a bar on a terminal, elsewhere a line now and then.
-func (c *copying) progress(total int64) (done func(rows int64)) {
-	if f, ok := c.out.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
-		bar := progressbar.NewOptions64(total, progressbar.OptionSetWriter(c.out), progressbar.OptionSetDescription("samples"),
-			progressbar.OptionSetWidth(30), progressbar.OptionShowCount(), progressbar.OptionShowIts(), progressbar.OptionSetItsString("samples"),
-			progressbar.OptionSetPredictTime(true), progressbar.OptionThrottle(200*time.Millisecond))
-		return func(rows int64) { _ = bar.Add64(rows) } // a terminal that went away is no reason to stop
-	}
-	at, told := int64(0), time.Now()
-	return func(rows int64) {
-		if at += rows; time.Since(told) >= lineEvery || at == total {
-			fmt.Fprintf(c.out, "%d of %d samples\n", at, total)
-			told = time.Now()
-		}
-	}
-}
-
 // longestName is how much of a device's name is shown, which may be anything there.
 const longestName = 200
-
-// lineEvery is how often progress is printed where there is no terminal.
-var lineEvery = 10 * time.Second
 
 func (c *copying) copyDay(ctx context.Context, d OriginalDay) error {
 	there, err := c.stored(ctx, d)

@@ -13,6 +13,7 @@ import (
 
 	"sunspool/health"
 	"sunspool/internal/testservices"
+	"sunspool/vps/progress"
 	"sunspool/vps/store"
 	"sunspool/vps/store/bolt"
 	"sunspool/wire"
@@ -22,7 +23,7 @@ import (
 // port, "dongle" behind a WiNet-S, whose export is 0 or 1.
 func original(t *testing.T) (url string, db *pgx.Conn) {
 	t.Helper()
-	lineEvery = 0
+	progress.LineEvery = 0
 	url = testservices.SharedPostgres(t).NewDatabase(t)
 	db, err := pgx.Connect(t.Context(), url)
 	if err != nil {

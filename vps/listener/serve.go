@@ -22,6 +22,7 @@ import (
 	"time"
 
 	"sunspool/health"
+	"sunspool/internal/portholder"
 )
 
 const (
@@ -98,11 +99,16 @@ func Listen(setting, addr string) (net.Listener, error) {
 	if err == nil {
 		return l, nil
 	}
-	fault := &health.Fault{Code: "listen", What: fmt.Sprintf("cannot listen on %s (%s)", addr, setting), Err: err}
-	if errors.Is(err, syscall.EADDRINUSE) {
-		_, port, _ := net.SplitHostPort(addr)
-		fault.Code, fault.Exit, fault.Why = "port_in_use", health.ExitBusy, "another process listens there"
-		fault.Next = fmt.Sprintf("stop it (`ss -ltnp 'sport = :%s'` names it), or set %s to another port", port, setting)
+	what := fmt.Sprintf("cannot listen on %s (%s)", addr, setting)
+	if !errors.Is(err, syscall.EADDRINUSE) {
+		return nil, &health.Fault{Code: "listen", What: what, Err: err}
+	}
+	_, port, _ := net.SplitHostPort(addr)
+	holder, _ := portholder.Of("", addr)
+	fault := &health.Fault{Code: "port_in_use", Exit: health.ExitBusy, What: what, Why: holder + " listens there", Err: err,
+		Next: fmt.Sprintf("stop it, or set %s to another port", setting)}
+	if holder == portholder.Unknown {
+		fault.Next = fmt.Sprintf("stop it (`sudo ss -ltnp 'sport = :%s'` names it), or set %s to another port", port, setting)
 	}
 	return nil, fault
 }

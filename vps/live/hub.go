@@ -24,20 +24,20 @@ type Hub struct {
 	streams []*Subscription // the oldest first
 }
 
-// Subscription is what one stream gets of its device.
+// Subscription is what one stream gets of its devices.
 type Subscription struct {
-	device string
 	token  auth.TokenSum
 	Ready  chan struct{} // receives a value when samples wait
 	Closed chan struct{} // closed when a newer stream replaces this one
 
-	waiting []wire.Sample // guarded by live.mu
+	devices []string      // guarded by Hub.mu, as waiting is
+	waiting []wire.Sample // of all of them, in the order in which they came
 }
 
 // Subscribe returns a new subscription. Of a token that has its share the oldest one is closed for it; if there are too
 // many, the oldest of the token that has most, or of its own one if it has about as many. The first stream of a token is
 // always let in, so that many tokens with one each do not drive each other out.
-func (l *Hub) Subscribe(device string, token auth.TokenSum) *Subscription {
+func (l *Hub) Subscribe(token auth.TokenSum, devices ...string) *Subscription {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	counts := map[auth.TokenSum]int{}
@@ -56,7 +56,7 @@ func (l *Hub) Subscribe(device string, token auth.TokenSum) *Subscription {
 	case len(l.streams) >= MaxStreams && counts[most] > 0:
 		l.close(most)
 	}
-	sub := &Subscription{device: device, token: token, Ready: make(chan struct{}, 1), Closed: make(chan struct{})}
+	sub := &Subscription{devices: devices, token: token, Ready: make(chan struct{}, 1), Closed: make(chan struct{})}
 	l.streams = append(l.streams, sub)
 	return sub
 }
@@ -76,11 +76,18 @@ func (l *Hub) Unsubscribe(sub *Subscription) {
 	}
 }
 
+// Follow makes sub one of other devices from now on.
+func (l *Hub) Follow(sub *Subscription, devices ...string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	sub.devices = devices
+}
+
 // HasSubscribers reports whether any stream is about device.
 func (l *Hub) HasSubscribers(device string) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return slices.ContainsFunc(l.streams, func(sub *Subscription) bool { return sub.device == device })
+	return slices.ContainsFunc(l.streams, func(sub *Subscription) bool { return slices.Contains(sub.devices, device) })
 }
 
 // Publish gives samples of one device, in ascending order, to its streams.
@@ -88,7 +95,7 @@ func (l *Hub) Publish(samples ...wire.Sample) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, sub := range l.streams {
-		if len(samples) == 0 || sub.device != samples[0].DeviceID {
+		if len(samples) == 0 || !slices.Contains(sub.devices, samples[0].DeviceID) {
 			continue
 		}
 		sub.waiting = append(sub.waiting, samples...)

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"sunspool/vps/auth"
+	"sunspool/wire"
 )
 
 // A token beyond its share closes its own oldest, and a token that has none gets one of the token that has most.
@@ -12,7 +13,7 @@ func TestStreamsAreSharedByToken(t *testing.T) {
 	var l Hub
 	open := func(token string, n int) (all []*Subscription) {
 		for range n {
-			all = append(all, l.Subscribe("inv-1", auth.SumOf(token)))
+			all = append(all, l.Subscribe(auth.SumOf(token), "inv-1"))
 		}
 		return all
 	}
@@ -52,5 +53,29 @@ func TestStreamsAreSharedByToken(t *testing.T) {
 		for _, sub := range all {
 			l.Unsubscribe(sub)
 		}
+	}
+}
+
+// A stream of several devices gets what is stored of each of them, and after Follow that of others.
+func TestAStreamMayBeAboutSeveralDevices(t *testing.T) {
+	var l Hub
+	sub := l.Subscribe(auth.SumOf("token"), "roof", "barn")
+	got := func() (names string) {
+		for _, id := range []string{"roof", "shed", "barn"} {
+			if l.HasSubscribers(id) {
+				l.Publish(wire.Sample{DeviceID: id})
+			}
+		}
+		for _, s := range l.Take(sub) {
+			names += s.DeviceID + " "
+		}
+		return names
+	}
+	if names := got(); names != "roof barn " {
+		t.Errorf("it got %q", names)
+	}
+	l.Follow(sub, "shed", "barn")
+	if names := got(); names != "shed barn " {
+		t.Errorf("after a change it got %q", names)
 	}
 }

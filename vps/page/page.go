@@ -16,6 +16,7 @@ import (
 	"sunspool/vps/problem"
 	"sunspool/vps/request"
 	"sunspool/vps/web"
+	"sunspool/wire"
 )
 
 // Pages are what a browser may open. All fields are required.
@@ -71,21 +72,32 @@ func (p *Pages) fill(c *request.Request, boot *web.Boot) {
 // fewDevices is with how many the page begins with the first one. With more it begins with their list.
 const fewDevices = 5
 
-// first returns the device that is shown at first, and its zone.
+// first returns the device that is shown at first, and its zone: the first one of the list that has ever sent something.
 func (p *Pages) first(c *request.Request, answers map[string]json.RawMessage) (device string, zone *time.Location, ok bool) {
 	answer, err := p.ask(c, web.DevicesQuestion)
 	if err != nil {
 		return "", nil, false
 	}
 	answers[web.DevicesQuestion] = answer
-	var all struct{ Devices []struct{ ID string } }
+	var all struct{ Devices []struct{ ID, State string } }
 	if json.Unmarshal(answer, &all) != nil || len(all.Devices) == 0 {
 		return "", nil, false
 	}
 	if len(all.Devices) > fewDevices {
 		return "", nil, false
 	}
+	if len(all.Devices) > 1 { // of which some may be a site, which the address may name
+		if sites, err := p.ask(c, wire.SitesPath); err == nil {
+			answers[wire.SitesPath] = sites
+		}
+	}
 	device = all.Devices[0].ID
+	for _, d := range all.Devices {
+		if d.State != "never" { // one that has a token and no samples yet hides none of the others
+			device = d.ID
+			break
+		}
+	}
 	zone, err = p.Zone(c, device)
 	return device, zone, err == nil
 }

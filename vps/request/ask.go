@@ -42,6 +42,10 @@ func Readable(c *Request, required ...string) (url.Values, string, error) {
 			missing = append(missing, wire.FieldError{Type: "missing", Loc: []any{"query", name}, Msg: "Field required"})
 		}
 	}
+	if missing != nil && params.Has("site") { // where sites serve, the caller has taken it
+		return nil, "", (&problem.Refusal{Status: 422, Problem: wire.Problem{Detail: missing, Code: "missing"}}).WithNext(
+			"this is not answered for a site: ask for each of its devices with device_id; GET /v1/sites lists them")
+	}
 	if missing != nil {
 		return nil, "", (&problem.Refusal{Status: 422, Problem: wire.Problem{Detail: missing, Code: "missing"}}).WithNext(
 			"add " + named(missing) + " to the query; GET /v1/devices lists the devices of this token, GET /openapi.yaml every parameter")

@@ -18,6 +18,7 @@ var (
 	ErrBadBody       = problem.New(400, "bad_body", "Request body could not be read.")
 	errNoToken       = problem.New(401, "no_token", "Missing authorization credentials.").WithNext("send the header Authorization: Bearer TOKEN")
 	errBadToken      = problem.New(401, "bad_token", "Invalid or expired token.").WithNext("check the token: it is in neither DEVICE_TOKENS nor VIEWER_TOKENS of this server, and `sunspool token list` there shows no valid one")
+	errBadCode       = problem.New(401, "bad_code", "No such pairing code.").WithNext("a code works once, for 15 minutes, and a newer one for the same device replaces it: `sunspool vps pair` on the server makes another")
 	errCrossOrigin   = problem.New(403, "cross_origin", "The request comes from a page of another origin.").WithNext("open the server's own page; behind a proxy, let it pass on the header Host")
 	ErrForeignSample = problem.New(403, "foreign_device", "Sample device ID does not match authenticated device.").WithNext("send samples of the device that the token is for, or with the token of their device")
 	ErrForeignDevice = problem.New(403, "foreign_device", "Device ID does not match authenticated device.").WithNext("ask for a device of this token: GET /v1/devices lists them")

@@ -34,6 +34,7 @@ type Request struct {
 	Slot       *fair.Slot // of Gate.Reads or Uploads, until it is released
 	Large      *fair.Slot // of Gate.Large, if it has one
 	Bulky      *fair.Slot // of Gate.Bulky, if it has one
+	Turns      bool       // its steps are taken in turns although it has no slot of Large: see Gate.Step
 	Cancel     func()     // ends what is computed for it
 	Unread     bool       // it has a body that was not read to its end
 	Status     int        // 0 until answered

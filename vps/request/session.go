@@ -4,6 +4,7 @@ import (
 	"net/http"
 
 	"sunspool/vps/auth"
+	"sunspool/vps/problem"
 	"sunspool/wire"
 )
 
@@ -65,12 +66,16 @@ func (g *Gate) bearer(c *Request) (auth.Caller, error) {
 
 // unknown counts a wrong token of c, and returns the refusal. Before the tokens of the store were read, none is wrong: an edge
 // that has one of them is asked to come again.
-func (g *Gate) unknown(c *Request) error {
+func (g *Gate) unknown(c *Request) error { return g.wrong(c, errBadToken) }
+
+// WrongSecret is unknown for a pairing code.
+func (g *Gate) WrongSecret(c *Request) error { return g.wrong(c, errBadCode) }
+
+func (g *Gate) wrong(c *Request, refusal *problem.Refusal) error {
 	c.conn().SetUnauthenticated(auth.NetworkOf(c.Remote))
 	if g.Tokens.Unread() {
 		return errUnavailable
 	}
-	refusal := errBadToken
 	if wait := g.failures.Add(c.Remote, g.Now()); wait > 0 {
 		tooMany := *errFailures
 		refusal = tooMany.WithRetry(wait)
@@ -100,6 +105,15 @@ func (g *Gate) StillAllowed(c *Request) bool {
 		return ok && s.Caller == c.Caller
 	}
 	return true
+}
+
+// StillMay refuses c if its token ended since it was admitted: a body may take its time, and what it asks for is done after that.
+func (g *Gate) StillMay(c *Request) error {
+	if !g.StillAllowed(c) {
+		g.Refused(errBadToken.Code)
+		return errBadToken
+	}
+	return nil
 }
 
 // Anonymous reports whether c was let in without a token.

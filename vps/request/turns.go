@@ -17,9 +17,10 @@ const (
 	largePatience = 10 * time.Second // a request that waits has nothing but a slot, which another token can get
 )
 
-// Weigh waits until an answer of so many rows may be computed. Until it is written no more than maxLarge others are.
+// Weigh waits until an answer of so many rows may be computed. Until it is written no more than maxLarge others are. What is
+// not in memory as a whole has bounds of its own, see Request.Turns.
 func (g *Gate) Weigh(c *Request, rows int) error {
-	if rows <= RowsAtOnce || c.Large != nil {
+	if rows <= RowsAtOnce || c.Large != nil || c.Turns {
 		return nil
 	}
 	if c.Large = g.wait(c, g.Large); c.Large == nil {
@@ -40,10 +41,14 @@ func (g *Gate) Turn(c *Request, of *fair.Slots, f func() error) error {
 	return f()
 }
 
-// Step calls f, which computes some of the rows of an answer: in turns, if the answer is one of many rows.
+// Step calls f, which computes some of the rows of an answer: in turns, if the answer is one of many rows. With c.Turns each
+// step has its own time with the store.
 func (g *Gate) Step(c *Request, f func() error) error {
-	if c.Large == nil {
+	if c.Large == nil && !c.Turns {
 		return f()
+	}
+	if c.Turns {
+		c.StoreSince = time.Time{}
 	}
 	return g.Turn(c, g.Reading, f)
 }

@@ -25,7 +25,8 @@ type Aside struct {
 // time, the time alone does not.
 type AsideKey [16]byte
 
-func keyOfAside(json []byte) AsideKey {
+// KeyOfAside returns the key of a sample as it was sent.
+func KeyOfAside(json []byte) AsideKey {
 	sum := sha256.Sum256(json)
 	return AsideKey(sum[:len(AsideKey{})])
 }
@@ -34,7 +35,7 @@ func keyOfAside(json []byte) AsideKey {
 func UniqueAside(samples []Aside, known func(AsideKey) bool) (some []Aside, keys []AsideKey) {
 	seen := map[AsideKey]bool{}
 	for _, s := range samples {
-		if k := keyOfAside(s.JSON); !seen[k] && !known(k) {
+		if k := KeyOfAside(s.JSON); !seen[k] && !known(k) {
 			seen[k] = true
 			some, keys = append(some, s), append(keys, k)
 		}

@@ -17,6 +17,7 @@ import (
 	"go.etcd.io/bbolt"
 
 	"sunspool/internal/golden"
+	"sunspool/internal/race"
 	"sunspool/internal/testservices"
 	"sunspool/vps/energy"
 	"sunspool/vps/store"
@@ -35,6 +36,7 @@ const (
 
 // What an earlier version has stored is read, and answers the same.
 func TestFileOfAnEarlierVersionAnswersTheSame(t *testing.T) {
+	race.Skip(t, "one question after the other")
 	if *remake {
 		makeGoldenBolt(t)
 	}
@@ -57,6 +59,7 @@ func TestFileOfAnEarlierVersionAnswersTheSame(t *testing.T) {
 }
 
 func TestDatabaseOfAnEarlierVersionAnswersTheSame(t *testing.T) {
+	race.Skip(t, "one question after the other")
 	pg := testservices.SharedPostgres(t)
 	if *remake {
 		makeGoldenPostgres(t, pg)

@@ -82,6 +82,9 @@ var ErrClosed = fmt.Errorf("%w: closed", ErrUnavailable)
 // is 0 when it is unknown: for a device without samples, and for one of an earlier version of this program until Recount
 // has been through its samples.
 //
+// Digests returns a Digest of each of some devices, of the days of UTC that [from, to) touches. What is read after it is of at
+// least what it has seen.
+//
 // Describe stores what is known of a device beside its samples; an equal description costs no write. About
 // returns it, the zero About when nothing is known. Devices returns every device that has a sample or was described, by
 // name.
@@ -112,6 +115,7 @@ type Samples interface {
 	Each(ctx context.Context, device string, from, to time.Time, yield func(wire.Sample) bool) error
 	Surrounded(ctx context.Context, q Query) ([]energy.Period, energy.Around, error)
 	GreatestW(ctx context.Context, device string) (watts float64, err error)
+	Digests(ctx context.Context, devices []string, from, to time.Time) ([]Digest, error)
 	Describe(ctx context.Context, device string, about About) error
 	About(ctx context.Context, device string) (About, error)
 	Devices(ctx context.Context) ([]Device, error)

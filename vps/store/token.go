@@ -25,6 +25,8 @@ const (
 	RoleDevice = "device" // sends the samples of its devices, and reads them
 	RoleViewer = "viewer" // reads its devices
 	RoleAdmin  = "admin"  // reads every device, and creates and revokes tokens
+
+	RolePairing = "pairing" // is exchanged for a token of its device, once; it admits to nothing
 )
 
 // Valid reports whether t is neither revoked nor expired at the time now.

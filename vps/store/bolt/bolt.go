@@ -54,6 +54,8 @@ type Store struct {
 	db   *bbolt.DB    // nil when it is away; only the writer replaces it
 	away error        // why db is nil
 
+	backups atomic.Pointer[store.Backups] // noted since the store was opened
+
 	recounting sync.Mutex
 	recounted  string // the devices before this one, by name, are counted by today's rules
 

@@ -19,22 +19,34 @@ const (
 
 // Copy writes the store as it is now, while it is written to, to what begin returns for the number of its bytes. The copy is
 // one transaction that reads. While it lasts no page is used again, so the file grows; and once it has grown beyond what is
-// mapped of it, all writers and readers wait for the copy, which is then given up: store.ErrCopyInWay.
+// mapped of it, all writers and readers wait for the copy, which is then given up: store.ErrCopyInWay. What a whole copy has is
+// counted in the same transaction, and noted; a count that would be in the way is given up alone.
 func (b *Store) Copy(ctx context.Context, begin func(size int64) io.Writer) error {
 	db, tx, err := b.beginCopy()
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithCancelCause(ctx)
+	// A reader that has all of it and goes ends ctx, and not the count.
+	inWay, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
+	ctx, giveUp := context.WithCancelCause(ctx)
+	defer context.AfterFunc(inWay, func() { giveUp(context.Cause(inWay)) })()
 	looked := make(chan struct{})
 	go func() {
 		defer close(looked)
-		b.lookWhetherOthersWait(ctx, db, cancel)
+		b.lookWhetherOthersWait(inWay, db, cancel)
 	}()
+	has := store.Backup{Bytes: tx.Size()}
 	err = writeTo(ctx, tx, begin)
+	if err == nil {
+		has.At = time.Now().UTC().Truncate(time.Second)
+		count(&has, tx, func() error { return context.Cause(inWay) })
+	}
 	cancel(nil)
 	err = errors.Join(err, tx.Rollback())
 	<-looked
+	if err == nil {
+		b.noteBackup(has)
+	}
 	return err
 }
 

@@ -18,6 +18,7 @@ import (
 
 	"go.etcd.io/bbolt"
 
+	"sunspool/internal/race"
 	"sunspool/vps/store"
 	"sunspool/vps/store/storetest"
 	"sunspool/wire"
@@ -126,7 +127,7 @@ type slowly struct{ hurry chan struct{} }
 func (s slowly) Write(p []byte) (int, error) {
 	select {
 	case <-s.hurry:
-	case <-time.After(200 * time.Millisecond):
+	case <-time.After(2 * time.Second): // a busy machine may take half a minute for the insert beside it
 	}
 	return len(p), nil
 }
@@ -181,6 +182,7 @@ func (f failing) Write([]byte) (int, error) { return 0, f.err }
 
 // A file that is verified has every row, whatever was done to it; and nothing that was done to it ends the program.
 func TestVerifyFindsDamage(t *testing.T) {
+	race.Skip(t, "one goroutine reads spoiled files")
 	b := open(t, t.TempDir())
 	for i, device := range []string{"a", "b", "c"} {
 		storetest.Insert(t, b, device, 1000, storetest.Random(rand.New(rand.NewPCG(1, uint64(i))), storetest.Noon, 100*24*time.Hour, 1000)...)

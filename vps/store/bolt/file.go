@@ -19,6 +19,9 @@ import (
 	"sunspool/vps/store"
 )
 
+// FileName is the name of the store in a DATA_DIR.
+const FileName = "vps.db"
+
 // The meta bucket identifies the file. A new schema has a higher number, and a program refuses what is above its own:
 // raise it also when wire.Fields grows, because an older program cannot compute rollups from such samples. Schema 3 has
 // intervals in samples, and for each device its greatest power and how far its rollups are counted.

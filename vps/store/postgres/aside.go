@@ -71,21 +71,28 @@ func setAside(ctx context.Context, tx database.Querier, device string, samples [
 	if count+len(some) > store.MaxAside {
 		return nil, true, nil
 	}
-	numbers, times, codes, texts := make([]int64, len(some)), make([]time.Time, len(some)), make([]string, len(some)), make([]string, len(some))
 	for i := range some {
 		last++
 		some[i].Number = last
-		numbers[i], times[i], codes[i], texts[i] = last, some[i].Received, some[i].Code, string(some[i].JSON)
+	}
+	if err := putAside(ctx, tx, device, some, keys); err != nil {
+		return nil, false, err
+	}
+	_, err = tx.Exec(ctx, markAside, device, last)
+	return some, false, err
+}
+
+// putAside inserts samples that have numbers.
+func putAside(ctx context.Context, tx database.Querier, device string, some []store.Aside, keys []store.AsideKey) error {
+	numbers, times, codes, texts := make([]int64, len(some)), make([]time.Time, len(some)), make([]string, len(some)), make([]string, len(some))
+	for i := range some {
+		numbers[i], times[i], codes[i], texts[i] = some[i].Number, some[i].Received, some[i].Code, string(some[i].JSON)
 	}
 	tag, err := tx.Exec(ctx, insertAside, device, numbers, keysAsBytes(keys), times, codes, texts)
 	if err == nil && tag.RowsAffected() != int64(len(some)) {
 		err = fmt.Errorf("set aside: %d of %d rows inserted", tag.RowsAffected(), len(some))
 	}
-	if err != nil {
-		return nil, false, err
-	}
-	_, err = tx.Exec(ctx, markAside, device, last)
-	return some, false, err
+	return err
 }
 
 func keysAsBytes(keys []store.AsideKey) [][]byte {
@@ -98,19 +105,22 @@ func keysAsBytes(keys []store.AsideKey) [][]byte {
 
 func (p *Store) Aside(ctx context.Context, device string, after int64, limit int) (all []store.Aside, err error) {
 	err = p.db.Read(ctx, "what is set aside", func(ctx context.Context, db database.Querier) error {
-		rows, err := db.Query(ctx, selectAside,
-			device, after, limit)
-		if err != nil {
-			return err
-		}
-		all, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (s store.Aside, err error) {
-			err = row.Scan(&s.Number, &s.Received, &s.Code, &s.JSON)
-			s.Received = s.Received.UTC()
-			return s, err
-		})
+		all, err = readAside(ctx, db, device, after, limit)
 		return err
 	})
 	return all, err
+}
+
+func readAside(ctx context.Context, db database.Querier, device string, after int64, limit int) ([]store.Aside, error) {
+	rows, err := db.Query(ctx, selectAside, device, after, limit)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (s store.Aside, err error) {
+		err = row.Scan(&s.Number, &s.Received, &s.Code, &s.JSON)
+		s.Received = s.Received.UTC()
+		return s, err
+	})
 }
 
 func (p *Store) DeleteAside(ctx context.Context, device string, to int64) (deleted int64, err error) {

@@ -18,6 +18,7 @@ import (
 	"sunspool/internal/testservices"
 	"sunspool/vps/store"
 	"sunspool/vps/store/storetest"
+	"sunspool/wire"
 )
 
 // A loggedPlan is what PostgreSQL's auto_explain logs of a statement.
@@ -204,21 +205,23 @@ func checkPlans(t *testing.T, pg *testservices.PostgresServer, url string) (faul
 func (n *planNode) reads(distributed map[string]bool) bool { return distributedScan(n, distributed) }
 
 // Citus can run what names one device in a parameter, and nothing else without asking all its machines: this is shown on a
-// PostgreSQL without it, by the plans. The list of devices is the only exception, beside a statement that Citus is not given.
+// PostgreSQL without it, by the plans. The list of devices and the digests of
+// some are the only exceptions, beside a statement that Citus is not given.
 func TestEachStatementNamesOneDevice(t *testing.T) {
 	pg := explained(t)
 	url := pg.NewDatabase(t)
 	everyCall(t, openPostgres(t, url))
+	everyCallOfACopy(t, url, pg.NewDatabase(t))
 	faults, seen := checkPlans(t, pg, url)
 	for sql, f := range faults {
-		if sql != selectDevices && sql != insertUnprunedAtOnce {
+		if sql != selectDevices && sql != selectEnds && sql != selectDays && sql != insertUnprunedAtOnce && sql != selectStates {
 			t.Errorf("a statement that Citus cannot send to one shard:\n\t%s\n\t%s", strings.Join(strings.Fields(sql), " "), strings.Join(f, "\n\t"))
 		}
 	}
 	if len(faults[selectDevices]) == 0 {
 		t.Error("the list of devices asks for all of them, and is not noticed")
 	}
-	known := map[string]string{insertUnprunedAtOnce: "not for Citus"}
+	known := map[string]string{insertUnprunedAtOnce: "not for Citus", insertNew: "not for Citus", selectStates: "of all devices, for a copy"}
 	for _, s := range deviceStatements() {
 		known[s.SQL] = s.Name
 		if !seen[s.SQL] {
@@ -277,6 +280,47 @@ func everyCall(t *testing.T, p *Store) {
 	for name, call := range storetest.Calls(p) {
 		if err := call(ctx); err != nil {
 			t.Fatal(name, err)
+		}
+	}
+}
+
+// everyCallOfACopy copies device a, twice.
+func everyCallOfACopy(t *testing.T, from, to string) {
+	t.Helper()
+	ctx := t.Context()
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	rows, err := OpenRows(ctx, from)
+	must(err)
+	defer rows.Close()
+	replica, err := OpenReplica(ctx, to)
+	must(err)
+	defer replica.Close()
+	states, err := rows.States(ctx)
+	must(err)
+	days, err := rows.Days(ctx, "a", false)
+	must(err)
+	_, err = rows.Days(ctx, "a", true)
+	must(err)
+	for range 2 {
+		for _, s := range states {
+			must(replica.PutState(ctx, s))
+		}
+		for _, day := range days {
+			var samples []wire.Sample
+			var rollups []store.RollupRow
+			must(rows.EachRow(ctx, "a", day.Start, func(some []wire.Sample, rows []store.RollupRow) error {
+				samples, rollups = append(samples, some...), rows
+				return nil
+			}))
+			must(replica.PutDay(ctx, "a", day.Start, day.Start+1, func() (some []wire.Sample, _ []store.RollupRow, err error) {
+				some, samples = samples, nil
+				return some, rollups, nil
+			}))
 		}
 	}
 }

@@ -2,7 +2,6 @@ package postgres
 
 import (
 	"cmp"
-	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -59,7 +58,7 @@ func newInsertion(device string, samples []wire.Sample) (*insertion, error) {
 		}
 		s.Time, s.Interval = rollup.FromMS(r.ms), time.Duration(s.IntervalS())*time.Second
 		if len(s.Values) > 0 {
-			text, err := json.Marshal(s.Values)
+			text, err := appendValues(nil, s.Values)
 			if err != nil {
 				return nil, err
 			}

@@ -1,7 +1,6 @@
 package postgres
 
 import (
-	"encoding/json"
 	"fmt"
 	"strings"
 	"time"
@@ -31,6 +30,7 @@ type sampleScanner struct {
 	count   int32
 	poll    *int32
 	values  []byte
+	reader  valuesReader
 	into    []any
 }
 
@@ -56,7 +56,7 @@ func (s *sampleScanner) scan(rows pgx.Rows, device string) (sample wire.Sample, 
 		sample.Interval = time.Duration(*s.poll) * time.Second
 	}
 	if s.values != nil {
-		if err := json.Unmarshal(s.values, &sample.Values); err != nil {
+		if sample.Values, err = s.reader.read(s.values); err != nil {
 			return sample, fmt.Errorf("values of device %q at %v: %w", device, sample.Time, err)
 		}
 	}

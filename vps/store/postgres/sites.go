@@ -18,21 +18,26 @@ const (
 
 func (p *Store) Sites(ctx context.Context) (all []store.Site, err error) {
 	err = p.db.Read(ctx, "sites", func(ctx context.Context, db database.Querier) error {
-		rows, err := db.Query(ctx, selectSites)
-		if err != nil {
-			return err
-		}
-		defer rows.Close()
-		for all = nil; rows.Next(); {
-			var s store.Site
-			if err := rows.Scan(&s.Name, &s.Devices); err != nil {
-				return err
-			}
-			all = append(all, s)
-		}
-		return rows.Err()
+		all, err = readSites(ctx, db)
+		return err
 	})
 	return all, err
+}
+
+func readSites(ctx context.Context, db database.Querier) (all []store.Site, err error) {
+	rows, err := db.Query(ctx, selectSites)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var s store.Site
+		if err := rows.Scan(&s.Name, &s.Devices); err != nil {
+			return nil, err
+		}
+		all = append(all, s)
+	}
+	return all, rows.Err()
 }
 
 func (p *Store) SetSite(ctx context.Context, s store.Site) error {

@@ -21,8 +21,9 @@ var (
 	selectPage   = selectSamples + ` where device_id = $1 and ts >= $2 and ts < $3 order by ts limit $4`
 )
 
-// deviceStatements returns all statements on tables that are distributed by device, except insertUnprunedAtOnce, which is not
-// used with Citus. Each but the list of devices has the device as its first parameter and reads no other.
+// deviceStatements returns all statements on tables that are distributed by device, except insertUnprunedAtOnce and insertNew,
+// which are not used with Citus, and the list of states for a copy. Each but the list of devices and the digests has the device as its
+// first parameter and reads no other.
 func deviceStatements() []database.Statement {
 	const device = "a device"
 	at := rollup.FromMS(0)
@@ -68,6 +69,18 @@ func deviceStatements() []database.Statement {
 		{Name: "mark what is set aside", SQL: markAside, Args: []any{device, int64(1)}},
 		{Name: "what is set aside", SQL: selectAside, Args: []any{device, int64(0), 1}},
 		{Name: "delete what is set aside", SQL: deleteAside, Args: []any{device, int64(1)}},
+		{Name: "all rollups", SQL: selectAllRollups, Args: []any{device}},
+		{Name: "days with samples", SQL: selectSampleDays, Args: []any{device}},
+		{Name: "all samples", SQL: selectAllSamples, Args: []any{device}},
+		{Name: "samples of a day", SQL: selectDaySamples, Args: []any{device, at, at}},
+		{Name: "rollups of a day", SQL: selectDayRollups, Args: []any{device, at, at}},
+		{Name: "whether a day has samples", SQL: existsInDay, Args: []any{device, at, at}},
+		{Name: "delete samples of a day", SQL: deleteInDay, Args: []any{device, at, at}},
+		{Name: "delete rollups of a day", SQL: deleteDayRollups, Args: []any{device, at, at}},
+		{Name: "delete what is set aside of a device", SQL: deleteDeviceAside, Args: []any{device}},
+		{Name: "store the state of a device", SQL: putState, Args: []any{device, nil, 1.0, at, int16(1), int16(1), at, int64(1)}},
+		{Name: "ends of devices", SQL: selectEnds, Args: []any{[]string{device}, rollup.DayLevel}},
+		{Name: "days of devices", SQL: selectDays, Args: []any{[]string{device}, rollup.DayLevel, at, at}},
 		{Name: "devices", SQL: selectDevices, Args: []any{rollup.DayLevel, energy.PackVersion}},
 	}
 }

@@ -77,6 +77,11 @@ func scanToken(row pgx.Row) (t store.Token, err error) {
 	return t.Rounded(), err
 }
 
+// tokenArgs are the parameters of insertToken.
+func tokenArgs(t *store.Token) []any {
+	return []any{t.ID, t.Sum, t.Name, t.Role, t.Devices, t.Created, orNull(t.Used), orNull(t.Expires), orNull(t.Revoked)}
+}
+
 func orZero(t *time.Time) time.Time {
 	if t == nil {
 		return time.Time{}
@@ -108,7 +113,7 @@ func (p *Store) AddToken(ctx context.Context, t store.Token) error {
 				return err
 			}
 		}
-		_, err = db.Exec(ctx, insertToken, t.ID, t.Sum, t.Name, t.Role, t.Devices, t.Created, orNull(t.Used), orNull(t.Expires), orNull(t.Revoked))
+		_, err = db.Exec(ctx, insertToken, tokenArgs(&t)...)
 		return err
 	})
 }

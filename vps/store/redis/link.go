@@ -187,10 +187,29 @@ func (r *Cache) broke(client *rueidis.Client, err error) {
 	}
 }
 
-func (r *Cache) report(err error) {
+func (r *Cache) report(err error) { r.link.Report(r.explain(err)) }
+
+// Reach asks the Redis at address once whether it answers and stores. The error is a *health.Fault.
+func Reach(ctx context.Context, address string) error {
+	option, err := optionOf(address)
+	if err != nil {
+		return err
+	}
+	r := &Cache{option: option}
+	client, err := rueidis.NewClient(option)
 	if err == nil {
-		r.link.Report(nil)
-		return
+		err = r.probe(ctx, client)
+	}
+	if client != nil {
+		client.Close()
+	}
+	return r.explain(err)
+}
+
+// explain makes an error of Redis a *health.Fault.
+func (r *Cache) explain(err error) error {
+	if err == nil {
+		return nil
 	}
 	why := err.Error()
 	if errors.Is(err, context.DeadlineExceeded) {
@@ -208,5 +227,5 @@ func (r *Cache) report(err error) {
 	case "OOM":
 		fault.Code, fault.Next = "redis_full", "give Redis more memory, or let it drop old keys: maxmemory-policy allkeys-lru"
 	}
-	r.link.Report(fault)
+	return fault
 }

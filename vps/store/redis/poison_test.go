@@ -93,9 +93,7 @@ func TestPoisonedRedisIsAMiss(t *testing.T) {
 			t.Errorf("%s", show(got))
 		}
 	}
-	if r.use.Load() == nil {
-		t.Error("Redis is not used any more")
-	}
+	testservices.Await(t, "Redis is used", func() bool { return r.use.Load() != nil }) // a busy machine may have let it be late
 }
 
 // writtenOver fails if the value of Redis is not replaced by good. A Redis that does not answer in time is left alone for

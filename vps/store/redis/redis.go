@@ -73,10 +73,9 @@ type Cache struct {
 // in the background and reports to link how that goes. A ttl of zero keeps nothing. The error, about an address that is
 // none, is a *health.Fault.
 func New(samples store.Samples, address string, ttl time.Duration, link *health.Link) (*Cache, error) {
-	option, why := parseURL(address)
-	if why != "" {
-		return nil, &health.Fault{Code: "config_invalid", Exit: health.ExitConfig, What: "the URL of Redis cannot be used", Why: why,
-			Next: "write it as redis://[user:password@]host[:port][/database], or rediss:// for TLS"}
+	option, err := optionOf(address)
+	if err != nil {
+		return nil, err
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	r := &Cache{
@@ -87,6 +86,16 @@ func New(samples store.Samples, address string, ttl time.Duration, link *health.
 	r.running.Go(func() { r.keep(ctx) })
 	r.running.Go(func() { r.publish(ctx) })
 	return r, nil
+}
+
+// optionOf reads the address of a Redis.
+func optionOf(address string) (rueidis.ClientOption, error) {
+	option, why := parseURL(address)
+	if why == "" {
+		return option, nil
+	}
+	return option, &health.Fault{Code: "config_invalid", Exit: health.ExitConfig, What: "the URL of Redis cannot be used", Why: why,
+		Next: "write it as redis://[user:password@]host[:port][/database], or rediss:// for TLS"}
 }
 
 func (r *Cache) Insert(ctx context.Context, device string, samples []wire.Sample) (int, error) {

@@ -166,9 +166,7 @@ func TestLateReaderOfAnotherProcessDoesNotFillRedis(t *testing.T) {
 		t.Errorf("%d answers were older than a finished insert", n)
 	}
 	asked, hits := inner.asked.Load(), inner.finished.Load()
-	if readers.use.Load() == nil {
-		t.Error("Redis is not used any more")
-	}
+	testservices.Await(t, "Redis is used", func() bool { return readers.use.Load() != nil }) // a busy machine may have let it be late
 	t.Logf("%d inserts, the store was asked %d times", hits, asked)
 }
 

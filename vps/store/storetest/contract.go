@@ -35,6 +35,7 @@ func Run(t *testing.T, open func(t *testing.T, dir string) store.Samples) {
 		{"UnknownDeviceHasNothing", unknownDeviceHasNothing},
 		{"DescriptionIsRemembered", descriptionIsRemembered},
 		{"PeriodsAreARecount", periodsAreARecount},
+		{"DigestsChangeWithWhatIsStored", digestsChange},
 		{"EachGivesTheSamplesInOrder", eachGivesTheSamplesInOrder},
 		{"CountersAreLookedForAround", countersAreLookedForAround},
 		{"PruningKeepsWhatIsAround", pruningKeepsWhatIsAround},
@@ -102,6 +103,10 @@ func Calls(s store.Samples) map[string]func(context.Context) error {
 		},
 		"Surrounded": func(ctx context.Context) error {
 			_, _, err := s.Surrounded(ctx, store.Query{Device: "a", Resolution: store.Day})
+			return err
+		},
+		"Digests": func(ctx context.Context) error {
+			_, err := s.Digests(ctx, []string{"a", "b"}, Noon.AddDate(0, 0, -1), Noon)
 			return err
 		},
 		"Describe":  func(ctx context.Context) error { return s.Describe(ctx, "a", store.About{Zone: "Asia/Kathmandu"}) },

@@ -25,6 +25,9 @@ func Pending(t *testing.T, s store.Samples, makePending func(), left func() int)
 		t.Fatal(err)
 	}
 	makePending()
+	if settled(t, s, "a", all[0].Time, all[2989].Time) {
+		t.Error("rollups that are pending have digests: they change without a sample")
+	}
 	if got, err := s.Devices(t.Context()); err != nil || fmt.Sprint(got) != fmt.Sprint(devices) {
 		t.Errorf("devices %v, %v; were %v", got, err, devices)
 	}
@@ -46,6 +49,9 @@ func Pending(t *testing.T, s store.Samples, makePending func(), left func() int)
 		}
 	}
 	IsRecount(t, s, "a", all)
+	if !settled(t, s, "a", all[0].Time, all[2989].Time) {
+		t.Error("rollups that are computed have no digests")
+	}
 
 	q = store.Query{Device: "a", Resolution: store.FiveMinutes, Zone: time.UTC}
 	before, err := s.Periods(t.Context(), q)

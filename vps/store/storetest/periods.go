@@ -61,11 +61,15 @@ func periodsAreARecount(t *testing.T, s store.Samples) {
 // RecountPeriods makes periods of samples in ascending order with no rollups of hours and days in between.
 func RecountPeriods(samples []wire.Sample, q store.Query) (periods []energy.Period) {
 	from, to := int64(math.MinInt64), int64(math.MaxInt64)
+	if len(samples) > 0 { // what a power beside midnight reaches of a day without samples is nobody's
+		from = rollup.StartOf(rollup.DayLevel, samples[0].Time.UnixMilli())
+		to = rollup.StartOf(rollup.DayLevel, samples[len(samples)-1].Time.UnixMilli()) + rollup.Spans[rollup.DayLevel]
+	}
 	if !q.From.IsZero() {
-		from = rollup.CeilMS(q.From)
+		from = max(from, rollup.CeilMS(q.From))
 	}
 	if !q.To.IsZero() {
-		to = rollup.CeilMS(q.To)
+		to = min(to, rollup.CeilMS(q.To))
 	}
 	var outside energy.Rollup
 	line := energy.Line{Account: func(at int64) (*energy.Rollup, int64) {

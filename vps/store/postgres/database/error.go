@@ -105,7 +105,7 @@ func unfit(what string, err error) error {
 
 // refusal returns a *health.Fault if an operator must act, else ErrUnavailable. Neither contains the password.
 func refusal(config *pgx.ConnConfig, err error) error {
-	if _, ok := errors.AsType[*health.Fault](err); ok {
+	if _, ok := errors.AsType[*health.Fault](err); ok || err == nil {
 		return err
 	}
 	fault := &health.Fault{Exit: health.ExitConfig, Err: store.Unavailable("prepare the database", err)}

@@ -56,11 +56,7 @@ func migrateSchema(ctx context.Context, conn *pgx.Conn, log *slog.Logger) error 
 			return err
 		}
 		if has > len(all) {
-			return &health.Fault{
-				Code: "store_newer", What: "the database was set up by a newer sunspool", Exit: health.ExitConfig,
-				Why:  fmt.Sprintf("its schema is %d, this program knows %d", has, len(all)),
-				Next: "install that version again, or restore the backup from before the upgrade",
-			}
+			return newerSchema(has, len(all))
 		}
 		if has == len(all) {
 			return nil
@@ -107,4 +103,13 @@ func migrateOnce(ctx context.Context, conn *pgx.Conn, all []migration, log *slog
 	}
 	_, err = conn.Exec(ctx, `update `+schemaTable+` set version = $1`, int32(has+1))
 	return err
+}
+
+// newerSchema refuses a database of a later version.
+func newerSchema(has, known int) error {
+	return &health.Fault{
+		Code: "store_newer", What: "the database was set up by a newer sunspool", Exit: health.ExitConfig,
+		Why:  fmt.Sprintf("its schema is %d, this program knows %d", has, known),
+		Next: "install that version again, or restore the backup from before the upgrade",
+	}
 }

@@ -32,7 +32,7 @@ type Options struct {
 
 // openPools prepares a database and connects to it.
 func openPools(ctx context.Context, config *pgxpool.Config, o Options) (*Pools, error) {
-	found, err := prepare(ctx, config, o.Statements, o.Log)
+	found, err := prepare(ctx, config, false, o.Statements, o.Log)
 	if err != nil {
 		return nil, err
 	}

@@ -18,12 +18,12 @@ import (
 
 // Migrate brings the schema of a database up to date, and returns. Statements are those that it must be able to run.
 func Migrate(ctx context.Context, pool *pgxpool.Config, statements []Statement, log *slog.Logger) error {
-	_, err := prepare(ctx, pool, statements, log)
+	_, err := prepare(ctx, pool, false, statements, log)
 	return err
 }
 
-// prepare checks the database and migrates it.
-func prepare(ctx context.Context, pool *pgxpool.Config, statements []Statement, log *slog.Logger) (found server, err error) {
+// prepare checks the database and migrates it, unless it is only to be read.
+func prepare(ctx context.Context, pool *pgxpool.Config, readOnly bool, statements []Statement, log *slog.Logger) (found server, err error) {
 	config := pool.ConnConfig.Copy()
 	delete(config.RuntimeParams, "statement_timeout") // a migration may take any time
 	delete(config.RuntimeParams, "lock_timeout")
@@ -45,6 +45,9 @@ func prepare(ctx context.Context, pool *pgxpool.Config, statements []Statement, 
 	defer conn.Close(context.WithoutCancel(ctx))
 	if err := found.inspect(ctx, config, conn, log); err != nil {
 		return found, refusal(config, err)
+	}
+	if readOnly {
+		return found, refusal(config, checkSchema(ctx, config, conn))
 	}
 	if err := migrateSchema(ctx, conn, log); err != nil {
 		return found, refusal(config, err)

@@ -1,4 +1,4 @@
-package importer
+package progress
 
 import (
 	"bufio"
@@ -15,8 +15,7 @@ import (
 func TestProgressIsABarOnATerminalAlone(t *testing.T) {
 	const columns, total = 80, int64(4 * 20 * 365 * 17_280)
 	screen, tty := testhost.Terminal(t, columns)
-	c := copying{out: tty}
-	done := c.progress(total)
+	done := Samples(tty, total)
 	for range 4 {
 		done(total / 4)
 	}
@@ -25,7 +24,7 @@ func TestProgressIsABarOnATerminalAlone(t *testing.T) {
 	for lines := bufio.NewScanner(screen); lines.Scan() && lines.Text() != "end"; {
 		shown.WriteString(lines.Text() + "\n")
 	}
-	for line := range strings.FieldsFuncSeq(shown.String(), func(r rune) bool { return r == '\r' || r == '\n' }) {
+	for line := range strings.FieldsFuncSeq(strings.ReplaceAll(shown.String(), "\x1b[K", ""), func(r rune) bool { return r == '\r' || r == '\n' }) {
 		if n := utf8.RuneCountInString(line); n > columns {
 			t.Errorf("%d columns: %q", n, line)
 		}
@@ -35,8 +34,7 @@ func TestProgressIsABarOnATerminalAlone(t *testing.T) {
 	}
 
 	var log bytes.Buffer
-	c = copying{out: &log}
-	done = c.progress(2)
+	done = Samples(&log, 2)
 	done(1)
 	done(1)
 	if !strings.HasSuffix(log.String(), "2 of 2 samples\n") || strings.ContainsRune(log.String(), '\r') {
