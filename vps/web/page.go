@@ -23,7 +23,7 @@ type Boot struct {
 	Answers map[string]json.RawMessage `json:"answers"` // by what FirstQuestions asks
 }
 
-// DevicesQuestion is asked before all others: its first device is the one that is shown.
+// DevicesQuestion is asked before all others: its first device that has ever sent something is the one that is shown.
 const DevicesQuestion = "/v1/devices"
 
 // FirstQuestions are what the first view of a device asks at first, in the order of its zone's today.

@@ -62,8 +62,9 @@ var kinds = map[string]string{
 	".svg": "image/svg+xml", ".png": "image/png", ".ico": "image/x-icon", ".webp": "image/webp",
 }
 
-// later is the script that the first view does without. The page loads it by itself.
-const later = "more.js"
+// later are the scripts that the first view does without: the other views, which the page loads by itself, what only those see
+// who have several inverters, and what only an admin sees.
+var later = []string{"more.js", "sites.js", "admin.js"}
 
 // classic is how the names of scripts of others end that are no modules: they make one global name, with which their own begins.
 // It is exported, so that they can be imported.
@@ -106,8 +107,10 @@ func New(static fs.FS) (*Site, error) {
 		return nil, err
 	}
 	entries := []string{"app.js"}
-	if modules[later] != "" {
-		entries = append(entries, later)
+	for _, name := range later {
+		if modules[name] != "" {
+			entries = append(entries, name)
+		}
 	}
 	scripts, err := link(modules, entries...)
 	if err != nil {

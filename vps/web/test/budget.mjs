@@ -126,7 +126,7 @@ async function live(base, browser, name, viewport, query) {
   return [row(`live, ${name}: its thread`, (100 * thread) / s, 10, "% of a core"), row(`live, ${name}: the browser`, (100 * all) / s, 10, "% of a core")];
 }
 
-const demo = await startDemo(["--tz", "Europe/Brussels"]);
+const demo = await startDemo();
 const browser = await startBrowser();
 const rows = await counted(demo.base, browser);
 for (const p of PROFILES) rows.push(...await firstViews(demo.base, browser, p));

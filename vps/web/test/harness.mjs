@@ -41,11 +41,16 @@ export function program() {
   return found;
 }
 
+/** What most tests run `sunspool demo` with. */
+export const USUAL = ["--tz", "Europe/Brussels"];
+
 /**
  * Starts `sunspool demo` (SUNSPOOL is the program), and the page: the program's own, or, with PAGE=dev, static/ as it is.
+ * The usual one is that of page.mjs, if that runs the tests: they only read.
  * @returns {Promise<{ base: string, api: string, stop: () => void }>}
  */
-export async function startDemo(args = []) {
+export async function startDemo(args = USUAL) {
+  if (args === USUAL && process.env.DEMO_SHARED) return { ...JSON.parse(process.env.DEMO_SHARED), stop: () => {} };
   const port = await freePort();
   const children = [];
   const start = (...command) => {
@@ -88,7 +93,7 @@ export async function startBrowser(...args) {
  * @param {typeof import("node:test")} test @param {string[]} [args] of sunspool demo
  * @returns {Awaited<ReturnType<typeof startDemo>> & { browser: import("playwright-core").Browser }}
  */
-export function demoAndBrowser(test, args = []) {
+export function demoAndBrowser(test, args = USUAL) {
   const shared = /** @type {any} */ ({});
   test.before(async () => {
     Object.assign(shared, await startDemo(args));
@@ -206,7 +211,7 @@ export async function settled(page) {
 /** Follows an address within the page, until everything of it is there. */
 export async function show(page, hash) {
   await go(page, hash);
-  await page.waitForSelector(`main.view-${hash.split("/")[0]}`);
+  await page.waitForSelector(`main.view-${hash.split(/[/?]/)[0]}`);
   await settled(page);
 }
 

@@ -1,6 +1,6 @@
 // A real `sunspool vps` for tests of the page: with tokens in files, a store in a directory of its own, and samples that the test
 // sends as an edge does.
-import { spawn } from "node:child_process";
+import { spawn, execFileSync } from "node:child_process";
 import { mkdtempSync, openSync, closeSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -21,7 +21,7 @@ export function sampleAt(t, more = {}, fields = {}) {
 
 /**
  * Starts the server. It is the same store and the same port after kill() and start().
- * @param {{ env?: Record<string, string>, viewers?: string[], program?: string }} [o]
+ * @param {{ env?: Record<string, string>, viewers?: string[], devices?: string[], program?: string }} [o] devices: further entries of DEVICE_TOKENS
  */
 export async function startServer(o = {}) {
   const dir = mkdtempSync(join(tmpdir(), "sunspool-page-"));
@@ -34,7 +34,7 @@ export async function startServer(o = {}) {
   };
   const setViewers = (/** @type {string[]} */ tokens) => secret("viewers", tokens.map((t) => (t.includes(":") ? t : `${t}:*`)));
   const env = { PATH: process.env.PATH, LISTEN_ADDR: `127.0.0.1:${port}`, INTERNAL_ADDR: "", DATA_DIR: join(dir, "data"), SITE_TZ: "",
-    DEVICE_TOKENS_FILE: secret("devices", [`${DEVICE_TOKEN}:${DEVICE}`]), VIEWER_TOKENS_FILE: setViewers(o.viewers || [VIEWER]), ...o.env };
+    DEVICE_TOKENS_FILE: secret("devices", [`${DEVICE_TOKEN}:${DEVICE}`, ...(o.devices || [])]), VIEWER_TOKENS_FILE: setViewers(o.viewers || [VIEWER]), ...o.env };
   /** @type {import("node:child_process").ChildProcess | null} */
   let child = null;
 
@@ -61,11 +61,11 @@ export async function startServer(o = {}) {
   };
   process.once("exit", () => child && child.kill("SIGKILL"));
 
-  /** Sends samples as an edge does, and returns the answer, when it is there. @param {object[]} samples @param {object} [more] */
-  const ingest = async (samples, more = {}) => {
+  /** Sends samples as an edge does, and returns the answer, when it is there. @param {object[]} samples @param {object} [more] @param {string} [token] */
+  const ingest = async (samples, more = {}, token = DEVICE_TOKEN) => {
     let inserted = 0;
     for (let i = 0; i < samples.length; i += 1000) {
-      const answer = await fetch(`${base}/v1/ingest`, { method: "POST", headers: { Authorization: `Bearer ${DEVICE_TOKEN}`, "Content-Type": "application/json" },
+      const answer = await fetch(`${base}/v1/ingest`, { method: "POST", headers: { Authorization: `Bearer ${token}`, "Content-Type": "application/json" },
         body: JSON.stringify({ tz: "Europe/Brussels", edge: { version: "1.0.0", model: "SH10RT", poll_interval_s: 5, spool_count: 0, quarantined: 0, state: "ok" },
           samples: samples.slice(i, i + 1000), ...more }) });
       const text = await answer.text();
@@ -82,8 +82,10 @@ export async function startServer(o = {}) {
   };
   /** The same of its device. @param {string} path @param {Record<string, any>} query */
   const ask = (path, query) => get(`/v1/${path}?device_id=${DEVICE}${Object.entries(query).map(([k, v]) => `&${k}=${v}`).join("")}`);
+  /** What a command on the machine of the server prints. @param {string[]} args */
+  const command = (...args) => execFileSync(o.program || program(), args, { env, encoding: "utf8" });
   await start("");
-  return { base, port, env, start, kill, stop, ingest, get, ask, setViewers, reload: () => child && child.kill("SIGHUP"), log: () => readFileSync(log, "utf8") };
+  return { base, port, env, start, kill, stop, ingest, get, ask, setViewers, command, dir, reload: () => child && child.kill("SIGHUP"), log: () => readFileSync(log, "utf8") };
 }
 
 /** Runs f with a page of the viewer, which must have no error then. @param {string} base of the server @param {(page: import("playwright-core").Page) => Promise<void>} f */

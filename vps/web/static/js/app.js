@@ -1,18 +1,18 @@
 // The page begins here: what came with it, which view the address names, what happens when something changes.
 import { html, render, attempt } from "./dom.js";
 import { t, loadWords, setWords } from "./i18n.js";
-import { state, onChange, changed, loadSettings, parseRoute, startView, SIZES, stateNow, seconds, serverNow } from "./store.js";
+import { state, onChange, changed, currentDevice, loadSettings, parseRoute, startView, SIZES, stateNow, seconds, serverNow } from "./store.js";
 import { startApi, ask, logIn, logOut, forgetAnswers, expireSome, ApiError } from "./api.js";
 import { setLocale, languageOf } from "./format.js";
 import { noteZone } from "./dates.js";
 import { definePlot, loadPlots, afterPaint } from "./plot.js";
 import { moveStreams } from "./flow.js";
-import { follow, stopFollowing, takeRealtime, watchVisibility, askDevices, fillSamples } from "./live.js";
+import { follow, stopFollowing, takeRealtime, watchVisibility, askDevices } from "./live.js";
 import { header, banner, tabs, zoneNote, announcement, useTheme } from "./shell.js";
 import { nowView, firstQuestions, todayDate } from "./now.js";
 import { loginView } from "./entry.js";
 import { broken, card, fitWall, holdBack, whenKnown } from "./widgets.js";
-import { loadWhenIdle, otherView, helpBox, renewWhenIdle, onKeyDown } from "./later.js";
+import { loadWhenIdle, awaitsSites, place, otherView, helpBox, renewWhenIdle, onKeyDown } from "./later.js";
 
 /** @type {any} */
 let boot = {};
@@ -26,9 +26,10 @@ function period() {
 function view() {
   const v = state.route.view;
   if (!state.session) return loginView(enter);
-  if (v === "settings") return otherView(v, "", useLanguage);
+  if (v === "settings" || v === "admin") return otherView(v, "", useLanguage);
   const devices = askDevices(["live", "asleep"].includes(stateNow()), v === "fleet");
   chooseDevice();
+  if (state.device && !currentDevice()) return place("sunspool");
   if (!state.device) return html`<div class="column narrow">${devices.data ? noDevice() : card("empty", "sunspool", whenKnown(devices, () => ""))}</div>`;
   follow(state.device, leave);
   if (stateNow() === "never" && !["device", "fleet"].includes(v)) return html`<div class="column narrow">${noDevice()}</div>`;
@@ -86,9 +87,13 @@ function skip(e) {
 function chooseDevice() {
   // Without an address the view depends on how many devices there are, which may not be known at first.
   if (!location.hash) state.route = parseRoute("", startView());
-  const wanted = state.route.device;
-  if (wanted && state.devices.some((d) => d.id === wanted)) state.device = wanted;
-  if (!state.devices.some((d) => d.id === state.device)) state.device = state.devices.length ? state.devices[0].id : "";
+  const [any, second] = state.devices;
+  // One that has a token and no samples yet hides none of the others.
+  const first = state.devices.find((d) => d.state !== "never") || any;
+  for (const id of [state.route.device, state.device, first ? first.id : ""]) {
+    state.device = id;
+    if (second && awaitsSites(id) || currentDevice()) return;
+  }
 }
 
 /** @param {string} lang */
@@ -119,7 +124,7 @@ function leave() {
   if (!state.session) return;
   stopFollowing();
   forgetAnswers();
-  Object.assign(state, { session: null, devices: [], device: "", samples: [], today: null, told: null, lost: 0 });
+  Object.assign(state, { session: null, devices: [], sites: [], device: "", samples: [], today: null, told: null, lost: 0 });
   state.loginError = { kind: "over", text: t("session_over") };
   changed();
 }
@@ -186,11 +191,7 @@ function listen() {
   addEventListener("later", () => changed());
   addEventListener("logout", () => void quit());
   addEventListener("live", (e) => {
-    const open = /** @type {CustomEvent} */ (e).detail;
-    if (open) {
-      state.tables.add("live-open");
-      void fillSamples().catch(() => {});
-    } else state.tables.delete("live-open");
+    state.tables[/** @type {CustomEvent} */ (e).detail ? "add" : "delete"]("live-open");
     changed();
   });
   addEventListener("keydown", (e) => void onKeyDown(e));

@@ -6,12 +6,14 @@ import { ask } from "./api.js";
 import { known, decimal, quantity, withUnit, UNKNOWN, NBSP, energyText, percentText } from "./format.js";
 import { card, whenKnown, columns } from "./widgets.js";
 import { when, span } from "./shell.js";
+import { partView } from "./parts.js";
 
 const SIGNS = /** @type {Record<string, "ok" | "warn" | "down" | "moon">} */ ({ ok: "ok", slow: "warn", down: "down", unknown: "warn", asleep: "moon" });
 
 export function deviceView() {
   const d = currentDevice();
   if (!d) return nothing;
+  if (d.of) return partView("sites", (/** @type {any} */ m) => m.siteView(d));
   const now = ask(forDevice("/v1/realtime", {}), 15);
   // To the quarter-hour, so that it is one question for a while.
   const from = new Date((Math.floor(serverNow() / 900) * 900 - 86400) * 1000).toISOString().slice(0, 19);

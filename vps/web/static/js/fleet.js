@@ -4,6 +4,7 @@ import { t } from "./i18n.js";
 import { state, changed, brokenHop, edgeOf, seconds } from "./store.js";
 import { decimal, energyText } from "./format.js";
 import { csvButton } from "./table.js";
+import { card } from "./widgets.js";
 import { deviceName, span, when } from "./shell.js";
 
 const PAGE = 300;
@@ -50,7 +51,8 @@ export function fleetView() {
   const counts = new Map();
   for (const d of state.devices) counts.set(d.state, (counts.get(d.state) || 0) + 1);
   const order = STATES.filter((s) => counts.has(s));
-  return html`<div class="column"><section class="card" aria-labelledby="fleet-title"><div class="card-head"><h2 id="fleet-title">${t("all_inverters")} <small>${decimal(state.devices.length, 0)}</small></h2></div>
+  return html`<div class="column">${state.sites.length ? card("sites", t("sites"), html`<ul class="fleet">${state.sites.map(fleetRow)}</ul>`) : nothing}
+    <section class="card" aria-labelledby="fleet-title"><div class="card-head"><h2 id="fleet-title">${t("all_inverters")} <small>${decimal(state.devices.length, 0)}</small></h2></div>
     <ul class="legend counts">${order.map((s) => html`<li class="pill ${s}">${dot(s)}<b>${counts.get(s)}</b> ${t(`state_${s}`)}</li>`)}</ul>
     <div class="find"><input class="search" type="search" aria-label=${t("search")} placeholder=${t("search")} .value=${filter} @input=${(/** @type {any} */ e) => {
     filter = e.target.value;
@@ -85,9 +87,9 @@ function fleetTable(list) {
 }
 
 /** @param {any} d */
-function fleetRow(d) {
+export function fleetRow(d) {
   return html`<li><a href="#now?d=${encodeURIComponent(d.id)}"><span class="name"><b>${deviceName(d)}</b><small>${d.model || ""}</small></span>
     <span class="pill ${d.state}">${dot(d.state)}<b>${stateText(d)}</b>${d.age_s ? html` <span class="age">${span(d.age_s)}</span>` : nothing}</span>
     <span class="kwh">${energyText(todayOf(d))}<small>${t("today")}</small></span><span class="edge"><small>${edgeOf(d).version || ""}</small></span>
-    <span class="what">${deviceSentence(d)}</span></a></li>`;
+    <span class="what">${d.worst && needsHelp(d.worst) ? `${deviceName(d.worst)}: ` : ""}${deviceSentence(d.worst || d)}</span></a></li>`;
 }

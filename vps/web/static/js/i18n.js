@@ -11,10 +11,14 @@ export function setWords(dictionary) {
   words = dictionary;
 }
 
-/** The text of a key, with {names} replaced. @param {string} key @param {Record<string, string | number>} [values] */
-export function t(key, values) {
-  const text = words[key] || key;
+/** A text with {names} replaced. @param {string} text @param {Record<string, string | number>} [values] */
+export function filled(text, values) {
   return values ? text.replace(/\{(\w+)\}/g, (all, name) => (name in values ? String(values[name]) : all)) : text;
+}
+
+/** The text of a key. @param {string} key @param {Record<string, string | number>} [values] */
+export function t(key, values) {
+  return filled(words[key] || key, values);
 }
 
 /** @param {string} base where the page's files are @param {string} lang */

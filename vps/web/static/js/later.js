@@ -1,7 +1,7 @@
 // What the first view does without, more.js: it is loaded when there is nothing else to do, or when it is needed.
 import { html, icon } from "./dom.js";
 import { t } from "./i18n.js";
-import { state, changed } from "./store.js";
+import { state, changed, SIZES } from "./store.js";
 import { card } from "./widgets.js";
 
 /** @type {typeof import("./more.js") | null} */
@@ -59,13 +59,25 @@ export function renewWhenIdle() {
   }, 5000);
 }
 
+/** Reports whether this is a site, and sites are not known yet. They are asked for, if there is who could have some. @param {string} id */
+export function awaitsSites(id) {
+  const known = more && more.sitesKnown();
+  if (id[0] !== "!" || known) return false;
+  if (!more) void loadMore();
+  return true;
+}
+
+/** In place of what is not there yet, or could not be loaded. @param {string} title @param {(() => void) | false} [again] */
+export function place(title, again) {
+  return html`<div class="column">${card("loading", title, again ? html`<div class="hollow curve"><p class="problem">${icon("warn")} ${t("error_unreachable")} <button @click=${again}>${t("retry")}</button></p></div>`
+    : html`<div class="hollow curve" aria-busy="true">–</div>`)}</div>`;
+}
+
 /** A view other than the first, or its place. @param {string} view @param {string} period @param {(lang: string) => void} useLanguage */
 export function otherView(view, period, useLanguage) {
   if (more) return more.viewOf(view, period, useLanguage);
   if (!missed || loading) void loadMore();
-  const place = missed && !loading ? html`<div class="hollow curve"><p class="problem">${icon("warn")} ${t("error_unreachable")} <button @click=${again}>${t("retry")}</button></p></div>`
-    : html`<div class="hollow curve" aria-busy="true">–</div>`;
-  return html`<div class="column">${card("loading", t(view === "device" || view === "settings" ? view : view === "fleet" ? "all_inverters" : `tab_${view}`), place)}</div>`;
+  return place(t(view === "fleet" ? "all_inverters" : view in SIZES || view === "all" ? `tab_${view}` : view), missed > 0 && !loading && again);
 }
 
 /** A key of somebody who does not wait is taken when there is what it is for. @param {KeyboardEvent} e */

@@ -1,6 +1,6 @@
 // The stream of a device: samples as they are stored. It comes back by itself, asks for what it missed, rests while nobody
 // looks, and falls back to asking every few seconds where streams are not let through.
-import { state, changed, mergeSamples, sampleOf, seconds, newestSample } from "./store.js";
+import { state, changed, mergeSamples, sampleOf, seconds, forDevice } from "./store.js";
 import { get, ask, readStream, expireAnswers, expireSome, ApiError } from "./api.js";
 
 // The server sends something at least every 15 s.
@@ -39,6 +39,8 @@ export function follow(id, ended) {
   device = id;
   lastId = "";
   failures = 0;
+  // A server of an earlier version has no stream of sites.
+  if (id[0] === "!") void pollNow();
   void connect();
 }
 
@@ -70,7 +72,7 @@ async function connect() {
   feed();
   let status = 0;
   try {
-    await readStream(`/v1/stream?device_id=${encodeURIComponent(device)}`, lastId, mine.signal, (event, data, id) => {
+    await readStream(forDevice("/v1/stream", {}, device), lastId, mine.signal, (event, data, id) => {
       if (current === mine) received(event, data, id);
     }, () => {
       state.heard = Date.now();
@@ -101,7 +103,7 @@ async function pollNow() {
   poll = 0;
   if (!device || current || resting < 0) return;
   try {
-    const r = await get(`/v1/realtime?device_id=${encodeURIComponent(device)}`);
+    const r = await get(forDevice("/v1/realtime", {}, device));
     takeRealtime(r);
     state.lost = 0;
   } catch (e) {
@@ -155,23 +157,6 @@ function received(event, data, id) {
   } else if (event === "bye" && data.reason === "too_many_streams") {
     failures = 5;
   }
-  changed();
-}
-
-/** The last 10 min, once, for the chart of them. */
-export async function fillSamples() {
-  const newest = newestSample();
-  if (!device || !newest) return;
-  const from = new Date((newest.t - 600) * 1000).toISOString().slice(0, 19);
-  const to = new Date((newest.t + 1) * 1000).toISOString().slice(0, 19);
-  const columns = "pv_w,load_w,battery_w,grid_w,soc_pct";
-  const a = await get(`/v1/series?device_id=${encodeURIComponent(device)}&from=${from}Z&to=${to}Z&resolution=raw&columns=${columns}`);
-  const c = (a && a.columns) || {};
-  const list = ((a && a.t) || []).map((/** @type {number} */ t, /** @type {number} */ i) => {
-    const at = (/** @type {string} */ name) => (c[name] ? c[name][i] : null);
-    return { t, pv_w: at("pv_w"), load_w: at("load_w"), battery_w: at("battery_w"), grid_w: at("grid_w"), soc_pct: at("soc_pct"), flows: null };
-  });
-  state.samples = mergeSamples(list, state.samples);
   changed();
 }
 

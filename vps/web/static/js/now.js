@@ -6,7 +6,7 @@ import { ask } from "./api.js";
 import { known, UNKNOWN, energy, percent, power, quantity, withUnit, clock, dateText, money, groupUnit, decimal, NBSP, powerText, percentText } from "./format.js";
 import { localDate, addDays } from "./dates.js";
 import { flowPicture, flowTable, hasFlows, unaccounted } from "./flow.js";
-import { card, twin, twinButton, whenKnown, tableFor, kpi, legend, figure, columns, chartHeight, roomForStrip } from "./widgets.js";
+import { added, card, twin, twinButton, whenKnown, tableFor, kpi, legend, figure, columns, chartHeight, roomForStrip } from "./widgets.js";
 import { dayPlot, socPlot, barsPlot, dayColumns, dayLegend, lineLegend, unitOf } from "./charts.js";
 import { when } from "./shell.js";
 import { daySentence, socSentence, dayTable, energySentence, energyTable, moneySign } from "./words.js";
@@ -73,7 +73,7 @@ function flowCard(parts) {
   const old = mode === "stale" || mode === "offline" ? t("as_of", { time: clock(s && s.t, deviceZone()) }) : "";
   const note = mode === "offline" && s ? lastKnown(s, parts) : nothing;
   return card("power", t("power_now"), html`${flowPicture(shown, parts, state.unit.unit, mode)}
-    ${known(rest) ? html`<p class="note rest">${t("unaccounted", { power: `±${NBSP}${powerText(rest, state.unit.unit)}` })}</p>` : nothing}${note}`,
+    ${known(rest) ? html`<p class="note rest">${t("unaccounted", { power: `±${NBSP}${powerText(rest, state.unit.unit)}` })}</p>` : nothing}${note}${added.note(null)}`,
   { unit: old, cls: `flow-card ${mode}`, table: mode !== "offline" && hasFlows(shown) ? () => flowTable(shown, state.unit.unit) : null });
 }
 
@@ -224,7 +224,7 @@ function batteryCard(day) {
   const doing = fresh && known(w) ? t(Math.abs(w) < 25 ? "idle" : w > 0 ? "charging" : "discharging") : "";
   return card("battery", t("battery"), html`<dl class="kpis three">${kpi(t("soc"), percent(recent && s ? s.soc_pct : null), "battery", until)}
     ${kpi(t("power"), power(fresh ? w : null, unitOf([[w]], state.settings.unit)), "", doing)}
-    ${kpi(t("temperature"), quantity(recent ? r.battery_temp_c : null, 1, "°C"), "")}</dl>`,
+    ${device.of ? nothing : kpi(t("temperature"), quantity(recent ? r.battery_temp_c : null, 1, "°C"), "")}</dl>`,
   { unit: kwh > 0 ? `${decimal(kwh, 1)}${NBSP}kWh` : "", table: d && measured(d.battery, d.soc) ? () => dayTable(a, deviceZone(), unitOf([d.battery], state.settings.unit), `sunspool-${todayDate()}-battery`, { battery: true, only: true }) : null });
 }
 

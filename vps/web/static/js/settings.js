@@ -5,25 +5,29 @@ import { state, saveSettings, link, currentDevice } from "./store.js";
 import { card } from "./widgets.js";
 import { useTheme } from "./shell.js";
 
-/** @param {string} name @param {string} title @param {Array<[string, string]>} options @param {(v: string) => void} [after] */
-function choice(name, title, options, after) {
-  const settings = /** @type {Record<string, string>} */ (state.settings);
+/** One of several. @param {string} name @param {string} title @param {string[][]} options @param {string} now @param {(v: string) => void} set */
+export function choice(name, title, options, now, set) {
   return html`<fieldset><legend>${title}</legend><div class="choice">${options.map(([value, text]) => html`<label>
-    <input type="radio" name=${name} value=${value} .checked=${settings[name] === value} @change=${() => {
-    saveSettings({ [name]: value });
-    if (after) after(value);
-  }}><span>${text}</span></label>`)}</div></fieldset>`;
+    <input type="radio" name=${name} value=${value} .checked=${now === value} @change=${() => set(value)}><span>${text}</span></label>`)}</div></fieldset>`;
+}
+
+/** @param {string} name @param {string} title @param {string[][]} options @param {(v: string) => void} [after] */
+function setting(name, title, options, after) {
+  return choice(name, title, options, /** @type {Record<string, string>} */ (state.settings)[name], (v) => {
+    saveSettings({ [name]: v });
+    if (after) after(v);
+  });
 }
 
 /** @param {(lang: string) => void} useLanguage */
 export function settingsView(useLanguage) {
   const d = currentDevice();
   return html`<div class="column narrow">${card("settings", t("settings"), html`
-    ${choice("lang", t("language"), Object.entries(LANGUAGES), useLanguage)}
-    ${choice("theme", t("theme"), [["auto", t("auto")], ["light", t("light")], ["dark", t("dark")]], useTheme)}
-    ${choice("unit", t("power_unit"), [["auto", t("auto")], ["W", "W"], ["kW", "kW"]])}
-    ${choice("compare", t("compare"), [["none", t("compare_none")], ["previous", t("compare_previous")], ["last_year", t("compare_last_year")]])}
-    ${choice("start", t("start_view"), [["auto", t("auto")], ["now", t("tab_now")], ["day", t("tab_day")], ["month", t("tab_month")], ["year", t("tab_year")], ["all", t("tab_all")]])}
+    ${setting("lang", t("language"), Object.entries(LANGUAGES), useLanguage)}
+    ${setting("theme", t("theme"), [["auto", t("auto")], ["light", t("light")], ["dark", t("dark")]], useTheme)}
+    ${setting("unit", t("power_unit"), [["auto", t("auto")], ["W", "W"], ["kW", "kW"]])}
+    ${setting("compare", t("compare"), [["none", t("compare_none")], ["previous", t("compare_previous")], ["last_year", t("compare_last_year")]])}
+    ${setting("start", t("start_view"), [["auto", t("auto")], ["now", t("tab_now")], ["day", t("tab_day")], ["month", t("tab_month")], ["year", t("tab_year")], ["all", t("tab_all")]])}
     <p class="note">${t("settings_note")}</p>
     <button @click=${() => {
     state.kiosk = true;

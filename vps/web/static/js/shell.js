@@ -47,8 +47,7 @@ export function header() {
   const d = list ? null : currentDevice();
   const name = list ? t("all_inverters") : deviceName(d);
   return html`<header>
-    ${many ? html`<a class="brand" href="#fleet" aria-label="${name}: ${t("all_inverters")}">${sun()}<h1>${name}</h1><span class="turn">${icon("right")}</span></a>`
-    : html`<a class="brand" href=${link("now")}>${sun()}<h1>${name}</h1></a>`}
+    <a class="brand" href=${many ? "#fleet" : link("now")} aria-label=${many ? `${name}: ${t("all_inverters")}` : nothing}>${sun()}<h1>${name}</h1>${many ? html`<span class="turn">${icon("right")}</span>` : nothing}</a>
     ${state.kiosk ? html`<p class="wall"><b>${clock(serverNow(), deviceZone())}</b> ${dateText(localDate(serverNow(), deviceZone()), "long")}</p>` : nothing}
     ${state.wide ? tabs() : nothing}
     <span class="right">${d ? pill() : nothing}
@@ -79,7 +78,7 @@ function menu(many) {
   return html`<nav id="menu" aria-label=${t("menu")}><ul>
     ${many ? item("#fleet", t("all_inverters")) : nothing}${item(link("device"), t("device"))}${item("#settings", t("settings"))}
     <li><button @click=${() => turn({ menu: false, help: true })}>${t("help")}</button></li>
-    ${item("lite", t("simple_page"))}
+    ${state.session && state.session.role === "admin" ? item("#admin", t("admin")) : nothing}${item("lite", t("simple_page"))}
     ${state.session && !state.session.open ? html`<li><button @click=${() => dispatchEvent(new Event("logout"))}>${t("log_out")}</button></li>` : nothing}</ul></nav>`;
 }
 
@@ -97,14 +96,14 @@ export function banner() {
   const edge = edgeOf(d);
   if (edge.spool > 100) {
     const minutes = edge.spool * (d.poll_interval_s || 5);
-    return html`<div class="banner" role="status">${icon("warn")}<p>${t("catching_up", { time: span(minutes), n: decimal(edge.spool, 0) })}</p></div>`;
+    return html`<div class="banner" role="status">${icon("warn")}<p>${d.of || ""}${t("catching_up", { time: span(minutes), n: decimal(edge.spool, 0) })}</p></div>`;
   }
   if (mode !== "offline" && mode !== "stale") return nothing;
   const hop = brokenHop(d);
   const zone = deviceZone();
   const time = when((hop && seconds(hop.since)) || sinceOfState(), zone);
   const name = hop ? hop.hop : "edge";
-  return html`<div class="banner ${mode === "offline" ? "bad" : ""}" role="status">${icon("warn")}<p>${t(`broken_${name}`, { time })} ${t(`broken_${name}_do`)}</p></div>`;
+  return html`<div class="banner ${mode === "offline" ? "bad" : ""}" role="status">${icon("warn")}<p>${d.of || ""}${t(`broken_${name}`, { time })} ${t(`broken_${name}_do`)}</p></div>`;
 }
 
 /** The bar of the views: in the header where there is room, else at the foot of the screen. */

@@ -13,6 +13,8 @@ export const state = {
   session: null,
   /** @type {any[]} */
   devices: [],
+  /** Several devices each that are looked at like one, see sites.js. Their ids begin with "!", which no device's does. @type {any[]} */
+  sites: [],
   device: "",
   /** @type {Route} */
   route: { view: "now", date: "", device: "" },
@@ -86,7 +88,7 @@ export function seconds(time) {
 
 /** @returns {any} the device on the screen, or null */
 export function currentDevice() {
-  return state.devices.find((d) => d.id === state.device) || null;
+  return [...state.devices, ...state.sites].find((d) => d.id === state.device) || null;
 }
 
 export function deviceZone() {
@@ -151,9 +153,9 @@ export function brokenHop(device) {
   return chain.find((/** @type {any} */ h) => h && h.state === "down") || chain.find((/** @type {any} */ h) => h && h.state === "slow") || null;
 }
 
-/** An address of the API for the device on the screen. @param {string} path @param {Record<string, string | undefined>} query */
-export function forDevice(path, query) {
-  let url = `${path}?device_id=${encodeURIComponent(state.device)}`;
+/** An address of the API for the device or the site on the screen. @param {string} path @param {Record<string, string | undefined>} query @param {string} [id] of another one */
+export function forDevice(path, query, id = state.device) {
+  let url = `${path}?${id[0] === "!" ? "site" : "device_id"}=${encodeURIComponent(id.replace("!", ""))}`;
   for (const [name, v] of Object.entries(query)) if (v !== undefined) url += `&${name}=${v}`;
   return url;
 }
@@ -169,7 +171,7 @@ export function startView() {
 }
 
 export const VIEWS = ["now", "day", "month", "year", "all"];
-const OTHERS = ["device", "settings", "fleet", "login"];
+const OTHERS = ["device", "settings", "fleet", "login", "admin"];
 
 /** The length of the date of a view, if it is of a period. */
 export const SIZES = /** @type {Record<string, number>} */ ({ day: 10, month: 7, year: 4 });

@@ -40,6 +40,9 @@ function flip(id) {
   changed();
 }
 
+/** What more.js adds to answers. @type {{ note: (a: any, cls?: string) => any }} */
+export const added = { note: () => nothing };
+
 /**
  * The body of a widget: from its answer if there is one, else why there is none. What is old stays, with a note.
  * @param {import("./api.js").Answer} a @param {(data: any) => any} draw @param {string} [cls] of the place that is kept while it loads
@@ -48,7 +51,7 @@ export function whenKnown(a, draw, cls = "") {
   const problem = a.error ? html`<p class="problem">${icon("warn")} ${problemText(a.error)}
     <button @click=${() => void refresh(a)}>${t("retry")}</button></p>` : nothing;
   if (!a.data) return a.error ? html`<div class="hollow ${cls}">${problem}</div>` : html`<div class="hollow ${cls}" aria-busy="true">${UNKNOWN}</div>`;
-  return attempt(() => html`${problem}${draw(a.data)}`, () => html`<div class="hollow ${cls}">${broken()}</div>`);
+  return attempt(() => html`${problem}${draw(a.data)}${added.note(a.data, cls)}`, () => html`<div class="hollow ${cls}">${broken()}</div>`);
 }
 
 /** In place of what cannot be drawn. */
@@ -60,6 +63,7 @@ export function broken() {
 export function problemText(e) {
   if (e.status === 0) return t("error_unreachable");
   if (e.code === "store_unavailable") return t("error_store");
+  if (e.code === "not_admin") return t("admin_only");
   if (e.status === 403) return t("error_forbidden");
   if (e.status === 404) return t("error_no_data");
   if (e.status === 429 || e.status === 503) return t("error_busy");

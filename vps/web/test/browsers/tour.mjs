@@ -11,7 +11,7 @@ const start = { firefox: startFirefox, webkit: startWebKit }[which];
 const out = process.env.OUT;
 
 test(`the first view, live and a day in ${which}`, async (t) => {
-  const demo = await startDemo(["--tz", "Europe/Brussels"]);
+  const demo = await startDemo();
   t.after(demo.stop);
   const { name, page, wrong, close } = await start(demo.base);
   let closed;

@@ -5,7 +5,7 @@ import { startDemo, startBrowser } from "../harness.mjs";
 import { counted } from "../counted.mjs";
 
 test("bytes, requests, what moves by itself, and what a thousand samples leave in memory are within the budget", { skip: process.env.PAGE === "dev" && "modules as they are" }, async (t) => {
-  const demo = await startDemo(["--tz", "Europe/Brussels"]);
+  const demo = await startDemo();
   t.after(demo.stop);
   const browser = await startBrowser();
   t.after(() => browser.close());

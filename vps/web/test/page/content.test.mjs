@@ -5,7 +5,7 @@ import { readFileSync } from "node:fs";
 import { demoAndBrowser, open, show, settled, violations, until } from "../harness.mjs";
 import { SCENARIOS } from "../scenarios.mjs";
 
-const demo = demoAndBrowser(test, ["--tz", "Europe/Brussels"]);
+const demo = demoAndBrowser(test);
 
 const DATE = new Date(Date.now() - 2 * 864e5).toISOString().slice(0, 10);
 

@@ -3,7 +3,7 @@ import test from "node:test";
 import assert from "node:assert/strict";
 import { demoAndBrowser, open, settled, until } from "../harness.mjs";
 
-const demo = demoAndBrowser(test, ["--tz", "Europe/Brussels"]);
+const demo = demoAndBrowser(test);
 
 const UPLOT = /\/uPlot\.iife\.min\.js(\?\d+)?$/;
 const drawn = (page) => page.evaluate(() => [...document.querySelectorAll("sun-plot")].map((p) => [p.querySelector("canvas") !== null, p.getAttribute("aria-label") || ""]));

@@ -185,7 +185,11 @@ onPage("a swipe over the name of the period goes to the one before or after", { 
   const swipe = async (dx, dy = 0) => {
     const box = await page.locator(".navigator .period").boundingBox();
     const [x, y] = [box.x + box.width / 2, box.y + box.height / 2];
+    await page.evaluate(() => {
+      globalThis.lifted = new Promise((done) => ["touchend", "touchcancel"].forEach((kind) => addEventListener(kind, () => setTimeout(done), { once: true })));
+    });
     await touch(page, [[x, y]], ...[0.3, 0.6, 1].map((p) => [[x + dx * p, y + dy * p]]), []);
+    await page.evaluate(() => globalThis.lifted); // the page handles it when it comes to it
   };
   const name = (p) => p.locator(".navigator h2").innerText();
   const goes = async (dx, wanted) => {
@@ -246,7 +250,7 @@ for (const [width, lang] of [[900, "fr"], [1280, "en"], [1800, "de"]]) {
     assert.equal((await boxes(page)).tabs.top, b.tabs.top);
     // In the order of the keys they are before the content.
     assert.ok(await page.evaluate(() => Boolean(document.querySelector(".tabs").compareDocumentPosition(document.querySelector("main")) & 4)));
-    assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), "scrolls sideways");
+    assert.deepEqual(await page.evaluate(() => (document.documentElement.scrollWidth <= innerWidth ? [] : [...document.querySelectorAll("*")].filter((e) => e.getBoundingClientRect().right > innerWidth).map((e) => e.outerHTML))), [], "scrolls sideways");
   });
 }
 

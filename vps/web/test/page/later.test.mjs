@@ -101,7 +101,7 @@ test("scripts say what their modules say: joining them changes no text", { skip:
   const root = new URL("../../static/js/", import.meta.url);
   const html = await (await fetch(demo.base, { headers: { Accept: "text/html" } })).text();
   const at = /a\/[0-9a-f]{8}\//.exec(html)[0];
-  const scripts = await Promise.all(["app.js", "more.js"].map(async (name) => (await fetch(`${demo.base}/${at}${name}`)).text()));
+  const scripts = await Promise.all(["app.js", "more.js", "sites.js", "admin.js"].map(async (name) => (await fetch(`${demo.base}/${at}${name}`)).text()));
   const modules = readdirSync(root).map((name) => readFileSync(new URL(name, root), "utf8"));
   assert.deepEqual(scripts.flatMap(texts).sort(), modules.flatMap(texts).sort());
 });

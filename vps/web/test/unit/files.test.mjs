@@ -30,14 +30,15 @@ test("no file is longer than 350 lines", () => {
   for (const name of [...modules.map((n) => `js/${n}`), ...readdirSync(new URL("css/", root)).map((n) => `css/${n}`)]) assert.ok(read(name).split("\n").length <= 351, name);
 });
 
-test("all languages have the same keys, each with the same values in it, and each is used", () => {
-  const source = modules.map((n) => read(`js/${n}`)).join("\n");
-  const english = JSON.parse(read("i18n/en.json"));
-  const dynamic = [...source.matchAll(/t\(`(\w+)_\$\{/g)].map((m) => m[1]);
+/** The words of a dictionary, and what asks for them: t, or w in what only an admin sees. */
+for (const [dir, ask, of] of [["i18n", "t", modules], ["i18n/admin", "w", ["admin.js"]]]) test(`all languages of ${dir} have the same keys, each with the same values in it, and each is used`, () => {
+  const source = of.map((n) => read(`js/${n}`)).join("\n");
+  const english = JSON.parse(read(`${dir}/en.json`));
+  const dynamic = [...source.matchAll(new RegExp(`\\b${ask}\\(\`(\\w+)_\\$\\{`, "g"))].map((m) => m[1]);
   for (const key of Object.keys(english)) assert.ok(source.includes(`"${key}"`) || dynamic.some((p) => key.startsWith(`${p}_`)), `${key} is used nowhere`);
-  for (const [, key] of source.matchAll(/\bt\("(\w+)"/g)) assert.ok(key in english, `${key} is in no dictionary`);
+  for (const [, key] of source.matchAll(new RegExp(`\\b${ask}\\("(\\w+)"`, "g"))) assert.ok(key in english, `${key} is in no dictionary`);
   for (const lang of languages) {
-    const words = JSON.parse(read(`i18n/${lang}.json`));
+    const words = JSON.parse(read(`${dir}/${lang}.json`));
     assert.deepEqual(Object.keys(words), Object.keys(english), lang);
     for (const [key, text] of Object.entries(words)) {
       assert.ok(text.trim(), `${lang} ${key}`);
@@ -68,19 +69,22 @@ function closure(name, seen = new Set()) {
   return seen;
 }
 
-test("it fits: own JS of the first view 30 kB, all of it 45 kB, CSS 8 kB, with the code of others 70 kB, compressed", () => {
+test("it fits: own JS of the first view 30 kB, with all other views 45 kB, for several inverters 3.2 kB more, for admins 4.8 kB more, CSS 8 kB, with the code of others 70 kB, compressed", () => {
   // As the server joins them: without imports, and without comments of whole lines and types.
   const comments = /^[ \t]*\/\/.*\n|^[ \t]*\/\*\*(?:[^*]|\*[^/])*\*\/[ \t]*\n|\/\*\* @(?:[^*\n]|\*[^/\n])*\*\/ ?|^import .*\n/gm;
   const joined = (names) => zipped([...names].map((n) => read(`js/${n}`).replace(comments, "")).join("\n"));
   const first = closure("app.js");
   const later = [...closure("more.js")].filter((n) => !first.has(n));
-  assert.deepEqual([...first, ...later].sort(), modules, "a module that nobody imports");
-  const [js, more] = [joined(first), joined(later)];
+  const [sites, admins] = ["sites.js", "admin.js"].map((n) => [...closure(n)].filter((x) => !first.has(x) && !later.includes(x)));
+  assert.deepEqual([...first, ...later, ...sites, ...admins].sort(), modules, "a module that nobody imports, or two scripts");
+  const [js, more, site, admin] = [first, later, sites, admins].map(joined);
   const css = zipped(readdirSync(new URL("css/", root)).map((n) => read(`css/${n}`)).join("\n"));
   const others = ["uPlot.iife.min.js", "uPlot.min.css", "lit-html.js"].reduce((sum, n) => sum + zipped(read(`vendor/${n}`)), 0);
-  console.log(`own JS ${js} B, later ${more} B, CSS ${css} B, of others ${others} B, a dictionary ${zipped(read("i18n/de.json"))} B`);
+  console.log(`own JS ${js} B, later ${more} B, of sites ${site} B, of admins ${admin} B, CSS ${css} B, of others ${others} B, a dictionary ${zipped(read("i18n/de.json"))} B`);
   assert.ok(js <= 30000, `JS of the first view ${js}`);
   assert.ok(js + more <= 45000, `JS ${js + more}`);
+  assert.ok(site <= 3200, `JS of those with several inverters ${site}`);
+  assert.ok(admin <= 4800, `JS of admins alone ${admin}`);
   assert.ok(css <= 8000, `CSS ${css}`);
   assert.ok(js + css + others <= 70000, `all ${js + css + others}`);
 });
