@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"fmt"
 	"os"
 	"regexp"
 	"slices"
@@ -146,6 +147,31 @@ func TestEveryExitStatusIsExplained(t *testing.T) {
 			return s.status == status
 		}) {
 			t.Errorf("the manual does not explain exit status %d", status)
+		}
+	}
+	page, err := os.ReadFile("../docs/command-line.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range statuses {
+		if row := fmt.Sprintf("| %d | %s |\n", s.status, s.meaning); !strings.Contains(string(page), row) {
+			t.Errorf("docs/command-line.md does not have %s", row)
+		}
+	}
+}
+
+func TestLinesFitAndCommandsStayWhole(t *testing.T) {
+	for text, want := range map[string]string{
+		"":                               "",
+		"one two three":                  "one two\nthree",
+		"one\ntwo three four":            "one\ntwo three\nfour",
+		"averyverylongword and":          "averyverylongword\nand",
+		"run `sudo sunspool setup` then": "run\n`sudo sunspool setup`\nthen",
+		"größer ü ü":                     "größer ü ü",
+		"an `open end":                   "an `open end",
+	} {
+		if got := Lines(text, 10); got != want {
+			t.Errorf("%q becomes %q, want %q", text, got, want)
 		}
 	}
 }

@@ -10,33 +10,77 @@ import (
 	"sunspool/settings"
 )
 
-// Help writes what can be typed behind cmd, in lines of at most width.
+// most is how many lines a help has: what is longer is not read, and scrolls away what was asked before.
+const most = 40
+
+// Help writes what can be typed behind cmd, in lines of at most width. Of one that would be longer, settings are only
+// named, and flags have their first sentence.
 func Help(w io.Writer, line *settings.Line, cmd *cobra.Command, width int) error {
+	text := page(line, cmd, width, false)
+	if strings.Count(text, "\n") > most {
+		text = page(line, cmd, width, true) // the manual has the rest
+	}
+	_, err := io.WriteString(w, text)
+	return err
+}
+
+// page is the help of cmd. In a brief one settings are named, and described by sunspool env.
+func page(line *settings.Line, cmd *cobra.Command, width int, brief bool) string {
 	h := help{width: width}
-	h.print("Usage: " + usage(line, cmd))
+	for i, l := range wrap("Usage: "+usage(line, cmd), width-2) {
+		h.print(strings.Repeat(" ", 2*min(i, 1)) + l)
+	}
 	h.paragraph(cmd.Short)
 	h.paragraph(cmd.Long)
 	if arguments := line.Arguments(cmd); arguments != nil {
 		h.print("", "Arguments:")
 		h.columns(rows(arguments, func(a *settings.Setting) string { return a.Summary() }))
 	}
-	var commands [][2]string
-	for _, c := range line.Commands(cmd) {
-		if !c.Hidden && (!c.HasSubCommands() || line.ByItself(c) != nil) { // what can be typed without a further word
-			commands = append(commands, [2]string{words(c), c.Short})
-		}
-	}
-	if commands != nil {
+	if commands := below(line, cmd, width); commands != nil {
 		h.print("", "Commands:")
 		h.columns(commands)
 	}
-	var flags [][2]string
+	flags, named := flagsOf(line, cmd, brief)
+	if flags != nil {
+		h.print("", "Flags:")
+		h.columns(flags)
+	}
+	if named != nil {
+		h.paragraph("Settings, each a flag and a variable, see sunspool env " + cmd.Name() + " or man sunspool.env:")
+		for _, l := range wrap(strings.Join(named, " "), width-2) {
+			h.print("  " + l)
+		}
+	}
+	if service := serviceAbove(line, cmd); service != nil {
+		h.paragraph("The settings of the " + service.Name() + " hold here, too, as flags or variables: sunspool env " + service.Name())
+	}
+	if examples := Examples(cmd); examples != nil {
+		h.print("", "Examples:")
+		for _, e := range examples {
+			h.print("  " + e)
+		}
+	}
+	if cmd == line.Root {
+		h.print("", fmt.Sprintf("More about a command: %s help COMMAND", cmd.Name()))
+	}
+	return h.text.String()
+}
+
+// flagsOf are the flags that the help of cmd describes, and the settings that a brief one only names. What every command
+// takes is in the help of the root; what a service takes is in its own.
+func flagsOf(line *settings.Line, cmd *cobra.Command, brief bool) (flags [][2]string, named []string) {
 	for _, c := range line.Path(cmd) {
+		if c != cmd && (c == line.Root || isService(c)) {
+			continue
+		}
 		shown := rows(line.Flags(c), func(f *settings.Setting) string {
-			if f.Hidden {
+			switch {
+			case f.Hidden:
 				return ""
-			}
-			if f.Short != "" {
+			case brief && f.Env != "":
+				named = append(named, "--"+f.Name)
+				return ""
+			case f.Short != "":
 				return "-" + f.Short + ", " + f.Summary()
 			}
 			return "    " + f.Summary()
@@ -44,15 +88,67 @@ func Help(w io.Writer, line *settings.Line, cmd *cobra.Command, width int) error
 		if flags != nil && shown != nil {
 			flags = append(flags, [2]string{})
 		}
+		for i := range shown {
+			if first, _, more := strings.Cut(shown[i][1], ". "); brief && more {
+				shown[i][1] = first + "."
+			}
+		}
 		flags = append(flags, shown...)
 	}
-	h.print("", "Flags:")
-	h.columns(flags)
-	if cmd == line.Root {
-		h.print("", fmt.Sprintf("Run \"%s <command> --help\" for more information on a command.", cmd.Name()))
+	return flags, named
+}
+
+// isService reports whether cmd has settings that an environment file holds.
+func isService(cmd *cobra.Command) bool { return cmd.Name() == "edge" || cmd.Name() == "vps" }
+
+// serviceAbove is the service whose settings cmd takes, too.
+func serviceAbove(line *settings.Line, cmd *cobra.Command) *cobra.Command {
+	for _, c := range line.Path(cmd) {
+		if c != cmd && isService(c) {
+			return c
+		}
 	}
-	_, err := io.WriteString(w, h.text.String())
-	return err
+	return nil
+}
+
+// below are the commands that can be typed below cmd. The root has a line for each of its own.
+func below(line *settings.Line, cmd *cobra.Command, width int) (commands [][2]string) {
+	var shown []*cobra.Command
+	longest := 0
+	for _, c := range line.Commands(cmd) {
+		if !c.Hidden && (cmd == line.Root && c.Parent() == cmd || cmd != line.Root && (!c.HasSubCommands() || line.ByItself(c) != nil)) {
+			shown, longest = append(shown, c), max(longest, len(words(c)))
+		}
+	}
+	for _, c := range shown {
+		commands = append(commands, [2]string{words(c), summary(c.Short, width-6-longest)})
+		if cmd == line.Root && line.ByItself(c) != nil {
+			var more []string
+			for _, sub := range c.Commands() {
+				if !sub.Hidden {
+					more = append(more, sub.Name())
+				}
+			}
+			commands = append(commands, [2]string{"", "Also: " + strings.Join(more, ", ")})
+		}
+	}
+	return commands
+}
+
+// summary is the first clause of a help, less what is behind a comma if it does not fit.
+func summary(text string, room int) string {
+	for _, end := range []string{". ", "; ", ": "} {
+		text, _, _ = strings.Cut(text, end)
+	}
+	text = strings.TrimSuffix(text, ".")
+	for len(text) > room {
+		i := strings.LastIndex(text, ", ")
+		if i < 0 || len(strings.Fields(text[:i])) < 5 {
+			break
+		}
+		text = text[:i]
+	}
+	return text
 }
 
 // usage is how cmd is typed.

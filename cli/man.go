@@ -96,6 +96,9 @@ func commands(line *settings.Line, cmd *cobra.Command, described []string) strin
 		if elsewhere != nil {
 			fmt.Fprintf(&b, ".PP\nFlags that are described in\n.BR sunspool.env (5):\n%s.\n", roff(strings.Join(elsewhere, ", ")))
 		}
+		if lines := Examples(c); lines != nil {
+			fmt.Fprintf(&b, ".PP\nExamples:\n.PP\n.nf\n%s\n.fi\n", roff(strings.Join(lines, "\n")))
+		}
 		b.WriteString(commands(line, c, described))
 	}
 	return b.String()
