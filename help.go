@@ -1,6 +1,8 @@
 package main
 
 import (
+	"encoding/json"
+	"fmt"
 	"io"
 	"os"
 	"slices"
@@ -9,6 +11,8 @@ import (
 	"golang.org/x/term"
 
 	"sunspool/cli"
+	"sunspool/internal/answer"
+	"sunspool/internal/checklist"
 	"sunspool/settings"
 	"sunspool/systemd"
 )
@@ -32,6 +36,9 @@ func isTerminal(w io.Writer) bool {
 	return isFile && term.IsTerminal(int(f.Fd()))
 }
 
+// redraws reports whether a line on w can be written over: one of TERM=dumb, as in an editor, cannot.
+func redraws(w io.Writer) bool { return isTerminal(w) && os.Getenv("TERM") != "dumb" }
+
 // width is that of the terminal that w is, or as much as any has.
 func width(w io.Writer) int {
 	const least, usual = 40, 80
@@ -41,6 +48,30 @@ func width(w io.Writer) int {
 		}
 	}
 	return usual
+}
+
+// say writes what an error says behind its label: its lines below each other, in signs that the locale has.
+func say(w io.Writer, label, text string) {
+	if text != "" {
+		fmt.Fprintln(w, label, indent(text))
+	}
+}
+
+// fitting is text in lines that fit behind a label on the terminal that w is, or as it is.
+func fitting(w io.Writer, text string) string {
+	const besides = len("error: ") + len("# ")
+	if !isTerminal(w) {
+		return text
+	}
+	return cli.Lines(text, width(w)-besides)
+}
+
+// indent puts further lines of text below the first.
+func indent(text string) string {
+	if checklist.PlainLocale() {
+		text = checklist.ASCII(text)
+	}
+	return strings.ReplaceAll(text, "\n", "\n       ")
 }
 
 // nameEnvironmentOnly adds to the help of a command the settings that are no flags, and so not in its list.
@@ -53,7 +84,10 @@ func nameEnvironmentOnly(line *settings.Line) {
 			}
 		}
 		if names != nil {
-			c.Long = "Taken from the environment alone, and described by sunspool env " + c.Name() + ": " + strings.Join(names, ", ") + "."
+			c.Long = "Taken from the environment alone: " + strings.Join(names, ", ") + "."
+			if c.Name() == "edge" || c.Name() == "vps" {
+				c.Long = "Taken from the environment alone, and described by sunspool env " + c.Name() + ": " + strings.Join(names, ", ") + "."
+			}
 		}
 	}
 }
@@ -68,12 +102,47 @@ func inLines(w io.Writer, args []string) bool {
 	return isFile && isService(args) && !term.IsTerminal(int(f.Fd()))
 }
 
+// errorForm is how an error is printed.
+type errorForm int
+
+const (
+	forPeople  errorForm = iota // in three lines at most
+	asLine                      // of a log
+	asDocument                  // JSON
+)
+
+// formOf returns in which form what w gets is read. A command that is asked for JSON fails in JSON.
+func formOf(w io.Writer, args []string) errorForm {
+	if end := slices.Index(args, "--"); end >= 0 {
+		args = args[:end]
+	}
+	switch {
+	case slices.Contains(args, "--json"), slices.Contains(args, "--json=true"):
+		return asDocument
+	case inLines(w, args):
+		return asLine
+	}
+	return forPeople
+}
+
+// printFailure prints err as a JSON document and returns the exit status.
+func printFailure(w io.Writer, err error) int {
+	failure := answer.FailureOf(err)
+	json.NewEncoder(w).Encode(failure)
+	return failure.Error.Exit
+}
+
 // isService reports whether args ask for a program that runs until it is told to end, and logs.
 func isService(args []string) bool {
 	if len(args) == 0 {
 		return false
 	}
-	return args[0] == "edge" || args[0] == "simulate" || args[0] == "vps" && !slices.ContainsFunc(args, func(arg string) bool {
-		return arg == "import" || arg == "backup" || arg == "verify" || arg == "restore"
-	})
+	switch args[0] {
+	case "edge", "simulate":
+		return true
+	case "vps": // behind which there are commands, too
+		cmd, _, _ := new(commands).line().Root.Find(args)
+		return cmd.Name() == "vps" || cmd.Name() == "run"
+	}
+	return false
 }

@@ -11,10 +11,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/signal"
-	"runtime/debug"
-	"strings"
+	"runtime"
 	"syscall"
 	"time"
 	_ "time/tzdata" // a household's days must be right in an image without zones
@@ -22,12 +22,20 @@ import (
 	"github.com/spf13/cobra"
 
 	"sunspool/cli"
+	"sunspool/cli/check"
+	"sunspool/cli/doctor"
+	"sunspool/cli/export"
+	"sunspool/cli/setup"
 	"sunspool/demo"
 	"sunspool/edge"
+	"sunspool/edge/backlog"
 	"sunspool/edge/config"
+	"sunspool/edge/probe"
 	"sunspool/edge/report"
 	"sunspool/edge/simulator"
 	"sunspool/health"
+	"sunspool/internal/answer"
+	"sunspool/internal/checklist"
 	"sunspool/internal/fallbackroots"
 	"sunspool/internal/resident"
 	"sunspool/packaging"
@@ -35,6 +43,7 @@ import (
 	"sunspool/systemd"
 	"sunspool/vps"
 	"sunspool/vps/importer"
+	"sunspool/vps/storecopy"
 )
 
 // version is set at the link of a release.
@@ -47,13 +56,18 @@ type commands struct {
 	VPS      vpsCommand       `cmd:"" name:"vps" help:"Store what edges deliver and answer readers (a service)."`
 	Token    vps.TokenConfig  `cmd:"" help:"Create, list and revoke tokens of the vps that runs on this machine."`
 	Site     vps.SiteConfig   `cmd:"" help:"Set, list and remove sites of the vps that runs on this machine: several devices of one household."`
+	Setup    setup.Config     `cmd:"" help:"Make this machine an edge, a server, or both: asks, shows what it would change, and starts it."`
+	Status   statusCommand    `cmd:"" help:"Say how the edge and the vps of this machine are: one sentence, then link by link."`
+	Doctor   doctor.Config    `cmd:"" help:"Find out what is wrong with the edge and the vps of this machine, and what to do about it."`
+	Probe    probe.Config     `cmd:"" help:"Look at an inverter: what it is, what it measures, and whether that adds up. It only reads."`
 	Simulate simulator.Config `cmd:"" help:"Simulate an inverter: a Modbus TCP server with a plausible day."`
-	Check    checkCommand     `cmd:"" help:"Check the settings of the edge or vps: exit status 0, or 3 with all that is wrong."`
+	Check    check.Config     `cmd:"" help:"Check the settings of the edge or vps: exit status 0, or 3 with all that is wrong."`
+	Export   export.Config    `cmd:"" help:"Write what a vps has of an inverter or a site, as CSV or JSON."`
 	Service  serviceCommand   `cmd:"" help:"Install, remove, start or stop the edge or vps as a service, on a machine without the package."`
-	Spool    spoolCommand     `cmd:"" help:"Look into the spool of an edge."`
+	Spool    backlog.Config   `cmd:"" help:"Look into the spools of an edge, and into its quarantine."`
 	Health   healthCommand    `cmd:"" help:"Ask the edge or vps of this machine whether it works: exit status 0 or 1, one line."`
 	Env      envCommand       `cmd:"" help:"Print every setting with its default and meaning."`
-	Version  struct{}         `cmd:"" help:"Print the version."`
+	Version  versionCommand   `cmd:"" help:"Print the version."`
 	Help     helpCommand      `cmd:"" help:"Print the help, or that of a command."`
 
 	ShowVersion bool `name:"version" short:"v" instead:"" help:"Print the version."`
@@ -66,45 +80,21 @@ type commands struct {
 
 // vpsCommand is the service, and what else is done with its store. Its settings are those of all of them.
 type vpsCommand struct {
-	Settings vpsSettings       `embed:""`
-	Run      struct{}          `cmd:"" default:"1" hidden:"" help:"Be the service."`
-	Aside    vps.AsideConfig   `cmd:"" help:"List or delete samples with impossible times, which were taken from clients that would repeat them indefinitely."`
-	Link     vps.LinkConfig    `cmd:"" help:"Print the link that opens the page with a viewer token, also as a QR code for a phone."`
-	Backup   vps.BackupConfig  `cmd:"" help:"Copy the embedded store to a file, also while the vps runs."`
-	Verify   vps.VerifyConfig  `cmd:"" help:"Read a backup from its beginning to its end: exit status 0 if it is whole, else 1."`
-	Restore  vps.RestoreConfig `cmd:"" help:"Put a backup in the place of the embedded store, while the vps is stopped."`
-	Import   importer.Config   `cmd:"" help:"Copy the samples of the Python server's PostgreSQL database, table sungrow_samples, into this store."`
+	Settings vpsSettings           `embed:""`
+	Run      struct{}              `cmd:"" default:"1" hidden:"" help:"Be the service."`
+	Aside    vps.AsideConfig       `cmd:"" help:"List or delete samples with impossible times, which were taken from clients that would repeat them indefinitely."`
+	Link     vps.LinkConfig        `cmd:"" help:"Print the link that opens the page with a viewer token, also as a QR code for a phone."`
+	Pair     vps.PairConfig        `cmd:"" help:"Make a code by which an edge gets its token from this server, once, within 15 minutes."`
+	Print    vps.FingerprintConfig `cmd:"" name:"fingerprint" help:"Print the fingerprint of the server's own certificate authority, for VPS_FINGERPRINT of its edges."`
+	Backup   vps.BackupConfig      `cmd:"" help:"Copy the embedded store to a file, also while the vps runs."`
+	Verify   vps.VerifyConfig      `cmd:"" help:"Read a backup from its beginning to its end: exit status 0 if it is whole, else 1."`
+	Restore  vps.RestoreConfig     `cmd:"" help:"Put a backup in the place of the embedded store, while the vps is stopped."`
+	Copy     storecopy.Config      `cmd:"" help:"Copy everything of a store into another, from the embedded store to PostgreSQL or back, and compare both. It can be interrupted and goes on where it was."`
+	Import   importer.Config       `cmd:"" help:"Copy the samples of the Python server's PostgreSQL database, table sungrow_samples, into this store."`
 }
 
 // vpsSettings has no Validate, which would be called for an import, too. vps.Run does.
 type vpsSettings vps.Config
-
-// checkCommand looks at the settings as the service would, and changes nothing.
-type checkCommand struct {
-	Role string `arg:"" enum:"edge,vps" help:"edge or vps."`
-}
-
-func (c checkCommand) do(stdout io.Writer) error {
-	var service commands
-	service.Edge.Complete = true
-	sel, err := service.parse([]string{c.Role}) // of the edge it validates, too
-	for _, m := range sel.Line.Misspelt() {
-		fmt.Fprintln(stdout, "note:", m)
-	}
-	if err != nil {
-		return asUsage(sel, err)
-	}
-	if cfg := vps.Config(service.VPS.Settings); c.Role == "vps" {
-		if err := cfg.Validate(); err != nil {
-			return err
-		}
-	}
-	if route := service.Edge.Route(); c.Role == "edge" && route != "" {
-		fmt.Fprintln(stdout, "note:", route)
-	}
-	fmt.Fprintf(stdout, "the settings of the %s can be used\n", c.Role)
-	return nil
-}
 
 // serviceCommand is for who took the program from an archive. run is what a manager other than systemd calls.
 type serviceCommand struct {
@@ -122,6 +112,23 @@ func (s serviceCommand) do(stdout, stderr io.Writer) error {
 
 type envCommand struct {
 	Role string `arg:"" optional:"" enum:"edge,vps,all" default:"all" help:"edge, vps or all."`
+	JSON bool   `name:"json" help:"One JSON document."`
+}
+
+func (e envCommand) print(stdout io.Writer, line *settings.Line) error {
+	if !e.JSON {
+		return line.WriteEnv(stdout, e.services(line)...)
+	}
+	return answer.Print(stdout, true, map[string]any{"settings": line.Documented(e.services(line)...)}, "")
+}
+
+// versionCommand says what this program is.
+type versionCommand struct {
+	JSON bool `name:"json" help:"One JSON document."`
+}
+
+func (v versionCommand) print(stdout io.Writer) error {
+	return answer.Print(stdout, v.JSON, map[string]string{"version": buildVersion(), "go": runtime.Version(), "os": runtime.GOOS, "arch": runtime.GOARCH}, "sunspool "+buildVersion())
 }
 
 // healthCommand is what a container's HEALTHCHECK calls. It reads the same variables as the service that it asks.
@@ -133,11 +140,14 @@ type healthCommand struct {
 	PollS       float64 `name:"poll-interval-s" env:"POLL_INTERVAL_S" default:"5" help:"Seconds between polls of the edge."`
 	ListenAddr  string  `name:"listen" env:"LISTEN_ADDR" default:"127.0.0.1:8000" help:"Where the vps listens."`
 	TLSCertFile string  `name:"tls-cert-file" env:"TLS_CERT_FILE" help:"Certificate of the vps, if it serves https."`
+	TLSSelf     bool    `name:"tls-self" env:"TLS_SELF" help:"The vps has a certificate of its own, in DATA_DIR."`
+	DataDir     string  `name:"data-dir" env:"DATA_DIR" default:"/data" placeholder:"DIR" help:"DATA_DIR of the vps."`
+	JSON        bool    `name:"json" help:"One JSON document."`
 }
 
 func (h healthCommand) ask(ctx context.Context) (string, error) {
 	if h.Role == "vps" {
-		return "the vps serves", vps.Check(ctx, h.ListenAddr, h.TLSCertFile)
+		return "the vps serves", vps.Check(ctx, h.ListenAddr, vps.CertificateFile(h.TLSCertFile, h.TLSSelf, h.DataDir))
 	}
 	return report.Check(report.FindHealth(h.HealthPath, h.SpoolPath), time.Duration(h.PollS*float64(time.Second)), time.Now())
 }
@@ -145,21 +155,22 @@ func (h healthCommand) ask(ctx context.Context) (string, error) {
 func main() {
 	ctx, stop := interruptible(context.Background())
 	defer stop()
+	checklist.Columns = min(checklist.Columns, width(os.Stdout))
 	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
 }
 
 // run does what args say and returns the exit status.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	if len(args) == 0 {
-		fmt.Fprint(stdout, welcome)
+		printWelcome(ctx, stdout)
 		return 0
 	}
 	var c commands
 	sel, err := c.parse(args)
 	if err != nil {
-		return printError(stderr, inLines(stderr, args), asUsage(sel, err))
+		return printError(stderr, formOf(stderr, args), asUsage(sel, err))
 	}
-	return printError(stderr, inLines(stderr, args), c.do(ctx, sel, stdout, stderr))
+	return printError(stderr, formOf(stderr, args), c.do(ctx, sel, stdout, stderr))
 }
 
 // line is the command line that fills c.
@@ -219,34 +230,28 @@ func (c *commands) do(ctx context.Context, sel *settings.Selection, stdout, stde
 		return vps.Run(ctx, vps.Config(c.VPS.Settings), log)
 	case "vps import":
 		return vps.Import(ctx, vps.Config(c.VPS.Settings), c.VPS.Import, stdout)
+	case "vps copy":
+		return storecopy.Run(ctx, c.VPS.Copy, string(c.VPS.Settings.DatabaseURL), stdout, stderr)
 	case "vps link":
 		return vps.Link(vps.Config(c.VPS.Settings), c.VPS.Link, stdout, isTerminal(stdout))
 	case "vps aside list":
 		return vps.ListAside(ctx, vps.Config(c.VPS.Settings), c.VPS.Aside.List, stdout)
 	case "vps aside delete":
 		return vps.DeleteAside(ctx, vps.Config(c.VPS.Settings), c.VPS.Aside.Delete, stdout)
-	case "vps backup", "vps verify", "vps restore", "token create", "token list", "token revoke", "site set", "site list", "site remove":
-		return c.operate(ctx, command, stdout)
 	case "simulate":
 		return simulator.Run(ctx, c.Simulate, stdout, settings.LogLevel{}.Logger(stderr))
-	case "check":
-		return c.Check.do(stdout)
 	case "service":
 		return c.Service.do(stdout, stderr)
-	case "spool count":
-		return c.Spool.Count.do(stdout)
-	case "spool quarantine":
-		return c.Spool.Quarantine.do(ctx, stdout)
 	case "health":
 		line, err := c.Health.ask(ctx)
-		if err == nil {
-			fmt.Fprintln(stdout, line)
+		if err != nil {
+			return err
 		}
-		return err
+		return answer.Print(stdout, c.Health.JSON, map[string]any{"role": c.Health.Role, "healthy": true, "sentence": line}, line)
 	case "env":
-		return sel.Line.WriteEnv(stdout, c.Env.services(sel.Line)...)
+		return c.Env.print(stdout, sel.Line)
 	case "version":
-		fmt.Fprintln(stdout, "sunspool", buildVersion())
+		return c.Version.print(stdout)
 	case "help":
 		return c.Help.print(stdout)
 	case "completion":
@@ -258,9 +263,8 @@ func (c *commands) do(ctx context.Context, sel *settings.Selection, stdout, stde
 	case "man":
 		return c.Man.Write(stdout, sel.Line, buildVersion())
 	default:
-		return fmt.Errorf("bug: no code for the command %q", command)
+		return c.operate(ctx, command, stdout, stderr)
 	}
-	return nil
 }
 
 // services are the commands whose settings are to be printed.
@@ -273,19 +277,14 @@ func (e envCommand) services(line *settings.Line) (all []*cobra.Command) {
 	return all
 }
 
-const welcome = `sunspool carries what a Sungrow inverter measures to your own server, and loses nothing.
-  sunspool demo        see it work, nothing needed
-  sunspool edge        beside the inverter: read it and deliver
-  sunspool vps         the server: store and answer
-  sunspool env         every setting
-  sunspool --help      every command
-`
-
 // printError tells about err and returns the exit status that tells a program: a person is told in three lines at most, of
-// which the last can be pasted into a shell; a log in one like all others.
-func printError(w io.Writer, lines bool, err error) int {
+// which the last can be pasted into a shell; a log in one like all others; a program that asked for JSON in a document.
+func printError(w io.Writer, form errorForm, err error) int {
 	if err == nil {
 		return 0
+	}
+	if wrote, ok := errors.AsType[*fs.PathError](err); ok && errors.Is(err, syscall.EPIPE) && wrote.Path == os.Stdout.Name() {
+		return 1 // nobody reads on, as behind `| head`
 	}
 	f, ok := errors.AsType[*health.Fault](err)
 	if !ok {
@@ -295,22 +294,22 @@ func printError(w io.Writer, lines bool, err error) int {
 	if why == "" && f.Err != nil {
 		why = f.Err.Error()
 	}
-	if lines {
+	switch form {
+	case asDocument:
+		return printFailure(w, err)
+	case asLine:
 		settings.LogLevel{}.Logger(w).Error(f.What, "why", why, "next", f.Next, "code", f.Code, "exit", exit)
 		return exit
 	}
-	fmt.Fprintln(w, "error:", indent(f.What))
-	if why != "" {
-		fmt.Fprintln(w, "  why:", indent(why))
-	}
-	if f.Next != "" {
-		fmt.Fprintln(w, " next:", indent(health.Pasteable(f.Next)))
+	say(w, "error:", fitting(w, f.What))
+	say(w, "  why:", fitting(w, why))
+	if next := health.Pasteable(f.Next); next == f.Next {
+		say(w, " next:", next)
+	} else { // words, which are a comment in each line
+		say(w, " next:", health.Pasteable(fitting(w, f.Next)))
 	}
 	return exit
 }
-
-// indent puts further lines of text below the first.
-func indent(text string) string { return strings.ReplaceAll(text, "\n", "\n       ") }
 
 // asUsage makes what is said of a command line a fault; a setting's own fault stays what it is.
 func asUsage(sel *settings.Selection, err error) error {
@@ -326,21 +325,4 @@ func asUsage(sel *settings.Selection, err error) error {
 		f.Exit = health.ExitConfig
 	}
 	return f
-}
-
-// buildVersion is the release's version, or the commit that this was built from.
-func buildVersion() string {
-	if version != "devel" {
-		return version
-	}
-	info, ok := debug.ReadBuildInfo()
-	if !ok {
-		return version
-	}
-	for _, s := range info.Settings {
-		if s.Key == "vcs.revision" {
-			return version + "-" + s.Value[:min(len(s.Value), 12)]
-		}
-	}
-	return version
 }

@@ -59,7 +59,7 @@ func TestImportsPointOneWay(t *testing.T) {
 		return ""
 	}
 	alone := []string{"sunspool/wire", "sunspool/health", "sunspool/settings", "sunspool/packaging", "sunspool/internal/durable", "sunspool/edge/registers"}
-	both := []string{"sunspool", "sunspool/demo", "sunspool/cli"}
+	both := []string{"sunspool", "sunspool/demo", "sunspool/cli", "sunspool/cli/doctor", "sunspool/cli/setup", "sunspool/cli/check", "sunspool/cli/export"}
 	const store = "sunspool/vps/store"
 	inside := map[string][]string{ // what these import of ours, and no more: no store depends on another
 		store:                        {"sunspool/vps/energy", "sunspool/wire"},
@@ -105,13 +105,15 @@ func TestImportsPointOneWay(t *testing.T) {
 // The packages of the server are layers: each may import those that are listed, of the server's own, and no others.
 func TestServerIsLayers(t *testing.T) {
 	below := map[string][]string{
-		"auth": {}, "problem": {}, "compress": {},
+		"auth": {}, "authority": {}, "problem": {}, "compress": {},
 		"fair": {"auth"}, "live": {"auth"}, "listener": {"auth"},
 		"batch": {"problem"}, "query": {"problem"},
 		"request":    {"auth", "compress", "fair", "listener", "problem", "query"},
 		"deviceinfo": {"auth", "batch", "problem", "query", "request"},
 		"history":    {"deviceinfo", "fair", "listener", "problem", "query", "request", "tariff"},
-		"importer":   {},
+		"progress":   {},
+		"importer":   {"progress"},
+		"storecopy":  {"progress"},
 		"tariff":     {},
 		"web":        {"compress"},
 		"page":       {"auth", "problem", "request", "web"},
@@ -131,16 +133,19 @@ func TestServerIsLayers(t *testing.T) {
 // The packages of the edge are layers, too: edge itself wires them together, and none of them imports it.
 func TestEdgeIsLayers(t *testing.T) {
 	below := map[string][]string{
-		"registers": {}, "pace": {}, "spool": {}, "transport": {}, "donglelock": {},
+		"registers": {}, "pace": {}, "spool": {}, "transport": {}, "donglelock": {}, "delivered": {}, "mdns": {}, "zone": {},
 		"witness":  {"registers"},
 		"night":    {},
 		"inverter": {"pace", "registers", "witness"},
 		"reading":  {"inverter", "registers", "witness"},
 		"clock":    {"spool"},
 		"token":    {"inverter"},
-		"upload":   {"clock", "pace", "spool", "token", "transport"},
+		"upload":   {"clock", "delivered", "pace", "spool", "token", "transport"},
 		"config":   {"inverter", "pace", "registers", "spool", "token", "transport"},
-		"report":   {"clock", "config", "inverter", "pace", "reading", "spool", "spool/inspect", "upload"},
+		"pairing":  {"transport"},
+		"probe":    {"donglelock", "inverter", "mdns", "pace", "reading", "registers", "witness"},
+		"backlog":  {"delivered", "report", "spool", "spool/inspect", "spool/format"},
+		"report":   {"clock", "config", "delivered", "inverter", "pace", "reading", "spool", "spool/inspect", "upload"},
 	}
 	for _, p := range packages(t) {
 		allowed, layer := below[strings.TrimPrefix(p.ImportPath, "sunspool/edge/")]
@@ -161,17 +166,16 @@ func TestModulesHaveOneDoor(t *testing.T) {
 		"github.com/go-json-experiment/json":     {"vps/batch/"},
 		"github.com/VictoriaMetrics/metrics":     {"internal/metrics/"},
 		"github.com/prometheus/common":           {"docs/reference/"},
+		"golang.org/x/net":                       {"edge/mdns/"},
 		"golang.org/x/tools":                     {"docs/reference/"},
 		"github.com/spf13/cobra":                 {"main.go", "settings/", "cli/"},
 		"github.com/spf13/pflag":                 {"settings/"},
 		"golang.org/x/crypto/x509roots/fallback": {"internal/fallbackroots/"},
-		"github.com/schollz/progressbar":         {"vps/importer/"},
 		"rsc.io/qr":                              {"internal/qrcode/"},
-		"golang.org/x/term":                      {"demo/panel.go", "vps/importer/", "help.go"},
+		"golang.org/x/term":                      {"demo/panel.go", "vps/progress/", "help.go"},
 		"github.com/redis/rueidis":               {"vps/store/redis/"},
 		"github.com/coreos/go-systemd":           {"systemd/"},
 		"github.com/kardianos/service":           {"systemd/"},
-		"github.com/hashicorp/go-envparse":       {"systemd/"},
 		"go.yaml.in/yaml":                        {}, // tests alone
 		"github.com/getkin/kin-openapi":          {}, // tests alone
 	}

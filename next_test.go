@@ -27,7 +27,7 @@ import (
 const anything = "it's $(exit 3) & \"x; <y"
 
 var chosen = map[string]string{
-	"s.Role": "edge", "action": "install", "command": "quarantine", "port": "8000", "setting": "LISTEN_ADDR", "s.settingsFile()": "/etc/sunspool/edge.env",
+	"s.Role": "edge", "s.role": "edge", "action": "install", "command": "quarantine", "port": "8000", "setting": "LISTEN_ADDR", "s.settingsFile()": "/etc/sunspool/edge.env",
 }
 
 // nexts are all that the program can say that is to be done, by where it says so.

@@ -2,10 +2,12 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
 	"strings"
 	"testing"
 
 	"sunspool/health"
+	"sunspool/internal/answer"
 )
 
 // What the operator types reaches the vps of the machine, or says in three lines that there is none; a wrong line asks nobody.
@@ -34,6 +36,13 @@ func TestOperatorsCommandsAskTheMachine(t *testing.T) {
 			t.Errorf("%s: exit status %d, want %d: %s", line, got, exit, &errs)
 		}
 		said := errs.String()
+		if strings.HasSuffix(line, " --json") {
+			var failure answer.Failure
+			if err := json.Unmarshal(errs.Bytes(), &failure); err != nil || failure.Error.Code != "no_server" || failure.Error.Exit != exit || len(failure.Error.Next) != 1 {
+				t.Errorf("%s: %v, %s", line, err, said)
+			}
+			continue
+		}
 		if exit == health.ExitUnreachable && (strings.Count(said, "\n") != 3 || !strings.HasPrefix(said, "error: no vps of this machine answers\n  why: ") || !strings.Contains(said, "\n next: ")) {
 			t.Errorf("%s: %s", line, said)
 		}

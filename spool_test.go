@@ -4,15 +4,16 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
-	"os"
+	"maps"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"sunspool/edge/spool"
+	"sunspool/edge/spool/spooltest"
 	"sunspool/health"
+	"sunspool/vps/batch"
 	"sunspool/wire"
 )
 
@@ -71,27 +72,51 @@ func TestSpoolQuarantineListsWhatWasRefused(t *testing.T) {
 	}
 }
 
-// Which spools a command is about, where nothing names them: those of the package, else that of the image.
-func TestSpoolsThatNothingNames(t *testing.T) {
+// What is exported as batches is what a server takes: one device a line, each sample as it was.
+func TestExportedBatchesAreTaken(t *testing.T) {
 	dir := t.TempDir()
-	packaged, image, garage := filepath.Join(dir, "package", "spool.db"), filepath.Join(dir, "image", "spool.db"), filepath.Join(dir, "image", "garage.db")
-	var files spoolFiles
-	if got := files.of(packaged, image); !slices.Equal(got, []string{packaged}) {
-		t.Errorf("neither is there: %v", got)
-	}
-	for _, path := range []string{image, garage} {
-		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o700), os.WriteFile(path, nil, 0o600)); err != nil {
+	var files []string
+	want := map[string]int{"roof": 700, "barn": 3}
+	for device, n := range want {
+		path := filepath.Join(dir, device+".db")
+		kept, err := spool.Open(path)
+		if err != nil {
 			t.Fatal(err)
 		}
+		var group []spool.Pending
+		for i := range n {
+			s := spooltest.SampleAt(spooltest.Noon.Add(time.Duration(i) * 5 * time.Second))
+			s.DeviceID = device
+			group = append(group, spool.Pending{Sample: s, When: spool.When{Quality: spool.Synced}})
+		}
+		if err := errors.Join(kept.AppendAll(group), kept.Close()); err != nil {
+			t.Fatal(err)
+		}
+		files = append(files, path)
 	}
-	files.DeviceID = "roof,garage"
-	if got := files.of(packaged, image); !slices.Equal(got, []string{image, garage}) {
-		t.Errorf("in an image: %v", got)
+	var out, errs bytes.Buffer
+	if exit := run(t.Context(), append([]string{"spool", "export", "--format", "batches"}, files...), &out, &errs); exit != 0 || errs.String() != "703 samples are written\n" {
+		t.Fatalf("exit %d, %s", exit, &errs)
 	}
-	if err := errors.Join(os.MkdirAll(filepath.Dir(packaged), 0o700), os.WriteFile(packaged, nil, 0o600)); err != nil {
-		t.Fatal(err)
+	got := map[string]int{}
+	for line := range strings.Lines(out.String()) {
+		d := batch.NewDecoder()
+		d.Body.WriteString(line)
+		b, err := d.Decode([]string{"roof", "barn"}, spooltest.Noon.Add(24*time.Hour), wire.MaxSamples)
+		if err != nil || len(b.Problems) > 0 || b.Foreign {
+			t.Fatalf("%v, %+v", err, b.Problems)
+		}
+		for _, s := range b.Good {
+			want := spooltest.SampleAt(spooltest.Noon.Add(time.Duration(got[b.Device]) * 5 * time.Second))
+			want.DeviceID = b.Device
+			if !s.Equal(&want) {
+				t.Fatalf("%+v, want %+v", s, want)
+			}
+			got[b.Device]++
+		}
+		d.Release()
 	}
-	if got := files.of(packaged, image); !slices.Equal(got, []string{packaged}) {
-		t.Errorf("with the package: %v", got)
+	if !maps.Equal(got, want) {
+		t.Errorf("%v, want %v", got, want)
 	}
 }

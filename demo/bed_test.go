@@ -40,6 +40,7 @@ type bed struct {
 	pollS    float64
 	uploadS  float64
 	commitS  float64      // SPOOL_COMMIT_INTERVAL_S of the edges that are started
+	keepDays int          // KEEP_DELIVERED_DAYS of them
 	log      *slog.Logger // of the edge
 	inverter *simulator.Server
 	link     http.RoundTripper                 // from the edge to the vps; the bed itself unless changed
@@ -144,7 +145,7 @@ func (b *bed) startEdge() {
 	b.t.Helper()
 	e, err := edge.New(config.Config{
 		Host: "dongle", Port: 502, Unit: 1, PollS: b.pollS, GapMS: 20, URL: "https://vps.example.org", Token: settings.Secret("t0ken-0123456789abcdef"),
-		DeviceID: "roof", BatchSize: 30, UploadS: b.uploadS, MaxBackoffS: 300, ClockTrust: "always", CommitS: b.commitS,
+		DeviceID: "roof", BatchSize: 30, UploadS: b.uploadS, MaxBackoffS: 300, ClockTrust: "always", CommitS: b.commitS, KeepDays: b.keepDays,
 		SpoolPath: filepath.Join(b.dir, "spool.db"),
 	}, "test", b.log)
 	if err != nil {

@@ -20,12 +20,14 @@ import (
 	"strconv"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 
 	"sunspool/edge/simulator"
 	"sunspool/health"
+	"sunspool/internal/portholder"
 	"sunspool/vps/api"
 	"sunspool/vps/deviceinfo"
 	"sunspool/vps/listener"
@@ -249,12 +251,11 @@ func (c *Config) listen() (net.Listener, error) {
 	given := c.Listen != ""
 	address := cmp.Or(c.Listen, c.defaultListen())
 	l, err := net.Listen("tcp", address)
-	if err == nil || given {
-		if err != nil {
-			err = &health.Fault{Code: "port_in_use", Exit: health.ExitBusy, What: "cannot listen on " + address, Err: err,
-				Next: "choose another port with --listen, or none: then a free one is found"}
-		}
-		return l, err
+	if err == nil {
+		return l, nil
+	}
+	if given {
+		return nil, listenFault(address, err)
 	}
 	host, text, _ := net.SplitHostPort(address)
 	port, _ := strconv.Atoi(text)
@@ -264,6 +265,15 @@ func (c *Config) listen() (net.Listener, error) {
 		}
 	}
 	return net.Listen("tcp", net.JoinHostPort(host, "0"))
+}
+
+func listenFault(address string, err error) *health.Fault {
+	if errors.Is(err, syscall.EADDRINUSE) {
+		holder, _ := portholder.Of("", address)
+		return &health.Fault{Code: "port_in_use", Exit: health.ExitBusy, What: "cannot listen on " + address, Why: holder + " listens there", Err: err,
+			Next: "choose another port with --listen, or none: then a free one is found"}
+	}
+	return &health.Fault{Code: "listen", What: "cannot listen on " + address, Err: err, Next: "choose another address with --listen"}
 }
 
 func (c *Config) defaultListen() string {

@@ -155,7 +155,7 @@ func (d *disk) open(c systemCall) {
 		return
 	}
 	name, known := d.name(path)
-	if !known {
+	if !known || strings.Contains(c.args[2], "O_DIRECTORY") { // of copies of what the server has: no part of what must survive
 		delete(d.fds, int(c.result))
 		return
 	}

@@ -1,7 +1,6 @@
 package demo
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -15,6 +14,7 @@ import (
 
 	"sunspool/edge/simulator"
 	"sunspool/health"
+	"sunspool/internal/checklist"
 	"sunspool/internal/qrcode"
 )
 
@@ -37,7 +37,7 @@ func newPanel(in *os.File, out io.Writer, s *show) *panel {
 	if f, ok := out.(*os.File); ok && in != nil {
 		p.tty = term.IsTerminal(int(f.Fd())) && term.IsTerminal(int(in.Fd()))
 	}
-	if locale := strings.ToUpper(cmp.Or(os.Getenv("LC_ALL"), os.Getenv("LC_CTYPE"), os.Getenv("LANG"))); strings.Contains(locale, "UTF-8") || strings.Contains(locale, "UTF8") {
+	if !checklist.PlainLocale() {
 		p.tick = "✓"
 	}
 	return p
@@ -48,7 +48,7 @@ func (p *panel) greet(c Config, version string) {
 	p.line("Open %s", p.show.page())
 	if p.show.viewer != "" {
 		p.line("Open %s on other devices", p.show.link())
-		if code, err := qrcode.Of(p.show.link(), true); p.tty && err == nil {
+		if code, err := qrcode.Of(p.show.link(), true); p.tty && err == nil && !checklist.PlainLocale() {
 			p.line("\n%s", code)
 		}
 	}

@@ -53,7 +53,7 @@ func (c *Config) start(zone *time.Location, host time.Time) (start time.Time, er
 	if now, err = simulator.StartAt(c.Date, now); err != nil {
 		return now, err
 	}
-	if first := now.AddDate(0, 0, -c.Days); first.Before(wire.Oldest) || !now.Before(latest) {
+	if first := now.AddDate(0, 0, -c.Days); first.Before(wire.Oldest) || now.Year() >= latest.Year() { // the years of the house
 		return now, fmt.Errorf("date %s: the history must begin in %d or later, and end before %d", now.Format(time.DateOnly), wire.Oldest.Year(), latest.Year())
 	}
 	return now, nil

@@ -355,7 +355,7 @@ func TestDateSetsAllClocks(t *testing.T) {
 	if h := s.edge.Report.Now(); h.Status != "ok" {
 		t.Errorf("%s: %s", h.Status, h.Sentence)
 	}
-	for date, good := range map[string]bool{"2024-02-30": false, "yesterday": false, "2009-06-01": false, "2100-01-01": false, "2015-06-01": true, "2031-06-01T08:00": true} {
+	for date, good := range map[string]bool{"2024-02-30": false, "yesterday": false, "2009-06-01": false, "2100-01-01": false, "2100-01-01T00:30": false, "2099-12-31T23:30": true, "2015-06-01": true, "2031-06-01T08:00": true} {
 		c.Date = date
 		if err := c.Validate(); (err == nil) != good {
 			t.Errorf("%s: %v", date, err)

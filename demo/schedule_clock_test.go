@@ -275,7 +275,7 @@ func (a arrivals) add(samples []wire.Sample) {
 }
 
 const (
-	exact   = 100 * time.Millisecond // by the kernel: its slewing, and the 50 ms by which an anchor may be off
+	exact   = 101 * time.Millisecond // by the kernel: its slewing, the 50 ms by which an anchor may be off, and the ms that times are cut to
 	vague   = 8 * time.Second        // by our server: whole seconds, a proxy, and half of 10 s for the answer
 	moved   = 2 * time.Second        // by which a sample may be moved after the one before it, so that time only grows
 	perhaps = 2 * vague              // between two that our server dated

@@ -107,7 +107,7 @@ func (b *box) start() {
 		b.t.Fatal(err)
 	}
 	b.leader = 0
-	b.eventually(60*time.Second, "the box boots", func() error {
+	b.eventually("the box boots", func() error {
 		select {
 		case <-b.ended:
 			text, _ := os.ReadFile(console.Name())
@@ -137,8 +137,8 @@ func (b *box) stop() {
 	syscall.Kill(b.leader, syscall.Signal(34+4)) // SIGRTMIN+4 asks systemd to power off
 	select {
 	case <-b.ended:
-	case <-time.After(60 * time.Second):
-		b.t.Error("the box does not power off within a minute")
+	case <-time.After(testservices.Patience):
+		b.t.Errorf("the box does not power off within %v", testservices.Patience)
 		syscall.Kill(b.leader, syscall.SIGKILL)
 		<-b.ended
 	}
@@ -170,7 +170,7 @@ func (b *box) remove() {
 
 // try runs a command in the box and returns what it printed.
 func (b *box) try(argv ...string) (string, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), testservices.Patience)
 	defer cancel()
 	enter := []string{"--target", strconv.Itoa(b.leader), "--all", "--root", "--wd", "env", "-i",
 		"PATH=/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", "LANG=C.UTF-8", "TERM=dumb", "SYSTEMD_PAGER="}
@@ -218,21 +218,21 @@ func (b *box) write(name, text string, mode os.FileMode) {
 }
 
 // eventually waits until what returns nil.
-func (b *box) eventually(within time.Duration, claim string, what func() error) {
+func (b *box) eventually(claim string, what func() error) {
 	b.t.Helper()
 	var err error
-	for began := time.Now(); time.Since(began) < within; time.Sleep(50 * time.Millisecond) {
+	for began := time.Now(); time.Since(began) < testservices.Patience; time.Sleep(50 * time.Millisecond) {
 		if err = what(); err == nil {
 			return
 		}
 	}
-	b.t.Fatalf("not within %v: %s: %v", within, claim, err)
+	b.t.Fatalf("not within %v: %s: %v", testservices.Patience, claim, err)
 }
 
 // is waits until a property of a unit has a value.
-func (b *box) is(within time.Duration, unit, property, want string) {
+func (b *box) is(unit, property, want string) {
 	b.t.Helper()
-	b.eventually(within, fmt.Sprintf("%s of %s is %q", property, unit, want), func() error {
+	b.eventually(fmt.Sprintf("%s of %s is %q", property, unit, want), func() error {
 		if got := b.show(unit, property); got != want {
 			return fmt.Errorf("it is %q", got)
 		}

@@ -15,6 +15,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"sunspool/internal/testservices"
 )
 
 var withCompose = flag.Bool("compose", false, "bring both compose files up whole in a Docker engine (9 min)")
@@ -64,7 +66,7 @@ services:
 		return t.Run(name, func(t *testing.T) { holds(t, e.of(t)) })
 	}
 	for _, service := range []string{"api", "postgres", "redis", "caddy"} {
-		claim(service+" is healthy", func(t *testing.T, e *engine) { e.awaitHealth(vps.container(service), "healthy", time.Minute) })
+		claim(service+" is healthy", func(t *testing.T, e *engine) { e.awaitHealth(vps.container(service), "healthy") })
 	}
 	claim("an ingest through Caddy is answered to readers", func(t *testing.T, e *engine) { ingest(t, e, client) })
 	claim("what is private is not found through Caddy", func(t *testing.T, e *engine) { private(t, client) })
@@ -73,12 +75,11 @@ services:
 	claim("down and up keeps what was stored, and the edge what was not", func(t *testing.T, e *engine) { downAndUp(t, vps.of(t), home.of(t), client) })
 	claim("a standstill is noticed within two intervals", func(t *testing.T, e *engine) {
 		edge := home.container("edge")
-		e.awaitHealth(edge, "healthy", 2*time.Minute)
+		e.awaitHealth(edge, "healthy")
 		e.docker("kill", "--signal", "STOP", edge)
-		const interval = 90 * time.Second // as shipped
-		t.Logf("unhealthy %v after the stop", e.awaitHealth(edge, "unhealthy", 2*interval).Round(time.Second))
+		t.Logf("unhealthy %v after the stop", e.awaitHealth(edge, "unhealthy").Round(time.Second)) // two intervals, as shipped, are Patience
 		e.docker("kill", "--signal", "CONT", edge)
-		t.Logf("healthy %v after it goes on", e.awaitHealth(edge, "healthy", interval+20*time.Second).Round(time.Second))
+		t.Logf("healthy %v after it goes on", e.awaitHealth(edge, "healthy").Round(time.Second))
 	})
 }
 
@@ -316,7 +317,7 @@ func restarts(t *testing.T, vps stack, client *reader) {
 	}()
 	for _, service := range []string{"postgres", "redis", "postgres"} {
 		vps.compose("restart", service)
-		vps.awaitHealth(vps.container(service), "healthy", time.Minute)
+		vps.awaitHealth(vps.container(service), "healthy")
 	}
 	close(stop)
 	select {
@@ -329,8 +330,8 @@ func restarts(t *testing.T, vps stack, client *reader) {
 		if refused == 0 || n < 100 {
 			t.Error("the test tests nothing")
 		}
-	case <-time.After(time.Minute):
-		t.Error("nothing is acknowledged a minute after the last restart")
+	case <-time.After(testservices.Patience):
+		t.Error("nothing is acknowledged after the last restart")
 	}
 }
 
@@ -345,7 +346,7 @@ func downAndUp(t *testing.T, vps, home stack, client *reader) {
 		before[device] = n
 	}
 	vps.compose("down")
-	home.await("samples wait at home", time.Minute, func() error {
+	home.await("samples wait at home", func() error {
 		if h := home.health("sunspool-edge_spool"); h.SpoolCount < 3 {
 			return fmt.Errorf("%d", h.SpoolCount)
 		}

@@ -103,7 +103,7 @@ func startEngine(t testing.TB) *engine {
 			t.Skipf("SKIPPED, NOTHING IS SHOWN: no Docker engine can run here:\n%s", e.log())
 		default:
 		}
-		if time.Since(began) > time.Minute {
+		if time.Since(began) > testservices.Patience {
 			t.Fatalf("the Docker engine does not answer: %v", err)
 		}
 	}
@@ -191,9 +191,9 @@ func (e *engine) inspect(container, field string) string {
 }
 
 // awaitHealth waits until a container is what its health check is to call it.
-func (e *engine) awaitHealth(container, want string, limit time.Duration) time.Duration {
+func (e *engine) awaitHealth(container, want string) time.Duration {
 	e.t.Helper()
-	return e.await(container+" is "+want, limit, func() error {
+	return e.await(container+" is "+want, func() error {
 		if got := e.inspect(container, ".State.Health.Status"); got != want {
 			said := e.inspect(container, "range .State.Health.Log}}{{.Output}}{{end")
 			return fmt.Errorf("it is %s: %s", got, said[max(0, len(said)-500):])
@@ -203,15 +203,15 @@ func (e *engine) awaitHealth(container, want string, limit time.Duration) time.D
 }
 
 // await waits until done returns nil and returns how long that took.
-func (e *engine) await(what string, limit time.Duration, done func() error) time.Duration {
+func (e *engine) await(what string, done func() error) time.Duration {
 	e.t.Helper()
 	for began := time.Now(); ; time.Sleep(250 * time.Millisecond) {
 		err := done()
 		if err == nil {
 			return time.Since(began)
 		}
-		if time.Since(began) > limit {
-			e.t.Fatalf("not so after %v: %s: %v", limit, what, err)
+		if time.Since(began) > testservices.Patience {
+			e.t.Fatalf("not so after %v: %s: %v", testservices.Patience, what, err)
 		}
 	}
 }

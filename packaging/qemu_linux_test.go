@@ -156,13 +156,13 @@ func (s *site) start(log string, env []string, argv ...string) *process {
 	return p
 }
 
-// end sends a signal and returns how the process ended, which it must within the time that systemd gives it.
+// end sends a signal and returns how the process ended, which it must some time.
 func (p *process) end(sig syscall.Signal) error {
 	p.Process.Signal(sig)
 	select {
 	case err := <-p.done:
 		return err
-	case <-time.After(30 * time.Second):
+	case <-time.After(testservices.Patience):
 		return errors.New("it does not end")
 	}
 }
@@ -202,7 +202,7 @@ func (s *site) until(what string, is func() bool) {
 	s.t.Helper()
 	began := time.Now()
 	for !is() {
-		if time.Since(began) > 60*time.Second {
+		if time.Since(began) > testservices.Patience {
 			s.t.Fatalf("waited in vain until %s; the edge said\n%s\nand the vps\n%s", what, tail(s.log("edge.log")), tail(s.log("vps.log")))
 		}
 		time.Sleep(50 * time.Millisecond)

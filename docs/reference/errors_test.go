@@ -94,7 +94,7 @@ func faultPage(t *testing.T, s *source) string {
 			d.roles = unique(append(d.roles, f.role))
 			d.what = unique(append(d.what, f.what...))
 			d.exit = unique(append(d.exit, f.exit...))
-			next := strings.Join(f.next, "; or: ")
+			next := strings.Join(few(f.next), "; or: ")
 			d.whys[next] = unique(append(d.whys[next], few(f.why)...))
 		}
 	})
@@ -114,7 +114,7 @@ func faultPage(t *testing.T, s *source) string {
 			slices.Sort(exits)
 			b.WriteString(", exit status " + strings.Join(exits, " or "))
 		}
-		b.WriteString(": " + cmp.Or(said(d.what, "; or: "), unknown) + "\n\n| why | next |\n|---|---|\n")
+		b.WriteString(": " + cmp.Or(said(several(d.what), "; or: "), unknown) + "\n\n| why | next |\n|---|---|\n")
 		for _, next := range sorted(d.whys) {
 			why := said(d.whys[next], "<br>")
 			if next == "" && (why == "" || len(d.whys) > 1) {

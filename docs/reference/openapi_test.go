@@ -19,7 +19,7 @@ var apiPages = map[string][]string{
 	"api-write.md":  {"ingest"},
 	"api-now.md":    {"realtime", "stream", "devices", "sites"},
 	"api-series.md": {"series", "export"},
-	"api-tokens.md": {"tokens", "create_token", "revoke_token"},
+	"api-tokens.md": {"tokens", "create_token", "revoke_token", "pair", "backup"},
 	"api-energy.md": {"energy", "peaks", "capacity", "continuity"},
 }
 
@@ -229,10 +229,14 @@ func (d document) answer(o operation) string {
 func (d document) events(schemas map[string]any) string {
 	var b strings.Builder
 	b.WriteString("| event | field of `data` | type | meaning |\n|---|---|---|---|\n")
-	for _, name := range []string{"hello", "sample", "late", "today", "state", "bye"} {
+	for _, name := range []string{"hello", "sample", "late", "site", "today", "state", "bye"} {
 		ref := schemas[name].(string)
 		if name == "late" && ref == schemas["sample"] {
 			b.WriteString("| `late` | | | as `sample` |\n")
+			continue
+		}
+		if strings.HasSuffix(ref, "/SiteRealtime") {
+			fmt.Fprintf(&b, "| `%s` | | | as the answer of `/v1/realtime` with `site` |\n", name)
 			continue
 		}
 		schema := d.Components.Schemas[ref[strings.LastIndexByte(ref, '/')+1:]]
