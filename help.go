@@ -36,6 +36,20 @@ func isTerminal(w io.Writer) bool {
 	return isFile && term.IsTerminal(int(f.Fd()))
 }
 
+// colours reports whether what w gets has colours.
+func (c *commands) colours(w io.Writer) bool {
+	switch c.Color {
+	case "always":
+		return true
+	case "never":
+		return false
+	}
+	return redraws(w) && os.Getenv("NO_COLOR") == ""
+}
+
+// asks reports whether a person who reads w can be asked.
+func (c *commands) asks(w io.Writer) bool { return !c.NoInput && isTerminal(w) && isTerminal(os.Stdin) }
+
 // redraws reports whether a line on w can be written over: one of TERM=dumb, as in an editor, cannot.
 func redraws(w io.Writer) bool { return isTerminal(w) && os.Getenv("TERM") != "dumb" }
 

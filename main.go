@@ -70,7 +70,9 @@ type commands struct {
 	Version  versionCommand   `cmd:"" help:"Print the version."`
 	Help     helpCommand      `cmd:"" help:"Print the help, or that of a command."`
 
-	ShowVersion bool `name:"version" short:"v" instead:"" help:"Print the version."`
+	ShowVersion bool   `name:"version" short:"v" instead:"" help:"Print the version."`
+	Color       string `name:"color" enum:"auto,always,never" default:"auto" placeholder:"WHEN" help:"Colours: auto, always, never."`
+	NoInput     bool   `name:"no-input" help:"Ask nothing; what is missing is an error."`
 
 	Completion cli.Completion `cmd:"" help:"Print the completion for a shell."`
 	Complete   cli.Complete   `cmd:"" hidden:"" help:"Say what the last word may become."`
@@ -199,6 +201,9 @@ func (c *commands) parse(args []string) (*settings.Selection, error) {
 func validates(command string) bool { return command == "edge" || command == "vps run" }
 
 func (c *commands) do(ctx context.Context, sel *settings.Selection, stdout, stderr io.Writer) error {
+	if c.Color == "never" {
+		os.Setenv("NO_COLOR", "1") // for what draws by itself
+	}
 	switch {
 	case sel.Help:
 		return cli.Help(stdout, sel.Line, sel.Command, width(stdout))

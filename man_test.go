@@ -65,7 +65,7 @@ func TestManualHasEveryCommandFlagAndVariable(t *testing.T) {
 func TestManualNamesNoVariableThatIsNone(t *testing.T) {
 	var printed bytes.Buffer
 	run(t.Context(), []string{"env"}, &printed, &printed)
-	known := append(regexp.MustCompile(`[A-Z0-9]+(_[A-Z0-9]+)+`).FindAllString(printed.String(), -1), "IMPORT_FROM", "COPY_FROM", "COPY_TO", "PUBLIC_URL", "SUNSPOOL_TOKEN")
+	known := append(regexp.MustCompile(`[A-Z0-9]+(_[A-Z0-9]+)+`).FindAllString(printed.String(), -1), "IMPORT_FROM", "COPY_FROM", "COPY_TO", "PUBLIC_URL", "SUNSPOOL_TOKEN", "NO_COLOR")
 	for _, page := range manuals {
 		for _, name := range regexp.MustCompile(`\b[A-Z]+(_[A-Z0-9]+)+\b`).FindAllString(plain(manual(t, page)), -1) {
 			if !slices.Contains(known, name) {

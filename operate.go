@@ -20,8 +20,9 @@ import (
 
 // operate does what an operator asks of what runs on this machine, or of an inverter.
 func (c *commands) operate(ctx context.Context, command string, stdout, stderr io.Writer) error {
+	style := checklist.Style{Plain: checklist.PlainLocale(), Colours: c.colours(stdout)}
 	if verb, ok := strings.CutPrefix(command, "spool "); ok {
-		do := backlog.Command{In: os.Stdin, Out: stdout, Err: stderr, Terminal: isTerminal(stderr) && isTerminal(os.Stdin)}
+		do := backlog.Command{In: os.Stdin, Out: stdout, Err: stderr, Terminal: c.asks(stderr)}
 		return do.Run(ctx, verb, c.Spool)
 	}
 	switch command {
@@ -32,18 +33,18 @@ func (c *commands) operate(ctx context.Context, command string, stdout, stderr i
 		if err != nil {
 			err = asUsage(sel, err)
 		}
-		return c.Check.Do(ctx, check.Service{Settings: sel, Err: err, Edge: service.Edge, VPS: vps.Config(service.VPS.Settings), Version: buildVersion()}, stdout, checklist.PlainLocale())
+		return c.Check.Do(ctx, check.Service{Settings: sel, Err: err, Edge: service.Edge, VPS: vps.Config(service.VPS.Settings), Version: buildVersion()}, stdout, style)
 	case "export":
 		return export.Export{Out: stdout, Err: stderr, Version: buildVersion()}.Do(ctx, c.Export)
 	case "setup":
-		s := setup.Setup{Version: buildVersion(), In: os.Stdin, Out: stdout, Terminal: isTerminal(stdout) && isTerminal(os.Stdin), Plain: checklist.PlainLocale()}
+		s := setup.Setup{Version: buildVersion(), In: os.Stdin, Out: stdout, Terminal: c.asks(stdout), Style: style}
 		return s.Do(ctx, c.Setup)
 	case "status":
-		return c.Status.do(ctx, stdout, redraws(stdout))
+		return c.Status.do(ctx, stdout, redraws(stdout), style)
 	case "doctor":
-		return doctor.Doctor{Version: buildVersion(), Out: stdout, Plain: checklist.PlainLocale()}.Do(ctx, c.Doctor)
+		return doctor.Doctor{Version: buildVersion(), Out: stdout, Style: style}.Do(ctx, c.Doctor)
 	case "probe":
-		return probe.Command{Out: stdout, Err: stderr, Terminal: redraws(stderr), Plain: checklist.PlainLocale()}.Run(ctx, c.Probe)
+		return probe.Command{Out: stdout, Err: stderr, Terminal: redraws(stderr), Style: style}.Run(ctx, c.Probe)
 	case "vps pair":
 		return vps.Pair(ctx, vps.MachineConfig{DataDir: c.VPS.Settings.DataDir, AdminSocket: c.VPS.Settings.AdminSocket}, c.VPS.Pair, stdout)
 	case "vps fingerprint":

@@ -7,7 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math"
+	"slices"
 	"strings"
 	"time"
 
@@ -17,7 +17,6 @@ import (
 	"sunspool/health"
 	"sunspool/internal/checklist"
 	"sunspool/vps"
-	"sunspool/wire"
 )
 
 const watchEvery = time.Second
@@ -46,10 +45,14 @@ type machineStatus struct {
 
 const silent = "silent"
 
-func (c statusCommand) do(ctx context.Context, stdout io.Writer, terminal bool) error {
+func (c statusCommand) do(ctx context.Context, stdout io.Writer, terminal bool, style checklist.Style) error {
+	pv := recentPV{}
 	for {
-		s := c.look(ctx)
-		if err := c.print(stdout, s, terminal); err != nil {
+		s := c.look(ctx, !c.Check)
+		if c.Watch && terminal {
+			pv.add(s.Edges)
+		}
+		if err := c.print(stdout, s, terminal, style, pv); err != nil {
 			return err
 		}
 		if !c.Watch {
@@ -63,8 +66,8 @@ func (c statusCommand) do(ctx context.Context, stdout io.Writer, terminal bool) 
 	}
 }
 
-// look asks every service of the machine.
-func (c statusCommand) look(ctx context.Context) machineStatus {
+// look asks every service of the machine, and for today's energies if they are wanted.
+func (c statusCommand) look(ctx context.Context, energies bool) machineStatus {
 	s := machineStatus{Edges: []report.Health{}}
 	for _, file := range report.HealthFiles(c.HealthPath, c.SpoolPath) {
 		if !report.Runs(file) {
@@ -77,7 +80,9 @@ func (c statusCommand) look(ctx context.Context) machineStatus {
 		s.Edges = append(s.Edges, h)
 	}
 	var err error
-	s.VPS, err = vps.AskStatus(ctx, c.Server)
+	if s.VPS, err = vps.AskStatus(ctx, c.Server); err == nil && energies {
+		s.VPS.AddToday(ctx, c.Server)
+	}
 	if f, ok := errors.AsType[*health.Fault](err); ok {
 		s.Denied = strings.Contains(f.Why, "permission denied")
 	}
@@ -139,7 +144,7 @@ func (c statusCommand) verdict(s machineStatus) error {
 	return &health.Fault{Code: "unhealthy", Exit: exit, What: s.Sentence, Next: cmp.Or(s.Next, s.doctor())}
 }
 
-func (c statusCommand) print(out io.Writer, s machineStatus, terminal bool) error {
+func (c statusCommand) print(out io.Writer, s machineStatus, terminal bool, style checklist.Style, pv recentPV) error {
 	switch {
 	case c.JSON:
 		return json.NewEncoder(out).Encode(s)
@@ -156,18 +161,21 @@ func (c statusCommand) print(out io.Writer, s machineStatus, terminal bool) erro
 	if c.Watch && terminal {
 		text.WriteString("\x1b[H\x1b[2J")
 	}
-	p := checklist.Printer{Out: &text, Plain: checklist.PlainLocale()}
+	p := checklist.Printer{Style: style, Out: &text}
 	head := checklist.Check{Area: s.Status, State: stateOf(s.Status), What: s.Sentence, Next: s.Next}
 	p.Print(head)
 	for _, h := range s.Edges {
 		fmt.Fprintln(&text)
-		for _, check := range edgeLines(h, time.Now()) {
+		for _, check := range edgeLines(h, s.today(h.DeviceID), time.Now()) {
+			p.Print(check)
+		}
+		if check, ok := pv.line(h.DeviceID, style.Plain); ok {
 			p.Print(check)
 		}
 	}
 	if s.VPS != nil {
 		fmt.Fprintln(&text)
-		for _, check := range vpsLines(s.VPS) {
+		for _, check := range vpsLines(s.VPS, s.hasEdge) {
 			p.Print(check)
 		}
 	} else if s.Denied {
@@ -179,6 +187,22 @@ func (c statusCommand) print(out io.Writer, s machineStatus, terminal bool) erro
 	}
 	_, err := io.WriteString(out, text.String())
 	return err
+}
+
+// today is what the vps of this machine has of a device since midnight, or nil.
+func (s machineStatus) today(device string) *vps.Today {
+	if s.VPS != nil {
+		for _, d := range s.VPS.Devices {
+			if d.ID == device {
+				return d.Today
+			}
+		}
+	}
+	return nil
+}
+
+func (s machineStatus) hasEdge(device string) bool {
+	return slices.ContainsFunc(s.Edges, func(h report.Health) bool { return h.DeviceID == device })
 }
 
 // doctor is the command that finds out what is wrong.
@@ -193,114 +217,3 @@ func stateOf(status string) checklist.State {
 	}
 	return checklist.Fail
 }
-
-// edgeLines are how an edge is, link by link, and what the inverter measures.
-func edgeLines(h report.Health, now time.Time) []checklist.Check {
-	name := "edge"
-	if h.DeviceID != "" {
-		name += " " + h.DeviceID
-	}
-	if h.Version == "" { // it does not answer
-		return []checklist.Check{{Area: name, State: checklist.Fail, What: h.Sentence}}
-	}
-	lines := []checklist.Check{{Area: "edge", State: checklist.OK, What: fmt.Sprintf("%s, sunspool %s, up %s", h.DeviceID, h.Version, health.Span(time.Duration(h.UptimeS*float64(time.Second))))}}
-	for _, link := range h.Links {
-		lines = append(lines, linkLine(h, link, now))
-	}
-	if s := h.Sample; s != nil {
-		lines = append(lines, checklist.Check{Area: "now", State: checklist.OK, What: powers(s)})
-	}
-	return lines
-}
-
-// linkLine is how one link of an edge is.
-func linkLine(h report.Health, link health.Status, now time.Time) checklist.Check {
-	c := checklist.Check{Area: link.Name, State: checklist.OK}
-	switch link.State {
-	case health.Broken:
-		c.State, c.What, c.Next, c.Code = checklist.Fail, fmt.Sprintf("broken for %s: %s", health.Span(now.Sub(link.Since)), link.LastError), link.Next, link.Code
-		return c
-	case health.Resting:
-		c.What = "resting for " + health.Span(now.Sub(link.Since))
-		return c
-	case health.Unknown:
-		c.State, c.What = checklist.Skip, "nothing has happened yet"
-		return c
-	}
-	switch link.Name {
-	case "inverter":
-		c.What = strings.TrimSpace(h.Model + " " + h.Serial)
-		if h.LastPoll != nil {
-			c.What += ", read " + ago(*h.LastPoll, now)
-		}
-	case "spool":
-		c.What = fmt.Sprintf("%d waiting, %.1f %% of its room", h.SpoolCount, h.SpoolShare)
-		if kept, counted := h.Counts["kept_samples"]; counted {
-			c.What += fmt.Sprintf(", copies of %d delivered ones", kept)
-		}
-		if h.Quarantined > 0 {
-			c.State, c.What, c.Next = checklist.Warn, c.What+fmt.Sprintf(", %d in quarantine", h.Quarantined), "sunspool spool quarantine"
-		}
-	case "vps":
-		c.Area, c.What = "upload", "nothing was delivered yet"
-		if h.LastUpload != nil {
-			c.What = "last batch " + ago(*h.LastUpload, now)
-		}
-	case "clock":
-		c.What = h.Clock
-		if h.Held > 0 {
-			c.What += fmt.Sprintf(", %d samples wait until the time is known", h.Held)
-		}
-	default:
-		c.What = "ok"
-	}
-	return c
-}
-
-// vpsLines are how the vps is, and each device.
-func vpsLines(s *vps.Status) []checklist.Check {
-	first := checklist.Check{Area: "vps", State: checklist.OK, What: fmt.Sprintf("sunspool %s, devices: %d", s.Version, len(s.Devices))}
-	if !s.Ready {
-		first.State, first.What = checklist.Fail, "samples cannot be stored: "+s.Why
-	}
-	lines := []checklist.Check{first}
-	for _, d := range s.Devices {
-		c := checklist.Check{Area: d.ID, State: checklist.OK, What: d.State}
-		if d.AgeS != nil {
-			c.What += ", newest sample " + health.Span(time.Duration(*d.AgeS*float64(time.Second))) + " old"
-		}
-		if d.State != "live" && d.State != "asleep" {
-			c.State = checklist.Warn
-		}
-		lines = append(lines, c)
-	}
-	return lines
-}
-
-// powers are what the last sample measured.
-func powers(s *wire.Sample) string {
-	parts := []string{"PV " + kilowatts(s.PVPowerW)}
-	if s.LoadPowerW != nil {
-		parts = append(parts, "home "+kilowatts(*s.LoadPowerW))
-	}
-	if s.BatteryPowerW != nil {
-		text := "battery " + fmt.Sprintf("%+.2f kW", *s.BatteryPowerW/1000)
-		if s.BatterySOCPct != nil {
-			text += fmt.Sprintf(" (%.0f %%)", *s.BatterySOCPct)
-		}
-		parts = append(parts, text)
-	}
-	if s.ExportPowerW != nil {
-		word := "export "
-		if *s.ExportPowerW < 0 {
-			word = "import "
-		}
-		parts = append(parts, word+kilowatts(math.Abs(*s.ExportPowerW)))
-	}
-	return strings.Join(parts, " · ")
-}
-
-func kilowatts(watts float64) string { return fmt.Sprintf("%.2f kW", watts/1000) }
-
-// ago is how long ago something was, for people.
-func ago(t, now time.Time) string { return health.Span(now.Sub(t)) + " ago" }

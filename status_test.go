@@ -13,6 +13,7 @@ import (
 
 	"sunspool/edge/report"
 	"sunspool/health"
+	"sunspool/internal/checklist"
 	"sunspool/vps"
 	"sunspool/wire"
 )
@@ -33,9 +34,9 @@ func edgeThat(now time.Time, change func(*report.Health)) report.Health {
 func statusOf(t *testing.T, c statusCommand) (string, machineStatus, error) {
 	t.Helper()
 	c.Server = vps.MachineConfig{AdminSocket: filepath.Join(t.TempDir(), "none.sock")}
-	s := c.look(t.Context())
+	s := c.look(t.Context(), false)
 	var out bytes.Buffer
-	if err := c.print(&out, s, false); err != nil {
+	if err := c.print(&out, s, false, checklist.Style{Plain: checklist.PlainLocale()}, nil); err != nil {
 		t.Fatal(err)
 	}
 	return out.String(), s, c.verdict(s)
@@ -67,7 +68,9 @@ func TestStatusBeginsWithOneSentence(t *testing.T) {
 		first  string
 		has    []string
 	}{
-		"healthy":  {edgeThat(now, nil), "ok          healthy", []string{"SH10RT A22", "last batch", "PV 4.21 kW", "battery +1.48 kW (62 %)", "import 2.00 kW", "up 12 d 4 h"}},
+		"healthy": {edgeThat(now, func(h *report.Health) {
+			h.Sample.PVDailyKWh, h.Counts = new(12.3), map[string]int64{"spool_limit_bytes": 512e6}
+		}), "ok          healthy", []string{"SH10RT A22", "0.1 % of 512 MB used", "today PV 12.3 kWh", "last batch", "PV 4.21 kW", "battery +1.48 kW (62 %)", "import 2.00 kW", "up 12 d 4 h"}},
 		"degraded": {edgeThat(now, broken), "degraded    roof: vps broken since", []string{"1104 waiting", "3 in quarantine", "sunspool spool quarantine", "broken for 1 h 32 min"}},
 		"stopped":  {edgeThat(now, func(h *report.Health) { h.Written = now.Add(-time.Hour) }), "silent", []string{"wrote"}},
 	} {

@@ -10,9 +10,11 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"sunspool/internal/testhost"
 	"sunspool/internal/testprogram"
@@ -45,7 +47,7 @@ func (p place) typed(t *testing.T, dir string, env []string, args ...string) (te
 	defer cancel()
 	cmd := exec.CommandContext(ctx, testprogram.Path(t), args...)
 	cmd.Dir = dir
-	cmd.Env = append(append([]string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "HOME=" + dir, "TERM=xterm"}, p.env...), env...)
+	cmd.Env = append(append([]string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "HOME=" + dir, "TERM=xterm", "NO_COLOR=1"}, p.env...), env...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{}
 	if p.as != nil {
 		*cmd.SysProcAttr = *p.as
@@ -133,6 +135,43 @@ func TestNarrowTerminalsBreakLines(t *testing.T) {
 		}
 		if folded == 0 {
 			t.Errorf("no line is broken:\n%s", text)
+		}
+	}
+}
+
+// Marks and QR codes have colours on a terminal, unless who reads wants none, and in a pipe if who reads wants some.
+func TestColoursAreForWhoWantsThem(t *testing.T) {
+	dir := shortDir(t)
+	full := []string{"NO_COLOR=", "HEALTH_PATH=" + writeHealth(t, edgeThat(time.Now(), nil)), "DATA_DIR=" + dir, "VIEWER_TOKENS=family-0123456789abcdef:*", "DEVICE_TOKENS=edge-0123456789abcdef:roof"}
+	for _, line := range []string{"status", "vps link https://solar.example.org"} {
+		for _, c := range []struct {
+			at       place
+			more     string
+			env      string
+			coloured bool
+		}{
+			{onTerminal, "", "", true}, {onTerminal, "--color=auto", "", true}, {onTerminal, "--color=never", "", false}, {onTerminal, "", "NO_COLOR=1", false}, {inPipe, "", "", false},
+		} {
+			text, exit := c.at.typed(t, dir, append(slices.Clone(full), c.env), append(strings.Fields(line), strings.Fields(c.more)...)...)
+			if exit != 0 || strings.Contains(text, "\x1b[") != c.coloured {
+				t.Errorf("%s %s %s: exits %d\n%q", line, c.more, c.env, exit, text)
+			}
+		}
+	}
+	if text, _ := onTerminal.typed(t, dir, append(full, "TERM=dumb"), "status"); strings.Contains(text, "\x1b[") {
+		t.Errorf("a terminal that cannot: %q", text)
+	}
+	if text, exit := inPipe.typed(t, dir, full, "status", "--color=always"); exit != 0 || !strings.Contains(text, "\x1b[32m✓\x1b[0m") && !strings.Contains(text, "\x1b[32m[ok]\x1b[0m") {
+		t.Errorf("exits %d\n%q", exit, text)
+	}
+}
+
+// With --no-input nothing is asked of a person who is there.
+func TestNothingIsAskedWithoutInput(t *testing.T) {
+	dir := shortDir(t)
+	for line, want := range map[string]string{"setup --print": "--role", "spool drop --all": "--yes"} {
+		if text, exit := onTerminal.typed(t, dir, nil, append(strings.Fields(line), "--no-input")...); exit == 0 || !strings.Contains(text, want) {
+			t.Errorf("%s exits %d\n%s", line, exit, text)
 		}
 	}
 }

@@ -39,7 +39,7 @@ func printWelcome(ctx context.Context, stdout io.Writer) {
 
 // where is the state of this machine in one line. root is before the paths of its settings.
 func (c statusCommand) where(ctx context.Context, root string) string {
-	s := c.look(ctx)
+	s := c.look(ctx, false)
 	line := "configured, " + s.Status + ": " + s.Sentence
 	switch {
 	case s.Status == report.StateOK:

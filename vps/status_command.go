@@ -22,6 +22,17 @@ type DeviceStatus struct {
 	State      string     `json:"state"` // live, delayed, stale, offline, asleep or never
 	LastSample *time.Time `json:"last_sample"`
 	AgeS       *float64   `json:"age_s"`
+	Today      *Today     `json:"today,omitempty"` // see AddToday
+}
+
+// Today is the energy of a device since its midnight, kWh, nil where it is not known.
+type Today struct {
+	Date   string   `json:"date"`
+	Zone   string   `json:"tz"`
+	PV     *float64 `json:"pv_kwh"`
+	Load   *float64 `json:"load_kwh"`
+	Import *float64 `json:"import_kwh"`
+	Export *float64 `json:"export_kwh"`
 }
 
 // AskStatus asks the vps that runs on this machine, by its socket. The error is a *health.Fault; no_server where none answers.
@@ -53,7 +64,33 @@ func AskStatus(ctx context.Context, m MachineConfig) (*Status, error) {
 	}
 	s.Version = devices.Server.Version
 	for _, d := range devices.Devices {
-		s.Devices = append(s.Devices, DeviceStatus{d.ID, d.State, d.LastSample, d.AgeS})
+		s.Devices = append(s.Devices, DeviceStatus{ID: d.ID, State: d.State, LastSample: d.LastSample, AgeS: d.AgeS})
 	}
 	return s, nil
+}
+
+// mostWithToday is of how many devices the energy of today is asked for: those of a household.
+const mostWithToday = 5
+
+// AddToday adds what the devices have produced and used today, if they are few and the vps can say it.
+func (s *Status) AddToday(ctx context.Context, m MachineConfig) {
+	if len(s.Devices) == 0 || len(s.Devices) > mostWithToday {
+		return
+	}
+	var list struct {
+		Devices []struct {
+			ID    string `json:"id"`
+			Today *Today `json:"today"`
+		} `json:"devices"`
+	}
+	if err := m.ask(ctx, http.MethodGet, wire.DevicesPath+"?limit=1000&today=1", nil, &list); err != nil {
+		return
+	}
+	for _, d := range list.Devices {
+		for i := range s.Devices {
+			if s.Devices[i].ID == d.ID {
+				s.Devices[i].Today = d.Today
+			}
+		}
+	}
 }

@@ -48,7 +48,7 @@ type found struct {
 func settingsFile(role string) string { return "/etc/sunspool/" + role + ".env" }
 
 // Do looks, and prints what it found.
-func (c Config) Do(ctx context.Context, s Service, out io.Writer, plain bool) error {
+func (c Config) Do(ctx context.Context, s Service, out io.Writer, style checklist.Style) error {
 	f, err := found{Role: c.Role, Notes: []string{}}, s.Err
 	for _, m := range s.Settings.Line.Misspelt() {
 		f.Notes = append(f.Notes, m.String())
@@ -71,7 +71,7 @@ func (c Config) Do(ctx context.Context, s Service, out io.Writer, plain bool) er
 	if c.Online && err == nil {
 		f.Checks = c.online(ctx, s)
 		if !c.JSON {
-			p := checklist.Printer{Out: out, Plain: plain}
+			p := checklist.Printer{Style: style, Out: out}
 			for _, check := range f.Checks {
 				p.Print(check)
 			}

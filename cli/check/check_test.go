@@ -17,6 +17,7 @@ import (
 
 	"sunspool/edge/config"
 	"sunspool/health"
+	"sunspool/internal/checklist"
 	"sunspool/settings"
 	"sunspool/vps"
 )
@@ -63,7 +64,7 @@ func asked(t *testing.T, c Config) (found, string, error) {
 		err = line.Edge.Validate()
 	}
 	var out bytes.Buffer
-	err = c.Do(t.Context(), Service{Settings: sel, Err: err, Edge: line.Edge, VPS: line.VPS, Version: "test"}, &out, true)
+	err = c.Do(t.Context(), Service{Settings: sel, Err: err, Edge: line.Edge, VPS: line.VPS, Version: "test"}, &out, checklist.Style{Plain: true})
 	var f found
 	if c.JSON {
 		if err := json.Unmarshal(out.Bytes(), &f); err != nil {

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"sunspool/health"
+	"sunspool/internal/checklist"
 	"sunspool/vps"
 )
 
@@ -68,7 +69,7 @@ func notWritten(path string, err error) *health.Fault {
 // documents are the files of a bundle, before they are masked.
 func (e *examination) documents(ctx context.Context, r Result) []document {
 	all := []document{
-		{"doctor.txt", "what sunspool doctor prints", r.text(false)},
+		{"doctor.txt", "what sunspool doctor prints", r.text(checklist.Style{})},
 		{"doctor.json", "the same for programs", asText(r)},
 		{"versions.txt", "versions of sunspool and of the system", e.versions(ctx)},
 	}

@@ -79,7 +79,7 @@ type Check struct {
 type Doctor struct {
 	Version string
 	Out     io.Writer
-	Plain   bool     // without UTF-8
+	Style   checklist.Style
 	Machine *Machine // nil is this one
 }
 
@@ -227,14 +227,14 @@ func (d Doctor) print(r Result, asJSON bool) error {
 		out.SetIndent("", "  ")
 		return out.Encode(r)
 	}
-	_, err := io.WriteString(d.Out, r.text(d.Plain))
+	_, err := io.WriteString(d.Out, r.text(d.Style))
 	return err
 }
 
 // text is the result for people.
-func (r Result) text(plain bool) string {
+func (r Result) text(style checklist.Style) string {
 	var text strings.Builder
-	p := checklist.Printer{Out: &text, Plain: plain, Shell: true}
+	p := checklist.Printer{Style: style, Out: &text, Shell: true}
 	states := map[string]checklist.State{statusOK: checklist.OK, statusWarn: checklist.Warn, statusFail: checklist.Fail, statusNone: checklist.Fail}
 	head := checklist.Check{Area: r.Status, State: states[r.Status], What: r.Sentence}
 	if r.Area != "" {

@@ -199,7 +199,7 @@ func (p *patient) examine(area string) (Result, string) {
 	if exit != r.Exit {
 		p.t.Errorf("it exits %d and says %d", exit, r.Exit)
 	}
-	return r, r.text(false)
+	return r, r.text(checklist.Style{})
 }
 
 // names says whether a result has a check of that area, code and state.

@@ -35,7 +35,7 @@ func (s *Setup) findInverter(ctx context.Context, unit int) (address string, err
 		if r, err = search.Announced(ctx); err != nil {
 			s.complain("not found", err)
 		}
-		if r.Print(checklist.Printer{Out: s.Out, Plain: s.Plain}); len(r.Found) == 0 {
+		if r.Print(checklist.Printer{Style: s.Style, Out: s.Out}); len(r.Found) == 0 {
 			fmt.Fprintln(s.Out, "  None does: the LAN port of an inverter and some firmware do not.")
 			if r, err = s.offerScan(ctx, search); err != nil {
 				return "", err
@@ -75,7 +75,7 @@ func (s *Setup) scan(ctx context.Context, search probe.Search, network netip.Pre
 	if err != nil {
 		return r, err
 	}
-	r.Print(checklist.Printer{Out: s.Out, Plain: s.Plain})
+	r.Print(checklist.Printer{Style: s.Style, Out: s.Out})
 	if len(r.Found) == 0 {
 		fmt.Fprintln(s.Out, "  No inverter answers there.")
 	}

@@ -64,7 +64,7 @@ func (s *Setup) complain(area string, err error) {
 	if check.Next == asking {
 		check.Next = "" // one is asked
 	}
-	checklist.Printer{Out: s.Out, Plain: s.Plain}.Print(check)
+	checklist.Printer{Style: s.Style, Out: s.Out}.Print(check)
 }
 
 // reader reads what a person types, a line each time, until the input or ctx ends: Ctrl-C ends a question, too.

@@ -121,7 +121,7 @@ func (s *Setup) lookAt(ctx context.Context, address string, unit int) error {
 		return err
 	}
 	fmt.Fprintln(s.Out, "\nLooking at the inverter, which takes some seconds:")
-	err := probe.Command{Out: s.Out, Err: io.Discard, Plain: s.Plain}.Run(ctx, probe.Config{Address: address, Unit: uint8(unit), Repeat: 2}) // of which the second knows whether a 0 is measured
+	err := probe.Command{Out: s.Out, Err: io.Discard, Style: s.Style}.Run(ctx, probe.Config{Address: address, Unit: uint8(unit), Repeat: 2}) // of which the second knows whether a 0 is measured
 	if f, ok := errors.AsType[*health.Fault](err); ok && f.Code == "dongle_busy" {
 		fmt.Fprintln(s.Out, "  An edge of this machine reads it already.")
 		return nil

@@ -19,6 +19,7 @@ import (
 
 	"sunspool/edge/probe"
 	"sunspool/health"
+	"sunspool/internal/checklist"
 	"sunspool/internal/durable"
 	"sunspool/packaging"
 )
@@ -52,7 +53,7 @@ type Setup struct {
 	In       io.Reader
 	Out      io.Writer
 	Terminal bool // a person is at In and reads Out
-	Plain    bool // without UTF-8
+	Style    checklist.Style
 
 	Root     string                // before all paths; "" but in tests
 	System   System                // nil is this machine

@@ -33,7 +33,7 @@ type Config struct {
 type Command struct {
 	Out, Err io.Writer
 	Terminal bool // a person reads Err
-	Plain    bool
+	Style    checklist.Style
 	Search   Search // for a probe without an address
 }
 
@@ -145,7 +145,7 @@ func verdict(r *Report) error {
 }
 
 func (c Command) print(out io.Writer, p *Probe, r *Report, cfg Config) {
-	printer := checklist.Printer{Out: out, Plain: c.Plain}
+	printer := checklist.Printer{Style: c.Style, Out: out}
 	for _, check := range r.Checks {
 		if check.State != checklist.Fail { // the error has that
 			printer.Print(check)

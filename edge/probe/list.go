@@ -78,7 +78,7 @@ func (r Results) Print(p checklist.Printer) {
 }
 
 func (c Command) list(r Results) {
-	r.Print(checklist.Printer{Out: c.Out, Plain: c.Plain})
+	r.Print(checklist.Printer{Style: c.Style, Out: c.Out})
 	if len(r.Found) > 0 {
 		fmt.Fprintf(c.Out, "\nLook at one: sunspool probe %s\n", r.Found[0].Address)
 	}

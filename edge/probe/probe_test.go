@@ -186,7 +186,7 @@ func TestWhatIsPrinted(t *testing.T) {
 	p, r := look(t, simulator.Options{Image: image}, 2)
 	for _, plain := range []bool{false, true} {
 		var out bytes.Buffer
-		Command{Plain: plain}.print(&out, p, r, Config{})
+		Command{Style: checklist.Style{Plain: plain}}.print(&out, p, r, Config{})
 		for line := range strings.Lines(out.String()) {
 			if n := len([]rune(strings.TrimSuffix(line, "\n"))); n > 80 {
 				t.Errorf("%d columns: %s", n, line)

@@ -22,6 +22,7 @@ import (
 	"sunspool/edge/mdns"
 	"sunspool/edge/simulator"
 	"sunspool/health"
+	"sunspool/internal/checklist"
 )
 
 // street is a network of hosts, each with what it does with a connection; where there is none nothing answers.
@@ -161,7 +162,7 @@ func TestProbeWithoutAddressLists(t *testing.T) {
 		{Name: "WiNet-WebServer-2", Host: "w2.local", Addr: netip.MustParseAddr("192.168.7.10")},
 	}
 	var out bytes.Buffer
-	c := Command{Out: &out, Err: io.Discard, Plain: true, Search: Search{
+	c := Command{Out: &out, Err: io.Discard, Style: checklist.Style{Plain: true}, Search: Search{
 		Find: func(context.Context) ([]mdns.Dongle, error) { return dongles, nil },
 		Held: func() ([]string, bool) { return []string{"W2.local.:502"}, true },
 		Dial: func(context.Context, string, string) (net.Conn, error) { t.Error("it connects"); return nil, io.EOF },

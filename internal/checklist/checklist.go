@@ -49,10 +49,16 @@ func Of(area string, err error) Check {
 // Columns is how long a line is; one that is a command may be longer.
 var Columns = 80
 
+// Style is what the reader's terminal can show.
+type Style struct {
+	Plain   bool // no symbols beyond ASCII
+	Colours bool
+}
+
 // Printer prints checks.
 type Printer struct {
+	Style
 	Out   io.Writer
-	Plain bool // no symbols beyond ASCII
 	Shell bool // what is to be done is shown as it can be pasted: a command in one line, words as a comment
 }
 
@@ -73,7 +79,16 @@ func (p Printer) mark(s State) string {
 	if p.Plain {
 		marks = map[State]string{OK: "[ok]", Warn: "[!!]", Fail: "[xx]", Skip: "[--]"}
 	}
-	return marks[s]
+	colours := map[State]string{OK: "32", Warn: "33", Fail: "31"} // green, yellow, red: those of the terminal
+	return p.In(colours[s], marks[s])
+}
+
+// In returns text in a colour of the terminal, if it has any.
+func (s Style) In(colour, text string) string {
+	if !s.Colours || colour == "" {
+		return text
+	}
+	return "\x1b[" + colour + "m" + text + "\x1b[0m"
 }
 
 // Print prints a check.
