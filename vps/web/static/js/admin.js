@@ -2,7 +2,7 @@
 // more.js loads. A secret is in a variable alone, until the view is left.
 import { html, nothing, icon } from "./dom.js";
 import { t, filled } from "./i18n.js";
-import { state, changed, serverNow, deviceZone, seconds } from "./store.js";
+import { state, changed, focusOn, serverNow, deviceZone, seconds } from "./store.js";
 import { ask, get, refresh, ApiError } from "./api.js";
 import { known, decimal, UNKNOWN, NBSP } from "./format.js";
 import { addDays, isDate, localDate } from "./dates.js";
@@ -42,15 +42,6 @@ function forget() {
 }
 addEventListener("hashchange", forget);
 addEventListener("pagehide", forget);
-
-/** Moves the focus to what is drawn next. @param {string} id */
-function focusOn(id) {
-  changed();
-  setTimeout(() => {
-    const e = document.getElementById(id);
-    if (e) e.focus();
-  }, 60);
-}
 
 export function adminView() {
   if (wordsOf !== state.settings.lang) void takeAdminWords();
@@ -124,7 +115,7 @@ async function create(e, list) {
     // Whoever has left the view meanwhile finds the token in the list, and revokes it.
     if (state.route.view !== "admin") return;
     newest = { ...answer, session };
-    focusOn("made-title");
+    focusOn("#made-title");
   } catch (x) {
     problem = trouble(x);
     changed();
@@ -188,7 +179,7 @@ function madeCard() {
     <p class=${copied === "copy_failed" ? "note" : "unseen"} role="status">${copied ? w(copied === "copy_failed" ? copied : "copied") : ""}</p>
     <div class="actions"><button class="primary" @click=${() => {
     forget();
-    focusOn("tokens-title");
+    focusOn("#tokens-title");
   }}>${w("done")}</button></div></section>`;
 }
 
@@ -225,7 +216,7 @@ function tokenRow(x, list) {
     ${mode !== "valid" ? nothing : revoking === x.id ? revokeQuestion(x, list) : html`<button id="revoke-${x.id}" aria-label="${w("revoke")}: ${x.name}" @click=${() => {
     revoking = x.id;
     revokeProblem = "";
-    focusOn("revoke-no");
+    focusOn("#revoke-no");
   }}>${w("revoke")}</button>`}</li>`;
 }
 
@@ -233,14 +224,14 @@ function tokenRow(x, list) {
 function revokeQuestion(x, list) {
   const no = () => {
     revoking = "";
-    focusOn(`revoke-${x.id}`);
+    focusOn(`#revoke-${x.id}`);
   };
   const yes = async () => {
     if (busy) return;
     try {
       await change(`/v1/tokens/${encodeURIComponent(x.id)}`, { method: "DELETE" }, list);
       revoking = "";
-      focusOn("tokens-title");
+      focusOn("#tokens-title");
     } catch (e) {
       revokeProblem = trouble(e);
       changed();

@@ -1,7 +1,7 @@
 // What is around every view: the header with the state, banners, the tabs, the help.
 import { html, nothing, icon } from "./dom.js";
 import { t } from "./i18n.js";
-import { state, changed, serverNow, currentDevice, deviceZone, stateNow, ageNow, seconds, brokenHop, edgeOf, newestSample, link, VIEWS } from "./store.js";
+import { state, changed, focusOn, serverNow, currentDevice, deviceZone, stateNow, ageNow, seconds, brokenHop, edgeOf, newestSample, link, VIEWS } from "./store.js";
 import { isInstant, UNKNOWN, clock, moment, dateText, decimal, NBSP } from "./format.js";
 import { localDate } from "./dates.js";
 import { reconnect } from "./live.js";
@@ -63,13 +63,8 @@ function sun() {
 /** @param {Partial<typeof state>} change */
 export function turn(change) {
   Object.assign(state, change);
-  changed();
-  const id = change.help ? "help-close" : change.menu ? "menu" : "";
-  // After it is drawn.
-  if (id) setTimeout(() => {
-    const found = /** @type {HTMLElement | null} */ (document.querySelector(`#${id} a, button#${id}`));
-    if (found) found.focus();
-  }, 50);
+  if (change.help || change.menu) focusOn(change.help ? "#help-close" : "#menu a");
+  else changed();
 }
 
 /** @param {boolean} many */

@@ -52,6 +52,7 @@ export const state = {
 let redraw = () => {};
 let waiting = false;
 let wholly = false;
+let toFocus = "";
 
 /** @param {(all: boolean) => void} f draws the page, or only what is around the view */
 export function onChange(f) {
@@ -69,10 +70,19 @@ export function changed(headOnly) {
     const all = wholly;
     wholly = false;
     redraw(all);
+    const found = toFocus ? /** @type {HTMLElement | null} */ (document.querySelector(toFocus)) : null;
+    toFocus = "";
+    if (found) found.focus();
   };
   // A hidden page gets no animation frames, but is to be right when it is looked at.
   if (document.hidden) setTimeout(run, 0);
   else requestAnimationFrame(run);
+}
+
+/** The page is drawn, and the focus moves to something that then is there. @param {string} selector */
+export function focusOn(selector) {
+  toFocus = selector;
+  changed();
 }
 
 /** The server's time now, s. */

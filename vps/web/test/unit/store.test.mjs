@@ -116,3 +116,24 @@ test("what was not measured whole is at least that", () => {
   assert.deepEqual(todayRow({ labels: ["2026-01-01"], columns: { pv_kwh: [3] } }, "2026-01-01"), { pv_kwh: 3 });
   assert.deepEqual(todayRow(null, "2026-01-01"), {});
 });
+
+test("the focus moves to what is drawn, however late that is", () => {
+  const frames = [];
+  let drawn = null;
+  const focused = [];
+  globalThis.requestAnimationFrame = (f) => frames.push(f);
+  globalThis.document.querySelector = (selector) => drawn && { focus: () => focused.push(selector) };
+  s.onChange(() => (drawn = true));
+  s.focusOn("#there");
+  assert.deepEqual(focused, []);
+  while (frames.length) frames.shift()();
+  assert.deepEqual(focused, ["#there"]);
+  s.changed();
+  while (frames.length) frames.shift()();
+  assert.deepEqual(focused, ["#there"], "once");
+  drawn = null;
+  s.onChange(() => {});
+  s.focusOn("#nowhere");
+  while (frames.length) frames.shift()();
+  assert.deepEqual(focused, ["#there"]);
+});
