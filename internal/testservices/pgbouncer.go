@@ -4,6 +4,7 @@ package testservices
 
 import (
 	"fmt"
+	"net"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -44,9 +45,9 @@ func PgBouncer(t testing.TB, pg *PostgresServer, settings ...string) *PgBouncerS
 			t: t, name: "pgbouncer", argv: []string{program, ini}, dir: dir, user: postgresUser(t), // it refuses root
 			quit: syscall.SIGINT, last: syscall.SIGKILL,
 			answers: func() error {
-				log, err := os.ReadFile(b.server.logFile())
-				if err == nil && !strings.Contains(string(log), "process up") {
-					err = fmt.Errorf("it is not up yet")
+				c, err := net.DialTimeout("tcp", b.host, Patience)
+				if err == nil {
+					c.Close()
 				}
 				return err
 			},

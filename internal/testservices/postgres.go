@@ -16,6 +16,7 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 )
@@ -184,24 +185,6 @@ func (pg *PostgresServer) Query(sql string, args ...any) (text string) {
 	return text
 }
 
-func run(database *url.URL, sql string, args ...any) error {
-	return connected(database, func(ctx context.Context, c *pgx.Conn) error {
-		_, err := c.Exec(ctx, sql, args...)
-		return err
-	})
-}
-
-func connected(database *url.URL, f func(context.Context, *pgx.Conn) error) error {
-	ctx, cancel := context.WithTimeout(context.Background(), Patience) // a cleanup has no test's context any more
-	defer cancel()
-	c, err := pgx.Connect(ctx, database.String())
-	if err != nil {
-		return err
-	}
-	defer c.Close(ctx)
-	return f(ctx, c)
-}
-
 // Start starts a server that was stopped or killed, on the same port and data.
 func (pg *PostgresServer) Start() { pg.t.Helper(); pg.own().Start() }
 
@@ -225,8 +208,25 @@ func (pg *PostgresServer) Resume() {
 // panic and end, as on a real disk. The server must be OnSmallDisk.
 func (pg *PostgresServer) Full() { pg.t.Helper(); pg.small().fill(pg.t) }
 
-// Free gives back what Full took. A server that panicked on the full disk needs a Start then.
-func (pg *PostgresServer) Free() { pg.t.Helper(); pg.small().free() }
+// Free gives back what Full took and returns when the server answers. One that panicked on the full disk is started again,
+// also where it only ends after the disk has space: it may still be trying to recover.
+func (pg *PostgresServer) Free() {
+	pg.t.Helper()
+	pg.small().free()
+	for began := time.Now(); ; time.Sleep(20 * time.Millisecond) {
+		if !pg.Running() {
+			pg.Start()
+		}
+		err := run(&pg.url, "SELECT 1")
+		if err == nil {
+			return
+		}
+		if time.Since(began) > Patience {
+			pg.t.Errorf("PostgreSQL does not answer though its disk has space again: %v", err)
+			return
+		}
+	}
+}
 
 // Running reports whether the server's process is there: one that panicked is not.
 func (pg *PostgresServer) Running() bool { return pg.own().running() }

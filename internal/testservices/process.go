@@ -173,14 +173,27 @@ func (p *process) running() bool {
 	}
 }
 
-// freeze stops the server first, so that it starts no further child, then its children, and returns all of them.
+// freeze stops the server first, so that it starts no further child, then its children, and returns all of them. Each stands
+// still when it returns: a signal that is sent is not yet received, and on a busy machine the server may just be about to fork.
 func (p *process) freeze() []int {
-	syscall.Kill(p.cmd.Process.Pid, syscall.SIGSTOP)
+	stop(p.cmd.Process.Pid)
 	pids := p.family()
-	for _, pid := range pids[1:] {
+	stop(pids[1:]...)
+	return pids
+}
+
+// stop stops processes and waits until they stand still or are no more.
+func stop(pids ...int) {
+	for _, pid := range pids {
 		syscall.Kill(pid, syscall.SIGSTOP)
 	}
-	return pids
+	for _, pid := range pids {
+		for began := time.Now(); time.Since(began) < Patience; time.Sleep(time.Millisecond) {
+			if state := status(pid)[0]; state == "" || strings.Contains("TtZX", state) {
+				break
+			}
+		}
+	}
 }
 
 // family is the server's process id and those of its children, which have none themselves.
@@ -197,17 +210,23 @@ func (p *process) family() []int {
 
 // parent is the process id of pid's parent, 0 when pid is no more.
 func parent(pid int) int {
+	state := status(pid)
+	if state[0] == "Z" { // dead, and its parent was not told yet
+		return 0
+	}
+	ppid, _ := strconv.Atoi(state[1])
+	return ppid
+}
+
+// status is the state of a process and the id of its parent, "" when it is no more.
+func status(pid int) (stateAndParent [2]string) {
 	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
-		return 0
+		return stateAndParent
 	}
 	_, rest, _ := bytes.Cut(stat, []byte(") ")) // the name before it may hold anything
-	field := strings.Fields(string(rest))
-	if len(field) < 2 || field[0] == "Z" { // dead, and its parent was not told yet
-		return 0
-	}
-	ppid, _ := strconv.Atoi(field[1])
-	return ppid
+	copy(stateAndParent[:], strings.Fields(string(rest)))
+	return stateAndParent
 }
 
 func (p *process) logFile() string { return filepath.Join(p.dir, p.name+".log") }

@@ -23,6 +23,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"sync"
 	"syscall"
 	"testing"
@@ -99,19 +100,46 @@ func newDir(t testing.TB, name string) string {
 }
 
 // FreePort returns a port of the loopback on which nothing listens. It is below those that the kernel gives to
-// connections, so a server that is killed finds it free when it starts again.
+// connections, so a server that is killed finds it free when it starts again. Until the test ends no other test gets it, of
+// this process or another.
 func FreePort(t testing.TB) int {
 	t.Helper()
-	for range 100 {
+	for range 1000 {
 		port := 20000 + rand.N(12000)
-		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
-		if err == nil {
+		release, ours := reserve(port)
+		if !ours {
+			continue
+		}
+		if l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port)); err == nil {
 			l.Close()
+			t.Cleanup(release)
 			return port
 		}
+		release()
 	}
 	t.Fatal("no free port between 20000 and 32000 on 127.0.0.1")
 	return 0
+}
+
+var reserved sync.Map // what holds each port: it would be closed if nothing referred to it
+
+// reserve takes a port for this process until it is released or the process dies. On Linux an abstract socket stands for it, which
+// no other process can have then and which leaves no file.
+func reserve(port int) (release func(), ours bool) {
+	forget := func() { reserved.Delete(port) }
+	if _, taken := reserved.LoadOrStore(port, nil); taken {
+		return nil, false
+	}
+	if runtime.GOOS != "linux" {
+		return forget, true
+	}
+	l, err := net.Listen("unix", fmt.Sprint("@sunspool-test-port-", port))
+	if err != nil {
+		forget()
+		return nil, false
+	}
+	reserved.Store(port, l)
+	return func() { l.Close(); forget() }, true
 }
 
 // absolute is path from the test's folder, for a process that runs in another.

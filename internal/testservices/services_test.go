@@ -3,6 +3,7 @@
 package testservices
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -186,17 +187,7 @@ func TestFullDiskIsFull(t *testing.T) {
 		t.Errorf("after %d rows: %v", stored, err)
 	}
 	pg.Free()
-	for began := time.Now(); ; time.Sleep(100 * time.Millisecond) {
-		if !pg.Running() {
-			pg.Start()
-		}
-		if err = run(&pg.url, "INSERT INTO filled VALUES (-1, '')"); err == nil || time.Since(began) > Patience {
-			break
-		}
-	}
-	if err != nil {
-		t.Fatalf("with room again: %v", err)
-	}
+	pg.Exec("INSERT INTO filled VALUES (-1, '')")
 	if n := pg.Query("SELECT count(*) FROM filled"); n != fmt.Sprint(stored+1) {
 		t.Errorf("%s rows, %d were stored", n, stored+1)
 	}
@@ -217,17 +208,13 @@ func TestRedisPausesAndComesBack(t *testing.T) {
 		t.Errorf("a paused server does not hang: %v", err)
 	}
 	r.Resume()
-	if err := ping(r.Addr(), "s3cret"); err != nil {
-		t.Error(err)
-	}
+	Await(t, "it answers after Resume", func() bool { return ping(r.Addr(), "s3cret") == nil })
 	r.Kill()
 	if err := ping(r.Addr(), "s3cret"); err == nil {
 		t.Error("a killed server answers")
 	}
 	r.Start()
-	if err := ping(r.Addr(), "s3cret"); err != nil {
-		t.Error(err)
-	}
+	Await(t, "it answers after Start", func() bool { return ping(r.Addr(), "s3cret") == nil })
 }
 
 // kill -9 of a test leaves no process, no mount and no file, whatever its servers were doing.
@@ -244,15 +231,11 @@ func TestNothingOutlivesAKilledTest(t *testing.T) {
 	}
 	var dir string
 	pids := make([]int, 3)
-	for dir == "" {
-		var line string
-		buf := make([]byte, 4096)
-		n, err := out.Read(buf)
-		if err != nil {
-			t.Fatalf("the victim says nothing: %v", err)
+	for lines := bufio.NewScanner(out); dir == ""; {
+		if !lines.Scan() {
+			t.Fatalf("the victim says nothing: %v", lines.Err())
 		}
-		line = string(buf[:n])
-		if _, after, ok := strings.Cut(line, "READY "); ok {
+		if _, after, ok := strings.Cut(lines.Text(), "READY "); ok {
 			fmt.Sscan(after, &dir, &pids[0], &pids[1], &pids[2])
 		}
 	}

@@ -34,19 +34,21 @@ type whole interface {
 	store.Sites
 }
 
-// opened opens the store of a DATA_DIR or a URL until the test ends it.
+// opened opens the store of a DATA_DIR or a URL until the test ends it. It is patient with a database of a busy machine.
 func opened(t *testing.T, at string) whole {
 	t.Helper()
-	var s whole
-	var err error
-	if strings.Contains(at, "://") {
-		s, err = postgres.Open(postgres.Options{URL: at})
-	} else {
-		s, err = bolt.Open(filepath.Join(at, bolt.FileName))
+	if !strings.Contains(at, "://") {
+		s, err := bolt.Open(filepath.Join(at, bolt.FileName))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s
 	}
+	s, err := postgres.Open(postgres.Options{URL: at, CallTime: testservices.Patience})
 	if err != nil {
 		t.Fatal(err)
 	}
+	testservices.Await(t, "the store is connected", func() bool { return s.Check(t.Context()) == nil })
 	return s
 }
 
@@ -299,9 +301,6 @@ func TestCopyGoesOnAfterAnOutage(t *testing.T) {
 		f := failsWith(t, err, "copy_stopped", 1)
 		t.Log(f)
 		pg.Free()
-		if !pg.Running() {
-			pg.Start()
-		}
 		equal(t, from, to)
 	})
 }
