@@ -3,6 +3,7 @@
 package postgres
 
 import (
+	"context"
 	"errors"
 	"slices"
 	"strconv"
@@ -33,13 +34,22 @@ func TestPendingRollupsInPostgres(t *testing.T) {
 	defer db.Close()
 	storetest.Pending(t, p, func() {
 		t.Helper()
+		tx, err := db.Begin(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer tx.Rollback(context.WithoutCancel(t.Context()))
+		// The store computes in the background what is asked for, in another order: like it, lock the devices first.
+		if _, err := tx.Exec(t.Context(), `select from devices order by device_id for update`); err != nil {
+			t.Fatal(err)
+		}
 		var args struct {
 			devices []string
 			levels  []int16
 			starts  []time.Time
 			packed  [][]byte
 		}
-		rows, err := db.Query(t.Context(), `select device_id, level, start, packed from rollups`)
+		rows, err := tx.Query(t.Context(), `select device_id, level, start, packed from rollups`)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -61,10 +71,13 @@ func TestPendingRollupsInPostgres(t *testing.T) {
 		if err := rows.Err(); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := db.Exec(t.Context(), `update rollups r set packed = new.packed
+		if _, err := tx.Exec(t.Context(), `update rollups r set packed = new.packed
 			from unnest($1::text[], $2::smallint[], $3::timestamptz[], $4::bytea[]) as new (device_id, level, start, packed)
 			where (r.device_id, r.level, r.start) = (new.device_id, new.level, new.start)`,
 			args.devices, args.levels, args.starts, args.packed); err != nil {
+			t.Fatal(err)
+		}
+		if err := tx.Commit(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 	}, func() int {

@@ -40,9 +40,7 @@ func startAtOnce(t *testing.T, pg *testservices.PostgresServer) {
 				return
 			}
 			defer p.Close()
-			if _, err := p.Insert(t.Context(), "a", []wire.Sample{storetest.At(storetest.Noon, 1)}); err != nil {
-				t.Error(err)
-			}
+			deliver(t, p, "a", []wire.Sample{storetest.At(storetest.Noon, 1)}) // again while another one still migrates
 		})
 		g.Go(func() {
 			if err := Migrate(t.Context(), pg.URL(), log.logger()); err != nil {
