@@ -150,7 +150,7 @@ func (r *Cache) probe(ctx context.Context, client rueidis.Client) error {
 	if err := r.deleteStale(limit, client); err != nil {
 		return err
 	}
-	limit, cancel = context.WithTimeout(ctx, budget)
+	limit, cancel = context.WithTimeout(ctx, r.budget)
 	defer cancel()
 	return client.Do(limit, client.B().Set().Key(probeKey).Value("1").Px(time.Second).Build()).Error()
 }
@@ -195,7 +195,7 @@ func Reach(ctx context.Context, address string) error {
 	if err != nil {
 		return err
 	}
-	r := &Cache{option: option}
+	r := &Cache{option: option, budget: budget}
 	client, err := rueidis.NewClient(option)
 	if err == nil {
 		err = r.probe(ctx, client)
@@ -213,7 +213,7 @@ func (r *Cache) explain(err error) error {
 	}
 	why := err.Error()
 	if errors.Is(err, context.DeadlineExceeded) {
-		why = fmt.Sprintf("no answer within %v", budget)
+		why = fmt.Sprintf("no answer within %v", r.budget)
 	} else if r.option.Password != "" {
 		why = strings.ReplaceAll(why, r.option.Password, "***") // an old Redis quotes the login that it did not understand
 	}

@@ -87,7 +87,7 @@ func TestRedisThatFailsFailsNoRequest(t *testing.T) {
 			server := testservices.Redis(t, c.options...)
 			var log syncBuffer
 			inner := &versions{}
-			r := connected(t, inner, server.URL(), time.Hour, slog.New(slog.NewTextHandler(&log, nil)))
+			r := connectedWithin(t, budget, inner, server.URL(), time.Hour, slog.New(slog.NewTextHandler(&log, nil)))
 			testservices.Await(t, "Redis is used", func() bool { return r.use.Load() != nil })
 
 			var stop atomic.Bool
@@ -118,9 +118,13 @@ func TestRedisThatFailsFailsNoRequest(t *testing.T) {
 			}
 			stalls := testservices.Stalls(t)
 			time.Sleep(100 * time.Millisecond)
+			before := strings.Count(log.String(), "link broken") // a busy machine may have let Redis be late
 			c.fail(server)
-			testservices.Await(t, "it is not used any more", func() bool { return r.use.Load() == nil })
+			testservices.Await(t, "it is not used any more, and that is said", func() bool {
+				return r.use.Load() == nil && strings.Count(log.String(), "link broken") > strings.Count(log.String(), "link recovered")
+			})
 			time.Sleep(2500 * time.Millisecond) // without it
+			without := log.String()
 			c.heal(server)
 			testservices.Await(t, "Redis is used again", func() bool { return r.use.Load() != nil })
 			time.Sleep(100 * time.Millisecond)
@@ -134,9 +138,8 @@ func TestRedisThatFailsFailsNoRequest(t *testing.T) {
 			if p99 > 300*time.Millisecond+10*usual || worst > 600*time.Millisecond+10*most {
 				t.Errorf("p99 %v, worst %v; the machine itself is late by %v, at most %v", p99, worst, usual, most)
 			}
-			text := log.String()
-			if n := strings.Count(text, "\n"); n > 3 || !strings.Contains(text, "link broken") {
-				t.Errorf("%d lines:\n%s", n, text)
+			if n := strings.Count(without, "link broken") - before; n > 1 || strings.Count(without, "\n") > 1+2*(before+1) {
+				t.Errorf("%d lines while Redis failed:\n%s", n, without)
 			}
 		})
 	}
@@ -152,7 +155,7 @@ func configure(t testing.TB, server *testservices.RedisServer, maxmemory string)
 // An insert whose deletion could not be sent: this process does not believe Redis about the device until it was.
 func TestDeletionThatCouldNotBeSentIsDoneFirst(t *testing.T) {
 	server, inner := testservices.Redis(t), &versions{}
-	r := usable(t, inner, server.URL(), time.Hour)
+	r := usableWithin(t, budget, inner, server.URL(), time.Hour)
 	storetest.Insert(t, r, "a", 1, storetest.At(storetest.Noon, 1))
 	storetest.Latest(t, r, "a") // and is in Redis now
 	server.Pause()
@@ -192,9 +195,10 @@ func TestDeletionThatWasNeverSentIsSentLater(t *testing.T) {
 		t.Errorf("%v W for the first reader", got)
 	}
 	storetest.Latest(t, r, "a")
+	began := time.Now()
 	r.broke(client, errors.New("cut off"))
 	storetest.Insert(t, r, "a", 1, storetest.At(storetest.Noon, 3))
-	if got := storetest.Latest(t, other, "a").PVPowerW; got != 2 {
+	if got := storetest.Latest(t, other, "a").PVPowerW; got != 2 && time.Since(began) < time.Second { // then comes the probe
 		t.Fatalf("%v W: what is to be deleted is not there", got)
 	}
 	testservices.Await(t, "it is used again", func() bool { return r.use.Load() != nil })

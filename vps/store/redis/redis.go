@@ -51,6 +51,7 @@ const (
 type Cache struct {
 	store.Samples
 	ttl    time.Duration
+	budget time.Duration // see budget
 	option rueidis.ClientOption
 	link   *health.Link
 
@@ -73,13 +74,18 @@ type Cache struct {
 // in the background and reports to link how that goes. A ttl of zero keeps nothing. The error, about an address that is
 // none, is a *health.Fault.
 func New(samples store.Samples, address string, ttl time.Duration, link *health.Link) (*Cache, error) {
+	return within(budget, samples, address, ttl, link)
+}
+
+// within is New with another budget.
+func within(budget time.Duration, samples store.Samples, address string, ttl time.Duration, link *health.Link) (*Cache, error) {
 	option, err := optionOf(address)
 	if err != nil {
 		return nil, err
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	r := &Cache{
-		Samples: samples, ttl: ttl, option: option, link: link,
+		Samples: samples, ttl: ttl, budget: budget, option: option, link: link,
 		failed: make(chan error, 1), id: rand.Text(), outgoing: make(chan wire.Sample, outbox),
 		stale: map[string]uint64{}, stop: stop,
 	}
@@ -107,7 +113,7 @@ func (r *Cache) Latest(ctx context.Context, device string) (wire.Sample, error) 
 	if err := ctx.Err(); err != nil {
 		return wire.Sample{}, err
 	}
-	left, lease := budget, ""
+	left, lease := r.budget, ""
 	if r.ttl > 0 && r.deleted(ctx, &left, device) {
 		s, hit := r.get(ctx, &left, device)
 		if hit {
@@ -222,7 +228,7 @@ func (r *Cache) forget(ctx context.Context, device string) {
 	r.marks++
 	r.stale[device] = r.marks
 	r.mu.Unlock()
-	left := budget
+	left := r.budget
 	r.deleted(ctx, &left, device)
 }
 

@@ -41,10 +41,16 @@ func TestRedisBolt(t *testing.T) {
 	})
 }
 
-// connected returns a Redis in front of samples that logs to log.
+// connected returns a Redis in front of samples that logs to log, and is patient with a Redis that is late on a busy machine.
 func connected(t testing.TB, samples store.Samples, address string, ttl time.Duration, log *slog.Logger) *Cache {
 	t.Helper()
-	r, err := New(samples, address, ttl, health.New(time.Now, log).Link("redis"))
+	return connectedWithin(t, testservices.Patience, samples, address, ttl, log)
+}
+
+// connectedWithin returns one that waits so long for Redis.
+func connectedWithin(t testing.TB, budget time.Duration, samples store.Samples, address string, ttl time.Duration, log *slog.Logger) *Cache {
+	t.Helper()
+	r, err := within(budget, samples, address, ttl, health.New(time.Now, log).Link("redis"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -55,7 +61,12 @@ func connected(t testing.TB, samples store.Samples, address string, ttl time.Dur
 // usable returns one that uses its Redis already.
 func usable(t testing.TB, samples store.Samples, address string, ttl time.Duration) *Cache {
 	t.Helper()
-	r := connected(t, samples, address, ttl, slog.New(slog.DiscardHandler))
+	return usableWithin(t, testservices.Patience, samples, address, ttl)
+}
+
+func usableWithin(t testing.TB, budget time.Duration, samples store.Samples, address string, ttl time.Duration) *Cache {
+	t.Helper()
+	r := connectedWithin(t, budget, samples, address, ttl, slog.New(slog.DiscardHandler))
 	testservices.Await(t, "Redis is used", func() bool { return r.use.Load() != nil })
 	return r
 }
