@@ -129,15 +129,16 @@ func lateSamplesOfManySpansAreInTheNextAnswer(t *testing.T, s store.Samples) {
 
 // insertCostsByWhatItAdds compares late samples in spans that are nearly full with such in spans that have a hundredth of that.
 func insertCostsByWhatItAdds(t *testing.T, s store.Samples) {
-	const spans, turns = 12, 9
+	const spans, turns, most = 12, 9, 100 // more turns where a busy machine has not let any be quick
 	full, thin := Noon, Noon.AddDate(0, 0, 2)
 	for i := range spans {
 		start := time.Duration(i) * 5 * time.Minute
-		Fill(t, s, "a", Houses(full.Add(start), 101*time.Millisecond, 0, store.MostInSpan-turns-100))
+		Fill(t, s, "a", Houses(full.Add(start), 101*time.Millisecond, 0, store.MostInSpan-most-100))
 		Fill(t, s, "a", Houses(thin.Add(start), 10100*time.Millisecond, 0, store.MostInSpan/100))
 	}
-	spent := map[time.Time][]time.Duration{}
-	for turn := range turns {
+	least := map[time.Time]time.Duration{full: time.Hour, thin: time.Hour}
+	dear := func() bool { return least[full] > 10*least[thin] }
+	for turn := 0; turn < turns || dear() && turn < most; turn++ {
 		for _, at := range []time.Time{full, thin} {
 			var late []wire.Sample
 			for i := range spans {
@@ -145,12 +146,11 @@ func insertCostsByWhatItAdds(t *testing.T, s store.Samples) {
 			}
 			began := time.Now()
 			Insert(t, s, "a", spans, late...)
-			spent[at] = append(spent[at], time.Since(began))
+			least[at] = min(least[at], time.Since(began))
 		}
 	}
-	a, b := slices.Min(spent[full]), slices.Min(spent[thin])
-	if ratio := float64(a) / float64(b); ratio > 10 {
-		t.Errorf("%d samples cost %v where there are many, %v where there are few: %.1f times as much", spans, a, b, ratio)
+	if dear() {
+		t.Errorf("%d samples cost %v where there are many, %v where there are few", spans, least[full], least[thin])
 	}
 }
 
