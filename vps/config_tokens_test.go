@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"sunspool/health"
+	"sunspool/internal/testhost"
 	"sunspool/vps/auth"
 )
 
@@ -90,18 +91,7 @@ func TestViewersMayStandInAFile(t *testing.T) {
 
 // The mount that a container's secrets are in: as Docker makes them, and as Kubernetes does, by links.
 func TestTokensMayBeSecretsOfAContainer(t *testing.T) {
-	if os.Geteuid() != 0 {
-		t.Skip("SKIPPED: only root can write where a container has its secrets; settings has a test of the rule itself")
-	}
-	if err := os.MkdirAll("/run/secrets", 0o755); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { os.Remove("/run/secrets") }) // if it is empty, as before
-	mount, err := os.MkdirTemp("/run/secrets", "test-")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { os.RemoveAll(mount) })
+	mount := testhost.ContainerSecrets(t)
 	links := errors.Join(os.Chmod(mount, 0o755), os.Mkdir(filepath.Join(mount, "..2026"), 0o755), os.Symlink("..2026", filepath.Join(mount, "..data")),
 		os.Symlink("..data/devices", filepath.Join(mount, "devices")), os.Symlink("..data/viewers", filepath.Join(mount, "viewers")),
 		os.WriteFile(filepath.Join(mount, "..2026/devices"), []byte(token1+":roof"), 0o600), os.WriteFile(filepath.Join(mount, "..2026/viewers"), []byte(viewer1+":*"), 0o600))
