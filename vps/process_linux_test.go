@@ -12,6 +12,8 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -22,15 +24,15 @@ import (
 type process struct {
 	t                *testing.T
 	cmd              *exec.Cmd
-	dir, log         string // DATA_DIR, and the file that has all it wrote
-	public, internal string // addresses
-	ended            chan error
+	dir, log         string       // DATA_DIR, and the file that has all it wrote
+	public, internal string       // addresses
+	ended            func() error // waits for the exit
 }
 
 // startProcess starts the program at path with nothing but env as its settings, and waits until it serves.
 func startProcess(t *testing.T, path string, env ...string) *process {
 	t.Helper()
-	p := &process{t: t, dir: t.TempDir(), ended: make(chan error, 1)}
+	p := &process{t: t, dir: t.TempDir()}
 	p.log = filepath.Join(p.dir, "log")
 	log, err := os.Create(p.log)
 	if err != nil {
@@ -43,8 +45,9 @@ func startProcess(t *testing.T, path string, env ...string) *process {
 	if err := p.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	go func() { p.ended <- p.cmd.Wait() }()
-	t.Cleanup(func() { p.cmd.Process.Kill() })
+	p.ended = sync.OnceValue(p.cmd.Wait)
+	go p.ended()
+	t.Cleanup(func() { p.end(syscall.SIGKILL) }) // and waits: until then it writes in the folder that is removed next
 
 	var started struct{ Listen, Internal string }
 	p.until("it listens", func() bool {
@@ -78,7 +81,7 @@ func (p *process) said() string {
 // end sends a signal and waits for the exit.
 func (p *process) end(signal os.Signal) error {
 	p.cmd.Process.Signal(signal)
-	return <-p.ended
+	return p.ended()
 }
 
 // proc reads a file of /proc about the process.

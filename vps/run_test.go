@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 
@@ -50,7 +51,8 @@ func start(t *testing.T, cfg Config) running {
 	case err := <-done:
 		t.Fatal(err)
 	}
-	r.stop = func() error { cancel(); return <-done }
+	r.stop = sync.OnceValue(func() error { cancel(); return <-done })
+	t.Cleanup(func() { r.stop() }) // before its folder is removed, in which it writes until it ends
 	return r
 }
 
