@@ -17,7 +17,6 @@ var (
 	pythonBatch = vpstest.PythonBatch
 	do          = vpstest.Do
 	follow      = vpstest.Follow
-	names       = vpstest.Names
 	of          = vpstest.Of
 	issue       = vpstest.Issue
 	routesOf    = vpstest.Routes
