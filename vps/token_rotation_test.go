@@ -42,8 +42,8 @@ const (
 	leastRevoked    = 14
 )
 
-// looks is a store of tokens that counts how often a process begins to look for changes. It looks again only when it has
-// taken over what it found: who was revoked before a look began is refused once the next one begins.
+// looks is a store of tokens that counts how often a process begins to look for changes, except those looks that fail. It looks
+// again only when it has taken over what it found: who was revoked before a look began is refused once the next one begins.
 type looks struct {
 	tokenStore
 	begun atomic.Int64
@@ -53,7 +53,21 @@ type tokenStore interface{ store.Tokens }
 
 func (l *looks) TokensVersion(ctx context.Context) (int64, error) {
 	l.begun.Add(1)
-	return l.tokenStore.TokensVersion(ctx)
+	version, err := l.tokenStore.TokensVersion(ctx)
+	l.failed(err)
+	return version, err
+}
+
+func (l *looks) Tokens(ctx context.Context) ([]store.Token, int64, error) {
+	all, version, err := l.tokenStore.Tokens(ctx)
+	l.failed(err)
+	return all, version, err
+}
+
+func (l *looks) failed(err error) {
+	if err != nil {
+		l.begun.Add(-1)
+	}
 }
 
 // rotationServer is one of two servers with a connection, a cache and tokens of its own.
@@ -172,8 +186,12 @@ func (r *rotation) begin(k *rotationToken, server int) asked {
 	return asked{r.servers[server].looks.begun.Load(), k.after[server] > 0 && k.at == server}
 }
 
-// judge holds an answer against what was revoked before the request began: accepted is whether the token was.
-func (r *rotation) judge(k *rotationToken, server int, when asked, accepted bool) {
+// judge holds an answer against what was revoked before the request began.
+func (r *rotation) judge(k *rotationToken, server int, when asked, code int) {
+	if code == 503 {
+		return // the token is no reason of that
+	}
+	accepted := code == 200
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	switch {
@@ -249,7 +267,7 @@ func (r *rotation) write(random *rand.Rand, device string, batches [][]byte, cur
 				}
 				r.sums.inserted.Add(answer.Inserted)
 			}
-			r.judge(k, server, when, code == 200)
+			r.judge(k, server, when, code)
 			switch code {
 			case 200:
 			case 401, 429: // not known there yet, or revoked
@@ -360,7 +378,8 @@ func TestTokensComeAndGoWhileDevicesSend(t *testing.T) {
 		begun := s.looks.begun.Load()
 		testservices.Await(t, "it has looked twice", func() bool { return s.looks.begun.Load() >= begun+2 })
 		for _, k := range r.all {
-			code, _ := r.ask(i, "GET", wire.DevicesPath, k.Secret, nil)
+			code := 503
+			testservices.Await(t, "an answer", func() bool { code, _ = r.ask(i, "GET", wire.DevicesPath, k.Secret, nil); return code != 503 })
 			if revoked := k.after[i] > 0; revoked != (code == 401 || code == 429) || !revoked && code != 200 {
 				t.Errorf("%s at server %d: %d, revoked %v", k.Token.Name, i, code, revoked)
 			}
