@@ -78,7 +78,7 @@ func (q *sequence) judgeAnswers() {
 				q.wrongf("no answer: %v", a)
 			}
 			for _, told := range q.site.told {
-				if !unconnected(a.err) && a.began.Before(told.Add(-inFlight-20*q.stalled)) && a.ended.After(told) {
+				if !unconnected(a.err) && a.began.Before(told.Add(-inFlight-max(20*q.stalled, q.worst))) && a.ended.After(told) {
 					q.wrongf("in flight when the vps was told to end, and not answered: %v", a)
 				}
 			}

@@ -113,6 +113,7 @@ type sequence struct {
 	warm     time.Time     // from here on nothing fails but by a fault
 	ended    time.Time     // when all was delivered
 	stalled  time.Duration // p99 of how late the machine let run who wanted to
+	worst    time.Duration // the most of that
 }
 
 // servers starts the servers of a sequence and returns their URLs.
@@ -140,7 +141,7 @@ func play(t *testing.T, s *site, seed uint64, episodes []*episode, start servers
 	}
 	stop()
 	q.ended = time.Now()
-	q.stalled, _ = stalls()
+	q.stalled, q.worst = stalls()
 	return q
 }
 
