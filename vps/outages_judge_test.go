@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"testing"
 	"time"
 
 	"sunspool/internal/race"
@@ -154,7 +155,7 @@ func (q *sequence) judgeReady() {
 			if want == http.StatusServiceUnavailable && q.hit(a, byTurns) {
 				continue // the database may have been well when it was asked
 			}
-			if known && want != a.status && !(vps == 1 && q.hit(a, onVPS)) {
+			if known && inOrder(inserts, a, want) && want != a.status && !(vps == 1 && q.hit(a, onVPS)) {
 				q.wrongf("/ready said %d when inserts said %d: %v", a.status, want, a)
 			}
 		}
@@ -184,6 +185,53 @@ func expected(inserts []attempt, ready *attempt) (status int, known bool) {
 		last = a.ended
 	}
 	return 0, false
+}
+
+// inOrder reports whether the insert that a server ended last before it was asked surely had that status. When it ended one is only
+// known to be between the request and the answer as its client saw them: of two that overlap, the later answer may be of the
+// earlier one.
+func inOrder(inserts []attempt, ready *attempt, status int) bool {
+	var others time.Time // by when those of another status had surely ended
+	for _, a := range inserts {
+		if a.status == status || !a.began.Before(ready.ended) {
+			continue
+		}
+		end := a.ended
+		if a.gaveUp {
+			end = end.Add(sighting) // until the server notices
+		}
+		if end.After(others) {
+			others = end
+		}
+	}
+	return slices.ContainsFunc(inserts, func(a attempt) bool {
+		return a.status == status && !a.began.Before(others) && !a.ended.After(ready.began)
+	})
+}
+
+// A server that stored one batch, then refused another, and whose first answer was late, is not ready; nobody holds that against it. It
+// is held against one that refuses without a reason, or is ready without one.
+func TestReadyIsHeldAgainstWhatIsSure(t *testing.T) {
+	ms := func(n int) time.Time { return firstSample.Add(time.Duration(n) * time.Millisecond) }
+	insert := func(began, ended, status int) attempt {
+		return attempt{what: "ingest", began: ms(began), ended: ms(ended), status: status, code: map[int]string{503: "store_unavailable"}[status]}
+	}
+	for name, c := range map[string]struct {
+		inserts []attempt
+		ready   int
+		wrong   bool
+	}{
+		"a late answer of what was stored":  {[]attempt{insert(0, 10, 200), insert(20, 60, 503), insert(15, 90, 200), insert(900, 910, 200)}, 503, false},
+		"a late answer of what was refused": {[]attempt{insert(0, 10, 503), insert(20, 60, 200), insert(15, 90, 503), insert(600, 610, 503)}, 200, false},
+		"refused without a reason":          {[]attempt{insert(0, 10, 503), insert(20, 60, 200), insert(70, 90, 200), insert(900, 910, 200)}, 503, true},
+		"ready without a reason":            {[]attempt{insert(0, 10, 200), insert(20, 60, 503), insert(70, 90, 503), insert(600, 610, 503)}, 200, true},
+	} {
+		ready := attempt{what: "ready", began: ms(300), ended: ms(301), status: c.ready}
+		q := &sequence{load: &load{bases: []string{"x"}, attempts: append(c.inserts, ready)}}
+		if q.judgeReady(); (len(q.wrong) > 0) != c.wrong {
+			t.Errorf("%s: %q", name, q.wrong)
+		}
+	}
 }
 
 func (q *sequence) judgeRecovery() {
