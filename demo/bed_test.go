@@ -151,8 +151,10 @@ func (b *bed) startEdge() {
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	// The host's own uptime goes on while the bubble's time stands still: across a restart it would shorten the pace.
+	// The host's own uptime goes on while the bubble's time stands still: across a restart it would shorten the pace, and what
+	// passes of it between two looks at it would make a sample older than it is.
 	e.Pace.Up = func() time.Duration { return time.Since(epoch.AddDate(0, 0, -1)) }
+	e.Clock.Host.Up = e.Pace.Up
 	if b.host != nil {
 		e.Clock.Trust, e.Clock.Host = false, *b.host
 	}

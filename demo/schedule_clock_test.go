@@ -275,6 +275,7 @@ func (a arrivals) add(samples []wire.Sample) {
 }
 
 const (
+	right   = time.Millisecond - 1   // by a clock that is always right: times are cut to ms
 	exact   = 101 * time.Millisecond // by the kernel: its slewing, the 50 ms by which an anchor may be off, and the ms that times are cut to
 	vague   = 8 * time.Second        // by our server: whole seconds, a proxy, and half of 10 s for the answer
 	moved   = 2 * time.Second        // by which a sample may be moved after the one before it, so that time only grows
@@ -313,11 +314,14 @@ func (w *world) dating() (problems []string) {
 		at := same[0].Time
 		byValues[values(s)] = same[1:]
 		certain := w.machine == nil || p.certain(w.sources[p.boot])
-		off := p.off(at)
+		off, limit := p.off(at), exact
+		if w.machine == nil {
+			limit = right
+		}
 		switch {
 		case w.machine == nil && !at.Equal(s.Time):
 			say("sample %d was made at %v and arrived as of %v", i, s.Time, at)
-		case certain && off.Abs() > exact && !(off > 0 && off < moved && at.Sub(last) < 5*time.Millisecond):
+		case certain && off.Abs() > limit && !(off > 0 && off < moved && at.Sub(last) < 5*time.Millisecond):
 			say("sample %d, which a time server dated, is %v off: %v", i, off, at)
 		case !certain && len(w.sources[p.boot]) > 0 && off.Abs() > vague:
 			say("sample %d, which our server dated, is %v off: %v", i, off, at)

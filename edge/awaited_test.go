@@ -137,6 +137,7 @@ func TestMissingRegisterMapMakesNoSample(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		inTestTime(e)
 		e.Inverter.Dongle.Link.Dial = b.Dial
 		e.Uploader.Client.Transport = uploadtest.Tripper(func(*http.Request) (*http.Response, error) { return nil, io.ErrUnexpectedEOF })
 		done := make(chan error)

@@ -98,6 +98,7 @@ func watchedEdge(t *testing.T, dir string, faults ...string) *Edge {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { e.Spool.Close() })
+	inTestTime(e)
 	e.Pulses = new(health.Pulses)
 	e.Inverter.Dongle.Link.Dial = b.Dial
 	e.Uploader.Client.Transport.(*transport.Transport).Lookup = func(context.Context, string, string) ([]netip.Addr, error) {

@@ -180,6 +180,7 @@ func TestAWeekOfFaultsLeaksNothing(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		inTestTime(e)
 		e.Inverter.Dongle.Link.Dial = func(ctx context.Context, _, _ string) (net.Conn, error) {
 			ours, theirs := net.Pipe()
 			go sim.ServeConn(t.Context(), theirs)

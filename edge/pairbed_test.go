@@ -84,6 +84,7 @@ func (b *pairBed) openWith(c config.Config) {
 		e.Pulses = pulses
 		e.Inverter.Dongle.Link.Dial = b.Dial
 		e.Pace.Up = func() time.Duration { return time.Since(daylight.AddDate(0, 0, -1)) }
+		e.Clock.Host.Up = e.Pace.Up
 		e.Uploader.Client.Transport = uploadtest.Tripper(b.take)
 		e.Kept = func(s wire.Sample) { b.note(b.made, e.DeviceID, s) }
 	}

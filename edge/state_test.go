@@ -29,6 +29,13 @@ func edgeTo(t *testing.T, server http.RoundTripper) (e *Edge, log *bytes.Buffer,
 	return edgeIn(t, testhost.MemoryDir(t), "", server)
 }
 
+// inTestTime lets e ask for the uptime of a host that was started before virtual time begins. The real one goes on while virtual
+// time stands still.
+func inTestTime(e *Edge) {
+	e.Pace.Up = func() time.Duration { return time.Since(time.Date(1999, 12, 31, 0, 0, 0, 0, time.UTC)) }
+	e.Clock.Host.Up = e.Pace.Up
+}
+
 // edgeAt is an edge whose spool is in dir.
 func edgeAt(t *testing.T, dir, serial string) *Edge {
 	t.Helper()
@@ -47,6 +54,7 @@ func edgeIn(t *testing.T, dir, serial string, server http.RoundTripper) (e *Edge
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { e.Spool.Close() })
+	inTestTime(e)
 	e.Uploader.Client.Transport = server
 	chain := e.Report.Chain
 	e.inverter, e.spool, e.vps = chain.Link("inverter"), chain.Link("spool"), chain.Link("vps")
