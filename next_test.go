@@ -20,6 +20,7 @@ import (
 	"testing"
 
 	"sunspool/health"
+	"sunspool/internal/testhost"
 )
 
 // What stands in a next in place of what is only known later: of names that the code chooses, one of them; of anything
@@ -144,9 +145,7 @@ func newSandbox(t *testing.T) sandbox {
 	s := sandbox{dir, filepath.Join(dir, "log")}
 	for _, program := range []string{"sunspool", "sudo", "systemctl", "chmod", "timedatectl", "dmesg", "ss", "fuser", "createdb", "openssl"} {
 		script := "#!/bin/sh\nfor word in " + program + ` "$@"; do printf '%s\0' "$word"; done >>` + s.log + "\nprintf '\\n' >>" + s.log + "\n"
-		if err := os.WriteFile(filepath.Join(dir, program), []byte(script), 0o755); err != nil {
-			t.Fatal(err)
-		}
+		testhost.WriteProgram(t, filepath.Join(dir, program), []byte(script), 0o755)
 	}
 	return s
 }

@@ -53,9 +53,11 @@ func (p place) typed(t *testing.T, dir string, env []string, args ...string) (te
 		*cmd.SysProcAttr = *p.as
 		if p.as.Credential != nil { // who does not see the cache of the tests
 			cmd.Path = filepath.Join(dir, "sunspool")
-			if err := errors.Join(os.Chmod(dir, 0o755), copyFile(testprogram.Path(t), cmd.Path)); err != nil {
+			program, err := os.ReadFile(testprogram.Path(t))
+			if err := errors.Join(err, os.Chmod(dir, 0o755)); err != nil {
 				t.Fatal(err)
 			}
+			testhost.WriteProgram(t, cmd.Path, program, 0o755)
 		}
 	}
 	var seen bytes.Buffer
@@ -83,14 +85,6 @@ func (p place) typed(t *testing.T, dir string, env []string, args ...string) (te
 
 // redrawn is what was on a line before it was drawn again.
 var redrawn = regexp.MustCompile(`[^\n]*\r\x1b\[K`)
-
-func copyFile(from, to string) error {
-	text, err := os.ReadFile(from)
-	if err != nil {
-		return err
-	}
-	return os.WriteFile(to, text, 0o755)
-}
 
 func ended(t *testing.T, run func() error, seen *bytes.Buffer) (text string, exit int) {
 	t.Helper()

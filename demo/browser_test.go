@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"sunspool/internal/testhost"
 )
 
 // What a person does first with a demo is on its first line.
@@ -32,9 +34,7 @@ func TestTheDemoOpensItsPage(t *testing.T) {
 		t.Error("there is nothing that opens it")
 	}
 	script := "#!/bin/sh\nprintf %s \"$1\" > " + dir + "/part && /bin/mv " + dir + "/part " + dir + "/opened\n"
-	if err := os.WriteFile(filepath.Join(dir, "wslview"), []byte(script), 0o700); err != nil {
-		t.Fatal(err)
-	}
+	testhost.WriteProgram(t, filepath.Join(dir, "wslview"), []byte(script), 0o700)
 	if err := openBrowser(t.Context(), "http://127.0.0.1:8080/"); err != nil {
 		t.Fatal(err)
 	}
