@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"sunspool/internal/testhost"
 )
 
 var processPolls = flag.Int("process-polls", 36, "polls that BenchmarkEdgeProcess measures, 5 s each")
@@ -37,7 +39,7 @@ func BenchmarkEdgeProcess(b *testing.B) {
 	}
 	s := newSite(b)
 	s.serve(edgeToken + ":roof," + leastToken + ":least")
-	inverters := []string{freeAddress(b), freeAddress(b)}
+	inverters := []string{testhost.Address(b), testhost.Address(b)}
 	for i, address := range inverters {
 		s.start(fmt.Sprintf("inverter%d.log", i), nil, "simulate", "--listen="+address)
 		for deadline := time.Now().Add(patience); !listens(address) && time.Now().Before(deadline); {

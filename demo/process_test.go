@@ -22,6 +22,7 @@ import (
 	"time"
 
 	"sunspool/edge/simulator"
+	"sunspool/internal/testhost"
 	"sunspool/internal/testprogram"
 	"sunspool/vps/store"
 	"sunspool/vps/store/bolt"
@@ -96,18 +97,8 @@ func newSite(t testing.TB) *site {
 			t.Fatal(err)
 		}
 	}
-	s.listen = freeAddress(t)
+	s.listen = testhost.Address(t)
 	return s
-}
-
-func freeAddress(t testing.TB) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
 }
 
 // patience is how long a test waits for what must happen some time: a busy machine is no failure.
@@ -117,7 +108,7 @@ const patience = 3 * time.Minute
 func (s *site) serve(tokens string) {
 	s.t.Helper()
 	s.vps = s.start("vps.log", []string{
-		"DATA_DIR=" + s.dir, "LISTEN_ADDR=" + s.listen, "INTERNAL_ADDR=" + freeAddress(s.t), "DEVICE_TOKENS=" + tokens,
+		"DATA_DIR=" + s.dir, "LISTEN_ADDR=" + s.listen, "INTERNAL_ADDR=" + testhost.Address(s.t), "DEVICE_TOKENS=" + tokens,
 		"TLS_CERT_FILE=" + filepath.Join(s.dir, "cert.pem"), "TLS_KEY_FILE=" + filepath.Join(s.dir, "key.pem"),
 	}, "vps")
 	for deadline := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"sunspool/edge/simulator"
+	"sunspool/internal/testhost"
 	"sunspool/internal/testservices"
 	"sunspool/wire"
 )
@@ -58,12 +59,12 @@ func TestFilledAgainInPostgres(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := newSite(t)
-	backends := []string{freeAddress(t), freeAddress(t)}
+	backends := []string{testhost.Address(t), testhost.Address(t)}
 	inTurn(t, s.listen, backends)
 	devices, tokens := []string{"house0", "house1"}, []string{"t0ken-0123456789abcdef-0", "t0ken-0123456789abcdef-1"}
 	server := func(i int, database string) *process {
 		p := s.start(fmt.Sprintf("vps%d.log", i), []string{
-			"DATABASE_URL=" + database, "LISTEN_ADDR=" + backends[i], "INTERNAL_ADDR=" + freeAddress(t), "DATA_DIR=" + t.TempDir(),
+			"DATABASE_URL=" + database, "LISTEN_ADDR=" + backends[i], "INTERNAL_ADDR=" + testhost.Address(t), "DATA_DIR=" + t.TempDir(),
 			"DEVICE_TOKENS=" + tokens[0] + ":" + devices[0] + "," + tokens[1] + ":" + devices[1],
 			"TLS_CERT_FILE=" + filepath.Join(s.dir, "cert.pem"), "TLS_KEY_FILE=" + filepath.Join(s.dir, "key.pem"),
 		}, "vps")

@@ -20,6 +20,7 @@ import (
 	"sunspool/edge/upload/uploadtest"
 	"sunspool/health"
 	"sunspool/internal/checklist"
+	"sunspool/internal/testhost"
 )
 
 func TestAllIsWell(t *testing.T) {
@@ -100,7 +101,7 @@ func TestTheFailingHopIsNamed(t *testing.T) {
 			os.Chmod(p.env["SPOOL_PATH"], 0o666)
 		}, "spool", "spool_unreadable", 6, "cannot be read", "start the edge"},
 		"no such server": {func(p *patient) { p.env["VPS_BASE_URL"] = "https://solar.example.org" }, "upload", "vps_unreachable", 5, `there is no name "solar.example.org"`, "check the name in VPS_BASE_URL"},
-		"server away":    {func(p *patient) { p.env["VPS_BASE_URL"] = "https://" + closedPort(p.t) }, "upload", "vps_unreachable", 5, "refuses connections", "the samples wait"},
+		"server away":    {func(p *patient) { p.env["VPS_BASE_URL"] = "https://" + testhost.Address(p.t) }, "upload", "vps_unreachable", 5, "refuses connections", "the samples wait"},
 		"expired":        {dated(-48*time.Hour, -24*time.Hour), "upload", "tls", 6, "was valid until", "renew the server's certificate"},
 		"not valid yet":  {dated(24*time.Hour, 48*time.Hour), "upload", "tls", 6, "by this host's clock it is", "check the date of this host"},
 		"another name": {func(p *patient) {
@@ -175,15 +176,6 @@ func dated(from, to time.Duration) func(*patient) {
 	return func(p *patient) {
 		p.serve(func(c *x509.Certificate) { c.NotBefore, c.NotAfter = time.Now().Add(from), time.Now().Add(to) })
 	}
-}
-
-func closedPort(t *testing.T) string {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
 }
 
 // What works and needs a look is no failure, and is said.

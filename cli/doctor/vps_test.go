@@ -17,6 +17,7 @@ import (
 
 	"sunspool/edge/upload/uploadtest"
 	"sunspool/internal/checklist"
+	"sunspool/internal/testhost"
 )
 
 // withVPS gives the machine a vps that is well.
@@ -97,7 +98,7 @@ func TestWhatIsWrongWithTheVPSIsNamed(t *testing.T) {
 		"door is closed":           {func(p *patient) { p.vpsEnv["LISTEN_ADDR"] = "0.0.0.0:8443" }, "service", "sandbox_denies", checklist.Warn, 6, "sudo systemctl edit sunspool-vps"},
 		"database behind the wall": {func(p *patient) { p.vpsEnv["DATABASE_URL"] = "postgres://u:geheim@192.0.2.5/sunspool" }, "service", "sandbox_denies", checklist.Fail, 6, "IPAddressAllow=192.0.2.5"},
 		"silent":                   {func(p *patient) { p.vpsEnv["ADMIN_SOCKET"] += "none" }, "vps", "no_server", checklist.Fail, 5, "sudo systemctl restart sunspool-vps"},
-		"serves nobody":            {func(p *patient) { p.vpsEnv["LISTEN_ADDR"] = closedPort(p.t) }, "vps", "unhealthy", checklist.Fail, 6, "sudo systemctl restart sunspool-vps"},
+		"serves nobody":            {func(p *patient) { p.vpsEnv["LISTEN_ADDR"] = testhost.Address(p.t) }, "vps", "unhealthy", checklist.Fail, 6, "sudo systemctl restart sunspool-vps"},
 		"redis away": {func(p *patient) {
 			s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 				io.WriteString(w, "sunspool_link_up{link=\"redis\"} 0\n")

@@ -16,6 +16,7 @@ import (
 
 	"sunspool/edge/upload/uploadtest"
 	"sunspool/health"
+	"sunspool/internal/testhost"
 	"sunspool/packaging"
 	"sunspool/vps"
 )
@@ -70,15 +71,10 @@ func (m machine) serve(cfg vps.Config) {
 	}
 }
 
-// freePort is one that nothing listens at.
+// freePort is one that nothing listens at but what this test starts.
 func freePort(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp4", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	_, port, _ := net.SplitHostPort(l.Addr().String())
+	_, port, _ := net.SplitHostPort(testhost.Address(t))
 	return port
 }
 
