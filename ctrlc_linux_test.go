@@ -45,22 +45,29 @@ func interruptedBy(t *testing.T, dir string, env []string, ready string, between
 		between()
 	}
 	cmd.Process.Signal(os.Interrupt)
-	if between != nil { // what is under way keeps it from ending, until it is told again
+	again := make(<-chan time.Time) // never
+	if between != nil {             // what is under way keeps it from ending, until it is told again
 		select {
 		case <-ended:
 			t.Errorf("sunspool %s ended at once, and should have waited for what is under way:\n%s", args[0], said())
 		case <-time.After(300 * time.Millisecond):
 		}
-		cmd.Process.Signal(os.Interrupt)
+		often := time.NewTicker(100 * time.Millisecond) // a signal that comes while one is pending is lost
+		defer often.Stop()
+		again = often.C
 	}
-	select {
-	case <-ended:
-	case <-time.After(testservices.Patience):
-		t.Errorf("sunspool %s does not end:\n%s", args[0], said())
-		cmd.Process.Signal(syscall.SIGQUIT)
-		<-ended
+	for patience := time.After(testservices.Patience); ; {
+		select {
+		case <-ended:
+			return cmd.ProcessState.ExitCode()
+		case <-again:
+			cmd.Process.Signal(os.Interrupt)
+		case <-patience:
+			t.Errorf("sunspool %s does not end:\n%s", args[0], said())
+			cmd.Process.Signal(syscall.SIGQUIT)
+			patience = nil
+		}
 	}
-	return cmd.ProcessState.ExitCode()
 }
 
 // Ctrl-C once is a good end: of a service 0, of a question that has no answer yet 130.
