@@ -94,7 +94,7 @@ func TestCatalogueOfWhatStopsACommand(t *testing.T) {
 		first func(t *testing.T, dir string) (line string) // what makes it so; a line in place of the one above
 		as    *syscall.SysProcAttr
 	}{
-		"inverter: unknown host": {line: "probe nobody.invalid", exit: 5, words: []string{"nobody.invalid", "the name cannot be resolved"}},
+		"inverter: unknown host": {line: "probe nobody-.invalid", exit: 5, words: []string{"nobody-.invalid", "the name cannot be resolved"}},
 		"inverter: no route": {line: "probe 192.0.2.7", exit: 5, words: []string{"192.0.2.7", "no route to the host"},
 			as: &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET}},
 		"inverter: closed port":         {line: "probe 127.0.0.1:1", exit: 5, words: []string{"the host is up but refuses connections", "enable Modbus TCP"}},
@@ -274,9 +274,9 @@ func TestCatalogueOfWhatAnEdgeSaysAboutItsServer(t *testing.T) {
 				env = append(env, "VPS_CA_FILE="+ca)
 			}
 			startProgram(t, dir, regexp.MustCompile("(edge started)"), env, "edge")
-			link := brokenLink(t, dir+"/health.json", "vps")
+			link := brokenLink(t, dir+"/health.json", "vps", c.code)
 			text, _ := onTerminal.typed(t, dir, env, "status")
-			if !strings.HasPrefix(link.Code, c.code) || link.Next == "" || !strings.Contains(link.LastError+link.Next, c.says) || !strings.Contains(text, "✗ vps ") || !strings.Contains(text, "next: ") {
+			if link.Next == "" || !strings.Contains(link.LastError+link.Next, c.says) || !strings.Contains(text, "✗ vps ") || !strings.Contains(text, "next: ") {
 				t.Errorf("%s: %s; next: %s\n%s", link.Code, link.LastError, link.Next, text)
 			}
 			shell.mustTake(t, health.Pasteable(link.Next))
@@ -284,13 +284,14 @@ func TestCatalogueOfWhatAnEdgeSaysAboutItsServer(t *testing.T) {
 	}
 }
 
-// brokenLink waits until a link of an edge is broken.
-func brokenLink(t *testing.T, file, name string) (link health.Status) {
+// brokenLink waits until a link of an edge is broken by what begins with code. On a busy machine it may first be another one:
+// an answer that did not come in time.
+func brokenLink(t *testing.T, file, name, code string) (link health.Status) {
 	t.Helper()
-	for deadline := time.Now().Add(testservices.Patience); link.State != health.Broken; time.Sleep(50 * time.Millisecond) {
+	for deadline := time.Now().Add(testservices.Patience); link.State != health.Broken || !strings.HasPrefix(link.Code, code); time.Sleep(50 * time.Millisecond) {
 		h, err := report.Look(t.Context(), file, time.Now())
 		if time.Now().After(deadline) {
-			t.Fatalf("%s is not broken: %+v, %v", name, h, err)
+			t.Fatalf("%s is not broken by %q: %+v, %v", name, code, h, err)
 		}
 		for _, l := range h.Links {
 			if l.Name == name {
@@ -328,8 +329,8 @@ func TestCatalogueOfWhatAnEdgeSaysAboutItsDisk(t *testing.T) {
 			if c.while != nil {
 				c.while(t, disk)
 			}
-			link := brokenLink(t, dir+"/health.json", "spool")
-			if link.Code != c.code || link.Next == "" || !strings.Contains(link.LastError+link.Next, c.says) {
+			link := brokenLink(t, dir+"/health.json", "spool", c.code)
+			if link.Next == "" || !strings.Contains(link.LastError+link.Next, c.says) {
 				t.Errorf("%+v", link)
 			}
 			text, _ := onTerminal.typed(t, dir, env, "status")

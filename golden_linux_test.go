@@ -76,7 +76,7 @@ func typedWords(t *testing.T, shell sandbox, lines string) [][]string {
 }
 
 // scenes are what is typed for each command beside its help, where nothing of ours runs: most are answered by what is wrong,
-// and what to do.
+// and what to do. nobody-.invalid is no name of a host: no name server is asked, whose answers are not the same everywhere.
 func scenes(words string) []string {
 	all := map[string][]string{
 		"":                 {""},
@@ -97,7 +97,7 @@ func scenes(words string) []string {
 		"site set":         {"site set home --device=roof"},
 		"setup":            {"setup --role=server --print --yes", "setup --role=edge --print --yes --inverter=192.0.2.7 --server=https://solar.example.org --pair=nonsense"},
 		"status":           {"status", "status --check", "status --json"},
-		"probe":            {"probe 127.0.0.1:1", "probe nobody.invalid", "probe 1.2.3.4:x"},
+		"probe":            {"probe 127.0.0.1:1", "probe nobody-.invalid", "probe 1.2.3.4:x"},
 		"simulate":         {"simulate --model=SH1", "simulate --image=none", "simulate --list-images"},
 		"check":            {"check", "check edge", "check vps"},
 		"service":          {"service", "service dance edge"},
