@@ -84,7 +84,8 @@ deb-%: stage $(NFPM)
 		$(NFPM) package --packager deb --target dist/sunspool_$(DEB_VERSION)_$*.deb
 
 $(NFPM):
-	GOBIN="$(abspath $(@D))" $(GO) install github.com/goreleaser/nfpm/v2/cmd/nfpm@$(NFPM_VERSION)
+	GOBIN="$(abspath $(@D)).$$$$" && export GOBIN && $(GO) install github.com/goreleaser/nfpm/v2/cmd/nfpm@$(NFPM_VERSION) && \
+		mkdir -p $(@D) && mv "$$GOBIN/nfpm" $@ && rmdir "$$GOBIN" # whole at once: tests beside each other may make it
 
 build-armv7: # in no package, but in a release
 	GOOS=linux GOARCH=arm GOARM=7 $(GO) build -trimpath -tags $(TAGS) -ldflags "-s -w -X main.version=$(VERSION)" -o build/armv7/sunspool .

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"sync"
 	"syscall"
 	"testing"
@@ -47,6 +46,9 @@ var (
 	tried      = map[string]error{}
 )
 
+// installLock is held by who installs something for tests, vps/web/test/run, too. TMPDIR may be another one for each process.
+const installLock = "/tmp/sunspool-services.lock"
+
 // installed tries once per test binary to install pkg. One process at a time does: the lock is a file.
 func installed(pkg string) error {
 	installing.Lock()
@@ -62,7 +64,7 @@ func install(pkg string) error {
 	if _, err := exec.LookPath("apt-get"); err != nil || os.Getuid() != 0 {
 		return fmt.Errorf("only root on Debian can install it by itself")
 	}
-	lock, err := os.OpenFile(filepath.Join(os.TempDir(), "sunspool-services.lock"), os.O_CREATE|os.O_RDWR, 0o600)
+	lock, err := os.OpenFile(installLock, os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
 		return err
 	}
