@@ -6,7 +6,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"sunspool/internal/testprogram"
 	"sunspool/internal/testservices"
@@ -56,7 +55,7 @@ command sunspool completion fish | source`, "fish -i"},
 				keys.WriteString(line + "\t\n")
 			}
 			cmd := exec.CommandContext(t.Context(), script, "-qec", shell.command, "/dev/null")
-			cmd.WaitDelay = time.Second
+			cmd.WaitDelay = testservices.Patience // should something hold its output
 			cmd.Env = append(os.Environ(), "PATH="+filepath.Dir(program)+":"+os.Getenv("PATH"), "HOME="+dir, "ZDOTDIR="+dir, "XDG_CONFIG_HOME="+dir, "TERM=dumb")
 			cmd.Stdin = strings.NewReader(keys.String() + "exit\n")
 			out, err := cmd.CombinedOutput()

@@ -3,6 +3,7 @@ package packaging
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -14,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"sunspool/internal/testhost"
 	"sunspool/internal/testservices"
 )
 
@@ -197,6 +199,25 @@ func (b *box) sh(line string) string {
 	return b.run("sh", "-c", line)
 }
 
+// logged is what the journal has, with all that was logged until now.
+func (b *box) logged(argv ...string) string {
+	b.t.Helper()
+	b.run("journalctl", "--sync")
+	return b.run(append([]string{"journalctl", "--no-pager"}, argv...)...)
+}
+
+// simulates starts a simulated inverter as a unit, and waits until it listens.
+func (b *box) simulates(unit, listen string, argv ...string) {
+	b.t.Helper()
+	b.run(append([]string{"systemd-run", "--quiet", "--collect", "--unit=" + unit, "/usr/bin/sunspool", "simulate", "--listen=" + listen}, argv...)...)
+	b.eventually("the simulator listens at "+listen, func() error {
+		if said := b.run("ss", "-ltn"); !strings.Contains(said, listen) {
+			return errors.New(said)
+		}
+		return nil
+	})
+}
+
 // show is a property of a unit.
 func (b *box) show(unit, property string) string {
 	b.t.Helper()
@@ -209,9 +230,7 @@ func (b *box) write(name, text string, mode os.FileMode) {
 	if err := os.MkdirAll(filepath.Dir(b.path(name)), 0o755); err != nil {
 		b.t.Fatal(err)
 	}
-	if err := os.WriteFile(b.path(name), []byte(text), mode); err != nil {
-		b.t.Fatal(err)
-	}
+	testhost.WriteProgram(b.t, b.path(name), []byte(text), mode) // which some are
 	if err := os.Chmod(b.path(name), mode); err != nil {
 		b.t.Fatal(err)
 	}

@@ -197,7 +197,7 @@ func (a appliance) bundle() {
 	planted := "token " + token + " link " + link[1] + " code " + code[1]
 	a.sh(`printf 'MESSAGE=` + planted + `\nOBJECT_PID=%s\n' "$(systemctl show -P MainPID sunspool-edge)" | logger --journald`)
 	a.eventually("the journal of the edge has what was planted", func() error {
-		if said := a.run("journalctl", "-u", "sunspool-edge", "-n", "50", "-o", "cat"); !strings.Contains(said, planted) {
+		if said := a.logged("-u", "sunspool-edge", "-n", "50", "-o", "cat"); !strings.Contains(said, planted) {
 			return errors.New(said)
 		}
 		return nil

@@ -1,6 +1,8 @@
 package packaging
 
 import (
+	"errors"
+	"fmt"
 	"net"
 	"net/netip"
 	"os"
@@ -21,20 +23,25 @@ const (
 // root, and the service from within its sandbox.
 func (a appliance) byItsName() {
 	a.sh("ip link add home0 type veth peer name home1 && ip addr add " + announced + "/24 dev home0 && ip link set home0 up && ip link set home1 up")
-	a.run("systemd-run", "--unit=dongle", "/usr/bin/sunspool", "simulate", "--listen="+announced+":1502", "--tz=UTC")
+	a.simulates("dongle", announced+":1502", "--tz=UTC")
 	responder := exec.Command("nsenter", "--target", strconv.Itoa(a.leader), "--net", os.Args[0], "-test.run=^TestAnnounce$")
 	responder.Env = append(os.Environ(), announce+"=home0")
 	if err := responder.Start(); err != nil {
 		a.t.Fatal(err)
 	}
 	defer func() { responder.Process.Kill(); responder.Wait() }()
+	a.eventually("the dongle takes what is asked in the network", func() error {
+		groups := string(read(a.t, fmt.Sprintf("/proc/%d/net/igmp", a.leader)))
+		if _, own, _ := strings.Cut(groups, "\thome0 "); !strings.Contains(own, "FB0000E0") { // 224.0.0.251
+			return errors.New(groups)
+		}
+		return nil
+	})
 	out := a.run("sunspool", "setup", "--inverter=WiNet-WebServer.local:1502", "--yes")
 	if !strings.Contains(out, "+ SUNGROW_HOST=WiNet-WebServer.local") || !strings.Contains(out, "The first samples of garage are at the server") {
 		a.t.Errorf("%s", out)
 	}
-	if out := a.run("sunspool", "probe"); !strings.Contains(out, announced+": winet-webserver, read by an edge here") {
-		a.t.Errorf("%s", out)
-	}
+	a.shows(announced+": winet-webserver, read by an edge here", "sunspool", "probe")
 }
 
 // TestAnnounce is the dongle of byItsName, in a process of its own in the network of the box.

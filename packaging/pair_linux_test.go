@@ -81,7 +81,7 @@ func (p *pair) install() {
 		m.write("/root/first.deb", file, 0o644)
 		m.apt("install", "/root/first.deb")
 	}
-	p.edge.run("systemd-run", "--unit=inverter", "/usr/bin/sunspool", "simulate", "--listen=127.0.0.1:1502", "--tz=UTC")
+	p.edge.simulates("inverter", "127.0.0.1:1502", "--tz=UTC")
 }
 
 func (p *pair) makeServer() {
@@ -145,7 +145,7 @@ func (p *pair) secrets() {
 		}
 	}
 	for name, m := range map[string]appliance{"server": p.server, "edge": p.edge} {
-		if all := settings + m.run("journalctl", "--no-pager"); strings.Contains(all, token) {
+		if all := settings + m.logged(); strings.Contains(all, token) {
 			m.t.Errorf("the token is in the settings or the journal of the %s", name)
 		}
 	}
@@ -169,27 +169,29 @@ func (p *pair) usedCode() {
 // cut pulls the cable and puts it back.
 func (p *pair) cut() {
 	p.edge.run("ip", "link", "set", "cable", "down")
-	waiting := func() (n int) {
+	waiting := func() (n int, err error) {
 		var status struct {
 			Edges []struct {
+				Status  string
 				Waiting int `json:"spool_count"`
 			}
 		}
-		if out, _ := p.edge.try("sunspool", "status", "--json"); json.Unmarshal([]byte(out), &status) == nil && len(status.Edges) == 1 {
-			n = status.Edges[0].Waiting
+		out, _ := p.edge.try("sunspool", "status", "--json")
+		if err := json.Unmarshal([]byte(out), &status); err != nil || len(status.Edges) != 1 || status.Edges[0].Status == "silent" {
+			return 0, fmt.Errorf("%w: %s", err, out)
 		}
-		return n
+		return status.Edges[0].Waiting, nil
 	}
 	p.edge.eventually("samples wait", func() error {
-		if n := waiting(); n < 2 {
-			return fmt.Errorf("%d wait", n)
+		if n, err := waiting(); err != nil || n < 2 {
+			return fmt.Errorf("%d wait, %w", n, err)
 		}
 		return nil
 	})
 	p.edge.run("ip", "link", "set", "cable", "up")
 	p.edge.eventually("they are delivered", func() error {
-		if n := waiting(); n > 1 {
-			return fmt.Errorf("%d wait", n)
+		if n, err := waiting(); err != nil || n > 1 {
+			return fmt.Errorf("%d wait, %w", n, err)
 		}
 		return nil
 	})

@@ -2,7 +2,6 @@ package packaging
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -22,13 +21,7 @@ func TestSetup(t *testing.T) {
 	a := appliance{boot(t, suite)}
 	a.write("/root/first.deb", string(read(t, deb(t, older))), 0o644)
 	a.apt("install", "/root/first.deb")
-	a.run("systemd-run", "--unit=inverter", "/usr/bin/sunspool", "simulate", "--listen=127.0.0.1:1502", "--tz=UTC")
-	a.eventually("the simulator listens", func() error {
-		if said := a.run("ss", "-ltn"); !strings.Contains(said, "127.0.0.1:1502") {
-			return errors.New(said)
-		}
-		return nil
-	})
+	a.simulates("inverter", "127.0.0.1:1502", "--tz=UTC")
 	for _, step := range []struct {
 		claim string
 		show  func()
@@ -101,19 +94,20 @@ func (a appliance) statusAfterSetup() {
 		}
 		return nil
 	})
-	var status struct {
-		Status string
-		Edges  []struct{ Status string }
-		VPS    struct{ Devices []struct{ State string } }
-	}
-	if err := json.Unmarshal([]byte(a.run("sunspool", "status", "--json")), &status); err != nil {
-		a.t.Fatal(err)
-	}
-	if status.Status != "ok" || len(status.Edges) != 1 || len(status.VPS.Devices) != 1 {
-		a.t.Errorf("%+v", status)
-	}
+	a.eventually("and has an edge and a device", func() error {
+		var status struct {
+			Status string
+			Edges  []struct{ Status string }
+			VPS    struct{ Devices []struct{ State string } }
+		}
+		out, _ := a.try("sunspool", "status", "--json")
+		if err := json.Unmarshal([]byte(out), &status); err != nil || status.Status != "ok" || len(status.Edges) != 1 || len(status.VPS.Devices) != 1 {
+			return fmt.Errorf("%w: %s", err, out)
+		}
+		return nil
+	})
 	token := strings.TrimSpace(string(read(a.t, a.path("/etc/sunspool/credentials/vps-device-token"))))
-	if journal := a.run("journalctl", "-u", "sunspool-edge", "-u", "sunspool-vps"); strings.Contains(journal, token) {
+	if journal := a.logged("-u", "sunspool-edge", "-u", "sunspool-vps"); strings.Contains(journal, token) {
 		a.t.Error("the journal has the token")
 	}
 }
