@@ -1,6 +1,7 @@
 package edge
 
 import (
+	"fmt"
 	"log/slog"
 	"net"
 	"testing"
@@ -13,6 +14,7 @@ import (
 	"sunspool/edge/pace"
 	"sunspool/edge/reading"
 	"sunspool/edge/simulator"
+	"sunspool/internal/testservices"
 )
 
 // otherServer answers Modbus as a library of other people thinks it should be done.
@@ -50,12 +52,7 @@ func TestServerOfAnotherMakerIsRead(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	address := l.Addr().String()
-	l.Close() // that library wants to listen by itself
+	address := fmt.Sprint("127.0.0.1:", testservices.FreePort(t)) // that library wants to listen by itself
 	server, err := peer.NewServer(&peer.ServerConfiguration{URL: "tcp://" + address, MaxClients: 4}, otherServer{image})
 	if err != nil {
 		t.Fatal(err)

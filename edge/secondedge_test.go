@@ -56,8 +56,13 @@ func TestSecondEdgeOfADongleDoesNotStart(t *testing.T) {
 	if _, err := os.Stat(second.SpoolPath); err == nil {
 		t.Error("the second one made a spool")
 	}
+	another, err := net.Listen("tcp", "127.0.0.1:0") // another dongle
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer another.Close()
 	other := config("1", "barn")
-	other.Port-- // another dongle
+	other.Port = another.Addr().(*net.TCPAddr).Port
 	ended, end := context.WithCancel(t.Context())
 	end()
 	if err := Run(ended, other, "test", slog.New(slog.DiscardHandler)); err != nil {

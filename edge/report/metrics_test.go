@@ -181,7 +181,7 @@ func TestUploadsAreCountedByTheirResult(t *testing.T) {
 
 // The address may be in use when the edge starts: it is said once, polled on, and the metrics are there when it is free.
 func TestMetricsComeWhenTheirAddressIsFree(t *testing.T) {
-	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	taken, err := net.Listen("tcp", fmt.Sprint("127.0.0.1:", testservices.FreePort(t))) // which stays free when it is given back
 	if err != nil {
 		t.Fatal(err)
 	}

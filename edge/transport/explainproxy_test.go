@@ -105,12 +105,6 @@ func TestWhatIsWrongWithAProxyIsNamed(t *testing.T) {
 	config := &tls.Config{Certificates: []tls.Certificate{ca.Issue(nil)}}
 	server, tokens := uploadtest.Serve(t, config, uploadtest.Accept)
 	address := strings.TrimPrefix(server, "https://")
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	l.Close()
-	closed := l.Addr().String()
 	basic := base64.StdEncoding.EncodeToString([]byte("roof:" + proxyPassword))
 	other := uploadtest.NewAuthority(t)
 	inspector := &tls.Config{Certificates: []tls.Certificate{other.Intermediate("Zscaler").Issue(nil)}}
@@ -129,13 +123,13 @@ func TestWhatIsWrongWithAProxyIsNamed(t *testing.T) {
 		"401 with wrong":     {"http://roof:hunter2wrong@" + front(t, answering("HTTP/1.0 401 Unauthorized\r\n\r\n")), server, "proxy", "does not accept the user and the password in HTTPS_PROXY", "set user and password"},
 		"403":                {"http://" + userInfo() + front(t, answering("HTTP/1.1 403 Access violation\r\n\r\n")), server, "proxy", `refuses a connection to "127.0.0.1": status "403 Access violation"`, "allow CONNECT"},
 		"405":                {"http://" + front(t, answering("HTTP/1.1 405 Method Not Allowed\r\n\r\n")), server, "proxy", "refuses a connection", "allow CONNECT"},
-		"503":                {"http://" + userInfo() + front(t, tunnel(closed)), server, "vps_unreachable", `has no connection to "127.0.0.1": status "503`, "behind the proxy"},
+		"503":                {"http://" + userInfo() + front(t, tunnel(refuses)), server, "vps_unreachable", `has no connection to "127.0.0.1": status "503`, "behind the proxy"},
 		"429":                {"http://" + front(t, answering("HTTP/1.1 429 Slow down\r\n\r\n")), server, "vps_unreachable", "429", "behind the proxy"},
 		"echoes the secrets": {"http://" + userInfo() + front(t, answering("HTTP/1.1 400 "+basic+" "+proxyPassword+" \x1b[31m"+strings.Repeat("x", 500)+"\r\n\r\n")), server, "proxy", "400", ""},
 		"a web server":       {"http://" + front(t, answering("HTTP/1.1 301 Moved\r\nLocation: https://x/\r\n\r\n")), server, "proxy", "301 Moved", "allow CONNECT"},
 		"SSH":                {"http://" + front(t, answering("SSH-2.0-OpenSSH_9.2p1 Debian\r\n")), server, "proxy", "does not speak HTTP", "check HTTPS_PROXY"},
 		"closes":             {"http://" + front(t, answering("")), server, "proxy_unreachable", "closes the connection without an answer", ""},
-		"away":               {"http://" + userInfo() + closed, server, "proxy_unreachable", "the proxy " + closed + " refuses connections", ""},
+		"away":               {"http://" + userInfo() + refuses, server, "proxy_unreachable", "the proxy " + refuses + " refuses connections", ""},
 		"https to plain":     {"https://" + userInfo() + front(t, answering("HTTP/1.1 400 Bad Request\r\n\r\n")), server, "proxy", "does not speak TLS", "HTTPS_PROXY=http://"},
 		"https, untrusted":   {"https://" + userInfo() + untrusted, server, "proxy", `issued by "Zscaler"`, ""},
 		"name unknown":       {"http://" + userInfo() + "proxy.invalid:3128", server, "proxy", `there is no name "proxy.invalid"`, "HTTPS_PROXY"},

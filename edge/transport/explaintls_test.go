@@ -58,6 +58,9 @@ func front(t *testing.T, talk func(net.Conn)) string {
 	return l.Addr().String()
 }
 
+// refuses is an address on which nothing listens: no program is given this port, or takes it for a connection.
+const refuses = "127.0.0.1:1"
+
 // alert refuses every handshake with an alert of TLS.
 func alert(code byte) func(net.Conn) {
 	return func(conn net.Conn) {
@@ -122,7 +125,7 @@ func TestWhatIsWrongWithTLSIsNamed(t *testing.T) {
 		"another name":                {certify(ca.Issue(portal)), "tls", `for "login.hotel.example", which is another name`, "VPS_BASE_URL must use a name"},
 		"expired": {certify(ca.Issue(func(c *x509.Certificate) { c.NotAfter = time.Now().Add(-time.Minute) })),
 			"tls", "was valid until 20", "renew"},
-		"not yet valid": {certify(ca.Issue(func(c *x509.Certificate) { c.NotBefore = time.Now().Add(time.Minute) })),
+		"not yet valid": {certify(ca.Issue(func(c *x509.Certificate) { c.NotBefore = time.Now().Add(time.Hour) })),
 			"tls", "is valid from 20", "check the date of this host"},
 		"not for servers": {certify(ca.Issue(func(c *x509.Certificate) { c.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth} })),
 			"tls", "does not count", "for servers"},
@@ -178,11 +181,6 @@ func TestCertificateThatChangesIsNamed(t *testing.T) {
 
 func TestWhatIsWrongWithAConnectionIsNamed(t *testing.T) {
 	ca := uploadtest.NewAuthority(t)
-	closed, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	closed.Close()
 	config := &tls.Config{Certificates: []tls.Certificate{ca.Issue(nil)}}
 	secured := func(talk func(net.Conn)) func(net.Conn) {
 		return func(conn net.Conn) {
@@ -197,7 +195,7 @@ func TestWhatIsWrongWithAConnectionIsNamed(t *testing.T) {
 		address         string
 		code, why, next string
 	}{
-		"refused": {closed.Addr().String(), "vps_unreachable", closed.Addr().String() + " refuses connections on this port", "check that it runs"},
+		"refused": {refuses, "vps_unreachable", refuses + " refuses connections on this port", "check that it runs"},
 		"closed in the handshake": {front(t, func(c net.Conn) { c.Read(make([]byte, 1<<14)) }),
 			"vps_unreachable", "during the TLS handshake", "a firewall"},
 		"reset in the handshake": {front(t, func(c net.Conn) {
