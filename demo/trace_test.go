@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"cmp"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -11,8 +12,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-
-	"testing"
 	"time"
 )
 
@@ -27,20 +26,6 @@ type systemCall struct {
 	result     int64
 	begun, end int       // lines of the trace
 	at         time.Time // begun
-}
-
-// needStrace finds strace, installs it where that is allowed, or skips.
-func needStrace(t *testing.T) {
-	t.Helper()
-	if _, err := exec.LookPath("strace"); err == nil {
-		return
-	}
-	if os.Getuid() == 0 {
-		exec.Command("apt-get", "install", "-y", "--no-install-recommends", "strace").Run()
-	}
-	if _, err := exec.LookPath("strace"); err != nil {
-		t.Skip("SKIPPED: no strace, so no crash images of the real edge (apt-get install strace)")
-	}
 }
 
 // underStrace runs a command with its file operations recorded in a file. The process it starts is the command itself.
@@ -63,6 +48,9 @@ func awaitTrace(trace string, pid int) error {
 	}
 	return fmt.Errorf("%s has no end", trace)
 }
+
+// errCutWrite is of a trace that does not have what a call did that changes files.
+var errCutWrite = errors.New("the process was killed in the middle of a write")
 
 // readTrace reads what underStrace recorded: the calls that succeeded, in the order in which they had their effect at
 // the latest. A call to sync has it when it returns; what is written is on its way from the beginning.
@@ -123,8 +111,8 @@ func readTrace(path string) ([]systemCall, error) {
 	}
 	// What was on its way when the process was killed may have had its effect.
 	for _, c := range open {
-		if c.name == "pwrite64" || c.name == "write" {
-			return nil, fmt.Errorf("%s: killed in the middle of %s", path, c.name)
+		if slices.Contains([]string{"pwrite64", "write", "ftruncate", "fallocate", "renameat", "renameat2", "linkat", "unlinkat"}, c.name) || strings.Contains(c.args[0], "O_CREAT") {
+			return nil, fmt.Errorf("%s: %w", path, errCutWrite)
 		}
 	}
 	slices.SortStableFunc(calls, func(a, b systemCall) int { return cmp.Compare(a.effect(), b.effect()) })

@@ -11,6 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"sunspool/internal/testservices"
 	"sunspool/settings"
 )
 
@@ -34,12 +35,7 @@ func TestPollCostsOneCommit(t *testing.T) {
 		pollTraced(t, layout)
 		return
 	}
-	if _, err := exec.LookPath("strace"); err != nil && os.Getuid() == 0 {
-		exec.Command("apt-get", "install", "-y", "--no-install-recommends", "strace").Run()
-	}
-	if _, err := exec.LookPath("strace"); err != nil {
-		t.Skip("SKIPPED, NOTHING IS SHOWN: no strace (apt-get install strace)")
-	}
+	testservices.Need(t, "strace", "strace")
 	const n = costPolls
 	for layout, want := range map[string]map[string]int{
 		"package":   {"fdatasync spool.db": 2 * n},
