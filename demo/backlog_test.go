@@ -27,6 +27,7 @@ import (
 	"sunspool/edge/report"
 	"sunspool/edge/simulator"
 	"sunspool/edge/spool"
+	"sunspool/internal/testservices"
 	"sunspool/settings"
 	"sunspool/vps/store"
 	"sunspool/vps/store/bolt"
@@ -62,6 +63,7 @@ func TestBacklogDrainsWhilePolling(t *testing.T) {
 	past := backlog(home, pollOnce(t, home).Values, n)
 	size := fillBacklog(t, past, spool)
 	s.serve("t0ken-0123456789abcdef:roof")
+	stalls := testservices.Stalls(t)
 	sim, modbus := inverter(t, simulator.Options{Home: home})
 	e := s.edge("roof", "t0ken-0123456789abcdef", modbus)
 
@@ -79,8 +81,9 @@ func TestBacklogDrainsWhilePolling(t *testing.T) {
 	}
 	live := s.spooled("roof")
 	s.storedOnce(t, "roof", past, slices.Values(live))
-	if a := sim.Audit(); !polite(a) {
-		t.Errorf("the dongle was treated badly: %+v", a)
+	usual, worst := stalls()
+	if a := sim.Audit(); !polite(a, worst) {
+		t.Errorf("the dongle was treated badly: %+v, while this machine was late by at most %v", a, worst)
 	}
 	if polled := int(drain.took/(5*time.Second)) - 3; len(live) < polled {
 		t.Errorf("%d samples were made while draining, which took %v", len(live), drain.took)
@@ -88,8 +91,8 @@ func TestBacklogDrainsWhilePolling(t *testing.T) {
 	if drain.anonymous > mostMemory || smallWithItsSpool && drain.memory > mostMemory {
 		t.Errorf("the edge took %d MiB, of it %d MiB not of files", drain.memory>>20, drain.anonymous>>20)
 	}
-	if freshWhileDraining && drain.oldest > newestAge {
-		t.Errorf("the newest sample on the server was %v old", drain.oldest)
+	if freshWhileDraining && drain.oldest > newestAge+20*usual+10*worst { // from the poll to the answer is many turns of three processes
+		t.Errorf("the newest sample on the server was %v old, while this machine was late by %v, at most %v", drain.oldest, usual, worst)
 	}
 	after, fresh := commitBytes(t, spool), commitBytes(t, filepath.Join(t.TempDir(), "spool.db"))
 	if compactsAfterwards && float64(after) > commitGrowth*float64(fresh) {

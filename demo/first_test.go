@@ -73,6 +73,9 @@ func TestThePageHasTodayWhenItsLinkIsPrinted(t *testing.T) {
 			t.Parallel()
 			c := flags(scenario)
 			c.Days, c.Keep = 30, filepath.Join(t.TempDir(), "kept")
+			if set := scenarios[scenario]; set.day == nil {
+				c.Date = atNoon(c)
+			}
 			ctx, quit := context.WithCancel(t.Context())
 			defer quit()
 			r := &linkReader{t: t, quit: quit}
@@ -130,6 +133,15 @@ func TestThePageHasTodayWhenItsLinkIsPrinted(t *testing.T) {
 	}
 }
 
+// atNoon returns the --date of today's noon, for a test of today that no midnight ends.
+func atNoon(c Config) string {
+	zone, err := time.LoadLocation(c.TZ)
+	if err != nil {
+		panic(err)
+	}
+	return time.Now().In(zone).Format(time.DateOnly) + "T12:00"
+}
+
 func percent(part *float64) string {
 	if part == nil {
 		return "nothing"
@@ -141,7 +153,7 @@ func percent(part *float64) string {
 func TestTheDaysBeforeComeAfterwards(t *testing.T) {
 	t.Parallel()
 	c := flags("mixed")
-	c.Days = 30
+	c.Days, c.Date = 30, atNoon(flags("mixed"))
 	s, ctx := runShow(t, c)
 	from := s.started.AddDate(0, 0, -29)
 	await(t, ctx, "all days", func() bool {

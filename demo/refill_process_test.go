@@ -92,8 +92,8 @@ func TestKilledAndRestoredServerHasWhatWasMade(t *testing.T) {
 	if testing.Short() {
 		t.Skip("SKIPPED, NOTHING IS SHOWN: takes half a minute")
 	}
-	t.Parallel() // it mostly waits
-	const edges, past = 3, 2000
+	t.Parallel()                // it mostly waits
+	const edges, past = 3, 5000 // it takes 10 s or more to fill them again, so that a slow look sees it begun
 	home, err := simulator.NewHome(simulator.HomeOptions{Model: "SH10RT", Seed: 1, Since: time.Now().AddDate(0, 0, -3)})
 	if err != nil {
 		t.Fatal(err)
