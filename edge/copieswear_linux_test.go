@@ -12,7 +12,7 @@ import (
 )
 
 // Copies of what was delivered cost a memory card at most a tenth more bytes per sample: of six hours, in which each of their files
-// is begun once, and by what reaches the device. The hours are virtual, so the timer of the filesystem's journal costs nothing:
+// is begun once, and by what reaches the device. The hours are virtual, so the timer of the filesystem's journal is stopped:
 // what the edge writes anyway is less than in life, and the copies are more beside it.
 func TestCopiesCostACardLittle(t *testing.T) {
 	race.Skip(t, "the disk is measured")
@@ -25,7 +25,7 @@ func TestCopiesCostACardLittle(t *testing.T) {
 		writeback = 30 * time.Second // after which Linux writes what nobody has synced
 	)
 	cost := func(keepDays int) (kb float64) {
-		d, memory := testhost.NewExt4(t, 128, 4096), t.TempDir()
+		d, memory := testhost.NewExt4(t, 128, 4096, "commit=3600"), t.TempDir()
 		synctest.Test(t, func(t *testing.T) {
 			b := newPairBed(t, d.Dir)
 			c := b.settings()
