@@ -277,6 +277,11 @@ func (b *Store) do(ctx context.Context, w *write) error {
 	case err := <-w.done:
 		return err
 	case <-ctx.Done():
+	}
+	select {
+	case err := <-w.done: // both are over: what is stored is not said to be unknown
+		return err
+	default:
 		w.abandoned.Store(true)
 		return context.Cause(ctx)
 	}

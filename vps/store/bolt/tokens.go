@@ -67,22 +67,27 @@ func (b *Store) AddToken(ctx context.Context, t store.Token) error {
 	})
 }
 
-func (b *Store) RevokeToken(ctx context.Context, id string, at time.Time) (t store.Token, err error) {
-	err = b.changeTokens(ctx, func(tokens *bbolt.Bucket) (changed bool, err error) {
-		for _, t = range b.readTokens(tokens) {
+func (b *Store) RevokeToken(ctx context.Context, id string, at time.Time) (store.Token, error) {
+	var revoked store.Token // the writer's until err is nil: it may still be at it when the caller's time is over
+	err := b.changeTokens(ctx, func(tokens *bbolt.Bucket) (changed bool, err error) {
+		for _, t := range b.readTokens(tokens) {
 			if t.ID != id {
 				continue
 			}
-			if !t.Revoked.IsZero() {
-				return false, nil
+			if changed = t.Revoked.IsZero(); changed {
+				t.Revoked = at
+				t = t.Rounded()
+				err = putToken(tokens, &t)
 			}
-			t.Revoked = at
-			t = t.Rounded()
-			return true, putToken(tokens, &t)
+			revoked = t
+			return changed, err
 		}
 		return false, store.ErrNoToken
 	})
-	return t, err
+	if err != nil {
+		return store.Token{}, err
+	}
+	return revoked, nil
 }
 
 func (b *Store) UseTokens(ctx context.Context, used map[string]time.Time) error {
