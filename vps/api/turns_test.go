@@ -5,9 +5,9 @@ import (
 	"fmt"
 	"net/http/httptest"
 	"testing"
+	"testing/synctest"
 	"time"
 
-	"sunspool/internal/testservices"
 	"sunspool/vps/auth"
 	"sunspool/vps/batch"
 	"sunspool/vps/fair"
@@ -57,7 +57,10 @@ func TestLargeReadsLeaveRoomForSmallOnes(t *testing.T) {
 
 // Few bodies that are large are in memory at a time; one that waits for its turn leaves its place to whoever has less.
 func TestLargeUploadsLeaveRoomForSmallOnes(t *testing.T) {
-	b := newBench(t, func(s *Server) { s.MaxAtOnce = 8 })
+	onAir(t, func(t *testing.T, b *bench, _ *pipes, _ func() error) { largeUploads(t, b) }, func(s *Server) { s.MaxAtOnce = 8 })
+}
+
+func largeUploads(t *testing.T, b *bench) {
 	upload := func(n int, device string) string {
 		all := make([]wire.Sample, n)
 		for i := range all {
@@ -79,7 +82,10 @@ func TestLargeUploadsLeaveRoomForSmallOnes(t *testing.T) {
 	for range 2 {
 		go func() { answers <- b.post(token1, large) }()
 	}
-	testservices.Await(t, "both are on their way", func() bool { return b.Uploads.Taken() == 2 })
+	synctest.Wait() // both wait for their turn
+	if n := b.Uploads.Taken(); n != 2 {
+		t.Fatalf("%d are on their way", n)
+	}
 	occupy(b.Uploads, "others", 6)
 	if w := b.post(token2, small); w.Code != 200 {
 		t.Errorf("a small one: %d %s", w.Code, w.Body)
@@ -144,8 +150,14 @@ func (h hanging) Latest(ctx context.Context, _ string) (wire.Sample, error) {
 
 // Reads of a token that takes all places are ended for another token's, with an answer that asks them to come again.
 func TestReadMakesRoomForAnotherToken(t *testing.T) {
-	asked := make(chan struct{}, 10)
-	b := newBench(t, func(s *Server) { s.MaxAtOnce = 8; s.Store = hanging{s.Store, asked} })
+	var asked chan struct{} // of the bubble
+	onAir(t, func(t *testing.T, b *bench, _ *pipes, _ func() error) { makeRoom(t, b, asked) }, func(s *Server) {
+		asked = make(chan struct{}, 10)
+		s.MaxAtOnce, s.Store = 8, hanging{s.Store, asked}
+	})
+}
+
+func makeRoom(t *testing.T, b *bench, asked <-chan struct{}) {
 	answers := make(chan *httptest.ResponseRecorder, 2)
 	for range 2 {
 		go func() { answers <- b.get("/v1/realtime?device_id=inv-1", token1) }()
