@@ -102,6 +102,8 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger) (err error) {
 		s.Certificate = cert.Expiry
 	}
 
+	// First: packing the page takes seconds on a slow machine, and who is accepted before would wait that long for an answer.
+	handler, operator := s.Handler(), s.Machine()
 	public, err := listener.Listen("LISTEN_ADDR", cfg.ListenAddr)
 	if err != nil {
 		return err
@@ -122,12 +124,12 @@ func Run(ctx context.Context, cfg Config, log *slog.Logger) (err error) {
 	defer systemd.Notify(ctx, pulses.Stalled, log)()
 
 	g, ctx := errgroup.WithContext(ctx)
-	g.Go(func() error { return listener.Serve(ctx, public, https, s.Handler(), log) })
+	g.Go(func() error { return listener.Serve(ctx, public, https, handler, log) })
 	if internal != nil {
 		g.Go(func() error { return listener.Serve(ctx, internal, nil, s.Internal(), log) })
 	}
 	if machine != nil {
-		g.Go(func() error { return listener.Serve(ctx, machine, nil, s.Machine(), log) })
+		g.Go(func() error { return listener.Serve(ctx, machine, nil, operator, log) })
 	}
 	g.Go(func() error { issuer.Run(ctx); return nil })
 	if self != nil {
