@@ -51,17 +51,21 @@ export const USUAL = ["--tz", "Europe/Brussels"];
  */
 export async function startDemo(args = USUAL) {
   if (args === USUAL && process.env.DEMO_SHARED) return { ...JSON.parse(process.env.DEMO_SHARED), stop: () => {} };
-  const port = await freePort();
   const children = [];
   const start = (...command) => {
-    const child = spawn(...command, { stdio: "ignore" });
+    const child = spawn(...command, { stdio: ["ignore", "pipe", "ignore"] });
     child.unref(); // a test that could not even begin ends, too
+    /** @type {any} */ (child.stdout.resume()).unref();
     children.push(child);
+    return child;
   };
   const stop = () => children.forEach((c) => c.kill());
   process.once("exit", stop);
-  start(program(), ["demo", "--listen", `127.0.0.1:${port}`, ...args]);
-  const api = `http://127.0.0.1:${port}`;
+  // It takes a port that is free, and prints which: nobody else can take it in between.
+  let printed = "";
+  const demo = start(program(), ["demo", "--listen", "127.0.0.1:0", ...args]);
+  demo.stdout.on("data", (text) => (printed += text));
+  const api = await until(() => (/readers\s+(http:\S+)/.exec(printed) || [])[1], () => demo.exitCode !== null);
   await until(async () => {
     const d = (await (await fetch(`${api}/v1/devices`)).json()).devices[0];
     if (!d || !d.first_sample || Date.parse(d.last_sample) - Date.parse(d.first_sample) < 300 * 864e5) return false;
@@ -169,13 +173,18 @@ export async function open(base, o = {}) {
   return { page, wrong, close: () => context.close() };
 }
 
-/** Fingers on a page that was opened with touch: each step is where they are, a finger less is one that was lifted. */
+/**
+ * Fingers on a page that was opened with touch: each step is where they are, a finger less is one that was lifted. For the page a
+ * step takes 20 ms, however slow the machine is: what is a tap there depends on it.
+ */
 export async function touch(page, ...steps) {
   const session = await page.context().newCDPSession(page);
+  let timestamp = Date.now() / 1000;
   let down = 0;
   for (const points of steps) {
     const type = points.length > down ? "touchStart" : points.length < down ? "touchEnd" : "touchMove";
-    await session.send("Input.dispatchTouchEvent", { type, touchPoints: points.map(([x, y], id) => ({ x, y, id })) });
+    await session.send("Input.dispatchTouchEvent", { type, touchPoints: points.map(([x, y], id) => ({ x, y, id })), timestamp });
+    timestamp += 0.02;
     down = points.length;
   }
   await session.detach();

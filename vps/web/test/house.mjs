@@ -37,6 +37,13 @@ export function houseSamples(from, to, every, left = () => false) {
   return all;
 }
 
+/** Reports whether clocks of a zone near Greenwich change on a date. @param {string} zone @param {string} date */
+export function clocksChange(zone, date) {
+  const offset = (/** @type {number} */ hours) => new Intl.DateTimeFormat("en-GB", { timeZone: zone, timeZoneName: "longOffset" })
+    .formatToParts(Date.parse(`${date}T12:00:00Z`) + hours * 3600e3).find((p) => p.type === "timeZoneName")?.value;
+  return offset(-14) !== offset(12);
+}
+
 /** What the edge of such a house reports. */
 export const slowEdge = (/** @type {number} */ every, /** @type {string} */ tz) => ({ tz, edge: { version: "1.0.0", model: "SH10RT", poll_interval_s: every, spool_count: 0, quarantined: 0, state: "ok" } });
 

@@ -5,7 +5,7 @@ import { mkdtempSync, openSync, closeSync, readFileSync, rmSync, writeFileSync }
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import assert from "node:assert/strict";
-import { freePort, open, program, until } from "./harness.mjs";
+import { open, program, until } from "./harness.mjs";
 
 export const DEVICE = "roof";
 const DEVICE_TOKEN = "device-token-0123456789";
@@ -25,18 +25,17 @@ export function sampleAt(t, more = {}, fields = {}) {
  */
 export async function startServer(o = {}) {
   const dir = mkdtempSync(join(tmpdir(), "sunspool-page-"));
-  const port = await freePort();
-  const base = `http://127.0.0.1:${port}`;
   const log = join(dir, "log");
   const secret = (/** @type {string} */ name, /** @type {string[]} */ entries) => {
     writeFileSync(join(dir, name), `${entries.join("\n")}\n`, { mode: 0o600 });
     return join(dir, name);
   };
   const setViewers = (/** @type {string[]} */ tokens) => secret("viewers", tokens.map((t) => (t.includes(":") ? t : `${t}:*`)));
-  const env = { PATH: process.env.PATH, LISTEN_ADDR: `127.0.0.1:${port}`, INTERNAL_ADDR: "", DATA_DIR: join(dir, "data"), SITE_TZ: "",
+  const env = { PATH: process.env.PATH, LISTEN_ADDR: "127.0.0.1:0", INTERNAL_ADDR: "", DATA_DIR: join(dir, "data"), SITE_TZ: "",
     DEVICE_TOKENS_FILE: secret("devices", [`${DEVICE_TOKEN}:${DEVICE}`, ...(o.devices || [])]), VIEWER_TOKENS_FILE: setViewers(o.viewers || [VIEWER]), ...o.env };
   /** @type {import("node:child_process").ChildProcess | null} */
   let child = null;
+  let base = "";
 
   const start = async (/** @type {string} */ other) => {
     const out = openSync(log, "a");
@@ -45,6 +44,11 @@ export async function startServer(o = {}) {
     started.unref();
     await until(async () => {
       if (started.exitCode !== null || started.signalCode !== null) throw new Error(`sunspool vps ended: ${readFileSync(log, "utf8").slice(-2000)}`);
+      // It has taken a port that was free, and keeps it.
+      const [, address] = /"listen":"(127\.0\.0\.1:\d+)"/.exec(readFileSync(log, "utf8")) || [];
+      if (!address) return false;
+      env.LISTEN_ADDR = address;
+      base = `http://${address}`;
       return (await fetch(`${base}/health`)).ok;
     }, () => started.exitCode !== null);
   };
@@ -84,8 +88,15 @@ export async function startServer(o = {}) {
   const ask = (path, query) => get(`/v1/${path}?device_id=${DEVICE}${Object.entries(query).map(([k, v]) => `&${k}=${v}`).join("")}`);
   /** What a command on the machine of the server prints. @param {string[]} args */
   const command = (...args) => execFileSync(o.program || program(), args, { env, encoding: "utf8" });
+  /** Has the server read its tokens and its prices again, and waits until it has. */
+  const reload = async () => {
+    const times = () => readFileSync(log, "utf8").split(/tokens (?:not )?reloaded/).length;
+    const before = times();
+    if (child) child.kill("SIGHUP");
+    await until(() => times() > before);
+  };
   await start("");
-  return { base, port, env, start, kill, stop, ingest, get, ask, setViewers, command, dir, reload: () => child && child.kill("SIGHUP"), log: () => readFileSync(log, "utf8") };
+  return { base, port: Number(base.split(":").at(-1)), env, start, kill, stop, ingest, get, ask, setViewers, command, dir, reload, log: () => readFileSync(log, "utf8") };
 }
 
 /** Runs f with a page of the viewer, which must have no error then. @param {string} base of the server @param {(page: import("playwright-core").Page) => Promise<void>} f */

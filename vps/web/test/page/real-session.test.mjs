@@ -92,12 +92,12 @@ test("a link logs in and leaves its token nowhere; that of a wall display does s
 for (const view of ["now", "day", "device"]) {
   test(`a token that is revoked while the page shows ${view}`, async () => {
     server.setViewers([VIEWER, OTHER]);
-    server.reload();
+    await server.reload();
     const { page, wrong, close } = await look({ hash: `t=${OTHER}` });
     await page.waitForSelector(".flow");
     await show(page, view);
     server.setViewers([VIEWER]);
-    server.reload();
+    await server.reload();
     await loggedOut(page, /session is over/);
     await page.evaluate(() => (location.hash = "month"));
     await loggedOut(page);
@@ -110,7 +110,7 @@ for (const view of ["now", "day", "device"]) {
 
 test("a token that is gone after a restart", async () => {
   server.setViewers([VIEWER, OTHER]);
-  server.reload();
+  await server.reload();
   const { page, close } = await look({ hash: `t=${OTHER}` });
   await page.waitForSelector(".flow");
   await server.kill();
@@ -122,13 +122,13 @@ test("a token that is gone after a restart", async () => {
 
 test("a token that may see another set of inverters from now on keeps its session", async () => {
   server.setViewers([VIEWER, `${OTHER}:${DEVICE}`]);
-  server.reload();
+  await server.reload();
   const { page, wrong, close } = await look({ hash: `t=${OTHER}` });
   await page.waitForSelector(".flow");
   const streams = [];
   page.on("response", (r) => r.url().includes("/v1/stream") && streams.push(r.status()));
   server.setViewers([VIEWER, `${OTHER}:${DEVICE}+barn`]);
-  server.reload();
+  await server.reload();
   await until(() => streams.length);
   await server.ingest([sampleAt(Date.now() / 1000, { pv_w: 6660 })]);
   await until(async () => (await page.locator(".flow").getAttribute("aria-label")).includes("6.66"));
@@ -154,11 +154,22 @@ test("a session of 30 days that ends while the page is open", async (t) => {
   // A proxy that lets no cookie of the server through, so that the session is not renewed.
   const { base, stop } = await startProxy(server.base, { answered: (headers) => delete headers["set-cookie"] });
   t.after(stop);
-  const ends = Math.floor(Date.now() / 1000) + 20;
   const cookie = (issued) => [{ name: "sunspool_session", value: cookieOf(VIEWER, issued), url: base }];
-  const { page, wrong, close } = await look({ base, cookies: cookie(ends - 30 * 86400) });
-  await page.waitForSelector(".flow");
-  assert.equal(Date.parse((await page.evaluate(async () => (await fetch("v1/session")).json())).expires) / 1000, ends);
+  let opened;
+  let ends = 0;
+  // A machine that has not shown the page when its session is over gets one that lasts longer.
+  for (let seconds = 10; !opened; seconds *= 3) {
+    ends = Math.floor(Date.now() / 1000) + seconds;
+    opened = await look({ base, cookies: cookie(ends - 30 * 86400) });
+    const { expires } = await opened.page.evaluate(async () => (await fetch("v1/session")).json());
+    if (expires && await opened.page.locator(".flow").count()) assert.equal(Date.parse(expires) / 1000, ends);
+    else {
+      await opened.close();
+      assert.ok(seconds < 300, "the page shows nothing");
+      opened = null;
+    }
+  }
+  const { page, wrong, close } = opened;
   await loggedOut(page, /session is over/);
   assert.ok(Date.now() / 1000 >= ends, "not before its time");
   await page.reload();

@@ -284,8 +284,20 @@ test("a page that lost the server says so, and is right again by itself", async 
   const either = (path) => (j) => (down ? undefined : good[path](j));
   const { page, close } = await open(demo.base, { width: 390, height: 844, answers: { ...good, "/v1/stream": either("/v1/stream"), "/v1/realtime": either("/v1/realtime") } });
   await page.waitForSelector(".banner.bad");
+  // The button asks at once. It is pressed while the server is away: later the page may be right again by itself before that.
+  const asked = await page.evaluate(() => {
+    const real = globalThis.fetch;
+    const urls = [];
+    globalThis.fetch = (...a) => {
+      urls.push(String(a[0]));
+      return real(...a);
+    };
+    document.querySelector(".banner button").click();
+    globalThis.fetch = real;
+    return urls;
+  });
+  assert.ok(asked.some((u) => u.includes("stream")), String(asked));
   down = false;
-  await page.click(".banner button");
   await page.waitForSelector(".banner.bad", { state: "detached" });
   await page.waitForSelector(".flow .stream");
   await close();
