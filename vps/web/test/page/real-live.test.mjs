@@ -99,7 +99,7 @@ test("a server that is killed and started again: the page says so, keeps its num
   });
   await server.ingest([sampleAt(now(), { pv_w: 9990 })]);
   await until(async () => (await flow(page)).includes("9.99"));
-  assert.ok(asked.at(-1), "it came back with the id of the last sample that it had");
+  assert.ok(asked.at(-1), `it came back with the id of the last sample that it had: ${JSON.stringify(asked)}`);
   assert.equal(await page.evaluate(() => globalThis.mark), "the same page");
   console.log(`${attempts} attempts until the banner, ${asked.length} in all; ${missed.length} samples were missed, all are in the chart`);
   await close();
