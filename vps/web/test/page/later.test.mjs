@@ -11,9 +11,8 @@ const demo = demoAndBrowser(test);
 const RELATED = /\/more\.js(\?\d+)?$/;
 
 test("the rest is loaded after the first view, once, and another view does not wait for it", async () => {
-  const { page, wrong, close } = await open(demo.base);
   const asked = [];
-  page.on("request", (r) => asked.push(r.url()));
+  const { page, wrong, close } = await open(demo.base, { before: async (p) => p.on("request", (r) => asked.push(r.url())) });
   await settled(page);
   await until(() => asked.some((u) => RELATED.test(u)));
   for (const view of ["month", "all", "device", "now", "day"]) {
