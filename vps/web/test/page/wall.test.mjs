@@ -39,11 +39,14 @@ async function ownStream(t) {
   return s;
 }
 
-/** The instant of a time of today in Brussels, s. */
+// The day of all tests here, also if midnight comes while they run.
+const started = Date.now();
+
+/** The instant of a time of that day in Brussels, s. */
 function todayAt(hour, minute) {
   const parts = Object.fromEntries(new Intl.DateTimeFormat("en-GB", { timeZone: "Europe/Brussels", year: "numeric", month: "2-digit", day: "2-digit", hour: "2-digit", minute: "2-digit",
-    second: "2-digit", hourCycle: "h23" }).formatToParts(Date.now()).map((p) => [p.type, Number(p.value)]));
-  const now = Math.floor(Date.now() / 1000);
+    second: "2-digit", hourCycle: "h23" }).formatToParts(started).map((p) => [p.type, Number(p.value)]));
+  const now = Math.floor(started / 1000);
   return now + (hour - parts.hour) * 3600 + (minute - parts.minute) * 60 - parts.second;
 }
 
