@@ -225,7 +225,7 @@ var screens = []string{
 // passing are words of what commands show of a machine that was busy, and do not show when they are typed again: a sample that
 // came late, a link that was slow, a reading during which the sun went behind a cloud.
 var passing = map[string][]string{
-	"status": {"delayed", "stale", "degraded", "broken", "nothing was delivered yet", "nothing has happened yet"},
+	"status": {"delayed", "stale", "degraded", "broken", "nothing was delivered yet", "nothing has happened yet", " last  "},
 	"probe":  {"not answered", "not believed", "no value", "when sun and load are steady"},
 }
 

@@ -23,7 +23,7 @@ func edgeThat(now time.Time, change func(*report.Health)) report.Health {
 	h := report.Health{Version: "1.2.3", DeviceID: "roof", Status: report.StateOK, Sentence: "ok", UptimeS: 12*86400 + 4*3600, Model: "SH10RT", Serial: "A22…856",
 		LastPoll: new(now.Add(-3 * time.Second)), LastUpload: new(now.Add(-7 * time.Second)), SpoolShare: 0.1, Clock: "synced", Written: now, PollS: 5,
 		Links:  []health.Status{{Name: "inverter", State: health.OK}, {Name: "spool", State: health.OK}, {Name: "clock", State: health.OK}, {Name: "vps", State: health.OK}},
-		Sample: &wire.Sample{PVPowerW: 4210, LoadPowerW: new(730.0), BatteryPowerW: new(1480.0), BatterySOCPct: new(62.4), ExportPowerW: new(-2000.0)}}
+		Sample: &wire.Sample{Time: now.Add(-3 * time.Second), PVPowerW: 4210, LoadPowerW: new(730.0), BatteryPowerW: new(1480.0), BatterySOCPct: new(62.4), ExportPowerW: new(-2000.0)}}
 	if change != nil {
 		change(&h)
 	}
@@ -71,6 +71,7 @@ func TestStatusBeginsWithOneSentence(t *testing.T) {
 		"healthy": {edgeThat(now, func(h *report.Health) {
 			h.Sample.PVDailyKWh, h.Counts = new(12.3), map[string]int64{"spool_limit_bytes": 512e6}
 		}), "ok          healthy", []string{"SH10RT A22", "0.1 % of 512 MB used", "today PV 12.3 kWh", "last batch", "PV 4.21 kW", "battery +1.48 kW (62 %)", "import 2.00 kW", "up 12 d 4 h"}},
+		"asleep":   {edgeThat(now, func(h *report.Health) { h.Sample.PVDailyKWh, h.Sample.Time = new(12.3), now.Add(-6*time.Hour) }), "ok          healthy", []string{"last PV 4.21 kW", "import 2.00 kW, 6 h 0 min ago"}},
 		"degraded": {edgeThat(now, broken), "degraded    roof: vps broken since", []string{"1104 waiting", "3 in quarantine", "sunspool spool quarantine", "broken for 1 h 32 min"}},
 		"stopped":  {edgeThat(now, func(h *report.Health) { h.Written = now.Add(-time.Hour) }), "silent", []string{"wrote"}},
 	} {
@@ -80,6 +81,9 @@ func TestStatusBeginsWithOneSentence(t *testing.T) {
 			first, _, _ := strings.Cut(text, "\n")
 			if !strings.Contains(first, c.first) {
 				t.Errorf("%s, %s: the first line is %q", name, locale, first)
+			}
+			if strings.Contains(text, " today ") != (name == "healthy") {
+				t.Errorf("%s, %s: today in\n%s", name, locale, text)
 			}
 			last := strings.TrimSpace(text[strings.LastIndex(strings.TrimSpace(text), "\n")+1:])
 			if want := map[string]string{"degraded": "next: sudo sunspool doctor upload", "stopped": "next: sudo sunspool doctor service"}[name]; want != "" && last != want {

@@ -13,6 +13,12 @@ import (
 	"sunspool/wire"
 )
 
+// stillToday is how old a sample may be whose energy is that of today: one of an inverter that sleeps may be of yesterday.
+const stillToday = 5 * time.Minute
+
+// stillNow is how old a sample may be that shows what is measured now, unless polls are far apart.
+const stillNow = time.Minute
+
 // edgeLines are how an edge is, link by link, and what the inverter measures. today, which may be nil, is what the vps has of it.
 func edgeLines(h report.Health, today *vps.Today, now time.Time) []checklist.Check {
 	name := "edge"
@@ -27,8 +33,12 @@ func edgeLines(h report.Health, today *vps.Today, now time.Time) []checklist.Che
 		lines = append(lines, linkLine(h, link, now))
 	}
 	if s := h.Sample; s != nil {
-		lines = append(lines, checklist.Check{Area: "now", State: checklist.OK, What: powers(s)})
-		if energies(today) == "" && s.PVDailyKWh != nil {
+		measured := checklist.Check{Area: "now", State: checklist.OK, What: powers(s)}
+		if !isNow(h, now) {
+			measured.Area, measured.What = "last", measured.What+", "+ago(s.Time, now)
+		}
+		lines = append(lines, measured)
+		if energies(today) == "" && s.PVDailyKWh != nil && now.Sub(s.Time) < stillToday {
 			today = &vps.Today{PV: s.PVDailyKWh}
 		}
 	}
@@ -36,6 +46,11 @@ func edgeLines(h report.Health, today *vps.Today, now time.Time) []checklist.Che
 		lines = append(lines, checklist.Check{Area: "today", State: checklist.OK, What: text})
 	}
 	return lines
+}
+
+// isNow reports whether the last sample of an edge shows what is measured now.
+func isNow(h report.Health, now time.Time) bool {
+	return h.Sample != nil && now.Sub(h.Sample.Time) <= max(stillNow, 3*time.Duration(h.PollS*float64(time.Second)))
 }
 
 // linkLine is how one link of an edge is.

@@ -45,7 +45,7 @@ func (c statusCommand) where(ctx context.Context, root string) string {
 	case s.Status == report.StateOK:
 		line = "configured, healthy"
 		for _, h := range s.Edges {
-			if h.Sample != nil {
+			if isNow(h, time.Now()) {
 				line += ": " + powers(h.Sample)
 				break
 			}
