@@ -77,7 +77,8 @@ export function stringLegend(inputs, name) {
 export function spanOf(a) {
   const [from, to] = [a.from, a.to].map((text) => Date.parse(text || "") / 1000);
   const start = known(a.start) ? a.start : known(from) ? from : (known(to) ? to : 86400) - 86400;
-  return [start, known(to) ? to : start + (a.count || 288) * (a.resolution_s || 300)];
+  const some = (/** @type {any} */ v, /** @type {number} */ usual) => (known(v) && v > 0 ? v : usual);
+  return [start, known(to) ? to : start + some(a.count, 288) * some(a.resolution_s, 300)];
 }
 
 /** @param {Column[]} columns */

@@ -125,3 +125,10 @@ test("the zoom of a day stays in it, is at least half an hour, and has something
   assert.deepEqual(within(80000, 90000, { ...d, now: 1e9 }), [76400, 86400]);
   assert.deepEqual(within(40000, 50000, { ...d, now: 60 }), [0, 10000]);
 });
+
+test("an answer has two ends, of whatever kind its fields are", () => {
+  for (const wrong of ["text", [], {}, true, null, [[]], -1e15, 0]) {
+    const [start, end] = spanOf({ start: 1796079600, to: wrong, count: wrong, resolution_s: wrong });
+    assert.deepEqual([start, end], [1796079600, 1796079600 + 86400], JSON.stringify(wrong));
+  }
+});
