@@ -5,7 +5,9 @@ import (
 	"compress/flate"
 	"compress/gzip"
 	"compress/zlib"
+	"crypto/sha256"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"slices"
@@ -235,6 +237,56 @@ func TestLimitBelowASampleGivesNothingUp(t *testing.T) {
 			})
 		}
 	}
+}
+
+// Samples that are far too large come in long runs, small ones between: each small one passes within minutes, also if two of them
+// passed together before, and the large ones follow soon after the limit is lifted.
+func TestSmallSamplesPassBetweenRunsOfLargeOnes(t *testing.T) {
+	if testing.Short() {
+		t.Skip("SKIPPED, NOTHING IS SHOWN: hours of uploads")
+	}
+	synctest.Test(t, func(t *testing.T) {
+		e, f := bedOf(t, true)
+		large := func(i int) bool { return i%45 >= 5 } // forty in a row
+		small := 0
+		for i := range 450 {
+			x := sampleAt(time.Now().Add(time.Duration(i-450) * 5 * time.Second))
+			if large(i) {
+				for n := range 60 { // hashes do not compress
+					x.Values[fmt.Sprintf("%x", sha256.Sum256([]byte{byte(i), byte(n)}))] = float64(n)
+				}
+			} else {
+				small++
+			}
+			if err := e.Spool.Append(&x, spool.When{Quality: spool.Synced}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		refused := 0
+		f.stop = func(size int, _ bool) *http.Response {
+			if size > 1000 {
+				refused++
+				return page(413, "413 Request Entity Too Large")
+			}
+			return nil
+		}
+		deliver := func(span time.Duration) {
+			for end := time.Now().Add(span); time.Now().Before(end); {
+				if more, err := e.deliverOnce(t.Context()); err != nil {
+					time.Sleep(e.Uploader.Wait(err))
+				} else if !more {
+					time.Sleep(e.Every)
+				}
+			}
+		}
+		deliver(24 * time.Hour)
+		if len(f.server.Stored) != small || refused > 1500 {
+			t.Errorf("%d of %d small samples are stored, %d requests refused", len(f.server.Stored), small, refused)
+		}
+		f.stop = nil
+		deliver(15 * time.Minute)
+		f.arrived(t, e)
+	})
 }
 
 // A container restarts behind Traefik: its 404 is no alarm for some minutes, and is one from the start.

@@ -1,6 +1,7 @@
 package upload
 
 import (
+	"slices"
 	"time"
 
 	"sunspool/edge/spool"
@@ -20,6 +21,13 @@ type future struct {
 // expire forgets them all if samples got other times since.
 func (f *future) expire(redated int64) {
 	if len(f.seqs) > 0 && redated != f.redated {
+		f.clear()
+	}
+}
+
+// taken records that the server has these samples. If one of them was refused before, the cause may be gone for all.
+func (f *future) taken(seqs []uint64) {
+	if slices.ContainsFunc(seqs, f.has) {
 		f.clear()
 	}
 }

@@ -2,7 +2,6 @@ package upload
 
 import (
 	"cmp"
-	"slices"
 	"sync/atomic"
 	"time"
 )
@@ -59,13 +58,6 @@ func (g *group) due() []uint64 {
 		first = min(first, seq)
 	}
 	return []uint64{first}
-}
-
-// taken records that the server has these samples. If one of them was refused before, the cause may be gone for all.
-func (g *group) taken(seqs []uint64) {
-	if slices.ContainsFunc(seqs, g.has) {
-		g.clear()
-	}
 }
 
 // drop forgets samples that are gone.
