@@ -15,10 +15,19 @@ export GOFLAGS ?= -trimpath -tags=$(TAGS)
 help:
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
 
+# A test that fails is run once more when the others are over: twice is a failure. Once is named at the end, and is to be mended
+# all the same, see docs/testing.md. There is no second time for more than three, for a build or for a data race:
+# $(call tested,NAME,FORMAT,PACKAGES,FLAGS)
+GOTESTSUM_VERSION := v1.13.0
+GOTESTSUM := build/gotestsum-$(GOTESTSUM_VERSION)/gotestsum
+tested = $(GOTESTSUM) --format $(2) --hide-summary skipped --rerun-fails=1 --rerun-fails-max-failures=3 --rerun-fails-run-root-test \
+	--rerun-fails-abort-on-data-race --rerun-fails-report build/unsteady-$(1).txt --packages "$(3)" -- $(4)
+
 # Unit tests measure time, so they have the machine for themselves. The rest is beside each other: what is installed, booted
 # and brought up mostly waits, and has the processors first when it does not.
 test: lint unit ## everything that must hold before a change lands
 	@$(MAKE) --no-print-directory -j4 --output-sync=target test-system test-images race test-page test-qemu build test-packages test-386
+	@sed 's/^/UNSTEADY, TO BE MENDED: /' build/unsteady-*.txt 2>/dev/null || true
 
 test-appliance: ## what is shipped, as its owners run it (root on Debian; else it says what it skips)
 	@$(MAKE) --no-print-directory -j4 --output-sync=target test-system test-images test-qemu test-packages test-386
@@ -31,12 +40,12 @@ memory = $(shell grep -qs ' /dev/shm tmpfs ' /proc/mounts && ! grep -qs ' /dev/s
 	[ "$$(df --output=avail /dev/shm | tail -1)" -gt 4000000 ] && echo TMPDIR=/dev/shm GOTMPDIR=$${GOTMPDIR:-$${TMPDIR:-/tmp}})
 
 # More packages at once than there are processors: many of them wait. Those that take longest begin. vet is a part of lint.
-unit: ## all tests, fuzz seeds included
-	$(memory) $(GO) test -p 4 -parallel 4 -vet=off -timeout 30m ./vps ./demo ./edge ./...
+unit: $(GOTESTSUM) ## all tests, fuzz seeds included
+	$(memory) $(call tested,unit,standard-quiet,./vps ./demo ./edge ./...,-p 4 -parallel 4 -vet=off -timeout 30m)
 
-# Under the race detector, which needs a C compiler: $(call under_race,arguments of go test)
+# Under the race detector, which needs a C compiler: $(call under_race,NAME,PACKAGES,FLAGS)
 under_race = @if command -v gcc >/dev/null || command -v cc >/dev/null; then \
-		$(memory) CGO_ENABLED=1 $(behind) $(GO) test -race -short -vet=off -timeout 60m $(1); \
+		$(memory) CGO_ENABLED=1 $(behind) $(call tested,$(1),standard-quiet,$(2),-race -short -vet=off -timeout 60m $(3)); \
 	else echo "SKIPPED: no C compiler, so no race detector"; fi
 
 # All of the packages that make goroutines meet but tests that are of one goroutine and take long, and of what is made of these the
@@ -47,15 +56,16 @@ alone := $(alone)|BelievedClockThatStaysAhead|ServersOfSeveralVersions|TooManyRe
 whole := TwoInvertersBehindOneDongleLoseNothing|SamplesWaitInMemory|EndWritesBeforeItUploads|RunServesReloadsAndStops|CertificateIsRenewed|TariffIsRead|BackupRestoreAndSendAgain|ProcessesShareWhatIsNew|.*Stream
 whole := $(whole)|MoreRequestsThanPlaces|ReadersAndUploadsHave|OneTokenLeaves|BrowsersWhileTokensChange|LargeReadsLeave|LargeUploadsLeave|LongWorkWaits|ReadMakesRoom|OutageLosesNothing|SpoolDrains|RandomSchedules
 
-race: ## where goroutines meet, under the race detector (5 min of processor time; needs a C compiler)
-	$(call under_race,$(raced) -skip '$(alone)')
-	$(call under_race,./edge ./vps ./vps/api ./demo -run '^Test($(whole))')
+race: $(GOTESTSUM) ## where goroutines meet, under the race detector (5 min of processor time; needs a C compiler)
+	$(call under_race,race,$(raced),-skip '$(alone)')
+	$(call under_race,race-whole,./edge ./vps ./vps/api ./demo,-run '^Test($(whole))')
 
 # All but what is arithmetic from end to end.
-test-race: ## all packages with goroutines under the race detector; their tests say what it has nothing to say about (25 min, needs a C compiler)
-	$(call under_race,./demo ./health ./systemd ./internal/localsocket ./internal/testservices $(filter-out %/registers %/witness %/energytest,$(shell $(GO) list ./edge/... ./vps/...)))
+test-race: $(GOTESTSUM) ## all packages with goroutines under the race detector; their tests say what it has nothing to say about (25 min, needs a C compiler)
+	$(call under_race,race-all,./demo ./health ./systemd ./internal/localsocket ./internal/testservices $(filter-out %/registers %/witness %/energytest,$(shell $(GO) list ./edge/... ./vps/...)),)
 
 lint: ## gofmt, vet, go fix, staticcheck
+	@rm -f build/unsteady-*.txt
 	@test -z "$$(gofmt -l .)" || { echo "gofmt -w these:"; gofmt -l .; exit 1; }
 	$(GO) vet ./...
 	@test -z "$$($(GO) fix -diff ./...)" || { $(GO) fix -diff ./...; exit 1; }
@@ -82,6 +92,9 @@ deb-%: stage $(NFPM)
 	GOOS=linux $(GOENV) $(GO) build -trimpath -tags $(TAGS) -ldflags "-s -w -X main.version=$(DEB_VERSION)" -o build/$*/sunspool .
 	ARCH=$* VERSION=$(DEB_VERSION) PROGRAM=build/$*/sunspool \
 		$(NFPM) package --packager deb --target dist/sunspool_$(DEB_VERSION)_$*.deb
+
+$(GOTESTSUM):
+	GOBIN="$(abspath $(@D))" $(GO) install gotest.tools/gotestsum@$(GOTESTSUM_VERSION)
 
 $(NFPM):
 	GOBIN="$(abspath $(@D)).$$$$" && export GOBIN && $(GO) install github.com/goreleaser/nfpm/v2/cmd/nfpm@$(NFPM_VERSION) && \
@@ -164,11 +177,11 @@ test-copy: ## DAYS=365 of a device, copied from the embedded store to PostgreSQL
 test-networks: ## an edge on real networks and behind real proxies, with the waits that it has in life (root; nft, dnsmasq, squid, tinyproxy)
 	$(TORTURE) ./edge/transport -run 'RealNetwork|RealProxies' -networks
 
-test-images: ## both images built and run in a Docker engine of its own (root; needs docker.io, which root on Debian installs)
-	$(TORTURE) ./packaging -run '^TestImages$$' -images
+test-images: $(GOTESTSUM) ## both images built and run in a Docker engine of its own (root; needs docker.io, which root on Debian installs)
+	$(call tested,images,standard-verbose,./packaging,-count 1 -timeout 2h -run '^TestImages$$' -images)
 
-test-packages: $(NFPM) ## the Debian packages of three architectures, built twice and judged by lintian
-	NFPM="$(abspath $(NFPM))" $(behind) $(GO) test ./packaging -count 1 -v -timeout 20m -run '^TestPackages$$' -packages
+test-packages: $(NFPM) $(GOTESTSUM) ## the Debian packages of three architectures, built twice and judged by lintian
+	NFPM="$(abspath $(NFPM))" $(behind) $(call tested,packages,standard-verbose,./packaging,-count 1 -timeout 20m -run '^TestPackages$$' -packages)
 
 test-timescale: ## the PostgreSQL store on TimescaleDB, in a Debian 13 of its own (root; 2 min, the first time 3 more)
 	$(TORTURE) ./vps/store/postgres -run '^TestTimescale$$' -timescale
@@ -182,14 +195,15 @@ test-compose: ## both compose files brought up whole, an edge that delivers thro
 test-release: ## release-snapshot with a Docker engine of its own, and what came of it (root; 3 min, the first time 18)
 	$(TORTURE) ./packaging -run '^TestRelease$$' -release
 
-test-system: ## the package on a Debian 12 with a real systemd: installed, set up, hung, killed, rebooted, upgraded, purged; two of them paired (root, 4 min)
-	$(GO) test ./packaging -count 1 -v -timeout 20m -run '^Test(System|Setup|Pairing)$$' -system bookworm
+test-system: $(GOTESTSUM) ## the package on a Debian 12 with a real systemd: installed, set up, hung, killed, rebooted, upgraded, purged; two of them paired (root, 4 min)
+	$(call tested,system,standard-verbose,./packaging,-count 1 -timeout 20m -run '^Test(System|Setup|Pairing)$$' -system bookworm)
 
 test-system-all: ## the same on Debian 12 and 13
 	$(GO) test ./packaging -count 1 -v -timeout 30m -run '^TestSystem$$' -system bookworm,trixie
 
 # The page. Its scripts install what they need, once, or print what is skipped (vps/web/test/run).
 page := build/page
+test-page: export UNSTEADY := $(abspath build/unsteady-page.txt)
 test-page page-pictures page-budget test-page-browsers: export SUNSPOOL := $(abspath sunspool)
 
 test-page: build ## the page: types, lint, units, then every view and state in Chromium against the program (Node 20, npm)
@@ -211,9 +225,9 @@ words := wire edge/clock edge/inverter edge/night edge/pace edge/reading edge/re
 
 of386 := $(addprefix ./,$(words)) ./edge ./edge/config ./edge/report ./edge/spool/inspect ./edge/token ./edge/transport ./edge/upload/... ./vps/store ./vps/store/bolt ./vps/store/redis
 
-test-386: # what the edge and the stores of a 32-bit host do
+test-386: $(GOTESTSUM) # what the edge and the stores of a 32-bit host do
 	@if GOARCH=386 $(GO) test -vet=off -run '^$$' ./wire >/dev/null 2>&1; then \
-		GOARCH=386 $(behind) $(GO) test -short -vet=off -timeout 30m $(of386); \
+		GOARCH=386 $(behind) $(call tested,386,standard-quiet,$(of386),-short -vet=off -timeout 30m); \
 	else \
 		echo "SKIPPED: this host runs no 32-bit programs of x86 (the packages for ARM are 32-bit and compiled; make test-arm runs these tests on an emulated one)"; \
 	fi
@@ -228,8 +242,8 @@ test-arm:
 		(cd $$pkg && qemu-arm-static -cpu arm1176 "$$dir/test" -test.short); \
 	done
 
-test-qemu: ## the edge as built for three Raspberry Pis, on emulated processors, through an outage and a kill -9
-	$(behind) $(TORTURE) ./packaging -run 'OtherProcessors|ARMv6' -qemu -parallel 3
+test-qemu: $(GOTESTSUM) ## the edge as built for three Raspberry Pis, on emulated processors, through an outage and a kill -9
+	$(behind) $(call tested,qemu,standard-verbose,./packaging,-count 1 -timeout 2h -run 'OtherProcessors|ARMv6' -qemu -parallel 3)
 
 clock: ## 2,000 random lives of a host with a bad clock
 	CLOCK_SCHEDULES=2000 $(GO) test -run ClockSchedules -timeout 30m ./edge/clock
