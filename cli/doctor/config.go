@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"sunspool/health"
+	"sunspool/systemd"
 )
 
 // config looks at the settings as each service would when it starts.
@@ -48,7 +50,23 @@ func (s *service) where() string {
 	if s.file == "" {
 		return "the environment"
 	}
-	return settingsDir + "/" + filepath.Base(s.file)
+	names := make([]string, len(s.files))
+	for i, file := range s.files {
+		if names[i] = file; file == s.file {
+			names[i] = settingsDir + "/" + filepath.Base(file)
+		}
+	}
+	return strings.Join(names, " and ")
+}
+
+// fileOf is the file which has the last word about a setting.
+func (s *service) fileOf(setting string) string {
+	for _, file := range slices.Backward(s.files) {
+		if set, err := systemd.ReadSettings(file); err == nil && set[setting] != "" {
+			return file
+		}
+	}
+	return s.file
 }
 
 // usable are the inverters whose settings are known and can be used; a check says why others are left out.

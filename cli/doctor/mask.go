@@ -133,16 +133,18 @@ func (e *examination) newMasker() masker {
 // passwordWord is the password in a connection string of words: host=db user=x password='y z'.
 var passwordWord = regexp.MustCompile(`(?i)\bpass(?:word|wd)\s*=\s*('[^']*'|\S+)`)
 
-// unread are the settings of a file that cannot be read as one, as far as its lines look like some.
+// unread are the settings of files of which one cannot be read as one, as far as its lines look like some.
 func (s *service) unread() map[string]string {
 	if s.err == nil || s.file == "" {
 		return nil
 	}
-	text, _ := os.ReadFile(s.file) // one that cannot be read cannot be shown either
 	all := map[string]string{}
-	for line := range strings.Lines(string(text)) {
-		if name, value, ok := strings.Cut(line, "="); ok {
-			all[strings.TrimSpace(strings.TrimPrefix(strings.TrimSpace(name), "export "))] = strings.TrimSpace(value)
+	for _, file := range s.files {
+		text, _ := os.ReadFile(file) // one that cannot be read cannot be shown either
+		for line := range strings.Lines(string(text)) {
+			if name, value, ok := strings.Cut(line, "="); ok {
+				all[strings.TrimSpace(strings.TrimPrefix(strings.TrimSpace(name), "export "))] = strings.TrimSpace(value)
+			}
 		}
 	}
 	return all

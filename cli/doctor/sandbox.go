@@ -57,11 +57,11 @@ func (e *examination) listen(ctx context.Context, s *service, setting, addr stri
 	}
 	if !e.isLocal(ctx, host) {
 		return []Check{fail(areaService, &health.Fault{Code: "listen_elsewhere", What: fmt.Sprintf("%s is %s, and this machine has no such address", setting, addr), Why: "it was another machine's, or the router has given this one another address",
-			Next: "sudo sed -i " + health.Quote("s|^"+setting+"=.*|"+setting+"=0.0.0.0:"+port+"|") + " " + health.Quote(s.file) + "   # then: sudo systemctl restart " + health.Quote(s.unitOr())})}
+			Next: "sudo sed -i " + health.Quote("s|^"+setting+"=.*|"+setting+"=0.0.0.0:"+port+"|") + " " + health.Quote(s.fileOf(setting)) + "   # then: sudo systemctl restart " + health.Quote(s.unitOr())})}
 	}
 	if number > 0 && number < e.firstFreePort() && s.state != nil && s.state["User"] != "" && s.state["User"] != "root" && !strings.Contains(s.state["AmbientCapabilities"], "cap_net_bind_service") {
 		return []Check{fail(areaService, &health.Fault{Code: "port_privileged", What: fmt.Sprintf("%s is %s: ports below %d are root's, and the unit has no capability for them", setting, addr, e.firstFreePort()),
-			Next: "sudo sed -i " + health.Quote("s|^"+setting+"=.*|"+setting+"="+net.JoinHostPort(host, "8443")+"|") + " " + health.Quote(s.file) + "   # then: sudo systemctl restart " + health.Quote(s.unitOr())})}
+			Next: "sudo sed -i " + health.Quote("s|^"+setting+"=.*|"+setting+"="+net.JoinHostPort(host, "8443")+"|") + " " + health.Quote(s.fileOf(setting)) + "   # then: sudo systemctl restart " + health.Quote(s.unitOr())})}
 	}
 	if s.state == nil || s.state["ActiveState"] == "active" {
 		return nil

@@ -19,7 +19,7 @@ import (
 
 // shown are the properties of a unit that are asked for.
 var shown = []string{"LoadState", "ActiveState", "SubState", "Result", "ExecMainStatus", "NRestarts", "MainPID", "User", "UnitFileState", "NeedDaemonReload",
-	"Environment", "ActiveEnterTimestamp", "IPAddressAllow", "IPAddressDeny", "AmbientCapabilities"}
+	"Environment", "EnvironmentFiles", "ActiveEnterTimestamp", "IPAddressAllow", "IPAddressDeny", "AmbientCapabilities"}
 
 // service looks at the units: whether they run, and whether their sandbox and their user can do what the settings ask for.
 func (e *examination) service(ctx context.Context) (all []Check) {
@@ -120,7 +120,7 @@ func (e *examination) outdated(s *service, started time.Time) []Check {
 	if _, name, ok := strings.Cut(s.unit, "@"); ok {
 		credential += "-" + name
 	}
-	files := []string{s.file}
+	files := slices.Clone(s.files)
 	if s.role == roleEdge {
 		files = append(files, credential)
 	}

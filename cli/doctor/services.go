@@ -34,6 +34,7 @@ const (
 type service struct {
 	role, unit string
 	file       string            // with the settings; "" for those of the environment, in a container
+	files      []string          // the same, and those that the unit reads besides, in systemd's order: the last has the last word
 	state      map[string]string // of the unit, as `systemctl show` has it; nil without systemd
 	env        map[string]string
 	denied     bool  // this user may not read the settings
@@ -116,17 +117,20 @@ func (m *Machine) read(ctx context.Context, s *service) {
 	if s.file == "" {
 		s.env = variables(m.Environ)
 	} else {
+		s.files = []string{s.file}
 		m.show(ctx, s)
-		set, err := systemd.ReadSettings(s.file)
-		if errors.Is(err, fs.ErrPermission) {
-			s.denied = true
-			m.askEdges(ctx, s)
-			return
+		for _, file := range s.files {
+			set, err := systemd.ReadSettings(file)
+			if errors.Is(err, fs.ErrPermission) {
+				s.denied = true
+				m.askEdges(ctx, s)
+				return
+			}
+			if s.err = err; err != nil {
+				return
+			}
+			maps.Copy(s.env, set)
 		}
-		if s.err = err; err != nil {
-			return
-		}
-		maps.Copy(s.env, set)
 	}
 	credentials, remove := m.credentials(s)
 	defer remove()
@@ -150,12 +154,30 @@ func (m *Machine) show(ctx context.Context, s *service) {
 		return
 	}
 	s.state = map[string]string{}
+	var files []string
 	for line := range strings.Lines(text) {
-		if name, value, ok := strings.Cut(strings.TrimSpace(line), "="); ok {
+		name, value, ok := strings.Cut(strings.TrimSpace(line), "=")
+		switch {
+		case ok && name == "EnvironmentFiles":
+			files = append(files, m.environmentFiles(value)...)
+		case ok:
 			s.state[name] = value
 		}
 	}
+	if files != nil {
+		s.files = files
+	}
 	maps.Copy(s.env, variables(assignments(s.state["Environment"])))
+}
+
+// environmentFiles are the files of one EnvironmentFile=, as systemd shows it: a path or a pattern, and whether there may be none.
+func (m *Machine) environmentFiles(shown string) []string {
+	path, mayMiss := strings.CutSuffix(shown, " (ignore_errors=yes)")
+	path = m.path(strings.TrimSuffix(path, " (ignore_errors=no)"))
+	if found, _ := filepath.Glob(path); found != nil || mayMiss {
+		return found
+	}
+	return []string{path}
 }
 
 // assignments splits what systemd shows of Environment=: words, of which some are quoted as a whole.
