@@ -96,20 +96,7 @@ func (p *Store) Insert(ctx context.Context, device string, samples []wire.Sample
 	case <-ctx.Done():
 		return 0, context.Cause(ctx)
 	}
-	select {
-	case err = <-w.done:
-	case <-ctx.Done():
-		select {
-		case err = <-w.done: // both are over: what is stored is not said to be unknown
-		default:
-			w.abandoned.Store(true)
-			return 0, context.Cause(ctx)
-		}
-	}
-	if err != nil {
-		return 0, err
-	}
-	return w.new, nil
+	return w.committed(ctx)
 }
 
 func (p *Store) Latest(ctx context.Context, device string) (s wire.Sample, err error) {

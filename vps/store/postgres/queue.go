@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -24,6 +25,25 @@ type insertion struct {
 
 	new   int   // written by the writer alone until done
 	dense []int // likewise; the indexes of rows that are too many
+}
+
+// committed waits for the commit, and returns how many rows are new. What is committed when the caller's time ends was done in time:
+// what is stored is not said to be unknown.
+func (w *insertion) committed(ctx context.Context) (inserted int, err error) {
+	select {
+	case err = <-w.done:
+	case <-ctx.Done():
+		select {
+		case err = <-w.done:
+		default:
+			w.abandoned.Store(true)
+			return 0, context.Cause(ctx)
+		}
+	}
+	if err != nil {
+		return 0, err
+	}
+	return w.new, nil
 }
 
 // sampleRow is a sample on its way into the database. Its sample has the time of the key, in whole milliseconds.
