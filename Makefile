@@ -171,8 +171,9 @@ test-proxies: ## N=20000 samples through each of nginx, HAProxy, Apache and Cadd
 test-export: ## DAYS=365 of samples, exported over a slow line
 	$(TORTURE) ./vps/api -run SlowExport -export-days $(or $(DAYS),365)
 
-test-copy: ## DAYS=365 of a device, copied from the embedded store to PostgreSQL and back
+test-copy: ## DAYS=365 of a device, copied from the embedded store to PostgreSQL and back; then the answers to every question, of such ones
 	$(TORTURE) ./vps/storecopy -run CopyOfAYear -copy-days $(or $(DAYS),365)
+	$(TORTURE) ./vps -run EveryAnswerIsTheSameAfterACopy -copy-days $(or $(DAYS),365)
 
 test-networks: ## an edge on real networks and behind real proxies, with the waits that it has in life (root; nft, dnsmasq, squid, tinyproxy)
 	$(TORTURE) ./edge/transport -run 'RealNetwork|RealProxies' -networks

@@ -4,6 +4,8 @@ package vps
 
 import (
 	"bytes"
+	"crypto/sha256"
+	"flag"
 	"fmt"
 	"io"
 	"log/slog"
@@ -27,7 +29,10 @@ import (
 
 const copyToken = "ssd_copied-0123456789abcdef"
 
-var copyStart = time.Date(2025, 3, 24, 0, 0, 0, 0, time.UTC)
+var (
+	copyDays  = flag.Int("copy-days", 9, "days of a device that TestEveryAnswerIsTheSameAfterACopy copies; `make test-copy` takes DAYS")
+	copyStart = time.Date(2023, 3, 24, 0, 0, 0, 0, time.UTC)
+)
 
 func openedStore(t *testing.T, cfg Config) backend {
 	t.Helper()
@@ -60,12 +65,19 @@ func furnish(t *testing.T, cfg Config) {
 		}
 	}
 	const perDay = 24 * 30
-	house := storetest.Houses(copyStart, 2*time.Minute, 0, 9*perDay)
-	for i := range house {
-		house[i].Values = map[string]float64{"mppt_1_voltage": 380.5, "mppt_1_current": float64(i%90) / 10, "phase_a_voltage": 231.25, "own register": 1e300, "nominal_power": 8000}
-		house[i].Interval = time.Duration(i/perDay%3*10) * time.Second
+	house := func(from, to int) (all []wire.Sample) {
+		all = storetest.Houses(copyStart, 2*time.Minute, from, to-from)
+		for i := range all {
+			n := from + i
+			all[i].Values = map[string]float64{"mppt_1_voltage": 380.5, "mppt_1_current": float64(n%90) / 10, "phase_a_voltage": 231.25, "own register": 1e300, "nominal_power": 8000}
+			all[i].Interval = time.Duration(n/perDay%3*10) * time.Second
+		}
+		return all
 	}
-	insert("house", append(house[:2*perDay+700:2*perDay+700], house[3*perDay+100:]...)...) // a gap
+	insert("house", house(0, 2*perDay+700)...)
+	for day := 3; day < *copyDays; day++ { // a gap is before
+		insert("house", house(day*perDay+100*max(0, 4-day), (day+1)*perDay)...)
+	}
 	insert("barn.north", storetest.Houses(copyStart.Add(5*time.Hour), 5*time.Minute, 0, 1500)...)
 	random := rand.New(rand.NewPCG(1, 2))
 	insert("Zoo", storetest.Random(random, copyStart, 40*time.Hour, 900)...)
@@ -74,7 +86,7 @@ func furnish(t *testing.T, cfg Config) {
 
 	edge := &wire.Edge{Version: "1.2.3"}
 	skew := -2.5
-	about := store.About{Zone: "Europe/Brussels", Edge: edge, Seen: copyStart.AddDate(0, 0, 9), SkewS: &skew}
+	about := store.About{Zone: "Europe/Brussels", Edge: edge, Seen: copyStart.AddDate(0, 0, *copyDays), SkewS: &skew}
 	must(s.Describe(t.Context(), "house", about.Rezoned("America/New_York", copyStart.AddDate(0, 0, 5)).Rezoned("Europe/Brussels", copyStart.AddDate(0, 0, 7))))
 	must(s.Describe(t.Context(), "never.sent", store.About{Zone: "Asia/Tokyo", Seen: copyStart}))
 	var aside []store.Aside
@@ -93,7 +105,7 @@ func furnish(t *testing.T, cfg Config) {
 			break
 		}
 	}
-	insert("house", house[0], storetest.At(copyStart.Add(3*time.Hour+61*time.Second), 77)) // of days that have lost theirs
+	insert("house", house(0, 1)[0], storetest.At(copyStart.Add(3*time.Hour+61*time.Second), 77)) // of days that have lost theirs
 
 	sum := auth.SumOf(copyToken)
 	must(s.AddToken(t.Context(), store.Token{ID: "admin1", Sum: sum[:], Name: "Reader", Role: store.RoleAdmin, Created: copyStart}))
@@ -135,7 +147,9 @@ func answers(t *testing.T, cfg Config) map[string]string {
 	get := func(path string) {
 		for began := time.Now(); ; time.Sleep(100 * time.Millisecond) {
 			code, text := ask(path)
-			all[path] = fmt.Sprint(code, " ", text)
+			if all[path] = fmt.Sprint(code, " ", text); len(text) > 1<<20 {
+				all[path] = fmt.Sprintf("%d %d bytes, %x", code, len(text), sha256.Sum256([]byte(text)))
+			}
 			if code != http.StatusServiceUnavailable || time.Since(began) > testservices.Patience { // a busy machine does not read in the time that a read has
 				return
 			}
@@ -148,11 +162,12 @@ func answers(t *testing.T, cfg Config) map[string]string {
 		if of == "device_id=never.sent" {
 			continue
 		}
-		span := "?" + of + "&from=2025-03-24T00:00:00Z&to=2025-04-03T00:00:00Z"
+		end := copyStart.AddDate(0, 0, *copyDays+1)
+		span := "?" + of + "&from=2023-03-24T00:00:00Z&to=" + end.Format(time.RFC3339)
 		for _, resolution := range []string{"auto", "raw", "1m", "5m", "15m", "1h", "1d", "1M", "1y"} {
 			to := span
 			if resolution == "raw" || resolution == "1m" {
-				to = "?" + of + "&from=2025-03-25T04:00:00Z&to=2025-03-26T00:00:00Z"
+				to = "?" + of + "&from=2023-03-25T04:00:00Z&to=2023-03-26T00:00:00Z"
 			}
 			get(wire.SeriesPath + to + "&resolution=" + resolution)
 		}
@@ -160,11 +175,12 @@ func answers(t *testing.T, cfg Config) map[string]string {
 			get(wire.SeriesPath + "?" + of + "&frame=" + frame)
 		}
 		for _, resolution := range []string{"hour", "day", "month", "year"} {
-			get(wire.EnergyPath + "?" + of + "&from=2025-03-24&to=2025-04-02&compare=previous&resolution=" + resolution)
-			get(wire.EnergyPath + "?" + of + "&from=2025-03-24&to=2025-04-02&tz=America/New_York&resolution=" + resolution)
+			days := "?" + of + "&from=2023-03-24&to=" + end.AddDate(0, 0, -1).Format(time.DateOnly)
+			get(wire.EnergyPath + days + "&compare=previous&resolution=" + resolution)
+			get(wire.EnergyPath + days + "&tz=America/New_York&resolution=" + resolution)
 		}
-		get(wire.PeaksPath + "?" + of + "&month=2025-03")
-		get(wire.CapacityPath + "2025-03?" + of)
+		get(wire.PeaksPath + "?" + of + "&month=2023-03")
+		get(wire.CapacityPath + "2023-03?" + of)
 		get(wire.ContinuityPath + span)
 		for _, resolution := range []string{"raw", "5m", "1d"} {
 			get(wire.ExportPath + span + "&resolution=" + resolution)
