@@ -179,10 +179,10 @@ test-networks: ## an edge on real networks and behind real proxies, with the wai
 	$(TORTURE) ./edge/transport -run 'RealNetwork|RealProxies' -networks
 
 test-images: $(GOTESTSUM) ## both images built and run in a Docker engine of its own (root; needs docker.io, which root on Debian installs)
-	$(call tested,images,standard-verbose,./packaging,-count 1 -timeout 2h -run '^TestImages$$' -images)
+	$(call tested,images,standard-verbose,./packaging,-count 1 -timeout 2h -run '^TestImages$$' -args -images)
 
 test-packages: $(NFPM) $(GOTESTSUM) ## the Debian packages of three architectures, built twice and judged by lintian
-	NFPM="$(abspath $(NFPM))" $(behind) $(call tested,packages,standard-verbose,./packaging,-count 1 -timeout 20m -run '^TestPackages$$' -packages)
+	NFPM="$(abspath $(NFPM))" $(behind) $(call tested,packages,standard-verbose,./packaging,-count 1 -timeout 20m -run '^TestPackages$$' -args -packages)
 
 test-timescale: ## the PostgreSQL store on TimescaleDB, in a Debian 13 of its own (root; 2 min, the first time 3 more)
 	$(TORTURE) ./vps/store/postgres -run '^TestTimescale$$' -timescale
@@ -197,7 +197,7 @@ test-release: ## release-snapshot with a Docker engine of its own, and what came
 	$(TORTURE) ./packaging -run '^TestRelease$$' -release
 
 test-system: $(GOTESTSUM) ## the package on a Debian 12 with a real systemd: installed, set up, hung, killed, rebooted, upgraded, purged; two of them paired (root, 4 min)
-	$(call tested,system,standard-verbose,./packaging,-count 1 -timeout 20m -run '^Test(System|Setup|Pairing)$$' -system bookworm)
+	$(call tested,system,standard-verbose,./packaging,-count 1 -timeout 20m -run '^Test(System|Setup|Pairing)$$' -args -system bookworm)
 
 test-system-all: ## the same on Debian 12 and 13
 	$(GO) test ./packaging -count 1 -v -timeout 30m -run '^TestSystem$$' -system bookworm,trixie
@@ -244,7 +244,7 @@ test-arm:
 	done
 
 test-qemu: $(GOTESTSUM) ## the edge as built for three Raspberry Pis, on emulated processors, through an outage and a kill -9
-	$(behind) $(call tested,qemu,standard-verbose,./packaging,-count 1 -timeout 2h -run 'OtherProcessors|ARMv6' -qemu -parallel 3)
+	$(behind) $(call tested,qemu,standard-verbose,./packaging,-count 1 -timeout 2h -parallel 3 -run 'OtherProcessors|ARMv6' -args -qemu)
 
 clock: ## 2,000 random lives of a host with a bad clock
 	CLOCK_SCHEDULES=2000 $(GO) test -run ClockSchedules -timeout 30m ./edge/clock
