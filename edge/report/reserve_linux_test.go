@@ -23,6 +23,9 @@ func TestCheckDoesNotWaitForAStalledWriter(t *testing.T) {
 	if err := os.WriteFile(path, text, 0o644); err != nil {
 		t.Fatal(err)
 	}
+	if err := os.Chtimes(path, written, written); err != nil { // all that is known of it while it cannot be opened
+		t.Fatal(err)
+	}
 	check := func(now time.Time) string {
 		line, err := Check(path, 5*time.Second, now)
 		if err != nil {

@@ -115,7 +115,7 @@ func IsStream(path string) bool {
 	return err == nil && !info.Mode().IsRegular() && !info.IsDir() || isDevice(path)
 }
 
-// isDevice is IsStream without following a link: what somebody put into a directory of ours is replaced.
+// isDevice is IsStream without following a link: what somebody put into a directory of ours, or into /dev/shm, is replaced.
 func isDevice(path string) bool {
 	info, err := os.Lstat(path)
 	full, wrong := filepath.Abs(path)
@@ -123,7 +123,7 @@ func isDevice(path string) bool {
 	case err != nil || wrong != nil || info.Mode().IsRegular() || info.IsDir():
 		return false
 	case info.Mode()&fs.ModeSymlink != 0:
-		return strings.HasPrefix(full, "/dev/") || strings.HasPrefix(full, "/proc/")
+		return strings.HasPrefix(full, "/dev/") && !strings.HasPrefix(full, "/dev/shm/") || strings.HasPrefix(full, "/proc/")
 	}
 	return true
 }

@@ -51,3 +51,22 @@ func TestDevicesAreNotReplaced(t *testing.T) {
 		t.Error("/dev/stdout would be replaced")
 	}
 }
+
+// What lies in /dev/shm is no device: a health file may be there, and a link in its place is replaced as elsewhere.
+func TestLinksInMemoryAreReplaced(t *testing.T) {
+	dir, err := os.MkdirTemp("/dev/shm", "sunspool-test-")
+	if err != nil {
+		t.Skip("SKIPPED, NOTHING IS SHOWN: ", err)
+	}
+	defer os.RemoveAll(dir)
+	path := filepath.Join(dir, "health.json")
+	if err := os.Symlink("/dev/null", path); err != nil {
+		t.Fatal(err)
+	}
+	if err := Replace(path, []byte("well"), 0o600, false); err != nil {
+		t.Fatal(err)
+	}
+	if text, err := os.ReadFile(path); err != nil || string(text) != "well" {
+		t.Errorf("%q, %v", text, err)
+	}
+}
