@@ -132,6 +132,9 @@ func (s *Server) devices(c *request.Request) (any, error) {
 	all = all[from:]
 	listed := all[:min(limit, len(all))]
 	digests, err := s.digestsOfToday(c, listed, query.Last(params, "today") == "1")
+	if err == nil {
+		err = s.readToday(c, listed, digests)
+	}
 	if err != nil {
 		return nil, err
 	}

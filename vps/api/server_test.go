@@ -143,6 +143,9 @@ func (b brokenStore) Periods(context.Context, store.Query) ([]energy.Period, err
 func (b brokenStore) Surrounded(context.Context, store.Query) ([]energy.Period, energy.Around, error) {
 	return nil, energy.Around{}, b.err
 }
+func (b brokenStore) SurroundedOf(context.Context, []string, store.Query) ([]store.Surroundings, error) {
+	return nil, b.err
+}
 func (b brokenStore) GreatestW(context.Context, string) (float64, error)  { return 0, b.err }
 func (b brokenStore) Describe(context.Context, string, store.About) error { return b.err }
 func (b brokenStore) SetAside(context.Context, string, []store.Aside) ([]store.Aside, error) {

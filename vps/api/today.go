@@ -58,6 +58,32 @@ func (s *Server) digestsOfToday(c *request.Request, devices []store.Device, aske
 	})
 }
 
+// readToday reads what today is computed from, of devices with a digest, some at once.
+func (s *Server) readToday(c *request.Request, devices []store.Device, digests []*store.Digest) error {
+	const atOnce = 100
+	for first := 0; first < len(devices); first += atOnce {
+		var ids []string
+		var days []query.Span
+		var some []store.Digest
+		err := s.Step(c, func() error {
+			for i, d := range devices[first:min(first+atOnce, len(devices))] {
+				if digest := digests[first+i]; digest != nil {
+					zone, err := s.ZoneOf(c, d.ID)
+					if err != nil {
+						return err
+					}
+					ids, days, some = append(ids, d.ID), append(days, dayOf(s.Now(), zone)), append(some, *digest)
+				}
+			}
+			return s.history.ReadDays(c, ids, days, some)
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // energiesOf returns those of a day, nil for one that is not known.
 func energiesOf(day query.Span, kwh [energy.Energies]*float64) *today {
 	answer := &today{Date: day.From.Format(time.DateOnly), Zone: day.Zone.String()}

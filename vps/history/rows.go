@@ -35,12 +35,8 @@ func (h *History) rowsAt(c *request.Request, starts []time.Time, q store.Query) 
 // rowsRead is rowsAt, and returns of which time rollups were read for that; zero if those of other days were as well.
 func (h *History) rowsRead(c *request.Request, starts []time.Time, q store.Query) (all []energy.Row, read query.Span, err error) {
 	q.From, q.To = starts[0], starts[len(starts)-1]
-	type surrounded struct {
-		periods []energy.Period
-		energy.Around
-	}
-	found, err := request.Ask(h.Gate, c, "surrounded", func(ctx context.Context) (all surrounded, err error) {
-		all.periods, all.Around, err = h.Store.Surrounded(ctx, q)
+	found, err := request.Ask(h.Gate, c, "surrounded", func(ctx context.Context) (all store.Surroundings, err error) {
+		all.Periods, all.Around, err = h.Store.Surrounded(ctx, q)
 		return all, err
 	})
 	if err != nil {
@@ -49,6 +45,11 @@ func (h *History) rowsRead(c *request.Request, starts []time.Time, q store.Query
 	if found.GreatestW, err = request.Ask(h.Gate, c, "greatest", func(ctx context.Context) (float64, error) { return h.Store.GreatestW(ctx, q.Device) }); err != nil {
 		return nil, read, err
 	}
+	return h.rowsOf(c, q.Device, starts, &found)
+}
+
+// rowsOf is rowsRead of what was read.
+func (h *History) rowsOf(c *request.Request, device string, starts []time.Time, found *store.Surroundings) (all []energy.Row, read query.Span, err error) {
 	left := maxProfiles
 	read = query.Span{From: found.Before.Start, To: found.After.End}
 	found.Profile = func(from, to int64) *energy.Profile {
@@ -57,11 +58,36 @@ func (h *History) rowsRead(c *request.Request, starts []time.Time, q store.Query
 			return nil
 		}
 		var p *energy.Profile
-		p, err = h.profile(c, q.Device, from, to)
+		p, err = h.profile(c, device, from, to)
 		return p
 	}
-	all = energy.Table(consecutive(starts, found.periods), found.Around)
+	all = energy.Table(consecutive(starts, found.Periods), found.Around)
 	return all, read, err
+}
+
+// mostSurrounded is how many periods of all devices are read at once.
+const mostSurrounded = 1000
+
+// eachRows calls f with the rows of each of some devices, as rowsRead returns them. The store is asked for many devices at once.
+func (h *History) eachRows(c *request.Request, devices []string, starts []time.Time, q store.Query, f func(i int, rows []energy.Row, read query.Span)) error {
+	q.From, q.To = starts[0], starts[len(starts)-1]
+	atOnce := max(1, mostSurrounded/(len(starts)+1)) // and what is before and after them
+	for first := 0; first < len(devices); first += atOnce {
+		some := devices[first:min(first+atOnce, len(devices))]
+		found, err := request.Ask(h.Gate, c, "surrounded", func(ctx context.Context) ([]store.Surroundings, error) { return h.Store.SurroundedOf(ctx, some, q) })
+		if err != nil {
+			return err
+		}
+		for i, device := range some {
+			rows, read, err := h.rowsOf(c, device, starts, &found[i])
+			if err != nil {
+				return err
+			}
+			f(first+i, rows, read)
+			found[i] = store.Surroundings{}
+		}
+	}
+	return nil
 }
 
 // profile returns the unit's usual day around a gap.

@@ -56,10 +56,12 @@ func (h *History) SiteDay(c *request.Request, site *deviceinfo.Site, day query.S
 	return kwh, err
 }
 
-// energiesOfMembers returns what reads rows of a device of a site.
-func (h *History) energiesOfMembers(c *request.Request, site *deviceinfo.Site, r store.Resolution, zone *time.Location) func(int, []time.Time, *store.Digest) ([]energy.Row, error) {
-	return func(m int, starts []time.Time, _ *store.Digest) ([]energy.Row, error) {
-		return h.rowsAt(c, starts, store.Query{Device: site.Members[m].ID, Resolution: r, Zone: zone})
+// energiesOfMembers returns what reads rows of the devices of a site.
+func (h *History) energiesOfMembers(c *request.Request, site *deviceinfo.Site, r store.Resolution, zone *time.Location) func([]time.Time, []store.Digest) ([][]energy.Row, error) {
+	return func(starts []time.Time, _ []store.Digest) ([][]energy.Row, error) {
+		all := make([][]energy.Row, len(site.Members))
+		err := h.eachRows(c, site.IDs(), starts, store.Query{Resolution: r, Zone: zone}, func(m int, rows []energy.Row, _ query.Span) { all[m] = rows })
+		return all, err
 	}
 }
 

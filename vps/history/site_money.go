@@ -136,8 +136,12 @@ func (h *History) siteBills(c *request.Request, m *siteMoney, r store.Resolution
 	if len(m.cuts) <= len(m.starts) {
 		return nil
 	}
-	return h.eachRow(c, m.site, m.cuts, store.FiveMinutes, siteRow{site: m.site, value: (*energy.Row).KWh}, h.Now(), func(_ int, starts []time.Time, _ *store.Digest) ([]energy.Row, error) {
-		return make([]energy.Row, len(starts)-1), nil // nothing but what is joint is asked of them
+	return h.eachRow(c, m.site, m.cuts, store.FiveMinutes, siteRow{site: m.site, value: (*energy.Row).KWh}, h.Now(), func(starts []time.Time, _ []store.Digest) ([][]energy.Row, error) {
+		all := make([][]energy.Row, len(m.site.Members))
+		for i := range all {
+			all[i] = make([]energy.Row, len(starts)-1) // nothing but what is joint is asked of them
+		}
+		return all, nil
 	}, m.addHouse)
 }
 

@@ -53,19 +53,22 @@ func (h *History) siteMeans(c *request.Request, site *deviceinfo.Site, params ur
 	if resolution == store.Minute {
 		slot = store.Minute
 	}
-	err = h.eachRow(c, site, starts, slot, siteRow{site: site, value: watts, noise: 1000 * noiseKW}, now, func(m int, part []time.Time, digest *store.Digest) ([]energy.Row, error) {
-		q := store.Query{Device: site.Members[m].ID, Resolution: resolution, Zone: sp.Zone}
-		periods, partial, err := h.closedPeriods(c, q, part, now, digest)
-		if err != nil {
-			return nil, err
+	err = h.eachRow(c, site, starts, slot, siteRow{site: site, value: watts, noise: 1000 * noiseKW}, now, func(part []time.Time, digests []store.Digest) ([][]energy.Row, error) {
+		all := make([][]energy.Row, len(site.Members))
+		for m := range all {
+			q := store.Query{Device: site.Members[m].ID, Resolution: resolution, Zone: sp.Zone}
+			periods, partial, err := h.closedPeriods(c, q, part, now, digestOf(digests, m))
+			if err != nil {
+				return nil, err
+			}
+			answer.PartialLast = answer.PartialLast || partial
+			gaps[m].add(periods)
+			all[m] = make([]energy.Row, len(periods))
+			for i := range periods {
+				all[m][i].Period = periods[i]
+			}
 		}
-		answer.PartialLast = answer.PartialLast || partial
-		gaps[m].add(periods)
-		rows := make([]energy.Row, len(periods))
-		for i := range periods {
-			rows[i].Period = periods[i]
-		}
-		return rows, nil
+		return all, nil
 	}, func(row *siteRow) {
 		for _, name := range names {
 			v, lacking := row.mean(name, now)

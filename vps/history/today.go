@@ -3,6 +3,7 @@ package history
 import (
 	"context"
 	"math"
+	"slices"
 	"time"
 
 	"sunspool/vps/energy"
@@ -61,20 +62,58 @@ func dayKey(device string, day query.Span, digest *store.Digest) uint64 {
 	return store.KeyOf(hash)
 }
 
+// ReadDays computes the energies of devices in their days together, as far as they are not known, so that Day has them. That is
+// worth while for many: a database that is far away is asked a few times for all.
+func (h *History) ReadDays(c *request.Request, devices []string, days []query.Span, digests []store.Digest) error {
+	type group struct {
+		day     query.Span
+		devices []string
+		keys    []uint64
+	}
+	var groups []*group
+	for i, device := range devices {
+		key := dayKey(device, days[i], &digests[i])
+		if _, ok := h.days.Get(key); ok || key == 0 || digests[i].Last == 0 {
+			continue
+		}
+		n := slices.IndexFunc(groups, func(g *group) bool {
+			return g.day.From.Equal(days[i].From) && g.day.To.Equal(days[i].To) && g.day.Zone == days[i].Zone
+		})
+		if n < 0 {
+			n, groups = len(groups), append(groups, &group{day: days[i]})
+		}
+		groups[n].devices, groups[n].keys = append(groups[n].devices, device), append(groups[n].keys, key)
+	}
+	for _, g := range groups {
+		q := store.Query{Resolution: store.Day, Zone: g.day.Zone}
+		err := h.eachRows(c, g.devices, []time.Time{g.day.From, g.day.To}, q, func(i int, rows []energy.Row, read query.Span) {
+			h.keepDay(g.day, &rows[0], read, g.keys[i])
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // readDay returns the energies of a device in a day, and keeps them by key, unless that is 0 or more was read.
 func (h *History) readDay(c *request.Request, device string, day query.Span, key uint64) (all dayEnergies, err error) {
 	rows, read, err := h.rowsRead(c, []time.Time{day.From, day.To}, store.Query{Device: device, Resolution: store.Day, Zone: day.Zone})
 	if err != nil {
 		return all, err
 	}
+	return h.keepDay(day, &rows[0], read, key), nil
+}
+
+func (h *History) keepDay(day query.Span, row *energy.Row, read query.Span, key uint64) (all dayEnergies) {
 	for e := range all {
 		all[e] = unknown
-		if v, from := rows[0].KWh(e); from != energy.Unknown {
+		if v, from := row.KWh(e); from != energy.Unknown {
 			all[e] = v
 		}
 	}
 	if !read.From.Before(day.From.Add(-readBefore)) && !read.To.After(day.To.Add(readAfter)) {
 		h.days.Put(key, all)
 	}
-	return all, nil
+	return all
 }

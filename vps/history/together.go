@@ -159,9 +159,9 @@ func (h *History) joinSlots(c *request.Request, site *deviceinfo.Site, sp query.
 }
 
 // eachRow calls f with each of the periods that begin at starts, as the members of a site have it: rowsOf returns those of
-// one of them. Without a slot only what adds up of them is to be asked of a row, and the load.
+// each of them. Without a slot only what adds up of them is to be asked of a row, and the load.
 func (h *History) eachRow(c *request.Request, site *deviceinfo.Site, starts []time.Time, slot store.Resolution, row siteRow, now time.Time,
-	rowsOf func(member int, starts []time.Time, digest *store.Digest) ([]energy.Row, error), f func(*siteRow)) error {
+	rowsOf func(starts []time.Time, digests []store.Digest) ([][]energy.Row, error), f func(*siteRow)) error {
 	n := len(starts) - 1
 	if n < 1 {
 		return nil
@@ -193,15 +193,13 @@ func (h *History) eachRow(c *request.Request, site *deviceinfo.Site, starts []ti
 		}
 	}
 	row.parts, row.joint = make([]*energy.Row, len(site.Members)), new(energy.Row)
-	all := make([][]energy.Row, len(site.Members))
 	atOnce := max(leastAtOnce, request.RowsAtOnce/len(site.Members))
 	for i := 0; i < n; i += atOnce {
 		end := min(i+atOnce, n)
-		err := h.Step(c, func() (err error) {
-			for m := range all {
-				if all[m], err = rowsOf(m, starts[i:end+1], digestOf(digests, m)); err != nil {
-					return err
-				}
+		err := h.Step(c, func() error {
+			all, err := rowsOf(starts[i:end+1], digests)
+			if err != nil {
+				return err
 			}
 			for k := range end - i {
 				for m := range all {

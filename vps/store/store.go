@@ -77,6 +77,9 @@ var ErrClosed = fmt.Errorf("%w: closed", ErrUnavailable)
 // Surrounded returns the periods of q with their counters, and what is around them: two days before and one day after, or
 // further where a counter has no reading there. It does not set GreatestW.
 //
+// SurroundedOf returns what Surrounded and then GreatestW return of each of some devices, in place of q.Device. A database that
+// is far away is asked a few times for all of them. The periods of all are in memory: callers ask for some devices at a time.
+//
 // GreatestW returns the greatest power that a stored sample ever showed of the unit, W, see energy.GreatestW: no counter of
 // the unit can rise faster for long. It counts samples that were pruned, and none that was refused or is a repetition. It
 // is 0 when it is unknown: for a device without samples, and for one of an earlier version of this program until Recount
@@ -114,6 +117,7 @@ type Samples interface {
 	Periods(ctx context.Context, q Query) ([]energy.Period, error)
 	Each(ctx context.Context, device string, from, to time.Time, yield func(wire.Sample) bool) error
 	Surrounded(ctx context.Context, q Query) ([]energy.Period, energy.Around, error)
+	SurroundedOf(ctx context.Context, devices []string, q Query) ([]Surroundings, error)
 	GreatestW(ctx context.Context, device string) (watts float64, err error)
 	Digests(ctx context.Context, devices []string, from, to time.Time) ([]Digest, error)
 	Describe(ctx context.Context, device string, about About) error
@@ -126,6 +130,12 @@ type Samples interface {
 	DeleteAside(ctx context.Context, device string, to int64) (deleted int64, err error)
 	Check(ctx context.Context) error
 	Close() error
+}
+
+// Surroundings are the periods of a device, and what is around them.
+type Surroundings struct {
+	Periods []energy.Period
+	energy.Around
 }
 
 // Device is one line of Devices.

@@ -179,6 +179,29 @@ func (b *Store) Surrounded(ctx context.Context, q store.Query) ([]energy.Period,
 	return g.Periods, energy.Around{Before: g.Sides[0], After: g.Sides[1]}, nil
 }
 
+func (b *Store) SurroundedOf(ctx context.Context, devices []string, q store.Query) (all []store.Surroundings, err error) {
+	if q, err = q.Valid(); err != nil {
+		return nil, err
+	}
+	all = make([]store.Surroundings, len(devices))
+	err = b.view(ctx, func(tx *bbolt.Tx) error {
+		for i, name := range devices {
+			g := rollup.NewGatherer(q, rollup.Scope{})
+			if d, ok := b.device(tx, name); ok {
+				if g, err = d.gather(ctx, q, true); err != nil {
+					return err
+				}
+				if d.counted() > 0 {
+					all[i].GreatestW = d.greatestW()
+				}
+			}
+			all[i].Periods, all[i].Before, all[i].After = g.Periods, g.Sides[0], g.Sides[1]
+		}
+		return nil
+	})
+	return all, err
+}
+
 func (b *Store) gather(ctx context.Context, q store.Query, around bool) (g *rollup.Gatherer, err error) {
 	if q, err = q.Valid(); err != nil {
 		return nil, err

@@ -185,7 +185,8 @@ func derive(ctx context.Context, db database.Querier, device string, level int, 
 	return sum.Rollup(), nil
 }
 
-// selectDevices is, beside selectStates and those of digests, the only statement that reads more than one device.
+// selectDevices is, beside selectStates, those of digests and those of SurroundedOf, the only statement that reads more than one
+// device.
 const selectDevices = `select d.device_id, d.about, coalesce(d.counted, 0) < $2, f.start, f.packed, l.ts from devices d
 	left join lateral (select start, packed from rollups r where r.device_id = d.device_id and level = $1 order by start limit 1) f on true
 	left join lateral (select ts from samples s where s.device_id = d.device_id order by ts desc limit 1) l on true

@@ -36,6 +36,7 @@ func Run(t *testing.T, open func(t *testing.T, dir string) store.Samples) {
 		{"DescriptionIsRemembered", descriptionIsRemembered},
 		{"PeriodsAreARecount", periodsAreARecount},
 		{"DigestsChangeWithWhatIsStored", digestsChange},
+		{"ManyAreEachOfThem", manyAreEachOfThem},
 		{"EachGivesTheSamplesInOrder", eachGivesTheSamplesInOrder},
 		{"CountersAreLookedForAround", countersAreLookedForAround},
 		{"PruningKeepsWhatIsAround", pruningKeepsWhatIsAround},
@@ -103,6 +104,10 @@ func Calls(s store.Samples) map[string]func(context.Context) error {
 		},
 		"Surrounded": func(ctx context.Context) error {
 			_, _, err := s.Surrounded(ctx, store.Query{Device: "a", Resolution: store.Day})
+			return err
+		},
+		"SurroundedOf": func(ctx context.Context) error {
+			_, err := s.SurroundedOf(ctx, []string{"a", "b"}, store.Query{From: Noon.AddDate(0, 0, -7), To: Noon.AddDate(0, 0, 7), Resolution: store.Day})
 			return err
 		},
 		"Digests": func(ctx context.Context) error {
