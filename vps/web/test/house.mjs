@@ -61,8 +61,12 @@ export function shown(text) {
   return { v: found[2] ? 0.5 : v, half: found[2] ? 0.5 : (unit / 10 ** (found[5] || "").length) / 2, sign: (found[1] || "").trim() };
 }
 
-/** Reports whether what is shown is v, to the last digit that is shown. @param {string} text @param {number | null | undefined} v */
+/**
+ * Reports whether what is shown is v, to the last digit that is shown. A share is shown as 100 % only if it is that: of 99.6 % 99 are.
+ * @param {string} text @param {number | null | undefined} v
+ */
 export function isShown(text, v) {
   const s = shown(text);
+  if (s?.v === 99 && /%/.test(text) && typeof v === "number" && v > 99 && v < 99.95) return true;
   return s === null ? v === null || v === undefined : typeof v === "number" && Math.abs(s.v - v) <= s.half * 1.000001 + 1e-9;
 }
