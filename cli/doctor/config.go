@@ -50,13 +50,19 @@ func (s *service) where() string {
 	if s.file == "" {
 		return "the environment"
 	}
-	names := make([]string, len(s.files))
-	for i, file := range s.files {
-		if names[i] = file; file == s.file {
-			names[i] = settingsDir + "/" + filepath.Base(file)
-		}
+	others := slices.DeleteFunc(slices.Clone(s.files), func(file string) bool { return file == s.file })
+	if len(others) < len(s.files) {
+		return settingsDir + "/" + filepath.Base(s.file) + and(others)
 	}
-	return strings.Join(names, " and ")
+	return strings.TrimPrefix(and(others), " and ")
+}
+
+// and names further files.
+func and(files []string) (text string) {
+	for _, file := range files {
+		text += " and " + file
+	}
+	return text
 }
 
 // fileOf is the file which has the last word about a setting.
