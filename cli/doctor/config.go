@@ -68,7 +68,8 @@ func and(files []string) (text string) {
 // fileOf is the file which has the last word about a setting.
 func (s *service) fileOf(setting string) string {
 	for _, file := range slices.Backward(s.files) {
-		if set, err := systemd.ReadSettings(file); err == nil && set[setting] != "" {
+		set, _ := systemd.ReadSettings(file) // of one that cannot be read nothing is known
+		if _, ok := set[setting]; ok {
 			return file
 		}
 	}
