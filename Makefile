@@ -10,7 +10,7 @@ export CGO_ENABLED ?= 0
 TAGS := nopgxregisterdefaulttypes
 export GOFLAGS ?= -trimpath -tags=$(TAGS)
 
-.PHONY: help test unit race test-race lint build bench bench-vps fuzz demo simulate clock test-damage test-crash test-frames test-values test-energy test-leaks test-backlog test-hostile test-outages test-proxies test-export test-copy test-networks test-images test-compose test-appliance test-qemu test-packages test-timescale test-citus test-system test-system-all test-release deb build-armv7 stage release-snapshot test-32bit test-386 test-arm test-tokens test-page test-page-browsers page-pictures page-budget test-fleet
+.PHONY: help test forget-unsteady unit race test-race lint build bench bench-vps fuzz demo simulate clock test-damage test-crash test-frames test-values test-energy test-leaks test-backlog test-hostile test-outages test-proxies test-export test-copy test-networks test-images test-compose test-appliance test-qemu test-packages test-timescale test-citus test-system test-system-all test-release deb build-armv7 stage release-snapshot test-32bit test-386 test-arm test-tokens test-page test-page-browsers page-pictures page-budget test-fleet
 
 help:
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -25,9 +25,12 @@ tested = $(GOTESTSUM) --format $(2) --hide-summary skipped --rerun-fails=1 --rer
 
 # Unit tests measure time, so they have the machine for themselves. The rest is beside each other: what is installed, booted
 # and brought up mostly waits, and has the processors first when it does not.
-test: lint unit ## everything that must hold before a change lands
+test: forget-unsteady lint unit ## everything that must hold before a change lands
 	@$(MAKE) --no-print-directory -j4 --output-sync=target test-system test-images race test-page test-qemu build test-packages test-386
 	@sed 's/^/UNSTEADY, TO BE MENDED: /' build/unsteady-*.txt 2>/dev/null || true
+
+forget-unsteady: # what earlier runs named
+	@rm -f build/unsteady-*.txt
 
 test-appliance: ## what is shipped, as its owners run it (root on Debian; else it says what it skips)
 	@$(MAKE) --no-print-directory -j4 --output-sync=target test-system test-images test-qemu test-packages test-386
@@ -65,7 +68,6 @@ test-race: $(GOTESTSUM) ## all packages with goroutines under the race detector;
 	$(call under_race,race-all,./demo ./health ./systemd ./internal/localsocket ./internal/testservices $(filter-out %/registers %/witness %/energytest,$(shell $(GO) list ./edge/... ./vps/...)),)
 
 lint: ## gofmt, vet, go fix, staticcheck
-	@rm -f build/unsteady-*.txt
 	@test -z "$$(gofmt -l .)" || { echo "gofmt -w these:"; gofmt -l .; exit 1; }
 	$(GO) vet ./...
 	@test -z "$$($(GO) fix -diff ./...)" || { $(GO) fix -diff ./...; exit 1; }
